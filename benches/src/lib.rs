@@ -1,0 +1,1 @@
+//! Benches: codec, core, loopback.

@@ -1,0 +1,1 @@
+//! Fuzz targets of the parsers and state machines, replayed as plain tests.

@@ -1,0 +1,1 @@
+//! SCTP as a state machine.

@@ -1,0 +1,1 @@
+//! Drivers for SCTP in user space (raw IP, UDP encapsulation, simulated network) and the stack that runs them.

@@ -1,0 +1,1 @@
+//! Sockets for SCTP in user space, after RFC 6458: blocking and non-blocking Rust types.

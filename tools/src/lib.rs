@@ -1,0 +1,1 @@
+//! Programs: registrar, pool elements and users, measuring and demonstration tools.
