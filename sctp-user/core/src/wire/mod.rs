@@ -1,0 +1,1 @@
+//! The formats on the wire.
