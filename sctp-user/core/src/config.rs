@@ -1,0 +1,117 @@
+//! Parameters of the protocol, under the names of RFC 9260, 16.
+
+use core::net::IpAddr;
+use core::time::Duration;
+
+/// What all associations of an [`Endpoint`](crate::endpoint::Endpoint) share.
+#[derive(Clone, Debug)]
+pub struct EndpointConfig {
+    /// Addresses of this host that associations may use; grouped by scope when one is set up.
+    pub local_addresses: Vec<IpAddr>,
+    /// Associations at the same time; further INITs get ABORT (Out of Resource).
+    pub max_associations: usize,
+    /// How long a state cookie is good for (Valid.Cookie.Life; RFC 9260, 16: 60 s).
+    pub valid_cookie_life: Duration,
+    /// How often the key that authenticates state cookies is replaced; the one before stays good.
+    pub cookie_key_life: Duration,
+    /// Answer packets that belong to no association (RFC 9260, 8.4). Off where a broker does it.
+    pub answer_out_of_the_blue: bool,
+    /// At most so many answers to out-of-the-blue packets a second.
+    pub out_of_the_blue_rate: u32,
+    /// Our UDP encapsulation port (RFC 6951), 0 for plain IP: what to use for a peer address that came
+    /// without a port is `default_remote_udp_port`.
+    pub default_remote_udp_port: u16,
+    /// Whether the layer below needs our CRC32c; always true on raw IP, UDP and TUN.
+    pub checksum: bool,
+}
+
+impl Default for EndpointConfig {
+    fn default() -> Self {
+        Self {
+            local_addresses: Vec::new(),
+            max_associations: 65_536,
+            valid_cookie_life: Duration::from_secs(60),
+            cookie_key_life: Duration::from_secs(600),
+            answer_out_of_the_blue: true,
+            out_of_the_blue_rate: 1_000,
+            default_remote_udp_port: 0,
+            checksum: true,
+        }
+    }
+}
+
+/// Parameters of one association. `Default` is RFC 9260, 16 where it names a value.
+#[derive(Clone, Debug)]
+pub struct AssociationConfig {
+    /// RTO before the first measurement (RTO.Initial; 1 s).
+    pub rto_initial: Duration,
+    /// Lower bound of the RTO (RTO.Min; 1 s).
+    pub rto_min: Duration,
+    /// Upper bound of the RTO (RTO.Max; 60 s).
+    pub rto_max: Duration,
+    /// Errors in a row, over all paths, that end the association (Association.Max.Retrans; 10).
+    pub association_max_retrans: u32,
+    /// Errors in a row that make a path inactive (Path.Max.Retrans; 5).
+    pub path_max_retrans: u32,
+    /// Unanswered INITs or COOKIE ECHOs that end the set-up (Max.Init.Retransmits; 8).
+    pub max_init_retransmits: u32,
+    /// Idle time between heartbeats of a path, RTO and jitter come on top (HB.interval; 30 s); `None`: no heartbeats.
+    pub hb_interval: Option<Duration>,
+    /// Heartbeats in a row to unconfirmed paths at the start (HB.Max.Burst; 1).
+    pub hb_max_burst: u32,
+    /// Packets that one event may send beyond what it newly acknowledged (Max.Burst; 4).
+    pub max_burst: u32,
+    /// How long a SACK may wait for a second packet (6.2: at most 500 ms; 200 ms).
+    pub sack_delay: Duration,
+    /// A SACK at the latest every so many packets once stretched; 2 is RFC 9260's rule.
+    pub sack_frequency: u32,
+    /// Streams that we ask for.
+    pub outbound_streams: u16,
+    /// Streams that we accept at most.
+    pub max_inbound_streams: u16,
+    /// Bytes of user messages that may wait or be in flight, their bookkeeping included.
+    pub send_buffer: usize,
+    /// Bytes that may be held for the reader, their bookkeeping included; `a_rwnd` starts from it.
+    pub receive_buffer: usize,
+    /// Largest message that is sent or assembled.
+    pub max_message_size: usize,
+    /// Send small messages at once although data is in flight (Nagle's algorithm off).
+    pub no_delay: bool,
+    /// Largest payload of a DATA chunk, 0 for what the path MTU allows (`SCTP_MAXSEG`).
+    pub fragmentation_point: usize,
+    /// Path MTU, IP header included, of a path of which the driver does not say otherwise.
+    pub path_mtu: usize,
+    /// How many bytes the layers below put before the SCTP packet (20 IPv4, 40 IPv6, 8 UDP) are the driver's
+    /// to say; this is an upper limit on the SCTP packet that rules over all paths, 0 for none.
+    pub max_packet_size: usize,
+    /// An association that carries no user data for so long is shut down; `None`: never.
+    pub autoclose: Option<Duration>,
+}
+
+impl Default for AssociationConfig {
+    fn default() -> Self {
+        Self {
+            rto_initial: Duration::from_secs(1),
+            rto_min: Duration::from_secs(1),
+            rto_max: Duration::from_secs(60),
+            association_max_retrans: 10,
+            path_max_retrans: 5,
+            max_init_retransmits: 8,
+            hb_interval: Some(Duration::from_secs(30)),
+            hb_max_burst: 1,
+            max_burst: 4,
+            sack_delay: Duration::from_millis(200),
+            sack_frequency: 2,
+            outbound_streams: 10,
+            max_inbound_streams: 2_048,
+            send_buffer: 1 << 20,
+            receive_buffer: 1 << 20,
+            max_message_size: 1 << 20,
+            no_delay: false,
+            fragmentation_point: 0,
+            path_mtu: 1_500,
+            max_packet_size: 0,
+            autoclose: None,
+        }
+    }
+}

@@ -1,0 +1,92 @@
+//! Why a command of the layer above was refused. None of these changes an association.
+
+use core::net::IpAddr;
+use thiserror::Error;
+
+/// Why [`send`](crate::endpoint::Endpoint::send) refused a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum SendError {
+    /// No such association, or it has ended.
+    #[error("the association has ended")]
+    Closed,
+    /// It is shutting down.
+    #[error("the association is shutting down: it takes no more messages")]
+    ShuttingDown,
+    /// Too few bytes are free in the send buffer; `Event::Writable` follows.
+    #[error("the send buffer is full: {free} bytes free")]
+    WouldBlock {
+        /// Bytes free now.
+        free: usize,
+    },
+    /// The message can never be sent.
+    #[error("a message of {len} bytes exceeds the limit of {max}")]
+    TooLarge {
+        /// Its length.
+        len: usize,
+        /// The limit: `max_message_size`, or the send buffer.
+        max: usize,
+    },
+    /// Empty messages do not exist in SCTP (RFC 9260, 3.3.1).
+    #[error("SCTP cannot carry an empty message")]
+    Empty,
+    /// The association has fewer streams.
+    #[error("stream {stream_id} does not exist: the association has {streams} outbound streams")]
+    InvalidStream {
+        /// Asked for.
+        stream_id: u16,
+        /// Streams there are.
+        streams: u16,
+    },
+}
+
+/// Why [`connect`](crate::endpoint::Endpoint::connect) was refused.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum ConnectError {
+    /// No peer address was given.
+    #[error("no peer address was given")]
+    NoPeerAddress,
+    /// Unicast addresses only.
+    #[error("{0} is not a unicast address")]
+    NotUnicast(IpAddr),
+    /// Port 0 was given.
+    #[error("port 0 names nobody")]
+    InvalidPort,
+    /// There is already an association between these addresses and ports.
+    #[error("there is already an association with that peer from local port {local_port}")]
+    AlreadyConnected {
+        /// Our port.
+        local_port: u16,
+    },
+    /// `max_associations` reached.
+    #[error("the limit of {max} associations is reached")]
+    TooManyAssociations {
+        /// The limit.
+        max: usize,
+    },
+}
+
+/// Why [`listen`](crate::endpoint::Endpoint::listen) was refused.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum ListenError {
+    /// Somebody of this endpoint listens there.
+    #[error("port {0} is already listened on")]
+    PortInUse(u16),
+    /// Port 0 was given.
+    #[error("port 0 names nobody")]
+    InvalidPort,
+}
+
+/// A command named an association that is not there or not in a state for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum CommandError {
+    /// No such association, or it has ended.
+    #[error("the association has ended")]
+    Closed,
+    /// The association has no such peer address.
+    #[error("{0} is not an address of the peer")]
+    UnknownAddress(IpAddr),
+}

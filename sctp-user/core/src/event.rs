@@ -1,0 +1,133 @@
+//! What the core tells the layer above.
+
+use bytes::Bytes;
+use core::net::IpAddr;
+
+use crate::net::PathAddress;
+
+/// Names an association of an endpoint, past its end too: a later one in the same slot has another generation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct AssociationId {
+    pub(crate) slot: u32,
+    pub(crate) generation: u32,
+}
+
+impl AssociationId {
+    /// One number that holds both parts, for layers that need an integer.
+    pub const fn to_bits(self) -> u64 {
+        (self.generation as u64) << 32 | self.slot as u64
+    }
+}
+
+/// Something that the layer above wants to know. Events of one association keep their order.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum Event {
+    /// COMMUNICATION UP (RFC 9260, 11.2.4).
+    CommunicationUp {
+        /// The peer began, towards one of our listening ports.
+        inbound: bool,
+        /// Streams that we may send on.
+        outbound_streams: u16,
+        /// Streams that the peer may send on.
+        inbound_streams: u16,
+    },
+    /// COMMUNICATION LOST (11.2.5), or the set-up failed. The association holds only what was not yet read.
+    CommunicationLost {
+        /// What ended it.
+        reason: LossReason,
+    },
+    /// The peer restarted (11.2.7); unsent and unacknowledged messages come back as `SendFailed` before this.
+    Restart,
+    /// The peer has begun to shut down (SHUTDOWN received): it accepts no further messages.
+    ShutdownReceived,
+    /// The association ended in good order (11.2.8).
+    ShutdownComplete,
+    /// Messages, or the end, can be read where before there was nothing to read.
+    Readable,
+    /// The send buffer has room again after a send was refused.
+    Writable,
+    /// All that was sent is acknowledged (SENDER DRY).
+    SenderDry,
+    /// A message will not be delivered (SEND FAILURE, 11.2.2).
+    SendFailed(Box<SendFailure>),
+    /// A path changed (NETWORK STATUS CHANGE, 11.2.3).
+    PathChanged {
+        /// The peer's address.
+        address: PathAddress,
+        /// What happened.
+        change: PathChange,
+    },
+    /// The peer sent an ERROR chunk (COMMUNICATION ERROR, 11.2.6).
+    RemoteError {
+        /// Cause code.
+        cause: u16,
+        /// The cause's value.
+        value: Bytes,
+    },
+}
+
+/// What happened to a path.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PathChange {
+    /// It was verified (RFC 9260, 5.4).
+    Confirmed,
+    /// It answers again.
+    Available,
+    /// It no longer answers.
+    Unreachable,
+    /// It became the primary path.
+    MadePrimary,
+    /// It was added.
+    Added,
+    /// It was removed.
+    Removed,
+}
+
+/// Why an association was lost.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum LossReason {
+    /// The peer sent ABORT, with this first cause code, if any.
+    PeerAborted {
+        /// First error cause of the ABORT.
+        cause: Option<u16>,
+        /// Its value (the upper layer's reason of cause 12).
+        value: Bytes,
+    },
+    /// We aborted it on the user's word.
+    UserAborted,
+    /// The peer broke the protocol, we aborted; with the cause code that we sent.
+    ProtocolError {
+        /// Cause code.
+        cause: u16,
+    },
+    /// Nothing came back: the error counters passed their limit.
+    TimedOut,
+    /// The set-up got no answer.
+    SetupTimedOut,
+    /// The peer (or its host) said that nobody speaks SCTP there (RFC 9260, 10).
+    Unreachable {
+        /// Address that the ICMP message spoke of.
+        address: IpAddr,
+    },
+    /// Our backlog or table was full.
+    NoResources,
+}
+
+/// A message that was not, or perhaps not, delivered.
+#[derive(Clone, Debug)]
+pub struct SendFailure {
+    /// Stream it was for.
+    pub stream_id: u16,
+    /// Payload protocol identifier, as given.
+    pub ppid: u32,
+    /// Sent unordered.
+    pub unordered: bool,
+    /// The number that the sender gave with it.
+    pub context: u32,
+    /// Whether some of it was on the wire: the peer may have got it.
+    pub sent: bool,
+    /// The whole message.
+    pub payload: Bytes,
+}

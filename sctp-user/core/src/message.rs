@@ -1,0 +1,65 @@
+//! User messages on their way in and out.
+
+use bytes::Bytes;
+use core::time::Duration;
+use smallvec::SmallVec;
+
+use crate::serial::{Ssn, Tsn};
+
+/// How a message is to be sent (SEND, RFC 9260, 11.1.5).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SendOptions {
+    /// Stream, below the number that both sides agreed on.
+    pub stream_id: u16,
+    /// Payload protocol identifier, opaque to SCTP.
+    pub ppid: u32,
+    /// Deliver as soon as it is complete, in no order.
+    pub unordered: bool,
+    /// Given back when the message fails.
+    pub context: u32,
+    /// Ask the peer to acknowledge at once (I bit; RFC 7053).
+    pub sack_immediately: bool,
+    /// Give the message up when it has not been sent by then; `None`: reliable. (RFC 9260, 11.1.5 `lifetime`.)
+    pub lifetime: Option<Duration>,
+}
+
+/// A message that came in.
+#[derive(Clone, Debug)]
+pub struct Message {
+    /// Stream.
+    pub stream_id: u16,
+    /// Its number in the stream; meaningless if `unordered`.
+    pub ssn: Ssn,
+    /// TSN of its first fragment.
+    pub tsn: Tsn,
+    /// Payload protocol identifier.
+    pub ppid: u32,
+    /// It was sent unordered.
+    pub unordered: bool,
+    /// The bytes, in the pieces in which they came: slices of the received packets.
+    pub payload: SmallVec<[Bytes; 1]>,
+}
+
+impl Message {
+    /// Bytes of the payload.
+    pub fn len(&self) -> usize {
+        self.payload.iter().map(Bytes::len).sum()
+    }
+
+    /// Whether the payload is empty. It never is: RFC 9260, 3.3.1 forbids empty DATA chunks.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The payload in one piece: without a copy if it came in one packet.
+    pub fn into_bytes(mut self) -> Bytes {
+        match self.payload.len() {
+            1 => self.payload.remove(0),
+            _ => {
+                let mut whole = Vec::with_capacity(self.len());
+                self.payload.iter().for_each(|piece| whole.extend_from_slice(piece));
+                whole.into()
+            }
+        }
+    }
+}

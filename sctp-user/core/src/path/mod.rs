@@ -1,0 +1,185 @@
+//! A path: one pair of addresses with all that is measured and decided for it alone
+//! (RFC 9260, 6.3, 7.2, 8.2). Several paths are the base case: nothing here is per association.
+
+use crate::config::AssociationConfig;
+use crate::net::PathAddress;
+use crate::time::Time;
+use core::time::Duration;
+
+/// Index of a path in its association's [`PathSet`]; not used again for another one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct PathId(pub u8);
+
+/// Whether a path may carry data (RFC 9260, 5.4 and 8.2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PathState {
+    /// Not yet verified by a HEARTBEAT with a nonce: carries no data, unless it is the one in use during set-up.
+    Unconfirmed,
+    /// Usable.
+    Active,
+    /// Too many errors in a row.
+    Inactive,
+}
+
+/// Heartbeat bookkeeping of a path (RFC 9260, 8.3).
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Heartbeat {
+    /// When the next one is due, if heartbeats are on.
+    pub next_at: Option<Time>,
+    /// Nonce and sending time of the one that was not yet answered.
+    pub pending: Option<(u64, Time)>,
+}
+
+/// One path.
+#[derive(Debug)]
+pub struct Path {
+    /// Its index.
+    pub id: PathId,
+    /// Where its packets go.
+    pub address: PathAddress,
+    /// Whether it may carry data.
+    pub state: PathState,
+    /// Errors in a row (8.2).
+    pub error_count: u32,
+    /// RTT and RTO (6.3.1).
+    pub rtt: rtt::RttEstimator,
+    /// Congestion window and its fellows (7.2).
+    pub congestion: congestion::Congestion,
+    /// Largest SCTP packet (common header included, IP and UDP headers not).
+    pub max_packet_size: usize,
+    /// Bytes of payload in flight on this path (flightsize; 7.2.1 counts DATA chunk payload plus header).
+    pub flight_size: usize,
+    /// T3-rtx (6.3.2); armed exactly while `flight_size > 0` (or a window probe is out).
+    pub t3_rtx: Option<Time>,
+    /// Heartbeats.
+    pub heartbeat: Heartbeat,
+    /// When data was last sent here, for idle decay of cwnd (7.2.1) and idle heartbeats (8.3).
+    pub last_data_sent: Option<Time>,
+    /// Counters.
+    pub stats: PathStats,
+}
+
+/// Counters of a path.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct PathStats {
+    /// T3-rtx expiries.
+    pub t3_expiries: u64,
+    /// Fast retransmits (entries into fast recovery).
+    pub fast_retransmits: u64,
+    /// DATA chunks sent again, for whatever reason.
+    pub retransmitted_chunks: u64,
+    /// Heartbeats sent.
+    pub heartbeats_sent: u64,
+    /// SCTP packets sent.
+    pub packets_sent: u64,
+    /// SCTP packets received from this address.
+    pub packets_received: u64,
+    /// Times that the path became inactive.
+    pub failures: u64,
+}
+
+pub mod congestion;
+pub mod rtt;
+
+impl Path {
+    /// A path that nothing is known of yet.
+    pub fn new(
+        id: PathId,
+        address: PathAddress,
+        state: PathState,
+        max_packet_size: usize,
+        config: &AssociationConfig,
+    ) -> Self {
+        Self {
+            id,
+            address,
+            state,
+            error_count: 0,
+            rtt: rtt::RttEstimator::new(config),
+            congestion: congestion::Congestion::new(max_packet_size, config),
+            max_packet_size,
+            flight_size: 0,
+            t3_rtx: None,
+            heartbeat: Heartbeat::default(),
+            last_data_sent: None,
+            stats: PathStats::default(),
+        }
+    }
+
+    /// The present RTO.
+    pub fn rto(&self) -> Duration {
+        self.rtt.rto()
+    }
+
+    /// Whether new data may be sent here as a matter of course.
+    pub fn is_active(&self) -> bool {
+        self.state == PathState::Active
+    }
+}
+
+/// The paths of an association. Never empty once the association exists.
+#[derive(Debug, Default)]
+pub struct PathSet {
+    paths: Vec<Path>,
+    primary: usize,
+}
+
+impl PathSet {
+    /// At most so many peer addresses are used; further ones are ignored (bounded state; RFC 5062, 4).
+    pub const MAX_PATHS: usize = 16;
+
+    /// Adds a path for `address`; `None` if the set is full.
+    pub fn add(
+        &mut self,
+        address: PathAddress,
+        state: PathState,
+        max_packet_size: usize,
+        config: &AssociationConfig,
+    ) -> Option<PathId> {
+        if self.paths.len() >= Self::MAX_PATHS {
+            return None;
+        }
+        let id = PathId(u8::try_from(self.paths.len()).ok()?);
+        self.paths.push(Path::new(id, address, state, max_packet_size, config));
+        Some(id)
+    }
+
+    /// All paths.
+    pub fn iter(&self) -> impl Iterator<Item = &Path> {
+        self.paths.iter()
+    }
+
+    /// All paths, to be changed.
+    pub fn iter_mut(&mut self) -> impl Iterator<Item = &mut Path> {
+        self.paths.iter_mut()
+    }
+
+    /// The path with this index.
+    pub fn get(&self, id: PathId) -> Option<&Path> {
+        self.paths.get(usize::from(id.0))
+    }
+
+    /// The path with this index, to be changed.
+    pub fn get_mut(&mut self, id: PathId) -> Option<&mut Path> {
+        self.paths.get_mut(usize::from(id.0))
+    }
+
+    /// The path to this peer address.
+    pub fn by_remote(&self, remote: core::net::IpAddr) -> Option<&Path> {
+        self.paths.iter().find(|path| path.address.remote == remote)
+    }
+
+    /// The primary path (RFC 9260, 6.4).
+    pub fn primary(&self) -> PathId {
+        PathId(self.primary as u8)
+    }
+
+    /// Makes `id` the primary path; false if there is no such path.
+    pub fn set_primary(&mut self, id: PathId) -> bool {
+        let exists = self.get(id).is_some();
+        if exists {
+            self.primary = usize::from(id.0);
+        }
+        exists
+    }
+}
