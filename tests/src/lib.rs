@@ -1,1 +1,40 @@
-//! Tests of the whole: real peers, real networks, programs.
+//! What the tests of the whole need: networks of their own, programs under a time limit, tshark as judge.
+//!
+//! Everything here is made by the test and undone when it ends: namespaces ([`Lab`]), processes ([`Program`]).
+//! A test that cannot run on this machine says so with [`skip`].
+
+mod lab;
+mod program;
+mod tshark;
+
+pub use lab::{Host, Lab};
+pub use program::{Program, ProgramError, built};
+pub use tshark::{Capture, packets_judged_malformed};
+
+/// Says that a test cannot run here, and why; `tests/run --ci` counts it as a failure.
+pub fn skip(why: &str) {
+    println!("SKIPPED: {why}");
+}
+
+/// Whether this process may make namespaces and raw sockets; says SKIPPED if not.
+pub fn is_root_or_skip() -> bool {
+    let root = nix::unistd::geteuid().is_root();
+    if !root {
+        skip("needs root, to make network namespaces");
+    }
+    root
+}
+
+/// Whether `program` is installed; says SKIPPED if not, with the package that holds it.
+pub fn is_installed_or_skip(program: &str, package: &str) -> bool {
+    let found = if program.contains('/') {
+        std::path::Path::new(program).exists()
+    } else {
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        std::env::split_paths(&path).any(|folder| folder.join(program).exists())
+    };
+    if !found {
+        skip(&format!("{program} is missing: install the package {package}"));
+    }
+    found
+}

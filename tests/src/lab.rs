@@ -1,0 +1,105 @@
+//! A network of the test's own: namespaces joined by one or more veth pairs.
+
+use std::process::Command;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+static NEXT: AtomicU32 = AtomicU32::new(0);
+
+/// Two hosts, `a` and `b`, in network namespaces of their own, joined by one veth pair for each network.
+/// Network `n` is 10.77.`n`.0/24 and fd77:`n`::/64; host `a` is 1 there and `b` is 2. Gone when dropped.
+#[derive(Debug)]
+pub struct Lab {
+    /// The first host.
+    pub a: Host,
+    /// The second host.
+    pub b: Host,
+}
+
+/// One namespace.
+#[derive(Debug)]
+pub struct Host {
+    namespace: String,
+    number: u8,
+}
+
+impl Lab {
+    /// Makes the hosts and `networks` networks between them, with this MTU.
+    ///
+    /// # Panics
+    /// If a command fails: the caller asked [`is_root_or_skip`](crate::is_root_or_skip) before.
+    pub fn new(networks: u8, mtu: u32) -> Self {
+        let id = format!("{}x{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
+        let lab = Self { a: Host::new(format!("sctp{id}a"), 1), b: Host::new(format!("sctp{id}b"), 2) };
+        for network in 0..networks {
+            run(&format!(
+                "ip link add name n{network} mtu {mtu} netns {} type veth peer name n{network} mtu {mtu} netns {}",
+                lab.a.namespace, lab.b.namespace
+            ));
+            lab.a.configure(network);
+            lab.b.configure(network);
+        }
+        lab
+    }
+
+    /// One host alone, with nothing but its loopback, which is up.
+    pub fn loopback() -> Host {
+        let id = format!("{}x{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
+        Host::new(format!("sctp{id}"), 1)
+    }
+}
+
+impl Host {
+    fn new(namespace: String, number: u8) -> Self {
+        run(&format!("ip netns add {namespace}"));
+        let host = Self { namespace, number };
+        host.ip("link set lo up");
+        host
+    }
+
+    fn configure(&self, network: u8) {
+        self.ip(&format!("addr add {}/24 dev n{network}", self.v4(network)));
+        self.ip(&format!("addr add {}/64 dev n{network} nodad", self.v6(network)));
+        self.ip(&format!("link set n{network} up"));
+    }
+
+    /// Its IPv4 address in a network.
+    pub fn v4(&self, network: u8) -> String {
+        format!("10.77.{network}.{}", self.number)
+    }
+
+    /// Its IPv6 address in a network.
+    pub fn v6(&self, network: u8) -> String {
+        format!("fd77:{network}::{}", self.number)
+    }
+
+    /// Runs `ip ARGUMENTS` for this host.
+    ///
+    /// # Panics
+    /// If it fails.
+    pub fn ip(&self, arguments: &str) {
+        run(&format!("ip -n {} {arguments}", self.namespace));
+    }
+
+    /// Takes a network's interface down, or up again.
+    pub fn set_link(&self, network: u8, up: bool) {
+        self.ip(&format!("link set n{network} {}", if up { "up" } else { "down" }));
+    }
+
+    /// A command that runs on this host.
+    pub fn command(&self, program: &str) -> Command {
+        let mut command = Command::new("ip");
+        command.args(["netns", "exec", &self.namespace, program]);
+        command
+    }
+}
+
+impl Drop for Host {
+    fn drop(&mut self) {
+        let _ = Command::new("ip").args(["netns", "del", &self.namespace]).status();
+    }
+}
+
+fn run(line: &str) {
+    let output = Command::new("sh").args(["-c", line]).output().expect("sh runs");
+    assert!(output.status.success(), "{line}: {}", String::from_utf8_lossy(&output.stderr));
+}
