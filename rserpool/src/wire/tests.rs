@@ -1,0 +1,288 @@
+use std::net::IpAddr;
+
+use bytes::Bytes;
+use proptest::collection::vec;
+use proptest::prelude::*;
+
+use super::*;
+use crate::{PeId, PoolHandle, RegistrarId};
+
+fn parse(bytes: &[u8]) -> Result<Parsed<AsapMessage>, ParseError> {
+    AsapMessage::parse(bytes, &Format::default())
+}
+
+const RESOLUTION: [u8; 12] = [5, 0, 0, 12, 0, 9, 0, 8, b'P', b'o', b'o', b'l'];
+
+fn resolution_with(parameter: &[u8]) -> Vec<u8> {
+    let mut bytes = RESOLUTION.to_vec();
+    bytes.extend(parameter);
+    bytes[3] = bytes.len() as u8;
+    bytes
+}
+
+#[test]
+fn unknown_parameters_are_treated_by_their_upper_bits() {
+    // RFC 5354, 3: 00 drop, 01 drop and report, 10 skip, 11 skip and report.
+    let drop = parse(&resolution_with(&[0x30, 0, 0, 4])).unwrap_err();
+    assert_eq!(drop.report(), None);
+    let drop_and_report = parse(&resolution_with(&[0x70, 0, 0, 4])).unwrap_err();
+    let cause = drop_and_report.report().expect("a report");
+    assert_eq!(cause.code, CauseCode::UNRECOGNIZED_PARAMETER);
+    assert_eq!(cause.info, [0x70, 0, 0, 4][..]);
+    assert!(parse(&resolution_with(&[0xb0, 0, 0, 4])).unwrap().unrecognized.is_empty());
+    let skip_and_report = parse(&resolution_with(&[0xf0, 0, 0, 4])).unwrap();
+    assert_eq!(skip_and_report.unrecognized, [Bytes::from_static(&[0xf0, 0, 0, 4])]);
+}
+
+#[test]
+fn unknown_messages_are_reported_only_when_their_upper_bits_ask_for_it() {
+    // RFC 5354, 4.
+    let silent = parse(&[0x20, 0, 0, 4]).unwrap_err();
+    assert_eq!(silent.report(), None);
+    let reported = parse(&[0x60, 0, 0, 4]).unwrap_err().report().expect("a report");
+    assert_eq!(
+        reported,
+        ErrorCause::new(CauseCode::UNRECOGNIZED_MESSAGE, Bytes::from_static(&[0x60, 0, 0, 4]))
+    );
+}
+
+#[test]
+fn a_message_length_may_count_the_final_padding_or_not() {
+    let padded = [11, 0, 0, 12, 0, 13, 0, 6, b'h', b'i', 0, 0];
+    let mut unpadded = padded;
+    unpadded[3] = 10;
+    let cookie = AsapMessage::Cookie(Bytes::from_static(b"hi"));
+    for bytes in [&padded[..], &unpadded[..], &unpadded[..10], &padded[..10]] {
+        assert_eq!(parse(bytes).unwrap().message, cookie, "{bytes:?}");
+    }
+    assert!(parse(&padded[..8]).is_err());
+}
+
+#[test]
+fn a_long_pool_handle_is_read_but_sent_only_on_request() {
+    let pool_handle = PoolHandle::new([b'x'; 33]);
+    let message = AsapMessage::HandleResolution { subscribe: false, pool_handle, items: None };
+    let refused = message.encode(&Format::default()).unwrap_err();
+    assert_eq!(refused, EncodeError::PoolHandleTooLong { length: 33 });
+    let format = Format { long_pool_handles: true, ..Format::default() };
+    let bytes = message.encode(&format).unwrap();
+    assert_eq!(parse(&bytes).unwrap().message, message);
+}
+
+#[test]
+fn a_message_over_64_kib_is_refused() {
+    let message = AsapMessage::Cookie(vec![0; 70_000].into());
+    assert!(matches!(message.encode(&Format::default()), Err(EncodeError::TooLong { .. })));
+}
+
+#[test]
+fn the_drafts_number_for_lu_dpf_means_rsplibs_policy() {
+    assert_eq!(PolicyType::from_number(0x4000_0010), PolicyType::LeastUsedDpf);
+    assert_eq!(PolicyType::LeastUsedDpf.number(), 0xb000_2002);
+}
+
+fn life_on_the_wire(life: Life, format: &Format) -> (u32, Life) {
+    let address = IpAddr::from([10, 0, 0, 1]);
+    let element = PoolElement {
+        id: PeId(1),
+        home: RegistrarId::NONE,
+        life,
+        user_transport: Transport::sctp(7, [address], TransportUse::DataOnly),
+        policy: Policy::default(),
+        asap_transport: None,
+    };
+    let message = AsapMessage::Registration { pool_handle: "Pool".into(), element };
+    let bytes = message.encode(format).unwrap();
+    let AsapMessage::Registration { element, .. } = AsapMessage::parse(&bytes, format).unwrap().message
+    else {
+        panic!("not a registration");
+    };
+    (u32::from_be_bytes(bytes[24..28].try_into().unwrap()), element.life)
+}
+
+#[test]
+fn a_life_is_milliseconds_or_to_the_rfcs_letter_seconds() {
+    let seconds = Format { life_unit: LifeUnit::Seconds, ..Format::default() };
+    let life = Life::from_millis(90_000);
+    assert_eq!(life_on_the_wire(life, &Format::default()), (90_000, life));
+    assert_eq!(life_on_the_wire(life, &seconds), (90, life));
+    assert_eq!(life_on_the_wire(Life::INFINITE, &Format::default()), (u32::MAX, Life::INFINITE));
+    assert_eq!(life_on_the_wire(Life::INFINITE, &seconds), (u32::MAX, Life::INFINITE));
+}
+
+#[test]
+fn a_transport_without_an_address_is_invalid() {
+    // RFC 5354, 3.4: at least one address.
+    let announce = [10, 0, 0, 16, 0, 0, 0, 1, 0, 4, 0, 8, 0x0f, 0x17, 0, 0];
+    let error = parse(&announce).unwrap_err();
+    assert!(matches!(error, ParseError::InvalidValue { param: ParamType::SCTP_TRANSPORT, .. }));
+}
+
+fn handles() -> impl Strategy<Value = PoolHandle> {
+    vec(any::<u8>(), 0..=32).prop_map(PoolHandle::new)
+}
+
+fn policies() -> impl Strategy<Value = Policy> {
+    let types: Vec<_> = PolicyType::all().chain([PolicyType::Unknown(0x8000_4711)]).collect();
+    (proptest::sample::select(types), any::<[u32; 4]>()).prop_map(|(policy_type, values)| {
+        let fields = policy_type.fields().iter().zip(values);
+        fields.fold(Policy::new(policy_type), |policy, (&field, value)| policy.with(field, value))
+    })
+}
+
+fn transports() -> impl Strategy<Value = Transport> + Clone {
+    let protocol = prop_oneof![
+        Just(Protocol::Sctp(TransportUse::DataOnly)),
+        Just(Protocol::Sctp(TransportUse::DataAndControl)),
+        Just(Protocol::Tcp),
+        Just(Protocol::Udp),
+        Just(Protocol::UdpLite),
+        any::<u32>().prop_map(|service_code| Protocol::Dccp { service_code }),
+    ];
+    let located = (protocol, any::<u16>(), vec(any::<IpAddr>(), 1..4))
+        .prop_map(|(protocol, port, addresses)| Transport { protocol, port, addresses: addresses.into() });
+    let opaque = vec(any::<u8>(), 0..9).prop_map(|data| Transport {
+        protocol: Protocol::Opaque(data.into()),
+        port: 0,
+        addresses: Default::default(),
+    });
+    prop_oneof![8 => located, 1 => opaque]
+}
+
+fn elements() -> impl Strategy<Value = PoolElement> {
+    let numbers = (any::<u32>(), any::<u32>(), any::<u32>());
+    (numbers, transports(), policies(), proptest::option::of(transports())).prop_map(
+        |((id, home, life), user_transport, policy, asap_transport)| PoolElement {
+            id: PeId(id),
+            home: RegistrarId(home),
+            life: Life::from_millis(life),
+            user_transport,
+            policy,
+            asap_transport,
+        },
+    )
+}
+
+fn causes() -> impl Strategy<Value = Vec<ErrorCause>> {
+    let cause = (any::<u16>(), vec(any::<u8>(), 0..10))
+        .prop_map(|(code, info)| ErrorCause::new(CauseCode(code), info.into()));
+    vec(cause, 0..3)
+}
+
+fn asap_messages() -> impl Strategy<Value = AsapMessage> {
+    use AsapMessage as M;
+    let parts = (handles(), any::<u32>().prop_map(PeId), any::<bool>(), causes());
+    let more = (vec(elements(), 0..3), policies(), vec(transports(), 0..3), vec(any::<u8>(), 0..40));
+    (1..=14u8, parts, more).prop_map(
+        |(kind, (pool_handle, pe_id, flag, errors), (mut elements, policy, transports, cookie))| {
+            let registrar = RegistrarId(pe_id.0);
+            let optional = flag.then_some(policy);
+            match (kind, elements.pop()) {
+                (1, Some(element)) => M::Registration { pool_handle, element },
+                (1 | 2, _) => M::Deregistration { pool_handle, pe_id },
+                (3, _) => M::RegistrationResponse { rejected: flag, pool_handle, pe_id, errors },
+                (4, _) => M::DeregistrationResponse { pool_handle, pe_id, errors },
+                (5, _) => {
+                    M::HandleResolution { subscribe: flag, pool_handle, items: flag.then_some(pe_id.0) }
+                }
+                (6, _) => M::HandleResolutionResponse {
+                    subscribed: flag,
+                    pool_handle,
+                    policy: optional,
+                    elements,
+                    errors,
+                },
+                (7, _) => M::EndpointKeepAlive {
+                    new_home: flag,
+                    registrar,
+                    pool_handle,
+                    pe_id: flag.then_some(pe_id),
+                },
+                (8, _) => M::EndpointKeepAliveAck { pool_handle, pe_id },
+                (9, _) => M::EndpointUnreachable { pool_handle, pe_id },
+                (10, _) => M::ServerAnnounce { registrar, transports },
+                (11, _) => M::Cookie(cookie.into()),
+                (12, _) => M::CookieEcho(cookie.into()),
+                (13, _) => M::BusinessCard { pool_handle, policy: optional, elements },
+                _ => M::Error(errors),
+            }
+        },
+    )
+}
+
+fn enrp_bodies() -> impl Strategy<Value = EnrpBody> {
+    let server = (any::<u32>(), transports())
+        .prop_map(|(id, transport)| ServerInformation { id: RegistrarId(id), transport });
+    let pool =
+        (handles(), vec(elements(), 0..3)).prop_map(|(handle, elements)| PoolEntry { handle, elements });
+    let target = any::<u32>().prop_map(RegistrarId);
+    prop_oneof![
+        (any::<bool>(), any::<Option<u16>>(), proptest::option::of(server.clone())).prop_map(
+            |(reply_required, checksum, server)| EnrpBody::Presence { reply_required, checksum, server }
+        ),
+        any::<bool>().prop_map(|own_children_only| EnrpBody::HandleTableRequest { own_children_only }),
+        (any::<bool>(), any::<bool>(), vec(pool, 0..3))
+            .prop_map(|(more, rejected, pools)| { EnrpBody::HandleTableResponse { more, rejected, pools } }),
+        (any::<bool>(), any::<bool>(), handles(), elements()).prop_map(
+            |(delete, takeover_suggested, pool_handle, element)| {
+                let action = if delete { UpdateAction::Delete } else { UpdateAction::Add };
+                EnrpBody::HandleUpdate { action, takeover_suggested, pool_handle, element }
+            }
+        ),
+        Just(EnrpBody::ListRequest),
+        (any::<bool>(), vec(server, 0..3))
+            .prop_map(|(rejected, servers)| EnrpBody::ListResponse { rejected, servers }),
+        target.clone().prop_map(|target| EnrpBody::InitTakeover { target }),
+        target.clone().prop_map(|target| EnrpBody::InitTakeoverAck { target }),
+        target.prop_map(|target| EnrpBody::TakeoverServer { target }),
+        causes().prop_map(EnrpBody::Error),
+    ]
+}
+
+proptest! {
+    #[test]
+    fn every_asap_message_survives_writing_and_reading(message in asap_messages()) {
+        let bytes = message.encode(&Format::default()).unwrap();
+        prop_assert_eq!(bytes.len() % 4, 0);
+        prop_assert_eq!(parse(&bytes).unwrap().message, message);
+    }
+
+    #[test]
+    fn every_enrp_message_survives_writing_and_reading(
+        sender: u32,
+        receiver: u32,
+        body in enrp_bodies(),
+    ) {
+        let message = EnrpMessage { sender: RegistrarId(sender), receiver: RegistrarId(receiver), body };
+        let bytes = message.encode(&Format::default()).unwrap();
+        prop_assert_eq!(EnrpMessage::parse(&bytes, &Format::default()).unwrap().message, message);
+    }
+
+    #[test]
+    fn mutated_messages_never_panic(
+        message in asap_messages(),
+        changes in vec((any::<prop::sample::Index>(), any::<u8>()), 1..4),
+        cut: prop::sample::Index,
+    ) {
+        let mut bytes = message.encode(&Format::default()).unwrap().to_vec();
+        for (at, value) in changes {
+            let at = at.index(bytes.len());
+            bytes[at] = value;
+        }
+        let _ = parse(&bytes);
+        let _ = EnrpMessage::parse(&bytes, &Format::default());
+        let _ = parse(&bytes[..cut.index(bytes.len())]);
+    }
+
+    #[test]
+    fn arbitrary_bytes_never_panic(body in vec(any::<u8>(), 0..200), kind in 0..16u8, flags: u8) {
+        let _ = parse(&body);
+        // Behind a header that fits, the parser gets further.
+        let length = body.len() as u8 + 4;
+        let bytes = [&[kind, flags, 0, length], &body[..]].concat();
+        if let Ok(parsed) = parse(&bytes) {
+            let _ = parsed.message.encode(&Format::default());
+        }
+        let _ = EnrpMessage::parse(&bytes, &Format::default());
+    }
+}
