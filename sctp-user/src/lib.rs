@@ -1,1 +1,3 @@
 //! Drivers for SCTP in user space (raw IP, UDP encapsulation, simulated network) and the stack that runs them.
+
+pub mod sim;

@@ -1,0 +1,288 @@
+//! One direction of a line: from a host's interface into the network that it is attached to.
+//!
+//! A link is a small state machine of its own: a datagram goes in, out come the copies that arrive,
+//! each with its time. Impairments are independent of each other and happen in the order of a real
+//! line: MTU, queue, rate, loss, corruption, duplication, delay, reordering.
+
+use bytes::Bytes;
+use core::time::Duration;
+use sctp_core::time::Time;
+use smallvec::SmallVec;
+
+use super::datagram::{Datagram, Protocol};
+use super::rng::SimRng;
+
+/// How a link treats what is sent over it. `Default` is a perfect line of 1 ms and MTU 1,500.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LinkConfig {
+    /// Propagation delay.
+    pub delay: Duration,
+    /// Further delay, evenly distributed up to this; it never changes the order.
+    pub jitter: Duration,
+    /// Bit/s; `None`: unlimited.
+    pub rate: Option<u64>,
+    /// Bytes that may wait while the line is busy; what does not fit is dropped.
+    pub queue_bytes: usize,
+    /// Largest datagram, IP header included.
+    pub mtu: usize,
+    /// What gets lost on the way.
+    pub loss: Loss,
+    /// Probability that a datagram arrives twice.
+    pub duplication: f64,
+    /// Probability that a datagram is overtaken by later ones.
+    pub reordering: f64,
+    /// By how much at most an overtaken datagram comes late.
+    pub reorder_delay: Duration,
+    /// Probability that bits of a datagram flip.
+    pub corruption: f64,
+    /// What becomes of the checksum of a corrupted packet.
+    pub corrupted_checksum: CorruptedChecksum,
+}
+
+impl Default for LinkConfig {
+    fn default() -> Self {
+        Self {
+            delay: Duration::from_millis(1),
+            jitter: Duration::ZERO,
+            rate: None,
+            queue_bytes: 256 * 1_024,
+            mtu: 1_500,
+            loss: Loss::Random(0.0),
+            duplication: 0.0,
+            reordering: 0.0,
+            reorder_delay: Duration::from_millis(5),
+            corruption: 0.0,
+            corrupted_checksum: CorruptedChecksum::Wrong,
+        }
+    }
+}
+
+/// A model of loss.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Loss {
+    /// Each datagram on its own with this probability.
+    Random(f64),
+    /// Gilbert-Elliott: a good and a bad state, with a chance to change before each datagram.
+    Bursts {
+        /// Probability to go from the good state to the bad one.
+        begin: f64,
+        /// Probability to go back; its inverse is the mean length of a burst in datagrams.
+        end: f64,
+        /// Loss in the good state.
+        good: f64,
+        /// Loss in the bad state.
+        bad: f64,
+    },
+}
+
+/// What becomes of the checksum of a corrupted SCTP packet.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum CorruptedChecksum {
+    /// It stays as it was: the receiver finds out (CRC32c detects any three flipped bits).
+    #[default]
+    Wrong,
+    /// It is made right again: a hostile packet rather than a damaged one.
+    Fixed,
+}
+
+/// What happened to the datagrams that were given to a link.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LinkStats {
+    /// Datagrams given to the link.
+    pub offered: u64,
+    /// Copies that came out of it.
+    pub carried: u64,
+    /// Larger than the MTU.
+    pub too_big: u64,
+    /// The queue was full.
+    pub queue_full: u64,
+    /// Lost on the way.
+    pub lost: u64,
+    /// Dropped because the interface of the sender or of the receiver was down.
+    pub down: u64,
+    /// Second copies made.
+    pub duplicated: u64,
+    /// Held back so that later ones overtake.
+    pub reordered: u64,
+    /// Bits flipped.
+    pub corrupted: u64,
+}
+
+impl core::ops::AddAssign for LinkStats {
+    fn add_assign(&mut self, other: Self) {
+        self.offered += other.offered;
+        self.carried += other.carried;
+        self.too_big += other.too_big;
+        self.queue_full += other.queue_full;
+        self.lost += other.lost;
+        self.down += other.down;
+        self.duplicated += other.duplicated;
+        self.reordered += other.reordered;
+        self.corrupted += other.corrupted;
+    }
+}
+
+/// Why a link did not carry a datagram.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DropReason {
+    /// Larger than the MTU.
+    TooBig,
+    /// The queue was full.
+    QueueFull,
+    /// Lost on the way.
+    Lost,
+    /// The interface of the sender or of the receiver was down.
+    Down,
+    /// Nobody has the destination address.
+    NoRoute,
+}
+
+/// The copies of a datagram that arrive, with their times.
+pub type Arrivals = SmallVec<[(Time, Datagram); 2]>;
+
+/// A link with its state.
+#[derive(Debug)]
+pub struct Link {
+    config: LinkConfig,
+    rng: SimRng,
+    in_burst: bool,
+    /// When the last bit of what is queued has left.
+    busy_until: Time,
+    /// Nothing that is not meant to be overtaken arrives before this.
+    last_arrival: Time,
+    pub(super) stats: LinkStats,
+}
+
+impl Link {
+    /// A link that draws its accidents from `rng`.
+    pub fn new(config: LinkConfig, rng: SimRng) -> Self {
+        Self {
+            config,
+            rng,
+            in_burst: false,
+            busy_until: Time::ZERO,
+            last_arrival: Time::ZERO,
+            stats: LinkStats::default(),
+        }
+    }
+
+    /// How it is set.
+    pub fn config(&self) -> &LinkConfig {
+        &self.config
+    }
+
+    /// Sets it anew; what is on the way stays on the way.
+    pub fn set_config(&mut self, config: LinkConfig) {
+        self.config = config;
+    }
+
+    /// What happened on it so far.
+    pub fn stats(&self) -> &LinkStats {
+        &self.stats
+    }
+
+    /// Sends a datagram over the link.
+    ///
+    /// # Errors
+    /// Why nothing of it arrives.
+    pub fn carry(&mut self, now: Time, datagram: Datagram) -> Result<Arrivals, DropReason> {
+        self.stats.offered += 1;
+        if datagram.wire_len() > self.config.mtu {
+            self.stats.too_big += 1;
+            return Err(DropReason::TooBig);
+        }
+        let Some(left_at) = self.enqueue(now, datagram.wire_len()) else {
+            self.stats.queue_full += 1;
+            return Err(DropReason::QueueFull);
+        };
+        if self.is_lost() {
+            self.stats.lost += 1;
+            return Err(DropReason::Lost);
+        }
+        Ok(self.arrivals(left_at, datagram))
+    }
+
+    /// When the last bit will have left, or `None` if the queue is full.
+    fn enqueue(&mut self, now: Time, len: usize) -> Option<Time> {
+        let Some(rate) = self.config.rate else { return Some(now) };
+        let waiting = self.busy_until.since(now).as_nanos() * u128::from(rate) / 8_000_000_000;
+        if waiting > 0 && waiting + len as u128 > self.config.queue_bytes as u128 {
+            return None;
+        }
+        let serialization =
+            Duration::from_nanos((len as u64 * 8).saturating_mul(1_000_000_000) / rate.max(1));
+        self.busy_until = self.busy_until.max(now) + serialization;
+        Some(self.busy_until)
+    }
+
+    fn is_lost(&mut self) -> bool {
+        let probability = match self.config.loss {
+            Loss::Random(probability) => probability,
+            Loss::Bursts { begin, end, good, bad } => {
+                let change = if self.in_burst { end } else { begin };
+                self.in_burst ^= self.rng.chance(change);
+                if self.in_burst { bad } else { good }
+            }
+        };
+        self.rng.chance(probability)
+    }
+
+    fn arrivals(&mut self, left_at: Time, mut datagram: Datagram) -> Arrivals {
+        let mut arrivals = Arrivals::new();
+        if self.rng.chance(self.config.duplication) {
+            self.stats.duplicated += 1;
+            arrivals.push((self.arrival_time(left_at), datagram.clone()));
+        }
+        if self.rng.chance(self.config.corruption) {
+            self.stats.corrupted += 1;
+            self.corrupt(&mut datagram);
+        }
+        arrivals.push((self.arrival_time(left_at), datagram));
+        self.stats.carried += arrivals.len() as u64;
+        arrivals
+    }
+
+    fn arrival_time(&mut self, left_at: Time) -> Time {
+        let arrival = left_at + self.config.delay + self.rng.duration(Duration::ZERO, self.config.jitter);
+        if self.rng.chance(self.config.reordering) {
+            self.stats.reordered += 1;
+            return arrival + self.rng.duration(Duration::ZERO, self.config.reorder_delay);
+        }
+        self.last_arrival = self.last_arrival.max(arrival);
+        self.last_arrival
+    }
+
+    /// Flips one to three different bits: as many as CRC32c is sure to detect in any packet.
+    fn corrupt(&mut self, datagram: &mut Datagram) {
+        let bits = datagram.payload.len() as u64 * 8;
+        let mut flipped = SmallVec::<[u64; 3]>::new();
+        let mut bytes = datagram.payload.to_vec();
+        for _ in 0..self.rng.between(1, 3).min(bits) {
+            let bit = self.rng.below(bits);
+            if flipped.contains(&bit) {
+                continue;
+            }
+            flipped.push(bit);
+            if let Some(byte) = bytes.get_mut((bit / 8) as usize) {
+                *byte ^= 1 << (bit % 8);
+            }
+        }
+        if self.config.corrupted_checksum == CorruptedChecksum::Fixed && datagram.protocol == Protocol::Sctp {
+            fix_checksum(&mut bytes);
+        }
+        datagram.payload = Bytes::from(bytes);
+    }
+}
+
+/// Makes the CRC32c of an SCTP packet right (RFC 9260, 6.8 and appendix A).
+pub fn fix_checksum(packet: &mut [u8]) {
+    if packet.len() < 12 {
+        return;
+    }
+    packet[8..12].fill(0);
+    let checksum = crc32c::crc32c(packet);
+    packet[8..12].copy_from_slice(&checksum.to_le_bytes());
+}
+
+#[cfg(test)]
+mod tests;

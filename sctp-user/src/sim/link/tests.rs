@@ -1,0 +1,103 @@
+use super::*;
+use core::net::{IpAddr, Ipv4Addr};
+use sctp_core::net::Ecn;
+
+fn datagram(len: usize) -> Datagram {
+    Datagram {
+        source: IpAddr::V4(Ipv4Addr::new(10, 0, 0, 1)),
+        destination: IpAddr::V4(Ipv4Addr::new(10, 0, 0, 2)),
+        protocol: Protocol::Sctp,
+        ecn: Ecn::NotCapable,
+        payload: Bytes::from(vec![0; len]),
+    }
+}
+
+fn link(config: LinkConfig) -> Link {
+    Link::new(config, SimRng::new(1))
+}
+
+#[test]
+fn a_clean_link_only_delays() {
+    let mut link = link(LinkConfig::default());
+    let arrivals = link.carry(Time::from_millis(5), datagram(100)).expect("carried");
+    assert_eq!(arrivals.as_slice(), &[(Time::from_millis(6), datagram(100))]);
+}
+
+#[test]
+fn the_rate_spaces_packets_and_a_full_queue_drops_them() {
+    // 1,000 bytes at 8 Mbit/s take a millisecond; two of them fit the queue behind the one on the line.
+    let mut link = link(LinkConfig {
+        delay: Duration::ZERO,
+        rate: Some(8_000_000),
+        queue_bytes: 3_000,
+        ..LinkConfig::default()
+    });
+    let at: Vec<_> =
+        (0..5).map(|_| link.carry(Time::ZERO, datagram(980)).map(|copies| copies[0].0)).collect();
+    let expected = [1, 2, 3].map(|millis| Ok(Time::from_millis(millis)));
+    assert_eq!(at[..3], expected);
+    assert_eq!(at[3..], [Err(DropReason::QueueFull), Err(DropReason::QueueFull)]);
+    // A millisecond later there is room for one more.
+    assert!(link.carry(Time::from_millis(1), datagram(980)).is_ok());
+}
+
+#[test]
+fn what_exceeds_the_mtu_is_dropped() {
+    let mut link = link(LinkConfig::default());
+    assert!(link.carry(Time::ZERO, datagram(1_480)).is_ok());
+    assert_eq!(link.carry(Time::ZERO, datagram(1_481)), Err(DropReason::TooBig));
+}
+
+#[test]
+fn random_loss_has_the_rate_that_was_asked_for() {
+    let mut link = link(LinkConfig { loss: Loss::Random(0.2), ..LinkConfig::default() });
+    let lost = (0..10_000).filter(|_| link.carry(Time::ZERO, datagram(1)).is_err()).count();
+    assert!((1_800..2_200).contains(&lost), "{lost} of 10,000 lost");
+}
+
+#[test]
+fn bursts_have_the_length_that_was_asked_for() {
+    let loss = Loss::Bursts { begin: 0.01, end: 0.25, good: 0.0, bad: 1.0 };
+    let mut link = link(LinkConfig { loss, ..LinkConfig::default() });
+    let fates: Vec<_> = (0..100_000).map(|_| link.carry(Time::ZERO, datagram(1)).is_err()).collect();
+    let lost = fates.iter().filter(|lost| **lost).count();
+    let bursts = fates.windows(2).filter(|pair| !pair[0] && pair[1]).count();
+    let mean = lost as f64 / bursts as f64;
+    assert!((3.5..4.5).contains(&mean), "mean burst of {mean}");
+}
+
+#[test]
+fn jitter_keeps_the_order_and_reordering_breaks_it() {
+    let jitter = LinkConfig { jitter: Duration::from_millis(10), ..LinkConfig::default() };
+    let late =
+        LinkConfig { reordering: 0.2, reorder_delay: Duration::from_millis(10), ..LinkConfig::default() };
+    let in_order = |config: LinkConfig| {
+        let mut link = link(config);
+        let sent = (0..1_000).map(Time::from_millis);
+        let at: Vec<_> = sent.map(|now| link.carry(now, datagram(1)).expect("carried")[0].0).collect();
+        at.is_sorted()
+    };
+    assert!(in_order(jitter));
+    assert!(!in_order(late));
+}
+
+#[test]
+fn duplicates_arrive_and_at_most_one_copy_is_damaged() {
+    let config = LinkConfig { duplication: 1.0, corruption: 1.0, ..LinkConfig::default() };
+    let mut link = link(config);
+    let arrivals = link.carry(Time::ZERO, datagram(100)).expect("carried");
+    let intact = arrivals.iter().filter(|(_, copy)| *copy == datagram(100)).count();
+    assert_eq!((arrivals.len(), intact), (2, 1));
+}
+
+#[test]
+fn a_checksum_can_be_made_right_again() {
+    let config =
+        LinkConfig { corruption: 1.0, corrupted_checksum: CorruptedChecksum::Fixed, ..LinkConfig::default() };
+    let mut link = link(config);
+    let arrivals = link.carry(Time::ZERO, datagram(100)).expect("carried");
+    let mut packet = arrivals[0].1.payload.to_vec();
+    let checksum = packet[8..12].to_vec();
+    packet[8..12].fill(0);
+    assert_eq!(crc32c::crc32c(&packet).to_le_bytes(), checksum[..]);
+}

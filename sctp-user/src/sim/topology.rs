@@ -1,0 +1,125 @@
+//! Who is attached where: hosts, their interfaces, and the way that a datagram takes.
+
+use core::net::IpAddr;
+use rustc_hash::FxHashMap;
+use smallvec::SmallVec;
+
+use super::link::{Link, LinkConfig};
+use super::rng::SimRng;
+
+/// Names a host.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct HostId(pub(super) usize);
+
+/// Names an interface of a host.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct InterfaceId(usize);
+
+/// Names a network: what is sent into it reaches every interface that is attached to it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct LanId(pub u32);
+
+/// How an interface that is down treats what is sent over it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outage {
+    /// As a cut cable: nothing comes back.
+    Silent,
+    /// As a router without a route: the sender gets ICMP "host unreachable".
+    Reported,
+}
+
+/// An address of a host with the link from there into a network.
+#[derive(Debug)]
+pub(super) struct Interface {
+    pub(super) host: HostId,
+    pub(super) lan: LanId,
+    pub(super) address: IpAddr,
+    pub(super) link: Link,
+    pub(super) outage: Option<Outage>,
+    groups: Vec<IpAddr>,
+}
+
+/// All hosts' interfaces and routes.
+#[derive(Debug)]
+pub(super) struct Topology {
+    interfaces: Vec<Interface>,
+    by_address: FxHashMap<IpAddr, InterfaceId>,
+    routes: FxHashMap<(HostId, IpAddr), InterfaceId>,
+    rng: SimRng,
+}
+
+impl Topology {
+    pub(super) fn new(rng: SimRng) -> Self {
+        Self { interfaces: Vec::new(), by_address: FxHashMap::default(), routes: FxHashMap::default(), rng }
+    }
+
+    pub(super) fn attach(
+        &mut self,
+        host: HostId,
+        lan: LanId,
+        address: IpAddr,
+        config: LinkConfig,
+    ) -> InterfaceId {
+        let id = InterfaceId(self.interfaces.len());
+        let link = Link::new(config, self.rng.split(id.0 as u64));
+        let earlier = self.by_address.insert(address, id);
+        assert!(earlier.is_none(), "{address} is given to two interfaces");
+        self.interfaces.push(Interface { host, lan, address, link, outage: None, groups: Vec::new() });
+        id
+    }
+
+    pub(super) fn set_route(&mut self, host: HostId, destination: IpAddr, interface: InterfaceId) {
+        self.routes.insert((host, destination), interface);
+    }
+
+    pub(super) fn join(&mut self, interface: InterfaceId, group: IpAddr) {
+        self.interfaces[interface.0].groups.push(group);
+    }
+
+    pub(super) fn interface(&self, id: InterfaceId) -> &Interface {
+        &self.interfaces[id.0]
+    }
+
+    pub(super) fn interface_mut(&mut self, id: InterfaceId) -> &mut Interface {
+        &mut self.interfaces[id.0]
+    }
+
+    pub(super) fn interfaces(&self) -> impl Iterator<Item = &Interface> {
+        self.interfaces.iter()
+    }
+
+    /// The interface by which a datagram leaves `host`: that of an explicit route; for multicast the
+    /// one that has the source address; else one in the destination's network.
+    pub(super) fn way_out(&self, host: HostId, source: IpAddr, destination: IpAddr) -> Option<InterfaceId> {
+        if let Some(interface) = self.routes.get(&(host, destination)) {
+            return Some(*interface);
+        }
+        if destination.is_multicast() {
+            return self
+                .own(host)
+                .find(|(_, own)| source.is_unspecified() || own.address == source)
+                .map(|x| x.0);
+        }
+        let lan = self.interface(*self.by_address.get(&destination)?).lan;
+        let same_family = |own: &Interface| own.address.is_ipv4() == destination.is_ipv4();
+        self.own(host).find(|(_, own)| own.lan == lan && same_family(own)).map(|(id, _)| id)
+    }
+
+    /// The interfaces that a datagram reaches in the end.
+    pub(super) fn receivers(&self, sender: InterfaceId, destination: IpAddr) -> SmallVec<[InterfaceId; 2]> {
+        if !destination.is_multicast() {
+            return self.by_address.get(&destination).copied().into_iter().collect();
+        }
+        let lan = self.interface(sender).lan;
+        let joined = |(index, other): (usize, &Interface)| {
+            let hears = other.lan == lan && index != sender.0 && other.groups.contains(&destination);
+            hears.then_some(InterfaceId(index))
+        };
+        self.interfaces.iter().enumerate().filter_map(joined).collect()
+    }
+
+    fn own(&self, host: HostId) -> impl Iterator<Item = (InterfaceId, &Interface)> {
+        let interfaces = self.interfaces.iter().enumerate();
+        interfaces.filter(move |(_, own)| own.host == host).map(|(index, own)| (InterfaceId(index), own))
+    }
+}
