@@ -1,6 +1,93 @@
 //! The receiving half of an association: from DATA chunks to the user's messages.
 //!
+//! - [`Receiver`] ties the parts together:
 //! - `tsn_map`: which TSNs came (cumulative TSN, gap blocks, duplicates). Knows no streams.
-//! - `sack`: when to acknowledge (RFC 9260, 6.2) and what to say.
-//! - `reassembly`: fragments to messages, ordered and unordered delivery (6.5, 6.6, 6.9). Knows no SACK.
-//! - `receiver`: ties them together and accounts for the memory held (a_rwnd).
+//! - `sack`: when to acknowledge (RFC 9260, 6.2).
+//! - `window`: what to advertise, and when to say that it grew (6.2, silly window).
+//! - `account`: the memory held, and its bounds.
+//! - `reassembly`: fragments to messages (6.9). Knows no SACK.
+//! - `streams`: ordered and unordered delivery (6.5, 6.6), the queue to the reader.
+
+mod account;
+mod reassembly;
+mod receiver;
+mod sack;
+mod streams;
+mod tsn_map;
+mod window;
+
+#[cfg(test)]
+mod tests;
+
+use thiserror::Error;
+
+pub use receiver::Receiver;
+
+use crate::serial::{Ssn, Tsn};
+
+/// What became of a DATA chunk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub enum DataOutcome {
+    /// Taken, and acknowledged by the next SACK.
+    Accepted,
+    /// It had come before.
+    Duplicate,
+    /// Dropped for want of room: not acknowledged, the peer sends it again (RFC 9260, 6.2).
+    NoBuffer,
+    /// Acknowledged and discarded: the association sends ERROR with "Invalid Stream Identifier" (6.5).
+    InvalidStream {
+        /// The stream that does not exist.
+        stream_id: u16,
+    },
+    /// The peer broke the protocol, or cannot be served: the association sends ABORT.
+    Violation(Violation),
+}
+
+/// Why DATA ends the association.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum Violation {
+    /// A fragment contradicts its neighbours: B within a message, no B after E, another stream or SSN (6.9).
+    #[error("fragment {tsn} contradicts its neighbours")]
+    BadFragment {
+        /// Its TSN.
+        tsn: Tsn,
+    },
+    /// Two ordered messages of a stream have the same stream sequence number (6.5).
+    #[error("stream {stream_id} carries a second message {ssn}")]
+    DuplicateSsn {
+        /// Stream.
+        stream_id: u16,
+        /// The number that was used twice.
+        ssn: Ssn,
+    },
+    /// A message is larger than `max_message_size`.
+    #[error(
+        "a message on stream {stream_id} has {len} bytes or more, the limit is {max}: raise max_message_size"
+    )]
+    MessageTooLarge {
+        /// Stream.
+        stream_id: u16,
+        /// Bytes that came so far.
+        len: usize,
+        /// The limit.
+        max: usize,
+    },
+    /// All of the buffer holds parts of messages of which none can be completed.
+    #[error("{held} bytes are held and no message is complete: raise receive_buffer")]
+    BufferExhausted {
+        /// Bytes held, bookkeeping included.
+        held: usize,
+    },
+}
+
+impl Violation {
+    /// The error cause of the ABORT (RFC 9260, 3.3.10): Out of Resource or Protocol Violation.
+    pub const fn cause_code(self) -> u16 {
+        match self {
+            Self::MessageTooLarge { .. } | Self::BufferExhausted { .. } => 4,
+            Self::BadFragment { .. } | Self::DuplicateSsn { .. } => 13,
+        }
+    }
+}

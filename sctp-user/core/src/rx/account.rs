@@ -1,0 +1,109 @@
+//! Accounts for the memory that received data holds.
+//!
+//! Two limits together bound it, whatever the peer sends:
+//!
+//! - the **window**: payload held, against `receive_buffer`. The sender's view of it (RFC 9260, 6.2.1) counts
+//!   payload only, so a window that counted more would close on data that is rightly in flight;
+//! - the **memory**: payload and bookkeeping, against twice the `receive_buffer`, so that a flood of one-byte
+//!   chunks stays bounded too.
+//!
+//! Once either is used up, `a_rwnd` is 0 and new TSNs are dropped. Holes below the highest TSN may still be
+//! filled, out of a **reserve**: what was acknowledged in a gap block is never dropped again (6.2 allows it,
+//! but says that one SHOULD NOT).
+//!
+//! A payload is a slice that keeps its whole datagram, or a batch of them, in memory. At most
+//! [`SHARED_PER_WINDOW`] of the buffer's size in slices are kept so; past that payloads are copied into memory of
+//! their own. A reader who keeps up never sees a copy.
+
+use bytes::Bytes;
+
+/// Bookkeeping charged for each chunk: its share of the queues, the slice, the allocation if copied.
+pub(super) const CHUNK_OVERHEAD: usize = 256;
+
+/// Largest piece of memory that one slice is taken to keep: a datagram, or a batch out of GRO.
+const LARGEST_DATAGRAM: usize = 65_536;
+
+/// Slices that share memory: one for each so many bytes of the receive buffer (and a few at least).
+const SHARED_PER_WINDOW: usize = 16_384;
+const MIN_SHARED: usize = 16;
+
+/// What a chunk, or a message of several, costs while it is held.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Charge {
+    payload: usize,
+    chunks: usize,
+    shared: usize,
+}
+
+impl Charge {
+    /// Charges another one on top.
+    pub(super) fn add(&mut self, other: Self) {
+        self.payload += other.payload;
+        self.chunks += other.chunks;
+        self.shared += other.shared;
+    }
+
+    /// Takes a part of it away.
+    fn subtract(&mut self, other: Self) {
+        self.payload = self.payload.saturating_sub(other.payload);
+        self.chunks = self.chunks.saturating_sub(other.chunks);
+        self.shared = self.shared.saturating_sub(other.shared);
+    }
+
+    /// Bytes of payload.
+    pub(super) const fn payload(&self) -> usize {
+        self.payload
+    }
+
+    /// Bytes of memory.
+    const fn memory(&self) -> usize {
+        self.payload + self.chunks * CHUNK_OVERHEAD
+    }
+}
+
+/// The receive buffer's account.
+#[derive(Debug)]
+pub(super) struct Account {
+    receive_buffer: usize,
+    held: Charge,
+}
+
+impl Account {
+    pub(super) fn new(receive_buffer: usize) -> Self {
+        Self { receive_buffer, held: Charge::default() }
+    }
+
+    /// Bytes held, bookkeeping included.
+    pub(super) fn held(&self) -> usize {
+        self.held.memory()
+    }
+
+    /// Bytes that the peer may send further.
+    pub(super) fn window(&self) -> usize {
+        let memory = (2 * self.receive_buffer).saturating_sub(self.held.memory());
+        self.receive_buffer.saturating_sub(self.held.payload()).min(memory)
+    }
+
+    /// Whether a chunk fits that fills a hole.
+    pub(super) fn has_reserve(&self, payload: usize) -> bool {
+        self.held.memory() + payload + CHUNK_OVERHEAD <= self.limit()
+    }
+
+    /// No more than this is ever held: the memory limit and the reserve.
+    pub(super) fn limit(&self) -> usize {
+        2 * self.receive_buffer + self.receive_buffer.max(LARGEST_DATAGRAM + CHUNK_OVERHEAD)
+    }
+
+    /// Takes a payload in, as it is or copied, and says what it costs.
+    pub(super) fn take_in(&mut self, payload: Bytes) -> (Bytes, Charge) {
+        let share = self.held.shared < MIN_SHARED.max(self.receive_buffer / SHARED_PER_WINDOW);
+        let charge = Charge { payload: payload.len(), chunks: 1, shared: usize::from(share) };
+        self.held.add(charge);
+        (if share { payload } else { Bytes::copy_from_slice(&payload) }, charge)
+    }
+
+    /// Gives back what was charged.
+    pub(super) fn release(&mut self, charge: Charge) {
+        self.held.subtract(charge);
+    }
+}

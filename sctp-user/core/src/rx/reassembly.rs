@@ -1,0 +1,201 @@
+//! From DATA chunks to messages (RFC 9260, 6.9).
+//!
+//! The fragments of a message have TSNs in a row, so what waits here are *runs*: stretches of one message
+//! without a hole, that grow at both ends and merge. In order there is one run, and each fragment is
+//! appended to it. Knows no SACK, and of streams only that a message belongs to one; I-DATA (RFC 8260),
+//! whose fragments are numbered apart from the TSNs, gets a type of its own beside this one.
+//!
+//! Fragments that contradict each other end the association: see [`Violation`]. Payload protocol identifiers
+//! may differ between fragments, no rule says otherwise: the first one's counts.
+
+use bytes::Bytes;
+use std::collections::{BTreeMap, VecDeque};
+
+use super::Violation;
+use super::account::Charge;
+use crate::message::Message;
+use crate::serial::Tsn;
+use crate::wire::chunk::DataHeader;
+
+/// A message in one piece, or a part of one, with what it costs to hold.
+#[derive(Debug)]
+pub(super) struct Held {
+    pub(super) message: Message,
+    pub(super) charge: Charge,
+}
+
+/// A stretch of one message: fragments with TSNs in a row.
+#[derive(Debug)]
+struct Run {
+    /// Header of the first fragment.
+    first: DataHeader,
+    /// TSN of the last fragment.
+    last_tsn: Tsn,
+    /// The last fragment has the E bit.
+    end: bool,
+    pieces: VecDeque<Bytes>,
+    charge: Charge,
+}
+
+impl Run {
+    fn new(header: DataHeader, payload: Bytes, charge: Charge) -> Self {
+        let pieces = VecDeque::from([payload]);
+        Self { first: header, last_tsn: header.tsn, end: header.flags.end, pieces, charge }
+    }
+
+    fn is_complete(&self) -> bool {
+        self.first.flags.begin && self.end
+    }
+
+    /// Appends the run behind this one. Moves the shorter of the two, so that no order of arrival is dear.
+    fn append(&mut self, mut later: Self) {
+        self.charge.add(later.charge);
+        self.last_tsn = later.last_tsn;
+        self.end = later.end;
+        if self.pieces.len() >= later.pieces.len() {
+            self.pieces.append(&mut later.pieces);
+        } else {
+            self.pieces.drain(..).rev().for_each(|piece| later.pieces.push_front(piece));
+            self.pieces = later.pieces;
+        }
+    }
+
+    fn into_held(self) -> Held {
+        let payload = self.pieces.into_iter().collect();
+        Held { message: message(&self.first, payload), charge: self.charge }
+    }
+}
+
+/// 6.9: all fragments have the same stream, U flag and, if ordered, stream sequence number.
+fn is_same_message(a: &DataHeader, b: &DataHeader) -> bool {
+    a.stream_id == b.stream_id
+        && a.flags.unordered == b.flags.unordered
+        && (a.flags.unordered || a.ssn == b.ssn)
+}
+
+fn message(header: &DataHeader, payload: smallvec::SmallVec<[Bytes; 1]>) -> Message {
+    let DataHeader { tsn, stream_id, ssn, ppid, flags } = *header;
+    Message { stream_id, ssn, tsn, ppid, unordered: flags.unordered, payload }
+}
+
+/// Turns TSNs near each other into numbers that do not wrap, so that runs can be sorted.
+#[derive(Debug, Default)]
+struct Unwrapper {
+    last: (Tsn, u64),
+}
+
+impl Unwrapper {
+    /// All TSNs of runs lie within half of the number space of each other (`tsn_map::MAX_SPAN`).
+    fn unwrap(&mut self, tsn: Tsn) -> u64 {
+        let (last_tsn, last) = self.last;
+        let step = tsn.distance_from(last_tsn).cast_signed();
+        self.last = (tsn, last.wrapping_add_signed(step.into()));
+        self.last.1
+    }
+}
+
+/// Whether the neighbours of a TSN have arrived: a fragment next to them must fit to them.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Neighbours {
+    pub(super) before: bool,
+    pub(super) after: bool,
+}
+
+/// Fragments that wait for others.
+#[derive(Debug)]
+pub(super) struct Reassembly {
+    /// By the unwrapped TSN of the first fragment.
+    runs: BTreeMap<u64, Run>,
+    unwrapper: Unwrapper,
+    max_message_size: usize,
+}
+
+impl Reassembly {
+    pub(super) fn new(peer_initial_tsn: Tsn, max_message_size: usize) -> Self {
+        // Far from 0, so that the numbers before the first one do not wrap.
+        let unwrapper = Unwrapper { last: (peer_initial_tsn, 1 << 40) };
+        Self { runs: BTreeMap::new(), unwrapper, max_message_size }
+    }
+
+    /// Takes a chunk whose TSN is new; gives the message that it completes.
+    pub(super) fn insert(
+        &mut self,
+        header: DataHeader,
+        payload: Bytes,
+        charge: Charge,
+        neighbours: Neighbours,
+    ) -> Result<Option<Held>, Violation> {
+        let whole = header.flags.begin && header.flags.end;
+        if self.runs.is_empty() && whole {
+            return self
+                .checked(Held { message: message(&header, smallvec::smallvec![payload]), charge })
+                .map(Some);
+        }
+        let key = self.unwrapper.unwrap(header.tsn);
+        let before = self.run_before(key, header.tsn);
+        let after = self.runs.get(&key.wrapping_add(1)).map(|run| run.first);
+        self.check_before(&header, before, neighbours.before)?;
+        check_after(&header, after, neighbours.after)?;
+        let mut run = Run::new(header, payload, charge);
+        if after.is_some_and(|after| !after.flags.begin)
+            && let Some(later) = self.runs.remove(&key.wrapping_add(1))
+        {
+            run.append(later);
+        }
+        self.join(key, before.filter(|_| !header.flags.begin), run)
+    }
+
+    /// Puts the run behind the one it continues, if there is one, and takes a message out that is complete.
+    fn join(&mut self, key: u64, before: Option<u64>, run: Run) -> Result<Option<Held>, Violation> {
+        let max = self.max_message_size;
+        let key = before.unwrap_or(key);
+        let run = match self.runs.get_mut(&key) {
+            Some(earlier) => {
+                earlier.append(run);
+                earlier
+            }
+            None => self.runs.entry(key).or_insert(run),
+        };
+        let len = run.charge.payload();
+        if len > max {
+            return Err(Violation::MessageTooLarge { stream_id: run.first.stream_id, len, max });
+        }
+        let complete = run.is_complete().then(|| self.runs.remove(&key)).flatten();
+        Ok(complete.map(Run::into_held))
+    }
+
+    /// Key of the run that ends right before `tsn`.
+    fn run_before(&self, key: u64, tsn: Tsn) -> Option<u64> {
+        let (&key, run) = self.runs.range(..key).next_back()?;
+        (run.last_tsn.next() == tsn).then_some(key)
+    }
+
+    fn check_before(&self, header: &DataHeader, before: Option<u64>, arrived: bool) -> Result<(), Violation> {
+        let before = before.and_then(|key| self.runs.get(&key));
+        let fits = match before {
+            // What came before is unfinished: this must go on with it.
+            Some(run) if !run.end => !header.flags.begin && is_same_message(&run.first, header),
+            // It is finished, or was never a fragment: this must begin.
+            Some(_) => header.flags.begin,
+            None => header.flags.begin || !arrived,
+        };
+        if fits { Ok(()) } else { Err(Violation::BadFragment { tsn: header.tsn }) }
+    }
+
+    fn checked(&self, held: Held) -> Result<Held, Violation> {
+        let (len, max) = (held.charge.payload(), self.max_message_size);
+        if len > max {
+            return Err(Violation::MessageTooLarge { stream_id: held.message.stream_id, len, max });
+        }
+        Ok(held)
+    }
+}
+
+fn check_after(header: &DataHeader, after: Option<DataHeader>, arrived: bool) -> Result<(), Violation> {
+    let fits = match after {
+        Some(after) if header.flags.end => after.flags.begin,
+        Some(after) => !after.flags.begin && is_same_message(header, &after),
+        None => header.flags.end || !arrived,
+    };
+    if fits { Ok(()) } else { Err(Violation::BadFragment { tsn: header.tsn }) }
+}

@@ -1,0 +1,217 @@
+//! The receiver: DATA chunks in; messages and SACKs out.
+
+use super::account::{Account, Charge};
+use super::reassembly::{Neighbours, Reassembly};
+use super::sack::{PacketNotes, SackTimer};
+use super::streams::InboundStreams;
+use super::tsn_map::{Arrival, TsnMap};
+use super::window::Window;
+use super::{DataOutcome, Violation};
+use crate::config::AssociationConfig;
+use crate::message::Message;
+use crate::serial::Tsn;
+use crate::time::Time;
+use crate::wire::chunk::{DataChunk, SackChunk};
+
+/// Bytes of a SACK chunk without gap blocks and duplicates (RFC 9260, 3.3.4).
+const SACK_LEN: usize = 16;
+/// Bytes of a gap block, or of a duplicate TSN.
+const SACK_ENTRY_LEN: usize = 4;
+
+/// The receiving half of an association.
+///
+/// For each packet: [`handle_data`](Self::handle_data) per DATA chunk, then [`end_of_packet`](Self::end_of_packet),
+/// then look at [`sack_wanted`](Self::sack_wanted): a SACK that is put off until the end of a batch of packets
+/// acknowledges them all at once, which slows a sender whose window grows with each SACK.
+#[derive(Debug)]
+pub struct Receiver {
+    map: TsnMap,
+    sack: SackTimer,
+    window: Window,
+    account: Account,
+    reassembly: Reassembly,
+    streams: InboundStreams,
+    packet: PacketNotes,
+}
+
+impl Receiver {
+    /// A receiver that has seen nothing: `peer_initial_tsn` is what INIT or INIT ACK said,
+    /// `inbound_streams` what both sides agreed on.
+    pub fn new(config: &AssociationConfig, peer_initial_tsn: Tsn, inbound_streams: u16) -> Self {
+        Self {
+            map: TsnMap::new(peer_initial_tsn),
+            sack: SackTimer::new(config),
+            window: Window::new(config),
+            account: Account::new(config.receive_buffer),
+            reassembly: Reassembly::new(peer_initial_tsn, config.max_message_size),
+            streams: InboundStreams::new(inbound_streams),
+            packet: PacketNotes::default(),
+        }
+    }
+
+    /// Takes a DATA chunk in.
+    pub fn handle_data(&mut self, _now: Time, data: DataChunk) -> DataOutcome {
+        self.packet.data = true;
+        self.packet.immediate |= data.flags.immediate;
+        self.packet.gaps |= self.map.has_gaps();
+        let outcome = match self.map.classify(data.tsn) {
+            Arrival::Duplicate => self.note_duplicate(data.tsn),
+            Arrival::Beyond => self.drop_chunk(),
+            arrival => self.handle_new(data, arrival),
+        };
+        self.packet.gaps |= self.map.has_gaps();
+        outcome
+    }
+
+    /// After the last chunk of a packet: decides whether to acknowledge now or later.
+    pub fn end_of_packet(&mut self, now: Time) {
+        let notes = core::mem::take(&mut self.packet);
+        if notes.data {
+            self.sack.end_of_packet(now, notes);
+        }
+    }
+
+    /// No more packets are waiting right now.
+    pub fn end_of_batch(&mut self, _now: Time) {
+        self.sack.end_of_batch();
+    }
+
+    /// The peer's DATA comes over another path than before: acknowledge every second packet again.
+    pub fn handle_new_path(&mut self) {
+        self.sack.stop_stretching();
+    }
+
+    /// Whether a SACK is to be sent now, alone if need be.
+    pub fn sack_wanted(&self) -> bool {
+        self.sack.is_wanted()
+    }
+
+    /// Whether there is something to acknowledge: a SACK goes along with DATA that leaves (RFC 9260, 6.1).
+    pub fn sack_pending(&self) -> bool {
+        self.sack.is_pending()
+    }
+
+    /// Makes the SACK chunk, of at most `max_len` bytes (16 at least), its header included; with that
+    /// everything is acknowledged.
+    pub fn make_sack(&mut self, _now: Time, max_len: usize) -> SackChunk {
+        self.sack.reset();
+        let room = max_len.saturating_sub(SACK_LEN) / SACK_ENTRY_LEN;
+        let gap_blocks = self.map.gap_blocks(room);
+        let duplicates = self.map.take_duplicates(room - gap_blocks.len());
+        let a_rwnd = self.window.advertise(self.account.window(), !self.is_readable());
+        SackChunk { cumulative_tsn_ack: self.map.cumulative(), a_rwnd, gap_blocks, duplicates }
+    }
+
+    /// When a SACK is due although no further packet came.
+    pub fn sack_deadline(&self) -> Option<Time> {
+        self.sack.deadline()
+    }
+
+    /// The deadline may have passed.
+    pub fn handle_sack_timeout(&mut self, now: Time) {
+        self.sack.handle_timeout(now);
+    }
+
+    /// From now on each packet with DATA is answered at once (SHUTDOWN-SENT; RFC 9260, 9.2).
+    pub fn request_immediate_sack(&mut self) {
+        self.sack.answer_every_packet();
+    }
+
+    /// The last TSN before the first that is missing.
+    pub fn cumulative_tsn(&self) -> Tsn {
+        self.map.cumulative()
+    }
+
+    /// Whether TSNs above the cumulative one arrived: SHUTDOWN alone cannot acknowledge them (9.2).
+    pub fn has_gaps(&self) -> bool {
+        self.map.has_gaps()
+    }
+
+    /// Takes the next message and frees what it held.
+    pub fn read(&mut self, _now: Time) -> Option<Message> {
+        let held = self.streams.read()?;
+        self.account.release(held.charge);
+        if self.window.needs_update(self.account.window(), !self.is_readable()) {
+            self.sack.request();
+        }
+        Some(held.message)
+    }
+
+    /// Whether a message waits for the reader.
+    pub fn is_readable(&self) -> bool {
+        self.streams.is_readable()
+    }
+
+    /// Bytes of user data that there is room for.
+    pub fn a_rwnd(&self) -> u32 {
+        u32::try_from(self.account.window()).unwrap_or(u32::MAX)
+    }
+
+    /// Memory that received data holds: payloads and bookkeeping. Never above
+    /// [`max_held_bytes`](Self::max_held_bytes).
+    pub fn held_bytes(&self) -> usize {
+        self.account.held()
+    }
+
+    /// Bound on [`held_bytes`](Self::held_bytes): thrice the receive buffer (twice for data in order, with
+    /// its bookkeeping; the rest to fill holes), and a packet of the largest size.
+    pub fn max_held_bytes(&self) -> usize {
+        self.account.limit()
+    }
+
+    fn note_duplicate(&mut self, tsn: Tsn) -> DataOutcome {
+        self.packet.duplicate = true;
+        self.map.note_duplicate(tsn);
+        DataOutcome::Duplicate
+    }
+
+    fn drop_chunk(&mut self) -> DataOutcome {
+        self.packet.dropped = true;
+        DataOutcome::NoBuffer
+    }
+
+    fn handle_new(&mut self, data: DataChunk, arrival: Arrival) -> DataOutcome {
+        if !self.streams.has(data.stream_id) {
+            self.packet.accepted = true;
+            self.map.insert(data.tsn);
+            return DataOutcome::InvalidStream { stream_id: data.stream_id };
+        }
+        if !self.has_room(&data, arrival) {
+            return self.refuse(data.tsn);
+        }
+        self.packet.accepted = true;
+        let (before, after) = (self.map.contains(data.tsn.prev()), self.map.contains(data.tsn.next()));
+        self.map.insert(data.tsn);
+        self.window.shrink(data.payload.len());
+        match self.store(data, Neighbours { before, after }) {
+            Ok(()) => DataOutcome::Accepted,
+            Err(violation) => DataOutcome::Violation(violation),
+        }
+    }
+
+    /// 6.2: with a window of 0, what is above all that came is dropped; what fills a hole is taken.
+    fn has_room(&self, data: &DataChunk, arrival: Arrival) -> bool {
+        match arrival {
+            Arrival::FillIn => self.account.has_reserve(data.payload.len()),
+            _ => self.account.window() > 0,
+        }
+    }
+
+    /// Refuses a chunk for want of room. If it is the very next one and there is nothing to read, then
+    /// nothing will ever make room: that must not end in a silent stall.
+    fn refuse(&mut self, tsn: Tsn) -> DataOutcome {
+        if tsn == self.map.cumulative().next() && !self.is_readable() {
+            return DataOutcome::Violation(Violation::BufferExhausted { held: self.held_bytes() });
+        }
+        self.drop_chunk()
+    }
+
+    fn store(&mut self, data: DataChunk, neighbours: Neighbours) -> Result<(), Violation> {
+        let header = data.header();
+        let (payload, charge): (_, Charge) = self.account.take_in(data.payload);
+        match self.reassembly.insert(header, payload, charge, neighbours)? {
+            Some(held) => self.streams.deliver(held),
+            None => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,166 @@
+//! When to acknowledge (RFC 9260, 6.2 and 6.7).
+//!
+//! Every second packet and at the latest after the SACK delay; at once when the sender needs to know:
+//! the association's first DATA, gaps, duplicates, dropped chunks, the I bit, a shutdown.
+//!
+//! **Stretching.** A sender's window grows with the SACKs that it gets, so every second packet is the rule
+//! at first and after a gap, an idle time or a new path. Where `sack_frequency` allows for more, and only
+//! once several batches in a row were longer than it, a SACK goes out every `sack_frequency` packets or
+//! at the end of the batch, whichever is first. At the end of a batch never more than one packet waits.
+//!
+//! Whoever drives this asks [`is_wanted`](SackTimer::is_wanted) after each packet, not only after a batch:
+//! many packets between two questions are one SACK, whatever was decided here.
+
+use core::time::Duration;
+
+use crate::config::AssociationConfig;
+use crate::time::Time;
+
+/// SACK.Delay must not be configured to more (RFC 9260, 6.2).
+const MAX_SACK_DELAY: Duration = Duration::from_millis(500);
+
+/// Packets that RFC 9260, 6.2 lets wait for one SACK.
+const EVERY_SECOND_PACKET: u32 = 2;
+
+/// Batches in a row that were longer than the stretch, before it is used.
+const LONG_BATCHES_TO_STRETCH: u32 = 2;
+
+/// What the chunks of the packet in work said.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct PacketNotes {
+    /// It held DATA.
+    pub(super) data: bool,
+    /// Some of it was new and taken.
+    pub(super) accepted: bool,
+    /// Some of it came before.
+    pub(super) duplicate: bool,
+    /// Some of it was dropped, for want of room.
+    pub(super) dropped: bool,
+    /// The I bit was set.
+    pub(super) immediate: bool,
+    /// There were gaps before it, or are now.
+    pub(super) gaps: bool,
+}
+
+impl PacketNotes {
+    /// Whether the packet by itself asks for a SACK without delay.
+    fn is_urgent(self) -> bool {
+        // 6.2: a packet with duplicates only, or with a chunk that was dropped, or with the I bit; 6.7: gaps.
+        self.gaps || self.dropped || self.immediate || (self.duplicate && !self.accepted)
+    }
+}
+
+/// Decides when a SACK goes out.
+#[derive(Debug)]
+pub(super) struct SackTimer {
+    delay: Duration,
+    frequency: u32,
+    every_packet: bool,
+    wanted: bool,
+    deadline: Option<Time>,
+    packets_unacked: u32,
+    batch_packets: u32,
+    long_batches: u32,
+    last_data: Option<Time>,
+}
+
+impl SackTimer {
+    pub(super) fn new(config: &AssociationConfig) -> Self {
+        Self {
+            delay: config.sack_delay.min(MAX_SACK_DELAY),
+            frequency: config.sack_frequency.max(1),
+            every_packet: false,
+            wanted: false,
+            deadline: None,
+            packets_unacked: 0,
+            batch_packets: 0,
+            long_batches: 0,
+            last_data: None,
+        }
+    }
+
+    /// A packet with DATA has been taken in.
+    pub(super) fn end_of_packet(&mut self, now: Time, notes: PacketNotes) {
+        // 5.1: the first DATA of an association is acknowledged at once.
+        let first = self.last_data.is_none();
+        let idle = self.last_data.is_some_and(|last| now - last > self.delay);
+        self.last_data = Some(now);
+        self.packets_unacked = self.packets_unacked.saturating_add(1);
+        self.batch_packets = self.batch_packets.saturating_add(1);
+        if idle || notes.gaps || notes.dropped {
+            self.stop_stretching();
+        }
+        if first || self.every_packet || notes.is_urgent() || self.packets_unacked >= self.limit() {
+            self.request();
+        } else if self.deadline.is_none() {
+            self.deadline = Some(now + self.delay);
+        }
+    }
+
+    /// No more packets are waiting.
+    pub(super) fn end_of_batch(&mut self) {
+        if self.packets_unacked >= EVERY_SECOND_PACKET {
+            self.request();
+        }
+        match core::mem::take(&mut self.batch_packets) {
+            0 => {}
+            packets if packets > self.frequency => self.long_batches = self.long_batches.saturating_add(1),
+            _ => self.long_batches = 0,
+        }
+    }
+
+    /// The peer's data comes another way: its window there begins small.
+    pub(super) fn stop_stretching(&mut self) {
+        self.long_batches = 0;
+    }
+
+    /// From now on every packet with DATA is answered at once.
+    pub(super) fn answer_every_packet(&mut self) {
+        self.every_packet = true;
+        if self.packets_unacked > 0 {
+            self.request();
+        }
+    }
+
+    /// A SACK is to go out now.
+    pub(super) fn request(&mut self) {
+        self.wanted = true;
+    }
+
+    pub(super) fn is_wanted(&self) -> bool {
+        self.wanted
+    }
+
+    /// Something is there to acknowledge: a packet that leaves anyway takes the SACK along (6.1).
+    pub(super) fn is_pending(&self) -> bool {
+        self.wanted || self.packets_unacked > 0
+    }
+
+    pub(super) fn deadline(&self) -> Option<Time> {
+        self.deadline
+    }
+
+    pub(super) fn handle_timeout(&mut self, now: Time) {
+        if self.deadline.is_some_and(|deadline| deadline <= now) {
+            self.deadline = None;
+            self.stop_stretching();
+            self.request();
+        }
+    }
+
+    /// A SACK has been made.
+    pub(super) fn reset(&mut self) {
+        self.wanted = false;
+        self.deadline = None;
+        self.packets_unacked = 0;
+    }
+
+    /// Packets that may wait for one SACK now.
+    fn limit(&self) -> u32 {
+        if self.long_batches >= LONG_BATCHES_TO_STRETCH {
+            self.frequency
+        } else {
+            self.frequency.min(EVERY_SECOND_PACKET)
+        }
+    }
+}

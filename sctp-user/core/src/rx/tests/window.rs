@@ -1,0 +1,111 @@
+//! The receive window (RFC 9260, 6.2 and 6.2.1; RFC 1122, 4.2.3.3).
+
+use super::*;
+
+const BUFFER: usize = 40_000;
+
+fn harness() -> Harness {
+    Harness::with(&AssociationConfig { receive_buffer: BUFFER, ..AssociationConfig::default() })
+}
+
+fn big(offset: u32) -> DataChunk {
+    chunk(offset, 0, offset as u16, "BE", &[b'x'; 1_000])
+}
+
+/// Fills the window with 40 messages of 1,000 bytes and acknowledges them.
+fn closed() -> Harness {
+    let mut harness = harness();
+    for offset in 0..40 {
+        assert_eq!(harness.packet(big(offset)), DataOutcome::Accepted);
+    }
+    assert_eq!(harness.sack().a_rwnd, 0);
+    harness
+}
+
+/// RFC 9260, 6.2 B and C: down by what is buffered, up by what is delivered.
+#[test]
+fn the_window_follows_the_payload_held() {
+    let mut harness = harness();
+    assert_eq!(harness.receiver.a_rwnd(), 40_000);
+    let _ = harness.packet(big(0));
+    assert_eq!((harness.receiver.a_rwnd(), harness.sack().a_rwnd), (39_000, 39_000));
+    let _ = harness.read();
+    assert_eq!(harness.receiver.a_rwnd(), 40_000);
+}
+
+/// RFC 9260, 6.2: new TSNs above the highest are dropped, a SACK that does not include them is sent at once.
+#[test]
+fn a_closed_window_drops_new_data_and_says_so_at_once() {
+    let mut harness = closed();
+    assert_eq!(harness.packet(big(40)), DataOutcome::NoBuffer);
+    assert!(harness.receiver.sack_wanted());
+    let sack = harness.sack();
+    assert_eq!((sack.cumulative_tsn_ack, sack.a_rwnd), (tsn(39), 0));
+    assert!(sack.gap_blocks.is_empty());
+}
+
+/// RFC 9260, 6.2: a TSN below the highest one is taken although the window is closed; nothing that was
+/// acknowledged is dropped for it.
+#[test]
+fn a_closed_window_still_lets_holes_be_filled() {
+    let mut harness = harness();
+    for offset in (0..41).filter(|&offset| offset != 7) {
+        assert_eq!(harness.packet(big(offset)), DataOutcome::Accepted);
+    }
+    assert_eq!(harness.receiver.a_rwnd(), 0);
+    assert_eq!(harness.packet(big(7)), DataOutcome::Accepted);
+    assert_eq!(harness.sack().cumulative_tsn_ack, tsn(40));
+    assert_eq!(harness.texts().len(), 41);
+}
+
+/// RFC 9260, 6.2: an update once the window grew by a quarter of the buffer, not for every message.
+#[test]
+fn a_window_that_reopens_is_announced_once_for_each_quarter() {
+    let mut harness = closed();
+    let mut updates = Vec::new();
+    for read in 1..=40 {
+        let _ = harness.read();
+        if harness.receiver.sack_wanted() {
+            updates.push((read, harness.sack().a_rwnd));
+        }
+    }
+    assert_eq!(updates, [(10, 10_000), (20, 20_000), (30, 30_000), (40, 40_000)]);
+}
+
+/// RFC 1122, 4.2.3.3: the right edge of the window does not move by less than a segment.
+#[test]
+fn a_sack_does_not_tell_of_a_silly_window() {
+    let mut harness = closed();
+    let _ = harness.read();
+    assert_eq!(harness.sack().a_rwnd, 0, "1000 bytes are less than a packet");
+    let _ = harness.read();
+    assert_eq!(harness.sack().a_rwnd, 2_000);
+}
+
+/// The end of a window that was closed never passes in silence: also if less than a quarter is freed,
+/// once there is nothing more to read.
+#[test]
+fn the_last_read_announces_a_window_that_was_closed() {
+    let mut harness = harness();
+    let _ = harness.packet(chunk(0, 0, 0, "BE", &[0; 500]));
+    for offset in 1..41 {
+        let flags = if offset == 1 { "B" } else { "" };
+        let _ = harness.packet(chunk(offset, 0, 1, flags, &[0; 1_000]));
+    }
+    assert_eq!(harness.sack().a_rwnd, 0);
+    let _ = harness.packet(chunk(41, 0, 1, "E", &[0; 400]));
+    assert!(harness.take_wanted(), "dropped");
+    let _ = harness.read();
+    assert!(!harness.receiver.is_readable());
+    assert!(harness.receiver.sack_wanted() || harness.receiver.a_rwnd() == 0);
+}
+
+/// RFC 9260, 6.1 A: a sender probes a closed window; if it has reopened meanwhile the probe is taken.
+#[test]
+fn a_window_probe_is_taken_as_soon_as_there_is_room() {
+    let mut harness = closed();
+    assert_eq!(harness.packet(big(40)), DataOutcome::NoBuffer);
+    harness.sack();
+    let _ = harness.read();
+    assert_eq!(harness.packet(big(40)), DataOutcome::Accepted);
+}
