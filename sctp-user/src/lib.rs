@@ -1,3 +1,4 @@
 //! Drivers for SCTP in user space (raw IP, UDP encapsulation, simulated network) and the stack that runs them.
 
+pub mod driver;
 pub mod sim;

@@ -1,0 +1,269 @@
+//! SCTP straight over IP, protocol number 132, through raw sockets.
+//!
+//! A raw socket hears every SCTP packet of its network namespace. So each stack sets a kernel filter
+//! for the ports that it leased, and drops what is for another stack's address.
+
+use std::{io, net::IpAddr, ops::RangeInclusive, os::fd::{AsFd, BorrowedFd}};
+
+use sctp_core::net::PathAddress;
+use smallvec::SmallVec;
+
+use super::{
+    Driver, EPHEMERAL_PORTS, Inbox, LeaseError, OpenError, Report, Sent, Transmit, icmp,
+    outbox::runs,
+    pool::Pool,
+    route,
+    sys::message::{BATCH, Outgoing},
+};
+
+pub(crate) mod filter;
+pub(crate) mod ports;
+pub(crate) mod socket;
+
+use filter::Listed;
+use ports::PortSet;
+use socket::RawSocket;
+
+/// How to open a [`RawDriver`].
+#[derive(Clone, Debug)]
+pub struct RawConfig {
+    /// Our addresses; none means all that the host has, also those that it gets later.
+    pub addresses: Vec<IpAddr>,
+    /// Bytes that the kernel shall hold for us.
+    pub receive_buffer: usize,
+    /// Bytes of receive buffers that packets may hold before packets are copied instead.
+    pub held: usize,
+    /// Open even if the kernel has SCTP, which then answers our peers too (a firewall may prevent it).
+    pub beside_kernel: bool,
+}
+
+impl Default for RawConfig {
+    fn default() -> Self {
+        Self { addresses: Vec::new(), receive_buffer: 8 << 20, held: 4 << 20, beside_kernel: false }
+    }
+}
+
+/// Carries SCTP straight over IP.
+#[derive(Debug)]
+pub struct RawDriver {
+    v4: Option<RawSocket>,
+    v6: Option<RawSocket>,
+    pool: Pool,
+    addresses: Vec<IpAddr>,
+    ports: PortSet,
+}
+
+impl RawDriver {
+    /// Opens the sockets; nothing is received before a port is leased.
+    ///
+    /// # Errors
+    /// [`OpenError::NeedsNetRaw`] without the privilege, [`OpenError::KernelHasSctp`].
+    pub fn open(config: &RawConfig) -> Result<Self, OpenError> {
+        if !config.beside_kernel && route::kernel_has_sctp() {
+            return Err(OpenError::KernelHasSctp);
+        }
+        let wants = |v4: bool| {
+            config.addresses.is_empty() || config.addresses.iter().any(|address| address.is_ipv4() == v4)
+        };
+        let v4 = wants(true).then(|| RawSocket::open(true, config.receive_buffer)).transpose()?;
+        let v6 = match wants(false).then(|| RawSocket::open(false, config.receive_buffer)).transpose() {
+            // A host without IPv6 is fine as long as nobody asked for an IPv6 address.
+            Err(OpenError::System { .. }) if config.addresses.is_empty() => None,
+            v6 => v6?,
+        };
+        Ok(Self {
+            v4,
+            v6,
+            pool: Pool::new(socket::BUFFER, config.held),
+            addresses: config.addresses.clone(),
+            ports: PortSet::default(),
+        })
+    }
+
+    /// The addresses that a lease is for: those asked for, or all of the stack's.
+    fn lease_addresses(&self, asked: &[IpAddr]) -> SmallVec<[Option<IpAddr>; 4]> {
+        let addresses = if asked.is_empty() { &self.addresses } else { asked };
+        if addresses.is_empty() {
+            return [None].into_iter().collect();
+        }
+        addresses.iter().copied().map(Some).collect()
+    }
+
+    fn set_filters(&self) -> Result<(), LeaseError> {
+        let ranges = self.ports.ranges();
+        if ranges.len() > filter::MOST_RANGES {
+            return Err(LeaseError::TooMany(ranges.len()));
+        }
+        for socket in [&self.v4, &self.v6].into_iter().flatten() {
+            let program = filter::by_port(socket.is_v4(), &ranges, Listed::Come);
+            socket
+                .set_filter(&program)
+                .map_err(|error| LeaseError::Broker(format!("cannot set a kernel filter: {error}")))?;
+        }
+        Ok(())
+    }
+}
+
+impl Driver for RawDriver {
+    fn send(&mut self, batch: &[Transmit], bytes: &[u8], reports: &mut Vec<Report>) -> Sent {
+        let mut sent = Sent::default();
+        let mut queue = packets(batch, bytes).peekable();
+        let mut group: SmallVec<[Packet<'_>; BATCH]> = SmallVec::new();
+        while let Some(first) = queue.peek() {
+            let v4 = first.outgoing.destination.is_ipv4();
+            group.clear();
+            while group.len() < BATCH
+                && let Some(packet) = queue.next_if(|next| next.outgoing.destination.is_ipv4() == v4)
+            {
+                group.push(packet);
+            }
+            let socket = if v4 { &self.v4 } else { &self.v6 };
+            if !send_group(socket.as_ref(), &self.ports, &group, &mut sent, reports) {
+                return sent;
+            }
+        }
+        Sent { transmits: batch.len(), segments: 0 }
+    }
+
+    fn receive(&mut self, inbox: &mut Inbox) -> io::Result<()> {
+        let Inbox { packets, reports } = inbox;
+        let ports = &self.ports;
+        let per_address = ports.is_per_address();
+        for socket in [&mut self.v4, &mut self.v6].into_iter().flatten() {
+            let mut deliver = |received: super::Received| {
+                if !per_address || is_ours(ports, &received) {
+                    packets.push(received);
+                }
+            };
+            let mut report = |report: Report| {
+                if concerns_us(ports, &report) {
+                    reports.push(report);
+                }
+            };
+            socket.receive(&mut self.pool, &mut deliver, &mut report)?;
+        }
+        Ok(())
+    }
+
+    fn descriptors(&self) -> Vec<BorrowedFd<'_>> {
+        [&self.v4, &self.v6].into_iter().flatten().map(|socket| socket.socket.as_fd()).collect()
+    }
+
+    fn max_segments(&self) -> usize {
+        BATCH
+    }
+
+    fn mtu(&self, path: &PathAddress) -> usize {
+        route::mtu_or_default(path)
+    }
+
+    fn overhead(&self, remote: IpAddr) -> usize {
+        route::ip_header(remote)
+    }
+
+    fn local_addresses(&self) -> Vec<IpAddr> {
+        if self.addresses.is_empty() {
+            return route::local_addresses().unwrap_or_default();
+        }
+        self.addresses.clone()
+    }
+
+    fn lease_port(&mut self, port: u16, addresses: &[IpAddr]) -> Result<(), LeaseError> {
+        for address in self.lease_addresses(addresses) {
+            self.ports.insert(address, port..=port);
+        }
+        self.set_filters()
+    }
+
+    fn release_port(&mut self, port: u16, addresses: &[IpAddr]) {
+        for address in self.lease_addresses(addresses) {
+            self.ports.remove(address, &(port..=port));
+        }
+        if let Err(error) = self.set_filters() {
+            tracing::warn!(%error, "the old kernel filter stays");
+        }
+    }
+
+    fn lease_ephemeral_ports(&mut self) -> Result<RangeInclusive<u16>, LeaseError> {
+        for address in self.lease_addresses(&[]) {
+            self.ports.insert(address, EPHEMERAL_PORTS);
+        }
+        self.set_filters()?;
+        Ok(EPHEMERAL_PORTS)
+    }
+}
+
+/// A packet of a batch, and whether its run ends with it.
+struct Packet<'a> {
+    outgoing: Outgoing<'a>,
+    transmit: &'a Transmit,
+    last: bool,
+}
+
+fn packets<'a>(batch: &'a [Transmit], bytes: &'a [u8]) -> impl Iterator<Item = Packet<'a>> {
+    runs(batch, bytes).flat_map(|(transmit, run)| {
+        let mut segments = run.chunks(transmit.segment_size.max(1)).peekable();
+        std::iter::from_fn(move || {
+            let bytes = segments.next()?;
+            let outgoing = Outgoing {
+                source: transmit.path.local,
+                destination: transmit.path.remote,
+                ecn: transmit.ecn,
+                bytes,
+            };
+            Some(Packet { outgoing, transmit, last: segments.peek().is_none() })
+        })
+    })
+}
+
+/// Sends packets of one family. False means that the socket is full.
+fn send_group(
+    socket: Option<&RawSocket>,
+    ports: &PortSet,
+    group: &[Packet<'_>],
+    sent: &mut Sent,
+    reports: &mut Vec<Report>,
+) -> bool {
+    let outgoing: SmallVec<[Outgoing<'_>; BATCH]> = group.iter().map(|packet| packet.outgoing).collect();
+    let mut at = 0;
+    while at < group.len() {
+        let mut refused = None;
+        let gone = match socket {
+            Some(socket) => socket.send(&outgoing[at..], &mut refused, &mut |report| {
+                if concerns_us(ports, &report) {
+                    reports.push(report);
+                }
+            }),
+            None => {
+                refused = Some(libc::EAFNOSUPPORT);
+                Some(1)
+            }
+        };
+        let Some(gone) = gone else { return false };
+        if let Some(errno) = refused {
+            reports.push(icmp::refusal(&group[at].transmit.path, outgoing[at].bytes, errno));
+        }
+        for packet in &group[at..at + gone] {
+            *sent = match packet.last {
+                true => Sent { transmits: sent.transmits + 1, segments: 0 },
+                false => Sent { segments: sent.segments + 1, ..*sent },
+            };
+        }
+        at += gone;
+    }
+    true
+}
+
+/// Whether a packet is for an address that we leased its port on.
+fn is_ours(ports: &PortSet, received: &super::Received) -> bool {
+    received
+        .datagram
+        .get(2..4)
+        .is_some_and(|port| ports.covers(received.path.local, u16::from_be_bytes([port[0], port[1]])))
+}
+
+/// Whether an ICMP error quotes a packet of ours: all raw sockets of the host get it. The core compares
+/// the tag too.
+fn concerns_us(ports: &PortSet, report: &Report) -> bool {
+    report.quoted.first_chunk().is_some_and(|&port| ports.covers(report.path.local, u16::from_be_bytes(port)))
+}

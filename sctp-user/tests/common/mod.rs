@@ -1,0 +1,62 @@
+//! What the driver tests share: network namespaces and waiting.
+
+#![allow(dead_code, reason = "each test program uses a part of it")]
+
+use std::{
+    panic,
+    process::Command,
+    thread,
+    time::{Duration, Instant},
+};
+
+use nix::{
+    poll::{PollFd, PollFlags, PollTimeout, poll},
+    sched::{CloneFlags, unshare},
+};
+use sctp_user::driver::{Driver, Inbox};
+
+/// Longer than anything takes on a loaded machine.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Runs a test in a thread with a network namespace of its own, whose loopback has the addresses.
+/// Without the privilege it says so and does nothing.
+pub(crate) fn in_namespace(addresses: &[&str], test: impl FnOnce() + Send + 'static) {
+    let addresses: Vec<String> = addresses.iter().map(|&address| address.to_owned()).collect();
+    let run = move || {
+        if let Err(error) = unshare(CloneFlags::CLONE_NEWNET) {
+            println!("SKIPPED: cannot make a network namespace ({error}): run as root");
+            return;
+        }
+        ip("link set lo up");
+        for address in addresses.iter().filter(|address| !matches!(&address[..], "127.0.0.1" | "::1")) {
+            let prefix = if address.contains(':') { "128 nodad" } else { "8" };
+            ip(&format!("address replace {address}/{prefix} dev lo"));
+        }
+        test();
+    };
+    if let Err(panic) = thread::spawn(run).join() {
+        panic::resume_unwind(panic);
+    }
+}
+
+/// Runs `ip` in the namespace of this thread.
+pub(crate) fn ip(arguments: &str) {
+    let status = Command::new("ip").args(arguments.split(' ')).status().unwrap();
+    assert!(status.success(), "ip {arguments}");
+}
+
+/// Reads until `enough`, waiting on the driver's descriptors.
+pub(crate) fn receive_until(driver: &mut dyn Driver, inbox: &mut Inbox, enough: impl Fn(&Inbox) -> bool) {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        driver.receive(inbox).unwrap();
+        if enough(inbox) {
+            return;
+        }
+        assert!(Instant::now() < deadline, "what came is not enough: {inbox:?}");
+        let descriptors = driver.descriptors();
+        let mut polled: Vec<_> =
+            descriptors.iter().map(|descriptor| PollFd::new(*descriptor, PollFlags::POLLIN)).collect();
+        poll(&mut polled, PollTimeout::from(1000u16)).unwrap();
+    }
+}
