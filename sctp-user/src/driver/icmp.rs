@@ -22,12 +22,7 @@ const QUOTE: usize = 128;
 const AT_MOST: usize = 32;
 
 /// Empties the error queue. `local` is our address if the socket has only one.
-pub(crate) fn drain(
-    socket: &impl AsFd,
-    local: Option<IpAddr>,
-    udp: bool,
-    mut report: impl FnMut(Report),
-) {
+pub(crate) fn drain(socket: &impl AsFd, local: Option<IpAddr>, udp: bool, mut report: impl FnMut(Report)) {
     for _ in 0..AT_MOST {
         match next(socket, local, udp) {
             Next::Report(found) => report(found),
@@ -46,12 +41,7 @@ enum Next {
 fn next(socket: &impl AsFd, local: Option<IpAddr>, udp: bool) -> Next {
     let mut quoted = [0; QUOTE];
     let mut slices = [IoSliceMut::new(&mut quoted)];
-    let mut control = cmsg_space!(
-        libc::sock_extended_err,
-        libc::sockaddr_in6,
-        libc::in6_pktinfo,
-        [u8; 64]
-    );
+    let mut control = cmsg_space!(libc::sock_extended_err, libc::sockaddr_in6, libc::in6_pktinfo, [u8; 64]);
     let flags = MsgFlags::MSG_ERRQUEUE | MsgFlags::MSG_DONTWAIT;
     let received =
         recvmsg::<SockaddrStorage>(socket.as_fd().as_raw_fd(), &mut slices, Some(&mut control), flags);

@@ -169,8 +169,7 @@ mod tests {
     fn a_run_arrives_as_its_packets_with_the_path_mirrored() {
         let (ours, theirs) = ([10, 0, 0, 1].into(), [10, 0, 0, 2].into());
         let (mut a, mut b) = MemDriver::pair([ours], [theirs], 1500).unwrap();
-        let transmit =
-            Transmit { path: PathAddress::to(theirs), ecn: Ecn::Ect0, segment_size: 4, len: 10 };
+        let transmit = Transmit { path: PathAddress::to(theirs), ecn: Ecn::Ect0, segment_size: 4, len: 10 };
         assert!(!readable(&b));
         a.send(&[transmit], b"abcdefghij", &mut Vec::new());
         assert!(readable(&b));

@@ -226,7 +226,9 @@ impl OpenError {
 #[non_exhaustive]
 pub enum LeaseError {
     /// Another stack of this host has it.
-    #[error("SCTP port {port} is taken by process {pid}: stop it, use another port, or share one stack through sctpd")]
+    #[error(
+        "SCTP port {port} is taken by process {pid}: stop it, use another port, or share one stack through sctpd"
+    )]
     Taken {
         /// The port.
         port: u16,

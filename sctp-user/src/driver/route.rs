@@ -109,6 +109,8 @@ mod tests {
     fn kernel_sctp_is_recognised_by_its_protocol_line() {
         let header = "protocol  size sockets  memory press maxhdr  slab module\n";
         assert!(!lists_sctp(&format!("{header}UDP 1 2\nTCP 1 2\n")));
-        assert!(lists_sctp(&format!("{header}TCP 1 2\nSCTPv6     1696   1      4   no      0   yes  sctp\n")));
+        assert!(lists_sctp(&format!(
+            "{header}TCP 1 2\nSCTPv6     1696   1      4   no      0   yes  sctp\n"
+        )));
     }
 }

@@ -20,11 +20,12 @@ use socket2::{Domain, Protocol, Socket, Type};
 
 use super::{
     Driver, Inbox, OpenError, Received, Report, Sent, Transmit,
+    buffer::enlarge_receive_buffer,
     icmp::{self, is_icmp},
     outbox::runs,
     pool::Pool,
-    buffer::enlarge_receive_buffer,
     route::route_to,
+    sys::option,
 };
 
 /// The IANA port of SCTP in UDP (RFC 6951, 4).
@@ -59,12 +60,7 @@ pub struct UdpConfig {
 impl UdpConfig {
     /// The standard port on the given addresses.
     pub fn new(addresses: impl Into<Vec<IpAddr>>) -> Self {
-        Self {
-            addresses: addresses.into(),
-            port: ENCAPSULATION_PORT,
-            receive_buffer: 8 << 20,
-            held: 4 << 20,
-        }
+        Self { addresses: addresses.into(), port: ENCAPSULATION_PORT, receive_buffer: 8 << 20, held: 4 << 20 }
     }
 }
 
@@ -198,6 +194,9 @@ impl Port {
         let set_up = OpenError::system("set up a UDP socket");
         let state = UdpSocketState::new((&socket).into()).and_then(|state| {
             state.enable_transport_errors((&socket).into())?;
+            // quinn-udp 0.6 asks for time stamps, for which its control buffer is too small: of packets
+            // that GRO joined, the ECN field would be cut off.
+            option::set_int(&socket, libc::SOL_SOCKET, libc::SO_TIMESTAMPNS, 0)?;
             let local = socket.local_addr()?.as_socket().unwrap_or(local);
             Ok((state, local))
         });

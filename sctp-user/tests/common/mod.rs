@@ -3,6 +3,7 @@
 #![allow(dead_code, reason = "each test program uses a part of it")]
 
 use std::{
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, UdpSocket},
     panic,
     process::Command,
     thread,
@@ -37,6 +38,18 @@ pub(crate) fn in_namespace(addresses: &[&str], test: impl FnOnce() + Send + 'sta
     if let Err(panic) = thread::spawn(run).join() {
         panic::resume_unwind(panic);
     }
+}
+
+/// The loopback addresses of the families that this host has.
+pub(crate) fn loopbacks() -> Vec<IpAddr> {
+    let has_v6 = UdpSocket::bind("[::1]:0").is_ok();
+    if !has_v6 {
+        println!("SKIPPED: IPv6, which this host has not");
+    }
+    [IpAddr::from(Ipv4Addr::LOCALHOST)]
+        .into_iter()
+        .chain(has_v6.then_some(Ipv6Addr::LOCALHOST.into()))
+        .collect()
 }
 
 /// Runs `ip` in the namespace of this thread.

@@ -25,27 +25,14 @@ const JUMP_GE: u16 = (libc::BPF_JMP | libc::BPF_JGE | libc::BPF_K) as u16;
 const JUMP_GT: u16 = (libc::BPF_JMP | libc::BPF_JGT | libc::BPF_K) as u16;
 const RETURN: u16 = (libc::BPF_RET | libc::BPF_K) as u16;
 
-/// What happens to packets whose destination port is in one of the ranges.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Listed {
-    /// They come, all others go.
-    Come,
-    /// They go, all others come.
-    Go,
-}
-
 /// A filter that lets nothing through: for the time before the leases are known.
 pub(crate) fn nothing() -> Vec<SockFilter> {
     vec![SockFilter::new(RETURN, 0, 0, 0)]
 }
 
-/// A filter on destination ports. On IPv4 a raw socket's filter sees the IP header first, on IPv6 the
+/// A filter that lets these destination ports through. On IPv4 a raw socket's filter sees the IP header first, on IPv6 the
 /// SCTP header. Of more than [`MOST_RANGES`] ranges only the first count.
-pub(crate) fn by_port(v4: bool, ranges: &[RangeInclusive<u16>], listed: Listed) -> Vec<SockFilter> {
-    let (inside, outside) = match listed {
-        Listed::Come => (ACCEPT_ALL, 0),
-        Listed::Go => (0, ACCEPT_ALL),
-    };
+pub(crate) fn by_port(v4: bool, ranges: &[RangeInclusive<u16>]) -> Vec<SockFilter> {
     let mut program = Vec::with_capacity(FRAME + PER_RANGE * ranges.len());
     if v4 {
         program.push(SockFilter::new(LDX_MSH, 0, 0, 0)); // X = bytes of the IP header
@@ -56,8 +43,8 @@ pub(crate) fn by_port(v4: bool, ranges: &[RangeInclusive<u16>], listed: Listed) 
     for range in ranges.iter().take(MOST_RANGES) {
         program.push(SockFilter::new(JUMP_GE, 0, 2, u32::from(*range.start())));
         program.push(SockFilter::new(JUMP_GT, 1, 0, u32::from(*range.end())));
-        program.push(SockFilter::new(RETURN, 0, 0, inside));
+        program.push(SockFilter::new(RETURN, 0, 0, ACCEPT_ALL));
     }
-    program.push(SockFilter::new(RETURN, 0, 0, outside));
+    program.push(SockFilter::new(RETURN, 0, 0, 0));
     program
 }

@@ -3,7 +3,12 @@
 //! A raw socket hears every SCTP packet of its network namespace. So each stack sets a kernel filter
 //! for the ports that it leased, and drops what is for another stack's address.
 
-use std::{io, net::IpAddr, ops::RangeInclusive, os::fd::{AsFd, BorrowedFd}};
+use std::{
+    io,
+    net::IpAddr,
+    ops::RangeInclusive,
+    os::fd::{AsFd, BorrowedFd},
+};
 
 use sctp_core::net::PathAddress;
 use smallvec::SmallVec;
@@ -20,7 +25,6 @@ pub(crate) mod filter;
 pub(crate) mod ports;
 pub(crate) mod socket;
 
-use filter::Listed;
 use ports::PortSet;
 use socket::RawSocket;
 
@@ -68,7 +72,11 @@ impl RawDriver {
         let v4 = wants(true).then(|| RawSocket::open(true, config.receive_buffer)).transpose()?;
         let v6 = match wants(false).then(|| RawSocket::open(false, config.receive_buffer)).transpose() {
             // A host without IPv6 is fine as long as nobody asked for an IPv6 address.
-            Err(OpenError::System { .. }) if config.addresses.is_empty() => None,
+            Err(OpenError::System { source, .. })
+                if config.addresses.is_empty() && source.raw_os_error() == Some(libc::EAFNOSUPPORT) =>
+            {
+                None
+            }
             v6 => v6?,
         };
         Ok(Self {
@@ -95,7 +103,7 @@ impl RawDriver {
             return Err(LeaseError::TooMany(ranges.len()));
         }
         for socket in [&self.v4, &self.v6].into_iter().flatten() {
-            let program = filter::by_port(socket.is_v4(), &ranges, Listed::Come);
+            let program = filter::by_port(socket.is_v4(), &ranges);
             socket
                 .set_filter(&program)
                 .map_err(|error| LeaseError::Broker(format!("cannot set a kernel filter: {error}")))?;

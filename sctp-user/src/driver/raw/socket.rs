@@ -57,13 +57,12 @@ impl RawSocket {
     /// Opens a socket that receives nothing until [`RawSocket::set_filter`].
     pub(crate) fn open(v4: bool, receive_buffer: usize) -> Result<Self, OpenError> {
         let domain = if v4 { Domain::IPV4 } else { Domain::IPV6 };
-        let socket =
-            Socket::new(domain, Type::RAW, Some(Protocol::from(IPPROTO_SCTP))).map_err(|source| {
-                match source.kind() {
-                    ErrorKind::PermissionDenied => OpenError::NeedsNetRaw,
-                    _ => OpenError::System { what: "open a raw socket", source },
-                }
-            })?;
+        let socket = Socket::new(domain, Type::RAW, Some(Protocol::from(IPPROTO_SCTP))).map_err(
+            |source| match source.kind() {
+                ErrorKind::PermissionDenied => OpenError::NeedsNetRaw,
+                _ => OpenError::System { what: "open a raw socket", source },
+            },
+        )?;
         set_up(&socket, v4).map_err(OpenError::system("set up a raw socket"))?;
         enlarge_receive_buffer(&socket, receive_buffer);
         Ok(Self { socket, v4, large: 0, spill: vec![0; BATCH * LARGE_SLOT] })
@@ -175,25 +174,41 @@ impl RawSocket {
         slot: usize,
         deliver: &mut dyn FnMut(Received),
     ) {
+        if packets.iter().any(|packet| packet.len > slot) {
+            for (index, (packet, inside)) in packets.iter().zip(buffer.chunks_exact(slot)).enumerate() {
+                let spill = &self.spill[(first + index) * LARGE_SLOT..][..packet.len.saturating_sub(slot)];
+                self.deliver_spilled(packet, &inside[..packet.len.min(slot)], spill, deliver);
+            }
+            pool.put(buffer);
+            return;
+        }
         let mut spans: SmallVec<[Range<usize>; BATCH]> = SmallVec::new();
         let mut heads: SmallVec<[(PathAddress, Ecn); BATCH]> = SmallVec::new();
         for (index, packet) in packets.iter().enumerate() {
             let at = index * slot;
-            let inside = &buffer[at..at + packet.len.min(slot)];
-            let Some((head, payload)) = self.read_head(packet, inside) else { continue };
-            if packet.len > slot {
-                let spill = &self.spill[(first + index) * LARGE_SLOT..][..packet.len - slot];
-                let datagram = Bytes::from([&inside[payload.start..], spill].concat());
-                deliver(Received { path: head.0, ecn: head.1, datagram });
-                continue;
+            if let Some((head, payload)) = self.read_head(packet, &buffer[at..at + packet.len]) {
+                spans.push(at + payload.start..at + payload.end);
+                heads.push(head);
             }
-            spans.push(at + payload.start..at + payload.end);
-            heads.push(head);
         }
         pool.deliver(buffer, &spans, |index, datagram| {
             let (path, ecn) = heads[index];
             deliver(Received { path, ecn, datagram });
         });
+    }
+
+    /// Puts a packet together that its slot had no room for.
+    fn deliver_spilled(
+        &self,
+        packet: &Incoming,
+        inside: &[u8],
+        spill: &[u8],
+        deliver: &mut dyn FnMut(Received),
+    ) {
+        let whole = Bytes::from([inside, spill].concat());
+        if let Some(((path, ecn), payload)) = self.read_head(packet, &whole) {
+            deliver(Received { path, ecn, datagram: whole.slice(payload) });
+        }
     }
 
     /// Addresses and ECN of a packet, and where SCTP lies in it.
@@ -220,7 +235,6 @@ fn set_up(socket: &Socket, v4: bool) -> io::Result<()> {
         // For the addresses of ICMP errors; packets bring their own IP header.
         setsockopt(socket, sockopt::Ipv4PacketInfo, &true)?;
     } else {
-        socket.set_only_v6(true)?;
         option::set_int(socket, libc::IPPROTO_IPV6, libc::IPV6_MTU_DISCOVER, libc::IPV6_PMTUDISC_PROBE)?;
         setsockopt(socket, sockopt::Ipv6DontFrag, &true)?;
         setsockopt(socket, sockopt::Ipv6RecvErr, &true)?;

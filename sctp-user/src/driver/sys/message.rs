@@ -36,8 +36,7 @@ pub(crate) struct Incoming {
 }
 
 impl Incoming {
-    pub(crate) const NONE: Self =
-        Self { len: 0, source: None, control: Control::EMPTY, control_len: 0 };
+    pub(crate) const NONE: Self = Self { len: 0, source: None, control: Control::EMPTY, control_len: 0 };
 
     /// Destination address and ECN field (IPv6 only: IPv4 raw sockets deliver the header itself).
     pub(crate) fn destination(&self) -> (Option<IpAddr>, Ecn) {
@@ -56,8 +55,7 @@ pub(crate) fn send(socket: &impl AsFd, packets: &[Outgoing<'_>]) -> io::Result<u
     for (index, packet) in packets[..count].iter().enumerate() {
         slices[index] = IoSlice::new(packet.bytes);
         names[index] = Name::new(packet.destination);
-        let control_len =
-            controls[index].encode(packet.destination.is_ipv4(), packet.source, packet.ecn);
+        let control_len = controls[index].encode(packet.destination.is_ipv4(), packet.source, packet.ecn);
         let header = &mut headers[index].msg_hdr;
         header.msg_name = (&raw mut names[index]).cast();
         header.msg_namelen = names[index].len() as _;
@@ -116,7 +114,7 @@ pub(crate) fn receive(
     for ((header, name), incoming) in headers.iter().zip(names).zip(&mut incoming[..received]) {
         incoming.source = name.address();
         incoming.len = header.msg_len as usize;
-        incoming.control_len = header.msg_hdr.msg_controllen as usize;
+        incoming.control_len = header.msg_hdr.msg_controllen;
     }
     Ok(received)
 }

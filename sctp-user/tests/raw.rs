@@ -1,0 +1,124 @@
+//! Raw sockets, each test in a network namespace of its own (needs root).
+
+mod common;
+
+use std::net::IpAddr;
+
+use common::{in_namespace, receive_until};
+use sctp_core::net::{Ecn, PathAddress};
+use sctp_user::driver::{
+    Driver, Inbox, Outbox, Problem, Report, Transmit,
+    raw::{RawConfig, RawDriver},
+};
+
+/// A packet with these ports and payload; drivers look at nothing else.
+fn packet(from: u16, to: u16, payload: &[u8]) -> Vec<u8> {
+    [&from.to_be_bytes()[..], &to.to_be_bytes(), &[0; 8], payload].concat()
+}
+
+fn open(port: u16, addresses: &[IpAddr]) -> RawDriver {
+    let mut driver = RawDriver::open(&RawConfig::default()).unwrap();
+    driver.lease_port(port, addresses).unwrap();
+    driver
+}
+
+fn send(driver: &mut RawDriver, path: PathAddress, ecn: Ecn, packets: &[Vec<u8>]) -> Vec<Report> {
+    let mut outbox = Outbox::default();
+    for packet in packets {
+        outbox.transmits.push(Transmit { path, ecn, segment_size: packet.len(), len: packet.len() });
+        outbox.bytes.extend_from_slice(packet);
+    }
+    let mut reports = Vec::new();
+    assert!(outbox.flush(driver, &mut reports), "room for a small batch");
+    reports
+}
+
+#[test]
+fn packets_reach_the_stack_that_leased_their_port_over_both_families() {
+    in_namespace(&["127.0.0.1", "::1"], || {
+        let (mut a, mut b, mut bystander) = (open(5001, &[]), open(5002, &[]), open(5003, &[]));
+        for address in common::loopbacks() {
+            let path = PathAddress { local: Some(address), ..PathAddress::to(address) };
+            let packets: Vec<_> = (0..100).map(|count| packet(5001, 5002, &[count; 1468])).collect();
+            assert_eq!(send(&mut a, path, Ecn::Ect0, &packets), []);
+            let mut inbox = Inbox::default();
+            receive_until(&mut b, &mut inbox, |inbox| inbox.packets.len() >= 100);
+            for (received, sent) in inbox.packets.iter().zip(&packets) {
+                assert_eq!(received.datagram, sent[..]);
+                assert_eq!(received.path, path, "the addresses of both ends are the same here");
+                assert_eq!(received.ecn, Ecn::Ect0);
+            }
+            for driver in [&mut a, &mut bystander] {
+                let mut inbox = Inbox::default();
+                driver.receive(&mut inbox).unwrap();
+                assert!(inbox.is_empty(), "neither the sender nor a bystander hears them: {inbox:?}");
+            }
+        }
+    });
+}
+
+#[test]
+fn packets_as_large_as_the_loopback_carries_arrive_whole() {
+    in_namespace(&["127.0.0.1", "::1"], || {
+        let (mut a, mut b) = (open(5001, &[]), open(5002, &[]));
+        for address in common::loopbacks() {
+            let path = PathAddress::to(address);
+            let largest = a.mtu(&path) - a.overhead(path.remote);
+            assert!(largest > 65000, "the loopback's own MTU is used, not {largest}");
+            // The first large packet finds small slots; those after it find large ones.
+            for round in 0..3u8 {
+                let packets = [
+                    packet(5001, 5002, b"small"),
+                    packet(5001, 5002, &vec![round; largest - 12]),
+                    packet(5001, 5002, &vec![!round; 9000]),
+                ];
+                assert_eq!(send(&mut a, path, Ecn::NotCapable, &packets), []);
+                let mut inbox = Inbox::default();
+                receive_until(&mut b, &mut inbox, |inbox| inbox.packets.len() >= 3);
+                for (received, sent) in inbox.packets.iter().zip(&packets) {
+                    assert!(received.datagram == sent[..], "round {round}, {} bytes", sent.len());
+                }
+            }
+        }
+    });
+}
+
+#[test]
+fn a_packet_larger_than_the_link_is_reported_with_its_mtu_and_the_others_leave() {
+    in_namespace(&["127.0.0.1"], || {
+        common::ip("link set lo mtu 1500");
+        let (mut a, mut b) = (open(5001, &[]), open(5002, &[]));
+        let path = PathAddress::to([127, 0, 0, 1].into());
+        let packets =
+            [packet(5001, 5002, b"one"), packet(5001, 5002, &[0; 2000]), packet(5001, 5002, b"two")];
+        let reports = send(&mut a, path, Ecn::NotCapable, &packets);
+        assert_eq!(reports.len(), 1, "{reports:?}");
+        assert_eq!(reports[0].problem, Problem::PacketTooBig { mtu: 1500 });
+        assert_eq!(reports[0].quoted[..12], packets[1][..12]);
+        let mut inbox = Inbox::default();
+        receive_until(&mut b, &mut inbox, |inbox| inbox.packets.len() >= 2);
+        assert_eq!(inbox.packets[1].datagram, packets[2][..]);
+        a.receive(&mut inbox).unwrap();
+        assert_eq!(inbox.reports, [], "reported once");
+    });
+}
+
+#[test]
+fn an_address_that_is_not_leased_is_not_heard() {
+    in_namespace(&["127.0.0.1", "127.0.0.2"], || {
+        let mut a = open(5001, &[]);
+        let mut b = open(5002, &[[127, 0, 0, 2].into()]);
+        let to = |last| PathAddress::to([127, 0, 0, last].into());
+        send(&mut a, to(1), Ecn::NotCapable, &[packet(5001, 5002, b"other")]);
+        send(&mut a, to(2), Ecn::NotCapable, &[packet(5001, 5002, b"ours")]);
+        let mut inbox = Inbox::default();
+        receive_until(&mut b, &mut inbox, |inbox| !inbox.packets.is_empty());
+        assert_eq!(inbox.packets.len(), 1);
+        assert_eq!(inbox.packets[0].datagram[12..], b"ours"[..]);
+        b.release_port(5002, &[[127, 0, 0, 2].into()]);
+        send(&mut a, to(2), Ecn::NotCapable, &[packet(5001, 5002, b"late")]);
+        inbox.packets.clear();
+        b.receive(&mut inbox).unwrap();
+        assert!(inbox.is_empty(), "a released port is silent");
+    });
+}
