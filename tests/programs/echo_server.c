@@ -1,6 +1,7 @@
 /* An SCTP echo server as people write them for a kernel with SCTP: plain sockets, nothing of this project.
  * usage: echo_server ADDRESS PORT fork|epoll CONNECTIONS
  * Ends, with 0, when that many connections have come and gone. */
+#define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>

@@ -1,0 +1,159 @@
+//! What the hooked functions do for a descriptor of ours.
+
+use core::ffi::c_int;
+use core::net::SocketAddr;
+use std::os::fd::{AsRawFd, FromRawFd, IntoRawFd, OwnedFd};
+
+use sctp_descriptors::{Command, Reply, Request, SocketName};
+
+use crate::control;
+use crate::real::real;
+use crate::table;
+
+/// What became of a call.
+pub(crate) enum Detour<T> {
+    /// Not ours: the C library's turn.
+    Bypass,
+    /// Done.
+    Done(T),
+    /// Failed, with this `errno`.
+    Failed(c_int),
+}
+
+impl<T> From<Result<T, c_int>> for Detour<T> {
+    fn from(result: Result<T, c_int>) -> Self {
+        result.map_or_else(Detour::Failed, Detour::Done)
+    }
+}
+
+/// Runs `operation` with the socket's name, if `fd` is ours.
+pub(crate) fn with_socket<T>(fd: c_int, operation: impl FnOnce(SocketName) -> Result<T, c_int>) -> Detour<T> {
+    table::lookup(fd).map_or(Detour::Bypass, |name| operation(name).into())
+}
+
+/// `socket()` for protocol 132 and one-to-one style; the service does not do the other one yet.
+pub(crate) fn socket(domain: c_int, kind: c_int, protocol: c_int) -> Detour<c_int> {
+    let style = kind & !(libc::SOCK_NONBLOCK | libc::SOCK_CLOEXEC);
+    if protocol != libc::IPPROTO_SCTP || style != libc::SOCK_STREAM {
+        return Detour::Bypass;
+    }
+    if domain != libc::AF_INET && domain != libc::AF_INET6 {
+        return Detour::Bypass;
+    }
+    let command = Command::Socket { ipv6: domain == libc::AF_INET6 };
+    control::ask(&Request { socket: 0, command }, None).and_then(|(_, fd)| adopt(fd, kind)).into()
+}
+
+/// Commands that only change something.
+pub(crate) fn command(name: SocketName, command: Command) -> Result<(), c_int> {
+    control::ask(&Request { socket: name.socket, command }, None).map(|_| ())
+}
+
+/// Commands that ask for an address.
+pub(crate) fn address(name: SocketName, command: Command) -> Result<SocketAddr, c_int> {
+    match control::ask(&Request { socket: name.socket, command }, None)? {
+        (Reply::Address(address), _) => Ok(address),
+        _ => Err(libc::EPROTO),
+    }
+}
+
+/// The pending error, which is cleared; 0 for none.
+pub(crate) fn take_error(name: SocketName) -> c_int {
+    command(name, Command::TakeError).err().unwrap_or(0)
+}
+
+/// `connect()`: the service makes the descriptor writable when the outcome is known.
+pub(crate) fn connect(fd: c_int, name: SocketName, peer: SocketAddr) -> Result<(), c_int> {
+    let request = Request { socket: name.socket, command: Command::Connect(peer) };
+    control::ask(&request, Some(fd))?;
+    if is_non_blocking(fd) {
+        return Err(libc::EINPROGRESS);
+    }
+    await_event(fd, libc::POLLOUT)?;
+    match take_error(name) {
+        0 => Ok(()),
+        errno => Err(errno),
+    }
+}
+
+/// `accept4()`: a token read from the listener stands for one waiting association. A descriptor is reserved before:
+/// one that comes when the program has no number left for it would be lost, and its association with it.
+pub(crate) fn accept(fd: c_int, name: SocketName, flags: c_int) -> Result<c_int, c_int> {
+    let reserved = reserve(fd)?;
+    let mut token = [0u8; 1];
+    // SAFETY: `token` is valid for its length.
+    let got = unsafe { (real().recv)(fd, token.as_mut_ptr().cast(), token.len(), 0) };
+    match got {
+        1 => {}
+        0 => return Err(libc::EINVAL),
+        _ => return Err(errno()),
+    }
+    drop(reserved);
+    let (_, accepted) = control::ask(&Request { socket: name.socket, command: Command::Accept }, None)?;
+    adopt(accepted, flags)
+}
+
+fn reserve(fd: c_int) -> Result<OwnedFd, c_int> {
+    // SAFETY: a plain number.
+    let reserved = unsafe { libc::fcntl(fd, libc::F_DUPFD_CLOEXEC, 0) };
+    if reserved < 0 {
+        return Err(errno());
+    }
+    // SAFETY: just made, and known to nobody else.
+    Ok(unsafe { OwnedFd::from_raw_fd(reserved) })
+}
+
+/// `read()`. A record is a message, or a piece of one; what a short read leaves must stay. So the record is peeked at
+/// (the socket's SO_PEEK_OFF moves on by what was read), and taken out of the kernel's queue once it is read up.
+pub(crate) fn read(
+    fd: c_int,
+    buffer: *mut core::ffi::c_void,
+    room: usize,
+    flags: c_int,
+) -> Result<isize, c_int> {
+    let peek = flags | libc::MSG_PEEK | libc::MSG_TRUNC;
+    // SAFETY: the caller's buffer, valid for `room` bytes.
+    let rest = unsafe { (real().recv)(fd, buffer, room, peek) };
+    let Ok(rest) = usize::try_from(rest) else {
+        return Err(errno());
+    };
+    if rest <= room && flags & libc::MSG_PEEK == 0 {
+        let take = libc::MSG_DONTWAIT | libc::MSG_TRUNC;
+        // SAFETY: nothing is written: there is no room.
+        unsafe { (real().recv)(fd, core::ptr::null_mut(), 0, take) };
+    }
+    Ok(rest.min(room) as isize)
+}
+
+fn adopt(fd: Option<OwnedFd>, flags: c_int) -> Result<c_int, c_int> {
+    let fd = fd.ok_or(libc::EPROTO)?;
+    if flags & libc::SOCK_NONBLOCK != 0 {
+        // SAFETY: `fd` is open.
+        let status = unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_GETFL) };
+        // SAFETY: as above.
+        unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_SETFL, status | libc::O_NONBLOCK) };
+    }
+    if flags & libc::SOCK_CLOEXEC == 0 {
+        // SAFETY: as above.
+        unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_SETFD, 0) };
+    }
+    table::forget(fd.as_raw_fd());
+    Ok(fd.into_raw_fd())
+}
+
+fn is_non_blocking(fd: c_int) -> bool {
+    // SAFETY: a plain number.
+    unsafe { libc::fcntl(fd, libc::F_GETFL) & libc::O_NONBLOCK != 0 }
+}
+
+fn await_event(fd: c_int, events: i16) -> Result<(), c_int> {
+    let mut wanted = libc::pollfd { fd, events, revents: 0 };
+    // SAFETY: one valid entry.
+    let ready = unsafe { libc::poll(&raw mut wanted, 1, -1) };
+    if ready < 0 { Err(errno()) } else { Ok(()) }
+}
+
+/// The calling thread's `errno`.
+pub(crate) fn errno() -> c_int {
+    std::io::Error::last_os_error().raw_os_error().unwrap_or(libc::EIO)
+}
