@@ -1,6 +1,6 @@
 //! Writes one packet at the end of a caller's buffer.
 
-use super::chunk::{ChunkType, DataHeader};
+use super::chunk::{ChunkType, DataHeader, IDataHeader};
 use super::packet::{CHECKSUM_AT, CHUNK_HEADER_LEN, COMMON_HEADER_LEN, CommonHeader, checksum};
 use super::padding;
 
@@ -83,6 +83,11 @@ impl<'a> PacketBuilder<'a> {
     /// Appends a DATA chunk: the hot path, with the payload's only copy.
     pub fn push_data(&mut self, header: &DataHeader, payload: &[u8]) -> Result<(), NoRoom> {
         self.push_with_payload(ChunkType::DATA, header.flags.bits(), &header.to_bytes(), payload)
+    }
+
+    /// Appends an I-DATA chunk, with the payload's only copy.
+    pub fn push_i_data(&mut self, header: &IDataHeader, payload: &[u8]) -> Result<(), NoRoom> {
+        self.push_with_payload(ChunkType::I_DATA, header.flags.bits(), &header.to_bytes(), payload)
     }
 
     /// Appends a chunk of fixed fields and a payload.

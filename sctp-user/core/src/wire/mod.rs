@@ -15,6 +15,7 @@
 //! |---|---|
 //! | [`chunk`] | one file for each chunk: diagram, parse, write, text |
 //! | [`param`] | the parameters of INIT, HEARTBEAT, RE-CONFIG and ASCONF |
+//! | [`cause`] | the error causes of ERROR and ABORT |
 
 mod builder;
 mod codes;
@@ -22,17 +23,19 @@ mod packet;
 mod read;
 mod tlv;
 
+pub mod cause;
 pub mod chunk;
 pub mod param;
 
 pub use builder::{NoRoom, PacketBuilder, WriteChunk};
-pub use chunk::{ChunkError, ChunkType, RawChunk};
+pub use cause::{Cause, CauseCode, Causes, RawCause};
+pub use chunk::{Chunk, ChunkError, ChunkType, RawChunk};
 pub use codes::UnrecognizedAction;
 pub use packet::{
     CHUNK_HEADER_LEN, COMMON_HEADER_LEN, ChecksumPolicy, ChunkLengthError, Chunks, CommonHeader, Packet,
     PacketError, checksum,
 };
-pub use param::{ParameterType, Parameters, ParametersBuilder, RawParameter};
+pub use param::{Parameter, ParameterType, Parameters, ParametersBuilder, RawParameter};
 pub use tlv::TlvLengthError;
 
 /// Bytes of padding behind `len` bytes, up to the next multiple of four (RFC 9260, 3.2).

@@ -1,9 +1,10 @@
 //! A received packet: common header, checksum, and the walk over its chunks (RFC 9260, 3).
 
-use super::chunk::{ChunkType, RawChunk};
+use super::chunk::{Chunk, ChunkType, RawChunk};
 use super::padding;
 use super::read::Reader;
 use bytes::Bytes;
+use core::fmt;
 
 /// Bytes of the common header.
 pub const COMMON_HEADER_LEN: usize = 12;
@@ -133,6 +134,23 @@ impl Packet {
     }
 }
 
+/// One line for the whole packet; with `{:#}` one line for each chunk, indented.
+impl fmt::Display for Packet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let CommonHeader { source_port, destination_port, verification_tag } = self.header;
+        write!(f, "{source_port} > {destination_port} tag={verification_tag:#010x}")?;
+        let separator = if f.alternate() { "\n    " } else { " | " };
+        self.chunks().try_for_each(|raw| {
+            f.write_str(separator)?;
+            match raw.map(Chunk::parse) {
+                Ok(Ok(chunk)) => write!(f, "{chunk}"),
+                Ok(Err(error)) => write!(f, "[{error}]"),
+                Err(error) => write!(f, "[{error}]"),
+            }
+        })
+    }
+}
+
 /// The common header and the checksum field of `packet`, if it is long enough.
 fn read_header(packet: &[u8]) -> Option<(CommonHeader, u32)> {
     let mut fields = Reader::new(packet);
@@ -151,6 +169,12 @@ pub struct Chunks {
 }
 
 impl Chunks {
+    /// The bytes behind the chunk that came last, with all padding: what an AUTH chunk covers
+    /// besides itself (RFC 4895, 6.2).
+    pub const fn rest(&self) -> &Bytes {
+        &self.rest
+    }
+
     fn take(&mut self) -> Result<RawChunk, ChunkLengthError> {
         let available = self.rest.len();
         let mut header = Reader::new(&self.rest);
@@ -261,5 +285,24 @@ mod tests {
         }
         let mut chunks = packet(b"\x03\x00\x00").chunks();
         assert_eq!(chunks.next(), Some(Err(ChunkLengthError::TruncatedHeader { available: 3 })));
+    }
+
+    #[test]
+    fn a_packet_is_told_in_one_line_or_in_one_line_for_each_chunk() {
+        let packet = packet(b"\x0b\0\0\x04\x0e\x01\0\x04\x3f\0\0\x06ab\0\0\x03\0\0\x05\0");
+        let header = "0 > 0 tag=0x00000000";
+        let sack = "[SACK chunk: 12 bytes needed, 1 there]";
+        let chunks = ["COOKIE_ACK", "SHUTDOWN_COMPLETE T", "CHUNK_0x3f flags=0x00 len=2", sack];
+        assert_eq!(packet.to_string(), format!("{header} | {}", chunks.join(" | ")));
+        assert_eq!(format!("{packet:#}"), format!("{header}\n    {}", chunks.join("\n    ")));
+    }
+
+    /// RFC 4895, 6.2: the HMAC covers the chunks behind AUTH with their padding.
+    #[test]
+    fn the_rest_behind_a_chunk_keeps_its_padding() {
+        let packet = packet(b"\x0f\0\0\x09\0\0\0\x01m\0\0\0\x0a\0\0\x05c\0\0\0");
+        let mut chunks = packet.chunks();
+        assert_eq!(chunks.next().unwrap().unwrap().chunk_type, ChunkType::AUTH);
+        assert_eq!(chunks.rest().as_ref(), b"\x0a\0\0\x05c\0\0\0");
     }
 }

@@ -1,17 +1,56 @@
 //! The chunks, one file each (RFC 9260, 3.3; extensions name their own RFC).
 
+mod abort;
+mod asconf;
+mod auth;
+mod cookie;
 mod data;
+mod ecn;
+mod forward_tsn;
+mod heartbeat;
+mod i_data;
 mod init;
+mod nr_sack;
+mod pad;
+mod re_config;
 mod sack;
+mod shutdown;
+mod typed;
 
+#[cfg(test)]
+pub(super) mod tests;
+
+pub use abort::{AbortChunk, ErrorChunk};
+pub use asconf::{AsconfChunk, AsconfKind};
+pub use auth::AuthChunk;
+pub use cookie::{CookieAckChunk, CookieEchoChunk};
 pub use data::{DATA_HEADER_LEN, DataChunk, DataFlags, DataHeader};
+pub use ecn::{EcnChunk, EcnKind};
+pub use forward_tsn::{ForwardTsnChunk, IForwardTsnChunk, SkippedMessage, SkippedStream};
+pub use heartbeat::{HeartbeatChunk, HeartbeatKind};
+pub use i_data::{I_DATA_HEADER_LEN, IDataChunk, IDataHeader};
 pub use init::{InitChunk, InitKind};
+pub use nr_sack::NrSackChunk;
+pub use pad::PadChunk;
+pub use re_config::ReConfigChunk;
 pub use sack::{GapBlock, SackChunk};
+pub use shutdown::{ShutdownAckChunk, ShutdownChunk, ShutdownCompleteChunk};
+pub use typed::Chunk;
 
 use super::builder::WriteChunk;
 use super::codes::{UnrecognizedAction, codes};
+use super::packet::CHUNK_HEADER_LEN;
 use crate::serial::Tsn;
 use bytes::Bytes;
+use core::fmt;
+
+/// The T bit of ABORT and SHUTDOWN COMPLETE (RFC 9260, 8.5.1).
+const T_BIT: u8 = 1;
+
+/// The flags byte with the T bit set or not.
+const fn t_bit(set: bool) -> u8 {
+    if set { T_BIT } else { 0 }
+}
 
 codes! {
     /// A chunk type (RFC 9260, 3.2; the registry's names with underscores).
@@ -40,7 +79,7 @@ codes! {
     COOKIE_ECHO = 10, "COOKIE_ECHO";
     /// Answers COOKIE ECHO (RFC 9260, 3.3.12).
     COOKIE_ACK = 11, "COOKIE_ACK";
-    /// Explicit congestion notification echo (RFC 9260, Appendix A of RFC 4960).
+    /// Explicit congestion notification echo (RFC 4960, Appendix A).
     ECNE = 12, "ECNE";
     /// Congestion window reduced (RFC 4960, Appendix A).
     CWR = 13, "CWR";
@@ -97,6 +136,20 @@ impl RawChunk {
     /// The error for a value that has fewer than the `needed` bytes.
     fn too_short(&self, needed: usize) -> ChunkError {
         ChunkError::TooShort { chunk_type: self.chunk_type, needed, available: self.value.len() }
+    }
+
+    /// The chunk with its header, without padding: how an error cause quotes it
+    /// (RFC 9260, 3.3.10.6). Copies the value.
+    pub fn to_bytes(&self) -> Bytes {
+        let length = u16::try_from(CHUNK_HEADER_LEN + self.value.len()).unwrap_or(u16::MAX);
+        let [high, low] = length.to_be_bytes();
+        [&[self.chunk_type.0, self.flags, high, low], self.value.as_ref()].concat().into()
+    }
+}
+
+impl fmt::Display for RawChunk {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} flags={:#04x} len={}", self.chunk_type, self.flags, self.value.len())
     }
 }
 

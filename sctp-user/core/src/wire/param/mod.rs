@@ -8,8 +8,19 @@
 //! |                  value, padded to four bytes                  |
 //! ```
 
+mod asconf;
+mod re_config;
+mod typed;
+
+#[cfg(test)]
+mod tests;
+
+pub use asconf::{AddressRequest, CauseIndication};
+pub use re_config::{AddStreams, IncomingReset, OutgoingReset, ReconfigResponse, StreamList};
+pub use typed::{Parameter, ParameterError};
+
 use super::codes::{UnrecognizedAction, codes};
-use super::tlv::{self, TlvLengthError, Tlvs};
+use super::tlv::{self, Tlv, TlvLengthError, Tlvs};
 use bytes::Bytes;
 use core::fmt;
 
@@ -95,14 +106,20 @@ pub struct RawParameter {
     pub whole: Bytes,
 }
 
+impl From<Tlv> for RawParameter {
+    fn from(tlv: Tlv) -> Self {
+        Self { param_type: ParameterType(tlv.code), value: tlv.value, whole: tlv.whole }
+    }
+}
+
 /// A row of parameters, walked lazily.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Parameters(pub Bytes);
 
 impl Parameters {
     /// Walks the parameters. The last one may lack its padding; the walk ends after an error.
-    pub fn iter(&self) -> ParameterIter {
-        ParameterIter(Tlvs::new(self.0.clone()))
+    pub fn iter(&self) -> impl Iterator<Item = Result<RawParameter, ParameterLengthError>> + use<> {
+        Tlvs::new(self.0.clone()).map(|item| item.map(RawParameter::from))
     }
 
     /// The first parameter of this type before any that is malformed.
@@ -111,12 +128,11 @@ impl Parameters {
     }
 }
 
-impl IntoIterator for &Parameters {
-    type Item = Result<RawParameter, ParameterLengthError>;
-    type IntoIter = ParameterIter;
-
-    fn into_iter(self) -> ParameterIter {
-        self.iter()
+impl FromIterator<Parameter> for Parameters {
+    fn from_iter<I: IntoIterator<Item = Parameter>>(parameters: I) -> Self {
+        let mut builder = ParametersBuilder::new();
+        parameters.into_iter().for_each(|parameter| _ = builder.push(&parameter));
+        builder.finish()
     }
 }
 
@@ -132,6 +148,12 @@ impl ParametersBuilder {
         Self::default()
     }
 
+    /// Appends a parameter.
+    pub fn push(&mut self, parameter: &Parameter) -> &mut Self {
+        parameter.write(&mut self.bytes, 0);
+        self
+    }
+
     /// Appends a parameter of any type.
     pub fn push_value(&mut self, param_type: ParameterType, value: &[u8]) -> &mut Self {
         tlv::append(&mut self.bytes, 0, param_type.0, |out| out.extend_from_slice(value));
@@ -144,27 +166,11 @@ impl ParametersBuilder {
     }
 }
 
-/// Iterator over parameters, made by [`Parameters::iter`].
-#[derive(Clone, Debug)]
-pub struct ParameterIter(Tlvs);
-
-impl Iterator for ParameterIter {
-    type Item = Result<RawParameter, ParameterLengthError>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        let item = self.0.next()?;
-        Some(item.map(|tlv| RawParameter {
-            param_type: ParameterType(tlv.code),
-            value: tlv.value,
-            whole: tlv.whole,
-        }))
-    }
-}
-
 impl fmt::Display for Parameters {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.iter().try_for_each(|item| match item {
-            Ok(parameter) => write!(f, " {}", parameter.param_type),
+        self.iter().try_for_each(|item| match item.map(|raw| Parameter::parse(&raw)) {
+            Ok(Ok(parameter)) => write!(f, " {parameter}"),
+            Ok(Err(error)) => write!(f, " [{error}]"),
             Err(error) => write!(f, " [{error}]"),
         })
     }
