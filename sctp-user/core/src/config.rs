@@ -71,7 +71,8 @@ pub struct AssociationConfig {
     pub max_inbound_streams: u16,
     /// Bytes of user messages that may wait or be in flight, their bookkeeping included.
     pub send_buffer: usize,
-    /// Bytes that may be held for the reader, their bookkeeping included; `a_rwnd` starts from it.
+    /// Bytes of payload that may be held for the reader; `a_rwnd` starts from it. The memory they take, bookkeeping
+    /// included, is bounded too: twice as much, and a reserve to fill holes ([`Receiver`](crate::rx::Receiver)).
     pub receive_buffer: usize,
     /// Largest message that is sent or assembled.
     pub max_message_size: usize,

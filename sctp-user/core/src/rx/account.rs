@@ -11,28 +11,28 @@
 //! filled, out of a **reserve**: what was acknowledged in a gap block is never dropped again (6.2 allows it,
 //! but says that one SHOULD NOT).
 //!
-//! A payload is a slice that keeps its whole datagram, or a batch of them, in memory. At most
-//! [`SHARED_PER_WINDOW`] of the buffer's size in slices are kept so; past that payloads are copied into memory of
-//! their own. A reader who keeps up never sees a copy.
+//! A payload is a slice that keeps its whole datagram, or a batch of them, in memory: how much cannot be
+//! seen here. So only a few payloads at a time, one for each [`BUFFER_PER_SLICE`] of the buffer, are kept as they
+//! came; past that they are copied into memory of their own. A reader who keeps up never pays for a copy.
 
 use bytes::Bytes;
 
 /// Bookkeeping charged for each chunk: its share of the queues, the slice, the allocation if copied.
-pub(super) const CHUNK_OVERHEAD: usize = 256;
+pub(super) const CHUNK_OVERHEAD: usize = 288;
 
-/// Largest piece of memory that one slice is taken to keep: a datagram, or a batch out of GRO.
-const LARGEST_DATAGRAM: usize = 65_536;
+/// No chunk is larger.
+const LARGEST_CHUNK: usize = 65_536;
 
-/// Slices that share memory: one for each so many bytes of the receive buffer (and a few at least).
-const SHARED_PER_WINDOW: usize = 16_384;
+/// Payloads kept as slices: one for each so many bytes of the receive buffer, and a few at least.
+const BUFFER_PER_SLICE: usize = 16_384;
 const MIN_SHARED: usize = 16;
 
 /// What a chunk, or a message of several, costs while it is held.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Charge {
     payload: usize,
-    chunks: usize,
-    shared: usize,
+    chunks: u32,
+    shared: u32,
 }
 
 impl Charge {
@@ -57,7 +57,7 @@ impl Charge {
 
     /// Bytes of memory.
     const fn memory(&self) -> usize {
-        self.payload + self.chunks * CHUNK_OVERHEAD
+        self.payload + self.chunks as usize * CHUNK_OVERHEAD
     }
 }
 
@@ -91,13 +91,13 @@ impl Account {
 
     /// No more than this is ever held: the memory limit and the reserve.
     pub(super) fn limit(&self) -> usize {
-        2 * self.receive_buffer + self.receive_buffer.max(LARGEST_DATAGRAM + CHUNK_OVERHEAD)
+        2 * self.receive_buffer + self.receive_buffer.max(LARGEST_CHUNK + CHUNK_OVERHEAD)
     }
 
     /// Takes a payload in, as it is or copied, and says what it costs.
     pub(super) fn take_in(&mut self, payload: Bytes) -> (Bytes, Charge) {
-        let share = self.held.shared < MIN_SHARED.max(self.receive_buffer / SHARED_PER_WINDOW);
-        let charge = Charge { payload: payload.len(), chunks: 1, shared: usize::from(share) };
+        let share = (self.held.shared as usize) < MIN_SHARED.max(self.receive_buffer / BUFFER_PER_SLICE);
+        let charge = Charge { payload: payload.len(), chunks: 1, shared: u32::from(share) };
         self.held.add(charge);
         (if share { payload } else { Bytes::copy_from_slice(&payload) }, charge)
     }

@@ -12,7 +12,7 @@ use bytes::Bytes;
 use std::collections::{BTreeMap, VecDeque};
 
 use super::Violation;
-use super::account::Charge;
+use super::account::{CHUNK_OVERHEAD, Charge};
 use crate::message::Message;
 use crate::serial::Tsn;
 use crate::wire::chunk::DataHeader;
@@ -36,6 +36,11 @@ struct Run {
     pieces: VecDeque<Bytes>,
     charge: Charge,
 }
+
+/// Twice the entry of a tree that may be half empty, the piece's place and two allocations: what a
+/// fragment costs that never finds its neighbours must be charged.
+const _: () =
+    assert!(2 * (size_of::<u64>() + size_of::<Run>()) + size_of::<Bytes>() + 2 * 24 <= CHUNK_OVERHEAD);
 
 impl Run {
     fn new(header: DataHeader, payload: Bytes, charge: Charge) -> Self {
@@ -79,13 +84,18 @@ fn message(header: &DataHeader, payload: smallvec::SmallVec<[Bytes; 1]>) -> Mess
 }
 
 /// Turns TSNs near each other into numbers that do not wrap, so that runs can be sorted.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Unwrapper {
     last: (Tsn, u64),
 }
 
 impl Unwrapper {
-    /// All TSNs of runs lie within half of the number space of each other (`tsn_map::MAX_SPAN`).
+    /// Begins at `tsn`, far enough from 0 that the numbers of earlier TSNs do not wrap.
+    fn at(tsn: Tsn) -> Self {
+        Self { last: (tsn, 1 << 40) }
+    }
+
+    /// The number of `tsn`, which lies within half of the number space of the one before.
     fn unwrap(&mut self, tsn: Tsn) -> u64 {
         let (last_tsn, last) = self.last;
         let step = tsn.distance_from(last_tsn).cast_signed();
@@ -112,9 +122,7 @@ pub(super) struct Reassembly {
 
 impl Reassembly {
     pub(super) fn new(peer_initial_tsn: Tsn, max_message_size: usize) -> Self {
-        // Far from 0, so that the numbers before the first one do not wrap.
-        let unwrapper = Unwrapper { last: (peer_initial_tsn, 1 << 40) };
-        Self { runs: BTreeMap::new(), unwrapper, max_message_size }
+        Self { runs: BTreeMap::new(), unwrapper: Unwrapper::at(peer_initial_tsn), max_message_size }
     }
 
     /// Takes a chunk whose TSN is new; gives the message that it completes.
@@ -125,11 +133,13 @@ impl Reassembly {
         charge: Charge,
         neighbours: Neighbours,
     ) -> Result<Option<Held>, Violation> {
-        let whole = header.flags.begin && header.flags.end;
-        if self.runs.is_empty() && whole {
-            return self
-                .checked(Held { message: message(&header, smallvec::smallvec![payload]), charge })
-                .map(Some);
+        if self.runs.is_empty() {
+            if header.flags.begin && header.flags.end {
+                let payload = smallvec::smallvec![payload];
+                return self.checked(Held { message: message(&header, payload), charge }).map(Some);
+            }
+            // Whole messages pass by without a number: the last one can be far behind.
+            self.unwrapper = Unwrapper::at(header.tsn);
         }
         let key = self.unwrapper.unwrap(header.tsn);
         let before = self.run_before(key, header.tsn);

@@ -1,6 +1,6 @@
 //! The receiver: DATA chunks in; messages and SACKs out.
 
-use super::account::{Account, Charge};
+use super::account::Account;
 use super::reassembly::{Neighbours, Reassembly};
 use super::sack::{PacketNotes, SackTimer};
 use super::streams::InboundStreams;
@@ -153,8 +153,8 @@ impl Receiver {
         self.account.held()
     }
 
-    /// Bound on [`held_bytes`](Self::held_bytes): thrice the receive buffer (twice for data in order, with
-    /// its bookkeeping; the rest to fill holes), and a packet of the largest size.
+    /// Bound on [`held_bytes`](Self::held_bytes): twice the receive buffer for new data and its bookkeeping,
+    /// and as much as the buffer (64 KiB at least) as a reserve to fill holes.
     pub fn max_held_bytes(&self) -> usize {
         self.account.limit()
     }
@@ -208,7 +208,7 @@ impl Receiver {
 
     fn store(&mut self, data: DataChunk, neighbours: Neighbours) -> Result<(), Violation> {
         let header = data.header();
-        let (payload, charge): (_, Charge) = self.account.take_in(data.payload);
+        let (payload, charge) = self.account.take_in(data.payload);
         match self.reassembly.insert(header, payload, charge, neighbours)? {
             Some(held) => self.streams.deliver(held),
             None => Ok(()),

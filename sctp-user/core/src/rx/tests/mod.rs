@@ -54,6 +54,10 @@ impl Harness {
     fn packet(&mut self, chunk: DataChunk) -> DataOutcome {
         let outcome = self.data(chunk);
         self.receiver.end_of_packet(self.now);
+        let receiver = &self.receiver;
+        let promised = receiver.sack_wanted() || receiver.sack_deadline().is_some();
+        assert_eq!(receiver.sack_pending(), promised, "what is unacknowledged has a timer");
+        assert!(receiver.held_bytes() <= receiver.max_held_bytes());
         outcome
     }
 
