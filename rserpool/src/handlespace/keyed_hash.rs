@@ -1,0 +1,50 @@
+//! A fast hash of 32-bit identifiers that peers choose: without the key nobody can make them collide.
+
+use std::hash::{BuildHasher, Hasher};
+
+use rand::RngExt;
+use rand::rngs::StdRng;
+
+/// The secret key; the same for all tables of one handlespace.
+#[derive(Clone, Copy)]
+pub(super) struct KeyedHash {
+    mask: u64,
+    factor: u64,
+}
+
+impl KeyedHash {
+    pub(super) fn new(rng: &mut StdRng) -> Self {
+        Self { mask: rng.random(), factor: rng.random::<u64>() | 1 }
+    }
+}
+
+impl BuildHasher for KeyedHash {
+    type Hasher = KeyedHasher;
+
+    fn build_hasher(&self) -> KeyedHasher {
+        KeyedHasher { key: *self, state: 0 }
+    }
+}
+
+/// One hash in the making.
+pub(super) struct KeyedHasher {
+    key: KeyedHash,
+    state: u64,
+}
+
+impl Hasher for KeyedHasher {
+    fn write(&mut self, bytes: &[u8]) {
+        bytes.iter().for_each(|&byte| self.write_u32(byte.into()));
+    }
+
+    /// The high half of the 128-bit product depends on every bit of the input and of the key.
+    fn write_u32(&mut self, value: u32) {
+        let mixed = (self.state.rotate_left(32) ^ u64::from(value) ^ self.key.mask) as u128;
+        let product = mixed * u128::from(self.key.factor);
+        self.state = (product >> 64) as u64 ^ product as u64;
+    }
+
+    fn finish(&self) -> u64 {
+        self.state
+    }
+}

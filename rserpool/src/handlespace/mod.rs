@@ -1,0 +1,306 @@
+//! The handlespace: which pools there are, and which elements each has (RFC 5351, 2.1).
+//!
+//! A registrar keeps all pools in one [`Handlespace`]; a pool user keeps what it has resolved in another. Elements
+//! are found by pool and identifier, selected by the pool's policy, and summed up per home registrar. `T` is what
+//! the owner of the handlespace wants to remember of each element.
+
+mod checksum;
+mod keyed_hash;
+mod pool;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+
+use rand::rngs::StdRng;
+use slab::Slab;
+
+pub use checksum::PeChecksum;
+pub use pool::Pool;
+
+use crate::policy::default_increment;
+use crate::wire::{CauseCode, ErrorCause, Policy, PoolElement, Protocol, Transport};
+use crate::{PeId, PoolHandle, RegistrarId};
+use keyed_hash::KeyedHash;
+
+/// An element and what its owner keeps with it.
+#[derive(Clone, Debug)]
+pub struct Element<T> {
+    /// What the wire says of it.
+    pub info: PoolElement,
+    /// The owner's own.
+    pub data: T,
+}
+
+/// Finds an element in no time. Valid until the element is removed; then it may come to mean another one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ElementKey {
+    pool: usize,
+    slot: usize,
+}
+
+/// How much a handlespace may hold. What would exceed a limit is rejected for lack of resources.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Pools.
+    pub pools: usize,
+    /// Elements of all pools together.
+    pub elements: usize,
+    /// Addresses in an element's user transport.
+    pub addresses: usize,
+}
+
+impl Default for Limits {
+    /// 10,000 pools, 1,000,000 elements, 32 addresses each.
+    fn default() -> Self {
+        Self { pools: 10_000, elements: 1_000_000, addresses: 32 }
+    }
+}
+
+/// Why an element may not join, or may not change as it wants to.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum RegistrationError {
+    /// Not the pool's policy.
+    #[error("the pool's policy is {}", pool.policy_type)]
+    PolicyDiffers {
+        /// The pool's policy.
+        pool: Policy,
+    },
+    /// Not the pool's transport protocol.
+    #[error("the pool's transport protocol is {:?}", pool.protocol)]
+    TransportDiffers {
+        /// A transport of the pool's kind.
+        pool: Transport,
+    },
+    /// With a control channel in a pool without, or the other way round.
+    #[error("the pool's use of the control channel is another")]
+    ControlUseDiffers,
+    /// We cannot select by this policy.
+    #[error("{} is unknown", policy.policy_type)]
+    UnknownPolicy {
+        /// The element's policy.
+        policy: Policy,
+    },
+    /// The transport has no usable address.
+    #[error("no usable address in {transport:?}")]
+    NoUsableAddress {
+        /// The element's transport.
+        transport: Transport,
+    },
+    /// A limit is reached.
+    #[error("the handlespace may not hold more than {limit} {what}")]
+    Full {
+        /// Of what there are too many.
+        what: &'static str,
+        /// How many there may be.
+        limit: usize,
+    },
+}
+
+impl RegistrationError {
+    /// The error cause that tells the element (RFC 5354, 3.12).
+    pub fn cause(&self) -> ErrorCause {
+        match self {
+            Self::PolicyDiffers { pool } => ErrorCause::inconsistent_policy(pool),
+            Self::TransportDiffers { pool } => ErrorCause::inconsistent_transport(pool),
+            Self::ControlUseDiffers => ErrorCause::bare(CauseCode::INCONSISTENT_CONTROL_USE),
+            Self::UnknownPolicy { policy } => ErrorCause::invalid_policy(policy),
+            Self::NoUsableAddress { transport } => ErrorCause::invalid_transport(transport),
+            Self::Full { .. } => ErrorCause::bare(CauseCode::LACK_OF_RESOURCES),
+        }
+    }
+}
+
+/// What [`Handlespace::register`] did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Registered {
+    /// The element.
+    pub key: ElementKey,
+    /// Whether it was unknown before.
+    pub is_new: bool,
+}
+
+/// See the module's documentation.
+pub struct Handlespace<T> {
+    limits: Limits,
+    pools: Slab<Pool<T>>,
+    by_handle: BTreeMap<PoolHandle, usize>,
+    elements: usize,
+    checksums: BTreeMap<RegistrarId, PeChecksum>,
+    hash: KeyedHash,
+    selected: Vec<usize>,
+}
+
+impl<T> Handlespace<T> {
+    /// An empty handlespace; `rng` seeds its hash tables.
+    pub fn new(limits: Limits, rng: &mut StdRng) -> Self {
+        Self {
+            limits,
+            pools: Slab::new(),
+            by_handle: BTreeMap::new(),
+            elements: 0,
+            checksums: BTreeMap::new(),
+            hash: KeyedHash::new(rng),
+            selected: Vec::new(),
+        }
+    }
+
+    /// Number of elements in all pools.
+    pub fn len(&self) -> usize {
+        self.elements
+    }
+
+    /// Whether there is no element.
+    pub fn is_empty(&self) -> bool {
+        self.elements == 0
+    }
+
+    /// The pools, by name.
+    pub fn pools(&self) -> impl Iterator<Item = &Pool<T>> {
+        self.by_handle.values().filter_map(|&pool| self.pools.get(pool))
+    }
+
+    /// The pool of this name.
+    pub fn pool(&self, handle: &PoolHandle) -> Option<&Pool<T>> {
+        self.pools.get(*self.by_handle.get(handle)?)
+    }
+
+    /// The pool that an element is in.
+    pub fn pool_of(&self, key: ElementKey) -> Option<&Pool<T>> {
+        self.pools.get(key.pool)
+    }
+
+    /// The element with this identifier.
+    pub fn find(&self, handle: &PoolHandle, id: PeId) -> Option<ElementKey> {
+        let pool = *self.by_handle.get(handle)?;
+        let slot = self.pools.get(pool)?.find(id)?;
+        Some(ElementKey { pool, slot })
+    }
+
+    /// An element.
+    pub fn get(&self, key: ElementKey) -> Option<&Element<T>> {
+        self.pools.get(key.pool)?.get(key.slot)
+    }
+
+    /// What is kept with an element.
+    pub fn data_mut(&mut self, key: ElementKey) -> Option<&mut T> {
+        self.pools.get_mut(key.pool)?.get_mut(key.slot).map(|element| &mut element.data)
+    }
+
+    /// The keys of all elements that a registrar owns. Walks the whole handlespace.
+    pub fn keys_of(&self, home: RegistrarId) -> impl Iterator<Item = ElementKey> {
+        self.pools.iter().flat_map(move |(index, pool)| {
+            let slots = pool.slots().filter(move |&slot| pool.get(slot).is_some_and(|e| e.info.home == home));
+            slots.map(move |slot| ElementKey { pool: index, slot })
+        })
+    }
+
+    /// The checksum over the elements that a registrar owns.
+    pub fn checksum(&self, home: RegistrarId) -> PeChecksum {
+        self.checksums.get(&home).copied().unwrap_or_default()
+    }
+
+    /// Adds an element, or replaces what is known of it (RFC 5352, 3.1 rules 1 to 3). `data` makes what is kept with
+    /// a new element; a known one keeps its own.
+    pub fn register(
+        &mut self,
+        handle: &PoolHandle,
+        info: PoolElement,
+        data: impl FnOnce() -> T,
+    ) -> Result<Registered, RegistrationError> {
+        self.check_addresses(&info.user_transport)?;
+        let pool = match self.by_handle.get(handle) {
+            Some(&pool) => pool,
+            None => self.add_pool(handle, &info)?,
+        };
+        let members = &mut self.pools[pool];
+        members.check(&info)?;
+        let contribution = members.handle_checksum.with_id(info.id);
+        let home = info.home;
+        let (slot, is_new) = match members.find(info.id) {
+            Some(slot) => {
+                let old_home = members.get(slot).map(|element| element.info.home);
+                members.update(slot, info);
+                self.disown(old_home.unwrap_or_default(), contribution);
+                (slot, false)
+            }
+            None if self.elements >= self.limits.elements => {
+                return Err(RegistrationError::Full { what: "elements", limit: self.limits.elements });
+            }
+            None => {
+                self.elements += 1;
+                (members.insert(info, data()), true)
+            }
+        };
+        self.checksums.entry(home).or_default().add(contribution);
+        Ok(Registered { key: ElementKey { pool, slot }, is_new })
+    }
+
+    fn check_addresses(&self, transport: &Transport) -> Result<(), RegistrationError> {
+        let limit = self.limits.addresses;
+        if transport.addresses.len() > limit {
+            return Err(RegistrationError::Full { what: "addresses of an element", limit });
+        }
+        if transport.addresses.is_empty() && !matches!(transport.protocol, Protocol::Opaque(_)) {
+            return Err(RegistrationError::NoUsableAddress { transport: transport.clone() });
+        }
+        Ok(())
+    }
+
+    fn add_pool(&mut self, handle: &PoolHandle, first: &PoolElement) -> Result<usize, RegistrationError> {
+        let limits = [
+            ("pools", self.pools.len(), self.limits.pools),
+            ("elements", self.elements, self.limits.elements),
+        ];
+        for (what, count, limit) in limits {
+            if count >= limit {
+                return Err(RegistrationError::Full { what, limit });
+            }
+        }
+        let pool = self.pools.insert(Pool::new(handle.clone(), first, self.hash)?);
+        self.by_handle.insert(handle.clone(), pool);
+        Ok(pool)
+    }
+
+    fn disown(&mut self, home: RegistrarId, contribution: PeChecksum) {
+        if let Some(checksum) = self.checksums.get_mut(&home) {
+            checksum.subtract(contribution);
+            if *checksum == PeChecksum::default() {
+                self.checksums.remove(&home);
+            }
+        }
+    }
+
+    /// Removes an element, and its pool if it was the last (RFC 5352, 3.2).
+    pub fn remove(&mut self, key: ElementKey) -> Option<Element<T>> {
+        let pool = self.pools.get_mut(key.pool)?;
+        let element = pool.remove(key.slot)?;
+        let contribution = pool.handle_checksum.with_id(element.info.id);
+        if pool.is_empty() {
+            self.by_handle.remove(pool.handle());
+            self.pools.remove(key.pool);
+        }
+        self.elements -= 1;
+        self.disown(element.info.home, contribution);
+        Some(element)
+    }
+
+    /// Selects up to `count` elements by the pool's policy, best first, into `out`; nothing if there is no such pool.
+    /// `increment` elements have their counters moved; none for what the policy wants.
+    pub fn select(
+        &mut self,
+        handle: &PoolHandle,
+        count: usize,
+        increment: Option<usize>,
+        rng: &mut StdRng,
+        out: &mut Vec<ElementKey>,
+    ) {
+        let Some(&index) = self.by_handle.get(handle) else { return };
+        let Some(pool) = self.pools.get_mut(index) else { return };
+        let increment = increment.unwrap_or_else(|| default_increment(pool.policy_type()));
+        self.selected.clear();
+        pool.select(count, increment, rng, &mut self.selected);
+        out.extend(self.selected.iter().map(|&slot| ElementKey { pool: index, slot }));
+    }
+}

@@ -1,0 +1,252 @@
+use std::collections::BTreeMap;
+
+use proptest::collection::vec;
+use proptest::prelude::*;
+use rand::SeedableRng;
+
+use super::*;
+use crate::wire::PolicyField;
+
+fn rng() -> StdRng {
+    StdRng::seed_from_u64(1)
+}
+
+fn pool(policies: &[Policy]) -> Selector {
+    let mut selector = Selector::new(policies[0].policy_type).unwrap();
+    policies.iter().enumerate().for_each(|(slot, policy)| selector.insert(slot, policy));
+    selector
+}
+
+/// What `times` answers of one element each name.
+fn singles(selector: &mut Selector, times: usize) -> Vec<Slot> {
+    let (mut rng, mut picked) = (rng(), Vec::new());
+    (0..times).for_each(|_| selector.select(1, 1, &mut rng, &mut picked));
+    picked
+}
+
+fn answer(selector: &mut Selector, count: usize) -> Vec<Slot> {
+    let mut picked = Vec::new();
+    selector.select(count, 1, &mut rng(), &mut picked);
+    picked
+}
+
+fn shares(picked: &[Slot]) -> BTreeMap<Slot, usize> {
+    picked.iter().fold(BTreeMap::new(), |mut shares, &slot| {
+        *shares.entry(slot).or_default() += 1;
+        shares
+    })
+}
+
+#[test]
+fn round_robin_advances_its_head_by_one_with_each_answer() {
+    // RFC 5356, 4.1.2.
+    let mut selector = pool(&[Policy::default(); 4]);
+    assert_eq!(answer(&mut selector, 3), [0, 1, 2]);
+    assert_eq!(answer(&mut selector, 3), [1, 2, 3]);
+    assert_eq!(answer(&mut selector, 9), [2, 3, 0, 1]);
+    selector.remove(3);
+    selector.update(0, &Policy::default());
+    assert_eq!(singles(&mut selector, 4), [0, 1, 2, 0]);
+}
+
+#[test]
+fn least_used_sorts_by_load_and_goes_round_robin_among_equals() {
+    // RFC 5356, 5.1.2.
+    let mut selector = pool(&[50, 10, 10, 90].map(Policy::least_used));
+    assert_eq!(answer(&mut selector, 4), [1, 2, 0, 3]);
+    assert_eq!(answer(&mut selector, 4), [2, 1, 0, 3]);
+    selector.update(3, &Policy::least_used(0));
+    assert_eq!(singles(&mut selector, 3), [3, 3, 3]);
+    selector.update(3, &Policy::least_used(10));
+    assert_eq!(singles(&mut selector, 4), [1, 2, 3, 1]);
+}
+
+#[test]
+fn degradation_adds_up_until_the_element_registers_again() {
+    // RFC 5356, 5.2.2.
+    let policy = Policy::new(PolicyType::LeastUsedDegradation);
+    let policies = [(0, 10), (15, 100)].map(|(load, degradation)| {
+        policy.with(PolicyField::Load, load).with(PolicyField::Degradation, degradation)
+    });
+    let mut selector = pool(&policies);
+    assert_eq!(singles(&mut selector, 5), [0, 0, 1, 0, 0]);
+    selector.update(1, &policies[1]);
+    assert_eq!(singles(&mut selector, 1), [1]);
+}
+
+#[test]
+fn weighted_round_robin_gives_turns_by_weight_evenly_spread() {
+    // RFC 5356, 4.2.2; and weight 0 cannot serve (3.2).
+    let weights = [1, 3, 0].map(|w| Policy::new(PolicyType::WeightedRoundRobin).with(PolicyField::Weight, w));
+    let mut selector = pool(&weights);
+    let picked = singles(&mut selector, 400);
+    assert_eq!(shares(&picked), BTreeMap::from([(0, 100), (1, 300)]));
+    assert!(picked.windows(4).all(|window| window.contains(&1)), "turns are spread");
+}
+
+#[test]
+fn priority_prefers_the_largest_number() {
+    // RFC 5356, 4.5.2.
+    let priorities = [1, 9, 4].map(|p| Policy::new(PolicyType::Priority).with(PolicyField::Priority, p));
+    assert_eq!(answer(&mut pool(&priorities), 3), [1, 2, 0]);
+}
+
+#[test]
+fn priority_least_used_counts_the_load_that_one_more_user_brings() {
+    // RFC 5356, 5.3.1: the RFC's own example.
+    let policy = Policy::new(PolicyType::PriorityLeastUsed).with(PolicyField::Load, 50);
+    let policies = [50, 10].map(|degradation| policy.with(PolicyField::Degradation, degradation));
+    assert_eq!(singles(&mut pool(&policies), 3), [1, 1, 1]);
+}
+
+#[test]
+fn a_distance_penalty_makes_a_near_element_of_more_load_win() {
+    let policy = Policy::new(PolicyType::LeastUsedDpf).with(PolicyField::Dpf, 100);
+    let policies = [(0, 50), (1000, 10)]
+        .map(|(load, distance)| policy.with(PolicyField::Load, load).with(PolicyField::Distance, distance));
+    assert_eq!(answer(&mut pool(&policies), 2), [1, 0]);
+}
+
+#[test]
+fn random_gives_every_element_the_same_chance_and_none_twice() {
+    // RFC 5356, 4.3.
+    let mut selector = pool(&[Policy::new(PolicyType::Random); 4]);
+    for (slot, times) in shares(&singles(&mut selector, 4000)) {
+        assert!((850..1150).contains(&times), "element {slot} {times} times of 4000");
+    }
+    let mut all = answer(&mut selector, 9);
+    all.sort_unstable();
+    assert_eq!(all, [0, 1, 2, 3]);
+}
+
+#[test]
+fn weighted_random_chooses_by_weight() {
+    // RFC 5356, 4.4.2.
+    let weights = [1, 3, 0].map(|w| Policy::new(PolicyType::WeightedRandom).with(PolicyField::Weight, w));
+    let mut selector = pool(&weights);
+    let shares = shares(&singles(&mut selector, 4000));
+    assert!((850..1150).contains(&shares[&0]) && shares[&0] + shares[&1] == 4000, "{shares:?}");
+    assert_eq!(answer(&mut selector, 9).len(), 2);
+}
+
+#[test]
+fn full_elements_are_drawn_only_when_all_are_full() {
+    // RFC 5356, 5.4.2.
+    let policy = |load| Policy::new(PolicyType::RandomizedLeastUsed).with(PolicyField::Load, load);
+    let mut selector = pool(&[policy(u32::MAX), policy(0)]);
+    assert_eq!(shares(&singles(&mut selector, 100)), BTreeMap::from([(1, 100)]));
+    selector.update(1, &policy(u32::MAX));
+    assert_eq!(shares(&singles(&mut selector, 100)).len(), 2);
+}
+
+#[test]
+fn every_known_policy_has_a_selector_and_no_other() {
+    assert!(PolicyType::all().all(|policy_type| Selector::new(policy_type).is_some()));
+    assert!(Selector::new(PolicyType::Unknown(7)).is_none());
+}
+
+#[derive(Clone, Debug)]
+enum Step {
+    Register(Slot, u32),
+    Remove(Slot),
+    Select(usize, usize),
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let step = prop_oneof![
+        4 => (0..12usize, 0..4u32).prop_map(|(slot, load)| Step::Register(slot, load)),
+        1 => (0..12usize).prop_map(Step::Remove),
+        4 => (0..14usize, 0..3usize).prop_map(|(count, increment)| Step::Select(count, increment)),
+    ];
+    vec(step, 1..120)
+}
+
+/// The definition of Least Used with round robin among equals, without regard to cost: sorted by load, then by
+/// the moment of the last selection, or of the arrival with this load.
+#[derive(Default)]
+struct SimpleLeastUsed {
+    elements: BTreeMap<Slot, (u32, u64)>,
+    clock: u64,
+}
+
+impl SimpleLeastUsed {
+    fn register(&mut self, slot: Slot, load: u32) {
+        self.clock += 1;
+        let element = self.elements.entry(slot).or_insert((load, self.clock));
+        if element.0 != load {
+            *element = (load, self.clock);
+        }
+    }
+
+    fn select(&mut self, count: usize, increment: usize) -> Vec<Slot> {
+        let mut order: Vec<_> = self.elements.keys().copied().collect();
+        order.sort_by_key(|slot| self.elements[slot]);
+        order.truncate(count);
+        for slot in order.iter().take(increment) {
+            self.clock += 1;
+            self.elements.get_mut(slot).unwrap().1 = self.clock;
+        }
+        order
+    }
+}
+
+proptest! {
+    #[test]
+    fn least_used_does_what_its_definition_says(steps in steps()) {
+        let mut selector = Selector::new(PolicyType::LeastUsed).unwrap();
+        let mut simple = SimpleLeastUsed::default();
+        for step in steps {
+            match step {
+                Step::Register(slot, load) if simple.elements.contains_key(&slot) => {
+                    selector.update(slot, &Policy::least_used(load));
+                    simple.register(slot, load);
+                }
+                Step::Register(slot, load) => {
+                    selector.insert(slot, &Policy::least_used(load));
+                    simple.register(slot, load);
+                }
+                Step::Remove(slot) => {
+                    selector.remove(slot);
+                    simple.elements.remove(&slot);
+                }
+                Step::Select(count, increment) => {
+                    let mut picked = Vec::new();
+                    selector.select(count, increment, &mut rng(), &mut picked);
+                    prop_assert_eq!(picked, simple.select(count, increment));
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn every_policy_answers_with_members_only_and_none_twice(
+        steps in steps(),
+        policy_type in proptest::sample::select(PolicyType::all().collect::<Vec<_>>()),
+    ) {
+        let mut selector = Selector::new(policy_type).unwrap();
+        let mut members = BTreeMap::new();
+        for step in steps {
+            match step {
+                Step::Register(slot, number) => {
+                    let fields = policy_type.fields().iter();
+                    let policy = fields.fold(Policy::new(policy_type), |p, &field| p.with(field, number + 1));
+                    match members.insert(slot, ()) {
+                        Some(()) => selector.update(slot, &policy),
+                        None => selector.insert(slot, &policy),
+                    }
+                }
+                Step::Remove(slot) => {
+                    selector.remove(slot);
+                    members.remove(&slot);
+                }
+                Step::Select(count, increment) => {
+                    let mut picked = Vec::new();
+                    selector.select(count, increment, &mut rng(), &mut picked);
+                    prop_assert_eq!(picked.len(), count.min(members.len()));
+                    prop_assert!(picked.iter().all(|slot| members.contains_key(slot)));
+                    prop_assert!(shares(&picked).values().all(|&times| times == 1));
+                }
+            }
+        }
+    }
+}
