@@ -9,6 +9,7 @@
 //! may differ between fragments, no rule says otherwise: the first one's counts.
 
 use bytes::Bytes;
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, VecDeque};
 
 use super::Violation;
@@ -50,6 +51,14 @@ impl Run {
 
     fn is_complete(&self) -> bool {
         self.first.flags.begin && self.end
+    }
+
+    /// Appends the next fragment.
+    fn push(&mut self, header: &DataHeader, payload: Bytes, charge: Charge) {
+        self.charge.add(charge);
+        self.last_tsn = header.tsn;
+        self.end = header.flags.end;
+        self.pieces.push_back(payload);
     }
 
     /// Appends the run behind this one. Moves the shorter of the two, so that no order of arrival is dear.
@@ -146,32 +155,27 @@ impl Reassembly {
         let after = self.runs.get(&key.wrapping_add(1)).map(|run| run.first);
         self.check_before(&header, before, neighbours.before)?;
         check_after(&header, after, neighbours.after)?;
-        let mut run = Run::new(header, payload, charge);
-        if after.is_some_and(|after| !after.flags.begin)
-            && let Some(later) = self.runs.remove(&key.wrapping_add(1))
-        {
+        let later = match after {
+            Some(after) if !after.flags.begin => self.runs.remove(&key.wrapping_add(1)),
+            _ => None,
+        };
+        let key = before.filter(|_| !header.flags.begin).unwrap_or(key);
+        let run = match self.runs.entry(key) {
+            Entry::Occupied(earlier) => {
+                let run = earlier.into_mut();
+                run.push(&header, payload, charge);
+                run
+            }
+            Entry::Vacant(place) => place.insert(Run::new(header, payload, charge)),
+        };
+        if let Some(later) = later {
             run.append(later);
         }
-        self.join(key, before.filter(|_| !header.flags.begin), run)
-    }
-
-    /// Puts the run behind the one it continues, if there is one, and takes a message out that is complete.
-    fn join(&mut self, key: u64, before: Option<u64>, run: Run) -> Result<Option<Held>, Violation> {
-        let max = self.max_message_size;
-        let key = before.unwrap_or(key);
-        let run = match self.runs.get_mut(&key) {
-            Some(earlier) => {
-                earlier.append(run);
-                earlier
-            }
-            None => self.runs.entry(key).or_insert(run),
-        };
-        let len = run.charge.payload();
-        if len > max {
-            return Err(Violation::MessageTooLarge { stream_id: run.first.stream_id, len, max });
+        if run.is_complete() {
+            let whole = self.runs.remove(&key).map(Run::into_held);
+            return whole.map(|held| self.checked(held)).transpose();
         }
-        let complete = run.is_complete().then(|| self.runs.remove(&key)).flatten();
-        Ok(complete.map(Run::into_held))
+        check_size(run.first.stream_id, &run.charge, self.max_message_size).map(|()| None)
     }
 
     /// Key of the run that ends right before `tsn`.
@@ -193,12 +197,13 @@ impl Reassembly {
     }
 
     fn checked(&self, held: Held) -> Result<Held, Violation> {
-        let (len, max) = (held.charge.payload(), self.max_message_size);
-        if len > max {
-            return Err(Violation::MessageTooLarge { stream_id: held.message.stream_id, len, max });
-        }
-        Ok(held)
+        check_size(held.message.stream_id, &held.charge, self.max_message_size).map(|()| held)
     }
+}
+
+fn check_size(stream_id: u16, charge: &Charge, max: usize) -> Result<(), Violation> {
+    let len = charge.payload();
+    if len > max { Err(Violation::MessageTooLarge { stream_id, len, max }) } else { Ok(()) }
 }
 
 fn check_after(header: &DataHeader, after: Option<DataHeader>, arrived: bool) -> Result<(), Violation> {

@@ -54,6 +54,28 @@ fn fragments_are_put_together_whatever_their_order() {
 }
 
 #[test]
+fn a_long_message_is_put_together_from_either_end_and_from_the_middle() {
+    let count = 600u32;
+    let text: Vec<u8> = (0..count).map(|index| index as u8).collect();
+    let forwards: Vec<u32> = (0..count).collect();
+    let backwards: Vec<u32> = (0..count).rev().collect();
+    let outwards: Vec<u32> = (0..count / 2).rev().flat_map(|index| [index, count - 1 - index]).collect();
+    let even_then_odd: Vec<u32> = (0..count).step_by(2).chain((1..count).step_by(2)).collect();
+    for order in [forwards, backwards, outwards, even_then_odd] {
+        let mut harness = Harness::new();
+        for &index in &order {
+            let flags =
+                [if index == 0 { "B" } else { "" }, if index + 1 == count { "E" } else { "" }].concat();
+            let data = chunk(index, 0, 0, &flags, &[index as u8]);
+            assert_eq!(harness.packet(data), DataOutcome::Accepted);
+        }
+        let message = harness.receiver.read(harness.now).unwrap();
+        assert_eq!(message.into_bytes(), text);
+        assert_eq!(harness.receiver.held_bytes(), 0);
+    }
+}
+
+#[test]
 fn neighbouring_messages_do_not_run_into_each_other() {
     let mut harness = Harness::new();
     for (offset, ssn, flags, text) in [
