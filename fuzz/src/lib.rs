@@ -1,1 +1,15 @@
 //! Fuzz targets of the parsers and state machines, replayed as plain tests.
+//!
+//! A target is a function of bytes that panics when something is wrong. Each has a module here, a
+//! line in [`TARGETS`], a program in `fuzz_targets/` for libFuzzer, and a committed corpus in
+//! `corpus/`. The README tells how to run them and how to add one.
+
+mod sctp_packet;
+
+pub use sctp_packet::sctp_packet;
+
+/// A target: takes bytes, panics when something is wrong.
+pub type Target = fn(&[u8]);
+
+/// Every target by name, which is its corpus's folder name as well. The plain tests replay them.
+pub const TARGETS: &[(&str, Target)] = &[("sctp_packet", sctp_packet)];
