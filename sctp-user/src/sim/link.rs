@@ -279,9 +279,8 @@ pub fn fix_checksum(packet: &mut [u8]) {
     if packet.len() < 12 {
         return;
     }
-    packet[8..12].fill(0);
-    let checksum = crc32c::crc32c(packet);
-    packet[8..12].copy_from_slice(&checksum.to_le_bytes());
+    let checksum = sctp_core::wire::checksum(packet);
+    packet[8..12].copy_from_slice(&checksum.to_be_bytes());
 }
 
 #[cfg(test)]

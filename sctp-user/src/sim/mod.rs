@@ -17,9 +17,11 @@
 //! change on one link leaves the accidents of the others as they were. A run ends with a typed
 //! [`Outcome`]; live-locks end it too, instead of hanging the test.
 //!
-//! The network knows nothing of SCTP: RSerPool's machines run on it as well.
+//! The network knows nothing of SCTP: RSerPool's machines run on it as well. [`EndpointNode`] puts an
+//! SCTP endpoint with its [`Application`] on it, [`scenario`] makes whole-protocol tests of two of them.
 
 mod datagram;
+mod endpoint_node;
 mod link;
 mod network;
 mod node;
@@ -27,8 +29,12 @@ mod queue;
 mod rng;
 mod tap;
 mod topology;
+mod trace;
+
+pub mod scenario;
 
 pub use datagram::{Datagram, Protocol, Unreachable, UnreachableReason};
+pub use endpoint_node::{Application, EndpointNode};
 pub use link::{Arrivals, CorruptedChecksum, DropReason, Link, LinkConfig, LinkStats, Loss, fix_checksum};
 pub use network::{Limits, Network, Outcome};
 pub use node::Node;
@@ -36,3 +42,4 @@ pub use queue::Change;
 pub use rng::SimRng;
 pub use tap::{Fate, Observation, Tap};
 pub use topology::{HostId, InterfaceId, LanId, Outage};
+pub use trace::trace;

@@ -73,7 +73,7 @@ pub struct Network<N> {
     limits: Limits,
     events_at_instant: u64,
     events_total: u64,
-    tap: Option<Tap>,
+    taps: Vec<Tap>,
 }
 
 impl<N: Node> Network<N> {
@@ -87,7 +87,7 @@ impl<N: Node> Network<N> {
             limits: Limits::default(),
             events_at_instant: 0,
             events_total: 0,
-            tap: None,
+            taps: Vec::new(),
         }
     }
 
@@ -97,8 +97,8 @@ impl<N: Node> Network<N> {
     }
 
     /// Shows all datagrams to `tap` from now on.
-    pub fn set_tap(&mut self, tap: Tap) {
-        self.tap = Some(tap);
+    pub fn add_tap(&mut self, tap: Tap) {
+        self.taps.push(tap);
     }
 
     /// Adds a host.
@@ -367,8 +367,8 @@ impl<N: Node> Network<N> {
     }
 
     fn show(&mut self, host: HostId, fate: Fate, datagram: &Datagram) {
-        let Some(tap) = &mut self.tap else { return };
-        tap(&Observation { now: self.now, host, name: &self.hosts[host.0].name, fate, datagram });
+        let observation = Observation { now: self.now, host, name: &self.hosts[host.0].name, fate, datagram };
+        self.taps.iter_mut().for_each(|tap| tap(&observation));
     }
 }
 

@@ -1,0 +1,157 @@
+//! The long run of random scenarios: `cargo run --release -p sctp-user --example sim_seeds -- --seeds 10000`.
+//!
+//! Prints the failing seeds, and sums of what happened. The exit code is 0 only if no seed failed and
+//! all kinds of trouble that the run is about did occur.
+
+use clap::Parser;
+use sctp_user::sim::scenario::{Failure, Report, Scenario};
+use sctp_user::sim::trace;
+use std::process::ExitCode;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
+
+/// Random scenarios on the simulated network: two paths of which one fails, loss, duplication,
+/// reordering, corruption.
+#[derive(Parser)]
+struct Arguments {
+    /// Seeds to try.
+    #[arg(long, default_value_t = 10_000)]
+    seeds: u64,
+    /// First seed.
+    #[arg(long, default_value_t = 0)]
+    first: u64,
+    /// Only this seed.
+    #[arg(long, conflicts_with_all = ["seeds", "first"])]
+    seed: Option<u64>,
+    /// Threads.
+    #[arg(long, default_value_t = 2)]
+    jobs: usize,
+    /// Print every packet of the run, and the plan (with --seed).
+    #[arg(long, requires = "seed")]
+    trace: bool,
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    match arguments.seed {
+        Some(seed) => replay(seed, arguments.trace),
+        None => run_many(&arguments),
+    }
+}
+
+fn replay(seed: u64, show: bool) -> ExitCode {
+    let scenario = Scenario::random(seed);
+    let mut run = scenario.start();
+    if show {
+        println!("{:#?}", run.scenario());
+        run.network.add_tap(trace(|line| println!("{line}")));
+    }
+    match run.finish() {
+        Ok(report) => {
+            println!("{report:#?}");
+            ExitCode::SUCCESS
+        }
+        Err(failure) => {
+            println!("{failure}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run_many(arguments: &Arguments) -> ExitCode {
+    let started = Instant::now();
+    let (total, failures) = try_seeds(arguments);
+    for failure in &failures {
+        println!("{failure}  replay with: --seed {} --trace", failure.seed);
+    }
+    print_sums(&total);
+    println!(
+        "{} of {} seeds failed; {:.1} s of real time, peak memory {} KiB",
+        failures.len(),
+        arguments.seeds,
+        started.elapsed().as_secs_f64(),
+        peak_memory_kib().map_or_else(|| "?".to_owned(), |kib| kib.to_string()),
+    );
+    let missing = trouble(&total).into_iter().filter(|(_, count)| *count == 0).map(|(what, _)| what);
+    let missing: Vec<_> = missing.collect();
+    if !missing.is_empty() {
+        println!("nothing of this happened, so nothing of it was tested: {}", missing.join(", "));
+    }
+    if failures.is_empty() && missing.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+fn try_seeds(arguments: &Arguments) -> (Report, Vec<Failure>) {
+    let next = AtomicU64::new(0);
+    let work = || {
+        let (mut total, mut failures) = (Report::default(), Vec::new());
+        loop {
+            let index = next.fetch_add(1, Ordering::Relaxed);
+            if index >= arguments.seeds {
+                return (total, failures);
+            }
+            match Scenario::random(arguments.first + index).run() {
+                Ok(report) => total += report,
+                Err(failure) => failures.push(*failure),
+            }
+            if (index + 1).is_multiple_of(1_000) {
+                eprintln!("{} seeds", index + 1);
+            }
+        }
+    };
+    std::thread::scope(|scope| {
+        let workers: Vec<_> = (0..arguments.jobs.max(1)).map(|_| scope.spawn(work)).collect();
+        let (mut total, mut failures) = (Report::default(), Vec::new());
+        for worker in workers {
+            let (report, failed) = worker.join().expect("a worker panicked: its message stands above");
+            total += report;
+            failures.extend(failed);
+        }
+        failures.sort_by_key(|failure| failure.seed);
+        (total, failures)
+    })
+}
+
+/// What must have happened at least once.
+fn trouble(total: &Report) -> [(&'static str, u64); 8] {
+    [
+        ("T3 expiries", total.peers.t3_expiries),
+        ("fast retransmits", total.peers.fast_retransmits),
+        ("fail-overs", total.peers.path_failures),
+        ("returned paths", total.peers.path_returns),
+        ("zero windows", total.wire.zero_windows),
+        ("duplicate TSNs", total.wire.duplicate_tsns),
+        ("reordered packets", total.links.reordered),
+        ("damaged packets", total.links.corrupted),
+    ]
+}
+
+fn print_sums(total: &Report) {
+    let rest = [
+        ("runs", total.runs),
+        ("messages sent", total.messages_sent),
+        ("messages delivered", total.messages_delivered),
+        ("messages reported as failed", total.messages_failed),
+        ("associations lost (per side)", total.associations_lost),
+        ("restarts seen", total.peers.restarts),
+        ("DATA chunks sent again", total.peers.retransmitted_chunks),
+        ("DATA chunks without buffer", total.peers.dropped_chunks),
+        ("sends refused (buffer full)", total.peers.refused_sends),
+        ("packets", total.wire.packets),
+        ("packets lost", total.links.lost),
+        ("packets dropped by full queues", total.links.queue_full),
+        ("packets dropped on dead links", total.links.down),
+        ("packets duplicated", total.links.duplicated),
+        ("events", total.events),
+        ("virtual hours", total.virtual_time.as_secs() / 3_600),
+    ];
+    for (what, count) in trouble(total).into_iter().chain(rest) {
+        println!("{count:>14}  {what}");
+    }
+}
+
+/// The largest resident set of this process, where the system tells (Linux).
+fn peak_memory_kib() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find(|line| line.starts_with("VmHWM:"))?;
+    line.split_whitespace().nth(1)?.parse().ok()
+}

@@ -1,0 +1,153 @@
+//! An SCTP endpoint with its application, as a node of the network: the driver loop of the simulator.
+
+use bytes::Bytes;
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use sctp_core::endpoint::{Endpoint, UnreachableKind};
+use sctp_core::event::{AssociationId, Event};
+use sctp_core::net::PathAddress;
+use sctp_core::time::Time;
+use std::collections::VecDeque;
+
+use super::datagram::{Datagram, Protocol, Unreachable, UnreachableReason};
+use super::node::Node;
+
+/// Packets that one call may build; a driver with segmentation offload asks for more than one too.
+const MAX_SEGMENTS: usize = 8;
+/// Events that one step hands to the application; more would be a live-lock, which the network finds.
+const MAX_EVENTS: usize = 10_000;
+
+/// What uses an endpoint. It may command the endpoint in each call.
+pub trait Application {
+    /// The endpoint has news.
+    fn handle_event(&mut self, now: Time, endpoint: &mut Endpoint, id: AssociationId, event: Event);
+
+    /// The application's own deadline has come.
+    fn handle_timeout(&mut self, now: Time, endpoint: &mut Endpoint);
+
+    /// The application's own deadline.
+    fn poll_timeout(&self) -> Option<Time>;
+
+    /// Whether all is as it should be; see [`Node::check`].
+    ///
+    /// # Errors
+    /// What is not, in words.
+    fn check(&self, _now: Time, _endpoint: &Endpoint) -> Result<(), String> {
+        Ok(())
+    }
+}
+
+/// An endpoint and its application.
+#[derive(Debug)]
+pub struct EndpointNode<A> {
+    /// The endpoint.
+    pub endpoint: Endpoint,
+    /// What uses it.
+    pub application: A,
+    /// Our UDP port, if SCTP travels in UDP (RFC 6951).
+    udp_port: Option<u16>,
+    buffer: Vec<u8>,
+    ready: VecDeque<Datagram>,
+}
+
+impl<A: Application> EndpointNode<A> {
+    /// A node that speaks SCTP as such, or in UDP from `udp_port`.
+    pub fn new(endpoint: Endpoint, application: A, udp_port: Option<u16>) -> Self {
+        Self { endpoint, application, udp_port, buffer: Vec::new(), ready: VecDeque::new() }
+    }
+
+    fn hand_out_events(&mut self, now: Time) {
+        for _ in 0..MAX_EVENTS {
+            let Some((id, event)) = self.endpoint.poll_event() else { return };
+            self.application.handle_event(now, &mut self.endpoint, id, event);
+        }
+    }
+
+    /// Cuts the next run of packets into datagrams; false if there is none.
+    fn collect_packets(&mut self, now: Time) -> bool {
+        self.buffer.clear();
+        let Some(transmit) = self.endpoint.poll_transmit(now, &mut self.buffer, MAX_SEGMENTS) else {
+            return false;
+        };
+        let protocol = self.udp_port.map_or(Protocol::Sctp, |source_port| Protocol::Udp {
+            source_port,
+            destination_port: transmit.path.remote_udp_port,
+        });
+        let source = transmit.path.local.unwrap_or_else(|| unspecified(transmit.path.remote));
+        for packet in self.buffer[..transmit.len].chunks(transmit.segment_size.max(1)) {
+            self.ready.push_back(Datagram {
+                source,
+                destination: transmit.path.remote,
+                protocol,
+                ecn: transmit.ecn,
+                payload: Bytes::copy_from_slice(packet),
+            });
+        }
+        true
+    }
+}
+
+impl<A: Application> Node for EndpointNode<A> {
+    fn handle_datagram(&mut self, now: Time, datagram: Datagram) {
+        let remote_udp_port = match (self.udp_port, datagram.protocol) {
+            (None, Protocol::Sctp) => 0,
+            (Some(port), Protocol::Udp { source_port, destination_port }) if port == destination_port => {
+                source_port
+            }
+            _ => return,
+        };
+        let path =
+            PathAddress { local: Some(datagram.destination), remote: datagram.source, remote_udp_port };
+        self.endpoint.handle_packet(now, path, datagram.ecn, datagram.payload);
+    }
+
+    fn handle_batch_end(&mut self, now: Time) {
+        self.endpoint.handle_batch_end(now);
+    }
+
+    fn handle_unreachable(&mut self, now: Time, report: Unreachable) {
+        let Unreachable { reason, datagram } = report;
+        let remote_udp_port = match datagram.protocol {
+            Protocol::Sctp => 0,
+            Protocol::Udp { destination_port, .. } => destination_port,
+        };
+        let path =
+            PathAddress { local: Some(datagram.source), remote: datagram.destination, remote_udp_port };
+        let kind = match reason {
+            UnreachableReason::Host => UnreachableKind::Destination,
+            UnreachableReason::TooBig { mtu } => {
+                UnreachableKind::PacketTooBig { mtu: u32::try_from(mtu).unwrap_or(u32::MAX) }
+            }
+        };
+        self.endpoint.handle_unreachable(now, path, kind, &datagram.payload);
+    }
+
+    fn handle_timeout(&mut self, now: Time) {
+        if self.endpoint.poll_timeout().is_some_and(|deadline| deadline <= now) {
+            self.endpoint.handle_timeout(now);
+        }
+        if self.application.poll_timeout().is_some_and(|deadline| deadline <= now) {
+            self.application.handle_timeout(now, &mut self.endpoint);
+        }
+    }
+
+    /// Packets go before events: an answer to a packet does not wait for the application.
+    fn poll_transmit(&mut self, now: Time) -> Option<Datagram> {
+        if self.ready.is_empty() && !self.collect_packets(now) {
+            self.hand_out_events(now);
+            self.collect_packets(now);
+        }
+        self.ready.pop_front()
+    }
+
+    fn poll_timeout(&self) -> Option<Time> {
+        [self.endpoint.poll_timeout(), self.application.poll_timeout()].into_iter().flatten().min()
+    }
+
+    fn check(&self, now: Time) -> Result<(), String> {
+        self.application.check(now, &self.endpoint)
+    }
+}
+
+fn unspecified(like: IpAddr) -> IpAddr {
+    if like.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() }
+}

@@ -1,0 +1,251 @@
+//! The books of a scenario: what was sent, what came, what was reported lost, and whether they agree.
+
+use sctp_core::event::SendFailure;
+use sctp_core::message::Message;
+use std::sync::Arc;
+use thiserror::Error;
+
+use super::traffic::Traffic;
+
+/// A broken promise of the protocol.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum Fault {
+    /// No message has this PPID.
+    #[error("a message came that nobody sent (PPID {ppid:#x}, {len} bytes)")]
+    Unknown {
+        /// Its PPID.
+        ppid: u32,
+        /// Its length.
+        len: usize,
+    },
+    /// It came before.
+    #[error("message {index} was delivered twice")]
+    Twice {
+        /// Its number.
+        index: usize,
+    },
+    /// The bytes, the stream or the unordered mark differ.
+    #[error("message {index} was delivered damaged")]
+    Damaged {
+        /// Its number.
+        index: usize,
+    },
+    /// A later message of the same stream came before it.
+    #[error("message {index} was delivered after message {after} of the same stream")]
+    OutOfOrder {
+        /// Its number.
+        index: usize,
+        /// The number of the one before.
+        after: usize,
+    },
+    /// It came although an earlier one of its stream never did.
+    #[error("message {index} was delivered although message {missing} of the same stream was not")]
+    PastGap {
+        /// Its number.
+        index: usize,
+        /// The earlier one's number.
+        missing: usize,
+    },
+    /// It neither arrived nor was it reported.
+    #[error("message {index} got lost: neither delivered nor reported as failed")]
+    Missing {
+        /// Its number.
+        index: usize,
+    },
+    /// It arrived before it was sent.
+    #[error("message {index} was delivered but never sent")]
+    NotSent {
+        /// Its number.
+        index: usize,
+    },
+    /// It was reported as never sent, yet it arrived.
+    #[error("message {index} was reported as unsent, but was delivered")]
+    FailedUnsent {
+        /// Its number.
+        index: usize,
+    },
+    /// A failure names a message wrongly, twice, or while the association was neither lost nor restarted.
+    #[error("a failure was reported wrongly (PPID {ppid:#x})")]
+    WrongFailure {
+        /// PPID of the message.
+        ppid: u32,
+    },
+    /// The association of a second set-up came up beside the first.
+    #[error("a second association came up")]
+    SecondAssociation,
+    /// The endpoint refused a command that is right.
+    #[error("the endpoint refused a command: {0}")]
+    Refused(&'static str),
+}
+
+/// What became of a message, as its sender knows.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Sent {
+    /// Not given to the endpoint, or refused.
+    #[default]
+    No,
+    /// Given to the endpoint.
+    Yes,
+    /// Reported as failed.
+    Failed {
+        /// Some of it may have been on the wire.
+        maybe_delivered: bool,
+    },
+}
+
+/// The sender's book.
+#[derive(Debug)]
+pub struct Outbox {
+    /// What is to be sent.
+    pub traffic: Arc<Traffic>,
+    fates: Vec<Sent>,
+    next: usize,
+}
+
+impl Outbox {
+    /// A book for `traffic`.
+    pub fn new(traffic: Arc<Traffic>) -> Self {
+        Self { fates: vec![Sent::No; traffic.messages().len()], traffic, next: 0 }
+    }
+
+    /// Number of the message to be sent next; `None` if all were.
+    pub fn next(&self) -> Option<usize> {
+        (self.next < self.fates.len()).then_some(self.next)
+    }
+
+    /// The next message was taken by the endpoint.
+    pub fn taken(&mut self) {
+        self.fates[self.next] = Sent::Yes;
+        self.next += 1;
+    }
+
+    /// The endpoint says that a message will not be delivered.
+    ///
+    /// # Errors
+    /// If that is not a message on its way.
+    pub fn failed(&mut self, failure: &SendFailure) -> Result<(), Fault> {
+        let wrong = Fault::WrongFailure { ppid: failure.ppid };
+        let index = self.traffic.index(failure.ppid).ok_or(wrong)?;
+        let planned = self.traffic.messages()[index];
+        let same = (failure.stream_id, failure.unordered, failure.context as usize)
+            == (planned.stream_id, planned.unordered, index);
+        if !same || self.fates[index] != Sent::Yes || failure.payload != self.traffic.payload(index) {
+            return Err(wrong);
+        }
+        self.fates[index] = Sent::Failed { maybe_delivered: failure.sent };
+        Ok(())
+    }
+
+    /// Messages taken by the endpoint so far.
+    pub fn taken_count(&self) -> usize {
+        self.next
+    }
+
+    /// Messages reported as failed.
+    pub fn failed_count(&self) -> usize {
+        self.fates.iter().filter(|fate| matches!(fate, Sent::Failed { .. })).count()
+    }
+}
+
+/// The receiver's book.
+#[derive(Debug)]
+pub struct Inbox {
+    traffic: Arc<Traffic>,
+    delivered: Vec<bool>,
+    count: usize,
+    /// Per stream: the last message that came in order.
+    last_ordered: Vec<Option<usize>>,
+}
+
+impl Inbox {
+    /// A book for what the other side's traffic brings.
+    pub fn new(traffic: Arc<Traffic>) -> Self {
+        let streams = traffic.messages().iter().map(|message| usize::from(message.stream_id) + 1).max();
+        let delivered = vec![false; traffic.messages().len()];
+        Self { traffic, delivered, count: 0, last_ordered: vec![None; streams.unwrap_or(0)] }
+    }
+
+    /// Enters a message that came.
+    ///
+    /// # Errors
+    /// If it should not have come, or not now, or not like this.
+    pub fn enter(&mut self, message: &Message) -> Result<(), Fault> {
+        let (ppid, len) = (message.ppid, message.len());
+        let index = self.traffic.index(ppid).ok_or(Fault::Unknown { ppid, len })?;
+        let planned = self.traffic.messages()[index];
+        if (message.stream_id, message.unordered) != (planned.stream_id, planned.unordered)
+            || !self.traffic.is_payload(index, &message.payload)
+        {
+            return Err(Fault::Damaged { index });
+        }
+        if core::mem::replace(&mut self.delivered[index], true) {
+            return Err(Fault::Twice { index });
+        }
+        self.count += 1;
+        if !planned.unordered {
+            let last = self.last_ordered[usize::from(planned.stream_id)].replace(index);
+            if let Some(after) = last.filter(|last| *last > index) {
+                return Err(Fault::OutOfOrder { index, after });
+            }
+        }
+        Ok(())
+    }
+
+    /// Messages that came.
+    pub fn count(&self) -> usize {
+        self.count
+    }
+
+    /// Whether all that is planned has come.
+    pub fn is_complete(&self) -> bool {
+        self.count == self.delivered.len()
+    }
+}
+
+/// Balances the books of one direction at the end of a run.
+///
+/// `may_fail`: the sender's association was lost or restarted, so that messages may have failed.
+/// `inboxes`: the books of the receiver; several if it was restarted, then each holds what came in its time.
+///
+/// # Errors
+/// The first entry that does not balance.
+pub fn balance(outbox: &Outbox, inboxes: &[&Inbox], may_fail: bool) -> Result<(), Fault> {
+    for (index, fate) in outbox.fates.iter().enumerate() {
+        let copies = inboxes.iter().filter(|inbox| inbox.delivered[index]).count();
+        match (fate, copies) {
+            (_, 2..) => return Err(Fault::Twice { index }),
+            (Sent::No, 1) => return Err(Fault::NotSent { index }),
+            (Sent::Yes, 0) => return Err(Fault::Missing { index }),
+            (Sent::Failed { maybe_delivered: false }, 1) => return Err(Fault::FailedUnsent { index }),
+            (Sent::Failed { .. }, _) if !may_fail => {
+                return Err(Fault::WrongFailure { ppid: outbox.traffic.ppid(index) });
+            }
+            _ => {}
+        }
+    }
+    // A receiver that was restarted begins in the middle of a stream: that is no gap.
+    let from_start = inboxes.len() == 1;
+    inboxes.iter().try_for_each(|inbox| no_gaps(inbox, from_start))
+}
+
+/// Nothing of a stream was delivered past a message of the same stream that was not.
+fn no_gaps(inbox: &Inbox, from_start: bool) -> Result<(), Fault> {
+    let mut missing = vec![None; inbox.last_ordered.len()];
+    let mut begun = vec![from_start; inbox.last_ordered.len()];
+    for (index, planned) in
+        inbox.traffic.messages().iter().enumerate().filter(|(_, planned)| !planned.unordered)
+    {
+        let stream = usize::from(planned.stream_id);
+        match (inbox.delivered[index], missing[stream]) {
+            (true, Some(missing)) => return Err(Fault::PastGap { index, missing }),
+            (true, None) => begun[stream] = true,
+            (false, None) if begun[stream] => missing[stream] = Some(index),
+            (false, _) => {}
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;

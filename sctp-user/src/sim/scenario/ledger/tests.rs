@@ -1,0 +1,128 @@
+//! The books must notice every way in which a protocol can lie.
+
+use super::*;
+use crate::sim::SimRng;
+use crate::sim::scenario::PlannedMessage;
+use bytes::Bytes;
+use core::time::Duration;
+use sctp_core::serial::{Ssn, Tsn};
+
+/// Three ordered messages on stream 1, one unordered on stream 0.
+fn books() -> (Outbox, Inbox) {
+    let message = |unordered: bool| PlannedMessage {
+        at: Duration::ZERO,
+        stream_id: u16::from(!unordered),
+        unordered,
+        len: 300,
+    };
+    let traffic =
+        Arc::new(Traffic::new([false, false, false, true].map(message).to_vec(), &mut SimRng::new(1)));
+    let mut outbox = Outbox::new(Arc::clone(&traffic));
+    (0..4).for_each(|_| outbox.taken());
+    (outbox, Inbox::new(traffic))
+}
+
+fn message(outbox: &Outbox, index: usize) -> Message {
+    let planned = outbox.traffic.messages()[index];
+    Message {
+        stream_id: planned.stream_id,
+        ssn: Ssn(0),
+        tsn: Tsn(0),
+        ppid: outbox.traffic.ppid(index),
+        unordered: planned.unordered,
+        payload: core::iter::once(outbox.traffic.payload(index)).collect(),
+    }
+}
+
+fn failure(outbox: &Outbox, index: usize, sent: bool) -> SendFailure {
+    let planned = outbox.traffic.messages()[index];
+    SendFailure {
+        stream_id: planned.stream_id,
+        ppid: outbox.traffic.ppid(index),
+        unordered: planned.unordered,
+        context: index as u32,
+        sent,
+        payload: outbox.traffic.payload(index),
+    }
+}
+
+fn deliver(outbox: &Outbox, inbox: &mut Inbox, order: &[usize]) -> Result<(), Fault> {
+    order.iter().try_for_each(|index| inbox.enter(&message(outbox, *index)))
+}
+
+#[test]
+fn everything_in_order_balances() {
+    let (outbox, mut inbox) = books();
+    assert_eq!(deliver(&outbox, &mut inbox, &[3, 0, 1, 2]), Ok(()));
+    assert_eq!(balance(&outbox, &[&inbox], false), Ok(()));
+    assert!(inbox.is_complete());
+}
+
+#[test]
+fn a_lost_message_is_missed_unless_it_was_reported() {
+    let (mut outbox, mut inbox) = books();
+    deliver(&outbox, &mut inbox, &[0, 1, 3]).expect("in order");
+    assert_eq!(balance(&outbox, &[&inbox], true), Err(Fault::Missing { index: 2 }));
+    outbox.failed(&failure(&outbox, 2, true)).expect("named rightly");
+    assert_eq!(balance(&outbox, &[&inbox], true), Ok(()));
+    let without_loss = balance(&outbox, &[&inbox], false);
+    assert!(matches!(without_loss, Err(Fault::WrongFailure { .. })), "failures need a lost association");
+}
+
+#[test]
+fn order_copies_and_contents_are_checked_on_delivery() {
+    let (outbox, mut inbox) = books();
+    assert_eq!(deliver(&outbox, &mut inbox, &[1, 0]), Err(Fault::OutOfOrder { index: 0, after: 1 }));
+    let (outbox, mut inbox) = books();
+    assert_eq!(deliver(&outbox, &mut inbox, &[0, 0]), Err(Fault::Twice { index: 0 }));
+    let (outbox, mut inbox) = books();
+    let mut damaged = message(&outbox, 0);
+    damaged.payload = core::iter::once(outbox.traffic.payload(1)).collect();
+    assert_eq!(inbox.enter(&damaged), Err(Fault::Damaged { index: 0 }));
+    let other_stream = Message { stream_id: 0, ..message(&outbox, 0) };
+    assert_eq!(inbox.enter(&other_stream), Err(Fault::Damaged { index: 0 }));
+    let unknown = Message { ppid: outbox.traffic.ppid(4), ..message(&outbox, 0) };
+    assert!(matches!(inbox.enter(&unknown), Err(Fault::Unknown { .. })));
+}
+
+#[test]
+fn a_gap_in_a_stream_is_noticed_even_if_the_lost_message_was_reported() {
+    let (mut outbox, mut inbox) = books();
+    deliver(&outbox, &mut inbox, &[1, 2, 3]).expect("in order");
+    outbox.failed(&failure(&outbox, 0, true)).expect("named rightly");
+    assert_eq!(balance(&outbox, &[&inbox], true), Err(Fault::PastGap { index: 1, missing: 0 }));
+}
+
+#[test]
+fn a_message_reported_as_unsent_must_not_arrive() {
+    let (mut outbox, mut inbox) = books();
+    deliver(&outbox, &mut inbox, &[0, 1, 2, 3]).expect("in order");
+    outbox.failed(&failure(&outbox, 2, false)).expect("named rightly");
+    assert_eq!(balance(&outbox, &[&inbox], true), Err(Fault::FailedUnsent { index: 2 }));
+}
+
+#[test]
+fn failures_are_named_once_and_rightly() {
+    let (mut outbox, _) = books();
+    let right = failure(&outbox, 1, true);
+    let wrong = [
+        SendFailure { context: 2, ..right.clone() },
+        SendFailure { stream_id: 9, ..right.clone() },
+        SendFailure { payload: Bytes::from_static(b"short"), ..right.clone() },
+    ];
+    for failure in &wrong {
+        assert!(outbox.failed(failure).is_err());
+    }
+    assert_eq!(outbox.failed(&right), Ok(()));
+    assert!(outbox.failed(&right).is_err(), "once only");
+}
+
+#[test]
+fn a_restarted_receiver_may_begin_in_the_middle() {
+    let (mut outbox, mut before) = books();
+    let mut after = Inbox::new(Arc::clone(&outbox.traffic));
+    deliver(&outbox, &mut before, &[0]).expect("in order");
+    deliver(&outbox, &mut after, &[2, 3]).expect("in order");
+    outbox.failed(&failure(&outbox, 1, true)).expect("named rightly");
+    assert_eq!(balance(&outbox, &[&before, &after], true), Ok(()));
+}

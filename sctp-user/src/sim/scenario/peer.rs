@@ -1,0 +1,382 @@
+//! The application of a scenario: connects or listens, sends its traffic when it is due, reads at its
+//! own pace, keeps the books, and ends the association when it is told to.
+
+use core::time::Duration;
+use sctp_core::association::{Association, AssociationState, AssociationStats};
+use sctp_core::config::AssociationConfig;
+use sctp_core::endpoint::{ConnectRequest, Endpoint, ListenOptions};
+use sctp_core::error::SendError;
+use sctp_core::event::{AssociationId, Event, LossReason, PathChange};
+use sctp_core::message::SendOptions;
+use sctp_core::path::PathStats;
+use sctp_core::time::Time;
+use std::sync::Arc;
+
+use super::ledger::{Fault, Inbox, Outbox};
+use super::traffic::Traffic;
+use crate::sim::endpoint_node::Application;
+
+/// At which pace messages are read. `Default`: as soon as they are there.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Reader {
+    /// Nothing is read before this time of the run.
+    pub from: Duration,
+    /// Time between two messages.
+    pub interval: Duration,
+}
+
+/// How a side ends the association.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Ending {
+    /// It leaves that to the other side; the run ends when all is delivered and acknowledged, if both do.
+    #[default]
+    Leave,
+    /// SHUTDOWN when all of its messages are given to the endpoint and all of the other's have come.
+    Shutdown,
+    /// ABORT at this time of the run.
+    AbortAt(Duration),
+}
+
+/// What a side does in a scenario.
+#[derive(Clone, Debug, Default)]
+pub struct Behaviour {
+    /// When it begins to set up the association; `None`: it waits for the other side.
+    pub connect_at: Option<Duration>,
+    /// How it reads.
+    pub reader: Reader,
+    /// How it ends.
+    pub ending: Ending,
+}
+
+/// How an association ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum End {
+    /// In good order.
+    Shutdown,
+    /// Not so.
+    Lost(LossReason),
+}
+
+/// What happened to a side's association.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PeerStats {
+    /// T3-rtx expiries.
+    pub t3_expiries: u64,
+    /// Fast retransmits.
+    pub fast_retransmits: u64,
+    /// DATA chunks sent again.
+    pub retransmitted_chunks: u64,
+    /// Paths that became unreachable.
+    pub path_failures: u64,
+    /// Paths that came back.
+    pub path_returns: u64,
+    /// Restarts of the peer.
+    pub restarts: u64,
+    /// Sends refused because the buffer was full.
+    pub refused_sends: u64,
+    /// DATA chunks dropped for want of receive buffer.
+    pub dropped_chunks: u64,
+}
+
+impl core::ops::AddAssign for PeerStats {
+    fn add_assign(&mut self, other: Self) {
+        self.t3_expiries += other.t3_expiries;
+        self.fast_retransmits += other.fast_retransmits;
+        self.retransmitted_chunks += other.retransmitted_chunks;
+        self.path_failures += other.path_failures;
+        self.path_returns += other.path_returns;
+        self.restarts += other.restarts;
+        self.refused_sends += other.refused_sends;
+        self.dropped_chunks += other.dropped_chunks;
+    }
+}
+
+/// One side of a scenario.
+#[derive(Debug)]
+pub struct Peer {
+    behaviour: Behaviour,
+    request: ConnectRequest,
+    /// What it sends.
+    pub outbox: Outbox,
+    /// What it gets.
+    pub inbox: Inbox,
+    /// Its association, from `connect` or COMMUNICATION UP on, also past the end.
+    pub association: Option<AssociationId>,
+    connect_at: Option<Time>,
+    /// Since when it may send.
+    sending_since: Option<Time>,
+    blocked: bool,
+    next_read: Option<Time>,
+    abort_at: Option<Time>,
+    shutdown_called: bool,
+    /// How the association ended.
+    pub end: Option<End>,
+    released: bool,
+    stats: PeerStats,
+    fault: Option<Fault>,
+}
+
+impl Peer {
+    /// A side that sends `sends` and expects `expects`, whose association is made by `request`.
+    pub fn new(
+        behaviour: Behaviour,
+        request: ConnectRequest,
+        sends: Arc<Traffic>,
+        expects: Arc<Traffic>,
+    ) -> Self {
+        let abort_at = match behaviour.ending {
+            Ending::AbortAt(at) => Some(Time::ZERO + at),
+            Ending::Leave | Ending::Shutdown => None,
+        };
+        Self {
+            connect_at: behaviour.connect_at.map(|at| Time::ZERO + at),
+            behaviour,
+            request,
+            outbox: Outbox::new(sends),
+            inbox: Inbox::new(expects),
+            association: None,
+            sending_since: None,
+            blocked: false,
+            next_read: None,
+            abort_at,
+            shutdown_called: false,
+            end: None,
+            released: false,
+            stats: PeerStats::default(),
+            fault: None,
+        }
+    }
+
+    /// Makes the endpoint listen, as every side does: a peer may be called back after a restart.
+    ///
+    /// # Errors
+    /// If the endpoint refuses.
+    pub fn listen(&self, endpoint: &mut Endpoint) -> Result<(), Fault> {
+        let config: AssociationConfig = self.request.config.clone();
+        let options = ListenOptions { config, ..ListenOptions::default() };
+        endpoint.listen(self.request.local_port, options).map_err(|_| Fault::Refused("listen"))
+    }
+
+    /// Whether nothing more will happen on this side.
+    pub fn is_settled(&self, endpoint: &Endpoint) -> bool {
+        match (&self.end, self.association) {
+            (Some(_), _) => self.released,
+            (None, None) => self.behaviour.connect_at.is_none(),
+            (None, Some(id)) => {
+                self.behaviour.ending == Ending::Leave
+                    && self.outbox.next().is_none()
+                    && self.inbox.is_complete()
+                    && endpoint.association(id).is_some_and(|association| !association.has_unacknowledged())
+            }
+        }
+    }
+
+    /// Whether messages may have been reported as failed: the association was lost, or restarted.
+    pub fn may_have_failures(&self) -> bool {
+        matches!(self.end, Some(End::Lost(_))) || self.stats.restarts > 0
+    }
+
+    /// What happened so far.
+    pub fn stats(&self, endpoint: &Endpoint) -> PeerStats {
+        let mut stats = self.stats;
+        if let Some(association) = self.association.and_then(|id| endpoint.association(id)) {
+            association.paths().iter().for_each(|path| stats.add_path(&path.stats));
+            stats.add_association(association.stats());
+        }
+        stats
+    }
+
+    /// Keeps the first fault; the run ends at the next check.
+    fn note<T>(&mut self, result: Result<T, Fault>) -> Option<T> {
+        result.map_err(|fault| self.fault.get_or_insert(fault)).ok()
+    }
+
+    fn connect(&mut self, now: Time, endpoint: &mut Endpoint) {
+        self.connect_at = None;
+        if self.association.is_some() {
+            return;
+        }
+        let connected = endpoint.connect(now, self.request.clone()).map_err(|_| Fault::Refused("connect"));
+        self.association = self.note(connected);
+        self.sending_since = Some(now);
+    }
+
+    fn came_up(&mut self, now: Time, id: AssociationId) {
+        match self.association {
+            None => {
+                self.association = Some(id);
+                self.sending_since = Some(now);
+            }
+            Some(known) if known == id => self.blocked = false,
+            Some(_) if self.end.is_some() => {} // An old COOKIE ECHO came late; its sender will disown it.
+            Some(_) => self.fault = self.fault.or(Some(Fault::SecondAssociation)),
+        }
+    }
+
+    fn read(&mut self, now: Time, endpoint: &mut Endpoint) {
+        let Some(id) = self.association.filter(|_| !self.released) else { return };
+        while self.next_read.is_none_or(|at| at <= now) && now >= Time::ZERO + self.behaviour.reader.from {
+            let Some(message) = endpoint.receive(now, id) else { break };
+            let entered = self.inbox.enter(&message);
+            self.note(entered);
+            let interval = self.behaviour.reader.interval;
+            self.next_read = (interval > Duration::ZERO).then(|| now + interval);
+        }
+        if endpoint.is_readable(id) {
+            let from = Time::ZERO + self.behaviour.reader.from;
+            self.next_read = Some(self.next_read.unwrap_or(from).max(from));
+        } else if self.next_read.is_some_and(|at| at <= now) {
+            self.next_read = None;
+        }
+    }
+
+    fn send(&mut self, now: Time, endpoint: &mut Endpoint) {
+        let Some(id) = self.association.filter(|_| self.end.is_none()) else { return };
+        while !self.blocked && self.next_send().is_some_and(|at| at <= now) {
+            let Some(index) = self.outbox.next() else { return };
+            let planned = self.outbox.traffic.messages()[index];
+            let options = SendOptions {
+                stream_id: planned.stream_id,
+                ppid: self.outbox.traffic.ppid(index),
+                unordered: planned.unordered,
+                context: index as u32,
+                ..SendOptions::default()
+            };
+            match endpoint.send(now, id, &options, self.outbox.traffic.payload(index)) {
+                Ok(()) => self.outbox.taken(),
+                Err(SendError::WouldBlock { .. }) => {
+                    self.stats.refused_sends += 1;
+                    self.blocked = true;
+                }
+                // The other side ends the association: what was not sent stays so.
+                Err(SendError::ShuttingDown | SendError::Closed) => self.blocked = true,
+                Err(_) => {
+                    self.note::<()>(Err(Fault::Refused("send")));
+                    self.blocked = true;
+                }
+            }
+        }
+    }
+
+    fn next_send(&self) -> Option<Time> {
+        let index = self.outbox.next()?;
+        Some(self.sending_since? + self.outbox.traffic.messages()[index].at)
+    }
+
+    fn finish(&mut self, now: Time, endpoint: &mut Endpoint) {
+        let Some(id) = self.association else { return };
+        let done = self.outbox.next().is_none() && self.inbox.is_complete();
+        if self.end.is_none() && self.behaviour.ending == Ending::Shutdown && done && !self.shutdown_called {
+            self.shutdown_called = true;
+            let called = endpoint.shutdown(now, id).map_err(|_| Fault::Refused("shutdown"));
+            self.note(called);
+        }
+        if self.end.is_none() && self.abort_at.is_some_and(|at| at <= now) {
+            self.abort_at = None;
+            let called = endpoint.abort(now, id, bytes::Bytes::from_static(b"enough"));
+            self.note(called.map_err(|_| Fault::Refused("abort")));
+        }
+        if self.end.is_some() && !self.released && !endpoint.is_readable(id) {
+            self.stats = self.stats(endpoint);
+            endpoint.release(id);
+            self.released = true;
+        }
+    }
+
+    fn work(&mut self, now: Time, endpoint: &mut Endpoint) {
+        if self.connect_at.is_some_and(|at| at <= now) {
+            self.connect(now, endpoint);
+        }
+        self.read(now, endpoint);
+        self.send(now, endpoint);
+        self.finish(now, endpoint);
+    }
+}
+
+impl PeerStats {
+    fn add_path(&mut self, path: &PathStats) {
+        self.t3_expiries += path.t3_expiries;
+        self.fast_retransmits += path.fast_retransmits;
+        self.retransmitted_chunks += path.retransmitted_chunks;
+    }
+
+    fn add_association(&mut self, association: &AssociationStats) {
+        self.dropped_chunks += association.data_chunks_dropped;
+    }
+}
+
+impl Application for Peer {
+    fn handle_event(&mut self, now: Time, endpoint: &mut Endpoint, id: AssociationId, event: Event) {
+        if let Event::CommunicationUp { .. } = event {
+            self.came_up(now, id);
+        }
+        if self.association != Some(id) {
+            if matches!(event, Event::CommunicationLost { .. } | Event::ShutdownComplete) {
+                endpoint.release(id);
+            }
+            return;
+        }
+        match event {
+            Event::SendFailed(failure) => {
+                let entered = self.outbox.failed(&failure);
+                self.note(entered);
+            }
+            Event::CommunicationLost { reason } => self.end = Some(End::Lost(reason)),
+            Event::ShutdownComplete => self.end = Some(End::Shutdown),
+            Event::Restart => self.stats.restarts += 1,
+            Event::PathChanged { change: PathChange::Unreachable, .. } => self.stats.path_failures += 1,
+            Event::PathChanged { change: PathChange::Available, .. } => self.stats.path_returns += 1,
+            Event::Writable => self.blocked = false,
+            _ => {}
+        }
+        self.work(now, endpoint);
+    }
+
+    fn handle_timeout(&mut self, now: Time, endpoint: &mut Endpoint) {
+        self.work(now, endpoint);
+    }
+
+    fn poll_timeout(&self) -> Option<Time> {
+        let send = self.next_send().filter(|_| !self.blocked && self.association.is_some());
+        let lives = self.end.is_none();
+        let while_alive = [self.connect_at, send, self.abort_at].into_iter().flatten().filter(|_| lives);
+        while_alive.chain(self.next_read.filter(|_| !self.released)).min()
+    }
+
+    fn check(&self, _now: Time, endpoint: &Endpoint) -> Result<(), String> {
+        if let Some(fault) = &self.fault {
+            return Err(fault.to_string());
+        }
+        let association = self.association.and_then(|id| endpoint.association(id));
+        association.map_or(Ok(()), |association| check_association(association, &self.request.config))
+    }
+}
+
+/// What must hold after each step, whatever happened before.
+fn check_association(association: &Association, config: &AssociationConfig) -> Result<(), String> {
+    if let Some(path) = association.paths().iter().find(|path| path.flight_size > 0 && path.t3_rtx.is_none())
+    {
+        return Err(format!("{} bytes in flight to {} and no T3-rtx", path.flight_size, path.address.remote));
+    }
+    let carries_data = matches!(
+        association.state(),
+        AssociationState::Established
+            | AssociationState::ShutdownPending
+            | AssociationState::ShutdownReceived
+    );
+    // RFC 9260, 6.1 A: one chunk may always be in flight, so whoever has data waits for an answer to some.
+    if carries_data
+        && association.has_unacknowledged()
+        && association.paths().iter().all(|path| path.t3_rtx.is_none())
+    {
+        return Err("data is waiting and no T3-rtx runs".to_owned());
+    }
+    if association.send_space() > config.send_buffer {
+        return Err(format!(
+            "{} bytes free in a send buffer of {}",
+            association.send_space(),
+            config.send_buffer
+        ));
+    }
+    Ok(())
+}

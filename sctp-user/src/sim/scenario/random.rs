@@ -1,0 +1,151 @@
+//! Scenarios drawn from a seed.
+
+use core::time::Duration;
+use sctp_core::config::AssociationConfig;
+
+use super::peer::{Behaviour, Ending, Reader};
+use super::traffic::PlannedMessage;
+use super::{PathFault, PathPlan, Scenario, SidePlan};
+use crate::sim::link::{LinkConfig, Loss};
+use crate::sim::rng::SimRng;
+use crate::sim::topology::Outage;
+
+/// Label of the generator that draws plans.
+const PLAN: u64 = 3 << 32;
+/// Most streams that a random scenario uses; the default number of outbound streams.
+const STREAMS: u64 = 10;
+
+impl Scenario {
+    /// A scenario drawn from `seed`: two paths of which one fails, 0 to 20 % loss (single or in bursts),
+    /// duplication, reordering and corruption, traffic one or both ways, slow readers and small
+    /// buffers now and then. The protocol's limits are the default ones.
+    pub fn random(seed: u64) -> Self {
+        let mut rng = SimRng::new(seed).split(PLAN);
+        let paths = vec![path(&mut rng), path(&mut rng)];
+        let [client_buffer, server_buffer] = [receive_buffer(&mut rng), receive_buffer(&mut rng)];
+        let connects = Behaviour {
+            connect_at: Some(Duration::ZERO),
+            reader: reader(&mut rng),
+            ending: Ending::Shutdown,
+        };
+        let listens = Behaviour { reader: reader(&mut rng), ..Behaviour::default() };
+        let both_ways = rng.chance(0.5);
+        let upward = messages(&mut rng, server_buffer);
+        let downward = if both_ways { messages(&mut rng, client_buffer) } else { Vec::new() };
+        Self {
+            seed,
+            ipv6: rng.chance(0.25),
+            udp_port: rng.chance(0.25).then_some(9_899),
+            faults: faults(&mut rng),
+            paths,
+            client: side(&mut rng, client_buffer, connects, upward),
+            server: side(&mut rng, server_buffer, listens, downward),
+            ..Self::default()
+        }
+    }
+}
+
+fn path(rng: &mut SimRng) -> PathPlan {
+    let to_server = link(rng);
+    let to_client = LinkConfig { mtu: to_server.mtu, ..link(rng) };
+    PathPlan { to_server, to_client }
+}
+
+fn link(rng: &mut SimRng) -> LinkConfig {
+    let probability = |rng: &mut SimRng, most: f64| if rng.chance(0.3) { 0.0 } else { rng.unit() * most };
+    LinkConfig {
+        delay: Duration::from_micros(rng.magnitude(50, 100_000)),
+        jitter: Duration::from_micros(rng.magnitude(1, 20_000)),
+        rate: rng.chance(0.7).then(|| rng.magnitude(500_000, 1_000_000_000)),
+        queue_bytes: rng.magnitude(10_000, 500_000) as usize,
+        mtu: 1_500,
+        loss: loss(rng),
+        duplication: probability(rng, 0.1),
+        reordering: probability(rng, 0.2),
+        reorder_delay: Duration::from_micros(rng.magnitude(100, 50_000)),
+        corruption: probability(rng, 0.05),
+        ..LinkConfig::default()
+    }
+}
+
+/// 0 to 20 % in the mean.
+fn loss(rng: &mut SimRng) -> Loss {
+    let mean = rng.unit() * 0.2;
+    match rng.below(4) {
+        0 => Loss::Random(0.0),
+        1 | 2 => Loss::Random(mean),
+        _ => {
+            let length = rng.between(2, 20) as f64;
+            let end = 1.0 / length;
+            Loss::Bursts { begin: end * mean / (1.0 - mean), end, good: 0.0, bad: 1.0 }
+        }
+    }
+}
+
+/// One of the two paths fails, for a while or for good.
+fn faults(rng: &mut SimRng) -> Vec<(Duration, usize, PathFault)> {
+    let path = rng.below(2) as usize;
+    let fails_at = Duration::from_millis(rng.magnitude(1, 20_000));
+    let outage = if rng.chance(0.5) { Outage::Silent } else { Outage::Reported };
+    let mut faults = vec![(fails_at, path, PathFault::Down(outage))];
+    if rng.chance(0.5) {
+        let back_at = fails_at + Duration::from_millis(rng.magnitude(100, 300_000));
+        faults.push((back_at, path, PathFault::Up));
+    }
+    faults
+}
+
+fn reader(rng: &mut SimRng) -> Reader {
+    match rng.below(4) {
+        0 => Reader { from: Duration::from_millis(rng.magnitude(100, 10_000)), interval: Duration::ZERO },
+        1 => Reader { from: Duration::ZERO, interval: Duration::from_millis(rng.magnitude(1, 100)) },
+        _ => Reader::default(),
+    }
+}
+
+/// Half of the receivers have the default buffer, the others less.
+fn receive_buffer(rng: &mut SimRng) -> usize {
+    let default = AssociationConfig::default().receive_buffer;
+    if rng.chance(0.5) { default } else { rng.magnitude(32 * 1_024, default as u64) as usize }
+}
+
+fn side(
+    rng: &mut SimRng,
+    receive_buffer: usize,
+    behaviour: Behaviour,
+    messages: Vec<PlannedMessage>,
+) -> SidePlan {
+    let mut config = AssociationConfig { receive_buffer, no_delay: rng.chance(0.5), ..Default::default() };
+    if rng.chance(0.3) {
+        config.send_buffer = rng.magnitude(4 * LARGEST, config.send_buffer as u64) as usize;
+    }
+    SidePlan { config, messages, behaviour }
+}
+
+const LARGEST: u64 = 200 * 1_024;
+
+/// 50 to 200 messages of up to 200 KB, 1.5 MB at most; small ones are the most frequent. A receive
+/// buffer holds at least four: what is being put together must fit beside what waits for the reader.
+fn messages(rng: &mut SimRng, receive_buffer: usize) -> Vec<PlannedMessage> {
+    let largest = LARGEST.min(receive_buffer as u64 / 4);
+    let paced = rng.chance(0.5);
+    let unordered = if rng.chance(0.5) { 0.0 } else { rng.unit() };
+    let streams = rng.between(1, STREAMS);
+    let mut budget = rng.magnitude(20_000, 1_500_000);
+    let mut at = Duration::ZERO;
+    let mut messages = Vec::new();
+    for _ in 0..rng.between(50, 200) {
+        let len = rng.magnitude(1, largest).min(budget.max(1));
+        budget = budget.saturating_sub(len);
+        if paced {
+            at += Duration::from_micros(rng.magnitude(1, 200_000));
+        }
+        messages.push(PlannedMessage {
+            at,
+            stream_id: rng.below(streams) as u16,
+            unordered: rng.chance(unordered),
+            len: len as usize,
+        });
+    }
+    messages
+}

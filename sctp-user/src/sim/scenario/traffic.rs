@@ -1,0 +1,118 @@
+//! What one side sends in a scenario: planned messages, each of which says who it is.
+
+use bytes::Bytes;
+use core::time::Duration;
+
+use crate::sim::rng::SimRng;
+
+/// A message that is to be sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PlannedMessage {
+    /// When, counted from the moment that the sender may send.
+    pub at: Duration,
+    /// On which stream.
+    pub stream_id: u16,
+    /// In no order.
+    pub unordered: bool,
+    /// Bytes, at least 1.
+    pub len: usize,
+}
+
+/// All messages of one direction with their contents. The PPID of a message is its number, hidden by
+/// a salt so that the two directions and neighbours differ in more than a bit; its payload is a
+/// stretch of random bytes of its own.
+#[derive(Debug)]
+pub struct Traffic {
+    messages: Vec<PlannedMessage>,
+    salt: u32,
+    noise: Bytes,
+}
+
+/// Distance of two messages' stretches in the noise; prime, so that no packet size divides it.
+const STRIDE: usize = 7_919;
+const NOISE: usize = 64 * 1_024;
+
+impl Traffic {
+    /// The traffic `messages`, with contents that follow from `rng`.
+    pub fn new(messages: Vec<PlannedMessage>, rng: &mut SimRng) -> Self {
+        let longest = messages.iter().map(|message| message.len).max().unwrap_or(0);
+        let noise: Vec<u8> =
+            (0..(NOISE + longest).div_ceil(8)).flat_map(|_| rng.u64().to_le_bytes()).collect();
+        Self { messages, salt: rng.u64() as u32, noise: noise.into() }
+    }
+
+    /// The messages in the order in which they are to be sent.
+    pub fn messages(&self) -> &[PlannedMessage] {
+        &self.messages
+    }
+
+    /// The PPID of message `index`.
+    pub fn ppid(&self, index: usize) -> u32 {
+        (index as u32).wrapping_mul(MULTIPLIER) ^ self.salt
+    }
+
+    /// The message that has this PPID.
+    pub fn index(&self, ppid: u32) -> Option<usize> {
+        let index = (ppid ^ self.salt).wrapping_mul(INVERSE) as usize;
+        (index < self.messages.len()).then_some(index)
+    }
+
+    /// The bytes of message `index`.
+    pub fn payload(&self, index: usize) -> Bytes {
+        let start = index * STRIDE % NOISE;
+        self.noise.slice(start..start + self.messages[index].len)
+    }
+
+    /// Whether message `index` consists of these pieces.
+    pub fn is_payload(&self, index: usize, pieces: &[Bytes]) -> bool {
+        let mut expected = self.payload(index);
+        for piece in pieces {
+            if piece.len() > expected.len() || expected.split_to(piece.len()) != piece {
+                return false;
+            }
+        }
+        expected.is_empty()
+    }
+}
+
+/// Odd, hence a bijection of the 32-bit numbers; and its inverse.
+const MULTIPLIER: u32 = 0x9E37_79B1;
+const INVERSE: u32 = {
+    // Newton's iteration doubles the number of right bits each time, from three on.
+    let mut inverse = MULTIPLIER;
+    let mut round = 0;
+    while round < 4 {
+        inverse = inverse.wrapping_mul(2_u32.wrapping_sub(MULTIPLIER.wrapping_mul(inverse)));
+        round += 1;
+    }
+    inverse
+};
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn traffic() -> Traffic {
+        let message = |len| PlannedMessage { at: Duration::ZERO, stream_id: 0, unordered: false, len };
+        Traffic::new([1, 5_000, 200_000].map(message).to_vec(), &mut SimRng::new(1))
+    }
+
+    #[test]
+    fn a_ppid_names_one_message() {
+        let traffic = traffic();
+        for index in 0..3 {
+            assert_eq!(traffic.index(traffic.ppid(index)), Some(index));
+        }
+        assert_eq!(traffic.index(traffic.ppid(3)), None);
+    }
+
+    #[test]
+    fn payloads_are_recognised_in_pieces_and_nothing_else_is() {
+        let traffic = traffic();
+        let whole = traffic.payload(1);
+        assert!(traffic.is_payload(1, &[whole.slice(..17), whole.slice(17..)]));
+        assert!(!traffic.is_payload(1, &[whole.slice(..4_999)]));
+        assert!(!traffic.is_payload(1, &[whole.slice(17..), whole.slice(..17)]));
+        assert!(!traffic.is_payload(0, &[whole]));
+    }
+}
