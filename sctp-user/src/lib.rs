@@ -1,4 +1,5 @@
 //! Drivers for SCTP in user space (raw IP, UDP encapsulation, simulated network) and the stack that runs them.
 
+mod broker;
 pub mod driver;
 pub mod sim;

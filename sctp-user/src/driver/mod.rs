@@ -18,7 +18,7 @@ pub mod udp;
 mod buffer;
 mod icmp;
 mod outbox;
-mod pool;
+pub(crate) mod pool;
 pub(crate) mod sys;
 
 pub use outbox::{Outbox, Sent};

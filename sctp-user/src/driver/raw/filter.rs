@@ -33,6 +33,15 @@ pub(crate) fn nothing() -> Vec<SockFilter> {
 /// A filter that lets these destination ports through. On IPv4 a raw socket's filter sees the IP header first, on IPv6 the
 /// SCTP header. Of more than [`MOST_RANGES`] ranges only the first count.
 pub(crate) fn by_port(v4: bool, ranges: &[RangeInclusive<u16>]) -> Vec<SockFilter> {
+    program(v4, ranges, ACCEPT_ALL, 0)
+}
+
+/// The opposite of [`by_port`]: lets all but these destination ports through.
+pub(crate) fn all_but(v4: bool, ranges: &[RangeInclusive<u16>]) -> Vec<SockFilter> {
+    program(v4, ranges, 0, ACCEPT_ALL)
+}
+
+fn program(v4: bool, ranges: &[RangeInclusive<u16>], inside: u32, outside: u32) -> Vec<SockFilter> {
     let mut program = Vec::with_capacity(FRAME + PER_RANGE * ranges.len());
     if v4 {
         program.push(SockFilter::new(LDX_MSH, 0, 0, 0)); // X = bytes of the IP header
@@ -43,8 +52,8 @@ pub(crate) fn by_port(v4: bool, ranges: &[RangeInclusive<u16>]) -> Vec<SockFilte
     for range in ranges.iter().take(MOST_RANGES) {
         program.push(SockFilter::new(JUMP_GE, 0, 2, u32::from(*range.start())));
         program.push(SockFilter::new(JUMP_GT, 1, 0, u32::from(*range.end())));
-        program.push(SockFilter::new(RETURN, 0, 0, ACCEPT_ALL));
+        program.push(SockFilter::new(RETURN, 0, 0, inside));
     }
-    program.push(SockFilter::new(RETURN, 0, 0, 0));
+    program.push(SockFilter::new(RETURN, 0, 0, outside));
     program
 }

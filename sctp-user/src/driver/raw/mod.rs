@@ -25,6 +25,7 @@ pub(crate) mod filter;
 pub(crate) mod ports;
 pub(crate) mod socket;
 
+use crate::broker::{self, Lease, LeaseKeeper};
 use ports::PortSet;
 use socket::RawSocket;
 
@@ -39,11 +40,24 @@ pub struct RawConfig {
     pub held: usize,
     /// Open even if the kernel has SCTP, which then answers our peers too (a firewall may prevent it).
     pub beside_kernel: bool,
+    /// Share the ports with the other stacks of the host, which takes two threads. Without it, nobody
+    /// keeps two stacks from the same port, and nobody answers packets to ports without a stack.
+    pub share: bool,
+    /// Should this stack become the one that answers packets to ports without a stack (the broker of
+    /// the host), whether it does. Say no where SCTP programs of another kind use raw sockets too.
+    pub answer_out_of_the_blue: bool,
 }
 
 impl Default for RawConfig {
     fn default() -> Self {
-        Self { addresses: Vec::new(), receive_buffer: 8 << 20, held: 4 << 20, beside_kernel: false }
+        Self {
+            addresses: Vec::new(),
+            receive_buffer: 8 << 20,
+            held: 4 << 20,
+            beside_kernel: false,
+            share: true,
+            answer_out_of_the_blue: true,
+        }
     }
 }
 
@@ -55,13 +69,16 @@ pub struct RawDriver {
     pool: Pool,
     addresses: Vec<IpAddr>,
     ports: PortSet,
+    /// Holds our ports against the other stacks of the host.
+    keeper: Option<LeaseKeeper>,
 }
 
 impl RawDriver {
     /// Opens the sockets; nothing is received before a port is leased.
     ///
     /// # Errors
-    /// [`OpenError::NeedsNetRaw`] without the privilege, [`OpenError::KernelHasSctp`].
+    /// [`OpenError::NeedsNetRaw`] without the privilege, [`OpenError::KernelHasSctp`],
+    /// [`OpenError::Lease`] if the other stacks of the host do not let us share.
     pub fn open(config: &RawConfig) -> Result<Self, OpenError> {
         if !config.beside_kernel && route::kernel_has_sctp() {
             return Err(OpenError::KernelHasSctp);
@@ -79,22 +96,54 @@ impl RawDriver {
             }
             v6 => v6?,
         };
+        let answer = config.answer_out_of_the_blue.then_some(broker::answer as broker::Answer);
+        let keeper = config.share.then(|| LeaseKeeper::start(answer)).transpose()?;
         Ok(Self {
             v4,
             v6,
             pool: Pool::new(socket::BUFFER, config.held),
             addresses: config.addresses.clone(),
             ports: PortSet::default(),
+            keeper,
         })
     }
 
-    /// The addresses that a lease is for: those asked for, or all of the stack's.
-    fn lease_addresses(&self, asked: &[IpAddr]) -> SmallVec<[Option<IpAddr>; 4]> {
+    /// What a port means: one lease for each address asked for, or for each of the stack's.
+    fn leases(&self, port: u16, asked: &[IpAddr]) -> Vec<Lease> {
         let addresses = if asked.is_empty() { &self.addresses } else { asked };
         if addresses.is_empty() {
-            return [None].into_iter().collect();
+            return vec![Lease { address: None, ports: port..=port }];
         }
-        addresses.iter().copied().map(Some).collect()
+        addresses.iter().map(|&address| Lease { address: Some(address), ports: port..=port }).collect()
+    }
+
+    fn take(&mut self, lease: &Lease) -> Result<(), LeaseError> {
+        if let Some(keeper) = &self.keeper {
+            keeper.lease(lease.clone())?;
+        }
+        self.ports.insert(lease.clone());
+        Ok(())
+    }
+
+    fn give_back(&mut self, lease: &Lease) {
+        self.ports.remove(lease);
+        if let Some(keeper) = &self.keeper {
+            keeper.release(lease.clone());
+        }
+    }
+
+    /// Stops hearing ports that another stack took while the host had no broker.
+    fn drop_lost(&mut self) {
+        let lost = self.keeper.as_ref().map(LeaseKeeper::take_lost).unwrap_or_default();
+        if lost.is_empty() {
+            return;
+        }
+        for lease in &lost {
+            self.ports.remove(lease);
+        }
+        if let Err(error) = self.set_filters() {
+            tracing::warn!(%error, "the old kernel filter stays");
+        }
     }
 
     fn set_filters(&self) -> Result<(), LeaseError> {
@@ -134,6 +183,7 @@ impl Driver for RawDriver {
     }
 
     fn receive(&mut self, inbox: &mut Inbox) -> io::Result<()> {
+        self.drop_lost();
         let Inbox { packets, reports } = inbox;
         let ports = &self.ports;
         let per_address = ports.is_per_address();
@@ -177,15 +227,20 @@ impl Driver for RawDriver {
     }
 
     fn lease_port(&mut self, port: u16, addresses: &[IpAddr]) -> Result<(), LeaseError> {
-        for address in self.lease_addresses(addresses) {
-            self.ports.insert(address, port..=port);
+        let wanted = self.leases(port, addresses);
+        for (index, lease) in wanted.iter().enumerate() {
+            if let Err(error) = self.take(lease) {
+                // All addresses or none.
+                wanted[..index].iter().for_each(|lease| self.give_back(lease));
+                return Err(error);
+            }
         }
         self.set_filters()
     }
 
     fn release_port(&mut self, port: u16, addresses: &[IpAddr]) {
-        for address in self.lease_addresses(addresses) {
-            self.ports.remove(address, &(port..=port));
+        for lease in self.leases(port, addresses) {
+            self.give_back(&lease);
         }
         if let Err(error) = self.set_filters() {
             tracing::warn!(%error, "the old kernel filter stays");
@@ -193,11 +248,13 @@ impl Driver for RawDriver {
     }
 
     fn lease_ephemeral_ports(&mut self) -> Result<RangeInclusive<u16>, LeaseError> {
-        for address in self.lease_addresses(&[]) {
-            self.ports.insert(address, EPHEMERAL_PORTS);
-        }
+        let block = match &self.keeper {
+            Some(keeper) => keeper.lease_block()?,
+            None => Lease { address: None, ports: EPHEMERAL_PORTS },
+        };
+        self.ports.insert(block.clone());
         self.set_filters()?;
-        Ok(EPHEMERAL_PORTS)
+        Ok(block.ports)
     }
 }
 

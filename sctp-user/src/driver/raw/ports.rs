@@ -2,38 +2,39 @@
 
 use std::{net::IpAddr, ops::RangeInclusive};
 
+use crate::broker::Lease;
+
 /// Ports, each for one address or for all of ours.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct PortSet {
-    entries: Vec<(Option<IpAddr>, RangeInclusive<u16>)>,
+    leases: Vec<Lease>,
 }
 
 impl PortSet {
-    pub(crate) fn insert(&mut self, address: Option<IpAddr>, ports: RangeInclusive<u16>) {
-        self.entries.push((address, ports));
+    pub(crate) fn insert(&mut self, lease: Lease) {
+        self.leases.push(lease);
     }
 
-    pub(crate) fn remove(&mut self, address: Option<IpAddr>, ports: &RangeInclusive<u16>) {
-        if let Some(index) = self.entries.iter().position(|entry| entry.0 == address && entry.1 == *ports) {
-            self.entries.swap_remove(index);
+    pub(crate) fn remove(&mut self, lease: &Lease) {
+        if let Some(index) = self.leases.iter().position(|held| held == lease) {
+            self.leases.swap_remove(index);
         }
     }
 
-    /// Whether packets to this address and port are ours.
+    /// Whether packets to this address and port are ours. An unknown address counts as ours.
     pub(crate) fn covers(&self, address: Option<IpAddr>, port: u16) -> bool {
-        self.entries.iter().any(|(own, ports)| {
-            ports.contains(&port) && (own.is_none() || address.is_none() || *own == address)
-        })
+        let packet = Lease { address, ports: port..=port };
+        self.leases.iter().any(|lease| lease.conflicts(&packet))
     }
 
     /// Whether some port is ours on some addresses only, so that a filter on ports is not enough.
     pub(crate) fn is_per_address(&self) -> bool {
-        self.entries.iter().any(|(address, _)| address.is_some())
+        self.leases.iter().any(|lease| lease.address.is_some())
     }
 
     /// All ports whatever the address, sorted, without overlaps.
     pub(crate) fn ranges(&self) -> Vec<RangeInclusive<u16>> {
-        merge(self.entries.iter().map(|(_, ports)| ports.clone()))
+        merge(self.leases.iter().map(|lease| lease.ports.clone()))
     }
 }
 
@@ -67,12 +68,13 @@ mod tests {
     fn a_port_of_one_address_is_not_ours_on_another() {
         let (a, b) = ([10, 0, 0, 1].into(), [10, 0, 0, 2].into());
         let mut ports = PortSet::default();
-        ports.insert(Some(a), 80..=80);
-        ports.insert(None, 1000..=1063);
+        let on_a = Lease { address: Some(a), ports: 80..=80 };
+        ports.insert(on_a.clone());
+        ports.insert(Lease { address: None, ports: 1000..=1063 });
         assert!(ports.covers(Some(a), 80) && !ports.covers(Some(b), 80));
         assert!(ports.covers(Some(b), 1063) && !ports.covers(Some(b), 1064));
         assert!(ports.is_per_address());
-        ports.remove(Some(a), &(80..=80));
+        ports.remove(&on_a);
         assert!(!ports.covers(Some(a), 80) && !ports.is_per_address());
     }
 }

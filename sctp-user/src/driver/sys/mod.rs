@@ -6,3 +6,10 @@ pub(crate) mod control;
 pub(crate) mod message;
 pub(crate) mod name;
 pub(crate) mod option;
+
+/// Takes over a descriptor that nix returns as a bare number.
+pub(crate) fn owned(descriptor: std::os::fd::RawFd) -> std::os::fd::OwnedFd {
+    use std::os::fd::FromRawFd;
+    // SAFETY: callers pass a descriptor that a system call just made and that nobody else owns.
+    unsafe { std::os::fd::OwnedFd::from_raw_fd(descriptor) }
+}
