@@ -4,6 +4,7 @@
 use crate::config::AssociationConfig;
 use crate::net::PathAddress;
 use crate::time::Time;
+use crate::wire::COMMON_HEADER_LEN;
 use core::time::Duration;
 
 /// Index of a path in its association's [`PathSet`]; not used again for another one.
@@ -47,9 +48,9 @@ pub struct Path {
     pub congestion: congestion::Congestion,
     /// Largest SCTP packet (common header included, IP and UDP headers not).
     pub max_packet_size: usize,
-    /// Bytes of payload in flight on this path (flightsize; 7.2.1 counts DATA chunk payload plus header).
+    /// Bytes in flight on this path (flightsize): whole DATA chunks, header and padding included (7.2).
     pub flight_size: usize,
-    /// T3-rtx (6.3.2); armed exactly while `flight_size > 0` (or a window probe is out).
+    /// T3-rtx (6.3.2); armed exactly while `flight_size > 0`.
     pub t3_rtx: Option<Time>,
     /// Heartbeats.
     pub heartbeat: Heartbeat,
@@ -79,6 +80,7 @@ pub struct PathStats {
 }
 
 pub mod congestion;
+mod failover;
 pub mod rtt;
 
 impl Path {
@@ -96,7 +98,7 @@ impl Path {
             state,
             error_count: 0,
             rtt: rtt::RttEstimator::new(config),
-            congestion: congestion::Congestion::new(max_packet_size, config),
+            congestion: congestion::Congestion::new(pmdcs_of(max_packet_size), address.remote, config),
             max_packet_size,
             flight_size: 0,
             t3_rtx: None,
@@ -111,10 +113,44 @@ impl Path {
         self.rtt.rto()
     }
 
+    /// PMDCS: the largest DATA chunk, header included, that fits into a packet.
+    pub fn pmdcs(&self) -> usize {
+        pmdcs_of(self.max_packet_size)
+    }
+
+    /// Whether congestion control lets another packet with DATA leave (6.1 B and D).
+    pub fn may_send(&self, now: Time) -> bool {
+        self.congestion.may_send(self.flight_size, self.idle_rtos(now), self.pmdcs())
+    }
+
+    /// How many RTOs ago data was last sent here (7.2.1).
+    pub(crate) fn idle_rtos(&self, now: Time) -> u32 {
+        let idle = self.last_data_sent.map_or(Duration::ZERO, |sent| now - sent);
+        let rtos = idle.as_nanos().checked_div(self.rto().as_nanos()).unwrap_or(0);
+        u32::try_from(rtos).unwrap_or(u32::MAX)
+    }
+
+    /// Starts T3-rtx anew with the present RTO.
+    pub(crate) fn restart_t3(&mut self, now: Time) {
+        self.t3_rtx = Some(now + self.rto());
+    }
+
+    /// Starts T3-rtx if it is not running (6.3.2 R1).
+    pub(crate) fn start_t3(&mut self, now: Time) {
+        if self.t3_rtx.is_none() {
+            self.restart_t3(now);
+        }
+    }
+
     /// Whether new data may be sent here as a matter of course.
     pub fn is_active(&self) -> bool {
         self.state == PathState::Active
     }
+}
+
+/// PMDCS of a path with packets of at most `max_packet_size` bytes.
+fn pmdcs_of(max_packet_size: usize) -> usize {
+    max_packet_size.saturating_sub(COMMON_HEADER_LEN) & !3
 }
 
 /// The paths of an association. Never empty once the association exists.

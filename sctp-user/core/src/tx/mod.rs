@@ -1,6 +1,23 @@
 //! The sending half of an association: from the user's message to the acknowledged TSN.
 //!
-//! - `send_queue`: messages that wait, per stream, cut into fragments when a packet has room for one
-//!   (RFC 9260, 6.9); the scheduler picks the stream.
-//! - `outstanding`: what has a TSN and is not yet cumulatively acknowledged, indexed by TSN.
-//! - `sender`: ties both to the paths: SACK (6.2.1), fast retransmit (7.2.4), T3-rtx (6.3.3), windows.
+//! - `send_queue`: messages that wait, per stream; the scheduler picks the stream.
+//! - `outstanding`: what has a TSN and is not yet cumulatively acknowledged, in the order of TSNs.
+//! - `window`: the peer's receive window and the probes while it is closed (RFC 9260, 6.1 A).
+//! - `sender`: ties them to the paths. `transmit` fills packets (6.1, 6.9), `sack` takes in
+//!   acknowledgements (6.2.1) and fast retransmits (7.2.4), `timeout` handles T3-rtx (6.3.3).
+
+mod message;
+mod outstanding;
+mod sack;
+mod send_queue;
+mod sender;
+mod timeout;
+mod transmit;
+mod window;
+
+#[cfg(test)]
+mod tests;
+
+pub use sack::{SackError, SackOutcome};
+pub use sender::Sender;
+pub use timeout::T3Expiry;

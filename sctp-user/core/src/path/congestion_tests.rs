@@ -1,0 +1,175 @@
+use super::*;
+
+/// PMDCS of these tests.
+const P: usize = 1_000;
+
+fn with(cwnd: usize, ssthresh: usize) -> Congestion {
+    let config = AssociationConfig::default();
+    Congestion { cwnd, ssthresh, ..Congestion::new(P, [10, 0, 0, 1].into(), &config) }
+}
+
+/// `bytes` acknowledged of a full window.
+fn acked(bytes: usize, congestion: &Congestion) -> Acknowledged {
+    Acknowledged {
+        bytes,
+        flight_before: congestion.cwnd,
+        flight_after: congestion.cwnd.saturating_sub(bytes),
+        rwnd: usize::MAX,
+        data_waits: true,
+        in_fast_recovery: false,
+    }
+}
+
+#[test]
+fn the_initial_window_is_three_packets_of_ethernet_and_two_of_more() {
+    // RFC 9260, 7.2.1
+    let config = AssociationConfig::default();
+    let cwnd = |pmdcs, ip: &str| Congestion::new(pmdcs, ip.parse().unwrap(), &config).cwnd();
+    assert_eq!(cwnd(500, "10.0.0.1"), 2_000);
+    assert_eq!(cwnd(1_468, "10.0.0.1"), 4_404);
+    assert_eq!(cwnd(1_448, "2001:db8::1"), 4_344);
+    assert_eq!(cwnd(9_000, "10.0.0.1"), 18_000);
+}
+
+#[test]
+fn slow_start_adds_what_was_acknowledged_but_at_most_one_packet() {
+    // RFC 9260, 7.2.1
+    let mut congestion = with(4 * P, usize::MAX);
+    congestion.on_ack(&acked(300, &congestion), P);
+    assert_eq!(congestion.cwnd(), 4 * P + 300);
+    congestion.on_ack(&acked(3 * P, &congestion), P);
+    assert_eq!(congestion.cwnd(), 5 * P + 300);
+}
+
+#[test]
+fn a_window_that_was_not_full_does_not_grow() {
+    // RFC 9260, 7.2.1 and 7.2.2
+    for ssthresh in [usize::MAX, P] {
+        let mut congestion = with(4 * P, ssthresh);
+        let ack = Acknowledged { flight_before: 4 * P - 1, ..acked(P, &congestion) };
+        (0..20).for_each(|_| congestion.on_ack(&ack, P));
+        assert_eq!(congestion.cwnd(), 4 * P);
+    }
+}
+
+#[test]
+fn each_sack_of_a_batch_counts_if_the_window_was_full_when_the_sender_had_its_turn() {
+    let mut congestion = with(4 * P, usize::MAX);
+    congestion.on_sent(P, 4 * P);
+    for flight in [4 * P, 2 * P] {
+        let ack = Acknowledged { flight_before: flight, ..acked(P, &congestion) };
+        congestion.on_ack(&ack, P);
+    }
+    assert_eq!(congestion.cwnd(), 6 * P);
+    let last = Acknowledged { flight_before: P, data_waits: false, ..acked(P, &congestion) };
+    congestion.on_ack(&last, P);
+    assert_eq!(congestion.cwnd(), 6 * P, "the application had no more data: the window is not in full use");
+}
+
+#[test]
+fn the_window_stays_as_it_is_in_fast_recovery() {
+    // RFC 9260, 7.2.1 and 7.2.4
+    let mut congestion = with(4 * P, 8 * P);
+    let ack = Acknowledged { in_fast_recovery: true, ..acked(P, &congestion) };
+    congestion.on_ack(&ack, P);
+    assert_eq!(congestion.cwnd(), 4 * P);
+}
+
+#[test]
+fn congestion_avoidance_adds_one_packet_for_each_window() {
+    // RFC 9260, 7.2.2
+    let mut congestion = with(10 * P, 5 * P);
+    for _ in 0..4 {
+        congestion.on_ack(&acked(2 * P, &congestion), P);
+        assert_eq!(congestion.cwnd(), 10 * P);
+    }
+    congestion.on_ack(&acked(3 * P, &congestion), P);
+    assert_eq!((congestion.cwnd(), congestion.partial_bytes_acked()), (11 * P, P));
+    congestion.on_all_acked();
+    assert_eq!(congestion.partial_bytes_acked(), 0);
+}
+
+#[test]
+fn partial_bytes_acked_is_capped_while_the_window_is_not_full() {
+    // RFC 9260, 7.2.2, third item
+    let mut congestion = with(4 * P, P);
+    let ack = Acknowledged { flight_before: P, ..acked(3 * P, &congestion) };
+    (0..3).for_each(|_| congestion.on_ack(&ack, P));
+    assert_eq!((congestion.cwnd(), congestion.partial_bytes_acked()), (4 * P, 4 * P));
+}
+
+#[test]
+fn a_loss_halves_the_window_and_a_time_out_leaves_one_packet() {
+    // RFC 9260, 7.2.3
+    let mut congestion = with(20 * P, usize::MAX);
+    congestion.on_fast_retransmit(P);
+    assert_eq!((congestion.cwnd(), congestion.ssthresh()), (10 * P, 10 * P));
+    congestion.on_fast_retransmit(P);
+    congestion.on_fast_retransmit(P);
+    assert_eq!(congestion.cwnd(), 4 * P, "the floor");
+    congestion.on_timeout(P);
+    assert_eq!((congestion.cwnd(), congestion.ssthresh()), (P, 4 * P));
+}
+
+#[test]
+fn after_a_time_out_one_packet_is_in_flight_until_something_is_acknowledged() {
+    // RFC 9260, 7.2.3
+    let mut congestion = with(20 * P, usize::MAX);
+    congestion.on_timeout(P);
+    assert!(congestion.may_send(0, 0, P));
+    assert!(!congestion.may_send(100, 0, P), "however small that packet was");
+    congestion.on_ack(&acked(100, &congestion), P);
+    assert!(congestion.may_send(100, 0, P));
+}
+
+#[test]
+fn a_packet_may_start_below_the_window_and_end_above_it() {
+    // RFC 9260, 6.1 B
+    let congestion = with(4 * P, usize::MAX);
+    assert!(congestion.may_send(4 * P - 1, 0, P));
+    assert!(!congestion.may_send(4 * P, 0, P));
+}
+
+#[test]
+fn the_window_halves_for_each_idle_rto_down_to_four_packets() {
+    // RFC 9260, 7.2.1, last item
+    let mut congestion = with(32 * P, usize::MAX);
+    assert!(congestion.may_send(15 * P, 1, P));
+    assert!(!congestion.may_send(16 * P, 1, P));
+    congestion.on_idle(2, P);
+    assert_eq!((congestion.cwnd(), congestion.ssthresh()), (8 * P, 32 * P));
+    congestion.on_idle(1_000, P);
+    assert_eq!((congestion.cwnd(), congestion.ssthresh()), (4 * P, 8 * P));
+    let mut small = with(P, 7 * P);
+    small.on_idle(5, P);
+    assert_eq!((small.cwnd(), small.ssthresh()), (P, 7 * P), "idling does not open a window");
+}
+
+#[test]
+fn a_stretched_sack_releases_what_it_acknowledged_and_max_burst_more() {
+    // RFC 9260, 6.1 D
+    let mut congestion = with(100 * P, usize::MAX);
+    let mut flight = 8 * P;
+    let ack = Acknowledged { flight_before: flight, flight_after: 0, ..acked(8 * P, &congestion) };
+    congestion.on_ack(&ack, P);
+    flight = 0;
+    while congestion.may_send(flight, 0, P) {
+        flight += P;
+        congestion.on_sent(P, flight);
+    }
+    assert_eq!(flight, 12 * P);
+}
+
+#[test]
+fn burst_credit_adds_up_over_a_batch_of_sacks_but_not_over_a_closed_window() {
+    let mut congestion = with(100 * P, P);
+    let mut ack = acked(2 * P, &congestion);
+    for step in 1..=10 {
+        ack.flight_after = 100 * P - step * 2 * P;
+        congestion.on_ack(&ack, P);
+    }
+    assert_eq!(congestion.burst_credit, 20 * P);
+    let closed = Acknowledged { rwnd: 0, ..ack };
+    congestion.on_ack(&closed, P);
+    assert_eq!(congestion.burst_credit, 4 * P);
+}

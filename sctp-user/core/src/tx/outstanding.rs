@@ -1,0 +1,484 @@
+//! Data that has a TSN and is not yet cumulatively acknowledged.
+//!
+//! Chunks lie in a ring in the order of their TSNs. Inside, a chunk is named by its *position*: 0 for
+//! the initial TSN, one more for each further TSN, in 64 bits, so that positions have an order and
+//! never wrap; TSNs are for the wire only. Work for a SACK is in proportion to what it changes: the gap
+//! blocks are compared with those of the SACK before, and chunks that are marked for retransmission
+//! have an index of their own.
+
+use super::message::{DATA_CHUNK_HEADER_LEN, MESSAGE_OVERHEAD, OutgoingMessage, SentMessage};
+use crate::path::{PathId, PathSet};
+use crate::serial::{Ssn, Tsn};
+use crate::time::Time;
+use crate::wire::chunk::{DataFlags, DataHeader};
+use core::ops::Range;
+use smallvec::SmallVec;
+use std::collections::{BTreeSet, VecDeque};
+
+/// Chunks that may be outstanding: what gap blocks can speak of (RFC 9260, 3.3.4). It also keeps the
+/// window below 2^31 TSNs and below 2^16 messages of a stream (6.1).
+pub(super) const MAX_OUTSTANDING_CHUNKS: usize = 65_535;
+
+/// One DATA chunk.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Chunk {
+    /// Number of its message, see [`Outstanding::first_message`].
+    message: u64,
+    /// Where its payload starts in the message.
+    offset: u32,
+    /// Bytes of payload.
+    len: u32,
+    /// When it was sent the last time.
+    pub(super) sent_at: Time,
+    /// Where it was sent to the last time.
+    pub(super) path: PathId,
+    /// It was sent more than once: no measure of the RTT (6.3.1 C5).
+    pub(super) retransmitted: bool,
+    /// It was marked by fast retransmit once, and will not be again (7.2.4, 5).
+    pub(super) fast_retransmitted: bool,
+    pub(super) state: ChunkState,
+}
+
+/// The life of a chunk. Cumulatively acknowledged ones are no longer here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum ChunkState {
+    /// On its way.
+    InFlight {
+        /// Miss indications so far (7.2.4).
+        misses: u8,
+    },
+    /// Taken for lost, to be sent again.
+    Marked(Cause),
+    /// The peer has it, but may still renege.
+    GapAcked,
+}
+
+/// Why a chunk is marked for retransmission: it decides on the path (6.4).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Cause {
+    /// T3-rtx expired, or its path failed.
+    TimedOut,
+    /// Reported missing.
+    Missing,
+}
+
+/// What a SACK newly acknowledged on one path.
+#[derive(Debug)]
+pub(super) struct PathAck {
+    pub(super) path: PathId,
+    /// Bytes of chunks, whether they were in flight or marked.
+    pub(super) bytes: usize,
+    /// The lowest position among those that were in flight.
+    pub(super) lowest_in_flight: Option<u64>,
+    /// When the first one left that was sent only once.
+    pub(super) sent_once_at: Option<Time>,
+}
+
+/// What a SACK changed.
+#[derive(Debug, Default)]
+pub(super) struct AckReport {
+    pub(super) paths: SmallVec<[PathAck; 2]>,
+    /// The position after the highest newly acknowledged one (HTNA; 7.2.4).
+    pub(super) newly_acked_end: u64,
+    /// Bytes of payload newly acknowledged.
+    pub(super) payload: usize,
+    /// Bytes of send buffer that came free.
+    pub(super) freed: usize,
+}
+
+impl AckReport {
+    fn add(&mut self, position: u64, chunk: &Chunk) {
+        let path = chunk.path;
+        let index = self.paths.iter().position(|ack| ack.path == path).unwrap_or_else(|| {
+            self.paths.push(PathAck { path, bytes: 0, lowest_in_flight: None, sent_once_at: None });
+            self.paths.len() - 1
+        });
+        self.newly_acked_end = self.newly_acked_end.max(position + 1);
+        self.payload += chunk.payload_len();
+        let Some(ack) = self.paths.get_mut(index) else { return };
+        ack.bytes += chunk.wire_len();
+        if matches!(chunk.state, ChunkState::InFlight { .. }) {
+            ack.lowest_in_flight = Some(ack.lowest_in_flight.map_or(position, |lowest| lowest.min(position)));
+        }
+        if !chunk.retransmitted && ack.sent_once_at.is_none() {
+            ack.sent_once_at = Some(chunk.sent_at);
+        }
+    }
+}
+
+impl Chunk {
+    /// Bytes of payload.
+    pub(super) fn payload_len(&self) -> usize {
+        self.len as usize
+    }
+
+    /// Bytes in a packet: header, payload, padding.
+    pub(super) fn wire_len(&self) -> usize {
+        (DATA_CHUNK_HEADER_LEN + self.payload_len()).next_multiple_of(4)
+    }
+}
+
+/// See the module.
+#[derive(Debug)]
+pub(super) struct Outstanding {
+    initial_tsn: Tsn,
+    chunks: VecDeque<Chunk>,
+    /// Position of the first chunk.
+    first: u64,
+    /// Messages in the order of their TSNs; only the last one may still be cut into chunks.
+    messages: VecDeque<SentMessage>,
+    /// Number of the first message.
+    first_message: u64,
+    /// What the peer reported behind the first gap: ascending, disjoint, within the chunks and never
+    /// the first chunk.
+    gaps: Vec<Range<u64>>,
+    /// Positions of the chunks marked for retransmission.
+    marked: BTreeSet<u64>,
+    in_flight_payload: usize,
+    in_flight: usize,
+}
+
+impl Outstanding {
+    pub(super) fn new(initial_tsn: Tsn) -> Self {
+        Self {
+            initial_tsn,
+            chunks: VecDeque::new(),
+            first: 0,
+            messages: VecDeque::new(),
+            first_message: 0,
+            gaps: Vec::new(),
+            marked: BTreeSet::new(),
+            in_flight_payload: 0,
+            in_flight: 0,
+        }
+    }
+
+    /// Chunks that are not cumulatively acknowledged.
+    pub(super) fn len(&self) -> usize {
+        self.chunks.len()
+    }
+
+    /// The position after the cumulative TSN ack point.
+    pub(super) fn first(&self) -> u64 {
+        self.first
+    }
+
+    /// The position of the next new chunk.
+    pub(super) fn end(&self) -> u64 {
+        self.first + self.chunks.len() as u64
+    }
+
+    /// Payload that is on its way: neither acknowledged nor taken for lost.
+    pub(super) fn in_flight_payload(&self) -> usize {
+        self.in_flight_payload
+    }
+
+    /// Whether anything is on its way.
+    pub(super) fn has_in_flight(&self) -> bool {
+        self.in_flight > 0
+    }
+
+    /// The TSN at `position`.
+    pub(super) fn tsn(&self, position: u64) -> Tsn {
+        // Truncation is what makes a TSN of a position.
+        self.initial_tsn.plus(position as u32)
+    }
+
+    pub(super) fn get(&self, position: u64) -> Option<&Chunk> {
+        self.chunks.get(self.index(position)?)
+    }
+
+    fn index(&self, position: u64) -> Option<usize> {
+        usize::try_from(position.checked_sub(self.first)?).ok()
+    }
+
+    /// The message that is partly cut into chunks.
+    pub(super) fn partial(&self) -> Option<&SentMessage> {
+        self.messages.back().filter(|message| message.uncut() > 0)
+    }
+
+    /// Takes a message that is about to be cut. The one before it must be cut wholly (6.9).
+    pub(super) fn begin_message(&mut self, message: OutgoingMessage, ssn: Ssn) {
+        debug_assert!(self.partial().is_none());
+        self.messages.push_back(SentMessage { message, ssn, cut: 0 });
+    }
+
+    /// Cuts the next `len` bytes of the last message into a chunk that is now in flight on `path`.
+    pub(super) fn cut(&mut self, len: usize, path: PathId, now: Time, paths: &mut PathSet) -> Option<u64> {
+        let message = self.messages.back_mut()?;
+        let offset = u32::try_from(message.cut).ok()?;
+        message.cut += len;
+        let chunk = Chunk {
+            message: self.first_message + self.messages.len() as u64 - 1,
+            offset,
+            len: u32::try_from(len).ok()?,
+            sent_at: now,
+            path,
+            retransmitted: false,
+            fast_retransmitted: false,
+            state: ChunkState::InFlight { misses: 0 },
+        };
+        self.join_flight(&chunk, paths);
+        self.chunks.push_back(chunk);
+        Some(self.end() - 1)
+    }
+
+    /// The chunk at `position` as it goes on the wire.
+    pub(super) fn encode(&self, position: u64) -> Option<(DataHeader, &[u8])> {
+        let chunk = self.get(position)?;
+        let index = usize::try_from(chunk.message.checked_sub(self.first_message)?).ok()?;
+        let SentMessage { message, ssn, .. } = self.messages.get(index)?;
+        let start = chunk.offset as usize;
+        let end = start + chunk.payload_len();
+        let last = end == message.payload.len();
+        let flags = DataFlags {
+            immediate: last && message.options.sack_immediately,
+            unordered: message.options.unordered,
+            begin: start == 0,
+            end: last,
+        };
+        let header = DataHeader {
+            tsn: self.tsn(position),
+            stream_id: message.options.stream_id,
+            ssn: *ssn,
+            ppid: message.options.ppid,
+            flags,
+        };
+        Some((header, message.payload.get(start..end)?))
+    }
+
+    /// The first position marked for retransmission.
+    pub(super) fn first_marked(&self) -> Option<u64> {
+        self.marked.first().copied()
+    }
+
+    /// The first chunk in flight on `path`.
+    pub(super) fn first_in_flight(&self, path: PathId) -> Option<u64> {
+        let in_flight =
+            |chunk: &Chunk| chunk.path == path && matches!(chunk.state, ChunkState::InFlight { .. });
+        (0..=self.gaps.len())
+            .flat_map(|hole| self.hole(hole))
+            .find(|&position| self.get(position).is_some_and(in_flight))
+    }
+
+    /// What lies before the `index`th gap block, or behind the last one: not gap-acknowledged.
+    pub(super) fn hole(&self, index: usize) -> Range<u64> {
+        let start = match index.checked_sub(1) {
+            None => self.first,
+            Some(previous) => self.gaps.get(previous).map_or(self.end(), |gap| gap.end),
+        };
+        start..self.gaps.get(index).map_or(self.end(), |gap| gap.start)
+    }
+
+    /// Gap blocks of the last SACK.
+    pub(super) fn gap_count(&self) -> usize {
+        self.gaps.len()
+    }
+
+    /// The end of the last gap block: what lies before it and is not acknowledged is reported missing.
+    pub(super) fn reported_end(&self) -> u64 {
+        self.gaps.last().map_or(self.first, |gap| gap.end)
+    }
+
+    /// Counts a miss indication; whether it is the third one (7.2.4).
+    pub(super) fn count_miss(&mut self, position: u64) -> bool {
+        let index = self.index(position);
+        let Some(chunk) = index.and_then(|index| self.chunks.get_mut(index)) else { return false };
+        match &mut chunk.state {
+            ChunkState::InFlight { misses } => {
+                *misses = misses.saturating_add(1);
+                *misses >= 3 && !chunk.fast_retransmitted
+            }
+            ChunkState::Marked(_) | ChunkState::GapAcked => false,
+        }
+    }
+
+    /// Takes a chunk in flight for lost.
+    pub(super) fn mark(&mut self, position: u64, cause: Cause, paths: &mut PathSet) {
+        let Some(index) = self.index(position) else { return };
+        let Some(chunk) = self.chunks.get_mut(index) else { return };
+        if !matches!(chunk.state, ChunkState::InFlight { .. }) {
+            return;
+        }
+        chunk.state = ChunkState::Marked(cause);
+        chunk.fast_retransmitted |= cause == Cause::Missing;
+        let chunk = *chunk;
+        self.leave_flight(&chunk, paths);
+        self.marked.insert(position);
+    }
+
+    /// Takes all chunks in flight on `path` for lost; how many.
+    pub(super) fn mark_path(&mut self, path: PathId, cause: Cause, paths: &mut PathSet) -> usize {
+        let before = self.marked.len();
+        for hole in 0..=self.gaps.len() {
+            for position in self.hole(hole) {
+                if self.get(position).is_some_and(|chunk| chunk.path == path) {
+                    self.mark(position, cause, paths);
+                }
+            }
+        }
+        self.marked.len() - before
+    }
+
+    /// A marked chunk is sent again on `path`.
+    pub(super) fn retransmit(&mut self, position: u64, path: PathId, now: Time, paths: &mut PathSet) {
+        if !self.marked.remove(&position) {
+            return;
+        }
+        let Some(index) = self.index(position) else { return };
+        let Some(chunk) = self.chunks.get_mut(index) else { return };
+        chunk.state = ChunkState::InFlight { misses: 0 };
+        (chunk.path, chunk.sent_at, chunk.retransmitted) = (path, now, true);
+        let chunk = *chunk;
+        self.join_flight(&chunk, paths);
+    }
+
+    /// Takes off what lies before `new_first`.
+    pub(super) fn acknowledge_up_to(&mut self, new_first: u64, paths: &mut PathSet, report: &mut AckReport) {
+        while self.first < new_first {
+            let Some(chunk) = self.chunks.pop_front() else { break };
+            let position = self.first;
+            self.first += 1;
+            self.settle(position, &chunk, paths, report);
+            report.freed += chunk.payload_len();
+            report.freed += self.forget_message_of(&chunk);
+        }
+        self.trim_gaps();
+    }
+
+    /// A chunk is acknowledged: it no longer counts as what it was.
+    fn settle(&mut self, position: u64, chunk: &Chunk, paths: &mut PathSet, report: &mut AckReport) {
+        match chunk.state {
+            ChunkState::GapAcked => return,
+            ChunkState::Marked(_) => _ = self.marked.remove(&position),
+            ChunkState::InFlight { .. } => self.leave_flight(chunk, paths),
+        }
+        report.add(position, chunk);
+    }
+
+    /// Drops the first message if `chunk`, just acknowledged, was its end; bytes that come free by it.
+    fn forget_message_of(&mut self, chunk: &Chunk) -> usize {
+        let whole = self.messages.front().map_or(0, |message| message.message.payload.len());
+        if chunk.offset as usize + chunk.payload_len() < whole {
+            return 0;
+        }
+        self.messages.pop_front();
+        self.first_message += 1;
+        MESSAGE_OVERHEAD
+    }
+
+    /// Forgets gap blocks that the cumulative acknowledgement has passed.
+    fn trim_gaps(&mut self) {
+        let first = self.first;
+        let passed = self.gaps.iter().take_while(|gap| gap.end <= first).count();
+        self.gaps.drain(..passed);
+        if let Some(gap) = self.gaps.first_mut() {
+            gap.start = gap.start.max(first);
+        }
+    }
+
+    /// Puts the gap blocks of a new SACK in the place of those of the one before.
+    pub(super) fn replace_gaps(&mut self, new: Vec<Range<u64>>, paths: &mut PathSet, report: &mut AckReport) {
+        let old = core::mem::replace(&mut self.gaps, new);
+        let new = core::mem::take(&mut self.gaps);
+        for_each_difference(&new, &old, |position| self.gap_ack(position, paths, report));
+        for_each_difference(&old, &new, |position| self.renege(position, paths));
+        self.gaps = new;
+    }
+
+    fn gap_ack(&mut self, position: u64, paths: &mut PathSet, report: &mut AckReport) {
+        let Some(index) = self.index(position) else { return };
+        let Some(chunk) = self.chunks.get_mut(index) else { return };
+        let before = *chunk;
+        chunk.state = ChunkState::GapAcked;
+        self.settle(position, &before, paths, report);
+    }
+
+    /// The peer no longer has what it reported before: it counts as in flight, missed once (6.2.1 D iii).
+    fn renege(&mut self, position: u64, paths: &mut PathSet) {
+        let Some(index) = self.index(position) else { return };
+        let Some(chunk) = self.chunks.get_mut(index) else { return };
+        chunk.state = ChunkState::InFlight { misses: 1 };
+        let chunk = *chunk;
+        self.join_flight(&chunk, paths);
+    }
+
+    fn join_flight(&mut self, chunk: &Chunk, paths: &mut PathSet) {
+        self.in_flight += 1;
+        self.in_flight_payload += chunk.payload_len();
+        if let Some(path) = paths.get_mut(chunk.path) {
+            path.flight_size += chunk.wire_len();
+        }
+    }
+
+    fn leave_flight(&mut self, chunk: &Chunk, paths: &mut PathSet) {
+        self.in_flight -= 1;
+        self.in_flight_payload -= chunk.payload_len();
+        if let Some(path) = paths.get_mut(chunk.path) {
+            path.flight_size = path.flight_size.saturating_sub(chunk.wire_len());
+            // RFC 9260, 6.3.2 R2
+            path.t3_rtx.take_if(|_| path.flight_size == 0);
+        }
+    }
+
+    /// Takes out every message: nothing is outstanding afterwards.
+    pub(super) fn drain_messages(&mut self, paths: &mut PathSet) -> impl Iterator<Item = SentMessage> + '_ {
+        for chunk in self.chunks.drain(..) {
+            if let Some(path) = paths.get_mut(chunk.path) {
+                (path.flight_size, path.t3_rtx) = (0, None);
+            }
+            self.first += 1;
+        }
+        (self.in_flight, self.in_flight_payload) = (0, 0);
+        self.gaps.clear();
+        self.marked.clear();
+        self.first_message += self.messages.len() as u64;
+        self.messages.drain(..)
+    }
+}
+
+/// Checks of the counts against what is there.
+#[cfg(any(test, debug_assertions))]
+impl Outstanding {
+    /// Bytes of send buffer that chunks and messages take, counted one by one.
+    pub(super) fn counted_cost(&self) -> usize {
+        let chunks: usize = self.chunks.iter().map(Chunk::payload_len).sum();
+        let uncut: usize = self.messages.iter().map(SentMessage::uncut).sum();
+        chunks + uncut + self.messages.len() * MESSAGE_OVERHEAD
+    }
+
+    /// Panics unless every count is right.
+    pub(super) fn check(&self, paths: &PathSet) {
+        let chunks = || (self.first..).zip(&self.chunks);
+        let in_flight = || chunks().filter(|(_, chunk)| matches!(chunk.state, ChunkState::InFlight { .. }));
+        assert_eq!(self.in_flight, in_flight().count());
+        assert_eq!(self.in_flight_payload, in_flight().map(|(_, chunk)| chunk.payload_len()).sum::<usize>());
+        for path in paths.iter() {
+            let flight =
+                in_flight().filter(|(_, chunk)| chunk.path == path.id).map(|(_, chunk)| chunk.wire_len());
+            assert_eq!(path.flight_size, flight.sum::<usize>(), "flight size of {:?}", path.id);
+        }
+        let marked = chunks().filter(|(_, chunk)| matches!(chunk.state, ChunkState::Marked(_)));
+        assert!(
+            self.marked.iter().copied().eq(marked.map(|(position, _)| position)),
+            "index of marked chunks"
+        );
+        let acked = chunks().filter(|(_, chunk)| chunk.state == ChunkState::GapAcked);
+        let gaps = self.gaps.iter().cloned().flatten();
+        assert!(gaps.eq(acked.map(|(position, _)| position)), "gap blocks");
+    }
+}
+
+/// Calls `visit` for each position in `a` that is not in `b`; both are ascending and disjoint.
+fn for_each_difference(a: &[Range<u64>], b: &[Range<u64>], mut visit: impl FnMut(u64)) {
+    let mut b = b.iter().peekable();
+    for range in a {
+        let mut start = range.start;
+        while start < range.end {
+            while b.next_if(|other| other.end <= start).is_some() {}
+            let (covered_from, covered_to) = b.peek().map_or((range.end, range.end), |o| (o.start, o.end));
+            (start..covered_from.min(range.end)).for_each(&mut visit);
+            start = start.max(covered_to);
+        }
+    }
+}

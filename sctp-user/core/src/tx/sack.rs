@@ -1,0 +1,299 @@
+//! Takes in acknowledgements (RFC 9260, 6.2.1) and reports of missing chunks (7.2.4).
+
+use super::outstanding::{AckReport, Cause};
+use super::sender::Sender;
+use crate::path::congestion::Acknowledged;
+use crate::path::{PathId, PathSet};
+use crate::serial::Tsn;
+use crate::time::Time;
+use crate::wire::chunk::{GapBlock, SackChunk};
+use core::ops::Range;
+use smallvec::SmallVec;
+
+/// What a SACK brought.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SackOutcome {
+    /// Bytes of user data that it acknowledged for the first time.
+    pub newly_acked_bytes: usize,
+    /// It moved the cumulative TSN ack point.
+    pub cumulative_advanced: bool,
+    /// Paths to which data that it newly acknowledged was last sent: their error counters, and the
+    /// association's, are reset (RFC 9260, 8.1 and 8.2).
+    pub acked_paths: SmallVec<[PathId; 2]>,
+    /// Nothing is queued or outstanding any longer, and before there was.
+    pub became_empty: bool,
+    /// It was older than one that came before, and was ignored (6.2.1 D i).
+    pub old: bool,
+}
+
+/// The peer acknowledged what was never sent: a protocol violation (RFC 9260, 3.3.10.13), or an
+/// attempt to make us send faster than the network can bear (optimistic acknowledgement).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum SackError {
+    /// The cumulative TSN ack is too high.
+    #[error("cumulative TSN ack {cumulative_tsn_ack}, but the highest TSN sent is {highest_sent}")]
+    CumulativeNotSent {
+        /// What the peer acknowledged.
+        cumulative_tsn_ack: Tsn,
+        /// The last TSN that we used.
+        highest_sent: Tsn,
+    },
+    /// A gap block ends too high.
+    #[error("a gap block ends at TSN {tsn}, but the highest TSN sent is {highest_sent}")]
+    GapNotSent {
+        /// Where the block ends.
+        tsn: Tsn,
+        /// The last TSN that we used.
+        highest_sent: Tsn,
+    },
+}
+
+/// A path's flight before the SACK, for congestion control.
+type Flights = SmallVec<[usize; 4]>;
+
+impl Sender {
+    /// Takes in a SACK. Old ones change nothing; gap blocks may come in any order and overlap.
+    pub fn handle_sack(
+        &mut self,
+        now: Time,
+        sack: &SackChunk,
+        paths: &mut PathSet,
+    ) -> Result<SackOutcome, SackError> {
+        let Some(new_first) = self.locate(sack.cumulative_tsn_ack)? else {
+            return Ok(SackOutcome { old: true, ..SackOutcome::default() });
+        };
+        let gaps = self.gap_ranges(new_first, sack)?;
+        let was_closed = self.window.advertised();
+        self.window.advertise(sack.a_rwnd);
+        let outcome = self.acknowledge(now, new_first, Some(gaps), paths);
+        self.retransmit_dropped_probe(was_closed, paths);
+        self.window.sacked_at = Some(now);
+        if let Some(path) = paths.for_new_data().and_then(|id| paths.get(id)) {
+            self.window.set_rto(path.rto());
+        }
+        self.review_window(now);
+        Ok(outcome)
+    }
+
+    /// Takes in a cumulative TSN ack that comes without gap blocks and window: SHUTDOWN has one (9.2).
+    pub fn handle_cumulative_ack(
+        &mut self,
+        now: Time,
+        cumulative_tsn_ack: Tsn,
+        paths: &mut PathSet,
+    ) -> Result<SackOutcome, SackError> {
+        let Some(new_first) = self.locate(cumulative_tsn_ack)? else {
+            return Ok(SackOutcome { old: true, ..SackOutcome::default() });
+        };
+        let outcome = self.acknowledge(now, new_first, None, paths);
+        self.review_window(now);
+        Ok(outcome)
+    }
+
+    /// The position after `cumulative_tsn_ack`; `None` if it lies before the cumulative TSN ack point.
+    fn locate(&self, cumulative_tsn_ack: Tsn) -> Result<Option<u64>, SackError> {
+        let first = self.outstanding.first();
+        let ack_point = self.outstanding.tsn(first).prev();
+        let advance = cumulative_tsn_ack.distance_from(ack_point);
+        if usize::try_from(advance).is_ok_and(|advance| advance <= self.outstanding.len()) {
+            return Ok(Some(first + u64::from(advance)));
+        }
+        if cumulative_tsn_ack.less_than(ack_point) {
+            return Ok(None);
+        }
+        Err(SackError::CumulativeNotSent { cumulative_tsn_ack, highest_sent: self.highest_sent() })
+    }
+
+    fn highest_sent(&self) -> Tsn {
+        self.outstanding.tsn(self.outstanding.end()).prev()
+    }
+
+    /// The gap blocks as ascending, disjoint ranges of positions. Blocks that end before they start
+    /// say nothing, and none can hold the TSN after the cumulative TSN ack (3.3.4).
+    fn gap_ranges(&self, new_first: u64, sack: &SackChunk) -> Result<Vec<Range<u64>>, SackError> {
+        let end = self.outstanding.end();
+        let range = |block: &GapBlock| {
+            let start = new_first + u64::from(block.start.max(2)) - 1;
+            start..new_first + u64::from(block.end)
+        };
+        let mut ranges: Vec<_> =
+            sack.gap_blocks.iter().map(range).filter(|range| !range.is_empty()).collect();
+        if let Some(range) = ranges.iter().find(|range| range.end > end) {
+            let tsn = self.outstanding.tsn(range.end).prev();
+            return Err(SackError::GapNotSent { tsn, highest_sent: self.highest_sent() });
+        }
+        if !sack.has_ordered_gap_blocks() {
+            ranges.sort_unstable_by_key(|range| range.start);
+        }
+        ranges.dedup_by(|next, previous| {
+            let joined = next.start <= previous.end;
+            if joined {
+                previous.end = previous.end.max(next.end);
+            }
+            joined
+        });
+        Ok(ranges)
+    }
+
+    fn acknowledge(
+        &mut self,
+        now: Time,
+        new_first: u64,
+        gaps: Option<Vec<Range<u64>>>,
+        paths: &mut PathSet,
+    ) -> SackOutcome {
+        let was_empty = self.is_empty();
+        let in_fast_recovery = self.recovery_end.is_some();
+        let cumulative_advanced = new_first > self.outstanding.first();
+        let flights: Flights = paths.iter().map(|path| path.flight_size).collect();
+        let has_gaps = gaps.is_some();
+
+        let mut report = AckReport::default();
+        self.outstanding.acknowledge_up_to(new_first, paths, &mut report);
+        if let Some(gaps) = gaps {
+            self.outstanding.replace_gaps(gaps, paths, &mut report);
+        }
+        self.used -= report.freed;
+        self.measure_rtt(now, &report, paths);
+        self.update_windows(&flights, in_fast_recovery, &report, paths);
+        if self.recovery_end.is_some_and(|end| end <= new_first) {
+            // RFC 9260, 6.2.1 D iv
+            self.recovery_end = None;
+        }
+        if has_gaps {
+            self.count_misses(cumulative_advanced, &report, paths);
+        }
+        if self.outstanding.first_marked().is_none() {
+            self.urgent.clear();
+        }
+        self.update_timers(now, &report, paths);
+        SackOutcome {
+            newly_acked_bytes: report.payload,
+            cumulative_advanced,
+            acked_paths: report.paths.iter().map(|ack| ack.path).collect(),
+            became_empty: !was_empty && self.is_empty(),
+            old: false,
+        }
+    }
+
+    /// RFC 9260, 6.3.1 C4 and C5: from a chunk that was sent once, and after the last retransmission.
+    fn measure_rtt(&self, now: Time, report: &AckReport, paths: &mut PathSet) {
+        for ack in &report.paths {
+            let Some(sent_at) = ack.sent_once_at else { continue };
+            if self.retransmitted_at.is_some_and(|retransmitted_at| sent_at < retransmitted_at) {
+                continue;
+            }
+            if let Some(path) = paths.get_mut(ack.path) {
+                path.rtt.measure(sent_at, now);
+            }
+        }
+    }
+
+    /// Tells congestion control of each path what was acknowledged (7.2.1, 7.2.2).
+    fn update_windows(
+        &self,
+        flights: &[usize],
+        in_fast_recovery: bool,
+        report: &AckReport,
+        paths: &mut PathSet,
+    ) {
+        let data_waits = self.has_unsent() || self.outstanding.first_marked().is_some();
+        let rwnd = self.peer_rwnd();
+        let all_acked = self.outstanding.len() == 0;
+        for (path, &flight_before) in paths.iter_mut().zip(flights) {
+            let acked = report.paths.iter().find(|ack| ack.path == path.id);
+            let ack = Acknowledged {
+                bytes: acked.map_or(0, |ack| ack.bytes),
+                flight_before,
+                flight_after: path.flight_size,
+                rwnd,
+                data_waits,
+                in_fast_recovery,
+            };
+            let pmdcs = path.pmdcs();
+            path.congestion.on_ack(&ack, pmdcs);
+            if all_acked {
+                path.congestion.on_all_acked();
+            }
+        }
+    }
+
+    /// Miss indications by the HTNA algorithm (7.2.4): chunks below the highest newly acknowledged
+    /// one, or all that are reported missing if the SACK advanced the ack point in fast recovery.
+    fn count_misses(&mut self, cumulative_advanced: bool, report: &AckReport, paths: &mut PathSet) {
+        let all_reported = cumulative_advanced && self.recovery_end.is_some();
+        let end = if all_reported { self.outstanding.reported_end() } else { report.newly_acked_end };
+        let mut lost: SmallVec<[u64; 8]> = SmallVec::new();
+        for hole in 0..self.outstanding.gap_count() {
+            let hole = self.outstanding.hole(hole);
+            if hole.start >= end {
+                break;
+            }
+            for position in hole.start..hole.end.min(end) {
+                if self.outstanding.count_miss(position) {
+                    lost.push(position);
+                }
+            }
+        }
+        if !lost.is_empty() {
+            self.fast_retransmit(&lost, paths);
+        }
+    }
+
+    /// RFC 9260, 7.2.4, 1 to 6. The packet itself leaves with the next `fill`.
+    fn fast_retransmit(&mut self, lost: &[u64], paths: &mut PathSet) {
+        let mut hit: SmallVec<[PathId; 2]> = SmallVec::new();
+        for &position in lost {
+            let Some(path) = self.outstanding.get(position).map(|chunk| chunk.path) else { continue };
+            if !hit.contains(&path) {
+                hit.push(path);
+            }
+            self.outstanding.mark(position, Cause::Missing, paths);
+        }
+        if self.recovery_end.is_some() {
+            return;
+        }
+        self.recovery_end = Some(self.outstanding.end());
+        for id in hit {
+            if let Some(path) = paths.get_mut(id) {
+                let pmdcs = path.pmdcs();
+                path.congestion.on_fast_retransmit(pmdcs);
+                path.stats.fast_retransmits += 1;
+            }
+            self.add_urgent(paths.for_fast_retransmission(id));
+        }
+    }
+
+    /// RFC 9260, 6.3.2 R3 and R4. (R2: the timer stops as the last chunk leaves the flight.)
+    fn update_timers(&self, now: Time, report: &AckReport, paths: &mut PathSet) {
+        for path in paths.iter_mut() {
+            if path.flight_size == 0 {
+                continue;
+            }
+            let acked = report.paths.iter().find(|ack| ack.path == path.id);
+            let earliest_acked = acked.and_then(|ack| ack.lowest_in_flight).is_some_and(|lowest| {
+                self.outstanding.first_in_flight(path.id).is_none_or(|first| lowest < first)
+            });
+            if earliest_acked {
+                path.restart_t3(now);
+            }
+            path.start_t3(now);
+        }
+    }
+
+    /// The peer's window was too small for a chunk, a SACK has said so since the chunk left, and now the
+    /// window has room: the peer has dropped the chunk. It is sent again at once, since T3-rtx may
+    /// have backed off for long while the window was closed.
+    fn retransmit_dropped_probe(&mut self, was_advertised: usize, paths: &mut PathSet) {
+        let first = self.outstanding.first();
+        let (Some(chunk), Some(sacked_at)) = (self.outstanding.get(first), self.window.sacked_at) else {
+            return;
+        };
+        let len = chunk.payload_len();
+        let dropped = was_advertised < len && chunk.sent_at < sacked_at;
+        if dropped && self.window.advertised() >= len {
+            self.outstanding.mark(first, Cause::Missing, paths);
+        }
+    }
+}

@@ -1,0 +1,266 @@
+//! Ties queue, outstanding data, the peer's window and the paths together.
+
+use super::message::OutgoingMessage;
+use super::outstanding::Outstanding;
+use super::send_queue::SendQueue;
+use super::window::PeerWindow;
+use crate::config::AssociationConfig;
+use crate::error::SendError;
+use crate::event::SendFailure;
+use crate::message::SendOptions;
+use crate::path::{PathId, PathSet};
+use crate::serial::Tsn;
+use crate::time::Time;
+use bytes::Bytes;
+use smallvec::SmallVec;
+use std::collections::VecDeque;
+
+use super::message::MESSAGE_OVERHEAD;
+
+/// The sending half of one association.
+///
+/// Messages go in by [`enqueue`](Self::enqueue). While [`next_path`](Self::next_path) names a path,
+/// the association builds a packet for it and lets [`fill`](Self::fill) put DATA chunks into it.
+/// Acknowledgements and time-outs come in by the `handle_*` methods.
+#[derive(Debug)]
+pub struct Sender {
+    pub(super) settings: Settings,
+    /// Outbound streams: those that we ask for, until the peer has answered.
+    streams: u16,
+    /// INIT or INIT ACK has come: data may be sent.
+    pub(super) peer_known: bool,
+    pub(super) window: PeerWindow,
+    pub(super) queue: SendQueue,
+    pub(super) outstanding: Outstanding,
+    /// Bytes of the send buffer in use.
+    pub(super) used: usize,
+    /// Bytes that a refused message asked for.
+    refused: Option<usize>,
+    failures: VecDeque<SendFailure>,
+    /// In fast recovery until all chunks before this position are acknowledged (RFC 9260, 7.2.4).
+    pub(super) recovery_end: Option<u64>,
+    /// Last time that anything was sent again (6.3.1 C5).
+    pub(super) retransmitted_at: Option<Time>,
+    /// Paths on which one packet of retransmissions leaves whatever cwnd says (6.3.3 E3; 7.2.4, 3).
+    pub(super) urgent: SmallVec<[PathId; 2]>,
+    /// No further messages come: what is there goes out without delay.
+    pub(super) draining: bool,
+}
+
+/// What the sender needs of [`AssociationConfig`].
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Settings {
+    pub(super) no_delay: bool,
+    pub(super) fragmentation_point: usize,
+    send_buffer: usize,
+    max_message_size: usize,
+}
+
+impl Settings {
+    fn new(config: &AssociationConfig) -> Self {
+        Self {
+            no_delay: config.no_delay,
+            fragmentation_point: config.fragmentation_point,
+            send_buffer: config.send_buffer,
+            max_message_size: config.max_message_size,
+        }
+    }
+
+    /// The longest message that can ever be accepted.
+    fn max_message(&self) -> usize {
+        self.max_message_size.min(self.send_buffer.saturating_sub(MESSAGE_OVERHEAD))
+    }
+}
+
+impl Sender {
+    /// A sender whose first chunk will have `initial_tsn`. Messages may queue before the peer is known.
+    pub fn new(config: &AssociationConfig, initial_tsn: Tsn) -> Self {
+        Self {
+            settings: Settings::new(config),
+            streams: config.outbound_streams,
+            peer_known: false,
+            window: PeerWindow::new(config),
+            queue: SendQueue::new(),
+            outstanding: Outstanding::new(initial_tsn),
+            used: 0,
+            refused: None,
+            failures: VecDeque::new(),
+            recovery_end: None,
+            retransmitted_at: None,
+            urgent: SmallVec::new(),
+            draining: false,
+        }
+    }
+
+    /// Takes over settings that were changed on a living association.
+    pub fn update_config(&mut self, config: &AssociationConfig) {
+        self.settings = Settings::new(config);
+    }
+
+    /// INIT or INIT ACK has come: from now on data may be sent. Messages that wait for streams that
+    /// the peer did not grant fail.
+    pub fn set_peer(&mut self, a_rwnd: u32, outbound_streams: u16) {
+        self.peer_known = true;
+        self.streams = outbound_streams;
+        self.window.advertise(a_rwnd);
+        while let Some(message) = self.queue.pop_without_stream(outbound_streams) {
+            self.failures.push_back(message.into_failure(false));
+        }
+    }
+
+    /// Accepts a message.
+    pub fn enqueue(&mut self, now: Time, options: &SendOptions, payload: Bytes) -> Result<(), SendError> {
+        self.check(options, payload.len())?;
+        let expires = options.lifetime.map(|lifetime| now + lifetime);
+        let message = OutgoingMessage { options: *options, expires, payload };
+        self.used += message.cost();
+        self.queue.push(message);
+        self.review_window(now);
+        Ok(())
+    }
+
+    fn check(&mut self, options: &SendOptions, len: usize) -> Result<(), SendError> {
+        let max = self.settings.max_message();
+        if len == 0 {
+            return Err(SendError::Empty);
+        }
+        if len > max {
+            return Err(SendError::TooLarge { len, max });
+        }
+        if options.stream_id >= self.streams {
+            return Err(SendError::InvalidStream { stream_id: options.stream_id, streams: self.streams });
+        }
+        let (free, needed) = (self.free(), len + MESSAGE_OVERHEAD);
+        if needed > free {
+            self.refused = Some(needed);
+            return Err(SendError::WouldBlock { free });
+        }
+        Ok(())
+    }
+
+    /// No further messages will come (SHUTDOWN-PENDING): what is there goes out without waiting for
+    /// more, and its last chunk asks to be acknowledged at once (RFC 9260, 6.1).
+    pub fn set_draining(&mut self) {
+        self.draining = true;
+    }
+
+    /// A message that was given up: its lifetime is over, or its stream does not exist.
+    pub fn poll_failure(&mut self) -> Option<SendFailure> {
+        let failure = self.failures.pop_front()?;
+        // Until now it counted, so that failures nobody asks for cannot pile up.
+        self.used -= failure.payload.len() + MESSAGE_OVERHEAD;
+        Some(failure)
+    }
+
+    /// The association is lost or restarted: every message that is not wholly acknowledged, in order.
+    pub fn fail_all(&mut self, paths: &mut PathSet) -> Vec<SendFailure> {
+        let mut failures: Vec<_> = self.failures.drain(..).collect();
+        let sent = self.outstanding.drain_messages(paths).map(|sent| sent.message.into_failure(true));
+        failures.extend(sent);
+        while let Some((message, _)) = self.queue.pop() {
+            failures.push(message.into_failure(false));
+        }
+        self.used = 0;
+        self.recovery_end = None;
+        self.urgent.clear();
+        self.window.stop_waiting();
+        failures
+    }
+
+    /// Whether nothing is queued and nothing outstanding.
+    pub fn is_empty(&self) -> bool {
+        !self.has_unsent() && !self.has_outstanding()
+    }
+
+    /// Whether chunks are not yet cumulatively acknowledged.
+    pub fn has_outstanding(&self) -> bool {
+        self.outstanding.len() > 0
+    }
+
+    /// Whether there is data that was never sent.
+    pub fn has_unsent(&self) -> bool {
+        !self.queue.is_empty() || self.outstanding.partial().is_some()
+    }
+
+    /// Chunks that are not yet cumulatively acknowledged.
+    pub fn outstanding_chunks(&self) -> usize {
+        self.outstanding.len()
+    }
+
+    /// Messages of which nothing was sent yet.
+    pub fn queued_messages(&self) -> usize {
+        self.queue.len()
+    }
+
+    /// Bytes of the peer's receive window that are left.
+    pub fn peer_rwnd(&self) -> usize {
+        self.window.room(self.outstanding.in_flight_payload())
+    }
+
+    /// Bytes free in the send buffer. Each message takes its length and a fixed overhead; a chunk's
+    /// bytes come free when it is cumulatively acknowledged.
+    pub fn free(&self) -> usize {
+        self.settings.send_buffer.saturating_sub(self.used)
+    }
+
+    /// Whether room came back for a message that was refused; says so once.
+    pub fn take_writable(&mut self) -> bool {
+        let free = self.free();
+        self.refused.take_if(|needed| *needed <= free).is_some()
+    }
+
+    /// When [`handle_timeout`](Self::handle_timeout) is due: a lifetime ends, or a zero window probe
+    /// may be sent. T3-rtx is in the paths.
+    pub fn deadline(&self) -> Option<Time> {
+        let expiry = self.queue.next_expiry();
+        [expiry, self.window.probe_at].into_iter().flatten().min()
+    }
+
+    /// Gives up messages whose lifetime is over before anything of them was sent (11.1.5). A probe
+    /// that is due makes [`next_path`](Self::next_path) name a path.
+    pub fn handle_timeout(&mut self, now: Time) {
+        while let Some(message) = self.queue.pop_expired(now) {
+            self.failures.push_back(message.into_failure(false));
+        }
+        self.review_window(now);
+    }
+
+    /// Decides whether data waits for the peer's window to open with nothing outstanding: then no
+    /// acknowledgement will come by itself, and a probe must be sent (6.1 A).
+    pub(super) fn review_window(&mut self, now: Time) {
+        let next = self.next_message_len();
+        let closed = self.peer_known && next.is_some_and(|len| len > self.window.advertised());
+        if closed && self.outstanding.len() == 0 {
+            self.window.wait_to_probe(now);
+        } else {
+            self.window.stop_waiting();
+        }
+    }
+
+    /// Bytes of the next message that are not in a chunk yet.
+    pub(super) fn next_message_len(&self) -> Option<usize> {
+        match self.outstanding.partial() {
+            Some(partial) => Some(partial.uncut()),
+            None => self.queue.peek().map(|message| message.payload.len()),
+        }
+    }
+
+    /// Panics unless what is counted is what is there: for tests and debug builds.
+    #[cfg(any(test, debug_assertions))]
+    pub fn check_invariants(&self, paths: &PathSet) {
+        self.outstanding.check(paths);
+        let failed: usize =
+            self.failures.iter().map(|failure| failure.payload.len() + MESSAGE_OVERHEAD).sum();
+        let counted = self.queue.counted_cost() + self.outstanding.counted_cost() + failed;
+        assert_eq!(self.used, counted, "send buffer bytes in use");
+        for path in paths.iter() {
+            let timer = path.t3_rtx.is_some();
+            assert_eq!(timer, path.flight_size > 0, "T3-rtx runs while data is in flight on {:?}", path.id);
+        }
+        let stalled = self.has_outstanding() && !self.outstanding.has_in_flight();
+        assert!(
+            !stalled || self.outstanding.first_marked().is_some(),
+            "outstanding data waits for something"
+        );
+    }
+}

@@ -1,0 +1,185 @@
+//! A sender with paths, a clock, and one-line steps. Every step checks the invariants.
+
+use crate::config::AssociationConfig;
+use crate::error::SendError;
+use crate::message::SendOptions;
+use crate::net::PathAddress;
+use crate::path::{Path, PathId, PathSet, PathState};
+use crate::serial::Tsn;
+use crate::time::Time;
+use crate::tx::{SackError, SackOutcome, Sender, T3Expiry};
+use crate::wire::chunk::{DataChunk, GapBlock, SackChunk};
+use crate::wire::{ChecksumPolicy, CommonHeader, Packet, PacketBuilder};
+use bytes::Bytes;
+use core::time::Duration;
+
+/// The first TSN of all tests: it wraps after four chunks.
+pub(super) const FIRST: Tsn = Tsn(u32::MAX - 3);
+
+/// Payload that fills a packet.
+pub(super) const FULL: usize = 1_000;
+
+/// The sender under test.
+pub(super) struct Harness {
+    pub(super) sender: Sender,
+    pub(super) paths: PathSet,
+    pub(super) now: Time,
+}
+
+/// A packet that left.
+#[derive(Debug)]
+pub(super) struct Sent {
+    pub(super) path: u8,
+    pub(super) chunks: Vec<DataChunk>,
+}
+
+impl Sent {
+    /// Its chunks, counted from [`FIRST`].
+    pub(super) fn numbers(&self) -> Vec<u32> {
+        self.chunks.iter().map(|chunk| chunk.tsn.distance_from(FIRST)).collect()
+    }
+}
+
+pub(super) fn config() -> AssociationConfig {
+    AssociationConfig { no_delay: true, ..AssociationConfig::default() }
+}
+
+/// A SACK whose cumulative TSN ack is that of chunk `up_to - 1`: it acknowledges `up_to` chunks, with
+/// a window of a megabyte and gap blocks given by the numbers of their first and last chunk.
+pub(super) fn sack(up_to: u32, gaps: &[(u32, u32)]) -> SackChunk {
+    let offset = |number: u32| u16::try_from(number + 1 - up_to).unwrap();
+    SackChunk {
+        cumulative_tsn_ack: FIRST.plus(up_to).prev(),
+        a_rwnd: 1 << 20,
+        gap_blocks: gaps.iter().map(|&(a, b)| GapBlock { start: offset(a), end: offset(b) }).collect(),
+        duplicates: Default::default(),
+    }
+}
+
+impl Harness {
+    /// One path, a peer with a window of a megabyte and ten streams, no Nagle.
+    pub(super) fn new() -> Self {
+        Self::with(1, &config())
+    }
+
+    pub(super) fn with(paths: u8, config: &AssociationConfig) -> Self {
+        let mut harness = Self::unconnected(paths, config);
+        harness.sender.set_peer(1 << 20, 10);
+        harness
+    }
+
+    /// The peer has not answered yet.
+    pub(super) fn unconnected(paths: u8, config: &AssociationConfig) -> Self {
+        let mut set = PathSet::default();
+        for i in 1..=paths {
+            let address = PathAddress::to([10, 0, 0, i].into());
+            set.add(address, PathState::Active, 12 + 16 + FULL, config);
+        }
+        Self { sender: Sender::new(config, FIRST), paths: set, now: Time::from_millis(1_000) }
+    }
+
+    fn check(&self) {
+        self.sender.check_invariants(&self.paths);
+    }
+
+    pub(super) fn path(&mut self, id: u8) -> &mut Path {
+        self.paths.get_mut(PathId(id)).unwrap()
+    }
+
+    pub(super) fn try_enqueue(&mut self, options: &SendOptions, len: usize) -> Result<(), SendError> {
+        let outcome = self.sender.enqueue(self.now, options, Bytes::from(vec![7; len]));
+        self.check();
+        outcome
+    }
+
+    pub(super) fn enqueue(&mut self, len: usize) {
+        self.try_enqueue(&SendOptions::default(), len).unwrap();
+    }
+
+    /// `count` messages that fill a packet each.
+    pub(super) fn enqueue_full(&mut self, count: usize) {
+        (0..count).for_each(|_| self.enqueue(FULL));
+    }
+
+    /// Sends one packet, if one may leave.
+    pub(super) fn send_one(&mut self) -> Option<Sent> {
+        let id = self.sender.next_path(self.now, &self.paths)?;
+        let header = CommonHeader { source_port: 1, destination_port: 2, verification_tag: 3 };
+        let mut buffer = Vec::new();
+        let size = self.sender.packet_size(id, &self.paths);
+        let mut packet = PacketBuilder::new(&mut buffer, header, size);
+        let count = self.sender.fill(self.now, id, &mut self.paths, &mut packet);
+        packet.finish();
+        self.check();
+        let packet = Packet::parse(buffer.into(), ChecksumPolicy::Crc32c).unwrap();
+        let chunks: Vec<_> = packet.chunks().map(|raw| DataChunk::parse(&raw.unwrap()).unwrap()).collect();
+        assert_eq!(chunks.len(), count);
+        assert!(count > 0, "next_path named a path on which nothing could leave");
+        Some(Sent { path: id.0, chunks })
+    }
+
+    /// Sends one packet without the checks, which take long when much is outstanding; its chunks.
+    pub(super) fn send_one_unchecked(&mut self) -> Option<u32> {
+        let id = self.sender.next_path(self.now, &self.paths)?;
+        let header = CommonHeader { source_port: 1, destination_port: 2, verification_tag: 3 };
+        let mut buffer = Vec::new();
+        let mut packet = PacketBuilder::new(&mut buffer, header, 12 + 16 + FULL);
+        u32::try_from(self.sender.fill(self.now, id, &mut self.paths, &mut packet)).ok()
+    }
+
+    /// Sends all that may leave.
+    pub(super) fn send(&mut self) -> Vec<Sent> {
+        let sent: Vec<_> = core::iter::from_fn(|| self.send_one()).take(10_000).collect();
+        assert!(sent.len() < 10_000, "sending never ends");
+        sent
+    }
+
+    /// Sends all that may leave: the chunks by number, one list for each packet.
+    pub(super) fn send_numbers(&mut self) -> Vec<Vec<u32>> {
+        self.send().iter().map(Sent::numbers).collect()
+    }
+
+    pub(super) fn try_sack(&mut self, sack: &SackChunk) -> Result<SackOutcome, SackError> {
+        let outcome = self.sender.handle_sack(self.now, sack, &mut self.paths);
+        self.check();
+        outcome
+    }
+
+    pub(super) fn sack(&mut self, up_to: u32, gaps: &[(u32, u32)]) -> SackOutcome {
+        self.try_sack(&sack(up_to, gaps)).unwrap()
+    }
+
+    /// A SACK with this window.
+    pub(super) fn sack_window(&mut self, up_to: u32, a_rwnd: u32) -> SackOutcome {
+        self.try_sack(&SackChunk { a_rwnd, ..sack(up_to, &[]) }).unwrap()
+    }
+
+    /// When T3-rtx of a path expires.
+    pub(super) fn t3(&mut self, id: u8) -> Option<Time> {
+        self.path(id).t3_rtx
+    }
+
+    /// When T3-rtx of a path would expire if it were started now.
+    pub(super) fn t3_if_started(&mut self, id: u8) -> Option<Time> {
+        let rto = self.path(id).rto();
+        Some(self.now + rto)
+    }
+
+    pub(super) fn wait(&mut self, millis: u64) {
+        self.now += Duration::from_millis(millis);
+    }
+
+    /// Lets T3-rtx of a path expire.
+    pub(super) fn expire(&mut self, id: u8) -> T3Expiry {
+        self.now = self.path(id).t3_rtx.expect("T3-rtx runs").max(self.now);
+        let expiry = self.sender.handle_t3(self.now, PathId(id), &mut self.paths);
+        self.check();
+        expiry
+    }
+
+    /// Makes the window of path 0 so large that it never stops anything.
+    pub(super) fn open_cwnd(&mut self) {
+        let config = AssociationConfig { max_burst: 0, ..config() };
+        self.path(0).congestion = crate::path::congestion::Congestion::with_cwnd(1 << 30, &config);
+    }
+}

@@ -1,0 +1,285 @@
+use super::harness::*;
+use crate::path::{PathId, PathState};
+use core::time::Duration;
+
+/// Ten full packets in flight on path 0, which has room for them and more.
+fn ten_in_flight(paths: u8) -> Harness {
+    let mut t = Harness::with(paths, &config());
+    t.open_cwnd();
+    t.enqueue_full(10);
+    assert_eq!(t.send().len(), 10);
+    t
+}
+
+#[test]
+fn t3_runs_while_data_is_in_flight_and_stops_with_the_last_acknowledgement() {
+    // RFC 9260, 6.3.2 R1 to R3
+    let mut t = Harness::new();
+    t.enqueue_full(2);
+    t.send();
+    let first = t.path(0).t3_rtx.unwrap();
+    assert_eq!(first, t.now + Duration::from_secs(1));
+    t.wait(10);
+    t.enqueue(FULL);
+    t.send();
+    assert_eq!(t.path(0).t3_rtx, Some(first), "6.1: sending more does not restart it");
+    t.sack(1, &[]);
+    assert_eq!(t.t3(0), t.t3_if_started(0), "R3: the earliest chunk is acknowledged");
+    t.wait(10);
+    let running = t.path(0).t3_rtx;
+    t.sack(1, &[(2, 2)]);
+    assert_eq!(t.path(0).t3_rtx, running, "R3: the earliest chunk is still missing");
+    t.sack(3, &[]);
+    assert_eq!(t.path(0).t3_rtx, None, "R2");
+}
+
+#[test]
+fn a_time_out_sends_one_packet_at_once_and_the_rest_as_the_window_opens() {
+    // RFC 9260, 6.3.3 E1 to E3
+    let mut t = ten_in_flight(1);
+    let cwnd = t.path(0).congestion.cwnd();
+    assert!(!t.expire(0).window_probe);
+    assert_eq!(t.path(0).rto(), Duration::from_secs(2), "E2");
+    assert_eq!(t.path(0).congestion.ssthresh(), cwnd / 2, "E1");
+    assert_eq!(t.path(0).congestion.cwnd(), t.path(0).pmdcs());
+    assert_eq!(t.send_numbers(), [[0]], "E3; one packet in flight, 7.2.3");
+    assert_eq!(t.t3(0), t.t3_if_started(0), "E4");
+    t.sack(1, &[]);
+    assert_eq!(t.send_numbers(), [[1], [2]], "slow start");
+    t.sack(3, &[]);
+    assert_eq!(t.send_numbers(), [[3], [4], [5]]);
+    t.sack(10, &[]);
+    assert!(t.sender.is_empty());
+}
+
+#[test]
+fn a_time_out_bundles_as_many_chunks_as_fit() {
+    // RFC 9260, 6.3.3 E3
+    let mut t = Harness::new();
+    for _ in 0..4 {
+        t.enqueue(400);
+        t.send();
+    }
+    t.expire(0);
+    assert_eq!(t.send_numbers(), [[0, 1]]);
+}
+
+#[test]
+fn what_timed_out_goes_to_another_active_path() {
+    // RFC 9260, 6.4.1
+    let mut t = ten_in_flight(2);
+    t.expire(0);
+    let sent = t.send();
+    assert!(sent.iter().all(|packet| packet.path == 1));
+    assert_eq!(sent[0].numbers(), [0]);
+    assert!(t.path(0).t3_rtx.is_none() && t.path(1).t3_rtx.is_some());
+    let outcome = t.sack(1, &[]);
+    assert_eq!(outcome.acked_paths.as_slice(), [PathId(1)], "8.2: only the path of the last transmission");
+}
+
+#[test]
+fn the_packet_after_a_time_out_leaves_although_the_other_path_is_full() {
+    // RFC 9260, 6.3.3 E3
+    let mut t = Harness::with(2, &config());
+    t.paths.set_primary(PathId(1));
+    t.enqueue_full(20);
+    t.send();
+    t.paths.set_primary(PathId(0));
+    assert!(!t.send().is_empty());
+    t.expire(1);
+    let sent = t.send_one().unwrap();
+    assert_eq!((sent.path, sent.numbers()), (0, vec![0]));
+}
+
+#[test]
+fn a_failed_path_hands_over_what_it_had_in_flight() {
+    let mut t = ten_in_flight(2);
+    t.path(0).state = PathState::Inactive;
+    t.sender.handle_path_failed(PathId(0), &mut t.paths);
+    let sent = t.send();
+    assert!(!sent.is_empty() && sent.iter().all(|packet| packet.path == 1));
+    t.sender.check_invariants(&t.paths);
+}
+
+#[test]
+fn data_keeps_being_tried_on_all_paths_in_turn_while_none_is_active() {
+    // RFC 9260, 8.2: dormant state
+    let mut t = Harness::with(3, &config());
+    t.enqueue(FULL);
+    t.send();
+    t.paths.iter_mut().for_each(|path| path.state = PathState::Inactive);
+    let mut on = 0;
+    for expected in [1, 2, 0, 1] {
+        t.expire(on);
+        on = t.send_one().unwrap().path;
+        assert_eq!(on, expected);
+    }
+}
+
+#[test]
+fn the_third_miss_indication_makes_a_fast_retransmission() {
+    // RFC 9260, 7.2.4
+    let mut t = ten_in_flight(1);
+    t.sack(1, &[(2, 2)]);
+    t.sack(1, &[(2, 3)]);
+    assert!(t.send().is_empty());
+    let cwnd = t.path(0).congestion.cwnd();
+    t.sack(1, &[(2, 4)]);
+    assert_eq!(t.path(0).congestion.cwnd(), cwnd / 2, "7.2.3");
+    assert_eq!(t.path(0).stats.fast_retransmits, 1);
+    let sent = t.send();
+    assert_eq!(sent[0].numbers(), [1]);
+    assert_eq!(t.t3(0), t.t3_if_started(0), "4: the first outstanding chunk is sent again");
+}
+
+#[test]
+fn miss_indications_count_only_below_the_highest_newly_acknowledged_chunk() {
+    // RFC 9260, 7.2.4: HTNA
+    let mut t = ten_in_flight(1);
+    t.sack(0, &[(1, 1), (8, 8)]);
+    t.sack(0, &[(1, 2), (8, 8)]);
+    t.sack(0, &[(1, 3), (8, 8)]);
+    assert_eq!(t.send_numbers(), [[0]], "0 was missed three times, 4 to 7 once");
+}
+
+#[test]
+fn a_repeated_sack_is_no_miss_indication() {
+    // RFC 9260, 7.2.4
+    let mut t = ten_in_flight(1);
+    (0..9).for_each(|_| _ = t.sack(0, &[(1, 3)]));
+    assert!(t.send().is_empty());
+}
+
+#[test]
+fn a_fast_retransmission_leaves_although_the_window_is_full() {
+    // RFC 9260, 7.2.4, 3
+    let mut t = Harness::new();
+    t.path(0).congestion = crate::path::congestion::Congestion::with_cwnd(8 * 1_016, &config());
+    t.enqueue_full(20);
+    for end in 1..=3 {
+        t.send();
+        t.sack(0, &[(1, end)]);
+    }
+    let path = t.path(0);
+    assert!(path.flight_size >= path.congestion.cwnd());
+    assert_eq!(t.send_numbers(), [[0]], "one packet, and no new data with it");
+}
+
+#[test]
+fn a_chunk_is_fast_retransmitted_once() {
+    // RFC 9260, 7.2.4, 5
+    let mut t = ten_in_flight(1);
+    for end in 1..=3 {
+        t.sack(0, &[(1, end)]);
+    }
+    assert_eq!(t.send()[0].numbers(), [0]);
+    for end in 4..=9 {
+        t.sack(0, &[(1, end)]);
+    }
+    assert!(t.send().is_empty(), "now only T3-rtx helps");
+    t.expire(0);
+    assert_eq!(t.send_numbers(), [[0]]);
+}
+
+#[test]
+fn the_window_is_cut_once_in_fast_recovery() {
+    // RFC 9260, 7.2.4, 2 and 6
+    let mut t = ten_in_flight(1);
+    for end in 1..=3 {
+        t.sack(0, &[(1, end)]);
+    }
+    let cwnd = t.path(0).congestion.cwnd();
+    t.send();
+    t.sack(4, &[(5, 5)]);
+    t.sack(4, &[(5, 6)]);
+    t.sack(4, &[(5, 7)]);
+    assert_eq!(t.send_numbers(), [[4]], "marked, and sent as cwnd allows");
+    assert_eq!((t.path(0).congestion.cwnd(), t.path(0).stats.fast_retransmits), (cwnd, 1));
+    t.sack(9, &[]);
+    assert!(t.sender.recovery_end.is_some());
+    t.sack(10, &[]);
+    assert!(t.sender.recovery_end.is_none(), "6.2.1 D iv: the exit point is acknowledged");
+}
+
+#[test]
+fn in_fast_recovery_an_advancing_sack_counts_for_all_that_is_missing() {
+    // RFC 9260, 7.2.4
+    let mut t = ten_in_flight(1);
+    for gaps in [&[(1, 1)][..], &[(1, 1), (3, 3)], &[(1, 1), (3, 3), (5, 5)], &[(1, 1), (3, 3), (5, 6)]] {
+        t.sack(0, gaps);
+    }
+    assert_eq!(t.send()[0].numbers(), [0,], "0 has three, 2 has three less one, 4 has one");
+    t.sack(2, &[(3, 3), (5, 6)]);
+    let missing: Vec<_> = t.send_numbers().concat();
+    assert!(missing.iter().all(|number| [2, 4].contains(number)));
+}
+
+#[test]
+fn fast_recovery_ends_with_a_time_out() {
+    let mut t = ten_in_flight(1);
+    for end in 1..=3 {
+        t.sack(0, &[(1, end)]);
+    }
+    t.send();
+    t.expire(0);
+    t.send();
+    let cwnd = t.path(0).congestion.cwnd();
+    t.sack(4, &[]);
+    assert!(t.path(0).congestion.cwnd() > cwnd, "slow start goes on");
+}
+
+#[test]
+fn a_reneged_chunk_is_in_flight_again_and_timed() {
+    // RFC 9260, 6.2.1 D iii and 6.3.2 R4
+    let mut t = Harness::new();
+    t.enqueue_full(2);
+    t.send();
+    t.sack(0, &[(1, 1)]);
+    assert_eq!(t.path(0).flight_size, 1_016);
+    t.sack(0, &[]);
+    assert_eq!(t.path(0).flight_size, 2_032);
+    assert!(t.path(0).t3_rtx.is_some());
+    t.expire(0);
+    t.sack(2, &[]);
+    assert!(t.sender.is_empty());
+}
+
+#[test]
+fn a_late_acknowledgement_of_a_marked_chunk_spares_its_retransmission() {
+    let mut t = ten_in_flight(1);
+    t.expire(0);
+    t.sack(10, &[]);
+    assert!(t.send().is_empty() && t.sender.is_empty());
+    t.enqueue_full(1);
+    assert_eq!(t.send_numbers(), [[10]]);
+}
+
+#[test]
+fn the_round_trip_time_is_not_measured_from_what_was_sent_twice() {
+    // RFC 9260, 6.3.1 C5
+    let mut t = Harness::new();
+    t.enqueue(FULL);
+    t.send();
+    t.expire(0);
+    t.send();
+    t.wait(5);
+    t.sack(1, &[]);
+    assert_eq!(t.path(0).rtt.srtt(), None);
+    t.enqueue(FULL);
+    t.send();
+    t.wait(5);
+    t.sack(2, &[]);
+    assert_eq!(t.path(0).rtt.srtt(), Some(Duration::from_millis(5)));
+}
+
+#[test]
+fn a_chunk_larger_than_the_shrunk_path_mtu_goes_alone_in_a_larger_packet() {
+    // RFC 9260, 6.9: it cannot be cut again, IP has to fragment it
+    let mut t = Harness::new();
+    t.enqueue(FULL);
+    t.enqueue(100);
+    t.send();
+    t.path(0).max_packet_size = 528;
+    t.expire(0);
+    assert_eq!(t.send_numbers(), [[0]]);
+}

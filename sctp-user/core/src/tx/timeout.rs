@@ -1,0 +1,66 @@
+//! Retransmission time-outs and failed paths (RFC 9260, 6.3.3 and 6.4.1).
+
+use super::outstanding::Cause;
+use super::sender::Sender;
+use crate::path::{PathId, PathSet};
+use crate::time::Time;
+
+/// What expired when T3-rtx did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct T3Expiry {
+    /// The peer answers but has closed its window: the expiry is none of the errors that make a path
+    /// inactive or end the association (RFC 9260, 6.1 A).
+    pub window_probe: bool,
+}
+
+impl Sender {
+    /// T3-rtx of `path` expired. What it had in flight is to be sent again, the first packet of it at
+    /// once (6.3.3 E1 to E4). Counting the error is the association's; see [`T3Expiry`].
+    pub fn handle_t3(&mut self, _now: Time, id: PathId, paths: &mut PathSet) -> T3Expiry {
+        let window_probe = self.is_window_probe(id);
+        let Some(path) = paths.get_mut(id) else { return T3Expiry::default() };
+        path.t3_rtx = None;
+        if path.flight_size == 0 {
+            return T3Expiry::default();
+        }
+        path.stats.t3_expiries += 1;
+        path.rtt.back_off();
+        // "Zero window probing does not affect the calculation of cwnd" (6.1 A).
+        if !window_probe {
+            let pmdcs = path.pmdcs();
+            path.congestion.on_timeout(pmdcs);
+            // After a time-out the window grows by slow start again (7.2.1), which fast recovery would forbid.
+            self.recovery_end = None;
+        }
+        self.outstanding.mark_path(id, Cause::TimedOut, paths);
+        self.add_urgent(paths.for_retransmission(id));
+        T3Expiry { window_probe }
+    }
+
+    /// Whether what is in flight on `path` does not fit the peer's window, and the peer has said so since
+    /// it was sent.
+    fn is_window_probe(&self, path: PathId) -> bool {
+        let chunk = self.outstanding.first_in_flight(path).and_then(|first| self.outstanding.get(first));
+        chunk.is_some_and(|chunk| {
+            let closed = self.window.advertised() < chunk.payload_len();
+            closed && self.window.sacked_at.is_some_and(|sacked_at| sacked_at >= chunk.sent_at)
+        })
+    }
+
+    /// `path` became inactive: what was in flight there is to be sent elsewhere.
+    pub fn handle_path_failed(&mut self, id: PathId, paths: &mut PathSet) {
+        let marked = self.outstanding.mark_path(id, Cause::TimedOut, paths);
+        let was_urgent = self.urgent.contains(&id);
+        self.urgent.retain(|urgent| *urgent != id);
+        if marked > 0 || was_urgent {
+            self.add_urgent(paths.for_retransmission(id));
+        }
+    }
+
+    /// One packet of retransmissions is to leave on `path` at once.
+    pub(super) fn add_urgent(&mut self, path: Option<PathId>) {
+        if let Some(path) = path.filter(|path| !self.urgent.contains(path)) {
+            self.urgent.push(path);
+        }
+    }
+}

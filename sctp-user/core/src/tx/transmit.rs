@@ -1,0 +1,252 @@
+//! Fills packets with DATA chunks (RFC 9260, 6.1, 6.9 and 6.10).
+
+use super::message::DATA_CHUNK_HEADER_LEN;
+use super::outstanding::{Cause, ChunkState, MAX_OUTSTANDING_CHUNKS};
+use super::sender::Sender;
+use crate::path::{Path, PathId, PathSet};
+use crate::time::Time;
+use crate::wire::{COMMON_HEADER_LEN, PacketBuilder};
+
+/// What is left of a packet is filled with part of a longer message only if that part is not tiny.
+const MIN_FRAGMENT: usize = 256;
+
+/// A new chunk that the peer may get.
+struct Wanted {
+    /// Bytes of payload.
+    payload: usize,
+    /// It does not fit the peer's window: a zero window probe (6.1 A).
+    probe: bool,
+}
+
+impl Sender {
+    /// A path on which a packet with DATA may leave now.
+    pub fn next_path(&self, now: Time, paths: &PathSet) -> Option<PathId> {
+        if !self.peer_known {
+            return None;
+        }
+        let may_send = |id: &PathId| paths.get(*id).is_some_and(|path| path.may_send(now));
+        self.urgent_path()
+            .or_else(|| self.retransmission_path(paths).filter(may_send))
+            .or_else(|| paths.for_new_data().filter(may_send).filter(|&id| self.may_send_new(now, id, paths)))
+    }
+
+    /// Bytes of packet that the next chunk on `path` needs: the path's own limit, unless the path MTU
+    /// fell below the size of a chunk that must be sent again. That one goes alone and is fragmented by
+    /// IP, since a chunk cannot be cut again (6.9).
+    pub fn packet_size(&self, path: PathId, paths: &PathSet) -> usize {
+        let usual = paths.get(path).map_or(0, |path| path.max_packet_size);
+        let marked = self.outstanding.first_marked().and_then(|position| self.outstanding.get(position));
+        let chunk = marked.filter(|_| self.retransmits_on(path, paths));
+        chunk.map_or(usual, |chunk| usual.max(COMMON_HEADER_LEN + chunk.wire_len()))
+    }
+
+    /// Puts DATA chunks for `path` into `packet`: first those to be sent again, then new ones, in the
+    /// order of TSNs. Starts T3-rtx. Returns how many; 0 if no chunk may go or none fits into what
+    /// other chunks have left of the packet.
+    pub fn fill(
+        &mut self,
+        now: Time,
+        id: PathId,
+        paths: &mut PathSet,
+        packet: &mut PacketBuilder<'_>,
+    ) -> usize {
+        self.handle_timeout(now);
+        let Some(path) = paths.get_mut(id) else { return 0 };
+        let (idle, pmdcs) = (path.idle_rtos(now), path.pmdcs());
+        let may_send = path.may_send(now);
+        let room_before = packet.len();
+        let mut count = 0;
+        if self.retransmits_on(id, paths) && (may_send || self.is_urgent(id)) {
+            count += self.fill_again(now, id, paths, packet);
+        }
+        if may_send && self.peer_known {
+            count += self.fill_new(now, id, paths, packet, count > 0);
+        }
+        if count > 0 {
+            let sent = packet.len() - room_before;
+            self.finish_packet(now, id, sent, (idle, pmdcs), paths);
+        }
+        count
+    }
+
+    fn finish_packet(
+        &mut self,
+        now: Time,
+        id: PathId,
+        sent: usize,
+        (idle, pmdcs): (u32, usize),
+        paths: &mut PathSet,
+    ) {
+        if let Some(path) = paths.get_mut(id) {
+            path.congestion.on_idle(idle, pmdcs);
+            path.congestion.on_sent(sent, path.flight_size);
+            path.last_data_sent = Some(now);
+            path.start_t3(now);
+        }
+        self.review_window(now);
+    }
+
+    /// The path on which a packet of retransmissions must leave at once.
+    fn urgent_path(&self) -> Option<PathId> {
+        self.outstanding.first_marked().and_then(|_| self.urgent.first().copied())
+    }
+
+    fn is_urgent(&self, id: PathId) -> bool {
+        self.outstanding.first_marked().is_some() && self.urgent.contains(&id)
+    }
+
+    /// Where the first marked chunk is to go (6.4, 6.4.1).
+    fn retransmission_path(&self, paths: &PathSet) -> Option<PathId> {
+        let chunk = self.outstanding.get(self.outstanding.first_marked()?)?;
+        match chunk.state {
+            ChunkState::Marked(Cause::TimedOut) => paths.for_retransmission(chunk.path),
+            _ => paths.for_fast_retransmission(chunk.path),
+        }
+    }
+
+    fn retransmits_on(&self, id: PathId, paths: &PathSet) -> bool {
+        self.is_urgent(id) || self.retransmission_path(paths) == Some(id)
+    }
+
+    /// Sends marked chunks again, lowest TSN first, as many as fit (6.3.3 E3; 7.2.4, 3).
+    fn fill_again(
+        &mut self,
+        now: Time,
+        id: PathId,
+        paths: &mut PathSet,
+        packet: &mut PacketBuilder<'_>,
+    ) -> usize {
+        let earliest = self.outstanding.first_in_flight(id);
+        let mut count = 0;
+        while let Some(position) = self.outstanding.first_marked() {
+            let Some((header, payload)) = self.outstanding.encode(position) else { break };
+            if packet.push_data(&header, payload).is_err() {
+                break;
+            }
+            self.outstanding.retransmit(position, id, now, paths);
+            let Some(path) = paths.get_mut(id) else { break };
+            path.stats.retransmitted_chunks += 1;
+            // RFC 9260, 6.1: restarted if the earliest outstanding chunk of that address is sent again.
+            if count == 0 && earliest.is_none_or(|earliest| position < earliest) {
+                path.restart_t3(now);
+            }
+            count += 1;
+        }
+        if count > 0 {
+            self.retransmitted_at = Some(now);
+            self.urgent.retain(|urgent| *urgent != id);
+        }
+        if self.outstanding.first_marked().is_none() {
+            self.urgent.clear();
+        }
+        count
+    }
+
+    /// Sends new chunks while the packet has room (6.1 A, E). `bundled`: the packet has DATA already.
+    fn fill_new(
+        &mut self,
+        now: Time,
+        id: PathId,
+        paths: &mut PathSet,
+        packet: &mut PacketBuilder<'_>,
+        bundled: bool,
+    ) -> usize {
+        if !bundled && !self.may_send_new(now, id, paths) {
+            return 0;
+        }
+        let largest = self.largest_payload(paths);
+        let mut count = 0;
+        while self.outstanding.len() < MAX_OUTSTANDING_CHUNKS {
+            let Some(Wanted { payload, probe }) = self.wanted(now, largest) else { break };
+            let room = packet.remaining().saturating_sub(DATA_CHUNK_HEADER_LEN);
+            let Some(len) = self.fit(payload, room, largest) else { break };
+            if !self.send_new(now, id, len, paths, packet) {
+                break;
+            }
+            count += 1;
+            if probe {
+                self.window.probed();
+                break;
+            }
+            self.window.opened();
+        }
+        count
+    }
+
+    /// The next new chunk as the message and the peer's window want it; `None` if there is no message
+    /// or the window is too small (6.1 A).
+    fn wanted(&self, now: Time, largest: usize) -> Option<Wanted> {
+        let payload = self.next_message_len()?.min(largest);
+        let window = self.peer_rwnd();
+        if payload <= window {
+            return Some(Wanted { payload, probe: false });
+        }
+        if self.window.worth_filling(window) {
+            return Some(Wanted { payload: window, probe: false });
+        }
+        let probe = self.outstanding.len() == 0 && self.window.probe_due(now);
+        probe.then_some(Wanted { payload, probe })
+    }
+
+    /// How much of `wanted` goes into `room`: all, or, of a message that must be cut in any case, what
+    /// fits, in whole words.
+    fn fit(&self, wanted: usize, room: usize, largest: usize) -> Option<usize> {
+        if wanted <= room {
+            return Some(wanted);
+        }
+        let must_be_cut = self.next_message_len().is_some_and(|len| len > largest);
+        let part = room & !3;
+        (must_be_cut && part >= MIN_FRAGMENT.min(largest)).then_some(part)
+    }
+
+    /// Writes the next `len` bytes of the message whose turn it is.
+    fn send_new(
+        &mut self,
+        now: Time,
+        id: PathId,
+        len: usize,
+        paths: &mut PathSet,
+        packet: &mut PacketBuilder<'_>,
+    ) -> bool {
+        if self.outstanding.partial().is_none() {
+            let Some((message, ssn)) = self.queue.pop() else { return false };
+            self.outstanding.begin_message(message, ssn);
+        }
+        let Some(position) = self.outstanding.cut(len, id, now, paths) else { return false };
+        let last = self.draining && !self.has_unsent();
+        let Some((mut header, payload)) = self.outstanding.encode(position) else { return false };
+        header.flags.immediate |= last;
+        let written = packet.push_data(&header, payload);
+        debug_assert!(written.is_ok(), "the room was measured before");
+        true
+    }
+
+    /// Whether new data may go, as far as the peer's window, the number of chunks and Nagle's algorithm
+    /// are concerned.
+    fn may_send_new(&self, now: Time, id: PathId, paths: &PathSet) -> bool {
+        self.outstanding.len() < MAX_OUTSTANDING_CHUNKS
+            && self.wanted(now, self.largest_payload(paths)).is_some()
+            && !self.waits_for_more(id, paths)
+    }
+
+    /// Nagle's algorithm: while data is in flight, less than a packet's worth waits for more. The end
+    /// of a message that was cut does not wait.
+    fn waits_for_more(&self, id: PathId, paths: &PathSet) -> bool {
+        let full = paths.get(id).map_or(0, Path::pmdcs);
+        !self.settings.no_delay
+            && !self.draining
+            && self.outstanding.has_in_flight()
+            && self.outstanding.partial().is_none()
+            && self.queue.chunk_bytes() < full
+    }
+
+    /// Payload of the largest chunk: AMDCS, so that the chunk can be sent again on any path (6.9).
+    fn largest_payload(&self, paths: &PathSet) -> usize {
+        let amdcs = paths.iter().map(Path::pmdcs).min().unwrap_or(0);
+        let payload = amdcs.saturating_sub(DATA_CHUNK_HEADER_LEN).max(4);
+        match self.settings.fragmentation_point {
+            0 => payload,
+            point => payload.min(point),
+        }
+    }
+}
