@@ -122,3 +122,31 @@ fn an_address_that_is_not_leased_is_not_heard() {
         assert!(inbox.is_empty(), "a released port is silent");
     });
 }
+
+#[test]
+fn protocol_unreachable_reaches_the_stack_that_sent_the_packet_and_no_other() {
+    in_namespace(&["127.0.0.1"], || {
+        let _neighbour = common::Neighbour::new();
+        let (mut sender, mut bystander) = (open(5001, &[]), open(5002, &[]));
+        for (here, there) in [("10.9.0.1", "10.9.0.2"), ("fd09::1", "fd09::2")] {
+            let path = PathAddress::to(there.parse().unwrap());
+            let packets = [packet(5001, 7, b"chunks")];
+            assert_eq!(send(&mut sender, path, Ecn::NotCapable, &packets), []);
+            let mut inbox = Inbox::default();
+            receive_until(&mut sender, &mut inbox, |inbox| !inbox.reports.is_empty());
+            let report = &inbox.reports[0];
+            assert_eq!(report.problem, Problem::ProtocolUnreachable);
+            assert_eq!(report.path, PathAddress { local: Some(here.parse().unwrap()), ..path });
+            assert_eq!(report.quoted, packets[0][..]);
+            // The kernel tells all raw sockets of the host: a bystander's next call must not fail for it.
+            let local = PathAddress::to([127, 0, 0, 1].into());
+            assert_eq!(send(&mut bystander, local, Ecn::NotCapable, &[packet(5002, 5001, b"fine")]), []);
+            let mut inbox = Inbox::default();
+            receive_until(&mut sender, &mut inbox, |inbox| !inbox.packets.is_empty());
+            assert_eq!(inbox.packets[0].datagram[12..], b"fine"[..]);
+            let mut inbox = Inbox::default();
+            bystander.receive(&mut inbox).unwrap();
+            assert!(inbox.is_empty(), "{inbox:?}");
+        }
+    });
+}

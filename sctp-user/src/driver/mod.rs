@@ -10,6 +10,7 @@ use std::{io, net::IpAddr, ops::RangeInclusive, os::fd::BorrowedFd};
 use bytes::Bytes;
 use sctp_core::net::{Ecn, PathAddress};
 
+pub mod layer;
 pub mod mem;
 pub mod raw;
 pub mod route;

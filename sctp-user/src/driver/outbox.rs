@@ -35,16 +35,17 @@ impl Outbox {
             return true;
         }
         let sent = driver.send(&self.transmits, &self.bytes, reports);
+        self.drop_sent(sent);
+        self.transmits.is_empty()
+    }
+
+    /// Takes out what has left.
+    pub(crate) fn drop_sent(&mut self, sent: Sent) {
         if sent.transmits >= self.transmits.len() {
             self.transmits.clear();
             self.bytes.clear();
-            return true;
+            return;
         }
-        self.drop_sent(sent);
-        false
-    }
-
-    fn drop_sent(&mut self, sent: Sent) {
         let mut gone: usize = self.transmits.iter().take(sent.transmits).map(|transmit| transmit.len).sum();
         self.transmits.drain(..sent.transmits);
         if let Some(first) = self.transmits.first_mut() {

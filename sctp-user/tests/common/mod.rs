@@ -6,6 +6,7 @@ use std::{
     net::{IpAddr, Ipv4Addr, Ipv6Addr, UdpSocket},
     panic,
     process::Command,
+    sync::mpsc::{Sender, channel},
     thread,
     time::{Duration, Instant},
 };
@@ -13,6 +14,7 @@ use std::{
 use nix::{
     poll::{PollFd, PollFlags, PollTimeout, poll},
     sched::{CloneFlags, unshare},
+    unistd::gettid,
 };
 use sctp_user::driver::{Driver, Inbox};
 
@@ -38,6 +40,41 @@ pub(crate) fn in_namespace(addresses: &[&str], test: impl FnOnce() + Send + 'sta
     if let Err(panic) = thread::spawn(run).join() {
         panic::resume_unwind(panic);
     }
+}
+
+/// A second namespace, joined with ours by a veth link: 10.9.0.1 and fd09::1 here, `.2` and `::2` there.
+/// It ends with this value.
+pub(crate) struct Neighbour {
+    _alive: Sender<()>,
+}
+
+impl Neighbour {
+    pub(crate) fn new() -> Self {
+        let (alive, until_dropped) = channel::<()>();
+        let (here, entered) = channel();
+        let (link_moved, wait_for_link) = channel();
+        let (ready, wait_for_ready) = channel();
+        thread::spawn(move || {
+            unshare(CloneFlags::CLONE_NEWNET).unwrap();
+            here.send(gettid()).unwrap();
+            wait_for_link.recv().unwrap();
+            set_up_link("there", 2);
+            ready.send(()).unwrap();
+            let _ = until_dropped.recv();
+        });
+        let thread = entered.recv().unwrap();
+        ip(&format!("link add here type veth peer name there netns {thread}"));
+        set_up_link("here", 1);
+        link_moved.send(()).unwrap();
+        wait_for_ready.recv().unwrap();
+        Self { _alive: alive }
+    }
+}
+
+fn set_up_link(name: &str, last: u8) {
+    ip(&format!("address add 10.9.0.{last}/24 dev {name}"));
+    ip(&format!("address add fd09::{last}/64 dev {name} nodad"));
+    ip(&format!("link set {name} up"));
 }
 
 /// The loopback addresses of the families that this host has.

@@ -1,0 +1,145 @@
+//! What can be put around any driver: damage to packets, and a record of them.
+
+use std::{
+    io,
+    net::IpAddr,
+    ops::RangeInclusive,
+    os::fd::BorrowedFd,
+    time::{SystemTime, UNIX_EPOCH},
+};
+
+use sctp_core::net::PathAddress;
+
+use super::{Driver, ErrorDetection, Inbox, LeaseError, Outbox, Report, Sent, Transmit};
+
+pub mod fault;
+pub mod pcap;
+
+use fault::Fault;
+use pcap::Capture;
+
+/// A driver with layers. Each layer that is off costs one branch for each batch.
+///
+/// Faults happen in the network, so to speak: the capture shows what was put on the wire and what came
+/// from it, without the packets that the faults took on the way out.
+pub struct LayeredDriver {
+    driver: Box<dyn Driver>,
+    fault: Option<Fault>,
+    capture: Option<Capture>,
+    /// Packets that have passed the faults and that the driver had no room for yet.
+    passed: Outbox,
+}
+
+impl LayeredDriver {
+    /// The driver as it is.
+    pub fn new(driver: impl Driver + 'static) -> Self {
+        Self { driver: Box::new(driver), fault: None, capture: None, passed: Outbox::default() }
+    }
+
+    /// Damages packets of both directions, or no longer.
+    pub fn set_fault(&mut self, fault: Option<Fault>) {
+        self.fault = fault;
+    }
+
+    /// Records packets of both directions, or no longer.
+    pub fn set_capture(&mut self, capture: Option<Capture>) {
+        self.capture = capture;
+    }
+
+    /// Sends through the capture alone.
+    fn send_recorded(&mut self, batch: &[Transmit], bytes: &[u8], reports: &mut Vec<Report>) -> Sent {
+        let sent = self.driver.send(batch, bytes, reports);
+        if let Some(capture) = &mut self.capture {
+            capture.record_sent(since_epoch(), batch, bytes, sent);
+        }
+        sent
+    }
+
+    /// Whether nothing waits behind the faults any more.
+    fn flush_passed(&mut self, reports: &mut Vec<Report>) -> bool {
+        if self.passed.is_empty() {
+            return true;
+        }
+        let mut passed = std::mem::take(&mut self.passed);
+        let sent = self.send_recorded(&passed.transmits, &passed.bytes, reports);
+        passed.drop_sent(sent);
+        self.passed = passed;
+        self.passed.is_empty()
+    }
+}
+
+impl Driver for LayeredDriver {
+    fn send(&mut self, batch: &[Transmit], bytes: &[u8], reports: &mut Vec<Report>) -> Sent {
+        if self.fault.is_none() && self.passed.is_empty() {
+            return self.send_recorded(batch, bytes, reports);
+        }
+        if !self.flush_passed(reports) {
+            return Sent::default();
+        }
+        match &mut self.fault {
+            Some(fault) => fault.pass(batch, bytes, &mut self.passed),
+            None => return self.send_recorded(batch, bytes, reports),
+        }
+        // What the driver has no room for leaves with the next call of either kind.
+        self.flush_passed(reports);
+        Sent { transmits: batch.len(), segments: 0 }
+    }
+
+    fn receive(&mut self, inbox: &mut Inbox) -> io::Result<()> {
+        let mut reports = std::mem::take(&mut inbox.reports);
+        self.flush_passed(&mut reports);
+        inbox.reports = reports;
+        let before = inbox.packets.len();
+        self.driver.receive(inbox)?;
+        if let Some(capture) = &mut self.capture {
+            capture.record_received(since_epoch(), &inbox.packets[before..]);
+        }
+        if let Some(fault) = &mut self.fault {
+            fault.lose(&mut inbox.packets, before);
+        }
+        Ok(())
+    }
+
+    fn descriptors(&self) -> Vec<BorrowedFd<'_>> {
+        self.driver.descriptors()
+    }
+
+    fn max_segments(&self) -> usize {
+        self.driver.max_segments()
+    }
+
+    fn mtu(&self, path: &PathAddress) -> usize {
+        self.driver.mtu(path)
+    }
+
+    fn overhead(&self, remote: IpAddr) -> usize {
+        self.driver.overhead(remote)
+    }
+
+    fn error_detection(&self) -> ErrorDetection {
+        self.driver.error_detection()
+    }
+
+    fn local_addresses(&self) -> Vec<IpAddr> {
+        self.driver.local_addresses()
+    }
+
+    fn lease_port(&mut self, port: u16, addresses: &[IpAddr]) -> Result<(), LeaseError> {
+        self.driver.lease_port(port, addresses)
+    }
+
+    fn release_port(&mut self, port: u16, addresses: &[IpAddr]) {
+        self.driver.release_port(port, addresses);
+    }
+
+    fn lease_ephemeral_ports(&mut self) -> Result<RangeInclusive<u16>, LeaseError> {
+        self.driver.lease_ephemeral_ports()
+    }
+}
+
+fn since_epoch() -> std::time::Duration {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests;

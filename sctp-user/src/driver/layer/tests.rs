@@ -1,0 +1,149 @@
+use std::{
+    process::Command,
+    sync::{Arc, Mutex},
+};
+
+use super::{fault::Impairments, *};
+use crate::driver::mem::MemDriver;
+use sctp_core::net::Ecn;
+
+const HERE: [u8; 4] = [10, 0, 0, 1];
+const THERE: [u8; 4] = [10, 0, 0, 2];
+
+fn pair() -> (LayeredDriver, MemDriver) {
+    let (ours, theirs) = MemDriver::pair([HERE.into()], [THERE.into()], 1500).unwrap();
+    (LayeredDriver::new(ours), theirs)
+}
+
+fn transmit(remote: [u8; 4], udp_port: u16, segment_size: usize, len: usize) -> Transmit {
+    let local = if remote == HERE { THERE } else { HERE };
+    let path = PathAddress { local: Some(local.into()), remote: remote.into(), remote_udp_port: udp_port };
+    Transmit { path, ecn: Ecn::Ect0, segment_size, len }
+}
+
+fn lossy(loss: f64, duplicate: f64) -> Option<Fault> {
+    Some(Fault::new(Impairments { loss, duplicate }, [7; 32]))
+}
+
+/// Lengths of what arrives of 20 runs of 10 packets, the last one of each shorter.
+fn arrivals(fault: Option<Fault>) -> Vec<usize> {
+    let (mut ours, mut theirs) = pair();
+    ours.set_fault(fault);
+    let mut inbox = Inbox::default();
+    for _ in 0..20 {
+        let sent = ours.send(&[transmit(THERE, 0, 100, 950)], &[1; 950], &mut Vec::new());
+        assert_eq!(sent, Sent { transmits: 1, segments: 0 });
+        theirs.receive(&mut inbox).unwrap();
+    }
+    inbox.packets.iter().map(|packet| packet.datagram.len()).collect()
+}
+
+#[test]
+fn faults_take_and_double_packets_by_their_seed() {
+    assert_eq!(arrivals(None).len(), 200);
+    assert_eq!(arrivals(lossy(1.0, 0.0)), []);
+    let lost = arrivals(lossy(0.2, 0.0));
+    assert!((120..190).contains(&lost.len()), "{} of 200", lost.len());
+    assert_eq!(lost, arrivals(lossy(0.2, 0.0)), "the seed replays");
+    assert_eq!(arrivals(lossy(0.0, 1.0)).len(), 20 * 19, "the short ones end their runs and stay single");
+}
+
+#[test]
+fn faults_are_in_both_directions() {
+    let (mut ours, mut theirs) = pair();
+    ours.set_fault(lossy(1.0, 0.0));
+    theirs.send(&[transmit(HERE, 0, 100, 100)], &[1; 100], &mut Vec::new());
+    let mut inbox = Inbox::default();
+    ours.receive(&mut inbox).unwrap();
+    assert!(inbox.is_empty());
+    ours.set_fault(lossy(0.0, 1.0));
+    theirs.send(&[transmit(HERE, 0, 100, 100)], &[1; 100], &mut Vec::new());
+    ours.receive(&mut inbox).unwrap();
+    assert_eq!(inbox.packets.len(), 2);
+}
+
+/// A file in memory that two can hold.
+#[derive(Clone, Default)]
+struct Shared(Arc<Mutex<Vec<u8>>>);
+
+impl io::Write for Shared {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+fn captured() -> Vec<u8> {
+    let (mut ours, mut theirs) = pair();
+    let file = Shared::default();
+    ours.set_capture(Some(Capture::new(file.clone(), 9899).unwrap()));
+    // Two packets out over IP, one over UDP, one in over UDP.
+    let bytes = [0x5a; 56];
+    ours.send(&[transmit(THERE, 0, 20, 36), transmit(THERE, 9900, 20, 20)], &bytes, &mut Vec::new());
+    theirs.send(&[transmit(HERE, 9900, 20, 20)], &bytes[..20], &mut Vec::new());
+    let mut inbox = Inbox::default();
+    ours.receive(&mut inbox).unwrap();
+    assert_eq!(inbox.packets.len(), 1);
+    inbox.packets.clear();
+    // Nothing comes: the file is written out, although the capture goes on.
+    ours.receive(&mut inbox).unwrap();
+    file.0.lock().unwrap().clone()
+}
+
+#[test]
+fn a_capture_holds_whole_blocks_of_each_packet() {
+    let bytes = captured();
+    let mut rest = &bytes[..];
+    let mut kinds = Vec::new();
+    while !rest.is_empty() {
+        let field = |at: usize| u32::from_le_bytes(rest[at..at + 4].try_into().unwrap());
+        let len = field(4) as usize;
+        assert_eq!(len % 4, 0);
+        assert_eq!(field(len - 4) as usize, len, "the length stands at both ends");
+        kinds.push((field(0), len));
+        rest = &rest[len..];
+    }
+    // 32 bytes of block, the packet padded, the flags (8), the end of the options (4).
+    let packet = |len: usize| (6, 32 + len.next_multiple_of(4) + 12);
+    let expected = [packet(20 + 20), packet(20 + 16), packet(20 + 8 + 20), packet(20 + 8 + 20)];
+    assert_eq!(kinds[0].0, 0x0a0d_0d0a);
+    assert_eq!(kinds[1].0, 1);
+    assert_eq!(kinds[2..], expected);
+}
+
+#[test]
+fn tshark_reads_a_capture() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), captured()).unwrap();
+    let fields = [
+        "ip.src",
+        "ip.dst",
+        "ip.dsfield.ecn",
+        "ip.checksum.status",
+        "udp.srcport",
+        "frame.packet_flags_direction",
+    ];
+    let mut command = Command::new("tshark");
+    command
+        .args(["-o", "ip.check_checksum:TRUE", "-n", "-T", "fields", "-E", "separator=,", "-r"])
+        .arg(file.path());
+    for field in fields {
+        command.args(["-e", field]);
+    }
+    let Ok(output) = command.output() else {
+        println!("SKIPPED: there is no tshark to read the capture");
+        return;
+    };
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let text = String::from_utf8(output.stdout).unwrap();
+    let expected = [
+        "10.0.0.1,10.0.0.2,2,1,,0x00000002",
+        "10.0.0.1,10.0.0.2,2,1,,0x00000002",
+        "10.0.0.1,10.0.0.2,2,1,9899,0x00000002",
+        "10.0.0.2,10.0.0.1,2,1,9900,0x00000001",
+    ];
+    assert_eq!(text.lines().collect::<Vec<_>>(), expected);
+}
