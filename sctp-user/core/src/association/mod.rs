@@ -1,47 +1,148 @@
 //! One association: its state machine (RFC 9260, 4), one file for each procedure.
+//!
+//! | file | procedure |
+//! |---|---|
+//! | `state` | the states, each with what exists only in it |
+//! | `setup` | INIT, INIT ACK, COOKIE ECHO, COOKIE ACK, T1 (5.1) |
+//! | `peer_init` | what an INIT or INIT ACK says of its sender |
+//! | `restart` | the same chunks when they come unexpectedly (5.2) |
+//! | `data` | DATA and SACK between the wire and the [sending](crate::tx) and [receiving](crate::rx) halves |
+//! | `heartbeat` | path verification and supervision (5.4, 8.3) |
+//! | `failure` | error counters of paths and association (8.1, 8.2) |
+//! | `shutdown`, `abort` | the end (9) |
+//! | `error` | ERROR, unrecognized chunks (3.2, 3.3.10) |
+//! | `icmp` | ICMP (10) |
+//! | `bundle` | which chunks go into the next packet (6.10) |
+//! | `timers` | the next deadline, and what to do when it has come |
+//!
+//! An association never acts by itself: the [endpoint](crate::endpoint) hands it packets, times and
+//! commands, and afterwards takes away its events and packets.
 
+mod abort;
+mod bundle;
+mod data;
+mod error;
+mod failure;
+mod heartbeat;
+mod icmp;
+mod outbox;
+mod peer_init;
+mod restart;
+mod setup;
+mod shutdown;
+mod state;
 mod stats;
+#[cfg(test)]
+mod tests;
+mod timers;
 
+pub use peer_init::PeerCapabilities;
+pub use state::AssociationState;
 pub use stats::AssociationStats;
 
-use crate::path::PathSet;
+pub(crate) use bundle::Written;
+pub(crate) use icmp::Quoted;
+pub(crate) use outbox::to_raw;
+pub(crate) use peer_init::{PeerInit, address_parameter};
+pub(crate) use restart::{CookieVerdict, InitVerdict};
+pub(crate) use setup::{Blueprint, Offer, agree_on_streams};
 
-/// The states of RFC 9260, 4.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum AssociationState {
-    /// Ended, or never set up.
-    Closed,
-    /// INIT sent.
-    CookieWait,
-    /// COOKIE ECHO sent.
-    CookieEchoed,
-    /// Up.
-    Established,
-    /// The user asked for the end; data is still unacknowledged.
-    ShutdownPending,
-    /// SHUTDOWN sent.
-    ShutdownSent,
-    /// SHUTDOWN received; data is still unacknowledged.
-    ShutdownReceived,
-    /// SHUTDOWN ACK sent.
-    ShutdownAckSent,
+use crate::config::AssociationConfig;
+use crate::endpoint::{StatelessPacket, Tags};
+use crate::error::CommandError;
+use crate::event::{Event, LossReason, PathChange};
+use crate::message::Message;
+use crate::net::PathAddress;
+use crate::path::{PathId, PathSet, PathState};
+use crate::rng::Random;
+use crate::rx::Receiver;
+use crate::serial::Tsn;
+use crate::time::Time;
+use crate::tx::Sender;
+use crate::wire::chunk::{ChunkType, RawChunk};
+use crate::wire::{CommonHeader, Packet};
+use core::net::IpAddr;
+use outbox::Outbox;
+use state::State;
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+/// What each step of an association gets from its endpoint.
+#[derive(Debug)]
+pub(crate) struct Context<'a> {
+    /// The time of the step.
+    pub(crate) now: Time,
+    /// The endpoint's randomness.
+    pub(crate) random: &'a mut Random,
+}
+
+/// What the endpoint is to do about a packet that it brought.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Disposition {
+    /// Nothing: it was processed, or discarded.
+    Done,
+    /// It does not belong to the association after all (8.5.1 E).
+    OutOfTheBlue,
+}
+
+/// Whether the chunks behind one are to be processed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Flow {
+    Continue,
+    Stop,
 }
 
 /// An association of an [`Endpoint`](crate::endpoint::Endpoint), to be looked at; the endpoint's
 /// commands change it.
 #[derive(Debug)]
 pub struct Association {
-    state: AssociationState,
     local_port: u16,
     peer_port: u16,
+    /// Our verification tag and the peer's (0: not known yet).
+    tags: Tags,
+    /// Stand for `tags` in state cookies once an INIT has come for this association (5.2.2).
+    tie_tags: Option<Tags>,
+    /// Our addresses that this association may use.
+    local_addresses: Vec<IpAddr>,
+    /// Packets leave from these addresses only; else the host picks.
+    bound: bool,
+    /// Towards one of our listening ports.
+    inbound: bool,
+    state: State,
+    config: Arc<AssociationConfig>,
     paths: PathSet,
+    /// The peer's addresses changed: the endpoint is to enter them in its table.
+    addresses_changed: bool,
+    capabilities: PeerCapabilities,
+    local_initial_tsn: Tsn,
+    outbound_streams: u16,
+    inbound_streams: u16,
+    sender: Sender,
+    /// Exists once the peer's initial TSN is known.
+    receiver: Option<Receiver>,
+    /// Messages that were complete when the peer restarted.
+    retained: VecDeque<Message>,
+    /// Errors in a row (8.1).
+    error_count: u32,
+    /// SHUTDOWN was asked for during the set-up.
+    shutdown_requested: bool,
+    outbox: Outbox,
+    /// Where DATA came from last, and SACKs go to (6.4).
+    data_source: PathId,
+    /// When user data was last sent or received.
+    last_activity: Time,
+    events: VecDeque<Event>,
+    /// `Event::Readable` was given and not all has been read since.
+    readable_told: bool,
+    /// The last packet of an association that has ended.
+    farewell: Option<(PathAddress, StatelessPacket)>,
     stats: AssociationStats,
 }
 
 impl Association {
     /// Where it is in its life.
     pub fn state(&self) -> AssociationState {
-        self.state
+        self.state.name()
     }
 
     /// Our port.
@@ -59,28 +160,292 @@ impl Association {
         &self.paths
     }
 
+    /// Our addresses that this association may use.
+    pub fn local_addresses(&self) -> &[IpAddr] {
+        &self.local_addresses
+    }
+
+    /// Whether the peer began, towards one of our listening ports.
+    pub fn is_inbound(&self) -> bool {
+        self.inbound
+    }
+
+    /// Our verification tag, which packets to us carry.
+    pub fn local_tag(&self) -> u32 {
+        self.tags.local
+    }
+
+    /// The peer's verification tag, 0 while it is unknown.
+    pub fn peer_tag(&self) -> u32 {
+        self.tags.peer
+    }
+
+    /// What the peer said in its INIT or INIT ACK of its abilities.
+    pub fn capabilities(&self) -> PeerCapabilities {
+        self.capabilities
+    }
+
+    /// Its parameters.
+    pub fn config(&self) -> &AssociationConfig {
+        &self.config
+    }
+
     /// Streams that we may send on; what we asked for until the peer has answered.
     pub fn outbound_streams(&self) -> u16 {
-        0
+        self.outbound_streams
     }
 
     /// Streams that the peer may send on; what we allow at most until it has said.
     pub fn inbound_streams(&self) -> u16 {
-        0
+        self.inbound_streams
     }
 
     /// Bytes free in the send buffer.
     pub fn send_space(&self) -> usize {
-        0
+        self.sender.free()
     }
 
     /// Whether messages wait or are unacknowledged.
     pub fn has_unacknowledged(&self) -> bool {
-        false
+        !self.sender.is_empty()
+    }
+
+    /// Memory that received data holds, bytes.
+    pub fn held_bytes(&self) -> usize {
+        self.receiver.as_ref().map_or(0, Receiver::held_bytes)
     }
 
     /// Counters.
     pub fn stats(&self) -> &AssociationStats {
         &self.stats
     }
+
+    /// Whether a message can be read.
+    pub(crate) fn is_readable(&self) -> bool {
+        !self.retained.is_empty() || self.receiver.as_ref().is_some_and(Receiver::is_readable)
+    }
+
+    pub(crate) fn is_closed(&self) -> bool {
+        matches!(self.state, State::Closed)
+    }
+
+    pub(crate) fn poll_event(&mut self) -> Option<Event> {
+        self.events.pop_front()
+    }
+
+    /// The last packet of an association that has ended, once.
+    pub(crate) fn take_farewell(&mut self) -> Option<(PathAddress, StatelessPacket)> {
+        self.farewell.take()
+    }
+
+    /// Whether the peer's addresses have changed since this was last asked.
+    pub(crate) fn take_addresses_changed(&mut self) -> bool {
+        core::mem::take(&mut self.addresses_changed)
+    }
+
+    /// Changes parameters.
+    pub(crate) fn update_config(&mut self, change: impl FnOnce(&mut AssociationConfig)) {
+        change(Arc::make_mut(&mut self.config));
+        let config = &self.config;
+        self.paths.iter_mut().for_each(|path| {
+            path.rtt.set_bounds(config);
+            path.congestion.set_max_burst(config);
+        });
+        self.sender.update_config(config);
+    }
+
+    /// Its parameters, shared.
+    pub(crate) fn shared_config(&self) -> Arc<AssociationConfig> {
+        Arc::clone(&self.config)
+    }
+
+    /// SET PRIMARY (11.1.6).
+    pub(crate) fn set_primary(&mut self, remote: IpAddr) -> Result<(), CommandError> {
+        let unknown = CommandError::UnknownAddress(remote);
+        let path = self.paths.by_remote(remote).filter(|path| path.state != PathState::Unconfirmed);
+        let id = path.ok_or(unknown)?.id;
+        if self.paths.primary() != id && self.paths.set_primary(id) {
+            self.tell_path(id, PathChange::MadePrimary);
+        }
+        Ok(())
+    }
+
+    /// Outstanding data has a timer, flight sizes add up.
+    #[cfg(any(test, debug_assertions))]
+    pub(crate) fn check_invariants(&self) {
+        if !self.is_closed() {
+            self.sender.check_invariants(&self.paths);
+        }
+    }
+
+    /// The common header of packets to the peer.
+    fn header(&self) -> CommonHeader {
+        CommonHeader {
+            source_port: self.local_port,
+            destination_port: self.peer_port,
+            verification_tag: self.tags.peer,
+        }
+    }
+
+    fn set_state(&mut self, state: State) {
+        tracing::debug!(tag = self.tags.local, from = ?self.state.name(), to = ?state.name(), "association state");
+        self.state = state;
+    }
+
+    /// A packet came for these ports from an address of the peer's.
+    pub(crate) fn handle_packet(
+        &mut self,
+        cx: &mut Context<'_>,
+        packet: &Packet,
+        from: PathAddress,
+    ) -> Disposition {
+        match self.check_tag(packet) {
+            TagCheck::Accept => {}
+            TagCheck::Discard => return Disposition::Done,
+            TagCheck::OutOfTheBlue => return Disposition::OutOfTheBlue,
+        }
+        let Some(source) = self.note_arrival(from) else { return Disposition::OutOfTheBlue };
+        self.handle_chunks(cx, packet, source, 0);
+        Disposition::Done
+    }
+
+    /// Processes the chunks of an accepted packet but the first `skip`.
+    fn handle_chunks(&mut self, cx: &mut Context<'_>, packet: &Packet, source: PathId, skip: usize) {
+        let data_before = self.stats.data_chunks_received;
+        // 6.10: a partial chunk ends the walk; those before it count.
+        for chunk in packet.chunks().map_while(Result::ok).skip(skip) {
+            if self.handle_chunk(cx, &chunk, source) == Flow::Stop || self.is_closed() {
+                break;
+            }
+        }
+        self.end_packet(cx, self.stats.data_chunks_received != data_before);
+    }
+
+    /// The chunks behind a COOKIE ECHO from `from` that made this association or was taken by it.
+    pub(crate) fn handle_bundled(&mut self, cx: &mut Context<'_>, packet: &Packet, from: PathAddress) {
+        let source = self.note_arrival(from).unwrap_or(self.data_path());
+        self.handle_chunks(cx, packet, source, 1);
+    }
+
+    /// What to do with each chunk.
+    fn handle_chunk(&mut self, cx: &mut Context<'_>, chunk: &RawChunk, source: PathId) -> Flow {
+        if chunk.chunk_type != ChunkType::DATA {
+            self.stats.control_chunks_received += 1;
+        }
+        match chunk.chunk_type {
+            ChunkType::DATA => self.handle_data(cx, chunk, source),
+            ChunkType::SACK => self.handle_sack(cx, chunk),
+            // 6.10: INIT stands alone, with the tag 0; the endpoint sees to it.
+            ChunkType::INIT => Flow::Stop,
+            ChunkType::INIT_ACK => self.handle_init_ack(cx, chunk, source),
+            // The endpoint sees to it when it stands first, and it must.
+            ChunkType::COOKIE_ECHO => Flow::Stop,
+            ChunkType::COOKIE_ACK => self.handle_cookie_ack(cx),
+            ChunkType::HEARTBEAT => self.handle_heartbeat(chunk, source),
+            ChunkType::HEARTBEAT_ACK => self.handle_heartbeat_ack(cx, chunk),
+            ChunkType::SHUTDOWN => self.handle_shutdown(cx, chunk, source),
+            ChunkType::SHUTDOWN_ACK => self.handle_shutdown_ack(source),
+            ChunkType::SHUTDOWN_COMPLETE => self.handle_shutdown_complete(),
+            ChunkType::ABORT => self.handle_abort(chunk),
+            ChunkType::ERROR => self.handle_error(cx, chunk),
+            _ => self.handle_unrecognized(chunk, source),
+        }
+    }
+
+    /// 8.5 and 8.5.1.
+    fn check_tag(&self, packet: &Packet) -> TagCheck {
+        let tag = packet.header.verification_tag;
+        let forming = self.state().is_forming();
+        let mut seen_shutdown_ack = false;
+        for chunk in packet.chunks().map_while(Result::ok) {
+            match chunk.chunk_type {
+                // B and C: our tag, or with the T bit the peer's.
+                ChunkType::ABORT | ChunkType::SHUTDOWN_COMPLETE => {
+                    let reflected = chunk.flags & 1 != 0;
+                    let expected = if reflected { self.tags.peer } else { self.tags.local };
+                    let accepted = tag == expected && tag != 0;
+                    return if accepted { TagCheck::Accept } else { TagCheck::Discard };
+                }
+                ChunkType::SHUTDOWN_ACK => seen_shutdown_ack = true,
+                _ => {}
+            }
+        }
+        match () {
+            // E, and 9.2: an old association's SHUTDOWN ACK, to be answered although it has another tag.
+            () if seen_shutdown_ack && forming => TagCheck::OutOfTheBlue,
+            () if tag == self.tags.local => TagCheck::Accept,
+            () => TagCheck::Discard,
+        }
+    }
+
+    /// A packet with the right tag came from `from`: learns what its addresses say. The path's index.
+    fn note_arrival(&mut self, from: PathAddress) -> Option<PathId> {
+        let id = self.paths.by_remote(from.remote)?.id;
+        let config = Arc::clone(&self.config);
+        let path = self.paths.get_mut(id)?;
+        self.stats.packets_received += 1;
+        path.stats.packets_received += 1;
+        path.address.local = path.address.local.or(from.local);
+        // RFC 6951, 5.4: the peer's UDP port is the one that its packets come from.
+        if path.address.remote_udp_port != from.remote_udp_port {
+            path.address.remote_udp_port = from.remote_udp_port;
+            path.max_packet_size = packet_size(&config, &path.address);
+        }
+        Some(id)
+    }
+
+    /// Removes the association from the record (the association enters the CLOSED state). The messages that
+    /// were not delivered come back first.
+    fn lose(&mut self, reason: LossReason) {
+        self.fail_messages();
+        self.close(Event::CommunicationLost { reason });
+    }
+
+    /// Gives back all messages that were not wholly acknowledged.
+    fn fail_messages(&mut self) {
+        let failures = self.sender.fail_all(&mut self.paths);
+        self.events.extend(failures.into_iter().map(|failure| Event::SendFailed(Box::new(failure))));
+    }
+
+    fn close(&mut self, event: Event) {
+        self.set_state(State::Closed);
+        self.outbox.clear();
+        self.events.push_back(event);
+    }
+}
+
+/// What the verification tag of a packet says.
+enum TagCheck {
+    Accept,
+    Discard,
+    OutOfTheBlue,
+}
+
+/// Largest SCTP packet to `address`: the path MTU without IP and UDP headers, a multiple of four.
+fn packet_size(config: &AssociationConfig, address: &PathAddress) -> usize {
+    const UDP_HEADER: usize = 8;
+    let ip_header = if address.remote.is_ipv4() { 20 } else { 40 };
+    let udp_header = if address.remote_udp_port == 0 { 0 } else { UDP_HEADER };
+    let limit = if config.max_packet_size == 0 { usize::MAX } else { config.max_packet_size };
+    let size = config.path_mtu.saturating_sub(ip_header + udp_header).min(limit);
+    size.max(MIN_PACKET_SIZE) & !3
+}
+
+/// What each IPv4 host takes (576 bytes) without the largest headers; no path is asked to carry less.
+const MIN_PACKET_SIZE: usize = 508;
+
+/// Adds a path to `address` if there is none to its host; leaves from one of `local`.
+fn add_path(
+    paths: &mut PathSet,
+    config: &AssociationConfig,
+    local: &[IpAddr],
+    mut address: PathAddress,
+    state: PathState,
+) {
+    if paths.by_remote(address.remote).is_some() {
+        return;
+    }
+    address.local = address.local.or_else(|| crate::endpoint::source_for(local, address.remote));
+    // A full set ignores the rest: RFC 5062, 4 (bounded state).
+    let _ = paths.add(address, state, packet_size(config, &address), config);
 }

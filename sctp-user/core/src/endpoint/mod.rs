@@ -13,17 +13,43 @@
 //!
 //! Any order of calls is right. After commands and input, drain the output.
 
-use crate::association::Association;
+mod cookie;
+mod deadlines;
+mod demux;
+mod listener;
+pub mod out_of_the_blue;
+mod rate_limit;
+mod receive;
+pub mod scope;
+mod slots;
+mod transmit;
+
+pub use out_of_the_blue::StatelessPacket;
+
+pub(crate) use cookie::{StateCookie, Tags};
+pub(crate) use scope::{is_unicast, source_for};
+
+use crate::association::{Association, Blueprint, Context, Quoted};
 use crate::config::{AssociationConfig, EndpointConfig};
 use crate::error::{CommandError, ConnectError, ListenError, SendError};
 use crate::event::{AssociationId, Event};
 use crate::message::{Message, SendOptions};
 use crate::net::{Ecn, PathAddress, Transmit};
 use crate::rng::Random;
+use crate::serial::Tsn;
 use crate::time::Time;
 use bytes::Bytes;
+use cookie::CookieKeys;
 use core::net::IpAddr;
+use deadlines::Deadlines;
+use demux::{Demux, PeerKey};
+use listener::Listener;
+use rate_limit::RateLimit;
+use rustc_hash::FxHashMap;
+use slots::{Slot, Slots};
 use std::collections::VecDeque;
+use std::sync::Arc;
+use transmit::Carried;
 
 /// How a port is listened on.
 #[derive(Clone, Debug, Default)]
@@ -74,15 +100,46 @@ pub enum UnreachableKind {
 #[derive(Debug)]
 pub struct Endpoint {
     config: EndpointConfig,
-    #[expect(dead_code, reason = "the next step uses it")]
     random: Random,
+    cookie_keys: CookieKeys,
+    slots: Slots,
+    demux: Demux,
+    listeners: FxHashMap<u16, Listener>,
+    deadlines: Deadlines,
+    /// Associations that may have something to send, in turn.
+    ready: VecDeque<Slot>,
+    /// Associations that got packets since the last batch end.
+    batch: Vec<Slot>,
     events: VecDeque<(AssociationId, Event)>,
+    /// Packets that belong to no association.
+    stateless: VecDeque<(PathAddress, StatelessPacket)>,
+    /// Limits answers to packets that anybody can send.
+    answers: RateLimit,
+    carried: Option<Carried>,
+    /// Its bytes; the buffer is used again.
+    carried_bytes: Vec<u8>,
 }
 
 impl Endpoint {
     /// An endpoint without associations. All of its randomness follows from `seed`.
     pub fn new(config: EndpointConfig, seed: [u8; 32]) -> Self {
-        Self { config, random: Random::new(seed), events: VecDeque::new() }
+        let mut random = Random::new(seed);
+        Self {
+            cookie_keys: CookieKeys::new(&mut random, config.cookie_key_life),
+            slots: Slots::default(),
+            demux: Demux::new(&mut random),
+            listeners: FxHashMap::default(),
+            deadlines: Deadlines::default(),
+            ready: VecDeque::new(),
+            batch: Vec::new(),
+            events: VecDeque::new(),
+            stateless: VecDeque::new(),
+            answers: RateLimit::new(config.out_of_the_blue_rate),
+            carried: None,
+            carried_bytes: Vec::new(),
+            random,
+            config,
+        }
     }
 
     /// Replaces the addresses of this host that new associations may use.
@@ -91,128 +148,324 @@ impl Endpoint {
     }
 
     /// Takes associations on `port` from now on.
-    pub fn listen(&mut self, port: u16, _options: ListenOptions) -> Result<(), ListenError> {
-        if port == 0 { Err(ListenError::InvalidPort) } else { Ok(()) }
+    pub fn listen(&mut self, port: u16, options: ListenOptions) -> Result<(), ListenError> {
+        if port == 0 {
+            return Err(ListenError::InvalidPort);
+        }
+        if self.listeners.contains_key(&port) {
+            return Err(ListenError::PortInUse(port));
+        }
+        self.listeners.insert(port, Listener::new(options));
+        Ok(())
     }
 
     /// Takes no more associations on `port`; those that nobody has accepted are aborted.
-    pub fn close_listener(&mut self, _port: u16) {}
+    pub fn close_listener(&mut self, port: u16) {
+        let Some(mut listener) = self.listeners.remove(&port) else { return };
+        while let Some(id) = listener.accept() {
+            self.release(id);
+        }
+    }
 
-    /// The association that has waited longest on a port listened on with a backlog.
-    pub fn accept(&mut self, _port: u16) -> Option<AssociationId> {
-        None
+    /// The association that has waited longest on a port listened on with a backlog. It may have ended
+    /// in the meantime.
+    pub fn accept(&mut self, port: u16) -> Option<AssociationId> {
+        self.listeners.get_mut(&port)?.accept()
     }
 
     /// Begins to set up an association (ASSOCIATE; RFC 9260, 11.1.2). `Event::CommunicationUp` or
     /// `Event::CommunicationLost` follows; messages may be sent at once, they wait.
-    pub fn connect(&mut self, _now: Time, request: ConnectRequest) -> Result<AssociationId, ConnectError> {
-        let _ = request.peers.first().ok_or(ConnectError::NoPeerAddress)?;
-        Err(ConnectError::TooManyAssociations { max: 0 })
+    pub fn connect(&mut self, now: Time, request: ConnectRequest) -> Result<AssociationId, ConnectError> {
+        let primary = request.peers.first().ok_or(ConnectError::NoPeerAddress)?.remote;
+        self.check_request(&request)?;
+        let bound = !request.local_addresses.is_empty();
+        let ours = if bound { &request.local_addresses } else { &self.config.local_addresses };
+        let blueprint = Blueprint {
+            local_port: request.local_port,
+            peer_port: request.peer_port,
+            tags: Tags { local: self.random.verification_tag(), peer: 0 },
+            initial_tsn: Tsn(self.random.u32()),
+            local_addresses: scope::suitable(ours, primary).collect(),
+            bound,
+            config: Arc::new(request.config),
+        };
+        let default_port = self.config.default_remote_udp_port;
+        let peers = request.peers.iter().map(|&peer| match peer.remote_udp_port {
+            0 => PathAddress { remote_udp_port: default_port, ..peer },
+            _ => peer,
+        });
+        let association = Association::connect(now, blueprint, &peers.collect::<Vec<_>>());
+        let slot = self.slots.insert(association);
+        self.settle(slot);
+        Ok(self.slots.get(slot).map_or(AssociationId { slot: slot.0, generation: 0 }, |entry| entry.id))
+    }
+
+    fn check_request(&self, request: &ConnectRequest) -> Result<(), ConnectError> {
+        let &ConnectRequest { local_port, peer_port, .. } = request;
+        if local_port == 0 || peer_port == 0 {
+            return Err(ConnectError::InvalidPort);
+        }
+        for peer in &request.peers {
+            if !is_unicast(peer.remote) {
+                return Err(ConnectError::NotUnicast(peer.remote));
+            }
+            let key = PeerKey { local_port, peer_port, peer_address: peer.remote };
+            if self.demux.find(&key).is_some() {
+                return Err(ConnectError::AlreadyConnected { local_port });
+            }
+        }
+        let max = self.config.max_associations;
+        if self.slots.len() >= max { Err(ConnectError::TooManyAssociations { max }) } else { Ok(()) }
     }
 
     /// Queues a message (SEND; RFC 9260, 11.1.5).
     pub fn send(
         &mut self,
-        _now: Time,
-        _id: AssociationId,
-        _options: &SendOptions,
-        _payload: Bytes,
+        now: Time,
+        id: AssociationId,
+        options: &SendOptions,
+        payload: Bytes,
     ) -> Result<(), SendError> {
-        Err(SendError::Closed)
+        let slot = self.slots.find(id).ok_or(SendError::Closed)?;
+        let entry = self.slots.get_mut(slot).ok_or(SendError::Closed)?;
+        entry.association.send(now, options, payload)?;
+        self.settle(slot);
+        Ok(())
     }
 
     /// Takes the next message (RECEIVE; RFC 9260, 11.1.7). Works past the association's end, until
     /// [`release`](Self::release).
-    pub fn receive(&mut self, _now: Time, _id: AssociationId) -> Option<Message> {
-        None
+    pub fn receive(&mut self, now: Time, id: AssociationId) -> Option<Message> {
+        let slot = self.slots.find(id)?;
+        let message = self.slots.get_mut(slot)?.association.receive(now)?;
+        self.settle(slot);
+        Some(message)
     }
 
     /// Whether [`receive`](Self::receive) has a message.
-    pub fn is_readable(&self, _id: AssociationId) -> bool {
-        false
+    pub fn is_readable(&self, id: AssociationId) -> bool {
+        self.association(id).is_some_and(Association::is_readable)
     }
 
     /// Ends an association in good order: what is queued is delivered first (SHUTDOWN; RFC 9260, 9.2).
-    pub fn shutdown(&mut self, _now: Time, _id: AssociationId) -> Result<(), CommandError> {
-        Err(CommandError::Closed)
+    pub fn shutdown(&mut self, now: Time, id: AssociationId) -> Result<(), CommandError> {
+        self.command(id, |association, _| {
+            association.shutdown(now);
+            Ok(())
+        })
     }
 
     /// Ends an association at once and tells the peer `reason` (ABORT; RFC 9260, 9.1).
-    pub fn abort(&mut self, _now: Time, _id: AssociationId, _reason: Bytes) -> Result<(), CommandError> {
-        Err(CommandError::Closed)
+    pub fn abort(&mut self, _now: Time, id: AssociationId, reason: Bytes) -> Result<(), CommandError> {
+        self.command(id, |association, _| {
+            association.abort(reason);
+            Ok(())
+        })
     }
 
     /// Forgets an ended association with all that was not read; one that still lives is aborted.
-    pub fn release(&mut self, _id: AssociationId) {}
+    pub fn release(&mut self, id: AssociationId) {
+        // An ended one refuses the command, which is right.
+        let _ = self.command(id, |association, _| {
+            association.abort(Bytes::new());
+            Ok(())
+        });
+        let Some(slot) = self.slots.find(id) else { return };
+        self.settle(slot);
+        let Some(mut entry) = self.slots.remove(slot) else { return };
+        self.deadlines.remove(slot, &mut entry);
+        if let Some(listener) = self.listeners.get_mut(&entry.association.local_port()) {
+            listener.forget(id);
+        }
+    }
 
     /// Makes `remote` the address that messages go to (SET PRIMARY; RFC 9260, 11.1.6).
-    pub fn set_primary(&mut self, _id: AssociationId, _remote: IpAddr) -> Result<(), CommandError> {
-        Err(CommandError::Closed)
+    pub fn set_primary(&mut self, id: AssociationId, remote: IpAddr) -> Result<(), CommandError> {
+        self.command(id, |association, _| association.set_primary(remote))
     }
 
     /// Sends a HEARTBEAT to `remote` now (RFC 9260, 11.1.10).
     pub fn request_heartbeat(
         &mut self,
-        _now: Time,
-        _id: AssociationId,
-        _remote: IpAddr,
+        now: Time,
+        id: AssociationId,
+        remote: IpAddr,
     ) -> Result<(), CommandError> {
-        Err(CommandError::Closed)
+        self.command(id, |association, random| {
+            association.request_heartbeat(&mut Context { now, random }, remote)
+        })
     }
 
     /// The association named `id`, until it is released.
-    pub fn association(&self, _id: AssociationId) -> Option<&Association> {
-        None
+    pub fn association(&self, id: AssociationId) -> Option<&Association> {
+        let slot = self.slots.find(id)?;
+        self.slots.get(slot).map(|entry| &entry.association)
     }
 
     /// Changes parameters of a living association.
     pub fn update_config(
         &mut self,
-        _id: AssociationId,
-        _change: impl FnOnce(&mut AssociationConfig),
+        id: AssociationId,
+        change: impl FnOnce(&mut AssociationConfig),
     ) -> Result<(), CommandError> {
-        Err(CommandError::Closed)
+        self.command(id, |association, _| {
+            association.update_config(change);
+            Ok(())
+        })
     }
 
-    /// A datagram came in: an SCTP packet without IP and UDP headers.
-    pub fn handle_packet(&mut self, _now: Time, _path: PathAddress, _ecn: Ecn, _datagram: Bytes) {}
+    /// Does something to a living association.
+    fn command(
+        &mut self,
+        id: AssociationId,
+        act: impl FnOnce(&mut Association, &mut Random) -> Result<(), CommandError>,
+    ) -> Result<(), CommandError> {
+        let slot = self.slots.find(id).ok_or(CommandError::Closed)?;
+        let entry = self.slots.get_mut(slot).ok_or(CommandError::Closed)?;
+        if entry.association.is_closed() {
+            return Err(CommandError::Closed);
+        }
+        act(&mut entry.association, &mut self.random)?;
+        self.settle(slot);
+        Ok(())
+    }
+
+    /// A datagram came in: an SCTP packet without IP and UDP headers. (ECN marks are not evaluated:
+    /// RFC 9260 has left ECN out.)
+    pub fn handle_packet(&mut self, now: Time, path: PathAddress, _ecn: Ecn, datagram: Bytes) {
+        self.receive_packet(now, path, datagram);
+    }
 
     /// No more packets are waiting right now: acknowledgements that waited for more may leave.
-    pub fn handle_batch_end(&mut self, _now: Time) {}
+    pub fn handle_batch_end(&mut self, now: Time) {
+        for slot in core::mem::take(&mut self.batch) {
+            if let Some(entry) = self.slots.get_mut(slot) {
+                entry.in_batch = false;
+                entry.association.end_batch(now);
+                self.settle(slot);
+            }
+        }
+    }
 
     /// An ICMP message came in about a packet of ours to `path`; `quoted` is what it quotes of it, from
     /// the SCTP common header on (RFC 9260, 10).
     pub fn handle_unreachable(
         &mut self,
         _now: Time,
-        _path: PathAddress,
-        _kind: UnreachableKind,
-        _quoted: &[u8],
+        path: PathAddress,
+        kind: UnreachableKind,
+        quoted: &[u8],
     ) {
+        let Some(quoted) = Quoted::read(quoted) else { return };
+        let key = PeerKey {
+            local_port: quoted.source_port,
+            peer_port: quoted.destination_port,
+            peer_address: path.remote,
+        };
+        // ICMP5.
+        let Some(slot) = self.demux.find(&key) else { return };
+        if let Some(entry) = self.slots.get_mut(slot) {
+            entry.association.handle_unreachable(path.remote, kind, &quoted);
+        }
+        self.settle(slot);
     }
 
     /// Acts on all deadlines that are due.
-    pub fn handle_timeout(&mut self, _now: Time) {}
+    pub fn handle_timeout(&mut self, now: Time) {
+        while let Some(slot) = self.deadlines.pop_due(now) {
+            let Some(entry) = self.slots.get_mut(slot) else { continue };
+            entry.deadline = None;
+            if entry.association.deadline().is_some_and(|deadline| deadline <= now) {
+                entry.association.handle_timeout(&mut Context { now, random: &mut self.random });
+            }
+            self.settle_after(now, slot);
+        }
+    }
 
     /// Appends packets to send now to `buffer`: one to `max_segments` of them, all to one path and all of
     /// one size, but the last may be shorter. `None`: nothing to send now.
     pub fn poll_transmit(
         &mut self,
-        _now: Time,
-        _buffer: &mut Vec<u8>,
-        _max_segments: usize,
+        now: Time,
+        buffer: &mut Vec<u8>,
+        max_segments: usize,
     ) -> Option<Transmit> {
-        None
+        self.next_batch(now, buffer, max_segments)
     }
 
     /// The next event for the layer above.
     pub fn poll_event(&mut self) -> Option<(AssociationId, Event)> {
-        self.events.pop_front()
+        // What a released association had to say interests nobody any more.
+        while let Some((id, event)) = self.events.pop_front() {
+            if self.slots.find(id).is_some() {
+                return Some((id, event));
+            }
+        }
+        None
     }
 
     /// When [`handle_timeout`](Self::handle_timeout) is to be called next; a time that has passed is due
     /// now. `None`: no timer runs.
     pub fn poll_timeout(&self) -> Option<Time> {
-        None
+        self.deadlines.first()
+    }
+
+    /// After anything that may have changed an association: it may have something to send.
+    fn settle(&mut self, slot: Slot) {
+        self.note_changes(slot);
+        if let Some(entry) = self.slots.get_mut(slot)
+            && !entry.ready
+            && !entry.association.is_closed()
+        {
+            entry.ready = true;
+            self.ready.push_back(slot);
+        }
+    }
+
+    /// As [`settle`](Self::settle), after a time-out: a deadline that has not moved although it was acted
+    /// on would be due for ever; it waits for the next tick instead.
+    fn settle_after(&mut self, now: Time, slot: Slot) {
+        self.settle(slot);
+        if let Some(entry) = self.slots.get_mut(slot)
+            && entry.deadline.is_some_and(|deadline| deadline <= now)
+        {
+            self.deadlines.remove(slot, entry);
+            self.deadlines.update(slot, entry, Some(now + core::time::Duration::from_millis(1)));
+        }
+    }
+
+    /// Takes over what an association has to say.
+    fn note_changes(&mut self, slot: Slot) {
+        let Some(entry) = self.slots.get_mut(slot) else { return };
+        let farewell = entry.association.take_farewell();
+        while let Some(event) = entry.association.poll_event() {
+            self.events.push_back((entry.id, event));
+        }
+        if entry.association.is_closed() {
+            entry.unregister(slot, &mut self.demux);
+            self.deadlines.remove(slot, entry);
+        } else {
+            if entry.association.take_addresses_changed() {
+                entry.unregister(slot, &mut self.demux);
+                entry.register(slot, &mut self.demux);
+            }
+            let deadline = entry.association.deadline();
+            self.deadlines.update(slot, entry, deadline);
+        }
+        if let Some((path, packet)) = farewell {
+            self.push_stateless(path, packet);
+        }
+    }
+
+    /// Panics unless deadlines and flight sizes are what they must be: for tests and debug builds.
+    #[cfg(any(test, debug_assertions))]
+    pub fn check_invariants(&self) {
+        for entry in self.slots.iter() {
+            entry.association.check_invariants();
+            let deadline = entry.association.deadline();
+            let covered =
+                deadline.is_none_or(|deadline| self.poll_timeout().is_some_and(|at| at <= deadline));
+            assert!(covered, "poll_timeout is after a timer that runs: {deadline:?}");
+        }
     }
 }

@@ -3,6 +3,5 @@
 mod harness;
 mod hostile;
 mod loss;
-mod random;
 mod sending;
 mod windows;

@@ -1,0 +1,186 @@
+//! Which chunks go into the next packet (RFC 9260, 6.10).
+
+use super::Association;
+use super::state::State;
+use crate::net::PathAddress;
+use crate::path::PathId;
+use crate::rx::Receiver;
+use crate::time::Time;
+use crate::wire::chunk::{CookieAckChunk, CookieEchoChunk, ShutdownAckChunk, ShutdownChunk};
+use crate::wire::{CommonHeader, PacketBuilder};
+
+/// A packet at the end of the buffer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Written {
+    pub(crate) address: PathAddress,
+    pub(crate) len: usize,
+}
+
+impl Association {
+    /// Appends one packet to `buffer`, if there is something to send now.
+    pub(crate) fn write_packet(
+        &mut self,
+        now: Time,
+        buffer: &mut Vec<u8>,
+        checksum: bool,
+    ) -> Option<Written> {
+        // A destination may turn out to have nothing that fits, which then was dropped: on to the next.
+        while let Some(id) = self.destination(now) {
+            let dropped = self.stats.replies_dropped;
+            let written = self.write_packet_to(now, id, buffer, checksum);
+            if written.is_some() || self.stats.replies_dropped == dropped {
+                return written;
+            }
+        }
+        None
+    }
+
+    fn write_packet_to(
+        &mut self,
+        now: Time,
+        id: PathId,
+        buffer: &mut Vec<u8>,
+        checksum: bool,
+    ) -> Option<Written> {
+        let address = self.paths.get(id)?.address;
+        let size = self.sender.packet_size(id, &self.paths);
+        let mut packet = PacketBuilder::new(buffer, self.header_in_state(), size);
+        match &self.state {
+            State::Closed => return None,
+            State::CookieWait(_) => self.write_init(now, &mut packet),
+            State::CookieEchoed(..) => self.write_cookie_echo(now, id, &mut packet),
+            _ => self.write_chunks(now, id, &mut packet),
+        }
+        if packet.is_empty() {
+            return None;
+        }
+        let len = if checksum { packet.finish() } else { packet.finish_with_zero_checksum() };
+        self.count_packet(id);
+        Some(Written { address, len })
+    }
+
+    /// 8.5.1 A: the packet with INIT has the tag 0.
+    fn header_in_state(&self) -> CommonHeader {
+        let header = self.header();
+        match self.state {
+            State::CookieWait(_) => CommonHeader { verification_tag: 0, ..header },
+            _ => header,
+        }
+    }
+
+    fn count_packet(&mut self, id: PathId) {
+        self.stats.packets_sent += 1;
+        if let Some(path) = self.paths.get_mut(id) {
+            path.stats.packets_sent += 1;
+        }
+    }
+
+    /// Where the next packet goes; `None` if there is nothing to send.
+    fn destination(&self, now: Time) -> Option<PathId> {
+        match &self.state {
+            // 5.1 C: until COOKIE ACK comes, nothing but COOKIE ECHO and what is bundled with it.
+            State::CookieWait(setup) | State::CookieEchoed(setup, _) => setup.due.then_some(setup.path),
+            State::Closed => None,
+            state => {
+                let ending = state.ending().filter(|ending| ending.due).map(|ending| ending.path);
+                self.outbox
+                    .next_path()
+                    .or(ending)
+                    .or_else(|| self.wants_sack().then(|| self.sack_path()))
+                    .or_else(|| self.next_data_path(now))
+            }
+        }
+    }
+
+    fn next_data_path(&self, now: Time) -> Option<PathId> {
+        if self.state().sends_data() { self.sender.next_path(now, &self.paths) } else { None }
+    }
+
+    fn write_init(&mut self, now: Time, packet: &mut PacketBuilder<'_>) {
+        let Some(setup) = self.state.setup_mut() else { return };
+        setup.due = false;
+        setup.sent_at = now;
+        let increment = setup.life_span_increment;
+        // An INIT that does not fit lists too many addresses; they are bounded far below.
+        let _ = packet.push(&self.init_chunk(increment));
+    }
+
+    /// COOKIE ECHO first, then ERROR about INIT ACK, then DATA (5.1 C, 3.2.2).
+    fn write_cookie_echo(&mut self, now: Time, id: PathId, packet: &mut PacketBuilder<'_>) {
+        let State::CookieEchoed(setup, cookie) = &mut self.state else { return };
+        setup.due = false;
+        setup.sent_at = now;
+        let chunk = CookieEchoChunk { cookie: cookie.clone() };
+        if packet.push(&chunk).is_err() {
+            return;
+        }
+        self.write_controls(id, packet);
+        self.write_data(now, id, packet);
+    }
+
+    /// Control chunks first, DATA last (6.10); SHUTDOWN and SHUTDOWN ACK have no DATA beside them.
+    fn write_chunks(&mut self, now: Time, id: PathId, packet: &mut PacketBuilder<'_>) {
+        if self.outbox.cookie_ack == Some(id) {
+            self.outbox.cookie_ack = None;
+            let _ = packet.push(&CookieAckChunk);
+        }
+        self.write_controls(id, packet);
+        let carries_data = self.next_data_path(now) == Some(id);
+        self.write_sack(now, id, carries_data, packet);
+        self.write_ending(id, packet);
+        if carries_data {
+            self.write_data(now, id, packet);
+        }
+    }
+
+    fn write_controls(&mut self, id: PathId, packet: &mut PacketBuilder<'_>) {
+        while let Some(chunk) = self.outbox.peek(id) {
+            if packet.push(chunk).is_err() {
+                if !packet.is_empty() {
+                    break;
+                }
+                // What does not even fit into an empty packet never will.
+                self.stats.replies_dropped += 1;
+            }
+            self.outbox.pop(id);
+        }
+    }
+
+    /// A SACK that is due, or one that may ride along with DATA (6.1).
+    fn write_sack(&mut self, now: Time, id: PathId, carries_data: bool, packet: &mut PacketBuilder<'_>) {
+        const SACK_LEN: usize = 16;
+        let wanted = self.wants_sack() || (carries_data && self.has_pending_sack());
+        if !wanted || self.sack_path() != id || packet.remaining() < SACK_LEN {
+            return;
+        }
+        let Some(receiver) = &mut self.receiver else { return };
+        let sack = receiver.make_sack(now, packet.remaining());
+        if packet.push(&sack).is_ok() {
+            self.stats.sacks_sent += 1;
+        }
+    }
+
+    fn has_pending_sack(&self) -> bool {
+        self.receiver.as_ref().is_some_and(Receiver::sack_pending)
+    }
+
+    fn write_ending(&mut self, id: PathId, packet: &mut PacketBuilder<'_>) {
+        let acknowledges = matches!(self.state, State::ShutdownAckSent(_));
+        let cumulative_tsn_ack = self.receiver.as_ref().map(Receiver::cumulative_tsn).unwrap_or_default();
+        let Some(ending) = self.state.ending_mut().filter(|ending| ending.due && ending.path == id) else {
+            return;
+        };
+        let pushed = if acknowledges {
+            packet.push(&ShutdownAckChunk)
+        } else {
+            packet.push(&ShutdownChunk { cumulative_tsn_ack })
+        };
+        ending.due = pushed.is_err();
+    }
+
+    fn write_data(&mut self, now: Time, id: PathId, packet: &mut PacketBuilder<'_>) {
+        if self.sender.fill(now, id, &mut self.paths, packet) > 0 {
+            self.last_activity = now;
+        }
+    }
+}

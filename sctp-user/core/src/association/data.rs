@@ -1,0 +1,202 @@
+//! DATA and SACK, and the user's messages, between the wire and the two halves of the association
+//! (RFC 9260, 6).
+
+use super::state::State;
+use super::{Association, AssociationState, Context, Flow};
+use crate::error::SendError;
+use crate::event::{Event, LossReason};
+use crate::message::{Message, SendOptions};
+use crate::path::{PathId, PathState};
+use crate::rx::{DataOutcome, Receiver};
+use crate::serial::Tsn;
+use crate::time::Time;
+use crate::tx::{SackError, SackOutcome};
+use crate::wire::cause::Cause;
+use crate::wire::chunk::{ChunkError, DataChunk, ErrorChunk, RawChunk, SackChunk};
+use bytes::Bytes;
+
+impl Association {
+    /// SEND (11.1.5).
+    pub(crate) fn send(&mut self, now: Time, options: &SendOptions, payload: Bytes) -> Result<(), SendError> {
+        match self.state() {
+            AssociationState::Closed => return Err(SendError::Closed),
+            AssociationState::CookieWait | AssociationState::CookieEchoed | AssociationState::Established
+                if !self.shutdown_requested => {}
+            _ => return Err(SendError::ShuttingDown),
+        }
+        self.sender.enqueue(now, options, payload)?;
+        self.last_activity = now;
+        self.stats.messages_sent += 1;
+        Ok(())
+    }
+
+    /// RECEIVE (11.1.7).
+    pub(crate) fn receive(&mut self, now: Time) -> Option<Message> {
+        let retained = self.retained.pop_front();
+        let message = retained.or_else(|| self.receiver.as_mut().and_then(|receiver| receiver.read(now)));
+        if message.is_some() {
+            self.stats.messages_received += 1;
+        }
+        self.readable_told &= self.is_readable();
+        message
+    }
+
+    /// Keeps what was complete when the peer restarted: it had been acknowledged.
+    pub(super) fn retain_messages(&mut self, now: Time) {
+        while let Some(message) = self.receiver.as_mut().and_then(|receiver| receiver.read(now)) {
+            self.retained.push_back(message);
+        }
+    }
+
+    /// A DATA chunk (6.2).
+    pub(super) fn handle_data(&mut self, cx: &mut Context<'_>, chunk: &RawChunk, source: PathId) -> Flow {
+        // 6: in any other state it is discarded.
+        let (true, Some(receiver)) = (self.state().takes_data(), self.receiver.as_mut()) else {
+            return Flow::Continue;
+        };
+        let data = match DataChunk::parse(chunk) {
+            Ok(data) => data,
+            Err(ChunkError::NoUserData { tsn }) => return self.abort_for(source, Cause::NoUserData { tsn }),
+            Err(_) => return Flow::Stop,
+        };
+        self.stats.data_chunks_received += 1;
+        if self.data_source != source {
+            self.data_source = source;
+            receiver.handle_new_path();
+        }
+        let outcome = receiver.handle_data(cx.now, data);
+        self.act_on_data(cx, outcome, source)
+    }
+
+    fn act_on_data(&mut self, cx: &Context<'_>, outcome: DataOutcome, source: PathId) -> Flow {
+        match outcome {
+            DataOutcome::Accepted => self.last_activity = cx.now,
+            DataOutcome::Duplicate => {}
+            DataOutcome::NoBuffer => self.stats.data_chunks_dropped += 1,
+            DataOutcome::InvalidStream { stream_id } => {
+                let causes = Cause::InvalidStreamIdentifier { stream_id }.into();
+                self.reply(source, &ErrorChunk { causes });
+            }
+            DataOutcome::Violation(violation) => return self.abort_for(source, violation_cause(violation)),
+        }
+        Flow::Continue
+    }
+
+    /// A SACK chunk (6.2.1).
+    pub(super) fn handle_sack(&mut self, cx: &mut Context<'_>, chunk: &RawChunk) -> Flow {
+        if !self.state().takes_sack() {
+            return Flow::Continue;
+        }
+        let Ok(sack) = SackChunk::parse(chunk) else { return Flow::Stop };
+        let outcome = self.sender.handle_sack(cx.now, &sack, &mut self.paths);
+        self.act_on_ack(outcome)
+    }
+
+    /// The cumulative TSN ack of a SHUTDOWN chunk (9.2).
+    pub(super) fn handle_cumulative_ack(&mut self, now: Time, cumulative_tsn_ack: Tsn) -> Flow {
+        let outcome = self.sender.handle_cumulative_ack(now, cumulative_tsn_ack, &mut self.paths);
+        self.act_on_ack(outcome)
+    }
+
+    fn act_on_ack(&mut self, outcome: Result<SackOutcome, SackError>) -> Flow {
+        let outcome = match outcome {
+            Ok(outcome) => outcome,
+            Err(error) => {
+                tracing::debug!(tag = self.tags.local, %error, "acknowledgement breaks the protocol");
+                let text = Bytes::from(error.to_string());
+                return self.abort_for(self.data_source, Cause::ProtocolViolation(text));
+            }
+        };
+        if outcome.newly_acked_bytes > 0 {
+            // 8.1: MUST be reset each time DATA is acknowledged.
+            self.error_count = 0;
+        }
+        for &path in &outcome.acked_paths {
+            self.note_path_works(path);
+        }
+        if outcome.became_empty {
+            self.events.push_back(Event::SenderDry);
+        }
+        Flow::Continue
+    }
+
+    /// What remains to be done once all chunks of a packet are processed.
+    pub(super) fn end_packet(&mut self, cx: &mut Context<'_>, had_data: bool) {
+        if self.is_closed() {
+            return;
+        }
+        if let Some(receiver) = &mut self.receiver {
+            receiver.end_of_packet(cx.now);
+        }
+        self.note_packet_while_ending(cx.now, had_data);
+        self.tell_readable();
+        self.follow_up(cx.now);
+    }
+
+    /// The driver has no more packets.
+    pub(crate) fn end_batch(&mut self, now: Time) {
+        if let Some(receiver) = &mut self.receiver {
+            receiver.end_of_batch(now);
+        }
+    }
+
+    /// Says once that there is something to read, until all of it has been read.
+    pub(super) fn tell_readable(&mut self) {
+        if !self.readable_told && self.is_readable() {
+            self.readable_told = true;
+            self.events.push_back(Event::Readable);
+        }
+    }
+
+    /// What may follow from any change in the sending half.
+    pub(crate) fn follow_up(&mut self, now: Time) {
+        while let Some(failure) = self.sender.poll_failure() {
+            self.events.push_back(Event::SendFailed(Box::new(failure)));
+        }
+        if self.sender.take_writable() {
+            self.events.push_back(Event::Writable);
+        }
+        self.advance_shutdown(now);
+    }
+
+    /// T3-rtx of `path` expired (6.3.3).
+    pub(super) fn handle_t3(&mut self, now: Time, path: PathId) {
+        let expiry = self.sender.handle_t3(now, path, &mut self.paths);
+        // During the set-up T1 alone counts (Max.Init.Retransmits).
+        if !self.state().is_forming() && !expiry.window_probe {
+            self.note_error(path, true);
+        }
+    }
+
+    /// Where a SACK goes (6.4): to the source of the DATA, unless that address is not confirmed (5.4).
+    pub(super) fn sack_path(&self) -> PathId {
+        let confirmed = |id| self.paths.get(id).is_some_and(|path| path.state != PathState::Unconfirmed);
+        if confirmed(self.data_source) { self.data_source } else { self.data_path() }
+    }
+
+    /// Whether a SACK is to be sent now, alone if need be.
+    pub(super) fn wants_sack(&self) -> bool {
+        !self.state().is_forming() && self.receiver.as_ref().is_some_and(Receiver::sack_wanted)
+    }
+
+    /// Autoclose is due then (RFC 6458, 8.1.8).
+    pub(super) fn autoclose_at(&self) -> Option<Time> {
+        let idle = self.config.autoclose.filter(|_| matches!(self.state, State::Established))?;
+        Some(self.last_activity + idle)
+    }
+
+    /// Ends the association because the peer broke the protocol.
+    pub(super) fn abort_for(&mut self, path: PathId, cause: Cause) -> Flow {
+        let code = cause.code().0;
+        self.send_abort(path, cause);
+        self.lose(LossReason::ProtocolError { cause: code });
+        Flow::Stop
+    }
+}
+
+fn violation_cause(violation: crate::rx::Violation) -> Cause {
+    match violation.cause_code() {
+        4 => Cause::OutOfResource,
+        _ => Cause::ProtocolViolation(Bytes::from(violation.to_string())),
+    }
+}

@@ -1,0 +1,183 @@
+//! HEARTBEAT: verifies addresses and watches over idle ones (RFC 9260, 5.4 and 8.3).
+//!
+//! A path's timer (`Heartbeat::next_at`) has two meanings. While a HEARTBEAT is unanswered it is the
+//! end of the RTO in which the answer must come; else it is the time of the next HEARTBEAT.
+
+use super::{Association, Context, Flow};
+use crate::error::CommandError;
+use crate::event::PathChange;
+use crate::path::{Path, PathId, PathState};
+use crate::rng::Random;
+use crate::time::Time;
+use crate::wire::chunk::{HeartbeatChunk, RawChunk};
+use bytes::Bytes;
+use core::net::IpAddr;
+use core::time::Duration;
+
+/// Bytes of our Heartbeat Info: nonce and path index.
+const INFO_LEN: usize = 9;
+
+impl Association {
+    /// Entering ESTABLISHED: probes unconfirmed paths, HB.Max.Burst of them each RTO, and starts the
+    /// timers of the others.
+    pub(super) fn start_heartbeats(&mut self, cx: &mut Context<'_>) {
+        let burst = self.config.hb_max_burst.max(1);
+        let interval = self.config.hb_interval;
+        let mut probed = 0;
+        for path in self.paths.iter_mut() {
+            path.heartbeat.pending = None;
+            path.heartbeat.next_at = match path.state {
+                PathState::Unconfirmed => {
+                    probed += 1;
+                    Some(cx.now + path.rto() * ((probed - 1) / burst))
+                }
+                _ => interval.map(|interval| cx.now + period(path, interval, cx.random)),
+            };
+        }
+    }
+
+    /// The heartbeat timer of `id` expired.
+    pub(super) fn handle_heartbeat_timer(&mut self, cx: &mut Context<'_>, id: PathId) {
+        let Some(path) = self.paths.get_mut(id) else { return };
+        path.heartbeat.next_at = None;
+        if !self.state.name().sends_heartbeats() {
+            return;
+        }
+        if path.heartbeat.pending.take().is_some() {
+            self.note_unanswered(cx, id);
+        } else if let Some(later) = self.idle_from(cx, id) {
+            self.schedule_heartbeat(id, Some(later));
+        } else {
+            self.send_heartbeat(cx, id);
+        }
+    }
+
+    /// No answer within the RTO (8.3; 5.4 for unconfirmed paths).
+    fn note_unanswered(&mut self, cx: &mut Context<'_>, id: PathId) {
+        let in_use = self.data_path() == id;
+        let Some(path) = self.paths.get_mut(id) else { return };
+        path.rtt.back_off();
+        let unconfirmed = path.state == PathState::Unconfirmed;
+        // 8.1: only on the path that data takes. 5.4: never while probing.
+        self.note_error(id, in_use && !unconfirmed);
+        let probing = self.paths.get(id).is_some_and(|path| {
+            path.state == PathState::Unconfirmed && path.error_count <= self.config.path_max_retrans
+        });
+        if self.is_closed() {
+            return;
+        }
+        match self.config.hb_interval {
+            _ if probing => self.send_heartbeat(cx, id),
+            // The RTO of the period has passed already.
+            Some(interval) => {
+                self.schedule_heartbeat(id, Some(cx.now + interval + self.jitter(cx.random, id)))
+            }
+            None => {}
+        }
+    }
+
+    /// When the path will have been idle for a heartbeat period, if data was sent there since; `None`
+    /// if it is idle now.
+    fn idle_from(&self, cx: &mut Context<'_>, id: PathId) -> Option<Time> {
+        let path = self.paths.get(id).filter(|path| path.state == PathState::Active)?;
+        let interval = self.config.hb_interval?;
+        let busy_until = path.last_data_sent? + interval + path.rto();
+        (busy_until > cx.now).then(|| busy_until + self.jitter(cx.random, id))
+    }
+
+    fn jitter(&self, random: &mut Random, id: PathId) -> Duration {
+        self.paths.get(id).map_or(Duration::ZERO, |path| below(path.rto() / 2, random))
+    }
+
+    fn schedule_heartbeat(&mut self, id: PathId, at: Option<Time>) {
+        if let Some(path) = self.paths.get_mut(id) {
+            path.heartbeat.next_at = at;
+        }
+    }
+
+    /// Queues a HEARTBEAT to `id`; its answer must come within the RTO.
+    fn send_heartbeat(&mut self, cx: &mut Context<'_>, id: PathId) {
+        let Some(path) = self.paths.get_mut(id) else { return };
+        let nonce = cx.random.u64();
+        path.heartbeat.pending = Some((nonce, cx.now));
+        path.heartbeat.next_at = Some(cx.now + path.rto());
+        path.stats.heartbeats_sent += 1;
+        self.outbox.push_own(id, &HeartbeatChunk::request(info(nonce, id)));
+    }
+
+    /// REQUEST HEARTBEAT (11.1.10).
+    pub(crate) fn request_heartbeat(
+        &mut self,
+        cx: &mut Context<'_>,
+        remote: IpAddr,
+    ) -> Result<(), CommandError> {
+        let id = self.paths.by_remote(remote).ok_or(CommandError::UnknownAddress(remote))?.id;
+        let pending = self.paths.get(id).is_some_and(|path| path.heartbeat.pending.is_some());
+        if !self.state().sends_heartbeats() {
+            return Err(CommandError::Closed);
+        }
+        // One that is under way will answer as well.
+        if !pending {
+            self.send_heartbeat(cx, id);
+        }
+        Ok(())
+    }
+
+    /// HEARTBEAT: returned unchanged to where it came from (8.3).
+    pub(super) fn handle_heartbeat(&mut self, chunk: &RawChunk, source: PathId) -> Flow {
+        if self.state().answers_heartbeats() {
+            self.reply(source, &HeartbeatChunk::parse(chunk).into_ack());
+        }
+        Flow::Continue
+    }
+
+    /// HEARTBEAT ACK (8.3, 5.4).
+    pub(super) fn handle_heartbeat_ack(&mut self, cx: &mut Context<'_>, chunk: &RawChunk) -> Flow {
+        let Some((nonce, id)) = HeartbeatChunk::parse(chunk).info().and_then(|info| read_info(&info)) else {
+            return Flow::Continue;
+        };
+        let interval = self.config.hb_interval;
+        let Some(path) = self.paths.get_mut(id) else { return Flow::Continue };
+        let Some((_, sent_at)) = path.heartbeat.pending.filter(|&(expected, _)| expected == nonce) else {
+            return Flow::Continue;
+        };
+        path.rtt.measure(sent_at, cx.now);
+        path.heartbeat.pending = None;
+        path.heartbeat.next_at = interval.map(|interval| cx.now + period(path, interval, cx.random));
+        if path.state == PathState::Unconfirmed {
+            path.state = PathState::Active;
+            self.tell_path(id, PathChange::Confirmed);
+        }
+        self.note_path_works(id);
+        // 8.1: with data outstanding the counter MAY stay, so that a path that carries HEARTBEATs but no
+        // DATA does not keep a dead association alive.
+        if !self.sender.has_outstanding() {
+            self.error_count = 0;
+        }
+        Flow::Continue
+    }
+}
+
+/// RTO + HB.interval, with a jitter of +/- 50 % of the RTO (8.3).
+fn period(path: &Path, interval: Duration, random: &mut Random) -> Duration {
+    interval + path.rto() / 2 + below(path.rto(), random)
+}
+
+fn below(bound: Duration, random: &mut Random) -> Duration {
+    Duration::from_nanos(random.below(u64::try_from(bound.as_nanos()).unwrap_or(u64::MAX)))
+}
+
+fn info(nonce: u64, id: PathId) -> Bytes {
+    let mut info = Vec::with_capacity(INFO_LEN);
+    info.extend_from_slice(&nonce.to_be_bytes());
+    info.push(id.0);
+    info.into()
+}
+
+fn read_info(info: &[u8]) -> Option<(u64, PathId)> {
+    let (nonce, rest) = info.split_first_chunk()?;
+    match rest {
+        &[id] => Some((u64::from_be_bytes(*nonce), PathId(id))),
+        _ => None,
+    }
+}

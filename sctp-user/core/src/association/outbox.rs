@@ -1,0 +1,78 @@
+//! Chunks that wait for a packet, beside DATA and SACK, which are made when a packet has room.
+
+use crate::path::PathId;
+use crate::wire::WriteChunk;
+use crate::wire::chunk::RawChunk;
+use std::collections::VecDeque;
+
+/// Replies that may wait; further ones are dropped, as if the network had lost them. One packet of
+/// an attacker holds hundreds of HEARTBEATs, each of which asks for an answer.
+const MAX_REPLIES: usize = 32;
+
+/// A control chunk and where it goes.
+#[derive(Debug)]
+struct Control {
+    path: PathId,
+    chunk: RawChunk,
+}
+
+/// Control chunks in the order in which they are to leave.
+#[derive(Debug, Default)]
+pub(super) struct Outbox {
+    /// COOKIE ACK is to be sent there; it stands first in its packet (RFC 9260, 5.1).
+    pub(super) cookie_ack: Option<PathId>,
+    /// HEARTBEATs, and ERRORs about the set-up.
+    own: VecDeque<Control>,
+    /// Replies.
+    replies: VecDeque<Control>,
+}
+
+impl Outbox {
+    /// Queues `chunk`; false if too many wait and it was dropped.
+    #[must_use]
+    pub(super) fn push(&mut self, path: PathId, chunk: &impl WriteChunk) -> bool {
+        let has_room = self.replies.len() < MAX_REPLIES;
+        if has_room {
+            self.replies.push_back(Control { path, chunk: to_raw(chunk) });
+        }
+        has_room
+    }
+
+    /// Queues a chunk of our own making, of which there are few: it does not compete with replies.
+    pub(super) fn push_own(&mut self, path: PathId, chunk: &impl WriteChunk) {
+        self.own.push_back(Control { path, chunk: to_raw(chunk) });
+        self.own.truncate(MAX_REPLIES);
+    }
+
+    /// Where the next control chunk goes.
+    pub(super) fn next_path(&self) -> Option<PathId> {
+        self.cookie_ack.or_else(|| self.own.front().or(self.replies.front()).map(|control| control.path))
+    }
+
+    /// The next chunk for `path`.
+    pub(super) fn peek(&self, path: PathId) -> Option<&RawChunk> {
+        let next = self.own.front().filter(|control| control.path == path);
+        let next = next.or_else(|| self.replies.front().filter(|control| control.path == path));
+        next.map(|control| &control.chunk)
+    }
+
+    /// Takes out what [`peek`](Self::peek) showed.
+    pub(super) fn pop(&mut self, path: PathId) {
+        if self.own.front().is_some_and(|control| control.path == path) {
+            self.own.pop_front();
+        } else {
+            self.replies.pop_front();
+        }
+    }
+
+    pub(super) fn clear(&mut self) {
+        *self = Self::default();
+    }
+}
+
+/// A chunk as bytes, to be kept.
+pub(crate) fn to_raw(chunk: &impl WriteChunk) -> RawChunk {
+    let mut value = Vec::with_capacity(chunk.value_len());
+    chunk.write_value(&mut value);
+    RawChunk { chunk_type: chunk.chunk_type(), flags: chunk.flags(), value: value.into() }
+}

@@ -1,0 +1,192 @@
+//! What an INIT or INIT ACK says of its sender, read once and checked (RFC 9260, 3.3.2, 5.1.2).
+
+use crate::path::PathSet;
+use crate::wire::cause::{Cause, Causes};
+use crate::wire::chunk::{InitChunk, InitKind};
+use crate::wire::param::{Parameter, ParameterType, Parameters, RawParameter};
+use bytes::Bytes;
+use core::net::IpAddr;
+use smallvec::smallvec;
+
+/// The smallest a_rwnd that an INIT may offer (3.3.2).
+const MIN_A_RWND: u32 = 1_500;
+
+/// Reports of unrecognized parameters are cut at so many bytes: an INIT ACK must fit into a packet.
+const MAX_REPORT: usize = 256;
+
+/// Abilities that the peer announced; what an extension adds to INIT is kept here and, between INIT
+/// and COOKIE ECHO, in the state cookie.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PeerCapabilities {
+    /// It lists IPv4 among its Supported Address Types, or lists none.
+    pub ipv4: bool,
+    /// The same of IPv6.
+    pub ipv6: bool,
+}
+
+impl PeerCapabilities {
+    /// One byte for the state cookie.
+    pub(crate) fn to_bits(self) -> u8 {
+        u8::from(self.ipv4) | u8::from(self.ipv6) << 1
+    }
+
+    /// What [`to_bits`](Self::to_bits) made.
+    pub(crate) fn from_bits(bits: u8) -> Self {
+        Self { ipv4: bits & 1 != 0, ipv6: bits & 2 != 0 }
+    }
+
+    /// Whether it can do with addresses of this family.
+    pub fn supports(self, address: IpAddr) -> bool {
+        if address.is_ipv4() { self.ipv4 } else { self.ipv6 }
+    }
+}
+
+/// Parameters of an INIT or INIT ACK.
+#[derive(Clone, Debug)]
+pub(crate) struct PeerInit {
+    /// Addresses listed, at most [`PathSet::MAX_PATHS`].
+    pub(crate) addresses: Vec<IpAddr>,
+    /// Abilities.
+    pub(crate) capabilities: PeerCapabilities,
+    /// The state cookie of an INIT ACK.
+    pub(crate) cookie: Option<Bytes>,
+    /// The life span increment that a Cookie Preservative asks for, milliseconds.
+    pub(crate) life_span_increment: u32,
+    /// Parameters to be reported as unrecognized, headers included.
+    pub(crate) unrecognized: Vec<Bytes>,
+}
+
+impl PeerInit {
+    /// Reads the parameters of `init`, which came from `source`. The error holds the causes of the
+    /// ABORT that answers it.
+    pub(crate) fn read(init: &InitChunk, source: IpAddr) -> Result<Self, Causes> {
+        check_fixed_fields(init)?;
+        let mut peer = Self {
+            addresses: Vec::new(),
+            capabilities: PeerCapabilities::default(),
+            cookie: None,
+            life_span_increment: 0,
+            unrecognized: Vec::new(),
+        };
+        let mut types_listed = false;
+        // A parameter whose length cannot be right ends the list; what stood before it counts.
+        for parameter in init.parameters.iter().map_while(Result::ok) {
+            types_listed |= parameter.param_type == ParameterType::SUPPORTED_ADDRESS_TYPES;
+            if !peer.take(&parameter)? {
+                break;
+            }
+        }
+        if !types_listed {
+            peer.capabilities = PeerCapabilities { ipv4: true, ipv6: true };
+        }
+        peer.support_families_in_use(source);
+        if init.kind == InitKind::InitAck && peer.cookie.is_none() {
+            return Err(missing_cookie());
+        }
+        Ok(peer)
+    }
+
+    /// Takes one parameter; false if the rest of the chunk is not to be read.
+    fn take(&mut self, parameter: &RawParameter) -> Result<bool, Causes> {
+        match parameter.param_type {
+            ParameterType::IPV4_ADDRESS | ParameterType::IPV6_ADDRESS => self.take_address(&parameter.value),
+            ParameterType::STATE_COOKIE => self.cookie = Some(parameter.value.clone()),
+            ParameterType::COOKIE_PRESERVATIVE => {
+                self.life_span_increment = read_u32(&parameter.value).unwrap_or(0);
+            }
+            ParameterType::SUPPORTED_ADDRESS_TYPES => self.take_address_types(&parameter.value),
+            // 5.1.2 B: deprecated, and never resolved.
+            ParameterType::HOST_NAME_ADDRESS => {
+                return Err(Cause::UnresolvableAddress(parameter.whole.clone()).into());
+            }
+            // What the peer did not recognize of ours. All that we send is optional.
+            ParameterType::UNRECOGNIZED_PARAMETER | ParameterType::ECN_CAPABLE => {}
+            unknown => {
+                let action = unknown.unrecognized_action();
+                if action.reports() {
+                    self.unrecognized.push(parameter.whole.clone());
+                }
+                return Ok(action.goes_on());
+            }
+        }
+        Ok(true)
+    }
+
+    fn take_address(&mut self, value: &[u8]) {
+        let address = match value.len() {
+            4 => <[u8; 4]>::try_from(value).ok().map(IpAddr::from),
+            16 => <[u8; 16]>::try_from(value).ok().map(IpAddr::from),
+            _ => None,
+        };
+        let Some(address) = address.filter(|&address| crate::endpoint::is_unicast(address)) else { return };
+        if self.addresses.len() < PathSet::MAX_PATHS && !self.addresses.contains(&address) {
+            self.addresses.push(address);
+        }
+    }
+
+    fn take_address_types(&mut self, value: &[u8]) {
+        for pair in value.as_chunks().0 {
+            match ParameterType(u16::from_be_bytes(*pair)) {
+                ParameterType::IPV4_ADDRESS => self.capabilities.ipv4 = true,
+                ParameterType::IPV6_ADDRESS => self.capabilities.ipv6 = true,
+                _ => {}
+            }
+        }
+    }
+
+    /// 5.1.2: a family that the peer uses is supported, whether listed or not.
+    fn support_families_in_use(&mut self, source: IpAddr) {
+        for address in self.addresses.iter().chain([&source]) {
+            match address {
+                IpAddr::V4(_) => self.capabilities.ipv4 = true,
+                IpAddr::V6(_) => self.capabilities.ipv6 = true,
+            }
+        }
+    }
+
+    /// The unrecognized parameters for an INIT ACK (3.2.2), cut where they would fill it.
+    pub(crate) fn reports(&self) -> impl Iterator<Item = Parameter> {
+        self.reportable().cloned().map(Parameter::UnrecognizedParameter)
+    }
+
+    /// The unrecognized parameters of an INIT ACK for an ERROR chunk (3.2.2); `None` if there are none.
+    pub(crate) fn report_causes(&self) -> Option<Causes> {
+        let mut row = Vec::new();
+        for unrecognized in self.reportable() {
+            row.resize(row.len().next_multiple_of(4), 0);
+            row.extend_from_slice(unrecognized);
+        }
+        (!row.is_empty()).then(|| Cause::UnrecognizedParameters(Parameters(row.into())).into())
+    }
+
+    fn reportable(&self) -> impl Iterator<Item = &Bytes> {
+        let mut room = MAX_REPORT;
+        self.unrecognized.iter().take_while(move |parameter| {
+            let fits = parameter.len() <= room;
+            room = room.saturating_sub(parameter.len());
+            fits
+        })
+    }
+}
+
+/// 3.3.2, 3.3.3: what the fixed fields may not hold. A zero initiate tag is the caller's affair.
+fn check_fixed_fields(init: &InitChunk) -> Result<(), Causes> {
+    let in_order = init.a_rwnd >= MIN_A_RWND && init.outbound_streams > 0 && init.inbound_streams > 0;
+    if in_order { Ok(()) } else { Err(Cause::InvalidMandatoryParameter.into()) }
+}
+
+fn missing_cookie() -> Causes {
+    Cause::MissingMandatoryParameter(smallvec![ParameterType::STATE_COOKIE]).into()
+}
+
+fn read_u32(value: &[u8]) -> Option<u32> {
+    value.first_chunk().copied().map(u32::from_be_bytes)
+}
+
+/// The parameter that lists an address.
+pub(crate) fn address_parameter(address: IpAddr) -> Parameter {
+    match address {
+        IpAddr::V4(address) => Parameter::Ipv4Address(address),
+        IpAddr::V6(address) => Parameter::Ipv6Address(address),
+    }
+}

@@ -1,0 +1,173 @@
+//! Set-up chunks for an association that is already there: collisions, restarts, duplicates and
+//! forgeries (RFC 9260, 5.2).
+
+use super::outbox::Outbox;
+use super::setup::{Offer, PeerHalf, paths_of};
+use super::state::State;
+use super::{Association, AssociationState, Context, PeerInit, address_parameter};
+use crate::endpoint::{StateCookie, Tags};
+use crate::event::Event;
+use crate::net::PathAddress;
+use crate::rng::Random;
+use crate::serial::Tsn;
+use crate::tx::Sender;
+use crate::wire::cause::{Cause, Causes};
+use crate::wire::chunk::ErrorChunk;
+use crate::wire::param::Parameters;
+use core::net::IpAddr;
+
+/// How an INIT for an existing association is answered.
+#[derive(Debug)]
+pub(crate) enum InitVerdict {
+    /// INIT ACK, with these Tie-Tags in its cookie.
+    Answer(Offer, Tags),
+    /// ABORT.
+    Abort(Causes),
+    /// Not at all.
+    Discard,
+}
+
+/// What became of a COOKIE ECHO for an existing association.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum CookieVerdict {
+    /// It was processed; the chunks behind it are to be processed too.
+    Accepted,
+    /// The packet is discarded.
+    Discarded,
+    /// The packet is discarded, and ERROR with "Stale Cookie" answers it.
+    Stale,
+}
+
+impl Association {
+    /// An INIT came from `from` (5.2.1, 5.2.2, 9.2).
+    pub(crate) fn handle_init(
+        &mut self,
+        random: &mut Random,
+        peer: &PeerInit,
+        from: PathAddress,
+    ) -> InitVerdict {
+        match self.state() {
+            AssociationState::ShutdownAckSent => {
+                self.repeat_shutdown_ack(from.remote);
+                InitVerdict::Discard
+            }
+            // 5.2.1, rule 1: only to an address that the user named.
+            AssociationState::CookieWait if self.paths.by_remote(from.remote).is_none() => {
+                InitVerdict::Discard
+            }
+            // 5.2.2: Tie-Tags are not populated in COOKIE-WAIT.
+            AssociationState::CookieWait => InitVerdict::Answer(self.offer(), Tags::default()),
+            state => match self.new_addresses(peer, from.remote) {
+                Some(causes) => InitVerdict::Abort(causes),
+                None => InitVerdict::Answer(self.offer_again(random, state), self.populate_tie_tags(random)),
+            },
+        }
+    }
+
+    /// In a collision our tag and TSN stay (5.2.1); where the peer may have restarted, both are new (5.2.2).
+    fn offer_again(&self, random: &mut Random, state: AssociationState) -> Offer {
+        let offer = self.offer();
+        match state {
+            AssociationState::CookieEchoed => offer,
+            _ => Offer { tag: random.verification_tag(), initial_tsn: Tsn(random.u32()), ..offer },
+        }
+    }
+
+    fn populate_tie_tags(&mut self, random: &mut Random) -> Tags {
+        let new = || Tags { local: random.verification_tag(), peer: random.verification_tag() };
+        *self.tie_tags.get_or_insert_with(new)
+    }
+
+    /// The cause that lists the addresses that `peer` would add; `None` if there are none.
+    fn new_addresses(&self, peer: &PeerInit, source: IpAddr) -> Option<Causes> {
+        let all = core::iter::once(source).chain(peer.addresses.iter().copied());
+        let new: Vec<_> = all.filter(|&address| self.paths.by_remote(address).is_none()).collect();
+        let list = || Parameters::from_iter(new.iter().copied().map(address_parameter));
+        (!new.is_empty()).then(|| Cause::RestartWithNewAddresses(list()).into())
+    }
+
+    /// An authentic COOKIE ECHO came whose verification tag and ports fit (5.2.4, Table 12).
+    pub(crate) fn handle_cookie(
+        &mut self,
+        cx: &mut Context<'_>,
+        cookie: &StateCookie,
+        from: PathAddress,
+    ) -> CookieVerdict {
+        let ours = cookie.tags.local == self.tags.local;
+        let theirs = cookie.tags.peer == self.tags.peer;
+        // Rule 3: a duplicate of the cookie that made this association never goes stale.
+        if !(ours && theirs) && cookie.staleness(cx.now).is_some() {
+            return CookieVerdict::Stale;
+        }
+        match (ours, theirs) {
+            (false, false) if self.tie_tags == Some(cookie.tie_tags) => self.restart(cx, cookie, from),
+            (true, false) => self.resolve_collision(cx, cookie, from),
+            (true, true) => self.repeat_cookie_ack(cx, from),
+            // (C): our own cookie came late; and all that the table does not show.
+            _ => CookieVerdict::Discarded,
+        }
+    }
+
+    /// Action (A): the peer has restarted.
+    fn restart(&mut self, cx: &mut Context<'_>, cookie: &StateCookie, from: PathAddress) -> CookieVerdict {
+        if self.state() == AssociationState::ShutdownAckSent {
+            let causes = Cause::CookieReceivedWhileShuttingDown.into();
+            let path = self.repeat_shutdown_ack(from.remote);
+            self.outbox.push_own(path, &ErrorChunk { causes });
+            return CookieVerdict::Discarded;
+        }
+        let wants_end = matches!(self.state, State::ShutdownPending | State::ShutdownSent(_));
+        self.retain_messages(cx.now);
+        self.fail_messages();
+        self.tags = cookie.tags;
+        self.tie_tags = None;
+        self.local_initial_tsn = cookie.local_initial_tsn;
+        self.sender = Sender::new(&self.config, cookie.local_initial_tsn);
+        // New paths: all congestion control parameters are initial again.
+        let sources = if self.bound { self.local_addresses.as_slice() } else { &[] };
+        self.paths = paths_of(cookie, &self.config, sources);
+        self.addresses_changed = true;
+        self.outbox = Outbox::default();
+        self.data_source = self.paths.primary();
+        self.shutdown_requested |= wants_end;
+        self.adopt_peer(&PeerHalf::of_cookie(cookie));
+        self.events.push_back(Event::Restart);
+        self.enter_established(cx);
+        self.acknowledge_cookie(from);
+        CookieVerdict::Accepted
+    }
+
+    /// Action (B): both sides began at about the same time, and the peer's tag changed under way.
+    fn resolve_collision(
+        &mut self,
+        cx: &mut Context<'_>,
+        cookie: &StateCookie,
+        from: PathAddress,
+    ) -> CookieVerdict {
+        self.tags.peer = cookie.tags.peer;
+        if self.state().is_forming() {
+            self.outbox.clear();
+            self.adopt_peer(&PeerHalf::of_cookie(cookie));
+            let addresses: Vec<_> = cookie.peer_addresses().collect();
+            self.add_addresses(&addresses, cookie.source);
+            self.establish(cx);
+        }
+        self.acknowledge_cookie(from);
+        CookieVerdict::Accepted
+    }
+
+    /// Action (D): a duplicate, or the end of a collision.
+    fn repeat_cookie_ack(&mut self, cx: &mut Context<'_>, from: PathAddress) -> CookieVerdict {
+        if self.state().is_forming() {
+            self.outbox.clear();
+            self.establish(cx);
+        }
+        self.acknowledge_cookie(from);
+        CookieVerdict::Accepted
+    }
+
+    /// COOKIE ACK goes back where the COOKIE ECHO came from, if that address is confirmed (5.4).
+    pub(crate) fn acknowledge_cookie(&mut self, from: PathAddress) {
+        self.outbox.cookie_ack = Some(self.reply_path(from.remote));
+    }
+}

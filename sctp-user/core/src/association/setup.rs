@@ -1,0 +1,384 @@
+//! Setting up: INIT, INIT ACK, COOKIE ECHO, COOKIE ACK and the T1 timers (RFC 9260, 5.1).
+
+use super::peer_init::address_parameter;
+use super::state::{Setup, State};
+use super::{Association, Context, Flow, PeerInit, add_path, outbox::Outbox};
+use crate::config::AssociationConfig;
+use crate::endpoint::{StateCookie, Tags};
+use crate::event::{Event, LossReason};
+use crate::net::PathAddress;
+use crate::path::{PathId, PathSet, PathState};
+use crate::rx::Receiver;
+use crate::serial::Tsn;
+use crate::time::Time;
+use crate::tx::Sender;
+use crate::wire::chunk::{AbortChunk, ErrorChunk, InitChunk, InitKind, RawChunk};
+use crate::wire::param::{Parameter, ParameterType, Parameters};
+use core::net::IpAddr;
+use core::time::Duration;
+use smallvec::smallvec;
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+/// The longest extension of a cookie's life that we ask for beyond the round-trip time (5.2.6).
+const MAX_EXTENSION: Duration = Duration::from_secs(1);
+
+/// What our INIT or INIT ACK says of us.
+#[derive(Clone, Debug)]
+pub(crate) struct Offer {
+    pub(crate) tag: u32,
+    pub(crate) initial_tsn: Tsn,
+    pub(crate) a_rwnd: u32,
+    pub(crate) outbound_streams: u16,
+    pub(crate) inbound_streams: u16,
+    /// Our addresses; not listed if there is only one, the packet's source.
+    pub(crate) addresses: Vec<IpAddr>,
+}
+
+impl Offer {
+    /// The offer that `config` makes.
+    pub(crate) fn new(
+        config: &AssociationConfig,
+        tag: u32,
+        initial_tsn: Tsn,
+        addresses: Vec<IpAddr>,
+    ) -> Self {
+        Self {
+            tag,
+            initial_tsn,
+            a_rwnd: u32::try_from(config.receive_buffer).unwrap_or(u32::MAX).max(1_500),
+            outbound_streams: config.outbound_streams.max(1),
+            inbound_streams: config.max_inbound_streams.max(1),
+            addresses,
+        }
+    }
+
+    /// The chunk, with `more` parameters behind the addresses.
+    pub(crate) fn chunk(&self, kind: InitKind, more: impl Iterator<Item = Parameter>) -> InitChunk {
+        let listed = if self.addresses.len() > 1 { self.addresses.as_slice() } else { &[] };
+        let addresses = listed.iter().copied().map(address_parameter);
+        InitChunk {
+            kind,
+            initiate_tag: self.tag,
+            a_rwnd: self.a_rwnd,
+            outbound_streams: self.outbound_streams,
+            inbound_streams: self.inbound_streams,
+            initial_tsn: self.initial_tsn,
+            parameters: Parameters::from_iter(addresses.chain(more)),
+        }
+    }
+}
+
+/// What an association starts from, on either side.
+#[derive(Debug)]
+pub(crate) struct Blueprint {
+    pub(crate) local_port: u16,
+    pub(crate) peer_port: u16,
+    pub(crate) tags: Tags,
+    pub(crate) initial_tsn: Tsn,
+    /// Our addresses that the peer may be told of.
+    pub(crate) local_addresses: Vec<IpAddr>,
+    /// The user has named them: packets leave from these only. Else the host picks.
+    pub(crate) bound: bool,
+    pub(crate) config: Arc<AssociationConfig>,
+}
+
+impl Blueprint {
+    /// Addresses to choose a packet's source from; none where the host picks.
+    fn sources(&self) -> &[IpAddr] {
+        if self.bound { &self.local_addresses } else { &[] }
+    }
+}
+
+impl Association {
+    /// An association that begins with INIT (5.1 A). `peers` are the addresses that the user gave.
+    pub(crate) fn connect(now: Time, blueprint: Blueprint, peers: &[PathAddress]) -> Self {
+        let mut paths = PathSet::default();
+        for &peer in peers {
+            // 5.4, rule 1: addresses from the user are confirmed.
+            add_path(&mut paths, &blueprint.config, blueprint.sources(), peer, PathState::Active);
+        }
+        let path = paths.primary();
+        let setup = Setup {
+            t1: now + rto(&paths, path),
+            sent_at: now,
+            attempts: 0,
+            path,
+            due: true,
+            life_span_increment: None,
+        };
+        Self::new(now, blueprint, paths, State::CookieWait(setup), false)
+    }
+
+    /// An association that a valid COOKIE ECHO from `from` makes (5.1.5, step 5).
+    pub(crate) fn accept(cx: &mut Context<'_>, blueprint: Blueprint, cookie: &StateCookie) -> Self {
+        let paths = paths_of(cookie, &blueprint.config, blueprint.sources());
+        let mut association = Self::new(cx.now, blueprint, paths, State::Established, true);
+        association.adopt_peer(&PeerHalf::of_cookie(cookie));
+        association.establish(cx);
+        association
+    }
+
+    fn new(now: Time, blueprint: Blueprint, paths: PathSet, state: State, inbound: bool) -> Self {
+        let Blueprint { local_port, peer_port, tags, initial_tsn, local_addresses, bound, config } =
+            blueprint;
+        Self {
+            local_port,
+            peer_port,
+            tags,
+            tie_tags: None,
+            local_addresses,
+            bound,
+            inbound,
+            state,
+            data_source: paths.primary(),
+            paths,
+            addresses_changed: true,
+            capabilities: super::PeerCapabilities::default(),
+            local_initial_tsn: initial_tsn,
+            outbound_streams: config.outbound_streams.max(1),
+            inbound_streams: config.max_inbound_streams.max(1),
+            sender: Sender::new(&config, initial_tsn),
+            config,
+            receiver: None,
+            retained: VecDeque::new(),
+            error_count: 0,
+            shutdown_requested: false,
+            outbox: Outbox::default(),
+            last_activity: now,
+            events: VecDeque::new(),
+            readable_told: false,
+            farewell: None,
+            stats: super::AssociationStats::default(),
+        }
+    }
+
+    /// What our INIT says; an INIT ACK in a collision says the same (5.2.1).
+    pub(super) fn offer(&self) -> Offer {
+        let addresses = self.local_addresses.clone();
+        Offer::new(&self.config, self.tags.local, self.local_initial_tsn, addresses)
+    }
+
+    /// Our INIT chunk.
+    pub(super) fn init_chunk(&self, life_span_increment: Option<u32>) -> InitChunk {
+        let preservative = life_span_increment.map(Parameter::CookiePreservative);
+        self.offer().chunk(InitKind::Init, self.address_types().into_iter().chain(preservative))
+    }
+
+    /// Supported Address Types (3.3.2.1.5), where we have addresses of one family only.
+    fn address_types(&self) -> Option<Parameter> {
+        let first = self.local_addresses.first()?;
+        let only = self.local_addresses.iter().all(|address| address.is_ipv4() == first.is_ipv4());
+        let family = if first.is_ipv4() { ParameterType::IPV4_ADDRESS } else { ParameterType::IPV6_ADDRESS };
+        only.then(|| Parameter::SupportedAddressTypes(smallvec![family]))
+    }
+
+    /// INIT ACK (5.1 C, 5.1.4).
+    pub(super) fn handle_init_ack(&mut self, cx: &mut Context<'_>, chunk: &RawChunk, source: PathId) -> Flow {
+        // 5.2.3: in any other state it is discarded.
+        let State::CookieWait(setup) = &self.state else { return Flow::Stop };
+        let setup = setup.clone();
+        let (Ok(init), Some(path)) = (InitChunk::parse(chunk), self.paths.get(source)) else {
+            return Flow::Stop;
+        };
+        let from = path.address;
+        if init.initiate_tag == 0 {
+            self.refuse_init_ack(source, AbortChunk { tbit: true, ..AbortChunk::default() });
+            return Flow::Stop;
+        }
+        self.tags.peer = init.initiate_tag;
+        let peer = match PeerInit::read(&init, from.remote) {
+            Ok(peer) => peer,
+            Err(causes) => {
+                self.refuse_init_ack(source, AbortChunk { tbit: false, causes });
+                return Flow::Stop;
+            }
+        };
+        self.adopt_peer(&PeerHalf::of_init(&init, &peer, &self.config));
+        self.add_addresses(&peer.addresses, from);
+        if let Some(causes) = peer.report_causes() {
+            self.outbox.push_own(source, &ErrorChunk { causes });
+        }
+        self.measure_setup(cx.now, &setup, source);
+        self.echo_cookie(cx.now, peer.cookie.unwrap_or_default(), &setup, source);
+        Flow::Stop
+    }
+
+    /// 3.3.3, 5.1: the INIT ACK cannot be accepted; the TCB goes.
+    fn refuse_init_ack(&mut self, path: PathId, abort: AbortChunk) {
+        // With the T bit the tag of the INIT ACK, which is ours, is reflected.
+        let tag = if abort.tbit { self.tags.local } else { self.tags.peer };
+        self.say_farewell(path, tag, &abort);
+        let cause = abort.causes.iter().find_map(Result::ok).map_or(0, |cause| cause.code.0);
+        self.lose(LossReason::ProtocolError { cause });
+    }
+
+    fn echo_cookie(&mut self, now: Time, cookie: bytes::Bytes, before: &Setup, path: PathId) {
+        let setup = Setup {
+            t1: now + rto(&self.paths, path),
+            sent_at: now,
+            path,
+            due: true,
+            life_span_increment: None,
+            ..before.clone()
+        };
+        self.set_state(State::CookieEchoed(setup, cookie));
+    }
+
+    /// Takes over what the peer said of itself.
+    pub(super) fn adopt_peer(&mut self, peer: &PeerHalf) {
+        self.tags.peer = peer.tag;
+        self.capabilities = peer.capabilities;
+        self.outbound_streams = peer.outbound_streams;
+        self.inbound_streams = peer.inbound_streams;
+        self.sender.set_peer(peer.a_rwnd, peer.outbound_streams);
+        self.receiver = Some(Receiver::new(&self.config, peer.initial_tsn, peer.inbound_streams));
+    }
+
+    /// Adds the addresses that an INIT ACK listed; they are to be confirmed (5.4, rule 3).
+    pub(super) fn add_addresses(&mut self, addresses: &[IpAddr], from: PathAddress) {
+        for &remote in addresses {
+            let address = PathAddress { local: None, remote, remote_udp_port: from.remote_udp_port };
+            let sources = if self.bound { self.local_addresses.as_slice() } else { &[] };
+            add_path(&mut self.paths, &self.config, sources, address, PathState::Unconfirmed);
+        }
+        self.addresses_changed = true;
+    }
+
+    /// COOKIE ACK (5.1 E).
+    pub(super) fn handle_cookie_ack(&mut self, cx: &mut Context<'_>) -> Flow {
+        // 5.2.5: in any other state it is discarded.
+        let State::CookieEchoed(setup, _) = &self.state else { return Flow::Continue };
+        let setup = setup.clone();
+        self.measure_setup(cx.now, &setup, setup.path);
+        self.establish(cx);
+        Flow::Continue
+    }
+
+    /// A round-trip time, unless there was a retransmission (6.3.1 C5).
+    fn measure_setup(&mut self, now: Time, setup: &Setup, answered_from: PathId) {
+        if let Some(path) = self.paths.get_mut(setup.path) {
+            path.error_count = 0;
+            if setup.attempts == 0 && setup.path == answered_from {
+                path.rtt.measure(setup.sent_at, now);
+            }
+        }
+    }
+
+    /// Enters ESTABLISHED for the first time, and says so.
+    pub(super) fn establish(&mut self, cx: &mut Context<'_>) {
+        self.events.push_back(Event::CommunicationUp {
+            inbound: self.inbound,
+            outbound_streams: self.outbound_streams,
+            inbound_streams: self.inbound_streams,
+        });
+        self.enter_established(cx);
+    }
+
+    /// Enters ESTABLISHED, for the first time or after the peer's restart.
+    pub(super) fn enter_established(&mut self, cx: &mut Context<'_>) {
+        self.set_state(State::Established);
+        self.error_count = 0;
+        self.last_activity = cx.now;
+        self.start_heartbeats(cx);
+        self.resume_shutdown(cx.now);
+    }
+
+    /// T1-init or T1-cookie expired.
+    pub(super) fn handle_t1(&mut self, now: Time) {
+        let limit = self.config.max_init_retransmits;
+        let Some(setup) = self.state.setup_mut() else { return };
+        setup.attempts += 1;
+        if setup.attempts > limit {
+            self.lose(LossReason::SetupTimedOut);
+            return;
+        }
+        let failed = setup.path;
+        if let Some(path) = self.paths.get_mut(failed) {
+            path.rtt.back_off();
+        }
+        // 5.1: retransmissions use all addresses of the peer, in turn.
+        let next = self.paths.for_retransmission(failed).unwrap_or(failed);
+        let rto = rto(&self.paths, next);
+        if let Some(setup) = self.state.setup_mut() {
+            setup.path = next;
+            setup.due = true;
+            setup.t1 = now + rto;
+        }
+    }
+
+    /// ERROR with "Stale Cookie" (5.2.6, alternative 3): again from INIT, asking for a longer life.
+    pub(super) fn handle_stale_cookie(&mut self, now: Time, staleness: Duration) {
+        let State::CookieEchoed(setup, _) = &self.state else { return };
+        let mut setup = setup.clone();
+        setup.attempts += 1;
+        if setup.attempts > self.config.max_init_retransmits {
+            self.lose(LossReason::SetupTimedOut);
+            return;
+        }
+        let increment = now.since(setup.sent_at) + staleness.min(MAX_EXTENSION);
+        setup.life_span_increment = u32::try_from(increment.as_millis()).ok();
+        setup.due = true;
+        setup.t1 = now + rto(&self.paths, setup.path);
+        self.tags.peer = 0;
+        self.outbox.clear();
+        self.set_state(State::CookieWait(setup));
+    }
+}
+
+/// The peer's half of what is agreed on, from INIT, INIT ACK or a state cookie.
+pub(super) struct PeerHalf {
+    tag: u32,
+    initial_tsn: Tsn,
+    a_rwnd: u32,
+    outbound_streams: u16,
+    inbound_streams: u16,
+    capabilities: super::PeerCapabilities,
+}
+
+impl PeerHalf {
+    fn of_init(init: &InitChunk, peer: &PeerInit, config: &AssociationConfig) -> Self {
+        let (outbound_streams, inbound_streams) = agree_on_streams(init, config);
+        Self {
+            tag: init.initiate_tag,
+            initial_tsn: init.initial_tsn,
+            a_rwnd: init.a_rwnd,
+            outbound_streams,
+            inbound_streams,
+            capabilities: peer.capabilities,
+        }
+    }
+
+    pub(super) fn of_cookie(cookie: &StateCookie) -> Self {
+        Self {
+            tag: cookie.tags.peer,
+            initial_tsn: cookie.peer_initial_tsn,
+            a_rwnd: cookie.peer_a_rwnd,
+            outbound_streams: cookie.outbound_streams,
+            inbound_streams: cookie.inbound_streams,
+            capabilities: cookie.capabilities,
+        }
+    }
+}
+
+/// Streams to the peer and from it (5.1.1).
+pub(crate) fn agree_on_streams(init: &InitChunk, config: &AssociationConfig) -> (u16, u16) {
+    let outbound = config.outbound_streams.max(1).min(init.inbound_streams);
+    (outbound, config.max_inbound_streams.max(1).min(init.outbound_streams))
+}
+
+/// The paths to the addresses in `cookie`; only the one that INIT ACK went to is confirmed (5.4, rule 2).
+pub(super) fn paths_of(cookie: &StateCookie, config: &AssociationConfig, local: &[IpAddr]) -> PathSet {
+    let mut paths = PathSet::default();
+    add_path(&mut paths, config, local, cookie.source, PathState::Active);
+    for &remote in &cookie.addresses {
+        let address = PathAddress { local: None, remote, remote_udp_port: cookie.source.remote_udp_port };
+        add_path(&mut paths, config, local, address, PathState::Unconfirmed);
+    }
+    paths
+}
+
+/// The RTO of a path.
+pub(super) fn rto(paths: &PathSet, path: PathId) -> Duration {
+    paths.get(path).map_or(Duration::from_secs(1), crate::path::Path::rto)
+}

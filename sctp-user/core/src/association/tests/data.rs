@@ -1,0 +1,40 @@
+//! Messages between established associations (RFC 9260, 6).
+
+use super::harness::{Fate, Pair, Side};
+use crate::association::AssociationState;
+
+#[test]
+fn messages_cross_in_both_directions_whole_and_in_order() {
+    let mut pair = Pair::new();
+    let (a, z) = pair.establish();
+    let long: Vec<u8> = (0..100_000_u32).map(|index| (index % 251) as u8).collect();
+    pair.send(Side::A, a, b"one");
+    pair.send(Side::A, a, &long);
+    pair.send(Side::Z, z, b"two");
+    pair.run_secs(5);
+    let got = pair.read(Side::Z, z);
+    assert_eq!(got.len(), 2);
+    assert!(got[0] == "one" && got[1] == long);
+    assert_eq!(pair.read(Side::A, a), ["two"]);
+    assert!(!pair.association(Side::A, a).has_unacknowledged());
+}
+
+#[test]
+fn losses_and_duplicates_do_not_show() {
+    let mut pair = Pair::new();
+    let (a, z) = pair.establish();
+    let mut count = 0_u32;
+    pair.set_rule(move |_| {
+        count += 1;
+        match count % 7 {
+            0 => Fate::Drop,
+            1 => Fate::Twice,
+            _ => Fate::Pass,
+        }
+    });
+    let messages: Vec<Vec<u8>> = (0..200_u8).map(|index| vec![index; 700]).collect();
+    messages.iter().for_each(|message| pair.send(Side::A, a, message));
+    pair.run_secs(120);
+    assert_eq!(pair.read(Side::Z, z), messages);
+    assert_eq!(pair.state(Side::A, a), AssociationState::Established);
+}

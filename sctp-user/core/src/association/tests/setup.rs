@@ -1,0 +1,105 @@
+//! Setting up (RFC 9260, 5.1).
+
+use super::harness::{Fate, PORT_Z, Pair, Side};
+use crate::association::AssociationState;
+use crate::config::AssociationConfig;
+use crate::wire::chunk::ChunkType;
+use core::time::Duration;
+
+#[test]
+fn four_packets_set_an_association_up() {
+    let mut pair = Pair::new();
+    let (a, z) = pair.establish();
+    assert_eq!(
+        pair.take_trace(),
+        ["A -> INIT -> Z", "Z -> INIT_ACK -> A", "A -> COOKIE_ECHO -> Z", "Z -> COOKIE_ACK -> A"]
+    );
+    assert_eq!(pair.events(Side::A), ["up"]);
+    assert_eq!(pair.events(Side::Z), ["up"]);
+    let tags = (pair.association(Side::A, a).local_tag(), pair.association(Side::A, a).peer_tag());
+    let association = pair.association(Side::Z, z);
+    assert_eq!(tags, (association.peer_tag(), association.local_tag()));
+}
+
+#[test]
+fn data_travels_beside_cookie_echo_and_is_acknowledged_at_once() {
+    // 5.1 C and 5.1.5, step 7.
+    let mut pair = Pair::new();
+    pair.listen(AssociationConfig::default());
+    let a = pair.connect(AssociationConfig::default());
+    pair.send(Side::A, a, b"early");
+    pair.run_for(Duration::from_millis(200));
+    assert_eq!(
+        pair.take_trace(),
+        ["A -> INIT -> Z", "Z -> INIT_ACK -> A", "A -> COOKIE_ECHO+DATA -> Z", "Z -> COOKIE_ACK+SACK -> A"]
+    );
+    let z = pair.z.id();
+    assert_eq!(pair.read(Side::Z, z), ["early"]);
+    assert!(!pair.association(Side::A, a).has_unacknowledged());
+}
+
+#[test]
+fn each_lost_packet_of_the_handshake_is_made_up_for() {
+    for lost in [ChunkType::INIT, ChunkType::INIT_ACK, ChunkType::COOKIE_ECHO, ChunkType::COOKIE_ACK] {
+        let mut pair = Pair::new();
+        pair.listen(AssociationConfig::default());
+        pair.drop_first(2, move |hop| hop.has(lost));
+        let a = pair.connect(AssociationConfig::default());
+        pair.send(Side::A, a, b"early");
+        pair.run_secs(20);
+        assert_eq!(pair.state(Side::A, a), AssociationState::Established, "{lost}");
+        let z = pair.z.id();
+        assert_eq!(pair.read(Side::Z, z), ["early"], "{lost}");
+        assert_eq!(pair.events(Side::Z), ["up"], "{lost}");
+    }
+}
+
+#[test]
+fn duplicates_of_the_handshake_change_nothing() {
+    let mut pair = Pair::new();
+    pair.listen(AssociationConfig::default());
+    pair.set_rule(|_| Fate::Twice);
+    let a = pair.connect(AssociationConfig::default());
+    pair.send(Side::A, a, b"early");
+    pair.run_secs(5);
+    let z = pair.z.id();
+    assert_eq!(pair.read(Side::Z, z), ["early"]);
+    assert_eq!(pair.events(Side::A), ["up"]);
+    assert_eq!(pair.events(Side::Z), ["up"]);
+}
+
+#[test]
+fn init_is_sent_max_init_retransmits_times_again_with_doubled_time_outs() {
+    let mut pair = Pair::new();
+    let config = AssociationConfig { max_init_retransmits: 3, ..AssociationConfig::default() };
+    pair.set_rule(|_| Fate::Drop);
+    pair.connect(config);
+    pair.run_for(Duration::from_millis(14_999));
+    // At 0, 1, 3 and 7 s.
+    assert_eq!(pair.take_trace().len(), 4);
+    pair.run_for(Duration::from_millis(2));
+    assert_eq!(pair.events(Side::A), ["lost: SetupTimedOut"]);
+    pair.run_secs(100);
+    assert!(pair.take_trace().is_empty());
+}
+
+#[test]
+fn a_port_that_nobody_listens_on_answers_abort() {
+    let mut pair = Pair::new();
+    pair.connect(AssociationConfig::default());
+    pair.run_secs(1);
+    assert_eq!(pair.take_trace(), ["A -> INIT -> Z", "Z -> ABORT -> A"]);
+    assert_eq!(pair.events(Side::A), ["lost: PeerAborted { cause: None, value: b\"\" }"]);
+}
+
+#[test]
+fn a_full_backlog_answers_cookie_echo_with_abort() {
+    let mut pair = Pair::new();
+    let options = crate::endpoint::ListenOptions { backlog: Some(0), ..Default::default() };
+    pair.z.endpoint.listen(PORT_Z, options).unwrap();
+    pair.connect(AssociationConfig::default());
+    pair.run_secs(1);
+    let trace = pair.take_trace();
+    assert_eq!(trace.last().unwrap(), "Z -> ABORT -> A");
+    assert_eq!(pair.events(Side::A), ["lost: PeerAborted { cause: Some(4), value: b\"\" }"]);
+}

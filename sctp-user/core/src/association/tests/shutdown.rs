@@ -1,0 +1,70 @@
+//! The graceful end (RFC 9260, 9.2).
+
+use super::harness::{Pair, Side};
+use crate::association::AssociationState;
+use crate::error::SendError;
+use crate::message::SendOptions;
+use crate::wire::chunk::ChunkType;
+use bytes::Bytes;
+
+#[test]
+fn three_packets_end_an_association() {
+    let mut pair = Pair::new();
+    let (a, z) = pair.establish();
+    pair.take_trace();
+    let now = pair.now;
+    pair.a.endpoint.shutdown(now, a).unwrap();
+    pair.run_secs(1);
+    assert_eq!(
+        pair.take_trace(),
+        ["A -> SHUTDOWN -> Z", "Z -> SHUTDOWN_ACK -> A", "A -> SHUTDOWN_COMPLETE -> Z"]
+    );
+    assert_eq!(pair.events(Side::A), ["up", "ShutdownComplete"]);
+    assert_eq!(pair.events(Side::Z), ["up", "ShutdownReceived", "ShutdownComplete"]);
+    assert_eq!(pair.state(Side::A, a), AssociationState::Closed);
+    assert_eq!(pair.state(Side::Z, z), AssociationState::Closed);
+}
+
+#[test]
+fn what_is_queued_on_both_sides_is_delivered_first() {
+    let mut pair = Pair::new();
+    let (a, z) = pair.establish();
+    let message = vec![7; 50_000];
+    pair.send(Side::A, a, &message);
+    pair.send(Side::Z, z, &message);
+    let now = pair.now;
+    pair.a.endpoint.shutdown(now, a).unwrap();
+    let refused = pair.a.endpoint.send(now, a, &SendOptions::default(), Bytes::from_static(b"late"));
+    assert_eq!(refused, Err(SendError::ShuttingDown));
+    pair.run_secs(5);
+    assert_eq!(pair.state(Side::A, a), AssociationState::Closed);
+    assert_eq!(pair.state(Side::Z, z), AssociationState::Closed);
+    assert!(pair.read(Side::A, a) == [message.clone()] && pair.read(Side::Z, z) == [message]);
+}
+
+#[test]
+fn each_lost_packet_of_the_end_is_made_up_for() {
+    for lost in [ChunkType::SHUTDOWN, ChunkType::SHUTDOWN_ACK, ChunkType::SHUTDOWN_COMPLETE] {
+        let mut pair = Pair::new();
+        let (a, z) = pair.establish();
+        pair.drop_first(2, move |hop| hop.has(lost));
+        let now = pair.now;
+        pair.a.endpoint.shutdown(now, a).unwrap();
+        pair.run_secs(30);
+        assert_eq!(pair.state(Side::A, a), AssociationState::Closed, "{lost}");
+        assert_eq!(pair.state(Side::Z, z), AssociationState::Closed, "{lost}");
+        assert_eq!(pair.events(Side::Z).last().unwrap(), "ShutdownComplete", "{lost}");
+    }
+}
+
+#[test]
+fn both_sides_may_begin_at_once() {
+    let mut pair = Pair::new();
+    let (a, z) = pair.establish();
+    let now = pair.now;
+    pair.a.endpoint.shutdown(now, a).unwrap();
+    pair.z.endpoint.shutdown(now, z).unwrap();
+    pair.run_secs(5);
+    assert_eq!(pair.events(Side::A).last().unwrap(), "ShutdownComplete");
+    assert_eq!(pair.events(Side::Z).last().unwrap(), "ShutdownComplete");
+}

@@ -1,0 +1,75 @@
+//! The timers of an association: when the next one expires, and what then is done.
+
+use super::{Association, Context};
+use crate::path::PathId;
+use crate::rx::Receiver;
+use crate::time::Time;
+use smallvec::SmallVec;
+
+impl Association {
+    /// The earliest deadline of all timers that run.
+    pub(crate) fn deadline(&self) -> Option<Time> {
+        if self.is_closed() {
+            return None;
+        }
+        let paths = self.paths.iter().flat_map(|path| [path.t3_rtx, path.heartbeat.next_at]);
+        let others = [
+            self.state.deadline(),
+            self.receiver.as_ref().and_then(Receiver::sack_deadline),
+            self.sender.deadline(),
+            self.autoclose_at(),
+        ];
+        paths.chain(others).flatten().min()
+    }
+
+    /// Acts on all deadlines that are due.
+    pub(crate) fn handle_timeout(&mut self, cx: &mut Context<'_>) {
+        let now = cx.now;
+        // T3 goes before T1: what it marks for retransmission leaves beside the next COOKIE ECHO.
+        for path in self.due_paths(|path| path.t3_rtx, now) {
+            tracing::trace!(tag = self.tags.local, path = path.0, "T3-rtx");
+            self.handle_t3(now, path);
+        }
+        self.handle_state_timers(now);
+        if self.is_closed() {
+            return;
+        }
+        for path in self.due_paths(|path| path.heartbeat.next_at, now) {
+            self.handle_heartbeat_timer(cx, path);
+        }
+        if let Some(receiver) = &mut self.receiver {
+            receiver.handle_sack_timeout(now);
+        }
+        self.sender.handle_timeout(now);
+        if self.autoclose_at().is_some_and(|at| at <= now) {
+            self.shutdown(now);
+        }
+        self.follow_up(now);
+    }
+
+    fn handle_state_timers(&mut self, now: Time) {
+        let (mut t1, mut t2, mut t5) = (false, false, false);
+        if let Some(setup) = self.state.setup_mut() {
+            t1 = setup.t1 <= now;
+        }
+        if let Some(ending) = self.state.ending() {
+            t5 = ending.guard <= now;
+            t2 = ending.t2 <= now;
+        }
+        match () {
+            () if t1 => self.handle_t1(now),
+            () if t5 => self.handle_t5(),
+            () if t2 => self.handle_t2(now),
+            () => {}
+        }
+    }
+
+    fn due_paths(
+        &self,
+        timer: impl Fn(&crate::path::Path) -> Option<Time>,
+        now: Time,
+    ) -> SmallVec<[PathId; 4]> {
+        let due = self.paths.iter().filter(|path| timer(path).is_some_and(|at| at <= now));
+        due.map(|path| path.id).collect()
+    }
+}

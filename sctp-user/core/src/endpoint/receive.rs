@@ -1,0 +1,305 @@
+//! Packets in: to their association, or to one of the stateless answers.
+
+use super::Endpoint;
+use super::cookie::{StateCookie, Tags};
+use super::demux::PeerKey;
+use super::out_of_the_blue::{self, StatelessPacket, abort_for_init, answering};
+use super::scope::suitable;
+use super::slots::Slot;
+use crate::association::{
+    Association, Blueprint, Context, CookieVerdict, Disposition, InitVerdict, Offer, PeerInit,
+    agree_on_streams, to_raw,
+};
+use crate::config::AssociationConfig;
+use crate::net::PathAddress;
+use crate::serial::Tsn;
+use crate::time::Time;
+use crate::wire::cause::Cause;
+use crate::wire::chunk::{ChunkType, ErrorChunk, InitChunk, InitKind};
+use crate::wire::param::Parameter;
+use crate::wire::{ChecksumPolicy, CommonHeader, Packet};
+use bytes::Bytes;
+use core::time::Duration;
+use std::sync::Arc;
+
+/// A datagram's packet and where it came from.
+struct Arrived {
+    packet: Packet,
+    from: PathAddress,
+}
+
+/// An INIT that can be answered.
+struct Request<'a> {
+    header: CommonHeader,
+    from: PathAddress,
+    init: &'a InitChunk,
+    peer: &'a PeerInit,
+}
+
+impl Endpoint {
+    pub(super) fn receive_packet(&mut self, now: Time, from: PathAddress, datagram: Bytes) {
+        let policy = if self.config.checksum { ChecksumPolicy::Crc32c } else { ChecksumPolicy::Verified };
+        let Ok(packet) = Packet::parse(datagram, policy) else { return };
+        let header = packet.header;
+        // 8.4, rule 1; 3.1: port 0 names nobody.
+        if !out_of_the_blue::is_answerable(&from) || header.source_port == 0 || header.destination_port == 0 {
+            return;
+        }
+        let arrived = Arrived { packet, from };
+        match arrived.packet.first_chunk_type() {
+            // 8.5.1 A.
+            _ if header.verification_tag == 0 => self.receive_init(now, &arrived),
+            Some(ChunkType::COOKIE_ECHO) => self.receive_cookie_echo(now, &arrived),
+            _ => self.receive_other(now, &arrived),
+        }
+    }
+
+    fn receive_other(&mut self, now: Time, arrived: &Arrived) {
+        let slot = self.demux.find(&key(&arrived.packet.header, arrived.from));
+        let Some(entry) = slot.and_then(|slot| self.slots.get_mut(slot)) else {
+            return self.answer_out_of_the_blue(now, arrived);
+        };
+        let mut cx = Context { now, random: &mut self.random };
+        let disposition = entry.association.handle_packet(&mut cx, &arrived.packet, arrived.from);
+        match (disposition, slot) {
+            (Disposition::Done, Some(slot)) => self.after_packet(slot),
+            _ => self.answer_out_of_the_blue(now, arrived),
+        }
+    }
+
+    /// 8.4.
+    fn answer_out_of_the_blue(&mut self, now: Time, arrived: &Arrived) {
+        if self.config.answer_out_of_the_blue
+            && let Some(answer) = out_of_the_blue::answer(&arrived.packet)
+        {
+            self.answer_anybody(now, arrived.from, answer);
+        }
+    }
+
+    /// An answer that costs its receiver's attention: limited in rate.
+    fn answer_anybody(&mut self, now: Time, to: PathAddress, answer: StatelessPacket) {
+        if self.answers.allow(now) {
+            self.push_stateless(to, answer);
+        }
+    }
+
+    /// A packet with the tag 0: an INIT, and nothing else, or it is discarded (8.5.1 A).
+    fn receive_init(&mut self, now: Time, arrived: &Arrived) {
+        let mut chunks = arrived.packet.chunks();
+        let (Some(Ok(raw)), None) = (chunks.next(), chunks.next()) else { return };
+        if raw.chunk_type != ChunkType::INIT {
+            return;
+        }
+        let Ok(init) = InitChunk::parse(&raw) else { return };
+        // 3.3.2: silently.
+        if init.initiate_tag == 0 {
+            return;
+        }
+        let (header, from) = (arrived.packet.header, arrived.from);
+        match PeerInit::read(&init, from.remote) {
+            Ok(peer) => self.answer_init(now, &Request { header, from, init: &init, peer: &peer }),
+            Err(causes) => {
+                let abort = abort_for_init(&header, init.initiate_tag, causes.0);
+                self.answer_anybody(now, from, abort);
+            }
+        }
+    }
+
+    fn answer_init(&mut self, now: Time, request: &Request<'_>) {
+        // 5.1.2 D: any of its addresses may name an association that is there.
+        let listed = request.peer.addresses.iter().copied();
+        let addresses = core::iter::once(request.from.remote).chain(listed);
+        match self.find_any(&request.header, addresses) {
+            Some(slot) => self.answer_unexpected_init(now, slot, request),
+            None => self.answer_new_init(now, request),
+        }
+    }
+
+    /// 5.2.1, 5.2.2.
+    fn answer_unexpected_init(&mut self, now: Time, slot: Slot, request: &Request<'_>) {
+        let Some(entry) = self.slots.get_mut(slot) else { return };
+        let config = entry.association.shared_config();
+        match entry.association.handle_init(&mut self.random, request.peer, request.from) {
+            InitVerdict::Answer(offer, tie_tags) => {
+                self.push_init_ack(now, request, &config, offer, tie_tags)
+            }
+            InitVerdict::Abort(causes) => {
+                let abort = abort_for_init(&request.header, request.init.initiate_tag, causes.0);
+                self.answer_anybody(now, request.from, abort);
+            }
+            InitVerdict::Discard => {}
+        }
+        self.settle(slot);
+    }
+
+    /// 5.1 B: nothing is kept.
+    fn answer_new_init(&mut self, now: Time, request: &Request<'_>) {
+        let listener = self.listeners.get(&request.header.destination_port);
+        let Some(listener) = listener.filter(|listener| listener.serves(request.from.local)) else {
+            // 8.4, rule 3.
+            if self.config.answer_out_of_the_blue {
+                let abort = abort_for_init(&request.header, request.init.initiate_tag, Bytes::new());
+                self.answer_anybody(now, request.from, abort);
+            }
+            return;
+        };
+        if self.slots.len() >= self.config.max_associations {
+            return self.refuse_init(now, request);
+        }
+        let config = Arc::clone(&listener.config);
+        let bound =
+            if listener.addresses.is_empty() { &self.config.local_addresses } else { &listener.addresses };
+        let addresses = suitable(bound, request.from.remote).collect();
+        let tag = self.random.verification_tag();
+        let offer = Offer::new(&config, tag, Tsn(self.random.u32()), addresses);
+        self.push_init_ack(now, request, &config, offer, Tags::default());
+    }
+
+    fn refuse_init(&mut self, now: Time, request: &Request<'_>) {
+        let causes = crate::wire::cause::Causes::from(Cause::OutOfResource);
+        let abort = abort_for_init(&request.header, request.init.initiate_tag, causes.0);
+        self.answer_anybody(now, request.from, abort);
+    }
+
+    /// INIT ACK with a state cookie (5.1.3).
+    fn push_init_ack(
+        &mut self,
+        now: Time,
+        request: &Request<'_>,
+        config: &AssociationConfig,
+        mut offer: Offer,
+        tie_tags: Tags,
+    ) {
+        let (outbound_streams, inbound_streams) = agree_on_streams(request.init, config);
+        offer.outbound_streams = outbound_streams;
+        let cookie = StateCookie {
+            created_at: now,
+            life_span: self.life_span(request.peer.life_span_increment),
+            local_port: request.header.destination_port,
+            peer_port: request.header.source_port,
+            tags: Tags { local: offer.tag, peer: request.init.initiate_tag },
+            tie_tags,
+            local_initial_tsn: offer.initial_tsn,
+            peer_initial_tsn: request.init.initial_tsn,
+            peer_a_rwnd: request.init.a_rwnd,
+            outbound_streams,
+            inbound_streams,
+            capabilities: request.peer.capabilities,
+            source: request.from,
+            addresses: request.peer.addresses.clone(),
+        };
+        let sealed = self.cookie_keys.seal(now, &cookie, &mut self.random);
+        let more = core::iter::once(Parameter::StateCookie(sealed)).chain(request.peer.reports());
+        let chunk = to_raw(&offer.chunk(InitKind::InitAck, more));
+        let header = answering(&request.header, request.init.initiate_tag);
+        self.push_stateless(request.from, StatelessPacket { header, chunk });
+    }
+
+    /// Valid.Cookie.Life, and what a Cookie Preservative asks for up to as much again (5.2.6).
+    fn life_span(&self, increment_ms: u32) -> Duration {
+        let life = self.config.valid_cookie_life;
+        life + Duration::from_millis(increment_ms.into()).min(life)
+    }
+
+    /// COOKIE ECHO as the first chunk (5.1.5, 5.2.4).
+    fn receive_cookie_echo(&mut self, now: Time, arrived: &Arrived) {
+        let Some(Ok(echo)) = arrived.packet.chunks().next() else { return };
+        // Steps 1 to 3: what is not ours, or not for this packet, is discarded in silence.
+        let Some(cookie) = self.cookie_keys.open(&echo.value) else { return };
+        let header = arrived.packet.header;
+        let ports = (cookie.local_port, cookie.peer_port) == (header.destination_port, header.source_port);
+        if !ports || cookie.tags.local != header.verification_tag {
+            return;
+        }
+        let addresses = core::iter::once(arrived.from.remote).chain(cookie.peer_addresses());
+        match self.find_any(&header, addresses) {
+            Some(slot) => self.echo_to_association(now, slot, &cookie, arrived),
+            None if cookie.staleness(now).is_some() => self.push_stale_cookie(now, &cookie, arrived),
+            None => self.create_association(now, &cookie, arrived),
+        }
+    }
+
+    fn echo_to_association(&mut self, now: Time, slot: Slot, cookie: &StateCookie, arrived: &Arrived) {
+        let Some(entry) = self.slots.get_mut(slot) else { return };
+        let mut cx = Context { now, random: &mut self.random };
+        match entry.association.handle_cookie(&mut cx, cookie, arrived.from) {
+            CookieVerdict::Accepted => {
+                entry.association.handle_bundled(&mut cx, &arrived.packet, arrived.from);
+                self.after_packet(slot);
+            }
+            CookieVerdict::Discarded => self.settle(slot),
+            CookieVerdict::Stale => self.push_stale_cookie(now, cookie, arrived),
+        }
+    }
+
+    /// ERROR "Stale Cookie" (5.1.5, step 4).
+    fn push_stale_cookie(&mut self, now: Time, cookie: &StateCookie, arrived: &Arrived) {
+        let staleness = cookie.staleness(now).unwrap_or_default();
+        let staleness_us = u32::try_from(staleness.as_micros()).unwrap_or(u32::MAX);
+        let chunk = to_raw(&ErrorChunk { causes: Cause::StaleCookie { staleness_us }.into() });
+        let header = answering(&arrived.packet.header, cookie.tags.peer);
+        self.push_stateless(arrived.from, StatelessPacket { header, chunk });
+    }
+
+    /// 5.1.5, steps 5 to 7.
+    fn create_association(&mut self, now: Time, cookie: &StateCookie, arrived: &Arrived) {
+        let has_room = self.slots.len() < self.config.max_associations;
+        let listener = self.listeners.get(&cookie.local_port);
+        let listener = listener.filter(|listener| has_room && listener.has_room());
+        let Some(listener) = listener.filter(|listener| listener.serves(cookie.source.local)) else {
+            let causes = crate::wire::cause::Causes::from(Cause::OutOfResource);
+            let abort = abort_for_init(&arrived.packet.header, cookie.tags.peer, causes.0);
+            return self.answer_anybody(now, arrived.from, abort);
+        };
+        let bound = !listener.addresses.is_empty();
+        let ours = if bound { &listener.addresses } else { &self.config.local_addresses };
+        let blueprint = Blueprint {
+            local_port: cookie.local_port,
+            peer_port: cookie.peer_port,
+            tags: cookie.tags,
+            initial_tsn: cookie.local_initial_tsn,
+            local_addresses: suitable(ours, cookie.source.remote).collect(),
+            bound,
+            config: Arc::clone(&listener.config),
+        };
+        let mut cx = Context { now, random: &mut self.random };
+        let mut association = Association::accept(&mut cx, blueprint, cookie);
+        association.acknowledge_cookie(arrived.from);
+        association.handle_bundled(&mut cx, &arrived.packet, arrived.from);
+        let slot = self.slots.insert(association);
+        if let (Some(entry), Some(listener)) =
+            (self.slots.get(slot), self.listeners.get_mut(&cookie.local_port))
+        {
+            listener.admit(entry.id);
+        }
+        self.after_packet(slot);
+    }
+
+    /// The association of any of these peer addresses.
+    fn find_any(
+        &self,
+        header: &CommonHeader,
+        mut addresses: impl Iterator<Item = core::net::IpAddr>,
+    ) -> Option<Slot> {
+        addresses.find_map(|peer_address| self.demux.find(&key_for(header, peer_address)))
+    }
+
+    /// A packet was handed to an association.
+    fn after_packet(&mut self, slot: Slot) {
+        if let Some(entry) = self.slots.get_mut(slot)
+            && !entry.in_batch
+        {
+            entry.in_batch = true;
+            self.batch.push(slot);
+        }
+        self.settle(slot);
+    }
+}
+
+fn key(header: &CommonHeader, from: PathAddress) -> PeerKey {
+    key_for(header, from.remote)
+}
+
+fn key_for(header: &CommonHeader, peer_address: core::net::IpAddr) -> PeerKey {
+    PeerKey { local_port: header.destination_port, peer_port: header.source_port, peer_address }
+}

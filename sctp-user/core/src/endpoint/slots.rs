@@ -1,0 +1,115 @@
+//! Where associations live: slots that are used again, under a new generation each time, so that the
+//! id of an association that is gone names nobody.
+
+use super::demux::{Demux, PeerKey};
+use crate::association::Association;
+use crate::event::AssociationId;
+use crate::time::Time;
+use core::net::IpAddr;
+use smallvec::SmallVec;
+
+/// Index of a slot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) struct Slot(pub(super) u32);
+
+/// An association with what the endpoint notes about it.
+#[derive(Debug)]
+pub(super) struct Entry {
+    pub(super) id: AssociationId,
+    pub(super) association: Association,
+    /// It stands in the ready list.
+    pub(super) ready: bool,
+    /// It stands in the list of those that got DATA since the last batch end.
+    pub(super) in_batch: bool,
+    /// The deadline under which it stands in the timer list; not later than its own.
+    pub(super) deadline: Option<Time>,
+    /// The peer addresses under which it stands in the demultiplexing table.
+    registered: SmallVec<[IpAddr; 2]>,
+}
+
+impl Entry {
+    /// Enters all of the peer's addresses in the table.
+    pub(super) fn register(&mut self, slot: Slot, demux: &mut Demux) {
+        self.registered = self.association.paths().iter().map(|path| path.address.remote).collect();
+        self.registered.iter().for_each(|&address| demux.insert(self.key(address), slot));
+    }
+
+    /// Takes them out again.
+    pub(super) fn unregister(&mut self, slot: Slot, demux: &mut Demux) {
+        for address in core::mem::take(&mut self.registered) {
+            demux.remove(&self.key(address), slot);
+        }
+    }
+
+    fn key(&self, peer_address: IpAddr) -> PeerKey {
+        let (local_port, peer_port) = (self.association.local_port(), self.association.peer_port());
+        PeerKey { local_port, peer_port, peer_address }
+    }
+}
+
+#[derive(Debug, Default)]
+struct Place {
+    generation: u32,
+    entry: Option<Box<Entry>>,
+}
+
+/// All associations of an endpoint.
+#[derive(Debug, Default)]
+pub(super) struct Slots {
+    places: Vec<Place>,
+    free: Vec<u32>,
+    len: usize,
+}
+
+impl Slots {
+    /// Associations that there are.
+    pub(super) fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Takes a slot for `association`.
+    pub(super) fn insert(&mut self, association: Association) -> Slot {
+        let index = self.free.pop().unwrap_or_else(|| {
+            self.places.push(Place::default());
+            u32::try_from(self.places.len() - 1).unwrap_or(u32::MAX)
+        });
+        if let Some(place) = self.places.get_mut(index as usize) {
+            let id = AssociationId { slot: index, generation: place.generation };
+            let registered = SmallVec::new();
+            let entry = Entry { id, association, ready: false, in_batch: false, deadline: None, registered };
+            place.entry = Some(Box::new(entry));
+            self.len += 1;
+        }
+        Slot(index)
+    }
+
+    /// Frees a slot; what was in it.
+    pub(super) fn remove(&mut self, slot: Slot) -> Option<Box<Entry>> {
+        let place = self.places.get_mut(slot.0 as usize)?;
+        let entry = place.entry.take()?;
+        place.generation = place.generation.wrapping_add(1);
+        self.free.push(slot.0);
+        self.len -= 1;
+        Some(entry)
+    }
+
+    pub(super) fn get(&self, slot: Slot) -> Option<&Entry> {
+        self.places.get(slot.0 as usize)?.entry.as_deref()
+    }
+
+    pub(super) fn get_mut(&mut self, slot: Slot) -> Option<&mut Entry> {
+        self.places.get_mut(slot.0 as usize)?.entry.as_deref_mut()
+    }
+
+    /// The slot of `id`, if it is still the same association that lives there.
+    pub(super) fn find(&self, id: AssociationId) -> Option<Slot> {
+        let slot = Slot(id.slot);
+        (self.get(slot)?.id == id).then_some(slot)
+    }
+
+    /// All associations.
+    #[cfg(any(test, debug_assertions))]
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Entry> {
+        self.places.iter().filter_map(|place| place.entry.as_deref())
+    }
+}

@@ -1,0 +1,115 @@
+//! Packets out: associations take turns, and equal-size packets of one path leave together.
+
+use super::Endpoint;
+use super::out_of_the_blue::StatelessPacket;
+use super::slots::Slot;
+use crate::association::Written;
+use crate::net::{Ecn, PathAddress, Transmit};
+use crate::time::Time;
+use crate::wire::PacketBuilder;
+
+/// Stateless answers that may wait; further ones are dropped, as if the network had lost them.
+const MAX_STATELESS: usize = 1_024;
+/// Bytes of a batch at most: what one UDP datagram of a segmentation offload can hold.
+const MAX_BATCH: usize = 65_000;
+
+/// A packet that was built for a batch that it does not fit into: it begins the next one.
+#[derive(Debug)]
+pub(super) struct Carried {
+    slot: Slot,
+    address: PathAddress,
+}
+
+impl Endpoint {
+    pub(super) fn push_stateless(&mut self, to: PathAddress, packet: StatelessPacket) {
+        if self.stateless.len() < MAX_STATELESS {
+            self.stateless.push_back((to, packet));
+        }
+    }
+
+    pub(super) fn next_batch(
+        &mut self,
+        now: Time,
+        buffer: &mut Vec<u8>,
+        max_segments: usize,
+    ) -> Option<Transmit> {
+        if let Some(transmit) = self.write_stateless(buffer) {
+            return Some(transmit);
+        }
+        if let Some(Carried { slot, address }) = self.carried.take() {
+            buffer.extend_from_slice(&self.carried_bytes);
+            let first = Written { address, len: self.carried_bytes.len() };
+            return Some(self.extend_batch(now, slot, first, buffer, max_segments));
+        }
+        while let Some(slot) = self.ready.pop_front() {
+            let Some(entry) = self.slots.get_mut(slot) else { continue };
+            entry.ready = false;
+            match entry.association.write_packet(now, buffer, self.config.checksum) {
+                Some(first) => return Some(self.extend_batch(now, slot, first, buffer, max_segments)),
+                None => self.note_changes(slot),
+            }
+        }
+        None
+    }
+
+    fn write_stateless(&mut self, buffer: &mut Vec<u8>) -> Option<Transmit> {
+        let (path, StatelessPacket { header, chunk }) = self.stateless.pop_front()?;
+        let mut packet = PacketBuilder::new(buffer, header, usize::MAX);
+        // A chunk that we made is not longer than a chunk can be.
+        let _ = packet.push(&chunk);
+        let len = if self.config.checksum { packet.finish() } else { packet.finish_with_zero_checksum() };
+        Some(Transmit { path, ecn: Ecn::NotCapable, segment_size: len, len })
+    }
+
+    /// Appends further packets of the same association while they go the same way and are not longer;
+    /// a shorter one ends the batch.
+    fn extend_batch(
+        &mut self,
+        now: Time,
+        slot: Slot,
+        first: Written,
+        buffer: &mut Vec<u8>,
+        max_segments: usize,
+    ) -> Transmit {
+        let segment_size = first.len;
+        let mut transmit =
+            Transmit { path: first.address, ecn: Ecn::NotCapable, segment_size, len: first.len };
+        let mut room = max_segments.saturating_sub(1);
+        let mut dry = false;
+        while room > 0
+            && transmit.len.is_multiple_of(segment_size)
+            && transmit.len + segment_size <= MAX_BATCH
+        {
+            let start = buffer.len();
+            let Some(next) = self.write_next(now, slot, buffer) else {
+                dry = true;
+                break;
+            };
+            if next.address != first.address || next.len > segment_size {
+                self.carry(slot, next.address, buffer, start);
+                break;
+            }
+            transmit.len += next.len;
+            room -= 1;
+        }
+        if dry {
+            self.note_changes(slot);
+        } else {
+            self.settle(slot);
+        }
+        transmit
+    }
+
+    fn write_next(&mut self, now: Time, slot: Slot, buffer: &mut Vec<u8>) -> Option<Written> {
+        let entry = self.slots.get_mut(slot)?;
+        entry.association.write_packet(now, buffer, self.config.checksum)
+    }
+
+    /// Keeps the packet that starts at `start` for the next batch.
+    fn carry(&mut self, slot: Slot, address: PathAddress, buffer: &mut Vec<u8>, start: usize) {
+        self.carried_bytes.clear();
+        self.carried_bytes.extend_from_slice(buffer.get(start..).unwrap_or_default());
+        buffer.truncate(start);
+        self.carried = Some(Carried { slot, address });
+    }
+}
