@@ -7,7 +7,9 @@ use std::{
     env,
     io::{BufRead, BufReader, Read},
     net::IpAddr,
+    os::unix::process::CommandExt,
     process::{Child, Command, Stdio},
+    thread,
     time::Instant,
 };
 
@@ -67,7 +69,7 @@ fn lease_when_free(driver: &mut RawDriver, port: u16) {
     let deadline = Instant::now() + PATIENCE;
     while let Err(error) = driver.lease_port(port, &[]) {
         assert!(Instant::now() < deadline, "{error}");
-        std::thread::yield_now();
+        thread::yield_now();
     }
 }
 
@@ -107,6 +109,29 @@ fn stacks_get_different_blocks_of_ephemeral_ports() {
             assert!(!block.is_empty());
             assert!(blocks[..index].iter().all(|other| !other.contains(block.start())), "{blocks:?}");
         }
+    });
+}
+
+#[test]
+fn stacks_that_start_together_elect_one_broker() {
+    in_namespace(&["127.0.0.1"], || {
+        // New threads are in the namespace of the thread that starts them.
+        let starting: Vec<_> = (0..8u16)
+            .map(|number| {
+                thread::spawn(move || {
+                    let mut driver = open();
+                    driver.lease_port(7000 + number, &[]).unwrap();
+                    driver
+                })
+            })
+            .collect();
+        let drivers: Vec<RawDriver> = starting.into_iter().map(|thread| thread.join().unwrap()).collect();
+        let mut late = open();
+        for number in 0..8 {
+            assert_eq!(holder(late.lease_port(7000 + number, &[])), std::process::id() as i32);
+        }
+        drop(drivers);
+        lease_when_free(&mut late, 7000);
     });
 }
 
@@ -154,7 +179,7 @@ fn the_peers_of_a_killed_process_get_abort() {
         while inbox.packets.is_empty() {
             assert!(Instant::now() < deadline, "no ABORT");
             send(&mut peer, 9000, 7000, 0xabcd, ChunkType::HEARTBEAT, &[0, 1, 0, 4]);
-            std::thread::yield_now();
+            thread::yield_now();
             peer.receive(&mut inbox).unwrap();
         }
         let packet = Packet::parse(inbox.packets[0].datagram.clone(), ChecksumPolicy::Crc32c).unwrap();
@@ -208,6 +233,24 @@ fn a_broker_of_another_user_is_not_believed() {
     });
 }
 
+#[test]
+fn a_process_without_the_privilege_is_told_what_to_do() {
+    in_namespace(&["127.0.0.1"], || {
+        let output = Command::new(env::current_exe().unwrap())
+            .args(["--exact", "stack_process", "--nocapture"])
+            .env(PORT_VARIABLE, "7000")
+            .uid(65534)
+            .output();
+        let Ok(output) = output else {
+            println!("SKIPPED: user 65534 may not run this program");
+            return;
+        };
+        let text = String::from_utf8_lossy(&output.stdout);
+        let expected = "raw sockets need CAP_NET_RAW: run as root, or use UDP encapsulation (--udp)";
+        assert!(text.contains(expected), "{text}");
+    });
+}
+
 /// A process with a stack of its own that holds a port.
 struct StackProcess(Child);
 
@@ -250,7 +293,10 @@ impl Drop for StackProcess {
 #[test]
 fn stack_process() {
     let Ok(port) = env::var(PORT_VARIABLE) else { return };
-    let mut driver = open();
+    let mut driver = match RawDriver::open(&RawConfig::default()) {
+        Ok(driver) => driver,
+        Err(error) => return println!("{error}"),
+    };
     driver.lease_port(port.parse().unwrap(), &[]).unwrap();
     println!("ready");
     // Until our parent ends, or kills us.

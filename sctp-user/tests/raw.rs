@@ -124,6 +124,23 @@ fn an_address_that_is_not_leased_is_not_heard() {
 }
 
 #[test]
+fn a_stack_with_an_address_of_its_own_leaves_the_others_alone() {
+    in_namespace(&["127.0.0.1", "127.0.0.2"], || {
+        let mut a = open(5001, &[]);
+        let config = RawConfig { addresses: vec![[127, 0, 0, 2].into()], ..RawConfig::default() };
+        let mut b = RawDriver::open(&config).unwrap();
+        let port = *b.lease_ephemeral_ports().unwrap().start();
+        let to = |last| PathAddress::to([127, 0, 0, last].into());
+        send(&mut a, to(1), Ecn::NotCapable, &[packet(5001, port, b"other")]);
+        send(&mut a, to(2), Ecn::NotCapable, &[packet(5001, port, b"ours")]);
+        let mut inbox = Inbox::default();
+        receive_until(&mut b, &mut inbox, |inbox| !inbox.packets.is_empty());
+        assert_eq!(inbox.packets[0].datagram[12..], b"ours"[..]);
+        assert_eq!(b.local_addresses(), config.addresses);
+    });
+}
+
+#[test]
 fn protocol_unreachable_reaches_the_stack_that_sent_the_packet_and_no_other() {
     in_namespace(&["127.0.0.1"], || {
         let _neighbour = common::Neighbour::new();

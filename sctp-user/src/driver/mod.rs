@@ -42,8 +42,8 @@ pub trait Driver: Send {
     /// Only what ends the driver, such as a closed descriptor.
     fn receive(&mut self, inbox: &mut Inbox) -> io::Result<()>;
 
-    /// What to poll: readable means that [`Driver::receive`] has work, writable that
-    /// [`Driver::send`] has room again.
+    /// What to poll: readable or in error (an ICMP message) means that [`Driver::receive`] has work,
+    /// writable that [`Driver::send`] has room again. They stay the same as long as the driver lives.
     fn descriptors(&self) -> Vec<BorrowedFd<'_>>;
 
     /// Packets that one [`Transmit`] should hold at most, so that they leave in one system call.

@@ -132,6 +132,10 @@ impl Driver for UdpDriver {
         let mut sent = Sent::default();
         for (transmit, run) in runs(batch, bytes) {
             let segments = match self.port_for(&transmit.path) {
+                _ if !is_sendable(&transmit.path) => {
+                    reports.push(icmp::refusal(&transmit.path, run, libc::EINVAL));
+                    Ok(())
+                }
                 Some(index) => self.ports[index].send(transmit, run, reports),
                 None => {
                     reports.push(icmp::refusal(&transmit.path, run, libc::EADDRNOTAVAIL));
@@ -297,6 +301,13 @@ impl Port {
         }
         Ok(0)
     }
+}
+
+/// Whether the kernel will take the destination. If it answered EINVAL, quinn-udp would take that for
+/// a lack of segmentation offload, and do without for all peers from then on.
+fn is_sendable(path: &PathAddress) -> bool {
+    let needs_scope = matches!(path.remote, IpAddr::V6(v6) if v6.is_unicast_link_local());
+    path.remote_udp_port != 0 && !needs_scope
 }
 
 fn ecn_of(codepoint: Option<EcnCodepoint>) -> Ecn {

@@ -1,5 +1,6 @@
 //! A message on its way out.
 
+use super::outstanding::Chunk;
 use crate::event::SendFailure;
 use crate::message::SendOptions;
 use crate::serial::Ssn;
@@ -11,9 +12,8 @@ use bytes::Bytes;
 /// Bytes of a DATA chunk in front of its payload.
 pub(super) const DATA_CHUNK_HEADER_LEN: usize = CHUNK_HEADER_LEN + DATA_HEADER_LEN;
 
-/// What a message costs in the send buffer besides its payload: its entry here, one chunk's entry,
-/// and the allocation behind `Bytes`.
-pub(super) const MESSAGE_OVERHEAD: usize = 160;
+/// What a message costs in the send buffer besides its payload: its own entry and that of one chunk.
+pub(super) const MESSAGE_OVERHEAD: usize = size_of::<SentMessage>() + size_of::<Chunk>();
 
 /// A message that waits in the send queue.
 #[derive(Debug)]

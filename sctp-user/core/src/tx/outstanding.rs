@@ -19,6 +19,9 @@ use std::collections::{BTreeSet, VecDeque};
 /// window below 2^31 TSNs and below 2^16 messages of a stream (6.1).
 pub(super) const MAX_OUTSTANDING_CHUNKS: usize = 65_535;
 
+/// Entries that an idle association keeps memory for.
+pub(super) const KEPT_CAPACITY: usize = 16;
+
 /// One DATA chunk.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Chunk {
@@ -205,13 +208,14 @@ impl Outstanding {
 
     /// Cuts the next `len` bytes of the last message into a chunk that is now in flight on `path`.
     pub(super) fn cut(&mut self, len: usize, path: PathId, now: Time, paths: &mut PathSet) -> Option<u64> {
+        let number = self.first_message + self.messages.len() as u64 - 1;
         let message = self.messages.back_mut()?;
-        let offset = u32::try_from(message.cut).ok()?;
+        let (offset, chunk_len) = (u32::try_from(message.cut).ok()?, u32::try_from(len).ok()?);
         message.cut += len;
         let chunk = Chunk {
-            message: self.first_message + self.messages.len() as u64 - 1,
+            message: number,
             offset,
-            len: u32::try_from(len).ok()?,
+            len: chunk_len,
             sent_at: now,
             path,
             retransmitted: false,
@@ -344,6 +348,10 @@ impl Outstanding {
             report.freed += self.forget_message_of(&chunk);
         }
         self.trim_gaps();
+        if self.chunks.is_empty() && self.chunks.capacity() > KEPT_CAPACITY {
+            self.chunks.shrink_to(KEPT_CAPACITY);
+            self.messages.shrink_to(KEPT_CAPACITY);
+        }
     }
 
     /// A chunk is acknowledged: it no longer counts as what it was.

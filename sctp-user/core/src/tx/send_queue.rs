@@ -2,6 +2,7 @@
 //! stream whose turn it is.
 
 use super::message::{DATA_CHUNK_HEADER_LEN, OutgoingMessage};
+use super::outstanding::KEPT_CAPACITY;
 use crate::serial::Ssn;
 use crate::time::Time;
 use rustc_hash::FxHashMap;
@@ -90,6 +91,9 @@ impl Stream {
         if self.given_up > self.queue.len() / 2 {
             self.queue.retain(|entry| entry.message.is_some());
             self.given_up = 0;
+        }
+        if self.queue.is_empty() && self.queue.capacity() > KEPT_CAPACITY {
+            self.queue.shrink_to(KEPT_CAPACITY);
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Ties queue, outstanding data, the peer's window and the paths together.
 
-use super::message::OutgoingMessage;
+use super::message::{MESSAGE_OVERHEAD, OutgoingMessage};
 use super::outstanding::Outstanding;
 use super::send_queue::SendQueue;
 use super::window::PeerWindow;
@@ -14,8 +14,6 @@ use crate::time::Time;
 use bytes::Bytes;
 use smallvec::SmallVec;
 use std::collections::VecDeque;
-
-use super::message::MESSAGE_OVERHEAD;
 
 /// The sending half of one association.
 ///
@@ -68,7 +66,9 @@ impl Settings {
 
     /// The longest message that can ever be accepted.
     fn max_message(&self) -> usize {
-        self.max_message_size.min(self.send_buffer.saturating_sub(MESSAGE_OVERHEAD))
+        // Offsets of chunks in a message have 32 bits.
+        let limit = usize::try_from(u32::MAX).unwrap_or(usize::MAX);
+        self.max_message_size.min(self.send_buffer.saturating_sub(MESSAGE_OVERHEAD)).min(limit)
     }
 }
 

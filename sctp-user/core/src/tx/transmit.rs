@@ -50,7 +50,6 @@ impl Sender {
         paths: &mut PathSet,
         packet: &mut PacketBuilder<'_>,
     ) -> usize {
-        self.handle_timeout(now);
         let Some(path) = paths.get_mut(id) else { return 0 };
         let (idle, pmdcs) = (path.idle_rtos(now), path.pmdcs());
         let may_send = path.may_send(now);

@@ -186,10 +186,11 @@ impl Driver for RawDriver {
         self.drop_lost();
         let Inbox { packets, reports } = inbox;
         let ports = &self.ports;
-        let per_address = ports.is_per_address();
+        let addresses = &self.addresses;
+        let filter_is_enough = addresses.is_empty() && !ports.is_per_address();
         for socket in [&mut self.v4, &mut self.v6].into_iter().flatten() {
             let mut deliver = |received: super::Received| {
-                if !per_address || is_ours(ports, &received) {
+                if filter_is_enough || is_ours(addresses, ports, &received) {
                     packets.push(received);
                 }
             };
@@ -319,12 +320,12 @@ fn send_group(
     true
 }
 
-/// Whether a packet is for an address that we leased its port on.
-fn is_ours(ports: &PortSet, received: &super::Received) -> bool {
-    received
-        .datagram
-        .get(2..4)
-        .is_some_and(|port| ports.covers(received.path.local, u16::from_be_bytes([port[0], port[1]])))
+/// Whether a packet is for an address that we use and that we leased its port on.
+fn is_ours(addresses: &[IpAddr], ports: &PortSet, received: &super::Received) -> bool {
+    let local = received.path.local;
+    let uses_address = addresses.is_empty() || local.is_none_or(|local| addresses.contains(&local));
+    let port = received.datagram.get(2..4).map(|port| u16::from_be_bytes([port[0], port[1]]));
+    uses_address && port.is_some_and(|port| ports.covers(local, port))
 }
 
 /// Whether an ICMP error quotes a packet of ours: all raw sockets of the host get it. The core compares

@@ -105,10 +105,12 @@ fn one_bad_destination_does_not_stop_the_others() {
     let good = path_to(&b);
     let foreign = PathAddress { local: Some([192, 0, 2, 9].into()), ..good };
     let run = |path, len| Transmit { path, ecn: Ecn::NotCapable, segment_size: len, len };
-    let reports = send(&mut a, &[run(foreign, 4), run(good, 4)], b"lostgood");
-    assert_eq!(reports.len(), 1);
-    assert_eq!(reports[0].path, foreign);
-    assert_eq!(reports[0].quoted, "lost");
+    let nowhere = PathAddress { remote_udp_port: 0, ..good };
+    let segments = a.max_segments();
+    let reports = send(&mut a, &[run(foreign, 4), run(nowhere, 4), run(good, 4)], b"lostalsogood");
+    let failed: Vec<_> = reports.iter().map(|report| (report.path, &report.quoted[..])).collect();
+    assert_eq!(failed, [(foreign, &b"lost"[..]), (nowhere, b"also")]);
+    assert_eq!(a.max_segments(), segments, "and segmentation offload stays on");
     let mut inbox = Inbox::default();
     receive_until(&mut b, &mut inbox, |inbox| !inbox.packets.is_empty());
     assert_eq!(inbox.packets[0].datagram, "good");

@@ -3,5 +3,6 @@
 mod harness;
 mod hostile;
 mod loss;
+mod random;
 mod sending;
 mod windows;
