@@ -62,6 +62,8 @@ impl Default for RawConfig {
 }
 
 /// Carries SCTP straight over IP.
+///
+/// A thread (two in the stack that is the broker) holds its leases: open it after a fork, not before.
 #[derive(Debug)]
 pub struct RawDriver {
     v4: Option<RawSocket>,

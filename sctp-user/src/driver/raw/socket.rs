@@ -51,6 +51,8 @@ pub(crate) struct RawSocket {
     large: u32,
     /// What small slots have no room for. Pages that are not used do not exist.
     spill: Vec<u8>,
+    /// What came with the packets of a read; kept, because clearing it costs as much as a small read.
+    incoming: Vec<Incoming>,
 }
 
 impl RawSocket {
@@ -65,7 +67,13 @@ impl RawSocket {
         )?;
         set_up(&socket, v4).map_err(OpenError::system("set up a raw socket"))?;
         enlarge_receive_buffer(&socket, receive_buffer);
-        Ok(Self { socket, v4, large: 0, spill: vec![0; BATCH * LARGE_SLOT] })
+        Ok(Self {
+            socket,
+            v4,
+            large: 0,
+            spill: vec![0; BATCH * LARGE_SLOT],
+            incoming: vec![Incoming::NONE; BATCH],
+        })
     }
 
     pub(crate) fn is_v4(&self) -> bool {
@@ -116,7 +124,7 @@ impl RawSocket {
     ) -> io::Result<()> {
         let (slot, count) = if self.large > 0 { (LARGE_SLOT, LARGE_BUFFERS) } else { (SMALL_SLOT, 1) };
         let mut buffers: SmallVec<[BytesMut; LARGE_BUFFERS]> = (0..count).map(|_| pool.take()).collect();
-        let mut incoming = [Incoming::NONE; BATCH];
+        let mut incoming = std::mem::take(&mut self.incoming);
         let received = self.read(&mut buffers, slot, &mut incoming, report);
         let packets = &incoming[..*received.as_ref().unwrap_or(&0)];
         let longest = packets.iter().map(|packet| packet.len).max().unwrap_or(0);
@@ -132,6 +140,7 @@ impl RawSocket {
             }
             first += slots;
         }
+        self.incoming = incoming;
         received.map(|_| ())
     }
 

@@ -14,7 +14,7 @@ const _: () = assert!(HEADER == WORD + 8, "the layout of Linux");
 pub(crate) const SPACE: usize = 2 * HEADER + 32 + WORD;
 
 /// Control data of one packet, aligned as the kernel wants it.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 #[repr(C, align(8))]
 pub(crate) struct Control(pub(crate) [u8; SPACE]);
 

@@ -27,7 +27,7 @@ pub(crate) struct Outgoing<'a> {
 }
 
 /// What came with a received packet.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Incoming {
     pub(crate) len: usize,
     pub(crate) source: Option<IpAddr>,
