@@ -3,3 +3,4 @@
 mod broker;
 pub mod driver;
 pub mod sim;
+pub mod stack;

@@ -1,0 +1,235 @@
+//! How a stack is put together.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use rustc_hash::FxHashMap;
+use sctp_core::config::{AssociationConfig, EndpointConfig};
+use sctp_core::endpoint::Endpoint;
+use sctp_core::rng::Random;
+use sctp_core::time::Time;
+use slab::Slab;
+
+use super::bell::Bell;
+use super::clock::Clock;
+use super::engine::Engine;
+use super::error::Error;
+use super::lead::Shared;
+use super::registry::Registry;
+use super::state::{Background, Lead, Leader, Life, State};
+use super::{Handle, Stack};
+use crate::driver::raw::{RawConfig, RawDriver};
+use crate::driver::udp::{ENCAPSULATION_PORT, UdpConfig, UdpDriver};
+use crate::driver::{Driver, ErrorDetection, OpenError, route};
+
+/// What carries the packets of a stack.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Transport {
+    /// IP, protocol number 132: as every kernel's SCTP.
+    Raw,
+    /// UDP encapsulation (RFC 6951).
+    Udp,
+    /// A driver that the application brought.
+    Other,
+}
+
+/// Puts a stack together: transport, addresses, defaults.
+///
+/// ```
+/// use sctp_user::stack::{Stack, Transport};
+///
+/// // UDP encapsulation on one address; port 0 takes any free UDP port.
+/// let stack = Stack::builder()
+///     .transport(Transport::Udp)
+///     .address([127, 0, 0, 1])
+///     .udp_port(0)
+///     .build()?;
+/// assert_ne!(stack.udp_port(), 0);
+/// # Ok::<(), sctp_user::stack::Error>(())
+/// ```
+pub struct StackBuilder {
+    transport: Option<Transport>,
+    driver: Option<Box<dyn Driver>>,
+    addresses: Vec<IpAddr>,
+    udp_port: u16,
+    remote_udp_port: Option<u16>,
+    endpoint: EndpointConfig,
+    defaults: AssociationConfig,
+    seed: Option<[u8; 32]>,
+    linger: Duration,
+}
+
+impl StackBuilder {
+    pub(super) fn new() -> Self {
+        Self {
+            transport: None,
+            driver: None,
+            addresses: Vec::new(),
+            udp_port: ENCAPSULATION_PORT,
+            remote_udp_port: None,
+            endpoint: EndpointConfig::default(),
+            defaults: AssociationConfig::default(),
+            seed: None,
+            linger: Duration::from_secs(5),
+        }
+    }
+
+    /// Which transport to use. Without this: raw IP where it is permitted, else UDP encapsulation.
+    pub fn transport(mut self, transport: Transport) -> Self {
+        self.transport = Some(transport);
+        self
+    }
+
+    /// Uses a driver of the caller's: a link in memory, or one wrapped in layers.
+    pub fn driver(mut self, driver: impl Driver + 'static) -> Self {
+        self.driver = Some(Box::new(driver));
+        self.transport = Some(Transport::Other);
+        self
+    }
+
+    /// Adds a local address. Without any: all addresses of this host.
+    pub fn address(mut self, address: impl Into<IpAddr>) -> Self {
+        self.addresses.push(address.into());
+        self
+    }
+
+    /// Adds local addresses.
+    pub fn addresses(mut self, addresses: impl IntoIterator<Item = IpAddr>) -> Self {
+        self.addresses.extend(addresses);
+        self
+    }
+
+    /// Our UDP encapsulation port; 9899 by default, 0 for any.
+    pub fn udp_port(mut self, port: u16) -> Self {
+        self.udp_port = port;
+        self
+    }
+
+    /// The UDP encapsulation port of peers that are connected to. By default 9899, or our own where that is
+    /// chosen by [`StackBuilder::udp_port`].
+    pub fn remote_udp_port(mut self, port: u16) -> Self {
+        self.remote_udp_port = Some(port);
+        self
+    }
+
+    /// Parameters of associations, where their sockets do not say otherwise.
+    pub fn defaults(mut self, defaults: AssociationConfig) -> Self {
+        self.defaults = defaults;
+        self
+    }
+
+    /// Limits of the stack. Addresses and the UDP port in it are the builder's to set.
+    pub fn endpoint(mut self, endpoint: EndpointConfig) -> Self {
+        self.endpoint = endpoint;
+        self
+    }
+
+    /// Lets all randomness follow from `seed`: for tests only, as keys come from it too.
+    pub fn seed(mut self, seed: [u8; 32]) -> Self {
+        self.seed = Some(seed);
+        self
+    }
+
+    /// How long associations may take to end in good order once the last handle and the last socket are
+    /// gone; 5 s by default. Zero aborts them at once.
+    pub fn linger(mut self, linger: Duration) -> Self {
+        self.linger = linger;
+        self
+    }
+
+    /// Opens the driver and starts the stack.
+    ///
+    /// # Errors
+    /// [`Error::Open`] if the driver cannot be opened; [`Error::System`].
+    pub fn build(mut self) -> Result<Stack, Error> {
+        let opened = self.open()?;
+        let (transport, udp_port) = (opened.transport, opened.udp_port);
+        let remote_udp_port = match transport {
+            Transport::Udp => self.remote_udp_port.unwrap_or(udp_port),
+            _ => 0,
+        };
+        self.endpoint.local_addresses = opened.driver.local_addresses();
+        self.endpoint.default_remote_udp_port = remote_udp_port;
+        self.endpoint.checksum = opened.driver.error_detection() == ErrorDetection::Crc32c;
+        let linger = self.linger;
+        let shared = Arc::new(self.shared(opened.driver, remote_udp_port)?);
+        let background = Arc::clone(&shared);
+        let thread = std::thread::Builder::new()
+            .name("sctp-stack".into())
+            .spawn(move || background.run_background())
+            .map_err(Error::system("start the stack's thread"))?;
+        let thread = Mutex::new(Some(thread));
+        Ok(Stack { handle: Arc::new(Handle { shared, thread, linger, transport, udp_port }) })
+    }
+
+    fn shared(self, driver: Box<dyn Driver>, remote_udp_port: u16) -> Result<Shared, Error> {
+        let seed = self.seed.unwrap_or_else(rand::random);
+        let mut random = Random::new(seed);
+        let endpoint = Endpoint::new(self.endpoint, random.bytes());
+        let bell = || Bell::new().map_err(Error::system("make an event descriptor"));
+        let state = State {
+            engine: Engine::new(endpoint, driver),
+            registry: Registry::new(),
+            lead: Lead {
+                leader: Leader::Nobody,
+                asleep_until: None,
+                polls_room: false,
+                programmed: Time::ZERO,
+                departures: 0,
+                background: Background::Ticking,
+                bell: bell()?,
+                background_bell: bell()?,
+            },
+            waiters: Slab::new(),
+            watches: FxHashMap::default(),
+            next_watch: 0,
+            wakes: Vec::new(),
+            life: Life::Open,
+            random,
+            defaults: self.defaults,
+            remote_udp_port,
+        };
+        Shared::new(state, Clock::start()).map_err(Error::system("copy the driver's descriptors"))
+    }
+
+    fn open(&mut self) -> Result<Opened, Error> {
+        if let Some(driver) = self.driver.take() {
+            return Ok(Opened { driver, transport: Transport::Other, udp_port: 0 });
+        }
+        match self.transport {
+            Some(Transport::Udp) => self.open_udp(),
+            Some(_) => Ok(self.open_raw()?),
+            None => match self.open_raw() {
+                Err(reason @ (OpenError::NeedsNetRaw | OpenError::KernelHasSctp)) => {
+                    tracing::warn!("{reason}; using UDP encapsulation on port {}", self.udp_port);
+                    self.open_udp()
+                }
+                raw => Ok(raw?),
+            },
+        }
+    }
+
+    fn open_raw(&self) -> Result<Opened, OpenError> {
+        let config = RawConfig { addresses: self.addresses.clone(), ..RawConfig::default() };
+        let driver = Box::new(RawDriver::open(&config)?);
+        Ok(Opened { driver, transport: Transport::Raw, udp_port: 0 })
+    }
+
+    fn open_udp(&self) -> Result<Opened, Error> {
+        let mut addresses = self.addresses.clone();
+        if addresses.is_empty() {
+            addresses = route::local_addresses().map_err(Error::system("list the addresses of this host"))?;
+        }
+        let driver = UdpDriver::open(&UdpConfig { port: self.udp_port, ..UdpConfig::new(addresses) })?;
+        let udp_port = driver.port();
+        Ok(Opened { driver: Box::new(driver), transport: Transport::Udp, udp_port })
+    }
+}
+
+struct Opened {
+    driver: Box<dyn Driver>,
+    transport: Transport,
+    udp_port: u16,
+}

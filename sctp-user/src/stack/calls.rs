@@ -1,0 +1,391 @@
+//! What a socket can do without waiting. Each call either succeeds, fails, or says `Pending`.
+
+use std::net::IpAddr;
+use std::task::Poll;
+
+use bytes::Bytes;
+use sctp_core::association::{Association, AssociationState};
+use sctp_core::config::AssociationConfig;
+use sctp_core::endpoint::{ConnectRequest, ListenOptions};
+use sctp_core::error::SendError;
+use sctp_core::event::AssociationId;
+use sctp_core::message::{Message, SendOptions};
+use sctp_core::net::PathAddress;
+use sctp_core::time::Time;
+
+use super::error::Error;
+use super::mailbox::{End, Interest, Item, Link, Mailbox, Owner, SocketId, SocketKind};
+use super::registry::Change;
+use super::state::State;
+
+/// IP packets on loopback interfaces may be so large; elsewhere the configured path MTU is the start.
+const LOOPBACK_MTU: usize = 65_536;
+
+/// What [`Socket::receive`](super::Socket::receive) brings.
+#[derive(Clone, Debug)]
+pub struct Delivery {
+    /// Whose it is; `None` for [`Notification::Overflow`](super::Notification::Overflow).
+    pub association: Option<AssociationId>,
+    /// What it is.
+    pub item: Item,
+    /// The message ends here; false when the rest waits for the next read.
+    pub end_of_record: bool,
+}
+
+/// Where to connect to.
+#[derive(Clone, Debug)]
+pub struct Peer {
+    /// Addresses of the peer, the one to begin with first.
+    pub addresses: Vec<IpAddr>,
+    /// Its SCTP port.
+    pub port: u16,
+}
+
+impl State {
+    pub(super) fn mailbox(&mut self, socket: SocketId) -> Result<&mut Mailbox, Error> {
+        self.registry.sockets.get_mut(&socket).ok_or(Error::Closed)
+    }
+
+    pub(super) fn bind(&mut self, socket: SocketId, addresses: &[IpAddr], port: u16) -> Result<(), Error> {
+        let local = self.engine.driver.local_addresses();
+        if let Some(foreign) = addresses.iter().find(|address| !local.contains(address)) {
+            return Err(Error::NotLocal(*foreign));
+        }
+        let random = self.random.below(1 << 16) as u16;
+        self.mailbox(socket)?;
+        let port = self.registry.bind_port(&mut self.engine, port, addresses, random)?;
+        let mailbox = self.mailbox(socket)?;
+        mailbox.addresses = addresses.to_vec();
+        mailbox.port = port;
+        mailbox.owns_port = true;
+        Ok(())
+    }
+
+    fn bind_if_unbound(&mut self, socket: SocketId) -> Result<u16, Error> {
+        if self.mailbox(socket)?.port == 0 {
+            self.bind(socket, &[], 0)?;
+        }
+        Ok(self.mailbox(socket)?.port)
+    }
+
+    /// Takes associations on the socket's port. `backlog` counts for listeners only.
+    pub(super) fn listen(&mut self, socket: SocketId, backlog: usize) -> Result<(), Error> {
+        let port = self.bind_if_unbound(socket)?;
+        let mailbox = self.mailbox(socket)?;
+        let backlog = (mailbox.kind == SocketKind::Listener).then_some(backlog);
+        let mut config = mailbox.config.clone();
+        let addresses = mailbox.addresses.clone();
+        let mut local = addresses.clone();
+        if local.is_empty() {
+            local = self.engine.driver.local_addresses();
+        }
+        if local.iter().all(IpAddr::is_loopback) {
+            config.path_mtu = LOOPBACK_MTU.min(self.engine.mtu(None, local[0]));
+        }
+        self.engine.endpoint.listen(port, ListenOptions { addresses, backlog, config })?;
+        self.mailbox(socket)?.listening = true;
+        self.registry.set_listener(port, socket);
+        Ok(())
+    }
+
+    /// Takes the association that has waited longest, into a socket of its own.
+    pub(super) fn accept(&mut self, listener: SocketId) -> Poll<Result<SocketId, Error>> {
+        let mailbox = self.mailbox(listener)?;
+        if !mailbox.listening {
+            return Poll::Ready(Err(Error::NotListening));
+        }
+        let port = mailbox.port;
+        let Some(id) = self.engine.endpoint.accept(port) else {
+            self.mailbox(listener)?.acceptable = 0;
+            return Poll::Pending;
+        };
+        let mailbox = self.mailbox(listener)?;
+        mailbox.acceptable = mailbox.acceptable.saturating_sub(1);
+        Poll::Ready(self.move_to_new_socket(listener, id))
+    }
+
+    /// Gives an association of a one-to-many socket a socket of its own (RFC 6458, 9.2).
+    pub(super) fn peel_off(&mut self, socket: SocketId, id: AssociationId) -> Result<SocketId, Error> {
+        self.check_owner(socket, id)?;
+        self.move_to_new_socket(socket, id)
+    }
+
+    fn move_to_new_socket(&mut self, from: SocketId, id: AssociationId) -> Result<SocketId, Error> {
+        let old = self.registry.sockets.get_mut(&from).ok_or(Error::Closed)?;
+        let mut mailbox = Mailbox::new(SocketKind::OneToOne, old.config.clone());
+        mailbox.port = old.port;
+        mailbox.addresses.clone_from(&old.addresses);
+        mailbox.subscribed = old.subscribed;
+        mailbox.linger = old.linger;
+        mailbox.remote_udp_port = old.remote_udp_port;
+        mailbox.association = Some(id);
+        old.move_to(id, &mut mailbox);
+        let socket = self.registry.add(mailbox);
+        let link = self.registry.links.entry(id).or_insert_with(|| Link::new(Owner::Nobody));
+        link.owner = Owner::Socket(socket);
+        let at_end = link.peer_done || link.end.is_some();
+        self.mailbox(socket)?.at_end = at_end;
+        Ok(socket)
+    }
+
+    /// Begins an association. [`State::connected`] tells how it went.
+    pub(super) fn connect(&mut self, now: Time, socket: SocketId, peer: &Peer) -> Result<AssociationId, Error> {
+        let local_port = self.bind_if_unbound(socket)?;
+        let first = *peer.addresses.first().ok_or(Error::NoAddress)?;
+        let mailbox = self.mailbox(socket)?;
+        let (kind, mut config) = (mailbox.kind, mailbox.config.clone());
+        let local_addresses = mailbox.addresses.clone();
+        let udp_port = mailbox.remote_udp_port;
+        if kind != SocketKind::OneToMany && mailbox.association.is_some() {
+            return Err(sctp_core::error::ConnectError::AlreadyConnected { local_port }.into());
+        }
+        let remote_udp_port = udp_port.unwrap_or(self.remote_udp_port);
+        let path = |&remote| PathAddress { local: None, remote, remote_udp_port };
+        config.path_mtu = self.engine.mtu(None, first).min(LOOPBACK_MTU);
+        let request = ConnectRequest {
+            local_port,
+            local_addresses,
+            peers: peer.addresses.iter().map(path).collect(),
+            peer_port: peer.port,
+            config,
+        };
+        let id = self.engine.endpoint.connect(now, request)?;
+        self.registry.links.insert(id, Link::new(Owner::Socket(socket)));
+        if kind == SocketKind::OneToOne {
+            self.mailbox(socket)?.association = Some(id);
+        }
+        Ok(id)
+    }
+
+    /// Whether the set-up is over, and how.
+    pub(super) fn connected(&mut self, socket: SocketId, id: AssociationId) -> Poll<Result<(), Error>> {
+        self.mailbox(socket)?;
+        match self.registry.links.get(&id) {
+            Some(Link { end: Some(End::Lost(reason)), .. }) => Poll::Ready(Err(Error::Lost(reason.clone()))),
+            Some(Link { end: Some(End::Shutdown), .. }) | None => Poll::Ready(Err(Error::NoAssociation)),
+            Some(Link { up: true, .. }) => Poll::Ready(Ok(())),
+            Some(_) => Poll::Pending,
+        }
+    }
+
+    /// The association towards a peer, if this socket has one.
+    pub(super) fn find(&self, socket: SocketId, peer: &Peer) -> Option<AssociationId> {
+        let mut owned = self.registry.links.iter().filter(|(_, link)| link.owner == Owner::Socket(socket));
+        owned.find_map(|(id, _)| {
+            let association = self.engine.endpoint.association(*id)?;
+            let reaches = |address: &IpAddr| association.paths().by_remote(*address).is_some();
+            let same = association.peer_port() == peer.port && peer.addresses.iter().any(reaches);
+            (same && association.state() != AssociationState::Closed).then_some(*id)
+        })
+    }
+
+    /// The socket's association: the one named, or the only one.
+    pub(super) fn association_of(
+        &self,
+        socket: SocketId,
+        named: Option<AssociationId>,
+    ) -> Result<AssociationId, Error> {
+        let mailbox = self.registry.sockets.get(&socket).ok_or(Error::Closed)?;
+        let id = named.or(mailbox.association).ok_or(Error::NotConnected)?;
+        self.check_owner(socket, id)?;
+        Ok(id)
+    }
+
+    fn check_owner(&self, socket: SocketId, id: AssociationId) -> Result<(), Error> {
+        let owner = self.registry.links.get(&id).map(|link| link.owner);
+        if owner == Some(Owner::Socket(socket)) { Ok(()) } else { Err(Error::NoAssociation) }
+    }
+
+    pub(super) fn send(
+        &mut self,
+        now: Time,
+        id: AssociationId,
+        options: &SendOptions,
+        payload: &Bytes,
+    ) -> Poll<Result<(), Error>> {
+        // Cloning `Bytes` counts a reference; a refused message is tried again.
+        match self.engine.endpoint.send(now, id, options, payload.clone()) {
+            Ok(()) => Poll::Ready(Ok(())),
+            Err(SendError::WouldBlock { .. }) => Poll::Pending,
+            Err(error) => Poll::Ready(Err(self.why_ended(id).unwrap_or_else(|| error.into()))),
+        }
+    }
+
+    fn why_ended(&self, id: AssociationId) -> Option<Error> {
+        match self.registry.links.get(&id)?.end.as_ref()? {
+            End::Lost(reason) => Some(Error::Lost(reason.clone())),
+            End::Shutdown => Some(Error::ShuttingDown),
+        }
+    }
+
+    /// The next item of a socket, at most `limit` bytes of a message; `None` at the end of a one-to-one
+    /// association.
+    pub(super) fn receive(
+        &mut self,
+        now: Time,
+        socket: SocketId,
+        limit: usize,
+    ) -> Poll<Result<Option<Delivery>, Error>> {
+        let mailbox = self.registry.sockets.get_mut(&socket).ok_or(Error::Closed)?;
+        if let Some((id, message)) = mailbox.unread.take() {
+            return Poll::Ready(Ok(Some(mailbox.deliver(id, message, limit))));
+        }
+        let endpoint = &mut self.engine.endpoint;
+        if let Some((association, notification)) = mailbox.next_notification(|id| endpoint.is_readable(id)) {
+            let item = Item::Notification(notification);
+            return Poll::Ready(Ok(Some(Delivery { association, item, end_of_record: true })));
+        }
+        while let Some(id) = mailbox.readable.pop_front() {
+            let message = endpoint.receive(now, id);
+            // In turn: the association goes behind the others.
+            let more = endpoint.is_readable(id);
+            if more {
+                mailbox.readable.push_back(id);
+            } else if let Some(link) = self.registry.links.get_mut(&id) {
+                link.queued = false;
+            }
+            if let Some(message) = message {
+                let delivery = mailbox.deliver(id, message, limit);
+                if !more {
+                    self.forget_if_ended(socket, id);
+                }
+                self.pass_on(socket);
+                return Poll::Ready(Ok(Some(delivery)));
+            }
+        }
+        self.at_end(socket)
+    }
+
+    fn at_end(&mut self, socket: SocketId) -> Poll<Result<Option<Delivery>, Error>> {
+        let mailbox = self.mailbox(socket)?;
+        match (mailbox.kind, mailbox.association) {
+            (SocketKind::OneToOne, None) => Poll::Ready(Err(Error::NotConnected)),
+            (SocketKind::OneToOne, Some(id)) if mailbox.at_end => match self.why_ended(id) {
+                Some(error @ Error::Lost(_)) => Poll::Ready(Err(error)),
+                _ => Poll::Ready(Ok(None)),
+            },
+            _ => Poll::Pending,
+        }
+    }
+
+    /// An ended association of a one-to-many socket that has been read to its end is forgotten.
+    fn forget_if_ended(&mut self, socket: SocketId, id: AssociationId) {
+        let many = self.registry.sockets.get(&socket).is_some_and(|mailbox| mailbox.kind == SocketKind::OneToMany);
+        if many && self.registry.links.get(&id).is_some_and(|link| link.end.is_some()) {
+            self.registry.forget(&mut self.engine, id);
+        }
+    }
+
+    /// More is left than this reader took: the next one may come.
+    fn pass_on(&mut self, socket: SocketId) {
+        if self.registry.sockets.get(&socket).is_some_and(|mailbox| mailbox.waiters.len() > 1 && mailbox.is_readable()) {
+            self.tell(socket, Change::One(Interest::Read));
+        }
+    }
+
+    /// Ends an association in good order.
+    pub(super) fn shutdown(&mut self, now: Time, id: AssociationId) -> Result<(), Error> {
+        Ok(self.engine.endpoint.shutdown(now, id)?)
+    }
+
+    /// Whether the association is wholly over.
+    pub(super) fn ended(&self, id: AssociationId) -> Option<End> {
+        match self.registry.links.get(&id) {
+            Some(link) => link.end.clone(),
+            None => Some(End::Shutdown),
+        }
+    }
+
+    /// Changes parameters: of one association, or of those to come.
+    pub(super) fn configure(
+        &mut self,
+        socket: SocketId,
+        id: Option<AssociationId>,
+        change: impl Fn(&mut AssociationConfig),
+    ) -> Result<(), Error> {
+        match id {
+            Some(id) => {
+                self.check_owner(socket, id)?;
+                Ok(self.engine.endpoint.update_config(id, change)?)
+            }
+            None => {
+                let mailbox = self.mailbox(socket)?;
+                change(&mut mailbox.config);
+                // A one-to-one socket and its association are one (RFC 6458, 8).
+                if let Some(id) = mailbox.association {
+                    let _ = self.engine.endpoint.update_config(id, change);
+                }
+                Ok(())
+            }
+        }
+    }
+
+    /// The association, to be looked at.
+    pub(super) fn association(&self, id: AssociationId) -> Result<&Association, Error> {
+        self.engine.endpoint.association(id).ok_or(Error::NoAssociation)
+    }
+}
+
+impl Mailbox {
+    /// At most `limit` bytes of the message; the rest waits.
+    fn deliver(&mut self, id: AssociationId, mut message: Message, limit: usize) -> Delivery {
+        let rest = split_off(&mut message, limit);
+        let end_of_record = rest.is_none();
+        self.unread = rest.map(|rest| (id, rest));
+        Delivery { association: Some(id), item: Item::Message(message), end_of_record }
+    }
+}
+
+/// Cuts a message after `limit` bytes, without copying.
+fn split_off(message: &mut Message, limit: usize) -> Option<Message> {
+    let mut at = 0;
+    let cut = message.payload.iter().position(|piece| {
+        at += piece.len();
+        at > limit
+    })?;
+    let mut rest = message.clone();
+    rest.payload.drain(..cut);
+    message.payload.truncate(cut + 1);
+    let kept = message.payload[cut].len() - (at - limit);
+    message.payload[cut].truncate(kept);
+    rest.payload[0] = rest.payload[0].slice(kept..);
+    message.payload.retain(|piece| !piece.is_empty());
+    Some(rest)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use sctp_core::serial::{Ssn, Tsn};
+
+    proptest! {
+        #[test]
+        fn short_reads_give_a_message_piece_by_piece(
+            pieces in prop::collection::vec(prop::collection::vec(any::<u8>(), 1..20), 1..8),
+            limits in prop::collection::vec(1_usize..30, 1..40),
+        ) {
+            let whole = pieces.concat();
+            let mut message = Message {
+                stream_id: 1,
+                ssn: Ssn::new(7),
+                tsn: Tsn::new(u32::MAX),
+                ppid: 5,
+                unordered: false,
+                payload: pieces.into_iter().map(Bytes::from).collect(),
+            };
+            let mut read = Vec::new();
+            for limit in limits.into_iter().cycle() {
+                let rest = split_off(&mut message, limit);
+                prop_assert!(message.len() <= limit);
+                prop_assert!(message.len() == limit || rest.is_none());
+                read.extend_from_slice(&message.into_bytes());
+                match rest {
+                    Some(next) => message = next,
+                    None => break,
+                }
+            }
+            prop_assert_eq!(read, whole);
+        }
+    }
+}

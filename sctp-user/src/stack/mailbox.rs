@@ -1,0 +1,190 @@
+//! What waits for one socket: messages, notifications, associations to accept, and who waits for them.
+
+use std::collections::VecDeque;
+use std::net::IpAddr;
+use std::time::Duration;
+
+use sctp_core::config::AssociationConfig;
+use sctp_core::event::{AssociationId, LossReason};
+use sctp_core::message::Message;
+use smallvec::SmallVec;
+
+use super::notification::{Notification, Notifications};
+
+/// Notifications that wait at most; later ones are dropped and counted ([`Notification::Overflow`]).
+const MOST_NOTIFICATIONS: usize = 1_024;
+
+/// Names a socket of a stack; never used again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(super) struct SocketId(pub(super) u64);
+
+/// The two styles of RFC 6458, and the listening half of the first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SocketKind {
+    /// Associations wait to be accepted (one-to-one style; RFC 6458, 4).
+    Listener,
+    /// At most one association (one-to-one style).
+    OneToOne,
+    /// Any number of associations (one-to-many style; RFC 6458, 3).
+    OneToMany,
+}
+
+/// What a thread or task waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Interest {
+    /// Messages, notifications, the end, or associations to accept.
+    Read,
+    /// Set-up, or room in the send buffer.
+    Write,
+}
+
+/// How an association ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum End {
+    /// Both sides delivered everything.
+    Shutdown,
+    /// Something was, or may have been, lost.
+    Lost(LossReason),
+}
+
+/// What a reader gets.
+#[derive(Clone, Debug)]
+pub enum Item {
+    /// A message, or what an earlier short read left of it.
+    Message(Message),
+    /// Something that happened; only kinds that the socket subscribed to.
+    Notification(Notification),
+}
+
+/// What an association is to the sockets.
+#[derive(Clone, Debug)]
+pub(super) struct Link {
+    pub(super) owner: Owner,
+    pub(super) up: bool,
+    /// The peer sends nothing more.
+    pub(super) peer_done: bool,
+    pub(super) end: Option<End>,
+    /// In [`Mailbox::readable`].
+    pub(super) queued: bool,
+}
+
+/// Whose association it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Owner {
+    Socket(SocketId),
+    /// Its socket is closed: it is driven to its end and forgotten.
+    Nobody,
+}
+
+impl Link {
+    pub(super) fn new(owner: Owner) -> Self {
+        Self { owner, up: false, peer_done: false, end: None, queued: false }
+    }
+}
+
+/// The state of one socket.
+#[derive(Debug)]
+pub(super) struct Mailbox {
+    pub(super) kind: SocketKind,
+    /// 0 until bound.
+    pub(super) port: u16,
+    /// Empty: all of the stack's.
+    pub(super) addresses: Vec<IpAddr>,
+    /// The port is this socket's to give back.
+    pub(super) owns_port: bool,
+    pub(super) listening: bool,
+    /// For associations to come.
+    pub(super) config: AssociationConfig,
+    /// The peers' UDP port for associations to come; `None`: the stack's default.
+    pub(super) remote_udp_port: Option<u16>,
+    pub(super) subscribed: Notifications,
+    notifications: VecDeque<(AssociationId, Notification)>,
+    overflow: u64,
+    /// Associations with messages to read, in turn.
+    pub(super) readable: VecDeque<AssociationId>,
+    /// Associations that may wait to be accepted.
+    pub(super) acceptable: usize,
+    /// What a short read left.
+    pub(super) unread: Option<(AssociationId, Message)>,
+    /// The one association of a one-to-one socket.
+    pub(super) association: Option<AssociationId>,
+    /// It has ended, or its peer is done: reading does not wait any more.
+    pub(super) at_end: bool,
+    /// How a close treats what is not delivered yet.
+    pub(super) linger: Option<Duration>,
+    /// Who waits, as keys of the waiters.
+    pub(super) waiters: SmallVec<[usize; 2]>,
+    pub(super) pollers: SmallVec<[u64; 1]>,
+}
+
+impl Mailbox {
+    pub(super) fn new(kind: SocketKind, config: AssociationConfig) -> Self {
+        Self {
+            kind,
+            port: 0,
+            addresses: Vec::new(),
+            owns_port: false,
+            listening: false,
+            config,
+            remote_udp_port: None,
+            subscribed: Notifications::NONE,
+            notifications: VecDeque::new(),
+            overflow: 0,
+            readable: VecDeque::new(),
+            acceptable: 0,
+            unread: None,
+            association: None,
+            at_end: false,
+            linger: None,
+            waiters: SmallVec::new(),
+            pollers: SmallVec::new(),
+        }
+    }
+
+    /// A read would not wait.
+    pub(super) fn is_readable(&self) -> bool {
+        !self.readable.is_empty()
+            || !self.notifications.is_empty()
+            || self.overflow > 0
+            || self.unread.is_some()
+            || self.acceptable > 0
+            || self.at_end
+    }
+
+    pub(super) fn notify(&mut self, id: AssociationId, notification: Notification) {
+        if !self.subscribed.wants(&notification) {
+            return;
+        }
+        if self.notifications.len() >= MOST_NOTIFICATIONS {
+            self.overflow += 1;
+        } else {
+            self.notifications.push_back((id, notification));
+        }
+    }
+
+    /// The next notification whose turn it is; `has_data` says whether messages of an association wait.
+    pub(super) fn next_notification(
+        &mut self,
+        has_data: impl Fn(AssociationId) -> bool,
+    ) -> Option<(Option<AssociationId>, Notification)> {
+        if let Some((id, next)) = self.notifications.front() {
+            let early = next.follows_data() && has_data(*id);
+            let (id, next) = self.notifications.pop_front_if(|_| !early)?;
+            return Some((Some(id), next));
+        }
+        let dropped = std::mem::take(&mut self.overflow);
+        (dropped > 0).then_some((None, Notification::Overflow(dropped)))
+    }
+
+    /// Moves what belongs to `id` to another socket (peel-off; RFC 6458, 9.2).
+    pub(super) fn move_to(&mut self, id: AssociationId, other: &mut Self) {
+        let (theirs, ours) = self.notifications.drain(..).partition(|(owner, _)| *owner == id);
+        self.notifications = ours;
+        other.notifications = theirs;
+        if self.readable.contains(&id) {
+            self.readable.retain(|queued| *queued != id);
+            other.readable.push_back(id);
+        }
+        other.unread = self.unread.take_if(|(owner, _)| *owner == id);
+    }
+}

@@ -1,0 +1,168 @@
+//! The stack: a protocol core, a driver and the clock behind one lock, and the sockets on top.
+//!
+//! A [`Stack`] is built by a [`StackBuilder`]; any number of them live in one process. [`Socket`] is what
+//! the layer above makes its types of: each call takes a [`Patience`] and so blocks, or not.
+//!
+//! # Who does the work
+//!
+//! There is no event loop to run. The thread that waits in a call reads the network itself, runs the
+//! protocol and returns with its own message (see the module `lead`); a sender hands its packets to the
+//! driver before its call returns. The stack's own thread fills the gaps when no call waits.
+//!
+//! # The end of a stack
+//!
+//! Sockets keep their stack alive. When the last handle and the last socket are gone, associations may
+//! end in good order for at most [`StackBuilder::linger`]; what is left then is aborted, so that peers know.
+//! The drop waits for that.
+//!
+//! # fork
+//!
+//! Threads do not survive `fork`: a child must not use the stacks of its parent, and should `exec` or exit
+//! without running destructors. It can build a stack of its own.
+
+mod bell;
+mod builder;
+mod calls;
+mod clock;
+mod engine;
+mod error;
+mod lead;
+mod mailbox;
+mod notification;
+mod poller;
+mod registry;
+mod socket;
+mod state;
+
+use std::fmt;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use parking_lot::Mutex;
+use sctp_core::time::Time;
+
+pub use builder::{StackBuilder, Transport};
+pub use calls::{Delivery, Peer};
+pub use error::Error;
+pub use lead::Patience;
+pub use mailbox::{End, Item, SocketKind};
+pub use notification::{Notification, Notifications};
+pub use poller::{Poller, Readiness};
+pub use socket::Socket;
+
+use lead::Shared;
+use mailbox::Mailbox;
+use state::Life;
+
+/// A handle of a stack. Clones are handles of the same one.
+#[derive(Clone)]
+pub struct Stack {
+    handle: Arc<Handle>,
+}
+
+struct Handle {
+    shared: Arc<Shared>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+    linger: Duration,
+    transport: Transport,
+    udp_port: u16,
+}
+
+impl Stack {
+    /// A builder with everything at its default: see [`StackBuilder`].
+    pub fn builder() -> StackBuilder {
+        StackBuilder::new()
+    }
+
+    /// The stack that suits this host: over raw IP on all of its addresses where that is permitted, else
+    /// over UDP encapsulation, which it says in the log. [`Stack::transport`] tells which.
+    ///
+    /// # Errors
+    /// [`Error::Open`] if neither works: the message says why.
+    pub fn default_for_host() -> Result<Self, Error> {
+        Self::builder().build()
+    }
+
+    /// What carries its packets.
+    pub fn transport(&self) -> Transport {
+        self.handle.transport
+    }
+
+    /// Its UDP encapsulation port, 0 if packets do not travel in UDP.
+    pub fn udp_port(&self) -> u16 {
+        self.handle.udp_port
+    }
+
+    /// Its addresses.
+    pub fn local_addresses(&self) -> Vec<IpAddr> {
+        self.shared().with(|state, _| state.engine.driver.local_addresses())
+    }
+
+    /// The present time of its clock, for [`Patience::Until`].
+    pub fn now(&self) -> Time {
+        self.shared().clock.now()
+    }
+
+    /// `instant` as a time of its clock.
+    pub fn time_at(&self, instant: Instant) -> Time {
+        self.shared().clock.at(instant)
+    }
+
+    /// A new, unbound socket.
+    ///
+    /// # Errors
+    /// [`Error::StackClosed`].
+    pub fn socket(&self, kind: SocketKind) -> Result<Socket, Error> {
+        let id = self.shared().with(|state, _| {
+            state.check_open()?;
+            let mailbox = Mailbox::new(kind, state.defaults.clone());
+            Ok::<_, Error>(state.registry.add(mailbox))
+        })?;
+        Ok(Socket::new(self.clone(), id))
+    }
+
+    /// Ends the stack at once: all associations are aborted, all calls fail with [`Error::StackClosed`].
+    pub fn close(&self) {
+        self.shared().with(|state, now| {
+            state.registry.abort_all(&mut state.engine, now);
+            state.engine.transmit(now);
+            state.end(Life::Closed);
+        });
+        self.shared().wake_all();
+    }
+
+    /// Whether both are handles of one stack.
+    pub fn is_same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.handle, &other.handle)
+    }
+
+    fn shared(&self) -> &Shared {
+        &self.handle.shared
+    }
+}
+
+impl fmt::Debug for Stack {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Stack").field("transport", &self.transport()).finish_non_exhaustive()
+    }
+}
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        let linger = self.linger;
+        self.shared.with(|state, now| {
+            if matches!(state.life, Life::Open) {
+                state.life = Life::Closing(now + linger);
+            }
+        });
+        self.shared.wake_all();
+        if let Some(thread) = self.thread.lock().take()
+            && thread.thread().id() != std::thread::current().id()
+        {
+            // A panic of that thread has been reported by the panic hook already.
+            let _ = thread.join();
+        }
+    }
+}

@@ -1,0 +1,135 @@
+//! What a socket tells its user besides messages (RFC 6458, 6.1).
+
+use std::net::IpAddr;
+
+use bytes::Bytes;
+use sctp_core::event::{Event, LossReason, PathChange, SendFailure};
+
+/// What happened to an association, delivered in line with its messages.
+///
+/// `ShutdownReceived`, `Restarted`, `CommunicationLost` and `ShutdownComplete` come after the messages that
+/// arrived before them; the others as soon as they happen.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum Notification {
+    /// The association is up (`SCTP_COMM_UP`).
+    CommunicationUp {
+        /// The peer began.
+        inbound: bool,
+        /// Streams that we may send on.
+        outbound_streams: u16,
+        /// Streams that the peer may send on.
+        inbound_streams: u16,
+    },
+    /// The association was lost, or could not be set up (`SCTP_COMM_LOST`, `SCTP_CANT_STR_ASSOC`).
+    CommunicationLost(LossReason),
+    /// The peer restarted (`SCTP_RESTART`): what it knew of us is gone.
+    Restarted,
+    /// The peer sends nothing more and accepts nothing more (`SCTP_SHUTDOWN_EVENT`).
+    ShutdownReceived,
+    /// The association ended in good order (`SCTP_SHUTDOWN_COMP`).
+    ShutdownComplete,
+    /// A path to the peer changed (`SCTP_PEER_ADDR_CHANGE`).
+    PathChanged {
+        /// The peer's address.
+        address: IpAddr,
+        /// What happened to it.
+        change: PathChange,
+    },
+    /// A message was not, or perhaps not, delivered (`SCTP_SEND_FAILED_EVENT`).
+    SendFailed(Box<SendFailure>),
+    /// The peer reported an error (`SCTP_REMOTE_ERROR`).
+    RemoteError {
+        /// Its cause code (RFC 9260, 3.3.10).
+        cause: u16,
+        /// What came with it.
+        value: Bytes,
+    },
+    /// Everything sent is acknowledged (`SCTP_SENDER_DRY_EVENT`).
+    SenderDry,
+    /// The queue of notifications was full: this many were dropped.
+    Overflow(u64),
+}
+
+impl Notification {
+    /// The notification that tells of `event`, if there is one.
+    pub(super) fn from_event(event: Event) -> Option<Self> {
+        Some(match event {
+            Event::CommunicationUp { inbound, outbound_streams, inbound_streams } => {
+                Self::CommunicationUp { inbound, outbound_streams, inbound_streams }
+            }
+            Event::CommunicationLost { reason } => Self::CommunicationLost(reason),
+            Event::Restart => Self::Restarted,
+            Event::ShutdownReceived => Self::ShutdownReceived,
+            Event::ShutdownComplete => Self::ShutdownComplete,
+            Event::PathChanged { address, change } => Self::PathChanged { address: address.remote, change },
+            Event::SendFailed(failure) => Self::SendFailed(failure),
+            Event::RemoteError { cause, value } => Self::RemoteError { cause, value },
+            Event::SenderDry => Self::SenderDry,
+            _ => return None,
+        })
+    }
+
+    /// Whether it speaks of what came after the messages that are not read yet.
+    pub(super) fn follows_data(&self) -> bool {
+        matches!(
+            self,
+            Self::CommunicationLost(_) | Self::Restarted | Self::ShutdownReceived | Self::ShutdownComplete
+        )
+    }
+
+    fn kind(&self) -> Notifications {
+        match self {
+            Self::CommunicationUp { .. }
+            | Self::CommunicationLost(_)
+            | Self::Restarted
+            | Self::ShutdownComplete => Notifications::ASSOCIATION,
+            Self::ShutdownReceived => Notifications::SHUTDOWN,
+            Self::PathChanged { .. } => Notifications::PATHS,
+            Self::SendFailed(_) => Notifications::SEND_FAILED,
+            Self::RemoteError { .. } => Notifications::REMOTE_ERROR,
+            Self::SenderDry => Notifications::SENDER_DRY,
+            Self::Overflow(_) => Notifications::NONE,
+        }
+    }
+}
+
+/// A set of kinds of notifications, to subscribe to (RFC 6458, 6.2).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Notifications(u8);
+
+impl Notifications {
+    /// None: the default.
+    pub const NONE: Self = Self(0);
+    /// The association's ups and downs (`SCTP_ASSOC_CHANGE`).
+    pub const ASSOCIATION: Self = Self(1);
+    /// The peer shuts down (`SCTP_SHUTDOWN_EVENT`).
+    pub const SHUTDOWN: Self = Self(1 << 1);
+    /// Path changes (`SCTP_PEER_ADDR_CHANGE`).
+    pub const PATHS: Self = Self(1 << 2);
+    /// Messages that failed (`SCTP_SEND_FAILED_EVENT`).
+    pub const SEND_FAILED: Self = Self(1 << 3);
+    /// Errors that the peer reports (`SCTP_REMOTE_ERROR`).
+    pub const REMOTE_ERROR: Self = Self(1 << 4);
+    /// Everything is acknowledged (`SCTP_SENDER_DRY_EVENT`).
+    pub const SENDER_DRY: Self = Self(1 << 5);
+    /// All of them.
+    pub const ALL: Self = Self((1 << 6) - 1);
+
+    /// Whether all kinds of `other` are in this set.
+    pub const fn contains(self, other: Self) -> bool {
+        self.0 & other.0 == other.0
+    }
+
+    pub(super) fn wants(self, notification: &Notification) -> bool {
+        self.contains(notification.kind())
+    }
+}
+
+impl std::ops::BitOr for Notifications {
+    type Output = Self;
+
+    fn bitor(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+}

@@ -1,0 +1,235 @@
+//! Sockets, ports and associations of a stack: which event is whose.
+
+use std::ops::RangeInclusive;
+
+use bytes::Bytes;
+use rustc_hash::FxHashMap;
+use sctp_core::event::{AssociationId, Event};
+use sctp_core::time::Time;
+
+use super::engine::Engine;
+use super::error::Error;
+use super::mailbox::{End, Interest, Link, Mailbox, Owner, SocketId, SocketKind};
+use super::notification::Notification;
+
+/// Sockets and what belongs to them.
+pub(super) struct Registry {
+    pub(super) sockets: FxHashMap<SocketId, Mailbox>,
+    pub(super) links: FxHashMap<AssociationId, Link>,
+    /// Ports that are bound, and the socket that listens there.
+    ports: FxHashMap<u16, Option<SocketId>>,
+    ephemeral: Option<RangeInclusive<u16>>,
+    next_socket: u64,
+    /// Associations without a socket that have not ended.
+    pub(super) orphans: usize,
+}
+
+impl Registry {
+    pub(super) fn new() -> Self {
+        Self {
+            sockets: FxHashMap::default(),
+            links: FxHashMap::default(),
+            ports: FxHashMap::default(),
+            ephemeral: None,
+            next_socket: 0,
+            orphans: 0,
+        }
+    }
+
+    pub(super) fn add(&mut self, mailbox: Mailbox) -> SocketId {
+        self.next_socket += 1;
+        let id = SocketId(self.next_socket);
+        self.sockets.insert(id, mailbox);
+        id
+    }
+
+    /// Reserves `port`, or any if it is 0. `random` picks where the search starts.
+    pub(super) fn bind_port(
+        &mut self,
+        engine: &mut Engine,
+        port: u16,
+        addresses: &[std::net::IpAddr],
+        random: u16,
+    ) -> Result<u16, Error> {
+        let port = if port == 0 { self.ephemeral_port(engine, random)? } else { port };
+        if self.ports.contains_key(&port) {
+            return Err(Error::PortInUse(port));
+        }
+        // Ports of the leased block are ours already.
+        if !self.is_ephemeral(port) {
+            engine.driver.lease_port(port, addresses)?;
+        }
+        self.ports.insert(port, None);
+        Ok(port)
+    }
+
+    fn is_ephemeral(&self, port: u16) -> bool {
+        self.ephemeral.as_ref().is_some_and(|block| block.contains(&port))
+    }
+
+    fn ephemeral_port(&mut self, engine: &mut Engine, random: u16) -> Result<u16, Error> {
+        if let Some(port) = self.free_port(random) {
+            return Ok(port);
+        }
+        self.ephemeral = Some(engine.driver.lease_ephemeral_ports()?);
+        self.free_port(random).ok_or_else(|| crate::driver::LeaseError::Exhausted.into())
+    }
+
+    fn free_port(&self, random: u16) -> Option<u16> {
+        let block = self.ephemeral.as_ref()?;
+        let count = block.end() - block.start() + 1;
+        let first = random % count;
+        (0..count)
+            .map(|step| block.start() + (first as u32 + u32::from(step)).rem_euclid(u32::from(count)) as u16)
+            .find(|port| !self.ports.contains_key(port))
+    }
+
+    pub(super) fn release_port(&mut self, engine: &mut Engine, port: u16, addresses: &[std::net::IpAddr]) {
+        if self.ports.remove(&port).is_some() && !self.is_ephemeral(port) {
+            engine.driver.release_port(port, addresses);
+        }
+    }
+
+    /// Associations that come in on `port` are for `socket`.
+    pub(super) fn set_listener(&mut self, port: u16, socket: SocketId) {
+        self.ports.insert(port, Some(socket));
+    }
+
+    /// Gives an event to its socket. Returns who is to be told that something changed.
+    pub(super) fn route(
+        &mut self,
+        engine: &mut Engine,
+        now: Time,
+        id: AssociationId,
+        event: Event,
+    ) -> Option<(SocketId, Change)> {
+        if !self.links.contains_key(&id) {
+            self.adopt(engine, id)?;
+        }
+        let link = self.links.get_mut(&id)?;
+        let change = link.apply(&event);
+        let ended = link.end.is_some();
+        let Owner::Socket(socket) = link.owner else {
+            self.drive_orphan(engine, now, id);
+            return None;
+        };
+        let mailbox = self.sockets.get_mut(&socket)?;
+        mailbox.apply(id, link, event);
+        // Nobody will read or ask for what has ended on a one-to-many socket: forget it.
+        if ended && mailbox.kind == SocketKind::OneToMany && !engine.endpoint.is_readable(id) {
+            self.forget(engine, id);
+        }
+        Some((socket, change))
+    }
+
+    /// An association that the peer began: it belongs to the socket that listens on its port.
+    fn adopt(&mut self, engine: &Engine, id: AssociationId) -> Option<()> {
+        let port = engine.endpoint.association(id)?.local_port();
+        let listener = (*self.ports.get(&port)?)?;
+        self.links.insert(id, Link::new(Owner::Socket(listener)));
+        Some(())
+    }
+
+    /// Ends the life of a socket; its associations go on without it until their end.
+    pub(super) fn close(&mut self, engine: &mut Engine, now: Time, socket: SocketId) -> Option<Mailbox> {
+        let mailbox = self.sockets.remove(&socket)?;
+        if mailbox.listening {
+            engine.endpoint.close_listener(mailbox.port);
+        }
+        if mailbox.owns_port {
+            self.release_port(engine, mailbox.port, &mailbox.addresses);
+        }
+        let owned = |(id, link): (&AssociationId, &Link)| (link.owner == Owner::Socket(socket)).then_some(*id);
+        let associations: Vec<_> = match mailbox.kind {
+            SocketKind::OneToOne => mailbox.association.into_iter().collect(),
+            _ => self.links.iter().filter_map(owned).collect(),
+        };
+        for id in associations {
+            self.orphan(engine, now, id, &mailbox);
+        }
+        Some(mailbox)
+    }
+
+    fn orphan(&mut self, engine: &mut Engine, now: Time, id: AssociationId, mailbox: &Mailbox) {
+        let Some(link) = self.links.get_mut(&id) else { return };
+        link.owner = Owner::Nobody;
+        self.orphans += 1;
+        let unread = mailbox.unread.as_ref().is_some_and(|(owner, _)| *owner == id);
+        // Data that nobody will read: the peer must learn that it was lost, as Linux tells it.
+        let loses_data = unread || engine.endpoint.is_readable(id);
+        let at_once = mailbox.linger == Some(std::time::Duration::ZERO);
+        let result = if loses_data || at_once || mailbox.kind == SocketKind::Listener {
+            engine.endpoint.abort(now, id, Bytes::new())
+        } else {
+            engine.endpoint.shutdown(now, id)
+        };
+        if link.end.is_some() || result.is_err() {
+            self.forget(engine, id);
+        }
+    }
+
+    fn drive_orphan(&mut self, engine: &mut Engine, now: Time, id: AssociationId) {
+        while engine.endpoint.receive(now, id).is_some() {}
+        if self.links.get(&id).is_some_and(|link| link.end.is_some()) {
+            self.forget(engine, id);
+        }
+    }
+
+    /// Forgets an association that has ended.
+    pub(super) fn forget(&mut self, engine: &mut Engine, id: AssociationId) {
+        if let Some(link) = self.links.remove(&id) {
+            self.orphans -= usize::from(link.owner == Owner::Nobody);
+            engine.endpoint.release(id);
+        }
+    }
+
+    /// Aborts everything: the stack ends.
+    pub(super) fn abort_all(&mut self, engine: &mut Engine, now: Time) {
+        for (id, _) in self.links.drain() {
+            let _ = engine.endpoint.abort(now, id, Bytes::new());
+        }
+        self.orphans = 0;
+    }
+}
+
+/// Who has to look again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Change {
+    /// Those who wait for this.
+    One(Interest),
+    /// All.
+    Both,
+}
+
+impl Link {
+    fn apply(&mut self, event: &Event) -> Change {
+        match event {
+            Event::CommunicationUp { .. } => self.up = true,
+            Event::ShutdownReceived => self.peer_done = true,
+            Event::CommunicationLost { reason } => self.end = Some(End::Lost(reason.clone())),
+            Event::ShutdownComplete => self.end = Some(End::Shutdown),
+            Event::Writable => return Change::One(Interest::Write),
+            Event::Readable => return Change::One(Interest::Read),
+            _ => return Change::One(Interest::Read),
+        }
+        Change::Both
+    }
+}
+
+impl Mailbox {
+    fn apply(&mut self, id: AssociationId, link: &mut Link, event: Event) {
+        if self.kind == SocketKind::Listener {
+            self.acceptable += usize::from(matches!(event, Event::CommunicationUp { .. }));
+        }
+        if self.kind == SocketKind::OneToOne {
+            self.at_end = link.peer_done || link.end.is_some();
+        }
+        if matches!(event, Event::Readable) && !link.queued {
+            link.queued = true;
+            self.readable.push_back(id);
+        }
+        if let Some(notification) = Notification::from_event(event) {
+            self.notify(id, notification);
+        }
+    }
+}

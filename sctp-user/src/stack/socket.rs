@@ -1,0 +1,405 @@
+//! A socket of a stack.
+
+use std::net::IpAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use sctp_core::association::Association;
+use sctp_core::config::AssociationConfig;
+use sctp_core::event::AssociationId;
+use sctp_core::message::SendOptions;
+use sctp_core::time::Time;
+
+use super::calls::{Delivery, Peer};
+use super::error::Error;
+use super::lead::Patience;
+use super::mailbox::{End, Interest, SocketId, SocketKind};
+use super::notification::Notifications;
+use super::state::{How, State, Target};
+use super::Stack;
+
+/// A socket: dropping it closes it. All calls work from any thread.
+#[derive(Debug)]
+pub struct Socket {
+    stack: Stack,
+    id: SocketId,
+    closed: AtomicBool,
+}
+
+impl Socket {
+    pub(super) fn new(stack: Stack, id: SocketId) -> Self {
+        Self { stack, id, closed: AtomicBool::new(false) }
+    }
+
+    /// The stack that it is of.
+    pub fn stack(&self) -> &Stack {
+        &self.stack
+    }
+
+    pub(super) fn id(&self) -> SocketId {
+        self.id
+    }
+
+    fn with<T>(&self, act: impl FnOnce(&mut State, Time) -> T) -> T {
+        self.stack.shared().with(act)
+    }
+
+    fn wait<T>(
+        &self,
+        interest: Interest,
+        patience: Patience,
+        attempt: impl FnMut(&mut State, Time) -> Poll<Result<T, Error>>,
+    ) -> Result<T, Error> {
+        self.stack.shared().wait(Target::Socket(self.id), interest, patience, attempt)
+    }
+
+    /// Binds to a port, 0 for any, on these addresses, none for all of the stack's (RFC 6458, 9.1).
+    ///
+    /// # Errors
+    /// [`Error::PortInUse`], [`Error::NotLocal`], [`Error::Lease`].
+    pub fn bind(&self, addresses: &[IpAddr], port: u16) -> Result<(), Error> {
+        self.with(|state, _| state.bind(self.id, addresses, port))
+    }
+
+    /// Takes associations from now on; at most `backlog` of a listener's wait to be accepted.
+    ///
+    /// # Errors
+    /// [`Error::PortInUse`], [`Error::Listen`].
+    pub fn listen(&self, backlog: usize) -> Result<(), Error> {
+        self.with(|state, _| state.listen(self.id, backlog))
+    }
+
+    /// The next association of a listener, as a socket of its own.
+    ///
+    /// # Errors
+    /// [`Error::NotListening`], and those of [`Patience`].
+    pub fn accept(&self, patience: Patience) -> Result<Self, Error> {
+        let id = self.wait(Interest::Read, patience, |state, _| state.accept(self.id))?;
+        Ok(Self::new(self.stack.clone(), id))
+    }
+
+    /// Begins an association and does not wait for its set-up.
+    ///
+    /// # Errors
+    /// [`Error::Connect`], and those of [`Socket::bind`] if the socket is not bound yet.
+    pub fn connect(&self, peer: &Peer) -> Result<AssociationId, Error> {
+        self.with(|state, now| {
+            state.check_open()?;
+            state.connect(now, self.id, peer)
+        })
+    }
+
+    /// Waits for the end of the set-up of an association.
+    ///
+    /// # Errors
+    /// [`Error::Lost`] tells why it failed; those of [`Patience`].
+    pub fn wait_connected(&self, id: AssociationId, patience: Patience) -> Result<(), Error> {
+        self.wait(Interest::Write, patience, |state, _| state.connected(self.id, id))
+    }
+
+    /// The association towards a peer, if there is one.
+    pub fn find(&self, peer: &Peer) -> Option<AssociationId> {
+        self.with(|state, _| state.find(self.id, peer))
+    }
+
+    /// Sends a message; waits while the send buffer is full. `id` may be `None` on a one-to-one socket.
+    ///
+    /// # Errors
+    /// [`Error::Send`] tells what is wrong with the message, [`Error::Lost`] how the association ended,
+    /// and those of [`Patience`].
+    pub fn send(
+        &self,
+        id: Option<AssociationId>,
+        options: &SendOptions,
+        payload: &Bytes,
+        patience: Patience,
+    ) -> Result<(), Error> {
+        self.wait(Interest::Write, patience, |state, now| {
+            let id = state.association_of(self.id, id)?;
+            state.send(now, id, options, payload)
+        })
+    }
+
+    /// The next message, at most `limit` bytes of it, or notification. `None` at the end of a one-to-one
+    /// association.
+    ///
+    /// # Errors
+    /// [`Error::Lost`] when the association was, after its messages; [`Error::NotConnected`], and those of
+    /// [`Patience`].
+    pub fn receive(&self, limit: usize, patience: Patience) -> Result<Option<Delivery>, Error> {
+        self.wait(Interest::Read, patience, |state, now| state.receive(now, self.id, limit))
+    }
+
+    /// As [`Socket::receive`], for tasks: when nothing is there, the task is woken when something may be.
+    pub fn poll_receive(&self, context: &mut Context<'_>, limit: usize) -> Poll<Result<Option<Delivery>, Error>> {
+        self.poll(context, Interest::Read, |state, now| state.receive(now, self.id, limit))
+    }
+
+    /// As [`Socket::accept`], for tasks.
+    pub fn poll_accept(&self, context: &mut Context<'_>) -> Poll<Result<Self, Error>> {
+        let accepted = self.poll(context, Interest::Read, |state, _| state.accept(self.id));
+        accepted.map_ok(|id| Self::new(self.stack.clone(), id))
+    }
+
+    /// As [`Socket::send`], for tasks.
+    pub fn poll_send(
+        &self,
+        context: &mut Context<'_>,
+        id: Option<AssociationId>,
+        options: &SendOptions,
+        payload: &Bytes,
+    ) -> Poll<Result<(), Error>> {
+        self.poll(context, Interest::Write, |state, now| {
+            let id = state.association_of(self.id, id)?;
+            state.send(now, id, options, payload)
+        })
+    }
+
+    /// As [`Socket::wait_connected`], for tasks.
+    pub fn poll_connected(&self, context: &mut Context<'_>, id: AssociationId) -> Poll<Result<(), Error>> {
+        self.poll(context, Interest::Write, |state, _| state.connected(self.id, id))
+    }
+
+    fn poll<T>(
+        &self,
+        context: &mut Context<'_>,
+        interest: Interest,
+        attempt: impl FnOnce(&mut State, Time) -> Poll<Result<T, Error>>,
+    ) -> Poll<Result<T, Error>> {
+        self.with(|state, now| {
+            state.check_open()?;
+            let outcome = attempt(state, now);
+            if outcome.is_pending() {
+                state.register_task(Target::Socket(self.id), interest, context.waker());
+            }
+            outcome
+        })
+    }
+
+    /// Ends an association in good order: everything sent is delivered first (RFC 9260, 9.2).
+    ///
+    /// # Errors
+    /// [`Error::NoAssociation`], [`Error::NotConnected`].
+    pub fn shutdown(&self, id: Option<AssociationId>) -> Result<(), Error> {
+        self.with(|state, now| {
+            let id = state.association_of(self.id, id)?;
+            state.shutdown(now, id)
+        })
+    }
+
+    /// Ends an association at once and tells the peer `reason` (RFC 9260, 9.1).
+    ///
+    /// # Errors
+    /// [`Error::NoAssociation`], [`Error::NotConnected`].
+    pub fn abort(&self, id: Option<AssociationId>, reason: Bytes) -> Result<(), Error> {
+        self.with(|state, now| {
+            let id = state.association_of(self.id, id)?;
+            Ok(state.engine.endpoint.abort(now, id, reason)?)
+        })
+    }
+
+    /// Waits until an association is over, and tells how it ended.
+    ///
+    /// # Errors
+    /// Those of [`Patience`].
+    pub fn wait_ended(&self, id: AssociationId, patience: Patience) -> Result<End, Error> {
+        self.wait(Interest::Read, patience, |state, _| match state.ended(id) {
+            Some(end) => Poll::Ready(Ok(end)),
+            None => Poll::Pending,
+        })
+    }
+
+    /// Gives an association of a one-to-many socket a one-to-one socket of its own (RFC 6458, 9.2).
+    ///
+    /// # Errors
+    /// [`Error::NoAssociation`].
+    pub fn peel_off(&self, id: AssociationId) -> Result<Self, Error> {
+        let id = self.with(|state, _| state.peel_off(self.id, id))?;
+        Ok(Self::new(self.stack.clone(), id))
+    }
+
+    /// Chooses the address that messages go to (RFC 6458, 8.1.9).
+    ///
+    /// # Errors
+    /// [`Error::Command`] if the peer has no such address.
+    pub fn set_primary(&self, id: Option<AssociationId>, remote: IpAddr) -> Result<(), Error> {
+        self.with(|state, _| {
+            let id = state.association_of(self.id, id)?;
+            Ok(state.engine.endpoint.set_primary(id, remote)?)
+        })
+    }
+
+    /// Sends a HEARTBEAT now (RFC 6458, 8.1.12, `SPP_HB_DEMAND`).
+    ///
+    /// # Errors
+    /// [`Error::Command`] if the peer has no such address.
+    pub fn request_heartbeat(&self, id: Option<AssociationId>, remote: IpAddr) -> Result<(), Error> {
+        self.with(|state, now| {
+            let id = state.association_of(self.id, id)?;
+            Ok(state.engine.endpoint.request_heartbeat(now, id, remote)?)
+        })
+    }
+
+    /// Changes parameters: of the association named, else of the socket's only one and those to come.
+    ///
+    /// # Errors
+    /// [`Error::NoAssociation`].
+    pub fn configure(
+        &self,
+        id: Option<AssociationId>,
+        change: impl Fn(&mut AssociationConfig),
+    ) -> Result<(), Error> {
+        self.with(|state, _| state.configure(self.id, id, change))
+    }
+
+    /// The parameters of associations to come.
+    ///
+    /// # Errors
+    /// [`Error::Closed`].
+    pub fn config(&self) -> Result<AssociationConfig, Error> {
+        self.with(|state, _| Ok(state.mailbox(self.id)?.config.clone()))
+    }
+
+    /// Looks at an association.
+    ///
+    /// # Errors
+    /// [`Error::NoAssociation`], [`Error::NotConnected`].
+    pub fn association<T>(
+        &self,
+        id: Option<AssociationId>,
+        look: impl FnOnce(&Association) -> T,
+    ) -> Result<T, Error> {
+        self.with(|state, _| {
+            let id = state.association_of(self.id, id)?;
+            Ok(look(state.association(id)?))
+        })
+    }
+
+    /// All associations of the socket.
+    pub fn associations(&self) -> Vec<AssociationId> {
+        self.with(|state, _| state.associations(self.id))
+    }
+
+    /// The one association of a one-to-one socket.
+    pub fn only_association(&self) -> Option<AssociationId> {
+        self.with(|state, _| state.mailbox(self.id).ok()?.association)
+    }
+
+    /// The addresses that it is bound to, and its port: 0 until bound.
+    ///
+    /// # Errors
+    /// [`Error::Closed`].
+    pub fn local(&self) -> Result<(Vec<IpAddr>, u16), Error> {
+        self.with(|state, _| {
+            let all = state.engine.driver.local_addresses();
+            let mailbox = state.mailbox(self.id)?;
+            let addresses = if mailbox.addresses.is_empty() { all } else { mailbox.addresses.clone() };
+            Ok((addresses, mailbox.port))
+        })
+    }
+
+    /// Style of the socket.
+    ///
+    /// # Errors
+    /// [`Error::Closed`].
+    pub fn kind(&self) -> Result<SocketKind, Error> {
+        self.with(|state, _| Ok(state.mailbox(self.id)?.kind))
+    }
+
+    /// Chooses the notifications that are delivered, from now on.
+    ///
+    /// # Errors
+    /// [`Error::Closed`].
+    pub fn subscribe(&self, notifications: Notifications) -> Result<(), Error> {
+        self.with(|state, _| {
+            state.mailbox(self.id)?.subscribed = notifications;
+            Ok(())
+        })
+    }
+
+    /// The peers' UDP encapsulation port for associations to come (RFC 6951, 6.1); `None`: the stack's
+    /// default.
+    ///
+    /// # Errors
+    /// [`Error::Closed`].
+    pub fn set_remote_udp_port(&self, port: Option<u16>) -> Result<(), Error> {
+        self.with(|state, _| {
+            state.mailbox(self.id)?.remote_udp_port = port;
+            Ok(())
+        })
+    }
+
+    /// What closing does with associations: `None`, they end in good order meanwhile; zero, they are
+    /// aborted; else [`Socket::close`] waits so long for their end (RFC 6458, 8.1.4).
+    ///
+    /// # Errors
+    /// [`Error::Closed`].
+    pub fn set_linger(&self, linger: Option<Duration>) -> Result<(), Error> {
+        self.with(|state, _| {
+            state.mailbox(self.id)?.linger = linger;
+            Ok(())
+        })
+    }
+
+    /// Whether a read and a write would not wait.
+    pub fn readiness(&self) -> (bool, bool) {
+        self.with(|state, _| state.readiness(self.id))
+    }
+
+    /// Closes the socket: calls that wait in other threads fail with [`Error::Closed`]. Associations end in
+    /// good order; those with messages that were not read are aborted, so that the peer learns of it.
+    pub fn close(&self) {
+        if self.closed.swap(true, Ordering::Relaxed) {
+            return;
+        }
+        self.await_linger();
+        self.with(|state, now| state.close_socket(now, self.id));
+    }
+
+    fn await_linger(&self) {
+        let begun = self.with(|state, now| {
+            let linger = state.mailbox(self.id).ok()?.linger.filter(|linger| !linger.is_zero())?;
+            let associations = state.associations(self.id);
+            let orderly = |id: &AssociationId| !state.engine.endpoint.is_readable(*id);
+            let ending: Vec<_> = associations.into_iter().filter(orderly).collect();
+            for id in &ending {
+                // Those that are ending or have ended already are waited for all the same.
+                let _ = state.engine.endpoint.shutdown(now, *id);
+            }
+            Some((now + linger, ending))
+        });
+        let Some((deadline, ending)) = begun else { return };
+        for id in ending {
+            // Whatever comes of it, the socket closes.
+            let _ = self.wait_ended(id, Patience::Until(deadline));
+        }
+    }
+}
+
+impl Drop for Socket {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+impl State {
+    fn associations(&self, socket: SocketId) -> Vec<AssociationId> {
+        let owned = self.registry.links.iter().filter(|(_, link)| link.owner == super::mailbox::Owner::Socket(socket));
+        owned.map(|(id, _)| *id).collect()
+    }
+
+    /// Wakes this task when something changes for `target`.
+    fn register_task(&mut self, target: Target, interest: Interest, waker: &std::task::Waker) {
+        let Target::Socket(socket) = target else { return };
+        let Ok(mailbox) = self.mailbox(socket) else { return };
+        let keys = mailbox.waiters.clone();
+        let known = keys.into_iter().filter_map(|key| self.waiters.get(key)).any(|waiter| {
+            waiter.interest == interest && matches!(&waiter.how, How::Task(known) if known.will_wake(waker))
+        });
+        if !known {
+            self.attach_waiter(target, interest, How::Task(waker.clone()));
+        }
+    }
+}
