@@ -14,7 +14,8 @@ use sctp_core::net::PathAddress;
 use sctp_core::time::Time;
 
 use super::error::Error;
-use super::mailbox::{End, Interest, Item, Link, Mailbox, Owner, SocketId, SocketKind};
+use super::mailbox::{End, Interest, Link, Mailbox, Owner, SocketId, SocketKind};
+use super::notification::Notification;
 use super::registry::Change;
 use super::state::State;
 
@@ -23,13 +24,23 @@ const LOOPBACK_MTU: usize = 65_536;
 
 /// What [`Socket::receive`](super::Socket::receive) brings.
 #[derive(Clone, Debug)]
-pub struct Delivery {
-    /// Whose it is; `None` for [`Notification::Overflow`](super::Notification::Overflow).
-    pub association: Option<AssociationId>,
-    /// What it is.
-    pub item: Item,
-    /// The message ends here; false when the rest waits for the next read.
-    pub end_of_record: bool,
+pub enum Delivery {
+    /// A message, or a part of one.
+    Message {
+        /// Association that it came on.
+        association: AssociationId,
+        /// The message, or what an earlier short read left of it.
+        message: Message,
+        /// It ends here; false when the rest waits for the next read.
+        end_of_record: bool,
+    },
+    /// Something happened; only kinds that the socket subscribed to.
+    Notification {
+        /// To which association; `None` for [`Notification::Overflow`].
+        association: Option<AssociationId>,
+        /// What.
+        notification: Notification,
+    },
 }
 
 /// Where to connect to.
@@ -129,7 +140,12 @@ impl State {
     }
 
     /// Begins an association. [`State::connected`] tells how it went.
-    pub(super) fn connect(&mut self, now: Time, socket: SocketId, peer: &Peer) -> Result<AssociationId, Error> {
+    pub(super) fn connect(
+        &mut self,
+        now: Time,
+        socket: SocketId,
+        peer: &Peer,
+    ) -> Result<AssociationId, Error> {
         let local_port = self.bind_if_unbound(socket)?;
         let first = *peer.addresses.first().ok_or(Error::NoAddress)?;
         let mailbox = self.mailbox(socket)?;
@@ -232,8 +248,7 @@ impl State {
         }
         let endpoint = &mut self.engine.endpoint;
         if let Some((association, notification)) = mailbox.next_notification(|id| endpoint.is_readable(id)) {
-            let item = Item::Notification(notification);
-            return Poll::Ready(Ok(Some(Delivery { association, item, end_of_record: true })));
+            return Poll::Ready(Ok(Some(Delivery::Notification { association, notification })));
         }
         while let Some(id) = mailbox.readable.pop_front() {
             let message = endpoint.receive(now, id);
@@ -270,7 +285,8 @@ impl State {
 
     /// An ended association of a one-to-many socket that has been read to its end is forgotten.
     fn forget_if_ended(&mut self, socket: SocketId, id: AssociationId) {
-        let many = self.registry.sockets.get(&socket).is_some_and(|mailbox| mailbox.kind == SocketKind::OneToMany);
+        let many =
+            self.registry.sockets.get(&socket).is_some_and(|mailbox| mailbox.kind == SocketKind::OneToMany);
         if many && self.registry.links.get(&id).is_some_and(|link| link.end.is_some()) {
             self.registry.forget(&mut self.engine, id);
         }
@@ -278,7 +294,12 @@ impl State {
 
     /// More is left than this reader took: the next one may come.
     fn pass_on(&mut self, socket: SocketId) {
-        if self.registry.sockets.get(&socket).is_some_and(|mailbox| mailbox.waiters.len() > 1 && mailbox.is_readable()) {
+        if self
+            .registry
+            .sockets
+            .get(&socket)
+            .is_some_and(|mailbox| mailbox.waiters.len() > 1 && mailbox.is_readable())
+        {
             self.tell(socket, Change::One(Interest::Read));
         }
     }
@@ -332,7 +353,7 @@ impl Mailbox {
         let rest = split_off(&mut message, limit);
         let end_of_record = rest.is_none();
         self.unread = rest.map(|rest| (id, rest));
-        Delivery { association: Some(id), item: Item::Message(message), end_of_record }
+        Delivery::Message { association: id, message, end_of_record }
     }
 }
 
@@ -368,8 +389,8 @@ mod tests {
             let whole = pieces.concat();
             let mut message = Message {
                 stream_id: 1,
-                ssn: Ssn::new(7),
-                tsn: Tsn::new(u32::MAX),
+                ssn: Ssn(7),
+                tsn: Tsn(u32::MAX),
                 ppid: 5,
                 unordered: false,
                 payload: pieces.into_iter().map(Bytes::from).collect(),

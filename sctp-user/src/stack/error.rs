@@ -154,7 +154,9 @@ fn loss_text(reason: &LossReason) -> String {
                 .into()
         }
         LossReason::Unreachable { address } => {
-            format!("{address} says that nobody speaks SCTP there: is the peer running, on the same transport?")
+            format!(
+                "{address} says that nobody speaks SCTP there: is the peer running, on the same transport?"
+            )
         }
         LossReason::NoResources => "too many associations wait to be accepted".into(),
         other => format!("{other:?}"),

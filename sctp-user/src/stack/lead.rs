@@ -144,13 +144,7 @@ impl Shared {
     }
 
     /// Sleeps until a descriptor is ready, the bell rings or `until` comes. The lock is free meanwhile.
-    fn sleep(
-        &self,
-        guard: &mut MutexGuard<'_, State>,
-        role: Leader,
-        now: Time,
-        until: Option<Time>,
-    ) {
+    fn sleep(&self, guard: &mut MutexGuard<'_, State>, role: Leader, now: Time, until: Option<Time>) {
         let deadline = guard.plan_sleep(now, until);
         let room = guard.engine.is_blocked();
         let wakes = std::mem::take(&mut guard.wakes);
@@ -194,8 +188,11 @@ impl Shared {
     fn hand_over(&self, state: &mut State) {
         state.lead.leader = Leader::Nobody;
         state.lead.departures += 1;
-        let follower =
-            state.waiters.iter().find(|(_, waiter)| matches!(waiter.how, How::Follower(_))).map(|(key, _)| key);
+        let follower = state
+            .waiters
+            .iter()
+            .find(|(_, waiter)| matches!(waiter.how, How::Follower(_)))
+            .map(|(key, _)| key);
         if let Some(key) = follower {
             state.tell_waiter(key);
         } else if state.lead.background == Background::Asleep {

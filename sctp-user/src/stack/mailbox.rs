@@ -47,15 +47,6 @@ pub enum End {
     Lost(LossReason),
 }
 
-/// What a reader gets.
-#[derive(Clone, Debug)]
-pub enum Item {
-    /// A message, or what an earlier short read left of it.
-    Message(Message),
-    /// Something that happened; only kinds that the socket subscribed to.
-    Notification(Notification),
-}
-
 /// What an association is to the sockets.
 #[derive(Clone, Debug)]
 pub(super) struct Link {

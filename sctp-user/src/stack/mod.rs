@@ -47,7 +47,7 @@ pub use builder::{StackBuilder, Transport};
 pub use calls::{Delivery, Peer};
 pub use error::Error;
 pub use lead::Patience;
-pub use mailbox::{End, Item, SocketKind};
+pub use mailbox::{End, SocketKind};
 pub use notification::{Notification, Notifications};
 pub use poller::{Poller, Readiness};
 pub use socket::Socket;

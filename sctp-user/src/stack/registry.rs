@@ -139,7 +139,8 @@ impl Registry {
         if mailbox.owns_port {
             self.release_port(engine, mailbox.port, &mailbox.addresses);
         }
-        let owned = |(id, link): (&AssociationId, &Link)| (link.owner == Owner::Socket(socket)).then_some(*id);
+        let owned =
+            |(id, link): (&AssociationId, &Link)| (link.owner == Owner::Socket(socket)).then_some(*id);
         let associations: Vec<_> = match mailbox.kind {
             SocketKind::OneToOne => mailbox.association.into_iter().collect(),
             _ => self.links.iter().filter_map(owned).collect(),

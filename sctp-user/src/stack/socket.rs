@@ -12,13 +12,13 @@ use sctp_core::event::AssociationId;
 use sctp_core::message::SendOptions;
 use sctp_core::time::Time;
 
+use super::Stack;
 use super::calls::{Delivery, Peer};
 use super::error::Error;
 use super::lead::Patience;
 use super::mailbox::{End, Interest, SocketId, SocketKind};
 use super::notification::Notifications;
 use super::state::{How, State, Target};
-use super::Stack;
 
 /// A socket: dropping it closes it. All calls work from any thread.
 #[derive(Debug)]
@@ -133,7 +133,11 @@ impl Socket {
     }
 
     /// As [`Socket::receive`], for tasks: when nothing is there, the task is woken when something may be.
-    pub fn poll_receive(&self, context: &mut Context<'_>, limit: usize) -> Poll<Result<Option<Delivery>, Error>> {
+    pub fn poll_receive(
+        &self,
+        context: &mut Context<'_>,
+        limit: usize,
+    ) -> Poll<Result<Option<Delivery>, Error>> {
         self.poll(context, Interest::Read, |state, now| state.receive(now, self.id, limit))
     }
 
@@ -386,7 +390,11 @@ impl Drop for Socket {
 
 impl State {
     fn associations(&self, socket: SocketId) -> Vec<AssociationId> {
-        let owned = self.registry.links.iter().filter(|(_, link)| link.owner == super::mailbox::Owner::Socket(socket));
+        let owned = self
+            .registry
+            .links
+            .iter()
+            .filter(|(_, link)| link.owner == super::mailbox::Owner::Socket(socket));
         owned.map(|(id, _)| *id).collect()
     }
 

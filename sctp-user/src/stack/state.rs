@@ -153,9 +153,10 @@ impl State {
         let Some(mailbox) = self.registry.sockets.get(&socket) else { return };
         let (waiters, pollers) = (mailbox.waiters.clone(), mailbox.pollers.clone());
         for key in waiters {
-            let concerned = self.waiters.get(key).is_some_and(|waiter| {
-                change == Change::Both || change == Change::One(waiter.interest)
-            });
+            let concerned = self
+                .waiters
+                .get(key)
+                .is_some_and(|waiter| change == Change::Both || change == Change::One(waiter.interest));
             if concerned {
                 self.tell_waiter(key);
             }

@@ -1,0 +1,127 @@
+//! What the kinds of sockets have in common.
+
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use parking_lot::Mutex;
+use sctp_user::stack::{Error, Patience, Socket};
+
+use crate::address::join;
+use crate::info::{Message, Received, SendInfo};
+use crate::{AssociationId, RecvInfo};
+
+/// Bytes of a message that one read takes when the reader sets no limit.
+const WHOLE: usize = usize::MAX;
+
+/// A socket of the stack with its manners: blocking or not, and for how long.
+#[derive(Debug)]
+pub(crate) struct Base {
+    pub(crate) socket: Socket,
+    nonblocking: AtomicBool,
+    timeouts: Mutex<Timeouts>,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Timeouts {
+    read: Option<Duration>,
+    write: Option<Duration>,
+    send_info: SendInfo,
+}
+
+impl Base {
+    pub(crate) fn new(socket: Socket) -> Self {
+        Self { socket, nonblocking: AtomicBool::new(false), timeouts: Mutex::default() }
+    }
+
+    pub(crate) fn set_nonblocking(&self, nonblocking: bool) {
+        self.nonblocking.store(nonblocking, Ordering::Relaxed);
+    }
+
+    pub(crate) fn set_read_timeout(&self, timeout: Option<Duration>) {
+        self.timeouts.lock().read = timeout;
+    }
+
+    pub(crate) fn set_write_timeout(&self, timeout: Option<Duration>) {
+        self.timeouts.lock().write = timeout;
+    }
+
+    pub(crate) fn set_default_send_info(&self, info: SendInfo) {
+        self.timeouts.lock().send_info = info;
+    }
+
+    pub(crate) fn default_send_info(&self) -> SendInfo {
+        self.timeouts.lock().send_info
+    }
+
+    /// How long a read may wait.
+    pub(crate) fn reading(&self) -> Patience {
+        self.patience(self.timeouts.lock().read)
+    }
+
+    /// How long a send or a set-up may wait.
+    pub(crate) fn writing(&self) -> Patience {
+        self.patience(self.timeouts.lock().write)
+    }
+
+    fn patience(&self, timeout: Option<Duration>) -> Patience {
+        if self.nonblocking.load(Ordering::Relaxed) {
+            return Patience::None;
+        }
+        timeout.map_or(Patience::Forever, |timeout| Patience::Until(self.socket.stack().now() + timeout))
+    }
+
+    /// Waits until `deadline`, whatever the timeouts.
+    pub(crate) fn until(&self, deadline: Instant) -> Patience {
+        Patience::Until(self.socket.stack().time_at(deadline))
+    }
+
+    pub(crate) fn send(
+        &self,
+        association: Option<AssociationId>,
+        payload: &Bytes,
+        info: &SendInfo,
+        patience: Patience,
+    ) -> Result<(), Error> {
+        self.socket.send(association, &info.options(), payload, patience)
+    }
+
+    pub(crate) fn receive(&self, patience: Patience) -> Result<Option<Received>, Error> {
+        Ok(self.socket.receive(WHOLE, patience)?.map(Received::new))
+    }
+
+    /// The next message; notifications are passed over.
+    pub(crate) fn receive_message(&self, limit: usize, patience: Patience) -> Result<Option<Message>, Error> {
+        while let Some(delivery) = self.socket.receive(limit, patience)? {
+            if let Some(message) = Received::new(delivery).into_message() {
+                return Ok(Some(message));
+            }
+        }
+        Ok(None)
+    }
+
+    pub(crate) fn receive_into(
+        &self,
+        buffer: &mut [u8],
+        patience: Patience,
+    ) -> Result<Option<(usize, RecvInfo)>, Error> {
+        let message = self.receive_message(buffer.len(), patience)?;
+        Ok(message.map(|message| (message.copy_to(buffer), message.info)))
+    }
+
+    pub(crate) fn local_addrs(&self) -> Result<Vec<SocketAddr>, Error> {
+        let (addresses, port) = self.socket.local()?;
+        Ok(join(addresses, port))
+    }
+
+    pub(crate) fn peer_addrs(&self, association: Option<AssociationId>) -> Result<Vec<SocketAddr>, Error> {
+        self.socket.association(association, |association| {
+            let paths = association.paths();
+            let primary = paths.get(paths.primary()).map(|path| path.address.remote);
+            let others = paths.iter().map(|path| path.address.remote);
+            let others = others.filter(|remote| Some(*remote) != primary);
+            join(primary.into_iter().chain(others), association.peer_port())
+        })
+    }
+}

@@ -1,0 +1,173 @@
+//! Messages on their way out and in.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use sctp_user::stack::{Delivery, Notification};
+use smallvec::SmallVec;
+
+use crate::AssociationId;
+
+/// How a message is to be sent (RFC 6458, 5.3.4).
+///
+/// ```
+/// let info = socketapi::SendInfo::new().stream(3).ppid(11).unordered();
+/// assert_eq!((info.stream, info.ppid), (3, 11));
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SendInfo {
+    /// Stream, below the number of outbound streams.
+    pub stream: u16,
+    /// Payload protocol identifier, as a number: it travels in network byte order.
+    pub ppid: u32,
+    /// Deliver as soon as it is complete, in no order.
+    pub unordered: bool,
+    /// Given back with [`Notification::SendFailed`].
+    pub context: u32,
+    /// Ask the peer to acknowledge at once (RFC 7053).
+    pub sack_immediately: bool,
+    /// Give the message up if it has not been sent after so long.
+    pub lifetime: Option<Duration>,
+}
+
+impl SendInfo {
+    /// Stream 0, PPID 0, ordered, reliable.
+    pub const fn new() -> Self {
+        Self { stream: 0, ppid: 0, unordered: false, context: 0, sack_immediately: false, lifetime: None }
+    }
+
+    /// On this stream.
+    pub const fn stream(mut self, stream: u16) -> Self {
+        self.stream = stream;
+        self
+    }
+
+    /// With this payload protocol identifier.
+    pub const fn ppid(mut self, ppid: u32) -> Self {
+        self.ppid = ppid;
+        self
+    }
+
+    /// In no order.
+    pub const fn unordered(mut self) -> Self {
+        self.unordered = true;
+        self
+    }
+
+    /// With this number, to know it again if it fails.
+    pub const fn context(mut self, context: u32) -> Self {
+        self.context = context;
+        self
+    }
+
+    pub(crate) fn options(&self) -> sctp_core::message::SendOptions {
+        sctp_core::message::SendOptions {
+            stream_id: self.stream,
+            ppid: self.ppid,
+            unordered: self.unordered,
+            context: self.context,
+            sack_immediately: self.sack_immediately,
+            lifetime: self.lifetime,
+        }
+    }
+}
+
+/// What is known of a received message (RFC 6458, 5.3.5).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RecvInfo {
+    /// Association that it came on.
+    pub association: AssociationId,
+    /// Stream that it came on.
+    pub stream: u16,
+    /// Its stream sequence number; meaningless if `unordered`.
+    pub ssn: u16,
+    /// TSN of its first fragment.
+    pub tsn: u32,
+    /// Payload protocol identifier, as a number.
+    pub ppid: u32,
+    /// It was sent unordered.
+    pub unordered: bool,
+    /// The message ends here (`MSG_EOR`); false when the buffer was too small: the rest comes with the
+    /// next read.
+    pub end_of_record: bool,
+}
+
+/// A received message, not copied.
+#[derive(Clone, Debug)]
+pub struct Message {
+    /// What is known of it.
+    pub info: RecvInfo,
+    /// Its bytes, in the pieces in which they came.
+    pub pieces: SmallVec<[Bytes; 1]>,
+}
+
+impl Message {
+    /// Bytes of it.
+    pub fn len(&self) -> usize {
+        self.pieces.iter().map(Bytes::len).sum()
+    }
+
+    /// Whether it has no bytes. SCTP has no empty messages.
+    pub fn is_empty(&self) -> bool {
+        self.pieces.is_empty()
+    }
+
+    /// The bytes in one piece: without a copy if they came in one packet.
+    pub fn into_bytes(mut self) -> Bytes {
+        if self.pieces.len() == 1 {
+            return self.pieces.remove(0);
+        }
+        let mut whole = Vec::with_capacity(self.len());
+        self.pieces.iter().for_each(|piece| whole.extend_from_slice(piece));
+        whole.into()
+    }
+
+    /// Copies the bytes to the beginning of `buffer`, which must be long enough; returns how many.
+    pub(crate) fn copy_to(&self, buffer: &mut [u8]) -> usize {
+        let mut at = 0;
+        for piece in &self.pieces {
+            buffer[at..at + piece.len()].copy_from_slice(piece);
+            at += piece.len();
+        }
+        at
+    }
+}
+
+/// What a socket with notifications delivers.
+#[derive(Clone, Debug)]
+pub enum Received {
+    /// A message.
+    Message(Message),
+    /// Something happened to an association; `None` for [`Notification::Overflow`], which is about all.
+    Notification(Option<AssociationId>, Notification),
+}
+
+impl Received {
+    pub(crate) fn new(delivery: Delivery) -> Self {
+        match delivery {
+            Delivery::Message { association, message, end_of_record } => Self::Message(Message {
+                info: RecvInfo {
+                    association,
+                    stream: message.stream_id,
+                    ssn: message.ssn.0,
+                    tsn: message.tsn.0,
+                    ppid: message.ppid,
+                    unordered: message.unordered,
+                    end_of_record,
+                },
+                pieces: message.payload,
+            }),
+            Delivery::Notification { association, notification } => {
+                Self::Notification(association, notification)
+            }
+        }
+    }
+
+    /// The message, if it is one.
+    pub fn into_message(self) -> Option<Message> {
+        match self {
+            Self::Message(message) => Some(message),
+            Self::Notification(..) => None,
+        }
+    }
+}

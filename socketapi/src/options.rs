@@ -1,0 +1,219 @@
+//! Socket options (RFC 6458, 8.1), under the names that they have there.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use sctp_core::config::AssociationConfig;
+use sctp_user::stack::Error;
+
+use crate::base::Base;
+use crate::{AssociationId, SendInfo};
+
+/// Retransmission time-out (`SCTP_RTOINFO`; RFC 6458, 8.1.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RtoInfo {
+    /// Before the first measurement.
+    pub initial: Duration,
+    /// At least.
+    pub min: Duration,
+    /// At most.
+    pub max: Duration,
+}
+
+/// Limits of an association (`SCTP_ASSOCINFO`; RFC 6458, 8.1.2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AssociationParameters {
+    /// Errors in a row, over all paths, that end it.
+    pub association_max_retrans: u32,
+}
+
+/// What INIT says and how often it is sent (`SCTP_INITMSG`; RFC 6458, 8.1.3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct InitMessage {
+    /// Streams to ask for.
+    pub outbound_streams: u16,
+    /// Streams to accept at most.
+    pub max_inbound_streams: u16,
+    /// INITs without an answer that end the set-up.
+    pub max_attempts: u32,
+}
+
+/// Failure detection of paths (`SCTP_PEER_ADDR_PARAMS`; RFC 6458, 8.1.12). It holds for all paths.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PathParameters {
+    /// Idle time between heartbeats; `None`: no heartbeats.
+    pub heartbeat_interval: Option<Duration>,
+    /// Errors in a row that make a path inactive.
+    pub path_max_retrans: u32,
+}
+
+/// Delayed acknowledgement (`SCTP_DELAYED_SACK`; RFC 6458, 8.1.19).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DelayedSack {
+    /// How long one may wait; at most 500 ms (RFC 9260, 6.2).
+    pub delay: Duration,
+    /// Packets that it may wait for.
+    pub frequency: u32,
+}
+
+/// The options of a socket, or of one association of a one-to-many socket.
+#[derive(Clone, Copy, Debug)]
+pub struct Options<'a> {
+    base: &'a Base,
+    association: Option<AssociationId>,
+}
+
+impl<'a> Options<'a> {
+    pub(crate) fn new(base: &'a Base, association: Option<AssociationId>) -> Self {
+        Self { base, association }
+    }
+
+    /// Changes any parameters at once: of the association, else of the socket's only one and those to come.
+    ///
+    /// # Errors
+    /// [`Error::NoAssociation`], [`Error::Closed`]; so for all options.
+    pub fn change(&self, change: impl Fn(&mut AssociationConfig)) -> Result<(), Error> {
+        self.base.socket.configure(self.association, change)
+    }
+
+    /// The parameters of associations to come; of a stream, its own.
+    ///
+    /// # Errors
+    /// [`Error::Closed`].
+    pub fn parameters(&self) -> Result<AssociationConfig, Error> {
+        self.base.socket.config()
+    }
+
+    /// Sets the bounds of the retransmission time-out.
+    ///
+    /// # Errors
+    /// See [`Options::change`].
+    pub fn set_rto_info(&self, info: RtoInfo) -> Result<(), Error> {
+        self.change(|config| {
+            config.rto_initial = info.initial;
+            config.rto_min = info.min;
+            config.rto_max = info.max;
+        })
+    }
+
+    /// Sets the limits of the association.
+    ///
+    /// # Errors
+    /// See [`Options::change`].
+    pub fn set_association_parameters(&self, parameters: AssociationParameters) -> Result<(), Error> {
+        self.change(|config| config.association_max_retrans = parameters.association_max_retrans)
+    }
+
+    /// Sets what INIT says; for associations to come.
+    ///
+    /// # Errors
+    /// See [`Options::change`].
+    pub fn set_init_message(&self, init: InitMessage) -> Result<(), Error> {
+        self.change(|config| {
+            config.outbound_streams = init.outbound_streams;
+            config.max_inbound_streams = init.max_inbound_streams;
+            config.max_init_retransmits = init.max_attempts;
+        })
+    }
+
+    /// Sends small messages at once although data is in flight (`SCTP_NODELAY`; 8.1.5).
+    ///
+    /// # Errors
+    /// See [`Options::change`].
+    pub fn set_no_delay(&self, no_delay: bool) -> Result<(), Error> {
+        self.change(|config| config.no_delay = no_delay)
+    }
+
+    /// Sets heartbeats and failure detection of paths.
+    ///
+    /// # Errors
+    /// See [`Options::change`].
+    pub fn set_path_parameters(&self, parameters: PathParameters) -> Result<(), Error> {
+        self.change(|config| {
+            config.hb_interval = parameters.heartbeat_interval;
+            config.path_max_retrans = parameters.path_max_retrans;
+        })
+    }
+
+    /// Sends a HEARTBEAT to an address of the peer now (`SPP_HB_DEMAND`).
+    ///
+    /// # Errors
+    /// [`Error::NotConnected`]; [`Error::Command`] if the peer has no such address.
+    pub fn request_heartbeat(&self, remote: IpAddr) -> Result<(), Error> {
+        self.base.socket.request_heartbeat(self.association, remote)
+    }
+
+    /// Sets delayed acknowledgement.
+    ///
+    /// # Errors
+    /// See [`Options::change`].
+    pub fn set_delayed_sack(&self, sack: DelayedSack) -> Result<(), Error> {
+        self.change(|config| {
+            config.sack_delay = sack.delay;
+            config.sack_frequency = sack.frequency;
+        })
+    }
+
+    /// Largest payload of a DATA chunk; 0: what the path MTU allows (`SCTP_MAXSEG`; 8.1.16).
+    ///
+    /// # Errors
+    /// See [`Options::change`].
+    pub fn set_max_segment(&self, bytes: usize) -> Result<(), Error> {
+        self.change(|config| config.fragmentation_point = bytes)
+    }
+
+    /// Packets that one event may send beyond what it newly acknowledged (`SCTP_MAX_BURST`; 8.1.24).
+    ///
+    /// # Errors
+    /// See [`Options::change`].
+    pub fn set_max_burst(&self, packets: u32) -> Result<(), Error> {
+        self.change(|config| config.max_burst = packets)
+    }
+
+    /// Shuts associations without traffic down after so long (`SCTP_AUTOCLOSE`; 8.1.8).
+    ///
+    /// # Errors
+    /// See [`Options::change`].
+    pub fn set_autoclose(&self, idle: Option<Duration>) -> Result<(), Error> {
+        self.change(|config| config.autoclose = idle)
+    }
+
+    /// Bytes of the send buffer of each association (`SO_SNDBUF`).
+    ///
+    /// # Errors
+    /// See [`Options::change`].
+    pub fn set_send_buffer(&self, bytes: usize) -> Result<(), Error> {
+        self.change(|config| config.send_buffer = bytes)
+    }
+
+    /// Bytes of the receive buffer of each association (`SO_RCVBUF`).
+    ///
+    /// # Errors
+    /// See [`Options::change`].
+    pub fn set_receive_buffer(&self, bytes: usize) -> Result<(), Error> {
+        self.change(|config| config.receive_buffer = bytes)
+    }
+
+    /// What sends without information of their own use (`SCTP_DEFAULT_SNDINFO`; 8.1.31).
+    pub fn set_default_send_info(&self, info: SendInfo) {
+        self.base.set_default_send_info(info);
+    }
+
+    /// What closing does (`SO_LINGER`; 8.1.4): `None`, associations end in good order meanwhile; zero, they
+    /// are aborted; else closing waits so long for their end.
+    ///
+    /// # Errors
+    /// [`Error::Closed`].
+    pub fn set_linger(&self, linger: Option<Duration>) -> Result<(), Error> {
+        self.base.socket.set_linger(linger)
+    }
+
+    /// The peers' UDP encapsulation port, for associations to come (RFC 6951, 6.1); `None`: the stack's
+    /// default.
+    ///
+    /// # Errors
+    /// [`Error::Closed`].
+    pub fn set_remote_udp_port(&self, port: Option<u16>) -> Result<(), Error> {
+        self.base.socket.set_remote_udp_port(port)
+    }
+}

@@ -1,0 +1,90 @@
+//! How an association stands.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use sctp_core::association::{Association, AssociationState, AssociationStats};
+use sctp_core::path::{Path, PathState};
+use sctp_user::stack::{Error, Socket};
+
+use crate::AssociationId;
+
+/// An association's state (`SCTP_STATUS`; RFC 6458, 8.2.1).
+#[derive(Clone, Debug)]
+pub struct Status {
+    /// Where it is in its life.
+    pub state: AssociationState,
+    /// Streams that we may send on.
+    pub outbound_streams: u16,
+    /// Streams that the peer may send on.
+    pub inbound_streams: u16,
+    /// Bytes free in the send buffer.
+    pub send_space: usize,
+    /// Whether messages wait or are unacknowledged.
+    pub has_unacknowledged: bool,
+    /// The peer's primary address.
+    pub primary: Option<IpAddr>,
+    /// All its paths.
+    pub paths: Vec<PathStatus>,
+    /// Counters.
+    pub stats: AssociationStats,
+}
+
+/// A path (`SCTP_GET_PEER_ADDR_INFO`; RFC 6458, 8.2.2).
+#[derive(Clone, Copy, Debug)]
+pub struct PathStatus {
+    /// The peer's address.
+    pub address: IpAddr,
+    /// Its UDP encapsulation port, 0 for plain IP.
+    pub udp_port: u16,
+    /// Whether it may carry data.
+    pub state: PathState,
+    /// Retransmission time-out.
+    pub rto: Duration,
+    /// Smoothed round-trip time, once measured.
+    pub srtt: Option<Duration>,
+    /// Congestion window, bytes.
+    pub cwnd: usize,
+    /// Bytes in flight.
+    pub flight_size: usize,
+    /// Largest SCTP packet, bytes.
+    pub max_packet_size: usize,
+    /// Errors in a row.
+    pub error_count: u32,
+}
+
+impl Status {
+    pub(crate) fn of(socket: &Socket, association: Option<AssociationId>) -> Result<Self, Error> {
+        socket.association(association, Self::new)
+    }
+
+    fn new(association: &Association) -> Self {
+        let paths = association.paths();
+        Self {
+            state: association.state(),
+            outbound_streams: association.outbound_streams(),
+            inbound_streams: association.inbound_streams(),
+            send_space: association.send_space(),
+            has_unacknowledged: association.has_unacknowledged(),
+            primary: paths.get(paths.primary()).map(|path| path.address.remote),
+            paths: paths.iter().map(PathStatus::new).collect(),
+            stats: *association.stats(),
+        }
+    }
+}
+
+impl PathStatus {
+    fn new(path: &Path) -> Self {
+        Self {
+            address: path.address.remote,
+            udp_port: path.address.remote_udp_port,
+            state: path.state,
+            rto: path.rto(),
+            srtt: path.rtt.srtt(),
+            cwnd: path.congestion.cwnd(),
+            flight_size: path.flight_size,
+            max_packet_size: path.max_packet_size,
+            error_count: path.error_count,
+        }
+    }
+}
