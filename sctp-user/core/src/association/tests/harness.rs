@@ -10,8 +10,10 @@ use crate::endpoint::{ConnectRequest, Endpoint, ListenOptions};
 use crate::event::{AssociationId, Event};
 use crate::message::{Message, SendOptions};
 use crate::net::{Ecn, PathAddress};
+use crate::serial::Tsn;
 use crate::time::Time;
-use crate::wire::chunk::{ChunkType, RawChunk};
+use crate::wire::chunk::{ChunkType, InitChunk, InitKind, RawChunk};
+use crate::wire::param::{ParameterType, Parameters};
 use crate::wire::{ChecksumPolicy, CommonHeader, Packet, PacketBuilder};
 use bytes::Bytes;
 use core::net::IpAddr;
@@ -361,4 +363,54 @@ pub(crate) fn packet(header: CommonHeader, chunks: &[RawChunk]) -> Bytes {
 /// A chunk made by hand.
 pub(crate) fn chunk(chunk_type: ChunkType, flags: u8, value: &[u8]) -> RawChunk {
     RawChunk { chunk_type, flags, value: Bytes::copy_from_slice(value) }
+}
+
+/// An INIT of the peer's with this initiate tag, and addresses listed.
+pub(crate) fn init(initiate_tag: u32, addresses: &[&str]) -> RawChunk {
+    let addresses = addresses.iter().map(|address| crate::association::address_parameter(ip(address)));
+    crate::association::to_raw(&InitChunk {
+        kind: InitKind::Init,
+        initiate_tag,
+        a_rwnd: 100_000,
+        outbound_streams: 5,
+        inbound_streams: 5,
+        initial_tsn: Tsn(u32::MAX - 1),
+        parameters: Parameters::from_iter(addresses),
+    })
+}
+
+impl Pair {
+    /// The cookie, and the tag that goes with it, in the last INIT ACK on the wire.
+    pub(crate) fn last_cookie(&self) -> (RawChunk, u32) {
+        let acks = self.hops.iter().flat_map(|hop| &hop.chunks);
+        let ack =
+            acks.filter(|chunk| chunk.chunk_type == ChunkType::INIT_ACK).next_back().expect("an INIT ACK");
+        let ack = InitChunk::parse(ack).unwrap();
+        let cookie = ack.parameters.find(ParameterType::STATE_COOKIE).expect("a cookie").value;
+        (RawChunk { chunk_type: ChunkType::COOKIE_ECHO, flags: 0, value: cookie }, ack.initiate_tag)
+    }
+
+    /// An INIT with this tag arrives at `side`; the COOKIE ECHO that would follow, and its packet's tag.
+    pub(crate) fn cookie_for(&mut self, side: Side, initiate_tag: u32) -> (RawChunk, u32) {
+        self.forge(side, 0, &[init(initiate_tag, &[])]);
+        self.drain();
+        self.last_cookie()
+    }
+
+    /// What is on its way is lost.
+    pub(crate) fn drop_in_flight(&mut self) {
+        self.in_flight.clear();
+    }
+
+    /// Makes Z anew, with cookies that live so long. To be called first.
+    pub(crate) fn set_cookie_life(&mut self, valid_cookie_life: Duration) {
+        let local_addresses = self.z.addresses.clone();
+        let config = EndpointConfig { local_addresses, valid_cookie_life, ..EndpointConfig::default() };
+        self.z.endpoint = Endpoint::new(config, [2; 32]);
+    }
+
+    /// A crashes and comes back without memory, with these addresses.
+    pub(crate) fn restart_a(&mut self, addresses: &[&str]) {
+        self.a = Host::new(addresses.iter().map(|text| ip(text)).collect(), 3);
+    }
 }

@@ -3,6 +3,7 @@
 mod data;
 mod harness;
 mod multihoming;
+mod restart;
 mod setup;
 mod shutdown;
 mod tags;

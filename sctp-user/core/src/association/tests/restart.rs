@@ -1,0 +1,296 @@
+//! Unexpected INIT, INIT ACK, COOKIE ECHO and COOKIE ACK (RFC 9260, 5.2).
+
+use super::harness::{PORT_A, Pair, Side, chunk, init};
+use crate::association::AssociationState;
+use crate::config::AssociationConfig;
+use crate::event::AssociationId;
+use crate::net::PathAddress;
+use crate::wire::cause::{CauseCode, Causes};
+use crate::wire::chunk::{ChunkType, InitChunk, RawChunk};
+use core::time::Duration;
+
+/// Another tag of the peer's.
+const OTHER: u32 = 0x7777_7777;
+
+/// Z has sent INIT to A and got no answer.
+fn z_in_cookie_wait() -> (Pair, AssociationId) {
+    let mut pair = Pair::new();
+    let peers = vec![PathAddress::to(pair.address(Side::A))];
+    let z = pair.connect_to(Side::Z, peers, AssociationConfig::default());
+    pair.drain();
+    pair.drop_in_flight();
+    (pair, z)
+}
+
+/// The INIT ACK of a peer with this tag.
+fn init_ack(initiate_tag: u32) -> RawChunk {
+    let mut value = init(initiate_tag, &[]).value.to_vec();
+    value.extend_from_slice(&[0, 7, 0, 8, 1, 2, 3, 4]);
+    chunk(ChunkType::INIT_ACK, 0, &value)
+}
+
+/// Z has sent COOKIE ECHO to a peer with tag `OTHER` and got no answer.
+fn z_in_cookie_echoed() -> (Pair, AssociationId) {
+    let (mut pair, z) = z_in_cookie_wait();
+    let tag = pair.association(Side::Z, z).local_tag();
+    pair.forge(Side::Z, tag, &[init_ack(OTHER)]);
+    pair.drain();
+    pair.drop_in_flight();
+    assert_eq!(pair.state(Side::Z, z), AssociationState::CookieEchoed);
+    (pair, z)
+}
+
+fn causes(pair: &Pair, chunk_type: ChunkType) -> Vec<CauseCode> {
+    let chunks = pair.hops.iter().flat_map(|hop| &hop.chunks);
+    let values =
+        chunks.filter(|chunk| chunk.chunk_type == chunk_type).map(|chunk| Causes(chunk.value.clone()));
+    values.flat_map(|causes| causes.iter().map(|cause| cause.unwrap().code).collect::<Vec<_>>()).collect()
+}
+
+#[test]
+fn action_a_a_peer_that_restarted_gets_a_new_association_in_the_place_of_the_old() {
+    let mut pair = Pair::new();
+    let (_, z) = pair.establish();
+    let old_tag = pair.association(Side::Z, z).local_tag();
+    pair.send(Side::Z, z, b"never acknowledged");
+    pair.restart_a(&["10.0.1.1"]);
+    let a = pair.connect(AssociationConfig::default());
+    pair.run_secs(5);
+    assert_eq!(pair.events(Side::Z), ["up", "failed 0", "Restart"]);
+    assert_eq!(pair.state(Side::A, a), AssociationState::Established);
+    assert_ne!(pair.association(Side::Z, z).local_tag(), old_tag);
+    pair.send(Side::A, a, b"after");
+    pair.send(Side::Z, z, b"too");
+    pair.run_secs(1);
+    assert_eq!(pair.read(Side::Z, z), ["after"]);
+    assert_eq!(pair.read(Side::A, a), ["too"]);
+}
+
+#[test]
+fn messages_that_were_complete_before_the_restart_can_still_be_read() {
+    let mut pair = Pair::new();
+    let (a, z) = pair.establish();
+    pair.send(Side::A, a, b"before");
+    pair.run_secs(1);
+    pair.restart_a(&["10.0.1.1"]);
+    let a = pair.connect(AssociationConfig::default());
+    pair.send(Side::A, a, b"after");
+    pair.run_secs(1);
+    assert_eq!(pair.read(Side::Z, z), ["before", "after"]);
+}
+
+#[test]
+fn a_restart_with_new_addresses_is_refused_and_they_are_named() {
+    // 5.2.2; 3.3.10.11.
+    let mut pair = Pair::new();
+    let (_, z) = pair.establish();
+    let tag = pair.association(Side::Z, z).local_tag();
+    pair.hops.clear();
+    pair.forge(Side::Z, 0, &[init(OTHER, &["10.0.1.1", "10.0.1.77"])]);
+    pair.drain();
+    assert_eq!(causes(&pair, ChunkType::ABORT), [CauseCode::RESTART_WITH_NEW_ADDRESSES]);
+    assert_eq!(pair.hops[0].header.verification_tag, OTHER);
+    assert!(pair.hops[0].bytes.ends_with(&[0, 5, 0, 8, 10, 0, 1, 77]));
+    assert_eq!(pair.state(Side::Z, z), AssociationState::Established);
+    assert_eq!(pair.association(Side::Z, z).local_tag(), tag);
+}
+
+#[test]
+fn an_init_for_an_established_association_is_answered_with_a_new_tag_and_changes_nothing() {
+    let mut pair = Pair::new();
+    let (_, z) = pair.establish();
+    let (local, peer) = (pair.association(Side::Z, z).local_tag(), pair.association(Side::Z, z).peer_tag());
+    let (_, new_tag) = pair.cookie_for(Side::Z, OTHER);
+    assert_ne!(new_tag, local);
+    assert_eq!(pair.hops.last().unwrap().header.verification_tag, OTHER);
+    let association = pair.association(Side::Z, z);
+    assert_eq!((association.local_tag(), association.peer_tag()), (local, peer));
+}
+
+#[test]
+fn action_a_in_shutdown_ack_sent_repeats_shutdown_ack_with_an_error() {
+    let mut pair = Pair::new();
+    let (a, z) = pair.establish();
+    let (cookie, tag) = pair.cookie_for(Side::Z, OTHER);
+    pair.drop_first(100, |hop| hop.has(ChunkType::SHUTDOWN_COMPLETE));
+    let now = pair.now;
+    pair.a.endpoint.shutdown(now, a).unwrap();
+    pair.run_for(Duration::from_millis(100));
+    assert_eq!(pair.state(Side::Z, z), AssociationState::ShutdownAckSent);
+    pair.hops.clear();
+    pair.forge(Side::Z, tag, &[cookie]);
+    pair.drain();
+    assert!(pair.hops[0].has(ChunkType::SHUTDOWN_ACK));
+    assert_eq!(causes(&pair, ChunkType::ERROR), [CauseCode::COOKIE_RECEIVED_WHILE_SHUTTING_DOWN]);
+    assert_eq!(pair.state(Side::Z, z), AssociationState::ShutdownAckSent);
+    // 9.2: the same for an INIT, which gets no INIT ACK.
+    pair.hops.clear();
+    pair.forge(Side::Z, 0, &[init(OTHER, &[])]);
+    pair.drain();
+    assert!(pair.hops.len() == 1 && pair.hops[0].has(ChunkType::SHUTDOWN_ACK));
+}
+
+#[test]
+fn action_b_in_cookie_wait_the_peers_cookie_wins() {
+    let (mut pair, z) = z_in_cookie_wait();
+    let (cookie, tag) = pair.cookie_for(Side::Z, OTHER);
+    assert_eq!(tag, pair.association(Side::Z, z).local_tag(), "5.2.1: the tag of our INIT");
+    pair.forge(Side::Z, tag, &[cookie]);
+    pair.drain();
+    assert_eq!(pair.state(Side::Z, z), AssociationState::Established);
+    assert_eq!(pair.association(Side::Z, z).peer_tag(), OTHER);
+    assert_eq!(pair.take_trace().last().unwrap(), "Z -> COOKIE_ACK -> A");
+    assert_eq!(pair.association(Side::Z, z).outbound_streams(), 5);
+}
+
+#[test]
+fn action_b_in_cookie_echoed_takes_the_peers_new_tag() {
+    let (mut pair, z) = z_in_cookie_echoed();
+    let (cookie, tag) = pair.cookie_for(Side::Z, OTHER + 1);
+    pair.forge(Side::Z, tag, &[cookie]);
+    pair.drain();
+    assert_eq!(pair.state(Side::Z, z), AssociationState::Established);
+    assert_eq!(pair.association(Side::Z, z).peer_tag(), OTHER + 1);
+}
+
+#[test]
+fn action_c_our_own_late_cookie_is_discarded() {
+    // Z answered INIT before it sent its own: its cookie has another tag of Z, no Tie-Tags.
+    let mut pair = Pair::new();
+    pair.listen(AssociationConfig::default());
+    let (cookie, old_tag) = pair.cookie_for(Side::Z, OTHER);
+    let peers = vec![PathAddress::to(pair.address(Side::A))];
+    let z = pair.connect_to(Side::Z, peers, AssociationConfig::default());
+    let tag = pair.association(Side::Z, z).local_tag();
+    pair.forge(Side::Z, tag, &[init_ack(OTHER)]);
+    pair.drain();
+    pair.take_trace();
+    pair.forge(Side::Z, old_tag, &[cookie]);
+    pair.drain();
+    assert_eq!(pair.state(Side::Z, z), AssociationState::CookieEchoed);
+    assert!(pair.take_trace().is_empty());
+}
+
+#[test]
+fn action_d_in_cookie_echoed_establishes_and_later_only_acknowledges() {
+    let (mut pair, z) = z_in_cookie_echoed();
+    let (cookie, tag) = pair.cookie_for(Side::Z, OTHER);
+    for _ in 0..2 {
+        pair.take_trace();
+        pair.forge(Side::Z, tag, core::slice::from_ref(&cookie));
+        pair.drain();
+        assert_eq!(pair.state(Side::Z, z), AssociationState::Established);
+        assert_eq!(pair.take_trace(), ["Z -> COOKIE_ACK -> A"]);
+    }
+    assert_eq!(pair.events(Side::Z), ["up"]);
+}
+
+#[test]
+fn cookies_that_the_table_does_not_show_are_discarded() {
+    let mut pair = Pair::new();
+    pair.listen(AssociationConfig::default());
+    // X X 0 0: from before the association.
+    let before = pair.cookie_for(Side::Z, OTHER);
+    let a = pair.connect(AssociationConfig::default());
+    pair.run_secs(1);
+    let z = pair.z.id();
+    let (local, peer) = (pair.association(Side::Z, z).local_tag(), pair.association(Side::Z, z).peer_tag());
+    // X M M M: an INIT with the peer's own tag.
+    let replayed = pair.cookie_for(Side::Z, peer);
+    for (cookie, tag) in [before, replayed] {
+        pair.take_trace();
+        pair.forge(Side::Z, tag, &[cookie]);
+        pair.drain();
+        assert!(pair.take_trace().is_empty());
+        let association = pair.association(Side::Z, z);
+        assert_eq!((association.local_tag(), association.peer_tag()), (local, peer));
+    }
+    assert_eq!(pair.state(Side::A, a), AssociationState::Established);
+}
+
+#[test]
+fn both_sides_may_begin_at_once_and_get_one_association() {
+    // 5.2.1, collision.
+    let mut pair = Pair::new();
+    let a = pair.connect(AssociationConfig::default());
+    let peers = vec![PathAddress::to(pair.address(Side::A))];
+    let z = pair.connect_to(Side::Z, peers, AssociationConfig::default());
+    pair.send(Side::A, a, b"to z");
+    pair.send(Side::Z, z, b"to a");
+    pair.run_secs(5);
+    assert_eq!(pair.state(Side::A, a), AssociationState::Established);
+    assert_eq!(pair.state(Side::Z, z), AssociationState::Established);
+    assert_eq!(pair.read(Side::Z, z), ["to z"]);
+    assert_eq!(pair.read(Side::A, a), ["to a"]);
+    assert_eq!(pair.events(Side::A), ["up"]);
+}
+
+#[test]
+fn an_init_in_cookie_echoed_with_a_new_address_is_refused() {
+    let (mut pair, z) = z_in_cookie_echoed();
+    pair.hops.clear();
+    pair.forge(Side::Z, 0, &[init(OTHER, &["10.0.1.1", "10.0.9.9"])]);
+    pair.drain();
+    assert_eq!(causes(&pair, ChunkType::ABORT), [CauseCode::RESTART_WITH_NEW_ADDRESSES]);
+    assert_eq!(pair.state(Side::Z, z), AssociationState::CookieEchoed);
+}
+
+#[test]
+fn unexpected_init_ack_and_cookie_ack_are_discarded() {
+    // 5.2.3, 5.2.5.
+    let mut pair = Pair::new();
+    let (_, z) = pair.establish();
+    let tag = pair.association(Side::Z, z).local_tag();
+    pair.take_trace();
+    pair.forge(Side::Z, tag, &[init_ack(OTHER)]);
+    pair.forge(Side::Z, tag, &[chunk(ChunkType::COOKIE_ACK, 0, &[])]);
+    pair.drain();
+    assert!(pair.take_trace().is_empty());
+    assert_eq!(pair.state(Side::Z, z), AssociationState::Established);
+}
+
+#[test]
+fn a_stale_cookie_gets_an_error_and_the_peer_begins_again_asking_for_more_time() {
+    // 5.1.5 step 4, 5.2.6.
+    let mut pair = Pair::new();
+    pair.set_cookie_life(Duration::from_millis(5));
+    pair.listen(AssociationConfig::default());
+    let a = pair.connect(AssociationConfig::default());
+    pair.run_secs(2);
+    let trace = pair.take_trace();
+    let begin = ["A -> INIT -> Z", "Z -> INIT_ACK -> A", "A -> COOKIE_ECHO -> Z", "Z -> ERROR -> A"];
+    assert_eq!(trace[..5], [&begin[..], &["A -> INIT -> Z"]].concat());
+    let second = pair.hops.iter().filter(|hop| hop.has(ChunkType::INIT)).nth(1).unwrap();
+    let asked = InitChunk::parse(&second.chunks[0]).unwrap().parameters;
+    assert!(asked.find(crate::wire::ParameterType::COOKIE_PRESERVATIVE).is_some());
+    // No more than the peer grants: the set-up ends after Max.Init.Retransmits, it does not go round for ever.
+    pair.run_secs(100);
+    assert_eq!(pair.events(Side::A), ["lost: SetupTimedOut"]);
+    assert_eq!(pair.state(Side::A, a), AssociationState::Closed);
+}
+
+#[test]
+fn a_duplicate_of_the_cookie_in_use_never_goes_stale() {
+    // 5.2.4, rule 3.
+    let mut pair = Pair::new();
+    pair.establish();
+    let (cookie, tag) = pair.last_cookie();
+    pair.run_secs(70);
+    pair.take_trace();
+    pair.forge(Side::Z, tag, &[cookie]);
+    pair.drain();
+    assert_eq!(pair.take_trace(), ["Z -> COOKIE_ACK -> A"]);
+}
+
+#[test]
+fn a_shutdown_ack_of_an_old_association_is_answered_during_the_set_up() {
+    // 8.5.1 E, 9.2.
+    let (mut pair, z) = z_in_cookie_wait();
+    pair.hops.clear();
+    pair.forge(Side::Z, 0x5555, &[chunk(ChunkType::SHUTDOWN_ACK, 0, &[])]);
+    pair.drain();
+    let hop = &pair.hops[0];
+    assert_eq!((hop.chunks[0].chunk_type, hop.chunks[0].flags), (ChunkType::SHUTDOWN_COMPLETE, 1));
+    assert_eq!((hop.header.verification_tag, hop.header.destination_port), (0x5555, PORT_A));
+    assert_eq!(pair.state(Side::Z, z), AssociationState::CookieWait);
+}
