@@ -382,9 +382,8 @@ pub(crate) fn init(initiate_tag: u32, addresses: &[&str]) -> RawChunk {
 impl Pair {
     /// The cookie, and the tag that goes with it, in the last INIT ACK on the wire.
     pub(crate) fn last_cookie(&self) -> (RawChunk, u32) {
-        let acks = self.hops.iter().flat_map(|hop| &hop.chunks);
-        let ack =
-            acks.filter(|chunk| chunk.chunk_type == ChunkType::INIT_ACK).next_back().expect("an INIT ACK");
+        let mut acks = self.hops.iter().flat_map(|hop| &hop.chunks);
+        let ack = acks.rfind(|chunk| chunk.chunk_type == ChunkType::INIT_ACK).expect("an INIT ACK");
         let ack = InitChunk::parse(ack).unwrap();
         let cookie = ack.parameters.find(ParameterType::STATE_COOKIE).expect("a cookie").value;
         (RawChunk { chunk_type: ChunkType::COOKIE_ECHO, flags: 0, value: cookie }, ack.initiate_tag)

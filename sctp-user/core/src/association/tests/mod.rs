@@ -2,6 +2,7 @@
 
 mod data;
 mod harness;
+mod hostile;
 mod multihoming;
 mod restart;
 mod setup;
