@@ -88,6 +88,12 @@ pub enum RegistrationError {
         /// The element's transport.
         transport: Transport,
     },
+    /// Another element of the pool has this identifier.
+    #[error("{pe_id} is another element's")]
+    IdInUse {
+        /// The identifier.
+        pe_id: PeId,
+    },
     /// A limit is reached.
     #[error("the handlespace may not hold more than {limit} {what}")]
     Full {
@@ -107,6 +113,7 @@ impl RegistrationError {
             Self::ControlUseDiffers => ErrorCause::bare(CauseCode::INCONSISTENT_CONTROL_USE),
             Self::UnknownPolicy { policy } => ErrorCause::invalid_policy(policy),
             Self::NoUsableAddress { transport } => ErrorCause::invalid_transport(transport),
+            Self::IdInUse { .. } => ErrorCause::bare(CauseCode::NON_UNIQUE_PE_ID),
             Self::Full { .. } => ErrorCause::bare(CauseCode::LACK_OF_RESOURCES),
         }
     }

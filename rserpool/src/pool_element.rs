@@ -1,0 +1,369 @@
+//! A pool element (RFC 5352, 3.1, 3.2, 3.4): registers with a registrar, keeps the registration alive, and moves to
+//! another registrar when its home fails.
+//!
+//! One machine is one element of one pool. It speaks ASAP only: the sessions with pool users run over other
+//! associations, see [`ServiceSessions`](crate::session::ServiceSessions).
+
+use std::collections::{BTreeSet, VecDeque};
+use std::time::Duration;
+
+use crate::home::{Home, HomeEvent, HuntConfig};
+use crate::timers::Timers;
+use crate::transport::{AssociationId, Command, Io, TransportEvent, earliest};
+use crate::wire::{
+    ASAP_PPID, AsapMessage, ErrorCause, Format, Life, Policy, PoolElement as Description, Transport,
+};
+use crate::{PeId, PoolHandle, Profile, RegistrarId, Time};
+
+/// Settings of a pool element.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PoolElementConfig {
+    /// The pool to join.
+    pub pool_handle: PoolHandle,
+    /// Its identifier: a good random number (RFC 5352, 3.1 R2.2).
+    pub id: PeId,
+    /// How to select it.
+    pub policy: Policy,
+    /// Where it serves.
+    pub user_transport: Transport,
+    /// How long a registration is valid.
+    pub life: Life,
+    /// When to renew it (T4).
+    pub reregistration_interval: Duration,
+    /// How long to wait for the registrar's answers (T2, T3).
+    pub request_timeout: Duration,
+    /// How to find a registrar.
+    pub hunt: HuntConfig,
+    /// The dialect on the wire.
+    pub format: Format,
+}
+
+impl PoolElementConfig {
+    /// The profile's settings. The registration lives three times as long as the interval between renewals.
+    pub fn new(
+        pool_handle: PoolHandle,
+        id: PeId,
+        policy: Policy,
+        user_transport: Transport,
+        hunt: HuntConfig,
+        profile: Profile,
+    ) -> Self {
+        let reregistration_interval = profile.millis(600_000, 30_000, 1000);
+        Self {
+            pool_handle,
+            id,
+            policy,
+            user_transport,
+            life: Life::from(reregistration_interval * 3),
+            reregistration_interval,
+            request_timeout: profile.millis(30_000, 3000, 400),
+            hunt,
+            format: Format::default(),
+        }
+    }
+}
+
+/// What a pool element tells its application.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum PoolElementEvent {
+    /// The registrar has accepted a registration: the first one with this registrar, or one after a rejection.
+    Registered,
+    /// The registrar refuses. Nothing more happens until the policy changes (RFC 5352, 3.1).
+    Rejected(Vec<ErrorCause>),
+    /// The home registrar failed; another one is sought.
+    RegistrarLost,
+    /// Another registrar has made itself the home (RFC 5352, 3.4).
+    HomeChanged(RegistrarId),
+    /// Deregistered, or gave up trying to: the element is done.
+    Deregistered {
+        /// Whether a registrar confirmed it.
+        confirmed: bool,
+    },
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    /// Looks for a registrar.
+    Hunting,
+    /// Waits for the answer to a registration. `again`: the policy has changed since.
+    Registering {
+        again: bool,
+        renewal: bool,
+    },
+    Registered,
+    Rejected,
+    Deregistering,
+    Done,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+enum Timer {
+    Request,
+    Reregister,
+}
+
+/// Associations that registrars may open to us; further ones are aborted.
+const MAX_INCOMING: usize = 64;
+/// Events that wait for the driver; of more, the oldest are forgotten.
+const MAX_EVENTS: usize = 1000;
+
+/// See the module's documentation.
+pub struct PoolElement {
+    config: PoolElementConfig,
+    io: Io,
+    home: Home,
+    phase: Phase,
+    timers: Timers<Timer>,
+    incoming: BTreeSet<AssociationId>,
+    events: VecDeque<PoolElementEvent>,
+}
+
+impl PoolElement {
+    /// An element that starts to look for a registrar now.
+    pub fn new(config: PoolElementConfig, seed: u64, now: Time) -> Self {
+        let mut io = Io::new(seed);
+        let mut home = Home::new(config.hunt.clone(), config.format);
+        home.start(&mut io, now);
+        Self {
+            config,
+            io,
+            home,
+            phase: Phase::Hunting,
+            timers: Timers::new(),
+            incoming: BTreeSet::new(),
+            events: VecDeque::new(),
+        }
+    }
+
+    /// Its settings.
+    pub fn config(&self) -> &PoolElementConfig {
+        &self.config
+    }
+
+    /// Whether a registrar has it in its handlespace, as far as we know.
+    pub fn is_registered(&self) -> bool {
+        matches!(self.phase, Phase::Registered | Phase::Registering { renewal: true, .. })
+    }
+
+    /// Changes the policy's numbers, such as the load, and tells the registrar. Changes that come faster than the
+    /// registrar's answers are sent together.
+    pub fn set_policy(&mut self, policy: Policy, now: Time) {
+        if self.config.policy == policy {
+            return;
+        }
+        self.config.policy = policy;
+        match &mut self.phase {
+            Phase::Registered | Phase::Rejected => self.register(now),
+            Phase::Registering { again, .. } => *again = true,
+            Phase::Hunting | Phase::Deregistering | Phase::Done => {}
+        }
+    }
+
+    /// Leaves the pool. Go on driving the machine until [`PoolElementEvent::Deregistered`].
+    pub fn deregister(&mut self, now: Time) {
+        match (self.phase, self.home.association()) {
+            (Phase::Deregistering | Phase::Done, _) => {}
+            (_, Some(association)) => {
+                let (pool_handle, pe_id) = (self.config.pool_handle.clone(), self.config.id);
+                self.send(association, &AsapMessage::Deregistration { pool_handle, pe_id });
+                self.phase = Phase::Deregistering;
+                self.timers.clear(Timer::Reregister);
+                self.timers.set(Timer::Request, now + self.config.request_timeout);
+            }
+            (_, None) => self.finish(false),
+        }
+    }
+
+    /// Something happened on the network.
+    pub fn handle_event(&mut self, event: TransportEvent, now: Time) {
+        match event {
+            TransportEvent::Accepted { association, .. } => self.accept(association),
+            TransportEvent::Connected { association, .. } => {
+                let change = self.home.handle_connected(association, &mut self.io, now);
+                self.handle_home(change, now);
+            }
+            TransportEvent::Lost { association, .. } => {
+                self.incoming.remove(&association);
+                if self.phase != Phase::Done {
+                    let change = self.home.handle_lost(association, &mut self.io, now);
+                    self.handle_home(change, now);
+                }
+            }
+            TransportEvent::Message { association, message } => {
+                if message.ppid == ASAP_PPID && !self.io.is_full() {
+                    self.handle_asap(association, &message.data, now);
+                }
+            }
+            TransportEvent::Announce { source, data } => {
+                self.home.handle_announce(source, &data, &mut self.io, now);
+            }
+        }
+    }
+
+    /// Time passed.
+    pub fn handle_timeout(&mut self, now: Time) {
+        let change = self.home.handle_timeout(&mut self.io, now);
+        self.handle_home(change, now);
+        while let Some(timer) = self.timers.pop_expired(now) {
+            match (timer, self.phase) {
+                (Timer::Reregister, _) => self.register(now),
+                (Timer::Request, Phase::Deregistering) => self.finish(false),
+                // RFC 5352, 3.1: no answer (T2), so hunt for another registrar.
+                (Timer::Request, _) => {
+                    self.home.fail(&mut self.io, now);
+                    self.handle_home(Some(HomeEvent::Lost), now);
+                }
+            }
+        }
+    }
+
+    /// When to call [`handle_timeout`](Self::handle_timeout) next.
+    pub fn poll_timeout(&self) -> Option<Time> {
+        earliest(self.timers.next(), self.home.poll_timeout())
+    }
+
+    /// The next thing to do, until there is none.
+    pub fn poll_command(&mut self) -> Option<Command> {
+        self.io.poll()
+    }
+
+    /// The next event, until there is none.
+    pub fn poll_event(&mut self) -> Option<PoolElementEvent> {
+        self.events.pop_front()
+    }
+
+    fn accept(&mut self, association: AssociationId) {
+        if self.incoming.len() < MAX_INCOMING && self.phase != Phase::Done {
+            self.incoming.insert(association);
+        } else {
+            self.io.push(Command::Abort { association });
+        }
+    }
+
+    fn handle_home(&mut self, change: Option<HomeEvent>, now: Time) {
+        match (change, self.phase) {
+            (Some(HomeEvent::Found), _) => self.register(now),
+            (Some(HomeEvent::Lost), Phase::Deregistering) => self.finish(false),
+            (Some(HomeEvent::Lost), _) => {
+                self.phase = Phase::Hunting;
+                self.timers.clear(Timer::Request);
+                self.timers.clear(Timer::Reregister);
+                self.emit(PoolElementEvent::RegistrarLost);
+            }
+            (None, _) => {}
+        }
+    }
+
+    /// RFC 5352, 3.1 R2 to R4.
+    fn register(&mut self, now: Time) {
+        let Some(association) = self.home.association() else { return };
+        let element = Description {
+            id: self.config.id,
+            home: RegistrarId::NONE,
+            life: self.config.life,
+            user_transport: self.config.user_transport.clone(),
+            policy: self.config.policy,
+            asap_transport: None,
+        };
+        let pool_handle = self.config.pool_handle.clone();
+        self.send(association, &AsapMessage::Registration { pool_handle, element });
+        self.phase = Phase::Registering { again: false, renewal: self.is_registered() };
+        self.timers.clear(Timer::Reregister);
+        self.timers.set(Timer::Request, now + self.config.request_timeout);
+    }
+
+    fn send(&mut self, association: AssociationId, message: &AsapMessage) {
+        self.io.send_asap(association, message, &self.config.format);
+    }
+
+    fn handle_asap(&mut self, association: AssociationId, data: &[u8], now: Time) {
+        let is_home = self.home.association() == Some(association);
+        if !is_home && !self.incoming.contains(&association) {
+            return;
+        }
+        let parsed = match AsapMessage::parse(data, &self.config.format) {
+            Ok(parsed) => parsed,
+            Err(error) => {
+                tracing::debug!(%error, ?association, "bad ASAP message");
+                if let Some(cause) = error.report() {
+                    self.send(association, &AsapMessage::Error(vec![cause]));
+                }
+                return;
+            }
+        };
+        match parsed.message {
+            AsapMessage::EndpointKeepAlive { new_home, registrar, pool_handle, pe_id } => {
+                let is_mine = pe_id.is_none_or(|pe_id| pe_id == self.config.id);
+                // RFC 5352, 3.4 KA1: discard what is for another pool.
+                if is_mine && pool_handle == self.config.pool_handle && self.phase != Phase::Done {
+                    self.handle_keep_alive(association, new_home.then_some(registrar), now);
+                }
+            }
+            AsapMessage::RegistrationResponse { rejected, pe_id, errors, .. }
+                if is_home && pe_id == self.config.id =>
+            {
+                self.handle_registration_response(rejected, errors, now);
+            }
+            AsapMessage::DeregistrationResponse { pe_id, .. } if is_home && pe_id == self.config.id => {
+                match self.phase {
+                    Phase::Deregistering => self.finish(true),
+                    // RFC 5352, 3.2: the registration's life ran out, but we still serve.
+                    Phase::Registered => self.register(now),
+                    _ => {}
+                }
+            }
+            message => tracing::debug!(?message, "ignored"),
+        }
+    }
+
+    fn handle_registration_response(&mut self, rejected: bool, errors: Vec<ErrorCause>, now: Time) {
+        let Phase::Registering { again, renewal } = self.phase else { return };
+        self.timers.clear(Timer::Request);
+        self.phase = if rejected { Phase::Rejected } else { Phase::Registered };
+        if rejected {
+            self.emit(PoolElementEvent::Rejected(errors));
+        } else {
+            self.timers.set(Timer::Reregister, now + self.config.reregistration_interval);
+            if !renewal {
+                self.emit(PoolElementEvent::Registered);
+            }
+        }
+        if again {
+            self.register(now);
+        }
+    }
+
+    /// RFC 5352, 3.4 KA2.
+    fn handle_keep_alive(&mut self, association: AssociationId, new_home: Option<RegistrarId>, now: Time) {
+        let (pool_handle, pe_id) = (self.config.pool_handle.clone(), self.config.id);
+        self.send(association, &AsapMessage::EndpointKeepAliveAck { pool_handle, pe_id });
+        let Some(registrar) = new_home.filter(|_| self.home.association() != Some(association)) else {
+            return;
+        };
+        self.home.adopt(association, &mut self.io);
+        self.timers.clear(Timer::Request);
+        if self.phase == Phase::Deregistering {
+            self.phase = Phase::Registered;
+            return self.deregister(now);
+        }
+        self.phase = Phase::Registered;
+        self.timers.set(Timer::Reregister, now + self.config.reregistration_interval);
+        self.emit(PoolElementEvent::HomeChanged(registrar));
+    }
+
+    fn finish(&mut self, confirmed: bool) {
+        self.phase = Phase::Done;
+        self.home.close(&mut self.io);
+        self.timers.clear(Timer::Request);
+        self.timers.clear(Timer::Reregister);
+        self.emit(PoolElementEvent::Deregistered { confirmed });
+    }
+
+    fn emit(&mut self, event: PoolElementEvent) {
+        if self.events.len() == MAX_EVENTS {
+            self.events.pop_front();
+        }
+        self.events.push_back(event);
+    }
+}

@@ -1,0 +1,67 @@
+//! Sets of timers that fit together.
+
+use std::time::Duration;
+
+/// Which timers to use. The `new` of each machine's configuration takes one, and every value can be changed after.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Profile {
+    /// What RFC 5352, 7.1 recommends: slow and sparing.
+    Rfc,
+    /// What RSPLIB does. The programs use it unless told otherwise.
+    #[default]
+    Rsplib,
+    /// Fail-over within half a second, for one site and for demonstrations.
+    Fast,
+}
+
+impl Profile {
+    /// One of three values in milliseconds, for `Rfc`, `Rsplib` and `Fast`.
+    pub(crate) fn millis(self, rfc: u64, rsplib: u64, fast: u64) -> Duration {
+        Duration::from_millis(match self {
+            Self::Rfc => rfc,
+            Self::Rsplib => rsplib,
+            Self::Fast => fast,
+        })
+    }
+
+    /// What the driver should ask of SCTP for associations of sessions and to registrars.
+    pub fn sctp_settings(self) -> SctpSettings {
+        let (association_max_retrans, path_max_retrans) = match self {
+            Self::Rfc => (10, 5),
+            Self::Rsplib => (8, 3),
+            Self::Fast => (3, 3),
+        };
+        SctpSettings {
+            rto_initial: self.millis(1000, 2000, 60),
+            rto_min: self.millis(1000, 1000, 60),
+            rto_max: self.millis(60_000, 5000, 100),
+            association_max_retrans,
+            path_max_retrans,
+            heartbeat_interval: self.millis(30_000, 15_000, 250),
+            sack_delay: self.millis(200, 200, 10),
+        }
+    }
+}
+
+/// Parameters of SCTP (RFC 9260, 16) that decide how soon a silent peer is given up.
+///
+/// In the `Fast` profile a frozen peer with data outstanding is given up after at most 60 + 3 × 100 = 360 ms: four
+/// time-outs in a row, which 1 % random loss brings about once in 10^8 messages. The peer's SACKs must not be delayed by
+/// as much as `rto_min`, so both sides need the same profile.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SctpSettings {
+    /// RTO.Initial.
+    pub rto_initial: Duration,
+    /// RTO.Min.
+    pub rto_min: Duration,
+    /// RTO.Max.
+    pub rto_max: Duration,
+    /// Association.Max.Retrans.
+    pub association_max_retrans: u16,
+    /// Path.Max.Retrans.
+    pub path_max_retrans: u16,
+    /// HB.interval.
+    pub heartbeat_interval: Duration,
+    /// Delay of SACKs.
+    pub sack_delay: Duration,
+}

@@ -1,0 +1,282 @@
+//! Answers to ASAP messages.
+
+use super::{Member, Registrar, RegistrarEvent, RemovalReason, Timer};
+use crate::handlespace::{ElementKey, RegistrationError};
+use crate::transport::AssociationId;
+use crate::wire::{
+    AsapMessage, CauseCode, EncodeError, ErrorCause, Policy, PoolElement, Protocol, Transport, TransportUse,
+};
+use crate::{PeId, PoolHandle, Time};
+
+impl Registrar {
+    pub(super) fn handle_asap(&mut self, association: AssociationId, data: &[u8], now: Time) {
+        if !self.associations.contains_key(&association) {
+            return;
+        }
+        let parsed = match AsapMessage::parse(data, &self.config.format) {
+            Ok(parsed) => parsed,
+            Err(error) => {
+                tracing::debug!(%error, ?association, "bad ASAP message");
+                self.statistics.bad_messages += 1;
+                return self.report(association, error.report().into_iter().collect());
+            }
+        };
+        let unrecognized = parsed.unrecognized.into_iter();
+        let causes = unrecognized.map(|tlv| ErrorCause::new(CauseCode::UNRECOGNIZED_PARAMETER, tlv));
+        self.report(association, causes.collect());
+        match parsed.message {
+            AsapMessage::Registration { pool_handle, element } => {
+                self.handle_registration(association, pool_handle, element, now);
+            }
+            AsapMessage::Deregistration { pool_handle, pe_id } => {
+                self.handle_deregistration(association, pool_handle, pe_id);
+            }
+            AsapMessage::HandleResolution { pool_handle, items, .. } => {
+                self.handle_resolution(association, pool_handle, items, now);
+            }
+            AsapMessage::EndpointKeepAliveAck { pool_handle, pe_id } => {
+                self.handle_keep_alive_ack(association, &pool_handle, pe_id, now);
+            }
+            AsapMessage::EndpointUnreachable { pool_handle, pe_id } => {
+                self.handle_unreachable(association, &pool_handle, pe_id, now);
+            }
+            _ => self.statistics.bad_messages += 1,
+        }
+    }
+
+    /// Tells a peer what we did not understand, where RFC 5354 demands it.
+    fn report(&mut self, association: AssociationId, causes: Vec<ErrorCause>) {
+        if !causes.is_empty() {
+            self.send(association, &AsapMessage::Error(causes));
+        }
+    }
+
+    pub(super) fn send(&mut self, association: AssociationId, message: &AsapMessage) {
+        self.io.send_asap(association, message, &self.config.format);
+    }
+
+    /// RFC 5352, 3.1.
+    fn handle_registration(
+        &mut self,
+        association: AssociationId,
+        pool_handle: PoolHandle,
+        element: PoolElement,
+        now: Time,
+    ) {
+        let pe_id = element.id;
+        let errors = match self.register(association, &pool_handle, element, now) {
+            Ok(()) => Vec::new(),
+            Err(error) => {
+                self.statistics.rejections += 1;
+                let cause = error.cause();
+                self.emit(RegistrarEvent::Rejected { pool_handle: pool_handle.clone(), pe_id, error });
+                vec![cause]
+            }
+        };
+        let rejected = !errors.is_empty();
+        self.send(association, &AsapMessage::RegistrationResponse { rejected, pool_handle, pe_id, errors });
+    }
+
+    fn register(
+        &mut self,
+        association: AssociationId,
+        pool_handle: &PoolHandle,
+        mut element: PoolElement,
+        now: Time,
+    ) -> Result<(), RegistrationError> {
+        self.complete(association, &mut element)?;
+        self.check_identity(association, pool_handle, &element)?;
+        let (info, life) = (element.clone(), element.life);
+        let member = Member { association, unreachable_reports: 0 };
+        let registered = self.handlespace.register(pool_handle, info, || member)?;
+        let key = registered.key;
+        self.attach(key, member);
+        self.expect_keep_alive(key, now);
+        match life.duration() {
+            Some(life) => self.timers.set(Timer::Life(key), now + life),
+            None => self.timers.clear(Timer::Life(key)),
+        }
+        match registered.is_new {
+            true => self.statistics.registrations += 1,
+            false => self.statistics.reregistrations += 1,
+        }
+        let is_new = registered.is_new;
+        self.emit(RegistrarEvent::Registered { pool_handle: pool_handle.clone(), element, is_new });
+        Ok(())
+    }
+
+    /// Fills in what the home registrar knows better than the element: who the home is, the ASAP transport
+    /// (RFC 5352, 3.1 rule 4), and which of the element's addresses are really its own (2.2.1: those of the
+    /// association).
+    fn complete(
+        &self,
+        association: AssociationId,
+        element: &mut PoolElement,
+    ) -> Result<(), RegistrationError> {
+        let Some(state) = self.associations.get(&association) else { return Ok(()) };
+        let peer = &state.peer;
+        element.home = self.config.id;
+        let asap = Transport::sctp(peer.port, peer.addresses.iter().copied(), TransportUse::DataOnly);
+        element.asap_transport = Some(asap);
+        let transport = &mut element.user_transport;
+        if matches!(transport.protocol, Protocol::Opaque(_)) {
+            return Ok(());
+        }
+        let offered = transport.clone();
+        let is_own = |address: &_| peer.addresses.iter().any(|own| own.to_canonical() == *address);
+        transport.addresses.retain(|address| is_own(&address.to_canonical()));
+        if transport.addresses.is_empty() {
+            return Err(RegistrationError::NoUsableAddress { transport: offered });
+        }
+        Ok(())
+    }
+
+    /// An identifier belongs to who registered it: another endpoint that comes with it over another association
+    /// is another element (RFC 5354, 3.12.5). The same endpoint may come again over a new association.
+    fn check_identity(
+        &self,
+        association: AssociationId,
+        pool_handle: &PoolHandle,
+        element: &PoolElement,
+    ) -> Result<(), RegistrationError> {
+        let known = self.handlespace.find(pool_handle, element.id).and_then(|key| self.handlespace.get(key));
+        match known {
+            Some(known)
+                if known.data.association != association
+                    && known.info.user_transport != element.user_transport =>
+            {
+                Err(RegistrationError::IdInUse { pe_id: element.id })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Notes that the element now belongs to this association.
+    fn attach(&mut self, key: ElementKey, member: Member) {
+        let Some(data) = self.handlespace.data_mut(key) else { return };
+        let before = std::mem::replace(data, member).association;
+        if let Some(old) = self.associations.get_mut(&before) {
+            old.elements.remove(&key);
+        }
+        if let Some(new) = self.associations.get_mut(&member.association) {
+            new.elements.insert(key);
+        }
+    }
+
+    /// RFC 5352, 3.2. An element that we do not know is as good as deregistered.
+    fn handle_deregistration(&mut self, association: AssociationId, pool_handle: PoolHandle, pe_id: PeId) {
+        let mut errors = Vec::new();
+        if let Some(key) = self.handlespace.find(&pool_handle, pe_id) {
+            if self.speaks_for(association, key) {
+                self.remove_element(key, RemovalReason::Deregistered);
+            } else {
+                // RFC 5352, 2.2.2: an element may deregister only itself.
+                errors.push(ErrorCause::bare(CauseCode::SECURITY));
+            }
+        }
+        self.send(association, &AsapMessage::DeregistrationResponse { pool_handle, pe_id, errors });
+    }
+
+    /// Whether an association is the element's own, or comes from the same host.
+    fn speaks_for(&self, association: AssociationId, key: ElementKey) -> bool {
+        let Some(owner) = self.handlespace.get(key).map(|element| element.data.association) else {
+            return false;
+        };
+        let addresses =
+            |id| self.associations.get(&id).map(|state| &state.peer.addresses[..]).unwrap_or_default();
+        owner == association || addresses(owner).iter().any(|own| addresses(association).contains(own))
+    }
+
+    /// RFC 5352, 3.3, with the number of items of the asap-hropt draft.
+    fn handle_resolution(
+        &mut self,
+        association: AssociationId,
+        pool_handle: PoolHandle,
+        items: Option<u32>,
+        now: Time,
+    ) {
+        let limit = self.config.max_resolution_rate;
+        let state = self.associations.get_mut(&association);
+        let allowed = state.is_none_or(|state| state.resolutions.allows(limit, now));
+        self.statistics.rate_limited += u64::from(!allowed);
+        let (policy, elements) = match allowed {
+            true => self.resolve(&pool_handle, items),
+            false => (None, Vec::new()),
+        };
+        let mut errors = Vec::new();
+        if elements.is_empty() {
+            self.statistics.failed_resolutions += 1;
+            errors.push(ErrorCause::bare(CauseCode::UNKNOWN_POOL_HANDLE));
+        } else {
+            self.statistics.resolutions += 1;
+        }
+        let policy = policy.filter(|_| errors.is_empty());
+        let message = AsapMessage::HandleResolutionResponse {
+            subscribed: false,
+            pool_handle,
+            policy,
+            elements,
+            errors,
+        };
+        self.send_resolution(association, message);
+    }
+
+    /// An answer that does not fit in one message is cut: the best elements are in front.
+    fn send_resolution(&mut self, association: AssociationId, mut message: AsapMessage) {
+        loop {
+            match (message.encode(&self.config.format), &mut message) {
+                (Ok(data), _) => return self.io.send_data(association, data),
+                (
+                    Err(EncodeError::TooLong { .. }),
+                    AsapMessage::HandleResolutionResponse { elements, .. },
+                ) if elements.len() > 1 => elements.truncate(elements.len() / 2),
+                (Err(error), _) => return tracing::warn!(%error, "handle resolution not answered"),
+            }
+        }
+    }
+
+    fn resolve(
+        &mut self,
+        pool_handle: &PoolHandle,
+        items: Option<u32>,
+    ) -> (Option<Policy>, Vec<PoolElement>) {
+        // asap-hropt draft, 2: 0 means the registrar's default.
+        let items = match items {
+            None | Some(0) => self.config.default_items,
+            Some(items) => usize::try_from(items).unwrap_or(usize::MAX).min(self.config.max_items),
+        };
+        let mut keys = Vec::new();
+        self.handlespace.select(pool_handle, items, self.config.increment, &mut self.io.rng, &mut keys);
+        let elements = keys.into_iter().filter_map(|key| {
+            let info = &self.handlespace.get(key)?.info;
+            // The ASAP transport is for registrars.
+            Some(PoolElement { asap_transport: None, ..info.clone() })
+        });
+        (self.handlespace.pool(pool_handle).map(|pool| pool.policy()), elements.collect())
+    }
+
+    /// RFC 5352, 3.5: ask the element at once; and the last of too many reports removes it.
+    fn handle_unreachable(
+        &mut self,
+        association: AssociationId,
+        pool_handle: &PoolHandle,
+        pe_id: PeId,
+        now: Time,
+    ) {
+        let limit = self.config.max_report_rate;
+        let state = self.associations.get_mut(&association);
+        if !state.is_none_or(|state| state.reports.allows(limit, now)) {
+            self.statistics.rate_limited += 1;
+            return;
+        }
+        self.statistics.unreachable_reports += 1;
+        let Some(key) = self.handlespace.find(pool_handle, pe_id) else { return };
+        let Some(member) = self.handlespace.data_mut(key) else { return };
+        member.unreachable_reports += 1;
+        if member.unreachable_reports >= self.config.max_bad_pe_reports {
+            self.remove_element(key, RemovalReason::ReportedUnreachable);
+        } else if !self.timers.is_running(Timer::KeepAliveAck(key)) {
+            self.send_keep_alive(key, now);
+        }
+    }
+}

@@ -1,0 +1,152 @@
+//! What can be set on a registrar, what it tells, what it counts.
+
+use std::time::Duration;
+
+use crate::handlespace::{Limits, RegistrationError};
+use crate::wire::{Format, PoolElement, Transport};
+use crate::{PeId, PoolHandle, Profile, RegistrarId};
+
+/// Settings of a registrar.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RegistrarConfig {
+    /// Its identifier; not zero (RFC 5353, 2.1).
+    pub id: RegistrarId,
+    /// The dialect on the wire.
+    pub format: Format,
+    /// How many pools and elements to keep.
+    pub limits: Limits,
+    /// How many associations to keep; further ones are aborted.
+    pub max_associations: usize,
+    /// Elements in an answer to a request that names no number.
+    pub default_items: usize,
+    /// Elements in any answer.
+    pub max_items: usize,
+    /// How many elements of an answer have their counters moved; none for what each policy wants.
+    pub increment: Option<usize>,
+    /// From a registration or keep-alive ack to the next keep-alive.
+    pub keep_alive_interval: Duration,
+    /// By how many percent `keep_alive_interval` varies, so that keep-alives spread out (RFC 5352, 3.5).
+    pub keep_alive_jitter: u32,
+    /// How long to wait for a keep-alive's ack.
+    pub keep_alive_timeout: Duration,
+    /// The report of an unreachable element that removes it (MAX-BAD-PE-REPORT).
+    pub max_bad_pe_reports: u32,
+    /// Between announces (T6), give or take 12.5 %; none to send no announces.
+    pub announce_interval: Option<Duration>,
+    /// Transports in announces: at most one SCTP transport, last, with all addresses. None of them means "the source
+    /// of the datagram", which is what RSPLIB sends.
+    pub announce_transports: Vec<Transport>,
+    /// When to close an association without registrations and messages.
+    pub autoclose: Duration,
+    /// Handle resolutions per second and association; more are answered "unknown pool". None: no limit.
+    pub max_resolution_rate: Option<u32>,
+    /// Endpoint Unreachable reports per second and association; more are ignored (RFC 5352, 9.2). None: no limit.
+    pub max_report_rate: Option<u32>,
+}
+
+impl RegistrarConfig {
+    /// The profile's settings.
+    pub fn new(id: RegistrarId, profile: Profile) -> Self {
+        Self {
+            id,
+            format: Format::default(),
+            limits: Limits::default(),
+            max_associations: 100_000,
+            default_items: 3,
+            max_items: 128,
+            increment: None,
+            keep_alive_interval: profile.millis(30_000, 5000, 250),
+            keep_alive_jitter: if profile == Profile::Rfc { 50 } else { 12 },
+            keep_alive_timeout: profile.millis(30_000, 5000, 400),
+            max_bad_pe_reports: 3,
+            announce_interval: Some(profile.millis(1000, 1000, 250)),
+            announce_transports: Vec::new(),
+            autoclose: Duration::from_secs(300),
+            max_resolution_rate: None,
+            max_report_rate: None,
+        }
+    }
+}
+
+/// Why an element was removed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum RemovalReason {
+    /// It asked for it.
+    Deregistered,
+    /// Its association ended.
+    AssociationLost,
+    /// It did not answer a keep-alive.
+    NoKeepAliveAck,
+    /// Too many users reported it.
+    ReportedUnreachable,
+    /// It did not renew its registration.
+    LifeExpired,
+}
+
+/// What happened in the handlespace. These are exactly the changes that peers must hear of (RFC 5352, 3.1 and 3.2).
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum RegistrarEvent {
+    /// An element registered, or renewed its registration.
+    Registered {
+        /// The pool.
+        pool_handle: PoolHandle,
+        /// The element, with its ASAP transport.
+        element: PoolElement,
+        /// Whether it was unknown before.
+        is_new: bool,
+    },
+    /// A registration was rejected.
+    Rejected {
+        /// The pool.
+        pool_handle: PoolHandle,
+        /// The element.
+        pe_id: PeId,
+        /// Why.
+        error: RegistrationError,
+    },
+    /// An element was removed.
+    Removed {
+        /// The pool.
+        pool_handle: PoolHandle,
+        /// The element.
+        element: PoolElement,
+        /// Why.
+        reason: RemovalReason,
+    },
+}
+
+/// What a registrar counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct RegistrarStatistics {
+    /// Registrations of elements that were unknown.
+    pub registrations: u64,
+    /// Renewals.
+    pub reregistrations: u64,
+    /// Registrations rejected.
+    pub rejections: u64,
+    /// Deregistrations.
+    pub deregistrations: u64,
+    /// Handle resolutions answered with elements.
+    pub resolutions: u64,
+    /// Handle resolutions answered with an error.
+    pub failed_resolutions: u64,
+    /// Keep-alives sent.
+    pub keep_alives: u64,
+    /// Keep-alives acknowledged.
+    pub keep_alive_acks: u64,
+    /// Endpoint Unreachable reports taken.
+    pub unreachable_reports: u64,
+    /// Elements removed without having asked for it.
+    pub removals: u64,
+    /// Announces sent.
+    pub announces: u64,
+    /// Messages that could not be parsed, or that a registrar has no use for.
+    pub bad_messages: u64,
+    /// Messages over a rate limit.
+    pub rate_limited: u64,
+    /// Messages ignored because the driver did not fetch commands.
+    pub ignored_when_full: u64,
+    /// Events forgotten because the driver did not fetch them.
+    pub lost_events: u64,
+}

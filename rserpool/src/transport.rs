@@ -1,0 +1,203 @@
+//! The seam between the machines of this crate and whoever moves their messages: real SCTP sockets, or a simulated
+//! network under virtual time.
+//!
+//! A machine is fed with [`TransportEvent`]s and with the time, and yields [`Command`]s. It never blocks, and it does
+//! not know sockets. Associations have names that both sides can give without asking: see [`AssociationId`].
+
+use std::collections::VecDeque;
+use std::net::{IpAddr, SocketAddr};
+
+use bytes::Bytes;
+use rand::SeedableRng;
+use rand::rngs::StdRng;
+
+use crate::Time;
+use crate::wire::{ASAP_PPID, AsapMessage, Format};
+
+/// Names an association between a machine and its driver. A name is never used twice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum AssociationId {
+    /// Opened by [`Command::Connect`]: the machine picks the number.
+    Outgoing(u64),
+    /// Reported by [`TransportEvent::Accepted`]: the driver picks the number.
+    Incoming(u64),
+}
+
+/// The other end of an association.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Peer {
+    /// Its addresses, at least one.
+    pub addresses: Vec<IpAddr>,
+    /// Its SCTP port.
+    pub port: u16,
+}
+
+impl From<SocketAddr> for Peer {
+    fn from(address: SocketAddr) -> Self {
+        Self { addresses: vec![address.ip()], port: address.port() }
+    }
+}
+
+/// One SCTP user message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UserMessage {
+    /// Payload protocol identifier.
+    pub ppid: u32,
+    /// Stream number. ASAP uses stream 0.
+    pub stream: u16,
+    /// Deliver without regard to order.
+    pub unordered: bool,
+    /// The payload.
+    pub data: Bytes,
+}
+
+impl UserMessage {
+    /// An ordered message on stream 0.
+    pub fn new(ppid: u32, data: impl Into<Bytes>) -> Self {
+        Self { ppid, stream: 0, unordered: false, data: data.into() }
+    }
+}
+
+/// What a machine wants done, in this order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Command {
+    /// Set up an association; answer with [`TransportEvent::Connected`] or [`TransportEvent::Lost`].
+    Connect {
+        /// Its name from now on.
+        association: AssociationId,
+        /// With whom.
+        peer: Peer,
+    },
+    /// Send a message on an association that is up.
+    Send {
+        /// On which.
+        association: AssociationId,
+        /// What.
+        message: UserMessage,
+    },
+    /// Close gracefully, after everything is delivered. The machine has forgotten the association.
+    Shutdown {
+        /// Which.
+        association: AssociationId,
+    },
+    /// Abort. The machine has forgotten the association.
+    Abort {
+        /// Which.
+        association: AssociationId,
+    },
+    /// Send a UDP datagram to the ASAP multicast groups, on every interface, from the ASAP port.
+    Announce {
+        /// The datagram.
+        data: Bytes,
+    },
+}
+
+/// Why an association ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum LostReason {
+    /// The peer shut it down gracefully.
+    Shutdown,
+    /// The peer sent ABORT, or nobody listens there.
+    Aborted,
+    /// The peer did not answer: retransmissions or the set-up gave up.
+    TimedOut,
+    /// The network said that the peer cannot be reached (ICMP).
+    Unreachable,
+    /// This side gave it up.
+    Local,
+}
+
+/// What happened on the network.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TransportEvent {
+    /// A peer set up an association with us.
+    Accepted {
+        /// Its name from now on.
+        association: AssociationId,
+        /// The peer, with all its addresses.
+        peer: Peer,
+    },
+    /// The association that we asked for is up.
+    Connected {
+        /// Its name.
+        association: AssociationId,
+        /// The peer, with all its addresses.
+        peer: Peer,
+    },
+    /// A whole message arrived.
+    Message {
+        /// On which association.
+        association: AssociationId,
+        /// The message.
+        message: UserMessage,
+    },
+    /// An association ended or could not be set up.
+    Lost {
+        /// Which.
+        association: AssociationId,
+        /// Why.
+        reason: LostReason,
+    },
+    /// A UDP datagram arrived on the ASAP multicast group.
+    Announce {
+        /// Who sent it.
+        source: SocketAddr,
+        /// The datagram.
+        data: Bytes,
+    },
+}
+
+/// A machine's means: commands that wait for the driver, names for associations, randomness.
+pub(crate) struct Io {
+    commands: VecDeque<Command>,
+    next_association: u64,
+    pub(crate) rng: StdRng,
+}
+
+impl Io {
+    /// With this many commands waiting, a machine takes no more messages and lets its timers wait.
+    pub(crate) const MAX_COMMANDS: usize = 4096;
+
+    pub(crate) fn new(seed: u64) -> Self {
+        Self { commands: VecDeque::new(), next_association: 0, rng: StdRng::seed_from_u64(seed) }
+    }
+
+    pub(crate) fn is_full(&self) -> bool {
+        self.commands.len() >= Self::MAX_COMMANDS
+    }
+
+    pub(crate) fn push(&mut self, command: Command) {
+        self.commands.push_back(command);
+    }
+
+    pub(crate) fn poll(&mut self) -> Option<Command> {
+        self.commands.pop_front()
+    }
+
+    pub(crate) fn connect(&mut self, peer: Peer) -> AssociationId {
+        let association = AssociationId::Outgoing(self.next_association);
+        self.next_association += 1;
+        self.push(Command::Connect { association, peer });
+        association
+    }
+
+    /// Sends an ASAP message that is already bytes.
+    pub(crate) fn send_data(&mut self, association: AssociationId, data: Bytes) {
+        self.push(Command::Send { association, message: UserMessage::new(ASAP_PPID, data) });
+    }
+
+    /// Sends an ASAP message. One that cannot be encoded is logged and dropped: what comes from peers was checked
+    /// when it came in, what comes from the application when it was configured.
+    pub(crate) fn send_asap(&mut self, association: AssociationId, message: &AsapMessage, format: &Format) {
+        match message.encode(format) {
+            Ok(data) => self.send_data(association, data),
+            Err(error) => tracing::warn!(%error, ?message, "ASAP message not sent"),
+        }
+    }
+}
+
+/// The earlier of two deadlines, each of which may be none.
+pub(crate) fn earliest(a: Option<Time>, b: Option<Time>) -> Option<Time> {
+    a.into_iter().chain(b).min()
+}
