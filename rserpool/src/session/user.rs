@@ -1,0 +1,282 @@
+//! The user's side of a session: which element serves it, and what happens when the element fails.
+
+use bytes::Bytes;
+
+use crate::pool_user::{PoolUser, PoolUserEvent, ResolutionError};
+use crate::transport::{AssociationId, Command, LostReason, Peer, UserMessage};
+use crate::wire::{ASAP_PPID, AsapMessage, PoolElement, Protocol, TransportUse};
+use crate::{PeId, PoolHandle, Time};
+
+/// Names a session of a [`PoolUser`]; never used twice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SessionId(pub(crate) u64);
+
+/// What happened in a session.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum SessionEvent {
+    /// The first element is connected: send.
+    Connected {
+        /// The element.
+        element: Box<PoolElement>,
+    },
+    /// The element failed. What it had not answered is not answered: send it again after `FailoverComplete`.
+    FailoverNecessary {
+        /// How its failure was noticed.
+        reason: LostReason,
+    },
+    /// Another element is connected, and the newest cookie, if there was one, is ahead of whatever is sent now.
+    FailoverComplete {
+        /// The element.
+        element: Box<PoolElement>,
+        /// Whether a cookie was echoed. If not, the new element knows nothing of the session.
+        has_cookie: bool,
+    },
+    /// No element could be had for now; the session keeps trying. Close it to stop that.
+    Waiting {
+        /// What the registrar said; none if it named only elements that have just failed.
+        error: Option<ResolutionError>,
+    },
+    /// The element tells whom to turn to when it fails (RFC 5352, 3.9).
+    BusinessCard {
+        /// Elements, in this order.
+        elements: Vec<PoolElement>,
+    },
+    /// The application's data.
+    Data(UserMessage),
+}
+
+/// Why something cannot be sent in a session now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum SendError {
+    /// There is no such session (any more).
+    #[error("no such session")]
+    UnknownSession,
+    /// No element is connected: wait for `Connected` or `FailoverComplete`, then send what is not answered.
+    #[error("no element is connected: wait for the fail-over to complete")]
+    NotConnected,
+    /// The driver has not fetched the commands.
+    #[error("too much waits to be sent: fetch commands first")]
+    QueueFull,
+    /// The pool is registered without control channel.
+    #[error("the session has no control channel: register with \"data plus control\"")]
+    NoControlChannel,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    Resolving,
+    Connecting(AssociationId),
+    Connected(AssociationId),
+    Resting,
+}
+
+/// One session.
+pub(crate) struct Session {
+    pool_handle: PoolHandle,
+    state: State,
+    element: Option<PoolElement>,
+    /// The newest cookie of whichever element served last.
+    cookie: Option<Bytes>,
+    /// Elements that failed since the last one that worked.
+    failed: Vec<PeId>,
+    was_connected: bool,
+}
+
+/// Elements to remember as failed in one fail-over.
+const MAX_FAILED: usize = 128;
+/// Events that wait for the application before a session that brings more is failed over.
+const MAX_EVENTS: usize = 100_000;
+
+impl PoolUser {
+    /// Opens a session with a pool; it goes on until [`close_session`](Self::close_session).
+    pub fn open_session(&mut self, pool_handle: PoolHandle, now: Time) -> SessionId {
+        let id = SessionId(self.next_session);
+        self.next_session += 1;
+        let session = Session {
+            pool_handle,
+            state: State::Resting,
+            element: None,
+            cookie: None,
+            failed: Vec::new(),
+            was_connected: false,
+        };
+        self.sessions.insert(id, session);
+        self.find_element(id, now);
+        id
+    }
+
+    /// Ends a session, after everything is delivered.
+    pub fn close_session(&mut self, id: SessionId) {
+        self.session_timers.clear(id);
+        let Some(session) = self.sessions.remove(&id) else { return };
+        match session.state {
+            State::Connected(association) => self.io.push(Command::Shutdown { association }),
+            State::Connecting(association) => self.io.push(Command::Abort { association }),
+            State::Resolving | State::Resting => return,
+        }
+        self.by_association.retain(|_, owner| *owner != id);
+    }
+
+    /// Sends data to the element that serves the session.
+    pub fn send(&mut self, id: SessionId, message: UserMessage) -> Result<(), SendError> {
+        let session = self.sessions.get(&id).ok_or(SendError::UnknownSession)?;
+        let State::Connected(association) = session.state else { return Err(SendError::NotConnected) };
+        if self.io.is_full() {
+            return Err(SendError::QueueFull);
+        }
+        self.io.push(Command::Send { association, message });
+        Ok(())
+    }
+
+    /// The element that serves the session, or is being connected.
+    pub fn element(&self, id: SessionId) -> Option<&PoolElement> {
+        self.sessions.get(&id)?.element.as_ref()
+    }
+
+    /// Leaves the element, because the application sees that it does not do its work. With `unreachable`, the
+    /// registrar is told (RFC 5352, 6.9.2).
+    pub fn force_failover(&mut self, id: SessionId, unreachable: bool, now: Time) {
+        let Some(session) = self.sessions.get(&id) else { return };
+        let (State::Connected(association) | State::Connecting(association)) = session.state else { return };
+        self.io.push(Command::Abort { association });
+        self.by_association.remove(&association);
+        self.leave_element(id, LostReason::Local, unreachable, now);
+    }
+
+    /// Connects to the next element: one that is known and has not failed, else one that the registrar names.
+    /// Asking for more elements than one pays here (RFC 5356, 5.1.3).
+    fn find_element(&mut self, id: SessionId, now: Time) {
+        let Some(session) = self.sessions.get_mut(&id) else { return };
+        let handle = session.pool_handle.clone();
+        let may_use_cache = !session.failed.is_empty() || self.cache.is_fresh(&handle, now);
+        if may_use_cache && self.connect_to_next(id, now) {
+            return;
+        }
+        if let Some(session) = self.sessions.get_mut(&id) {
+            session.state = State::Resolving;
+        }
+        self.request(handle, Some(id), now);
+    }
+
+    /// Connects to an element out of the cache, if there is one that has not failed.
+    fn connect_to_next(&mut self, id: SessionId, now: Time) -> bool {
+        let Some(session) = self.sessions.get_mut(&id) else { return false };
+        let element = loop {
+            let picked = self.cache.pick(&session.pool_handle, &session.failed, &mut self.io.rng);
+            let Some(element) = picked else { return false };
+            if matches!(element.user_transport.protocol, Protocol::Sctp(_)) {
+                break element;
+            }
+            // Sessions run over SCTP.
+            self.cache.remove(&session.pool_handle, element.id);
+        };
+        let transport = &element.user_transport;
+        let peer = Peer { addresses: transport.addresses.to_vec(), port: transport.port };
+        let association = self.io.connect(peer);
+        (session.state, session.element) = (State::Connecting(association), Some(element));
+        self.by_association.insert(association, id);
+        self.session_timers.set(id, now + self.config.connect_timeout);
+        true
+    }
+
+    /// The registrar has answered a session's request.
+    pub(crate) fn session_resolved(&mut self, id: SessionId, error: Option<ResolutionError>, now: Time) {
+        let is_waiting = self.sessions.get(&id).is_some_and(|session| session.state == State::Resolving);
+        if !is_waiting || (error.is_none() && self.connect_to_next(id, now)) {
+            return;
+        }
+        let Some(session) = self.sessions.get_mut(&id) else { return };
+        session.state = State::Resting;
+        session.failed.clear();
+        self.session_timers.set(id, now + self.config.retry_delay);
+        self.emit_session(id, SessionEvent::Waiting { error });
+    }
+
+    pub(crate) fn session_connected(&mut self, association: AssociationId) {
+        let Some(&id) = self.by_association.get(&association) else { return };
+        let Some(session) = self.sessions.get_mut(&id) else { return };
+        session.state = State::Connected(association);
+        session.failed.clear();
+        self.session_timers.clear(id);
+        let Some(element) = session.element.clone().map(Box::new) else { return };
+        if !std::mem::replace(&mut session.was_connected, true) {
+            return self.emit_session(id, SessionEvent::Connected { element });
+        }
+        let has_control = element.user_transport.transport_use() == TransportUse::DataAndControl;
+        let cookie = session.cookie.clone().filter(|_| has_control);
+        let has_cookie = cookie.is_some();
+        // RFC 5352, 3.8: the cookie echo is the first message on the control channel.
+        if let Some(cookie) = cookie {
+            self.io.send_asap(association, &AsapMessage::CookieEcho(cookie), &self.config.format);
+        }
+        self.emit_session(id, SessionEvent::FailoverComplete { element, has_cookie });
+    }
+
+    pub(crate) fn session_lost(&mut self, association: AssociationId, reason: LostReason, now: Time) {
+        if let Some(id) = self.by_association.remove(&association) {
+            // An element that says good-bye is not unreachable.
+            self.leave_element(id, reason, reason != LostReason::Shutdown, now);
+        }
+    }
+
+    /// A session's time to connect, or to rest, is over.
+    pub(crate) fn session_timeout(&mut self, id: SessionId, now: Time) {
+        match self.sessions.get(&id).map(|session| session.state) {
+            Some(State::Connecting(association)) => {
+                self.io.push(Command::Abort { association });
+                self.session_lost(association, LostReason::TimedOut, now);
+            }
+            Some(State::Resting) => self.find_element(id, now),
+            _ => {}
+        }
+    }
+
+    fn leave_element(&mut self, id: SessionId, reason: LostReason, unreachable: bool, now: Time) {
+        let Some(session) = self.sessions.get_mut(&id) else { return };
+        let was_connected = matches!(session.state, State::Connected(_));
+        let handle = session.pool_handle.clone();
+        session.state = State::Resting;
+        let failed = session.element.take().map(|element| element.id);
+        if session.failed.len() < MAX_FAILED {
+            session.failed.extend(failed);
+        }
+        if was_connected {
+            self.emit_session(id, SessionEvent::FailoverNecessary { reason });
+        }
+        if let Some(pe_id) = failed.filter(|_| unreachable) {
+            self.report_unreachable(handle, pe_id);
+        }
+        self.find_element(id, now);
+    }
+
+    /// Takes a message of a session. A message that finds no room costs the session its element: the application
+    /// learns from the fail-over that replies are missing.
+    pub(crate) fn session_message(&mut self, association: AssociationId, message: UserMessage, now: Time) {
+        let Some(&id) = self.by_association.get(&association) else { return };
+        if self.events.len() >= MAX_EVENTS {
+            return self.force_failover(id, false, now);
+        }
+        let Some(session) = self.sessions.get_mut(&id) else { return };
+        let element = session.element.as_ref();
+        let has_control = element
+            .is_some_and(|element| element.user_transport.transport_use() == TransportUse::DataAndControl);
+        if !has_control || message.ppid != ASAP_PPID {
+            return self.emit_session(id, SessionEvent::Data(message));
+        }
+        match AsapMessage::parse(&message.data, &self.config.format).map(|parsed| parsed.message) {
+            // RFC 5352, 3.8: the newest cookie replaces the older.
+            Ok(AsapMessage::Cookie(cookie)) => session.cookie = Some(cookie),
+            Ok(AsapMessage::BusinessCard { elements, .. }) => {
+                self.emit_session(id, SessionEvent::BusinessCard { elements });
+            }
+            Ok(message) => tracing::debug!(?message, "ignored on the control channel"),
+            Err(error) => tracing::debug!(%error, "bad message on the control channel"),
+        }
+    }
+
+    fn emit_session(&mut self, session: SessionId, event: SessionEvent) {
+        self.events.push_back(PoolUserEvent::Session { session, event });
+    }
+}

@@ -1,0 +1,408 @@
+//! A network of machines in memory, under virtual time: registrars, pool elements with a ping service, pool users.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use bytes::Bytes;
+use rserpool::pool_element::{PoolElement, PoolElementConfig, PoolElementEvent};
+use rserpool::pool_user::{PoolUser, PoolUserConfig, PoolUserEvent};
+use rserpool::registrar::{Registrar, RegistrarConfig, RegistrarEvent};
+use rserpool::session::{ServiceConfig, ServiceEvent, ServiceSessions};
+use rserpool::transport::{AssociationId, Command, LostReason, Peer, TransportEvent, UserMessage};
+use rserpool::wire::{Policy, Transport, TransportUse};
+use rserpool::{HuntConfig, PeId, Profile, RegistrarId, Time};
+
+pub(crate) const ASAP_PORT: u16 = 3863;
+pub(crate) const SERVICE_PORT: u16 = 7000;
+pub(crate) const POOL: &str = "PingPongPool";
+const DELAY: Duration = Duration::from_millis(1);
+/// How long SCTP takes to give up a silent peer, in the `Fast` profile.
+const GIVE_UP: Duration = Duration::from_millis(360);
+
+/// One endpoint: a host number and a port.
+pub(crate) type Place = (u8, u16);
+
+pub(crate) fn address(host: u8) -> IpAddr {
+    IpAddr::from([10, 0, 0, host])
+}
+
+pub(crate) enum Node {
+    Registrar(Box<Registrar>),
+    Element(Box<PoolElement>),
+    Service { sessions: Box<ServiceSessions>, counters: BTreeMap<AssociationId, u64> },
+    User(Box<PoolUser>),
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Health {
+    Well,
+    Frozen,
+    Dead,
+}
+
+struct Link {
+    ends: [(Place, AssociationId); 2],
+    gave_up_at: Option<Time>,
+}
+
+enum Happening {
+    Event(Place, TransportEvent),
+    /// A connection attempt arrives.
+    Arrival {
+        from: Place,
+        association: AssociationId,
+        to: Place,
+    },
+}
+
+pub(crate) struct World {
+    pub(crate) now: Time,
+    pub(crate) nodes: BTreeMap<Place, Node>,
+    health: BTreeMap<u8, Health>,
+    queue: BTreeMap<(Time, u64), Happening>,
+    sequence: u64,
+    links: Vec<Link>,
+    pub(crate) registrar_events: Vec<RegistrarEvent>,
+    pub(crate) element_events: Vec<(u8, PoolElementEvent)>,
+    pub(crate) user_events: VecDeque<PoolUserEvent>,
+    /// Every message that was sent: from, to, PPID and bytes.
+    pub(crate) sent: Vec<(Place, Place, UserMessage)>,
+}
+
+impl World {
+    pub(crate) fn new() -> Self {
+        Self {
+            now: Time::from_millis(1000),
+            nodes: BTreeMap::new(),
+            health: BTreeMap::new(),
+            queue: BTreeMap::new(),
+            sequence: 0,
+            links: Vec::new(),
+            registrar_events: Vec::new(),
+            element_events: Vec::new(),
+            user_events: VecDeque::new(),
+            sent: Vec::new(),
+        }
+    }
+
+    pub(crate) fn hunt(registrars: &[u8]) -> HuntConfig {
+        let peer = |&host: &u8| Peer { addresses: vec![address(host)], port: ASAP_PORT };
+        HuntConfig::new(registrars.iter().map(peer).collect(), Profile::Fast)
+    }
+
+    pub(crate) fn add_registrar(&mut self, host: u8) {
+        self.add_registrar_with(host, |_| {});
+    }
+
+    pub(crate) fn add_registrar_with(&mut self, host: u8, change: impl FnOnce(&mut RegistrarConfig)) {
+        let mut config = RegistrarConfig::new(RegistrarId(host.into()), Profile::Fast);
+        change(&mut config);
+        let registrar = Registrar::new(config, host.into(), self.now);
+        self.add((host, ASAP_PORT), Node::Registrar(Box::new(registrar)));
+    }
+
+    pub(crate) fn element_config(host: u8, registrars: &[u8], policy: Policy) -> PoolElementConfig {
+        let transport = Transport::sctp(SERVICE_PORT, [address(host)], TransportUse::DataAndControl);
+        let hunt = Self::hunt(registrars);
+        PoolElementConfig::new(POOL.into(), PeId(host.into()), policy, transport, hunt, Profile::Fast)
+    }
+
+    pub(crate) fn add_element(&mut self, host: u8, registrars: &[u8], policy: Policy) {
+        self.add_element_with(host, Self::element_config(host, registrars, policy));
+    }
+
+    pub(crate) fn add_element_with(&mut self, host: u8, config: PoolElementConfig) {
+        let element = PoolElement::new(config, host.into(), self.now);
+        self.add((host, ASAP_PORT), Node::Element(Box::new(element)));
+        let sessions = Box::new(ServiceSessions::new(ServiceConfig::default()));
+        self.add((host, SERVICE_PORT), Node::Service { sessions, counters: BTreeMap::new() });
+    }
+
+    pub(crate) fn add_user(&mut self, host: u8, registrars: &[u8], change: impl FnOnce(&mut PoolUserConfig)) {
+        let mut config = PoolUserConfig::new(Self::hunt(registrars), Profile::Fast);
+        change(&mut config);
+        self.add((host, ASAP_PORT), Node::User(Box::new(PoolUser::new(config, host.into()))));
+    }
+
+    fn add(&mut self, place: Place, node: Node) {
+        self.health.insert(place.0, Health::Well);
+        self.nodes.insert(place, node);
+        self.drain(place);
+    }
+
+    pub(crate) fn registrar(&mut self, host: u8) -> &mut Registrar {
+        match self.nodes.get_mut(&(host, ASAP_PORT)) {
+            Some(Node::Registrar(registrar)) => registrar,
+            _ => panic!("no registrar on host {host}"),
+        }
+    }
+
+    /// Has a pool element do something.
+    pub(crate) fn with_element(&mut self, host: u8, act: impl FnOnce(&mut PoolElement, Time)) {
+        let Some(Node::Element(element)) = self.nodes.get_mut(&(host, ASAP_PORT)) else {
+            panic!("no element")
+        };
+        act(element, self.now);
+        self.drain((host, ASAP_PORT));
+    }
+
+    /// Has a pool user do something.
+    pub(crate) fn with_user<R>(&mut self, host: u8, act: impl FnOnce(&mut PoolUser, Time) -> R) -> R {
+        let Some(Node::User(user)) = self.nodes.get_mut(&(host, ASAP_PORT)) else { panic!("no user") };
+        let result = act(user, self.now);
+        self.drain((host, ASAP_PORT));
+        result
+    }
+
+    /// SIGKILL: the kernel, or the stack that stays, aborts the associations.
+    pub(crate) fn kill(&mut self, host: u8) {
+        self.health.insert(host, Health::Dead);
+        for index in (0..self.links.len()).rev() {
+            if self.links[index].ends.iter().any(|(place, _)| place.0 == host) {
+                self.unlink(index, host, LostReason::Aborted);
+            }
+        }
+    }
+
+    /// SIGSTOP: nothing is answered any more.
+    pub(crate) fn freeze(&mut self, host: u8) {
+        self.health.insert(host, Health::Frozen);
+        let gives_up = self.now + GIVE_UP;
+        for link in &mut self.links {
+            if link.ends.iter().any(|(place, _)| place.0 == host) {
+                link.gave_up_at = Some(gives_up);
+            }
+        }
+    }
+
+    /// Whether a host works.
+    pub(crate) fn is_well(&self, host: u8) -> bool {
+        self.health.get(&host) == Some(&Health::Well)
+    }
+
+    /// Runs until `span` has passed.
+    pub(crate) fn run_for(&mut self, span: Duration) {
+        let end = self.now + span;
+        self.run_until(end, |_| false);
+        self.now = end;
+    }
+
+    /// Runs until `done`; the time that it took. Panics after `limit`.
+    #[track_caller]
+    pub(crate) fn run_until_done(
+        &mut self,
+        limit: Duration,
+        done: impl FnMut(&mut Self) -> bool,
+    ) -> Duration {
+        let start = self.now;
+        assert!(self.run_until(start + limit, done), "not within {limit:?}");
+        self.now - start
+    }
+
+    fn run_until(&mut self, end: Time, mut done: impl FnMut(&mut Self) -> bool) -> bool {
+        for _ in 0..1_000_000 {
+            if done(self) {
+                return true;
+            }
+            let Some(next) = self.next_wake_up().filter(|&next| next <= end) else { return false };
+            self.now = self.now.max(next);
+            self.step();
+        }
+        panic!("live-lock: a million steps up to {:?}", self.now);
+    }
+
+    fn next_wake_up(&self) -> Option<Time> {
+        let queue = self.queue.keys().next().map(|&(at, _)| at);
+        let links = self.links.iter().filter_map(|link| link.gave_up_at);
+        let well = self.nodes.iter().filter(|(place, _)| self.is_well(place.0));
+        let nodes = well.filter_map(|(_, node)| match node {
+            Node::Registrar(registrar) => registrar.poll_timeout(),
+            Node::Element(element) => element.poll_timeout(),
+            Node::User(user) => user.poll_timeout(),
+            Node::Service { .. } => None,
+        });
+        queue.into_iter().chain(links).chain(nodes).min()
+    }
+
+    fn step(&mut self) {
+        let now = self.now;
+        while let Some(entry) = self.queue.first_entry().filter(|entry| entry.key().0 <= now) {
+            let happening = entry.remove();
+            self.happen(happening);
+        }
+        while let Some(index) = self.links.iter().position(|link| link.gave_up_at.is_some_and(|at| at <= now))
+        {
+            let frozen = self.links[index].ends.iter().find(|(place, _)| !self.is_well(place.0));
+            let host = frozen.map_or(0, |(place, _)| place.0);
+            self.unlink(index, host, LostReason::TimedOut);
+        }
+        let places: Vec<_> = self.nodes.keys().copied().filter(|place| self.is_well(place.0)).collect();
+        for place in places {
+            match self.nodes.get_mut(&place) {
+                Some(Node::Registrar(registrar)) => registrar.handle_timeout(now),
+                Some(Node::Element(element)) => element.handle_timeout(now),
+                Some(Node::User(user)) => user.handle_timeout(now),
+                _ => {}
+            }
+            self.drain(place);
+        }
+    }
+
+    fn happen(&mut self, happening: Happening) {
+        match happening {
+            Happening::Event(place, event) => self.deliver(place, event),
+            Happening::Arrival { from, association, to } => match self.health.get(&to.0) {
+                Some(Health::Well) if self.nodes.contains_key(&to) => self.link(from, association, to),
+                Some(Health::Frozen) => {}
+                _ => {
+                    let reason = LostReason::Aborted;
+                    self.later(from, TransportEvent::Lost { association, reason });
+                }
+            },
+        }
+    }
+
+    fn link(&mut self, from: Place, association: AssociationId, to: Place) {
+        self.sequence += 1;
+        let incoming = AssociationId::Incoming(self.sequence);
+        self.links.push(Link { ends: [(from, association), (to, incoming)], gave_up_at: None });
+        let peer = |place: Place| Peer { addresses: vec![address(place.0)], port: place.1 };
+        self.deliver(to, TransportEvent::Accepted { association: incoming, peer: peer(from) });
+        self.later(from, TransportEvent::Connected { association, peer: peer(to) });
+    }
+
+    /// Ends a link; the end that is not on `host` hears of it.
+    fn unlink(&mut self, index: usize, host: u8, reason: LostReason) {
+        let link = self.links.remove(index);
+        for (place, association) in link.ends {
+            if place.0 != host {
+                self.later(place, TransportEvent::Lost { association, reason });
+            }
+        }
+    }
+
+    fn later(&mut self, place: Place, event: TransportEvent) {
+        self.schedule(Happening::Event(place, event));
+    }
+
+    fn schedule(&mut self, happening: Happening) {
+        self.sequence += 1;
+        self.queue.insert((self.now + DELAY, self.sequence), happening);
+    }
+
+    fn deliver(&mut self, place: Place, event: TransportEvent) {
+        if !self.is_well(place.0) {
+            return;
+        }
+        let now = self.now;
+        match self.nodes.get_mut(&place) {
+            Some(Node::Registrar(registrar)) => registrar.handle_event(event, now),
+            Some(Node::Element(element)) => element.handle_event(event, now),
+            Some(Node::User(user)) => user.handle_event(event, now),
+            Some(Node::Service { sessions, counters }) => {
+                sessions.handle_event(event);
+                serve(sessions, counters);
+            }
+            None => {}
+        }
+        self.drain(place);
+    }
+
+    /// The driver loop: fetches events and commands of one machine.
+    fn drain(&mut self, place: Place) {
+        loop {
+            let command = match self.nodes.get_mut(&place) {
+                Some(Node::Registrar(registrar)) => {
+                    self.registrar_events.extend(std::iter::from_fn(|| registrar.poll_event()));
+                    registrar.poll_command()
+                }
+                Some(Node::Element(element)) => {
+                    let events = std::iter::from_fn(|| element.poll_event());
+                    self.element_events.extend(events.map(|event| (place.0, event)));
+                    element.poll_command()
+                }
+                Some(Node::User(user)) => {
+                    self.user_events.extend(std::iter::from_fn(|| user.poll_event()));
+                    user.poll_command()
+                }
+                Some(Node::Service { sessions, .. }) => sessions.poll_command(),
+                None => None,
+            };
+            let Some(command) = command else { return };
+            self.execute(place, command);
+        }
+    }
+
+    fn execute(&mut self, place: Place, command: Command) {
+        match command {
+            Command::Connect { association, peer } => {
+                let IpAddr::V4(v4) = peer.addresses[0] else { panic!("IPv4 world") };
+                let to = (v4.octets()[3], peer.port);
+                self.schedule(Happening::Arrival { from: place, association, to });
+            }
+            Command::Send { association, message } => {
+                let Some((to, id)) = self.other_end(place, association) else { return };
+                self.sent.push((place, to, message.clone()));
+                self.later(to, TransportEvent::Message { association: id, message });
+            }
+            Command::Shutdown { association } => self.cut(place, association, LostReason::Shutdown),
+            Command::Abort { association } => self.cut(place, association, LostReason::Aborted),
+            Command::Announce { data } => {
+                let source = SocketAddr::new(address(place.0), place.1);
+                let places: Vec<_> =
+                    self.nodes.keys().copied().filter(|&(_, port)| port == ASAP_PORT).collect();
+                for to in places {
+                    self.later(to, TransportEvent::Announce { source, data: data.clone() });
+                }
+            }
+        }
+    }
+
+    fn other_end(&self, place: Place, association: AssociationId) -> Option<(Place, AssociationId)> {
+        self.links.iter().find_map(|link| match link.ends {
+            [a, b] if a == (place, association) => Some(b),
+            [a, b] if b == (place, association) => Some(a),
+            _ => None,
+        })
+    }
+
+    fn cut(&mut self, place: Place, association: AssociationId, reason: LostReason) {
+        if let Some(index) = self.links.iter().position(|link| link.ends.contains(&(place, association))) {
+            let link = self.links.remove(index);
+            let other = link.ends.into_iter().find(|end| *end != (place, association));
+            if let Some((to, association)) = other {
+                self.later(to, TransportEvent::Lost { association, reason });
+            }
+        }
+    }
+
+    /// The identifiers of elements: their host numbers.
+    pub(crate) fn hosts_of(&self, elements: &[rserpool::wire::PoolElement]) -> Vec<u32> {
+        elements.iter().map(|element| element.id.0).collect()
+    }
+}
+
+/// The service: each message is answered with how many the session has had; the count is the cookie.
+fn serve(sessions: &mut ServiceSessions, counters: &mut BTreeMap<AssociationId, u64>) {
+    while let Some(event) = sessions.poll_event() {
+        match event {
+            ServiceEvent::Started { session, .. } => drop(counters.insert(session, 0)),
+            ServiceEvent::CookieEcho { session, cookie } => {
+                let count: [u8; 8] = cookie[..].try_into().expect("our own cookie");
+                counters.insert(session, u64::from_be_bytes(count));
+            }
+            ServiceEvent::Data { session, message } => {
+                let count = counters.get_mut(&session).expect("known session");
+                *count += 1;
+                let state = Bytes::copy_from_slice(&count.to_be_bytes());
+                let reply = [&state[..], &message.data[..]].concat();
+                // Before the reply: whoever sees the reply has the cookie that goes with it.
+                sessions.send_cookie(session, state).expect("session is up");
+                sessions.send(session, UserMessage::new(33, reply)).expect("session is up");
+            }
+            ServiceEvent::Ended { session, .. } => drop(counters.remove(&session)),
+            _ => {}
+        }
+    }
+}
