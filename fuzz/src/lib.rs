@@ -4,12 +4,15 @@
 //! line in [`TARGETS`], a program in `fuzz_targets/` for libFuzzer, and a committed corpus in
 //! `corpus/`. The README tells how to run them and how to add one.
 
+mod rserpool_messages;
 mod sctp_packet;
 
+pub use rserpool_messages::{asap_message, enrp_message};
 pub use sctp_packet::sctp_packet;
 
 /// A target: takes bytes, panics when something is wrong.
 pub type Target = fn(&[u8]);
 
 /// Every target by name, which is its corpus's folder name as well. The plain tests replay them.
-pub const TARGETS: &[(&str, Target)] = &[("sctp_packet", sctp_packet)];
+pub const TARGETS: &[(&str, Target)] =
+    &[("asap_message", asap_message), ("enrp_message", enrp_message), ("sctp_packet", sctp_packet)];
