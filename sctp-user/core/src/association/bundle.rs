@@ -24,6 +24,10 @@ impl Association {
         buffer: &mut Vec<u8>,
         checksum: bool,
     ) -> Option<Written> {
+        // Messages may have outlived their time while packets were filled; then nothing may be left.
+        if !self.is_closed() {
+            self.follow_up(now);
+        }
         // A destination may turn out to have nothing that fits, which then was dropped: on to the next.
         while let Some(id) = self.destination(now) {
             let dropped = self.stats.replies_dropped;

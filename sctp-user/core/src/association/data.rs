@@ -150,12 +150,7 @@ impl Association {
 
     /// What may follow from any change in the sending half.
     pub(crate) fn follow_up(&mut self, now: Time) {
-        while let Some(failure) = self.sender.poll_failure() {
-            self.events.push_back(Event::SendFailed(Box::new(failure)));
-        }
-        if self.sender.take_writable() {
-            self.events.push_back(Event::Writable);
-        }
+        self.tell_sender();
         self.advance_shutdown(now);
     }
 
@@ -163,7 +158,8 @@ impl Association {
     pub(super) fn handle_t3(&mut self, now: Time, path: PathId) {
         let expiry = self.sender.handle_t3(now, path, &mut self.paths);
         // During the set-up T1 alone counts (Max.Init.Retransmits).
-        if !self.state().is_forming() && !expiry.window_probe {
+        let counts = !(self.state().is_forming() || self.is_closed() || expiry.window_probe);
+        if counts {
             self.note_error(path, true);
         }
     }

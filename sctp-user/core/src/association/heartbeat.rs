@@ -36,6 +36,22 @@ impl Association {
         }
     }
 
+    /// HB.interval may have been changed, on or off. One that was turned on begins at once.
+    pub(super) fn reschedule_heartbeats(&mut self) {
+        if !self.state().sends_heartbeats() {
+            return;
+        }
+        let on = self.config.hb_interval.is_some();
+        for path in self.paths.iter_mut().filter(|path| path.heartbeat.pending.is_none()) {
+            let confirmed = path.state != PathState::Unconfirmed;
+            match path.heartbeat.next_at {
+                None if on => path.heartbeat.next_at = Some(Time::ZERO),
+                Some(_) if !on && confirmed => path.heartbeat.next_at = None,
+                _ => {}
+            }
+        }
+    }
+
     /// The heartbeat timer of `id` expired.
     pub(super) fn handle_heartbeat_timer(&mut self, cx: &mut Context<'_>, id: PathId) {
         let Some(path) = self.paths.get_mut(id) else { return };

@@ -45,7 +45,7 @@ pub(crate) use icmp::Quoted;
 pub(crate) use outbox::to_raw;
 pub(crate) use peer_init::{PeerInit, address_parameter};
 pub(crate) use restart::{CookieVerdict, InitVerdict};
-pub(crate) use setup::{Blueprint, Offer, agree_on_streams};
+pub(crate) use setup::{Blueprint, Offer, agree_on_streams, initial_tsn};
 
 use crate::config::AssociationConfig;
 use crate::endpoint::{StatelessPacket, Tags};
@@ -233,6 +233,16 @@ impl Association {
         self.events.pop_front()
     }
 
+    /// Says what its sending half has to say.
+    fn tell_sender(&mut self) {
+        while let Some(failure) = self.sender.poll_failure() {
+            self.events.push_back(Event::SendFailed(Box::new(failure)));
+        }
+        if self.sender.take_writable() {
+            self.events.push_back(Event::Writable);
+        }
+    }
+
     /// The last packet of an association that has ended, once.
     pub(crate) fn take_farewell(&mut self) -> Option<(PathAddress, StatelessPacket)> {
         self.farewell.take()
@@ -245,13 +255,19 @@ impl Association {
 
     /// Changes parameters.
     pub(crate) fn update_config(&mut self, change: impl FnOnce(&mut AssociationConfig)) {
+        let mtu_before = (self.config.path_mtu, self.config.max_packet_size);
         change(Arc::make_mut(&mut self.config));
         let config = &self.config;
+        let mtu_changed = (config.path_mtu, config.max_packet_size) != mtu_before;
         self.paths.iter_mut().for_each(|path| {
             path.rtt.set_bounds(config);
             path.congestion.set_max_burst(config);
+            if mtu_changed {
+                path.max_packet_size = packet_size(config, &path.address);
+            }
         });
         self.sender.update_config(config);
+        self.reschedule_heartbeats();
     }
 
     /// Its parameters, shared.
@@ -300,13 +316,18 @@ impl Association {
         from: PathAddress,
     ) -> Disposition {
         match self.check_tag(packet) {
-            TagCheck::Accept => {}
-            TagCheck::Discard => return Disposition::Done,
-            TagCheck::OutOfTheBlue => return Disposition::OutOfTheBlue,
+            TagCheck::Accept => {
+                let Some(source) = self.note_arrival(from) else { return Disposition::OutOfTheBlue };
+                self.handle_chunks(cx, packet, source, 0);
+                Disposition::Done
+            }
+            TagCheck::Reflected(chunk) => {
+                self.handle_reflected(&chunk);
+                Disposition::Done
+            }
+            TagCheck::Discard => Disposition::Done,
+            TagCheck::OutOfTheBlue => Disposition::OutOfTheBlue,
         }
-        let Some(source) = self.note_arrival(from) else { return Disposition::OutOfTheBlue };
-        self.handle_chunks(cx, packet, source, 0);
-        Disposition::Done
     }
 
     /// Processes the chunks of an accepted packet but the first `skip`.
@@ -345,6 +366,8 @@ impl Association {
             ChunkType::HEARTBEAT_ACK => self.handle_heartbeat_ack(cx, chunk),
             ChunkType::SHUTDOWN => self.handle_shutdown(cx, chunk, source),
             ChunkType::SHUTDOWN_ACK => self.handle_shutdown_ack(source),
+            // 8.5.1 B and C: with the T bit the packet must have the peer's tag.
+            ChunkType::SHUTDOWN_COMPLETE | ChunkType::ABORT if is_reflected(chunk) => Flow::Stop,
             ChunkType::SHUTDOWN_COMPLETE => self.handle_shutdown_complete(),
             ChunkType::ABORT => self.handle_abort(chunk),
             ChunkType::ERROR => self.handle_error(cx, chunk),
@@ -356,32 +379,35 @@ impl Association {
     fn check_tag(&self, packet: &Packet) -> TagCheck {
         let tag = packet.header.verification_tag;
         let forming = self.state().is_forming();
-        let mut seen_shutdown_ack = false;
+        if tag == self.tags.local && !forming {
+            return TagCheck::Accept;
+        }
         for chunk in packet.chunks().map_while(Result::ok) {
             match chunk.chunk_type {
-                // B and C: our tag, or with the T bit the peer's.
-                ChunkType::ABORT | ChunkType::SHUTDOWN_COMPLETE => {
-                    let reflected = chunk.flags & 1 != 0;
-                    let expected = if reflected { self.tags.peer } else { self.tags.local };
-                    let accepted = tag == expected && tag != 0;
-                    return if accepted { TagCheck::Accept } else { TagCheck::Discard };
+                // B and C.
+                ChunkType::ABORT | ChunkType::SHUTDOWN_COMPLETE if is_reflected(&chunk) => {
+                    let accepted = tag == self.tags.peer && tag != 0;
+                    return if accepted { TagCheck::Reflected(chunk) } else { TagCheck::Discard };
                 }
-                ChunkType::SHUTDOWN_ACK => seen_shutdown_ack = true,
+                // E, and 9.2: an old association's SHUTDOWN ACK is answered whatever its tag.
+                ChunkType::SHUTDOWN_ACK if forming => return TagCheck::OutOfTheBlue,
                 _ => {}
             }
         }
-        match () {
-            // E, and 9.2: an old association's SHUTDOWN ACK, to be answered although it has another tag.
-            () if seen_shutdown_ack && forming => TagCheck::OutOfTheBlue,
-            () if tag == self.tags.local => TagCheck::Accept,
-            () => TagCheck::Discard,
-        }
+        if tag == self.tags.local { TagCheck::Accept } else { TagCheck::Discard }
+    }
+
+    /// The peer knows no association, and says so by our own tag.
+    fn handle_reflected(&mut self, chunk: &RawChunk) {
+        match chunk.chunk_type {
+            ChunkType::ABORT => self.handle_abort(chunk),
+            _ => self.handle_shutdown_complete(),
+        };
     }
 
     /// A packet with the right tag came from `from`: learns what its addresses say. The path's index.
     fn note_arrival(&mut self, from: PathAddress) -> Option<PathId> {
         let id = self.paths.by_remote(from.remote)?.id;
-        let config = Arc::clone(&self.config);
         let path = self.paths.get_mut(id)?;
         self.stats.packets_received += 1;
         path.stats.packets_received += 1;
@@ -389,7 +415,7 @@ impl Association {
         // RFC 6951, 5.4: the peer's UDP port is the one that its packets come from.
         if path.address.remote_udp_port != from.remote_udp_port {
             path.address.remote_udp_port = from.remote_udp_port;
-            path.max_packet_size = packet_size(&config, &path.address);
+            path.max_packet_size = packet_size(&self.config, &path.address);
         }
         Some(id)
     }
@@ -397,6 +423,9 @@ impl Association {
     /// Removes the association from the record (the association enters the CLOSED state). The messages that
     /// were not delivered come back first.
     fn lose(&mut self, reason: LossReason) {
+        if self.is_closed() {
+            return;
+        }
         self.fail_messages();
         self.close(Event::CommunicationLost { reason });
     }
@@ -414,9 +443,16 @@ impl Association {
     }
 }
 
+/// Whether the T bit of an ABORT or SHUTDOWN COMPLETE is set.
+fn is_reflected(chunk: &RawChunk) -> bool {
+    chunk.flags & 1 != 0
+}
+
 /// What the verification tag of a packet says.
 enum TagCheck {
     Accept,
+    /// ABORT or SHUTDOWN COMPLETE with the T bit and the peer's tag: only this chunk counts.
+    Reflected(RawChunk),
     Discard,
     OutOfTheBlue,
 }

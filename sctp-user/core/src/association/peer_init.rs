@@ -1,5 +1,6 @@
 //! What an INIT or INIT ACK says of its sender, read once and checked (RFC 9260, 3.3.2, 5.1.2).
 
+use crate::endpoint::scope::Scope;
 use crate::path::PathSet;
 use crate::wire::cause::{Cause, Causes};
 use crate::wire::chunk::{InitChunk, InitKind};
@@ -79,6 +80,9 @@ impl PeerInit {
         if !types_listed {
             peer.capabilities = PeerCapabilities { ipv4: true, ipv6: true };
         }
+        // What is local to the peer's host or link means another host, or none, from afar.
+        let reach = Scope::of(source).min(Scope::Private);
+        peer.addresses.retain(|&address| Scope::of(address) >= reach);
         peer.support_families_in_use(source);
         if init.kind == InitKind::InitAck && peer.cookie.is_none() {
             return Err(missing_cookie());

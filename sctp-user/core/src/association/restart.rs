@@ -2,14 +2,13 @@
 //! forgeries (RFC 9260, 5.2).
 
 use super::outbox::Outbox;
-use super::setup::{Offer, PeerHalf, paths_of};
+use super::setup::{Offer, PeerHalf, initial_tsn, paths_of};
 use super::state::State;
 use super::{Association, AssociationState, Context, PeerInit, address_parameter};
 use crate::endpoint::{StateCookie, Tags};
 use crate::event::Event;
 use crate::net::PathAddress;
 use crate::rng::Random;
-use crate::serial::Tsn;
 use crate::tx::Sender;
 use crate::wire::cause::{Cause, Causes};
 use crate::wire::chunk::ErrorChunk;
@@ -69,7 +68,7 @@ impl Association {
         let offer = self.offer();
         match state {
             AssociationState::CookieEchoed => offer,
-            _ => Offer { tag: random.verification_tag(), initial_tsn: Tsn(random.u32()), ..offer },
+            _ => Offer { tag: random.verification_tag(), initial_tsn: initial_tsn(random), ..offer },
         }
     }
 

@@ -8,6 +8,7 @@ use crate::endpoint::{StateCookie, Tags};
 use crate::event::{Event, LossReason};
 use crate::net::PathAddress;
 use crate::path::{PathId, PathSet, PathState};
+use crate::rng::Random;
 use crate::rx::Receiver;
 use crate::serial::Tsn;
 use crate::time::Time;
@@ -359,6 +360,12 @@ impl PeerHalf {
             capabilities: cookie.capabilities,
         }
     }
+}
+
+/// A random initial TSN (3.3.2). In tests of this crate it is one of the last before the wrap.
+pub(crate) fn initial_tsn(random: &mut Random) -> Tsn {
+    let near_the_wrap = if cfg!(test) { 0xffff_fff0 } else { 0 };
+    Tsn(random.u32() | near_the_wrap)
 }
 
 /// Streams to the peer and from it (5.1.1).

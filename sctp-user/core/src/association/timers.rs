@@ -31,11 +31,15 @@ impl Association {
             self.handle_t3(now, path);
         }
         self.handle_state_timers(now);
+        // An ended association acts no more, whichever timer ended it.
         if self.is_closed() {
             return;
         }
         for path in self.due_paths(|path| path.heartbeat.next_at, now) {
             self.handle_heartbeat_timer(cx, path);
+        }
+        if self.is_closed() {
+            return;
         }
         if let Some(receiver) = &mut self.receiver {
             receiver.handle_sack_timeout(now);

@@ -29,14 +29,13 @@ pub use out_of_the_blue::StatelessPacket;
 pub(crate) use cookie::{StateCookie, Tags};
 pub(crate) use scope::{is_unicast, source_for};
 
-use crate::association::{Association, Blueprint, Context, Quoted};
+use crate::association::{Association, Blueprint, Context, Quoted, initial_tsn};
 use crate::config::{AssociationConfig, EndpointConfig};
 use crate::error::{CommandError, ConnectError, ListenError, SendError};
 use crate::event::{AssociationId, Event};
 use crate::message::{Message, SendOptions};
 use crate::net::{Ecn, PathAddress, Transmit};
 use crate::rng::Random;
-use crate::serial::Tsn;
 use crate::time::Time;
 use bytes::Bytes;
 use cookie::CookieKeys;
@@ -184,7 +183,7 @@ impl Endpoint {
             local_port: request.local_port,
             peer_port: request.peer_port,
             tags: Tags { local: self.random.verification_tag(), peer: 0 },
-            initial_tsn: Tsn(self.random.u32()),
+            initial_tsn: initial_tsn(&mut self.random),
             local_addresses: scope::suitable(ours, primary).collect(),
             bound,
             config: Arc::new(request.config),

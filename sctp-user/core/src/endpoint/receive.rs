@@ -8,11 +8,10 @@ use super::scope::suitable;
 use super::slots::Slot;
 use crate::association::{
     Association, Blueprint, Context, CookieVerdict, Disposition, InitVerdict, Offer, PeerInit,
-    agree_on_streams, to_raw,
+    agree_on_streams, initial_tsn, to_raw,
 };
 use crate::config::AssociationConfig;
 use crate::net::PathAddress;
-use crate::serial::Tsn;
 use crate::time::Time;
 use crate::wire::cause::Cause;
 use crate::wire::chunk::{ChunkType, ErrorChunk, InitChunk, InitKind};
@@ -151,7 +150,7 @@ impl Endpoint {
             if listener.addresses.is_empty() { &self.config.local_addresses } else { &listener.addresses };
         let addresses = suitable(bound, request.from.remote).collect();
         let tag = self.random.verification_tag();
-        let offer = Offer::new(&config, tag, Tsn(self.random.u32()), addresses);
+        let offer = Offer::new(&config, tag, initial_tsn(&mut self.random), addresses);
         self.push_init_ack(now, request, &config, offer, Tags::default());
     }
 
