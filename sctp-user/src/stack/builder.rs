@@ -1,5 +1,6 @@
 //! How a stack is put together.
 
+use std::io::Write;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,6 +21,9 @@ use super::lead::Shared;
 use super::registry::Registry;
 use super::state::{Background, Lead, Leader, Life, State};
 use super::{Handle, Stack};
+use crate::driver::layer::LayeredDriver;
+use crate::driver::layer::fault::Fault;
+use crate::driver::layer::pcap::Capture;
 use crate::driver::raw::{RawConfig, RawDriver};
 use crate::driver::udp::{ENCAPSULATION_PORT, UdpConfig, UdpDriver};
 use crate::driver::{Driver, ErrorDetection, OpenError, route};
@@ -59,6 +63,8 @@ pub struct StackBuilder {
     defaults: AssociationConfig,
     seed: Option<[u8; 32]>,
     linger: Duration,
+    fault: Option<Fault>,
+    capture: Option<Box<dyn Write + Send>>,
 }
 
 impl StackBuilder {
@@ -73,6 +79,8 @@ impl StackBuilder {
             defaults: AssociationConfig::default(),
             seed: None,
             linger: Duration::from_secs(5),
+            fault: None,
+            capture: None,
         }
     }
 
@@ -139,13 +147,26 @@ impl StackBuilder {
         self
     }
 
+    /// Damages packets of both directions, to see how applications bear a bad network.
+    pub fn fault(mut self, fault: Fault) -> Self {
+        self.fault = Some(fault);
+        self
+    }
+
+    /// Records the packets of both directions to `out`, in the pcapng format.
+    pub fn capture(mut self, out: impl Write + Send + 'static) -> Self {
+        self.capture = Some(Box::new(out));
+        self
+    }
+
     /// Opens the driver and starts the stack.
     ///
     /// # Errors
     /// [`Error::Open`] if the driver cannot be opened; [`Error::System`].
     pub fn build(mut self) -> Result<Stack, Error> {
-        let opened = self.open()?;
+        let mut opened = self.open()?;
         let (transport, udp_port) = (opened.transport, opened.udp_port);
+        opened.driver = self.with_layers(opened.driver, udp_port)?;
         let remote_udp_port = match transport {
             Transport::Udp => self.remote_udp_port.unwrap_or(udp_port),
             _ => 0,
@@ -162,6 +183,19 @@ impl StackBuilder {
             .map_err(Error::system("start the stack's thread"))?;
         let thread = Mutex::new(Some(thread));
         Ok(Stack { handle: Arc::new(Handle { shared, thread, linger, transport, udp_port }) })
+    }
+
+    fn with_layers(&mut self, driver: Box<dyn Driver>, udp_port: u16) -> Result<Box<dyn Driver>, Error> {
+        if self.fault.is_none() && self.capture.is_none() {
+            return Ok(driver);
+        }
+        let mut layered = LayeredDriver::new(driver);
+        layered.set_fault(self.fault.take());
+        if let Some(out) = self.capture.take() {
+            let capture = Capture::new(out, udp_port).map_err(Error::system("begin the capture"))?;
+            layered.set_capture(Some(capture));
+        }
+        Ok(Box::new(layered))
     }
 
     fn shared(self, driver: Box<dyn Driver>, remote_udp_port: u16) -> Result<Shared, Error> {

@@ -32,8 +32,8 @@ pub struct LayeredDriver {
 
 impl LayeredDriver {
     /// The driver as it is.
-    pub fn new(driver: impl Driver + 'static) -> Self {
-        Self { driver: Box::new(driver), fault: None, capture: None, passed: Outbox::default() }
+    pub fn new(driver: Box<dyn Driver>) -> Self {
+        Self { driver, fault: None, capture: None, passed: Outbox::default() }
     }
 
     /// Damages packets of both directions, or no longer.

@@ -12,7 +12,7 @@ const THERE: [u8; 4] = [10, 0, 0, 2];
 
 fn pair() -> (LayeredDriver, MemDriver) {
     let (ours, theirs) = MemDriver::pair([HERE.into()], [THERE.into()], 1500).unwrap();
-    (LayeredDriver::new(ours), theirs)
+    (LayeredDriver::new(Box::new(ours)), theirs)
 }
 
 fn transmit(remote: [u8; 4], udp_port: u16, segment_size: usize, len: usize) -> Transmit {
