@@ -33,7 +33,7 @@ mod shutdown;
 mod state;
 mod stats;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod timers;
 
 pub use peer_init::PeerCapabilities;

@@ -22,6 +22,8 @@ mod rate_limit;
 mod receive;
 pub mod scope;
 mod slots;
+#[cfg(test)]
+mod tests;
 mod transmit;
 
 pub use out_of_the_blue::StatelessPacket;

@@ -1,10 +1,12 @@
 //! Scenarios of two endpoints, split by topic.
 
 mod data;
-mod harness;
+pub(crate) mod harness;
 mod hostile;
+mod icmp;
 mod multihoming;
 mod restart;
 mod setup;
 mod shutdown;
 mod tags;
+mod timers;
