@@ -5,7 +5,10 @@
 
 use clap::Parser;
 use sctp_user::sim::scenario::{Failure, Report, Scenario};
-use sctp_user::sim::trace;
+use sctp_user::sim::{SimCapture, trace};
+use std::fs::File;
+use std::io::{self, BufWriter};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
@@ -29,24 +32,36 @@ struct Arguments {
     /// Print every packet of the run, and the plan (with --seed).
     #[arg(long, requires = "seed")]
     trace: bool,
+    /// Write the packets of the run to this pcapng file (with --seed).
+    #[arg(long, requires = "seed", value_name = "FILE")]
+    pcap: Option<PathBuf>,
 }
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     match arguments.seed {
-        Some(seed) => replay(seed, arguments.trace),
+        Some(seed) => replay(seed, &arguments).unwrap_or_else(|error| {
+            eprintln!("cannot write the capture: {error}");
+            ExitCode::FAILURE
+        }),
         None => run_many(&arguments),
     }
 }
 
-fn replay(seed: u64, show: bool) -> ExitCode {
-    let scenario = Scenario::random(seed);
-    let mut run = scenario.start();
-    if show {
+fn replay(seed: u64, arguments: &Arguments) -> io::Result<ExitCode> {
+    let mut run = Scenario::random(seed).start();
+    if arguments.trace {
         println!("{:#?}", run.scenario());
         run.network.add_tap(trace(|line| println!("{line}")));
     }
-    match run.finish() {
+    let file = arguments.pcap.as_ref().map(File::create).transpose()?;
+    let capture = file.map(|file| SimCapture::new(BufWriter::new(file))).transpose()?;
+    if let Some(capture) = &capture {
+        run.network.add_tap(capture.tap());
+    }
+    let result = run.finish();
+    capture.map_or(Ok(()), SimCapture::finish)?;
+    Ok(match result {
         Ok(report) => {
             println!("{report:#?}");
             ExitCode::SUCCESS
@@ -55,7 +70,7 @@ fn replay(seed: u64, show: bool) -> ExitCode {
             println!("{failure}");
             ExitCode::FAILURE
         }
-    }
+    })
 }
 
 fn run_many(arguments: &Arguments) -> ExitCode {

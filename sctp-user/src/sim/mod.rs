@@ -42,4 +42,4 @@ pub use queue::Change;
 pub use rng::SimRng;
 pub use tap::{Fate, Observation, Tap};
 pub use topology::{HostId, InterfaceId, LanId, Outage};
-pub use trace::trace;
+pub use trace::{SimCapture, trace};

@@ -343,17 +343,24 @@ impl Application for Peer {
         while_alive.chain(self.next_read.filter(|_| !self.released)).min()
     }
 
-    fn check(&self, _now: Time, endpoint: &Endpoint) -> Result<(), String> {
+    fn check(&self, now: Time, endpoint: &Endpoint) -> Result<(), String> {
         if let Some(fault) = &self.fault {
             return Err(fault.to_string());
         }
-        let association = self.association.and_then(|id| endpoint.association(id));
-        association.map_or(Ok(()), |association| check_association(association, &self.request.config))
+        let Some(association) = self.association.and_then(|id| endpoint.association(id)) else {
+            return Ok(());
+        };
+        check_association(now, association, &self.request.config, endpoint.poll_timeout())
     }
 }
 
 /// What must hold after each step, whatever happened before.
-fn check_association(association: &Association, config: &AssociationConfig) -> Result<(), String> {
+fn check_association(
+    now: Time,
+    association: &Association,
+    config: &AssociationConfig,
+    deadline: Option<Time>,
+) -> Result<(), String> {
     if let Some(path) = association.paths().iter().find(|path| path.flight_size > 0 && path.t3_rtx.is_none())
     {
         return Err(format!("{} bytes in flight to {} and no T3-rtx", path.flight_size, path.address.remote));
@@ -364,12 +371,11 @@ fn check_association(association: &Association, config: &AssociationConfig) -> R
             | AssociationState::ShutdownPending
             | AssociationState::ShutdownReceived
     );
-    // RFC 9260, 6.1 A: one chunk may always be in flight, so whoever has data waits for an answer to some.
-    if carries_data
-        && association.has_unacknowledged()
-        && association.paths().iter().all(|path| path.t3_rtx.is_none())
-    {
-        return Err("data is waiting and no T3-rtx runs".to_owned());
+    // Whoever has data in flight waits for T3-rtx, and whoever has some but must not send it waits for
+    // the time to probe the closed window (RFC 9260, 6.1 A): never for nothing.
+    let timer = association.paths().iter().filter_map(|path| path.t3_rtx).chain(deadline).min();
+    if carries_data && association.has_unacknowledged() && timer.is_none_or(|at| at > now + config.rto_max) {
+        return Err(format!("data is waiting, and nothing else happens before {timer:?}"));
     }
     if association.send_space() > config.send_buffer {
         return Err(format!(
