@@ -105,15 +105,16 @@ impl Association {
         Flow::Continue
     }
 
-    /// In SHUTDOWN-SENT each packet with DATA is answered by SHUTDOWN, and any packet shows that the
-    /// peer is there: T2 starts again.
+    /// In SHUTDOWN-SENT any packet shows that the peer is there, and each packet with DATA is answered by
+    /// SHUTDOWN. T2 starts again only with the latter: HEARTBEATs that come more often than T2 expires
+    /// would else put off for ever the repetition of a SHUTDOWN that was lost.
     pub(super) fn note_packet_while_ending(&mut self, now: Time, had_data: bool) {
         let path = self.sack_path();
         let rto = rto(&self.paths, path);
         let State::ShutdownSent(ending) = &mut self.state else { return };
         ending.attempts = 0;
-        ending.t2 = now + rto;
         if had_data {
+            ending.t2 = now + rto;
             ending.due = true;
             ending.path = path;
         }
