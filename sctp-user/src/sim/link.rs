@@ -62,12 +62,13 @@ impl Default for LinkConfig {
 pub enum Loss {
     /// Each datagram on its own with this probability.
     Random(f64),
-    /// Gilbert-Elliott: a good and a bad state, with a chance to change before each datagram.
+    /// Gilbert-Elliott: the line changes between a good and a bad state. The states last for a time, not
+    /// for a number of datagrams: a burst ends although the sender has fallen silent.
     Bursts {
-        /// Probability to go from the good state to the bad one.
-        begin: f64,
-        /// Probability to go back; its inverse is the mean length of a burst in datagrams.
-        end: f64,
+        /// Mean time in the good state.
+        good_for: Duration,
+        /// Mean time in the bad state.
+        bad_for: Duration,
         /// Loss in the good state.
         good: f64,
         /// Loss in the bad state.
@@ -146,6 +147,8 @@ pub struct Link {
     config: LinkConfig,
     rng: SimRng,
     in_burst: bool,
+    /// When that state ends.
+    state_until: Time,
     /// When the last bit of what is queued has left.
     busy_until: Time,
     /// Nothing that is not meant to be overtaken arrives before this.
@@ -159,7 +162,8 @@ impl Link {
         Self {
             config,
             rng,
-            in_burst: false,
+            in_burst: true,
+            state_until: Time::ZERO,
             busy_until: Time::ZERO,
             last_arrival: Time::ZERO,
             stats: LinkStats::default(),
@@ -195,7 +199,7 @@ impl Link {
             self.stats.queue_full += 1;
             return Err(DropReason::QueueFull);
         };
-        if self.is_lost() {
+        if self.is_lost(now) {
             self.stats.lost += 1;
             return Err(DropReason::Lost);
         }
@@ -215,16 +219,32 @@ impl Link {
         Some(self.busy_until)
     }
 
-    fn is_lost(&mut self) -> bool {
+    fn is_lost(&mut self, now: Time) -> bool {
         let probability = match self.config.loss {
             Loss::Random(probability) => probability,
-            Loss::Bursts { begin, end, good, bad } => {
-                let change = if self.in_burst { end } else { begin };
-                self.in_burst ^= self.rng.chance(change);
+            Loss::Bursts { good_for, bad_for, good, bad } => {
+                self.move_burst(now, good_for, bad_for);
                 if self.in_burst { bad } else { good }
             }
         };
         self.rng.chance(probability)
+    }
+
+    /// Brings the state of the line up to date.
+    fn move_burst(&mut self, now: Time, good_for: Duration, bad_for: Duration) {
+        // After a long silence the past no longer matters.
+        let forgotten = (good_for + bad_for) * 100;
+        if now.since(self.state_until) > forgotten {
+            let bad_share = bad_for.as_secs_f64() / (good_for + bad_for).as_secs_f64();
+            // The state before the one that begins now.
+            self.in_burst = !self.rng.chance(bad_share);
+            self.state_until = now;
+        }
+        while self.state_until <= now {
+            self.in_burst = !self.in_burst;
+            let mean = if self.in_burst { bad_for } else { good_for };
+            self.state_until += self.rng.exponential(mean).max(Duration::from_nanos(1));
+        }
     }
 
     fn arrivals(&mut self, left_at: Time, mut datagram: Datagram) -> Arrivals {

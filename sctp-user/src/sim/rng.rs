@@ -65,6 +65,11 @@ impl SimRng {
         Duration::from_nanos(self.between(nanos(low), nanos(high)))
     }
 
+    /// Exponentially distributed with this mean: how long until something happens that has no memory.
+    pub fn exponential(&mut self, mean: Duration) -> Duration {
+        mean.mul_f64(-(1.0 - self.unit()).ln())
+    }
+
     /// 32 random bytes, to seed an endpoint.
     pub fn seed_bytes(&mut self) -> [u8; 32] {
         let mut bytes = [0; 32];

@@ -57,14 +57,19 @@ fn random_loss_has_the_rate_that_was_asked_for() {
 }
 
 #[test]
-fn bursts_have_the_length_that_was_asked_for() {
-    let loss = Loss::Bursts { begin: 0.01, end: 0.25, good: 0.0, bad: 1.0 };
+fn bursts_last_as_long_as_was_asked_for() {
+    let millis = Duration::from_millis;
+    let loss = Loss::Bursts { good_for: millis(900), bad_for: millis(100), good: 0.0, bad: 1.0 };
     let mut link = link(LinkConfig { loss, ..LinkConfig::default() });
-    let fates: Vec<_> = (0..100_000).map(|_| link.carry(Time::ZERO, datagram(1)).is_err()).collect();
+    let mut fate = |now| link.carry(Time::from_millis(now), datagram(1)).is_err();
+    let fates: Vec<_> = (0..1_000_000).map(&mut fate).collect();
     let lost = fates.iter().filter(|lost| **lost).count();
     let bursts = fates.windows(2).filter(|pair| !pair[0] && pair[1]).count();
-    let mean = lost as f64 / bursts as f64;
-    assert!((3.5..4.5).contains(&mean), "mean burst of {mean}");
+    assert!((80_000..120_000).contains(&lost), "{lost} of a million lost");
+    assert!((80..120).contains(&(lost / bursts)), "{bursts} bursts");
+    // A day later one in ten is lost, too: the state is drawn anew.
+    let days = (2..1_002).filter(|day| fate(day * 86_400_000)).count();
+    assert!((60..140).contains(&days), "{days} of a thousand days");
 }
 
 #[test]

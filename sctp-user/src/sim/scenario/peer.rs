@@ -157,13 +157,15 @@ impl Peer {
         endpoint.listen(self.request.local_port, options).map_err(|_| Fault::Refused("listen"))
     }
 
-    /// Whether nothing more will happen on this side.
-    pub fn is_settled(&self, endpoint: &Endpoint) -> bool {
+    /// Whether nothing more will happen on this side. `ends`: the association is coming to its end, so
+    /// that it is not enough to have nothing left to do.
+    pub fn is_settled(&self, endpoint: &Endpoint, ends: bool) -> bool {
         match (&self.end, self.association) {
             (Some(_), _) => self.released,
             (None, None) => self.behaviour.connect_at.is_none(),
             (None, Some(id)) => {
-                self.behaviour.ending == Ending::Leave
+                !ends
+                    && self.behaviour.ending == Ending::Leave
                     && self.outbox.next().is_none()
                     && self.inbox.is_complete()
                     && endpoint.association(id).is_some_and(|association| !association.has_unacknowledged())
@@ -201,14 +203,18 @@ impl Peer {
         self.sending_since = Some(now);
     }
 
-    fn came_up(&mut self, now: Time, id: AssociationId) {
+    fn came_up(&mut self, now: Time, endpoint: &mut Endpoint, id: AssociationId) {
         match self.association {
             None => {
                 self.association = Some(id);
                 self.sending_since = Some(now);
             }
             Some(known) if known == id => self.blocked = false,
-            Some(_) if self.end.is_some() => {} // An old COOKIE ECHO came late; its sender will disown it.
+            // An old COOKIE ECHO came late, or the other side has not noticed yet that this one gave up.
+            Some(_) if self.end.is_some() => {
+                let called = endpoint.abort(now, id, bytes::Bytes::from_static(b"too late"));
+                self.note(called.map_err(|_| Fault::Refused("abort")));
+            }
             Some(_) => self.fault = self.fault.or(Some(Fault::SecondAssociation)),
         }
     }
@@ -308,7 +314,7 @@ impl PeerStats {
 impl Application for Peer {
     fn handle_event(&mut self, now: Time, endpoint: &mut Endpoint, id: AssociationId, event: Event) {
         if let Event::CommunicationUp { .. } = event {
-            self.came_up(now, id);
+            self.came_up(now, endpoint, id);
         }
         if self.association != Some(id) {
             if matches!(event, Event::CommunicationLost { .. } | Event::ShutdownComplete) {

@@ -32,11 +32,14 @@ impl Scenario {
         let both_ways = rng.chance(0.5);
         let upward = messages(&mut rng, server_buffer);
         let downward = if both_ways { messages(&mut rng, client_buffer) } else { Vec::new() };
+        // While the traffic lasts, and a while more for what is sent again.
+        let last = upward.iter().chain(&downward).map(|message| message.at).max().unwrap_or_default();
+        let faults = faults(&mut rng, last + Duration::from_secs(2));
         Self {
             seed,
             ipv6: rng.chance(0.25),
             udp_port: rng.chance(0.25).then_some(9_899),
-            faults: faults(&mut rng),
+            faults,
             paths,
             client: side(&mut rng, client_buffer, connects, upward),
             server: side(&mut rng, server_buffer, listens, downward),
@@ -75,17 +78,21 @@ fn loss(rng: &mut SimRng) -> Loss {
         0 => Loss::Random(0.0),
         1 | 2 => Loss::Random(mean),
         _ => {
-            let length = rng.between(2, 20) as f64;
-            let end = 1.0 / length;
-            Loss::Bursts { begin: end * mean / (1.0 - mean), end, good: 0.0, bad: 1.0 }
+            let bad_for = Duration::from_millis(rng.magnitude(2, 500));
+            Loss::Bursts {
+                good_for: bad_for.mul_f64((1.0 - mean) / mean.max(0.001)),
+                bad_for,
+                good: 0.0,
+                bad: 1.0,
+            }
         }
     }
 }
 
-/// One of the two paths fails, for a while or for good.
-fn faults(rng: &mut SimRng) -> Vec<(Duration, usize, PathFault)> {
-    let path = rng.below(2) as usize;
-    let fails_at = Duration::from_millis(rng.magnitude(1, 20_000));
+/// One of the two paths fails, for a while or for good; more often the first one, which is the primary.
+fn faults(rng: &mut SimRng, lasts: Duration) -> Vec<(Duration, usize, PathFault)> {
+    let path = usize::from(rng.chance(0.3));
+    let fails_at = lasts.mul_f64(rng.unit());
     let outage = if rng.chance(0.5) { Outage::Silent } else { Outage::Reported };
     let mut faults = vec![(fails_at, path, PathFault::Down(outage))];
     if rng.chance(0.5) {
@@ -97,7 +104,7 @@ fn faults(rng: &mut SimRng) -> Vec<(Duration, usize, PathFault)> {
 
 fn reader(rng: &mut SimRng) -> Reader {
     match rng.below(4) {
-        0 => Reader { from: Duration::from_millis(rng.magnitude(100, 10_000)), interval: Duration::ZERO },
+        0 => Reader { from: Duration::from_millis(rng.magnitude(100, 60_000)), interval: Duration::ZERO },
         1 => Reader { from: Duration::ZERO, interval: Duration::from_millis(rng.magnitude(1, 100)) },
         _ => Reader::default(),
     }
@@ -124,28 +131,26 @@ fn side(
 
 const LARGEST: u64 = 200 * 1_024;
 
-/// 50 to 200 messages of up to 200 KB, 1.5 MB at most; small ones are the most frequent. A receive
-/// buffer holds at least four: what is being put together must fit beside what waits for the reader.
+/// 50 to 300 messages of up to 200 KB, 4 MB at most; small ones are the most frequent. Half of the traffic
+/// comes at once, half of it spread over up to three minutes. A receive buffer holds at least four
+/// messages: what is being put together must fit beside what waits for the reader.
 fn messages(rng: &mut SimRng, receive_buffer: usize) -> Vec<PlannedMessage> {
     let largest = LARGEST.min(receive_buffer as u64 / 4);
-    let paced = rng.chance(0.5);
+    let lasts =
+        if rng.chance(0.5) { Duration::ZERO } else { Duration::from_millis(rng.magnitude(1_000, 180_000)) };
     let unordered = if rng.chance(0.5) { 0.0 } else { rng.unit() };
     let streams = rng.between(1, STREAMS);
-    let mut budget = rng.magnitude(20_000, 1_500_000);
-    let mut at = Duration::ZERO;
-    let mut messages = Vec::new();
-    for _ in 0..rng.between(50, 200) {
+    let count = rng.between(50, 300) as u32;
+    let mut budget = rng.magnitude(20_000, 4_000_000);
+    let mut message = |index: u32| {
         let len = rng.magnitude(1, largest).min(budget.max(1));
         budget = budget.saturating_sub(len);
-        if paced {
-            at += Duration::from_micros(rng.magnitude(1, 200_000));
-        }
-        messages.push(PlannedMessage {
-            at,
+        PlannedMessage {
+            at: lasts * index / count,
             stream_id: rng.below(streams) as u16,
             unordered: rng.chance(unordered),
             len: len as usize,
-        });
-    }
-    messages
+        }
+    };
+    (0..count).map(&mut message).collect()
 }

@@ -122,10 +122,10 @@ impl Run {
     }
 
     fn is_settled(network: &Network<EndpointNode<Peer>>, hosts: [HostId; 2]) -> bool {
-        hosts.iter().all(|host| {
-            let node = network.node(*host);
-            node.application.is_settled(&node.endpoint)
-        })
+        let nodes = hosts.map(|host| network.node(host));
+        // Once a side has ended, the other one has to find out.
+        let ends = nodes.iter().any(|node| node.application.end.is_some());
+        nodes.iter().all(|node| node.application.is_settled(&node.endpoint, ends))
     }
 
     /// Runs to the end and balances the books.

@@ -1,0 +1,33 @@
+//! Random scenarios: two paths of which one fails, loss, duplication, reordering, corruption, the
+//! protocol's default limits. The long run is `cargo run --release -p sctp-user --example sim_seeds`.
+
+use sctp_user::sim::scenario::{Report, Scenario};
+
+/// Seeds that a plain test run tries.
+const SEEDS: u64 = 200;
+
+#[test]
+fn random_scenarios_deliver_every_message_once_or_name_it() {
+    let mut total = Report::default();
+    for seed in 0..SEEDS {
+        match Scenario::random(seed).run() {
+            Ok(report) => total += report,
+            Err(failure) => panic!(
+                "{failure}replay with: cargo run --release -p sctp-user --example sim_seeds -- --seed {seed} --trace"
+            ),
+        }
+    }
+    // A suite in which nothing goes wrong proves nothing.
+    let happened = [
+        ("T3 expiries", total.peers.t3_expiries),
+        ("fast retransmits", total.peers.fast_retransmits),
+        ("fail-overs", total.peers.path_failures),
+        ("zero windows", total.wire.zero_windows),
+        ("duplicate TSNs", total.wire.duplicate_tsns),
+        ("damaged packets", total.links.corrupted),
+    ];
+    for (what, count) in happened {
+        assert!(count > 0, "no {what} in {SEEDS} seeds: {total:?}");
+    }
+    assert!(total.messages_delivered > SEEDS * 30, "{total:?}");
+}
