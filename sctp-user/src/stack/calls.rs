@@ -19,8 +19,8 @@ use super::notification::Notification;
 use super::registry::Change;
 use super::state::State;
 
-/// IP packets on loopback interfaces may be so large; elsewhere the configured path MTU is the start.
-const LOOPBACK_MTU: usize = 65_536;
+/// The largest IPv4 packet, which loopback interfaces carry; elsewhere the configured path MTU is the start.
+const LOOPBACK_MTU: usize = 65_535;
 
 /// What [`Socket::receive`](super::Socket::receive) brings.
 #[derive(Clone, Debug)]

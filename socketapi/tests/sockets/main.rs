@@ -1,0 +1,11 @@
+//! Sockets over real stacks: in memory, over UDP on loopback addresses, and over raw IP.
+
+mod blocking;
+mod many;
+mod notifications;
+mod one_to_many;
+mod one_to_one;
+mod poller;
+mod raw;
+mod stacks;
+mod support;
