@@ -222,6 +222,7 @@ impl StackBuilder {
             wakes: Vec::new(),
             life: Life::Open,
             random,
+            addresses: self.addresses,
             defaults: self.defaults,
             remote_udp_port,
         };

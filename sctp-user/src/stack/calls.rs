@@ -19,9 +19,6 @@ use super::notification::Notification;
 use super::registry::Change;
 use super::state::State;
 
-/// The largest IPv4 packet, which loopback interfaces carry; elsewhere the configured path MTU is the start.
-const LOOPBACK_MTU: usize = 65_535;
-
 /// What [`Socket::receive`](super::Socket::receive) brings.
 #[derive(Clone, Debug)]
 pub enum Delivery {
@@ -62,11 +59,13 @@ impl State {
         if let Some(foreign) = addresses.iter().find(|address| !local.contains(address)) {
             return Err(Error::NotLocal(*foreign));
         }
+        // Without addresses of its own a socket has the stack's, which may be fewer than the host's.
+        let addresses = if addresses.is_empty() { self.addresses.clone() } else { addresses.to_vec() };
         let random = self.random.below(1 << 16) as u16;
         self.mailbox(socket)?;
-        let port = self.registry.bind_port(&mut self.engine, port, addresses, random)?;
+        let port = self.registry.bind_port(&mut self.engine, port, &addresses, random)?;
         let mailbox = self.mailbox(socket)?;
-        mailbox.addresses = addresses.to_vec();
+        mailbox.addresses = addresses;
         mailbox.port = port;
         mailbox.owns_port = true;
         Ok(())
@@ -86,12 +85,11 @@ impl State {
         let backlog = (mailbox.kind == SocketKind::Listener).then_some(backlog);
         let mut config = mailbox.config.clone();
         let addresses = mailbox.addresses.clone();
-        let mut local = addresses.clone();
-        if local.is_empty() {
-            local = self.engine.driver.local_addresses();
-        }
+        let local =
+            if addresses.is_empty() { self.engine.driver.local_addresses() } else { addresses.clone() };
         if local.iter().all(IpAddr::is_loopback) {
-            config.path_mtu = LOOPBACK_MTU.min(self.engine.mtu(None, local[0]));
+            // Peers are on this host too. Elsewhere a peer may be anywhere: the configured MTU is the start.
+            config.path_mtu = self.engine.mtu(&PathAddress::to(local[0]));
         }
         self.engine.endpoint.listen(port, ListenOptions { addresses, backlog, config })?;
         self.mailbox(socket)?.listening = true;
@@ -147,7 +145,6 @@ impl State {
         peer: &Peer,
     ) -> Result<AssociationId, Error> {
         let local_port = self.bind_if_unbound(socket)?;
-        let first = *peer.addresses.first().ok_or(Error::NoAddress)?;
         let mailbox = self.mailbox(socket)?;
         let (kind, mut config) = (mailbox.kind, mailbox.config.clone());
         let local_addresses = mailbox.addresses.clone();
@@ -156,15 +153,12 @@ impl State {
             return Err(sctp_core::error::ConnectError::AlreadyConnected { local_port }.into());
         }
         let remote_udp_port = udp_port.unwrap_or(self.remote_udp_port);
-        let path = |&remote| PathAddress { local: None, remote, remote_udp_port };
-        config.path_mtu = self.engine.mtu(None, first).min(LOOPBACK_MTU);
-        let request = ConnectRequest {
-            local_port,
-            local_addresses,
-            peers: peer.addresses.iter().map(path).collect(),
-            peer_port: peer.port,
-            config,
-        };
+        let all = self.engine.driver.local_addresses();
+        let ours = if local_addresses.is_empty() { &all } else { &local_addresses };
+        let path = |&remote| self.engine.path_to(remote, remote_udp_port, ours);
+        let peers: Vec<_> = peer.addresses.iter().map(path).collect();
+        config.path_mtu = self.engine.mtu(peers.first().ok_or(Error::NoAddress)?);
+        let request = ConnectRequest { local_port, local_addresses, peers, peer_port: peer.port, config };
         let id = self.engine.endpoint.connect(now, request)?;
         self.registry.links.insert(id, Link::new(Owner::Socket(socket)));
         if kind == SocketKind::OneToOne {

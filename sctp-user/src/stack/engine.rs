@@ -7,12 +7,15 @@ use sctp_core::endpoint::{Endpoint, UnreachableKind};
 use sctp_core::net::PathAddress;
 use sctp_core::time::Time;
 
-use crate::driver::{Driver, Inbox, Outbox, Problem, Report};
+use crate::driver::{Driver, Inbox, Outbox, Problem, Report, route};
 
 /// Bytes that are handed to the driver at once, at least; one run of packets may come on top.
 const BATCH_BYTES: usize = 256 << 10;
 /// Batches that one call sends at most, so that the lock is not held for long.
 const BATCHES: usize = 8;
+
+/// No IPv4 packet is larger, whatever the interface carries.
+const LARGEST_IP_PACKET: usize = 65_535;
 
 /// The core and its driver.
 pub(super) struct Engine {
@@ -102,9 +105,15 @@ impl Engine {
         !self.outbox.is_empty()
     }
 
-    /// The path MTU to start with towards `remote`, in bytes of IP packet.
-    pub(super) fn mtu(&self, local: Option<IpAddr>, remote: IpAddr) -> usize {
-        self.driver.mtu(&PathAddress { local, remote, remote_udp_port: 0 })
+    /// The path to `remote`: from where the host's routes would send, if that is one of `ours`.
+    pub(super) fn path_to(&self, remote: IpAddr, remote_udp_port: u16, ours: &[IpAddr]) -> PathAddress {
+        let source = route::route_to(None, remote).ok().map(|route| route.source);
+        PathAddress { local: source.filter(|source| ours.contains(source)), remote, remote_udp_port }
+    }
+
+    /// The path MTU to start with of a path, in bytes of IP packet.
+    pub(super) fn mtu(&self, path: &PathAddress) -> usize {
+        self.driver.mtu(path).min(LARGEST_IP_PACKET)
     }
 }
 

@@ -1,6 +1,7 @@
 //! Everything that the lock of a stack guards.
 
 use std::io;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::task::Waker;
 
@@ -102,6 +103,8 @@ pub(super) struct State {
     pub(super) wakes: Vec<Waker>,
     pub(super) life: Life,
     pub(super) random: Random,
+    /// The addresses that the stack was built for; none: all of the host's.
+    pub(super) addresses: Vec<IpAddr>,
     pub(super) defaults: AssociationConfig,
     pub(super) remote_udp_port: u16,
 }

@@ -171,8 +171,9 @@ fn a_linger_waits_until_the_peer_has_everything() {
         client.options().set_linger(Some(LONG)).unwrap();
         client.send(&pattern(500_000), &SendInfo::new()).unwrap();
         drop(client);
-        // Close has returned, so the peer's stack has all of it and the association is over.
-        assert_eq!(server.status().unwrap().state, AssociationState::Closed);
+        // Close has returned, so the peer's stack has all of it. (SHUTDOWN COMPLETE may be on its way.)
+        let state = server.status().unwrap().state;
+        assert!(matches!(state, AssociationState::ShutdownAckSent | AssociationState::Closed), "{state:?}");
         assert_eq!(server.recv_deadline(soon()).unwrap().unwrap().len(), 500_000);
         assert!(server.recv_deadline(soon()).unwrap().is_none());
     });
