@@ -37,9 +37,14 @@ pub struct Tally {
 impl Tally {
     /// Counts one message.
     pub fn add(&mut self, payload: &[u8]) {
-        self.bytes += payload.len() as u64;
+        self.add_bytes(payload);
         self.messages += 1;
-        self.crc32c = crc32c::crc32c_append(self.crc32c, payload);
+    }
+
+    /// Counts a piece of a message.
+    pub fn add_bytes(&mut self, piece: &[u8]) {
+        self.bytes += piece.len() as u64;
+        self.crc32c = crc32c::crc32c_append(self.crc32c, piece);
     }
 
     /// As the payload of a `REPORT`.

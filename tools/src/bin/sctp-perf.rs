@@ -1,0 +1,177 @@
+//! Measures SCTP: throughput, latency, association set-up rate.
+
+use std::net::IpAddr;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use sctp_tools::perf::client::{self, Failure, Limit};
+use sctp_tools::perf::report::Report;
+use sctp_tools::perf::server;
+use sctp_tools::transport::TransportOptions;
+use socketapi::{SctpListener, SctpStream};
+
+const EXAMPLES: &str = "\
+Examples:
+  sctp-perf server --udp --local 127.0.0.2
+  sctp-perf client 127.0.0.2 --udp --local 127.0.0.3 --size 65536 --time 5
+  sctp-perf client 127.0.0.2 --udp --local 127.0.0.3 --test latency --size 100 --count 10000 --json
+  sctp-perf client 10.0.0.2 --raw --foreign            towards somebody else's discard server
+  sctp-perf server --raw --echo                        an echo server for somebody else's client
+
+Exit codes: 0 done; 1 the test failed, or the server counted something else than was sent; 2 wrong usage.";
+
+/// Measures SCTP between two hosts: throughput by message size, request and response latency, association set-up rate.
+#[derive(Parser)]
+#[command(version, after_help = EXAMPLES)]
+struct Cli {
+    #[command(subcommand)]
+    role: Role,
+}
+
+#[derive(Subcommand)]
+enum Role {
+    /// Takes associations, counts what comes, answers what asks for an answer; until it is ended by a signal.
+    Server(ServerOptions),
+    /// Runs one test against a server.
+    Client(ClientOptions),
+}
+
+#[derive(Args)]
+struct ServerOptions {
+    #[command(flatten)]
+    transport: TransportOptions,
+    /// SCTP port
+    #[arg(long, default_value_t = 5001)]
+    port: u16,
+    /// Send every foreign message back (port 7 is the usual one for that)
+    #[arg(long)]
+    echo: bool,
+    /// One JSON object a line, for each association that ended
+    #[arg(long)]
+    json: bool,
+    /// Bytes of receive buffer for each association
+    #[arg(long, default_value_t = 4 << 20)]
+    receive_buffer: usize,
+}
+
+#[derive(Args)]
+struct ClientOptions {
+    /// Addresses of the server, separated by commas: the first one is the primary
+    #[arg(value_delimiter = ',', required = true)]
+    server: Vec<IpAddr>,
+    #[command(flatten)]
+    transport: TransportOptions,
+    /// SCTP port of the server
+    #[arg(long, default_value_t = 5001)]
+    port: u16,
+    /// What to measure
+    #[arg(long, value_enum, default_value_t = Test::Throughput)]
+    test: Test,
+    /// Bytes of each message
+    #[arg(long, default_value_t = 1_444, value_parser = clap::value_parser!(u32).range(1..))]
+    size: u32,
+    /// End after so many seconds (the default: 3)
+    #[arg(long, conflicts_with_all = ["bytes", "count"])]
+    time: Option<f64>,
+    /// End after so many bytes of payload
+    #[arg(long, conflicts_with = "count")]
+    bytes: Option<u64>,
+    /// End after so many messages, requests or associations
+    #[arg(long)]
+    count: Option<u64>,
+    /// The server is no sctp-perf: expect no report (throughput), send PPID 0 echo requests (latency)
+    #[arg(long)]
+    foreign: bool,
+    /// Send small messages at once (no Nagle)
+    #[arg(long)]
+    nodelay: bool,
+    /// Bytes of send buffer
+    #[arg(long, default_value_t = 4 << 20)]
+    send_buffer: usize,
+    /// Print the result as one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Test {
+    /// Bulk data in one direction
+    Throughput,
+    /// One request at a time
+    Latency,
+    /// Associations, one after the other
+    Setup,
+}
+
+impl ClientOptions {
+    fn limit(&self) -> Limit {
+        match (self.bytes, self.count) {
+            (Some(bytes), _) => Limit::Bytes(bytes),
+            (_, Some(count)) => Limit::Count(count),
+            _ => Limit::Time(Duration::from_secs_f64(self.time.unwrap_or(3.0).clamp(0.0, 1e6))),
+        }
+    }
+}
+
+fn main() -> ExitCode {
+    let result = match Cli::parse().role {
+        Role::Server(options) => run_server(&options).map(|()| true),
+        Role::Client(options) => run_client(&options),
+    };
+    match result {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(failure) => {
+            eprintln!("sctp-perf: {failure}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run_server(options: &ServerOptions) -> Result<(), Failure> {
+    let stack = options.transport.build_stack()?;
+    let listener = SctpListener::builder(&stack).receive_buffer(options.receive_buffer).listen(options.port)?;
+    eprintln!("listening on port {} of {:?}", options.port, listener.local_addrs()?);
+    server::serve(&listener, options.echo, |served| match served {
+        Ok(served) if options.json => println!(
+            "{{\"bytes\":{},\"messages\":{},\"crc32c\":{},\"replies\":{},\"mbit_per_second\":{:.1}}}",
+            served.tally.bytes,
+            served.tally.messages,
+            served.tally.crc32c,
+            served.replies,
+            served.tally.mbit_per_second()
+        ),
+        Ok(served) => println!(
+            "{} messages, {} bytes, {:.1} Mbit/s, {} replies",
+            served.tally.messages,
+            served.tally.bytes,
+            served.tally.mbit_per_second(),
+            served.replies
+        ),
+        Err(error) => eprintln!("an association ended: {error}"),
+    })?;
+    Ok(())
+}
+
+fn run_client(options: &ClientOptions) -> Result<bool, Failure> {
+    let stack = options.transport.build_stack()?;
+    let connect = || {
+        SctpStream::builder(&stack)
+            .nodelay(options.nodelay)
+            .send_buffer(options.send_buffer)
+            .connect(&options.server, options.port)
+    };
+    let size = options.size as usize;
+    let report = match options.test {
+        Test::Throughput => client::throughput(&connect()?, size, options.limit(), !options.foreign)?,
+        Test::Latency => client::latency(&connect()?, size, options.limit())?,
+        Test::Setup => client::setup(connect, options.limit())?,
+    };
+    if options.json {
+        println!("{}", serde_json::to_string(&report).unwrap_or_else(|error| format!("{{\"error\":\"{error}\"}}")));
+    } else {
+        println!("{report}");
+    }
+    Ok(!matches!(&report, Report::Throughput(result) if result.verified == Some(false)))
+}
