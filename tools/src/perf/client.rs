@@ -4,8 +4,9 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use hdrhistogram::Histogram;
-use socketapi::{Error, SctpStream, SendInfo};
-use thiserror::Error;
+use socketapi::{End, Error, LossReason, SctpStream, SendInfo};
+
+use crate::transport::TransportError;
 
 use super::protocol::{self, Tally};
 use super::report::{Latency, Report, Throughput};
@@ -32,17 +33,25 @@ impl Limit {
 }
 
 /// Why a test failed.
-#[derive(Debug, Error)]
+#[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Failure {
     /// A socket call failed.
     #[error(transparent)]
     Socket(#[from] Error),
+    /// No stack could be opened.
+    #[error(transparent)]
+    Transport(#[from] TransportError),
+    /// The association was lost before all was acknowledged.
+    #[error("the association was lost before everything was acknowledged: {0:?}")]
+    Lost(LossReason),
     /// The server ended the association early.
     #[error("the server ended the association before the test was over")]
     Ended,
     /// What came back is not what was sent.
-    #[error("a reply of {got} bytes came back for a request of {sent}, or with other bytes: is the server an echo server?")]
+    #[error(
+        "a reply of {got} bytes came back for a request of {sent}, or with other bytes: is the server an echo server?"
+    )]
     WrongReply {
         /// Bytes sent.
         sent: usize,
@@ -78,8 +87,7 @@ pub fn throughput(stream: &SctpStream, size: usize, limit: Limit, verify: bool) 
         stream.send_bytes(payload, &info)?;
     }
     let reported = if verify { Some(fetch_report(stream)?) } else { None };
-    stream.shutdown()?;
-    stream.wait_closed()?;
+    finish(stream)?;
     Ok(Report::Throughput(Throughput::new(size, &sent, start.elapsed().as_secs_f64(), reported)))
 }
 
@@ -112,7 +120,7 @@ pub fn latency(stream: &SctpStream, size: usize, limit: Limit) -> Result<Report,
         times.saturating_record(nanoseconds_since(sent_at));
     }
     let seconds = start.elapsed().as_secs_f64();
-    stream.shutdown()?;
+    finish(stream)?;
     Ok(Report::Latency(Latency::new(size, &times, seconds)))
 }
 
@@ -127,10 +135,18 @@ pub fn setup(connect: impl Fn() -> Result<SctpStream, Error>, limit: Limit) -> R
         let begun_at = Instant::now();
         let stream = connect()?;
         times.saturating_record(nanoseconds_since(begun_at));
-        stream.shutdown()?;
-        stream.wait_closed()?;
+        finish(&stream)?;
     }
     Ok(Report::Setup(Latency::new(0, &times, start.elapsed().as_secs_f64())))
+}
+
+/// Ends in good order, which shows that everything was acknowledged.
+fn finish(stream: &SctpStream) -> Result<(), Failure> {
+    stream.shutdown()?;
+    match stream.wait_ended()? {
+        End::Shutdown => Ok(()),
+        End::Lost(reason) => Err(Failure::Lost(reason)),
+    }
 }
 
 /// Nanoseconds up to a minute, to three digits.

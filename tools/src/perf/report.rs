@@ -96,15 +96,28 @@ impl std::fmt::Display for Report {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Throughput(it) => {
-                write!(f, "{} messages of {} bytes in {:.3} s: {:.1} Mbit/s", it.messages, it.size, it.seconds, it.mbit_per_second)?;
+                write!(
+                    f,
+                    "{} messages of {} bytes in {:.3} s: {:.1} Mbit/s",
+                    it.messages, it.size, it.seconds, it.mbit_per_second
+                )?;
                 match it.verified {
                     Some(true) => f.write_str(", checksum agrees"),
                     Some(false) => f.write_str(", BUT THE SERVER COUNTED SOMETHING ELSE"),
                     None => f.write_str(", not verified"),
                 }
             }
-            Self::Latency(it) => write!(f, "{} requests of {} bytes, {:.0} a second\n{}", it.count, it.size, it.per_second, times(it)),
-            Self::Setup(it) => write!(f, "{} associations, {:.0} a second\n{}", it.count, it.per_second, times(it)),
+            Self::Latency(it) => write!(
+                f,
+                "{} requests of {} bytes, {:.0} a second\n{}",
+                it.count,
+                it.size,
+                it.per_second,
+                times(it)
+            ),
+            Self::Setup(it) => {
+                write!(f, "{} associations, {:.0} a second\n{}", it.count, it.per_second, times(it))
+            }
         }
     }
 }
