@@ -7,7 +7,8 @@
 //! - the **memory**: payload and bookkeeping, against twice the `receive_buffer`, so that a flood of one-byte
 //!   chunks stays bounded too.
 //!
-//! Once either is used up, `a_rwnd` is 0 and new TSNs are dropped. Holes below the highest TSN may still be
+//! The advertised window closes before the memory does: it supposes that chunks go on as small as they are.
+//! Once either limit is reached, new TSNs are dropped. Holes below the highest TSN may still be
 //! filled, out of a **reserve**: what was acknowledged in a gap block is never dropped again (6.2 allows it,
 //! but says that one SHOULD NOT).
 //!
@@ -78,7 +79,18 @@ impl Account {
         self.held.memory()
     }
 
-    /// Bytes that the peer may send further.
+    /// Bytes that the peer may be told it may send. The memory that is left holds less payload the smaller the
+    /// chunks are: it is supposed that they go on as those held now, once these are enough to judge by. The budget
+    /// lies below the limit of [`Self::window`], so that what is in flight while the window shrinks is still taken.
+    pub(super) fn advertised(&self) -> usize {
+        let free = self.receive_buffer.saturating_sub(self.held.payload());
+        let memory = (self.receive_buffer + self.receive_buffer / 2).saturating_sub(self.held.memory());
+        let doubt = (self.receive_buffer / 4).max(1);
+        let (payload, whole) = (self.held.payload() + doubt, self.held.memory() + doubt);
+        free.min((memory as u64 * payload as u64 / whole as u64) as usize)
+    }
+
+    /// Bytes of new data that are still taken.
     pub(super) fn window(&self) -> usize {
         let memory = (2 * self.receive_buffer).saturating_sub(self.held.memory());
         self.receive_buffer.saturating_sub(self.held.payload()).min(memory)

@@ -98,7 +98,7 @@ impl Receiver {
         let room = max_len.saturating_sub(SACK_LEN) / SACK_ENTRY_LEN;
         let gap_blocks = self.map.gap_blocks(room);
         let duplicates = self.map.take_duplicates(room - gap_blocks.len());
-        let a_rwnd = self.window.advertise(self.account.window(), !self.is_readable());
+        let a_rwnd = self.window.advertise(self.account.advertised(), !self.is_readable());
         SackChunk { cumulative_tsn_ack: self.map.cumulative(), a_rwnd, gap_blocks, duplicates }
     }
 
@@ -131,7 +131,7 @@ impl Receiver {
     pub fn read(&mut self, _now: Time) -> Option<Message> {
         let held = self.streams.read()?;
         self.account.release(held.charge);
-        if self.window.needs_update(self.account.window(), !self.is_readable()) {
+        if self.window.needs_update(self.account.advertised(), !self.is_readable()) {
             self.sack.request();
         }
         Some(held.message)
@@ -144,7 +144,7 @@ impl Receiver {
 
     /// Bytes of user data that there is room for.
     pub fn a_rwnd(&self) -> u32 {
-        u32::try_from(self.account.window()).unwrap_or(u32::MAX)
+        u32::try_from(self.account.advertised()).unwrap_or(u32::MAX)
     }
 
     /// Memory that received data holds: payloads and bookkeeping. Never above

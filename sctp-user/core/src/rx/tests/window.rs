@@ -111,3 +111,25 @@ fn a_window_probe_is_taken_as_soon_as_there_is_room() {
     let _ = harness.read();
     assert_eq!(harness.packet(big(40)), DataOutcome::Accepted);
 }
+
+/// RFC 9260, 6.1 A: the sender counts payload only, so the window must make up for the bookkeeping of small chunks.
+#[test]
+fn a_sender_of_tiny_messages_that_keeps_to_the_window_loses_nothing_to_a_reader_who_sleeps() {
+    let mut harness =
+        Harness::with(&AssociationConfig { receive_buffer: 1 << 20, ..AssociationConfig::default() });
+    let (mut sent, mut a_rwnd, mut unacknowledged) = (0_u32, 1 << 20, 0);
+    while unacknowledged + 64 <= a_rwnd {
+        assert_eq!(
+            harness.packet(chunk(sent, 0, sent as u16, "BE", &[0; 64])),
+            DataOutcome::Accepted,
+            "message {sent}"
+        );
+        sent += 1;
+        unacknowledged += 64;
+        if unacknowledged == 100 * 64 {
+            a_rwnd = harness.sack().a_rwnd as usize;
+            unacknowledged = 0;
+        }
+    }
+    assert!(sent > 4_000, "a window that closes after {sent} messages wastes the memory there is");
+}
