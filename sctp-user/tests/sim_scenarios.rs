@@ -166,6 +166,16 @@ fn a_slow_reader_closes_the_window_and_loses_nothing() {
 }
 
 #[test]
+fn a_window_that_opens_is_told_and_used_at_once() {
+    // RFC 9260, 6.2: the receiver says so when its window opens; the next probe would be many seconds away.
+    let mut scenario = client_sends(bulk(100, 2_000));
+    scenario.server.config.receive_buffer = 32 * 1_024;
+    scenario.server.behaviour.reader = Reader { from: secs(100), interval: Duration::ZERO };
+    let report = deliver(scenario);
+    assert!(report.wire.zero_windows > 0 && report.virtual_time < secs(102), "{report:?}");
+}
+
+#[test]
 fn a_window_that_stays_closed_for_long_does_not_lose_the_association() {
     // RFC 9260, 6.1 A: probes into a closed window that are answered are no errors.
     let mut scenario = client_sends(bulk(100, 2_000));
@@ -250,6 +260,28 @@ fn a_shutdown_gets_through_heavy_loss() {
         let ends = Side::BOTH.map(|side| run.peer(side).end.clone());
         assert_eq!(ends, [Some(End::Shutdown), Some(End::Shutdown)], "seed {seed}");
     }
+}
+
+#[test]
+fn heartbeats_do_not_put_off_the_repetition_of_a_lost_shutdown() {
+    // RFC 9260, 9.2. T2 takes a minute here, a HEARTBEAT of the server comes twice in that time.
+    let mut scenario = client_sends(paced(2, 100, secs(10), 1));
+    let minute = secs(60);
+    scenario.client.config.rto_initial = minute;
+    scenario.client.config.rto_min = minute;
+    scenario.paths = paths(&[line()]);
+    // The second message gets through (20 ms); its SACK, asked for at once, brings about the SHUTDOWN, which does not.
+    let mute = PathPlan { to_server: LinkConfig { loss: Loss::Random(1.0), ..line() }, to_client: line() };
+    let whole = PathPlan::symmetric(line());
+    scenario.faults = vec![
+        (millis(10_030), 0, PathFault::Change(Box::new(mute))),
+        (millis(11_000), 0, PathFault::Change(Box::new(whole))),
+    ];
+    let mut run = scenario.start();
+    let report = run.finish().unwrap_or_else(|failure| panic!("{failure}"));
+    assert_eq!(Side::BOTH.map(|side| run.peer(side).end.clone()), [Some(End::Shutdown), Some(End::Shutdown)]);
+    assert_eq!(report.links.lost, 1, "the SHUTDOWN");
+    assert!(report.virtual_time < secs(72), "took {:?}", report.virtual_time);
 }
 
 #[test]

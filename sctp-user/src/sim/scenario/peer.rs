@@ -353,6 +353,8 @@ impl Application for Peer {
         if let Some(fault) = &self.fault {
             return Err(fault.to_string());
         }
+        #[cfg(debug_assertions)]
+        endpoint.check_invariants();
         let Some(association) = self.association.and_then(|id| endpoint.association(id)) else {
             return Ok(());
         };
@@ -383,6 +385,13 @@ fn check_association(
     if carries_data && association.has_unacknowledged() && timer.is_none_or(|at| at > now + config.rto_max) {
         return Err(format!("data is waiting, and nothing else happens before {timer:?}"));
     }
+    if association.held_bytes() > max_held_bytes(config) {
+        return Err(format!(
+            "{} bytes held, receive buffer {}",
+            association.held_bytes(),
+            config.receive_buffer
+        ));
+    }
     if association.send_space() > config.send_buffer {
         return Err(format!(
             "{} bytes free in a send buffer of {}",
@@ -391,4 +400,9 @@ fn check_association(
         ));
     }
     Ok(())
+}
+
+/// The receiver's own bound: twice the buffer with bookkeeping, and a reserve to fill holes.
+fn max_held_bytes(config: &AssociationConfig) -> usize {
+    2 * config.receive_buffer + config.receive_buffer.max(1 << 17)
 }
