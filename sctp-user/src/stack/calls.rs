@@ -130,7 +130,8 @@ impl State {
         mailbox.association = Some(id);
         old.move_to(id, &mut mailbox);
         let socket = self.registry.add(mailbox);
-        let link = self.registry.links.entry(id).or_insert_with(|| Link::new(Owner::Nobody));
+        // An association that waited has been entered when it came up.
+        let link = self.registry.links.get_mut(&id).ok_or(Error::NoAssociation)?;
         link.owner = Owner::Socket(socket);
         let at_end = link.peer_done || link.end.is_some();
         self.mailbox(socket)?.at_end = at_end;
@@ -160,7 +161,7 @@ impl State {
         config.path_mtu = self.engine.mtu(peers.first().ok_or(Error::NoAddress)?);
         let request = ConnectRequest { local_port, local_addresses, peers, peer_port: peer.port, config };
         let id = self.engine.endpoint.connect(now, request)?;
-        self.registry.links.insert(id, Link::new(Owner::Socket(socket)));
+        self.registry.link(id, local_port, socket);
         if kind == SocketKind::OneToOne {
             self.mailbox(socket)?.association = Some(id);
         }

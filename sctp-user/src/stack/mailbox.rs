@@ -51,6 +51,8 @@ pub enum End {
 #[derive(Clone, Debug)]
 pub(super) struct Link {
     pub(super) owner: Owner,
+    /// Our port.
+    pub(super) port: u16,
     pub(super) up: bool,
     /// The peer sends nothing more.
     pub(super) peer_done: bool,
@@ -68,8 +70,8 @@ pub(super) enum Owner {
 }
 
 impl Link {
-    pub(super) fn new(owner: Owner) -> Self {
-        Self { owner, up: false, peer_done: false, end: None, queued: false }
+    pub(super) fn new(owner: Owner, port: u16) -> Self {
+        Self { owner, port, up: false, peer_done: false, end: None, queued: false }
     }
 }
 

@@ -1,5 +1,6 @@
 //! Sockets, ports and associations of a stack: which event is whose.
 
+use std::net::IpAddr;
 use std::ops::RangeInclusive;
 
 use bytes::Bytes;
@@ -16,12 +17,44 @@ use super::notification::Notification;
 pub(super) struct Registry {
     pub(super) sockets: FxHashMap<SocketId, Mailbox>,
     pub(super) links: FxHashMap<AssociationId, Link>,
-    /// Ports that are bound, and the socket that listens there.
-    ports: FxHashMap<u16, Option<SocketId>>,
+    ports: FxHashMap<u16, Port>,
     ephemeral: Option<RangeInclusive<u16>>,
     next_socket: u64,
     /// Associations without a socket that have not ended.
     pub(super) orphans: usize,
+}
+
+/// A port in use.
+struct Port {
+    /// A socket is bound to it.
+    bound: bool,
+    /// The socket that gets the associations that come in.
+    listener: Option<SocketId>,
+    /// Associations that use it, also those that have lost their socket: until they have ended, the
+    /// driver must bring their packets.
+    associations: usize,
+    addresses: Vec<IpAddr>,
+}
+
+impl Port {
+    /// Another socket is bound while associations of an earlier one linger: both need their packets.
+    fn widen(&mut self, engine: &mut Engine, number: u16, addresses: &[IpAddr]) -> Result<(), Error> {
+        if self.addresses.is_empty() {
+            return Ok(());
+        }
+        let missing: Vec<_> =
+            addresses.iter().filter(|address| !self.addresses.contains(address)).copied().collect();
+        if addresses.is_empty() {
+            // All addresses: the lease of some is replaced by one that covers them.
+            engine.driver.release_port(number, &self.addresses);
+            self.addresses.clear();
+            engine.driver.lease_port(number, addresses)?;
+        } else if !missing.is_empty() {
+            engine.driver.lease_port(number, &missing)?;
+            self.addresses.extend(missing);
+        }
+        Ok(())
+    }
 }
 
 impl Registry {
@@ -48,18 +81,28 @@ impl Registry {
         &mut self,
         engine: &mut Engine,
         port: u16,
-        addresses: &[std::net::IpAddr],
+        addresses: &[IpAddr],
         random: u16,
     ) -> Result<u16, Error> {
         let port = if port == 0 { self.ephemeral_port(engine, random)? } else { port };
-        if self.ports.contains_key(&port) {
-            return Err(Error::PortInUse(port));
+        let ephemeral = self.is_ephemeral(port);
+        match self.ports.get_mut(&port) {
+            Some(in_use) if in_use.bound => return Err(Error::PortInUse(port)),
+            Some(lingering) => {
+                if !ephemeral {
+                    lingering.widen(engine, port, addresses)?;
+                }
+                lingering.bound = true;
+            }
+            None => {
+                // Ports of the leased block are ours already.
+                if !ephemeral {
+                    engine.driver.lease_port(port, addresses)?;
+                }
+                let addresses = addresses.to_vec();
+                self.ports.insert(port, Port { bound: true, listener: None, associations: 0, addresses });
+            }
         }
-        // Ports of the leased block are ours already.
-        if !self.is_ephemeral(port) {
-            engine.driver.lease_port(port, addresses)?;
-        }
-        self.ports.insert(port, None);
         Ok(port)
     }
 
@@ -84,15 +127,40 @@ impl Registry {
             .find(|port| !self.ports.contains_key(port))
     }
 
-    pub(super) fn release_port(&mut self, engine: &mut Engine, port: u16, addresses: &[std::net::IpAddr]) {
-        if self.ports.remove(&port).is_some() && !self.is_ephemeral(port) {
-            engine.driver.release_port(port, addresses);
+    /// The socket that was bound to `port` is closed.
+    fn unbind_port(&mut self, engine: &mut Engine, number: u16) {
+        if let Some(port) = self.ports.get_mut(&number) {
+            port.bound = false;
+            port.listener = None;
+        }
+        self.release_if_unused(engine, number);
+    }
+
+    fn release_if_unused(&mut self, engine: &mut Engine, number: u16) {
+        let unused = |port: &Port| !port.bound && port.associations == 0;
+        if !self.ports.get(&number).is_some_and(unused) {
+            return;
+        }
+        if let Some(port) = self.ports.remove(&number)
+            && !self.is_ephemeral(number)
+        {
+            engine.driver.release_port(number, &port.addresses);
         }
     }
 
     /// Associations that come in on `port` are for `socket`.
     pub(super) fn set_listener(&mut self, port: u16, socket: SocketId) {
-        self.ports.insert(port, Some(socket));
+        if let Some(port) = self.ports.get_mut(&port) {
+            port.listener = Some(socket);
+        }
+    }
+
+    /// Enters an association on local port `port`.
+    pub(super) fn link(&mut self, id: AssociationId, port: u16, socket: SocketId) {
+        self.links.insert(id, Link::new(Owner::Socket(socket), port));
+        if let Some(port) = self.ports.get_mut(&port) {
+            port.associations += 1;
+        }
     }
 
     /// Gives an event to its socket. Returns who is to be told that something changed.
@@ -125,8 +193,8 @@ impl Registry {
     /// An association that the peer began: it belongs to the socket that listens on its port.
     fn adopt(&mut self, engine: &Engine, id: AssociationId) -> Option<()> {
         let port = engine.endpoint.association(id)?.local_port();
-        let listener = (*self.ports.get(&port)?)?;
-        self.links.insert(id, Link::new(Owner::Socket(listener)));
+        let listener = self.ports.get(&port)?.listener?;
+        self.link(id, port, listener);
         Some(())
     }
 
@@ -137,7 +205,7 @@ impl Registry {
             engine.endpoint.close_listener(mailbox.port);
         }
         if mailbox.owns_port {
-            self.release_port(engine, mailbox.port, &mailbox.addresses);
+            self.unbind_port(engine, mailbox.port);
         }
         let owned =
             |(id, link): (&AssociationId, &Link)| (link.owner == Owner::Socket(socket)).then_some(*id);
@@ -181,6 +249,10 @@ impl Registry {
         if let Some(link) = self.links.remove(&id) {
             self.orphans -= usize::from(link.owner == Owner::Nobody);
             engine.endpoint.release(id);
+            if let Some(port) = self.ports.get_mut(&link.port) {
+                port.associations -= 1;
+            }
+            self.release_if_unused(engine, link.port);
         }
     }
 

@@ -1,11 +1,12 @@
 //! Waiting, not waiting, and being woken.
 
+use std::io::ErrorKind;
 use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use socketapi::{Error, SctpStream, SendInfo, SocketBuilder};
+use socketapi::{AssociationConfig, Error, LossReason, SendInfo, SocketBuilder};
 
 use crate::support::{LONG, Pair, in_memory, pattern, soon, start, wait_until};
 
@@ -185,11 +186,14 @@ fn tasks_are_woken_when_they_can_go_on() {
 #[test]
 fn a_connect_gives_up_when_nobody_answers() {
     let pair = in_memory();
-    let stream = SocketBuilder::new(&pair.client).nonblocking().connect("10.0.0.1:9").unwrap();
+    let quick = AssociationConfig {
+        rto_initial: Duration::from_millis(5),
+        rto_max: Duration::from_millis(10),
+        max_init_retransmits: 2,
+        ..AssociationConfig::default()
+    };
     drop(pair.server);
-    stream.set_nonblocking(false);
-    stream.set_write_timeout(Some(LONG));
-    // The stack at the other end answered before it went, or nobody is there any more.
-    assert!(matches!(stream.wait_connected(), Err(Error::Lost(_) | Error::TimedOut)));
-    let _: SctpStream = stream;
+    let error = SocketBuilder::new(&pair.client).config(quick).connect("10.0.0.1:9").unwrap_err();
+    assert!(matches!(error, Error::Lost(LossReason::SetupTimedOut)), "{error}");
+    assert_eq!(error.kind(), ErrorKind::TimedOut);
 }

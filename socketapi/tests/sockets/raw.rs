@@ -47,6 +47,10 @@ fn two_stacks_talk_over_raw_ip() {
     assert_eq!(peer.ip().to_string(), "127.0.0.3");
     client.send(&pattern(500_000), &SendInfo::new().ppid(1)).unwrap();
     assert_eq!(server.recv_deadline(soon()).unwrap().unwrap().into_bytes(), pattern(500_000));
+    // Packets of the association still come in when nobody listens on its port any more.
+    drop(listener);
+    server.send(&pattern(100_000), &SendInfo::new()).unwrap();
+    assert_eq!(client.recv_deadline(soon()).unwrap().unwrap().len(), 100_000);
     client.shutdown().unwrap();
     assert!(server.recv_deadline(soon()).unwrap().is_none());
 }
