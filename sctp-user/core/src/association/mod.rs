@@ -482,6 +482,11 @@ fn add_path(
         return;
     }
     address.local = address.local.or_else(|| crate::endpoint::source_for(local, address.remote));
+    // An association bound to addresses of one family has no way to the peer's other family; the
+    // address that the user named first is tried all the same.
+    if address.local.is_none() && !local.is_empty() && paths.iter().next().is_some() {
+        return;
+    }
     // A full set ignores the rest: RFC 5062, 4 (bounded state).
     let _ = paths.add(address, state, packet_size(config, &address), config);
 }
