@@ -48,6 +48,7 @@ pub use sctp_core::config::{AssociationConfig, EndpointConfig};
 pub use sctp_core::event::{AssociationId, LossReason, PathChange, SendFailure};
 pub use sctp_core::path::PathState;
 pub use sctp_core::time::Time;
+pub use sctp_user::driver::layer::fault::{Fault, ImpairmentError, Impairments};
 pub use sctp_user::driver::mem::MemDriver;
 pub use sctp_user::stack::{
     End, Error, Notification, Notifications, Patience, Poller, Readiness, Socket, Stack, StackBuilder,

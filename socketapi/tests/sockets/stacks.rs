@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use socketapi::{Error, LossReason, MemDriver, SctpListener, SctpStream, SendInfo, Stack, Transport};
+use socketapi::{Error, Fault, LossReason, MemDriver, SctpListener, SctpStream, SendInfo, Stack, Transport};
 
 use crate::support::{Pair, in_memory, over_udp, pattern, soon};
 
@@ -101,4 +101,36 @@ fn one_seed_draws_the_same_numbers() {
     };
     assert_eq!(port(1), port(1));
     assert_ne!(port(1), port(2));
+}
+
+#[test]
+fn a_bad_network_loses_no_message_and_the_capture_shows_the_packets() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("packets.pcapng");
+    let (a, b) = MemDriver::pair([[10, 0, 0, 1].into()], [[10, 0, 0, 2].into()], 1500).unwrap();
+    let quick = socketapi::AssociationConfig {
+        rto_initial: Duration::from_millis(20),
+        rto_min: Duration::from_millis(20),
+        association_max_retrans: 50,
+        path_max_retrans: 50,
+        max_init_retransmits: 50,
+        rto_max: Duration::from_millis(100),
+        ..socketapi::AssociationConfig::default()
+    };
+    let builder = |driver| Stack::builder().driver(driver).defaults(quick.clone()).seed([9; 32]);
+    let server = builder(a).build().unwrap();
+    let fault = Fault::new("loss=2%,duplicate=2%".parse().unwrap(), [9; 32]);
+    let out = std::fs::File::create(&file).unwrap();
+    let client = builder(b).fault(fault).capture(out).build().unwrap();
+    let pair = Pair { server, client, server_address: "10.0.0.1" };
+    let (server, client) = pair.connected();
+    for number in 0..200_u32 {
+        client.send(&pattern(1_000), &SendInfo::new().ppid(number)).unwrap();
+    }
+    for number in 0..200 {
+        assert_eq!(server.recv_deadline(soon()).unwrap().unwrap().info.ppid, number);
+    }
+    drop((server, client, pair));
+    // 200 kB of messages were on the wire.
+    assert!(std::fs::metadata(&file).unwrap().len() > 200_000);
 }
