@@ -3,7 +3,7 @@
 //! [`Pair`] is two endpoints and a wire without loss between them, in one thread, under virtual
 //! time: what is measured is the protocol's own work and nothing of an operating system.
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use core::net::{IpAddr, Ipv4Addr};
 use core::time::Duration;
 use sctp_core::config::{AssociationConfig, EndpointConfig};
@@ -63,12 +63,7 @@ pub struct Wiring {
 
 impl Default for Wiring {
     fn default() -> Self {
-        Self {
-            config: AssociationConfig::default(),
-            delay: Duration::ZERO,
-            max_segments: 64,
-            checksum: true,
-        }
+        Self { config: AssociationConfig::default(), delay: Duration::ZERO, max_segments: 64, checksum: true }
     }
 }
 
@@ -77,6 +72,26 @@ impl Wiring {
     pub fn with_mtu(path_mtu: usize) -> Self {
         let config = AssociationConfig { path_mtu, ..AssociationConfig::default() };
         Self { config, ..Self::default() }
+    }
+}
+
+/// Receive buffers that are used again once nobody holds a packet of theirs, as a driver has them.
+#[derive(Default)]
+struct Pool {
+    lent: VecDeque<BytesMut>,
+}
+
+impl Pool {
+    const BUFFER: usize = 65_536;
+
+    /// The copy that a kernel would make.
+    fn copy(&mut self, datagram: &[u8]) -> Bytes {
+        let free = self.lent.pop_front_if(|buffer| buffer.try_reclaim(Self::BUFFER));
+        let mut buffer = free.unwrap_or_else(|| BytesMut::with_capacity(Self::BUFFER));
+        buffer.extend_from_slice(datagram);
+        let filled = buffer.split().freeze();
+        self.lent.push_back(buffer);
+        filled
     }
 }
 
@@ -99,6 +114,7 @@ pub struct Pair {
     wiring: Wiring,
     in_flight: VecDeque<Run>,
     buffer: Vec<u8>,
+    pool: Pool,
     /// Ports that A has connected from.
     connected: u16,
 }
@@ -122,6 +138,7 @@ impl Pair {
             wiring,
             in_flight: VecDeque::new(),
             buffer: Vec::new(),
+            pool: Pool::default(),
             connected: 0,
         }
     }
@@ -212,15 +229,20 @@ impl Pair {
         count
     }
 
-    /// One step: both hosts send what they may, time passes to the next arrival or deadline, and one run
-    /// of packets is taken in, as a driver would that reads one batch at a time.
+    /// One step: both hosts send what they may, time passes to the next arrival or deadline, and one of
+    /// them takes a batch in of what has arrived by then, as drivers do.
     pub fn exchange(&mut self) {
         self.launch(Side::A);
         self.launch(Side::Z);
         self.advance();
-        let run = self.in_flight.pop_front_if(|run| run.arrives <= self.now);
-        let woken = run.as_ref().map(|run| run.to);
-        if let Some(run) = run {
+        let (mut woken, mut packets) = (None, 0);
+        while packets < self.wiring.max_segments
+            && let Some(run) = self
+                .in_flight
+                .pop_front_if(|run| run.arrives <= self.now && woken.is_none_or(|woken| run.to == woken))
+        {
+            woken = Some(run.to);
+            packets += run.bytes.len().div_ceil(run.segment_size);
             self.deliver(run);
         }
         for (host, side) in self.hosts.iter_mut().zip([Side::A, Side::Z]) {
@@ -238,8 +260,7 @@ impl Pair {
             host.sent.runs += 1;
             host.sent.packets += transmit.len.div_ceil(transmit.segment_size) as u64;
             host.sent.bytes += transmit.len as u64;
-            // The copy that a kernel would make; the buffer is used again.
-            let bytes = Bytes::copy_from_slice(&self.buffer);
+            let bytes = self.pool.copy(&self.buffer);
             self.buffer.clear();
             self.in_flight.push_back(Run { arrives, to, segment_size: transmit.segment_size, bytes });
         }

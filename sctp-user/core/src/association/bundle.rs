@@ -55,10 +55,24 @@ impl Association {
             State::CookieEchoed(..) => self.write_cookie_echo(now, id, &mut packet),
             _ => self.write_chunks(now, id, &mut packet),
         }
-        if packet.is_empty() {
-            return None;
-        }
-        let len = if checksum { packet.finish() } else { packet.finish_with_zero_checksum() };
+        let len = finish(packet, checksum)?;
+        self.count_packet(id);
+        Some(Written { address, len })
+    }
+
+    /// Appends a packet with nothing but a SACK to `buffer`, if one is wanted.
+    pub(crate) fn write_sack_packet(
+        &mut self,
+        now: Time,
+        buffer: &mut Vec<u8>,
+        checksum: bool,
+    ) -> Option<Written> {
+        let id = self.sack_path();
+        let path = self.paths.get(id)?;
+        let (address, size) = (path.address, path.max_packet_size);
+        let mut packet = PacketBuilder::new(buffer, self.header(), size);
+        self.write_sack(now, id, false, &mut packet);
+        let len = finish(packet, checksum)?;
         self.count_packet(id);
         Some(Written { address, len })
     }
@@ -186,5 +200,14 @@ impl Association {
         if self.sender.fill(now, id, &mut self.paths, packet) > 0 {
             self.last_activity = now;
         }
+    }
+}
+
+/// The length of the finished packet; one without chunks is taken back.
+fn finish(packet: PacketBuilder<'_>, checksum: bool) -> Option<usize> {
+    match packet.is_empty() {
+        true => None,
+        false if checksum => Some(packet.finish()),
+        false => Some(packet.finish_with_zero_checksum()),
     }
 }

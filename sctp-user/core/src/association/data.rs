@@ -173,7 +173,7 @@ impl Association {
     }
 
     /// Whether a SACK is to be sent now, alone if need be.
-    pub(super) fn wants_sack(&self) -> bool {
+    pub(crate) fn wants_sack(&self) -> bool {
         !self.state().is_forming() && self.receiver.as_ref().is_some_and(Receiver::sack_wanted)
     }
 

@@ -16,6 +16,7 @@
 mod cookie;
 mod deadlines;
 mod demux;
+mod early_sacks;
 mod listener;
 pub mod out_of_the_blue;
 mod rate_limit;
@@ -44,6 +45,7 @@ use cookie::CookieKeys;
 use core::net::IpAddr;
 use deadlines::Deadlines;
 use demux::{Demux, PeerKey};
+use early_sacks::EarlySacks;
 use listener::Listener;
 use rate_limit::RateLimit;
 use rustc_hash::FxHashMap;
@@ -114,6 +116,7 @@ pub struct Endpoint {
     events: VecDeque<(AssociationId, Event)>,
     /// Packets that belong to no association.
     stateless: VecDeque<(PathAddress, StatelessPacket)>,
+    early_sacks: EarlySacks,
     /// Limits answers to packets that anybody can send.
     answers: RateLimit,
     carried: Option<Carried>,
@@ -135,6 +138,7 @@ impl Endpoint {
             batch: Vec::new(),
             events: VecDeque::new(),
             stateless: VecDeque::new(),
+            early_sacks: EarlySacks::default(),
             answers: RateLimit::new(config.out_of_the_blue_rate),
             carried: None,
             carried_bytes: Vec::new(),

@@ -58,6 +58,10 @@ impl Endpoint {
         let Some(entry) = slot.and_then(|slot| self.slots.get_mut(slot)) else {
             return self.answer_out_of_the_blue(now, arrived);
         };
+        if entry.association.wants_sack() && self.early_sacks.has_room() {
+            let checksum = self.config.checksum;
+            self.early_sacks.push(|buffer| entry.association.write_sack_packet(now, buffer, checksum));
+        }
         let mut cx = Context { now, random: &mut self.random };
         let disposition = entry.association.handle_packet(&mut cx, &arrived.packet, arrived.from);
         match (disposition, slot) {

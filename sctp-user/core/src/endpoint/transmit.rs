@@ -33,13 +33,16 @@ impl Endpoint {
         buffer: &mut Vec<u8>,
         max_segments: usize,
     ) -> Option<Transmit> {
-        if let Some(transmit) = self.write_stateless(buffer) {
-            return Some(transmit);
-        }
         if let Some(Carried { slot, address }) = self.carried.take() {
             buffer.extend_from_slice(&self.carried_bytes);
             let first = Written { address, len: self.carried_bytes.len() };
             return Some(self.extend_batch(now, slot, first, buffer, max_segments));
+        }
+        if let Some(transmit) = self.early_sacks.take_run(buffer, max_segments) {
+            return Some(transmit);
+        }
+        if let Some(transmit) = self.write_stateless(buffer) {
+            return Some(transmit);
         }
         while let Some(slot) = self.ready.pop_front() {
             let Some(entry) = self.slots.get_mut(slot) else { continue };

@@ -153,13 +153,17 @@ impl Congestion {
     /// Max.Burst (6.1 D) limits what is sent beyond that which the SACK acknowledged, so that a peer
     /// that acknowledges eight packets at once still gets eight and Max.Burst more.
     ///
-    /// Credit adds up over SACKs that come before the sender has its turn, but only as far as the
-    /// windows could use it: a peer's window that opens after a while sees a burst, not a flood.
+    /// Credit adds up over SACKs that come before the sender has its turn, as if it had had one after
+    /// each: else a flight that must catch up with a window far larger would grow by Max.Burst in a round
+    /// trip. It adds up only as far as the windows could use it: a peer's window that opens after a while
+    /// sees a burst, not a flood.
     fn refill_burst_credit(&mut self, ack: &Acknowledged, pmdcs: usize) {
         let allowance = allowance(self.max_burst, pmdcs);
         self.burst_credit = if ack.data_waits {
             let usable = self.cwnd.saturating_sub(ack.flight_after).min(ack.rwnd);
-            let credit = self.burst_credit.max(allowance).saturating_add(ack.bytes);
+            let unused = if self.burst_credit > allowance { self.burst_credit } else { 0 };
+            let turn = if ack.bytes > 0 || unused == 0 { allowance } else { 0 };
+            let credit = unused.saturating_add(turn).saturating_add(ack.bytes);
             credit.min(allowance.max(usable))
         } else {
             allowance

@@ -145,6 +145,31 @@ fn the_window_halves_for_each_idle_rto_down_to_four_packets() {
     assert_eq!((small.cwnd(), small.ssthresh()), (P, 7 * P), "idling does not open a window");
 }
 
+/// RFC 9260, 6.1 D limits a burst, not the growth of the flight: after a pause, with a large window, the
+/// flight multiplies with each round trip even if all of its SACKs are taken in at once.
+#[test]
+fn a_small_flight_catches_up_with_a_large_window_however_its_sacks_are_batched() {
+    let mut congestion = with(1_000 * P, P);
+    let (mut flight, mut round_trips) = (4 * P, 0);
+    while flight < 1_000 * P {
+        for acked_so_far in (2 * P..=flight).step_by(2 * P) {
+            let ack = Acknowledged {
+                flight_before: flight - acked_so_far + 2 * P,
+                flight_after: flight - acked_so_far,
+                ..acked(2 * P, &congestion)
+            };
+            congestion.on_ack(&ack, P);
+        }
+        flight %= 2 * P;
+        while congestion.may_send(flight, 0, P) {
+            flight += P;
+            congestion.on_sent(P, flight);
+        }
+        round_trips += 1;
+    }
+    assert!(round_trips <= 6, "{round_trips} round trips");
+}
+
 #[test]
 fn a_stretched_sack_releases_what_it_acknowledged_and_max_burst_more() {
     // RFC 9260, 6.1 D
