@@ -2,6 +2,7 @@
 
 use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
 
 static NEXT: AtomicU32 = AtomicU32::new(0);
 
@@ -83,6 +84,32 @@ impl Host {
     /// Takes a network's interface down, or up again.
     pub fn set_link(&self, network: u8, up: bool) {
         self.ip(&format!("link set n{network} {}", if up { "up" } else { "down" }));
+        if up {
+            // Linux forgets an interface's IPv6 addresses when it goes down, but not those of IPv4.
+            self.ip(&format!("addr replace {}/64 dev n{network} nodad", self.v6(network)));
+        }
+    }
+
+    /// Waits until `bytes` more than now have left through a network's interface.
+    ///
+    /// # Panics
+    /// If that takes longer than 60 s.
+    pub fn wait_until_sent(&self, network: u8, bytes: u64) {
+        let aim = self.sent_bytes(network) + bytes;
+        let end = Instant::now() + Duration::from_secs(60);
+        while self.sent_bytes(network) < aim {
+            assert!(Instant::now() < end, "only {} of {aim} bytes left n{network}", self.sent_bytes(network));
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    fn sent_bytes(&self, network: u8) -> u64 {
+        let path = format!("/sys/class/net/n{network}/statistics/tx_bytes");
+        let output = self.command("cat").arg(&path).output().expect("cat runs");
+        String::from_utf8_lossy(&output.stdout)
+            .trim()
+            .parse()
+            .unwrap_or_else(|_| panic!("{path}: {output:?}"))
     }
 
     /// A command that runs on this host.

@@ -4,12 +4,16 @@
 //! A test that cannot run on this machine says so with [`skip`].
 
 mod lab;
+mod perf;
 mod program;
 mod tshark;
+mod usrsctp;
 
 pub use lab::{Host, Lab};
+pub use perf::{PerfServer, perf_result, run_perf_client, start_perf_client};
 pub use program::{Program, ProgramError, built};
 pub use tshark::{Capture, packets_judged_malformed};
+pub use usrsctp::{has_usrsctp_or_skip, start_usrsctp, start_usrsctp_server};
 
 /// Says that a test cannot run here, and why; `tests/run --ci` counts it as a failure.
 pub fn skip(why: &str) {
