@@ -5,7 +5,7 @@
 //!
 //! **Stretching.** A sender's window grows with the SACKs that it gets, so every second packet is the rule
 //! at first and after a gap, an idle time or a new path. Where `sack_frequency` allows for more, and only
-//! once several batches in a row were longer than it, a SACK goes out every `sack_frequency` packets or
+//! once many batches in a row were longer than it, a SACK goes out every `sack_frequency` packets or
 //! at the end of the batch, whichever is first. At the end of a batch never more than one packet waits.
 //!
 //! Whoever drives this asks [`is_wanted`](SackTimer::is_wanted) after each packet, not only after a batch:
@@ -22,8 +22,9 @@ const MAX_SACK_DELAY: Duration = Duration::from_millis(500);
 /// Packets that RFC 9260, 6.2 lets wait for one SACK.
 const EVERY_SECOND_PACKET: u32 = 2;
 
-/// Batches in a row that were longer than the stretch, before it is used.
-const LONG_BATCHES_TO_STRETCH: u32 = 2;
+/// Batches in a row that were longer than the stretch, before it is used: by then the sender's window
+/// has grown to what the path or our buffer allows (its growth is what every second SACK is for).
+pub(super) const LONG_BATCHES_TO_STRETCH: u32 = 64;
 
 /// What the chunks of the packet in work said.
 #[derive(Clone, Copy, Debug, Default)]
