@@ -33,7 +33,8 @@ pub enum Command {
     Bind(Address),
     /// Listen with this backlog.
     Listen(u32),
-    /// Begin to connect. The descriptor polls writable when the outcome is known; [`Command::TakeError`] tells it.
+    /// Begin to connect. The request carries the socket's descriptor: the service makes it writable when it is
+    /// connected, and closes its copy.
     Connect(Address),
     /// Hand over a waiting association; the reply carries its data descriptor.
     Accept,
@@ -43,6 +44,8 @@ pub enum Command {
     PeerAddress,
     /// The pending error, which is cleared.
     TakeError,
+    /// Send no more: shut the association down once all is sent.
+    Shutdown,
 }
 
 /// The answer to a command: an `errno` value, or an address where one was asked for.
@@ -72,6 +75,7 @@ impl Request {
             Command::LocalAddress => out.push(5),
             Command::PeerAddress => out.push(6),
             Command::TakeError => out.push(7),
+            Command::Shutdown => out.push(8),
         }
         out
     }
@@ -92,6 +96,7 @@ impl Request {
             5 => Command::LocalAddress,
             6 => Command::PeerAddress,
             7 => Command::TakeError,
+            8 => Command::Shutdown,
             _ => return Err(DecodeError),
         };
         Ok(Self { socket: u64::from_ne_bytes(*socket), command })
@@ -163,6 +168,7 @@ mod tests {
             Command::LocalAddress,
             Command::PeerAddress,
             Command::TakeError,
+            Command::Shutdown,
         ];
         for command in commands {
             let request = Request { socket: u64::MAX - 1, command };

@@ -49,12 +49,12 @@ impl Association {
     }
 
     /// A DATA chunk (6.2).
-    pub(super) fn handle_data(&mut self, cx: &mut Context<'_>, chunk: &RawChunk, source: PathId) -> Flow {
+    pub(super) fn handle_data(&mut self, cx: &mut Context<'_>, chunk: RawChunk, source: PathId) -> Flow {
         // 6: in any other state it is discarded.
         let (true, Some(receiver)) = (self.state().takes_data(), self.receiver.as_mut()) else {
             return Flow::Continue;
         };
-        let data = match DataChunk::parse(chunk) {
+        let data = match DataChunk::from_raw(chunk) {
             Ok(data) => data,
             Err(ChunkError::NoUserData { tsn }) => return self.abort_for(source, Cause::NoUserData { tsn }),
             Err(_) => return Flow::Stop,

@@ -335,7 +335,7 @@ impl Association {
         let data_before = self.stats.data_chunks_received;
         // 6.10: a partial chunk ends the walk; those before it count.
         for chunk in packet.chunks().map_while(Result::ok).skip(skip) {
-            if self.handle_chunk(cx, &chunk, source) == Flow::Stop || self.is_closed() {
+            if self.handle_chunk(cx, chunk, source) == Flow::Stop || self.is_closed() {
                 break;
             }
         }
@@ -349,29 +349,29 @@ impl Association {
     }
 
     /// What to do with each chunk.
-    fn handle_chunk(&mut self, cx: &mut Context<'_>, chunk: &RawChunk, source: PathId) -> Flow {
+    fn handle_chunk(&mut self, cx: &mut Context<'_>, chunk: RawChunk, source: PathId) -> Flow {
         if chunk.chunk_type != ChunkType::DATA {
             self.stats.control_chunks_received += 1;
         }
         match chunk.chunk_type {
             ChunkType::DATA => self.handle_data(cx, chunk, source),
-            ChunkType::SACK => self.handle_sack(cx, chunk),
+            ChunkType::SACK => self.handle_sack(cx, &chunk),
             // 6.10: INIT stands alone, with the tag 0; the endpoint sees to it.
             ChunkType::INIT => Flow::Stop,
-            ChunkType::INIT_ACK => self.handle_init_ack(cx, chunk, source),
+            ChunkType::INIT_ACK => self.handle_init_ack(cx, &chunk, source),
             // The endpoint sees to it when it stands first, and it must.
             ChunkType::COOKIE_ECHO => Flow::Stop,
             ChunkType::COOKIE_ACK => self.handle_cookie_ack(cx),
-            ChunkType::HEARTBEAT => self.handle_heartbeat(chunk, source),
-            ChunkType::HEARTBEAT_ACK => self.handle_heartbeat_ack(cx, chunk),
-            ChunkType::SHUTDOWN => self.handle_shutdown(cx, chunk, source),
+            ChunkType::HEARTBEAT => self.handle_heartbeat(&chunk, source),
+            ChunkType::HEARTBEAT_ACK => self.handle_heartbeat_ack(cx, &chunk),
+            ChunkType::SHUTDOWN => self.handle_shutdown(cx, &chunk, source),
             ChunkType::SHUTDOWN_ACK => self.handle_shutdown_ack(source),
             // 8.5.1 B and C: with the T bit the packet must have the peer's tag.
-            ChunkType::SHUTDOWN_COMPLETE | ChunkType::ABORT if is_reflected(chunk) => Flow::Stop,
+            ChunkType::SHUTDOWN_COMPLETE | ChunkType::ABORT if is_reflected(&chunk) => Flow::Stop,
             ChunkType::SHUTDOWN_COMPLETE => self.handle_shutdown_complete(),
-            ChunkType::ABORT => self.handle_abort(chunk),
-            ChunkType::ERROR => self.handle_error(cx, chunk),
-            _ => self.handle_unrecognized(chunk, source),
+            ChunkType::ABORT => self.handle_abort(&chunk),
+            ChunkType::ERROR => self.handle_error(cx, &chunk),
+            _ => self.handle_unrecognized(&chunk, source),
         }
     }
 

@@ -12,14 +12,21 @@ impl Association {
         if self.is_closed() {
             return None;
         }
-        let paths = self.paths.iter().flat_map(|path| [path.t3_rtx, path.heartbeat.next_at]);
-        let others = [
-            self.state.deadline(),
-            self.receiver.as_ref().and_then(Receiver::sack_deadline),
-            self.sender.deadline(),
-            self.autoclose_at(),
-        ];
-        paths.chain(others).flatten().min()
+        let mut earliest: Option<Time> = None;
+        let mut consider = |timer: Option<Time>| {
+            if timer.is_some() && (earliest.is_none() || timer < earliest) {
+                earliest = timer;
+            }
+        };
+        for path in self.paths.iter() {
+            consider(path.t3_rtx);
+            consider(path.heartbeat.next_at);
+        }
+        consider(self.state.deadline());
+        consider(self.receiver.as_ref().and_then(Receiver::sack_deadline));
+        consider(self.sender.deadline());
+        consider(self.autoclose_at());
+        earliest
     }
 
     /// Acts on all deadlines that are due.

@@ -5,16 +5,30 @@
 
 use super::slots::Slot;
 use crate::rng::Random;
-use core::hash::{BuildHasher, Hasher};
+use core::hash::{BuildHasher, Hash, Hasher};
 use core::net::IpAddr;
 use std::hash::DefaultHasher;
 
 /// What names the association of a packet.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct PeerKey {
     pub(super) local_port: u16,
     pub(super) peer_port: u16,
     pub(super) peer_address: IpAddr,
+}
+
+/// As few words as will do: this is done for each packet.
+impl Hash for PeerKey {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        let ports = u32::from(self.local_port) << 16 | u32::from(self.peer_port);
+        match self.peer_address {
+            IpAddr::V4(address) => state.write_u64(u64::from(ports) << 32 | u64::from(address.to_bits())),
+            IpAddr::V6(address) => {
+                state.write_u32(ports);
+                state.write_u128(address.to_bits());
+            }
+        }
+    }
 }
 
 /// SipHash with a secret in front of the key.

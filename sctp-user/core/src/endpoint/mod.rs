@@ -242,8 +242,12 @@ impl Endpoint {
     /// [`release`](Self::release).
     pub fn receive(&mut self, now: Time, id: AssociationId) -> Option<Message> {
         let slot = self.slots.find(id)?;
-        let message = self.slots.get_mut(slot)?.association.receive(now)?;
-        self.settle(slot);
+        let entry = self.slots.get_mut(slot)?;
+        let message = entry.association.receive(now)?;
+        // All that reading can bring about: the peer is to hear of the window.
+        if entry.association.wants_sack() {
+            self.settle(slot);
+        }
         Some(message)
     }
 

@@ -126,6 +126,9 @@ impl Path {
     /// How many RTOs ago data was last sent here (7.2.1).
     pub(crate) fn idle_rtos(&self, now: Time) -> u32 {
         let idle = self.last_data_sent.map_or(Duration::ZERO, |sent| now - sent);
+        if idle < self.rto() {
+            return 0;
+        }
         let rtos = idle.as_nanos().checked_div(self.rto().as_nanos()).unwrap_or(0);
         u32::try_from(rtos).unwrap_or(u32::MAX)
     }

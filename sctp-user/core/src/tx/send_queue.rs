@@ -5,8 +5,10 @@ use super::message::{DATA_CHUNK_HEADER_LEN, OutgoingMessage};
 use super::outstanding::KEPT_CAPACITY;
 use crate::serial::Ssn;
 use crate::time::Time;
+use core::cmp::Reverse;
 use rustc_hash::FxHashMap;
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::binary_heap::PeekMut;
+use std::collections::{BTreeSet, BinaryHeap, VecDeque};
 
 /// All messages that wait.
 #[derive(Debug)]
@@ -42,28 +44,40 @@ struct Entry {
 #[derive(Debug)]
 enum Scheduler {
     /// Messages leave in the order in which they came, whatever their stream (RFC 8260, 3.1).
-    FirstComeFirstServed(BTreeSet<(u64, u16)>),
+    FirstComeFirstServed(BinaryHeap<Reverse<(u64, u16)>>),
 }
 
 impl Scheduler {
     /// `stream_id` has a new first message.
     fn activate(&mut self, stream_id: u16, first: u64) {
         match self {
-            Self::FirstComeFirstServed(heads) => heads.insert((first, stream_id)),
-        };
+            Self::FirstComeFirstServed(heads) => heads.push(Reverse((first, stream_id))),
+        }
     }
 
-    /// The stream's first message is gone.
-    fn deactivate(&mut self, stream_id: u16, first: u64) {
+    /// The stream has no message any longer, or another first one. Rare: only lost messages leave
+    /// out of turn.
+    fn deactivate(&mut self, stream_id: u16) {
         match self {
-            Self::FirstComeFirstServed(heads) => heads.remove(&(first, stream_id)),
-        };
+            Self::FirstComeFirstServed(heads) => heads.retain(|Reverse((_, id))| *id != stream_id),
+        }
+    }
+
+    /// The stream whose turn it is has sent its first message; `next` is the one behind it.
+    fn advance(&mut self, next: Option<u64>) {
+        match self {
+            Self::FirstComeFirstServed(heads) => match (heads.peek_mut(), next) {
+                (Some(mut head), Some(next)) => head.0.0 = next,
+                (Some(head), None) => _ = PeekMut::pop(head),
+                (None, _) => {}
+            },
+        }
     }
 
     /// The stream whose turn it is.
     fn next(&self) -> Option<u16> {
         match self {
-            Self::FirstComeFirstServed(heads) => heads.first().map(|&(_, stream_id)| stream_id),
+            Self::FirstComeFirstServed(heads) => heads.peek().map(|&Reverse((_, stream_id))| stream_id),
         }
     }
 }
@@ -102,7 +116,7 @@ impl SendQueue {
     pub(super) fn new() -> Self {
         Self {
             streams: FxHashMap::default(),
-            scheduler: Scheduler::FirstComeFirstServed(BTreeSet::new()),
+            scheduler: Scheduler::FirstComeFirstServed(BinaryHeap::new()),
             lifetimes: BTreeSet::new(),
             next_number: 0,
             messages: 0,
@@ -154,12 +168,15 @@ impl SendQueue {
     pub(super) fn pop(&mut self) -> Option<(OutgoingMessage, Ssn)> {
         let stream_id = self.scheduler.next()?;
         let stream = self.streams.get_mut(&stream_id)?;
-        let number = stream.first()?;
+        let Entry { number, message } = stream.queue.pop_front()?;
+        let message = message?;
         let ssn = stream.next_ssn;
-        let message = self.remove(stream_id, number)?;
         if !message.options.unordered {
-            self.streams.get_mut(&stream_id)?.next_ssn = ssn.next();
+            stream.next_ssn = ssn.next();
         }
+        stream.tidy();
+        self.scheduler.advance(stream.first());
+        self.discount(number, &message);
         Some((message, ssn))
     }
 
@@ -187,17 +204,22 @@ impl SendQueue {
         stream.tidy();
         let new_first = stream.first();
         if new_first != Some(first) {
-            self.scheduler.deactivate(stream_id, first);
+            self.scheduler.deactivate(stream_id);
             if let Some(new_first) = new_first {
                 self.scheduler.activate(stream_id, new_first);
             }
         }
+        self.discount(number, &message);
+        Some(message)
+    }
+
+    /// A message has left its stream's queue.
+    fn discount(&mut self, number: u64, message: &OutgoingMessage) {
         if let Some(expires) = message.expires {
-            self.lifetimes.remove(&(expires, number, stream_id));
+            self.lifetimes.remove(&(expires, number, message.options.stream_id));
         }
         self.messages -= 1;
-        self.chunk_bytes -= chunk_len(&message);
-        Some(message)
+        self.chunk_bytes -= chunk_len(message);
     }
 
     /// Bytes of send buffer that the messages take, counted one by one.

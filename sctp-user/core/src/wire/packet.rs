@@ -3,7 +3,7 @@
 use super::chunk::{Chunk, ChunkType, RawChunk};
 use super::padding;
 use super::read::Reader;
-use bytes::Bytes;
+use bytes::{Buf, Bytes};
 use core::fmt;
 
 /// Bytes of the common header.
@@ -118,7 +118,7 @@ impl Packet {
             }
         }
         let mut chunks = datagram;
-        let _ = chunks.split_to(COMMON_HEADER_LEN);
+        chunks.advance(COMMON_HEADER_LEN);
         Ok(Self { header, chunks })
     }
 
@@ -187,9 +187,8 @@ impl Chunks {
             return Err(ChunkLengthError::BadLength { chunk_type, length, available });
         }
         let mut value = self.rest.split_to(len);
-        let _ = value.split_to(CHUNK_HEADER_LEN);
-        let padding = padding(len).min(self.rest.len());
-        let _ = self.rest.split_to(padding);
+        value.advance(CHUNK_HEADER_LEN);
+        self.rest.advance(padding(len).min(self.rest.len()));
         Ok(RawChunk { chunk_type, flags, value })
     }
 }
@@ -218,9 +217,9 @@ impl core::iter::FusedIterator for Chunks {}
 pub fn checksum(packet: &[u8]) -> u32 {
     let crc = match packet.split_first_chunk::<COMMON_HEADER_LEN>() {
         Some((header, chunks)) => {
-            let [ports_and_tag @ .., _, _, _, _] = *header;
-            let crc = crc32c::crc32c_append(crc32c::crc32c(&ports_and_tag), &[0; 4]);
-            crc32c::crc32c_append(crc, chunks)
+            let mut header = *header;
+            header[CHECKSUM_AT..].fill(0);
+            crc32c::crc32c_append(crc32c::crc32c(&header), chunks)
         }
         None => crc32c::crc32c(packet),
     };

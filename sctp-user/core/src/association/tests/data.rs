@@ -2,6 +2,7 @@
 
 use super::harness::{Fate, Pair, Side};
 use crate::association::AssociationState;
+use crate::wire::chunk::ChunkType;
 
 #[test]
 fn messages_cross_in_both_directions_whole_and_in_order() {
@@ -37,4 +38,19 @@ fn losses_and_duplicates_do_not_show() {
     pair.run_secs(120);
     assert_eq!(pair.read(Side::Z, z), messages);
     assert_eq!(pair.state(Side::A, a), AssociationState::Established);
+}
+
+/// RFC 9260, 6.2: one SACK for every second packet at least, also of packets that come all at once,
+/// because the sender's window grows with each (7.2.1).
+#[test]
+fn a_batch_of_packets_is_acknowledged_by_more_than_one_sack() {
+    let mut pair = Pair::new();
+    let (a, z) = pair.establish();
+    (0..3).for_each(|_| pair.send(Side::A, a, &[7; 1_452]));
+    pair.drain();
+    pair.hops.clear();
+    pair.run_secs(1);
+    let sacks = pair.hops.iter().filter(|hop| hop.from == Side::Z && hop.has(ChunkType::SACK));
+    assert_eq!(sacks.count(), 2, "the first packet of an association, and two more");
+    assert_eq!(pair.read(Side::Z, z).len(), 3);
 }

@@ -16,8 +16,8 @@
 use super::{ChunkError, ChunkType, RawChunk};
 use crate::serial::{Ssn, Tsn};
 use crate::wire::builder::WriteChunk;
-use crate::wire::read::{Reader, tail};
-use bytes::Bytes;
+use crate::wire::read::Reader;
+use bytes::{Buf, Bytes};
 use core::fmt;
 
 /// Bytes of value in front of the user data.
@@ -128,9 +128,15 @@ pub struct DataChunk {
 impl DataChunk {
     /// Reads the chunk. A chunk without user data is an error that carries its TSN.
     pub fn parse(raw: &RawChunk) -> Result<Self, ChunkError> {
-        let header = DataHeader::read(raw).ok_or_else(|| raw.too_short(DATA_HEADER_LEN))?;
+        Self::from_raw(raw.clone())
+    }
+
+    /// As [`parse`](Self::parse), but the payload takes over the chunk's hold on the datagram.
+    pub fn from_raw(raw: RawChunk) -> Result<Self, ChunkError> {
+        let header = DataHeader::read(&raw).ok_or_else(|| raw.too_short(DATA_HEADER_LEN))?;
         let DataHeader { tsn, stream_id, ssn, ppid, flags } = header;
-        let payload = tail(&raw.value, DATA_HEADER_LEN);
+        let mut payload = raw.value;
+        payload.advance(DATA_HEADER_LEN);
         if payload.is_empty() {
             return Err(ChunkError::NoUserData { tsn });
         }
