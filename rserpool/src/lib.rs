@@ -72,6 +72,7 @@
 //! }
 //! ```
 
+pub mod driver;
 pub mod handlespace;
 mod home;
 mod id;

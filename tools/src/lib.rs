@@ -1,4 +1,13 @@
 //! Programs: registrar, pool elements and users, measuring and demonstration tools.
 
+pub mod demo;
+pub mod logging;
 pub mod perf;
+pub mod pinger;
+pub mod pingpong;
+pub mod policy;
+pub mod program;
+pub mod rsplib;
+pub mod search;
+pub mod signals;
 pub mod transport;

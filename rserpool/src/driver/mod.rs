@@ -1,0 +1,87 @@
+//! Registrars, pool elements and pool users over real sockets: blocking calls, with deadlines.
+//!
+//! The machines of this crate do no I/O. This module gives each a thread and SCTP sockets of a
+//! [`Stack`](socketapi::Stack), so that a program is a few lines. All calls take `&self`; a deadline of `None` means as
+//! long as it takes.
+//!
+//! - [`Registrar`]: knows who is in which pool;
+//! - [`PoolElement`] with a [`Service`]: a server in a pool;
+//! - [`PoolUser`] and [`Session`]: a client of a pool, which gets another server when its server fails.
+//!
+//! ```
+//! use std::time::Duration;
+//!
+//! use rserpool::driver::*;
+//! use rserpool::registrar::RegistrarConfig;
+//! use rserpool::session::SessionEvent;
+//! use rserpool::transport::{Peer, UserMessage};
+//! use rserpool::{Profile, RegistrarId};
+//! use socketapi::{Stack, Transport};
+//!
+//! struct Echo;
+//!
+//! impl Service for Echo {
+//!     fn on_message(&mut self, session: &mut ServiceSession<'_>, message: UserMessage) {
+//!         if let Err(error) = session.send(message) {
+//!             eprintln!("cannot answer: {error}");
+//!         }
+//!     }
+//! }
+//!
+//! fn main() -> Result<(), Box<dyn std::error::Error>> {
+//!     // Each of the three would be a process of its own, on a host of its own.
+//!     let stack = Stack::builder().transport(Transport::Udp).address([127, 0, 0, 1]).udp_port(0).build()?;
+//!     let profile = Profile::Fast;
+//!     let _registrar = Registrar::start(
+//!         &stack,
+//!         RegistrarConfig::new(RegistrarId(1), profile),
+//!         RegistrarOptions::new(profile.sctp_settings()),
+//!     )?;
+//!     let registrars = vec![Peer { addresses: vec![[127, 0, 0, 1].into()], port: 3863 }];
+//!
+//!     let options = PoolElementOptions::new("EchoPool".into(), registrars.clone(), profile);
+//!     let _element = PoolElement::start(&stack, options, Echo)?;
+//!
+//!     let user = PoolUser::start(&stack, PoolUserOptions::new(registrars, profile))?;
+//!     let session = user.open_session("EchoPool".into());
+//!     session.wait_connected(Duration::from_secs(10))?;
+//!     session.send(&UserMessage::new(0, "hello"))?;
+//!     let SessionEvent::Data(reply) = session.receive(None)? else { panic!("a reply was expected") };
+//!     assert_eq!(&reply.data[..], b"hello");
+//!     Ok(())
+//! }
+//! ```
+
+mod error;
+mod multicast;
+mod network;
+mod pool_element;
+mod pool_user;
+mod registrar;
+mod runner;
+
+pub use error::Error;
+pub use multicast::{ANNOUNCE_GROUP, ANNOUNCE_TTL};
+pub use pool_element::{PoolElement, PoolElementOptions, Service, ServiceSession};
+pub use pool_user::{PoolUser, PoolUserOptions, Session};
+pub use registrar::{Registrar, RegistrarOptions};
+
+use socketapi::AssociationConfig;
+
+use crate::SctpSettings;
+
+/// The parameters of associations that go with a profile.
+fn association_config(settings: &SctpSettings) -> AssociationConfig {
+    AssociationConfig {
+        rto_initial: settings.rto_initial,
+        rto_min: settings.rto_min,
+        rto_max: settings.rto_max,
+        association_max_retrans: settings.association_max_retrans.into(),
+        path_max_retrans: settings.path_max_retrans.into(),
+        hb_interval: Some(settings.heartbeat_interval),
+        sack_delay: settings.sack_delay,
+        // Requests and replies are small, and somebody waits for each.
+        no_delay: true,
+        ..AssociationConfig::default()
+    }
+}

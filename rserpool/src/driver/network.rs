@@ -1,0 +1,341 @@
+//! The associations of one machine over SCTP sockets: names of the machine on one side, sockets on the other.
+
+use std::collections::VecDeque;
+use std::net::{IpAddr, SocketAddr};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use rustc_hash::FxHashMap;
+use socketapi::{
+    AssociationConfig, AssociationId as SocketAssociation, Error as SocketError, LossReason, Message,
+    Notification, Notifications, Patience, Poller, Received, SctpSocket, SendInfo, SocketBuilder, Stack,
+};
+
+use super::Error;
+use super::multicast::{AnnounceReceiver, AnnounceSender};
+use crate::transport::{AssociationId, Command, LostReason, Peer, TransportEvent, UserMessage};
+
+/// Messages of one association that wait for room in its send buffer; with more, it is aborted.
+const MAX_BACKLOG: usize = 10_000;
+
+/// Where a machine's sockets are bound, and what its associations are like.
+pub(super) struct Binding {
+    /// Our addresses; none for all of the stack's.
+    pub(super) addresses: Vec<IpAddr>,
+    /// Our port, 0 for any.
+    pub(super) port: u16,
+    /// Whether peers may set up associations with us.
+    pub(super) listen: bool,
+    pub(super) config: AssociationConfig,
+}
+
+/// One association.
+struct Link {
+    /// Index of its socket.
+    socket: usize,
+    id: SocketAssociation,
+    backlog: VecDeque<UserMessage>,
+    /// The machine has forgotten it: shut it down once the backlog is sent.
+    is_closing: bool,
+}
+
+/// Moves the messages of one machine.
+///
+/// Two associations with the same peer need two ports on our side. So what the first socket cannot connect to, because
+/// it has an association with that peer already, is connected to from another socket.
+pub(super) struct Network {
+    stack: Stack,
+    config: AssociationConfig,
+    poller: Poller,
+    sockets: Vec<SctpSocket>,
+    links: FxHashMap<AssociationId, Link>,
+    names: FxHashMap<SocketAssociation, AssociationId>,
+    next_incoming: u64,
+    /// What happened outside of the sockets: associations that could not be begun, for example.
+    events: VecDeque<TransportEvent>,
+    /// Sockets that may have something to read.
+    ready: Vec<usize>,
+    pub(super) sender: Option<AnnounceSender>,
+    pub(super) receiver: Option<AnnounceReceiver>,
+}
+
+impl Network {
+    pub(super) fn open(stack: &Stack, binding: Binding) -> Result<Self, Error> {
+        let mut network = Self {
+            stack: stack.clone(),
+            config: binding.config,
+            poller: Poller::new(stack),
+            sockets: Vec::new(),
+            links: FxHashMap::default(),
+            names: FxHashMap::default(),
+            next_incoming: 0,
+            events: VecDeque::new(),
+            ready: Vec::new(),
+            sender: None,
+            receiver: None,
+        };
+        let any = IpAddr::from([0, 0, 0, 0]);
+        let addresses = if binding.addresses.is_empty() { vec![any] } else { binding.addresses };
+        let bind: Vec<_> = addresses.into_iter().map(|ip| SocketAddr::new(ip, binding.port)).collect();
+        network.add_socket(&bind, binding.listen)?;
+        Ok(network)
+    }
+
+    fn add_socket(&mut self, bind: &[SocketAddr], listen: bool) -> Result<(), SocketError> {
+        let builder = SocketBuilder::new(&self.stack)
+            .config(self.config.clone())
+            .bind(bind)
+            .notifications(Notifications::ASSOCIATION | Notifications::SENDER_DRY)
+            .nonblocking();
+        let socket = if listen { builder.one_to_many()? } else { builder.one_to_many_client()? };
+        self.poller.add(socket.socket(), self.sockets.len() as u64, false)?;
+        self.sockets.push(socket);
+        Ok(())
+    }
+
+    /// The port of the first socket, and its addresses. Loopback and link-local addresses are left out when there are
+    /// others: they mean something else on other hosts.
+    pub(super) fn local(&self) -> Result<(Vec<IpAddr>, u16), Error> {
+        let all = self.sockets[0].local_addrs()?;
+        let port = all.first().map_or(0, SocketAddr::port);
+        let all: Vec<_> = all.iter().map(SocketAddr::ip).collect();
+        let far: Vec<_> = all.iter().copied().filter(is_for_others).collect();
+        Ok((if far.is_empty() { all } else { far }, port))
+    }
+
+    /// What to poll: the sockets' bell first, then the multicast sockets.
+    pub(super) fn descriptors(&self) -> Result<Vec<OwnedFd>, Error> {
+        let copy = |fd: BorrowedFd<'_>| fd.try_clone_to_owned().map_err(Error::system("copy a descriptor"));
+        let mut all = vec![self.poller.descriptor()?];
+        for socket in self.receiver.iter().flat_map(AnnounceReceiver::sockets) {
+            all.push(copy(socket.as_fd())?);
+        }
+        Ok(all)
+    }
+
+    /// Whether messages wait for room in a send buffer.
+    pub(super) fn has_backlog(&self) -> bool {
+        self.links.values().any(|link| !link.backlog.is_empty())
+    }
+
+    /// Does what a machine wants done, without waiting.
+    pub(super) fn execute(&mut self, command: Command) {
+        match command {
+            Command::Connect { association, peer } => self.connect(association, &peer),
+            Command::Send { association, message } => self.send(association, message),
+            Command::Shutdown { association } => {
+                if let Some(link) = self.links.get_mut(&association) {
+                    link.is_closing = true;
+                    self.flush(association);
+                }
+            }
+            Command::Abort { association } => self.abort(association, b""),
+            Command::Announce { data } => {
+                if let Some(sender) = &mut self.sender {
+                    sender.send(&data);
+                }
+            }
+        }
+    }
+
+    fn connect(&mut self, name: AssociationId, peer: &Peer) {
+        match self.try_connect(peer) {
+            Ok((socket, id)) => self.add_link(name, socket, id),
+            Err(error) => {
+                tracing::debug!(%error, ?peer, "cannot connect");
+                self.events
+                    .push_back(TransportEvent::Lost { association: name, reason: LostReason::Unreachable });
+            }
+        }
+    }
+
+    fn try_connect(&mut self, peer: &Peer) -> Result<(usize, SocketAssociation), SocketError> {
+        let addresses: Vec<_> = peer.addresses.iter().map(|ip| SocketAddr::new(*ip, peer.port)).collect();
+        for (index, socket) in self.sockets.iter().enumerate() {
+            match socket.connect(&addresses[..]) {
+                Err(SocketError::Connect(_)) if index + 1 < self.sockets.len() => continue,
+                Err(SocketError::Connect(_)) => break,
+                result => return Ok((index, result?)),
+            }
+        }
+        let bound: Vec<_> =
+            self.sockets[0].local_addrs()?.iter().map(|local| SocketAddr::new(local.ip(), 0)).collect();
+        self.add_socket(&bound, false)?;
+        let index = self.sockets.len() - 1;
+        Ok((index, self.sockets[index].connect(&addresses[..])?))
+    }
+
+    fn add_link(&mut self, name: AssociationId, socket: usize, id: SocketAssociation) {
+        self.links.insert(name, Link { socket, id, backlog: VecDeque::new(), is_closing: false });
+        self.names.insert(id, name);
+    }
+
+    fn remove_link(&mut self, name: AssociationId) -> Option<Link> {
+        let link = self.links.remove(&name)?;
+        self.names.remove(&link.id);
+        Some(link)
+    }
+
+    fn send(&mut self, name: AssociationId, message: UserMessage) {
+        let Some(link) = self.links.get_mut(&name) else { return };
+        link.backlog.push_back(message);
+        let is_too_slow = link.backlog.len() > MAX_BACKLOG;
+        // With a backlog from before, what is acknowledged gives the sign to go on.
+        if link.backlog.len() == 1 {
+            self.flush(name);
+        } else if is_too_slow {
+            tracing::warn!(?name, "the peer reads too slowly: aborted");
+            self.abort(name, b"too many messages wait");
+            self.events.push_back(TransportEvent::Lost { association: name, reason: LostReason::Local });
+        }
+    }
+
+    /// Sends what waits, as far as there is room; then shuts down what is to be closed.
+    fn flush(&mut self, name: AssociationId) {
+        let Some(link) = self.links.get_mut(&name) else { return };
+        let socket = &self.sockets[link.socket];
+        while let Some(message) = link.backlog.front() {
+            let mut info = SendInfo::new().stream(message.stream).ppid(message.ppid);
+            info.unordered = message.unordered;
+            match socket.send_bytes(link.id, message.data.clone(), &info) {
+                Err(SocketError::WouldBlock) => return,
+                // If the association is over, a notification says so.
+                Err(error) => tracing::debug!(%error, ?name, "message not sent"),
+                Ok(()) => {}
+            }
+            link.backlog.pop_front();
+        }
+        if link.is_closing
+            && let Err(error) = socket.shutdown(link.id)
+        {
+            tracing::debug!(%error, ?name, "nothing to shut down");
+            self.remove_link(name);
+        }
+    }
+
+    fn abort(&mut self, name: AssociationId, reason: &[u8]) {
+        if let Some(link) = self.remove_link(name)
+            && let Err(error) = self.sockets[link.socket].abort(link.id, reason)
+        {
+            tracing::debug!(%error, ?name, "nothing to abort");
+        }
+    }
+
+    /// The next thing that happened, without waiting.
+    pub(super) fn poll_event(&mut self) -> Result<Option<TransportEvent>, Error> {
+        loop {
+            if let Some(event) = self.events.pop_front() {
+                return Ok(Some(event));
+            }
+            let Some(&socket) = self.ready.last() else {
+                if self.look()? {
+                    continue;
+                }
+                return Ok(None);
+            };
+            match self.sockets[socket].try_receive()? {
+                Some(received) => self.handle(socket, received),
+                None => {
+                    self.ready.pop();
+                }
+            }
+        }
+    }
+
+    /// Whether there is something to read.
+    fn look(&mut self) -> Result<bool, Error> {
+        let announces = self.receiver.as_mut().and_then(AnnounceReceiver::receive);
+        self.events.extend(announces);
+        let mut ready = Vec::new();
+        match self.poller.wait(&mut ready, Patience::None) {
+            Err(error) if error.is_temporary() => {}
+            result => result?,
+        }
+        self.ready.extend(ready.iter().map(|readiness| readiness.token as usize));
+        Ok(!self.ready.is_empty() || !self.events.is_empty())
+    }
+
+    fn handle(&mut self, socket: usize, received: Received) {
+        match received {
+            Received::Message(message) => self.handle_message(message),
+            Received::Notification(Some(id), notification) => {
+                self.handle_notification(socket, id, notification);
+            }
+            Received::Notification(None, notification) => tracing::warn!(?notification),
+        }
+    }
+
+    fn handle_message(&mut self, message: Message) {
+        let info = message.info;
+        let Some(&association) = self.names.get(&info.association) else { return };
+        if self.links.get(&association).is_some_and(|link| link.is_closing) {
+            return;
+        }
+        let (ppid, stream, unordered) = (info.ppid, info.stream, info.unordered);
+        let message = UserMessage { ppid, stream, unordered, data: message.into_bytes() };
+        self.events.push_back(TransportEvent::Message { association, message });
+    }
+
+    fn handle_notification(&mut self, socket: usize, id: SocketAssociation, notification: Notification) {
+        match notification {
+            Notification::CommunicationUp { inbound: true, .. } => self.accept(socket, id),
+            Notification::CommunicationUp { .. } => {
+                if let Some(&association) = self.names.get(&id) {
+                    let peer = self.peer(socket, id);
+                    self.events.push_back(TransportEvent::Connected { association, peer });
+                }
+            }
+            Notification::CommunicationLost(reason) => self.lose(id, lost_reason(&reason)),
+            Notification::ShutdownComplete => self.lose(id, LostReason::Shutdown),
+            // The peer has forgotten all: the old association is over, and a new one has come.
+            Notification::Restarted => {
+                self.lose(id, LostReason::Aborted);
+                self.accept(socket, id);
+            }
+            Notification::SenderDry => {
+                if let Some(&name) = self.names.get(&id) {
+                    self.flush(name);
+                }
+            }
+            other => tracing::debug!(?other, "ignored"),
+        }
+    }
+
+    fn accept(&mut self, socket: usize, id: SocketAssociation) {
+        let association = AssociationId::Incoming(self.next_incoming);
+        self.next_incoming += 1;
+        self.add_link(association, socket, id);
+        let peer = self.peer(socket, id);
+        self.events.push_back(TransportEvent::Accepted { association, peer });
+    }
+
+    fn lose(&mut self, id: SocketAssociation, reason: LostReason) {
+        let Some(&association) = self.names.get(&id) else { return };
+        let is_closing = self.remove_link(association).is_some_and(|link| link.is_closing);
+        if !is_closing {
+            self.events.push_back(TransportEvent::Lost { association, reason });
+        }
+    }
+
+    fn peer(&self, socket: usize, id: SocketAssociation) -> Peer {
+        let addresses = self.sockets[socket].peer_addrs(id).unwrap_or_default();
+        let port = addresses.first().map_or(0, SocketAddr::port);
+        Peer { addresses: addresses.iter().map(SocketAddr::ip).collect(), port }
+    }
+}
+
+/// Whether an address means the same host to others.
+fn is_for_others(address: &IpAddr) -> bool {
+    match address {
+        IpAddr::V4(v4) => !v4.is_loopback() && !v4.is_link_local(),
+        IpAddr::V6(v6) => !v6.is_loopback() && !v6.is_unicast_link_local(),
+    }
+}
+
+fn lost_reason(reason: &LossReason) -> LostReason {
+    match reason {
+        LossReason::PeerAborted { .. } => LostReason::Aborted,
+        LossReason::TimedOut | LossReason::SetupTimedOut => LostReason::TimedOut,
+        LossReason::Unreachable { .. } => LostReason::Unreachable,
+        _ => LostReason::Local,
+    }
+}

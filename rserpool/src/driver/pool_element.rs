@@ -1,0 +1,264 @@
+//! A pool element over real sockets: its registration, and the service that it gives.
+
+use std::net::{IpAddr, SocketAddr, SocketAddrV4};
+use std::time::Instant;
+
+use bytes::Bytes;
+use socketapi::{Stack, Time};
+
+use super::multicast::AnnounceReceiver;
+use super::network::{Binding, Network};
+use super::runner::{Machine, Runner};
+use super::{Error, association_config};
+use crate::pool_element::{self, PoolElementConfig, PoolElementEvent};
+use crate::session::{SendError, ServiceConfig, ServiceEvent, ServiceSessions};
+use crate::transport::{AssociationId, Command, LostReason, Peer, TransportEvent, UserMessage};
+use crate::wire::{Policy, Transport, TransportUse};
+use crate::{HuntConfig, PeId, PoolHandle, Profile};
+
+/// What an element does for its users. One value serves all sessions; it is called by one thread, and should not wait.
+pub trait Service: Send + 'static {
+    /// A user has connected.
+    fn on_start(&mut self, _session: &mut ServiceSession<'_>, _peer: &Peer) {}
+
+    /// A message has come.
+    fn on_message(&mut self, session: &mut ServiceSession<'_>, message: UserMessage);
+
+    /// The user was served by another element before: this is that element's last cookie, and comes before any
+    /// message. Check it: it went through the user's hands.
+    fn on_cookie_echo(&mut self, _session: &mut ServiceSession<'_>, _cookie: Bytes) {}
+
+    /// The session is over.
+    fn on_end(&mut self, _session: AssociationId, _reason: LostReason) {}
+}
+
+/// What a service can do with a session.
+pub struct ServiceSession<'a> {
+    sessions: &'a mut ServiceSessions,
+    id: AssociationId,
+}
+
+impl ServiceSession<'_> {
+    /// Names the session, for what the service remembers of it.
+    pub fn id(&self) -> AssociationId {
+        self.id
+    }
+
+    /// Sends a message.
+    ///
+    /// # Errors
+    /// [`SendError::UnknownSession`] if it is closed, [`SendError::QueueFull`].
+    pub fn send(&mut self, message: UserMessage) -> Result<(), SendError> {
+        self.sessions.send(self.id, message)
+    }
+
+    /// Gives the user the session's state, which goes to the next element if this one fails. A length that is a
+    /// multiple of four suits RSPLIB.
+    ///
+    /// # Errors
+    /// As [`ServiceSession::send`]; [`SendError::NoControlChannel`].
+    pub fn send_cookie(&mut self, cookie: impl Into<Bytes>) -> Result<(), SendError> {
+        self.sessions.send_cookie(self.id, cookie.into())
+    }
+
+    /// Ends the session after everything is delivered.
+    pub fn close(&mut self) {
+        self.sessions.close(self.id);
+    }
+
+    /// Ends the session at once; the user turns to another element.
+    pub fn abort(&mut self) {
+        self.sessions.abort(self.id);
+    }
+}
+
+/// The sessions with the service behind them.
+struct Server<S> {
+    sessions: ServiceSessions,
+    service: S,
+}
+
+impl<S: Service> Machine for Server<S> {
+    fn handle_event(&mut self, event: TransportEvent, _now: Time) {
+        self.sessions.handle_event(event);
+    }
+
+    fn poll_command(&mut self) -> Option<Command> {
+        self.sessions.poll_command()
+    }
+
+    fn handle_own_events(&mut self) {
+        while let Some(event) = self.sessions.poll_event() {
+            let sessions = &mut self.sessions;
+            match event {
+                ServiceEvent::Started { session: id, peer } => {
+                    self.service.on_start(&mut ServiceSession { sessions, id }, &peer);
+                }
+                ServiceEvent::CookieEcho { session: id, cookie } => {
+                    self.service.on_cookie_echo(&mut ServiceSession { sessions, id }, cookie);
+                }
+                ServiceEvent::Data { session: id, message } => {
+                    self.service.on_message(&mut ServiceSession { sessions, id }, message);
+                }
+                ServiceEvent::Ended { session, reason } => self.service.on_end(session, reason),
+                ServiceEvent::BusinessCard { .. } => {}
+            }
+        }
+    }
+}
+
+impl Machine for pool_element::PoolElement {
+    fn handle_event(&mut self, event: TransportEvent, now: Time) {
+        self.handle_event(event, now);
+    }
+
+    fn handle_timeout(&mut self, now: Time) {
+        self.handle_timeout(now);
+    }
+
+    fn poll_timeout(&self) -> Option<Time> {
+        self.poll_timeout()
+    }
+
+    fn poll_command(&mut self) -> Option<Command> {
+        self.poll_command()
+    }
+}
+
+/// What an element is, and how it finds its registrar.
+#[derive(Clone, Debug)]
+pub struct PoolElementOptions {
+    /// The pool to join.
+    pub pool_handle: PoolHandle,
+    /// Its identifier; random by default, as it should be.
+    pub id: PeId,
+    /// How it is selected; round robin by default.
+    pub policy: Policy,
+    /// Where it serves; none for all addresses of the stack.
+    pub addresses: Vec<IpAddr>,
+    /// The port where it serves, 0 for any.
+    pub port: u16,
+    /// Whether its sessions have a control channel, as they do by default: without, there are no cookies.
+    pub transport_use: TransportUse,
+    /// How to find a registrar.
+    pub hunt: HuntConfig,
+    /// The group where announces of registrars are heard; none not to listen.
+    pub announce: Option<SocketAddrV4>,
+    /// When to renew the registration; none for the profile's interval.
+    pub reregistration_interval: Option<std::time::Duration>,
+    /// Timers.
+    pub profile: Profile,
+}
+
+impl PoolElementOptions {
+    /// An element that knows these registrars, and does not listen to announces.
+    pub fn new(pool_handle: PoolHandle, registrars: Vec<Peer>, profile: Profile) -> Self {
+        Self {
+            pool_handle,
+            id: PeId(rand::random_range(1..=u32::MAX)),
+            policy: Policy::default(),
+            addresses: Vec::new(),
+            port: 0,
+            transport_use: TransportUse::DataAndControl,
+            hunt: HuntConfig::new(registrars, profile),
+            announce: None,
+            reregistration_interval: None,
+            profile,
+        }
+    }
+
+    fn config(&self, user_transport: Transport) -> PoolElementConfig {
+        let mut config = PoolElementConfig::new(
+            self.pool_handle.clone(),
+            self.id,
+            self.policy,
+            user_transport,
+            self.hunt.clone(),
+            self.profile,
+        );
+        if let Some(interval) = self.reregistration_interval {
+            config.reregistration_interval = interval;
+            config.life = (interval * 3).into();
+        }
+        config
+    }
+}
+
+/// Serves sessions: the part of an element that a service runs in.
+trait Serving: Send {}
+
+impl<S: Service> Serving for Runner<Server<S>> {}
+
+/// An element at work: it serves, and stays registered. Dropping it without [`deregister`](Self::deregister) leaves it
+/// to the registrar to notice.
+pub struct PoolElement {
+    registration: Runner<pool_element::PoolElement>,
+    local: Vec<SocketAddr>,
+    // The service ends after the registration.
+    _server: Box<dyn Serving>,
+}
+
+impl PoolElement {
+    /// Starts to serve, and to look for a registrar.
+    ///
+    /// # Errors
+    /// [`Error::Socket`] if the port cannot be had; [`Error::System`] if announces cannot be heard.
+    pub fn start(stack: &Stack, options: PoolElementOptions, service: impl Service) -> Result<Self, Error> {
+        let config = association_config(&options.profile.sctp_settings());
+        let binding = |port| Binding {
+            addresses: options.addresses.clone(),
+            port,
+            listen: true,
+            config: config.clone(),
+        };
+        let network = Network::open(stack, binding(options.port))?;
+        let (addresses, port) = network.local()?;
+        let local = addresses.iter().map(|address| SocketAddr::new(*address, port)).collect();
+        let transport_use = options.transport_use;
+        let sessions = ServiceSessions::new(ServiceConfig { transport_use, ..ServiceConfig::default() });
+        let server = Runner::start("pool element", stack, Server { sessions, service }, network)?;
+
+        let mut network = Network::open(stack, binding(0))?;
+        if let Some(group) = options.announce {
+            network.receiver = Some(AnnounceReceiver::open(group)?);
+        }
+        let config = options.config(Transport::sctp(port, addresses, transport_use));
+        let machine = pool_element::PoolElement::new(config, rand::random(), stack.now());
+        let registration = Runner::start("registration", stack, machine, network)?;
+        Ok(Self { registration, local, _server: Box::new(server) })
+    }
+
+    /// Where it serves.
+    pub fn local_addrs(&self) -> &[SocketAddr] {
+        &self.local
+    }
+
+    /// What happens to the registration.
+    ///
+    /// # Errors
+    /// [`Error::TimedOut`] at the deadline; [`Error::Socket`] when the stack has failed.
+    pub fn next_event(&self, deadline: Option<Instant>) -> Result<PoolElementEvent, Error> {
+        self.registration.wait(deadline, |engine| engine.machine.poll_event())
+    }
+
+    /// Changes the policy's numbers, such as the load.
+    pub fn set_policy(&self, policy: Policy) {
+        self.registration.with(|engine, now| engine.machine.set_policy(policy, now));
+    }
+
+    /// Leaves the pool; sessions go on until the element is dropped. Whether a registrar has confirmed it.
+    ///
+    /// # Errors
+    /// [`Error::TimedOut`] at the deadline; [`Error::Socket`] when the stack has failed.
+    pub fn deregister(&self, deadline: Option<Instant>) -> Result<bool, Error> {
+        self.registration.with(|engine, now| engine.machine.deregister(now));
+        self.registration.wait(deadline, |engine| {
+            while let Some(event) = engine.machine.poll_event() {
+                if let PoolElementEvent::Deregistered { confirmed } = event {
+                    return Some(confirmed);
+                }
+            }
+            None
+        })
+    }
+}

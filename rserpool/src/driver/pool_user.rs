@@ -1,0 +1,216 @@
+//! A pool user over real sockets.
+
+use std::collections::VecDeque;
+use std::net::{IpAddr, SocketAddrV4};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use rustc_hash::FxHashMap;
+use socketapi::{Stack, Time};
+
+use super::multicast::AnnounceReceiver;
+use super::network::{Binding, Network};
+use super::runner::{Machine, Runner};
+use super::{Error, association_config};
+use crate::pool_user::{self, PoolUserConfig, PoolUserEvent, RequestId, ResolutionError};
+use crate::session::{SendError, SessionEvent, SessionId};
+use crate::transport::{Command, Peer, TransportEvent, UserMessage};
+use crate::wire::PoolElement;
+use crate::{HuntConfig, PoolHandle, Profile};
+
+/// Events of one session that wait for the application; with more, peers have to wait.
+const MAX_WAITING: usize = 1000;
+
+/// How a pool user finds registrars and elements.
+#[derive(Clone, Debug)]
+pub struct PoolUserOptions {
+    /// Our addresses; none for all of the stack's.
+    pub addresses: Vec<IpAddr>,
+    /// How to resolve pools.
+    pub config: PoolUserConfig,
+    /// The group where announces of registrars are heard; none not to listen.
+    pub announce: Option<SocketAddrV4>,
+    /// Timers of associations.
+    pub profile: Profile,
+}
+
+impl PoolUserOptions {
+    /// A user who knows these registrars, and does not listen to announces.
+    pub fn new(registrars: Vec<Peer>, profile: Profile) -> Self {
+        let config = PoolUserConfig::new(HuntConfig::new(registrars, profile), profile);
+        Self { addresses: Vec::new(), config, announce: None, profile }
+    }
+}
+
+type Elements = Result<Vec<PoolElement>, ResolutionError>;
+
+/// The machine, and what it brought for each waiting call.
+struct Sorted {
+    machine: pool_user::PoolUser,
+    sessions: FxHashMap<SessionId, VecDeque<SessionEvent>>,
+    resolved: FxHashMap<RequestId, Option<Elements>>,
+}
+
+impl Machine for Sorted {
+    fn handle_event(&mut self, event: TransportEvent, now: Time) {
+        self.machine.handle_event(event, now);
+    }
+
+    fn handle_timeout(&mut self, now: Time) {
+        self.machine.handle_timeout(now);
+    }
+
+    fn poll_timeout(&self) -> Option<Time> {
+        self.machine.poll_timeout()
+    }
+
+    fn poll_command(&mut self) -> Option<Command> {
+        self.machine.poll_command()
+    }
+
+    fn handle_own_events(&mut self) {
+        while let Some(event) = self.machine.poll_event() {
+            match event {
+                PoolUserEvent::Session { session, event } => {
+                    if let Some(waiting) = self.sessions.get_mut(&session) {
+                        waiting.push_back(event);
+                    }
+                }
+                PoolUserEvent::Resolved { request, result, .. } => {
+                    self.resolved.insert(request, Some(result));
+                }
+            }
+        }
+    }
+
+    fn has_room(&self) -> bool {
+        self.sessions.values().all(|waiting| waiting.len() < MAX_WAITING)
+    }
+}
+
+/// Uses pools: resolves their handles, and opens sessions with them. Clones share everything.
+#[derive(Clone)]
+pub struct PoolUser {
+    runner: Arc<Runner<Sorted>>,
+}
+
+impl PoolUser {
+    /// A pool user; it looks for a registrar once it needs one.
+    ///
+    /// # Errors
+    /// [`Error::Socket`]; [`Error::System`] if announces cannot be heard.
+    pub fn start(stack: &Stack, options: PoolUserOptions) -> Result<Self, Error> {
+        let binding = Binding {
+            addresses: options.addresses,
+            port: 0,
+            listen: false,
+            config: association_config(&options.profile.sctp_settings()),
+        };
+        let mut network = Network::open(stack, binding)?;
+        if let Some(group) = options.announce {
+            network.receiver = Some(AnnounceReceiver::open(group)?);
+        }
+        let machine = Sorted {
+            machine: pool_user::PoolUser::new(options.config, rand::random()),
+            sessions: FxHashMap::default(),
+            resolved: FxHashMap::default(),
+        };
+        Ok(Self { runner: Arc::new(Runner::start("pool user", stack, machine, network)?) })
+    }
+
+    /// Elements of a pool, best first.
+    ///
+    /// # Errors
+    /// [`Error::Resolution`] says why there are none; [`Error::TimedOut`].
+    pub fn resolve(
+        &self,
+        pool_handle: PoolHandle,
+        deadline: Option<Instant>,
+    ) -> Result<Vec<PoolElement>, Error> {
+        let request = self.runner.with(|engine, now| engine.machine.machine.resolve(pool_handle, now));
+        let waited = self.runner.wait(deadline, |engine| engine.machine.resolved.remove(&request)?);
+        Ok(waited??)
+    }
+
+    /// Opens a session with a pool. It finds an element by itself, and another one whenever that fails.
+    pub fn open_session(&self, pool_handle: PoolHandle) -> Session {
+        let id = self.runner.with(|engine, now| {
+            let id = engine.machine.machine.open_session(pool_handle, now);
+            engine.machine.sessions.insert(id, VecDeque::new());
+            id
+        });
+        Session { runner: Arc::clone(&self.runner), id }
+    }
+}
+
+/// A session with a pool. One thread may send while another receives. Dropping it ends it, after everything sent is
+/// delivered.
+pub struct Session {
+    runner: Arc<Runner<Sorted>>,
+    id: SessionId,
+}
+
+impl Session {
+    /// Sends a message to the element that serves the session; waits while the send buffer is full.
+    ///
+    /// # Errors
+    /// [`SendError::NotConnected`] in [`Error::Send`] during a fail-over: receive until it is complete, then send what
+    /// was not answered.
+    pub fn send(&self, message: &UserMessage) -> Result<(), Error> {
+        self.runner.wait(None, |engine| {
+            if engine.network.has_backlog() {
+                return None;
+            }
+            match engine.machine.machine.send(self.id, message.clone()) {
+                Err(SendError::QueueFull) => None,
+                result => Some(result),
+            }
+        })??;
+        Ok(())
+    }
+
+    /// The next message, or what else happened.
+    ///
+    /// # Errors
+    /// [`Error::TimedOut`] at the deadline; [`Error::Socket`] when the stack has failed.
+    pub fn receive(&self, deadline: Option<Instant>) -> Result<SessionEvent, Error> {
+        self.runner.wait(deadline, |engine| engine.machine.sessions.get_mut(&self.id)?.pop_front())
+    }
+
+    /// Waits until the first element is connected.
+    ///
+    /// # Errors
+    /// [`Error::Resolution`] if the pool does not exist or no registrar answers; [`Error::TimedOut`].
+    pub fn wait_connected(&self, timeout: Duration) -> Result<PoolElement, Error> {
+        let deadline = Instant::now() + timeout;
+        let mut refusal = None;
+        loop {
+            match self.receive(Some(deadline)) {
+                Ok(SessionEvent::Connected { element }) => return Ok(*element),
+                Ok(SessionEvent::Waiting { error }) => refusal = error.or(refusal),
+                Ok(_) => {}
+                Err(Error::TimedOut) => return Err(refusal.map_or(Error::TimedOut, Error::Resolution)),
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// The element that serves the session, or is being connected.
+    pub fn element(&self) -> Option<PoolElement> {
+        self.runner.with(|engine, _| engine.machine.machine.element(self.id).cloned())
+    }
+
+    /// Leaves the element because it does not do its work. With `unreachable`, the registrar is told.
+    pub fn force_failover(&self, unreachable: bool) {
+        self.runner.with(|engine, now| engine.machine.machine.force_failover(self.id, unreachable, now));
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        self.runner.with(|engine, _| {
+            engine.machine.machine.close_session(self.id);
+            engine.machine.sessions.remove(&self.id);
+        });
+    }
+}

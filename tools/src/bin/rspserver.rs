@@ -1,0 +1,129 @@
+//! A pool element with one of RSPLIB's services.
+
+use std::error::Error;
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use clap::{ArgGroup, Parser};
+use rserpool::PeId;
+use rserpool::driver::{PoolElement, PoolElementOptions, Service, ServiceSession};
+use rserpool::transport::UserMessage;
+use rserpool::wire::Policy;
+use sctp_tools::logging::LogOptions;
+use sctp_tools::pingpong::PingPong;
+use sctp_tools::program::{self, EXIT_CODES};
+use sctp_tools::search::SearchOptions;
+use sctp_tools::signals::Signals;
+use sctp_tools::transport::TransportOptions;
+use sctp_tools::{policy, search};
+use socketapi::Stack;
+
+const EXAMPLES: &str = "\
+Examples:
+  rspserver --echo                                       finds a registrar by its announces
+  rspserver --pingpong --registrar=192.0.2.1:3863 --policy=WeightedRoundRobin:2
+  rspserver --echo --udp --local 127.0.0.3 --registrar=127.0.0.2:3863 --asapannounce=off
+  rspserver -pingpong -poolhandle=MyPool -pppfailureafter=10    options may be spelled as RSPLIB's
+
+Not there yet: the services -discard, -daytime, -chargen, -fractal, -calcapp and -scripting; -uptime and -downtime.
+Accepted without effect: -pppmaxthreads, -registrarconnectmaxtrials, -registrarrequestmaxtrials, -cspserver, -cspinterval.
+";
+
+/// A pool element: a server in a pool, which pool users reach by the pool's handle. Ends at SIGINT or SIGTERM, and
+/// leaves its pool before.
+#[derive(Parser)]
+#[command(version, after_help = format!("{EXAMPLES}\n{EXIT_CODES}"))]
+#[command(group = ArgGroup::new("service"))]
+struct Cli {
+    /// Service: send each message back (the default)
+    #[arg(long, group = "service")]
+    echo: bool,
+    /// Service: ping-pong, whose sessions survive fail-overs by cookies
+    #[arg(long, group = "service")]
+    pingpong: bool,
+    /// Handle of the pool; by default EchoPool or PingPongPool
+    #[arg(long, alias = "pool-handle")]
+    poolhandle: Option<String>,
+    /// Identifier of this element, decimal or 0x...; random by default
+    #[arg(long, value_name = "ID", value_parser = program::number)]
+    identifier: Option<u32>,
+    /// Policy of the pool, with its numbers: RoundRobin, Random, LeastUsed, WeightedRoundRobin:WEIGHT,
+    /// Priority:PRIORITY, LeastUsedDegradation:SHARE...
+    #[arg(long, default_value = "RoundRobin", value_parser = policy::parse)]
+    policy: Policy,
+    /// Time between renewals of the registration, milliseconds; it lives three times as long. By default as the
+    /// profile says
+    #[arg(long, value_name = "MS", value_parser = clap::value_parser!(u64).range(100..=1_400_000_000))]
+    rereginterval: Option<u64>,
+    /// SCTP port of the service, 0 for any
+    #[arg(long, default_value_t = 0)]
+    port: u16,
+    /// End after so many seconds
+    #[arg(long, value_name = "S")]
+    runtime: Option<f64>,
+    /// Ping-pong: break each session off after so many replies, to show fail-overs
+    #[arg(long, value_name = "REPLIES", requires = "pingpong")]
+    pppfailureafter: Option<u64>,
+    #[command(flatten)]
+    search: SearchOptions,
+    #[command(flatten)]
+    transport: TransportOptions,
+    #[command(flatten)]
+    log: LogOptions,
+}
+
+/// Sends each message back as it came.
+struct Echo;
+
+impl Service for Echo {
+    fn on_message(&mut self, session: &mut ServiceSession<'_>, message: UserMessage) {
+        if let Err(error) = session.send(message) {
+            tracing::warn!(%error, "session given up");
+            session.abort();
+        }
+    }
+}
+
+fn main() -> ExitCode {
+    let ignored: Vec<_> = search::IGNORED.iter().chain(&["pppmaxthreads"]).copied().collect();
+    let cli: Cli = program::parse(&ignored);
+    program::run("rspserver", |signals| serve(&cli, signals))
+}
+
+fn serve(cli: &Cli, signals: &Signals) -> Result<(), Box<dyn Error>> {
+    cli.log.start()?;
+    let stack = cli.transport.build_stack()?;
+    let element = start(cli, &stack)?;
+    println!("serving at {}, {:?}", program::list(element.local_addrs()), stack.transport());
+    let end = cli.runtime.map(|seconds| Instant::now() + Duration::from_secs_f64(seconds));
+    while !signals.have_come()? && end.is_none_or(|end| Instant::now() < end) {
+        match element.next_event(Some(Instant::now() + program::GLANCE)) {
+            Ok(event) => println!("{event:?}"),
+            Err(rserpool::driver::Error::TimedOut) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    if !element.deregister(Some(Instant::now() + Duration::from_secs(5)))? {
+        println!("no registrar confirmed the deregistration");
+    }
+    Ok(())
+}
+
+fn start(cli: &Cli, stack: &Stack) -> Result<PoolElement, Box<dyn Error>> {
+    let default = if cli.pingpong { "PingPongPool" } else { "EchoPool" };
+    let handle = cli.poolhandle.as_deref().unwrap_or(default);
+    let mut options =
+        PoolElementOptions::new(handle.into(), cli.search.registrar.clone(), cli.search.profile());
+    options.hunt = cli.search.hunt();
+    options.announce = cli.search.asapannounce.0;
+    options.policy = cli.policy;
+    options.port = cli.port;
+    options.reregistration_interval = cli.rereginterval.map(Duration::from_millis);
+    options.id = cli.identifier.map_or(options.id, PeId);
+    let element = match (cli.pingpong, cli.pppfailureafter) {
+        (true, Some(replies)) => PoolElement::start(stack, options, PingPong::failing_after(replies)),
+        (true, None) => PoolElement::start(stack, options, PingPong::new()),
+        (false, _) => PoolElement::start(stack, options, Echo),
+    };
+    Ok(element?)
+}

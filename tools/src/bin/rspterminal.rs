@@ -1,0 +1,124 @@
+//! A terminal whose other end is a pool.
+
+use std::error::Error;
+use std::io::{self, BufRead, Write};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use clap::Parser;
+use rserpool::driver::{PoolUser, Session};
+use rserpool::session::SessionEvent;
+use rserpool::transport::UserMessage;
+use sctp_tools::logging::LogOptions;
+use sctp_tools::program::{self, EXIT_CODES};
+use sctp_tools::search::{self, SearchOptions};
+use sctp_tools::signals::Signals;
+use sctp_tools::transport::TransportOptions;
+
+const EXAMPLES: &str = "\
+Examples:
+  rspterminal                                            to the pool EchoPool
+  rspterminal --poolhandle=DaytimePool --registrar=192.0.2.1:3863
+  echo hello | rspterminal -poolhandle=EchoPool -registrar=127.0.0.2:3863 --udp --local 127.0.0.5
+
+Each line is one message. At the end of the input, replies are waited for as long as they keep coming (--linger). What
+happens to the session is told on standard error. A line that was sent to an element that then failed is lost if the
+element had not passed it on: protocols that must not lose anything number their requests, as pingpongclient does.
+";
+
+/// Sends lines of standard input to a pool, and writes the replies to standard output.
+#[derive(Parser)]
+#[command(version, after_help = format!("{EXAMPLES}\n{EXIT_CODES}"))]
+struct Cli {
+    /// Handle of the pool
+    #[arg(long, alias = "pool-handle", default_value = "EchoPool")]
+    poolhandle: String,
+    /// Payload protocol identifier of the messages
+    #[arg(long, default_value_t = 0)]
+    ppid: u32,
+    /// How long to wait for an element at the start, seconds
+    #[arg(long, value_name = "S", default_value_t = 30.0)]
+    patience: f64,
+    /// After the end of the input: end when nothing has come for so long, seconds
+    #[arg(long, value_name = "S", default_value_t = 1.0)]
+    linger: f64,
+    #[command(flatten)]
+    search: SearchOptions,
+    #[command(flatten)]
+    transport: TransportOptions,
+    #[command(flatten)]
+    log: LogOptions,
+}
+
+fn main() -> ExitCode {
+    let cli: Cli = program::parse(search::IGNORED);
+    program::run("rspterminal", |signals| talk(&cli, signals))
+}
+
+fn talk(cli: &Cli, signals: &Signals) -> Result<(), Box<dyn Error>> {
+    cli.log.start()?;
+    let stack = cli.transport.build_stack()?;
+    let user = PoolUser::start(&stack, cli.search.pool_user())?;
+    let session = Arc::new(user.open_session(cli.poolhandle.as_str().into()));
+    let element = session.wait_connected(Duration::from_secs_f64(cli.patience))?;
+    eprintln!("connected to {}", element.id);
+    let input_is_over = Arc::new(AtomicBool::new(false));
+    let (sender, over) = (Arc::clone(&session), Arc::clone(&input_is_over));
+    let ppid = cli.ppid;
+    // It ends with the process if the input does not.
+    std::thread::spawn(move || {
+        if let Err(error) = send_lines(&sender, ppid) {
+            eprintln!("rspterminal: {error}");
+        }
+        over.store(true, Ordering::Release);
+    });
+    let linger = Duration::from_secs_f64(cli.linger);
+    let mut last = Instant::now();
+    while !signals.have_come()? {
+        match session.receive(Some(Instant::now() + program::GLANCE)) {
+            Ok(event) => {
+                show(event)?;
+                last = Instant::now();
+            }
+            Err(rserpool::driver::Error::TimedOut) => {
+                if input_is_over.load(Ordering::Acquire) && last.elapsed() >= linger {
+                    break;
+                }
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(())
+}
+
+fn send_lines(session: &Session, ppid: u32) -> Result<(), Box<dyn Error + Send + Sync>> {
+    for line in io::stdin().lock().lines() {
+        let mut line = line?;
+        line.push('\n');
+        let message = UserMessage::new(ppid, line);
+        while let Err(error) = session.send(&message) {
+            match error {
+                // A fail-over is under way.
+                rserpool::driver::Error::Send(_) => std::thread::sleep(program::GLANCE),
+                other => return Err(other.into()),
+            }
+        }
+    }
+    Ok(())
+}
+
+fn show(event: SessionEvent) -> io::Result<()> {
+    match event {
+        SessionEvent::Data(message) => {
+            let mut out = io::stdout().lock();
+            out.write_all(&message.data)?;
+            out.flush()
+        }
+        other => {
+            eprintln!("{}", program::describe(&other));
+            Ok(())
+        }
+    }
+}

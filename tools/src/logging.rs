@@ -1,0 +1,88 @@
+//! Log options that the RSerPool programs have in common.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, IsTerminal};
+use std::path::PathBuf;
+use std::sync::Mutex;
+
+use clap::{Args, ValueEnum};
+use tracing_subscriber::EnvFilter;
+
+/// What is logged, and where.
+#[derive(Args, Clone, Debug, Default)]
+#[command(next_help_heading = "Log options")]
+pub struct LogOptions {
+    /// How much to log: 0 nothing, 1 errors, 2-3 warnings, 4-5 information, 6-7 details, 8-9 everything. The
+    /// environment variable RUST_LOG goes further, e.g. RUST_LOG=rserpool=trace
+    #[arg(long, value_name = "0-9", default_value_t = 2, value_parser = clap::value_parser!(u8).range(0..=9))]
+    pub loglevel: u8,
+    /// Log more: -v information, -vv details, -vvv everything
+    #[arg(short, long, action = clap::ArgAction::Count)]
+    pub verbose: u8,
+    /// Log to this file instead of standard error
+    #[arg(long, value_name = "FILE", conflicts_with = "logappend")]
+    pub logfile: Option<PathBuf>,
+    /// Append the log to this file
+    #[arg(long, value_name = "FILE")]
+    pub logappend: Option<PathBuf>,
+    /// Log nothing
+    #[arg(long)]
+    pub logquiet: bool,
+    /// Colours in the log: by default where standard error is a terminal
+    #[arg(long, value_name = "on|off")]
+    pub logcolor: Option<Switch>,
+}
+
+/// On or off.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Switch {
+    /// Yes.
+    On,
+    /// No.
+    Off,
+}
+
+impl LogOptions {
+    /// Starts logging.
+    ///
+    /// # Errors
+    /// When the log file cannot be opened.
+    pub fn start(&self) -> io::Result<()> {
+        let file = self.file()?;
+        let is_terminal = file.is_none() && io::stderr().is_terminal();
+        let color = self.logcolor.map_or(is_terminal, |switch| switch == Switch::On);
+        let builder = tracing_subscriber::fmt().with_env_filter(self.filter()).with_ansi(color);
+        match file {
+            Some(file) => builder.with_writer(Mutex::new(file)).init(),
+            None => builder.with_writer(io::stderr).init(),
+        }
+        Ok(())
+    }
+
+    fn file(&self) -> io::Result<Option<File>> {
+        let opened = match (&self.logfile, &self.logappend) {
+            (Some(path), _) => File::create(path),
+            (None, Some(path)) => OpenOptions::new().append(true).create(true).open(path),
+            (None, None) => return Ok(None),
+        };
+        let path = self.logfile.as_ref().or(self.logappend.as_ref());
+        let name = path.map(|path| path.display().to_string()).unwrap_or_default();
+        let named =
+            |error: io::Error| io::Error::new(error.kind(), format!("cannot open the log {name}: {error}"));
+        opened.map(Some).map_err(named)
+    }
+
+    fn filter(&self) -> EnvFilter {
+        let level = match (self.logquiet, self.loglevel.max(2 + 2 * self.verbose.min(3))) {
+            (true, _) => "off",
+            (false, _) if self.verbose == 0 && self.loglevel < 2 => {
+                ["off", "error"][usize::from(self.loglevel)]
+            }
+            (false, 0..=3) => "warn",
+            (false, 4..=5) => "info",
+            (false, 6..=7) => "debug",
+            (false, _) => "trace",
+        };
+        EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level))
+    }
+}

@@ -1,0 +1,156 @@
+//! How pool elements and users find a registrar: options that they have in common.
+
+use std::net::{SocketAddr, SocketAddrV4};
+use std::str::FromStr;
+use std::time::Duration;
+
+use clap::{Args, ValueEnum};
+use rserpool::driver::{ANNOUNCE_GROUP, PoolUserOptions};
+use rserpool::transport::Peer;
+use rserpool::{HuntConfig, Profile};
+
+/// How to find a registrar.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Registrar options")]
+pub struct SearchOptions {
+    /// A registrar, with all its addresses: ADDRESS:PORT,ADDRESS:PORT... Repeat it for more than one registrar
+    #[arg(long, value_name = "A:P,...", value_parser = peer)]
+    pub registrar: Vec<Peer>,
+    /// Listen to the announces of registrars: auto (239.0.0.50:3863), off, or a multicast group
+    #[arg(long, value_name = "auto|off|A:P", default_value = "auto")]
+    pub asapannounce: Announce,
+    /// How long an announce is valid, milliseconds; by default as the profile says
+    #[arg(long, value_name = "MS")]
+    pub registrarannouncetimeout: Option<u64>,
+    /// How long to wait for connections to registrars, milliseconds; by default as the profile says
+    #[arg(long, value_name = "MS")]
+    pub registrarconnecttimeout: Option<u64>,
+    /// How long to wait for a registrar's answer, milliseconds; by default as the profile says
+    #[arg(long, value_name = "MS", alias = "registrarrequesttimeout")]
+    pub registrarresponsetimeout: Option<u64>,
+    /// Timers: those of the RFCs, those of RSPLIB, or fast ones (fail-over within half a second)
+    #[arg(long, value_enum, default_value_t = ProfileName::Rsplib)]
+    pub profile: ProfileName,
+}
+
+/// Options of RSPLIB that have no use here: attempts are repeated until they succeed.
+pub const IGNORED: &[&str] =
+    &["registrarconnectmaxtrials", "registrarrequestmaxtrials", "cspserver", "cspinterval"];
+
+/// A set of timers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ProfileName {
+    /// What the RFCs recommend.
+    Rfc,
+    /// What RSPLIB does.
+    Rsplib,
+    /// Fail-over within half a second.
+    Fast,
+}
+
+impl From<ProfileName> for Profile {
+    fn from(name: ProfileName) -> Self {
+        match name {
+            ProfileName::Rfc => Self::Rfc,
+            ProfileName::Rsplib => Self::Rsplib,
+            ProfileName::Fast => Self::Fast,
+        }
+    }
+}
+
+/// Whether announces are used, and where.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Announce(pub Option<SocketAddrV4>);
+
+impl FromStr for Announce {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let group = match text {
+            "auto" => Some(ANNOUNCE_GROUP),
+            "off" => None,
+            other => {
+                let with_port = if other.contains(':') {
+                    other.into()
+                } else {
+                    format!("{other}:{}", ANNOUNCE_GROUP.port())
+                };
+                let group: SocketAddrV4 =
+                    with_port.parse().map_err(|_| "auto, off, or ADDRESS:PORT of an IPv4 group is needed")?;
+                if !group.ip().is_multicast() {
+                    return Err(format!(
+                        "{} is not a multicast address (224.0.0.0 to 239.255.255.255)",
+                        group.ip()
+                    ));
+                }
+                Some(group)
+            }
+        };
+        Ok(Self(group))
+    }
+}
+
+/// Addresses with a common port.
+pub fn peer(text: &str) -> Result<Peer, String> {
+    let parsed: Result<Vec<SocketAddr>, _> = text.split(',').map(|item| item.trim().parse()).collect();
+    let all = parsed.map_err(|_| "ADDRESS:PORT is needed, e.g. 192.0.2.1:3863 or [2001:db8::1]:3863")?;
+    let port = all.first().map_or(0, SocketAddr::port);
+    if port == 0 || all.iter().any(|address| address.port() != port) {
+        return Err("all addresses need the same port, and not port 0".into());
+    }
+    Ok(Peer { addresses: all.iter().map(SocketAddr::ip).collect(), port })
+}
+
+impl SearchOptions {
+    /// The settings of the search.
+    pub fn hunt(&self) -> HuntConfig {
+        let mut hunt = HuntConfig::new(self.registrar.clone(), self.profile());
+        hunt.use_announces = self.asapannounce.0.is_some();
+        let set = |setting: &mut Duration, millis: Option<u64>| {
+            if let Some(millis) = millis {
+                *setting = Duration::from_millis(millis);
+            }
+        };
+        set(&mut hunt.announce_life, self.registrarannouncetimeout);
+        set(&mut hunt.connect_timeout, self.registrarconnecttimeout);
+        hunt
+    }
+
+    /// A pool user with these options.
+    pub fn pool_user(&self) -> PoolUserOptions {
+        let mut options = PoolUserOptions::new(self.registrar.clone(), self.profile());
+        options.config.hunt = self.hunt();
+        options.announce = self.asapannounce.0;
+        if let Some(timeout) = self.registrarresponsetimeout {
+            options.config.request_timeout = Duration::from_millis(timeout);
+        }
+        options
+    }
+
+    /// The timers.
+    pub fn profile(&self) -> Profile {
+        self.profile.into()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_registrar_may_have_several_addresses_of_one_port() {
+        assert_eq!(peer("192.0.2.1:3863").unwrap(), SocketAddr::from(([192, 0, 2, 1], 3863)).into());
+        assert_eq!(peer("192.0.2.1:3863, [2001:db8::1]:3863").unwrap().addresses.len(), 2);
+        for wrong in ["", "192.0.2.1", "192.0.2.1:0", "192.0.2.1:1,192.0.2.2:2"] {
+            assert!(peer(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn announces_are_automatic_off_or_on_a_group() {
+        assert_eq!("auto".parse(), Ok(Announce(Some(ANNOUNCE_GROUP))));
+        assert_eq!("off".parse(), Ok(Announce(None)));
+        assert_eq!("239.1.2.3".parse(), Ok(Announce(Some("239.1.2.3:3863".parse().unwrap()))));
+        assert!("10.0.0.1:3863".parse::<Announce>().is_err());
+    }
+}

@@ -1,0 +1,62 @@
+//! Signals that end a program in good order.
+
+use std::io;
+use std::time::Duration;
+
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, ppoll};
+use nix::sys::signal::{SigSet, Signal};
+use nix::sys::signalfd::{SfdFlags, SignalFd};
+use nix::sys::time::TimeSpec;
+use std::os::fd::AsFd;
+
+/// No sleep is longer, so that no clock overflows.
+const LONGEST_SLEEP: Duration = Duration::from_secs(3600);
+
+/// Holds back signals, to be asked for.
+#[derive(Debug)]
+pub struct Signals {
+    descriptor: SignalFd,
+}
+
+impl Signals {
+    /// Holds SIGINT and SIGTERM back from now on. Call it before the program starts threads.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn hold() -> io::Result<Self> {
+        Self::hold_all(&[Signal::SIGINT, Signal::SIGTERM])
+    }
+
+    /// Holds these signals back from now on.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn hold_all(signals: &[Signal]) -> io::Result<Self> {
+        let set: SigSet = signals.iter().copied().collect();
+        set.thread_block()?;
+        let descriptor = SignalFd::with_flags(&set, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)?;
+        Ok(Self { descriptor })
+    }
+
+    /// Whether one has come.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn have_come(&self) -> io::Result<bool> {
+        Ok(self.descriptor.read_signal()?.is_some())
+    }
+
+    /// Waits until one comes, at most for `limit`. Whether one came.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn wait(&self, limit: Option<Duration>) -> io::Result<bool> {
+        let limit = limit.unwrap_or(LONGEST_SLEEP).min(LONGEST_SLEEP);
+        let mut polled = [PollFd::new(self.descriptor.as_fd(), PollFlags::POLLIN)];
+        match ppoll(&mut polled, Some(TimeSpec::from_duration(limit)), None) {
+            Ok(_) | Err(Errno::EINTR) => self.have_come(),
+            Err(error) => Err(error.into()),
+        }
+    }
+}
