@@ -5,7 +5,7 @@
 //! connection; everything else is left to the kernel, because the descriptor is a real one.
 //!
 //! - `hooks`: the C functions, signatures and errno only.
-//! - `ops`: what they do for a descriptor of ours. [`ops::Detour::Bypass`] means: not ours, the C library's turn.
+//! - `ops`: what they do for a descriptor of ours. `Detour::Bypass` means: not ours, the C library's turn.
 //! - `control`: commands to the service. `table`: which descriptors are ours. `address`: C's socket addresses.
 //! - `real`: the C library's own functions.
 
