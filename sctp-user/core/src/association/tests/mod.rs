@@ -2,6 +2,7 @@
 
 mod data;
 pub(crate) mod harness;
+mod heartbeats;
 mod hostile;
 mod icmp;
 mod multihoming;
