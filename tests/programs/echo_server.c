@@ -79,7 +79,8 @@ static void serve_by_epoll(int listener, int connections) {
         if (accepted < 0) fail("accept4");
         event = (struct epoll_event){.events = EPOLLIN, .data.fd = accepted};
         if (epoll_ctl(poll_fd, EPOLL_CTL_ADD, accepted, &event) != 0) fail("epoll_ctl");
-        open++;
+        printf("connection %d\n", ++open);
+        fflush(stdout);
       } else if (!echo_once(fd)) {
         close(fd);
         open--;

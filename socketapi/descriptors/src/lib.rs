@@ -4,6 +4,11 @@
 //! `poll`, `epoll`, `dup`, `fork` and `exec` are the kernel's work. The service's end is bound to an abstract name
 //! that [`SocketName`] describes: `getpeername` on the client's end tells any process what it holds. Commands
 //! travel over a control connection of the process's own, one [`Request`] and one [`Reply`] at a time.
+//!
+//! What needs no command: sending and receiving (a record is a message, or a piece of a long one); shutting down, which
+//! the service sees on its end; closing, which it sees when the last copy is gone. The end of the association is the
+//! end of file. A descriptor that must not poll writable yet holds a filler record, which the service takes out.
+//! On a listener's descriptor each byte stands for an association that waits.
 
 mod message;
 mod name;
@@ -19,9 +24,3 @@ pub const VERSION: u16 = 1;
 
 /// Largest record in a data pair; longer messages cross in several.
 pub const MAX_RECORD_LEN: usize = 64 * 1024;
-
-/// Send buffer, in bytes, of the client's end while it must not poll writable: two filler records fill it.
-pub const CLOSED_SEND_BUFFER: usize = 4_608;
-
-/// Send buffer, in bytes, of the client's end once it is connected.
-pub const OPEN_SEND_BUFFER: usize = 425_984;

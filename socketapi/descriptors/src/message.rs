@@ -33,8 +33,7 @@ pub enum Command {
     Bind(Address),
     /// Listen with this backlog.
     Listen(u32),
-    /// Begin to connect. The request carries the socket's descriptor: the service makes it writable when it is
-    /// connected, and closes its copy.
+    /// Begin to connect. The descriptor polls writable when the outcome is known; [`Command::TakeError`] tells it.
     Connect(Address),
     /// Hand over a waiting association; the reply carries its data descriptor.
     Accept,
@@ -44,8 +43,6 @@ pub enum Command {
     PeerAddress,
     /// The pending error, which is cleared.
     TakeError,
-    /// Send no more: shut the association down once all is sent.
-    Shutdown,
 }
 
 /// The answer to a command: an `errno` value, or an address where one was asked for.
@@ -75,7 +72,6 @@ impl Request {
             Command::LocalAddress => out.push(5),
             Command::PeerAddress => out.push(6),
             Command::TakeError => out.push(7),
-            Command::Shutdown => out.push(8),
         }
         out
     }
@@ -96,7 +92,6 @@ impl Request {
             5 => Command::LocalAddress,
             6 => Command::PeerAddress,
             7 => Command::TakeError,
-            8 => Command::Shutdown,
             _ => return Err(DecodeError),
         };
         Ok(Self { socket: u64::from_ne_bytes(*socket), command })
@@ -168,7 +163,6 @@ mod tests {
             Command::LocalAddress,
             Command::PeerAddress,
             Command::TakeError,
-            Command::Shutdown,
         ];
         for command in commands {
             let request = Request { socket: u64::MAX - 1, command };

@@ -25,16 +25,16 @@ thread_local! {
     static CONNECTION: RefCell<Option<Connection>> = const { RefCell::new(None) };
 }
 
-/// Asks the service; `attached` travels with the request, and a descriptor may come with the reply.
+/// Asks the service; a descriptor may come with the reply.
 /// The error is an `errno`: ENETDOWN where the service cannot be reached.
-pub(crate) fn ask(request: &Request, attached: Option<RawFd>) -> Result<(Reply, Option<OwnedFd>), c_int> {
+pub(crate) fn ask(request: &Request) -> Result<(Reply, Option<OwnedFd>), c_int> {
     CONNECTION.with_borrow_mut(|connection| {
         let process = std::process::id();
         if connection.as_ref().is_none_or(|connection| connection.process != process) {
             *connection = Some(Connection { process, socket: connect().map_err(|_| libc::ENETDOWN)? });
         }
         let Some(open) = connection.as_ref() else { return Err(libc::ENETDOWN) };
-        let answer = exchange(open.socket.as_raw_fd(), &request.encode(), attached);
+        let answer = exchange(open.socket.as_raw_fd(), &request.encode());
         if answer.is_err() {
             *connection = None;
         }
@@ -61,7 +61,7 @@ fn connect() -> io::Result<OwnedFd> {
     if result != 0 {
         return Err(io::Error::last_os_error());
     }
-    let (greeting, _) = exchange(socket.as_raw_fd(), &VERSION.to_ne_bytes(), None)?;
+    let (greeting, _) = exchange(socket.as_raw_fd(), &VERSION.to_ne_bytes())?;
     if greeting != VERSION.to_ne_bytes() {
         return Err(io::ErrorKind::Unsupported.into());
     }
@@ -80,39 +80,15 @@ fn owned(fd: c_int) -> io::Result<OwnedFd> {
 #[repr(C, align(8))]
 struct Ancillary([u8; 32]);
 
-fn exchange(
-    socket: RawFd,
-    request: &[u8],
-    attached: Option<RawFd>,
-) -> io::Result<(Vec<u8>, Option<OwnedFd>)> {
-    send(socket, request, attached)?;
+fn exchange(socket: RawFd, request: &[u8]) -> io::Result<(Vec<u8>, Option<OwnedFd>)> {
+    send(socket, request)?;
     receive(socket)
 }
 
-fn send(socket: RawFd, bytes: &[u8], attached: Option<RawFd>) -> io::Result<()> {
-    let mut part = libc::iovec { iov_base: bytes.as_ptr().cast_mut().cast(), iov_len: bytes.len() };
-    let mut ancillary = Ancillary([0; 32]);
-    // SAFETY: all zeros is a valid message header.
-    let mut message: libc::msghdr = unsafe { core::mem::zeroed() };
-    message.msg_iov = &raw mut part;
-    message.msg_iovlen = 1;
-    if let Some(fd) = attached {
-        let length = core::mem::size_of::<c_int>() as u32;
-        message.msg_control = ancillary.0.as_mut_ptr().cast();
-        // SAFETY: only arithmetic.
-        message.msg_controllen = unsafe { libc::CMSG_SPACE(length) } as usize;
-        // SAFETY: the control buffer holds one header and one descriptor.
-        let header = unsafe { libc::CMSG_FIRSTHDR(&raw const message) };
-        // SAFETY: `header` points into `ancillary`, which has room for this and the descriptor behind it.
-        unsafe {
-            (*header).cmsg_level = libc::SOL_SOCKET;
-            (*header).cmsg_type = libc::SCM_RIGHTS;
-            (*header).cmsg_len = libc::CMSG_LEN(length) as usize;
-            core::ptr::write_unaligned(libc::CMSG_DATA(header).cast::<c_int>(), fd);
-        }
-    }
-    // SAFETY: `message` and all that it points to live until the call returns.
-    retry(|| unsafe { libc::sendmsg(socket, &raw const message, libc::MSG_NOSIGNAL) }).map(|_| ())
+fn send(socket: RawFd, bytes: &[u8]) -> io::Result<()> {
+    // SAFETY: `bytes` is valid for its length.
+    retry(|| unsafe { (real().send)(socket, bytes.as_ptr().cast(), bytes.len(), libc::MSG_NOSIGNAL) })
+        .map(|_| ())
 }
 
 fn receive(socket: RawFd) -> io::Result<(Vec<u8>, Option<OwnedFd>)> {

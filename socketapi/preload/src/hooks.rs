@@ -175,11 +175,12 @@ unsafe fn write_int(number: c_int, value: *mut c_void, length: *mut socklen_t) {
 /// As `shutdown(2)`.
 #[unsafe(no_mangle)]
 unsafe extern "C" fn shutdown(fd: c_int, how: c_int) -> c_int {
-    let detour = ops::with_socket(fd, |name| match how {
-        libc::SHUT_RD => Ok(0),
-        libc::SHUT_WR | libc::SHUT_RDWR => ops::command(name, Command::Shutdown).map(|()| 0),
-        _ => Err(libc::EINVAL),
-    });
+    // Of the rest the service learns from the kernel, after all that was written before. SCTP has no half that
+    // could stop reading alone (RFC 6458, 4.1.7).
+    let detour = match how {
+        libc::SHUT_RD => ops::with_socket(fd, |_| Ok(0)),
+        _ => Detour::Bypass,
+    };
     // SAFETY: the caller's own arguments.
     conclude(detour, || unsafe { (real().shutdown)(fd, how) })
 }
@@ -188,7 +189,7 @@ unsafe extern "C" fn shutdown(fd: c_int, how: c_int) -> c_int {
 /// As `read(2)`.
 #[unsafe(no_mangle)]
 unsafe extern "C" fn read(fd: c_int, buffer: *mut c_void, room: size_t) -> ssize_t {
-    let detour = ops::with_socket(fd, |_| ops::read(fd, buffer, room, 0));
+    let detour = ops::with_socket(fd, |name| ops::read(fd, name, buffer, room, 0));
     // SAFETY: the caller's own arguments.
     conclude(detour, || unsafe { (real().read)(fd, buffer, room) })
 }
@@ -197,9 +198,58 @@ unsafe extern "C" fn read(fd: c_int, buffer: *mut c_void, room: size_t) -> ssize
 /// As `recv(2)`.
 #[unsafe(no_mangle)]
 unsafe extern "C" fn recv(fd: c_int, buffer: *mut c_void, room: size_t, flags: c_int) -> ssize_t {
-    let detour = ops::with_socket(fd, |_| ops::read(fd, buffer, room, flags));
+    let detour = ops::with_socket(fd, |name| ops::read(fd, name, buffer, room, flags));
     // SAFETY: the caller's own arguments.
     conclude(detour, || unsafe { (real().recv)(fd, buffer, room, flags) })
+}
+
+/// # Safety
+/// As `recvfrom(2)`.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn recvfrom(
+    fd: c_int,
+    buffer: *mut c_void,
+    room: size_t,
+    flags: c_int,
+    peer: *mut sockaddr,
+    length: *mut socklen_t,
+) -> ssize_t {
+    let detour = ops::with_socket(fd, |name| {
+        let got = ops::read(fd, name, buffer, room, flags)?;
+        if let (false, Ok(value)) = (peer.is_null(), ops::address(name, Command::PeerAddress)) {
+            // SAFETY: the caller's promise.
+            unsafe { address::write(value, peer, length) };
+        }
+        Ok(got)
+    });
+    // SAFETY: the caller's own arguments.
+    conclude(detour, || unsafe { (real().recvfrom)(fd, buffer, room, flags, peer, length) })
+}
+
+/// What `read` becomes in programs compiled with `_FORTIFY_SOURCE`.
+///
+/// # Safety
+/// As `read(2)`.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn __read_chk(fd: c_int, buffer: *mut c_void, room: size_t, size: size_t) -> ssize_t {
+    // SAFETY: the caller's own arguments; at most the buffer's size.
+    unsafe { read(fd, buffer, room.min(size)) }
+}
+
+/// What `recv` becomes in programs compiled with `_FORTIFY_SOURCE`.
+///
+/// # Safety
+/// As `recv(2)`.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn __recv_chk(
+    fd: c_int,
+    buffer: *mut c_void,
+    room: size_t,
+    size: size_t,
+    flags: c_int,
+) -> ssize_t {
+    // SAFETY: the caller's own arguments; at most the buffer's size.
+    unsafe { recv(fd, buffer, room.min(size), flags) }
 }
 
 /// # Safety

@@ -1,6 +1,6 @@
 //! What the hooked functions do for a descriptor of ours.
 
-use core::ffi::c_int;
+use core::ffi::{c_int, c_void};
 use core::net::SocketAddr;
 use std::os::fd::{AsRawFd, FromRawFd, IntoRawFd, OwnedFd};
 
@@ -41,17 +41,17 @@ pub(crate) fn socket(domain: c_int, kind: c_int, protocol: c_int) -> Detour<c_in
         return Detour::Bypass;
     }
     let command = Command::Socket { ipv6: domain == libc::AF_INET6 };
-    control::ask(&Request { socket: 0, command }, None).and_then(|(_, fd)| adopt(fd, kind)).into()
+    control::ask(&Request { socket: 0, command }).and_then(|(_, fd)| adopt(fd, kind)).into()
 }
 
 /// Commands that only change something.
 pub(crate) fn command(name: SocketName, command: Command) -> Result<(), c_int> {
-    control::ask(&Request { socket: name.socket, command }, None).map(|_| ())
+    control::ask(&Request { socket: name.socket, command }).map(|_| ())
 }
 
 /// Commands that ask for an address.
 pub(crate) fn address(name: SocketName, command: Command) -> Result<SocketAddr, c_int> {
-    match control::ask(&Request { socket: name.socket, command }, None)? {
+    match control::ask(&Request { socket: name.socket, command })? {
         (Reply::Address(address), _) => Ok(address),
         _ => Err(libc::EPROTO),
     }
@@ -65,7 +65,7 @@ pub(crate) fn take_error(name: SocketName) -> c_int {
 /// `connect()`: the service makes the descriptor writable when the outcome is known.
 pub(crate) fn connect(fd: c_int, name: SocketName, peer: SocketAddr) -> Result<(), c_int> {
     let request = Request { socket: name.socket, command: Command::Connect(peer) };
-    control::ask(&request, Some(fd))?;
+    control::ask(&request)?;
     if is_non_blocking(fd) {
         return Err(libc::EINPROGRESS);
     }
@@ -89,7 +89,7 @@ pub(crate) fn accept(fd: c_int, name: SocketName, flags: c_int) -> Result<c_int,
         _ => return Err(errno()),
     }
     drop(reserved);
-    let (_, accepted) = control::ask(&Request { socket: name.socket, command: Command::Accept }, None)?;
+    let (_, accepted) = control::ask(&Request { socket: name.socket, command: Command::Accept })?;
     adopt(accepted, flags)
 }
 
@@ -107,17 +107,29 @@ fn reserve(fd: c_int) -> Result<OwnedFd, c_int> {
 /// (the socket's SO_PEEK_OFF moves on by what was read), and taken out of the kernel's queue once it is read up.
 pub(crate) fn read(
     fd: c_int,
-    buffer: *mut core::ffi::c_void,
+    name: SocketName,
+    buffer: *mut c_void,
     room: usize,
     flags: c_int,
 ) -> Result<isize, c_int> {
+    let only_peeks = flags & libc::MSG_PEEK != 0;
+    let offset = if only_peeks { peek_offset(fd)? } else { 0 };
     let peek = flags | libc::MSG_PEEK | libc::MSG_TRUNC;
     // SAFETY: the caller's buffer, valid for `room` bytes.
     let rest = unsafe { (real().recv)(fd, buffer, room, peek) };
     let Ok(rest) = usize::try_from(rest) else {
         return Err(errno());
     };
-    if rest <= room && flags & libc::MSG_PEEK == 0 {
+    if rest == 0 {
+        // The end; the service knows whether it is a good one.
+        return match take_error(name) {
+            0 => Ok(0),
+            errno => Err(errno),
+        };
+    }
+    if only_peeks {
+        set_peek_offset(fd, offset)?;
+    } else if rest <= room {
         let take = libc::MSG_DONTWAIT | libc::MSG_TRUNC;
         // SAFETY: nothing is written: there is no room.
         unsafe { (real().recv)(fd, core::ptr::null_mut(), 0, take) };
@@ -125,8 +137,27 @@ pub(crate) fn read(
     Ok(rest.min(room) as isize)
 }
 
+fn peek_offset(fd: c_int) -> Result<c_int, c_int> {
+    let mut offset: c_int = 0;
+    let mut length = size_of::<c_int>() as libc::socklen_t;
+    let value = (&raw mut offset).cast();
+    // SAFETY: both pointers are valid, and `length` is the value's.
+    let result =
+        unsafe { (real().getsockopt)(fd, libc::SOL_SOCKET, libc::SO_PEEK_OFF, value, &raw mut length) };
+    if result == 0 { Ok(offset) } else { Err(errno()) }
+}
+
+fn set_peek_offset(fd: c_int, offset: c_int) -> Result<(), c_int> {
+    let length = size_of::<c_int>() as libc::socklen_t;
+    let value = (&raw const offset).cast();
+    // SAFETY: the value is valid for its length.
+    let result = unsafe { libc::setsockopt(fd, libc::SOL_SOCKET, libc::SO_PEEK_OFF, value, length) };
+    if result == 0 { Ok(()) } else { Err(errno()) }
+}
+
 fn adopt(fd: Option<OwnedFd>, flags: c_int) -> Result<c_int, c_int> {
     let fd = fd.ok_or(libc::EPROTO)?;
+    set_peek_offset(fd.as_raw_fd(), 0)?;
     if flags & libc::SOCK_NONBLOCK != 0 {
         // SAFETY: `fd` is open.
         let status = unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_GETFL) };

@@ -44,7 +44,9 @@ real! {
     dup2: fn(c_int, c_int) -> c_int;
     dup3: fn(c_int, c_int, c_int) -> c_int;
     read: fn(c_int, *mut c_void, size_t) -> ssize_t;
+    send: fn(c_int, *const c_void, size_t, c_int) -> ssize_t;
     recv: fn(c_int, *mut c_void, size_t, c_int) -> ssize_t;
+    recvfrom: fn(c_int, *mut c_void, size_t, c_int, *mut sockaddr, *mut socklen_t) -> ssize_t;
 }
 
 /// They are looked up once.

@@ -1,1 +1,25 @@
-//! x
+//! The shared stack: serves SCTP sockets to other processes as real descriptors.
+//!
+//! A program that runs under the preload shim holds, for each SCTP socket, one end of an `AF_UNIX` `SEQPACKET` pair;
+//! the [`Service`] holds the other end, and the socket of the stack behind it. What both sides agree on is in
+//! `sctp-descriptors`. One thread serves everything: it waits for the control listener, the control connections,
+//! the pairs, and for the stack, whose sockets wake it through a descriptor.
+//!
+//! - `service`: the loop, and who is served; `commands`: what clients ask for.
+//! - `socket`: one socket, from its making to its end; `pump`: its messages, in both directions.
+//! - `pair`: the kernel's half of a socket. `wakes`: how the stack calls. `errno`: what errors are to C programs.
+//!
+//! A socket ends with the last copy of its descriptor, however that copy ends; the service sees the end of file.
+//! Where the association ends first, the service closes its end, so that the program finds what the kernel's SCTP
+//! would show: what came before, then end of file, a hang-up in `poll`, EPIPE for writers. The error, if there is
+//! one, waits in the service until it is asked for.
+
+mod commands;
+mod errno;
+mod pair;
+mod pump;
+mod service;
+mod socket;
+mod wakes;
+
+pub use service::{Limits, Service, ServiceError};

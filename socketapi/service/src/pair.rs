@@ -1,0 +1,189 @@
+//! The kernel's half of a socket: a pair of `AF_UNIX` `SEQPACKET` ends.
+
+use std::io::{self, ErrorKind, Read};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use sctp_descriptors::SocketName;
+use socket2::{Domain, SockAddr, Socket, Type};
+
+/// The service's end.
+#[derive(Debug)]
+pub(crate) struct Pair {
+    end: Socket,
+    /// The first record is a filler.
+    filled: bool,
+    /// The client left before it had read all.
+    reset: bool,
+}
+
+/// What came from the client.
+#[derive(Debug)]
+pub(crate) enum Incoming {
+    /// A record of so many bytes.
+    Record(usize),
+    /// Nothing yet.
+    Nothing,
+    /// The client will write no more, but it may read.
+    Shutdown,
+    /// The last copy of the client's end is closed, and everything that it wrote has been read.
+    Closed,
+}
+
+/// What became of a record for the client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Outgoing {
+    Written,
+    NoRoom,
+    /// The client has gone, and will not read it.
+    Lost,
+}
+
+impl Pair {
+    /// A pair whose service's end has this name; the client's end comes back beside it. Unless it is `open`, the
+    /// client's end does not poll writable: it has written a filler record that takes a quarter of its send buffer,
+    /// which is where the kernel draws the line (`unix_writable`).
+    pub(crate) fn new(name: SocketName, open: bool) -> io::Result<(Self, OwnedFd)> {
+        let (end, client) = Socket::pair(Domain::UNIX, Type::SEQPACKET, None)?;
+        end.bind(&abstract_address(&name.to_bytes())?)?;
+        end.set_nonblocking(true)?;
+        if !open {
+            client.send(&vec![0; client.send_buffer_size()? / 4 + 1])?;
+        }
+        Ok((Self { end, filled: !open, reset: false }, client.into()))
+    }
+
+    /// Lets the client's end poll writable from now on; edge-triggered pollers are told.
+    pub(crate) fn open(&mut self) {
+        if std::mem::take(&mut self.filled) {
+            // The filler is there: only this reads it. One byte of room takes the whole record out of the queue.
+            let _ = self.end.read(&mut [0]);
+        }
+    }
+
+    /// Reads what comes next.
+    pub(crate) fn read(&mut self, buffer: &mut [u8]) -> Incoming {
+        let mut empty = false;
+        loop {
+            match self.end.read(buffer) {
+                Ok(0) if self.is_closed() => return Incoming::Closed,
+                // An empty record looks the same, but there is only one, as SCTP has no empty messages.
+                Ok(0) if std::mem::replace(&mut empty, true) => return Incoming::Shutdown,
+                Ok(0) => {}
+                Ok(len) => return Incoming::Record(len),
+                Err(error) => match error.kind() {
+                    ErrorKind::Interrupted => {}
+                    // The records that were written before are still there.
+                    ErrorKind::ConnectionReset => self.reset = true,
+                    ErrorKind::WouldBlock => return Incoming::Nothing,
+                    _ => return Incoming::Closed,
+                },
+            }
+        }
+    }
+
+    fn is_closed(&self) -> bool {
+        let mut polled = [PollFd::new(self.end.as_fd(), PollFlags::POLLHUP)];
+        let told = poll(&mut polled, PollTimeout::ZERO);
+        told == Ok(1) && polled[0].revents().is_some_and(|events| events.contains(PollFlags::POLLHUP))
+    }
+
+    /// Writes a record for the client.
+    pub(crate) fn write(&mut self, record: &[u8]) -> Outgoing {
+        loop {
+            match self.end.send_with_flags(record, libc::MSG_NOSIGNAL) {
+                Ok(_) => return Outgoing::Written,
+                Err(error) => match error.kind() {
+                    ErrorKind::Interrupted => {}
+                    ErrorKind::WouldBlock => return Outgoing::NoRoom,
+                    _ => {
+                        // This record will not be read, nor perhaps others.
+                        self.reset = true;
+                        return Outgoing::Lost;
+                    }
+                },
+            }
+        }
+    }
+
+    /// Whether the client left something unread, as far as is known.
+    pub(crate) fn is_reset(&self) -> bool {
+        self.reset
+    }
+}
+
+impl AsFd for Pair {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.end.as_fd()
+    }
+}
+
+/// An abstract name as an address.
+pub(crate) fn abstract_address(name: &[u8]) -> io::Result<SockAddr> {
+    use std::os::unix::ffi::OsStrExt;
+    let path = [&[0], name].concat();
+    SockAddr::unix(std::ffi::OsStr::from_bytes(&path))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::fd::AsRawFd;
+
+    fn events(fd: &OwnedFd) -> PollFlags {
+        let mut polled = [PollFd::new(fd.as_fd(), PollFlags::POLLIN | PollFlags::POLLOUT)];
+        poll(&mut polled, PollTimeout::ZERO).unwrap();
+        polled[0].revents().unwrap()
+    }
+
+    fn pair(socket: u64, open: bool) -> (Pair, OwnedFd) {
+        Pair::new(SocketName { service: rand::random(), socket }, open).unwrap()
+    }
+
+    #[test]
+    fn a_closed_pair_becomes_writable_when_it_opens() {
+        let (mut pair, client) = pair(1, false);
+        assert_eq!(events(&client), PollFlags::empty());
+        pair.open();
+        assert_eq!(events(&client), PollFlags::POLLOUT);
+        assert!(matches!(pair.read(&mut [0; 8]), Incoming::Nothing));
+    }
+
+    #[test]
+    fn records_written_before_the_pair_opens_follow_the_filler() {
+        let (mut pair, client) = pair(2, false);
+        nix::unistd::write(&client, b"early").unwrap();
+        pair.open();
+        assert!(matches!(pair.read(&mut [0; 8]), Incoming::Record(5)));
+    }
+
+    #[test]
+    fn a_client_that_leaves_data_unread_has_still_written_what_it_wrote() {
+        let (mut pair, client) = pair(3, true);
+        assert_eq!(pair.write(b"unread"), Outgoing::Written);
+        nix::unistd::write(&client, b"last words").unwrap();
+        drop(client);
+        assert!(matches!(pair.read(&mut [0; 16]), Incoming::Record(10)));
+        assert!(matches!(pair.read(&mut [0; 16]), Incoming::Closed));
+        assert!(pair.is_reset());
+    }
+
+    #[test]
+    fn a_client_that_only_shuts_down_may_still_read() {
+        let (mut pair, client) = pair(4, true);
+        nix::sys::socket::shutdown(client.as_raw_fd(), nix::sys::socket::Shutdown::Write).unwrap();
+        assert!(matches!(pair.read(&mut [0; 16]), Incoming::Shutdown));
+        assert_eq!(pair.write(b"more"), Outgoing::Written);
+        drop(client);
+        assert!(matches!(pair.read(&mut [0; 16]), Incoming::Closed));
+    }
+
+    #[test]
+    fn the_name_of_a_pair_outlives_the_service_s_end() {
+        let name = SocketName { service: rand::random(), socket: 5 };
+        let (pair, client) = Pair::new(name, true).unwrap();
+        drop(pair);
+        let peer: nix::sys::socket::UnixAddr = nix::sys::socket::getpeername(client.as_raw_fd()).unwrap();
+        assert_eq!(peer.as_abstract().and_then(SocketName::from_bytes), Some(name));
+    }
+}

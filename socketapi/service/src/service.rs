@@ -1,0 +1,240 @@
+//! The loop, and who is served.
+
+use std::collections::VecDeque;
+use std::io::{self, ErrorKind, Read};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use nix::errno::Errno;
+use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
+use nix::sys::socket::{getsockopt, sockopt};
+use rustc_hash::FxHashMap;
+use sctp_descriptors::MAX_MESSAGE_LEN;
+use sctp_user::stack::Stack;
+use socket2::{Domain, Socket, Type};
+
+use crate::pair::abstract_address;
+use crate::socket::{Outcome, Served};
+use crate::wakes::Wakes;
+
+/// Errors of sockets that have ended are kept, oldest out first, until they are asked for.
+const MOST_ERRORS: usize = 1_024;
+/// A record of the client is no longer: its send buffer has this size by default, and root cannot be stopped anyway.
+const BUFFER_LEN: usize = 1 << 20;
+
+/// Descriptors that are not a client's and not a socket's.
+const LISTENER: u64 = 0;
+const WAKES: u64 = 1;
+const LEASE: u64 = 2;
+/// Numbers of clients and sockets begin here; none is used twice.
+const FIRST_NUMBER: u64 = 16;
+
+/// What one user may hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Sockets; ENOBUFS beyond.
+    pub sockets: usize,
+    /// Control connections, one for each thread that calls; closed at once beyond.
+    pub connections: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { sockets: 4_096, connections: 1_024 }
+    }
+}
+
+/// Why a service cannot start, or go on.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ServiceError {
+    /// The name of its control socket is taken, or not a name.
+    #[error("cannot listen for clients at the abstract name {name}: {source}")]
+    Name {
+        /// The name.
+        name: String,
+        /// The system's answer.
+        source: io::Error,
+    },
+    /// The system refused something.
+    #[error("cannot {what}: {source}")]
+    System {
+        /// What was tried.
+        what: &'static str,
+        /// The system's answer.
+        source: Errno,
+    },
+}
+
+/// A control connection.
+#[derive(Debug)]
+pub(crate) struct Client {
+    pub(crate) connection: Socket,
+    pub(crate) user: u32,
+    pub(crate) greeted: bool,
+}
+
+/// A stack that serves other processes.
+#[derive(Debug)]
+pub struct Service {
+    pub(crate) stack: Stack,
+    /// Tells this service's descriptors from others'.
+    pub(crate) id: u64,
+    pub(crate) limits: Limits,
+    pub(crate) sockets: FxHashMap<u64, Served>,
+    pub(crate) clients: FxHashMap<u64, Client>,
+    pub(crate) wakes: Wakes,
+    /// Errors of sockets that have ended.
+    pub(crate) errors: VecDeque<(u64, i32)>,
+    listener: Socket,
+    epoll: Epoll,
+    next_number: u64,
+    buffer: Vec<u8>,
+}
+
+impl Service {
+    /// Listens for clients at the abstract UNIX name `name`. Only processes of this user, and of root, are served.
+    ///
+    /// # Errors
+    /// [`ServiceError`].
+    pub fn open(stack: Stack, name: &str, limits: Limits) -> Result<Self, ServiceError> {
+        let listener = listen(name).map_err(|source| ServiceError::Name { name: name.to_owned(), source })?;
+        let system = |what| move |source| ServiceError::System { what, source };
+        let epoll =
+            Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC).map_err(system("make an epoll descriptor"))?;
+        let wakes = Wakes::new().map_err(system("make an event descriptor"))?;
+        for (fd, number) in [(listener.as_fd(), LISTENER), (wakes.as_fd(), WAKES)] {
+            epoll.add(fd, EpollEvent::new(EpollFlags::EPOLLIN, number)).map_err(system("wait for events"))?;
+        }
+        Ok(Self {
+            stack,
+            id: rand::random(),
+            limits,
+            sockets: FxHashMap::default(),
+            clients: FxHashMap::default(),
+            wakes,
+            errors: VecDeque::new(),
+            listener,
+            epoll,
+            next_number: FIRST_NUMBER,
+            buffer: vec![0; BUFFER_LEN],
+        })
+    }
+
+    /// Serves. With a `lease`, which is the reading end of a pipe, until its other ends, all sockets and all
+    /// control connections are closed; then the stack, if this is its last handle, still ends its associations in
+    /// good order. Without one it serves for ever.
+    ///
+    /// # Errors
+    /// [`ServiceError::System`] if it cannot wait for events.
+    pub fn run(mut self, mut lease: Option<OwnedFd>) -> Result<(), ServiceError> {
+        let system = |source| ServiceError::System { what: "wait for events", source };
+        if let Some(lease) = &lease {
+            self.watch(lease.as_fd(), LEASE, EpollFlags::EPOLLIN).map_err(system)?;
+        }
+        let for_ever = lease.is_none();
+        let mut events = [EpollEvent::empty(); 64];
+        while for_ever || lease.is_some() || !self.sockets.is_empty() || !self.clients.is_empty() {
+            let count = match self.epoll.wait(&mut events, EpollTimeout::NONE) {
+                Err(Errno::EINTR) => 0,
+                other => other.map_err(system)?,
+            };
+            for event in events.iter().take(count) {
+                match event.data() {
+                    LISTENER => self.admit(),
+                    WAKES => self.wakes.take().into_iter().for_each(|number| self.advance(number)),
+                    // Nothing is written into it: its end is the only event.
+                    LEASE => lease = None,
+                    number => self.serve(number, event.events()),
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn serve(&mut self, number: u64, events: EpollFlags) {
+        if self.clients.contains_key(&number) {
+            return self.listen_to(number);
+        }
+        if let Some(socket) = self.sockets.get_mut(&number) {
+            if events.contains(EpollFlags::EPOLLHUP) {
+                socket.hung_up = true;
+                // Told once is enough. The rest of its life is driven by the stack. Cannot fail: it was added.
+                let _ = self.epoll.delete(socket.pair.as_fd());
+            }
+            self.advance(number);
+        }
+    }
+
+    /// Lets a socket do what it can.
+    pub(crate) fn advance(&mut self, number: u64) {
+        let Some(socket) = self.sockets.get_mut(&number) else { return };
+        match socket.advance(&mut self.buffer) {
+            Outcome::Over { error } => {
+                self.sockets.remove(&number);
+                if error != 0 {
+                    self.errors.truncate(MOST_ERRORS - 1);
+                    self.errors.push_front((number, error));
+                }
+                return;
+            }
+            Outcome::Again => self.wakes.call(number),
+            Outcome::Waits => {}
+        }
+        if !socket.hung_up {
+            let mut event = EpollEvent::new(socket.interest(), number);
+            // Cannot fail: it was added, and still is.
+            let _ = self.epoll.modify(socket.pair.as_fd(), &mut event);
+        }
+    }
+
+    pub(crate) fn watch(&self, fd: BorrowedFd<'_>, number: u64, events: EpollFlags) -> nix::Result<()> {
+        self.epoll.add(fd, EpollEvent::new(events, number))
+    }
+
+    pub(crate) fn new_number(&mut self) -> u64 {
+        self.next_number += 1;
+        self.next_number
+    }
+
+    /// Takes a control connection, if its user may have one more.
+    fn admit(&mut self) {
+        let Ok((connection, _)) = self.listener.accept() else { return };
+        let Ok(peer) = getsockopt(&connection, sockopt::PeerCredentials) else { return };
+        let own = nix::unistd::geteuid().as_raw();
+        let held = self.clients.values().filter(|client| client.user == peer.uid()).count();
+        if (peer.uid() != own && peer.uid() != 0) || held >= self.limits.connections {
+            tracing::warn!(user = peer.uid(), held, "a client is not served");
+            return;
+        }
+        let number = self.new_number();
+        let ready = connection.set_nonblocking(true).is_ok()
+            && self.watch(connection.as_fd(), number, EpollFlags::EPOLLIN).is_ok();
+        if ready {
+            self.clients.insert(number, Client { connection, user: peer.uid(), greeted: false });
+        }
+    }
+
+    /// Reads requests and answers them. A connection's end ends nothing else: sockets live as long as descriptors.
+    fn listen_to(&mut self, number: u64) {
+        let mut message = [0; MAX_MESSAGE_LEN];
+        while let Some(client) = self.clients.get_mut(&number) {
+            let goes_on = match client.connection.read(&mut message) {
+                Ok(0) => false,
+                Ok(len) => self.answer(number, message.get(..len).unwrap_or_default()).is_ok(),
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return,
+                Err(error) => error.kind() == ErrorKind::Interrupted,
+            };
+            if !goes_on {
+                self.clients.remove(&number);
+            }
+        }
+    }
+}
+
+fn listen(name: &str) -> io::Result<Socket> {
+    let listener = Socket::new(Domain::UNIX, Type::SEQPACKET, None)?;
+    listener.bind(&abstract_address(name.as_bytes())?)?;
+    listener.listen(128)?;
+    listener.set_nonblocking(true)?;
+    Ok(listener)
+}

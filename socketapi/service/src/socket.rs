@@ -1,0 +1,218 @@
+//! One socket that the service holds for a program.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::task::{Context, Poll, Waker};
+
+use bytes::Bytes;
+use nix::sys::epoll::EpollFlags;
+use sctp_core::event::AssociationId;
+use sctp_user::stack::{Error, Peer, Socket, SocketKind};
+
+use crate::errno;
+use crate::pair::Pair;
+
+/// A socket of the stack, and the pair whose other end the program holds.
+#[derive(Debug)]
+pub(crate) struct Served {
+    /// Whose it is.
+    pub(crate) user: u32,
+    pub(crate) pair: Pair,
+    /// The last copy of the program's descriptor is closed; what it wrote may still be in the pair.
+    pub(crate) hung_up: bool,
+    pub(crate) phase: Phase,
+    pub(crate) socket: Socket,
+    pub(crate) waker: Waker,
+    /// The pending error (`SO_ERROR`), 0 for none.
+    pub(crate) error: i32,
+    /// A record for the stack, while the association's send buffer is full. Nothing more is read meanwhile.
+    pub(crate) unsent: Option<Bytes>,
+    /// A record for the program, while the pair is full. Nothing more is received meanwhile, so a_rwnd closes.
+    pub(crate) unwritten: Option<Bytes>,
+    /// The program writes no more.
+    pub(crate) shut_down: bool,
+    ipv6: bool,
+    /// The addresses that it was bound to; empty for all.
+    bound: Vec<IpAddr>,
+}
+
+/// How far it is.
+#[derive(Debug)]
+pub(crate) enum Phase {
+    /// Made, perhaps bound; or its set-up failed.
+    Idle,
+    /// Listening, with the association that the token in the pair stands for.
+    Listening(Option<Socket>),
+    /// The set-up of an association is under way.
+    Connecting(AssociationId),
+    /// Associated.
+    Open,
+}
+
+/// What becomes of a socket after its turn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    /// It waits for the program, or for the stack.
+    Waits,
+    /// It had its share, and there is more to do.
+    Again,
+    /// It is to be closed. The error waits to be asked for.
+    Over {
+        /// As `errno`, 0 for none.
+        error: i32,
+    },
+}
+
+impl Served {
+    pub(crate) fn new(user: u32, pair: Pair, socket: Socket, waker: Waker, ipv6: bool) -> Self {
+        Self {
+            user,
+            pair,
+            hung_up: false,
+            phase: Phase::Idle,
+            socket,
+            waker,
+            error: 0,
+            unsent: None,
+            unwritten: None,
+            shut_down: false,
+            ipv6,
+            bound: Vec::new(),
+        }
+    }
+
+    /// A socket for an association of this listener.
+    pub(crate) fn accepted(&self, pair: Pair, socket: Socket, waker: Waker) -> Self {
+        let mut accepted = Self::new(self.user, pair, socket, waker, self.ipv6);
+        accepted.phase = Phase::Open;
+        accepted.bound.clone_from(&self.bound);
+        accepted
+    }
+
+    pub(crate) fn bind(&mut self, local: SocketAddr) -> Result<(), Error> {
+        let addresses: Vec<IpAddr> =
+            Some(local.ip()).into_iter().filter(|address| !address.is_unspecified()).collect();
+        self.socket.bind(&addresses, local.port())?;
+        self.bound = addresses;
+        Ok(())
+    }
+
+    pub(crate) fn listen(&mut self, backlog: u32) -> Result<(), Error> {
+        self.become_kind(SocketKind::Listener)?;
+        // Linux, too, takes one association where the backlog is 0.
+        self.socket.listen(backlog.max(1) as usize)?;
+        if !matches!(self.phase, Phase::Listening(_)) {
+            self.phase = Phase::Listening(None);
+        }
+        Ok(())
+    }
+
+    pub(crate) fn connect(&mut self, peer: SocketAddr) -> Result<(), Error> {
+        let peer = Peer { addresses: vec![peer.ip()], port: peer.port() };
+        self.phase = Phase::Connecting(self.socket.connect(&peer)?);
+        Ok(())
+    }
+
+    /// C programs say what a socket is for after they have bound it, the stack wants to know before.
+    fn become_kind(&mut self, kind: SocketKind) -> Result<(), Error> {
+        if self.socket.kind()? == kind {
+            return Ok(());
+        }
+        let (_, port) = self.socket.local()?;
+        let other = self.socket.stack().socket(kind)?;
+        self.socket.close();
+        if port != 0 {
+            other.bind(&self.bound, port)?;
+        }
+        self.socket = other;
+        Ok(())
+    }
+
+    /// Starts or finishes what the stack has news of; messages are the pump's.
+    pub(crate) fn advance(&mut self, buffer: &mut [u8]) -> Outcome {
+        match self.phase {
+            Phase::Open => return self.pump(buffer),
+            _ if self.hung_up => return Outcome::Over { error: 0 },
+            Phase::Idle => {}
+            Phase::Listening(_) => self.offer(),
+            Phase::Connecting(id) => {
+                let mut context = Context::from_waker(&self.waker);
+                match self.socket.poll_connected(&mut context, id) {
+                    Poll::Pending => {}
+                    Poll::Ready(result) => self.conclude_setup(result),
+                }
+            }
+        }
+        if matches!(self.phase, Phase::Open) { Outcome::Again } else { Outcome::Waits }
+    }
+
+    fn conclude_setup(&mut self, result: Result<(), Error>) {
+        self.phase = match result {
+            Ok(()) => Phase::Open,
+            Err(error) => {
+                self.error = errno::of_setup(&error);
+                Phase::Idle
+            }
+        };
+        self.pair.open();
+    }
+
+    /// Puts a token into a listener's pair if an association waits and none is there yet.
+    fn offer(&mut self) {
+        let Phase::Listening(waiting @ None) = &mut self.phase else { return };
+        let mut context = Context::from_waker(&self.waker);
+        if let Poll::Ready(Ok(socket)) = self.socket.poll_accept(&mut context) {
+            *waiting = Some(socket);
+            self.pair.write(&[1]);
+        }
+    }
+
+    /// The association that the token stood for.
+    pub(crate) fn take_waiting(&mut self) -> Option<Socket> {
+        match &mut self.phase {
+            Phase::Listening(waiting) => waiting.take(),
+            _ => None,
+        }
+    }
+
+    /// What to wait for on the pair; the kernel tells of a hang-up in any case.
+    pub(crate) fn interest(&self) -> EpollFlags {
+        if !matches!(self.phase, Phase::Open) {
+            return EpollFlags::empty();
+        }
+        let mut interest = EpollFlags::empty();
+        interest.set(EpollFlags::EPOLLIN, self.unsent.is_none() && !self.shut_down);
+        interest.set(EpollFlags::EPOLLOUT, self.unwritten.is_some());
+        interest
+    }
+
+    pub(crate) fn local_address(&self) -> Result<SocketAddr, Error> {
+        let (all, port) = self.socket.local()?;
+        let of_path = self.socket.association(None, |association| {
+            let path = association.paths().get(association.paths().primary())?;
+            let suits = |address: &&IpAddr| address.is_ipv4() == path.address.remote.is_ipv4();
+            path.address.local.or_else(|| all.iter().find(suits).copied())
+        });
+        let any: IpAddr = if self.ipv6 { Ipv6Addr::UNSPECIFIED.into() } else { Ipv4Addr::UNSPECIFIED.into() };
+        let address = of_path.ok().flatten().or(self.bound.first().copied()).unwrap_or(any);
+        Ok(self.in_family(address, port))
+    }
+
+    pub(crate) fn peer_address(&self) -> Result<SocketAddr, Error> {
+        if !matches!(self.phase, Phase::Open) {
+            return Err(Error::NotConnected);
+        }
+        let (address, port) = self.socket.association(None, |association| {
+            let primary = association.paths().get(association.paths().primary());
+            (primary.map(|path| path.address.remote), association.peer_port())
+        })?;
+        Ok(self.in_family(address.ok_or(Error::NotConnected)?, port))
+    }
+
+    /// A socket of IPv6 shows IPv4 addresses in their mapped form.
+    fn in_family(&self, address: IpAddr, port: u16) -> SocketAddr {
+        match address {
+            IpAddr::V4(v4) if self.ipv6 => SocketAddr::new(v4.to_ipv6_mapped().into(), port),
+            other => SocketAddr::new(other, port),
+        }
+    }
+}

@@ -1,0 +1,202 @@
+//! Unmodified C programs over our stack: `sctp-run`, the preload shim and the shared stack, whole.
+
+use std::os::unix::process::ExitStatusExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use nix::sys::signal::Signal;
+use system_tests::{Host, Lab, Program, built, is_installed_or_skip, is_root_or_skip};
+
+/// Longer than anything here takes on a busy machine.
+const LIMIT: Duration = Duration::from_secs(60);
+
+/// The programs under test, compiled for this test.
+struct Programs {
+    folder: tempfile::TempDir,
+}
+
+impl Programs {
+    /// `None`, and SKIPPED, without a C compiler.
+    fn compile(names: &[&str]) -> Option<Self> {
+        if !is_installed_or_skip("cc", "gcc") {
+            return None;
+        }
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        for name in names {
+            let source =
+                Path::new(env!("CARGO_MANIFEST_DIR")).join("programs").join(name).with_extension("c");
+            let mut compiler = Command::new("cc");
+            let compiled = compiler.args(["-O2", "-o"]).arg(folder.path().join(name)).arg(source).status();
+            assert!(compiled.expect("cc runs").success(), "{name}");
+        }
+        Some(Self { folder })
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+}
+
+/// Where both ends run, and over what.
+enum Network {
+    /// UDP encapsulation on one loopback address.
+    Udp(&'static str),
+    /// Raw IP on a host of its own.
+    Raw(Host),
+}
+
+impl Network {
+    /// `sctp-run` with the options for this network; the program's arguments are to be added.
+    fn sctp_run(&self) -> Command {
+        let program = built("sctp-run");
+        match self {
+            Self::Udp(address) => {
+                let mut command = Command::new(program);
+                command.args(["--udp", "--local", address]);
+                command
+            }
+            Self::Raw(host) => {
+                let mut command = host.command(program.to_str().expect("a path in UTF-8"));
+                command.arg("--raw");
+                command
+            }
+        }
+    }
+
+    fn start(&self, program: &Path, arguments: &[&str]) -> Program {
+        let mut command = self.sctp_run();
+        command.arg(program).args(arguments);
+        Program::start(command)
+    }
+}
+
+/// Waits for the end, which must be a good one; returns what was printed.
+fn finish(program: Program) -> String {
+    let (status, output) = program.wait(LIMIT).expect("it ends");
+    assert!(status.success(), "{status}: {output}");
+    output
+}
+
+fn listening(mut server: Program) -> Program {
+    server.wait_for("listening", LIMIT).expect("it listens");
+    server
+}
+
+/// A server and its clients, one after the other, each with a stack of its own. Over UDP each needs an address of its
+/// own: the stack of a client that has left may still be ending its association.
+fn echo(mode: &str, server_at: &Network, clients_at: [&Network; 2], address: &str) {
+    let Some(programs) = Programs::compile(&["echo_server", "echo_client"]) else { return };
+    let server = listening(server_at.start(&programs.path("echo_server"), &[address, "5000", mode, "2"]));
+    for client_at in clients_at {
+        let client = client_at.start(&programs.path("echo_client"), &[address, "5000", "40"]);
+        assert!(finish(client).contains("echoed 40 messages with port 5000"));
+    }
+    assert!(finish(server).contains("done"));
+}
+
+#[test]
+fn a_server_that_forks_and_its_clients_run_over_udp() {
+    echo(
+        "fork",
+        &Network::Udp("127.0.2.2"),
+        [&Network::Udp("127.0.2.3"), &Network::Udp("127.0.2.4")],
+        "127.0.2.2",
+    );
+}
+
+#[test]
+fn a_server_with_epoll_and_its_clients_run_over_udp() {
+    echo(
+        "epoll",
+        &Network::Udp("127.0.3.2"),
+        [&Network::Udp("127.0.3.3"), &Network::Udp("127.0.3.4")],
+        "127.0.3.2",
+    );
+}
+
+#[test]
+fn servers_and_clients_in_one_namespace_share_it_over_raw_ip() {
+    if is_root_or_skip() {
+        let network = Network::Raw(Lab::loopback());
+        echo("fork", &network, [&network; 2], "127.0.0.1");
+        echo("epoll", &network, [&network; 2], "127.0.0.1");
+    }
+}
+
+#[test]
+fn two_hosts_talk_over_raw_ip() {
+    if is_root_or_skip() {
+        let Lab { a, b } = Lab::new(1, 1_500);
+        let address = a.v4(0);
+        let client_at = Network::Raw(b);
+        echo("epoll", &Network::Raw(a), [&client_at; 2], &address);
+    }
+}
+
+#[test]
+fn a_client_that_nobody_listens_for_is_refused() {
+    let Some(programs) = Programs::compile(&["echo_client"]) else { return };
+    let client = Network::Udp("127.0.4.2").start(&programs.path("echo_client"), &["127.0.4.2", "5000", "1"]);
+    let (status, output) = client.wait(LIMIT).expect("it ends");
+    assert_eq!(status.code(), Some(3), "{output}");
+}
+
+#[test]
+fn a_client_learns_that_its_server_was_killed() {
+    let Some(programs) = Programs::compile(&["echo_server", "echo_client"]) else { return };
+    let arguments = ["127.0.5.2", "5000", "epoll", "1"];
+    let mut server = listening(Network::Udp("127.0.5.2").start(&programs.path("echo_server"), &arguments));
+    // More messages than can be echoed before the kill.
+    let arguments = ["127.0.5.2", "5000", "100000000"];
+    let client = Network::Udp("127.0.5.3").start(&programs.path("echo_client"), &arguments);
+    server.wait_for("connection", LIMIT).expect("the client is there");
+    server.signal(Signal::SIGKILL);
+    let (status, output) = client.wait(LIMIT).expect("it ends");
+    // End of file, or a reset, while it reads; EPIPE while it writes.
+    assert!(
+        status.code() == Some(1) || status.signal() == Some(Signal::SIGPIPE as i32),
+        "{status}: {output}"
+    );
+}
+
+#[test]
+fn an_exec_d_program_goes_on_with_the_descriptor_and_reads_records_in_pieces() {
+    let Some(programs) = Programs::compile(&["accept_exec", "echo_reader", "echo_client"]) else { return };
+    let reader = programs.path("echo_reader");
+    let arguments = ["127.0.6.2", "5000", reader.to_str().expect("a path in UTF-8")];
+    let server = listening(Network::Udp("127.0.6.2").start(&programs.path("accept_exec"), &arguments));
+    let client = Network::Udp("127.0.6.3").start(&programs.path("echo_client"), &["127.0.6.2", "5000", "20"]);
+    finish(client);
+    finish(server);
+}
+
+#[test]
+fn closing_with_unread_data_aborts_the_association() {
+    let Some(programs) = Programs::compile(&["accept_exec", "echo_reader", "echo_client"]) else { return };
+    let reader = programs.path("echo_reader");
+    let arguments = ["127.0.7.2", "5000", reader.to_str().expect("a path in UTF-8"), "leave"];
+    let server = listening(Network::Udp("127.0.7.2").start(&programs.path("accept_exec"), &arguments));
+    let client =
+        Network::Udp("127.0.7.3").start(&programs.path("echo_client"), &["127.0.7.2", "5000", "1000"]);
+    finish(server);
+    let (status, output) = client.wait(LIMIT).expect("it ends");
+    assert_eq!(status.code(), Some(1), "{output}");
+    assert!(output.contains("Connection reset by peer"), "{output}");
+}
+
+#[test]
+fn programs_without_sctp_are_as_ever() {
+    let program = Network::Udp("127.0.8.2").start(Path::new("sh"), &["-c", "ls -d / | cat; exit 7"]);
+    let (status, output) = program.wait(LIMIT).expect("it ends");
+    assert_eq!((status.code(), output.as_str()), (Some(7), "/\n"));
+}
+
+#[test]
+fn a_missing_shim_is_named_with_what_to_do() {
+    let mut command = Command::new(built("sctp-run"));
+    command.args(["--preload", "/nonexistent/shim.so", "true"]);
+    let (status, output) = Program::start(command).wait(LIMIT).expect("it ends");
+    assert_eq!(status.code(), Some(126));
+    assert!(output.contains("/nonexistent/shim.so") && output.contains("cargo build"), "{output}");
+}

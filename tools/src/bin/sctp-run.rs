@@ -1,0 +1,181 @@
+//! `sctp-run PROGRAM`: gives an unmodified program SCTP sockets, where the kernel has none.
+//!
+//! The program keeps this process, its parent, and its standard streams. Beside it a *host* lives: the stack, and the
+//! service that hands out descriptors. It is started as a grandchild, so that the program never finds it among its
+//! children, and it lives until the program and its descendants, all descriptors and all associations have ended.
+
+use std::ffi::OsString;
+use std::io::{Read, Write};
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode, Stdio};
+use std::time::Duration;
+
+use clap::Parser;
+use nix::fcntl::{FcntlArg, OFlag, fcntl, open};
+use sctp_descriptors::SERVICE_VARIABLE;
+use sctp_service::{Limits, Service};
+use sctp_tools::transport::TransportOptions;
+
+/// The shim's file, beside this program.
+const SHIM: &str = "libsctp_preload.so";
+/// Names another file.
+const SHIM_VARIABLE: &str = "SCTP_PRELOAD";
+/// The program holds the host's lease on a number that it does not count on.
+const LOWEST_LEASE: i32 = 500;
+/// What the host says when it serves; else it says why it does not.
+const READY: &str = "ready ";
+/// Associations may take so long to end once the program is gone.
+const LINGER: Duration = Duration::from_secs(300);
+
+/// Runs a program that uses SCTP sockets, unmodified, where the kernel has no SCTP. The program must be dynamically
+/// linked; one-to-one sockets (SOCK_STREAM) are served.
+#[derive(Parser, Debug)]
+#[command(name = "sctp-run", version)]
+struct Options {
+    #[command(flatten)]
+    transport: TransportOptions,
+    /// Say on standard error which transport is used
+    #[arg(short, long)]
+    verbose: bool,
+    /// The preload shim [default: $SCTP_PRELOAD, else libsctp_preload.so beside this program]
+    #[arg(long, value_name = "FILE")]
+    preload: Option<PathBuf>,
+    /// Serve at this name, for sctp-run itself
+    #[arg(long, hide = true)]
+    serve: Option<String>,
+    /// Start the host and leave, for sctp-run itself
+    #[arg(long, hide = true, requires = "serve")]
+    detach: bool,
+    /// The program and its arguments
+    #[arg(required_unless_present = "serve", trailing_var_arg = true, allow_hyphen_values = true)]
+    program: Vec<OsString>,
+}
+
+fn main() -> ExitCode {
+    let options = Options::parse();
+    let result = match &options.serve {
+        Some(_) if options.detach => start_host_and_leave(),
+        Some(name) => {
+            serve(&options, name);
+            return ExitCode::SUCCESS;
+        }
+        None => run(&options),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(message) => {
+            eprintln!("sctp-run: {message}");
+            ExitCode::from(126)
+        }
+    }
+}
+
+/// Starts the host, and becomes the program.
+fn run(options: &Options) -> Result<(), String> {
+    let shim = shim(options.preload.as_deref())?;
+    let name = format!("sctp-run/{:032x}", rand::random::<u128>());
+    let transport = start_host(&name)?;
+    if options.verbose {
+        eprintln!("sctp-run: {transport}");
+    }
+    let (program, arguments) = options.program.split_first().ok_or("no program was given")?;
+    let preload = std::env::var_os("LD_PRELOAD").unwrap_or_default();
+    let mut all = shim.into_os_string();
+    if !preload.is_empty() {
+        all.push(":");
+        all.push(preload);
+    }
+    let mut command = Command::new(program);
+    command.args(arguments).env("LD_PRELOAD", all).env(SERVICE_VARIABLE, name);
+    // Only a failure returns.
+    Err(format!("cannot run {}: {}", program.display(), command.exec()))
+}
+
+fn shim(named: Option<&Path>) -> Result<PathBuf, String> {
+    let variable = || std::env::var_os(SHIM_VARIABLE).map(PathBuf::from);
+    let beside = || Some(std::env::current_exe().ok()?.parent()?.join(SHIM));
+    let file = named.map(Path::to_owned).or_else(variable).or_else(beside).unwrap_or_else(|| SHIM.into());
+    file.canonicalize().map_err(|error| {
+        format!(
+            "cannot read the preload shim {}: {error}; build it with `cargo build --release -p sctp-preload`, or \
+             name it with --preload",
+            file.display()
+        )
+    })
+}
+
+/// Starts the host and waits until it serves; says what it serves with.
+fn start_host(name: &str) -> Result<String, String> {
+    let cannot = |error: std::io::Error| format!("cannot start the host of the stack: {error}");
+    // The same arguments: the host reads the transport's.
+    let mut starter = Command::new(std::env::current_exe().map_err(cannot)?)
+        .args(["--serve", name, "--detach"])
+        .args(std::env::args_os().skip(1))
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .map_err(cannot)?;
+    let lease = starter.stdin.take().map(OwnedFd::from);
+    let mut answer = String::new();
+    if let Some(mut stdout) = starter.stdout.take() {
+        stdout.read_to_string(&mut answer).map_err(cannot)?;
+    }
+    starter.wait().map_err(cannot)?;
+    let transport = answer.strip_prefix(READY).ok_or_else(|| answer.trim_end().to_owned())?;
+    if let Some(lease) = lease {
+        // A copy that exec leaves open: it is closed when the program and all of its descendants are gone.
+        fcntl(&lease, FcntlArg::F_DUPFD(LOWEST_LEASE)).map_err(|errno| cannot(errno.into()))?;
+    }
+    Ok(transport.trim_end().to_owned())
+}
+
+/// The host's parent, which leaves at once: so the host is nobody's child.
+fn start_host_and_leave() -> Result<(), String> {
+    let arguments: Vec<_> = std::env::args_os().skip(1).filter(|argument| argument != "--detach").collect();
+    let host = std::env::current_exe().and_then(|exe| Command::new(exe).args(arguments).spawn());
+    host.map(|_| ()).map_err(|error| format!("cannot start the host of the stack: {error}"))
+}
+
+/// The host. It tells on standard output whether it serves; standard input is its lease.
+fn serve(options: &Options, name: &str) {
+    let opened = open_service(options, name);
+    let said = match &opened {
+        Ok((_, transport)) => format!("{READY}{transport}"),
+        Err(error) => error.clone(),
+    };
+    // Whoever waits for this finds out either way.
+    let _ = writeln!(std::io::stdout(), "{said}");
+    let Ok((service, _)) = opened else { return };
+    if let Ok(lease) = detach()
+        && let Err(error) = service.run(Some(lease))
+    {
+        tracing::error!(%error, "the host ends");
+    }
+}
+
+fn open_service(options: &Options, name: &str) -> Result<(Service, String), String> {
+    let builder = options.transport.builder().map_err(|error| error.to_string())?;
+    let stack = builder.linger(LINGER).build().map_err(|error| error.to_string())?;
+    let transport = match stack.udp_port() {
+        0 => "SCTP over raw IP".to_owned(),
+        port => format!("SCTP over UDP encapsulation, port {port}"),
+    };
+    let service = Service::open(stack, name, Limits::default()).map_err(|error| error.to_string())?;
+    Ok((service, transport))
+}
+
+/// Lets go of everything that is the program's: streams, terminal, folder. Returns the lease.
+fn detach() -> nix::Result<OwnedFd> {
+    let lease = std::io::stdin().as_fd().try_clone_to_owned().map_err(|_| nix::Error::EMFILE)?;
+    let null = open("/dev/null", OFlag::O_RDWR, nix::sys::stat::Mode::empty())?;
+    nix::unistd::dup2_stdin(&null)?;
+    nix::unistd::dup2_stdout(&null)?;
+    nix::unistd::dup2_stderr(&null)?;
+    drop(null);
+    // Fails only for a leader of a process group, which a spawned process is not.
+    let _ = nix::unistd::setsid();
+    nix::unistd::chdir("/")?;
+    Ok(lease)
+}
