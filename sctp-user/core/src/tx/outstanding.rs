@@ -347,7 +347,7 @@ impl Outstanding {
             report.freed += chunk.payload_len();
             report.freed += self.forget_message_of(&chunk);
         }
-        self.trim_gaps();
+        self.trim_gaps(paths);
         if self.chunks.is_empty() && self.chunks.capacity() > KEPT_CAPACITY {
             self.chunks.shrink_to(KEPT_CAPACITY);
             self.messages.shrink_to(KEPT_CAPACITY);
@@ -375,14 +375,19 @@ impl Outstanding {
         MESSAGE_OVERHEAD
     }
 
-    /// Forgets gap blocks that the cumulative acknowledgement has passed.
-    fn trim_gaps(&mut self) {
+    /// Forgets gap blocks that the cumulative acknowledgement has passed. One that it ends within is
+    /// contradicted: by the acknowledgement the first chunk is missing. SHUTDOWN can do that, whose
+    /// acknowledgement comes without gap blocks (9.2); the chunk must then be in flight, or no timer would run.
+    fn trim_gaps(&mut self, paths: &mut PathSet) {
         let first = self.first;
         let passed = self.gaps.iter().take_while(|gap| gap.end <= first).count();
         self.gaps.drain(..passed);
-        if let Some(gap) = self.gaps.first_mut() {
-            gap.start = gap.start.max(first);
+        let Some(gap) = self.gaps.first_mut().filter(|gap| gap.start <= first) else { return };
+        gap.start = first + 1;
+        if gap.is_empty() {
+            self.gaps.remove(0);
         }
+        self.renege(first, paths);
     }
 
     /// Puts the gap blocks of a new SACK in the place of those of the one before.

@@ -97,3 +97,18 @@ fn acknowledging_in_small_steps_does_not_open_the_window_faster() {
     (0..100).for_each(|_| _ = t.sack(1, &[]));
     assert!(t.path(0).congestion.cwnd() <= cwnd + 1_016);
 }
+
+/// RFC 9260, 9.2: SHUTDOWN acknowledges without gap blocks. If it contradicts those of the SACK before, what it
+/// calls missing must be in flight again: chunks without a timer would never leave.
+#[test]
+fn a_cumulative_ack_that_ends_within_a_gap_block_leaves_no_data_without_a_timer() {
+    for (up_to, missing) in [(3, 2), (5, 1), (7, 1)] {
+        let mut t = six_in_flight();
+        t.sack(2, &[(3, 3), (5, 7)]);
+        let ack = FIRST.plus(up_to).prev();
+        t.sender.handle_cumulative_ack(t.now, ack, &mut t.paths).unwrap();
+        t.sender.check_invariants(&t.paths);
+        assert_eq!(t.path(0).flight_size, missing * 1_016, "acknowledged up to {up_to}");
+        assert!(t.t3(0).is_some());
+    }
+}
