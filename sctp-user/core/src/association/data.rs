@@ -6,7 +6,7 @@ use super::{Association, AssociationState, Context, Flow};
 use crate::error::SendError;
 use crate::event::{Event, LossReason};
 use crate::message::{Message, SendOptions};
-use crate::path::{PathId, PathState};
+use crate::path::PathId;
 use crate::rx::{DataOutcome, Receiver};
 use crate::serial::Tsn;
 use crate::time::Time;
@@ -75,7 +75,7 @@ impl Association {
             DataOutcome::NoBuffer => self.stats.data_chunks_dropped += 1,
             DataOutcome::InvalidStream { stream_id } => {
                 let causes = Cause::InvalidStreamIdentifier { stream_id }.into();
-                self.reply(source, &ErrorChunk { causes });
+                self.reply(self.confirmed(source), &ErrorChunk { causes });
             }
             DataOutcome::Violation(violation) => return self.abort_for(source, violation_cause(violation)),
         }
@@ -168,8 +168,7 @@ impl Association {
 
     /// Where a SACK goes (6.4): to the source of the DATA, unless that address is not confirmed (5.4).
     pub(super) fn sack_path(&self) -> PathId {
-        let confirmed = |id| self.paths.get(id).is_some_and(|path| path.state != PathState::Unconfirmed);
-        if confirmed(self.data_source) { self.data_source } else { self.data_path() }
+        self.confirmed(self.data_source)
     }
 
     /// Whether a SACK is to be sent now, alone if need be.
@@ -186,7 +185,7 @@ impl Association {
     /// Ends the association because the peer broke the protocol.
     pub(super) fn abort_for(&mut self, path: PathId, cause: Cause) -> Flow {
         let code = cause.code().0;
-        self.send_abort(path, cause);
+        self.send_abort(self.confirmed(path), cause);
         self.lose(LossReason::ProtocolError { cause: code });
         Flow::Stop
     }

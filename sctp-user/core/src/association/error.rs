@@ -48,7 +48,7 @@ impl Association {
         let action = chunk.chunk_type.unrecognized_action();
         if action.reports() {
             let causes = Cause::UnrecognizedChunkType(whole(chunk)).into();
-            self.reply(source, &ErrorChunk { causes });
+            self.reply(self.confirmed(source), &ErrorChunk { causes });
         }
         if action.goes_on() { Flow::Continue } else { Flow::Stop }
     }

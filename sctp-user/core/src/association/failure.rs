@@ -60,9 +60,15 @@ impl Association {
         self.paths.for_new_data().unwrap_or(self.paths.primary())
     }
 
-    /// Where a reply to a packet from `remote` goes: back, if that address is confirmed (6.4, 5.4).
+    /// Where a reply to a packet from `remote` goes (6.4).
     pub(super) fn reply_path(&self, remote: core::net::IpAddr) -> PathId {
-        let source = self.paths.by_remote(remote).filter(|path| path.state != PathState::Unconfirmed);
-        source.map_or_else(|| self.data_path(), |path| path.id)
+        self.paths.by_remote(remote).map_or_else(|| self.data_path(), |path| self.confirmed(path.id))
+    }
+
+    /// `id`, or the path that data takes while `id` is not confirmed: an address that may be somebody else's
+    /// gets no chunks but HEARTBEAT and HEARTBEAT ACK (5.4).
+    pub(super) fn confirmed(&self, id: PathId) -> PathId {
+        let confirmed = self.paths.get(id).is_some_and(|path| path.state != PathState::Unconfirmed);
+        if confirmed { id } else { self.data_path() }
     }
 }

@@ -364,8 +364,8 @@ impl Association {
             ChunkType::COOKIE_ACK => self.handle_cookie_ack(cx),
             ChunkType::HEARTBEAT => self.handle_heartbeat(&chunk, source),
             ChunkType::HEARTBEAT_ACK => self.handle_heartbeat_ack(cx, &chunk),
-            ChunkType::SHUTDOWN => self.handle_shutdown(cx, &chunk, source),
-            ChunkType::SHUTDOWN_ACK => self.handle_shutdown_ack(source),
+            ChunkType::SHUTDOWN => self.handle_shutdown(cx, &chunk, self.confirmed(source)),
+            ChunkType::SHUTDOWN_ACK => self.handle_shutdown_ack(self.confirmed(source)),
             // 8.5.1 B and C: with the T bit the packet must have the peer's tag.
             ChunkType::SHUTDOWN_COMPLETE | ChunkType::ABORT if is_reflected(&chunk) => Flow::Stop,
             ChunkType::SHUTDOWN_COMPLETE => self.handle_shutdown_complete(),

@@ -1,8 +1,8 @@
 //! Several addresses (RFC 9260, 5.1.2, 5.4, 6.4, 8.1 to 8.3).
 
-use super::harness::{Fate, Pair, Side, ip};
+use super::harness::{Fate, Hop, Pair, Side, chunk, header_to, ip, packet};
 use crate::path::PathState;
-use crate::wire::chunk::ChunkType;
+use crate::wire::chunk::{ChunkType, RawChunk};
 
 #[test]
 fn addresses_that_init_lists_are_verified_by_heartbeats() {
@@ -52,4 +52,40 @@ fn a_peer_that_is_gone_ends_the_association_although_nothing_is_sent() {
     pair.run_secs(3_000);
     assert_eq!(pair.events(Side::A).last().unwrap(), "lost: TimedOut");
     assert_eq!(pair.events(Side::Z).last().unwrap(), "lost: TimedOut");
+}
+
+/// RFC 9260, 5.4: an address that is not confirmed gets no chunks but HEARTBEAT and HEARTBEAT ACK, whatever
+/// comes from there, else a peer could aim our answers at somebody else.
+#[test]
+fn an_unconfirmed_address_gets_nothing_but_heartbeats_and_their_answers() {
+    let bad_stream = chunk(ChunkType::DATA, 3, &[0xff, 0xff, 0xff, 0xff, 0x77, 0, 0, 0, 0, 0, 0, 0, 1]);
+    let no_data = chunk(ChunkType::DATA, 3, &[0xff; 12]);
+    let cases = [
+        (bad_stream, ChunkType::ERROR),
+        (no_data, ChunkType::ABORT),
+        (chunk(ChunkType(0xfe), 0, &[]), ChunkType::ERROR),
+        (chunk(ChunkType::SHUTDOWN_ACK, 0, &[]), ChunkType::SHUTDOWN_COMPLETE),
+    ];
+    for (sent, answer) in cases {
+        let mut pair = Pair::multihomed();
+        let unconfirmed = ip("10.0.2.1");
+        pair.set_rule(move |hop| if hop.destination == unconfirmed { Fate::Drop } else { Fate::Pass });
+        let (_, z) = pair.establish();
+        let association = pair.association(Side::Z, z);
+        assert_eq!(association.paths().by_remote(unconfirmed).unwrap().state, PathState::Unconfirmed);
+        let header = header_to(Side::Z, association.local_tag());
+        pair.hops.clear();
+        if answer == ChunkType::SHUTDOWN_COMPLETE {
+            pair.z.endpoint.shutdown(pair.now, z).unwrap();
+        }
+        let chunks = [chunk(ChunkType::HEARTBEAT, 0, &[0, 1, 0, 4]), sent];
+        pair.inject(Side::Z, unconfirmed, ip("10.0.1.2"), packet(header, &chunks));
+        pair.drain();
+        let answered = |hop: &Hop| hop.from == Side::Z && hop.has(answer);
+        assert!(pair.hops.iter().any(answered), "{answer}");
+        let mut to_unconfirmed = pair.hops.iter().filter(|hop| hop.destination == unconfirmed);
+        let allowed =
+            |chunk: &RawChunk| matches!(chunk.chunk_type, ChunkType::HEARTBEAT | ChunkType::HEARTBEAT_ACK);
+        assert!(to_unconfirmed.all(|hop| hop.chunks.iter().all(allowed)), "{answer}");
+    }
 }
