@@ -173,7 +173,8 @@ impl Association {
 
     /// Whether a SACK is to be sent now, alone if need be.
     pub(crate) fn wants_sack(&self) -> bool {
-        !self.state().is_forming() && self.receiver.as_ref().is_some_and(Receiver::sack_wanted)
+        // A peer that has sent SHUTDOWN has no DATA to be acknowledged; once it has ended, a SACK would get ABORT.
+        self.state().takes_data() && self.receiver.as_ref().is_some_and(Receiver::sack_wanted)
     }
 
     /// Autoclose is due then (RFC 6458, 8.1.8).

@@ -2,6 +2,7 @@
 
 use super::harness::{Pair, Side};
 use crate::association::AssociationState;
+use crate::config::AssociationConfig;
 use crate::error::SendError;
 use crate::message::SendOptions;
 use crate::wire::chunk::ChunkType;
@@ -66,5 +67,24 @@ fn both_sides_may_begin_at_once() {
     pair.z.endpoint.shutdown(now, z).unwrap();
     pair.run_secs(5);
     assert_eq!(pair.events(Side::A).last().unwrap(), "ShutdownComplete");
+    assert_eq!(pair.events(Side::Z).last().unwrap(), "ShutdownComplete");
+}
+
+/// RFC 9260, 6: SACK belongs to the states in which DATA is taken. In SHUTDOWN-ACK-SENT one would reach a peer that
+/// has ended already and answers with ABORT (8.4): a good end would look like a failure.
+#[test]
+fn a_reader_who_is_late_does_not_spoil_the_end() {
+    let mut pair = Pair::new();
+    let config = AssociationConfig { receive_buffer: 4_000, ..AssociationConfig::default() };
+    let (a, z) = pair.establish_with(config);
+    pair.send(Side::A, a, &[7; 3_500]);
+    pair.run_secs(1);
+    pair.drop_first(1, |hop| hop.has(ChunkType::SHUTDOWN_COMPLETE));
+    let now = pair.now;
+    pair.a.endpoint.shutdown(now, a).unwrap();
+    pair.run_for(core::time::Duration::from_millis(100));
+    assert_eq!(pair.state(Side::Z, z), AssociationState::ShutdownAckSent);
+    assert_eq!(pair.read(Side::Z, z).len(), 1);
+    pair.run_secs(10);
     assert_eq!(pair.events(Side::Z).last().unwrap(), "ShutdownComplete");
 }
