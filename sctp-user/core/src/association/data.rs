@@ -32,20 +32,12 @@ impl Association {
 
     /// RECEIVE (11.1.7).
     pub(crate) fn receive(&mut self, now: Time) -> Option<Message> {
-        let retained = self.retained.pop_front();
-        let message = retained.or_else(|| self.receiver.as_mut().and_then(|receiver| receiver.read(now)));
+        let message = self.receiver.as_mut().and_then(|receiver| receiver.read(now));
         if message.is_some() {
             self.stats.messages_received += 1;
         }
         self.readable_told &= self.is_readable();
         message
-    }
-
-    /// Keeps what was complete when the peer restarted: it had been acknowledged.
-    pub(super) fn retain_messages(&mut self, now: Time) {
-        while let Some(message) = self.receiver.as_mut().and_then(|receiver| receiver.read(now)) {
-            self.retained.push_back(message);
-        }
     }
 
     /// A DATA chunk (6.2).

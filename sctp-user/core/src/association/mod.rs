@@ -51,7 +51,6 @@ use crate::config::AssociationConfig;
 use crate::endpoint::{StatelessPacket, Tags};
 use crate::error::CommandError;
 use crate::event::{Event, LossReason, PathChange};
-use crate::message::Message;
 use crate::net::PathAddress;
 use crate::path::{PathId, PathSet, PathState};
 use crate::rng::Random;
@@ -120,8 +119,6 @@ pub struct Association {
     sender: Sender,
     /// Exists once the peer's initial TSN is known.
     receiver: Option<Receiver>,
-    /// Messages that were complete when the peer restarted.
-    retained: VecDeque<Message>,
     /// Errors in a row (8.1).
     error_count: u32,
     /// SHUTDOWN was asked for during the set-up.
@@ -222,7 +219,7 @@ impl Association {
 
     /// Whether a message can be read.
     pub(crate) fn is_readable(&self) -> bool {
-        !self.retained.is_empty() || self.receiver.as_ref().is_some_and(Receiver::is_readable)
+        self.receiver.as_ref().is_some_and(Receiver::is_readable)
     }
 
     pub(crate) fn is_closed(&self) -> bool {

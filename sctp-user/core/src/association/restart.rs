@@ -116,7 +116,6 @@ impl Association {
             return CookieVerdict::Discarded;
         }
         let wants_end = matches!(self.state, State::ShutdownPending | State::ShutdownSent(_));
-        self.retain_messages(cx.now);
         self.fail_messages();
         self.tags = cookie.tags;
         self.tie_tags = None;

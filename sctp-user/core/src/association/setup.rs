@@ -142,7 +142,6 @@ impl Association {
             sender: Sender::new(&config, initial_tsn),
             config,
             receiver: None,
-            retained: VecDeque::new(),
             error_count: 0,
             shutdown_requested: false,
             outbox: Outbox::default(),
@@ -233,7 +232,11 @@ impl Association {
         self.outbound_streams = peer.outbound_streams;
         self.inbound_streams = peer.inbound_streams;
         self.sender.set_peer(peer.a_rwnd, peer.outbound_streams);
-        self.receiver = Some(Receiver::new(&self.config, peer.initial_tsn, peer.inbound_streams));
+        let (config, tsn, streams) = (&self.config, peer.initial_tsn, peer.inbound_streams);
+        self.receiver = Some(match self.receiver.take() {
+            Some(before) => before.restart(config, tsn, streams),
+            None => Receiver::new(config, tsn, streams),
+        });
     }
 
     /// Adds the addresses that an INIT ACK listed; they are to be confirmed (5.4, rule 3).

@@ -110,8 +110,13 @@ impl Account {
     pub(super) fn take_in(&mut self, payload: Bytes) -> (Bytes, Charge) {
         let share = (self.held.shared as usize) < MIN_SHARED.max(self.receive_buffer / BUFFER_PER_SLICE);
         let charge = Charge { payload: payload.len(), chunks: 1, shared: u32::from(share) };
-        self.held.add(charge);
+        self.charge(charge);
         (if share { payload } else { Bytes::copy_from_slice(&payload) }, charge)
+    }
+
+    /// Charges what is held.
+    pub(super) fn charge(&mut self, charge: Charge) {
+        self.held.add(charge);
     }
 
     /// Gives back what was charged.

@@ -49,6 +49,17 @@ impl Receiver {
         }
     }
 
+    /// The receiver in the place of this one, whose peer has restarted (5.2.4, A). What was complete had been
+    /// acknowledged and can still be read; it counts on, so that no number of restarts gets past the bounds.
+    pub fn restart(self, config: &AssociationConfig, peer_initial_tsn: Tsn, inbound_streams: u16) -> Self {
+        let mut next = Self::new(config, peer_initial_tsn, inbound_streams);
+        for held in self.streams.into_ready() {
+            next.account.charge(held.charge);
+            next.streams.keep(held);
+        }
+        next
+    }
+
     /// Takes a DATA chunk in.
     pub fn handle_data(&mut self, _now: Time, data: DataChunk) -> DataOutcome {
         self.packet.data = true;

@@ -76,6 +76,16 @@ impl InboundStreams {
         Ok(())
     }
 
+    /// What the reader has not taken yet.
+    pub(super) fn into_ready(self) -> VecDeque<Held> {
+        self.ready
+    }
+
+    /// A message that the reader has not taken from the streams before these.
+    pub(super) fn keep(&mut self, held: Held) {
+        self.ready.push_back(held);
+    }
+
     /// Takes the next message for the reader.
     pub(super) fn read(&mut self) -> Option<Held> {
         let held = self.ready.pop_front();

@@ -86,6 +86,8 @@ pub(crate) struct Pair {
     /// Packets a driver's call may carry.
     pub(crate) max_segments: usize,
     unchecked: bool,
+    /// Times that A was restarted: each life has randomness of its own.
+    restarts: u8,
 }
 
 pub(crate) fn ip(text: &str) -> IpAddr {
@@ -127,6 +129,7 @@ impl Pair {
             hops: Vec::new(),
             max_segments: 8,
             unchecked: false,
+            restarts: 0,
         }
     }
 
@@ -437,7 +440,8 @@ impl Pair {
 
     /// A crashes and comes back without memory, with these addresses.
     pub(crate) fn restart_a(&mut self, addresses: &[&str]) {
-        self.a = Host::new(addresses.iter().map(|text| ip(text)).collect(), 3);
+        self.a = Host::new(addresses.iter().map(|text| ip(text)).collect(), 3 + self.restarts);
+        self.restarts += 1;
     }
 }
 

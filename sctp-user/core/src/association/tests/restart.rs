@@ -79,6 +79,27 @@ fn messages_that_were_complete_before_the_restart_can_still_be_read() {
     assert_eq!(pair.read(Side::Z, z), ["before", "after"]);
 }
 
+/// RFC 9260, 5.2.4 A. A peer that restarts again and again holds no more memory than one that does not.
+#[test]
+fn restarts_do_not_pile_up_messages_that_nobody_reads() {
+    let mut pair = Pair::new();
+    let config = AssociationConfig { receive_buffer: 20_000, ..AssociationConfig::default() };
+    let (mut a, z) = pair.establish_with(config);
+    for _ in 0..10 {
+        (0..12).for_each(|_| pair.send(Side::A, a, &[7; 1_000]));
+        pair.run_secs(1);
+        pair.restart_a(&["10.0.1.1"]);
+        a = pair.connect(AssociationConfig::default());
+        pair.run_secs(1);
+    }
+    let held = pair.association(Side::Z, z).held_bytes();
+    assert!((12_000..40_000).contains(&held), "{held} bytes are held");
+    assert!(pair.read(Side::Z, z).len() >= 12);
+    pair.send(Side::A, a, b"there is room again");
+    pair.run_secs(5);
+    assert_eq!(pair.read(Side::Z, z), ["there is room again"]);
+}
+
 #[test]
 fn a_restart_with_new_addresses_is_refused_and_they_are_named() {
     // 5.2.2; 3.3.10.11.
