@@ -460,9 +460,13 @@ fn packet_size(config: &AssociationConfig, address: &PathAddress) -> usize {
     let ip_header = if address.remote.is_ipv4() { 20 } else { 40 };
     let udp_header = if address.remote_udp_port == 0 { 0 } else { UDP_HEADER };
     let limit = if config.max_packet_size == 0 { usize::MAX } else { config.max_packet_size };
-    let size = config.path_mtu.saturating_sub(ip_header + udp_header).min(limit);
+    let size = config.path_mtu.min(MAX_IP_PACKET).saturating_sub(ip_header + udp_header).min(limit);
     size.max(MIN_PACKET_SIZE) & !3
 }
+
+/// The longest IP packet without jumbograms. A longer SCTP packet could hold a DATA chunk that its 16-bit length
+/// cannot describe, and a message that fits into such a chunk alone would never leave.
+const MAX_IP_PACKET: usize = 65_535;
 
 /// What each IPv4 host takes (576 bytes) without the largest headers; no path is asked to carry less.
 const MIN_PACKET_SIZE: usize = 508;

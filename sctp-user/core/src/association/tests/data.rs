@@ -2,7 +2,9 @@
 
 use super::harness::{Fate, Pair, Side};
 use crate::association::AssociationState;
+use crate::config::AssociationConfig;
 use crate::wire::chunk::ChunkType;
+use bytes::Bytes;
 
 #[test]
 fn messages_cross_in_both_directions_whole_and_in_order() {
@@ -53,4 +55,20 @@ fn a_batch_of_packets_is_acknowledged_by_more_than_one_sack() {
     let sacks = pair.hops.iter().filter(|hop| hop.from == Side::Z && hop.has(ChunkType::SACK));
     assert_eq!(sacks.count(), 2, "the first packet of an association, and two more");
     assert_eq!(pair.read(Side::Z, z).len(), 3);
+}
+
+/// RFC 9260, 3.2: a chunk's length has 16 bits, so no path MTU makes a packet longer than that is of use.
+#[test]
+fn messages_leave_however_large_the_path_mtu_is_said_to_be() {
+    let mut pair = Pair::new();
+    let config = AssociationConfig { path_mtu: 1 << 20, ..AssociationConfig::default() };
+    let (a, z) = pair.establish_with(config);
+    for len in [65_490, 65_535, 70_000, 200_000] {
+        pair.send(Side::A, a, &vec![7; len]);
+    }
+    pair.run_secs(2);
+    assert_eq!(
+        pair.read(Side::Z, z).iter().map(Bytes::len).collect::<Vec<_>>(),
+        [65_490, 65_535, 70_000, 200_000]
+    );
 }
