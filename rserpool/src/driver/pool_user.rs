@@ -183,13 +183,13 @@ impl Session {
     /// [`Error::Resolution`] if the pool does not exist or no registrar answers; [`Error::TimedOut`].
     pub fn wait_connected(&self, timeout: Duration) -> Result<PoolElement, Error> {
         let deadline = Instant::now() + timeout;
-        let mut refusal = None;
+        let mut refusal = ResolutionError::TimedOut;
         loop {
             match self.receive(Some(deadline)) {
                 Ok(SessionEvent::Connected { element }) => return Ok(*element),
-                Ok(SessionEvent::Waiting { error }) => refusal = error.or(refusal),
+                Ok(SessionEvent::Waiting { error: Some(error) }) => refusal = error,
                 Ok(_) => {}
-                Err(Error::TimedOut) => return Err(refusal.map_or(Error::TimedOut, Error::Resolution)),
+                Err(Error::TimedOut) if self.element().is_none() => return Err(refusal.into()),
                 Err(error) => return Err(error),
             }
         }

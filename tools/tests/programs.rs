@@ -1,0 +1,143 @@
+//! Registrar, server and clients together, as separate processes over UDP encapsulation. Each test has loopback
+//! addresses of its own.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::process::{Child, Command, Output, Stdio};
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+/// A program that runs until it is told to end.
+struct Running {
+    process: Child,
+    said: BufReader<std::process::ChildStdout>,
+}
+
+impl Running {
+    fn start(program: &str, arguments: &[String]) -> Self {
+        let mut command = Command::new(program);
+        let mut process = command.args(arguments).stdout(Stdio::piped()).spawn().expect("the program starts");
+        let said = BufReader::new(process.stdout.take().expect("its output"));
+        Self { process, said }
+    }
+
+    /// Reads on until a line contains `text`.
+    fn wait_for(&mut self, text: &str) {
+        let mut line = String::new();
+        while !line.contains(text) {
+            line.clear();
+            let read = self.said.read_line(&mut line).expect("its output");
+            assert!(read > 0, "the program ended before it said {text:?}");
+        }
+    }
+
+    fn end(mut self, signal: Signal) -> (bool, String) {
+        kill(Pid::from_raw(self.process.id().cast_signed()), signal).expect("it runs");
+        let mut rest = String::new();
+        self.said.read_to_string(&mut rest).expect("its output");
+        (self.process.wait().expect("its end").success(), rest)
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+/// The network of one test: 127.78.`test`.x.
+struct Site {
+    test: u8,
+}
+
+impl Site {
+    fn arguments(&self, host: u8, more: &[&str]) -> Vec<String> {
+        let mut all = vec!["--udp".to_owned(), format!("--local=127.78.{}.{host}", self.test)];
+        all.extend(more.iter().map(|argument| (*argument).to_owned()));
+        all
+    }
+
+    fn registrar(&self) -> Running {
+        let arguments = self.arguments(2, &["-asapannounce=off", "--profile=fast"]);
+        let mut registrar = Running::start(env!("CARGO_BIN_EXE_rspregistrar"), &arguments);
+        registrar.wait_for("registrar 0x");
+        registrar
+    }
+
+    fn member_arguments(&self, host: u8, more: &[&str]) -> Vec<String> {
+        let registrar = format!("-registrar=127.78.{}.2:3863", self.test);
+        let mut all = self.arguments(host, &[&registrar, "-asapannounce=off", "--profile=fast"]);
+        all.extend(more.iter().map(|argument| (*argument).to_owned()));
+        all
+    }
+
+    fn server(&self, host: u8, more: &[&str]) -> Running {
+        let mut server = Running::start(env!("CARGO_BIN_EXE_rspserver"), &self.member_arguments(host, more));
+        server.wait_for("Registered");
+        server
+    }
+
+    fn client(&self, program: &str, more: &[&str], input: &str) -> Output {
+        let mut command = Command::new(program);
+        command.args(self.member_arguments(9, more));
+        let mut client = command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the client starts");
+        client.stdin.take().expect("its input").write_all(input.as_bytes()).expect("its input");
+        client.wait_with_output().expect("its end")
+    }
+}
+
+#[test]
+fn a_terminal_talks_to_an_echo_pool() {
+    let site = Site { test: 1 };
+    let registrar = site.registrar();
+    let server = site.server(3, &["-echo", "-policy=LeastUsed"]);
+    let output = site.client(env!("CARGO_BIN_EXE_rspterminal"), &["-poolhandle=EchoPool"], "one\ntwo\n");
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "one\ntwo\n");
+    assert!(output.status.success());
+    let (ended_well, _) = server.end(Signal::SIGTERM);
+    assert!(ended_well);
+    let (ended_well, said) = registrar.end(Signal::SIGINT);
+    assert!(ended_well);
+    assert!(said.contains("EchoPool: 0x") && said.contains("(Deregistered)"), "{said}");
+}
+
+#[test]
+fn sessions_that_servers_break_off_lose_nothing() {
+    let site = Site { test: 2 };
+    let _registrar = site.registrar();
+    let arguments = ["-pingpong", "-poolhandle=P", "-pppfailureafter=7"];
+    let _first = site.server(3, &arguments);
+    let _second = site.server(4, &arguments);
+    let arguments = ["-poolhandle=P", "-interval=2", "--count=30"];
+    let output = site.client(env!("CARGO_BIN_EXE_pingpongclient"), &arguments, "");
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{said}");
+    assert!(said.contains("goes on from the cookie"), "{said}");
+    assert!(said.contains("30 replies") && said.contains("0 duplicates"), "{said}");
+}
+
+#[test]
+fn an_unknown_pool_is_told_as_the_reason() {
+    let site = Site { test: 3 };
+    let _registrar = site.registrar();
+    let arguments = ["-poolhandle=Nobody", "--patience=1"];
+    let output = site.client(env!("CARGO_BIN_EXE_pingpongclient"), &arguments, "");
+    assert_eq!(output.status.code(), Some(1));
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(errors.contains("pingpongclient: the registrar refused"), "{errors}");
+}
+
+#[test]
+fn a_missing_registrar_is_told_as_the_reason() {
+    let site = Site { test: 4 };
+    let output = site.client(env!("CARGO_BIN_EXE_rspterminal"), &["--patience=1"], "");
+    assert_eq!(output.status.code(), Some(1));
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(errors.contains("rspterminal: no registrar answered in time"), "{errors}");
+}
