@@ -1,0 +1,111 @@
+//! The driver over real sockets: UDP encapsulation on loopback addresses that no other test uses.
+
+use std::time::{Duration, Instant};
+
+use rserpool::driver::{
+    PoolElement, PoolElementOptions, PoolUser, PoolUserOptions, Registrar, RegistrarOptions, Service,
+    ServiceSession, Session,
+};
+use rserpool::registrar::RegistrarConfig;
+use rserpool::session::SessionEvent;
+use rserpool::transport::{Peer, UserMessage};
+use rserpool::wire::ASAP_PORT;
+use rserpool::{Profile, RegistrarId};
+use socketapi::{Bytes, Stack, Transport};
+
+const PROFILE: Profile = Profile::Fast;
+const LIMIT: Duration = Duration::from_secs(20);
+
+/// Answers each message with how many it has answered, also before a fail-over.
+#[derive(Default)]
+struct Counter {
+    count: u8,
+}
+
+impl Service for Counter {
+    fn on_message(&mut self, session: &mut ServiceSession<'_>, _message: UserMessage) {
+        self.count += 1;
+        // In this order, who has the reply has the cookie too.
+        session.send_cookie(vec![self.count, 0, 0, 0]).expect("the session is up");
+        session.send(UserMessage::new(7, vec![self.count])).expect("the session is up");
+    }
+
+    fn on_cookie_echo(&mut self, _session: &mut ServiceSession<'_>, cookie: Bytes) {
+        self.count = cookie[0];
+    }
+}
+
+fn stack(test: u8, host: u8) -> Stack {
+    let builder = Stack::builder().transport(Transport::Udp).address([127, 79, test, host]);
+    builder.linger(Duration::ZERO).build().expect("a stack")
+}
+
+fn registrar(stack: &Stack) -> (Registrar, Vec<Peer>) {
+    let config = RegistrarConfig::new(RegistrarId(1), PROFILE);
+    let registrar = Registrar::start(stack, config, RegistrarOptions::new(PROFILE.sctp_settings()));
+    let peer = Peer { addresses: stack.local_addresses(), port: ASAP_PORT };
+    (registrar.expect("a registrar"), vec![peer])
+}
+
+fn element(stack: &Stack, registrars: &[Peer]) -> PoolElement {
+    let options = PoolElementOptions::new("Counters".into(), registrars.to_vec(), PROFILE);
+    let element = PoolElement::start(stack, options, Counter::default()).expect("an element");
+    element.next_event(Some(Instant::now() + LIMIT)).expect("a registration");
+    element
+}
+
+fn user(stack: &Stack, registrars: &[Peer]) -> PoolUser {
+    PoolUser::start(stack, PoolUserOptions::new(registrars.to_vec(), PROFILE)).expect("a user")
+}
+
+fn next(session: &Session) -> SessionEvent {
+    session.receive(Some(Instant::now() + LIMIT)).expect("an event")
+}
+
+fn ask(session: &Session) -> u8 {
+    session.send(&UserMessage::new(7, "?")).expect("it is connected");
+    match next(session) {
+        SessionEvent::Data(message) => message.data[0],
+        other => panic!("a reply was expected, not {other:?}"),
+    }
+}
+
+#[test]
+fn two_sessions_of_one_user_with_one_element_have_an_association_each() {
+    let (at_registrar, at_element, at_user) = (stack(1, 2), stack(1, 3), stack(1, 4));
+    let (_registrar, registrars) = registrar(&at_registrar);
+    let element = element(&at_element, &registrars);
+    let user = user(&at_user, &registrars);
+    let sessions = [user.open_session("Counters".into()), user.open_session("Counters".into())];
+    for session in &sessions {
+        session.wait_connected(LIMIT).expect("a connection");
+    }
+    assert_eq!([ask(&sessions[0]), ask(&sessions[1]), ask(&sessions[0])], [1, 2, 3]);
+    assert!(element.deregister(Some(Instant::now() + LIMIT)).expect("an answer"));
+    assert!(user.resolve("Counters".into(), Some(Instant::now() + LIMIT)).is_err(), "the pool is empty");
+}
+
+#[test]
+fn a_session_goes_on_from_its_cookie_when_its_element_is_gone() {
+    let (at_registrar, at_user) = (stack(2, 2), stack(2, 5));
+    let (_registrar, registrars) = registrar(&at_registrar);
+    let mut hosts = Vec::new();
+    for host in [3, 4] {
+        let stack = stack(2, host);
+        hosts.push((element(&stack, &registrars), stack));
+    }
+    let user = user(&at_user, &registrars);
+    let session = user.open_session("Counters".into());
+    let first = session.wait_connected(LIMIT).expect("a connection");
+    assert_eq!([ask(&session), ask(&session)], [1, 2]);
+    let serves = |(_, stack): &&(PoolElement, Stack)| {
+        first.user_transport.addresses.iter().all(|address| stack.local_addresses().contains(address))
+    };
+    hosts.iter().find(serves).expect("one of the two").1.close();
+    assert!(matches!(next(&session), SessionEvent::FailoverNecessary { .. }));
+    let SessionEvent::FailoverComplete { element, has_cookie: true } = next(&session) else {
+        panic!("a fail-over with a cookie was expected");
+    };
+    assert_ne!(element.id, first.id);
+    assert_eq!(ask(&session), 3);
+}
