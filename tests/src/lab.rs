@@ -1,8 +1,11 @@
 //! A network of the test's own: namespaces joined by one or more veth pairs.
 
+use std::fs::File;
 use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
+
+use nix::sched::{CloneFlags, setns};
 
 static NEXT: AtomicU32 = AtomicU32::new(0);
 
@@ -110,6 +113,21 @@ impl Host {
             .trim()
             .parse()
             .unwrap_or_else(|_| panic!("{path}: {output:?}"))
+    }
+
+    /// Does `work` on this host, in a thread of its own: its sockets belong to this host.
+    ///
+    /// # Panics
+    /// If `work` does, or the namespace cannot be entered.
+    pub fn inside<T: Send>(&self, work: impl FnOnce() -> T + Send) -> T {
+        let enter = || {
+            let namespace =
+                File::open(format!("/run/netns/{}", self.namespace)).expect("the namespace exists");
+            setns(namespace, CloneFlags::CLONE_NEWNET).expect("root may enter it");
+            work()
+        };
+        std::thread::scope(|scope| scope.spawn(enter).join())
+            .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
     }
 
     /// A command that runs on this host.

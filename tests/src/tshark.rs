@@ -2,9 +2,16 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use crate::{Host, Program};
+use crate::{Host, Program, is_installed_or_skip, is_root_or_skip};
+
+/// Whether captures can be made and judged here; says SKIPPED if not.
+pub fn has_judge_or_skip() -> bool {
+    is_root_or_skip()
+        && is_installed_or_skip("tshark", "tshark")
+        && is_installed_or_skip("tcpdump", "tcpdump")
+}
 
 /// A capture that runs on a host until [`Capture::finish`].
 #[derive(Debug)]
@@ -19,11 +26,32 @@ impl Capture {
     /// # Panics
     /// If tcpdump does not start within 10 s.
     pub fn start(host: &Host, interface: &str, file: &Path) -> Self {
+        Self::start_filtered(host, interface, file, "")
+    }
+
+    /// The same, but captures only what `filter` (in the words of pcap-filter(7)) selects.
+    ///
+    /// # Panics
+    /// If tcpdump does not start within 10 s.
+    pub fn start_filtered(host: &Host, interface: &str, file: &Path, filter: &str) -> Self {
         let mut command = host.command("tcpdump");
-        command.args(["-i", interface, "-U", "-B", "65536", "-w"]).arg(file);
+        command.args(["-i", interface, "-U", "--immediate-mode", "-B", "65536", "-w"]).arg(file).arg(filter);
         let mut program = Program::start(command);
         program.wait_for("listening on", Duration::from_secs(10)).expect("tcpdump runs");
         Self { program, file: file.to_owned() }
+    }
+
+    /// Waits until a packet that `filter` (tshark's display filter) selects was captured, then ends the capture.
+    ///
+    /// # Panics
+    /// If none comes within 20 s, or tcpdump does not end.
+    pub fn finish_after(self, filter: &str) -> PathBuf {
+        let end = Instant::now() + Duration::from_secs(20);
+        while tshark(&self.file, &["-Y", filter]).is_empty() {
+            assert!(Instant::now() < end, "no packet with {filter} in {}", self.file.display());
+            std::thread::sleep(Duration::from_millis(100));
+        }
+        self.finish()
     }
 
     /// Ends the capture and returns its file.
@@ -38,23 +66,35 @@ impl Capture {
 }
 
 /// The packets of a capture that tshark finds malformed or whose CRC32c is wrong, a line each, after how many
-/// SCTP packets it saw. `udp_ports`: where SCTP travels in UDP.
-///
-/// # Panics
-/// If tshark cannot read the file.
-pub fn packets_judged_malformed(file: &Path, udp_ports: &[u16]) -> (usize, Vec<String>) {
-    let fields = |filter: &str| {
-        let mut command = Command::new("tshark");
-        command.arg("-r").arg(file).args(["-o", "sctp.checksum:CRC 32c"]);
-        for port in udp_ports {
-            command.args(["-d", &format!("udp.port=={port},sctp")]);
-        }
-        let output = command.args(["-Y", filter]).output().expect("tshark runs");
-        assert!(output.status.success(), "tshark: {}", String::from_utf8_lossy(&output.stderr));
-        String::from_utf8_lossy(&output.stdout).lines().map(str::to_owned).collect::<Vec<_>>()
-    };
-    (
-        fields("sctp").len(),
-        fields("_ws.malformed or sctp.checksum.status == \"Bad\" or _ws.expert.severity == error"),
-    )
+/// SCTP packets it saw. SCTP over UDP is expected at the port of RFC 6951.
+pub fn packets_judged_malformed(file: &Path) -> (usize, Vec<String>) {
+    let wrong = "_ws.malformed or sctp.checksum.status == \"Bad\" or _ws.expert.severity == error";
+    (tshark(file, &["-Y", "sctp"]).len(), tshark(file, &["-Y", wrong]))
+}
+
+/// How many packets of a capture a display filter selects.
+pub fn count_packets(file: &Path, filter: &str) -> usize {
+    tshark(file, &["-Y", filter]).len()
+}
+
+/// The chunk types of each SCTP packet of a capture, in order.
+pub fn chunk_types(file: &Path) -> Vec<Vec<u8>> {
+    let lines = tshark(file, &["-Y", "sctp", "-T", "fields", "-e", "sctp.chunk_type"]);
+    lines.iter().map(|line| line.split(',').filter_map(|number| number.parse().ok()).collect()).collect()
+}
+
+/// The source ports of the SCTP packets of a capture, in order.
+pub fn source_ports(file: &Path) -> Vec<u16> {
+    let lines = tshark(file, &["-Y", "sctp", "-T", "fields", "-e", "sctp.srcport"]);
+    lines.iter().filter_map(|line| line.parse().ok()).collect()
+}
+
+/// What tshark prints. A capture that still grows may end amid a packet, so its exit code does not count.
+fn tshark(file: &Path, arguments: &[&str]) -> Vec<String> {
+    let mut command = Command::new("tshark");
+    command.arg("-r").arg(file).args(["-o", "sctp.checksum:CRC 32c", "-d", "udp.port==9899,sctp"]);
+    let output = command.args(arguments).output().expect("tshark runs");
+    let complaint = String::from_utf8_lossy(&output.stderr);
+    assert!(!complaint.contains("not a valid"), "tshark: {complaint}");
+    String::from_utf8_lossy(&output.stdout).lines().map(str::to_owned).collect()
 }
