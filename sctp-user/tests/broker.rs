@@ -151,6 +151,17 @@ fn packets_to_nobody_are_answered_once_and_those_to_a_stack_are_its_own() {
 }
 
 #[test]
+fn packets_to_an_address_on_which_a_port_is_not_leased_are_answered() {
+    in_namespace(&["127.0.0.1"], || {
+        let mut stack = open();
+        stack.lease_port(7000, &[[127, 0, 0, 9].into()]).unwrap();
+        let mut peer = stranger(9000);
+        send(&mut peer, 9000, 7000, 0, ChunkType::INIT, &[5; 16]);
+        assert_eq!(receive(&mut peer), (0x0505_0505, ChunkType::ABORT, 0));
+    });
+}
+
+#[test]
 fn a_host_with_programs_of_another_kind_can_be_kept_silent() {
     in_namespace(&["127.0.0.1"], || {
         let silent = RawConfig { answer_out_of_the_blue: false, ..RawConfig::default() };

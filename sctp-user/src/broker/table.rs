@@ -92,6 +92,11 @@ impl LeaseTable {
                 .map(|(_, lease)| lease.ports.clone()),
         )
     }
+
+    /// Ports that are leased on one address each.
+    pub(crate) fn addressed_ranges(&self) -> Vec<(IpAddr, RangeInclusive<u16>)> {
+        self.leases.iter().filter_map(|(_, lease)| Some((lease.address?, lease.ports.clone()))).collect()
+    }
 }
 
 #[cfg(test)]
@@ -158,5 +163,6 @@ mod tests {
         table.lease(2, any(7..=9)).unwrap();
         table.lease(2, on(1, 70)).unwrap();
         assert_eq!(table.wildcard_ranges(), [5..=9]);
+        assert_eq!(table.addressed_ranges(), [([10, 0, 0, 1].into(), 70..=70)]);
     }
 }
