@@ -1,7 +1,7 @@
 //! What the kinds of sockets have in common.
 
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -20,19 +20,44 @@ const WHOLE: usize = usize::MAX;
 pub(crate) struct Base {
     pub(crate) socket: Socket,
     nonblocking: AtomicBool,
-    timeouts: Mutex<Timeouts>,
+    read_timeout: Timeout,
+    write_timeout: Timeout,
+    send_info: Mutex<SendInfo>,
 }
 
-#[derive(Clone, Copy, Debug, Default)]
-struct Timeouts {
-    read: Option<Duration>,
-    write: Option<Duration>,
-    send_info: SendInfo,
+/// Nanoseconds, [`Timeout::NONE`] for as long as it takes: each call reads one, without a lock.
+#[derive(Debug)]
+struct Timeout(AtomicU64);
+
+impl Timeout {
+    const NONE: u64 = u64::MAX;
+
+    fn set(&self, timeout: Option<Duration>) {
+        let nanoseconds = |timeout: Duration| u64::try_from(timeout.as_nanos()).unwrap_or(Self::NONE);
+        self.0.store(timeout.map_or(Self::NONE, nanoseconds), Ordering::Relaxed);
+    }
+
+    fn load(&self) -> Option<Duration> {
+        let nanoseconds = self.0.load(Ordering::Relaxed);
+        (nanoseconds != Self::NONE).then(|| Duration::from_nanos(nanoseconds))
+    }
+}
+
+impl Default for Timeout {
+    fn default() -> Self {
+        Self(AtomicU64::new(Self::NONE))
+    }
 }
 
 impl Base {
     pub(crate) fn new(socket: Socket) -> Self {
-        Self { socket, nonblocking: AtomicBool::new(false), timeouts: Mutex::default() }
+        Self {
+            socket,
+            nonblocking: AtomicBool::new(false),
+            read_timeout: Timeout::default(),
+            write_timeout: Timeout::default(),
+            send_info: Mutex::default(),
+        }
     }
 
     pub(crate) fn set_nonblocking(&self, nonblocking: bool) {
@@ -40,36 +65,37 @@ impl Base {
     }
 
     pub(crate) fn set_read_timeout(&self, timeout: Option<Duration>) {
-        self.timeouts.lock().read = timeout;
+        self.read_timeout.set(timeout);
     }
 
     pub(crate) fn set_write_timeout(&self, timeout: Option<Duration>) {
-        self.timeouts.lock().write = timeout;
+        self.write_timeout.set(timeout);
     }
 
     pub(crate) fn set_default_send_info(&self, info: SendInfo) {
-        self.timeouts.lock().send_info = info;
+        *self.send_info.lock() = info;
     }
 
     pub(crate) fn default_send_info(&self) -> SendInfo {
-        self.timeouts.lock().send_info
+        *self.send_info.lock()
     }
 
     /// How long a read may wait.
     pub(crate) fn reading(&self) -> Patience {
-        self.patience(self.timeouts.lock().read)
+        self.patience(&self.read_timeout)
     }
 
     /// How long a send or a set-up may wait.
     pub(crate) fn writing(&self) -> Patience {
-        self.patience(self.timeouts.lock().write)
+        self.patience(&self.write_timeout)
     }
 
-    fn patience(&self, timeout: Option<Duration>) -> Patience {
+    fn patience(&self, timeout: &Timeout) -> Patience {
         if self.nonblocking.load(Ordering::Relaxed) {
             return Patience::None;
         }
-        timeout.map_or(Patience::Forever, |timeout| Patience::Until(self.socket.stack().now() + timeout))
+        let until = |timeout| Patience::Until(self.socket.stack().now() + timeout);
+        timeout.load().map_or(Patience::Forever, until)
     }
 
     /// Waits until `deadline`, whatever the timeouts.

@@ -212,6 +212,7 @@ impl StackBuilder {
                 polls_room: false,
                 programmed: Time::ZERO,
                 departures: 0,
+                looked_at: Time::ZERO,
                 background: Background::Ticking,
                 bell: bell()?,
                 background_bell: bell()?,

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::task::Poll;
 
 use bytes::Bytes;
-use sctp_core::association::{Association, AssociationState};
+use sctp_core::association::Association;
 use sctp_core::config::AssociationConfig;
 use sctp_core::endpoint::{ConnectRequest, ListenOptions};
 use sctp_core::error::SendError;
@@ -181,13 +181,9 @@ impl State {
 
     /// The association towards a peer, if this socket has one.
     pub(super) fn find(&self, socket: SocketId, peer: &Peer) -> Option<AssociationId> {
-        let mut owned = self.registry.links.iter().filter(|(_, link)| link.owner == Owner::Socket(socket));
-        owned.find_map(|(id, _)| {
-            let association = self.engine.endpoint.association(*id)?;
-            let reaches = |address: &IpAddr| association.paths().by_remote(*address).is_some();
-            let same = association.peer_port() == peer.port && peer.addresses.iter().any(reaches);
-            (same && association.state() != AssociationState::Closed).then_some(*id)
-        })
+        let port = self.registry.sockets.get(&socket)?.port;
+        let known = |address: &IpAddr| self.engine.endpoint.find(port, *address, peer.port);
+        peer.addresses.iter().filter_map(known).find(|id| self.check_owner(socket, *id).is_ok())
     }
 
     /// The socket's association: the one named, or the only one.

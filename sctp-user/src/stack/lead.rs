@@ -7,11 +7,14 @@
 //! The stack's own thread leads only when no caller is inside. A caller that leaves with its message
 //! is usually back within microseconds, so the thread does not take over at once: while callers come and
 //! go it looks only every [`TICK`], serves what has come by then, and leads when a whole tick
-//! passed without a caller. So a receiver in a loop causes no wake-up for each message.
+//! passed without a caller. So a receiver in a loop causes no wake-up for each message. A sender in a loop
+//! whose buffer is never full would leave acknowledgements to that tick: so a sender reads the network on
+//! its way out when nobody has for [`LOOK`], which costs less than a wake-up of the thread would.
 
 use std::os::fd::{AsFd, OwnedFd};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::task::Poll;
+use std::task::{Poll, Waker};
 use std::time::Duration;
 
 use nix::poll::{PollFd, PollFlags, ppoll};
@@ -27,6 +30,10 @@ use super::state::{Background, How, Leader, Life, State, Target};
 
 /// How often the background thread looks while callers come and go.
 const TICK: Duration = Duration::from_millis(2);
+/// A sender looks for acknowledgements when nobody has read the network for so long.
+const LOOK: Duration = Duration::from_micros(200);
+/// Batches that a call which may not wait reads at most, in search of something for itself.
+const LOOKS_WITHOUT_PATIENCE: u32 = 16;
 /// No sleep is longer, so that no clock overflows.
 const LONGEST_SLEEP: Duration = Duration::from_secs(3_600);
 
@@ -54,6 +61,14 @@ pub enum Patience {
 }
 
 impl Patience {
+    /// Whether a call that has read `looks` batches for others may read one more.
+    fn check_busy(self, now: Time, looks: u32) -> Result<(), Error> {
+        match self {
+            Self::None if looks < LOOKS_WITHOUT_PATIENCE => Ok(()),
+            _ => self.check(now),
+        }
+    }
+
     fn check(self, now: Time) -> Result<(), Error> {
         match self {
             Self::None => Err(Error::WouldBlock),
@@ -115,6 +130,7 @@ impl Shared {
         let mut guard = self.state.lock();
         // Nothing came when last looked: sleep before looking again.
         let mut dry = false;
+        let mut looks = 0;
         let result = loop {
             let now = self.clock.now();
             if let Err(error) = guard.check_open() {
@@ -123,10 +139,20 @@ impl Shared {
             let outcome = attempt(&mut guard, now);
             guard.settle(now);
             if let Poll::Ready(result) = outcome {
+                if interest == Interest::Write && guard.is_look_due(now) {
+                    guard.turn(now);
+                }
                 break result;
             }
-            // What has come already is worth a look, also in a call that may not wait.
+            // What has come already is worth a look, also in a call that may not wait; but not for ever, if all of
+            // it is for others.
             if !dry && (call.leads || guard.lead.leader != Leader::Caller) {
+                if looks > 0
+                    && let Err(error) = patience.check_busy(now, looks)
+                {
+                    break Err(error);
+                }
+                looks += 1;
                 dry = !guard.turn(now);
                 if !dry {
                     self.breathe(&mut guard);
@@ -149,7 +175,7 @@ impl Shared {
         let room = guard.engine.is_blocked();
         let wakes = std::mem::take(&mut guard.wakes);
         MutexGuard::unlocked(guard, || {
-            wakes.into_iter().for_each(std::task::Waker::wake);
+            wake(wakes);
             self.poll(role, deadline.since(now), room);
         });
         if guard.lead.leader == role {
@@ -245,7 +271,7 @@ impl Shared {
         if wakes.is_empty() {
             MutexGuard::bump(guard);
         } else {
-            MutexGuard::unlocked(guard, || wakes.into_iter().for_each(std::task::Waker::wake));
+            MutexGuard::unlocked(guard, || wake(wakes));
         }
     }
 
@@ -264,7 +290,15 @@ impl Shared {
 fn release(mut guard: MutexGuard<'_, State>) {
     let wakes = std::mem::take(&mut guard.wakes);
     drop(guard);
-    wakes.into_iter().for_each(std::task::Waker::wake);
+    wake(wakes);
+}
+
+/// Wakes tasks. A waker that panics must not take the thread with it that reads the network for all.
+fn wake(wakes: Vec<Waker>) {
+    for waker in wakes {
+        // The panic hook has told.
+        let _ = catch_unwind(AssertUnwindSafe(|| waker.wake()));
+    }
 }
 
 /// One waiting call of a caller.
@@ -324,7 +358,7 @@ impl Call<'_> {
         self.shared.alert_leader(guard);
         let wakes = std::mem::take(&mut guard.wakes);
         if !wakes.is_empty() {
-            MutexGuard::unlocked(guard, || wakes.into_iter().for_each(std::task::Waker::wake));
+            MutexGuard::unlocked(guard, || wake(wakes));
         }
         let told = guard.waiters.get(key).is_none_or(|waiter| waiter.told);
         if !told {
@@ -362,6 +396,11 @@ impl State {
         self.lead.asleep_until = Some(deadline);
         self.lead.polls_room = self.engine.is_blocked();
         deadline
+    }
+
+    /// Whether nobody reads the network, and has not for a while.
+    fn is_look_due(&self, now: Time) -> bool {
+        self.lead.leader == Leader::Nobody && now.since(self.lead.looked_at) >= LOOK
     }
 
     fn is_over(&self, now: Time) -> bool {

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -11,6 +11,7 @@ use sctp_core::config::AssociationConfig;
 use sctp_core::event::AssociationId;
 use sctp_core::message::SendOptions;
 use sctp_core::time::Time;
+use smallvec::SmallVec;
 
 use super::Stack;
 use super::calls::{Delivery, Peer};
@@ -19,6 +20,10 @@ use super::lead::Patience;
 use super::mailbox::{End, Interest, SocketId, SocketKind};
 use super::notification::Notifications;
 use super::state::{How, State, Target};
+
+/// Tasks that wait for the same of one socket at most. Calls that were given up leave theirs behind, since nobody
+/// says so: past the bound the oldest is woken, and if it still waits, it comes back.
+const MOST_TASKS: usize = 1_024;
 
 /// A socket: dropping it closes it. All calls work from any thread.
 #[derive(Debug)]
@@ -176,7 +181,7 @@ impl Socket {
             state.check_open()?;
             let outcome = attempt(state, now);
             if outcome.is_pending() {
-                state.register_task(Target::Socket(self.id), interest, context.waker());
+                state.register_task(self.id, interest, context.waker());
             }
             outcome
         })
@@ -398,16 +403,25 @@ impl State {
         owned.map(|(id, _)| *id).collect()
     }
 
-    /// Wakes this task when something changes for `target`.
-    fn register_task(&mut self, target: Target, interest: Interest, waker: &std::task::Waker) {
-        let Target::Socket(socket) = target else { return };
+    /// Wakes this task when something changes for `socket`.
+    fn register_task(&mut self, socket: SocketId, interest: Interest, waker: &Waker) {
         let Ok(mailbox) = self.mailbox(socket) else { return };
         let keys = mailbox.waiters.clone();
-        let known = keys.into_iter().filter_map(|key| self.waiters.get(key)).any(|waiter| {
-            waiter.interest == interest && matches!(&waiter.how, How::Task(known) if known.will_wake(waker))
-        });
-        if !known {
-            self.attach_waiter(target, interest, How::Task(waker.clone()));
+        let is_task = |how: &How| matches!(how, How::Task(_));
+        let tasks: SmallVec<[usize; 2]> = keys
+            .into_iter()
+            .filter(|key| {
+                self.waiters.get(*key).is_some_and(|it| it.interest == interest && is_task(&it.how))
+            })
+            .collect();
+        let is_known =
+            |key: &usize| matches!(&self.waiters[*key].how, How::Task(known) if known.will_wake(waker));
+        if tasks.iter().any(is_known) {
+            return;
         }
+        if tasks.len() >= MOST_TASKS {
+            self.tell_waiter(tasks[0]);
+        }
+        self.attach_waiter(Target::Socket(socket), interest, How::Task(waker.clone()));
     }
 }

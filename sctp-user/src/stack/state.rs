@@ -76,6 +76,8 @@ pub(super) struct Lead {
     pub(super) programmed: Time,
     /// Times that a caller ceased to lead: how the background thread sees that callers are active.
     pub(super) departures: u64,
+    /// When the network was last read.
+    pub(super) looked_at: Time,
     pub(super) background: Background,
     pub(super) bell: Bell,
     pub(super) background_bell: Bell,
@@ -121,6 +123,7 @@ impl State {
 
     /// Reads a batch, acts on deadlines, sends and tells. True if anything was done.
     pub(super) fn turn(&mut self, now: Time) -> bool {
+        self.lead.looked_at = now;
         let received = match self.engine.receive(now) {
             Ok(received) => received,
             Err(error) => {

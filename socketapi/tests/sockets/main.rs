@@ -8,4 +8,5 @@ mod one_to_one;
 mod poller;
 mod raw;
 mod stacks;
+mod stress;
 mod support;

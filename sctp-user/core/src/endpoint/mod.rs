@@ -311,6 +311,12 @@ impl Endpoint {
         self.slots.get(slot).map(|entry| &entry.association)
     }
 
+    /// The living association between one of our ports and a peer, named by any of its addresses.
+    pub fn find(&self, local_port: u16, peer_address: IpAddr, peer_port: u16) -> Option<AssociationId> {
+        let slot = self.demux.find(&PeerKey { local_port, peer_port, peer_address })?;
+        self.slots.get(slot).map(|entry| entry.id)
+    }
+
     /// Changes parameters of a living association.
     pub fn update_config(
         &mut self,
