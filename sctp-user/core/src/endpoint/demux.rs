@@ -49,29 +49,65 @@ impl BuildHasher for KeyedState {
 type KeyedMap<K, V> = std::collections::HashMap<K, V, KeyedState>;
 
 /// The table.
+///
+/// Two associations may claim one key: a peer's INIT ACK may list an address that another association with the
+/// same ports has already. The first keeps it, and when it is gone the next one gets it, since its packets would
+/// be out of the blue otherwise and be answered with ABORT.
 #[derive(Debug)]
 pub(super) struct Demux {
     slots: KeyedMap<PeerKey, Slot>,
+    /// Those who came second. Nearly always empty, so a list will do.
+    claims: Vec<(PeerKey, Slot)>,
 }
 
 impl Demux {
     pub(super) fn new(random: &mut Random) -> Self {
-        Self { slots: KeyedMap::with_hasher(KeyedState([random.u64(), random.u64()])) }
+        let slots = KeyedMap::with_hasher(KeyedState([random.u64(), random.u64()]));
+        Self { slots, claims: Vec::new() }
     }
 
     pub(super) fn find(&self, key: &PeerKey) -> Option<Slot> {
         self.slots.get(key).copied()
     }
 
-    /// Enters `slot` under `key` unless another one is there already.
+    /// Enters `slot` under `key`, behind another one that is there already.
     pub(super) fn insert(&mut self, key: PeerKey, slot: Slot) {
-        self.slots.entry(key).or_insert(slot);
+        if *self.slots.entry(key).or_insert(slot) != slot {
+            self.claims.push((key, slot));
+        }
     }
 
-    /// Removes `key` if it leads to `slot`.
+    /// Removes `slot` from `key`; if it was the one, the next that claims the key takes its place.
     pub(super) fn remove(&mut self, key: &PeerKey, slot: Slot) {
-        if self.find(key) == Some(slot) {
-            self.slots.remove(key);
+        if self.find(key) != Some(slot) {
+            return self.claims.retain(|claim| *claim != (*key, slot));
         }
+        self.slots.remove(key);
+        if let Some(next) = self.claims.iter().position(|(claimed, _)| claimed == key) {
+            let (key, next) = self.claims.remove(next);
+            self.slots.insert(key, next);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_goes_to_the_next_who_claims_it_when_the_first_is_gone() {
+        // RFC 9260, 8.4: only what belongs to no association is out of the blue.
+        let mut demux = Demux::new(&mut Random::new([1; 32]));
+        let key = PeerKey { local_port: 1, peer_port: 2, peer_address: [10, 0, 0, 1].into() };
+        let other = PeerKey { local_port: 3, ..key };
+        (1..=4).for_each(|slot| demux.insert(key, Slot(slot)));
+        demux.insert(other, Slot(2));
+        assert_eq!(demux.find(&key), Some(Slot(1)));
+        demux.remove(&key, Slot(2));
+        assert_eq!((demux.find(&key), demux.find(&other)), (Some(Slot(1)), Some(Slot(2))));
+        demux.remove(&key, Slot(1));
+        assert_eq!(demux.find(&key), Some(Slot(3)));
+        (3..=4).for_each(|slot| demux.remove(&key, Slot(slot)));
+        assert_eq!(demux.find(&key), None);
     }
 }
