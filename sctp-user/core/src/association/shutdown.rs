@@ -79,6 +79,7 @@ impl Association {
         match self.state() {
             AssociationState::Established | AssociationState::ShutdownPending => {
                 self.set_state(State::ShutdownReceived);
+                self.sender.set_draining();
                 self.events.push_back(Event::ShutdownReceived);
             }
             AssociationState::ShutdownSent => self.acknowledge_shutdown(cx.now, source),

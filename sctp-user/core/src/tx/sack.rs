@@ -87,6 +87,9 @@ impl Sender {
             return Ok(SackOutcome { old: true, ..SackOutcome::default() });
         };
         let outcome = self.acknowledge(now, new_first, None, paths);
+        // A peer that has sent SHUTDOWN may answer DATA with SHUTDOWN alone (9.2). It says nothing of a window,
+        // but shows that the peer is there: what does not fit into the one last heard of is still a probe (6.1 A).
+        self.window.sacked_at = Some(now);
         self.review_window(now);
         Ok(outcome)
     }

@@ -138,7 +138,7 @@ impl Sender {
         Ok(())
     }
 
-    /// No further messages will come (SHUTDOWN-PENDING): what is there goes out without waiting for
+    /// No further messages will come (SHUTDOWN-PENDING, SHUTDOWN-RECEIVED): what is there goes out without waiting for
     /// more, and its last chunk asks to be acknowledged at once (RFC 9260, 6.1).
     pub fn set_draining(&mut self) {
         self.draining = true;

@@ -11,7 +11,7 @@ pub(super) struct PeerWindow {
     a_rwnd: usize,
     /// The largest that was ever advertised: the best guess at the size of the buffer.
     largest: usize,
-    /// When the last SACK came.
+    /// When the last acknowledgement came: SACK, or SHUTDOWN.
     pub(super) sacked_at: Option<Time>,
     /// When to send a probe, while the window is closed and nothing is outstanding.
     pub(super) probe_at: Option<Time>,

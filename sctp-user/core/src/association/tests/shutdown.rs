@@ -1,6 +1,6 @@
 //! The graceful end (RFC 9260, 9.2).
 
-use super::harness::{Pair, Side};
+use super::harness::{DELAY, Pair, Side};
 use crate::association::AssociationState;
 use crate::config::AssociationConfig;
 use crate::error::SendError;
@@ -87,4 +87,24 @@ fn a_reader_who_is_late_does_not_spoil_the_end() {
     assert_eq!(pair.read(Side::Z, z).len(), 1);
     pair.run_secs(10);
     assert_eq!(pair.events(Side::Z).last().unwrap(), "ShutdownComplete");
+}
+
+/// RFC 9260, 9.2: what is left is sent before SHUTDOWN ACK; more that it could wait for (6.1, Nagle) cannot come.
+#[test]
+fn a_received_shutdown_lets_the_small_rest_go_at_once() {
+    let mut pair = Pair::new();
+    let (a, z) = pair.establish();
+    pair.send(Side::Z, z, b"first");
+    pair.run_secs(1);
+    pair.hops.clear();
+    pair.send(Side::Z, z, b"on its way");
+    pair.drain();
+    pair.send(Side::Z, z, b"kept back");
+    let now = pair.now;
+    pair.a.endpoint.shutdown(now, a).unwrap();
+    pair.run_for(DELAY);
+    assert_eq!(pair.hops.iter().filter(|hop| hop.has(ChunkType::DATA)).count(), 2);
+    pair.run_secs(1);
+    assert_eq!(pair.read(Side::A, a), ["first", "on its way", "kept back"]);
+    assert_eq!(pair.state(Side::A, a), AssociationState::Closed);
 }

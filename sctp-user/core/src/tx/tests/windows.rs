@@ -57,6 +57,27 @@ fn an_unanswered_probe_is_no_error_while_sacks_come() {
 }
 
 #[test]
+fn an_unanswered_probe_is_no_error_while_shutdowns_come() {
+    // RFC 9260, 9.2: DATA is answered by SHUTDOWN, and a SACK only MAY go with it. 6.1 A
+    let mut t = Harness::new();
+    t.enqueue(FULL);
+    t.send();
+    t.sack_window(1, 0);
+    t.enqueue(FULL);
+    for _ in 0..20 {
+        t.wait(100);
+        t.send();
+        t.wait(100);
+        let shutdown = t.sender.handle_cumulative_ack(t.now, FIRST, &mut t.paths).unwrap();
+        assert_eq!(shutdown.newly_acked_bytes, 0);
+        if t.t3(0).is_some() {
+            assert!(t.expire(0).window_probe);
+        }
+    }
+    assert!(t.path(0).stats.t3_expiries > 10);
+}
+
+#[test]
 fn a_probe_that_the_peer_dropped_is_sent_again_when_the_window_opens() {
     let mut t = Harness::new();
     t.enqueue(FULL);
