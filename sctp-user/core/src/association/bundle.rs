@@ -7,7 +7,10 @@ use crate::path::PathId;
 use crate::rx::Receiver;
 use crate::time::Time;
 use crate::wire::chunk::{CookieAckChunk, CookieEchoChunk, ShutdownAckChunk, ShutdownChunk};
-use crate::wire::{CommonHeader, PacketBuilder};
+use crate::wire::{CHUNK_HEADER_LEN, COMMON_HEADER_LEN, CommonHeader, PacketBuilder};
+
+/// The longest SCTP packet that IPv4 and IPv6, with UDP between, can carry.
+const MAX_LONE_PACKET: usize = 65_535 - 40 - 8;
 
 /// A packet at the end of the buffer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,7 +50,7 @@ impl Association {
         checksum: bool,
     ) -> Option<Written> {
         let address = self.paths.get(id)?.address;
-        let size = self.sender.packet_size(id, &self.paths);
+        let size = self.sender.packet_size(id, &self.paths).max(self.lone_packet_size(id));
         let mut packet = PacketBuilder::new(buffer, self.header_in_state(), size);
         match &self.state {
             State::Closed => return None,
@@ -58,6 +61,19 @@ impl Association {
         let len = finish(packet, checksum)?;
         self.count_packet(id);
         Some(Written { address, len })
+    }
+
+    /// The packet that holds just the control chunk that must come next. One larger than a packet of the path
+    /// goes alone, and IP fragments it: chunks other than DATA cannot be cut, and without a COOKIE ECHO there is
+    /// no association (5.1 C), nor may a report or a HEARTBEAT ACK leave out what it returns (3.3.10.6, 3.3.6).
+    fn lone_packet_size(&self, id: PathId) -> usize {
+        let value_len = match &self.state {
+            State::CookieEchoed(_, cookie) => cookie.len(),
+            _ if self.outbox.cookie_ack == Some(id) => 0,
+            _ => self.outbox.peek(id).map_or(0, |chunk| chunk.value.len()),
+        };
+        let size = COMMON_HEADER_LEN + CHUNK_HEADER_LEN + value_len.next_multiple_of(4);
+        if size <= MAX_LONE_PACKET { size } else { 0 }
     }
 
     /// Appends a packet with nothing but a SACK to `buffer`, if one is wanted.
@@ -157,7 +173,7 @@ impl Association {
                 if !packet.is_empty() {
                     break;
                 }
-                // What does not even fit into an empty packet never will.
+                // What is longer than any packet can be.
                 self.stats.replies_dropped += 1;
             }
             self.outbox.pop(id);

@@ -54,7 +54,7 @@ impl Association {
     }
 }
 
-/// A chunk with its header. A report longer than a packet is dropped when a packet is made.
+/// A chunk with its header.
 fn whole(chunk: &RawChunk) -> Bytes {
     let length = u16::try_from(chunk.value.len() + CHUNK_HEADER_LEN).unwrap_or(u16::MAX);
     let mut whole = Vec::with_capacity(usize::from(length));
