@@ -5,9 +5,9 @@ use super::state::{Setup, State};
 use super::{Association, Context, Flow, PeerInit, add_path, outbox::Outbox};
 use crate::config::AssociationConfig;
 use crate::endpoint::{StateCookie, Tags};
-use crate::event::{Event, LossReason};
+use crate::event::{Event, LossReason, PathChange};
 use crate::net::PathAddress;
-use crate::path::{PathId, PathSet, PathState};
+use crate::path::{Path, PathId, PathSet, PathState};
 use crate::rng::Random;
 use crate::rx::Receiver;
 use crate::serial::Tsn;
@@ -195,11 +195,12 @@ impl Association {
             }
         };
         self.adopt_peer(&PeerHalf::of_init(&init, &peer, &self.config));
+        self.measure_setup(cx.now, &setup, source);
+        let source = self.drop_unlisted_addresses(&peer.addresses, source, from);
         self.add_addresses(&peer.addresses, from);
         if let Some(causes) = peer.report_causes() {
             self.outbox.push_own(source, &ErrorChunk { causes });
         }
-        self.measure_setup(cx.now, &setup, source);
         self.echo_cookie(cx.now, peer.cookie.unwrap_or_default(), &setup, source);
         Flow::Stop
     }
@@ -237,6 +238,28 @@ impl Association {
             Some(before) => before.restart(config, tsn, streams),
             None => Receiver::new(config, tsn, streams),
         });
+    }
+
+    /// Drops the addresses from the user that the INIT ACK from `source` does not list (5.1.2 A and C): they are
+    /// not the peer's, or it does not want them used. The path's index from now on.
+    fn drop_unlisted_addresses(&mut self, listed: &[IpAddr], source: PathId, from: PathAddress) -> PathId {
+        // After a stale cookie paths are in use already; the INIT ACK before has seen to it.
+        if self.sender.has_outstanding() {
+            return source;
+        }
+        let stays = |path: &Path| path.id == source || listed.contains(&path.address.remote);
+        if !self.paths.get(self.paths.primary()).is_some_and(stays) {
+            self.paths.set_primary(source);
+        }
+        let dropped = self.paths.retain(stays);
+        self.data_source = self.paths.primary();
+        // Replies to what came before the association was agreed on; their paths have new indices.
+        self.outbox.clear();
+        for path in &dropped {
+            let change = PathChange::Removed;
+            self.events.push_back(Event::PathChanged { address: path.address, change });
+        }
+        self.paths.by_remote(from.remote).map_or(self.data_source, |path| path.id)
     }
 
     /// Adds the addresses that an INIT ACK listed; they are to be confirmed (5.4, rule 3).
@@ -326,6 +349,8 @@ impl Association {
         setup.t1 = now + rto(&self.paths, setup.path);
         self.tags.peer = 0;
         self.outbox.clear();
+        // DATA beside the COOKIE ECHO was discarded with it (5.1.5): it leaves beside the next one.
+        self.sender.handle_discarded(&mut self.paths);
         self.set_state(State::CookieWait(setup));
     }
 }

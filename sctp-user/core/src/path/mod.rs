@@ -7,7 +7,7 @@ use crate::time::Time;
 use crate::wire::COMMON_HEADER_LEN;
 use core::time::Duration;
 
-/// Index of a path in its association's [`PathSet`]; not used again for another one.
+/// Index of a path in its association's [`PathSet`]; not used again for another one, but see [`PathSet::retain`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct PathId(pub u8);
 
@@ -181,6 +181,19 @@ impl PathSet {
         let id = PathId(u8::try_from(self.paths.len()).ok()?);
         self.paths.push(Path::new(id, address, state, max_packet_size, config));
         Some(id)
+    }
+
+    /// Keeps the paths that `keep` is true of, under new indices without gaps, and returns the others: for the
+    /// set-up, while no index is in use yet. A primary path that goes is followed by the first one.
+    pub fn retain(&mut self, keep: impl Fn(&Path) -> bool) -> Vec<Path> {
+        let primary = self.primary();
+        let (kept, dropped): (Vec<_>, Vec<_>) = core::mem::take(&mut self.paths).into_iter().partition(keep);
+        self.primary = kept.iter().position(|path| path.id == primary).unwrap_or(0);
+        self.paths = kept;
+        for (path, index) in self.paths.iter_mut().zip(0..) {
+            path.id = PathId(index);
+        }
+        dropped
     }
 
     /// All paths.

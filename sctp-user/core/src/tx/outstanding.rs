@@ -5,6 +5,12 @@
 //! never wrap; TSNs are for the wire only. Work for a SACK is in proportion to what it changes: the gap
 //! blocks are compared with those of the SACK before, and chunks that are marked for retransmission
 //! have an index of their own.
+//!
+//! What a hostile peer can make of it: gap blocks that come and go with each SACK change every chunk each time,
+//! up to [`MAX_OUTSTANDING_CHUNKS`] in plain steps. That is accepted. The peer must have let the window grow to
+//! so many packets in flight first, all of them ours to send, so what it costs us is of the order of what it
+//! costs to send them. [`first_in_flight`](Outstanding::first_in_flight) walks over marked chunks; those are sent
+//! again from the lowest, so that after a time-out the first chunk is in flight as soon as one is.
 
 use super::message::{DATA_CHUNK_HEADER_LEN, MESSAGE_OVERHEAD, OutgoingMessage, SentMessage};
 use crate::path::{PathId, PathSet};
@@ -258,6 +264,9 @@ impl Outstanding {
 
     /// The first chunk in flight on `path`.
     pub(super) fn first_in_flight(&self, path: PathId) -> Option<u64> {
+        if !self.has_in_flight() {
+            return None;
+        }
         let in_flight =
             |chunk: &Chunk| chunk.path == path && matches!(chunk.state, ChunkState::InFlight { .. });
         (0..=self.gaps.len())

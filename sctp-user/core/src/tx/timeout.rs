@@ -4,6 +4,7 @@ use super::outstanding::Cause;
 use super::sender::Sender;
 use crate::path::{PathId, PathSet};
 use crate::time::Time;
+use smallvec::SmallVec;
 
 /// What expired when T3-rtx did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -54,6 +55,15 @@ impl Sender {
         self.urgent.retain(|urgent| *urgent != id);
         if marked > 0 || was_urgent {
             self.add_urgent(paths.for_retransmission(id));
+        }
+    }
+
+    /// The peer has thrown away all that is in flight, for a reason that says nothing of the network: it may be
+    /// sent again the same way, without waiting for T3-rtx.
+    pub fn handle_discarded(&mut self, paths: &mut PathSet) {
+        let ids: SmallVec<[PathId; 4]> = paths.iter().map(|path| path.id).collect();
+        for id in ids {
+            self.outstanding.mark_path(id, Cause::Missing, paths);
         }
     }
 

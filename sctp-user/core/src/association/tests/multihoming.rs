@@ -1,6 +1,8 @@
 //! Several addresses (RFC 9260, 5.1.2, 5.4, 6.4, 8.1 to 8.3).
 
 use super::harness::{Fate, Hop, Pair, Side, chunk, header_to, ip, packet};
+use crate::config::AssociationConfig;
+use crate::net::PathAddress;
 use crate::path::PathState;
 use crate::wire::chunk::{ChunkType, RawChunk};
 
@@ -88,4 +90,46 @@ fn an_unconfirmed_address_gets_nothing_but_heartbeats_and_their_answers() {
             |chunk: &RawChunk| matches!(chunk.chunk_type, ChunkType::HEARTBEAT | ChunkType::HEARTBEAT_ACK);
         assert!(to_unconfirmed.all(|hop| hop.chunks.iter().all(allowed)), "{answer}");
     }
+}
+
+/// RFC 9260, 5.1.2 A and C: the source of the INIT ACK and what it lists are the peer's addresses, and no others.
+#[test]
+fn addresses_from_the_user_that_the_peer_does_not_list_are_dropped() {
+    for order in [["10.0.1.2", "192.0.2.9"], ["192.0.2.9", "10.0.1.2"]] {
+        let mut pair = Pair::new();
+        let elsewhere = ip("192.0.2.9");
+        pair.set_rule(move |hop| if hop.destination == elsewhere { Fate::Drop } else { Fate::Pass });
+        pair.listen(AssociationConfig::default());
+        let peers = order.map(|address| PathAddress::to(ip(address))).to_vec();
+        let a = pair.connect_to(Side::A, peers, AssociationConfig::default());
+        pair.run_secs(5);
+        assert_eq!(pair.events(Side::A), ["192.0.2.9 Removed", "up"]);
+        let paths = pair.association(Side::A, a).paths();
+        let left: Vec<_> = paths.iter().map(|path| (path.id, path.address.remote)).collect();
+        assert_eq!(left, [(paths.primary(), ip("10.0.1.2"))]);
+        pair.hops.clear();
+        // Lost twice: T3-rtx would try the other address.
+        pair.drop_first(2, |hop| hop.has(ChunkType::DATA));
+        pair.send(Side::A, a, b"hello");
+        pair.run_secs(60);
+        assert!(pair.hops.iter().all(|hop| hop.destination != elsewhere));
+        let z = pair.z.id();
+        assert_eq!(pair.read(Side::Z, z), ["hello"]);
+    }
+}
+
+/// RFC 9260, 5.1.2 C: of several, those that are listed stay, confirmed (5.4, rule 1) and usable at once.
+#[test]
+fn addresses_from_the_user_that_the_peer_lists_stay_confirmed() {
+    let mut pair = Pair::multihomed();
+    pair.listen(AssociationConfig::default());
+    let peers = ["192.0.2.9", "10.0.2.2", "10.0.1.2"].map(|address| PathAddress::to(ip(address))).to_vec();
+    pair.set_rule(|hop| if hop.destination == ip("192.0.2.9") { Fate::Drop } else { Fate::Pass });
+    let a = pair.connect_to(Side::A, peers, AssociationConfig::default());
+    pair.run_secs(5);
+    assert_eq!(pair.events(Side::A), ["192.0.2.9 Removed", "up"]);
+    let paths = pair.association(Side::A, a).paths();
+    assert!(paths.iter().all(|path| path.state == PathState::Active));
+    assert_eq!(paths.iter().map(|path| path.id.0).collect::<Vec<_>>(), [0, 1]);
+    assert_eq!(paths.get(paths.primary()).unwrap().address.remote, ip("10.0.2.2"));
 }

@@ -290,6 +290,31 @@ fn a_stale_cookie_gets_an_error_and_the_peer_begins_again_asking_for_more_time()
     assert_eq!(pair.state(Side::A, a), AssociationState::Closed);
 }
 
+/// RFC 9260, 5.1.5 step 4: the packet with the stale cookie is discarded, and its DATA with it. It need not wait for
+/// T3-rtx, which may have backed off for long.
+#[test]
+fn data_beside_a_stale_cookie_leaves_again_beside_the_next_one() {
+    let mut pair = Pair::new();
+    pair.set_cookie_life(Duration::from_millis(15));
+    pair.listen(AssociationConfig::default());
+    let a = pair.connect(AssociationConfig::default());
+    pair.send(Side::A, a, b"early");
+    pair.run_for(Duration::from_millis(100));
+    let trace = pair.take_trace();
+    assert_eq!(
+        trace[3..],
+        [
+            "Z -> ERROR -> A",
+            "A -> INIT -> Z",
+            "Z -> INIT_ACK -> A",
+            "A -> COOKIE_ECHO+DATA -> Z",
+            "Z -> COOKIE_ACK+SACK -> A",
+        ]
+    );
+    let z = pair.z.id();
+    assert_eq!(pair.read(Side::Z, z), ["early"]);
+}
+
 #[test]
 fn a_duplicate_of_the_cookie_in_use_never_goes_stale() {
     // 5.2.4, rule 3.

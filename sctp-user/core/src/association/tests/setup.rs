@@ -1,6 +1,6 @@
 //! Setting up (RFC 9260, 5.1).
 
-use super::harness::{Fate, PORT_Z, Pair, Side};
+use super::harness::{Fate, PORT_Z, Pair, Side, chunk, init};
 use crate::association::AssociationState;
 use crate::config::AssociationConfig;
 use crate::wire::chunk::ChunkType;
@@ -102,4 +102,25 @@ fn a_full_backlog_answers_cookie_echo_with_abort() {
     let trace = pair.take_trace();
     assert_eq!(trace.last().unwrap(), "Z -> ABORT -> A");
     assert_eq!(pair.events(Side::A), ["lost: PeerAborted { cause: Some(4), value: b\"\" }"]);
+}
+
+/// RFC 9260, 5.1 C: the cookie comes back whole, whatever its length; IP fragments the packet, in which it is alone.
+#[test]
+fn a_cookie_larger_than_a_packet_is_echoed_alone() {
+    let mut pair = Pair::new();
+    let a = pair.connect(AssociationConfig::default());
+    pair.send(Side::A, a, b"early");
+    pair.drain();
+    let mut value = init(5, &[]).value.to_vec();
+    value.extend_from_slice(&[0, 7, 0x75, 0x34]);
+    value.extend_from_slice(&[3; 30_000]);
+    let tag = pair.association(Side::A, a).local_tag();
+    pair.hops.clear();
+    pair.forge(Side::A, tag, &[chunk(ChunkType::INIT_ACK, 0, &value)]);
+    pair.drain();
+    assert_eq!(pair.hops.len(), 1);
+    assert_eq!(pair.hops[0].chunks, [chunk(ChunkType::COOKIE_ECHO, 0, &[3; 30_000])]);
+    pair.forge(Side::A, tag, &[chunk(ChunkType::COOKIE_ACK, 0, &[])]);
+    pair.drain();
+    assert!(pair.hops[1].has(ChunkType::DATA) && pair.hops[1].bytes.len() < 100);
 }
