@@ -172,8 +172,9 @@ impl Endpoint {
         }
     }
 
-    /// The association that has waited longest on a port listened on with a backlog. It may have ended
-    /// in the meantime.
+    /// The association that has waited longest on a port listened on with a backlog. One that has ended in the
+    /// meantime waits on only if there is something to read of it; else it makes room for others, and is the
+    /// caller's to [`release`](Self::release), as its last event says.
     pub fn accept(&mut self, port: u16) -> Option<AssociationId> {
         self.listeners.get_mut(&port)?.accept()
     }
@@ -459,6 +460,11 @@ impl Endpoint {
         if entry.association.is_closed() {
             entry.unregister(slot, &mut self.demux);
             self.deadlines.remove(slot, entry);
+            if !entry.association.is_readable()
+                && let Some(listener) = self.listeners.get_mut(&entry.association.local_port())
+            {
+                listener.forget(entry.id);
+            }
         } else {
             if entry.association.take_addresses_changed() {
                 entry.unregister(slot, &mut self.demux);

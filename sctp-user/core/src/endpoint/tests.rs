@@ -48,6 +48,25 @@ fn associations_wait_to_be_accepted_up_to_the_backlog() {
 }
 
 #[test]
+fn what_ended_before_it_was_accepted_makes_room_unless_there_is_something_to_read() {
+    let mut pair = with_backlog(1);
+    let now = pair.now;
+    let gone = pair.a.endpoint.connect(now, request(1, "10.0.1.2")).unwrap();
+    pair.run_secs(1);
+    pair.a.endpoint.release(gone);
+    pair.run_secs(1);
+    assert_eq!(pair.z.endpoint.accept(PORT_Z), None);
+    let now = pair.now;
+    let brief = pair.a.endpoint.connect(now, request(2, "10.0.1.2")).unwrap();
+    pair.send(Side::A, brief, b"all that I had to say");
+    pair.a.endpoint.shutdown(now, brief).unwrap();
+    pair.run_secs(1);
+    let accepted = pair.z.endpoint.accept(PORT_Z).unwrap();
+    assert_eq!(pair.state(Side::Z, accepted), AssociationState::Closed);
+    assert_eq!(pair.read(Side::Z, accepted), ["all that I had to say"]);
+}
+
+#[test]
 fn closing_a_listener_aborts_who_was_not_accepted_and_nobody_else() {
     let mut pair = with_backlog(5);
     let now = pair.now;
