@@ -24,7 +24,10 @@ fn main() {
     wiring.max_segments = option("--segments", wiring.max_segments);
     wiring.checksum = option("--checksum", 1) != 0;
     let config = &mut wiring.config;
-    config.sack_frequency = option("--sack-frequency", config.sack_frequency as usize) as u32;
+    config.sack_frequency = match option("--sack-frequency", 0) {
+        0 => None,
+        packets => Some(packets as u32),
+    };
     // Else the last message of each part would wait for a SACK that waits for its time-out.
     config.no_delay = true;
     config.max_burst = option("--max-burst", config.max_burst as usize) as u32;

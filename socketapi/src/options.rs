@@ -150,8 +150,20 @@ impl<'a> Options<'a> {
     pub fn set_delayed_sack(&self, sack: DelayedSack) -> Result<(), Error> {
         self.change(|config| {
             config.sack_delay = sack.delay;
-            config.sack_frequency = sack.frequency;
+            config.sack_frequency = Some(sack.frequency);
         })
+    }
+
+    /// Delayed acknowledgement of associations to come; of a stream, its own. The frequency is 2 until it is set, as
+    /// RFC 9260, 6.2 has it, although a bulk transfer that runs well may be acknowledged more rarely; a frequency
+    /// that was set is kept to.
+    ///
+    /// # Errors
+    /// [`Error::Closed`].
+    pub fn delayed_sack(&self) -> Result<DelayedSack, Error> {
+        let config = self.parameters()?;
+        let frequency = config.sack_frequency.unwrap_or(AssociationConfig::SACK_FREQUENCY);
+        Ok(DelayedSack { delay: config.sack_delay, frequency })
     }
 
     /// Largest payload of a DATA chunk; 0: what the path MTU allows (`SCTP_MAXSEG`; 8.1.16).

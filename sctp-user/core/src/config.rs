@@ -8,7 +8,8 @@ use core::time::Duration;
 pub struct EndpointConfig {
     /// Addresses of this host that associations may use; grouped by scope when one is set up.
     pub local_addresses: Vec<IpAddr>,
-    /// Associations at the same time; further INITs get ABORT (Out of Resource).
+    /// Associations at the same time; further INITs get ABORT (Out of Resource). Ended ones count until they are
+    /// released, for they hold what was not read.
     pub max_associations: usize,
     /// How long a state cookie is good for (Valid.Cookie.Life; RFC 9260, 16: 60 s).
     pub valid_cookie_life: Duration,
@@ -63,10 +64,11 @@ pub struct AssociationConfig {
     pub max_burst: u32,
     /// How long a SACK may wait for a second packet (6.2: at most 500 ms; 200 ms).
     pub sack_delay: Duration,
-    /// A SACK at the latest every so many packets (8) in the middle of a bulk transfer, when packets have
-    /// long come in batches longer than that; else every second one, as RFC 9260, 6.2 has it. 2 keeps to
-    /// that always. Eight saves a tenth of the work for a packet, and more where SACKs are system calls.
-    pub sack_frequency: u32,
+    /// Packets that a SACK may wait for (`SCTP_DELAYED_SACK`). `None`: every second one, as RFC 9260, 6.2 has it,
+    /// and [up to eight](Self::STRETCHED_SACK_FREQUENCY) in the middle of a bulk transfer, when packets have long
+    /// come in batches longer than that. A number is kept to: two means every second one always; more than
+    /// two is for bulk transfers only, in the same way.
+    pub sack_frequency: Option<u32>,
     /// Streams that we ask for.
     pub outbound_streams: u16,
     /// Streams that we accept at most.
@@ -91,6 +93,15 @@ pub struct AssociationConfig {
     pub autoclose: Option<Duration>,
 }
 
+impl AssociationConfig {
+    /// A SACK for so many packets by default (RFC 9260, 6.2): what programs are told.
+    pub const SACK_FREQUENCY: u32 = 2;
+
+    /// A SACK for so many packets while a bulk transfer runs well, unless the user has chosen a number. Eight saves
+    /// a tenth of the work for a packet, and more where SACKs are system calls.
+    pub const STRETCHED_SACK_FREQUENCY: u32 = 8;
+}
+
 impl Default for AssociationConfig {
     fn default() -> Self {
         Self {
@@ -104,7 +115,7 @@ impl Default for AssociationConfig {
             hb_max_burst: 1,
             max_burst: 4,
             sack_delay: Duration::from_millis(200),
-            sack_frequency: 8,
+            sack_frequency: None,
             outbound_streams: 10,
             max_inbound_streams: 2_048,
             send_buffer: 1 << 20,

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use socketapi::{
-    AssociationState, End, Error, LossReason, Options, PathState, SctpListener, SctpStream, SendInfo,
-    SocketBuilder,
+    AssociationState, DelayedSack, End, Error, LossReason, Options, PathState, SctpListener, SctpStream,
+    SendInfo, SocketBuilder,
 };
 
 use crate::support::{LONG, Pair, in_memory, over_udp, pattern, soon, start, wait_until};
@@ -271,6 +271,11 @@ fn status_and_options_show_what_was_asked_for() {
     let options: Options<'_> = client.options();
     options.set_default_send_info(SendInfo::new().stream(1).ppid(5));
     assert!(options.parameters().unwrap().no_delay);
+    // RFC 6458, 8.1.19; RFC 9260, 6.2: every second packet unless the user says otherwise.
+    assert_eq!(options.delayed_sack().unwrap().frequency, 2);
+    let delayed = DelayedSack { delay: Duration::from_millis(100), frequency: 4 };
+    options.set_delayed_sack(delayed).unwrap();
+    assert_eq!(options.delayed_sack().unwrap(), delayed);
     client.send_default(b"default").unwrap();
     let message = server.recv_deadline(soon()).unwrap().unwrap();
     assert_eq!((message.info.stream, message.info.ppid), (1, 5));

@@ -20,7 +20,7 @@ use crate::time::Time;
 const MAX_SACK_DELAY: Duration = Duration::from_millis(500);
 
 /// Packets that RFC 9260, 6.2 lets wait for one SACK.
-const EVERY_SECOND_PACKET: u32 = 2;
+const EVERY_SECOND_PACKET: u32 = AssociationConfig::SACK_FREQUENCY;
 
 /// Batches in a row that were longer than the stretch, before it is used: by then the sender's window
 /// has grown to what the path or our buffer allows (its growth is what every second SACK is for).
@@ -69,7 +69,7 @@ impl SackTimer {
     pub(super) fn new(config: &AssociationConfig) -> Self {
         Self {
             delay: config.sack_delay.min(MAX_SACK_DELAY),
-            frequency: config.sack_frequency.max(1),
+            frequency: config.sack_frequency.unwrap_or(AssociationConfig::STRETCHED_SACK_FREQUENCY).max(1),
             every_packet: false,
             wanted: false,
             deadline: None,

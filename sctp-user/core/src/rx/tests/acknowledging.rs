@@ -6,6 +6,7 @@ use core::time::Duration;
 
 /// A harness whose first DATA has been acknowledged.
 fn running(sack_frequency: u32) -> Harness {
+    let sack_frequency = Some(sack_frequency);
     let mut harness = Harness::with(&AssociationConfig { sack_frequency, ..AssociationConfig::default() });
     let _ = harness.message(0);
     harness.sack();
