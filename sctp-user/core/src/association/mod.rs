@@ -52,7 +52,7 @@ use crate::endpoint::{StatelessPacket, Tags};
 use crate::error::CommandError;
 use crate::event::{Event, LossReason, PathChange};
 use crate::net::PathAddress;
-use crate::path::{PathId, PathSet, PathState};
+use crate::path::{Path, PathId, PathSet, PathState};
 use crate::rng::Random;
 use crate::rx::Receiver;
 use crate::serial::Tsn;
@@ -329,6 +329,10 @@ impl Association {
 
     /// Processes the chunks of an accepted packet but the first `skip`.
     fn handle_chunks(&mut self, cx: &mut Context<'_>, packet: &Packet, source: PathId, skip: usize) {
+        // COOKIE ACK, SHUTDOWN or SHUTDOWN ACK may stand beside the replies.
+        const OTHER_ANSWERS: usize = 16;
+        let room = self.paths.get(source).map_or(0, Path::pmdcs);
+        self.outbox.begin_packet(room.saturating_sub(OTHER_ANSWERS));
         let data_before = self.stats.data_chunks_received;
         // 6.10: a partial chunk ends the walk; those before it count.
         for chunk in packet.chunks().map_while(Result::ok).skip(skip) {

@@ -1,8 +1,8 @@
 //! Chunks that wait for a packet, beside DATA and SACK, which are made when a packet has room.
 
 use crate::path::PathId;
-use crate::wire::WriteChunk;
 use crate::wire::chunk::RawChunk;
+use crate::wire::{CHUNK_HEADER_LEN, WriteChunk};
 use std::collections::VecDeque;
 
 /// Replies that may wait; further ones are dropped, as if the network had lost them. One packet of
@@ -25,14 +25,27 @@ pub(super) struct Outbox {
     own: VecDeque<Control>,
     /// Replies.
     replies: VecDeque<Control>,
+    /// The packet that is being taken in has a reply.
+    answered: bool,
+    /// Bytes left for further replies to it.
+    room: usize,
 }
 
 impl Outbox {
-    /// Queues `chunk`; false if too many wait and it was dropped.
+    /// A packet has come in: replies to it are to fit into one packet, with `room` for them (12.4), so that nobody
+    /// can provoke bursts. One that is larger by itself is let through alone.
+    pub(super) fn begin_packet(&mut self, room: usize) {
+        (self.answered, self.room) = (false, room);
+    }
+
+    /// Queues `chunk`; false if it was dropped, because too many wait or too many answer one packet.
     #[must_use]
     pub(super) fn push(&mut self, path: PathId, chunk: &impl WriteChunk) -> bool {
-        let has_room = self.replies.len() < MAX_REPLIES;
+        let len = (CHUNK_HEADER_LEN + chunk.value_len()).next_multiple_of(4);
+        let has_room = self.replies.len() < MAX_REPLIES && (!self.answered || len <= self.room);
         if has_room {
+            self.answered = true;
+            self.room = self.room.saturating_sub(len);
             self.replies.push_back(Control { path, chunk: to_raw(chunk) });
         }
         has_room

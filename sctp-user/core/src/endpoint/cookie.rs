@@ -285,6 +285,7 @@ mod tests {
     }
 
     proptest! {
+        /// RFC 9260, 5.1.3 and 5.1.5: the MAC.
         #[test]
         fn one_changed_byte_is_noticed(at in any::<prop::sample::Index>(), change in 1u8..) {
             let (mut keys, mut random) = keys();

@@ -166,7 +166,7 @@ fn heartbeat_acks_that_nobody_asked_for_verify_nothing() {
 
 #[test]
 fn an_init_with_impossible_fields_gets_abort_and_one_with_tag_zero_nothing() {
-    // 3.3.2, 5.1.2 B.
+    // RFC 9260, 3.3.2, 3.3.2.1.4, 5.1.2 and 12.2.4.1.
     let mut pair = Pair::new();
     pair.listen(AssociationConfig::default());
     let good = init(0x0102_0304, &[]).value.to_vec();
@@ -195,7 +195,7 @@ fn an_init_with_impossible_fields_gets_abort_and_one_with_tag_zero_nothing() {
 
 #[test]
 fn unrecognized_parameters_of_init_are_reported_as_their_upper_bits_say() {
-    // 3.2.1, 3.2.2.
+    // RFC 9260, 3.2.1 and 3.2.2.
     let mut pair = Pair::new();
     pair.listen(AssociationConfig::default());
     let unknown = [[0xbf, 1, 0, 4], [0xff, 2, 0, 4], [0x3f, 3, 0, 4], [0xff, 4, 0, 4]].concat();
@@ -232,7 +232,7 @@ fn unrecognized_chunks_are_treated_as_their_upper_bits_say() {
 
 #[test]
 fn data_without_user_data_and_acknowledgements_of_the_unsent_end_the_association() {
-    // 6.2, 3.3.10.9; 3.3.10.13.
+    // RFC 9260, 6.2, 12.4, 3.3.10.9 and 3.3.10.13.
     for (bad, cause) in [
         (chunk(ChunkType::DATA, 3, &[0; 12]), 9),
         (chunk(ChunkType::SACK, 0, &[0x12, 0x34, 0x56, 0x78, 0, 1, 0, 0, 0, 0, 0, 0]), 13),
@@ -262,7 +262,7 @@ fn answers_to_out_of_the_blue_packets_are_limited_in_rate() {
 
 #[test]
 fn packets_from_groups_and_port_zero_get_no_answer() {
-    // 8.4, rule 1; 3.1.
+    // RFC 9260, 3.1 and 8.4, rule 1.
     let mut pair = Pair::new();
     let header = |source_port| CommonHeader { source_port, destination_port: PORT_Z, verification_tag: 5 };
     let to = pair.address(Side::Z);
@@ -283,7 +283,8 @@ fn answers_that_hold_a_chunk_larger_than_a_packet_are_sent_alone() {
     let unknown = chunk(ChunkType(0xfe), 0, &[6; 10_000]);
     pair.hops.clear();
     pair.send(Side::Z, z, b"beside them");
-    pair.forge(Side::Z, tag, &[heartbeat, unknown]);
+    pair.forge(Side::Z, tag, &[heartbeat]);
+    pair.forge(Side::Z, tag, &[unknown]);
     // The chunk fits, but no packet has room for the report around it.
     pair.forge(Side::Z, tag, &[chunk(ChunkType(0xfe), 0, &[6; 65_500])]);
     pair.drain();
@@ -294,4 +295,23 @@ fn answers_that_hold_a_chunk_larger_than_a_packet_are_sent_alone() {
     assert_eq!(sent[2].len(), 1);
     assert!(sent.len() == 3 && pair.hops[2].has(ChunkType::DATA));
     assert_eq!(pair.association(Side::Z, z).stats().replies_dropped, 1);
+}
+
+/// RFC 9260, 12.4: one packet provokes one packet of replies at most, not a burst of them.
+#[test]
+fn replies_to_one_packet_fit_into_one_packet() {
+    let mut pair = Pair::new();
+    let (_, z) = pair.establish();
+    let tag = pair.association(Side::Z, z).local_tag();
+    let unknown = |len: usize| chunk(ChunkType(0xfe), 0, &vec![6; len]);
+    pair.hops.clear();
+    pair.forge(Side::Z, tag, &vec![unknown(600); 20]);
+    pair.drain();
+    assert_eq!(pair.hops.len(), 1);
+    assert_eq!(pair.hops[0].chunks.len(), 2);
+    pair.hops.clear();
+    pair.forge(Side::Z, tag, &vec![unknown(3_000); 3]);
+    pair.drain();
+    assert_eq!(pair.hops.len(), 1, "IP fragments it, but it is one");
+    assert_eq!(pair.hops[0].chunks.len(), 1);
 }

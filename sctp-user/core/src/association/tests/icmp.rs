@@ -1,6 +1,6 @@
 //! ICMP (RFC 9260, 10; RFC 6951, 5.5), and the UDP port of a peer (RFC 6951, 5.4).
 
-use super::harness::{PORT_A, PORT_Z, Pair, Side, chunk};
+use super::harness::{PORT_A, PORT_Z, Pair, Side, chunk, ip};
 use crate::association::AssociationState;
 use crate::config::AssociationConfig;
 use crate::endpoint::UnreachableKind;
@@ -106,4 +106,17 @@ fn the_peers_udp_port_is_learned_and_costs_its_header() {
     let (mut pair, a) = established(9_899);
     let path = pair.association(Side::A, a).paths().iter().next().unwrap();
     assert_eq!((path.address.remote_udp_port, path.max_packet_size), (9_899, 1_472));
+}
+
+/// RFC 9260, 7.3.
+#[test]
+fn each_address_of_the_peer_has_a_path_mtu_of_its_own() {
+    let mut pair = Pair::multihomed();
+    let (a, _) = pair.establish();
+    let quoted = quote(pair.association(Side::A, a).peer_tag(), ChunkType::DATA, 0);
+    let (now, kind) = (pair.now, UnreachableKind::PacketTooBig { mtu: 1_280 });
+    pair.a.endpoint.handle_unreachable(now, PathAddress::to(ip("10.0.2.2")), kind, &quoted);
+    let sizes: Vec<_> =
+        pair.association(Side::A, a).paths().iter().map(|path| path.max_packet_size).collect();
+    assert_eq!(sizes, [1_480, 1_260]);
 }

@@ -3,9 +3,13 @@
 use super::harness::{Fate, PORT_Z, Pair, Side, chunk, init};
 use crate::association::AssociationState;
 use crate::config::AssociationConfig;
+use crate::error::SendError;
+use crate::message::SendOptions;
 use crate::wire::chunk::ChunkType;
+use bytes::Bytes;
 use core::time::Duration;
 
+/// RFC 9260, 5.1.4 and 5.1.6.
 #[test]
 fn four_packets_set_an_association_up() {
     let mut pair = Pair::new();
@@ -23,7 +27,7 @@ fn four_packets_set_an_association_up() {
 
 #[test]
 fn data_travels_beside_cookie_echo_and_is_acknowledged_at_once() {
-    // 5.1 C and 5.1.5, step 7.
+    // RFC 9260, 3.3.11, 3.3.12 and 5.1.5, step 7.
     let mut pair = Pair::new();
     pair.listen(AssociationConfig::default());
     let a = pair.connect(AssociationConfig::default());
@@ -38,6 +42,7 @@ fn data_travels_beside_cookie_echo_and_is_acknowledged_at_once() {
     assert!(!pair.association(Side::A, a).has_unacknowledged());
 }
 
+/// RFC 9260, 4 and 5.1.4: T1-init and T1-cookie.
 #[test]
 fn each_lost_packet_of_the_handshake_is_made_up_for() {
     for lost in [ChunkType::INIT, ChunkType::INIT_ACK, ChunkType::COOKIE_ECHO, ChunkType::COOKIE_ACK] {
@@ -68,6 +73,7 @@ fn duplicates_of_the_handshake_change_nothing() {
     assert_eq!(pair.events(Side::Z), ["up"]);
 }
 
+/// RFC 9260, 4 and 5.1.6.
 #[test]
 fn init_is_sent_max_init_retransmits_times_again_with_doubled_time_outs() {
     let mut pair = Pair::new();
@@ -123,4 +129,38 @@ fn a_cookie_larger_than_a_packet_is_echoed_alone() {
     pair.forge(Side::A, tag, &[chunk(ChunkType::COOKIE_ACK, 0, &[])]);
     pair.drain();
     assert!(pair.hops[1].has(ChunkType::DATA) && pair.hops[1].bytes.len() < 100);
+}
+
+/// RFC 9260, 5.1.1: OS is cut to what the peer's MIS allows, and no stream beyond it can be sent on.
+#[test]
+fn each_side_sends_on_as_many_streams_as_the_other_takes() {
+    let mut pair = Pair::new();
+    pair.listen(AssociationConfig { outbound_streams: 7, max_inbound_streams: 3, ..Default::default() });
+    let a = pair.connect(AssociationConfig {
+        outbound_streams: 5,
+        max_inbound_streams: 20,
+        ..Default::default()
+    });
+    pair.run_secs(1);
+    let z = pair.z.id();
+    for (side, id, outbound, inbound) in [(Side::A, a, 3, 7), (Side::Z, z, 7, 3)] {
+        let association = pair.association(side, id);
+        assert_eq!((association.outbound_streams(), association.inbound_streams()), (outbound, inbound));
+        let now = pair.now;
+        let options = SendOptions { stream_id: outbound, ..SendOptions::default() };
+        let refused = pair.host(side).endpoint.send(now, id, &options, Bytes::from_static(b"x"));
+        assert_eq!(refused, Err(SendError::InvalidStream { stream_id: outbound, streams: outbound }));
+    }
+}
+
+/// RFC 9260, 5.3.1.
+#[test]
+fn an_association_set_up_anew_has_a_new_tag() {
+    let mut pair = Pair::new();
+    let (a, _) = pair.establish();
+    let before = pair.association(Side::A, a).local_tag();
+    pair.a.endpoint.release(a);
+    pair.run_secs(1);
+    let a = pair.connect(AssociationConfig::default());
+    assert_ne!(pair.association(Side::A, a).local_tag(), before);
 }

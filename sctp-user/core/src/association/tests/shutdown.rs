@@ -8,6 +8,7 @@ use crate::message::SendOptions;
 use crate::wire::chunk::ChunkType;
 use bytes::Bytes;
 
+/// RFC 9260, 3.3.8, 3.3.9, 3.3.13 and 9.2.
 #[test]
 fn three_packets_end_an_association() {
     let mut pair = Pair::new();

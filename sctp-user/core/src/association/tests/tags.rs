@@ -24,6 +24,7 @@ fn a_packet_with_a_wrong_tag_is_discarded_in_silence() {
     assert_eq!(pair.state(Side::A, a), AssociationState::Established);
 }
 
+/// RFC 9260, 9.1, 3.3.7 and 8.5.1.
 #[test]
 fn rule_b_an_abort_has_our_tag_or_with_the_t_bit_the_peers() {
     for (flags, with_peer_tag, accepted) in
@@ -47,6 +48,7 @@ fn rule_c_shutdown_complete_ends_only_shutdown_ack_sent() {
     assert_eq!(pair.state(Side::Z, z), AssociationState::Established);
 }
 
+/// RFC 9260, 3.1, 8.5.1 and 12.3.
 #[test]
 fn rule_a_a_tag_of_zero_belongs_to_an_init_alone() {
     let mut pair = Pair::new();

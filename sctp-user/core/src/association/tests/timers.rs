@@ -101,7 +101,7 @@ fn autoclose_ends_an_association_without_user_data() {
 
 #[test]
 fn an_abort_brings_the_users_reason_to_the_peer() {
-    // 9.1, 3.3.10.12.
+    // RFC 9260, 9.1 and 3.3.10.12.
     let mut pair = Pair::new();
     let (a, _) = pair.establish();
     let now = pair.now;
