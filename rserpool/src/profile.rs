@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use socketapi::AssociationConfig;
+
 /// Which timers to use. The `new` of each machine's configuration takes one, and every value can be changed after.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub enum Profile {
@@ -64,4 +66,22 @@ pub struct SctpSettings {
     pub heartbeat_interval: Duration,
     /// Delay of SACKs.
     pub sack_delay: Duration,
+}
+
+impl SctpSettings {
+    /// The parameters for associations of a driver: these, and no delay of small messages.
+    pub fn association_config(&self) -> AssociationConfig {
+        AssociationConfig {
+            rto_initial: self.rto_initial,
+            rto_min: self.rto_min,
+            rto_max: self.rto_max,
+            association_max_retrans: self.association_max_retrans.into(),
+            path_max_retrans: self.path_max_retrans.into(),
+            hb_interval: Some(self.heartbeat_interval),
+            sack_delay: self.sack_delay,
+            // Requests and replies are small, and somebody waits for each.
+            no_delay: true,
+            ..AssociationConfig::default()
+        }
+    }
 }

@@ -10,6 +10,7 @@ use std::net::{IpAddr, SocketAddr};
 use bytes::Bytes;
 use rand::SeedableRng;
 use rand::rngs::StdRng;
+use socketapi::LossReason;
 
 use crate::Time;
 use crate::wire::{ASAP_PPID, AsapMessage, Format};
@@ -106,6 +107,17 @@ pub enum LostReason {
     Unreachable,
     /// This side gave it up.
     Local,
+}
+
+impl From<&LossReason> for LostReason {
+    fn from(reason: &LossReason) -> Self {
+        match reason {
+            LossReason::PeerAborted { .. } => Self::Aborted,
+            LossReason::TimedOut | LossReason::SetupTimedOut => Self::TimedOut,
+            LossReason::Unreachable { .. } => Self::Unreachable,
+            _ => Self::Local,
+        }
+    }
 }
 
 /// What happened on the network.

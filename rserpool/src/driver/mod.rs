@@ -65,23 +65,3 @@ pub use multicast::{ANNOUNCE_GROUP, ANNOUNCE_TTL};
 pub use pool_element::{PoolElement, PoolElementOptions, Service, ServiceSession};
 pub use pool_user::{PoolUser, PoolUserOptions, Session};
 pub use registrar::{Registrar, RegistrarOptions};
-
-use socketapi::AssociationConfig;
-
-use crate::SctpSettings;
-
-/// The parameters of associations that go with a profile.
-fn association_config(settings: &SctpSettings) -> AssociationConfig {
-    AssociationConfig {
-        rto_initial: settings.rto_initial,
-        rto_min: settings.rto_min,
-        rto_max: settings.rto_max,
-        association_max_retrans: settings.association_max_retrans.into(),
-        path_max_retrans: settings.path_max_retrans.into(),
-        hb_interval: Some(settings.heartbeat_interval),
-        sack_delay: settings.sack_delay,
-        // Requests and replies are small, and somebody waits for each.
-        no_delay: true,
-        ..AssociationConfig::default()
-    }
-}

@@ -6,8 +6,8 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustc_hash::FxHashMap;
 use socketapi::{
-    AssociationConfig, AssociationId as SocketAssociation, Error as SocketError, LossReason, Message,
-    Notification, Notifications, Patience, Poller, Received, SctpSocket, SendInfo, SocketBuilder, Stack,
+    AssociationConfig, AssociationId as SocketAssociation, Error as SocketError, Message, Notification,
+    Notifications, Patience, Poller, Received, SctpSocket, SendInfo, SocketBuilder, Stack,
 };
 
 use super::Error;
@@ -284,7 +284,7 @@ impl Network {
                     self.events.push_back(TransportEvent::Connected { association, peer });
                 }
             }
-            Notification::CommunicationLost(reason) => self.lose(id, lost_reason(&reason)),
+            Notification::CommunicationLost(reason) => self.lose(id, LostReason::from(&reason)),
             Notification::ShutdownComplete => self.lose(id, LostReason::Shutdown),
             // The peer has forgotten all: the old association is over, and a new one has come.
             Notification::Restarted => {
@@ -328,14 +328,5 @@ fn is_for_others(address: &IpAddr) -> bool {
     match address {
         IpAddr::V4(v4) => !v4.is_loopback() && !v4.is_link_local(),
         IpAddr::V6(v6) => !v6.is_loopback() && !v6.is_unicast_link_local(),
-    }
-}
-
-fn lost_reason(reason: &LossReason) -> LostReason {
-    match reason {
-        LossReason::PeerAborted { .. } => LostReason::Aborted,
-        LossReason::TimedOut | LossReason::SetupTimedOut => LostReason::TimedOut,
-        LossReason::Unreachable { .. } => LostReason::Unreachable,
-        _ => LostReason::Local,
     }
 }

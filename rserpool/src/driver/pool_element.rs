@@ -6,10 +6,10 @@ use std::time::Instant;
 use bytes::Bytes;
 use socketapi::{Stack, Time};
 
+use super::Error;
 use super::multicast::AnnounceReceiver;
 use super::network::{Binding, Network};
 use super::runner::{Machine, Runner};
-use super::{Error, association_config};
 use crate::pool_element::{self, PoolElementConfig, PoolElementEvent};
 use crate::session::{SendError, ServiceConfig, ServiceEvent, ServiceSessions};
 use crate::transport::{AssociationId, Command, LostReason, Peer, TransportEvent, UserMessage};
@@ -204,7 +204,7 @@ impl PoolElement {
     /// # Errors
     /// [`Error::Socket`] if the port cannot be had; [`Error::System`] if announces cannot be heard.
     pub fn start(stack: &Stack, options: PoolElementOptions, service: impl Service) -> Result<Self, Error> {
-        let config = association_config(&options.profile.sctp_settings());
+        let config = options.profile.sctp_settings().association_config();
         let binding = |port| Binding {
             addresses: options.addresses.clone(),
             port,

@@ -8,10 +8,10 @@ use std::time::{Duration, Instant};
 use rustc_hash::FxHashMap;
 use socketapi::{Stack, Time};
 
+use super::Error;
 use super::multicast::AnnounceReceiver;
 use super::network::{Binding, Network};
 use super::runner::{Machine, Runner};
-use super::{Error, association_config};
 use crate::pool_user::{self, PoolUserConfig, PoolUserEvent, RequestId, ResolutionError};
 use crate::session::{SendError, SessionEvent, SessionId};
 use crate::transport::{Command, Peer, TransportEvent, UserMessage};
@@ -104,7 +104,7 @@ impl PoolUser {
             addresses: options.addresses,
             port: 0,
             listen: false,
-            config: association_config(&options.profile.sctp_settings()),
+            config: options.profile.sctp_settings().association_config(),
         };
         let mut network = Network::open(stack, binding)?;
         if let Some(group) = options.announce {

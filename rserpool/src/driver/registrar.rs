@@ -8,7 +8,7 @@ use socketapi::{Stack, Time};
 use super::multicast::AnnounceSender;
 use super::network::{Binding, Network};
 use super::runner::{Machine, Runner};
-use super::{ANNOUNCE_TTL, Error, association_config};
+use super::{ANNOUNCE_TTL, Error};
 use crate::SctpSettings;
 use crate::registrar::{self, RegistrarConfig, RegistrarEvent, RegistrarStatistics};
 use crate::transport::{Command, TransportEvent};
@@ -73,7 +73,7 @@ impl Registrar {
             addresses: options.addresses.clone(),
             port: options.port,
             listen: true,
-            config: association_config(&options.sctp),
+            config: options.sctp.association_config(),
         };
         let mut network = Network::open(stack, binding)?;
         match options.announce {
