@@ -224,7 +224,11 @@ impl Application for Host {
 }
 
 /// A host as a node of the network: its endpoint, and beside it UDP for announces.
-pub(crate) struct SimHost(EndpointNode<Host>);
+pub(crate) struct SimHost {
+    /// Its only address, whichever interface a datagram leaves by.
+    address: IpAddr,
+    node: EndpointNode<Host>,
+}
 
 impl SimHost {
     /// A host that has just started.
@@ -234,17 +238,17 @@ impl SimHost {
         let config = Profile::Fast.sctp_settings().association_config();
         let mut host = Host { config, ports, ..Host::default() };
         host.start(now, &mut endpoint);
-        Self(EndpointNode::new(endpoint, host, None))
+        Self { address, node: EndpointNode::new(endpoint, host, None) }
     }
 
     /// Its machines.
     pub(crate) fn ports(&self) -> &[Port] {
-        &self.0.application.ports
+        &self.node.application.ports
     }
 
     /// SIGKILL to all its programs: the stack, which stays, aborts their associations and knows their ports no more.
     pub(crate) fn kill(&mut self) {
-        let EndpointNode { endpoint, application, .. } = &mut self.0;
+        let EndpointNode { endpoint, application, .. } = &mut self.node;
         application.ports.iter().for_each(|port| endpoint.close_listener(port.number));
         application.names.keys().for_each(|id| endpoint.release(*id));
         *application = Host::default();
@@ -254,10 +258,10 @@ impl SimHost {
 impl Node for SimHost {
     fn handle_datagram(&mut self, now: Time, datagram: Datagram) {
         let Protocol::Udp { source_port, .. } = datagram.protocol else {
-            return self.0.handle_datagram(now, datagram);
+            return self.node.handle_datagram(now, datagram);
         };
         let source = SocketAddr::new(datagram.source, source_port);
-        let EndpointNode { endpoint, application, .. } = &mut self.0;
+        let EndpointNode { endpoint, application, .. } = &mut self.node;
         for index in 0..application.ports.len() {
             let event = TransportEvent::Announce { source, data: datagram.payload.clone() };
             application.deliver(now, endpoint, index, event);
@@ -265,27 +269,27 @@ impl Node for SimHost {
     }
 
     fn handle_batch_end(&mut self, now: Time) {
-        self.0.handle_batch_end(now);
+        self.node.handle_batch_end(now);
     }
 
     fn handle_unreachable(&mut self, now: Time, report: Unreachable) {
         if report.datagram.protocol == Protocol::Sctp {
-            self.0.handle_unreachable(now, report);
+            self.node.handle_unreachable(now, report);
         }
     }
 
     fn handle_timeout(&mut self, now: Time) {
-        self.0.handle_timeout(now);
+        self.node.handle_timeout(now);
     }
 
     fn poll_transmit(&mut self, now: Time) -> Option<Datagram> {
-        if let Some(packet) = self.0.poll_transmit(now) {
-            return Some(packet);
+        if let Some(packet) = self.node.poll_transmit(now) {
+            return Some(Datagram { source: self.address, ..packet });
         }
-        let payload = self.0.application.announces.pop_front()?;
+        let payload = self.node.application.announces.pop_front()?;
         let port = ANNOUNCE_GROUP.port();
         Some(Datagram {
-            source: IpAddr::from([0, 0, 0, 0]),
+            source: self.address,
             destination: IpAddr::V4(*ANNOUNCE_GROUP.ip()),
             protocol: Protocol::Udp { source_port: port, destination_port: port },
             ecn: Ecn::NotCapable,
@@ -294,10 +298,10 @@ impl Node for SimHost {
     }
 
     fn poll_timeout(&self) -> Option<Time> {
-        self.0.poll_timeout()
+        self.node.poll_timeout()
     }
 
     fn check(&self, now: Time) -> Result<(), String> {
-        self.0.check(now)
+        self.node.check(now)
     }
 }

@@ -20,10 +20,9 @@ fn running(seed: u64) -> World {
 fn assert_taken_over(world: &mut World, first: u8) {
     let second = world.serving();
     assert_ne!(second, first);
-    assert_eq!(world.cookie_echoes(second), 1);
     let replies = world.pinger().replies;
     world.run_until(2 * SECOND, |world| world.pinger().replies > replies + 100);
-    assert_eq!(world.pinger().failovers(), 1);
+    assert_eq!((world.cookie_echoes(second), world.pinger().failovers()), (1, 1));
 }
 
 fn reason(world: &World) -> Option<LostReason> {
@@ -48,12 +47,15 @@ fn a_host_that_vanishes_silently_is_left_within_half_a_second() {
 
 #[test]
 fn a_host_that_routers_report_unreachable_is_left_sooner() {
+    // RFC 9260, 10 ICMP9: each report counts as an error of the path; only time-outs end the association.
     with_seeds(1..=20, |seed| {
+        let mut silent = running(seed);
+        silent.unplug(silent.serving());
         let mut world = running(seed);
         let first = world.serving();
         world.unplug_with_reports(first);
-        let took = world.run_until_failover();
-        assert!(took < Duration::from_millis(250), "{took:?}");
+        let (took, silence) = (world.run_until_failover(), silent.run_until_failover());
+        assert!(took < silence, "{took:?} with reports, {silence:?} without");
         assert_taken_over(&mut world, first);
     });
 }
@@ -79,7 +81,7 @@ fn a_host_that_starts_anew_is_left_at_once_and_comes_back_to_the_pool() {
         world.restart(first);
         // RFC 9260, 8.4 (8): ABORT answers packets of associations that it knows nothing of.
         let took = world.run_until_failover();
-        assert!(took < Duration::from_millis(250), "{took:?}");
+        assert!(took < Duration::from_millis(150), "{took:?}");
         assert_eq!(reason(&world), Some(LostReason::Aborted));
         world.run_until(2 * SECOND, |world| {
             world.registered() == 3 && world.element_of(first).machine.is_registered()
