@@ -240,7 +240,7 @@ impl Pinger {
             self.outstanding.push_back(self.next);
             self.send(self.next);
             self.next += 1;
-            self.due = self.due + INTERVAL;
+            self.due += INTERVAL;
         }
     }
 
