@@ -85,6 +85,7 @@ serial! {
 mod tests {
     use super::*;
 
+    /// RFC 9260, 1.6.
     #[test]
     fn comparison_wraps() {
         assert!(Tsn(u32::MAX).less_than(Tsn(0)));

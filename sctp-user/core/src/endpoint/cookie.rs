@@ -259,6 +259,7 @@ mod tests {
         (CookieKeys::new(&mut random, Duration::from_secs(10)), random)
     }
 
+    /// RFC 9260, 3.3.3.1.1: it holds all that makes the association.
     #[test]
     fn a_cookie_comes_back_as_it_was_made() {
         let (mut keys, mut random) = keys();

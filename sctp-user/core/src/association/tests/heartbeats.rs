@@ -5,7 +5,7 @@ use crate::config::AssociationConfig;
 use crate::path::PathState;
 use crate::wire::chunk::ChunkType;
 
-/// RFC 9260, 5.4: the nonce must be the one that was sent, else whoever guesses that a HEARTBEAT is under way could
+/// RFC 9260, 5.4 and 3.3.5: the nonce of 64 bits must be the one that was sent, else whoever guesses that a HEARTBEAT is under way could
 /// confirm an address that is not the peer's.
 #[test]
 fn a_heartbeat_ack_with_another_nonce_confirms_nothing() {

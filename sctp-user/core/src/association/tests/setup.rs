@@ -1,6 +1,6 @@
 //! Setting up (RFC 9260, 5.1).
 
-use super::harness::{Fate, PORT_Z, Pair, Side, chunk, init};
+use super::harness::{Fate, Hop, PORT_Z, Pair, Side, chunk, init};
 use crate::association::AssociationState;
 use crate::config::AssociationConfig;
 use crate::error::SendError;
@@ -27,7 +27,7 @@ fn four_packets_set_an_association_up() {
 
 #[test]
 fn data_travels_beside_cookie_echo_and_is_acknowledged_at_once() {
-    // RFC 9260, 3.3.11, 3.3.12 and 5.1.5, step 7.
+    // RFC 9260, 5, 3.3.11, 3.3.12 and 5.1.5, step 7.
     let mut pair = Pair::new();
     pair.listen(AssociationConfig::default());
     let a = pair.connect(AssociationConfig::default());
@@ -163,4 +163,43 @@ fn an_association_set_up_anew_has_a_new_tag() {
     pair.run_secs(1);
     let a = pair.connect(AssociationConfig::default());
     assert_ne!(pair.association(Side::A, a).local_tag(), before);
+}
+
+/// RFC 9260, 3.3.3 and 3.3.2.1.4: the TCB goes, and the peer gets an ABORT.
+#[test]
+fn an_init_ack_with_impossible_fields_ends_the_set_up_with_abort() {
+    let cookie = [0, 7, 0, 8, 1, 2, 3, 4];
+    let host_name = [0, 11, 0, 8, b'h', b'o', b's', 0];
+    let good = [&init(5, &[]).value[..], &cookie].concat();
+    let changed = |at: usize, bytes: &[u8]| {
+        let mut value = good.clone();
+        value[at..at + bytes.len()].copy_from_slice(bytes);
+        value
+    };
+    let (no_cookie, with_host_name) = (init(5, &[]).value.to_vec(), [&good[..], &host_name].concat());
+    let small_window = changed(4, &[0, 0, 5, 0]);
+    let refused = [changed(8, &[0, 0]), changed(10, &[0, 0]), small_window, no_cookie, with_host_name];
+    for (value, cause) in refused.into_iter().zip([7, 7, 7, 2, 5]) {
+        let (abort, lost) = answer_to_init_ack(&value);
+        assert_eq!((abort.header.verification_tag, abort.chunks[0].flags), (5, 0));
+        assert_eq!(abort.chunks[0].value[..2], [0, cause]);
+        assert_eq!(lost, [format!("lost: ProtocolError {{ cause: {cause} }}")]);
+    }
+    let (abort, lost) = answer_to_init_ack(&changed(0, &[0; 4]));
+    assert_eq!(abort.chunks[0].flags, 1, "the T bit: there is no tag of the peer's to use");
+    assert_eq!(lost, ["lost: ProtocolError { cause: 0 }"]);
+}
+
+/// The ABORT with which A answers such an INIT ACK, and A's events.
+fn answer_to_init_ack(value: &[u8]) -> (Hop, Vec<String>) {
+    let mut pair = Pair::new();
+    let a = pair.connect(AssociationConfig::default());
+    pair.drain();
+    pair.hops.clear();
+    let tag = pair.association(Side::A, a).local_tag();
+    pair.forge(Side::A, tag, &[chunk(ChunkType::INIT_ACK, 0, value)]);
+    pair.drain();
+    assert_eq!(pair.state(Side::A, a), AssociationState::Closed);
+    assert_eq!(pair.hops[0].chunks[0].chunk_type, ChunkType::ABORT);
+    (pair.hops[0].clone(), pair.events(Side::A))
 }

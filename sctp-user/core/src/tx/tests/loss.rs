@@ -283,3 +283,16 @@ fn a_chunk_larger_than_the_shrunk_path_mtu_goes_alone_in_a_larger_packet() {
     t.expire(0);
     assert_eq!(t.send_numbers(), [[0]]);
 }
+
+#[test]
+fn each_path_has_a_congestion_window_of_its_own() {
+    // RFC 9260, 7.2
+    let mut t = Harness::with(2, &config());
+    t.enqueue_full(3);
+    t.send();
+    let before = t.path(1).congestion.cwnd();
+    assert_eq!(t.path(0).congestion.cwnd(), before);
+    t.expire(0);
+    assert_eq!(t.path(1).congestion.cwnd(), before);
+    assert!(t.path(0).congestion.cwnd() < before);
+}
