@@ -50,6 +50,10 @@ impl Profile {
 /// In the `Fast` profile a frozen peer with data outstanding is given up after at most 60 + 3 × 100 = 360 ms: four
 /// time-outs in a row, which 1 % random loss brings about once in 10^8 messages. The peer's SACKs must not be delayed by
 /// as much as `rto_min`, so both sides need the same profile.
+///
+/// A peer that freezes when it has acknowledged all requests, but answered none, is noticed only by heartbeats: after
+/// about 1.5 s. An application that cannot wait so long watches over its replies, and calls
+/// [`force_failover`](crate::pool_user::PoolUser::force_failover).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SctpSettings {
     /// RTO.Initial.

@@ -46,6 +46,20 @@ fn a_host_that_vanishes_silently_is_left_within_half_a_second() {
 }
 
 #[test]
+fn heartbeats_notice_that_the_host_of_an_idle_session_has_vanished() {
+    // RFC 9260, 8.3: with nothing to send there is nothing that could time out.
+    with_seeds(1..=20, |seed| {
+        let mut world = World::new(Plan { requests: 100, ..Plan::new(seed) });
+        world.run_until(2 * SECOND, |world| world.pinger().is_done());
+        let first = world.serving();
+        world.unplug(first);
+        let took = world.run_until_failover();
+        assert!(took < Duration::from_millis(1800), "{took:?}");
+        assert_ne!(world.serving(), first);
+    });
+}
+
+#[test]
 fn a_host_that_routers_report_unreachable_is_left_sooner() {
     // RFC 9260, 10 ICMP9: each report counts as an error of the path; only time-outs end the association.
     with_seeds(1..=20, |seed| {
