@@ -29,7 +29,8 @@
 //!
 //! Elements and users may join the announce group (UDP, port 3863) and pass datagrams on as
 //! [`Announce`](transport::TransportEvent::Announce). [`Profile::sctp_settings`] says which SCTP parameters go with a
-//! profile's timers. Over sockets [`driver`] does all this; on the simulated network `tests/simulated` does. The loop, here with a network that has nothing to say:
+//! profile's timers. Over sockets [`driver`] does all this, on the simulated network `tests/simulated` does. The loop,
+//! here with a network that has nothing to say:
 //!
 //! ```
 //! use std::net::SocketAddr;
