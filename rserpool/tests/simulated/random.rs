@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use sctp_user::sim::SimRng;
 
-use crate::world::{Plan, SECOND, World, with_seeds};
+use crate::world::{Plan, REGISTRAR, SECOND, World, with_seeds};
 
 const ELEMENTS: u8 = 4;
 const REQUESTS: u64 = 1500;
@@ -16,7 +16,7 @@ enum Health {
     Killed,
 }
 
-/// Gives hosts their fates; at least one element is always well.
+/// Gives hosts their fates, the registrar its among them; at least one element is always well.
 struct Fate {
     rng: SimRng,
     health: [Health; ELEMENTS as usize],
@@ -24,6 +24,9 @@ struct Fate {
 
 impl Fate {
     fn strike(&mut self, world: &mut World) {
+        if self.rng.chance(0.1) {
+            return world.restart(REGISTRAR);
+        }
         let index = self.rng.below(ELEMENTS.into()) as usize;
         let number = 11 + index as u8;
         let well = self.health.iter().filter(|health| **health == Health::Well).count();
