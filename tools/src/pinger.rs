@@ -118,8 +118,8 @@ impl Pinger {
     pub fn handle_reply(&mut self, message: UserMessage) -> Option<Reply> {
         let decoded = Message::decode(message.data).filter(|_| message.ppid == PPID);
         let Some(Message::Pong { message, reply: number, .. }) = decoded else { return None };
-        let gap = number.saturating_sub(self.last_reply + 1);
-        self.counts.gaps += gap;
+        let gap = number.saturating_sub(self.last_reply.saturating_add(1));
+        self.counts.gaps = self.counts.gaps.saturating_add(gap);
         self.counts.recounts += u64::from(number <= self.last_reply);
         self.last_reply = number;
         let Some(sent) = self.outstanding.remove(&message) else {

@@ -2,19 +2,24 @@
 
 use std::error::Error;
 use std::fmt::Display;
+use std::io::{self, Write};
 use std::process::ExitCode;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use clap::Parser;
+use rserpool::driver::{Error as DriverError, Session};
+use rserpool::pool_user::ResolutionError;
 use rserpool::session::SessionEvent;
 use rserpool::transport::LostReason;
+use rserpool::wire::PoolElement;
 
 use crate::rsplib::{self, Ignored};
 use crate::signals::Signals;
 
 /// Exit codes, for the help texts.
 pub const EXIT_CODES: &str = "\
-Exit codes: 0 ended as asked, also by SIGINT or SIGTERM; 1 failed, standard error says why; 2 wrong usage.";
+Exit codes: 0 ended as asked, also by SIGINT or SIGTERM; 1 failed, standard error says \
+why; 2 wrong usage.";
 
 /// Reads the command line in GNU's and in RSPLIB's spelling; tells of options in `ignored` that have no effect.
 pub fn parse<C: Parser>(ignored: Ignored<'_>) -> C {
@@ -52,6 +57,73 @@ pub fn number(text: &str) -> Result<u32, String> {
     parsed.map_err(|_| "a number from 0 to 4294967295, or 0x0 to 0xffffffff, is needed".into())
 }
 
+/// No time that a person gives is longer: a year.
+const LONGEST: f64 = 31_536_000.0;
+/// Longer handles make RSPLIB's programs abort.
+const LONGEST_HANDLE: usize = 32;
+
+/// A time in seconds, perhaps with a fraction.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn seconds(text: &str) -> Result<Duration, String> {
+    match text.parse() {
+        Ok(seconds) if (0.0..=LONGEST).contains(&seconds) => Ok(Duration::from_secs_f64(seconds)),
+        _ => Err(format!("a number of seconds from 0 to {LONGEST} is needed")),
+    }
+}
+
+/// A pool handle.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn pool_handle(text: &str) -> Result<String, String> {
+    match text.len() {
+        1..=LONGEST_HANDLE => Ok(text.into()),
+        length => Err(format!("a pool handle has 1 to {LONGEST_HANDLE} bytes, this one has {length}")),
+    }
+}
+
+/// Writes a line to standard output, whose reader may have gone.
+///
+/// # Errors
+/// The system's.
+pub fn say(line: impl Display) -> io::Result<()> {
+    let say = writeln!(io::stdout().lock(), "{line}");
+    say.map_err(|error| io::Error::new(error.kind(), format!("cannot write to standard output: {error}")))
+}
+
+/// Waits until an element serves the session. None if a signal came first.
+///
+/// # Errors
+/// Why none could be had within `patience`.
+pub fn await_element(
+    session: &Session,
+    patience: Duration,
+    signals: &Signals,
+) -> Result<Option<PoolElement>, Box<dyn Error>> {
+    let end = Instant::now() + patience;
+    let mut refusal = ResolutionError::TimedOut;
+    while !signals.have_come()? {
+        let now = Instant::now();
+        match session.receive(Some(end.min(now + GLANCE))) {
+            Ok(SessionEvent::Connected { element }) => return Ok(Some(*element)),
+            Ok(SessionEvent::Waiting { error: Some(error) }) => refusal = error,
+            Err(DriverError::TimedOut) if now >= end => {
+                return Err(match session.element() {
+                    Some(element) => {
+                        format!("pool element {} does not answer: does it run?", element.id).into()
+                    }
+                    None => refusal.into(),
+                });
+            }
+            Ok(_) | Err(DriverError::TimedOut) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(None)
+}
+
 /// Items with commas between them.
 pub fn list<T: Display>(items: &[T]) -> String {
     let items: Vec<_> = items.iter().map(ToString::to_string).collect();
@@ -71,7 +143,12 @@ pub fn describe(event: &SessionEvent) -> String {
         }
         SessionEvent::Waiting { error: Some(error) } => format!("waiting: {error}"),
         SessionEvent::Waiting { error: None } => "waiting: all known elements have failed".into(),
-        other => format!("{other:?}"),
+        SessionEvent::BusinessCard { elements } => {
+            let elements: Vec<_> = elements.iter().map(|element| element.id).collect();
+            format!("should this element fail, it recommends {}", list(&elements))
+        }
+        SessionEvent::Data(message) => format!("a message of {} bytes", message.data.len()),
+        _ => "something else happened".into(),
     }
 }
 
@@ -83,5 +160,26 @@ pub fn signal(reason: LostReason) -> &'static str {
         LostReason::TimedOut => "time-out",
         LostReason::Unreachable => "ICMP",
         _ => "given up here",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_finite_and_no_longer_than_a_year() {
+        assert_eq!(seconds("1.5"), Ok(Duration::from_millis(1500)));
+        for wrong in ["-1", "nan", "inf", "1e300", "18446744073709551615", "x", ""] {
+            assert!(seconds(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn pool_handles_have_a_length_that_all_peers_bear() {
+        assert!(pool_handle("EchoPool").is_ok());
+        assert!(pool_handle("").is_err());
+        assert!(pool_handle(&"x".repeat(32)).is_ok());
+        assert!(pool_handle(&"x".repeat(33)).is_err());
     }
 }

@@ -20,13 +20,14 @@ pub struct SearchOptions {
     #[arg(long, value_name = "auto|off|A:P", default_value = "auto")]
     pub asapannounce: Announce,
     /// How long an announce is valid, milliseconds; by default as the profile says
-    #[arg(long, value_name = "MS")]
+    #[arg(long, value_name = "MS", value_parser = clap::value_parser!(u64).range(1..=3_600_000))]
     pub registrarannouncetimeout: Option<u64>,
     /// How long to wait for connections to registrars, milliseconds; by default as the profile says
-    #[arg(long, value_name = "MS")]
+    #[arg(long, value_name = "MS", value_parser = clap::value_parser!(u64).range(1..=3_600_000))]
     pub registrarconnecttimeout: Option<u64>,
     /// How long to wait for a registrar's answer, milliseconds; by default as the profile says
-    #[arg(long, value_name = "MS", alias = "registrarrequesttimeout")]
+    #[arg(long, value_name = "MS", alias = "registrarrequesttimeout",
+        value_parser = clap::value_parser!(u64).range(1..=3_600_000))]
     pub registrarresponsetimeout: Option<u64>,
     /// Timers: those of the RFCs, those of RSPLIB, or fast ones (fail-over within half a second)
     #[arg(long, value_enum, default_value_t = ProfileName::Rsplib)]

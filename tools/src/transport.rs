@@ -106,6 +106,14 @@ impl TransportOptions {
     }
 }
 
+/// What carries a stack's packets, in words.
+pub fn carrier(stack: &Stack) -> String {
+    match stack.udp_port() {
+        0 => "raw IP".into(),
+        port => format!("UDP encapsulation, port {port}"),
+    }
+}
+
 /// A number from 0 to 100, with or without a percent sign.
 pub(crate) fn percent(text: &str) -> Result<f64, String> {
     let number = text.strip_suffix('%').unwrap_or(text).trim();

@@ -1,5 +1,6 @@
 //! Command lines of the RSerPool programs: help, both spellings, errors that tell what to do.
 
+use std::fs::File;
 use std::process::{Command, Output};
 
 const PROGRAMS: [&str; 5] = [
@@ -38,6 +39,11 @@ fn unknown_options_and_values_out_of_range_are_wrong_usage_in_both_spellings() {
         (PROGRAMS[1], ["-discard"]),
         (PROGRAMS[2], ["-registrar=192.0.2.1"]),
         (PROGRAMS[3], ["-interval=0"]),
+        (PROGRAMS[1], ["-runtime=nan"]),
+        (PROGRAMS[1], ["-poolhandle="]),
+        (PROGRAMS[2], ["--patience=1e300"]),
+        (PROGRAMS[2], ["--linger=-1"]),
+        (PROGRAMS[4], ["--first-address=127.255.255.252"]),
     ] {
         let (code, _, errors) = run(program, &arguments);
         assert_eq!(code, Some(2), "{program} {arguments:?}: {errors}");
@@ -58,4 +64,15 @@ fn an_address_of_another_host_is_named() {
     let (code, _, errors) = run(PROGRAMS[0], &["--udp", "--local=192.0.2.1", "-asapannounce=off"]);
     assert_eq!(code, Some(1));
     assert!(errors.contains("192.0.2.1 is not an address of this host"), "{errors}");
+}
+
+#[test]
+fn an_output_that_takes_nothing_is_an_error_and_no_panic() {
+    let full = File::options().write(true).open("/dev/full").expect("Linux has it");
+    let mut command = Command::new(PROGRAMS[1]);
+    command.args(["--udp=0", "--local=127.0.0.1", "--asapannounce=off"]).stdout(full);
+    let output = command.output().expect("the program starts");
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(errors.starts_with("rspserver: cannot write to standard output"), "{errors}");
 }

@@ -74,11 +74,11 @@ impl Site {
 
     fn server(&self, host: u8, more: &[&str]) -> Running {
         let mut server = Running::start(env!("CARGO_BIN_EXE_rspserver"), &self.member_arguments(host, more));
-        server.wait_for("Registered");
+        server.wait_for("registered");
         server
     }
 
-    fn client(&self, program: &str, more: &[&str], input: &str) -> Output {
+    fn client(&self, program: &str, more: &[&str], input: impl AsRef<[u8]>) -> Output {
         let mut command = Command::new(program);
         command.args(self.member_arguments(9, more));
         let mut client = command
@@ -87,7 +87,7 @@ impl Site {
             .stderr(Stdio::piped())
             .spawn()
             .expect("the client starts");
-        client.stdin.take().expect("its input").write_all(input.as_bytes()).expect("its input");
+        client.stdin.take().expect("its input").write_all(input.as_ref()).expect("its input");
         client.wait_with_output().expect("its end")
     }
 }
@@ -104,7 +104,7 @@ fn a_terminal_talks_to_an_echo_pool() {
     assert!(ended_well);
     let (ended_well, said) = registrar.end(Signal::SIGINT);
     assert!(ended_well);
-    assert!(said.contains("EchoPool: 0x") && said.contains("(Deregistered)"), "{said}");
+    assert!(said.contains("EchoPool: 0x") && said.contains("(deregistered)"), "{said}");
 }
 
 #[test]
@@ -140,4 +140,16 @@ fn a_missing_registrar_is_told_as_the_reason() {
     assert_eq!(output.status.code(), Some(1));
     let errors = String::from_utf8_lossy(&output.stderr);
     assert!(errors.contains("rspterminal: no registrar answered in time"), "{errors}");
+}
+
+#[test]
+fn lines_may_be_binary_and_longer_than_a_message() {
+    let site = Site { test: 5 };
+    let _registrar = site.registrar();
+    let _server = site.server(3, &["-echo"]);
+    let mut input = vec![0xff; 100_000];
+    input.extend(b"\nno text: \xc3\x28\nwithout an end");
+    let output = site.client(env!("CARGO_BIN_EXE_rspterminal"), &[], &input);
+    assert!(output.status.success());
+    assert!(output.stdout == input, "{} bytes came back", output.stdout.len());
 }

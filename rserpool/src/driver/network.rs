@@ -1,6 +1,7 @@
 //! The associations of one machine over SCTP sockets: names of the machine on one side, sockets on the other.
 
 use std::collections::VecDeque;
+use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
@@ -199,6 +200,10 @@ impl Network {
             match socket.send_bytes(link.id, message.data.clone(), &info) {
                 Err(SocketError::WouldBlock) => return,
                 // If the association is over, a notification says so.
+                // Too large for the socket, or no such stream: no later one could take it either.
+                Err(error) if error.kind() == io::ErrorKind::InvalidInput => {
+                    tracing::warn!(%error, "message dropped");
+                }
                 Err(error) => tracing::debug!(%error, ?name, "message not sent"),
                 Ok(()) => {}
             }

@@ -69,7 +69,7 @@ pub struct RequestId(u64);
 #[non_exhaustive]
 pub enum ResolutionError {
     /// The registrar refused; an unknown pool has the cause 9.
-    #[error("the registrar refused: {0:?}")]
+    #[error("the registrar refused: {}", ErrorCause::list(.0))]
     Refused(Vec<ErrorCause>),
     /// No registrar answered in time: check the registrars' addresses, or that their announces arrive.
     #[error("no registrar answered in time: check their addresses, or that their announces arrive")]

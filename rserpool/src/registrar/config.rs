@@ -1,5 +1,6 @@
 //! What can be set on a registrar, what it tells, what it counts.
 
+use std::fmt;
 use std::time::Duration;
 
 use crate::handlespace::{Limits, RegistrationError};
@@ -81,6 +82,18 @@ pub enum RemovalReason {
     ReportedUnreachable,
     /// It did not renew its registration.
     LifeExpired,
+}
+
+impl fmt::Display for RemovalReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Deregistered => "deregistered",
+            Self::AssociationLost => "its association ended",
+            Self::NoKeepAliveAck => "no answer to a keep-alive",
+            Self::ReportedUnreachable => "users reported it as unreachable",
+            Self::LifeExpired => "its registration was not renewed",
+        })
+    }
 }
 
 /// What happened in the handlespace. These are exactly the changes that peers must hear of (RFC 5352, 3.1 and 3.2).

@@ -80,6 +80,15 @@ impl fmt::Debug for CauseCode {
     }
 }
 
+impl fmt::Display for CauseCode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.description() {
+            Some(description) => f.write_str(description),
+            None => write!(f, "error cause 0x{:x}", self.0),
+        }
+    }
+}
+
 /// One error cause.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ErrorCause {
@@ -98,6 +107,14 @@ impl ErrorCause {
     /// A cause without details.
     pub const fn bare(code: CauseCode) -> Self {
         Self::new(code, Bytes::new())
+    }
+
+    /// Causes in words, for people.
+    pub fn list(causes: &[Self]) -> String {
+        match causes {
+            [] => "no cause was given".into(),
+            causes => causes.iter().map(|cause| cause.code.to_string()).collect::<Vec<_>>().join(", "),
+        }
     }
 
     /// "Inconsistent Pool Policy", with the policy that the pool has (RFC 5354, 3.12.6).

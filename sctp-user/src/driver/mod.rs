@@ -195,7 +195,7 @@ pub enum OpenError {
         address: IpAddr,
     },
     /// A driver without addresses reaches nobody.
-    #[error("name at least one local address")]
+    #[error("no local address: name one, or bring an interface up (`ip link set lo up` for loopback)")]
     NoAddress,
     /// A UDP driver has one socket for each address, so that sources are right.
     #[error("the wildcard {address} cannot be bound: name the local addresses one by one")]

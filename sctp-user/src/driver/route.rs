@@ -57,7 +57,8 @@ pub(crate) fn ip_header(remote: IpAddr) -> usize {
     if remote.is_ipv4() { 20 } else { 40 }
 }
 
-/// The addresses of this host's interfaces that are up, loopback last.
+/// The addresses of this host's interfaces that are up, loopback last. IPv6's link-local ones are left out: without
+/// the interface's number they mean nothing, and cannot be bound.
 ///
 /// # Errors
 /// The system's.
@@ -71,11 +72,18 @@ pub fn local_addresses() -> io::Result<Vec<IpAddr>> {
                 (_, Some(v6)) => IpAddr::V6(v6.ip()),
                 _ => return None,
             };
-            Some((interface.flags.contains(InterfaceFlags::IFF_LOOPBACK), address))
+            let is_usable = !matches!(address, IpAddr::V6(v6) if v6.is_unicast_link_local());
+            is_usable.then(|| (interface.flags.contains(InterfaceFlags::IFF_LOOPBACK), address))
         })
         .collect();
     found.sort_by_key(|&(loopback, _)| loopback);
     Ok(found.into_iter().map(|(_, address)| address).collect())
+}
+
+/// Whether an address can be a stack's own.
+pub(crate) fn is_local(address: IpAddr) -> bool {
+    let refused = |error: io::Error| error.kind() == io::ErrorKind::AddrNotAvailable;
+    !address.is_multicast() && !std::net::UdpSocket::bind((address, 0)).is_err_and(refused)
 }
 
 /// Whether the kernel has SCTP at work: it then answers all SCTP packets of the host itself.
@@ -91,6 +99,13 @@ fn lists_sctp(protocols: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn addresses_of_other_hosts_and_of_groups_are_not_local() {
+        assert!(is_local(Ipv4Addr::new(127, 0, 0, 77).into()));
+        assert!(!is_local(Ipv4Addr::new(192, 0, 2, 77).into()), "TEST-NET-1 (RFC 5737)");
+        assert!(!is_local(Ipv4Addr::new(224, 0, 0, 1).into()));
+    }
 
     #[test]
     fn the_loopback_has_its_real_mtu() {

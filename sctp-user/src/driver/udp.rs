@@ -192,6 +192,9 @@ impl Port {
         socket.bind(&local.into()).map_err(|source| match source.kind() {
             ErrorKind::AddrInUse => OpenError::PortTaken { address: local.ip(), port: local.port() },
             ErrorKind::AddrNotAvailable => OpenError::NotLocal { address: local.ip() },
+            ErrorKind::PermissionDenied => {
+                OpenError::System { what: "bind this UDP port (below 1024 it takes root)", source }
+            }
             _ => OpenError::System { what: "bind a UDP port", source },
         })?;
         enlarge_receive_buffer(&socket, receive_buffer);

@@ -234,6 +234,7 @@ impl StackBuilder {
         if let Some(driver) = self.driver.take() {
             return Ok(Opened { driver, transport: Transport::Other, udp_port: 0 });
         }
+        self.check_addresses()?;
         match self.transport {
             Some(Transport::Udp) => self.open_udp(),
             Some(_) => Ok(self.open_raw()?),
@@ -245,6 +246,26 @@ impl StackBuilder {
                 raw => Ok(raw?),
             },
         }
+    }
+
+    /// Refuses what cannot be a local address, and forgets what was named twice.
+    fn check_addresses(&mut self) -> Result<(), OpenError> {
+        let mut seen = Vec::new();
+        self.addresses.retain(|address| {
+            !seen.contains(address) && {
+                seen.push(*address);
+                true
+            }
+        });
+        for &address in &self.addresses {
+            if address.is_unspecified() {
+                return Err(OpenError::Wildcard { address });
+            }
+            if !route::is_local(address) {
+                return Err(OpenError::NotLocal { address });
+            }
+        }
+        Ok(())
     }
 
     fn open_raw(&self) -> Result<Opened, OpenError> {

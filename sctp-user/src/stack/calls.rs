@@ -87,9 +87,11 @@ impl State {
         let addresses = mailbox.addresses.clone();
         let local =
             if addresses.is_empty() { self.engine.driver.local_addresses() } else { addresses.clone() };
-        if local.iter().all(IpAddr::is_loopback) {
+        if let Some(&first) = local.first()
+            && local.iter().all(IpAddr::is_loopback)
+        {
             // Peers are on this host too. Elsewhere a peer may be anywhere: the configured MTU is the start.
-            config.path_mtu = self.engine.mtu(&PathAddress::to(local[0]));
+            config.path_mtu = self.engine.mtu(&PathAddress::to(first));
         }
         self.engine.endpoint.listen(port, ListenOptions { addresses, backlog, config })?;
         self.mailbox(socket)?.listening = true;
@@ -156,6 +158,12 @@ impl State {
         let remote_udp_port = udp_port.unwrap_or(self.remote_udp_port);
         let all = self.engine.driver.local_addresses();
         let ours = if local_addresses.is_empty() { &all } else { &local_addresses };
+        let has_family = |remote: &&IpAddr| ours.iter().any(|local| local.is_ipv4() == remote.is_ipv4());
+        if let Some(&remote) = peer.addresses.first()
+            && !peer.addresses.iter().any(|remote| has_family(&remote))
+        {
+            return Err(Error::NoCommonFamily(remote));
+        }
         let path = |&remote| self.engine.path_to(remote, remote_udp_port, ours);
         let peers: Vec<_> = peer.addresses.iter().map(path).collect();
         config.path_mtu = self.engine.mtu(peers.first().ok_or(Error::NoAddress)?);

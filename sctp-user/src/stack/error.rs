@@ -47,6 +47,12 @@ pub enum Error {
     /// The address is not one of the stack's.
     #[error("{0} is not an address of this stack: give it to the stack when it is built")]
     NotLocal(IpAddr),
+    /// The stack has IPv4 addresses only and the peer IPv6 addresses only, or the other way round.
+    #[error(
+        "{0} cannot be reached: this stack has no {family} address, give it one when it is built",
+        family = family(.0)
+    )]
+    NoCommonFamily(IpAddr),
     /// The addresses given name more than one port.
     #[error("all addresses of a socket share one port, but {0} and {1} were given")]
     PortsDiffer(u16, u16),
@@ -99,7 +105,7 @@ impl Error {
             Self::WouldBlock => Kind::WouldBlock,
             Self::TimedOut => Kind::TimedOut,
             Self::PortInUse(_) | Self::Lease(_) | Self::Listen(ListenError::PortInUse(_)) => Kind::AddrInUse,
-            Self::NotLocal(_) => Kind::AddrNotAvailable,
+            Self::NotLocal(_) | Self::NoCommonFamily(_) => Kind::AddrNotAvailable,
             Self::NotConnected | Self::NoAssociation | Self::Closed | Self::StackClosed => Kind::NotConnected,
             Self::ShuttingDown | Self::Send(SendError::Closed | SendError::ShuttingDown) => Kind::BrokenPipe,
             Self::Lost(reason) => loss_kind(reason),
@@ -115,6 +121,11 @@ impl Error {
             | Self::Command(_) => Kind::InvalidInput,
         }
     }
+}
+
+/// The name of an address's family.
+fn family(address: &IpAddr) -> &'static str {
+    if address.is_ipv4() { "IPv4" } else { "IPv6" }
 }
 
 fn open_kind(error: &OpenError) -> io::ErrorKind {

@@ -1,6 +1,7 @@
 //! A user of the ping-pong service.
 
 use std::error::Error;
+use std::io;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
@@ -16,9 +17,9 @@ use sctp_tools::transport::TransportOptions;
 
 const EXAMPLES: &str = "\
 Examples:
-  pingpongclient                                         one Ping every half second, to PingPongPool
+  pingpongclient                              one Ping every half second, to PingPongPool
   pingpongclient --registrar=192.0.2.1:3863 --interval=100 --count=50
-  pingpongclient -poolhandle=MyPool -interval=1000 -registrar=127.0.0.2:3863 --udp --local 127.0.0.5
+  pingpongclient -poolhandle=MyPool -registrar=127.0.0.2:3863 --udp --local 127.0.0.5
 
 Requests that an element had not answered when it failed are sent again to the next one.
 ";
@@ -29,20 +30,20 @@ Requests that an element had not answered when it failed are sent again to the n
 #[command(version, after_help = format!("{EXAMPLES}\n{EXIT_CODES}"))]
 struct Cli {
     /// Handle of the pool
-    #[arg(long, alias = "pool-handle", default_value = "PingPongPool")]
+    #[arg(long, alias = "pool-handle", value_parser = program::pool_handle, default_value = "PingPongPool")]
     poolhandle: String,
     /// Time between Pings, milliseconds
     #[arg(long, value_name = "MS", default_value_t = 500, value_parser = clap::value_parser!(u64).range(1..))]
     interval: u64,
     /// End after so many replies
-    #[arg(long)]
+    #[arg(long, value_name = "REPLIES")]
     count: Option<u64>,
     /// Requests that may wait for their replies at a time
-    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u16).range(1..))]
+    #[arg(long, value_name = "REQUESTS", default_value_t = 10, value_parser = clap::value_parser!(u16).range(1..))]
     outstanding: u16,
     /// How long to wait for an element at the start, seconds
-    #[arg(long, value_name = "S", default_value_t = 30.0)]
-    patience: f64,
+    #[arg(long, value_name = "S", default_value = "30", value_parser = program::seconds)]
+    patience: Duration,
     #[command(flatten)]
     search: SearchOptions,
     #[command(flatten)]
@@ -61,8 +62,8 @@ fn ping(cli: &Cli, signals: &Signals) -> Result<(), Box<dyn Error>> {
     let stack = cli.transport.build_stack()?;
     let user = PoolUser::start(&stack, cli.search.pool_user())?;
     let session = user.open_session(cli.poolhandle.as_str().into());
-    let element = session.wait_connected(Duration::from_secs_f64(cli.patience))?;
-    println!("connected to {}", element.id);
+    let Some(element) = program::await_element(&session, cli.patience, signals)? else { return Ok(()) };
+    program::say(format_args!("connected to {}", element.id))?;
     let mut pinger = Pinger::new(Duration::from_millis(cli.interval), cli.outstanding.into());
     while !signals.have_come()? && cli.count.is_none_or(|count| pinger.counts.replies < count) {
         pinger.send_due(&session)?;
@@ -70,25 +71,25 @@ fn ping(cli: &Cli, signals: &Signals) -> Result<(), Box<dyn Error>> {
         match session.receive(Some(pinger.next_send().map_or(glance, |due| due.min(glance)))) {
             Ok(SessionEvent::Data(message)) => {
                 if let Some(reply) = pinger.handle_reply(message) {
-                    tell(&reply);
+                    tell(&reply)?;
                 }
             }
             Ok(event) => {
-                println!("{}", program::describe(&event));
+                program::say(program::describe(&event))?;
                 pinger.handle_event(&event, &session)?;
             }
             Err(rserpool::driver::Error::TimedOut) => {}
             Err(error) => return Err(error.into()),
         }
     }
-    println!("{}", pinger.counts);
-    Ok(())
+    Ok(program::say(pinger.counts)?)
 }
 
-fn tell(reply: &Reply) {
-    print!("reply {} to request {} after {:.1?}", reply.number, reply.message, reply.after);
-    match reply.gap {
-        0 => println!(),
-        gap => println!("  GAP: {gap} replies missing"),
-    }
+fn tell(reply: &Reply) -> io::Result<()> {
+    let gap = match reply.gap {
+        0 => String::new(),
+        gap => format!("  GAP: {gap} replies missing"),
+    };
+    let Reply { number, message, after, .. } = reply;
+    program::say(format_args!("reply {number} to request {message} after {after:.1?}{gap}"))
 }

@@ -7,6 +7,7 @@ use sctp_tools::demo::options::Options;
 use sctp_tools::demo::role;
 use sctp_tools::demo::screen::Screen;
 use sctp_tools::demo::script::{self, Failure};
+use sctp_tools::program;
 use sctp_tools::signals::Signals;
 
 /// As shells report a program that Ctrl-C ended.
@@ -23,8 +24,13 @@ fn main() -> ExitCode {
         .and_then(|signals| script::run(&options, &signals, &mut screen));
     match outcome {
         Ok(report) => {
+            let mut told = Ok(());
             if options.json {
-                println!("{}", report.to_json());
+                told = program::say(report.to_json());
+            }
+            if let Err(error) = told {
+                eprintln!("rsp-demo: {error}");
+                return ExitCode::FAILURE;
             }
             if report.passed { ExitCode::SUCCESS } else { ExitCode::FAILURE }
         }

@@ -1,6 +1,7 @@
 //! A registrar: knows which elements are in which pool.
 
 use std::error::Error;
+use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
@@ -14,16 +15,17 @@ use sctp_tools::logging::LogOptions;
 use sctp_tools::program::{self, EXIT_CODES};
 use sctp_tools::search::{self, Announce, ProfileName};
 use sctp_tools::signals::Signals;
-use sctp_tools::transport::TransportOptions;
+use sctp_tools::transport::{self, TransportOptions};
 
 const EXAMPLES: &str = "\
 Examples:
-  rspregistrar                                           as root: raw IP, all addresses, announced by multicast
-  rspregistrar --udp --local 127.0.0.2 --asapannounce=off    in UDP, for programs on this host
-  rspregistrar -asap=192.0.2.1:3863 -maxbadpereports=5   options may be spelled as RSPLIB's
+  rspregistrar                                as root: raw IP, all addresses
+  rspregistrar --udp --local 127.0.0.2 --asapannounce=off
+  rspregistrar -asap=192.0.2.1:3863 -maxbadpereports=5      as RSPLIB spells options
 
-Without effect yet, but accepted: RSPLIB's options of ENRP (-enrp, -enrpannounce, -peer, -peerheartbeatcycle...), of CSP
-(-cspserver, -cspinterval), of statistics files, and -distancestep, -uptime, -downtime, -minaddressscope.
+Without effect yet, but accepted: RSPLIB's options of ENRP (-enrp, -enrpannounce, -peer, -peerheartbeatcycle...), \
+of CSP (-cspserver, -cspinterval), of statistics files, and \
+-distancestep, -uptime, -downtime, -minaddressscope.
 ";
 
 /// A registrar (ASAP side) of Reliable Server Pooling: pool elements register with it, pool users ask it for elements.
@@ -41,7 +43,7 @@ struct Cli {
     #[arg(long, value_name = "auto|off|A:P", default_value = "auto")]
     asapannounce: Announce,
     /// Hops that announces may travel
-    #[arg(long, default_value_t = ANNOUNCE_TTL, value_parser = clap::value_parser!(u32).range(1..=255))]
+    #[arg(long, value_name = "HOPS", default_value_t = ANNOUNCE_TTL, value_parser = clap::value_parser!(u32).range(1..=255))]
     announcettl: u32,
     /// Time between announces, milliseconds (100-60000)
     #[arg(long, value_name = "MS", value_parser = clap::value_parser!(u64).range(100..=60_000))]
@@ -62,7 +64,7 @@ struct Cli {
     #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u16).range(1..=128))]
     maxhresitems: u16,
     /// Close associations without registrations and messages after so many seconds (at least 5)
-    #[arg(long, value_name = "S", default_value_t = 300, value_parser = clap::value_parser!(u64).range(5..))]
+    #[arg(long, value_name = "S", default_value_t = 300, value_parser = clap::value_parser!(u64).range(5..=31_536_000))]
     autoclosetimeout: u64,
     /// Handle resolutions per second and association; -1: no limit
     #[arg(long, value_name = "1/S", default_value_t = -1, allow_hyphen_values = true)]
@@ -172,11 +174,15 @@ fn serve(cli: &Cli, signals: &Signals) -> Result<(), Box<dyn Error>> {
     let id = config.id;
     let registrar = Registrar::start(&stack, config, options)?;
     if !cli.quiet {
-        println!("registrar {id} on {}, {:?}", program::list(&stack.local_addresses()), stack.transport());
+        program::say(format_args!(
+            "registrar {id} on {}, {}",
+            program::list(&stack.local_addresses()),
+            transport::carrier(&stack)
+        ))?;
     }
     while !signals.have_come()? {
         match registrar.next_event(Some(Instant::now() + program::GLANCE)) {
-            Ok(event) if !cli.quiet => tell(&event),
+            Ok(event) if !cli.quiet => tell(&event)?,
             Ok(_) | Err(rserpool::driver::Error::TimedOut) => {}
             Err(error) => return Err(error.into()),
         }
@@ -184,20 +190,24 @@ fn serve(cli: &Cli, signals: &Signals) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-fn tell(event: &RegistrarEvent) {
+fn tell(event: &RegistrarEvent) -> io::Result<()> {
     match event {
         RegistrarEvent::Registered { pool_handle, element, is_new: true } => {
             let transport = &element.user_transport;
             let addresses: Vec<_> =
                 transport.addresses.iter().map(|ip| SocketAddr::new(*ip, transport.port)).collect();
-            println!("{pool_handle}: {} registered at {}", element.id, program::list(&addresses));
+            program::say(format_args!(
+                "{pool_handle}: {} registered at {}",
+                element.id,
+                program::list(&addresses)
+            ))
         }
         RegistrarEvent::Rejected { pool_handle, pe_id, error } => {
-            println!("{pool_handle}: {pe_id} rejected: {error}");
+            program::say(format_args!("{pool_handle}: {pe_id} rejected: {error}"))
         }
         RegistrarEvent::Removed { pool_handle, element, reason } => {
-            println!("{pool_handle}: {} removed ({reason:?})", element.id);
+            program::say(format_args!("{pool_handle}: {} removed ({reason})", element.id))
         }
-        _ => {}
+        _ => Ok(()),
     }
 }

@@ -7,26 +7,29 @@ use std::time::{Duration, Instant};
 use clap::{ArgGroup, Parser};
 use rserpool::PeId;
 use rserpool::driver::{PoolElement, PoolElementOptions, Service, ServiceSession};
+use rserpool::pool_element::PoolElementEvent;
 use rserpool::transport::UserMessage;
-use rserpool::wire::Policy;
+use rserpool::wire::{ErrorCause, Policy};
 use sctp_tools::logging::LogOptions;
 use sctp_tools::pingpong::PingPong;
 use sctp_tools::program::{self, EXIT_CODES};
 use sctp_tools::search::SearchOptions;
 use sctp_tools::signals::Signals;
-use sctp_tools::transport::TransportOptions;
+use sctp_tools::transport::{self, TransportOptions};
 use sctp_tools::{policy, search};
 use socketapi::Stack;
 
 const EXAMPLES: &str = "\
 Examples:
-  rspserver --echo                                       finds a registrar by its announces
+  rspserver --echo                            finds a registrar by its announces
   rspserver --pingpong --registrar=192.0.2.1:3863 --policy=WeightedRoundRobin:2
   rspserver --echo --udp --local 127.0.0.3 --registrar=127.0.0.2:3863 --asapannounce=off
-  rspserver -pingpong -poolhandle=MyPool -pppfailureafter=10    options may be spelled as RSPLIB's
+  rspserver -pingpong -poolhandle=MyPool -pppfailureafter=10      as RSPLIB spells options
 
-Not there yet: the services -discard, -daytime, -chargen, -fractal, -calcapp and -scripting; -uptime and -downtime.
-Accepted without effect: -pppmaxthreads, -registrarconnectmaxtrials, -registrarrequestmaxtrials, -cspserver, -cspinterval.
+Not there yet: the services -discard, -daytime, -chargen, -fractal, -calcapp and -scripting; \
+-uptime and -downtime.
+Accepted without effect: -pppmaxthreads, -registrarconnectmaxtrials, -registrarrequestmaxtrials, \
+-cspserver, -cspinterval.
 ";
 
 /// A pool element: a server in a pool, which pool users reach by the pool's handle. Ends at SIGINT or SIGTERM, and
@@ -42,7 +45,7 @@ struct Cli {
     #[arg(long, group = "service")]
     pingpong: bool,
     /// Handle of the pool; by default EchoPool or PingPongPool
-    #[arg(long, alias = "pool-handle")]
+    #[arg(long, alias = "pool-handle", value_parser = program::pool_handle)]
     poolhandle: Option<String>,
     /// Identifier of this element, decimal or 0x...; random by default
     #[arg(long, value_name = "ID", value_parser = program::number)]
@@ -59,8 +62,8 @@ struct Cli {
     #[arg(long, default_value_t = 0)]
     port: u16,
     /// End after so many seconds
-    #[arg(long, value_name = "S")]
-    runtime: Option<f64>,
+    #[arg(long, value_name = "S", value_parser = program::seconds)]
+    runtime: Option<Duration>,
     /// Ping-pong: break each session off after so many replies, to show fail-overs
     #[arg(long, value_name = "REPLIES", requires = "pingpong")]
     pppfailureafter: Option<u64>,
@@ -94,19 +97,37 @@ fn serve(cli: &Cli, signals: &Signals) -> Result<(), Box<dyn Error>> {
     cli.log.start()?;
     let stack = cli.transport.build_stack()?;
     let element = start(cli, &stack)?;
-    println!("serving at {}, {:?}", program::list(element.local_addrs()), stack.transport());
-    let end = cli.runtime.map(|seconds| Instant::now() + Duration::from_secs_f64(seconds));
+    program::say(format_args!(
+        "serving at {}, {}; looking for a registrar",
+        program::list(element.local_addrs()),
+        transport::carrier(&stack)
+    ))?;
+    let end = cli.runtime.map(|runtime| Instant::now() + runtime);
     while !signals.have_come()? && end.is_none_or(|end| Instant::now() < end) {
         match element.next_event(Some(Instant::now() + program::GLANCE)) {
-            Ok(event) => println!("{event:?}"),
+            Ok(event) => program::say(describe(&event))?,
             Err(rserpool::driver::Error::TimedOut) => {}
             Err(error) => return Err(error.into()),
         }
     }
     if !element.deregister(Some(Instant::now() + Duration::from_secs(5)))? {
-        println!("no registrar confirmed the deregistration");
+        program::say("no registrar confirmed the deregistration")?;
     }
     Ok(())
+}
+
+/// What happened to the registration, in words.
+fn describe(event: &PoolElementEvent) -> String {
+    match event {
+        PoolElementEvent::Registered => "registered".into(),
+        PoolElementEvent::Rejected(causes) => {
+            format!("the registrar rejects this element: {}", ErrorCause::list(causes))
+        }
+        PoolElementEvent::RegistrarLost => "the registrar is lost; looking for another one".into(),
+        PoolElementEvent::HomeChanged(registrar) => format!("registrar {registrar} has taken over"),
+        PoolElementEvent::Deregistered { .. } => "deregistered".into(),
+        _ => "something else happened to the registration".into(),
+    }
 }
 
 fn start(cli: &Cli, stack: &Stack) -> Result<PoolElement, Box<dyn Error>> {

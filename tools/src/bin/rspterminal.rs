@@ -1,7 +1,7 @@
 //! A terminal whose other end is a pool.
 
 use std::error::Error;
-use std::io::{self, BufRead, Write};
+use std::io::{self, BufRead, Read, Write};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -19,31 +19,35 @@ use sctp_tools::transport::TransportOptions;
 
 const EXAMPLES: &str = "\
 Examples:
-  rspterminal                                            to the pool EchoPool
+  rspterminal                                 to the pool EchoPool
   rspterminal --poolhandle=DaytimePool --registrar=192.0.2.1:3863
-  echo hello | rspterminal -poolhandle=EchoPool -registrar=127.0.0.2:3863 --udp --local 127.0.0.5
+  echo hello | rspterminal -registrar=127.0.0.2:3863 --udp --local 127.0.0.5
 
-Each line is one message. At the end of the input, replies are waited for as long as they keep coming (--linger). What
-happens to the session is told on standard error. A line that was sent to an element that then failed is lost if the
-element had not passed it on: protocols that must not lose anything number their requests, as pingpongclient does.
+Each line is one message, in pieces of 64 KiB if it is longer. At the end of the input, replies are \
+waited for as long as they keep coming (--linger). What happens to the session is told on standard \
+error. A line that was sent to an element that then failed is lost if the element had not passed it \
+on: protocols that must not lose anything number their requests, as pingpongclient does.
 ";
+
+/// Bytes of a message at most; longer lines are sent in pieces.
+const LONGEST_MESSAGE: u64 = 65_536;
 
 /// Sends lines of standard input to a pool, and writes the replies to standard output.
 #[derive(Parser)]
 #[command(version, after_help = format!("{EXAMPLES}\n{EXIT_CODES}"))]
 struct Cli {
     /// Handle of the pool
-    #[arg(long, alias = "pool-handle", default_value = "EchoPool")]
+    #[arg(long, alias = "pool-handle", value_parser = program::pool_handle, default_value = "EchoPool")]
     poolhandle: String,
     /// Payload protocol identifier of the messages
     #[arg(long, default_value_t = 0)]
     ppid: u32,
     /// How long to wait for an element at the start, seconds
-    #[arg(long, value_name = "S", default_value_t = 30.0)]
-    patience: f64,
+    #[arg(long, value_name = "S", default_value = "30", value_parser = program::seconds)]
+    patience: Duration,
     /// After the end of the input: end when nothing has come for so long, seconds
-    #[arg(long, value_name = "S", default_value_t = 1.0)]
-    linger: f64,
+    #[arg(long, value_name = "S", default_value = "1", value_parser = program::seconds)]
+    linger: Duration,
     #[command(flatten)]
     search: SearchOptions,
     #[command(flatten)]
@@ -62,7 +66,7 @@ fn talk(cli: &Cli, signals: &Signals) -> Result<(), Box<dyn Error>> {
     let stack = cli.transport.build_stack()?;
     let user = PoolUser::start(&stack, cli.search.pool_user())?;
     let session = Arc::new(user.open_session(cli.poolhandle.as_str().into()));
-    let element = session.wait_connected(Duration::from_secs_f64(cli.patience))?;
+    let Some(element) = program::await_element(&session, cli.patience, signals)? else { return Ok(()) };
     eprintln!("connected to {}", element.id);
     let input_is_over = Arc::new(AtomicBool::new(false));
     let (sender, over) = (Arc::clone(&session), Arc::clone(&input_is_over));
@@ -74,7 +78,6 @@ fn talk(cli: &Cli, signals: &Signals) -> Result<(), Box<dyn Error>> {
         }
         over.store(true, Ordering::Release);
     });
-    let linger = Duration::from_secs_f64(cli.linger);
     let mut last = Instant::now();
     while !signals.have_come()? {
         match session.receive(Some(Instant::now() + program::GLANCE)) {
@@ -83,7 +86,7 @@ fn talk(cli: &Cli, signals: &Signals) -> Result<(), Box<dyn Error>> {
                 last = Instant::now();
             }
             Err(rserpool::driver::Error::TimedOut) => {
-                if input_is_over.load(Ordering::Acquire) && last.elapsed() >= linger {
+                if input_is_over.load(Ordering::Acquire) && last.elapsed() >= cli.linger {
                     break;
                 }
             }
@@ -94,9 +97,13 @@ fn talk(cli: &Cli, signals: &Signals) -> Result<(), Box<dyn Error>> {
 }
 
 fn send_lines(session: &Session, ppid: u32) -> Result<(), Box<dyn Error + Send + Sync>> {
-    for line in io::stdin().lock().lines() {
-        let mut line = line?;
-        line.push('\n');
+    let mut input = io::stdin().lock();
+    loop {
+        // Bytes, not text: what is sent is what was read.
+        let mut line = Vec::new();
+        if input.by_ref().take(LONGEST_MESSAGE).read_until(b'\n', &mut line)? == 0 {
+            return Ok(());
+        }
         let message = UserMessage::new(ppid, line);
         while let Err(error) = session.send(&message) {
             match error {
@@ -106,7 +113,6 @@ fn send_lines(session: &Session, ppid: u32) -> Result<(), Box<dyn Error + Send +
             }
         }
     }
-    Ok(())
 }
 
 fn show(event: SessionEvent) -> io::Result<()> {

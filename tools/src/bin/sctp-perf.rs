@@ -7,22 +7,33 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use sctp_tools::perf::client::{self, Failure, Limit};
 use sctp_tools::perf::report::Report;
-use sctp_tools::perf::server;
-use sctp_tools::transport::TransportOptions;
-use socketapi::SocketBuilder;
+use sctp_tools::perf::server::{self, Served};
+use sctp_tools::program;
+use sctp_tools::transport::{self, TransportOptions};
+use socketapi::{AssociationConfig, SocketBuilder};
 
 /// Bytes of each send and receive buffer: what 30 Gbit/s need for 1 ms.
 const DEFAULT_BUFFER: usize = 4 << 20;
+
+/// How long a test takes if nothing else ends it.
+const DEFAULT_TIME: Duration = Duration::from_secs(3);
+/// Repeats of an unanswered INIT: the client gives up after 1 + 2 + 4 + 8 seconds.
+const INIT_RETRANSMITS: u32 = 3;
+/// What a message of the default size needs at least.
+const LEAST_BUFFER: u64 = 4_096;
+/// SCTP's windows count 32 bits.
+const LARGEST_BUFFER: u64 = 1 << 31;
 
 const EXAMPLES: &str = "\
 Examples:
   sctp-perf server --udp --local 127.0.0.2
   sctp-perf client 127.0.0.2 --udp --local 127.0.0.3 --size 65536 --time 5
-  sctp-perf client 127.0.0.2 --udp --local 127.0.0.3 --test latency --size 100 --count 10000 --json
-  sctp-perf client 10.0.0.2 --raw --foreign            towards somebody else's discard server
-  sctp-perf server --raw --echo                        an echo server for somebody else's client
+  sctp-perf client 127.0.0.2 --udp --local 127.0.0.3 --test latency --count 10000
+  sctp-perf client 10.0.0.2 --raw --foreign   towards somebody else's discard server
+  sctp-perf server --raw --echo               an echo server for somebody else's client
 
-Exit codes: 0 done; 1 the test failed, or the server counted something else than was sent; 2 wrong usage.";
+Exit codes: 0 done; 1 the test failed, or the server counted something else than was sent; 2 \
+wrong usage.";
 
 /// Measures SCTP between two hosts: throughput by message size, request and response latency, association set-up rate.
 #[derive(Parser)]
@@ -54,7 +65,7 @@ struct ServerOptions {
     #[arg(long)]
     json: bool,
     /// Bytes of receive buffer for each association
-    #[arg(long, default_value_t = DEFAULT_BUFFER)]
+    #[arg(long, value_name = "BYTES", default_value_t = DEFAULT_BUFFER, value_parser = buffer)]
     receive_buffer: usize,
 }
 
@@ -72,16 +83,16 @@ struct ClientOptions {
     #[arg(long, value_enum, default_value_t = Test::Throughput)]
     test: Test,
     /// Bytes of each message
-    #[arg(long, default_value_t = 1_444, value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "BYTES", default_value_t = 1_444, value_parser = clap::value_parser!(u32).range(1..))]
     size: u32,
     /// End after so many seconds (the default: 3)
-    #[arg(long, conflicts_with_all = ["bytes", "count"])]
-    time: Option<f64>,
+    #[arg(long, value_name = "SECONDS", conflicts_with_all = ["bytes", "count"], value_parser = program::seconds)]
+    time: Option<Duration>,
     /// End after so many bytes of payload
-    #[arg(long, conflicts_with = "count")]
+    #[arg(long, value_name = "BYTES", conflicts_with = "count")]
     bytes: Option<u64>,
     /// End after so many messages, requests or associations
-    #[arg(long)]
+    #[arg(long, value_name = "NUMBER")]
     count: Option<u64>,
     /// The server is no sctp-perf: expect no report (throughput), send PPID 0 echo requests (latency)
     #[arg(long)]
@@ -90,7 +101,7 @@ struct ClientOptions {
     #[arg(long)]
     nodelay: bool,
     /// Bytes of send buffer
-    #[arg(long, default_value_t = DEFAULT_BUFFER)]
+    #[arg(long, value_name = "BYTES", default_value_t = DEFAULT_BUFFER, value_parser = buffer)]
     send_buffer: usize,
     /// Print the result as one JSON object
     #[arg(long)]
@@ -112,7 +123,7 @@ impl ClientOptions {
         match (self.bytes, self.count) {
             (Some(bytes), _) => Limit::Bytes(bytes),
             (_, Some(count)) => Limit::Count(count),
-            _ => Limit::Time(Duration::from_secs_f64(self.time.unwrap_or(3.0).clamp(0.0, 1e6))),
+            _ => Limit::Time(self.time.unwrap_or(DEFAULT_TIME)),
         }
     }
 }
@@ -140,26 +151,38 @@ fn run_server(options: &ServerOptions) -> Result<(), Failure> {
         .buffers(DEFAULT_BUFFER, options.receive_buffer)
         .bind(bound.as_slice())
         .listen()?;
-    eprintln!("listening on port {} of {:?}", options.port, listener.local_addrs()?);
+    eprintln!("listening at {}, {}", program::list(&listener.local_addrs()?), transport::carrier(&stack));
     server::serve(&listener, options.echo, |served| match served {
-        Ok(served) if options.json => println!(
-            "{{\"bytes\":{},\"messages\":{},\"crc32c\":{},\"replies\":{},\"mbit_per_second\":{:.1}}}",
-            served.tally.bytes,
-            served.tally.messages,
-            served.tally.crc32c,
-            served.replies,
-            served.tally.mbit_per_second()
-        ),
-        Ok(served) => println!(
-            "{} messages, {} bytes, {:.1} Mbit/s, {} replies",
-            served.tally.messages,
-            served.tally.bytes,
-            served.tally.mbit_per_second(),
-            served.replies
-        ),
+        Ok(served) => {
+            // The server goes on though nobody reads what it counts: its clients are told too.
+            if let Err(error) = program::say(describe(&served, options.json)) {
+                eprintln!("sctp-perf: {error}");
+            }
+        }
         Err(error) => eprintln!("an association ended: {error}"),
     })?;
     Ok(())
+}
+
+fn describe(served: &Served, json: bool) -> String {
+    let Served { tally, replies } = served;
+    let (bytes, messages, crc32c) = (tally.bytes, tally.messages, tally.crc32c);
+    let speed = tally.mbit_per_second();
+    match json {
+        true => format!(
+            "{{\"bytes\":{bytes},\"messages\":{messages},\"crc32c\":{crc32c},\"replies\":{replies},\
+             \"mbit_per_second\":{speed:.1}}}"
+        ),
+        false => format!("{messages} messages, {bytes} bytes, {speed:.1} Mbit/s, {replies} replies"),
+    }
+}
+
+/// Bytes of a buffer.
+fn buffer(text: &str) -> Result<usize, String> {
+    let bytes = text.parse().ok().filter(|bytes| (LEAST_BUFFER..=LARGEST_BUFFER).contains(bytes));
+    bytes
+        .and_then(|bytes| usize::try_from(bytes).ok())
+        .ok_or_else(|| format!("a number of bytes from {LEAST_BUFFER} to {LARGEST_BUFFER} is needed"))
 }
 
 fn run_client(options: &ClientOptions) -> Result<bool, Failure> {
@@ -167,6 +190,10 @@ fn run_client(options: &ClientOptions) -> Result<bool, Failure> {
     let peer: Vec<_> = options.server.iter().map(|ip| SocketAddr::new(*ip, options.port)).collect();
     let connect = || {
         SocketBuilder::new(&stack)
+            .config(AssociationConfig {
+                max_init_retransmits: INIT_RETRANSMITS,
+                ..AssociationConfig::default()
+            })
             .no_delay(options.nodelay)
             .buffers(options.send_buffer, DEFAULT_BUFFER)
             .connect(peer.as_slice())
@@ -178,12 +205,10 @@ fn run_client(options: &ClientOptions) -> Result<bool, Failure> {
         Test::Setup => client::setup(connect, options.limit())?,
     };
     if options.json {
-        println!(
-            "{}",
-            serde_json::to_string(&report).unwrap_or_else(|error| format!("{{\"error\":\"{error}\"}}"))
-        );
+        let json = serde_json::to_string(&report);
+        program::say(json.unwrap_or_else(|error| format!("{{\"error\":\"{error}\"}}")))?;
     } else {
-        println!("{report}");
+        program::say(&report)?;
     }
     Ok(!matches!(&report, Report::Throughput(result) if result.verified == Some(false)))
 }

@@ -26,13 +26,24 @@ const SHIM_VARIABLE: &str = "SCTP_PRELOAD";
 const LOWEST_LEASE: i32 = 500;
 /// What the host says when it serves; else it says why it does not.
 const READY: &str = "ready ";
+/// Exit codes of shells: the program is not there, or cannot be run.
+const NOT_FOUND: u8 = 127;
+const CANNOT_RUN: u8 = 126;
 /// Associations may take so long to end once the program is gone.
 const LINGER: Duration = Duration::from_secs(300);
+
+const EXAMPLES: &str = "\
+Examples:
+  sctp-run --udp --local 127.0.0.2 ./server -p 5001
+  sctp-run --raw ./client 192.0.2.1
+
+Exit codes: the program's; 2 wrong usage; 126 the program or the stack cannot be started; 127 there is no \
+such program.";
 
 /// Runs a program that uses SCTP sockets, unmodified, where the kernel has no SCTP. The program must be dynamically
 /// linked; one-to-one sockets (SOCK_STREAM) are served.
 #[derive(Parser, Debug)]
-#[command(name = "sctp-run", version)]
+#[command(name = "sctp-run", version, after_help = EXAMPLES, override_usage = "sctp-run [OPTIONS] PROGRAM [ARGUMENT]...")]
 struct Options {
     #[command(flatten)]
     transport: TransportOptions,
@@ -53,6 +64,18 @@ struct Options {
     program: Vec<OsString>,
 }
 
+/// Why the program does not run, and the exit code that says so, as shells have them.
+struct Failure {
+    code: u8,
+    message: String,
+}
+
+impl From<String> for Failure {
+    fn from(message: String) -> Self {
+        Self { code: CANNOT_RUN, message }
+    }
+}
+
 fn main() -> ExitCode {
     let options = Options::parse();
     let result = match &options.serve {
@@ -65,22 +88,23 @@ fn main() -> ExitCode {
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
-        Err(message) => {
+        Err(Failure { code, message }) => {
             eprintln!("sctp-run: {message}");
-            ExitCode::from(126)
+            ExitCode::from(code)
         }
     }
 }
 
 /// Starts the host, and becomes the program.
-fn run(options: &Options) -> Result<(), String> {
+fn run(options: &Options) -> Result<(), Failure> {
     let shim = shim(options.preload.as_deref())?;
     let name = format!("sctp-run/{:032x}", rand::random::<u128>());
     let transport = start_host(&name)?;
     if options.verbose {
         eprintln!("sctp-run: {transport}");
     }
-    let (program, arguments) = options.program.split_first().ok_or("no program was given")?;
+    let (program, arguments) =
+        options.program.split_first().ok_or_else(|| "no program was given".to_owned())?;
     let preload = std::env::var_os("LD_PRELOAD").unwrap_or_default();
     let mut all = shim.into_os_string();
     if !preload.is_empty() {
@@ -90,7 +114,9 @@ fn run(options: &Options) -> Result<(), String> {
     let mut command = Command::new(program);
     command.args(arguments).env("LD_PRELOAD", all).env(SERVICE_VARIABLE, name);
     // Only a failure returns.
-    Err(format!("cannot run {}: {}", program.display(), command.exec()))
+    let error = command.exec();
+    let code = if error.kind() == std::io::ErrorKind::NotFound { NOT_FOUND } else { CANNOT_RUN };
+    Err(Failure { code, message: format!("cannot run {}: {error}", program.display()) })
 }
 
 fn shim(named: Option<&Path>) -> Result<PathBuf, String> {
@@ -132,10 +158,10 @@ fn start_host(name: &str) -> Result<String, String> {
 }
 
 /// The host's parent, which leaves at once: so the host is nobody's child.
-fn start_host_and_leave() -> Result<(), String> {
+fn start_host_and_leave() -> Result<(), Failure> {
     let arguments: Vec<_> = std::env::args_os().skip(1).filter(|argument| argument != "--detach").collect();
     let host = std::env::current_exe().and_then(|exe| Command::new(exe).args(arguments).spawn());
-    host.map(|_| ()).map_err(|error| format!("cannot start the host of the stack: {error}"))
+    host.map(|_| ()).map_err(|error| format!("cannot start the host of the stack: {error}").into())
 }
 
 /// The host. It tells on standard output whether it serves; standard input is its lease.

@@ -9,24 +9,26 @@ use super::ELEMENTS;
 use crate::transport::TransportOptions;
 
 const HELP: &str = "\
-What happens: a registrar starts, then three pool elements, which register with it; then a pool user asks the registrar
-for an element and sends it 200 numbered requests a second, 10 outstanding at most. The element that serves is killed
-(SIGKILL): the user hears of it from the network alone, connects to another element, and gives it the session's cookie,
-which is all that this one knows of the session. Then the second element is frozen (SIGSTOP).
+What happens: a registrar starts, then three pool elements, which register with it; then a pool user asks \
+the registrar for an element and sends it 200 numbered requests a second, 10 outstanding at most. The \
+element that serves is killed (SIGKILL): the user hears of it from the network alone, connects to another \
+element, and gives it the session's cookie, which is all that this one knows of the session. Then the \
+second element is frozen (SIGSTOP).
 
-Each process has a loopback address of its own: the registrar 127.0.0.2, the elements 127.0.0.3 to .5, the user 127.0.0.6
-(see --first-address). Over raw IP, death shows by the ABORT that the host's SCTP stacks send for the dead one; over UDP,
-by ICMP; a frozen process by time-outs. For those the demo uses the timers of --profile fast: RTO.Min 60 ms, RTO.Max
-100 ms, Association.Max.Retrans 3, HB.interval 250 ms, SACK delay 10 ms; keep-alives of the registrar every 250 ms.
+Each process has a loopback address of its own: the registrar 127.0.0.2, the elements 127.0.0.3 to .5, the \
+user 127.0.0.6 (see --first-address). Over raw IP, death shows by the ABORT that the host's SCTP stacks \
+send for the dead one; over UDP, by ICMP; a frozen process by time-outs. For those the demo uses the timers \
+of --profile fast: RTO.Min 60 ms, RTO.Max 100 ms, Association.Max.Retrans 3, HB.interval 250 ms, SACK delay \
+10 ms; keep-alives of the registrar every 250 ms.
 
 Examples:
-  rsp-demo                                        raw IP as root, UDP encapsulation otherwise
-  rsp-demo --udp --pcap demo.pcapng               and look at it in Wireshark
-  rsp-demo --duration 600 --loss 1 --no-faults    ten minutes on a bad network: nobody may fail over
+  rsp-demo                                    raw IP as root, else UDP encapsulation
+  rsp-demo --udp --pcap demo.pcapng           and look at it in Wireshark
+  rsp-demo --duration 600 --loss 1 --no-faults      nobody may fail over
   rsp-demo --json | jq .failovers
 
-Exit codes: 0 nothing was lost, given twice or failed over needlessly, and each fail-over took at most 500 ms; 1 otherwise,
-or if the demo could not run; 2 wrong usage; 130 interrupted.";
+Exit codes: 0 nothing was lost, given twice or failed over needlessly, and each fail-over took at most \
+500 ms; 1 otherwise, or if the demo could not run; 2 wrong usage; 130 interrupted.";
 
 /// Shows Reliable Server Pooling at work over SCTP in user space: servers die, and nothing is lost.
 #[derive(Parser, Clone, Debug)]
@@ -48,7 +50,7 @@ pub struct Options {
     #[arg(long, value_name = "PORT", num_args = 0..=1, require_equals = true, default_missing_value = "9899")]
     pub udp: Option<u16>,
     /// The registrar's address; the others follow it
-    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.2")]
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.2", value_parser = first_address)]
     pub first_address: Ipv4Addr,
     /// Write the user's packets to this file (pcapng): all requests and replies are in it
     #[arg(long, value_name = "FILE")]
@@ -109,6 +111,16 @@ impl Options {
 
     /// Which process the user is.
     pub const USER: usize = 1 + ELEMENTS;
+}
+
+/// An address that others can follow.
+fn first_address(text: &str) -> Result<Ipv4Addr, String> {
+    let first: Ipv4Addr = text.parse().map_err(|_| "an IPv4 address is needed, e.g. 127.0.0.2")?;
+    let last = Ipv4Addr::from_bits(first.to_bits().saturating_add(Options::USER as u32));
+    match first.is_loopback() == last.is_loopback() && last != Ipv4Addr::new(127, 255, 255, 255) {
+        true => Ok(first),
+        false => Err(format!("{} loopback addresses are needed from there on", Options::USER + 1)),
+    }
 }
 
 fn seconds(text: &str) -> Result<f64, String> {

@@ -39,6 +39,19 @@ pub enum Failure {
     /// A child ended, or did not get ready.
     #[error("{0}; what it said stands above")]
     Child(String),
+    /// A child ended before the demo began.
+    #[error(
+        "{0}; what it said stands above. If its address or port is taken, perhaps by another demo, take other ones: \
+         --first-address 127.0.9.2"
+    )]
+    Start(String),
+    /// A child waits for another one.
+    #[error(
+        "{0} within {limit} s: is the loopback interface up (`ip link set lo up`)? Does a firewall, or --loss, let \
+         their packets through?",
+        limit = START_LIMIT.as_secs()
+    )]
+    NotReady(String),
     /// Ctrl-C.
     #[error("interrupted")]
     Interrupted,
@@ -139,10 +152,10 @@ impl Stage<'_> {
             }
             match self.children.listen(GLANCE) {
                 Some((child, Some(Saying::Ready))) => waiting.retain(|other| *other != child),
-                Some((_, None)) => return Err(Failure::Child(format!("the {what} ended"))),
+                Some((_, None)) => return Err(Failure::Start(format!("the {what} ended"))),
                 Some(_) => {}
                 None if Instant::now() > end => {
-                    return Err(Failure::Child(format!("the {what} did not get ready")));
+                    return Err(Failure::NotReady(format!("the {what} did not get ready")));
                 }
                 None => {}
             }

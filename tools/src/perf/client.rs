@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use hdrhistogram::Histogram;
-use socketapi::{End, Error, LossReason, SctpStream, SendInfo};
+use socketapi::{End, Error, SctpStream, SendInfo};
 
 use crate::transport::TransportError;
 
@@ -42,9 +42,9 @@ pub enum Failure {
     /// No stack could be opened.
     #[error(transparent)]
     Transport(#[from] TransportError),
-    /// The association was lost before all was acknowledged.
-    #[error("the association was lost before everything was acknowledged: {0:?}")]
-    Lost(LossReason),
+    /// The result cannot be told.
+    #[error(transparent)]
+    Output(#[from] std::io::Error),
     /// The server ended the association early.
     #[error("the server ended the association before the test was over")]
     Ended,
@@ -145,7 +145,7 @@ fn finish(stream: &SctpStream) -> Result<(), Failure> {
     stream.shutdown()?;
     match stream.wait_ended()? {
         End::Shutdown => Ok(()),
-        End::Lost(reason) => Err(Failure::Lost(reason)),
+        End::Lost(reason) => Err(Error::Lost(reason).into()),
     }
 }
 
