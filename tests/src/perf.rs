@@ -21,7 +21,7 @@ impl PerfServer {
     /// If that takes longer than 10 s.
     pub fn start(host: &Host, arguments: &str) -> Self {
         let mut program = Program::start(perf(host, "server", arguments));
-        program.wait_for("listening on", Duration::from_secs(10)).unwrap_or_else(|error| panic!("{error}"));
+        program.wait_for("listening", Duration::from_secs(10)).unwrap_or_else(|error| panic!("{error}"));
         Self { program }
     }
 
