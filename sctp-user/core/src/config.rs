@@ -1,5 +1,6 @@
 //! Parameters of the protocol, under the names of RFC 9260, 16.
 
+use crate::extensions::Extensions;
 use core::net::IpAddr;
 use core::time::Duration;
 
@@ -91,6 +92,8 @@ pub struct AssociationConfig {
     pub max_packet_size: usize,
     /// An association that carries no user data for so long is shut down; `None`: never.
     pub autoclose: Option<Duration>,
+    /// Extensions that are offered to the peer; each is used if the peer offers it too.
+    pub extensions: Extensions,
 }
 
 impl AssociationConfig {
@@ -126,6 +129,7 @@ impl Default for AssociationConfig {
             path_mtu: 1_500,
             max_packet_size: 0,
             autoclose: None,
+            extensions: Extensions::default(),
         }
     }
 }

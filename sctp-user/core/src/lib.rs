@@ -92,6 +92,7 @@
 //! | [`path`] | RTT, RTO, congestion window, state of each address pair |
 //! | [`tx`], [`rx`] | the sending and the receiving half of an association |
 //! | [`wire`] | packets, chunks, parameters, causes |
+//! | [`extensions`] | which extensions both sides agreed on |
 //! | [`config`], [`event`], [`message`], [`error`], [`net`] | what the interface speaks of |
 //! | [`time`], [`serial`], [`rng`] | the clock type, wrapping numbers, injected randomness |
 
@@ -100,6 +101,7 @@ pub mod config;
 pub mod endpoint;
 pub mod error;
 pub mod event;
+pub mod extensions;
 pub mod message;
 pub mod net;
 pub mod path;

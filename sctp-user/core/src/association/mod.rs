@@ -51,6 +51,7 @@ use crate::config::AssociationConfig;
 use crate::endpoint::{StatelessPacket, Tags};
 use crate::error::CommandError;
 use crate::event::{Event, LossReason, PathChange};
+use crate::extensions::Extensions;
 use crate::net::PathAddress;
 use crate::path::{Path, PathId, PathSet, PathState};
 use crate::rng::Random;
@@ -113,6 +114,8 @@ pub struct Association {
     /// The peer's addresses changed: the endpoint is to enter them in its table.
     addresses_changed: bool,
     capabilities: PeerCapabilities,
+    /// Extensions that both sides offered: those in use.
+    extensions: Extensions,
     local_initial_tsn: Tsn,
     outbound_streams: u16,
     inbound_streams: u16,
@@ -180,6 +183,11 @@ impl Association {
     /// What the peer said in its INIT or INIT ACK of its abilities.
     pub fn capabilities(&self) -> PeerCapabilities {
         self.capabilities
+    }
+
+    /// Extensions in use: those that both sides offered.
+    pub fn extensions(&self) -> Extensions {
+        self.extensions
     }
 
     /// Its parameters.

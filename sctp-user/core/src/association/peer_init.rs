@@ -1,6 +1,7 @@
 //! What an INIT or INIT ACK says of its sender, read once and checked (RFC 9260, 3.3.2, 5.1.2).
 
 use crate::endpoint::scope::Scope;
+use crate::extensions::Extensions;
 use crate::path::PathSet;
 use crate::wire::cause::{Cause, Causes};
 use crate::wire::chunk::{InitChunk, InitKind};
@@ -17,23 +18,32 @@ const MAX_REPORT: usize = 256;
 
 /// Abilities that the peer announced; what an extension adds to INIT is kept here and, between INIT
 /// and COOKIE ECHO, in the state cookie.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PeerCapabilities {
     /// It lists IPv4 among its Supported Address Types, or lists none.
     pub ipv4: bool,
     /// The same of IPv6.
     pub ipv6: bool,
+    /// Extensions that it offers.
+    pub extensions: Extensions,
+}
+
+impl Default for PeerCapabilities {
+    fn default() -> Self {
+        Self { ipv4: false, ipv6: false, extensions: Extensions::NONE }
+    }
 }
 
 impl PeerCapabilities {
-    /// One byte for the state cookie.
-    pub(crate) fn to_bits(self) -> u8 {
-        u8::from(self.ipv4) | u8::from(self.ipv6) << 1
+    /// Two bytes for the state cookie.
+    pub(crate) fn to_bytes(self) -> [u8; 2] {
+        [u8::from(self.ipv4) | u8::from(self.ipv6) << 1, self.extensions.to_bits()]
     }
 
-    /// What [`to_bits`](Self::to_bits) made.
-    pub(crate) fn from_bits(bits: u8) -> Self {
-        Self { ipv4: bits & 1 != 0, ipv6: bits & 2 != 0 }
+    /// What [`to_bytes`](Self::to_bytes) made.
+    pub(crate) fn from_bytes([families, extensions]: [u8; 2]) -> Self {
+        let extensions = Extensions::from_bits(extensions);
+        Self { ipv4: families & 1 != 0, ipv6: families & 2 != 0, extensions }
     }
 
     /// Whether it can do with addresses of this family.
@@ -78,7 +88,7 @@ impl PeerInit {
             }
         }
         if !types_listed {
-            peer.capabilities = PeerCapabilities { ipv4: true, ipv6: true };
+            (peer.capabilities.ipv4, peer.capabilities.ipv6) = (true, true);
         }
         // What is local to the peer's host or link means another host, or none, from afar.
         let reach = Scope::of(source).min(Scope::Private);
@@ -104,7 +114,8 @@ impl PeerInit {
                 return Err(Cause::UnresolvableAddress(parameter.whole.clone()).into());
             }
             // What the peer did not recognize of ours. All that we send is optional.
-            ParameterType::UNRECOGNIZED_PARAMETER | ParameterType::ECN_CAPABLE => {}
+            ParameterType::UNRECOGNIZED_PARAMETER => {}
+            _ if self.capabilities.extensions.take(parameter) => {}
             unknown => {
                 let action = unknown.unrecognized_action();
                 if action.reports() {

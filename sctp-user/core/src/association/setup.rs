@@ -6,6 +6,7 @@ use super::{Association, Context, Flow, PeerInit, add_path, outbox::Outbox};
 use crate::config::AssociationConfig;
 use crate::endpoint::{StateCookie, Tags};
 use crate::event::{Event, LossReason, PathChange};
+use crate::extensions::Extensions;
 use crate::net::PathAddress;
 use crate::path::{Path, PathId, PathSet, PathState};
 use crate::rng::Random;
@@ -34,6 +35,7 @@ pub(crate) struct Offer {
     pub(crate) inbound_streams: u16,
     /// Our addresses; not listed if there is only one, the packet's source.
     pub(crate) addresses: Vec<IpAddr>,
+    pub(crate) extensions: Extensions,
 }
 
 impl Offer {
@@ -51,10 +53,11 @@ impl Offer {
             outbound_streams: config.outbound_streams.max(1),
             inbound_streams: config.max_inbound_streams.max(1),
             addresses,
+            extensions: config.extensions,
         }
     }
 
-    /// The chunk, with `more` parameters behind the addresses.
+    /// The chunk, with `more` parameters behind the addresses and extensions.
     pub(crate) fn chunk(&self, kind: InitKind, more: impl Iterator<Item = Parameter>) -> InitChunk {
         let listed = if self.addresses.len() > 1 { self.addresses.as_slice() } else { &[] };
         let addresses = listed.iter().copied().map(address_parameter);
@@ -65,7 +68,7 @@ impl Offer {
             outbound_streams: self.outbound_streams,
             inbound_streams: self.inbound_streams,
             initial_tsn: self.initial_tsn,
-            parameters: Parameters::from_iter(addresses.chain(more)),
+            parameters: Parameters::from_iter(addresses.chain(self.extensions.parameters()).chain(more)),
         }
     }
 }
@@ -136,6 +139,7 @@ impl Association {
             paths,
             addresses_changed: true,
             capabilities: super::PeerCapabilities::default(),
+            extensions: Extensions::NONE,
             local_initial_tsn: initial_tsn,
             outbound_streams: config.outbound_streams.max(1),
             inbound_streams: config.max_inbound_streams.max(1),
@@ -230,6 +234,7 @@ impl Association {
     pub(super) fn adopt_peer(&mut self, peer: &PeerHalf) {
         self.tags.peer = peer.tag;
         self.capabilities = peer.capabilities;
+        self.extensions = self.config.extensions.common(peer.capabilities.extensions);
         self.outbound_streams = peer.outbound_streams;
         self.inbound_streams = peer.inbound_streams;
         self.sender.set_peer(peer.a_rwnd, peer.outbound_streams);

@@ -88,7 +88,7 @@ impl StateCookie {
             self.source.remote_udp_port,
         ];
         halves.iter().for_each(|half| out.extend_from_slice(&half.to_be_bytes()));
-        out.push(self.capabilities.to_bits());
+        out.extend_from_slice(&self.capabilities.to_bytes());
         write_address(out, self.source.local);
         write_address(out, Some(self.source.remote));
         self.addresses.iter().for_each(|&address| write_address(out, Some(address)));
@@ -105,7 +105,7 @@ impl StateCookie {
         let (local_port, peer_port) = (fields.u16()?, fields.u16()?);
         let (outbound_streams, inbound_streams) = (fields.u16()?, fields.u16()?);
         let remote_udp_port = fields.u16()?;
-        let [capabilities] = fields.array()?;
+        let capabilities = fields.array()?;
         let local = fields.address()?;
         let source = PathAddress { local, remote: fields.address()??, remote_udp_port };
         let mut addresses = Vec::new();
@@ -124,7 +124,7 @@ impl StateCookie {
             peer_a_rwnd,
             outbound_streams,
             inbound_streams,
-            capabilities: PeerCapabilities::from_bits(capabilities),
+            capabilities: PeerCapabilities::from_bytes(capabilities),
             source,
             addresses,
         })
@@ -229,6 +229,7 @@ fn mac(key: &Key, contents: &[u8]) -> Hmac<Sha256> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::extensions::Extensions;
     use proptest::prelude::*;
 
     fn cookie() -> StateCookie {
@@ -244,7 +245,11 @@ mod tests {
             peer_a_rwnd: 1_500,
             outbound_streams: 10,
             inbound_streams: 11,
-            capabilities: PeerCapabilities { ipv4: true, ipv6: false },
+            capabilities: PeerCapabilities {
+                ipv4: true,
+                ipv6: false,
+                extensions: Extensions::from_bits(0b101),
+            },
             source: PathAddress {
                 local: Some("192.0.2.1".parse().unwrap()),
                 remote: "2001:db8::1".parse().unwrap(),

@@ -1,0 +1,161 @@
+//! The extensions of SCTP that the two sides of an association agree on at its set-up.
+//!
+//! Each side lists in INIT or INIT ACK what it offers: chunk types in Supported Extensions (RFC 5061, 4.2.7), and for
+//! some a parameter of their own. An extension is in use if both sides offered it ([`Extensions::common`]).
+
+use crate::wire::chunk::ChunkType;
+use crate::wire::param::{Parameter, ParameterType, RawParameter};
+use smallvec::SmallVec;
+
+/// A set of extensions: what one side offers, or what both agreed on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Extensions {
+    /// Explicit congestion notification (RFC 4960, Appendix A).
+    pub ecn: bool,
+    /// Partial reliability: FORWARD TSN (RFC 3758), and I-FORWARD-TSN where messages are interleaved.
+    pub partial_reliability: bool,
+    /// Resetting and adding streams (RFC 6525).
+    pub reconfig: bool,
+    /// Authenticated chunks (RFC 4895).
+    pub auth: bool,
+    /// Changing addresses (RFC 5061); not without `auth`.
+    pub asconf: bool,
+    /// User message interleaving: I-DATA (RFC 8260).
+    pub interleaving: bool,
+    /// Acknowledgements that are never taken back (draft-tuexen-tsvwg-sctp-multipath).
+    pub nr_sack: bool,
+}
+
+impl Extensions {
+    /// Plain RFC 9260.
+    pub const NONE: Self = Self {
+        ecn: false,
+        partial_reliability: false,
+        reconfig: false,
+        auth: false,
+        asconf: false,
+        interleaving: false,
+        nr_sack: false,
+    };
+
+    /// What both sets hold.
+    #[must_use]
+    pub const fn common(self, other: Self) -> Self {
+        Self {
+            ecn: self.ecn && other.ecn,
+            partial_reliability: self.partial_reliability && other.partial_reliability,
+            reconfig: self.reconfig && other.reconfig,
+            auth: self.auth && other.auth,
+            asconf: self.asconf && other.asconf,
+            interleaving: self.interleaving && other.interleaving,
+            nr_sack: self.nr_sack && other.nr_sack,
+        }
+    }
+
+    /// The parameters that offer these extensions in INIT and INIT ACK.
+    pub(crate) fn parameters(self) -> impl Iterator<Item = Parameter> {
+        let types = self.chunk_types();
+        let listed = (!types.is_empty()).then_some(Parameter::SupportedExtensions(types));
+        let ecn = self.ecn.then_some(Parameter::EcnCapable);
+        let forward_tsn = self.partial_reliability.then_some(Parameter::ForwardTsnSupported);
+        listed.into_iter().chain(ecn).chain(forward_tsn)
+    }
+
+    /// The chunk types that Supported Extensions lists.
+    fn chunk_types(self) -> SmallVec<[ChunkType; 8]> {
+        let forwards_interleaved = self.partial_reliability && self.interleaving;
+        let all = [
+            (self.partial_reliability, ChunkType::FORWARD_TSN),
+            (forwards_interleaved, ChunkType::I_FORWARD_TSN),
+            (self.reconfig, ChunkType::RE_CONFIG),
+            (self.auth, ChunkType::AUTH),
+            (self.asconf, ChunkType::ASCONF),
+            (self.asconf, ChunkType::ASCONF_ACK),
+            (self.interleaving, ChunkType::I_DATA),
+            (self.nr_sack, ChunkType::NR_SACK),
+        ];
+        all.into_iter().filter_map(|(offered, chunk_type)| offered.then_some(chunk_type)).collect()
+    }
+
+    /// Adds what `parameter` offers; false if it is none of those that offer extensions.
+    pub(crate) fn take(&mut self, parameter: &RawParameter) -> bool {
+        match parameter.param_type {
+            ParameterType::ECN_CAPABLE => self.ecn = true,
+            ParameterType::FORWARD_TSN_SUPPORTED => self.partial_reliability = true,
+            ParameterType::SUPPORTED_EXTENSIONS => {
+                parameter.value.iter().for_each(|&chunk_type| self.take_chunk_type(ChunkType(chunk_type)));
+            }
+            _ => return false,
+        }
+        true
+    }
+
+    fn take_chunk_type(&mut self, chunk_type: ChunkType) {
+        match chunk_type {
+            ChunkType::FORWARD_TSN => self.partial_reliability = true,
+            ChunkType::RE_CONFIG => self.reconfig = true,
+            ChunkType::AUTH => self.auth = true,
+            ChunkType::ASCONF => self.asconf = true,
+            ChunkType::I_DATA => self.interleaving = true,
+            ChunkType::NR_SACK => self.nr_sack = true,
+            _ => {}
+        }
+    }
+
+    /// One byte for the state cookie.
+    pub(crate) fn to_bits(self) -> u8 {
+        let all = [
+            self.ecn,
+            self.partial_reliability,
+            self.reconfig,
+            self.auth,
+            self.asconf,
+            self.interleaving,
+            self.nr_sack,
+        ];
+        all.into_iter().zip(0..).map(|(offered, bit)| u8::from(offered) << bit).sum()
+    }
+
+    /// What [`to_bits`](Self::to_bits) made.
+    pub(crate) fn from_bits(bits: u8) -> Self {
+        let bit = |bit: u8| bits >> bit & 1 != 0;
+        Self {
+            ecn: bit(0),
+            partial_reliability: bit(1),
+            reconfig: bit(2),
+            auth: bit(3),
+            asconf: bit(4),
+            interleaving: bit(5),
+            nr_sack: bit(6),
+        }
+    }
+}
+
+/// What is offered unless the user says otherwise: nothing yet, each extension joins when it works.
+impl Default for Extensions {
+    fn default() -> Self {
+        Self::NONE
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::param::Parameters;
+    use proptest::prelude::*;
+
+    proptest! {
+        /// RFC 5061, 4.2.7; RFC 3758, 3.1: what is offered is understood on the other side.
+        #[test]
+        fn an_offer_is_read_as_it_was_made(bits in 0u8..128) {
+            let offered = Extensions::from_bits(bits);
+            prop_assert_eq!(offered.to_bits(), bits);
+            let mut read = Extensions::NONE;
+            for parameter in Parameters::from_iter(offered.parameters()).iter() {
+                prop_assert!(read.take(&parameter.unwrap()));
+            }
+            prop_assert_eq!(read, offered);
+            prop_assert_eq!(read.common(Extensions::NONE), Extensions::NONE);
+        }
+    }
+}
