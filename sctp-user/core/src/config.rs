@@ -1,6 +1,7 @@
 //! Parameters of the protocol, under the names of RFC 9260, 16.
 
 use crate::extensions::Extensions;
+use crate::path::congestion::CongestionControl;
 use core::net::IpAddr;
 use core::time::Duration;
 
@@ -63,6 +64,8 @@ pub struct AssociationConfig {
     pub hb_max_burst: u32,
     /// Packets that one event may send beyond what it newly acknowledged (Max.Burst; 4).
     pub max_burst: u32,
+    /// The algorithm that decides how much may be in flight on each path (7.2).
+    pub congestion_control: CongestionControl,
     /// How long a SACK may wait for a second packet (6.2: at most 500 ms; 200 ms).
     pub sack_delay: Duration,
     /// Packets that a SACK may wait for (`SCTP_DELAYED_SACK`). `None`: every second one, as RFC 9260, 6.2 has it,
@@ -117,6 +120,7 @@ impl Default for AssociationConfig {
             hb_interval: Some(Duration::from_secs(30)),
             hb_max_burst: 1,
             max_burst: 4,
+            congestion_control: CongestionControl::default(),
             sack_delay: Duration::from_millis(200),
             sack_frequency: None,
             outbound_streams: 10,

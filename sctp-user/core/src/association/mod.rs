@@ -266,10 +266,11 @@ impl Association {
         let mtu_changed = (config.path_mtu, config.max_packet_size) != mtu_before;
         self.paths.iter_mut().for_each(|path| {
             path.rtt.set_bounds(config);
-            path.congestion.set_max_burst(config);
             if mtu_changed {
                 path.max_packet_size = packet_size(config, &path.address);
             }
+            let pmdcs = path.pmdcs();
+            path.congestion.update_config(pmdcs, config);
         });
         self.sender.update_config(config);
         self.reschedule_heartbeats();

@@ -13,6 +13,7 @@
 //! again from the lowest, so that after a time-out the first chunk is in flight as soon as one is.
 
 use super::message::{DATA_CHUNK_HEADER_LEN, MESSAGE_OVERHEAD, OutgoingMessage, SentMessage};
+use crate::path::congestion::LastSent;
 use crate::path::{PathId, PathSet};
 use crate::serial::{Ssn, Tsn};
 use crate::time::Time;
@@ -81,6 +82,8 @@ pub(super) struct PathAck {
     pub(super) lowest_in_flight: Option<u64>,
     /// When the first one left that was sent only once.
     pub(super) sent_once_at: Option<Time>,
+    /// When the one that left last did.
+    pub(super) latest: Option<LastSent>,
 }
 
 /// What a SACK changed.
@@ -99,7 +102,13 @@ impl AckReport {
     fn add(&mut self, position: u64, chunk: &Chunk) {
         let path = chunk.path;
         let index = self.paths.iter().position(|ack| ack.path == path).unwrap_or_else(|| {
-            self.paths.push(PathAck { path, bytes: 0, lowest_in_flight: None, sent_once_at: None });
+            self.paths.push(PathAck {
+                path,
+                bytes: 0,
+                lowest_in_flight: None,
+                sent_once_at: None,
+                latest: None,
+            });
             self.paths.len() - 1
         });
         self.newly_acked_end = self.newly_acked_end.max(position + 1);
@@ -111,6 +120,9 @@ impl AckReport {
         }
         if !chunk.retransmitted && ack.sent_once_at.is_none() {
             ack.sent_once_at = Some(chunk.sent_at);
+        }
+        if ack.latest.is_none_or(|latest| latest.at < chunk.sent_at) {
+            ack.latest = Some(LastSent { at: chunk.sent_at, retransmitted: chunk.retransmitted });
         }
     }
 }

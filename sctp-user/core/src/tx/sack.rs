@@ -159,13 +159,13 @@ impl Sender {
         }
         self.used -= report.freed;
         self.measure_rtt(now, &report, paths);
-        self.update_windows(&flights, in_fast_recovery, &report, paths);
+        self.update_windows(now, &flights, in_fast_recovery, &report, paths);
         if self.recovery_end.is_some_and(|end| end <= new_first) {
             // RFC 9260, 6.2.1 D iv
             self.recovery_end = None;
         }
         if has_gaps {
-            self.count_misses(cumulative_advanced, &report, paths);
+            self.count_misses(now, cumulative_advanced, &report, paths);
         }
         if self.outstanding.first_marked().is_none() {
             self.urgent.clear();
@@ -196,6 +196,7 @@ impl Sender {
     /// Tells congestion control of each path what was acknowledged (7.2.1, 7.2.2).
     fn update_windows(
         &self,
+        now: Time,
         flights: &[usize],
         in_fast_recovery: bool,
         report: &AckReport,
@@ -207,15 +208,18 @@ impl Sender {
         for (path, &flight_before) in paths.iter_mut().zip(flights) {
             let acked = report.paths.iter().find(|ack| ack.path == path.id);
             let ack = Acknowledged {
+                now,
                 bytes: acked.map_or(0, |ack| ack.bytes),
                 flight_before,
                 flight_after: path.flight_size,
                 rwnd,
                 data_waits,
                 in_fast_recovery,
+                latest: acked.and_then(|ack| ack.latest),
+                ..Acknowledged::default()
             };
             let pmdcs = path.pmdcs();
-            path.congestion.on_ack(&ack, pmdcs);
+            path.congestion.on_ack(ack, pmdcs);
             if all_acked {
                 path.congestion.on_all_acked();
             }
@@ -224,7 +228,13 @@ impl Sender {
 
     /// Miss indications by the HTNA algorithm (7.2.4): chunks below the highest newly acknowledged
     /// one, or all that are reported missing if the SACK advanced the ack point in fast recovery.
-    fn count_misses(&mut self, cumulative_advanced: bool, report: &AckReport, paths: &mut PathSet) {
+    fn count_misses(
+        &mut self,
+        now: Time,
+        cumulative_advanced: bool,
+        report: &AckReport,
+        paths: &mut PathSet,
+    ) {
         let all_reported = cumulative_advanced && self.recovery_end.is_some();
         let end = if all_reported { self.outstanding.reported_end() } else { report.newly_acked_end };
         let mut lost: SmallVec<[u64; 8]> = SmallVec::new();
@@ -240,17 +250,20 @@ impl Sender {
             }
         }
         if !lost.is_empty() {
-            self.fast_retransmit(&lost, paths);
+            self.fast_retransmit(now, &lost, paths);
         }
     }
 
     /// RFC 9260, 7.2.4, 1 to 6. The packet itself leaves with the next `fill`.
-    fn fast_retransmit(&mut self, lost: &[u64], paths: &mut PathSet) {
+    fn fast_retransmit(&mut self, now: Time, lost: &[u64], paths: &mut PathSet) {
         let mut hit: SmallVec<[PathId; 2]> = SmallVec::new();
         for &position in lost {
-            let Some(path) = self.outstanding.get(position).map(|chunk| chunk.path) else { continue };
-            if !hit.contains(&path) {
-                hit.push(path);
+            let Some(chunk) = self.outstanding.get(position) else { continue };
+            if !hit.contains(&chunk.path) {
+                hit.push(chunk.path);
+            }
+            if let Some(path) = paths.get_mut(chunk.path) {
+                path.congestion.on_lost(now, chunk.wire_len());
             }
             self.outstanding.mark(position, Cause::Missing, paths);
         }
@@ -261,7 +274,7 @@ impl Sender {
         for id in hit {
             if let Some(path) = paths.get_mut(id) {
                 let pmdcs = path.pmdcs();
-                path.congestion.on_fast_retransmit(pmdcs);
+                path.congestion.on_fast_retransmit(now, pmdcs);
                 path.stats.fast_retransmits += 1;
             }
             self.add_urgent(paths.for_fast_retransmission(id));

@@ -17,7 +17,7 @@ pub struct T3Expiry {
 impl Sender {
     /// T3-rtx of `path` expired. What it had in flight is to be sent again, the first packet of it at
     /// once (6.3.3 E1 to E4). Counting the error is the association's, afterwards; see [`T3Expiry`].
-    pub fn handle_t3(&mut self, _now: Time, id: PathId, paths: &mut PathSet) -> T3Expiry {
+    pub fn handle_t3(&mut self, now: Time, id: PathId, paths: &mut PathSet) -> T3Expiry {
         let window_probe = self.is_window_probe(id);
         let Some(path) = paths.get_mut(id) else { return T3Expiry::default() };
         path.t3_rtx = None;
@@ -29,7 +29,7 @@ impl Sender {
         // "Zero window probing does not affect the calculation of cwnd" (6.1 A).
         if !window_probe {
             let pmdcs = path.pmdcs();
-            path.congestion.on_timeout(pmdcs);
+            path.congestion.on_timeout(now, pmdcs);
             // After a time-out the window grows by slow start again (7.2.1), which fast recovery would forbid.
             self.recovery_end = None;
         }

@@ -77,8 +77,8 @@ impl Sender {
         paths: &mut PathSet,
     ) {
         if let Some(path) = paths.get_mut(id) {
-            path.congestion.on_idle(idle, pmdcs);
-            path.congestion.on_sent(sent, path.flight_size);
+            path.congestion.on_idle(now, idle, pmdcs);
+            path.congestion.on_sent(now, sent, path.flight_size);
             path.last_data_sent = Some(now);
             path.start_t3(now);
         }

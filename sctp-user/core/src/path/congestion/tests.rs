@@ -4,19 +4,18 @@ use super::*;
 const P: usize = 1_000;
 
 fn with(cwnd: usize, ssthresh: usize) -> Congestion {
-    let config = AssociationConfig::default();
-    Congestion { cwnd, ssthresh, ..Congestion::new(P, [10, 0, 0, 1].into(), &config) }
+    Congestion::start(Start { cwnd, ssthresh, pmdcs: P }, &AssociationConfig::default())
 }
 
 /// `bytes` acknowledged of a full window.
 fn acked(bytes: usize, congestion: &Congestion) -> Acknowledged {
     Acknowledged {
         bytes,
-        flight_before: congestion.cwnd,
-        flight_after: congestion.cwnd.saturating_sub(bytes),
+        flight_before: congestion.cwnd(),
+        flight_after: congestion.cwnd().saturating_sub(bytes),
         rwnd: usize::MAX,
         data_waits: true,
-        in_fast_recovery: false,
+        ..Acknowledged::default()
     }
 }
 
@@ -35,9 +34,9 @@ fn the_initial_window_is_three_packets_of_ethernet_and_two_of_more() {
 fn slow_start_adds_what_was_acknowledged_but_at_most_one_packet() {
     // RFC 9260, 7.2.1
     let mut congestion = with(4 * P, usize::MAX);
-    congestion.on_ack(&acked(300, &congestion), P);
+    congestion.on_ack(acked(300, &congestion), P);
     assert_eq!(congestion.cwnd(), 4 * P + 300);
-    congestion.on_ack(&acked(3 * P, &congestion), P);
+    congestion.on_ack(acked(3 * P, &congestion), P);
     assert_eq!(congestion.cwnd(), 5 * P + 300);
 }
 
@@ -47,7 +46,7 @@ fn a_window_that_was_not_full_does_not_grow() {
     for ssthresh in [usize::MAX, P] {
         let mut congestion = with(4 * P, ssthresh);
         let ack = Acknowledged { flight_before: 4 * P - 1, ..acked(P, &congestion) };
-        (0..20).for_each(|_| congestion.on_ack(&ack, P));
+        (0..20).for_each(|_| congestion.on_ack(ack, P));
         assert_eq!(congestion.cwnd(), 4 * P);
     }
 }
@@ -55,14 +54,14 @@ fn a_window_that_was_not_full_does_not_grow() {
 #[test]
 fn each_sack_of_a_batch_counts_if_the_window_was_full_when_the_sender_had_its_turn() {
     let mut congestion = with(4 * P, usize::MAX);
-    congestion.on_sent(P, 4 * P);
+    congestion.on_sent(Time::ZERO, P, 4 * P);
     for flight in [4 * P, 2 * P] {
         let ack = Acknowledged { flight_before: flight, ..acked(P, &congestion) };
-        congestion.on_ack(&ack, P);
+        congestion.on_ack(ack, P);
     }
     assert_eq!(congestion.cwnd(), 6 * P);
     let last = Acknowledged { flight_before: P, data_waits: false, ..acked(P, &congestion) };
-    congestion.on_ack(&last, P);
+    congestion.on_ack(last, P);
     assert_eq!(congestion.cwnd(), 6 * P, "the application had no more data: the window is not in full use");
 }
 
@@ -71,7 +70,7 @@ fn the_window_stays_as_it_is_in_fast_recovery() {
     // RFC 9260, 7.2.1 and 7.2.4
     let mut congestion = with(4 * P, 8 * P);
     let ack = Acknowledged { in_fast_recovery: true, ..acked(P, &congestion) };
-    congestion.on_ack(&ack, P);
+    congestion.on_ack(ack, P);
     assert_eq!(congestion.cwnd(), 4 * P);
 }
 
@@ -80,10 +79,10 @@ fn congestion_avoidance_adds_one_packet_for_each_window() {
     // RFC 9260, 7.2.2
     let mut congestion = with(10 * P, 5 * P);
     for _ in 0..4 {
-        congestion.on_ack(&acked(2 * P, &congestion), P);
+        congestion.on_ack(acked(2 * P, &congestion), P);
         assert_eq!(congestion.cwnd(), 10 * P);
     }
-    congestion.on_ack(&acked(3 * P, &congestion), P);
+    congestion.on_ack(acked(3 * P, &congestion), P);
     assert_eq!((congestion.cwnd(), congestion.partial_bytes_acked()), (11 * P, P));
     congestion.on_all_acked();
     assert_eq!(congestion.partial_bytes_acked(), 0);
@@ -94,7 +93,7 @@ fn partial_bytes_acked_is_capped_while_the_window_is_not_full() {
     // RFC 9260, 7.2.2, third item
     let mut congestion = with(4 * P, P);
     let ack = Acknowledged { flight_before: P, ..acked(3 * P, &congestion) };
-    (0..3).for_each(|_| congestion.on_ack(&ack, P));
+    (0..3).for_each(|_| congestion.on_ack(ack, P));
     assert_eq!((congestion.cwnd(), congestion.partial_bytes_acked()), (4 * P, 4 * P));
 }
 
@@ -102,12 +101,12 @@ fn partial_bytes_acked_is_capped_while_the_window_is_not_full() {
 fn a_loss_halves_the_window_and_a_time_out_leaves_one_packet() {
     // RFC 9260, 7.2.3
     let mut congestion = with(20 * P, usize::MAX);
-    congestion.on_fast_retransmit(P);
+    congestion.on_fast_retransmit(Time::ZERO, P);
     assert_eq!((congestion.cwnd(), congestion.ssthresh()), (10 * P, 10 * P));
-    congestion.on_fast_retransmit(P);
-    congestion.on_fast_retransmit(P);
+    congestion.on_fast_retransmit(Time::ZERO, P);
+    congestion.on_fast_retransmit(Time::ZERO, P);
     assert_eq!(congestion.cwnd(), 4 * P, "the floor");
-    congestion.on_timeout(P);
+    congestion.on_timeout(Time::ZERO, P);
     assert_eq!((congestion.cwnd(), congestion.ssthresh()), (P, 4 * P));
 }
 
@@ -115,10 +114,10 @@ fn a_loss_halves_the_window_and_a_time_out_leaves_one_packet() {
 fn after_a_time_out_one_packet_is_in_flight_until_something_is_acknowledged() {
     // RFC 9260, 7.2.3
     let mut congestion = with(20 * P, usize::MAX);
-    congestion.on_timeout(P);
+    congestion.on_timeout(Time::ZERO, P);
     assert!(congestion.may_send(0, 0, P));
     assert!(!congestion.may_send(100, 0, P), "however small that packet was");
-    congestion.on_ack(&acked(100, &congestion), P);
+    congestion.on_ack(acked(100, &congestion), P);
     assert!(congestion.may_send(100, 0, P));
 }
 
@@ -136,12 +135,12 @@ fn the_window_halves_for_each_idle_rto_down_to_four_packets() {
     let mut congestion = with(32 * P, usize::MAX);
     assert!(congestion.may_send(15 * P, 1, P));
     assert!(!congestion.may_send(16 * P, 1, P));
-    congestion.on_idle(2, P);
+    congestion.on_idle(Time::ZERO, 2, P);
     assert_eq!((congestion.cwnd(), congestion.ssthresh()), (8 * P, 32 * P));
-    congestion.on_idle(1_000, P);
+    congestion.on_idle(Time::ZERO, 1_000, P);
     assert_eq!((congestion.cwnd(), congestion.ssthresh()), (4 * P, 8 * P));
     let mut small = with(P, 7 * P);
-    small.on_idle(5, P);
+    small.on_idle(Time::ZERO, 5, P);
     assert_eq!((small.cwnd(), small.ssthresh()), (P, 7 * P), "idling does not open a window");
 }
 
@@ -158,12 +157,12 @@ fn a_small_flight_catches_up_with_a_large_window_however_its_sacks_are_batched()
                 flight_after: flight - acked_so_far,
                 ..acked(2 * P, &congestion)
             };
-            congestion.on_ack(&ack, P);
+            congestion.on_ack(ack, P);
         }
         flight %= 2 * P;
         while congestion.may_send(flight, 0, P) {
             flight += P;
-            congestion.on_sent(P, flight);
+            congestion.on_sent(Time::ZERO, P, flight);
         }
         round_trips += 1;
     }
@@ -176,11 +175,11 @@ fn a_stretched_sack_releases_what_it_acknowledged_and_max_burst_more() {
     let mut congestion = with(100 * P, usize::MAX);
     let mut flight = 8 * P;
     let ack = Acknowledged { flight_before: flight, flight_after: 0, ..acked(8 * P, &congestion) };
-    congestion.on_ack(&ack, P);
+    congestion.on_ack(ack, P);
     flight = 0;
     while congestion.may_send(flight, 0, P) {
         flight += P;
-        congestion.on_sent(P, flight);
+        congestion.on_sent(Time::ZERO, P, flight);
     }
     assert_eq!(flight, 12 * P);
 }
@@ -191,10 +190,50 @@ fn burst_credit_adds_up_over_a_batch_of_sacks_but_not_over_a_closed_window() {
     let mut ack = acked(2 * P, &congestion);
     for step in 1..=10 {
         ack.flight_after = 100 * P - step * 2 * P;
-        congestion.on_ack(&ack, P);
+        congestion.on_ack(ack, P);
     }
-    assert_eq!(congestion.burst_credit, 20 * P);
+    assert_eq!(congestion.burst.credit, 20 * P);
     let closed = Acknowledged { rwnd: 0, ..ack };
-    congestion.on_ack(&closed, P);
-    assert_eq!(congestion.burst_credit, 4 * P);
+    congestion.on_ack(closed, P);
+    assert_eq!(congestion.burst.credit, 4 * P);
+}
+
+/// A user's own controller: a window that never changes.
+#[derive(Debug)]
+struct Fixed(usize);
+
+impl Controller for Fixed {
+    fn cwnd(&self) -> usize {
+        self.0
+    }
+
+    fn on_ack(&mut self, _ack: &Acknowledged, _pmdcs: usize) {}
+
+    fn on_fast_retransmit(&mut self, _now: Time, _pmdcs: usize) {}
+
+    fn on_timeout(&mut self, _now: Time, _pmdcs: usize) {}
+}
+
+#[derive(Debug)]
+struct Doubling;
+
+impl ControllerFactory for Doubling {
+    fn make(&self, start: &Start) -> Box<dyn Controller> {
+        Box::new(Fixed(2 * start.cwnd))
+    }
+}
+
+#[test]
+fn the_algorithm_can_be_the_users_own_and_changed_while_data_flows() {
+    let own = CongestionControl::Custom(std::sync::Arc::new(Doubling));
+    let config = AssociationConfig { congestion_control: own.clone(), ..AssociationConfig::default() };
+    let mut congestion = with(8 * P, 6 * P);
+    congestion.update_config(P, &config);
+    assert_eq!(congestion.cwnd(), 16 * P, "it starts from the present window");
+    congestion.update_config(P, &config);
+    congestion.on_timeout(Time::ZERO, P);
+    assert_eq!(congestion.cwnd(), 16 * P, "the same choice again changes nothing");
+    assert!(!congestion.may_send(1, 0, P), "what all algorithms share holds for the user's own");
+    congestion.update_config(P, &AssociationConfig::default());
+    assert_eq!((congestion.cwnd(), congestion.ssthresh()), (16 * P, usize::MAX));
 }

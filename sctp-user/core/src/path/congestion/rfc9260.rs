@@ -1,0 +1,95 @@
+//! Slow start and congestion avoidance (RFC 9260, 7.2): the algorithm that every SCTP has.
+
+use super::controller::{Acknowledged, Controller, Start};
+use crate::time::Time;
+
+/// The window of RFC 9260.
+#[derive(Debug)]
+pub(super) struct Rfc9260 {
+    cwnd: usize,
+    ssthresh: usize,
+    partial_bytes_acked: usize,
+}
+
+impl Rfc9260 {
+    pub(super) fn new(start: &Start) -> Self {
+        Self { cwnd: start.cwnd, ssthresh: start.ssthresh, partial_bytes_acked: 0 }
+    }
+
+    /// 7.2.3: half the window, but not less than four packets.
+    fn lower_ssthresh(&mut self, pmdcs: usize) {
+        self.ssthresh = (self.cwnd / 2).max(4 * pmdcs);
+        self.partial_bytes_acked = 0;
+    }
+}
+
+impl Controller for Rfc9260 {
+    fn cwnd(&self) -> usize {
+        self.cwnd
+    }
+
+    fn ssthresh(&self) -> usize {
+        self.ssthresh
+    }
+
+    fn partial_bytes_acked(&self) -> usize {
+        self.partial_bytes_acked
+    }
+
+    /// The window after `idle` RTOs in which nothing was sent (7.2.1). It never grows by that.
+    fn window_after_idle(&self, idle: u32, pmdcs: usize) -> usize {
+        decayed(self.cwnd, idle, pmdcs)
+    }
+
+    fn on_idle(&mut self, _now: Time, idle: u32, pmdcs: usize) {
+        let decayed = decayed(self.cwnd, idle, pmdcs);
+        if decayed < self.cwnd {
+            self.ssthresh = self.cwnd;
+            self.cwnd = decayed;
+        }
+    }
+
+    /// Slow start (7.2.1) and congestion avoidance (7.2.2): only a window in full use grows, and not
+    /// in fast recovery. At most one PMDCS for each SACK (L = 1), which makes ACK splitting useless.
+    fn on_ack(&mut self, ack: &Acknowledged, pmdcs: usize) {
+        if ack.in_fast_recovery {
+            return;
+        }
+        if self.cwnd <= self.ssthresh {
+            if ack.in_full_use {
+                self.cwnd += ack.bytes.min(pmdcs);
+            }
+            return;
+        }
+        self.partial_bytes_acked += ack.bytes;
+        if self.partial_bytes_acked >= self.cwnd {
+            if ack.in_full_use {
+                self.partial_bytes_acked -= self.cwnd;
+                self.cwnd += pmdcs;
+            } else {
+                self.partial_bytes_acked = self.cwnd;
+            }
+        }
+    }
+
+    /// 7.2.2, last item.
+    fn on_all_acked(&mut self) {
+        self.partial_bytes_acked = 0;
+    }
+
+    fn on_fast_retransmit(&mut self, _now: Time, pmdcs: usize) {
+        self.lower_ssthresh(pmdcs);
+        self.cwnd = self.ssthresh;
+    }
+
+    fn on_timeout(&mut self, _now: Time, pmdcs: usize) {
+        self.lower_ssthresh(pmdcs);
+        self.cwnd = pmdcs;
+    }
+}
+
+/// A window that halves for each RTO without data, down to four packets (7.2.1). It never grows by that.
+pub(super) fn decayed(cwnd: usize, idle: u32, pmdcs: usize) -> usize {
+    let halved = cwnd.checked_shr(idle).unwrap_or(0);
+    halved.max(cwnd.min(4 * pmdcs))
+}
