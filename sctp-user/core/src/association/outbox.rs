@@ -62,19 +62,20 @@ impl Outbox {
         self.cookie_ack.or_else(|| self.own.front().or(self.replies.front()).map(|control| control.path))
     }
 
-    /// The next chunk for `path`.
+    /// The next chunk for `path`. Chunks for other paths that wait before it do not hold it up: else replies that
+    /// go two ways in turn would each take a packet of their own (RFC 9260, 12.4).
     pub(super) fn peek(&self, path: PathId) -> Option<&RawChunk> {
-        let next = self.own.front().filter(|control| control.path == path);
-        let next = next.or_else(|| self.replies.front().filter(|control| control.path == path));
+        let next = self.own.iter().chain(&self.replies).find(|control| control.path == path);
         next.map(|control| &control.chunk)
     }
 
     /// Takes out what [`peek`](Self::peek) showed.
     pub(super) fn pop(&mut self, path: PathId) {
-        if self.own.front().is_some_and(|control| control.path == path) {
-            self.own.pop_front();
-        } else {
-            self.replies.pop_front();
+        for queue in [&mut self.own, &mut self.replies] {
+            if let Some(at) = queue.iter().position(|control| control.path == path) {
+                queue.remove(at);
+                return;
+            }
         }
     }
 

@@ -1,5 +1,6 @@
 //! Scenarios of two endpoints, split by topic.
 
+mod attacks;
 mod data;
 pub(crate) mod harness;
 mod heartbeats;
