@@ -1,6 +1,7 @@
 //! Whole-protocol scenarios on the simulated network, each written for one thing to go wrong.
 
 use core::time::Duration;
+use sctp_core::config::AssociationConfig;
 use sctp_core::event::LossReason;
 use sctp_user::sim::scenario::{
     Behaviour, End, Ending, FailureKind, PathFault, PathPlan, PlannedMessage, Reader, Report, Scenario, Side,
@@ -113,6 +114,22 @@ fn a_failed_primary_path_is_left_and_taken_again_when_it_returns() {
     assert_eq!((report.messages_delivered, report.associations_lost), (600, 0));
     assert!(report.peers.path_returns >= 1, "{report:?}");
     assert!(carried_by_first(&run) > while_down + 100, "the primary path carries data again");
+}
+
+/// The promise of `docs/failover.md`, over lines with queues (RFC 7829, 3 and 6).
+#[test]
+fn bulk_data_with_fast_settings_survives_a_cut_path_with_a_gap_below_one_second() {
+    for seed in 0..10 {
+        let mut scenario = client_sends(bulk(2_000, 5_000));
+        scenario.seed = seed;
+        scenario.paths = paths(&[line(), line()]);
+        scenario.client.config = AssociationConfig::fast_failover();
+        scenario.server.config = AssociationConfig::fast_failover();
+        scenario.faults = vec![(millis(2_000 + 37 * seed), 0, PathFault::Down(Outage::Silent))];
+        let report = deliver(scenario);
+        assert!(report.peers.path_doubts > 0);
+        assert!(report.peers.longest_gap < secs(1), "seed {seed}: {:?}", report.peers.longest_gap);
+    }
 }
 
 #[test]

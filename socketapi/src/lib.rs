@@ -46,7 +46,7 @@ pub use bytes::Bytes;
 pub use sctp_core::association::{AssociationState, AssociationStats};
 pub use sctp_core::config::{AssociationConfig, EndpointConfig};
 pub use sctp_core::event::{AssociationId, LossReason, PathChange, SendFailure};
-pub use sctp_core::path::PathState;
+pub use sctp_core::path::{PathState, ThresholdError, Thresholds};
 pub use sctp_core::time::Time;
 pub use sctp_user::driver::layer::fault::{Fault, ImpairmentError, Impairments};
 pub use sctp_user::driver::mem::MemDriver;

@@ -4,6 +4,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use sctp_core::config::AssociationConfig;
+use sctp_core::path::Thresholds;
 use sctp_user::stack::Error;
 
 use crate::base::Base;
@@ -133,6 +134,33 @@ impl<'a> Options<'a> {
             config.hb_interval = parameters.heartbeat_interval;
             config.path_max_retrans = parameters.path_max_retrans;
         })
+    }
+
+    /// Sets how many errors in a row make a path potentially failed or inactive, or take the primary path's place from
+    /// it (`SCTP_PEER_ADDR_THLDS_V2`; RFC 7829, 7.2): of one address of the peer, or with `None` of all addresses,
+    /// also of associations to come.
+    ///
+    /// # Errors
+    /// See [`Options::change`]; [`Error::Command`] if the primary path would be switched before data leaves it, or
+    /// if the peer has no such address.
+    pub fn set_thresholds(&self, remote: Option<IpAddr>, thresholds: Thresholds) -> Result<(), Error> {
+        match remote {
+            Some(remote) => self.base.socket.set_thresholds(self.association, remote, thresholds),
+            None => self.change(|config| {
+                config.path_max_retrans = thresholds.path_max_retrans;
+                config.potentially_failed_max_retrans = thresholds.potentially_failed_max_retrans;
+                config.primary_switchover_max_retrans = thresholds.primary_switchover_max_retrans;
+            }),
+        }
+    }
+
+    /// Whether paths that are potentially failed are shown as such, in notifications and in the status; else they
+    /// count as active (`SCTP_EXPOSE_POTENTIALLY_FAILED_STATE`; RFC 7829, 7.3; on).
+    ///
+    /// # Errors
+    /// See [`Options::change`].
+    pub fn set_expose_potentially_failed(&self, expose: bool) -> Result<(), Error> {
+        self.change(|config| config.expose_potentially_failed = expose)
     }
 
     /// Sends a HEARTBEAT to an address of the peer now (`SPP_HB_DEMAND`).

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use sctp_core::association::{Association, AssociationState, AssociationStats};
-use sctp_core::path::{Path, PathState};
+use sctp_core::path::{Path, PathState, Thresholds};
 use sctp_user::stack::{Error, Socket};
 
 use crate::AssociationId;
@@ -51,6 +51,8 @@ pub struct PathStatus {
     pub max_packet_size: usize,
     /// Errors in a row.
     pub error_count: u32,
+    /// How many of them change its state.
+    pub thresholds: Thresholds,
 }
 
 impl Status {
@@ -60,6 +62,7 @@ impl Status {
 
     fn new(association: &Association) -> Self {
         let paths = association.paths();
+        let exposed = association.config().expose_potentially_failed;
         Self {
             state: association.state(),
             outbound_streams: association.outbound_streams(),
@@ -67,24 +70,27 @@ impl Status {
             send_space: association.send_space(),
             has_unacknowledged: association.has_unacknowledged(),
             primary: paths.get(paths.primary()).map(|path| path.address.remote),
-            paths: paths.iter().map(PathStatus::new).collect(),
+            paths: paths.iter().map(|path| PathStatus::new(path, exposed)).collect(),
             stats: *association.stats(),
         }
     }
 }
 
 impl PathStatus {
-    fn new(path: &Path) -> Self {
+    /// Unless it is `exposed`, a potentially failed path counts as active (RFC 7829, 7.3).
+    fn new(path: &Path, exposed: bool) -> Self {
+        let hidden = path.state == PathState::PotentiallyFailed && !exposed;
         Self {
             address: path.address.remote,
             udp_port: path.address.remote_udp_port,
-            state: path.state,
+            state: if hidden { PathState::Active } else { path.state },
             rto: path.rto(),
             srtt: path.rtt.srtt(),
             cwnd: path.congestion.cwnd(),
             flight_size: path.flight_size,
             max_packet_size: path.max_packet_size,
             error_count: path.error_count,
+            thresholds: path.thresholds,
         }
     }
 }

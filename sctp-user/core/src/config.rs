@@ -54,8 +54,17 @@ pub struct AssociationConfig {
     pub rto_max: Duration,
     /// Errors in a row, over all paths, that end the association (Association.Max.Retrans; 10).
     pub association_max_retrans: u32,
-    /// Errors in a row that make a path inactive (Path.Max.Retrans; 5).
+    /// Errors in a row that a path may have before it is inactive (Path.Max.Retrans; 5).
     pub path_max_retrans: u32,
+    /// Errors in a row that a path may have before data leaves it for another one, and HEARTBEATs watch it each RTO
+    /// (PotentiallyFailed.Max.Retrans; RFC 7829, 3: 0). `None`: plain RFC 9260, data stays until the path is inactive.
+    pub potentially_failed_max_retrans: Option<u32>,
+    /// Errors in a row that the primary path may have before another one becomes the primary path
+    /// (Primary.Switchover.Max.Retrans; RFC 7829, 5): at least `potentially_failed_max_retrans`, without it at least
+    /// `path_max_retrans`. `None` (the default): data returns to the primary path as soon as it answers.
+    pub primary_switchover_max_retrans: Option<u32>,
+    /// Tell the user of paths that are potentially failed (RFC 7829, 7.3; on). Off, they count as active.
+    pub expose_potentially_failed: bool,
     /// Unanswered INITs or COOKIE ECHOs that end the set-up (Max.Init.Retransmits; 8).
     pub max_init_retransmits: u32,
     /// Idle time between heartbeats of a path, RTO and jitter come on top (HB.interval; 30 s); `None`: no heartbeats.
@@ -106,6 +115,20 @@ impl AssociationConfig {
     /// A SACK for so many packets while a bulk transfer runs well, unless the user has chosen a number. Eight saves
     /// a tenth of the work for a packet, and more where SACKs are system calls.
     pub const STRETCHED_SACK_FREQUENCY: u32 = 8;
+
+    /// Parameters with which the failure of a path under load costs less than a second, where round trips take up
+    /// to about 200 ms: see `docs/failover.md`. Idle paths are watched each second.
+    pub fn fast_failover() -> Self {
+        Self {
+            rto_initial: Duration::from_millis(500),
+            // More than a peer may delay a SACK by default.
+            rto_min: Duration::from_millis(250),
+            rto_max: Duration::from_secs(2),
+            hb_interval: Some(Duration::from_secs(1)),
+            sack_delay: Duration::from_millis(100),
+            ..Self::default()
+        }
+    }
 }
 
 impl Default for AssociationConfig {
@@ -116,6 +139,9 @@ impl Default for AssociationConfig {
             rto_max: Duration::from_secs(60),
             association_max_retrans: 10,
             path_max_retrans: 5,
+            potentially_failed_max_retrans: Some(0),
+            primary_switchover_max_retrans: None,
+            expose_potentially_failed: true,
             max_init_retransmits: 8,
             hb_interval: Some(Duration::from_secs(30)),
             hb_max_burst: 1,

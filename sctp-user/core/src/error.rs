@@ -1,5 +1,6 @@
 //! Why a command of the layer above was refused. None of these changes an association.
 
+use crate::path::ThresholdError;
 use core::net::IpAddr;
 use thiserror::Error;
 
@@ -65,6 +66,9 @@ pub enum ConnectError {
         /// The limit.
         max: usize,
     },
+    /// Parameters of the association do not fit together.
+    #[error(transparent)]
+    Thresholds(#[from] ThresholdError),
 }
 
 /// Why [`listen`](crate::endpoint::Endpoint::listen) was refused.
@@ -77,6 +81,9 @@ pub enum ListenError {
     /// Port 0 was given.
     #[error("port 0 names nobody")]
     InvalidPort,
+    /// Parameters of the associations do not fit together.
+    #[error(transparent)]
+    Thresholds(#[from] ThresholdError),
 }
 
 /// A command named an association that is not there or not in a state for it.
@@ -89,4 +96,7 @@ pub enum CommandError {
     /// The association has no such peer address.
     #[error("{0} is not an address of the peer")]
     UnknownAddress(IpAddr),
+    /// Parameters do not fit together.
+    #[error(transparent)]
+    Thresholds(#[from] ThresholdError),
 }

@@ -74,6 +74,8 @@ pub enum PathChange {
     Confirmed,
     /// It answers again.
     Available,
+    /// It does not answer for the moment, and data avoids it (RFC 7829, 3).
+    PotentiallyFailed,
     /// It no longer answers.
     Unreachable,
     /// It became the primary path.

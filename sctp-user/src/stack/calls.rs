@@ -7,10 +7,11 @@ use bytes::Bytes;
 use sctp_core::association::Association;
 use sctp_core::config::AssociationConfig;
 use sctp_core::endpoint::{ConnectRequest, ListenOptions};
-use sctp_core::error::SendError;
+use sctp_core::error::{CommandError, SendError};
 use sctp_core::event::AssociationId;
 use sctp_core::message::{Message, SendOptions};
 use sctp_core::net::PathAddress;
+use sctp_core::path::Thresholds;
 use sctp_core::time::Time;
 
 use super::error::Error;
@@ -330,7 +331,10 @@ impl State {
             }
             None => {
                 let mailbox = self.mailbox(socket)?;
-                change(&mut mailbox.config);
+                let mut changed = mailbox.config.clone();
+                change(&mut changed);
+                Thresholds::of(&changed).check().map_err(CommandError::from)?;
+                mailbox.config = changed;
                 // A one-to-one socket and its association are one (RFC 6458, 8).
                 if let Some(id) = mailbox.association {
                     let _ = self.engine.endpoint.update_config(id, change);

@@ -10,6 +10,7 @@ use sctp_core::association::Association;
 use sctp_core::config::AssociationConfig;
 use sctp_core::event::AssociationId;
 use sctp_core::message::SendOptions;
+use sctp_core::path::Thresholds;
 use sctp_core::time::Time;
 use smallvec::SmallVec;
 
@@ -251,10 +252,26 @@ impl Socket {
         })
     }
 
+    /// Sets how many errors in a row the path to `remote` may have (RFC 7829, 7.2).
+    ///
+    /// # Errors
+    /// [`Error::NoAssociation`], [`Error::Command`].
+    pub fn set_thresholds(
+        &self,
+        id: Option<AssociationId>,
+        remote: IpAddr,
+        thresholds: Thresholds,
+    ) -> Result<(), Error> {
+        self.with(|state, _| {
+            let id = state.association_of(self.id, id)?;
+            Ok(state.engine.endpoint.set_thresholds(id, remote, thresholds)?)
+        })
+    }
+
     /// Changes parameters: of the association named, else of the socket's only one and those to come.
     ///
     /// # Errors
-    /// [`Error::NoAssociation`].
+    /// [`Error::NoAssociation`]; [`Error::Command`] if they do not fit together.
     pub fn configure(
         &self,
         id: Option<AssociationId>,

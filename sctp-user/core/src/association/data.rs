@@ -6,11 +6,11 @@ use super::{Association, AssociationState, Context, Flow};
 use crate::error::SendError;
 use crate::event::{Event, LossReason};
 use crate::message::{Message, SendOptions};
-use crate::path::PathId;
+use crate::path::{Path, PathId};
 use crate::rx::{DataOutcome, Receiver};
 use crate::serial::Tsn;
 use crate::time::Time;
-use crate::tx::{SackError, SackOutcome};
+use crate::tx::{AckedPath, SackError, SackOutcome};
 use crate::wire::cause::Cause;
 use crate::wire::chunk::{ChunkError, DataChunk, ErrorChunk, RawChunk, SackChunk};
 use bytes::Bytes;
@@ -103,8 +103,11 @@ impl Association {
             // 8.1: MUST be reset each time DATA is acknowledged.
             self.error_count = 0;
         }
-        for &path in &outcome.acked_paths {
-            self.note_path_works(path);
+        for &AckedPath { path, certain } in &outcome.acked_paths {
+            // RFC 7829, 3.2, rules 9 and 10; an active path is credited either way (RFC 9260, 8.2).
+            if certain || !self.paths.get(path).is_some_and(Path::is_failing) {
+                self.note_path_works(path);
+            }
         }
         if outcome.became_empty {
             self.events.push_back(Event::SenderDry);

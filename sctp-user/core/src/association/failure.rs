@@ -1,8 +1,10 @@
-//! Error counters of paths and of the association (RFC 9260, 8.1 and 8.2).
+//! Error counters of paths and of the association (RFC 9260, 8.1 and 8.2), and what they bring about: quick failover
+//! and the switch of the primary path (RFC 7829).
 
 use super::Association;
 use crate::event::{Event, LossReason, PathChange};
 use crate::path::{PathId, PathState};
+use crate::time::Time;
 
 impl Association {
     /// Something sent to `path` was not answered in time; `counts` if it counts for the association too.
@@ -16,33 +18,75 @@ impl Association {
         }
     }
 
-    /// Increments a path's counter; past its limit the path becomes inactive.
+    /// Increments a path's counter; past its limits the path is avoided, then inactive.
     pub(super) fn note_path_error(&mut self, id: PathId) {
-        let limit = self.config.path_max_retrans;
         let Some(path) = self.paths.get_mut(id) else { return };
-        // 8.3: beyond the limit it no longer grows.
-        if path.error_count > limit {
+        let thresholds = path.thresholds;
+        if path.error_count >= thresholds.most_errors() {
             return;
         }
         path.error_count += 1;
-        if path.error_count <= limit {
-            return;
+        let errors = path.error_count;
+        match path.state {
+            PathState::Active | PathState::PotentiallyFailed if errors > thresholds.path_max_retrans => {
+                path.state = PathState::Inactive;
+                self.give_up_path(id);
+            }
+            PathState::Active if thresholds.is_potentially_failed(errors) => self.avoid_path(id),
+            // An address that never was confirmed stays so: it must not carry data, whatever fails (5.4).
+            PathState::Unconfirmed if errors == thresholds.path_max_retrans.saturating_add(1) => {
+                self.give_up_path(id);
+            }
+            _ => {}
         }
-        path.stats.failures += 1;
-        // An address that never was confirmed stays so: it must not carry data, whatever fails (5.4).
-        if path.state == PathState::Active {
-            path.state = PathState::Inactive;
+        if id == self.paths.primary() && thresholds.loses_primary(errors) {
+            self.switch_primary(id);
+        }
+    }
+
+    fn give_up_path(&mut self, id: PathId) {
+        if let Some(path) = self.paths.get_mut(id) {
+            path.stats.failures += 1;
         }
         self.tell_path(id, PathChange::Unreachable);
         self.sender.handle_path_failed(id, &mut self.paths);
     }
 
+    /// An active path becomes potentially failed (RFC 7829, 3.2, rules 2, 3 and 6).
+    fn avoid_path(&mut self, id: PathId) {
+        let watched = self.config.hb_interval.is_some() && self.state().sends_heartbeats();
+        let Some(path) = self.paths.get_mut(id) else { return };
+        path.state = PathState::PotentiallyFailed;
+        path.stats.potential_failures += 1;
+        if watched && path.heartbeat.pending.is_none() {
+            path.heartbeat.next_at = Some(Time::ZERO);
+        }
+        if self.config.expose_potentially_failed {
+            self.tell_path(id, PathChange::PotentiallyFailed);
+        }
+        self.sender.handle_path_avoided(id, &self.paths);
+    }
+
+    /// The path that data takes now becomes the primary one, for good (RFC 7829, 5, rules 2 and 3).
+    fn switch_primary(&mut self, failed: PathId) {
+        let next = self.data_path();
+        if next != failed && self.paths.set_primary(next) {
+            self.tell_path(next, PathChange::MadePrimary);
+        }
+    }
+
     /// Data or a HEARTBEAT sent to `path` was acknowledged.
     pub(super) fn note_path_works(&mut self, id: PathId) {
+        let exposed = self.config.expose_potentially_failed;
         let Some(path) = self.paths.get_mut(id) else { return };
         path.error_count = 0;
-        if path.state == PathState::Inactive {
-            path.state = PathState::Active;
+        let told = match path.state {
+            PathState::Inactive => true,
+            PathState::PotentiallyFailed => exposed,
+            PathState::Active | PathState::Unconfirmed => return,
+        };
+        path.state = PathState::Active;
+        if told {
             self.tell_path(id, PathChange::Available);
         }
     }

@@ -1,4 +1,5 @@
-//! HEARTBEAT: verifies addresses and watches over idle ones (RFC 9260, 5.4 and 8.3).
+//! HEARTBEAT: verifies addresses and watches over idle ones (RFC 9260, 5.4 and 8.3), and over those that are potentially
+//! failed, each RTO (RFC 7829, 3.2).
 //!
 //! A path's timer (`Heartbeat::next_at`) has two meanings. While a HEARTBEAT is unanswered it is the
 //! end of the RTO in which the answer must come; else it is the time of the next HEARTBEAT.
@@ -59,8 +60,8 @@ impl Association {
         if !self.state.name().sends_heartbeats() {
             return;
         }
-        if path.heartbeat.pending.take().is_some() {
-            self.note_unanswered(cx, id);
+        if let Some((_, sent_at)) = path.heartbeat.pending.take() {
+            self.note_unanswered(cx, id, sent_at);
         } else if let Some(later) = self.idle_from(cx, id) {
             self.schedule_heartbeat(id, Some(later));
         } else {
@@ -68,28 +69,39 @@ impl Association {
         }
     }
 
-    /// No answer within the RTO (8.3; 5.4 for unconfirmed paths).
-    fn note_unanswered(&mut self, cx: &mut Context<'_>, id: PathId) {
+    /// No answer within the RTO to what was sent at `sent_at` (8.3; 5.4 for unconfirmed paths).
+    fn note_unanswered(&mut self, cx: &mut Context<'_>, id: PathId, sent_at: Time) {
         let in_use = self.data_path() == id;
         let Some(path) = self.paths.get_mut(id) else { return };
-        path.rtt.back_off();
-        let unconfirmed = path.state == PathState::Unconfirmed;
-        // 8.1: only on the path that data takes. 5.4: never while probing.
-        self.note_error(id, in_use && !unconfirmed);
-        let probing = self.paths.get(id).is_some_and(|path| {
-            path.state == PathState::Unconfirmed && path.error_count <= self.config.path_max_retrans
-        });
+        // RFC 7829, 3.2, rule 6: T3-rtx of data sent beside it says the same, and counts already.
+        let has_data = path.last_data_sent.is_some_and(|data_sent_at| data_sent_at >= sent_at);
+        if !(path.state == PathState::PotentiallyFailed && has_data) {
+            path.rtt.back_off();
+            let unconfirmed = path.state == PathState::Unconfirmed;
+            // 8.1: only on the path that data takes. 5.4: never while probing.
+            self.note_error(id, in_use && !unconfirmed);
+        }
         if self.is_closed() {
             return;
         }
         match self.config.hb_interval {
-            _ if probing => self.send_heartbeat(cx, id),
+            interval if self.is_probed(id, interval.is_some()) => self.send_heartbeat(cx, id),
             // The RTO of the period has passed already.
             Some(interval) => {
                 self.schedule_heartbeat(id, Some(cx.now + interval + self.jitter(cx.random, id)))
             }
             None => {}
         }
+    }
+
+    /// Whether a HEARTBEAT follows an unanswered one at once: to verify the address (5.4), or to find out about a path
+    /// that is potentially failed, where heartbeats are `on` (RFC 7829, 3.2, rules 5 and 6).
+    fn is_probed(&self, id: PathId, on: bool) -> bool {
+        self.paths.get(id).is_some_and(|path| match path.state {
+            PathState::Unconfirmed => path.error_count <= path.thresholds.path_max_retrans,
+            PathState::PotentiallyFailed => on,
+            PathState::Active | PathState::Inactive => false,
+        })
     }
 
     /// When the path will have been idle for a heartbeat period, if data was sent there since; `None`

@@ -8,7 +8,7 @@
 //! | `restart` | the same chunks when they come unexpectedly (5.2) |
 //! | `data` | DATA and SACK between the wire and the [sending](crate::tx) and [receiving](crate::rx) halves |
 //! | `heartbeat` | path verification and supervision (5.4, 8.3) |
-//! | `failure` | error counters of paths and association (8.1, 8.2) |
+//! | `failure` | error counters of paths and association (8.1, 8.2), quick failover (RFC 7829) |
 //! | `shutdown`, `abort` | the end (9) |
 //! | `error` | ERROR, unrecognized chunks (3.2, 3.3.10) |
 //! | `icmp` | ICMP (10) |
@@ -53,7 +53,7 @@ use crate::error::CommandError;
 use crate::event::{Event, LossReason, PathChange};
 use crate::extensions::Extensions;
 use crate::net::PathAddress;
-use crate::path::{Path, PathId, PathSet, PathState};
+use crate::path::{Path, PathId, PathSet, PathState, Thresholds};
 use crate::rng::Random;
 use crate::rx::Receiver;
 use crate::serial::Tsn;
@@ -258,14 +258,25 @@ impl Association {
         core::mem::take(&mut self.addresses_changed)
     }
 
-    /// Changes parameters.
-    pub(crate) fn update_config(&mut self, change: impl FnOnce(&mut AssociationConfig)) {
-        let mtu_before = (self.config.path_mtu, self.config.max_packet_size);
-        change(Arc::make_mut(&mut self.config));
+    /// Changes parameters, or none if they do not fit together.
+    pub(crate) fn update_config(
+        &mut self,
+        change: impl FnOnce(&mut AssociationConfig),
+    ) -> Result<(), CommandError> {
+        let mut changed = AssociationConfig::clone(&self.config);
+        change(&mut changed);
+        let thresholds = Thresholds::of(&changed);
+        thresholds.check()?;
+        let before = core::mem::replace(&mut self.config, Arc::new(changed));
         let config = &self.config;
-        let mtu_changed = (config.path_mtu, config.max_packet_size) != mtu_before;
+        let mtu_changed =
+            (config.path_mtu, config.max_packet_size) != (before.path_mtu, before.max_packet_size);
+        let thresholds_changed = thresholds != Thresholds::of(&before);
         self.paths.iter_mut().for_each(|path| {
             path.rtt.set_bounds(config);
+            if thresholds_changed {
+                path.thresholds = thresholds;
+            }
             if mtu_changed {
                 path.max_packet_size = packet_size(config, &path.address);
             }
@@ -274,6 +285,21 @@ impl Association {
         });
         self.sender.update_config(config);
         self.reschedule_heartbeats();
+        Ok(())
+    }
+
+    /// Gives the path to `remote` limits of its own (RFC 7829, 7.2).
+    pub(crate) fn set_thresholds(
+        &mut self,
+        remote: IpAddr,
+        thresholds: Thresholds,
+    ) -> Result<(), CommandError> {
+        thresholds.check()?;
+        let id = self.paths.by_remote(remote).ok_or(CommandError::UnknownAddress(remote))?.id;
+        if let Some(path) = self.paths.get_mut(id) {
+            path.thresholds = thresholds;
+        }
+        Ok(())
     }
 
     /// Its parameters, shared.

@@ -38,6 +38,7 @@ use crate::error::{CommandError, ConnectError, ListenError, SendError};
 use crate::event::{AssociationId, Event};
 use crate::message::{Message, SendOptions};
 use crate::net::{Ecn, PathAddress, Transmit};
+use crate::path::Thresholds;
 use crate::rng::Random;
 use crate::time::Time;
 use bytes::Bytes;
@@ -160,6 +161,7 @@ impl Endpoint {
         if self.listeners.contains_key(&port) {
             return Err(ListenError::PortInUse(port));
         }
+        Thresholds::of(&options.config).check()?;
         self.listeners.insert(port, Listener::new(options));
         Ok(())
     }
@@ -211,6 +213,7 @@ impl Endpoint {
         if local_port == 0 || peer_port == 0 {
             return Err(ConnectError::InvalidPort);
         }
+        Thresholds::of(&request.config).check()?;
         for peer in &request.peers {
             if !is_unicast(peer.remote) {
                 return Err(ConnectError::NotUnicast(peer.remote));
@@ -324,10 +327,18 @@ impl Endpoint {
         id: AssociationId,
         change: impl FnOnce(&mut AssociationConfig),
     ) -> Result<(), CommandError> {
-        self.command(id, |association, _| {
-            association.update_config(change);
-            Ok(())
-        })
+        self.command(id, |association, _| association.update_config(change))
+    }
+
+    /// Sets how many errors in a row the path to `remote` may have; those of all paths, also of those to come, are in
+    /// [`AssociationConfig`] (RFC 7829, 7.2).
+    pub fn set_thresholds(
+        &mut self,
+        id: AssociationId,
+        remote: IpAddr,
+        thresholds: Thresholds,
+    ) -> Result<(), CommandError> {
+        self.command(id, |association, _| association.set_thresholds(remote, thresholds))
     }
 
     /// Does something to a living association.

@@ -1,27 +1,33 @@
-//! Which path data takes (RFC 9260, 6.4 and 6.4.1).
+//! Which path data takes (RFC 9260, 6.4 and 6.4.1; RFC 7829, 3.2 and 4.1).
+//!
+//! Choosing a path changes nothing of it: neither its state nor its error counter.
 
-use super::{PathId, PathSet, PathState};
+use super::{Path, PathId, PathSet, PathState};
 
 impl PathSet {
-    /// The path for new data: the primary one if it is active, else another active one.
+    /// The path for new data: the primary one if it is active, else another active one, else the one among those
+    /// that are potentially failed that has the fewest errors (RFC 7829, 3.2, rules 3 i and 4).
     ///
-    /// While no path is active the sender keeps trying: on the primary path if it is not yet confirmed
-    /// (the one in use during the set-up), else in dormant state on the primary or another failed one.
+    /// While none is left the sender keeps trying: on the primary path if it is not yet confirmed (the one in use
+    /// during the set-up), else in dormant state on the one with the fewest errors (RFC 7829, 4.1).
     pub fn for_new_data(&self) -> Option<PathId> {
         let primary = self.primary();
+        // The usual case, once for each packet.
         self.in_state(primary, PathState::Active)
             .or_else(|| self.next_in_state(primary, PathState::Active))
+            .or_else(|| self.least_failed(self.from(primary), PathState::PotentiallyFailed))
             .or_else(|| self.in_state(primary, PathState::Unconfirmed))
-            .or_else(|| self.in_state(primary, PathState::Inactive))
-            .or_else(|| self.next_in_state(primary, PathState::Inactive))
+            .or_else(|| self.least_failed(self.from(primary), PathState::Inactive))
     }
 
-    /// The path for data that timed out on `last`: an active one other than `last` if there is one
-    /// (6.4.1). While no path is active, the failed ones take turns.
+    /// The path for data that timed out on `last`: an active one other than `last` if there is one (6.4.1; RFC 7829,
+    /// 3.2, rule 3 ii), else the failing one with the fewest errors; of those that have the same, the next after
+    /// `last`.
     pub fn for_retransmission(&self, last: PathId) -> Option<PathId> {
         self.next_in_state(last, PathState::Active)
             .or_else(|| self.in_state(last, PathState::Active))
-            .or_else(|| self.next_in_state(last, PathState::Inactive))
+            .or_else(|| self.least_failed(self.after(last), PathState::PotentiallyFailed))
+            .or_else(|| self.least_failed(self.after(last), PathState::Inactive))
             .or_else(|| self.for_new_data())
     }
 
@@ -34,11 +40,29 @@ impl PathSet {
         self.get(id).filter(|path| path.state == state).map(|path| path.id)
     }
 
-    /// The next path after `id` in `state`, around the ring.
+    /// The next path after `id` in `state`.
     fn next_in_state(&self, id: PathId, state: PathState) -> Option<PathId> {
-        let after = usize::from(id.0) + 1;
-        let (head, tail) = self.paths.split_at(after.min(self.paths.len()));
-        tail.iter().chain(head).find(|path| path.state == state && path.id != id).map(|path| path.id)
+        self.after(id).find(|path| path.state == state && path.id != id).map(|path| path.id)
+    }
+
+    /// The first of those with the fewest errors among `paths` in `state`.
+    fn least_failed<'a>(&self, paths: impl Iterator<Item = &'a Path>, state: PathState) -> Option<PathId> {
+        paths.filter(|path| path.state == state).min_by_key(|path| path.error_count).map(|path| path.id)
+    }
+
+    /// All paths around the ring, `id` first.
+    fn from(&self, id: PathId) -> impl Iterator<Item = &Path> {
+        self.around(usize::from(id.0))
+    }
+
+    /// All paths around the ring, `id` last.
+    fn after(&self, id: PathId) -> impl Iterator<Item = &Path> {
+        self.around(usize::from(id.0) + 1)
+    }
+
+    fn around(&self, first: usize) -> impl Iterator<Item = &Path> {
+        let (head, tail) = self.paths.split_at(first.min(self.paths.len()));
+        tail.iter().chain(head)
     }
 }
 
@@ -47,7 +71,7 @@ mod tests {
     use super::*;
     use crate::config::AssociationConfig;
     use crate::net::PathAddress;
-    use PathState::{Active, Inactive, Unconfirmed};
+    use PathState::{Active, Inactive, PotentiallyFailed, Unconfirmed};
 
     fn set(states: &[PathState]) -> PathSet {
         let mut paths = PathSet::default();
@@ -89,5 +113,45 @@ mod tests {
             .collect();
         assert_eq!(turns, [0, 1, 3, 0, 1]);
         assert_eq!(set(&[Inactive]).for_retransmission(PathId(0)), Some(PathId(0)));
+    }
+
+    /// Paths in these states, with so many errors.
+    fn set_with_errors(paths: &[(PathState, u32)]) -> PathSet {
+        let states: Vec<_> = paths.iter().map(|&(state, _)| state).collect();
+        let mut set = set(&states);
+        for (path, &(_, errors)) in set.iter_mut().zip(paths) {
+            path.error_count = errors;
+        }
+        set
+    }
+
+    #[test]
+    fn data_avoids_potentially_failed_paths_while_another_one_is_active() {
+        // RFC 7829, 3.2, rule 3 i and ii
+        assert_eq!(set(&[PotentiallyFailed, Active]).for_new_data(), Some(PathId(1)));
+        assert_eq!(set(&[PotentiallyFailed, Unconfirmed, Active]).for_new_data(), Some(PathId(2)));
+        assert_eq!(set(&[Active, PotentiallyFailed]).for_retransmission(PathId(0)), Some(PathId(0)));
+        let paths = set(&[PotentiallyFailed, PotentiallyFailed, Active]);
+        assert_eq!(paths.for_retransmission(PathId(0)), Some(PathId(2)));
+        assert_eq!(paths.for_fast_retransmission(PathId(0)), Some(PathId(2)));
+    }
+
+    #[test]
+    fn without_an_active_path_the_one_with_the_fewest_errors_carries_data() {
+        // RFC 7829, 3.2, rule 4 i and ii: potentially failed before inactive.
+        let paths = set_with_errors(&[(PotentiallyFailed, 3), (Inactive, 1), (PotentiallyFailed, 2)]);
+        assert_eq!(paths.for_new_data(), Some(PathId(2)));
+        assert_eq!(paths.for_retransmission(PathId(2)), Some(PathId(2)));
+        let even = set_with_errors(&[(PotentiallyFailed, 2), (Inactive, 1), (PotentiallyFailed, 2)]);
+        assert_eq!(even.for_new_data(), Some(PathId(0)), "the primary one among equals");
+        assert_eq!(even.for_retransmission(PathId(0)), Some(PathId(2)), "another one than the last");
+        assert_eq!(set(&[Unconfirmed, PotentiallyFailed]).for_new_data(), Some(PathId(1)));
+        // 4.1, rules 1 and 3: dormant.
+        let dormant = set_with_errors(&[(Inactive, 9), (Inactive, 7), (Inactive, 8)]);
+        assert_eq!(dormant.for_new_data(), Some(PathId(1)));
+        assert_eq!(dormant.for_retransmission(PathId(1)), Some(PathId(1)));
+        // 3.2, rules 3 and 4; 4.1, rule 2: choosing does not change what is chosen.
+        let after: Vec<_> = dormant.iter().map(|path| (path.state, path.error_count)).collect();
+        assert_eq!(after, [(Inactive, 9), (Inactive, 7), (Inactive, 8)]);
     }
 }

@@ -18,6 +18,8 @@ pub enum PathState {
     Unconfirmed,
     /// Usable.
     Active,
+    /// Some errors in a row: data takes another path if there is one, HEARTBEATs find out (RFC 7829, 3).
+    PotentiallyFailed,
     /// Too many errors in a row.
     Inactive,
 }
@@ -42,6 +44,8 @@ pub struct Path {
     pub state: PathState,
     /// Errors in a row (8.2).
     pub error_count: u32,
+    /// How many of them change its state.
+    pub thresholds: Thresholds,
     /// RTT and RTO (6.3.1).
     pub rtt: rtt::RttEstimator,
     /// Congestion window and its fellows (7.2).
@@ -77,11 +81,16 @@ pub struct PathStats {
     pub packets_received: u64,
     /// Times that the path became inactive.
     pub failures: u64,
+    /// Times that it became potentially failed.
+    pub potential_failures: u64,
 }
 
 pub mod congestion;
 mod failover;
 pub mod rtt;
+mod thresholds;
+
+pub use thresholds::{ThresholdError, Thresholds};
 
 impl Path {
     /// A path that nothing is known of yet.
@@ -97,6 +106,7 @@ impl Path {
             address,
             state,
             error_count: 0,
+            thresholds: Thresholds::of(config),
             rtt: rtt::RttEstimator::new(config),
             congestion: congestion::Congestion::new(pmdcs_of(max_packet_size), address.remote, config),
             max_packet_size,
@@ -148,6 +158,11 @@ impl Path {
     /// Whether new data may be sent here as a matter of course.
     pub fn is_active(&self) -> bool {
         self.state == PathState::Active
+    }
+
+    /// Whether it was used and does not answer, be it for the moment or for long.
+    pub fn is_failing(&self) -> bool {
+        matches!(self.state, PathState::PotentiallyFailed | PathState::Inactive)
     }
 }
 

@@ -18,6 +18,6 @@ mod window;
 #[cfg(test)]
 mod tests;
 
-pub use sack::{SackError, SackOutcome};
+pub use sack::{AckedPath, SackError, SackOutcome};
 pub use sender::Sender;
 pub use timeout::T3Expiry;

@@ -44,6 +44,8 @@ pub(super) struct Chunk {
     pub(super) path: PathId,
     /// It was sent more than once: no measure of the RTT (6.3.1 C5).
     pub(super) retransmitted: bool,
+    /// It was sent to more than one address: its acknowledgement does not say which one works.
+    several_paths: bool,
     /// It was marked by fast retransmit once, and will not be again (7.2.4, 5).
     pub(super) fast_retransmitted: bool,
     pub(super) state: ChunkState,
@@ -78,6 +80,8 @@ pub(super) struct PathAck {
     pub(super) path: PathId,
     /// Bytes of chunks, whether they were in flight or marked.
     pub(super) bytes: usize,
+    /// Some of it was sent to this address only, and so shows that it works (RFC 7829, 3.2, rules 9 and 10).
+    pub(super) certain: bool,
     /// The lowest position among those that were in flight.
     pub(super) lowest_in_flight: Option<u64>,
     /// When the first one left that was sent only once.
@@ -105,6 +109,7 @@ impl AckReport {
             self.paths.push(PathAck {
                 path,
                 bytes: 0,
+                certain: false,
                 lowest_in_flight: None,
                 sent_once_at: None,
                 latest: None,
@@ -115,6 +120,7 @@ impl AckReport {
         self.payload += chunk.payload_len();
         let Some(ack) = self.paths.get_mut(index) else { return };
         ack.bytes += chunk.wire_len();
+        ack.certain |= !chunk.several_paths;
         if matches!(chunk.state, ChunkState::InFlight { .. }) {
             ack.lowest_in_flight = Some(ack.lowest_in_flight.map_or(position, |lowest| lowest.min(position)));
         }
@@ -237,6 +243,7 @@ impl Outstanding {
             sent_at: now,
             path,
             retransmitted: false,
+            several_paths: false,
             fast_retransmitted: false,
             state: ChunkState::InFlight { misses: 0 },
         };
@@ -353,6 +360,7 @@ impl Outstanding {
         let Some(index) = self.index(position) else { return };
         let Some(chunk) = self.chunks.get_mut(index) else { return };
         chunk.state = ChunkState::InFlight { misses: 0 };
+        chunk.several_paths |= chunk.path != path;
         (chunk.path, chunk.sent_at, chunk.retransmitted) = (path, now, true);
         let chunk = *chunk;
         self.join_flight(&chunk, paths);

@@ -1,6 +1,6 @@
 //! Takes in acknowledgements (RFC 9260, 6.2.1) and reports of missing chunks (7.2.4).
 
-use super::outstanding::{AckReport, Cause};
+use super::outstanding::{AckReport, Cause, PathAck};
 use super::sender::Sender;
 use crate::path::congestion::Acknowledged;
 use crate::path::{PathId, PathSet};
@@ -19,11 +19,20 @@ pub struct SackOutcome {
     pub cumulative_advanced: bool,
     /// Paths to which data that it newly acknowledged was last sent: their error counters, and the
     /// association's, are reset (RFC 9260, 8.1 and 8.2).
-    pub acked_paths: SmallVec<[PathId; 2]>,
+    pub acked_paths: SmallVec<[AckedPath; 2]>,
     /// Nothing is queued or outstanding any longer, and before there was.
     pub became_empty: bool,
     /// It was older than one that came before, and was ignored (6.2.1 D i).
     pub old: bool,
+}
+
+/// A path to which acknowledged data was last sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AckedPath {
+    /// Which.
+    pub path: PathId,
+    /// Some of the data was sent nowhere else (RFC 7829, 3.2, rule 10).
+    pub certain: bool,
 }
 
 /// The peer acknowledged what was never sent: a protocol violation (RFC 9260, 3.3.10.13), or an
@@ -47,6 +56,12 @@ pub enum SackError {
         /// The last TSN that we used.
         highest_sent: Tsn,
     },
+}
+
+impl AckedPath {
+    fn of(ack: &PathAck) -> Self {
+        Self { path: ack.path, certain: ack.certain }
+    }
 }
 
 /// A path's flight before the SACK, for congestion control.
@@ -174,7 +189,7 @@ impl Sender {
         SackOutcome {
             newly_acked_bytes: report.payload,
             cumulative_advanced,
-            acked_paths: report.paths.iter().map(|ack| ack.path).collect(),
+            acked_paths: report.paths.iter().map(AckedPath::of).collect(),
             became_empty: !was_empty && self.is_empty(),
             old: false,
         }

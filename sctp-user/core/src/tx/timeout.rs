@@ -50,10 +50,16 @@ impl Sender {
 
     /// `path` became inactive: what was in flight there is to be sent elsewhere.
     pub fn handle_path_failed(&mut self, id: PathId, paths: &mut PathSet) {
-        let marked = self.outstanding.mark_path(id, Cause::TimedOut, paths);
-        let was_urgent = self.urgent.contains(&id);
-        self.urgent.retain(|urgent| *urgent != id);
-        if marked > 0 || was_urgent {
+        if self.outstanding.mark_path(id, Cause::TimedOut, paths) > 0 {
+            self.urgent.push(id);
+        }
+        self.handle_path_avoided(id, paths);
+    }
+
+    /// `path` is potentially failed: what must leave there at once is to leave elsewhere (RFC 7829, 3.2, rule 3 ii).
+    pub fn handle_path_avoided(&mut self, id: PathId, paths: &PathSet) {
+        if self.urgent.contains(&id) {
+            self.urgent.retain(|urgent| *urgent != id);
             self.add_urgent(paths.for_retransmission(id));
         }
     }

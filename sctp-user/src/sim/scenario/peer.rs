@@ -66,9 +66,11 @@ pub struct PeerStats {
     pub fast_retransmits: u64,
     /// DATA chunks sent again.
     pub retransmitted_chunks: u64,
+    /// Paths that became potentially failed.
+    pub path_doubts: u64,
     /// Paths that became unreachable.
     pub path_failures: u64,
-    /// Paths that came back.
+    /// Paths that came back from either.
     pub path_returns: u64,
     /// Restarts of the peer.
     pub restarts: u64,
@@ -76,6 +78,8 @@ pub struct PeerStats {
     pub refused_sends: u64,
     /// DATA chunks dropped for want of receive buffer.
     pub dropped_chunks: u64,
+    /// Longest time between two messages that were read.
+    pub longest_gap: Duration,
 }
 
 impl core::ops::AddAssign for PeerStats {
@@ -83,11 +87,13 @@ impl core::ops::AddAssign for PeerStats {
         self.t3_expiries += other.t3_expiries;
         self.fast_retransmits += other.fast_retransmits;
         self.retransmitted_chunks += other.retransmitted_chunks;
+        self.path_doubts += other.path_doubts;
         self.path_failures += other.path_failures;
         self.path_returns += other.path_returns;
         self.restarts += other.restarts;
         self.refused_sends += other.refused_sends;
         self.dropped_chunks += other.dropped_chunks;
+        self.longest_gap = self.longest_gap.max(other.longest_gap);
     }
 }
 
@@ -107,6 +113,7 @@ pub struct Peer {
     sending_since: Option<Time>,
     blocked: bool,
     next_read: Option<Time>,
+    last_read: Option<Time>,
     abort_at: Option<Time>,
     shutdown_called: bool,
     /// How the association ended.
@@ -138,6 +145,7 @@ impl Peer {
             sending_since: None,
             blocked: false,
             next_read: None,
+            last_read: None,
             abort_at,
             shutdown_called: false,
             end: None,
@@ -223,6 +231,9 @@ impl Peer {
         let Some(id) = self.association.filter(|_| !self.released) else { return };
         while self.next_read.is_none_or(|at| at <= now) && now >= Time::ZERO + self.behaviour.reader.from {
             let Some(message) = endpoint.receive(now, id) else { break };
+            if let Some(last) = self.last_read.replace(now) {
+                self.stats.longest_gap = self.stats.longest_gap.max(now - last);
+            }
             let entered = self.inbox.enter(&message);
             self.note(entered);
             let interval = self.behaviour.reader.interval;
@@ -330,6 +341,7 @@ impl Application for Peer {
             Event::CommunicationLost { reason } => self.end = Some(End::Lost(reason)),
             Event::ShutdownComplete => self.end = Some(End::Shutdown),
             Event::Restart => self.stats.restarts += 1,
+            Event::PathChanged { change: PathChange::PotentiallyFailed, .. } => self.stats.path_doubts += 1,
             Event::PathChanged { change: PathChange::Unreachable, .. } => self.stats.path_failures += 1,
             Event::PathChanged { change: PathChange::Available, .. } => self.stats.path_returns += 1,
             Event::Writable => self.blocked = false,

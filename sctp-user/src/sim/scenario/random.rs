@@ -18,7 +18,7 @@ const STREAMS: u64 = 10;
 impl Scenario {
     /// A scenario drawn from `seed`: two paths of which one fails, 0 to 20 % loss (single or in bursts),
     /// duplication, reordering and corruption, traffic one or both ways, slow readers and small
-    /// buffers now and then. The protocol's limits are the default ones.
+    /// buffers now and then, with and without quick failover. The protocol's other limits are the default ones.
     pub fn random(seed: u64) -> Self {
         let mut rng = SimRng::new(seed).split(PLAN);
         let paths = vec![path(&mut rng), path(&mut rng)];
@@ -126,7 +126,28 @@ fn side(
     if rng.chance(0.3) {
         config.send_buffer = rng.magnitude(4 * LARGEST, config.send_buffer as u64) as usize;
     }
+    failover(rng, &mut config);
     SidePlan { config, messages, behaviour }
+}
+
+/// Thresholds of paths (RFC 7829): a third each of plain RFC 9260, of the default, and of any that are allowed.
+fn failover(rng: &mut SimRng, config: &mut AssociationConfig) {
+    let least = match rng.below(3) {
+        0 => {
+            config.potentially_failed_max_retrans = None;
+            config.path_max_retrans
+        }
+        1 => 0,
+        _ => {
+            let most = rng.below(7) as u32;
+            config.potentially_failed_max_retrans = Some(most);
+            most
+        }
+    };
+    if rng.chance(0.3) {
+        config.primary_switchover_max_retrans = Some(least + rng.below(3) as u32);
+    }
+    config.expose_potentially_failed = rng.chance(0.8);
 }
 
 const LARGEST: u64 = 200 * 1_024;

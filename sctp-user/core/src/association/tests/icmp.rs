@@ -94,7 +94,9 @@ fn icmp9_an_unreachable_destination_counts_against_its_path() {
     let (mut pair, a) = established(0);
     let tag = pair.association(Side::A, a).peer_tag();
     let quoted = quote(tag, ChunkType::DATA, 0);
-    for _ in 0..5 {
+    // RFC 7829, 3.2, rule 2: an error as any other.
+    assert_eq!(report(&mut pair, UnreachableKind::Destination, &quoted), ["10.0.1.2 PotentiallyFailed"]);
+    for _ in 1..5 {
         assert!(report(&mut pair, UnreachableKind::Destination, &quoted).is_empty());
     }
     assert_eq!(report(&mut pair, UnreachableKind::Destination, &quoted), ["10.0.1.2 Unreachable"]);

@@ -2,6 +2,7 @@
 
 mod attacks;
 mod data;
+mod failover;
 pub(crate) mod harness;
 mod heartbeats;
 mod hostile;

@@ -34,7 +34,7 @@ fn data_moves_to_the_other_path_when_the_primary_fails_and_back_when_it_returns(
         pair.run_secs(10);
     }
     assert_eq!(pair.read(Side::Z, z).len(), 30);
-    assert_eq!(pair.events(Side::A), ["10.0.1.2 Unreachable"]);
+    assert_eq!(pair.events(Side::A), ["10.0.1.2 PotentiallyFailed", "10.0.1.2 Unreachable"]);
     pair.set_rule(|_| Fate::Pass);
     pair.run_secs(200);
     assert_eq!(pair.events(Side::A), ["10.0.1.2 Available"]);

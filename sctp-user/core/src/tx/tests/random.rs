@@ -42,7 +42,8 @@ enum Step {
 }
 
 fn step() -> impl Strategy<Value = Step> {
-    let state = prop_oneof![Just(PathState::Active), Just(PathState::Inactive)];
+    let state =
+        prop_oneof![Just(PathState::Active), Just(PathState::PotentiallyFailed), Just(PathState::Inactive)];
     prop_oneof![
         6 => (1_usize..3_500, 0_u16..4, any::<bool>(), prop::option::weighted(0.2, 0_u64..2_000)).prop_map(
             |(len, stream_id, unordered, lifetime)| Step::Enqueue { len, stream_id, unordered, lifetime }
@@ -184,8 +185,10 @@ impl World {
 
     fn set_state(&mut self, path: u8, state: PathState) {
         self.t.path(path).state = state;
-        if state == PathState::Inactive {
-            self.t.sender.handle_path_failed(PathId(path), &mut self.t.paths);
+        match state {
+            PathState::Inactive => self.t.sender.handle_path_failed(PathId(path), &mut self.t.paths),
+            PathState::PotentiallyFailed => self.t.sender.handle_path_avoided(PathId(path), &self.t.paths),
+            PathState::Active | PathState::Unconfirmed => {}
         }
     }
 
