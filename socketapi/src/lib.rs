@@ -50,6 +50,7 @@ pub use sctp_core::path::{PathState, ThresholdError, Thresholds};
 pub use sctp_core::time::Time;
 pub use sctp_user::driver::layer::fault::{Fault, ImpairmentError, Impairments};
 pub use sctp_user::driver::mem::MemDriver;
+pub use sctp_user::driver::tun::{TunAddress, TunAddressError, TunConfig};
 pub use sctp_user::stack::{
     End, Error, Notification, Notifications, Patience, Poller, Readiness, Socket, Stack, StackBuilder,
     Transport,

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 use sctp_user::driver::layer::fault::{Fault, Impairments};
+use sctp_user::driver::tun::{TunAddress, TunConfig};
 use sctp_user::driver::udp::ENCAPSULATION_PORT;
 use socketapi::{Stack, StackBuilder, Transport};
 
@@ -14,13 +15,21 @@ use socketapi::{Stack, StackBuilder, Transport};
 #[derive(Args, Clone, Debug, Default)]
 #[command(next_help_heading = "Transport options")]
 pub struct TransportOptions {
-    /// SCTP over raw IP (protocol 132), which needs root or CAP_NET_RAW. Without --raw and --udp: raw IP where that
-    /// is permitted, else UDP encapsulation
+    /// SCTP over raw IP (protocol 132), which needs root or CAP_NET_RAW. Without --raw, --udp and --tun: raw IP where
+    /// that is permitted, else UDP encapsulation
     #[arg(long, conflicts_with = "udp")]
     pub raw: bool,
     /// SCTP in UDP (RFC 6951) from this port of each local address, 9899 if none is named
     #[arg(long, value_name = "PORT", num_args = 0..=1, require_equals = true, default_missing_value = "9899")]
     pub udp: Option<u16>,
+    /// SCTP over IP on a TUN interface, where the program is a host with this address of its own, such as
+    /// 10.9.0.2/24 (the kernel gets the first other address of that network); repeat it, or separate addresses by
+    /// commas, for more than one. Needs root or CAP_NET_ADMIN
+    #[arg(long, value_name = "ADDRESS[/LENGTH]", value_delimiter = ',', conflicts_with_all = ["raw", "udp", "local"])]
+    pub tun: Vec<TunAddress>,
+    /// Largest IP packet of the TUN interface, in bytes
+    #[arg(long, value_name = "BYTES", default_value_t = 1500, value_parser = clap::value_parser!(u16).range(1280..))]
+    pub tun_mtu: u16,
     /// UDP encapsulation port of the peers, if it is not the same as ours
     #[arg(long, value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..))]
     pub remote_udp_port: Option<u16>,
@@ -67,6 +76,9 @@ impl TransportOptions {
         if let Some(transport) = self.transport() {
             builder = builder.transport(transport);
         }
+        if !self.tun.is_empty() {
+            builder = builder.tun(TunConfig { mtu: self.tun_mtu.into(), ..TunConfig::new(self.tun.clone()) });
+        }
         if let Some(port) = self.remote_udp_port {
             builder = builder.remote_udp_port(port);
         }
@@ -93,6 +105,7 @@ impl TransportOptions {
     /// The transport that was asked for; none if either will do.
     pub fn transport(&self) -> Option<Transport> {
         match (self.raw, self.udp) {
+            _ if !self.tun.is_empty() => Some(Transport::Tun),
             (true, _) => Some(Transport::Raw),
             (false, Some(_)) => Some(Transport::Udp),
             (false, None) => None,
@@ -108,9 +121,10 @@ impl TransportOptions {
 
 /// What carries a stack's packets, in words.
 pub fn carrier(stack: &Stack) -> String {
-    match stack.udp_port() {
-        0 => "raw IP".into(),
-        port => format!("UDP encapsulation, port {port}"),
+    match stack.transport() {
+        Transport::Udp => format!("UDP encapsulation, port {}", stack.udp_port()),
+        Transport::Tun => "IP on a TUN interface".into(),
+        Transport::Raw | Transport::Other => "raw IP".into(),
     }
 }
 
@@ -152,6 +166,19 @@ mod tests {
         assert_eq!(parse(&["--udp=1234"]).unwrap().udp, Some(1234));
         assert!(parse(&["--udp", "--raw"]).is_err());
         assert!(parse(&["--udp=70000"]).is_err());
+    }
+
+    #[test]
+    fn a_tun_interface_has_addresses_of_its_own() {
+        let options = parse(&["--tun", "10.9.0.2/24,fd09::2/64", "--tun-mtu", "9000"]).unwrap();
+        assert_eq!(
+            (options.transport(), options.tun.len(), options.tun_mtu),
+            (Some(Transport::Tun), 2, 9000)
+        );
+        for wrong in [&["--tun", "10.9.0.2/33"][..], &["--tun", "10.9.0.2", "--raw"], &["--tun-mtu", "1279"]]
+        {
+            assert!(parse(wrong).is_err(), "{wrong:?}");
+        }
     }
 
     #[test]

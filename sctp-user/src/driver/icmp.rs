@@ -17,7 +17,7 @@ use super::{Problem, Report, route};
 
 /// What we keep of a quoted packet: the common header and the first chunk's head is what the core
 /// compares; RFC 1812 lets routers quote up to 576 bytes.
-const QUOTE: usize = 128;
+pub(crate) const QUOTE: usize = 128;
 /// Errors read in one call, so that a flood of ICMP cannot keep us from the packets.
 const AT_MOST: usize = 32;
 
@@ -77,33 +77,35 @@ fn destination(address: &SockaddrStorage) -> Option<(IpAddr, u16)> {
     }
 }
 
-/// ICMP (RFC 792, RFC 1191) and ICMPv6 (RFC 4443) in our terms.
 fn classify(error: &libc::sock_extended_err) -> Option<Problem> {
-    let (kind, code) = (error.ee_type, error.ee_code);
-    let mtu = || usize::try_from(error.ee_info).unwrap_or(usize::MAX);
-    Some(match error.ee_origin {
-        libc::SO_EE_ORIGIN_ICMP => match (kind, code) {
-            (3, 0 | 6 | 11) => Problem::NetUnreachable,
-            (3, 1 | 5 | 7 | 12) => Problem::HostUnreachable,
-            (3, 2) => Problem::ProtocolUnreachable,
-            (3, 3) => Problem::PortUnreachable,
-            (3, 4) => Problem::PacketTooBig { mtu: mtu() },
-            (3, 9 | 10 | 13) => Problem::Prohibited,
-            _ => Problem::Other { kind, code },
-        },
-        libc::SO_EE_ORIGIN_ICMP6 => match (kind, code) {
-            (1, 0) => Problem::NetUnreachable,
-            (1, 1 | 5 | 6) => Problem::Prohibited,
-            (1, 2 | 3) => Problem::HostUnreachable,
-            (1, 4) => Problem::PortUnreachable,
-            (2, 0) => Problem::PacketTooBig { mtu: mtu() },
-            // RFC 4443, 3.4: unrecognized next header, which is how IPv6 says "no such protocol"
-            (4, 1) => Problem::ProtocolUnreachable,
-            _ => Problem::Other { kind, code },
-        },
+    let v4 = match error.ee_origin {
+        libc::SO_EE_ORIGIN_ICMP => true,
+        libc::SO_EE_ORIGIN_ICMP6 => false,
         // Our own kernel's refusals (SO_EE_ORIGIN_LOCAL) fail the call that sends: see `refusal`.
         _ => return None,
-    })
+    };
+    let mtu = usize::try_from(error.ee_info).unwrap_or(usize::MAX);
+    Some(problem(v4, error.ee_type, error.ee_code, mtu))
+}
+
+/// ICMP (RFC 792, RFC 1191) and ICMPv6 (RFC 4443) in our terms. `mtu` is what "too big" says.
+pub(crate) fn problem(v4: bool, kind: u8, code: u8, mtu: usize) -> Problem {
+    match (v4, kind, code) {
+        (true, 3, 0 | 6 | 11) => Problem::NetUnreachable,
+        (true, 3, 1 | 5 | 7 | 12) => Problem::HostUnreachable,
+        (true, 3, 2) => Problem::ProtocolUnreachable,
+        (true, 3, 3) => Problem::PortUnreachable,
+        (true, 3, 4) => Problem::PacketTooBig { mtu },
+        (true, 3, 9 | 10 | 13) => Problem::Prohibited,
+        (false, 1, 0) => Problem::NetUnreachable,
+        (false, 1, 1 | 5 | 6) => Problem::Prohibited,
+        (false, 1, 2 | 3) => Problem::HostUnreachable,
+        (false, 1, 4) => Problem::PortUnreachable,
+        (false, 2, 0) => Problem::PacketTooBig { mtu },
+        // RFC 4443, 3.4: unrecognized next header, which is how IPv6 says "no such protocol"
+        (false, 4, 1) => Problem::ProtocolUnreachable,
+        _ => Problem::Other { kind, code },
+    }
 }
 
 /// The errors that an ICMP message leaves behind for the next call.

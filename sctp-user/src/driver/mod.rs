@@ -1,4 +1,4 @@
-//! What carries SCTP packets below the protocol: raw IP, UDP encapsulation, memory.
+//! What carries SCTP packets below the protocol: raw IP, UDP encapsulation, a TUN interface, memory.
 //!
 //! A [`Driver`] moves whole batches, so that the calls through the trait object cost nothing for
 //! each packet. It never blocks: the runtime polls [`Driver::descriptors`] and calls again.
@@ -14,6 +14,7 @@ pub mod layer;
 pub mod mem;
 pub mod raw;
 pub mod route;
+pub mod tun;
 pub mod udp;
 
 mod buffer;
@@ -62,6 +63,11 @@ pub trait Driver: Send {
 
     /// Our addresses on which packets can arrive.
     fn local_addresses(&self) -> Vec<IpAddr>;
+
+    /// Our address for packets to `remote`: by default what the host's routes say.
+    fn source_for(&self, remote: IpAddr) -> Option<IpAddr> {
+        route::route_to(None, remote).ok().map(|route| route.source)
+    }
 
     /// Reserves an SCTP port; without `addresses` for all of ours.
     ///
@@ -171,10 +177,13 @@ pub enum OpenError {
     /// Raw sockets need a privilege.
     #[error("raw sockets need CAP_NET_RAW: run as root, or use UDP encapsulation (--udp)")]
     NeedsNetRaw,
+    /// Making an interface needs a privilege.
+    #[error("a TUN interface needs CAP_NET_ADMIN: run as root, or use UDP encapsulation (--udp)")]
+    NeedsNetAdmin,
     /// The kernel would answer our packets with ABORT.
     #[error(
         "the kernel of this host speaks SCTP itself and would abort our associations: \
-         use UDP encapsulation (--udp), or unload the kernel's module `sctp`"
+         use UDP encapsulation (--udp) or a TUN interface (--tun), or unload the kernel's module `sctp`"
     )]
     KernelHasSctp,
     /// Another stack has the encapsulation port.
@@ -194,6 +203,12 @@ pub enum OpenError {
         /// The address.
         address: IpAddr,
     },
+    /// A stack on a TUN interface is a host of its own.
+    #[error("{address} belongs to this host already: a stack on a TUN interface needs an address of its own")]
+    NotOurs {
+        /// The address.
+        address: IpAddr,
+    },
     /// A driver without addresses reaches nobody.
     #[error("no local address: name one, or bring an interface up (`ip link set lo up` for loopback)")]
     NoAddress,
@@ -203,6 +218,9 @@ pub enum OpenError {
         /// The wildcard address.
         address: IpAddr,
     },
+    /// An address that no TUN interface can have.
+    #[error(transparent)]
+    TunAddress(#[from] tun::TunAddressError),
     /// The ports of this host cannot be shared.
     #[error(transparent)]
     Lease(#[from] LeaseError),

@@ -25,6 +25,7 @@ use crate::driver::layer::LayeredDriver;
 use crate::driver::layer::fault::Fault;
 use crate::driver::layer::pcap::Capture;
 use crate::driver::raw::{RawConfig, RawDriver};
+use crate::driver::tun::{TunAddress, TunConfig, TunDriver};
 use crate::driver::udp::{ENCAPSULATION_PORT, UdpConfig, UdpDriver};
 use crate::driver::{Driver, ErrorDetection, OpenError, route};
 
@@ -35,6 +36,8 @@ pub enum Transport {
     Raw,
     /// UDP encapsulation (RFC 6951).
     Udp,
+    /// IP on a TUN interface, where the stack has addresses of its own.
+    Tun,
     /// A driver that the application brought.
     Other,
 }
@@ -56,6 +59,7 @@ pub enum Transport {
 pub struct StackBuilder {
     transport: Option<Transport>,
     driver: Option<Box<dyn Driver>>,
+    tun: Option<TunConfig>,
     addresses: Vec<IpAddr>,
     udp_port: u16,
     remote_udp_port: Option<u16>,
@@ -72,6 +76,7 @@ impl StackBuilder {
         Self {
             transport: None,
             driver: None,
+            tun: None,
             addresses: Vec::new(),
             udp_port: ENCAPSULATION_PORT,
             remote_udp_port: None,
@@ -94,6 +99,14 @@ impl StackBuilder {
     pub fn driver(mut self, driver: impl Driver + 'static) -> Self {
         self.driver = Some(Box::new(driver));
         self.transport = Some(Transport::Other);
+        self
+    }
+
+    /// Makes the stack a host of its own on a TUN interface. ([`Transport::Tun`] with addresses added one
+    /// by one does so too: each is then routed by itself.)
+    pub fn tun(mut self, config: TunConfig) -> Self {
+        self.tun = Some(config);
+        self.transport = Some(Transport::Tun);
         self
     }
 
@@ -234,6 +247,9 @@ impl StackBuilder {
         if let Some(driver) = self.driver.take() {
             return Ok(Opened { driver, transport: Transport::Other, udp_port: 0 });
         }
+        if self.transport == Some(Transport::Tun) {
+            return self.open_tun();
+        }
         self.check_addresses()?;
         match self.transport {
             Some(Transport::Udp) => self.open_udp(),
@@ -272,6 +288,14 @@ impl StackBuilder {
         let config = RawConfig { addresses: self.addresses.clone(), ..RawConfig::default() };
         let driver = Box::new(RawDriver::open(&config)?);
         Ok(Opened { driver, transport: Transport::Raw, udp_port: 0 })
+    }
+
+    fn open_tun(&mut self) -> Result<Opened, Error> {
+        let alone = self.addresses.drain(..).map(TunAddress::alone).collect::<Result<Vec<_>, _>>();
+        let mut config = self.tun.take().unwrap_or_else(|| TunConfig::new([]));
+        config.addresses.extend(alone.map_err(OpenError::from)?);
+        let driver = Box::new(TunDriver::open(&config)?);
+        Ok(Opened { driver, transport: Transport::Tun, udp_port: 0 })
     }
 
     fn open_udp(&self) -> Result<Opened, Error> {

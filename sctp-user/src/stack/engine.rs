@@ -7,7 +7,7 @@ use sctp_core::endpoint::{Endpoint, UnreachableKind};
 use sctp_core::net::PathAddress;
 use sctp_core::time::Time;
 
-use crate::driver::{Driver, Inbox, Outbox, Problem, Report, route};
+use crate::driver::{Driver, Inbox, Outbox, Problem, Report};
 
 /// Bytes that are handed to the driver at once, at least; one run of packets may come on top.
 const BATCH_BYTES: usize = 256 << 10;
@@ -105,9 +105,9 @@ impl Engine {
         !self.outbox.is_empty()
     }
 
-    /// The path to `remote`: from where the host's routes would send, if that is one of `ours`.
+    /// The path to `remote`: from where the driver would send, if that is one of `ours`.
     pub(super) fn path_to(&self, remote: IpAddr, remote_udp_port: u16, ours: &[IpAddr]) -> PathAddress {
-        let source = route::route_to(None, remote).ok().map(|route| route.source);
+        let source = self.driver.source_for(remote);
         PathAddress { local: source.filter(|source| ours.contains(source)), remote, remote_udp_port }
     }
 

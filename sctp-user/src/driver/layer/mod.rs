@@ -124,6 +124,10 @@ impl Driver for LayeredDriver {
         self.driver.local_addresses()
     }
 
+    fn source_for(&self, remote: IpAddr) -> Option<IpAddr> {
+        self.driver.source_for(remote)
+    }
+
     fn lease_port(&mut self, port: u16, addresses: &[IpAddr]) -> Result<(), LeaseError> {
         self.driver.lease_port(port, addresses)
     }
