@@ -1,5 +1,6 @@
 //! Parameters of the protocol, under the names of RFC 9260, 16.
 
+use crate::auth::AuthConfig;
 use crate::extensions::Extensions;
 use crate::path::congestion::CongestionControl;
 use core::net::IpAddr;
@@ -106,6 +107,8 @@ pub struct AssociationConfig {
     pub autoclose: Option<Duration>,
     /// Extensions that are offered to the peer; each is used if the peer offers it too.
     pub extensions: Extensions,
+    /// Authentication, where `extensions.auth` is on.
+    pub auth: AuthConfig,
 }
 
 impl AssociationConfig {
@@ -160,6 +163,7 @@ impl Default for AssociationConfig {
             max_packet_size: 0,
             autoclose: None,
             extensions: Extensions::default(),
+            auth: AuthConfig::default(),
         }
     }
 }

@@ -1,5 +1,6 @@
 //! Why a command of the layer above was refused. None of these changes an association.
 
+use crate::auth::KeyError;
 use crate::path::ThresholdError;
 use core::net::IpAddr;
 use thiserror::Error;
@@ -99,4 +100,10 @@ pub enum CommandError {
     /// Parameters do not fit together.
     #[error(transparent)]
     Thresholds(#[from] ThresholdError),
+    /// The extension is not in use on this association.
+    #[error("the association does not use the extension for this")]
+    NotInUse,
+    /// A command about shared keys.
+    #[error(transparent)]
+    Key(#[from] KeyError),
 }

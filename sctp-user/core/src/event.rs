@@ -58,6 +58,8 @@ pub enum Event {
         /// What happened.
         change: PathChange,
     },
+    /// Authentication: a key, or that there is none (RFC 6458, 6.1.8).
+    Authentication(AuthenticationEvent),
     /// The peer sent an ERROR chunk (COMMUNICATION ERROR, 11.2.6).
     RemoteError {
         /// Cause code.
@@ -65,6 +67,17 @@ pub enum Event {
         /// The cause's value.
         value: Bytes,
     },
+}
+
+/// What happened about authentication (RFC 6458, 6.1.8).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AuthenticationEvent {
+    /// The peer has begun to use this shared key (`SCTP_AUTH_NEW_KEY`).
+    NewKey(u16),
+    /// We offered AUTH, but the peer does not do it (`SCTP_AUTH_NO_AUTH`).
+    NotSupported,
+    /// This shared key will not be used any more for what we send (`SCTP_AUTH_FREE_KEY`).
+    FreeKey(u16),
 }
 
 /// What happened to a path.

@@ -16,9 +16,10 @@ pub struct Extensions {
     pub partial_reliability: bool,
     /// Resetting and adding streams (RFC 6525).
     pub reconfig: bool,
-    /// Authenticated chunks (RFC 4895).
+    /// Authenticated chunks (RFC 4895), as [`AssociationConfig::auth`](crate::config::AssociationConfig::auth) says.
+    /// Off by default, as in Linux.
     pub auth: bool,
-    /// Changing addresses (RFC 5061); not without `auth`.
+    /// Changing addresses (RFC 5061); not without `auth`. Off by default, as in Linux.
     pub asconf: bool,
     /// User message interleaving: I-DATA (RFC 8260).
     pub interleaving: bool,
@@ -46,13 +47,15 @@ impl Extensions {
             partial_reliability: self.partial_reliability && other.partial_reliability,
             reconfig: self.reconfig && other.reconfig,
             auth: self.auth && other.auth,
-            asconf: self.asconf && other.asconf,
+            // RFC 5061, 6: never without AUTH.
+            asconf: self.asconf && other.asconf && self.auth && other.auth,
             interleaving: self.interleaving && other.interleaving,
             nr_sack: self.nr_sack && other.nr_sack,
         }
     }
 
-    /// The parameters that offer these extensions in INIT and INIT ACK.
+    /// The parameters that offer these extensions in INIT and INIT ACK; those of AUTH itself are in
+    /// [`AuthOffer`](crate::auth::AuthOffer).
     pub(crate) fn parameters(self) -> impl Iterator<Item = Parameter> {
         let types = self.chunk_types();
         let listed = (!types.is_empty()).then_some(Parameter::SupportedExtensions(types));
@@ -69,8 +72,8 @@ impl Extensions {
             (forwards_interleaved, ChunkType::I_FORWARD_TSN),
             (self.reconfig, ChunkType::RE_CONFIG),
             (self.auth, ChunkType::AUTH),
-            (self.asconf, ChunkType::ASCONF),
-            (self.asconf, ChunkType::ASCONF_ACK),
+            (self.asconf && self.auth, ChunkType::ASCONF),
+            (self.asconf && self.auth, ChunkType::ASCONF_ACK),
             (self.interleaving, ChunkType::I_DATA),
             (self.nr_sack, ChunkType::NR_SACK),
         ];
@@ -148,8 +151,10 @@ mod tests {
         /// RFC 5061, 4.2.7; RFC 3758, 3.1: what is offered is understood on the other side.
         #[test]
         fn an_offer_is_read_as_it_was_made(bits in 0u8..128) {
-            let offered = Extensions::from_bits(bits);
+            let mut offered = Extensions::from_bits(bits);
             prop_assert_eq!(offered.to_bits(), bits);
+            // RFC 5061, 6: ASCONF is not offered without AUTH.
+            offered.asconf &= offered.auth;
             let mut read = Extensions::NONE;
             for parameter in Parameters::from_iter(offered.parameters()).iter() {
                 prop_assert!(read.take(&parameter.unwrap()));

@@ -92,11 +92,13 @@
 //! | [`path`] | RTT, RTO, congestion window, state of each address pair |
 //! | [`tx`], [`rx`] | the sending and the receiving half of an association |
 //! | [`wire`] | packets, chunks, parameters, causes |
+//! | [`auth`] | keys and codes of authenticated chunks |
 //! | [`extensions`] | which extensions both sides agreed on |
 //! | [`config`], [`event`], [`message`], [`error`], [`net`] | what the interface speaks of |
 //! | [`time`], [`serial`], [`rng`] | the clock type, wrapping numbers, injected randomness |
 
 pub mod association;
+pub mod auth;
 pub mod config;
 pub mod endpoint;
 pub mod error;

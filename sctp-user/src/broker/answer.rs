@@ -21,7 +21,7 @@ pub(crate) fn answer(path: &PathAddress, datagram: Bytes) -> Option<Vec<u8>> {
         return None;
     }
     let packet = Packet::parse(datagram, ChecksumPolicy::Crc32c).ok()?;
-    let StatelessPacket { header, chunk } = out_of_the_blue::answer(&packet)?;
+    let StatelessPacket { header, chunk, .. } = out_of_the_blue::answer(&packet)?;
     let mut bytes = Vec::with_capacity(LONGEST_ANSWER);
     let mut builder = PacketBuilder::new(&mut bytes, header, LONGEST_ANSWER);
     builder.push(&chunk).ok()?;

@@ -31,8 +31,10 @@ impl Association {
     /// The association's last packet: it has one chunk, and outlives the association.
     pub(super) fn say_farewell(&mut self, path: PathId, verification_tag: u32, chunk: &impl WriteChunk) {
         let header = CommonHeader { verification_tag, ..self.header() };
-        let address = self.paths.get(path).map(|path| path.address);
-        self.farewell = address.map(|address| (address, StatelessPacket { header, chunk: to_raw(chunk) }));
+        let Some(address) = self.paths.get(path).map(|path| path.address) else { return };
+        let chunk = to_raw(chunk);
+        let auth = self.authenticator().and_then(|auth| auth.for_lone(&chunk));
+        self.farewell = Some((address, StatelessPacket { header, auth, chunk }));
     }
 
     /// ABORT came, with the right tag (8.5.1 B): never answered.

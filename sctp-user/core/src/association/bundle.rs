@@ -6,8 +6,9 @@ use crate::net::PathAddress;
 use crate::path::PathId;
 use crate::rx::Receiver;
 use crate::time::Time;
-use crate::wire::chunk::{CookieAckChunk, CookieEchoChunk, ShutdownAckChunk, ShutdownChunk};
+use crate::wire::chunk::{ChunkType, CookieAckChunk, CookieEchoChunk, ShutdownAckChunk, ShutdownChunk};
 use crate::wire::{CHUNK_HEADER_LEN, COMMON_HEADER_LEN, CommonHeader, PacketBuilder};
+use std::sync::Arc;
 
 /// The longest SCTP packet that IPv4 and IPv6, with UDP between, can carry.
 const MAX_LONE_PACKET: usize = 65_535 - 40 - 8;
@@ -52,6 +53,9 @@ impl Association {
         let address = self.paths.get(id)?.address;
         let size = self.sender.packet_size(id, &self.paths).max(self.lone_packet_size(id));
         let mut packet = PacketBuilder::new(buffer, self.header_in_state(), size);
+        if let Some(authenticator) = self.authenticator() {
+            packet.authenticate(Arc::clone(authenticator));
+        }
         match &self.state {
             State::Closed => return None,
             State::CookieWait(_) => self.write_init(now, &mut packet),
@@ -67,12 +71,17 @@ impl Association {
     /// goes alone, and IP fragments it: chunks other than DATA cannot be cut, and without a COOKIE ECHO there is
     /// no association (5.1 C), nor may a report or a HEARTBEAT ACK leave out what it returns (3.3.10.6, 3.3.6).
     fn lone_packet_size(&self, id: PathId) -> usize {
-        let value_len = match &self.state {
-            State::CookieEchoed(_, cookie) => cookie.len(),
-            _ if self.outbox.cookie_ack == Some(id) => 0,
-            _ => self.outbox.peek(id).map_or(0, |chunk| chunk.value.len()),
+        let (chunk_type, value_len) = match &self.state {
+            State::CookieEchoed(_, cookie) => (ChunkType::COOKIE_ECHO, cookie.len()),
+            _ if self.outbox.cookie_ack == Some(id) => return 0,
+            _ => self
+                .outbox
+                .peek(id)
+                .map_or((ChunkType::PAD, 0), |chunk| (chunk.chunk_type, chunk.value.len())),
         };
-        let size = COMMON_HEADER_LEN + CHUNK_HEADER_LEN + value_len.next_multiple_of(4);
+        let auth = self.authenticator().filter(|auth| auth.covers(chunk_type) || auth.reserves());
+        let auth_len = auth.map_or(0, |auth| auth.chunk_len());
+        let size = COMMON_HEADER_LEN + auth_len + CHUNK_HEADER_LEN + value_len.next_multiple_of(4);
         if size <= MAX_LONE_PACKET { size } else { 0 }
     }
 
@@ -87,6 +96,9 @@ impl Association {
         let path = self.paths.get(id)?;
         let (address, size) = (path.address, path.max_packet_size);
         let mut packet = PacketBuilder::new(buffer, self.header(), size);
+        if let Some(authenticator) = self.authenticator() {
+            packet.authenticate(Arc::clone(authenticator));
+        }
         self.write_sack(now, id, false, &mut packet);
         let len = finish(packet, checksum)?;
         self.count_packet(id);

@@ -12,7 +12,7 @@ use crate::serial::Tsn;
 use crate::time::Time;
 use crate::tx::{AckedPath, SackError, SackOutcome};
 use crate::wire::cause::Cause;
-use crate::wire::chunk::{ChunkError, DataChunk, ErrorChunk, RawChunk, SackChunk};
+use crate::wire::chunk::{ChunkError, ChunkType, DataChunk, ErrorChunk, RawChunk, SackChunk};
 use bytes::Bytes;
 
 impl Association {
@@ -180,6 +180,10 @@ impl Association {
 
     /// Ends the association because the peer broke the protocol.
     pub(super) fn abort_for(&mut self, path: PathId, cause: Cause) -> Flow {
+        // RFC 4895, 6.3: who ends associations only on authenticated words does not end them for a malformed chunk.
+        if self.is_forgeable(ChunkType::ABORT) {
+            return Flow::Stop;
+        }
         let code = cause.code().0;
         self.send_abort(self.confirmed(path), cause);
         self.lose(LossReason::ProtocolError { cause: code });

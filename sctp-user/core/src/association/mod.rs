@@ -10,6 +10,7 @@
 //! | `heartbeat` | path verification and supervision (5.4, 8.3) |
 //! | `failure` | error counters of paths and association (8.1, 8.2), quick failover (RFC 7829) |
 //! | `shutdown`, `abort` | the end (9) |
+//! | `auth` | authenticated chunks (RFC 4895) |
 //! | `error` | ERROR, unrecognized chunks (3.2, 3.3.10) |
 //! | `icmp` | ICMP (10) |
 //! | `bundle` | which chunks go into the next packet (6.10) |
@@ -19,6 +20,7 @@
 //! commands, and afterwards takes away its events and packets.
 
 mod abort;
+mod auth;
 mod bundle;
 mod data;
 mod error;
@@ -40,6 +42,7 @@ pub use peer_init::PeerCapabilities;
 pub use state::AssociationState;
 pub use stats::AssociationStats;
 
+pub(crate) use auth::Echo;
 pub(crate) use bundle::Written;
 pub(crate) use icmp::Quoted;
 pub(crate) use outbox::to_raw;
@@ -61,6 +64,7 @@ use crate::time::Time;
 use crate::tx::Sender;
 use crate::wire::chunk::{ChunkType, RawChunk};
 use crate::wire::{CommonHeader, Packet};
+use auth::{Admission, Auth};
 use core::net::IpAddr;
 use outbox::Outbox;
 use state::State;
@@ -116,6 +120,8 @@ pub struct Association {
     capabilities: PeerCapabilities,
     /// Extensions that both sides offered: those in use.
     extensions: Extensions,
+    /// Exists where we offer AUTH.
+    auth: Option<Box<Auth>>,
     local_initial_tsn: Tsn,
     outbound_streams: u16,
     inbound_streams: u16,
@@ -350,9 +356,11 @@ impl Association {
         match self.check_tag(packet) {
             TagCheck::Accept => {
                 let Some(source) = self.note_arrival(from) else { return Disposition::OutOfTheBlue };
-                self.handle_chunks(cx, packet, source, 0);
+                self.handle_chunks(cx, packet, source, None);
                 Disposition::Done
             }
+            // Whoever knows no association cannot authenticate what it says of it.
+            TagCheck::Reflected(chunk) if self.requires_auth(chunk.chunk_type) => Disposition::Done,
             TagCheck::Reflected(chunk) => {
                 self.handle_reflected(&chunk);
                 Disposition::Done
@@ -362,16 +370,24 @@ impl Association {
         }
     }
 
-    /// Processes the chunks of an accepted packet but the first `skip`.
-    fn handle_chunks(&mut self, cx: &mut Context<'_>, packet: &Packet, source: PathId, skip: usize) {
+    /// Processes the chunks of an accepted packet: all, or those behind the COOKIE ECHO that was accepted.
+    fn handle_chunks(&mut self, cx: &mut Context<'_>, packet: &Packet, source: PathId, echo: Option<&Echo>) {
         // COOKIE ACK, SHUTDOWN or SHUTDOWN ACK may stand beside the replies.
         const OTHER_ANSWERS: usize = 16;
         let room = self.paths.get(source).map_or(0, Path::pmdcs);
         self.outbox.begin_packet(room.saturating_sub(OTHER_ANSWERS));
         let data_before = self.stats.data_chunks_received;
         // 6.10: a partial chunk ends the walk; those before it count.
-        for chunk in packet.chunks().map_while(Result::ok).skip(skip) {
-            if self.handle_chunk(cx, chunk, source) == Flow::Stop || self.is_closed() {
+        let mut chunks = echo.map_or_else(|| packet.chunks(), Echo::behind);
+        self.begin_authentication(echo.is_some_and(Echo::has_auth));
+        while let Some(Ok(chunk)) = chunks.next() {
+            let admission = self.admit(&chunk, chunks.rest(), source);
+            if admission == Admission::Discard {
+                continue;
+            }
+            let stops =
+                admission == Admission::DiscardRest || self.handle_chunk(cx, chunk, source) == Flow::Stop;
+            if stops || self.is_closed() {
                 break;
             }
         }
@@ -379,9 +395,15 @@ impl Association {
     }
 
     /// The chunks behind a COOKIE ECHO from `from` that made this association or was taken by it.
-    pub(crate) fn handle_bundled(&mut self, cx: &mut Context<'_>, packet: &Packet, from: PathAddress) {
+    pub(crate) fn handle_bundled(
+        &mut self,
+        cx: &mut Context<'_>,
+        packet: &Packet,
+        from: PathAddress,
+        echo: &Echo,
+    ) {
         let source = self.note_arrival(from).unwrap_or(self.data_path());
-        self.handle_chunks(cx, packet, source, 1);
+        self.handle_chunks(cx, packet, source, Some(echo));
     }
 
     /// What to do with each chunk.

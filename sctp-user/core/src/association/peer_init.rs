@@ -1,5 +1,7 @@
 //! What an INIT or INIT ACK says of its sender, read once and checked (RFC 9260, 3.3.2, 5.1.2).
 
+use crate::auth::{AuthOffer, AuthParameters};
+use crate::config::AssociationConfig;
 use crate::endpoint::scope::Scope;
 use crate::extensions::Extensions;
 use crate::path::PathSet;
@@ -59,6 +61,8 @@ pub(crate) struct PeerInit {
     pub(crate) addresses: Vec<IpAddr>,
     /// Abilities.
     pub(crate) capabilities: PeerCapabilities,
+    /// What it says of AUTH.
+    auth: AuthParameters,
     /// The state cookie of an INIT ACK.
     pub(crate) cookie: Option<Bytes>,
     /// The life span increment that a Cookie Preservative asks for, milliseconds.
@@ -75,6 +79,7 @@ impl PeerInit {
         let mut peer = Self {
             addresses: Vec::new(),
             capabilities: PeerCapabilities::default(),
+            auth: AuthParameters::default(),
             cookie: None,
             life_span_increment: 0,
             unrecognized: Vec::new(),
@@ -87,6 +92,7 @@ impl PeerInit {
                 break;
             }
         }
+        peer.capabilities.extensions.auth = peer.auth.offer_auth();
         if !types_listed {
             (peer.capabilities.ipv4, peer.capabilities.ipv6) = (true, true);
         }
@@ -115,7 +121,7 @@ impl PeerInit {
             }
             // What the peer did not recognize of ours. All that we send is optional.
             ParameterType::UNRECOGNIZED_PARAMETER => {}
-            _ if self.capabilities.extensions.take(parameter) => {}
+            _ if self.capabilities.extensions.take(parameter) || self.auth.take(parameter) => {}
             unknown => {
                 let action = unknown.unrecognized_action();
                 if action.reports() {
@@ -125,6 +131,16 @@ impl PeerInit {
             }
         }
         Ok(true)
+    }
+
+    /// What the peer said of AUTH, where we offer it; the error holds the causes of the ABORT.
+    pub(crate) fn authentication(&self, config: &AssociationConfig) -> Result<Option<AuthOffer>, Causes> {
+        let (ours, theirs) = (config.extensions, self.capabilities.extensions);
+        // RFC 5061, 6: an association without AUTH is not set up with a peer that wants to change addresses.
+        if ours.auth && ours.asconf && theirs.asconf && !theirs.auth {
+            return Err(Cause::ProtocolViolation(Bytes::from_static(b"ASCONF without AUTH")).into());
+        }
+        if ours.auth { self.auth.read().map_err(Causes::from) } else { Ok(None) }
     }
 
     fn take_address(&mut self, value: &[u8]) {

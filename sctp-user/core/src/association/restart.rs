@@ -5,6 +5,7 @@ use super::outbox::Outbox;
 use super::setup::{Offer, PeerHalf, initial_tsn, paths_of};
 use super::state::State;
 use super::{Association, AssociationState, Context, PeerInit, address_parameter};
+use crate::auth::AuthOffer;
 use crate::endpoint::{StateCookie, Tags};
 use crate::event::Event;
 use crate::net::PathAddress;
@@ -68,7 +69,13 @@ impl Association {
         let offer = self.offer();
         match state {
             AssociationState::CookieEchoed => offer,
-            _ => Offer { tag: random.verification_tag(), initial_tsn: initial_tsn(random), ..offer },
+            _ => Offer {
+                tag: random.verification_tag(),
+                initial_tsn: initial_tsn(random),
+                // RFC 4895, 6.1: as with the tag.
+                auth: AuthOffer::of(&self.config, random),
+                ..offer
+            },
         }
     }
 
@@ -120,6 +127,7 @@ impl Association {
         self.tags = cookie.tags;
         self.tie_tags = None;
         self.local_initial_tsn = cookie.local_initial_tsn;
+        self.renew_auth(cookie);
         self.sender = Sender::new(&self.config, cookie.local_initial_tsn);
         // New paths: all congestion control parameters are initial again.
         let sources = if self.bound { self.local_addresses.as_slice() } else { &[] };

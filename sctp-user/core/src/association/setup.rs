@@ -1,8 +1,10 @@
 //! Setting up: INIT, INIT ACK, COOKIE ECHO, COOKIE ACK and the T1 timers (RFC 9260, 5.1).
 
+use super::auth::Auth;
 use super::peer_init::address_parameter;
 use super::state::{Setup, State};
 use super::{Association, Context, Flow, PeerInit, add_path, outbox::Outbox};
+use crate::auth::AuthOffer;
 use crate::config::AssociationConfig;
 use crate::endpoint::{StateCookie, Tags};
 use crate::event::{Event, LossReason, PathChange};
@@ -36,6 +38,8 @@ pub(crate) struct Offer {
     /// Our addresses; not listed if there is only one, the packet's source.
     pub(crate) addresses: Vec<IpAddr>,
     pub(crate) extensions: Extensions,
+    /// What it says of AUTH.
+    pub(crate) auth: Option<AuthOffer>,
 }
 
 impl Offer {
@@ -45,6 +49,7 @@ impl Offer {
         tag: u32,
         initial_tsn: Tsn,
         addresses: Vec<IpAddr>,
+        auth: Option<AuthOffer>,
     ) -> Self {
         Self {
             tag,
@@ -54,6 +59,7 @@ impl Offer {
             inbound_streams: config.max_inbound_streams.max(1),
             addresses,
             extensions: config.extensions,
+            auth,
         }
     }
 
@@ -61,6 +67,7 @@ impl Offer {
     pub(crate) fn chunk(&self, kind: InitKind, more: impl Iterator<Item = Parameter>) -> InitChunk {
         let listed = if self.addresses.len() > 1 { self.addresses.as_slice() } else { &[] };
         let addresses = listed.iter().copied().map(address_parameter);
+        let auth = self.auth.iter().flat_map(AuthOffer::parameters);
         InitChunk {
             kind,
             initiate_tag: self.tag,
@@ -68,7 +75,9 @@ impl Offer {
             outbound_streams: self.outbound_streams,
             inbound_streams: self.inbound_streams,
             initial_tsn: self.initial_tsn,
-            parameters: Parameters::from_iter(addresses.chain(self.extensions.parameters()).chain(more)),
+            parameters: Parameters::from_iter(
+                addresses.chain(self.extensions.parameters()).chain(auth).chain(more),
+            ),
         }
     }
 }
@@ -84,6 +93,8 @@ pub(crate) struct Blueprint {
     pub(crate) local_addresses: Vec<IpAddr>,
     /// The user has named them: packets leave from these only. Else the host picks.
     pub(crate) bound: bool,
+    /// What we say, or said, of AUTH.
+    pub(crate) auth: Option<AuthOffer>,
     pub(crate) config: Arc<AssociationConfig>,
 }
 
@@ -124,7 +135,7 @@ impl Association {
     }
 
     fn new(now: Time, blueprint: Blueprint, paths: PathSet, state: State, inbound: bool) -> Self {
-        let Blueprint { local_port, peer_port, tags, initial_tsn, local_addresses, bound, config } =
+        let Blueprint { local_port, peer_port, tags, initial_tsn, local_addresses, bound, auth, config } =
             blueprint;
         Self {
             local_port,
@@ -140,6 +151,7 @@ impl Association {
             addresses_changed: true,
             capabilities: super::PeerCapabilities::default(),
             extensions: Extensions::NONE,
+            auth: auth.map(|offer| Box::new(Auth::new(offer, &config))),
             local_initial_tsn: initial_tsn,
             outbound_streams: config.outbound_streams.max(1),
             inbound_streams: config.max_inbound_streams.max(1),
@@ -160,7 +172,8 @@ impl Association {
     /// What our INIT says; an INIT ACK in a collision says the same (5.2.1).
     pub(super) fn offer(&self) -> Offer {
         let addresses = self.local_addresses.clone();
-        Offer::new(&self.config, self.tags.local, self.local_initial_tsn, addresses)
+        let auth = self.auth.as_ref().map(|auth| auth.offer.clone());
+        Offer::new(&self.config, self.tags.local, self.local_initial_tsn, addresses, auth)
     }
 
     /// Our INIT chunk.
@@ -191,14 +204,16 @@ impl Association {
             return Flow::Stop;
         }
         self.tags.peer = init.initiate_tag;
-        let peer = match PeerInit::read(&init, from.remote) {
-            Ok(peer) => peer,
+        let read = PeerInit::read(&init, from.remote)
+            .and_then(|peer| peer.authentication(&self.config).map(|auth| (peer, auth)));
+        let (peer, auth) = match read {
+            Ok(read) => read,
             Err(causes) => {
                 self.refuse_init_ack(source, AbortChunk { tbit: false, causes });
                 return Flow::Stop;
             }
         };
-        self.adopt_peer(&PeerHalf::of_init(&init, &peer, &self.config));
+        self.adopt_peer(&PeerHalf { auth, ..PeerHalf::of_init(&init, &peer, &self.config) });
         self.measure_setup(cx.now, &setup, source);
         let source = self.drop_unlisted_addresses(&peer.addresses, source, from);
         self.add_addresses(&peer.addresses, from);
@@ -235,6 +250,7 @@ impl Association {
         self.tags.peer = peer.tag;
         self.capabilities = peer.capabilities;
         self.extensions = self.config.extensions.common(peer.capabilities.extensions);
+        self.adopt_auth(peer.auth.as_ref());
         self.outbound_streams = peer.outbound_streams;
         self.inbound_streams = peer.inbound_streams;
         self.sender.set_peer(peer.a_rwnd, peer.outbound_streams);
@@ -304,6 +320,7 @@ impl Association {
             outbound_streams: self.outbound_streams,
             inbound_streams: self.inbound_streams,
         });
+        self.tell_auth();
         self.enter_established(cx);
     }
 
@@ -368,6 +385,7 @@ pub(super) struct PeerHalf {
     outbound_streams: u16,
     inbound_streams: u16,
     capabilities: super::PeerCapabilities,
+    auth: Option<AuthOffer>,
 }
 
 impl PeerHalf {
@@ -380,6 +398,7 @@ impl PeerHalf {
             outbound_streams,
             inbound_streams,
             capabilities: peer.capabilities,
+            auth: None,
         }
     }
 
@@ -391,6 +410,7 @@ impl PeerHalf {
             outbound_streams: cookie.outbound_streams,
             inbound_streams: cookie.inbound_streams,
             capabilities: cookie.capabilities,
+            auth: cookie.auth.as_ref().map(|agreement| agreement.peer.clone()),
         }
     }
 }

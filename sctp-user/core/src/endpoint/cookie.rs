@@ -6,6 +6,7 @@
 //! that stand for the tags of an existing association.
 
 use crate::association::PeerCapabilities;
+use crate::auth::AuthAgreement;
 use crate::net::PathAddress;
 use crate::path::PathSet;
 use crate::rng::Random;
@@ -48,6 +49,8 @@ pub(crate) struct StateCookie {
     /// Streams from the peer, agreed on.
     pub(crate) inbound_streams: u16,
     pub(crate) capabilities: PeerCapabilities,
+    /// What both sides said of AUTH, if both did.
+    pub(crate) auth: Option<Box<AuthAgreement>>,
     /// Where the INIT came from, and where the INIT ACK went.
     pub(crate) source: PathAddress,
     /// Further addresses that the INIT listed.
@@ -89,6 +92,8 @@ impl StateCookie {
         ];
         halves.iter().for_each(|half| out.extend_from_slice(&half.to_be_bytes()));
         out.extend_from_slice(&self.capabilities.to_bytes());
+        out.push(u8::from(self.auth.is_some()));
+        self.auth.iter().for_each(|auth| auth.write(out));
         write_address(out, self.source.local);
         write_address(out, Some(self.source.remote));
         self.addresses.iter().for_each(|&address| write_address(out, Some(address)));
@@ -106,6 +111,10 @@ impl StateCookie {
         let (outbound_streams, inbound_streams) = (fields.u16()?, fields.u16()?);
         let remote_udp_port = fields.u16()?;
         let capabilities = fields.array()?;
+        let auth = match fields.array()? {
+            [0] => None,
+            _ => Some(Box::new(AuthAgreement::read(&mut fields.0)?)),
+        };
         let local = fields.address()?;
         let source = PathAddress { local, remote: fields.address()??, remote_udp_port };
         let mut addresses = Vec::new();
@@ -125,6 +134,7 @@ impl StateCookie {
             outbound_streams,
             inbound_streams,
             capabilities: PeerCapabilities::from_bytes(capabilities),
+            auth,
             source,
             addresses,
         })
@@ -250,6 +260,7 @@ mod tests {
                 ipv6: false,
                 extensions: Extensions::from_bits(0b101),
             },
+            auth: None,
             source: PathAddress {
                 local: Some("192.0.2.1".parse().unwrap()),
                 remote: "2001:db8::1".parse().unwrap(),

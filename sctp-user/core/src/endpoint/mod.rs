@@ -33,6 +33,7 @@ pub(crate) use cookie::{StateCookie, Tags};
 pub(crate) use scope::{is_unicast, source_for};
 
 use crate::association::{Association, Blueprint, Context, Quoted, initial_tsn};
+use crate::auth::{AuthOffer, KeyError, SharedKeys};
 use crate::config::{AssociationConfig, EndpointConfig};
 use crate::error::{CommandError, ConnectError, ListenError, SendError};
 use crate::event::{AssociationId, Event};
@@ -195,6 +196,7 @@ impl Endpoint {
             initial_tsn: initial_tsn(&mut self.random),
             local_addresses: scope::suitable(ours, primary).collect(),
             bound,
+            auth: AuthOffer::of(&request.config, &mut self.random),
             config: Arc::new(request.config),
         };
         let default_port = self.config.default_remote_udp_port;
@@ -339,6 +341,16 @@ impl Endpoint {
         thresholds: Thresholds,
     ) -> Result<(), CommandError> {
         self.command(id, |association, _| association.set_thresholds(remote, thresholds))
+    }
+
+    /// Changes the shared keys of a living association (RFC 6458, 8.3.3 to 8.3.5); those of future ones are in their
+    /// [configuration](AssociationConfig::auth).
+    pub fn change_keys(
+        &mut self,
+        id: AssociationId,
+        change: impl FnOnce(&mut SharedKeys) -> Result<(), KeyError>,
+    ) -> Result<(), CommandError> {
+        self.command(id, |association, _| association.change_keys(change))
     }
 
     /// Does something to a living association.

@@ -5,7 +5,7 @@
 
 use super::scope::is_unicast;
 use crate::net::PathAddress;
-use crate::wire::chunk::{ChunkType, InitChunk, RawChunk};
+use crate::wire::chunk::{AuthChunk, ChunkType, InitChunk, RawChunk};
 use crate::wire::{CommonHeader, Packet};
 use bytes::Bytes;
 
@@ -20,8 +20,17 @@ const STALE_COOKIE: [u8; 2] = [0, 3];
 pub struct StatelessPacket {
     /// The common header.
     pub header: CommonHeader,
-    /// The only chunk.
+    /// Authenticates the chunk, where the peer asks for it (RFC 4895).
+    pub auth: Option<AuthChunk>,
+    /// The only chunk besides.
     pub chunk: RawChunk,
+}
+
+impl StatelessPacket {
+    /// A packet with just this chunk.
+    pub fn of(header: CommonHeader, chunk: RawChunk) -> Self {
+        Self { header, auth: None, chunk }
+    }
 }
 
 /// Rule 1: packets to or from an address that is not unicast get no answer.
@@ -40,7 +49,7 @@ pub fn answer(packet: &Packet) -> Option<StatelessPacket> {
         // 8.5.1 A: tag 0 belongs to an INIT alone; rule 3 gives that one an ABORT without T bit.
         () if packet.header.verification_tag == 0 => answer_init(packet, &chunks),
         // Rule 4: nobody here made that cookie, so it fails authentication (5.1.5).
-        () if packet.first_chunk_type() == Some(ChunkType::COOKIE_ECHO) => None,
+        () if chunks.cookie_echo_first => None,
         // Rule 5.
         () if chunks.shutdown_ack => Some(reflect(packet, ChunkType::SHUTDOWN_COMPLETE)),
         // Rules 6 and 7.
@@ -53,7 +62,7 @@ pub fn answer(packet: &Packet) -> Option<StatelessPacket> {
 /// An ABORT for an INIT that is not served: its initiate tag, T bit 0 (rule 3).
 pub(super) fn abort_for_init(request: &CommonHeader, initiate_tag: u32, causes: Bytes) -> StatelessPacket {
     let chunk = RawChunk { chunk_type: ChunkType::ABORT, flags: 0, value: causes };
-    StatelessPacket { header: answering(request, initiate_tag), chunk }
+    StatelessPacket::of(answering(request, initiate_tag), chunk)
 }
 
 /// The header of the answer to a packet with header `request`.
@@ -74,12 +83,14 @@ fn answer_init(packet: &Packet, chunks: &Seen) -> Option<StatelessPacket> {
 /// A chunk without value, with the T bit and the tag of the packet that it answers.
 fn reflect(packet: &Packet, chunk_type: ChunkType) -> StatelessPacket {
     let chunk = RawChunk { chunk_type, flags: T_BIT, value: Bytes::new() };
-    StatelessPacket { header: answering(&packet.header, packet.header.verification_tag), chunk }
+    StatelessPacket::of(answering(&packet.header, packet.header.verification_tag), chunk)
 }
 
 /// What the rules ask about the chunks of a packet.
 #[derive(Default)]
 struct Seen {
+    /// COOKIE ECHO stands first.
+    cookie_echo_first: bool,
     abort: bool,
     shutdown_ack: bool,
     /// SHUTDOWN COMPLETE, COOKIE ACK, or ERROR with "Stale Cookie".
@@ -92,8 +103,11 @@ impl Seen {
     fn of(packet: &Packet) -> Self {
         let mut seen = Self::default();
         let mut count = 0;
-        for chunk in packet.chunks().map_while(Result::ok) {
+        // RFC 4895, 6.3: AUTH is not taken into account.
+        let chunks = packet.chunks().map_while(Result::ok);
+        for chunk in chunks.filter(|chunk| chunk.chunk_type != ChunkType::AUTH) {
             count += 1;
+            seen.cookie_echo_first |= count == 1 && chunk.chunk_type == ChunkType::COOKIE_ECHO;
             match chunk.chunk_type {
                 ChunkType::ABORT => seen.abort = true,
                 ChunkType::SHUTDOWN_ACK => seen.shutdown_ack = true,

@@ -7,9 +7,10 @@ use super::out_of_the_blue::{self, StatelessPacket, abort_for_init, answering};
 use super::scope::suitable;
 use super::slots::Slot;
 use crate::association::{
-    Association, Blueprint, Context, CookieVerdict, Disposition, InitVerdict, Offer, PeerInit,
+    Association, Blueprint, Context, CookieVerdict, Disposition, Echo, InitVerdict, Offer, PeerInit,
     agree_on_streams, initial_tsn, to_raw,
 };
+use crate::auth::{AuthAgreement, AuthOffer};
 use crate::config::AssociationConfig;
 use crate::net::PathAddress;
 use crate::time::Time;
@@ -48,7 +49,10 @@ impl Endpoint {
         match arrived.packet.first_chunk_type() {
             // 8.5.1 A.
             _ if header.verification_tag == 0 => self.receive_init(now, &arrived),
-            Some(ChunkType::COOKIE_ECHO) => self.receive_cookie_echo(now, &arrived),
+            Some(ChunkType::COOKIE_ECHO | ChunkType::AUTH) => match Echo::of(&arrived.packet) {
+                Some(echo) => self.receive_cookie_echo(now, &arrived, &echo),
+                None => self.receive_other(now, &arrived),
+            },
             _ => self.receive_other(now, &arrived),
         }
     }
@@ -154,7 +158,9 @@ impl Endpoint {
             if listener.addresses.is_empty() { &self.config.local_addresses } else { &listener.addresses };
         let addresses = suitable(bound, request.from.remote).collect();
         let tag = self.random.verification_tag();
-        let offer = Offer::new(&config, tag, initial_tsn(&mut self.random), addresses);
+        let initial_tsn = initial_tsn(&mut self.random);
+        let auth = AuthOffer::of(&config, &mut self.random);
+        let offer = Offer::new(&config, tag, initial_tsn, addresses, auth);
         self.push_init_ack(now, request, &config, offer, Tags::default());
     }
 
@@ -173,6 +179,14 @@ impl Endpoint {
         mut offer: Offer,
         tie_tags: Tags,
     ) {
+        let peer_auth = match request.peer.authentication(config) {
+            Ok(peer_auth) => peer_auth,
+            Err(causes) => {
+                let abort = abort_for_init(&request.header, request.init.initiate_tag, causes.0);
+                return self.answer_anybody(now, request.from, abort);
+            }
+        };
+        let auth = offer.auth.clone().zip(peer_auth);
         let (outbound_streams, inbound_streams) = agree_on_streams(request.init, config);
         offer.outbound_streams = outbound_streams;
         let cookie = StateCookie {
@@ -188,6 +202,7 @@ impl Endpoint {
             outbound_streams,
             inbound_streams,
             capabilities: request.peer.capabilities,
+            auth: auth.map(|(local, peer)| Box::new(AuthAgreement { local, peer })),
             source: request.from,
             addresses: request.peer.addresses.clone(),
         };
@@ -195,7 +210,7 @@ impl Endpoint {
         let more = core::iter::once(Parameter::StateCookie(sealed)).chain(request.peer.reports());
         let chunk = to_raw(&offer.chunk(InitKind::InitAck, more));
         let header = answering(&request.header, request.init.initiate_tag);
-        self.push_stateless(request.from, StatelessPacket { header, chunk });
+        self.push_stateless(request.from, StatelessPacket::of(header, chunk));
     }
 
     /// Valid.Cookie.Life, and what a Cookie Preservative asks for up to as much again (5.2.6).
@@ -204,11 +219,10 @@ impl Endpoint {
         life + Duration::from_millis(increment_ms.into()).min(life)
     }
 
-    /// COOKIE ECHO as the first chunk (5.1.5, 5.2.4).
-    fn receive_cookie_echo(&mut self, now: Time, arrived: &Arrived) {
-        let Some(Ok(echo)) = arrived.packet.chunks().next() else { return };
+    /// COOKIE ECHO as the first chunk, or behind AUTH (5.1.5, 5.2.4; RFC 4895, 6.3).
+    fn receive_cookie_echo(&mut self, now: Time, arrived: &Arrived, echo: &Echo) {
         // Steps 1 to 3: what is not ours, or not for this packet, is discarded in silence.
-        let Some(cookie) = self.cookie_keys.open(&echo.value) else { return };
+        let Some(cookie) = self.cookie_keys.open(echo.cookie()) else { return };
         let header = arrived.packet.header;
         let ports = (cookie.local_port, cookie.peer_port) == (header.destination_port, header.source_port);
         if !ports || cookie.tags.local != header.verification_tag {
@@ -216,18 +230,28 @@ impl Endpoint {
         }
         let addresses = core::iter::once(arrived.from.remote).chain(cookie.peer_addresses());
         match self.find_any(&header, addresses) {
-            Some(slot) => self.echo_to_association(now, slot, &cookie, arrived),
+            Some(slot) => self.echo_to_association(now, slot, &cookie, arrived, echo),
             None if cookie.staleness(now).is_some() => self.push_stale_cookie(now, &cookie, arrived),
-            None => self.create_association(now, &cookie, arrived),
+            None => self.create_association(now, &cookie, arrived, echo),
         }
     }
 
-    fn echo_to_association(&mut self, now: Time, slot: Slot, cookie: &StateCookie, arrived: &Arrived) {
+    fn echo_to_association(
+        &mut self,
+        now: Time,
+        slot: Slot,
+        cookie: &StateCookie,
+        arrived: &Arrived,
+        echo: &Echo,
+    ) {
         let Some(entry) = self.slots.get_mut(slot) else { return };
+        if !entry.association.authenticates(echo, cookie) {
+            return;
+        }
         let mut cx = Context { now, random: &mut self.random };
         match entry.association.handle_cookie(&mut cx, cookie, arrived.from) {
             CookieVerdict::Accepted => {
-                entry.association.handle_bundled(&mut cx, &arrived.packet, arrived.from);
+                entry.association.handle_bundled(&mut cx, &arrived.packet, arrived.from, echo);
                 self.after_packet(slot);
             }
             CookieVerdict::Discarded => self.settle(slot),
@@ -241,13 +265,17 @@ impl Endpoint {
         let staleness_us = u32::try_from(staleness.as_micros()).unwrap_or(u32::MAX);
         let chunk = to_raw(&ErrorChunk { causes: Cause::StaleCookie { staleness_us }.into() });
         let header = answering(&arrived.packet.header, cookie.tags.peer);
-        self.push_stateless(arrived.from, StatelessPacket { header, chunk });
+        self.push_stateless(arrived.from, StatelessPacket::of(header, chunk));
     }
 
     /// 5.1.5, steps 5 to 7.
-    fn create_association(&mut self, now: Time, cookie: &StateCookie, arrived: &Arrived) {
+    fn create_association(&mut self, now: Time, cookie: &StateCookie, arrived: &Arrived, echo: &Echo) {
         let has_room = self.slots.len() < self.config.max_associations;
         let listener = self.listeners.get(&cookie.local_port);
+        // RFC 4895, 6.3: there is no association yet, so the cookie must do, with the listener's shared keys.
+        if listener.is_some_and(|listener| !echo.is_authentic(cookie, &listener.config.auth.keys)) {
+            return;
+        }
         let listener = listener.filter(|listener| has_room && listener.has_room());
         let Some(listener) = listener.filter(|listener| listener.serves(cookie.source.local)) else {
             let causes = crate::wire::cause::Causes::from(Cause::OutOfResource);
@@ -263,12 +291,13 @@ impl Endpoint {
             initial_tsn: cookie.local_initial_tsn,
             local_addresses: suitable(ours, cookie.source.remote).collect(),
             bound,
+            auth: cookie.auth.as_ref().map(|agreement| agreement.local.clone()),
             config: Arc::clone(&listener.config),
         };
         let mut cx = Context { now, random: &mut self.random };
         let mut association = Association::accept(&mut cx, blueprint, cookie);
         association.acknowledge_cookie(arrived.from);
-        association.handle_bundled(&mut cx, &arrived.packet, arrived.from);
+        association.handle_bundled(&mut cx, &arrived.packet, arrived.from, echo);
         let slot = self.slots.insert(association);
         if let (Some(entry), Some(listener)) =
             (self.slots.get(slot), self.listeners.get_mut(&cookie.local_port))

@@ -56,9 +56,10 @@ impl Endpoint {
     }
 
     fn write_stateless(&mut self, buffer: &mut Vec<u8>) -> Option<Transmit> {
-        let (path, StatelessPacket { header, chunk }) = self.stateless.pop_front()?;
+        let (path, StatelessPacket { header, auth, chunk }) = self.stateless.pop_front()?;
         let mut packet = PacketBuilder::new(buffer, header, usize::MAX);
         // A chunk that we made is not longer than a chunk can be.
+        auth.iter().for_each(|auth| _ = packet.push(auth));
         let _ = packet.push(&chunk);
         let len = if self.config.checksum { packet.finish() } else { packet.finish_with_zero_checksum() };
         Some(Transmit { path, ecn: Ecn::NotCapable, segment_size: len, len })

@@ -52,6 +52,8 @@ pub struct Path {
     pub congestion: congestion::Congestion,
     /// Largest SCTP packet (common header included, IP and UDP headers not).
     pub max_packet_size: usize,
+    /// Bytes of each packet that an AUTH chunk takes, where DATA or SACK are authenticated (RFC 4895).
+    pub reserved: usize,
     /// Bytes in flight on this path (flightsize): whole DATA chunks, header and padding included (7.2).
     pub flight_size: usize,
     /// T3-rtx (6.3.2); armed exactly while `flight_size > 0`.
@@ -110,6 +112,7 @@ impl Path {
             rtt: rtt::RttEstimator::new(config),
             congestion: congestion::Congestion::new(pmdcs_of(max_packet_size), address.remote, config),
             max_packet_size,
+            reserved: 0,
             flight_size: 0,
             t3_rtx: None,
             heartbeat: Heartbeat::default(),
@@ -125,7 +128,7 @@ impl Path {
 
     /// PMDCS: the largest DATA chunk, header included, that fits into a packet.
     pub fn pmdcs(&self) -> usize {
-        pmdcs_of(self.max_packet_size)
+        pmdcs_of(self.max_packet_size.saturating_sub(self.reserved))
     }
 
     /// Whether congestion control lets another packet with DATA leave (6.1 B and D).
@@ -176,6 +179,8 @@ fn pmdcs_of(max_packet_size: usize) -> usize {
 pub struct PathSet {
     paths: Vec<Path>,
     primary: usize,
+    /// [`Path::reserved`] of all paths.
+    reserved: usize,
 }
 
 impl PathSet {
@@ -194,8 +199,16 @@ impl PathSet {
             return None;
         }
         let id = PathId(u8::try_from(self.paths.len()).ok()?);
-        self.paths.push(Path::new(id, address, state, max_packet_size, config));
+        let mut path = Path::new(id, address, state, max_packet_size, config);
+        path.reserved = self.reserved;
+        self.paths.push(path);
         Some(id)
+    }
+
+    /// Keeps so many bytes of each packet free for an AUTH chunk.
+    pub(crate) fn reserve(&mut self, bytes: usize) {
+        self.reserved = bytes;
+        self.paths.iter_mut().for_each(|path| path.reserved = bytes);
     }
 
     /// Keeps the paths that `keep` is true of, under new indices without gaps, and returns the others: for the

@@ -34,10 +34,10 @@ impl Sender {
     /// fell below the size of a chunk that must be sent again. That one goes alone and is fragmented by
     /// IP, since a chunk cannot be cut again (6.9).
     pub fn packet_size(&self, path: PathId, paths: &PathSet) -> usize {
-        let usual = paths.get(path).map_or(0, |path| path.max_packet_size);
+        let (usual, reserved) = paths.get(path).map_or((0, 0), |path| (path.max_packet_size, path.reserved));
         let marked = self.outstanding.first_marked().and_then(|position| self.outstanding.get(position));
         let chunk = marked.filter(|_| self.retransmits_on(path, paths));
-        chunk.map_or(usual, |chunk| usual.max(COMMON_HEADER_LEN + chunk.wire_len()))
+        chunk.map_or(usual, |chunk| usual.max(COMMON_HEADER_LEN + reserved + chunk.wire_len()))
     }
 
     /// Puts DATA chunks for `path` into `packet`: first those to be sent again, then new ones, in the

@@ -3,6 +3,8 @@
 use super::chunk::{ChunkType, DataHeader, IDataHeader};
 use super::packet::{CHECKSUM_AT, CHUNK_HEADER_LEN, COMMON_HEADER_LEN, CommonHeader, checksum};
 use super::padding;
+use crate::auth::Authenticator;
+use std::sync::Arc;
 
 /// The largest chunk that a 16-bit length field can describe, its header included.
 const MAX_CHUNK_LEN: usize = u16::MAX as usize;
@@ -43,6 +45,15 @@ pub struct PacketBuilder<'a> {
     /// What `buffer` is cut back to on drop: `start` until the packet is finished.
     keep: usize,
     max_packet_size: usize,
+    auth: Option<Auth>,
+}
+
+/// How chunks of the packet are authenticated (RFC 4895, 6.2).
+#[derive(Debug)]
+struct Auth {
+    with: Arc<Authenticator>,
+    /// Where the AUTH chunk starts in the buffer, once a chunk has needed it.
+    at: Option<usize>,
 }
 
 impl<'a> PacketBuilder<'a> {
@@ -50,13 +61,19 @@ impl<'a> PacketBuilder<'a> {
     pub fn new(buffer: &'a mut Vec<u8>, header: CommonHeader, max_packet_size: usize) -> Self {
         let start = buffer.len();
         header.write(buffer);
-        Self { buffer, start, keep: start, max_packet_size }
+        Self { buffer, start, keep: start, max_packet_size, auth: None }
+    }
+
+    /// From now on chunks of the types that `with` covers stand behind an AUTH chunk.
+    pub fn authenticate(&mut self, with: Arc<Authenticator>) {
+        self.auth = Some(Auth { with, at: None });
     }
 
     /// The longest chunk that fits, counted with its header but without its padding (for which
     /// there is then room as well).
     pub fn remaining(&self) -> usize {
-        let free = self.max_packet_size.saturating_sub(self.len());
+        let reserved = self.missing_auth().filter(|auth| auth.reserves()).map_or(0, Authenticator::chunk_len);
+        let free = self.max_packet_size.saturating_sub(self.len() + reserved);
         (free - free % 4).min(MAX_CHUNK_LEN)
     }
 
@@ -108,15 +125,50 @@ impl<'a> PacketBuilder<'a> {
     /// Writes a chunk's header if the chunk fits; the chunk's length.
     fn start_chunk(&mut self, chunk_type: ChunkType, flags: u8, value_len: usize) -> Result<usize, NoRoom> {
         let needed = value_len.saturating_add(CHUNK_HEADER_LEN);
-        let remaining = self.remaining();
+        let auth = self.missing_auth().filter(|auth| auth.covers(chunk_type));
+        let remaining = match auth {
+            None => self.remaining(),
+            Some(auth) => self.remaining_behind(auth),
+        };
         let no_room = NoRoom { needed, remaining };
         if needed > remaining {
             return Err(no_room);
+        }
+        if auth.is_some() {
+            self.start_authentication();
         }
         let [high, low] = u16::try_from(needed).map_err(|_| no_room)?.to_be_bytes();
         self.buffer.reserve(needed + padding(needed));
         self.buffer.extend_from_slice(&[chunk_type.0, flags, high, low]);
         Ok(needed)
+    }
+
+    /// What authenticates, while the AUTH chunk is not in the packet yet.
+    fn missing_auth(&self) -> Option<&Authenticator> {
+        self.auth.as_ref().filter(|auth| auth.at.is_none()).map(|auth| &*auth.with)
+    }
+
+    /// As [`remaining`](Self::remaining), once the AUTH chunk stands in the packet.
+    fn remaining_behind(&self, auth: &Authenticator) -> usize {
+        let free = self.max_packet_size.saturating_sub(self.len() + auth.chunk_len());
+        (free - free % 4).min(MAX_CHUNK_LEN)
+    }
+
+    /// Writes the AUTH chunk, for whose code there is nothing to be computed over yet.
+    fn start_authentication(&mut self) {
+        let Some(auth) = &mut self.auth else { return };
+        auth.at = Some(self.buffer.len());
+        let blank = auth.with.blank();
+        // It cannot fail: the room was measured with it.
+        let _ = self.push(&blank);
+    }
+
+    /// Fills in the code of the AUTH chunk, if there is one.
+    fn fill_in_auth(&mut self) {
+        let Some(Auth { with, at: Some(at) }) = &self.auth else { return };
+        if let Some(chunks) = self.buffer.get_mut(*at..) {
+            with.fill_in(chunks);
+        }
     }
 
     /// Pads a chunk of `len` bytes that was just written.
@@ -125,18 +177,24 @@ impl<'a> PacketBuilder<'a> {
     }
 
     /// Fills in the CRC32c and leaves the packet in the buffer; the packet's length.
-    pub fn finish(self) -> usize {
+    pub fn finish(mut self) -> usize {
+        self.fill_in_auth();
         let packet = self.buffer.get_mut(self.start..).unwrap_or_default();
         let sum = checksum(packet);
         if let Some(field) = packet.get_mut(CHECKSUM_AT..COMMON_HEADER_LEN) {
             field.copy_from_slice(&sum.to_be_bytes());
         }
-        self.finish_with_zero_checksum()
+        self.keep_packet()
     }
 
     /// Leaves the packet in the buffer with a checksum field of zero, for a peer that has agreed
     /// to it (RFC 9653) or a lower layer that fills it in; the packet's length.
     pub fn finish_with_zero_checksum(mut self) -> usize {
+        self.fill_in_auth();
+        self.keep_packet()
+    }
+
+    fn keep_packet(mut self) -> usize {
         self.keep = self.buffer.len();
         self.len()
     }

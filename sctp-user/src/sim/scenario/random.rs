@@ -1,7 +1,9 @@
 //! Scenarios drawn from a seed.
 
 use core::time::Duration;
+use sctp_core::auth::HmacAlgorithm;
 use sctp_core::config::AssociationConfig;
+use sctp_core::wire::ChunkType;
 
 use super::peer::{Behaviour, Ending, Reader};
 use super::traffic::PlannedMessage;
@@ -127,7 +129,21 @@ fn side(
         config.send_buffer = rng.magnitude(4 * LARGEST, config.send_buffer as u64) as usize;
     }
     failover(rng, &mut config);
+    authentication(rng, &mut config);
     SidePlan { config, messages, behaviour }
+}
+
+/// Half of the sides offer AUTH (RFC 4895), and take some types of chunks only authenticated.
+fn authentication(rng: &mut SimRng, config: &mut AssociationConfig) {
+    config.extensions.auth = rng.chance(0.5);
+    let listed =
+        [ChunkType::DATA, ChunkType::SACK, ChunkType::COOKIE_ECHO, ChunkType::HEARTBEAT, ChunkType::SHUTDOWN]
+            .into_iter()
+            .filter(|_| rng.chance(0.3));
+    config.auth.chunks = listed.collect();
+    if rng.chance(0.3) {
+        config.auth.hmacs = [HmacAlgorithm::Sha1].into_iter().collect();
+    }
 }
 
 /// Thresholds of paths (RFC 7829): a third each of plain RFC 9260, of the default, and of any that are allowed.

@@ -1,6 +1,7 @@
 //! Scenarios of two endpoints, split by topic.
 
 mod attacks;
+mod auth;
 mod data;
 mod failover;
 pub(crate) mod harness;
