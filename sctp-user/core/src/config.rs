@@ -44,6 +44,24 @@ impl Default for EndpointConfig {
     }
 }
 
+/// Requests of a peer that are granted, where RE-CONFIG is in use (RFC 6525, 6.3.1). What we ask the peer for, it may do.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ReconfigPermissions {
+    /// It resets its streams, or asks that we reset ours (`SCTP_ENABLE_RESET_STREAM_REQ`).
+    pub reset_streams: bool,
+    /// It resets the TSNs, and with them all streams (`SCTP_ENABLE_RESET_ASSOC_REQ`).
+    pub reset_association: bool,
+    /// It adds streams, or asks us to, up to `max_inbound_streams` either way (`SCTP_ENABLE_CHANGE_ASSOC_REQ`).
+    pub add_streams: bool,
+}
+
+impl ReconfigPermissions {
+    /// The default: all is denied.
+    pub const NONE: Self = Self { reset_streams: false, reset_association: false, add_streams: false };
+    /// All is granted.
+    pub const ALL: Self = Self { reset_streams: true, reset_association: true, add_streams: true };
+}
+
 /// Parameters of one association. `Default` is RFC 9260, 16 where it names a value.
 #[derive(Clone, Debug)]
 pub struct AssociationConfig {
@@ -105,6 +123,8 @@ pub struct AssociationConfig {
     pub max_packet_size: usize,
     /// An association that carries no user data for so long is shut down; `None`: never.
     pub autoclose: Option<Duration>,
+    /// Which re-configurations the peer may ask for.
+    pub reconfig_permissions: ReconfigPermissions,
     /// Extensions that are offered to the peer; each is used if the peer offers it too.
     pub extensions: Extensions,
     /// Authentication, where `extensions.auth` is on.
@@ -162,6 +182,7 @@ impl Default for AssociationConfig {
             path_mtu: 1_500,
             max_packet_size: 0,
             autoclose: None,
+            reconfig_permissions: ReconfigPermissions::NONE,
             extensions: Extensions::default(),
             auth: AuthConfig::default(),
         }

@@ -3,6 +3,7 @@
 use crate::auth::KeyError;
 use crate::path::ThresholdError;
 use core::net::IpAddr;
+use core::time::Duration;
 use thiserror::Error;
 
 /// Why [`send`](crate::endpoint::Endpoint::send) refused a message.
@@ -106,4 +107,55 @@ pub enum CommandError {
     /// A command about shared keys.
     #[error(transparent)]
     Key(#[from] KeyError),
+}
+
+/// Why a re-configuration (RFC 6525) was refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum ReconfigError {
+    /// No such association, or it has ended.
+    #[error("the association has ended")]
+    Closed,
+    /// It is not up yet, or is shutting down.
+    #[error("streams can be changed only while the association is up, and not shutting down")]
+    NotEstablished,
+    /// The peer did not offer RE-CONFIG, or we did not (5.1.1).
+    #[error("RE-CONFIG is not in use on this association: the peer, or this side, does not offer it")]
+    NotSupported,
+    /// Another request is not finished, be it ours or the peer's (6.3: `EALREADY`).
+    #[error("another re-configuration is in progress: wait for its event")]
+    InProgress,
+    /// The association has fewer streams.
+    #[error("stream {stream_id} does not exist: the association has {streams} streams in that direction")]
+    InvalidStream {
+        /// Asked for.
+        stream_id: u16,
+        /// Streams there are.
+        streams: u16,
+    },
+    /// More streams than a request can list; all of them can be reset.
+    #[error("a request cannot list {listed} streams, the limit is {max}: reset all, or fewer at a time")]
+    TooManyListed {
+        /// Streams given.
+        listed: usize,
+        /// The limit.
+        max: usize,
+    },
+    /// More streams than there can be.
+    #[error("{streams} more streams exceed the limit of {max}")]
+    TooManyStreams {
+        /// How many more were asked for.
+        streams: u16,
+        /// The limit: 65,535, or `max_inbound_streams`.
+        max: u16,
+    },
+    /// No stream was to be added.
+    #[error("no stream is to be added")]
+    Nothing,
+    /// TSNs were reset less than 30 s ago (5.1.4).
+    #[error("TSNs may be reset once in 30 s: again in {wait:?}")]
+    TooSoon {
+        /// For so long.
+        wait: Duration,
+    },
 }

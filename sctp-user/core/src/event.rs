@@ -4,6 +4,7 @@ use bytes::Bytes;
 use core::net::IpAddr;
 
 use crate::net::PathAddress;
+use crate::serial::Tsn;
 
 /// Names an association of an endpoint, past its end too: a later one in the same slot has another generation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -60,6 +61,33 @@ pub enum Event {
     },
     /// Authentication: a key, or that there is none (RFC 6458, 6.1.8).
     Authentication(AuthenticationEvent),
+    /// The messages of streams are numbered from 0 on again (RFC 6525, 6.1.1), or our request for that has failed.
+    StreamsReset {
+        /// Whether they are those that the peer sends on, or ours.
+        incoming: bool,
+        /// The streams; none means all.
+        streams: Vec<u16>,
+        /// Whether it was done.
+        outcome: ReconfigOutcome,
+    },
+    /// TSNs and all streams are numbered anew (RFC 6525, 6.1.2), or our request for that has failed.
+    AssociationReset {
+        /// The TSN that we use next.
+        local_tsn: Tsn,
+        /// The TSN that the peer uses next.
+        remote_tsn: Tsn,
+        /// Whether it was done.
+        outcome: ReconfigOutcome,
+    },
+    /// There are more streams (RFC 6525, 6.1.3), or our request for them has failed.
+    StreamsChanged {
+        /// Streams that we may send on.
+        outbound_streams: u16,
+        /// Streams that the peer may send on.
+        inbound_streams: u16,
+        /// Whether it was done.
+        outcome: ReconfigOutcome,
+    },
     /// The peer sent an ERROR chunk (COMMUNICATION ERROR, 11.2.6).
     RemoteError {
         /// Cause code.
@@ -78,6 +106,20 @@ pub enum AuthenticationEvent {
     NotSupported,
     /// This shared key will not be used any more for what we send (`SCTP_AUTH_FREE_KEY`).
     FreeKey(u16),
+}
+
+/// How a re-configuration ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ReconfigOutcome {
+    /// It was done, or there was nothing to do.
+    Done,
+    /// The peer does not allow it.
+    Denied,
+    /// It was not done.
+    Failed {
+        /// The peer's result (RFC 6525, 4.4); `None`: the association ended or was restarted before.
+        result: Option<u32>,
+    },
 }
 
 /// What happened to a path.

@@ -94,6 +94,7 @@
 //! | [`wire`] | packets, chunks, parameters, causes |
 //! | [`auth`] | keys and codes of authenticated chunks |
 //! | [`extensions`] | which extensions both sides agreed on |
+//! | [`stream_set`] | streams that are reset |
 //! | [`config`], [`event`], [`message`], [`error`], [`net`] | what the interface speaks of |
 //! | [`time`], [`serial`], [`rng`] | the clock type, wrapping numbers, injected randomness |
 
@@ -110,6 +111,7 @@ pub mod path;
 pub mod rng;
 pub mod rx;
 pub mod serial;
+pub mod stream_set;
 pub mod time;
 pub mod tx;
 pub mod wire;

@@ -69,7 +69,7 @@ impl Association {
                 let causes = Cause::InvalidStreamIdentifier { stream_id }.into();
                 self.reply(self.confirmed(source), &ErrorChunk { causes });
             }
-            DataOutcome::Violation(violation) => return self.abort_for(source, violation_cause(violation)),
+            DataOutcome::Violation(violation) => return self.abort_for_violation(source, violation),
         }
         Flow::Continue
     }
@@ -145,6 +145,7 @@ impl Association {
 
     /// What may follow from any change in the sending half.
     pub(crate) fn follow_up(&mut self, now: Time) {
+        self.advance_reconfig(now);
         self.tell_sender();
         self.advance_shutdown(now);
     }
@@ -176,6 +177,11 @@ impl Association {
     pub(super) fn autoclose_at(&self) -> Option<Time> {
         let idle = self.config.autoclose.filter(|_| matches!(self.state, State::Established))?;
         Some(self.last_activity + idle)
+    }
+
+    /// Ends the association because the peer's data broke the protocol, or cannot be served.
+    pub(super) fn abort_for_violation(&mut self, path: PathId, violation: crate::rx::Violation) -> Flow {
+        self.abort_for(path, violation_cause(violation))
     }
 
     /// Ends the association because the peer broke the protocol.

@@ -13,6 +13,7 @@
 //! | `auth` | authenticated chunks (RFC 4895) |
 //! | `error` | ERROR, unrecognized chunks (3.2, 3.3.10) |
 //! | `icmp` | ICMP (10) |
+//! | `reconfig` | streams and TSNs reset, streams added (RFC 6525) |
 //! | `bundle` | which chunks go into the next packet (6.10) |
 //! | `timers` | the next deadline, and what to do when it has come |
 //!
@@ -29,6 +30,7 @@ mod heartbeat;
 mod icmp;
 mod outbox;
 mod peer_init;
+mod reconfig;
 mod restart;
 mod setup;
 mod shutdown;
@@ -67,6 +69,7 @@ use crate::wire::{CommonHeader, Packet};
 use auth::{Admission, Auth};
 use core::net::IpAddr;
 use outbox::Outbox;
+use reconfig::Reconfig;
 use state::State;
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -133,6 +136,7 @@ pub struct Association {
     /// SHUTDOWN was asked for during the set-up.
     shutdown_requested: bool,
     outbox: Outbox,
+    reconfig: Reconfig,
     /// Where DATA came from last, and SACKs go to (6.4).
     data_source: PathId,
     /// When user data was last sent or received.
@@ -329,6 +333,7 @@ impl Association {
     pub(crate) fn check_invariants(&self) {
         if !self.is_closed() {
             self.sender.check_invariants(&self.paths);
+            self.reconfig.check_invariants(&self.sender);
         }
     }
 
@@ -429,6 +434,7 @@ impl Association {
             ChunkType::SHUTDOWN_COMPLETE => self.handle_shutdown_complete(),
             ChunkType::ABORT => self.handle_abort(&chunk),
             ChunkType::ERROR => self.handle_error(cx, &chunk),
+            ChunkType::RE_CONFIG if self.extensions.reconfig => self.handle_re_config(cx, &chunk, source),
             _ => self.handle_unrecognized(&chunk, source),
         }
     }

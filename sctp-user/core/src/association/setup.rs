@@ -2,6 +2,7 @@
 
 use super::auth::Auth;
 use super::peer_init::address_parameter;
+use super::reconfig::Reconfig;
 use super::state::{Setup, State};
 use super::{Association, Context, Flow, PeerInit, add_path, outbox::Outbox};
 use crate::auth::AuthOffer;
@@ -161,6 +162,7 @@ impl Association {
             error_count: 0,
             shutdown_requested: false,
             outbox: Outbox::default(),
+            reconfig: Reconfig::new(initial_tsn, Tsn(0)),
             last_activity: now,
             events: VecDeque::new(),
             readable_told: false,
@@ -254,6 +256,7 @@ impl Association {
         self.outbound_streams = peer.outbound_streams;
         self.inbound_streams = peer.inbound_streams;
         self.sender.set_peer(peer.a_rwnd, peer.outbound_streams);
+        self.restart_reconfig(peer.initial_tsn);
         let (config, tsn, streams) = (&self.config, peer.initial_tsn, peer.inbound_streams);
         self.receiver = Some(match self.receiver.take() {
             Some(before) => before.restart(config, tsn, streams),

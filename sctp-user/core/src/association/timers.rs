@@ -26,6 +26,7 @@ impl Association {
         consider(self.receiver.as_ref().and_then(Receiver::sack_deadline));
         consider(self.sender.deadline());
         consider(self.autoclose_at());
+        consider(self.reconfig_at());
         earliest
     }
 
@@ -52,6 +53,12 @@ impl Association {
             receiver.handle_sack_timeout(now);
         }
         self.sender.handle_timeout(now);
+        if self.reconfig_at().is_some_and(|at| at <= now) {
+            self.handle_t_reconfig(now);
+        }
+        if self.is_closed() {
+            return;
+        }
         if self.autoclose_at().is_some_and(|at| at <= now) {
             self.shutdown(now);
         }
@@ -73,6 +80,11 @@ impl Association {
             () if t2 => self.handle_t2(now),
             () => {}
         }
+    }
+
+    /// The Re-configuration timer expires then (RFC 6525, 5.1.1). After SHUTDOWN nothing waits for an answer.
+    fn reconfig_at(&self) -> Option<Time> {
+        self.reconfig.deadline().filter(|_| self.state().sends_data())
     }
 
     fn due_paths(

@@ -7,10 +7,12 @@
 //! - `account`: the memory held, and its bounds.
 //! - `reassembly`: fragments to messages (6.9). Knows no SACK.
 //! - `streams`: ordered and unordered delivery (6.5, 6.6), the queue to the reader.
+//! - `reset`: streams and TSNs numbered anew (RFC 6525).
 
 mod account;
 mod reassembly;
 mod receiver;
+mod reset;
 mod sack;
 mod streams;
 mod tsn_map;

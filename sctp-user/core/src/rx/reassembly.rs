@@ -178,6 +178,13 @@ impl Reassembly {
         check_size(run.first.stream_id, &run.charge, self.max_message_size).map(|()| None)
     }
 
+    /// Drops all fragments that wait; what they cost.
+    pub(super) fn clear(&mut self) -> Charge {
+        let mut charge = Charge::default();
+        core::mem::take(&mut self.runs).values().for_each(|run| charge.add(run.charge));
+        charge
+    }
+
     /// Key of the run that ends right before `tsn`.
     fn run_before(&self, key: u64, tsn: Tsn) -> Option<u64> {
         let (&key, run) = self.runs.range(..key).next_back()?;

@@ -25,13 +25,15 @@ const SACK_ENTRY_LEN: usize = 4;
 /// acknowledges them all at once, which slows a sender whose window grows with each SACK.
 #[derive(Debug)]
 pub struct Receiver {
-    map: TsnMap,
-    sack: SackTimer,
+    pub(super) map: TsnMap,
+    pub(super) sack: SackTimer,
     window: Window,
-    account: Account,
-    reassembly: Reassembly,
-    streams: InboundStreams,
+    pub(super) account: Account,
+    pub(super) reassembly: Reassembly,
+    pub(super) streams: InboundStreams,
     packet: PacketNotes,
+    /// New DATA is dropped: it may be numbered by TSNs not known yet (RFC 6525, 5.1.4).
+    pub(super) suspended: bool,
 }
 
 impl Receiver {
@@ -46,6 +48,7 @@ impl Receiver {
             reassembly: Reassembly::new(peer_initial_tsn, config.max_message_size),
             streams: InboundStreams::new(inbound_streams),
             packet: PacketNotes::default(),
+            suspended: false,
         }
     }
 
@@ -68,6 +71,7 @@ impl Receiver {
         let outcome = match self.map.classify(data.tsn) {
             Arrival::Duplicate => self.note_duplicate(data.tsn),
             Arrival::Beyond => self.drop_chunk(),
+            _ if self.suspended => self.drop_chunk(),
             arrival => self.handle_new(data, arrival),
         };
         self.packet.gaps |= self.map.has_gaps();

@@ -8,7 +8,8 @@ use std::collections::{BTreeMap, VecDeque};
 use super::Violation;
 use super::reassembly::Held;
 use crate::message::Message;
-use crate::serial::Ssn;
+use crate::serial::{Ssn, Tsn};
+use crate::stream_set::StreamSet;
 
 /// Streams in a page.
 const PAGE: usize = 64;
@@ -30,6 +31,28 @@ impl NextSsns {
         }
         &mut self.pages[page].get_or_insert_with(|| Box::new([Ssn(0); PAGE]))[index]
     }
+
+    fn reset(&mut self, streams: &StreamSet) {
+        match streams {
+            StreamSet::All => self.pages.clear(),
+            StreamSet::Listed(streams) => streams.iter().for_each(|&stream| *self.get_mut(stream) = Ssn(0)),
+        }
+    }
+}
+
+/// A reset that waits for data that was sent before it (RFC 6525, 5.2.2 E2).
+#[derive(Debug)]
+struct DeferredReset {
+    streams: StreamSet,
+    last_assigned_tsn: Tsn,
+    /// Messages that were sent after it.
+    held: Vec<Held>,
+}
+
+impl DeferredReset {
+    fn holds(&self, message: &Message) -> bool {
+        self.last_assigned_tsn.less_than(message.tsn) && self.streams.contains(message.stream_id)
+    }
 }
 
 /// All streams that the peer sends on.
@@ -41,11 +64,23 @@ pub(super) struct InboundStreams {
     waiting: BTreeMap<(u16, u16), Held>,
     /// What the reader takes.
     ready: VecDeque<Held>,
+    deferred_reset: Option<DeferredReset>,
 }
 
 impl InboundStreams {
     pub(super) fn new(count: u16) -> Self {
-        Self { count, next_ssns: NextSsns::default(), waiting: BTreeMap::new(), ready: VecDeque::new() }
+        Self {
+            count,
+            next_ssns: NextSsns::default(),
+            waiting: BTreeMap::new(),
+            ready: VecDeque::new(),
+            deferred_reset: None,
+        }
+    }
+
+    /// There are so many streams from now on (RFC 6525, 5.2.5).
+    pub(super) fn set_count(&mut self, count: u16) {
+        self.count = count;
     }
 
     /// Whether the stream exists.
@@ -55,6 +90,10 @@ impl InboundStreams {
 
     /// Takes a whole message in: to the reader at once, or to wait for its turn.
     pub(super) fn deliver(&mut self, held: Held) -> Result<(), Violation> {
+        if let Some(deferred) = self.deferred_reset.as_mut().filter(|deferred| deferred.holds(&held.message)) {
+            deferred.held.push(held);
+            return Ok(());
+        }
         let Message { stream_id, ssn, unordered, .. } = held.message;
         if unordered {
             self.ready.push_back(held);
@@ -74,6 +113,40 @@ impl InboundStreams {
         }
         self.waiting.insert(key, held);
         Ok(())
+    }
+
+    /// `streams` are to be reset once all up to `last_assigned_tsn` has come: what was sent later waits.
+    pub(super) fn defer_reset(&mut self, streams: StreamSet, last_assigned_tsn: Tsn) {
+        self.deferred_reset = Some(DeferredReset { streams, last_assigned_tsn, held: Vec::new() });
+    }
+
+    /// `streams` begin with 0 again: all up to `last_assigned_tsn` has come (RFC 6525, 5.2.2 E3 and E4).
+    pub(super) fn reset(&mut self, streams: &StreamSet, last_assigned_tsn: Tsn) -> Result<(), Violation> {
+        let mut later = self.deferred_reset.take().map(|deferred| deferred.held).unwrap_or_default();
+        for held in self.take_waiting(streams) {
+            // What still waits although nothing is missing follows a number that the peer left out.
+            if last_assigned_tsn.less_than(held.message.tsn) { later.push(held) } else { self.ready.push_back(held) }
+        }
+        self.next_ssns.reset(streams);
+        later.into_iter().try_for_each(|held| self.deliver(held))
+    }
+
+    /// All streams begin with 0 again; what waits is given to the reader, for nothing that is missing will come
+    /// (RFC 6525, 5.2.4 G4 and G5).
+    pub(super) fn reset_all(&mut self) {
+        let held = self.deferred_reset.take().map(|deferred| deferred.held).unwrap_or_default();
+        let waiting = self.take_waiting(&StreamSet::All);
+        self.ready.extend(waiting.into_iter().chain(held));
+        self.next_ssns.reset(&StreamSet::All);
+    }
+
+    /// Takes the messages of `streams` that wait for others, in their order.
+    fn take_waiting(&mut self, streams: &StreamSet) -> Vec<Held> {
+        let taken = self.waiting.extract_if(.., |(stream, _), _| streams.contains(*stream));
+        let mut taken: Vec<_> = taken.map(|(_, held)| held).collect();
+        let Some(first) = taken.first().map(|held| held.message.tsn) else { return taken };
+        taken.sort_by_key(|held| held.message.tsn.distance_from(first).cast_signed());
+        taken
     }
 
     /// What the reader has not taken yet.

@@ -4,10 +4,12 @@
 //! - `outstanding`: what has a TSN and is not yet cumulatively acknowledged, in the order of TSNs.
 //! - `window`: the peer's receive window and the probes while it is closed (RFC 9260, 6.1 A).
 //! - `sender`: ties them to the paths. `transmit` fills packets (6.1, 6.9), `sack` takes in
-//!   acknowledgements (6.2.1) and fast retransmits (7.2.4), `timeout` handles T3-rtx (6.3.3).
+//!   acknowledgements (6.2.1) and fast retransmits (7.2.4), `timeout` handles T3-rtx (6.3.3), `reset` numbers streams
+//!   and TSNs anew (RFC 6525).
 
 mod message;
 mod outstanding;
+mod reset;
 mod sack;
 mod send_queue;
 mod sender;

@@ -16,6 +16,7 @@ use super::message::{DATA_CHUNK_HEADER_LEN, MESSAGE_OVERHEAD, OutgoingMessage, S
 use crate::path::congestion::LastSent;
 use crate::path::{PathId, PathSet};
 use crate::serial::{Ssn, Tsn};
+use crate::stream_set::StreamSet;
 use crate::time::Time;
 use crate::wire::chunk::{DataFlags, DataHeader};
 use core::ops::Range;
@@ -205,6 +206,26 @@ impl Outstanding {
         self.in_flight > 0
     }
 
+    /// The position after the last chunk of `streams`.
+    pub(super) fn end_of(&self, streams: &StreamSet) -> u64 {
+        let is_of = |position: &u64| {
+            let message = self.get(*position).and_then(|chunk| self.message_of(chunk));
+            message.is_some_and(|message| streams.contains(message.message.options.stream_id))
+        };
+        (self.first..self.end()).rev().find(is_of).map_or(self.first, |last| last + 1)
+    }
+
+    fn message_of(&self, chunk: &Chunk) -> Option<&SentMessage> {
+        self.messages.get(usize::try_from(chunk.message.checked_sub(self.first_message)?).ok()?)
+    }
+
+    /// Gives the next new chunk this TSN. Nothing may be outstanding.
+    pub(super) fn set_next_tsn(&mut self, tsn: Tsn) {
+        debug_assert!(self.chunks.is_empty());
+        // As if TSNs had always been counted so that this one comes next.
+        self.initial_tsn = Tsn(tsn.0.wrapping_sub(self.end() as u32));
+    }
+
     /// The TSN at `position`.
     pub(super) fn tsn(&self, position: u64) -> Tsn {
         // Truncation is what makes a TSN of a position.
@@ -255,8 +276,7 @@ impl Outstanding {
     /// The chunk at `position` as it goes on the wire.
     pub(super) fn encode(&self, position: u64) -> Option<(DataHeader, &[u8])> {
         let chunk = self.get(position)?;
-        let index = usize::try_from(chunk.message.checked_sub(self.first_message)?).ok()?;
-        let SentMessage { message, ssn, .. } = self.messages.get(index)?;
+        let SentMessage { message, ssn, .. } = self.message_of(chunk)?;
         let start = chunk.offset as usize;
         let end = start + chunk.payload_len();
         let last = end == message.payload.len();

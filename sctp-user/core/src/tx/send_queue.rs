@@ -4,6 +4,7 @@
 use super::message::{DATA_CHUNK_HEADER_LEN, OutgoingMessage};
 use super::outstanding::KEPT_CAPACITY;
 use crate::serial::Ssn;
+use crate::stream_set::StreamSet;
 use crate::time::Time;
 use core::cmp::Reverse;
 use rustc_hash::FxHashMap;
@@ -20,6 +21,21 @@ pub(super) struct SendQueue {
     next_number: u64,
     messages: usize,
     chunk_bytes: usize,
+    /// Messages that are held back until their streams are numbered anew (RFC 6525, 5.1.2 A1).
+    pause: Option<Pause>,
+}
+
+/// Streams whose messages from a number on do not leave.
+#[derive(Debug)]
+struct Pause {
+    streams: StreamSet,
+    from: u64,
+}
+
+impl Pause {
+    fn holds(&self, stream_id: u16, number: u64) -> bool {
+        number >= self.from && self.streams.contains(stream_id)
+    }
 }
 
 /// One stream's queue. Its front is never a message that was given up.
@@ -60,6 +76,13 @@ impl Scheduler {
     fn deactivate(&mut self, stream_id: u16) {
         match self {
             Self::FirstComeFirstServed(heads) => heads.retain(|Reverse((_, id))| *id != stream_id),
+        }
+    }
+
+    /// No stream has anything to send any longer.
+    fn clear(&mut self) {
+        match self {
+            Self::FirstComeFirstServed(heads) => heads.clear(),
         }
     }
 
@@ -121,6 +144,7 @@ impl SendQueue {
             next_number: 0,
             messages: 0,
             chunk_bytes: 0,
+            pause: None,
         }
     }
 
@@ -152,8 +176,9 @@ impl SendQueue {
         }
         self.messages += 1;
         self.chunk_bytes += chunk_len(&message);
+        let held = self.holds(stream_id, number);
         let stream = self.streams.entry(stream_id).or_default();
-        if stream.queue.is_empty() {
+        if stream.queue.is_empty() && !held {
             self.scheduler.activate(stream_id, number);
         }
         stream.queue.push_back(Entry { number, message: Some(message) });
@@ -175,7 +200,8 @@ impl SendQueue {
             stream.next_ssn = ssn.next();
         }
         stream.tidy();
-        self.scheduler.advance(stream.first());
+        let next = stream.first();
+        self.scheduler.advance(next.filter(|&next| !self.holds(stream_id, next)));
         self.discount(number, &message);
         Some((message, ssn))
     }
@@ -205,7 +231,7 @@ impl SendQueue {
         let new_first = stream.first();
         if new_first != Some(first) {
             self.scheduler.deactivate(stream_id);
-            if let Some(new_first) = new_first {
+            if let Some(new_first) = new_first.filter(|&new_first| !self.holds(stream_id, new_first)) {
                 self.scheduler.activate(stream_id, new_first);
             }
         }
@@ -220,6 +246,54 @@ impl SendQueue {
         }
         self.messages -= 1;
         self.chunk_bytes -= chunk_len(message);
+    }
+
+    fn holds(&self, stream_id: u16, number: u64) -> bool {
+        self.pause.as_ref().is_some_and(|pause| pause.holds(stream_id, number))
+    }
+
+    /// Holds back what comes from now on for `streams`; what waits already still leaves.
+    pub(super) fn pause(&mut self, streams: StreamSet) {
+        self.pause = Some(Pause { streams, from: self.next_number });
+    }
+
+    /// Holds back all messages, also those that wait.
+    pub(super) fn pause_all_now(&mut self) {
+        self.scheduler.clear();
+        self.pause = Some(Pause { streams: StreamSet::All, from: 0 });
+    }
+
+    /// The streams that are paused.
+    pub(super) fn paused(&self) -> Option<&StreamSet> {
+        self.pause.as_ref().map(|pause| &pause.streams)
+    }
+
+    /// Whether messages wait that came before their stream was paused.
+    pub(super) fn waits_before_pause(&self) -> bool {
+        let Some(pause) = &self.pause else { return false };
+        let before = |stream: &Stream| stream.first().is_some_and(|first| first < pause.from);
+        self.streams.iter().any(|(&id, stream)| before(stream) && pause.streams.contains(id))
+    }
+
+    /// What was held back may leave.
+    pub(super) fn resume(&mut self) {
+        let Some(pause) = self.pause.take() else { return };
+        for (&id, stream) in &self.streams {
+            if let Some(first) = stream.first().filter(|&first| pause.holds(id, first)) {
+                self.scheduler.activate(id, first);
+            }
+        }
+    }
+
+    /// Numbers the messages of `streams` from 0 on again.
+    pub(super) fn reset(&mut self, streams: &StreamSet) {
+        let affected = self.streams.iter_mut().filter(|(id, _)| streams.contains(**id));
+        affected.for_each(|(_, stream)| stream.next_ssn = Ssn(0));
+    }
+
+    /// Whether the next message of each of `streams` is its first one.
+    pub(super) fn is_at_start(&self, streams: &StreamSet) -> bool {
+        self.streams.iter().all(|(&id, stream)| stream.next_ssn == Ssn(0) || !streams.contains(id))
     }
 
     /// Bytes of send buffer that the messages take, counted one by one.

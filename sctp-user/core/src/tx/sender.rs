@@ -24,7 +24,7 @@ use std::collections::VecDeque;
 pub struct Sender {
     pub(super) settings: Settings,
     /// Outbound streams: those that we ask for, until the peer has answered.
-    streams: u16,
+    pub(super) streams: u16,
     /// INIT or INIT ACK has come: data may be sent.
     pub(super) peer_known: bool,
     pub(super) window: PeerWindow,
@@ -43,6 +43,8 @@ pub struct Sender {
     pub(super) urgent: SmallVec<[PathId; 2]>,
     /// No further messages come: what is there goes out without delay.
     pub(super) draining: bool,
+    /// All that was to leave before the pause has left, at positions before this one.
+    pub(super) left_before_pause: Option<u64>,
 }
 
 /// What the sender needs of [`AssociationConfig`].
@@ -89,6 +91,7 @@ impl Sender {
             retransmitted_at: None,
             urgent: SmallVec::new(),
             draining: false,
+            left_before_pause: None,
         }
     }
 
@@ -157,6 +160,7 @@ impl Sender {
         let mut failures: Vec<_> = self.failures.drain(..).collect();
         let sent = self.outstanding.drain_messages(paths).map(|sent| sent.message.into_failure(true));
         failures.extend(sent);
+        self.queue.resume();
         while let Some((message, _)) = self.queue.pop() {
             failures.push(message.into_failure(false));
         }

@@ -9,6 +9,8 @@ mod heartbeats;
 mod hostile;
 mod icmp;
 mod multihoming;
+mod reconfig;
+mod reconfig_hostile;
 mod restart;
 mod setup;
 mod shutdown;

@@ -72,6 +72,24 @@ pub struct ReconfigResponse {
     pub next_tsns: Option<(Tsn, Tsn)>,
 }
 
+/// Results (RFC 6525, 4.4, Table 3).
+impl ReconfigResponse {
+    /// Success: nothing to do.
+    pub const NOTHING_TO_DO: u32 = 0;
+    /// Success: performed.
+    pub const PERFORMED: u32 = 1;
+    /// Denied.
+    pub const DENIED: u32 = 2;
+    /// Error: a stream does not exist.
+    pub const WRONG_SSN: u32 = 3;
+    /// Error: another request is already in progress.
+    pub const REQUEST_IN_PROGRESS: u32 = 4;
+    /// Error: not the next sequence number.
+    pub const BAD_SEQUENCE_NUMBER: u32 = 5;
+    /// It will be performed, but cannot be yet.
+    pub const IN_PROGRESS: u32 = 6;
+}
+
 impl ReconfigResponse {
     pub(super) fn read(value: &[u8]) -> Option<Self> {
         let mut fields = Reader::new(value);
