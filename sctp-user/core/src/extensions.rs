@@ -134,10 +134,10 @@ impl Extensions {
     }
 }
 
-/// What is offered unless the user says otherwise: nothing yet, each extension joins when it works.
+/// What is offered unless the user says otherwise: what works. To offer RE-CONFIG permits the peer nothing.
 impl Default for Extensions {
     fn default() -> Self {
-        Self::NONE
+        Self { reconfig: true, ..Self::NONE }
     }
 }
 

@@ -1,8 +1,8 @@
 //! Streams and TSNs that the peer numbers anew, and streams that it adds (RFC 6525).
 
+use super::Violation;
 use super::receiver::Receiver;
 use super::tsn_map::TsnMap;
-use super::Violation;
 use crate::serial::Tsn;
 use crate::stream_set::StreamSet;
 

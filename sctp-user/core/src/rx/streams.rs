@@ -90,7 +90,8 @@ impl InboundStreams {
 
     /// Takes a whole message in: to the reader at once, or to wait for its turn.
     pub(super) fn deliver(&mut self, held: Held) -> Result<(), Violation> {
-        if let Some(deferred) = self.deferred_reset.as_mut().filter(|deferred| deferred.holds(&held.message)) {
+        if let Some(deferred) = self.deferred_reset.as_mut().filter(|deferred| deferred.holds(&held.message))
+        {
             deferred.held.push(held);
             return Ok(());
         }
@@ -125,7 +126,11 @@ impl InboundStreams {
         let mut later = self.deferred_reset.take().map(|deferred| deferred.held).unwrap_or_default();
         for held in self.take_waiting(streams) {
             // What still waits although nothing is missing follows a number that the peer left out.
-            if last_assigned_tsn.less_than(held.message.tsn) { later.push(held) } else { self.ready.push_back(held) }
+            if last_assigned_tsn.less_than(held.message.tsn) {
+                later.push(held)
+            } else {
+                self.ready.push_back(held)
+            }
         }
         self.next_ssns.reset(streams);
         later.into_iter().try_for_each(|held| self.deliver(held))

@@ -81,7 +81,8 @@ impl Association {
             receiver.request_sack();
         }
         let Some(first) = requests.first().map(Request::sequence) else { return Flow::Continue };
-        if let Some((_, chunk)) = self.reconfig.peer.answered.as_ref().filter(|(number, _)| *number == first) {
+        if let Some((_, chunk)) = self.reconfig.peer.answered.as_ref().filter(|(number, _)| *number == first)
+        {
             let chunk = chunk.clone();
             self.reply(source, &chunk);
             return Flow::Continue;
@@ -117,7 +118,8 @@ impl Association {
                 Verdict::Violation(violation) => return self.abort_for_violation(source, violation),
             }
         }
-        let bundled = by_own_request.and_then(|request| self.answer_by_request(now, &request, &mut responses));
+        let bundled =
+            by_own_request.and_then(|request| self.answer_by_request(now, &request, &mut responses));
         let chunk = bundled.unwrap_or_else(|| {
             let chunk = to_raw(&responses_chunk(&responses));
             self.reply(source, &chunk);
@@ -284,7 +286,8 @@ impl Association {
 
     /// The peer will send on more streams (5.2.5).
     fn judge_add_outgoing(&mut self, add: AddStreams) -> Verdict {
-        let expected = self.reconfig.expected.streams.take_if(|streams| *streams == add.new_streams).is_some();
+        let expected =
+            self.reconfig.expected.streams.take_if(|streams| *streams == add.new_streams).is_some();
         let asked = expected || self.has_asked_for(add.new_streams);
         let permitted = asked || self.config.reconfig_permissions.add_streams;
         let limit = self.config.max_inbound_streams;

@@ -85,7 +85,12 @@ impl Reconfig {
 
 impl Association {
     /// A RE-CONFIG chunk (5.2.1).
-    pub(super) fn handle_re_config(&mut self, cx: &mut Context<'_>, chunk: &RawChunk, source: PathId) -> Flow {
+    pub(super) fn handle_re_config(
+        &mut self,
+        cx: &mut Context<'_>,
+        chunk: &RawChunk,
+        source: PathId,
+    ) -> Flow {
         if self.state().is_forming() || self.state() == AssociationState::ShutdownAckSent {
             return Flow::Continue;
         }
@@ -105,7 +110,11 @@ impl Association {
         for response in &content.responses {
             self.handle_response(cx.now, response);
         }
-        if content.requests.is_empty() { Flow::Continue } else { self.answer(cx.now, content.requests, source) }
+        if content.requests.is_empty() {
+            Flow::Continue
+        } else {
+            self.answer(cx.now, content.requests, source)
+        }
     }
 
     /// What has become possible: a request of ours that waited for acknowledgements, one of the peer's that waited for

@@ -62,7 +62,8 @@ pub(super) fn read(chunk: &ReConfigChunk) -> Result<Content, Unacceptable> {
                 let action = raw.param_type.unrecognized_action();
                 if action.reports() {
                     let mut report = ParametersBuilder::new();
-                    content.unrecognized = Some(report.push_value(raw.param_type, &raw.value).clone().finish());
+                    content.unrecognized =
+                        Some(report.push_value(raw.param_type, &raw.value).clone().finish());
                 }
                 if !action.goes_on() {
                     break;
@@ -88,11 +89,12 @@ impl Content {
 /// The ten combinations of 3.1.
 fn may_stand_together(content: &Content) -> bool {
     match (content.responses.len(), content.requests.as_slice()) {
-        (0, [_]) | (1 | 2, []) | (1, [Request::OutgoingReset(_)]) => true,
-        (0, [Request::OutgoingReset(_), Request::IncomingReset(_)])
-        | (0, [Request::IncomingReset(_), Request::OutgoingReset(_)])
-        | (0, [Request::AddOutgoing(_), Request::AddIncoming(_)])
-        | (0, [Request::AddIncoming(_), Request::AddOutgoing(_)]) => true,
+        (0, [_]) | (1 | 2, []) => true,
+        (1, [request]) => matches!(request, Request::OutgoingReset(_)),
+        (0, [Request::OutgoingReset(_), other]) => matches!(other, Request::IncomingReset(_)),
+        (0, [Request::IncomingReset(_), other]) => matches!(other, Request::OutgoingReset(_)),
+        (0, [Request::AddOutgoing(_), other]) => matches!(other, Request::AddIncoming(_)),
+        (0, [Request::AddIncoming(_), other]) => matches!(other, Request::AddOutgoing(_)),
         _ => false,
     }
 }

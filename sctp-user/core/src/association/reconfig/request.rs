@@ -78,10 +78,9 @@ impl Ask {
                 incoming.as_ref().map(|_| Part::IncomingReset),
             ],
             Self::ResetTsns => [Some(Part::TsnReset), None],
-            Self::AddStreams { outgoing, incoming } => [
-                (*outgoing > 0).then_some(Part::AddOutgoing),
-                (*incoming > 0).then_some(Part::AddIncoming),
-            ],
+            Self::AddStreams { outgoing, incoming } => {
+                [(*outgoing > 0).then_some(Part::AddOutgoing), (*incoming > 0).then_some(Part::AddIncoming)]
+            }
         };
         first.into_iter().chain(second).collect()
     }
@@ -166,7 +165,12 @@ impl Association {
     }
 
     /// Adds streams (6.3.4).
-    pub(crate) fn add_streams(&mut self, now: Time, outgoing: u16, incoming: u16) -> Result<(), ReconfigError> {
+    pub(crate) fn add_streams(
+        &mut self,
+        now: Time,
+        outgoing: u16,
+        incoming: u16,
+    ) -> Result<(), ReconfigError> {
         self.check_may_ask()?;
         let max_inbound = self.config.max_inbound_streams;
         for (streams, there, max) in
@@ -247,8 +251,7 @@ impl Association {
         let path = self.data_path();
         self.outbox.push_own(path, &chunk);
         let timer = now + rto(&self.paths, path);
-        let sent =
-            Sent { chunk: chunk.clone(), unanswered, path, timer, expiries: 0, in_progress: false };
+        let sent = Sent { chunk: chunk.clone(), unanswered, path, timer, expiries: 0, in_progress: false };
         self.reconfig.own = Some(OwnRequest { ask, sent: Some(sent) });
         Some(chunk)
     }
@@ -308,7 +311,11 @@ impl Association {
         let Some(index) = sent.unanswered.iter().position(|&(number, _)| number == sequence) else { return };
         let path = sent.path;
         (sent.expiries, sent.in_progress) = (0, in_progress);
-        let part = if in_progress { sent.unanswered.get(index).copied() } else { Some(sent.unanswered.remove(index)) };
+        let part = if in_progress {
+            sent.unanswered.get(index).copied()
+        } else {
+            Some(sent.unanswered.remove(index))
+        };
         if in_progress {
             sent.timer = now + rto(&self.paths, path);
         }
@@ -354,7 +361,11 @@ impl Association {
         let done = outcome == ReconfigOutcome::Done;
         match (part, ask) {
             (Part::OutgoingReset, Ask::ResetStreams { outgoing: Some(outgoing), .. }) => {
-                if done { self.sender.reset_paused(now) } else { self.sender.resume(now) }
+                if done {
+                    self.sender.reset_paused(now)
+                } else {
+                    self.sender.resume(now)
+                }
                 self.tell_streams_reset(false, &outgoing.list, outcome);
             }
             (Part::IncomingReset, Ask::ResetStreams { incoming: Some(list), .. }) => match response.result {
@@ -402,7 +413,8 @@ impl Association {
     /// Tells the user of a request that will get no answer.
     pub(super) fn tell_failed(&mut self, own: &OwnRequest) {
         let outcome = ReconfigOutcome::Failed { result: None };
-        let unanswered = own.sent.as_ref().map(|sent| sent.unanswered.iter().map(|(_, part)| *part).collect());
+        let unanswered =
+            own.sent.as_ref().map(|sent| sent.unanswered.iter().map(|(_, part)| *part).collect());
         let parts: Few<Part> = unanswered.unwrap_or_else(|| own.ask.parts());
         for part in parts {
             match (part, &own.ask) {

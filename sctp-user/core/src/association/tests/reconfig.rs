@@ -21,7 +21,14 @@ const BOTH: ResetDirections = ResetDirections { outgoing: true, incoming: true }
 
 pub(super) fn config(reconfig_permissions: ReconfigPermissions) -> AssociationConfig {
     let extensions = Extensions { reconfig: true, ..Extensions::NONE };
-    AssociationConfig { extensions, reconfig_permissions, ..AssociationConfig::default() }
+    // No heartbeat is to answer where a request does not (RFC 7829).
+    let potentially_failed_max_retrans = None;
+    AssociationConfig {
+        extensions,
+        reconfig_permissions,
+        potentially_failed_max_retrans,
+        ..AssociationConfig::default()
+    }
 }
 
 pub(super) fn willing() -> (Pair, AssociationId, AssociationId) {
@@ -141,10 +148,18 @@ fn describe(raw: &crate::wire::param::RawParameter, own: u32, other: u32) -> Str
         }
         Parameter::SsnTsnReset(sequence) => format!("TSN#{}", own(sequence)),
         Parameter::ReconfigResponse(ReconfigResponse { response_sequence, result, next_tsns }) => {
-            format!("RESP#{}={result}{}", other(response_sequence), if next_tsns.is_some() { " TSNs" } else { "" })
+            format!(
+                "RESP#{}={result}{}",
+                other(response_sequence),
+                if next_tsns.is_some() { " TSNs" } else { "" }
+            )
         }
-        Parameter::AddOutgoingStreams(add) => format!("ADD_OUT {}#{}", add.new_streams, own(add.request_sequence)),
-        Parameter::AddIncomingStreams(add) => format!("ADD_IN {}#{}", add.new_streams, own(add.request_sequence)),
+        Parameter::AddOutgoingStreams(add) => {
+            format!("ADD_OUT {}#{}", add.new_streams, own(add.request_sequence))
+        }
+        Parameter::AddIncomingStreams(add) => {
+            format!("ADD_IN {}#{}", add.new_streams, own(add.request_sequence))
+        }
         other => panic!("{other}"),
     }
 }
@@ -210,7 +225,8 @@ fn streams_of_both_directions_are_reset_in_one_exchange() {
     pair.reset(Side::A, a, BOTH, &[]).unwrap();
     pair.run_secs(1);
     let said = pair.said(a, z);
-    let (request, reply) = ("A: OUT[]#0 answers -1 after 0 | IN[]#1", "Z: RESP#0=1 | OUT[]#0 answers 1 after 0");
+    let (request, reply) =
+        ("A: OUT[]#0 answers -1 after 0 | IN[]#1", "Z: RESP#0=1 | OUT[]#0 answers 1 after 0");
     assert_eq!(said, [request, reply, "A: RESP#0=1"]);
     pair.send_on(Side::A, a, 1, "y");
     pair.send_on(Side::Z, z, 1, "y");
@@ -265,7 +281,9 @@ fn a_reset_waits_for_data_of_other_streams_that_was_sent_before_it() {
 #[test]
 fn a_peer_that_says_in_progress_is_asked_again_without_counting_errors() {
     let (mut pair, a, z) = willing();
-    pair.set_rule(|hop| if hop.from == Side::Z && hop.has(ChunkType::RE_CONFIG) { Fate::Drop } else { Fate::Pass });
+    pair.set_rule(
+        |hop| if hop.from == Side::Z && hop.has(ChunkType::RE_CONFIG) { Fate::Drop } else { Fate::Pass },
+    );
     pair.reset(Side::A, a, OUT, &[1]).unwrap();
     pair.drain();
     let response_sequence = pair.association(Side::A, a).local_initial_tsn.0;
@@ -374,9 +392,14 @@ fn nothing_is_lost_when_tsns_are_reset_in_the_midst_of_traffic() {
             assert_eq!(pair.state(side, id), AssociationState::Established);
             let got: Vec<_> = pair.read(side, id);
             for stream in 0..3 {
-                let on_stream = got.iter().map(|bytes| String::from_utf8_lossy(&bytes[..3]).parse::<u16>().unwrap());
+                let on_stream =
+                    got.iter().map(|bytes| String::from_utf8_lossy(&bytes[..3]).parse::<u16>().unwrap());
                 let indices: Vec<_> = on_stream.filter(|index| index % 3 == stream).collect();
-                assert_eq!(indices, (0..120).filter(|index| index % 3 == stream).collect::<Vec<_>>(), "{lost}");
+                assert_eq!(
+                    indices,
+                    (0..120).filter(|index| index % 3 == stream).collect::<Vec<_>>(),
+                    "{lost}"
+                );
             }
             let events = pair.events(side);
             assert!(events.iter().any(|event| event.contains("AssociationReset") && event.contains("Done")));
@@ -409,7 +432,9 @@ fn added_outgoing_streams_are_used_once_the_peer_has_agreed() {
     pair.run_secs(1);
     assert_eq!(pair.read_numbered(Side::Z, z), ["new/12:0"]);
     let changed = |outbound, inbound| {
-        format!("StreamsChanged {{ outbound_streams: {outbound}, inbound_streams: {inbound}, outcome: Done }}")
+        format!(
+            "StreamsChanged {{ outbound_streams: {outbound}, inbound_streams: {inbound}, outcome: Done }}"
+        )
     };
     assert_eq!(pair.events(Side::A), [changed(13, 10)]);
     assert_eq!(pair.events(Side::Z), [changed(10, 13)]);
@@ -437,8 +462,7 @@ fn streams_are_added_both_ways_by_one_request() {
     let (mut pair, a, z) = willing();
     pair.add(Side::A, a, 1, 2).unwrap();
     pair.run_secs(1);
-    let expected =
-        ["A: ADD_OUT 1#0 | ADD_IN 2#1", "Z: RESP#0=1 | RESP#1=6", "Z: ADD_OUT 2#0", "A: RESP#0=1"];
+    let expected = ["A: ADD_OUT 1#0 | ADD_IN 2#1", "Z: RESP#0=1 | RESP#1=6", "Z: ADD_OUT 2#0", "A: RESP#0=1"];
     let mut said = pair.said(a, z);
     said.sort();
     let mut sorted = expected.to_vec();
@@ -546,8 +570,8 @@ fn a_request_without_answer_is_sent_again_and_counts_as_an_error() {
 #[test]
 fn a_request_that_is_never_answered_ends_the_association() {
     let mut pair = Pair::new();
-    let (a, _) = pair
-        .establish_with(AssociationConfig { hb_interval: None, ..config(ReconfigPermissions::ALL) });
+    let (a, _) =
+        pair.establish_with(AssociationConfig { hb_interval: None, ..config(ReconfigPermissions::ALL) });
     pair.set_rule(|hop| if hop.from == Side::Z { Fate::Drop } else { Fate::Pass });
     pair.reset(Side::A, a, OUT, &[]).unwrap();
     pair.run_secs(700);
@@ -659,7 +683,10 @@ fn a_restart_of_the_peer_ends_a_request() {
     let a = pair.connect(config(ReconfigPermissions::ALL));
     pair.run_secs(1);
     let events = pair.events(Side::Z);
-    assert!(events[0].contains("Failed { result: None }") && events.contains(&"Restart".to_owned()), "{events:?}");
+    assert!(
+        events[0].contains("Failed { result: None }") && events.contains(&"Restart".to_owned()),
+        "{events:?}"
+    );
     pair.hops.clear();
     pair.reset(Side::Z, z, OUT, &[1]).unwrap();
     pair.run_secs(1);

@@ -107,7 +107,11 @@ fn streams_are_added_up_to_the_limit_only() {
     assert_eq!(pair.association(Side::Z, z).inbound_streams(), 12);
     pair.forge_reconfig(Side::Z, z, vec![Parameter::AddIncomingStreams(add(sequence, 3))]);
     assert_eq!(pair.results(Side::Z), [ReconfigResponse::DENIED]);
-    pair.forge_reconfig(Side::Z, z, vec![Parameter::AddIncomingStreams(add(sequence.wrapping_add(1), 65_535))]);
+    pair.forge_reconfig(
+        Side::Z,
+        z,
+        vec![Parameter::AddIncomingStreams(add(sequence.wrapping_add(1), 65_535))],
+    );
     assert_eq!(pair.results(Side::Z), [ReconfigResponse::DENIED]);
 }
 
@@ -155,7 +159,11 @@ fn combinations_that_are_not_allowed_are_reported() {
     }
     let tag = pair.association(Side::Z, z).local_tag();
     // 4.1 to 4.6: lengths that are not those of the type.
-    for value in [&b"\0\x0f\0\x06\0\0\0\0"[..], b"\0\x10\0\x10\0\0\0\0\0\0\0\0\0\0\0\0", b"\0\x0e\0\x09\0\0\0\0\x01\0\0\0"] {
+    for value in [
+        &b"\0\x0f\0\x06\0\0\0\0"[..],
+        b"\0\x10\0\x10\0\0\0\0\0\0\0\0\0\0\0\0",
+        b"\0\x0e\0\x09\0\0\0\0\x01\0\0\0",
+    ] {
         pair.forge(Side::Z, tag, &[chunk(ChunkType::RE_CONFIG, 0, value)]);
         assert_eq!(errors(&mut pair, Side::Z), [CauseCode::PROTOCOL_VIOLATION], "{value:?}");
     }
