@@ -39,16 +39,59 @@ impl Lab {
                 "ip link add name n{network} mtu {mtu} netns {} type veth peer name n{network} mtu {mtu} netns {}",
                 lab.a.namespace, lab.b.namespace
             ));
-            lab.a.configure(network);
-            lab.b.configure(network);
+            lab.a.configure(network, "n");
+            lab.b.configure(network, "n");
         }
         lab
     }
 
+    /// The same, but on host `a` each network is a switch, `lan0` and so on, that bears its addresses; `b` is plugged
+    /// into it by port `p0` and so on. So a network can fail ([`Host::unplug`]) without a sign on either side.
+    ///
+    /// # Panics
+    /// As [`Lab::new`].
+    pub fn switched(networks: u8, mtu: u32) -> Self {
+        let lab = Self { a: Self::switches(networks, mtu), b: Self::host(2) };
+        for network in 0..networks {
+            run(&format!(
+                "ip link add name p{network} mtu {mtu} netns {} type veth peer name n{network} mtu {mtu} netns {}",
+                lab.a.namespace, lab.b.namespace
+            ));
+            lab.b.configure(network, "n");
+            lab.a.plug(network);
+            lab.a.ip(&format!("link set p{network} up"));
+        }
+        lab
+    }
+
+    /// Host `a` of [`Lab::switched`] alone.
+    ///
+    /// # Panics
+    /// As [`Lab::new`].
+    pub fn switches(networks: u8, mtu: u32) -> Host {
+        let host = Self::host(1);
+        for network in 0..networks {
+            // An address of its own: else it is that of a port, which then would be heard when unplugged.
+            host.ip(&format!(
+                "link add name lan{network} mtu {mtu} address 02:77:00:00:00:{network:02x} type bridge mcast_snooping 0"
+            ));
+            // A port that is always there, so that a switch with nobody else still is up.
+            host.ip(&format!("link add name k{network} mtu {mtu} type veth peer name l{network} mtu {mtu}"));
+            host.ip(&format!("link set k{network} up master lan{network}"));
+            host.ip(&format!("link set l{network} up"));
+            host.configure(network, "lan");
+        }
+        host
+    }
+
     /// One host alone, with nothing but its loopback, which is up.
     pub fn loopback() -> Host {
+        Self::host(1)
+    }
+
+    fn host(number: u8) -> Host {
         let id = format!("{}x{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
-        Host::new(format!("sctp{id}"), 1)
+        Host::new(format!("sctp{id}"), number)
     }
 }
 
@@ -60,10 +103,31 @@ impl Host {
         host
     }
 
-    fn configure(&self, network: u8) {
-        self.ip(&format!("addr add {}/24 dev n{network}", self.v4(network)));
-        self.ip(&format!("addr add {}/64 dev n{network} nodad", self.v6(network)));
-        self.ip(&format!("link set n{network} up"));
+    fn configure(&self, network: u8, device: &str) {
+        self.ip(&format!("addr add {}/24 dev {device}{network}", self.v4(network)));
+        self.ip(&format!("addr add {}/64 dev {device}{network} nodad", self.v6(network)));
+        self.ip(&format!("link set {device}{network} up"));
+    }
+
+    /// Its name, as `ip netns` knows it.
+    pub fn namespace(&self) -> &str {
+        &self.namespace
+    }
+
+    /// Takes the other host's plug out of a switch of this host.
+    ///
+    /// # Panics
+    /// If this host is not one of [`Lab::switched`].
+    pub fn unplug(&self, network: u8) {
+        self.ip(&format!("link set p{network} nomaster"));
+    }
+
+    /// Puts it in again.
+    ///
+    /// # Panics
+    /// As [`Host::unplug`].
+    pub fn plug(&self, network: u8) {
+        self.ip(&format!("link set p{network} master lan{network}"));
     }
 
     /// Its IPv4 address in a network.

@@ -3,7 +3,7 @@
 use std::io::{BufRead, BufReader, Read};
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
@@ -96,20 +96,28 @@ impl Program {
     pub fn wait_for(&mut self, text: &str, limit: Duration) -> Result<String, ProgramError> {
         let end = Instant::now() + limit;
         loop {
-            match self.lines.recv_timeout(end.saturating_duration_since(Instant::now())) {
-                Ok(line) => {
-                    self.output.push_str(&line);
-                    self.output.push('\n');
-                    if line.contains(text) {
-                        return Ok(line);
-                    }
-                }
-                Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {
+            match self.next_line(end) {
+                Some(line) if line.contains(text) => return Ok(line),
+                Some(_) => {}
+                None => {
                     let (name, output) = (self.name.clone(), self.output.clone());
                     return Err(ProgramError::Silent { name, awaited: text.to_owned(), limit, output });
                 }
             }
         }
+    }
+
+    /// The next line that it prints; `None` if none comes before `end`, or it has ended.
+    pub fn next_line(&mut self, end: Instant) -> Option<String> {
+        let line = self.lines.recv_timeout(end.saturating_duration_since(Instant::now())).ok()?;
+        self.output.push_str(&line);
+        self.output.push('\n');
+        Some(line)
+    }
+
+    /// All that it has printed, as far as it was read.
+    pub fn output(&self) -> &str {
+        &self.output
     }
 
     /// Waits until it ends; returns its status and all that it printed.
@@ -118,10 +126,7 @@ impl Program {
     /// If it does not end within `limit`.
     pub fn wait(mut self, limit: Duration) -> Result<(ExitStatus, String), ProgramError> {
         let end = Instant::now() + limit;
-        while let Ok(line) = self.lines.recv_timeout(end.saturating_duration_since(Instant::now())) {
-            self.output.push_str(&line);
-            self.output.push('\n');
-        }
+        while self.next_line(end).is_some() {}
         if Instant::now() < end {
             // Both of its streams are closed: it has ended, or is about to.
             let status = self.child.wait().expect("a child can be waited for");

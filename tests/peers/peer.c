@@ -1,0 +1,558 @@
+/* An SCTP endpoint that does what it reads on standard input: the other side of the interoperability tests. Built with
+ * the header of one stack (-DSTACK='"stack-linux.h"'). One thread, one socket (one-to-many), one association at a time.
+ *
+ * Each command is a line, and is answered by one: `= ok ...` or `= error ...`. What happens by itself is told in lines
+ * that begin with `! `. The message numbered n of a sender holds n in its first four bytes (network byte order) and a
+ * pattern that follows from n in the rest, so that a receiver knows what is damaged, missing, doubled or out of order. */
+#define _GNU_SOURCE
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/uio.h>
+#include <time.h>
+#include STACK
+
+#define MAX_MESSAGE (1 << 20)
+#define MAX_COUNTED (1 << 20)
+#define MAX_STREAMS 65536
+#define MAX_WORDS 64
+#define MAX_ADDRESSES 8
+
+static Socket sock = NO_SOCKET;
+static sctp_assoc_t association;
+static bool reading, echoing;
+
+/* ---- what was received -------------------------------------------------------------------------------------- */
+
+static struct {
+  unsigned long messages, bytes, damaged, disordered, duplicated, highest;
+  uint64_t last, longest_gap;
+  uint8_t seen[MAX_COUNTED / 8];
+  uint32_t next[MAX_STREAMS];
+} got;
+
+static uint64_t now_us(void) {
+  struct timespec time;
+  clock_gettime(CLOCK_MONOTONIC, &time);
+  return (uint64_t)time.tv_sec * 1000000 + time.tv_nsec / 1000;
+}
+
+static uint8_t pattern(uint32_t number, size_t at) { return number * 31 + at * 7 + (at >> 8) * 13; }
+
+static void fill(uint8_t *message, size_t len, uint32_t number) {
+  for (size_t at = 0; at < len; at++) message[at] = at < 4 ? number >> (24 - 8 * at) : pattern(number, at);
+}
+
+static void count(const uint8_t *message, size_t len, const struct sctp_rcvinfo *info) {
+  uint64_t time = now_us();
+  if (got.messages && time - got.last > got.longest_gap) got.longest_gap = time - got.last;
+  got.last = time;
+  got.messages++;
+  got.bytes += len;
+  uint32_t number = 0;
+  for (size_t at = 0; at < 4 && at < len; at++) number = number << 8 | message[at];
+  for (size_t at = 4; at < len; at++)
+    if (message[at] != pattern(number, at)) { got.damaged++; return; }
+  if (len < 4 || number >= MAX_COUNTED) { got.damaged++; return; }
+  if (got.seen[number / 8] >> number % 8 & 1) got.duplicated++;
+  got.seen[number / 8] |= 1 << number % 8;
+  if (number + 1 > got.highest) got.highest = number + 1;
+  if (info->rcv_flags & SCTP_UNORDERED) return;
+  if (number < got.next[info->rcv_sid]) got.disordered++;
+  got.next[info->rcv_sid] = number + 1;
+}
+
+static unsigned long missing(void) {
+  unsigned long holes = 0;
+  for (unsigned long number = 0; number < got.highest; number++) holes += !(got.seen[number / 8] >> number % 8 & 1);
+  return holes;
+}
+
+/* ---- what is being sent ------------------------------------------------------------------------------------- */
+
+static struct {
+  uint32_t number, remaining, size, streams, first_stream, ppid;
+  uint64_t pace, due;
+  uint32_t tell_at;
+  bool unordered;
+  uint16_t policy;
+  uint32_t policy_value;
+} job;
+
+static struct {
+  size_t len;
+  uint16_t stream, flags;
+  uint32_t ppid;
+  uint8_t data[MAX_MESSAGE];
+} echo;
+
+static uint8_t outgoing[MAX_MESSAGE], incoming[MAX_MESSAGE];
+
+static ssize_t send_message(const void *data, size_t len, uint16_t stream, uint16_t flags, uint32_t ppid,
+                            uint16_t policy, uint32_t value) {
+  struct sctp_sendv_spa how = {.sendv_flags = SCTP_SEND_SNDINFO_VALID};
+  how.sendv_sndinfo.snd_sid = stream;
+  how.sendv_sndinfo.snd_flags = flags;
+  how.sendv_sndinfo.snd_ppid = htonl(ppid);
+  how.sendv_sndinfo.snd_assoc_id = association;
+  if (policy != SCTP_PR_SCTP_NONE) {
+    how.sendv_flags |= SCTP_SEND_PRINFO_VALID;
+    how.sendv_prinfo.pr_policy = policy;
+    how.sendv_prinfo.pr_value = value;
+  }
+  return stack_send(sock, data, len, &how);
+}
+
+/* Whether a message that could not be sent should be tried again later; else the reason is told. */
+static bool is_full(const char *what) {
+  if (errno == EAGAIN || errno == EWOULDBLOCK || errno == ENOBUFS) return true;
+  printf("! %s failed: %s\n", what, strerror(errno));
+  return false;
+}
+
+static bool send_job(void) {
+  if (!job.remaining || now_us() < job.due) return false;
+  fill(outgoing, job.size, job.number);
+  uint16_t stream = job.first_stream + job.number % job.streams;
+  uint16_t flags = job.unordered ? SCTP_UNORDERED : 0;
+  if (send_message(outgoing, job.size, stream, flags, job.ppid, job.policy, job.policy_value) < 0) {
+    if (!is_full("send")) job.remaining = 0;
+    return false;
+  }
+  job.number++;
+  job.due = job.due && job.pace ? job.due + job.pace : now_us() + job.pace;
+  if (!--job.remaining || job.number == job.tell_at) printf("! sent %u\n", job.number);
+  return true;
+}
+
+static bool send_echo(void) {
+  if (!echo.len) return false;
+  ssize_t sent = send_message(echo.data, echo.len, echo.stream, echo.flags, echo.ppid, SCTP_PR_SCTP_NONE, 0);
+  if (sent < 0 && is_full("echo")) return false;
+  echo.len = 0;
+  return true;
+}
+
+/* ---- what the stack tells ----------------------------------------------------------------------------------- */
+
+static const char *text_of(const void *address, char *text, size_t len) {
+  const struct sockaddr *any = address;
+  const struct sockaddr_in *v4 = address;
+  const struct sockaddr_in6 *v6 = address;
+  if (any->sa_family == AF_INET) return inet_ntop(AF_INET, &v4->sin_addr, text, len);
+  if (!IN6_IS_ADDR_V4MAPPED(&v6->sin6_addr)) return inet_ntop(AF_INET6, &v6->sin6_addr, text, len);
+  return inet_ntop(AF_INET, &v6->sin6_addr.s6_addr[12], text, len);
+}
+
+static void tell_association(const struct sctp_assoc_change *change) {
+  static const char *const states[] = {"?", "COMM_UP", "COMM_LOST", "RESTART", "SHUTDOWN_COMP", "CANT_STR_ASSOC"};
+  /* Linux counts from 0, the RFC and usrsctp from 1: SCTP_COMM_UP tells which. */
+  unsigned state = change->sac_state - SCTP_COMM_UP + 1;
+  if (state == 1 || state == 3) association = change->sac_assoc_id;
+  printf("! %s out %u in %u error %u\n", states[state < 6 ? state : 0], change->sac_outbound_streams,
+         change->sac_inbound_streams, change->sac_error);
+}
+
+static void tell_path(const struct sctp_paddr_change *change) {
+  char text[64];
+  const char *state = "?";
+  switch (change->spc_state) {
+    case SCTP_ADDR_AVAILABLE: state = "AVAILABLE"; break;
+    case SCTP_ADDR_UNREACHABLE: state = "UNREACHABLE"; break;
+    case SCTP_ADDR_REMOVED: state = "REMOVED"; break;
+    case SCTP_ADDR_ADDED: state = "ADDED"; break;
+    case SCTP_ADDR_MADE_PRIM: state = "MADE_PRIM"; break;
+    case SCTP_ADDR_CONFIRMED: state = "CONFIRMED"; break;
+  }
+  struct sockaddr_storage address;
+  memcpy(&address, (const char *)change + offsetof(struct sctp_paddr_change, spc_aaddr), sizeof address);
+  printf("! ADDR_%s %s\n", state, text_of(&address, text, sizeof text));
+}
+
+static void tell(const union sctp_notification *notification, size_t len) {
+  unsigned flags = notification->sn_header.sn_flags;
+  switch (notification->sn_header.sn_type) {
+    case SCTP_ASSOC_CHANGE: tell_association(&notification->sn_assoc_change); break;
+    case SCTP_PEER_ADDR_CHANGE: tell_path(&notification->sn_paddr_change); break;
+    case SCTP_SHUTDOWN_EVENT: puts("! SHUTDOWN"); break;
+    case SCTP_REMOTE_ERROR: printf("! REMOTE_ERROR %u\n", ntohs(notification->sn_remote_error.sre_error)); break;
+    case sctp_send_failed_type: printf("! SEND_FAILED flags %u\n", flags); break;
+    case SCTP_SENDER_DRY_EVENT: puts("! DRY"); break;
+    case SCTP_ADAPTATION_INDICATION:
+      printf("! ADAPTATION %u\n", notification->sn_adaptation_event.sai_adaptation_ind);
+      break;
+    case SCTP_STREAM_RESET_EVENT: {
+      const struct sctp_stream_reset_event *reset = &notification->sn_strreset_event;
+      printf("! STREAM_RESET flags %u streams", flags);
+      for (size_t n = 0; n < (len - sizeof *reset) / 2; n++) printf(" %u", reset->strreset_stream_list[n]);
+      putchar('\n');
+      break;
+    }
+    case SCTP_ASSOC_RESET_EVENT: printf("! ASSOC_RESET flags %u\n", flags); break;
+    case SCTP_STREAM_CHANGE_EVENT:
+      printf("! STREAM_CHANGE flags %u in %u out %u\n", flags, notification->sn_strchange_event.strchange_instrms,
+             notification->sn_strchange_event.strchange_outstrms);
+      break;
+    default: printf("! NOTIFICATION %u\n", notification->sn_header.sn_type);
+  }
+}
+
+/* Reads one message, or a part of it. */
+static bool receive(void) {
+  static size_t held;
+  if (sock == NO_SOCKET || !reading || echo.len) return false;
+  struct sctp_rcvinfo info = {0};
+  int flags = 0;
+  ssize_t len = stack_receive(sock, incoming + held, sizeof incoming - held, &info, &flags);
+  if (len <= 0) return false;
+  if (flags & MSG_NOTIFICATION) {
+    tell((const union sctp_notification *)(incoming + held), len);
+    return true;
+  }
+  held += len;
+  if (!(flags & MSG_EOR) && held < sizeof incoming) return true;
+  count(incoming, held, &info);
+  if (echoing) {
+    memcpy(echo.data, incoming, held);
+    echo.len = held;
+    echo.stream = info.rcv_sid;
+    echo.flags = info.rcv_flags & SCTP_UNORDERED;
+    echo.ppid = ntohl(info.rcv_ppid);
+  }
+  held = 0;
+  return true;
+}
+
+/* ---- commands ----------------------------------------------------------------------------------------------- */
+
+static char *words[MAX_WORDS];
+static int word_count;
+
+static unsigned number(int at) { return at < word_count ? strtoul(words[at], NULL, 0) : 0; }
+
+/* The number of an optional word NAME=NUMBER. */
+static unsigned named(const char *name, unsigned otherwise) {
+  size_t len = strlen(name);
+  for (int n = 1; n < word_count; n++)
+    if (!strncmp(words[n], name, len) && words[n][len] == '=') return strtoul(words[n] + len + 1, NULL, 0);
+  return otherwise;
+}
+
+static size_t parse_address(const char *text, unsigned port, void *to) {
+  struct sockaddr_in *v4 = to;
+  struct sockaddr_in6 *v6 = to;
+  memset(to, 0, sizeof *v6);
+  if (inet_pton(AF_INET, text, &v4->sin_addr) == 1) {
+    v4->sin_family = AF_INET;
+    v4->sin_port = htons(port);
+    return sizeof *v4;
+  }
+  v6->sin6_family = AF_INET6;
+  v6->sin6_port = htons(port);
+  return inet_pton(AF_INET6, text, &v6->sin6_addr) == 1 ? sizeof *v6 : 0;
+}
+
+/* The addresses that the words from `at` on name, one behind the other; whether one of them is IPv6. */
+static int parse_addresses(int at, unsigned port, uint8_t *to, bool *v6) {
+  int found = 0;
+  for (; at < word_count && found < MAX_ADDRESSES; at++, found++) {
+    size_t len = parse_address(words[at], port, to);
+    *v6 |= len == sizeof(struct sockaddr_in6);
+    to += len;
+  }
+  return found;
+}
+
+static int set(int name, const void *value, socklen_t len) { return stack_set(sock, IPPROTO_SCTP, name, value, len); }
+
+static int subscribe(void) {
+  static const uint16_t types[] = {SCTP_ASSOC_CHANGE,       SCTP_PEER_ADDR_CHANGE,    SCTP_REMOTE_ERROR,
+                                   SCTP_SHUTDOWN_EVENT,     sctp_send_failed_type,    SCTP_SENDER_DRY_EVENT,
+                                   SCTP_STREAM_RESET_EVENT, SCTP_STREAM_CHANGE_EVENT, SCTP_ADAPTATION_INDICATION,
+                                   SCTP_ASSOC_RESET_EVENT};
+  for (size_t n = 0; n < sizeof types / sizeof *types; n++) {
+    struct sctp_event event = {.se_assoc_id = SCTP_FUTURE_ASSOC, .se_type = types[n], .se_on = 1};
+    if (set(SCTP_EVENT, &event, sizeof event)) return -1;
+  }
+  int on = 1;
+  return set(SCTP_RECVRCVINFO, &on, sizeof on);
+}
+
+/* open PORT ADDRESS...: a socket with these addresses */
+static int do_open(void) {
+  uint8_t addresses[MAX_ADDRESSES * sizeof(struct sockaddr_in6)];
+  bool v6 = false;
+  int found = parse_addresses(2, number(1), addresses, &v6);
+  memset(&got, 0, sizeof got);
+  memset(&job, 0, sizeof job);
+  echo.len = association = 0;
+  reading = true;
+  echoing = false;
+  sock = stack_socket(v6 ? AF_INET6 : AF_INET);
+  int room = 4 << 20;
+  if (sock == NO_SOCKET || stack_set(sock, SOL_SOCKET, SO_RCVBUF, &room, sizeof room) ||
+      stack_set(sock, SOL_SOCKET, SO_SNDBUF, &room, sizeof room) || subscribe())
+    return -1;
+  return stack_bindx(sock, addresses, found, true);
+}
+
+/* connect PORT ADDRESS... */
+static int do_connect(void) {
+  uint8_t addresses[MAX_ADDRESSES * sizeof(struct sockaddr_in6)];
+  bool v6 = false;
+  int found = parse_addresses(2, number(1), addresses, &v6);
+  int result = stack_connectx(sock, addresses, found, &association);
+  return result < 0 && errno != EINPROGRESS ? -1 : 0;
+}
+
+/* send COUNT SIZE [streams=N] [stream=N] [ppid=N] [unordered=1] [pace=MICROSECONDS] [tell=NUMBER] [ttl=MS | rtx=N] */
+static int do_send(void) {
+  job.number = 0;
+  job.remaining = number(1);
+  job.size = number(2);
+  job.streams = named("streams", 1);
+  job.first_stream = named("stream", 0);
+  job.ppid = named("ppid", 0);
+  job.tell_at = named("tell", 0);
+  job.unordered = named("unordered", 0);
+  job.pace = named("pace", 0);
+  job.due = 0;
+  job.policy = named("ttl", 0) ? SCTP_PR_SCTP_TTL : named("rtx", -1) != -1u ? SCTP_PR_SCTP_RTX : SCTP_PR_SCTP_NONE;
+  job.policy_value = job.policy == SCTP_PR_SCTP_TTL ? named("ttl", 0) : named("rtx", 0);
+  errno = EINVAL;
+  return job.size >= 4 && job.size <= MAX_MESSAGE && job.streams ? 0 : -1;
+}
+
+static int end_association(uint16_t flags) { return send_message("", 0, 0, flags, 0, SCTP_PR_SCTP_NONE, 0) < 0 ? -1 : 0; }
+
+static int set_value(int name, uint32_t value) {
+  struct sctp_assoc_value option = {association, value};
+  return set(name, &option, sizeof option);
+}
+
+static int set_path(unsigned heartbeat, unsigned retransmissions) {
+  struct sctp_paddrparams path = {.spp_assoc_id = association, .spp_hbinterval = heartbeat};
+  path.spp_pathmaxrxt = retransmissions;
+  path.spp_flags = heartbeat ? SPP_HB_ENABLE : SPP_HB_DISABLE;
+  return set(SCTP_PEER_ADDR_PARAMS, &path, sizeof path);
+}
+
+static int set_key(uint16_t key_number, const char *key) {
+  struct { struct sctp_authkey head; uint8_t key[64]; } option = {0};
+  size_t len = strlen(key) < sizeof option.key ? strlen(key) : sizeof option.key;
+  option.head.sca_assoc_id = association;
+  option.head.sca_keynumber = key_number;
+  option.head.sca_keylength = len;
+  memcpy(option.head.sca_key, key, len);
+  struct sctp_authkeyid active = {.scact_assoc_id = association, .scact_keynumber = key_number};
+  if (set(SCTP_AUTH_KEY, &option, sizeof option.head + len)) return -1;
+  return set(SCTP_AUTH_ACTIVE_KEY, &active, sizeof active);
+}
+
+/* set NAME VALUE...: of the association, before there is one of those to come */
+static int do_set(void) {
+  const char *name = words[1];
+  unsigned a = number(2), b = number(3), c = number(4);
+  if (!strcmp(name, "nodelay")) return set(SCTP_NODELAY, &(int){a}, sizeof(int));
+  if (!strcmp(name, "streams")) return set(SCTP_INITMSG, &(struct sctp_initmsg){a, b, 0, 0}, sizeof(struct sctp_initmsg));
+  if (!strcmp(name, "rto")) {
+    struct sctp_rtoinfo rto = {.srto_assoc_id = association, .srto_initial = a, .srto_min = b, .srto_max = c};
+    return set(SCTP_RTOINFO, &rto, sizeof rto);
+  }
+  if (!strcmp(name, "path")) return set_path(a, b);
+  if (!strcmp(name, "udp")) {
+    struct sctp_udpencaps port = {.sue_assoc_id = association, .sue_port = htons(a)};
+    port.sue_address.ss_family = AF_INET;
+    return set(SCTP_REMOTE_UDP_ENCAPS_PORT, &port, sizeof port);
+  }
+  if (!strcmp(name, "key")) return set_key(a, words[3]);
+  if (!strcmp(name, "authchunk")) return set(SCTP_AUTH_CHUNK, &(struct sctp_authchunk){a}, sizeof(struct sctp_authchunk));
+  if (!strcmp(name, "adaptation"))
+    return set(SCTP_ADAPTATION_LAYER, &(struct sctp_setadaptation){a}, sizeof(struct sctp_setadaptation));
+  if (!strcmp(name, "frag-interleave")) return set(SCTP_FRAGMENT_INTERLEAVE, &(int){a}, sizeof(int));
+  if (!strcmp(name, "max-segment")) return set_value(SCTP_MAXSEG, a);
+  if (!strcmp(name, "ecn")) return set_value(SCTP_ECN_SUPPORTED, a);
+  if (!strcmp(name, "pr")) return set_value(SCTP_PR_SUPPORTED, a);
+  if (!strcmp(name, "auth")) return set_value(SCTP_AUTH_SUPPORTED, a);
+  if (!strcmp(name, "asconf")) return set_value(SCTP_ASCONF_SUPPORTED, a);
+  if (!strcmp(name, "reconfig")) return set_value(SCTP_RECONFIG_SUPPORTED, a);
+  if (!strcmp(name, "enable-reset")) return set_value(SCTP_ENABLE_STREAM_RESET, a);
+#ifdef SCTP_INTERLEAVING_SUPPORTED
+  if (!strcmp(name, "interleaving")) return set_value(SCTP_INTERLEAVING_SUPPORTED, a);
+#endif
+#ifdef SCTP_NRSACK_SUPPORTED
+  if (!strcmp(name, "nr-sack")) return set_value(SCTP_NRSACK_SUPPORTED, a);
+#endif
+  errno = EINVAL;
+  return -1;
+}
+
+/* add ADDRESS | remove ADDRESS: of a living association too (ASCONF) */
+static int change_addresses(bool add) {
+  uint8_t addresses[MAX_ADDRESSES * sizeof(struct sockaddr_in6)];
+  bool v6 = false;
+  int found = parse_addresses(2, number(1), addresses, &v6);
+  return stack_bindx(sock, addresses, found, add);
+}
+
+static int do_primary(void) {
+  struct sctp_setprim primary = {.ssp_assoc_id = association};
+  uint8_t address[sizeof(struct sockaddr_in6)];
+  memcpy(&primary.ssp_addr, address, parse_address(words[2], number(1), address));
+  return set(SCTP_PRIMARY_ADDR, &primary, sizeof primary);
+}
+
+static int do_peer_primary(void) {
+  struct sctp_setpeerprim primary = {.sspp_assoc_id = association};
+  uint8_t address[sizeof(struct sockaddr_in6)];
+  memcpy(&primary.sspp_addr, address, parse_address(words[2], number(1), address));
+  return set(SCTP_SET_PEER_PRIMARY_ADDR, &primary, sizeof primary);
+}
+
+/* reset FLAGS [STREAM...]: flags 1 incoming, 2 outgoing; no streams: all */
+static int do_reset(void) {
+  struct { struct sctp_reset_streams head; uint16_t streams[MAX_WORDS]; } reset = {0};
+  reset.head.srs_assoc_id = association;
+  reset.head.srs_flags = number(1);
+  reset.head.srs_number_streams = word_count - 2;
+  for (int n = 2; n < word_count; n++) reset.head.srs_stream_list[n - 2] = number(n);
+  return set(SCTP_RESET_STREAMS, &reset, sizeof reset.head + 2 * (word_count - 2));
+}
+
+/* add-streams OUT IN */
+static int do_add_streams(void) {
+  struct sctp_add_streams add = {.sas_assoc_id = association, .sas_outstrms = number(1), .sas_instrms = number(2)};
+  return set(SCTP_ADD_STREAMS, &add, sizeof add);
+}
+
+static int do_reset_association(void) { return set(SCTP_RESET_ASSOC, &association, sizeof association); }
+
+static int do_close(void) {
+  if (sock != NO_SOCKET) stack_close(sock);
+  sock = NO_SOCKET;
+  job.remaining = echo.len = 0;
+  return 0;
+}
+
+static int do_run(void) {
+  char command[1024] = "";
+  for (int n = 1; n < word_count; n++) {
+    strncat(command, words[n], sizeof command - strlen(command) - 2);
+    strcat(command, " ");
+  }
+  errno = EINVAL;
+  return system(command) ? -1 : 0;
+}
+
+static int tell_counts(void) {
+  printf("= ok messages %lu bytes %lu damaged %lu disordered %lu duplicated %lu missing %lu gap_us %lu\n", got.messages,
+         got.bytes, got.damaged, got.disordered, got.duplicated, missing(), (unsigned long)got.longest_gap);
+  return 1;
+}
+
+static int forget_counts(void) {
+  memset(&got, 0, sizeof got);
+  return 0;
+}
+
+static int tell_status(void) {
+  struct sctp_status status = {.sstat_assoc_id = association};
+  if (stack_get(sock, SCTP_STATUS, &status, sizeof status)) return -1;
+  char text[64];
+  struct sockaddr_storage primary;
+  memcpy(&primary, (char *)&status.sstat_primary + offsetof(struct sctp_paddrinfo, spinfo_address), sizeof primary);
+  printf("= ok state %d out %u in %u primary %s mtu %u peers", status.sstat_state, status.sstat_outstrms,
+         status.sstat_instrms, text_of(&primary, text, sizeof text), status.sstat_primary.spinfo_mtu);
+  struct sockaddr *peers;
+  int found = stack_paddrs(sock, association, &peers);
+  const char *peer = (const char *)peers;
+  for (int n = 0; n < found; n++) {
+    const struct sockaddr *any = (const struct sockaddr *)peer;
+    printf(" %s", text_of(peer, text, sizeof text));
+    peer += any->sa_family == AF_INET ? sizeof(struct sockaddr_in) : sizeof(struct sockaddr_in6);
+  }
+  putchar('\n');
+  return 1;
+}
+
+static int do_listen(void) { return stack_listen(sock); }
+static int do_shutdown(void) { return end_association(SCTP_EOF); }
+static int do_abort(void) { return end_association(SCTP_ABORT); }
+static int do_add(void) { return change_addresses(true); }
+static int do_remove(void) { return change_addresses(false); }
+static int do_read(void) { return reading = number(1), 0; }
+static int do_echo(void) { return echoing = number(1), 0; }
+static int do_sysctl(void) { return stack_sysctl(words[1], number(2)); }
+
+static const struct {
+  const char *name;
+  int (*run)(void); /* 0: answer ok; below 0: answer with errno; above 0: it has answered itself */
+} commands[] = {{"open", do_open},
+                {"listen", do_listen},
+                {"connect", do_connect},
+                {"send", do_send},
+                {"echo", do_echo},
+                {"read", do_read},
+                {"counts", tell_counts},
+                {"forget", forget_counts},
+                {"status", tell_status},
+                {"set", do_set},
+                {"add", do_add},
+                {"remove", do_remove},
+                {"primary", do_primary},
+                {"peer-primary", do_peer_primary},
+                {"reset", do_reset},
+                {"reset-association", do_reset_association},
+                {"add-streams", do_add_streams},
+                {"shutdown", do_shutdown},
+                {"abort", do_abort},
+                {"close", do_close},
+                {"sysctl", do_sysctl},
+                {"run", do_run}};
+
+static void obey(char *line) {
+  word_count = 0;
+  for (char *word = strtok(line, " \r\n"); word && word_count < MAX_WORDS - 1; word = strtok(NULL, " \r\n"))
+    words[word_count++] = word;
+  words[word_count] = "";
+  for (size_t n = 0; word_count && n < sizeof commands / sizeof *commands; n++) {
+    if (strcmp(words[0], commands[n].name)) continue;
+    int result = commands[n].run();
+    if (result < 0) printf("= error %s\n", strerror(errno));
+    if (result == 0) puts("= ok");
+    return;
+  }
+  puts("= error no such command");
+}
+
+/* Obeys a command if one is there; ends with the input. */
+static bool read_command(void) {
+  static char line[4096];
+  static size_t len;
+  struct pollfd input = {STDIN_FILENO, POLLIN, 0};
+  if (poll(&input, 1, 0) <= 0) return false;
+  ssize_t got_now = read(STDIN_FILENO, line + len, 1);
+  if (got_now <= 0) exit(0);
+  if (line[len] != '\n') return len += len < sizeof line - 1, true;
+  line[len] = 0;
+  len = 0;
+  obey(line);
+  return true;
+}
+
+int main(int argc, char **argv) {
+  setvbuf(stdout, NULL, _IOLBF, 0);
+  stack_init(argc > 1 ? atoi(argv[1]) : 0);
+  puts("! ready");
+  for (;;) {
+    bool busy = read_command();
+    for (int n = 0; n < 64 && receive(); n++) busy = true;
+    for (int n = 0; n < 64 && send_job(); n++) busy = true;
+    busy |= send_echo();
+    if (!busy) stack_wait(sock, job.remaining || echo.len ? 1 : -1);
+  }
+}

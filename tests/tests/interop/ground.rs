@@ -1,0 +1,205 @@
+//! Where a case takes place: two hosts on two networks, one peer, and ports that no case used before.
+
+use std::net::{IpAddr, SocketAddr};
+use std::time::{Duration, Instant};
+
+use socketapi::{
+    AssociationConfig, Fault, Impairments, Notifications, SctpStream, SocketBuilder, Stack as OurStack,
+    Transport,
+};
+use system_tests::{Host, Lab};
+
+use crate::ours::Association;
+use crate::peer::{LIMIT, Peer, Stack};
+
+const NETWORKS: u8 = 2;
+const MTU: u32 = 1500;
+
+/// Our host, and the peer's unless that is a kernel of its own.
+pub(crate) struct Hosts {
+    pub(crate) ours: Host,
+    theirs: Option<Host>,
+}
+
+/// The hosts, and the peer that runs on one of them.
+pub(crate) struct Ground<'a> {
+    pub(crate) peer: Peer,
+    pub(crate) stack: Stack,
+    pub(crate) ours: &'a Host,
+    theirs: Option<&'a Host>,
+    port: u16,
+}
+
+/// Who sends INIT.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Begins {
+    We,
+    Peer,
+}
+
+/// What an association is to be like.
+#[derive(Clone, Debug)]
+pub(crate) struct Plan {
+    pub(crate) begins: Begins,
+    pub(crate) ours: Vec<IpAddr>,
+    pub(crate) theirs: Vec<IpAddr>,
+    pub(crate) transport: Transport,
+    /// Percent of the packets that are lost, in each direction.
+    pub(crate) loss: u32,
+    pub(crate) config: AssociationConfig,
+    /// Commands for the peer, between opening its socket and using it.
+    pub(crate) peer_settings: Vec<String>,
+}
+
+impl Plan {
+    /// One network, IPv4, plain IP.
+    pub(crate) fn new(begins: Begins) -> Self {
+        Self {
+            begins,
+            ours: vec!["10.77.0.1".parse().unwrap()],
+            theirs: vec!["10.77.0.2".parse().unwrap()],
+            transport: Transport::Raw,
+            loss: 0,
+            config: AssociationConfig::default(),
+            peer_settings: vec!["set nodelay 1".into()],
+        }
+    }
+
+    /// These addresses, ours and theirs.
+    pub(crate) fn between(mut self, ours: &[&str], theirs: &[&str]) -> Self {
+        let parse = |list: &[&str]| list.iter().map(|text| text.parse().expect("an address")).collect();
+        (self.ours, self.theirs) = (parse(ours), parse(theirs));
+        self
+    }
+
+    /// Two networks, IPv4.
+    pub(crate) fn on_both_networks(self) -> Self {
+        self.between(&["10.77.0.1", "10.77.1.1"], &["10.77.0.2", "10.77.1.2"])
+    }
+
+    pub(crate) fn over_udp(mut self) -> Self {
+        self.transport = Transport::Udp;
+        self.peer(format!("set udp {}", crate::peer::UDP_PORT))
+    }
+
+    pub(crate) fn loss(mut self, percent: u32) -> Self {
+        self.loss = percent;
+        self
+    }
+
+    pub(crate) fn config(mut self, change: impl FnOnce(&mut AssociationConfig)) -> Self {
+        change(&mut self.config);
+        self
+    }
+
+    /// One more command for the peer before the association is set up.
+    pub(crate) fn peer(mut self, command: impl Into<String>) -> Self {
+        self.peer_settings.push(command.into());
+        self
+    }
+
+    /// Failed paths are noticed in a fraction of a second.
+    pub(crate) fn with_short_timers(self) -> Self {
+        self.config(|config| {
+            config.rto_initial = Duration::from_millis(200);
+            config.rto_min = Duration::from_millis(100);
+            config.rto_max = Duration::from_millis(400);
+            config.hb_interval = Some(Duration::from_millis(300));
+            config.path_max_retrans = 2;
+        })
+        .peer("set rto 200 100 400")
+        .peer("set path 300 2")
+    }
+}
+
+impl Hosts {
+    pub(crate) fn new(stack: Stack) -> Self {
+        match stack {
+            Stack::Linux => Self { ours: Lab::switches(NETWORKS, MTU), theirs: None },
+            Stack::Usrsctp => {
+                let lab = Lab::switched(NETWORKS, MTU);
+                Self { ours: lab.a, theirs: Some(lab.b) }
+            }
+        }
+    }
+}
+
+impl<'a> Ground<'a> {
+    pub(crate) fn new(stack: Stack, hosts: &'a Hosts) -> Self {
+        let (ours, theirs) = (&hosts.ours, hosts.theirs.as_ref());
+        Self { peer: stack.start(ours, theirs, NETWORKS), stack, ours, theirs, port: 20_000 }
+    }
+
+    /// Replaces a peer of which nobody knows what it does.
+    pub(crate) fn restart_peer(&mut self) {
+        for network in 0..NETWORKS {
+            self.ours.plug(network);
+        }
+        // The old one first: both would use the same devices.
+        self.peer.stop();
+        self.peer = self.stack.start(self.ours, self.theirs, NETWORKS);
+    }
+
+    /// Sets an association up, and waits until both sides know.
+    pub(crate) fn associate(&mut self, plan: &Plan) -> Association {
+        self.port += 2;
+        let stack = our_stack(plan);
+        self.peer.tell(&format!("open {} {}", self.peer_port(), words(&plan.theirs)));
+        for command in &plan.peer_settings {
+            self.peer.tell(command);
+        }
+        let stream = match plan.begins {
+            Begins::We => {
+                self.peer.tell("listen");
+                self.connect(&stack, plan)
+            }
+            Begins::Peer => self.accept(&stack, plan),
+        };
+        self.peer.await_event("COMM_UP");
+        Association::new(stack, stream)
+    }
+
+    /// Connects from our port to the peer's.
+    pub(crate) fn connect(&self, stack: &OurStack, plan: &Plan) -> SctpStream {
+        let peer: Vec<_> = plan.theirs.iter().map(|&ip| SocketAddr::new(ip, self.peer_port())).collect();
+        let builder = SocketBuilder::new(stack).bind(&*self.our_addresses(plan));
+        builder.notifications(Notifications::ALL).connect(&*peer).expect("the peer answers")
+    }
+
+    fn accept(&mut self, stack: &OurStack, plan: &Plan) -> SctpStream {
+        let builder = SocketBuilder::new(stack).bind(&*self.our_addresses(plan));
+        let listener = builder.notifications(Notifications::ALL).listen().expect("the port is free");
+        self.peer.tell(&format!("connect {} {}", self.our_port(), words(&plan.ours)));
+        listener.accept_deadline(Instant::now() + LIMIT).expect("the peer connects").0
+    }
+
+    fn our_addresses(&self, plan: &Plan) -> Vec<SocketAddr> {
+        plan.ours.iter().map(|&ip| SocketAddr::new(ip, self.our_port())).collect()
+    }
+
+    pub(crate) fn our_port(&self) -> u16 {
+        self.port
+    }
+
+    pub(crate) fn peer_port(&self) -> u16 {
+        self.port + 1
+    }
+}
+
+/// A stack on our host, with the impairments of the plan.
+pub(crate) fn our_stack(plan: &Plan) -> OurStack {
+    let mut builder = OurStack::builder()
+        .transport(plan.transport)
+        .addresses(plan.ours.iter().copied())
+        .defaults(plan.config.clone());
+    if plan.loss > 0 {
+        let loss = f64::from(plan.loss) / 100.0;
+        builder = builder.fault(Fault::new(Impairments { loss, ..Impairments::default() }, [7; 32]));
+    }
+    builder.build().unwrap_or_else(|error| panic!("{error}"))
+}
+
+/// Addresses as the peer's commands take them.
+fn words(addresses: &[IpAddr]) -> String {
+    addresses.iter().map(IpAddr::to_string).collect::<Vec<_>>().join(" ")
+}

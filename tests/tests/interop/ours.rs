@@ -1,0 +1,195 @@
+//! Our side of an association: it sends and counts what the peer's `peer.c` counts and sends.
+
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use parking_lot::Mutex;
+use socketapi::{Error, Message, Notification, Received, SctpStream, SendInfo, Stack};
+
+use crate::peer::{Counts, LIMIT};
+
+/// Our end of an association, and the stack that it lives in.
+pub(crate) struct Association {
+    pub(crate) stream: SctpStream,
+    pub(crate) stack: Stack,
+    notifications: Mutex<VecDeque<Notification>>,
+}
+
+/// Messages to send: numbered, with a pattern that follows from the number.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Job {
+    pub(crate) count: u32,
+    pub(crate) size: usize,
+    /// They take turns on so many streams.
+    pub(crate) streams: u16,
+    pub(crate) unordered: bool,
+    /// Time from one to the next.
+    pub(crate) pace: Duration,
+}
+
+impl Job {
+    pub(crate) fn new(count: u32, size: usize) -> Self {
+        Self { count, size, streams: 1, unordered: false, pace: Duration::ZERO }
+    }
+
+    pub(crate) fn streams(mut self, streams: u16) -> Self {
+        self.streams = streams;
+        self
+    }
+
+    pub(crate) fn unordered(mut self) -> Self {
+        self.unordered = true;
+        self
+    }
+
+    pub(crate) fn pace(mut self, pace: Duration) -> Self {
+        self.pace = pace;
+        self
+    }
+
+    pub(crate) fn bytes(&self) -> u64 {
+        u64::from(self.count) * self.size as u64
+    }
+
+    /// The same as a command for the peer.
+    pub(crate) fn command(&self) -> String {
+        let Self { count, size, streams, .. } = self;
+        let (unordered, pace) = (u8::from(self.unordered), self.pace.as_micros());
+        format!("send {count} {size} streams={streams} unordered={unordered} pace={pace}")
+    }
+}
+
+impl Association {
+    pub(crate) fn new(stack: Stack, stream: SctpStream) -> Self {
+        Self { stream, stack, notifications: Mutex::default() }
+    }
+
+    /// Sends all messages of a job; each may wait for room no longer than [`LIMIT`].
+    pub(crate) fn send(&self, job: Job) {
+        let start = Instant::now();
+        for number in 0..job.count {
+            let due = start + job.pace * number;
+            std::thread::sleep(due.saturating_duration_since(Instant::now()));
+            let stream = (number % u32::from(job.streams)) as u16;
+            let info = SendInfo { unordered: job.unordered, ..SendInfo::new().stream(stream) };
+            let deadline = Instant::now() + LIMIT;
+            self.stream.send_deadline(message(number, job.size), &info, deadline).expect("there is room");
+        }
+    }
+
+    /// Receives so many messages, and notifications that come between.
+    pub(crate) fn receive(&self, messages: u64) -> Counts {
+        let mut ledger = Ledger::default();
+        self.receive_until(&mut ledger, |ledger| ledger.counts.messages >= messages);
+        ledger.counts()
+    }
+
+    /// Receives until the ledger says that it is enough.
+    pub(crate) fn receive_until(&self, ledger: &mut Ledger, is_enough: impl Fn(&Ledger) -> bool) {
+        while !is_enough(ledger) {
+            match self.next() {
+                Received::Message(message) => ledger.enter(message),
+                Received::Notification(_, notification) => {
+                    self.notifications.lock().push_back(notification);
+                }
+            }
+        }
+    }
+
+    /// Waits for a notification that `is_it`; those before it are passed over. No message may come meanwhile.
+    pub(crate) fn await_notification(&self, is_it: impl Fn(&Notification) -> bool) -> Notification {
+        loop {
+            let held = self.notifications.lock().pop_front();
+            let notification = held.unwrap_or_else(|| match self.next() {
+                Received::Notification(_, notification) => notification,
+                Received::Message(message) => panic!("a message came: {:?}", message.info),
+            });
+            if is_it(&notification) {
+                return notification;
+            }
+        }
+    }
+
+    fn next(&self) -> Received {
+        self.stream.set_read_timeout(Some(LIMIT));
+        let received = self.stream.receive().unwrap_or_else(|error| panic!("receive: {error}"));
+        received.expect("the association has not ended")
+    }
+
+    /// Ends the association in good order, on our word.
+    pub(crate) fn shut_down(&self) {
+        self.stream.shutdown().expect("it has not ended");
+        self.await_end();
+    }
+
+    /// Waits until the association has ended in good order.
+    pub(crate) fn await_end(&self) {
+        self.stream.set_read_timeout(Some(LIMIT));
+        loop {
+            match self.stream.receive() {
+                Ok(Some(Received::Notification(..))) => {}
+                Ok(None) => return,
+                other => panic!("no end in good order: {other:?}"),
+            }
+        }
+    }
+
+    /// Waits until the association is lost, and tells why.
+    pub(crate) fn await_loss(&self) -> socketapi::LossReason {
+        self.stream.set_read_timeout(Some(LIMIT));
+        loop {
+            match self.stream.receive() {
+                Ok(Some(Received::Notification(..))) => {}
+                Err(Error::Lost(reason)) => return reason,
+                other => panic!("the association was not lost: {other:?}"),
+            }
+        }
+    }
+}
+
+/// What came, by the numbers in the messages.
+#[derive(Debug, Default)]
+pub(crate) struct Ledger {
+    pub(crate) counts: Counts,
+    seen: HashSet<u32>,
+    next: HashMap<u16, u32>,
+    highest: u32,
+    last: Option<Instant>,
+}
+
+impl Ledger {
+    fn enter(&mut self, received: Message) {
+        let now = Instant::now();
+        let gap = self.last.replace(now).map_or(Duration::ZERO, |last| now - last);
+        self.counts.gap = self.counts.gap.max(gap);
+        self.counts.messages += 1;
+        let info = received.info;
+        let bytes = received.into_bytes();
+        self.counts.bytes += bytes.len() as u64;
+        let Some(number) = bytes.first_chunk().map(|chunk| u32::from_be_bytes(*chunk)) else {
+            self.counts.damaged += 1;
+            return;
+        };
+        self.counts.damaged += u64::from(bytes != message(number, bytes.len()));
+        self.counts.duplicated += u64::from(!self.seen.insert(number));
+        self.highest = self.highest.max(number + 1);
+        if !info.unordered {
+            let next = self.next.entry(info.stream).or_default();
+            self.counts.disordered += u64::from(number < *next);
+            *next = number + 1;
+        }
+    }
+
+    pub(crate) fn counts(&self) -> Counts {
+        let missing = u64::from(self.highest) - self.seen.len() as u64;
+        Counts { missing, ..self.counts.clone() }
+    }
+}
+
+/// Message `number`: the number, and a pattern. The same as in `peer.c`.
+fn message(number: u32, size: usize) -> Bytes {
+    let pattern = |at: usize| (number as usize * 31 + at * 7 + (at >> 8) * 13) as u8;
+    let body = (4..size).map(pattern);
+    number.to_be_bytes().into_iter().chain(body).collect()
+}
