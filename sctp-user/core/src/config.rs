@@ -5,6 +5,7 @@ use crate::extensions::Extensions;
 use crate::path::congestion::CongestionControl;
 use core::net::IpAddr;
 use core::time::Duration;
+use std::collections::BTreeMap;
 
 /// What all associations of an [`Endpoint`](crate::endpoint::Endpoint) share.
 #[derive(Clone, Debug)]
@@ -125,6 +126,11 @@ pub struct AssociationConfig {
     pub autoclose: Option<Duration>,
     /// Which re-configurations the peer may ask for.
     pub reconfig_permissions: ReconfigPermissions,
+    /// How the streams share what may be sent.
+    pub scheduler: StreamScheduler,
+    /// Priorities (the lower, the sooner) or weights of streams (`SCTP_STREAM_SCHEDULER_VALUE`; RFC 8260, 4.3.3), for
+    /// the schedulers that know any. A stream that is not here has priority 0, or weight 1.
+    pub stream_values: BTreeMap<u16, u16>,
     /// Extensions that are offered to the peer; each is used if the peer offers it too.
     pub extensions: Extensions,
     /// Authentication, where `extensions.auth` is on.
@@ -183,8 +189,28 @@ impl Default for AssociationConfig {
             max_packet_size: 0,
             autoclose: None,
             reconfig_permissions: ReconfigPermissions::NONE,
+            scheduler: StreamScheduler::default(),
+            stream_values: BTreeMap::new(),
             extensions: Extensions::default(),
             auth: AuthConfig::default(),
         }
     }
+}
+
+/// Which stream's message, or fragment of one where messages are interleaved, is sent next (RFC 8260, 3).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum StreamScheduler {
+    /// In the order of the sends, whatever the stream (`SCTP_SS_FCFS`, 3.1).
+    #[default]
+    FirstComeFirstServed,
+    /// The streams in turn: a message each, or a fragment (`SCTP_SS_RR`, 3.2).
+    RoundRobin,
+    /// The streams in turn, a packet each (`SCTP_SS_RR_PKT`, 3.3).
+    RoundRobinPerPacket,
+    /// The streams of the highest priority first, in turn (`SCTP_SS_PRIO`, 3.4).
+    Priority,
+    /// The same number of bytes for each stream (`SCTP_SS_FC`, 3.5).
+    FairCapacity,
+    /// Bytes in proportion to the streams' weights (`SCTP_SS_WFQ`, 3.6).
+    WeightedFairQueueing,
 }

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use core::time::Duration;
 use smallvec::SmallVec;
 
-use crate::serial::{Ssn, Tsn};
+use crate::serial::{Mid, Ssn, Tsn};
 
 /// How a message is to be sent (SEND, RFC 9260, 11.1.5).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -28,8 +28,12 @@ pub struct SendOptions {
 pub struct Message {
     /// Stream.
     pub stream_id: u16,
-    /// Its number in the stream; meaningless if `unordered`.
+    /// Its number in the stream, or the lower half of it where messages are interleaved (RFC 8260, 4.1); meaningless
+    /// if `unordered`.
     pub ssn: Ssn,
+    /// The number of which `ssn` is the lower half. Unordered messages are counted apart, and only where messages are
+    /// interleaved.
+    pub mid: Mid,
     /// TSN of its first fragment.
     pub tsn: Tsn,
     /// Payload protocol identifier.

@@ -81,6 +81,21 @@ serial! {
     Fsn, u32, i32
 }
 
+impl Ssn {
+    /// The lower half of a message identifier, which programs see as the SSN of I-DATA (RFC 8260, 4.1).
+    #[must_use]
+    pub const fn of_mid(mid: Mid) -> Self {
+        Self(mid.0 as u16)
+    }
+
+    /// The message identifier nearest to `near` whose lower half this is.
+    #[must_use]
+    pub const fn to_mid(self, near: Mid) -> Mid {
+        let step = self.distance_from(Self::of_mid(near)).cast_signed();
+        Mid(near.0.wrapping_add_signed(step as i32))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -95,5 +110,13 @@ mod tests {
         assert_eq!(Tsn(u32::MAX).next(), Tsn(0));
         assert_eq!(Tsn(2).distance_from(Tsn(u32::MAX)), 3);
         assert_eq!(Tsn(u32::MAX).later(Tsn(1)), Tsn(1));
+    }
+
+    #[test]
+    fn a_stream_sequence_number_becomes_the_nearest_message_identifier() {
+        assert_eq!(Ssn(3).to_mid(Mid(u32::MAX - 1)), Mid(3));
+        assert_eq!(Ssn(65_535).to_mid(Mid(0)), Mid(u32::MAX));
+        assert_eq!(Ssn(0).to_mid(Mid(0x1_fff0)), Mid(0x2_0000));
+        assert_eq!(Ssn::of_mid(Mid(0x2_0001)), Ssn(1));
     }
 }

@@ -381,7 +381,7 @@ fn split_off(message: &mut Message, limit: usize) -> Option<Message> {
 mod tests {
     use super::*;
     use proptest::prelude::*;
-    use sctp_core::serial::{Ssn, Tsn};
+    use sctp_core::serial::{Mid, Ssn, Tsn};
 
     proptest! {
         #[test]
@@ -393,6 +393,7 @@ mod tests {
             let mut message = Message {
                 stream_id: 1,
                 ssn: Ssn(7),
+                mid: Mid(7),
                 tsn: Tsn(u32::MAX),
                 ppid: 5,
                 unordered: false,

@@ -7,12 +7,12 @@ use crate::error::SendError;
 use crate::event::{Event, LossReason};
 use crate::message::{Message, SendOptions};
 use crate::path::{Path, PathId};
-use crate::rx::{DataOutcome, Receiver};
+use crate::rx::{DataOutcome, Fragment, Receiver};
 use crate::serial::Tsn;
 use crate::time::Time;
 use crate::tx::{AckedPath, SackError, SackOutcome};
 use crate::wire::cause::Cause;
-use crate::wire::chunk::{ChunkError, ChunkType, DataChunk, ErrorChunk, RawChunk, SackChunk};
+use crate::wire::chunk::{ChunkError, ChunkType, DataChunk, ErrorChunk, IDataChunk, RawChunk, SackChunk};
 use bytes::Bytes;
 
 impl Association {
@@ -40,13 +40,16 @@ impl Association {
         message
     }
 
-    /// A DATA chunk (6.2).
+    /// A DATA chunk (6.2), or an I-DATA chunk (RFC 8260, 2.2.3).
     pub(super) fn handle_data(&mut self, cx: &mut Context<'_>, chunk: RawChunk, source: PathId) -> Flow {
         // 6: in any other state it is discarded.
         let (true, Some(receiver)) = (self.state().takes_data(), self.receiver.as_mut()) else {
             return Flow::Continue;
         };
-        let data = match DataChunk::from_raw(chunk) {
+        if (chunk.chunk_type == ChunkType::I_DATA) != self.extensions.interleaving {
+            return self.abort_for_wrong_data(source, chunk.chunk_type);
+        }
+        let data = match read_data(chunk) {
             Ok(data) => data,
             Err(ChunkError::NoUserData { tsn }) => return self.abort_for(source, Cause::NoUserData { tsn }),
             Err(_) => return Flow::Stop,
@@ -58,6 +61,12 @@ impl Association {
         }
         let outcome = receiver.handle_data(cx.now, data);
         self.act_on_data(cx, outcome, source)
+    }
+
+    /// RFC 8260, 2.2.3: DATA where I-DATA was agreed on, or the other way round.
+    fn abort_for_wrong_data(&mut self, source: PathId, chunk_type: ChunkType) -> Flow {
+        let text = format!("{chunk_type} is not what was agreed on for user messages");
+        self.abort_for(source, Cause::ProtocolViolation(Bytes::from(text)))
     }
 
     fn act_on_data(&mut self, cx: &Context<'_>, outcome: DataOutcome, source: PathId) -> Flow {
@@ -194,6 +203,13 @@ impl Association {
         self.send_abort(self.confirmed(path), cause);
         self.lose(LossReason::ProtocolError { cause: code });
         Flow::Stop
+    }
+}
+
+fn read_data(chunk: RawChunk) -> Result<Fragment, ChunkError> {
+    match chunk.chunk_type {
+        ChunkType::I_DATA => IDataChunk::parse(&chunk).map(Fragment::from),
+        _ => DataChunk::from_raw(chunk).map(Fragment::from),
     }
 }
 

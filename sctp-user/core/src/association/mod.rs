@@ -413,11 +413,11 @@ impl Association {
 
     /// What to do with each chunk.
     fn handle_chunk(&mut self, cx: &mut Context<'_>, chunk: RawChunk, source: PathId) -> Flow {
-        if chunk.chunk_type != ChunkType::DATA {
+        if !matches!(chunk.chunk_type, ChunkType::DATA | ChunkType::I_DATA) {
             self.stats.control_chunks_received += 1;
         }
         match chunk.chunk_type {
-            ChunkType::DATA => self.handle_data(cx, chunk, source),
+            ChunkType::DATA | ChunkType::I_DATA => self.handle_data(cx, chunk, source),
             ChunkType::SACK => self.handle_sack(cx, &chunk),
             // 6.10: INIT stands alone, with the tag 0; the endpoint sees to it.
             ChunkType::INIT => Flow::Stop,

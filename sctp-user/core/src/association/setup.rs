@@ -255,13 +255,16 @@ impl Association {
         self.adopt_auth(peer.auth.as_ref());
         self.outbound_streams = peer.outbound_streams;
         self.inbound_streams = peer.inbound_streams;
+        self.sender.set_interleaving(self.extensions.interleaving);
         self.sender.set_peer(peer.a_rwnd, peer.outbound_streams);
         self.restart_reconfig(peer.initial_tsn);
         let (config, tsn, streams) = (&self.config, peer.initial_tsn, peer.inbound_streams);
-        self.receiver = Some(match self.receiver.take() {
+        let receiver = match self.receiver.take() {
             Some(before) => before.restart(config, tsn, streams),
             None => Receiver::new(config, tsn, streams),
-        });
+        };
+        let interleaving = self.extensions.interleaving;
+        self.receiver = Some(if interleaving { receiver.interleaved(config) } else { receiver });
     }
 
     /// Drops the addresses from the user that the INIT ACK from `source` does not list (5.1.2 A and C): they are

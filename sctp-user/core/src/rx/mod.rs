@@ -5,14 +5,17 @@
 //! - `sack`: when to acknowledge (RFC 9260, 6.2).
 //! - `window`: what to advertise, and when to say that it grew (6.2, silly window).
 //! - `account`: the memory held, and its bounds.
-//! - `reassembly`: fragments to messages (6.9). Knows no SACK.
+//! - `reassembly`: fragments to messages (6.9). Knows no SACK. `interleaved`: the same for I-DATA (RFC 8260).
+//! - `run`: a part of a message, and what it costs.
 //! - `streams`: ordered and unordered delivery (6.5, 6.6), the queue to the reader.
 //! - `reset`: streams and TSNs numbered anew (RFC 6525).
 
 mod account;
+mod interleaved;
 mod reassembly;
 mod receiver;
 mod reset;
+mod run;
 mod sack;
 mod streams;
 mod tsn_map;
@@ -24,8 +27,9 @@ mod tests;
 use thiserror::Error;
 
 pub use receiver::Receiver;
+pub use run::Fragment;
 
-use crate::serial::{Ssn, Tsn};
+use crate::serial::{Fsn, Mid, Ssn, Tsn};
 
 /// What became of a DATA chunk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,6 +59,25 @@ pub enum Violation {
     BadFragment {
         /// Its TSN.
         tsn: Tsn,
+    },
+    /// A fragment contradicts others of its message: its number came before, it lies behind the end, or B is not on
+    /// the first one (RFC 8260, 2.1).
+    #[error("stream {stream_id}: fragment {fsn} of message {mid} contradicts others")]
+    BadInterleavedFragment {
+        /// Stream.
+        stream_id: u16,
+        /// Its message.
+        mid: Mid,
+        /// Its number in the message.
+        fsn: Fsn,
+    },
+    /// Two ordered messages of a stream have the same message identifier (RFC 8260, 2.1).
+    #[error("stream {stream_id} carries a second message {mid}")]
+    DuplicateMid {
+        /// Stream.
+        stream_id: u16,
+        /// The number that was used twice.
+        mid: Mid,
     },
     /// Two ordered messages of a stream have the same stream sequence number (6.5).
     #[error("stream {stream_id} carries a second message {ssn}")]
@@ -89,7 +112,10 @@ impl Violation {
     pub const fn cause_code(self) -> u16 {
         match self {
             Self::MessageTooLarge { .. } | Self::BufferExhausted { .. } => 4,
-            Self::BadFragment { .. } | Self::DuplicateSsn { .. } => 13,
+            Self::BadFragment { .. }
+            | Self::BadInterleavedFragment { .. }
+            | Self::DuplicateMid { .. }
+            | Self::DuplicateSsn { .. } => 13,
         }
     }
 }

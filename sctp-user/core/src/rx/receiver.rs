@@ -1,7 +1,9 @@
 //! The receiver: DATA chunks in; messages and SACKs out.
 
-use super::account::Account;
+use super::account::{Account, Charge};
+use super::interleaved::Interleaved;
 use super::reassembly::{Neighbours, Reassembly};
+use super::run::Fragment;
 use super::sack::{PacketNotes, SackTimer};
 use super::streams::InboundStreams;
 use super::tsn_map::{Arrival, TsnMap};
@@ -11,7 +13,7 @@ use crate::config::AssociationConfig;
 use crate::message::Message;
 use crate::serial::Tsn;
 use crate::time::Time;
-use crate::wire::chunk::{DataChunk, SackChunk};
+use crate::wire::chunk::SackChunk;
 
 /// Bytes of a SACK chunk without gap blocks and duplicates (RFC 9260, 3.3.4).
 const SACK_LEN: usize = 16;
@@ -29,11 +31,30 @@ pub struct Receiver {
     pub(super) sack: SackTimer,
     window: Window,
     pub(super) account: Account,
-    pub(super) reassembly: Reassembly,
+    pub(super) reassembly: Fragments,
     pub(super) streams: InboundStreams,
     packet: PacketNotes,
     /// New DATA is dropped: it may be numbered by TSNs not known yet (RFC 6525, 5.1.4).
     pub(super) suspended: bool,
+}
+
+/// Fragments that wait for others.
+#[derive(Debug)]
+pub(super) enum Fragments {
+    /// Of DATA, numbered by TSNs.
+    ByTsn(Reassembly),
+    /// Of I-DATA, numbered by FSNs.
+    ByFsn(Interleaved),
+}
+
+impl Fragments {
+    /// Drops all; what they cost.
+    pub(super) fn clear(&mut self) -> Charge {
+        match self {
+            Self::ByTsn(reassembly) => reassembly.clear(),
+            Self::ByFsn(interleaved) => interleaved.clear(),
+        }
+    }
 }
 
 impl Receiver {
@@ -45,11 +66,19 @@ impl Receiver {
             sack: SackTimer::new(config),
             window: Window::new(config),
             account: Account::new(config.receive_buffer),
-            reassembly: Reassembly::new(peer_initial_tsn, config.max_message_size),
+            reassembly: Fragments::ByTsn(Reassembly::new(peer_initial_tsn, config.max_message_size)),
             streams: InboundStreams::new(inbound_streams),
             packet: PacketNotes::default(),
             suspended: false,
         }
+    }
+
+    /// Both sides have agreed to interleave messages: what comes is I-DATA (RFC 8260, 2.2.1).
+    #[must_use]
+    pub fn interleaved(mut self, config: &AssociationConfig) -> Self {
+        self.reassembly = Fragments::ByFsn(Interleaved::new(config.max_message_size));
+        self.streams.set_interleaving(true);
+        self
     }
 
     /// The receiver in the place of this one, whose peer has restarted (5.2.4, A). What was complete had been
@@ -63,13 +92,14 @@ impl Receiver {
         next
     }
 
-    /// Takes a DATA chunk in.
-    pub fn handle_data(&mut self, _now: Time, data: DataChunk) -> DataOutcome {
+    /// Takes a DATA or I-DATA chunk in.
+    pub fn handle_data(&mut self, _now: Time, data: impl Into<Fragment>) -> DataOutcome {
+        let data = data.into();
         self.packet.data = true;
         self.packet.immediate |= data.flags.immediate;
         self.packet.gaps |= self.map.has_gaps();
-        let outcome = match self.map.classify(data.tsn) {
-            Arrival::Duplicate => self.note_duplicate(data.tsn),
+        let outcome = match self.map.classify(data.head.tsn) {
+            Arrival::Duplicate => self.note_duplicate(data.head.tsn),
             Arrival::Beyond => self.drop_chunk(),
             _ if self.suspended => self.drop_chunk(),
             arrival => self.handle_new(data, arrival),
@@ -185,18 +215,19 @@ impl Receiver {
         DataOutcome::NoBuffer
     }
 
-    fn handle_new(&mut self, data: DataChunk, arrival: Arrival) -> DataOutcome {
-        if !self.streams.has(data.stream_id) {
+    fn handle_new(&mut self, data: Fragment, arrival: Arrival) -> DataOutcome {
+        let tsn = data.head.tsn;
+        if !self.streams.has(data.head.stream_id) {
             self.packet.accepted = true;
-            self.map.insert(data.tsn);
-            return DataOutcome::InvalidStream { stream_id: data.stream_id };
+            self.map.insert(tsn);
+            return DataOutcome::InvalidStream { stream_id: data.head.stream_id };
         }
-        if !self.has_room(&data, arrival) {
-            return self.refuse(data.tsn);
+        if !self.has_room(data.payload.len(), arrival) {
+            return self.refuse(tsn);
         }
         self.packet.accepted = true;
-        let (before, after) = (self.map.contains(data.tsn.prev()), self.map.contains(data.tsn.next()));
-        self.map.insert(data.tsn);
+        let (before, after) = (self.map.contains(tsn.prev()), self.map.contains(tsn.next()));
+        self.map.insert(tsn);
         self.window.shrink(data.payload.len());
         match self.store(data, Neighbours { before, after }) {
             Ok(()) => DataOutcome::Accepted,
@@ -205,9 +236,9 @@ impl Receiver {
     }
 
     /// 6.2: with a window of 0, what is above all that came is dropped; what fills a hole is taken.
-    fn has_room(&self, data: &DataChunk, arrival: Arrival) -> bool {
+    fn has_room(&self, payload: usize, arrival: Arrival) -> bool {
         match arrival {
-            Arrival::FillIn => self.account.has_reserve(data.payload.len()),
+            Arrival::FillIn => self.account.has_reserve(payload),
             _ => self.account.window() > 0,
         }
     }
@@ -221,12 +252,13 @@ impl Receiver {
         self.drop_chunk()
     }
 
-    fn store(&mut self, data: DataChunk, neighbours: Neighbours) -> Result<(), Violation> {
-        let header = data.header();
+    fn store(&mut self, mut data: Fragment, neighbours: Neighbours) -> Result<(), Violation> {
         let (payload, charge) = self.account.take_in(data.payload);
-        match self.reassembly.insert(header, payload, charge, neighbours)? {
-            Some(held) => self.streams.deliver(held),
-            None => Ok(()),
-        }
+        data.payload = payload;
+        let whole = match &mut self.reassembly {
+            Fragments::ByTsn(reassembly) => reassembly.insert(data, charge, neighbours)?,
+            Fragments::ByFsn(interleaved) => interleaved.insert(data, charge)?,
+        };
+        whole.map_or(Ok(()), |held| self.streams.deliver(held))
     }
 }

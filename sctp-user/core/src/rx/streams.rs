@@ -1,14 +1,16 @@
 //! The order of messages within their streams (RFC 9260, 6.5 and 6.6), and the queue to the reader.
 //!
 //! A message whose turn it is goes straight to the queue. Streams cost nothing until they are used,
-//! then two bytes each in pages: a peer may ask for 65,535 of them.
+//! then four bytes each in pages: a peer may ask for 65,535 of them.
+//!
+//! Ordered messages are counted by message identifiers (RFC 8260, 2.1); the SSN of DATA is the lower half of one.
 
 use std::collections::{BTreeMap, VecDeque};
 
 use super::Violation;
-use super::reassembly::Held;
+use super::run::Held;
 use crate::message::Message;
-use crate::serial::{Ssn, Tsn};
+use crate::serial::{Mid, Tsn};
 use crate::stream_set::StreamSet;
 
 /// Streams in a page.
@@ -17,25 +19,25 @@ const PAGE: usize = 64;
 /// Room in the queue that is kept while it is empty.
 const KEPT_CAPACITY: usize = 1_024;
 
-/// The next SSN of each stream.
+/// The MID of the next ordered message of each stream.
 #[derive(Debug, Default)]
-struct NextSsns {
-    pages: Vec<Option<Box<[Ssn; PAGE]>>>,
+struct NextMids {
+    pages: Vec<Option<Box<[Mid; PAGE]>>>,
 }
 
-impl NextSsns {
-    fn get_mut(&mut self, stream_id: u16) -> &mut Ssn {
+impl NextMids {
+    fn get_mut(&mut self, stream_id: u16) -> &mut Mid {
         let (page, index) = (usize::from(stream_id) / PAGE, usize::from(stream_id) % PAGE);
         if self.pages.len() <= page {
             self.pages.resize_with(page + 1, || None);
         }
-        &mut self.pages[page].get_or_insert_with(|| Box::new([Ssn(0); PAGE]))[index]
+        &mut self.pages[page].get_or_insert_with(|| Box::new([Mid(0); PAGE]))[index]
     }
 
     fn reset(&mut self, streams: &StreamSet) {
         match streams {
             StreamSet::All => self.pages.clear(),
-            StreamSet::Listed(streams) => streams.iter().for_each(|&stream| *self.get_mut(stream) = Ssn(0)),
+            StreamSet::Listed(streams) => streams.iter().for_each(|&stream| *self.get_mut(stream) = Mid(0)),
         }
     }
 }
@@ -59,9 +61,11 @@ impl DeferredReset {
 #[derive(Debug)]
 pub(super) struct InboundStreams {
     count: u16,
-    next_ssns: NextSsns,
-    /// Ordered messages that wait for earlier ones, by stream and SSN.
-    waiting: BTreeMap<(u16, u16), Held>,
+    /// Messages come with MIDs (I-DATA), not SSNs.
+    interleaving: bool,
+    next_mids: NextMids,
+    /// Ordered messages that wait for earlier ones, by stream and MID.
+    waiting: BTreeMap<(u16, u32), Held>,
     /// What the reader takes.
     ready: VecDeque<Held>,
     deferred_reset: Option<DeferredReset>,
@@ -71,11 +75,17 @@ impl InboundStreams {
     pub(super) fn new(count: u16) -> Self {
         Self {
             count,
-            next_ssns: NextSsns::default(),
+            interleaving: false,
+            next_mids: NextMids::default(),
             waiting: BTreeMap::new(),
             ready: VecDeque::new(),
             deferred_reset: None,
         }
+    }
+
+    /// Messages come with MIDs, or with SSNs.
+    pub(super) fn set_interleaving(&mut self, interleaving: bool) {
+        self.interleaving = interleaving;
     }
 
     /// There are so many streams from now on (RFC 6525, 5.2.5).
@@ -89,7 +99,7 @@ impl InboundStreams {
     }
 
     /// Takes a whole message in: to the reader at once, or to wait for its turn.
-    pub(super) fn deliver(&mut self, held: Held) -> Result<(), Violation> {
+    pub(super) fn deliver(&mut self, mut held: Held) -> Result<(), Violation> {
         if let Some(deferred) = self.deferred_reset.as_mut().filter(|deferred| deferred.holds(&held.message))
         {
             deferred.held.push(held);
@@ -100,17 +110,21 @@ impl InboundStreams {
             self.ready.push_back(held);
             return Ok(());
         }
-        let next = self.next_ssns.get_mut(stream_id);
-        if ssn == *next {
+        let next = self.next_mids.get_mut(stream_id);
+        if !self.interleaving {
+            held.message.mid = ssn.to_mid(*next);
+        }
+        let mid = held.message.mid;
+        if mid == *next {
             *next = next.next();
             self.ready.push_back(held);
             self.deliver_waiting(stream_id);
             return Ok(());
         }
         // The span of TSNs is below 2^15, so an honest SSN is less than that ahead (`tsn_map::MAX_SPAN`).
-        let (stale, key) = (ssn.less_than(*next), (stream_id, ssn.0));
+        let (stale, key) = (mid.less_than(*next), (stream_id, mid.0));
         if stale || self.waiting.contains_key(&key) {
-            return Err(Violation::DuplicateSsn { stream_id, ssn });
+            return Err(self.duplicate(&held.message));
         }
         self.waiting.insert(key, held);
         Ok(())
@@ -132,7 +146,7 @@ impl InboundStreams {
                 self.ready.push_back(held)
             }
         }
-        self.next_ssns.reset(streams);
+        self.next_mids.reset(streams);
         later.into_iter().try_for_each(|held| self.deliver(held))
     }
 
@@ -142,7 +156,7 @@ impl InboundStreams {
         let held = self.deferred_reset.take().map(|deferred| deferred.held).unwrap_or_default();
         let waiting = self.take_waiting(&StreamSet::All);
         self.ready.extend(waiting.into_iter().chain(held));
-        self.next_ssns.reset(&StreamSet::All);
+        self.next_mids.reset(&StreamSet::All);
     }
 
     /// Takes the messages of `streams` that wait for others, in their order.
@@ -152,6 +166,14 @@ impl InboundStreams {
         let Some(first) = taken.first().map(|held| held.message.tsn) else { return taken };
         taken.sort_by_key(|held| held.message.tsn.distance_from(first).cast_signed());
         taken
+    }
+
+    fn duplicate(&self, message: &Message) -> Violation {
+        let Message { stream_id, ssn, mid, .. } = *message;
+        match self.interleaving {
+            true => Violation::DuplicateMid { stream_id, mid },
+            false => Violation::DuplicateSsn { stream_id, ssn },
+        }
     }
 
     /// What the reader has not taken yet.
@@ -181,7 +203,7 @@ impl InboundStreams {
         if self.waiting.is_empty() {
             return;
         }
-        let next = self.next_ssns.get_mut(stream_id);
+        let next = self.next_mids.get_mut(stream_id);
         while let Some(held) = self.waiting.remove(&(stream_id, next.0)) {
             *next = next.next();
             self.ready.push_back(held);

@@ -3,14 +3,16 @@
 use super::outstanding::Chunk;
 use crate::event::SendFailure;
 use crate::message::SendOptions;
-use crate::serial::Ssn;
+use crate::serial::{Fsn, Mid, Ssn, Tsn};
 use crate::time::Time;
-use crate::wire::CHUNK_HEADER_LEN;
-use crate::wire::chunk::DATA_HEADER_LEN;
+use crate::wire::chunk::{DATA_HEADER_LEN, DataFlags, DataHeader, I_DATA_HEADER_LEN, IDataHeader};
+use crate::wire::{CHUNK_HEADER_LEN, NoRoom, PacketBuilder};
 use bytes::Bytes;
 
-/// Bytes of a DATA chunk in front of its payload.
-pub(super) const DATA_CHUNK_HEADER_LEN: usize = CHUNK_HEADER_LEN + DATA_HEADER_LEN;
+/// Bytes of a DATA or I-DATA chunk in front of its payload.
+pub(super) const fn header_len(interleaving: bool) -> usize {
+    CHUNK_HEADER_LEN + if interleaving { I_DATA_HEADER_LEN } else { DATA_HEADER_LEN }
+}
 
 /// What a message costs in the send buffer besides its payload: its own entry and that of one chunk.
 pub(super) const MESSAGE_OVERHEAD: usize = size_of::<SentMessage>() + size_of::<Chunk>();
@@ -46,16 +48,47 @@ impl OutgoingMessage {
 /// A message of which at least one fragment has a TSN.
 #[derive(Debug)]
 pub(super) struct SentMessage {
+    /// Messages are numbered as they arrive, over all streams.
+    pub(super) number: u64,
     pub(super) message: OutgoingMessage,
-    /// The same for all its fragments (6.9); without meaning when unordered.
-    pub(super) ssn: Ssn,
+    /// The same for all its fragments (RFC 8260, 2.1). What DATA carries as SSN is the lower half.
+    pub(super) mid: Mid,
     /// Bytes that were made into chunks so far.
     pub(super) cut: usize,
+    /// Number of the next fragment.
+    pub(super) next_fsn: Fsn,
 }
 
 impl SentMessage {
     /// Bytes that are not in a chunk yet.
+    #[cfg(any(test, debug_assertions))]
     pub(super) fn uncut(&self) -> usize {
         self.message.payload.len().saturating_sub(self.cut)
+    }
+}
+
+/// A chunk as it goes on the wire.
+#[derive(Debug)]
+pub(super) struct Fragment<'a> {
+    pub(super) tsn: Tsn,
+    pub(super) stream_id: u16,
+    pub(super) mid: Mid,
+    pub(super) fsn: Fsn,
+    pub(super) ppid: u32,
+    pub(super) flags: DataFlags,
+    pub(super) payload: &'a [u8],
+}
+
+impl Fragment<'_> {
+    /// Appends it to a packet, as I-DATA or as DATA (RFC 8260, 2.2.1).
+    pub(super) fn write(&self, interleaving: bool, packet: &mut PacketBuilder<'_>) -> Result<(), NoRoom> {
+        let Self { tsn, stream_id, mid, fsn, ppid, flags, payload } = *self;
+        if interleaving {
+            let ppid_or_fsn = if flags.begin { ppid } else { fsn.0 };
+            packet.push_i_data(&IDataHeader { tsn, stream_id, mid, ppid_or_fsn, flags }, payload)
+        } else {
+            let ssn = Ssn::of_mid(mid);
+            packet.push_data(&DataHeader { tsn, stream_id, ssn, ppid, flags }, payload)
+        }
     }
 }

@@ -1,6 +1,6 @@
 //! The sending half of an association: from the user's message to the acknowledged TSN.
 //!
-//! - `send_queue`: messages that wait, per stream; the scheduler picks the stream.
+//! - `send_queue`: what is not in chunks yet, per stream; the `scheduler` picks the stream (RFC 8260, 3).
 //! - `outstanding`: what has a TSN and is not yet cumulatively acknowledged, in the order of TSNs.
 //! - `window`: the peer's receive window and the probes while it is closed (RFC 9260, 6.1 A).
 //! - `sender`: ties them to the paths. `transmit` fills packets (6.1, 6.9), `sack` takes in
@@ -11,8 +11,10 @@ mod message;
 mod outstanding;
 mod reset;
 mod sack;
+mod scheduler;
 mod send_queue;
 mod sender;
+mod slab;
 mod timeout;
 mod transmit;
 mod window;

@@ -12,13 +12,14 @@
 //! costs to send them. [`first_in_flight`](Outstanding::first_in_flight) walks over marked chunks; those are sent
 //! again from the lowest, so that after a time-out the first chunk is in flight as soon as one is.
 
-use super::message::{DATA_CHUNK_HEADER_LEN, MESSAGE_OVERHEAD, OutgoingMessage, SentMessage};
+use super::message::{Fragment, MESSAGE_OVERHEAD, SentMessage, header_len};
+use super::slab::Slab;
 use crate::path::congestion::LastSent;
 use crate::path::{PathId, PathSet};
-use crate::serial::{Ssn, Tsn};
+use crate::serial::{Fsn, Tsn};
 use crate::stream_set::StreamSet;
 use crate::time::Time;
-use crate::wire::chunk::{DataFlags, DataHeader};
+use crate::wire::chunk::DataFlags;
 use core::ops::Range;
 use smallvec::SmallVec;
 use std::collections::{BTreeSet, VecDeque};
@@ -30,15 +31,19 @@ pub(super) const MAX_OUTSTANDING_CHUNKS: usize = 65_535;
 /// Entries that an idle association keeps memory for.
 pub(super) const KEPT_CAPACITY: usize = 16;
 
-/// One DATA chunk.
+/// One DATA or I-DATA chunk.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Chunk {
-    /// Number of its message, see [`Outstanding::first_message`].
-    message: u64,
+    /// Its message's place, see [`Outstanding::messages`].
+    message: u32,
+    /// Its number in the message.
+    fsn: Fsn,
     /// Where its payload starts in the message.
     offset: u32,
     /// Bytes of payload.
     len: u32,
+    /// Bytes in front of the payload.
+    header_len: u8,
     /// When it was sent the last time.
     pub(super) sent_at: Time,
     /// Where it was sent to the last time.
@@ -142,7 +147,7 @@ impl Chunk {
 
     /// Bytes in a packet: header, payload, padding.
     pub(super) fn wire_len(&self) -> usize {
-        (DATA_CHUNK_HEADER_LEN + self.payload_len()).next_multiple_of(4)
+        (usize::from(self.header_len) + self.payload_len()).next_multiple_of(4)
     }
 }
 
@@ -153,10 +158,10 @@ pub(super) struct Outstanding {
     chunks: VecDeque<Chunk>,
     /// Position of the first chunk.
     first: u64,
-    /// Messages in the order of their TSNs; only the last one may still be cut into chunks.
-    messages: VecDeque<SentMessage>,
-    /// Number of the first message.
-    first_message: u64,
+    /// Chunks are I-DATA, and those of messages of several streams may take turns (RFC 8260).
+    interleaving: bool,
+    /// Messages of which something was cut and not all is acknowledged.
+    messages: Slab<SentMessage>,
     /// What the peer reported behind the first gap: ascending, disjoint, within the chunks and never
     /// the first chunk.
     gaps: Vec<Range<u64>>,
@@ -172,8 +177,8 @@ impl Outstanding {
             initial_tsn,
             chunks: VecDeque::new(),
             first: 0,
-            messages: VecDeque::new(),
-            first_message: 0,
+            interleaving: false,
+            messages: Slab::default(),
             gaps: Vec::new(),
             marked: BTreeSet::new(),
             in_flight_payload: 0,
@@ -209,14 +214,10 @@ impl Outstanding {
     /// The position after the last chunk of `streams`.
     pub(super) fn end_of(&self, streams: &StreamSet) -> u64 {
         let is_of = |position: &u64| {
-            let message = self.get(*position).and_then(|chunk| self.message_of(chunk));
+            let message = self.get(*position).and_then(|chunk| self.messages.get(chunk.message));
             message.is_some_and(|message| streams.contains(message.message.options.stream_id))
         };
         (self.first..self.end()).rev().find(is_of).map_or(self.first, |last| last + 1)
-    }
-
-    fn message_of(&self, chunk: &Chunk) -> Option<&SentMessage> {
-        self.messages.get(usize::try_from(chunk.message.checked_sub(self.first_message)?).ok()?)
     }
 
     /// Gives the next new chunk this TSN. Nothing may be outstanding.
@@ -240,27 +241,42 @@ impl Outstanding {
         usize::try_from(position.checked_sub(self.first)?).ok()
     }
 
-    /// The message that is partly cut into chunks.
-    pub(super) fn partial(&self) -> Option<&SentMessage> {
-        self.messages.back().filter(|message| message.uncut() > 0)
+    /// Whether chunks are I-DATA.
+    pub(super) fn is_interleaving(&self) -> bool {
+        self.interleaving
     }
 
-    /// Takes a message that is about to be cut. The one before it must be cut wholly (6.9).
-    pub(super) fn begin_message(&mut self, message: OutgoingMessage, ssn: Ssn) {
-        debug_assert!(self.partial().is_none());
-        self.messages.push_back(SentMessage { message, ssn, cut: 0 });
+    /// Chunks are I-DATA from now on, or DATA. What is outstanding must be marked for retransmission: then no
+    /// chunk counts by its size on the wire.
+    pub(super) fn set_interleaving(&mut self, interleaving: bool) {
+        self.interleaving = interleaving;
     }
 
-    /// Cuts the next `len` bytes of the last message into a chunk that is now in flight on `path`.
-    pub(super) fn cut(&mut self, len: usize, path: PathId, now: Time, paths: &mut PathSet) -> Option<u64> {
-        let number = self.first_message + self.messages.len() as u64 - 1;
-        let message = self.messages.back_mut()?;
+    /// Takes a message that is about to be cut; its place.
+    pub(super) fn begin_message(&mut self, message: SentMessage) -> u32 {
+        self.messages.insert(message)
+    }
+
+    /// Cuts the next `len` bytes of a message into a chunk that is now in flight on `path`.
+    pub(super) fn cut(
+        &mut self,
+        slot: u32,
+        len: usize,
+        path: PathId,
+        now: Time,
+        paths: &mut PathSet,
+    ) -> Option<u64> {
+        let message = self.messages.get_mut(slot)?;
         let (offset, chunk_len) = (u32::try_from(message.cut).ok()?, u32::try_from(len).ok()?);
+        let fsn = message.next_fsn;
+        message.next_fsn = fsn.next();
         message.cut += len;
         let chunk = Chunk {
-            message: number,
+            message: slot,
+            fsn,
             offset,
             len: chunk_len,
+            header_len: u8::try_from(header_len(self.interleaving)).unwrap_or(u8::MAX),
             sent_at: now,
             path,
             retransmitted: false,
@@ -274,9 +290,9 @@ impl Outstanding {
     }
 
     /// The chunk at `position` as it goes on the wire.
-    pub(super) fn encode(&self, position: u64) -> Option<(DataHeader, &[u8])> {
+    pub(super) fn fragment(&self, position: u64) -> Option<Fragment<'_>> {
         let chunk = self.get(position)?;
-        let SentMessage { message, ssn, .. } = self.message_of(chunk)?;
+        let SentMessage { message, mid, .. } = self.messages.get(chunk.message)?;
         let start = chunk.offset as usize;
         let end = start + chunk.payload_len();
         let last = end == message.payload.len();
@@ -286,14 +302,15 @@ impl Outstanding {
             begin: start == 0,
             end: last,
         };
-        let header = DataHeader {
+        Some(Fragment {
             tsn: self.tsn(position),
             stream_id: message.options.stream_id,
-            ssn: *ssn,
+            mid: *mid,
+            fsn: chunk.fsn,
             ppid: message.options.ppid,
             flags,
-        };
-        Some((header, message.payload.get(start..end)?))
+            payload: message.payload.get(start..end)?,
+        })
     }
 
     /// The first position marked for retransmission.
@@ -413,14 +430,14 @@ impl Outstanding {
         report.add(position, chunk);
     }
 
-    /// Drops the first message if `chunk`, just acknowledged, was its end; bytes that come free by it.
+    /// Drops the message of `chunk`, just acknowledged, if that was its end: the chunks of a message have ascending
+    /// TSNs. Bytes that come free by it.
     fn forget_message_of(&mut self, chunk: &Chunk) -> usize {
-        let whole = self.messages.front().map_or(0, |message| message.message.payload.len());
+        let whole = self.messages.get(chunk.message).map_or(0, |message| message.message.payload.len());
         if chunk.offset as usize + chunk.payload_len() < whole {
             return 0;
         }
-        self.messages.pop_front();
-        self.first_message += 1;
+        self.messages.remove(chunk.message);
         MESSAGE_OVERHEAD
     }
 
@@ -483,8 +500,11 @@ impl Outstanding {
         }
     }
 
-    /// Takes out every message: nothing is outstanding afterwards.
-    pub(super) fn drain_messages(&mut self, paths: &mut PathSet) -> impl Iterator<Item = SentMessage> + '_ {
+    /// Takes out every message, in the order of arrival: nothing is outstanding afterwards.
+    pub(super) fn drain_messages(
+        &mut self,
+        paths: &mut PathSet,
+    ) -> impl Iterator<Item = SentMessage> + use<> {
         for chunk in self.chunks.drain(..) {
             if let Some(path) = paths.get_mut(chunk.path) {
                 (path.flight_size, path.t3_rtx) = (0, None);
@@ -494,8 +514,9 @@ impl Outstanding {
         (self.in_flight, self.in_flight_payload) = (0, 0);
         self.gaps.clear();
         self.marked.clear();
-        self.first_message += self.messages.len() as u64;
-        self.messages.drain(..)
+        let mut messages: Vec<_> = self.messages.drain().collect();
+        messages.sort_unstable_by_key(|message| message.number);
+        messages.into_iter()
     }
 }
 
@@ -505,8 +526,8 @@ impl Outstanding {
     /// Bytes of send buffer that chunks and messages take, counted one by one.
     pub(super) fn counted_cost(&self) -> usize {
         let chunks: usize = self.chunks.iter().map(Chunk::payload_len).sum();
-        let uncut: usize = self.messages.iter().map(SentMessage::uncut).sum();
-        chunks + uncut + self.messages.len() * MESSAGE_OVERHEAD
+        let messages = self.messages.iter().map(|message| message.uncut() + MESSAGE_OVERHEAD);
+        chunks + messages.sum::<usize>()
     }
 
     /// Panics unless every count is right.

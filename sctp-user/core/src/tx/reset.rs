@@ -21,7 +21,7 @@ impl Sender {
         self.left_before_pause = None;
     }
 
-    /// Holds back all messages but the rest of one that is partly sent (RFC 6525, 5.1.4 C2).
+    /// Holds back all messages but the rest of those that are partly sent (RFC 6525, 5.1.4 C2).
     pub fn pause_all_now(&mut self) {
         self.queue.pause_all_now();
         self.left_before_pause = None;
@@ -38,9 +38,7 @@ impl Sender {
     /// The position after the last chunk of the paused streams, once nothing more of them leaves.
     fn end_before_pause(&self) -> Option<u64> {
         let streams = self.queue.paused()?;
-        let partial = self.outstanding.partial().map(|partial| partial.message.options.stream_id);
-        let has_left = !self.queue.waits_before_pause() && !partial.is_some_and(|id| streams.contains(id));
-        has_left.then(|| self.outstanding.end_of(streams))
+        (!self.queue.waits_before_pause()).then(|| self.outstanding.end_of(streams))
     }
 
     /// Whether streams are paused.

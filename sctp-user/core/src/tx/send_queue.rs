@@ -1,25 +1,28 @@
-//! Messages of which nothing was sent yet: a queue for each stream, and the scheduler that picks the
-//! stream whose turn it is.
+//! What is still to be made into chunks: for each stream the rest of the message that is being cut, and a queue of
+//! those behind it. The [scheduler](super::scheduler) picks the stream whose turn it is.
 
-use super::message::{DATA_CHUNK_HEADER_LEN, OutgoingMessage};
+use super::message::{OutgoingMessage, header_len};
 use super::outstanding::KEPT_CAPACITY;
-use crate::serial::Ssn;
+use super::scheduler::Scheduler;
+use crate::config::AssociationConfig;
+use crate::serial::Mid;
 use crate::stream_set::StreamSet;
 use crate::time::Time;
-use core::cmp::Reverse;
 use rustc_hash::FxHashMap;
-use std::collections::binary_heap::PeekMut;
-use std::collections::{BTreeSet, BinaryHeap, VecDeque};
+use std::collections::{BTreeSet, VecDeque};
 
 /// All messages that wait.
 #[derive(Debug)]
 pub(super) struct SendQueue {
     streams: FxHashMap<u16, Stream>,
     scheduler: Scheduler,
+    interleaving: bool,
     /// Messages with a lifetime: when it is over, number, stream.
     lifetimes: BTreeSet<(Time, u64, u16)>,
     next_number: u64,
     messages: usize,
+    /// Streams with a message that is partly cut.
+    partials: usize,
     chunk_bytes: usize,
     /// Messages that are held back until their streams are numbered anew (RFC 6525, 5.1.2 A1).
     pause: Option<Pause>,
@@ -38,13 +41,42 @@ impl Pause {
     }
 }
 
-/// One stream's queue. Its front is never a message that was given up.
+/// One stream. The front of its queue is never a message that was given up.
 #[derive(Debug, Default)]
 struct Stream {
+    /// The message that is being cut.
+    partial: Option<Partial>,
     queue: VecDeque<Entry>,
     /// Entries in `queue` that were given up.
     given_up: usize,
-    next_ssn: Ssn,
+    next_mids: NextMids,
+}
+
+/// A stream counts its ordered and its unordered messages apart (RFC 8260, 2.1).
+#[derive(Clone, Copy, Debug, Default)]
+struct NextMids {
+    ordered: Mid,
+    unordered: Mid,
+}
+
+/// A message of which some is cut, and some is not.
+#[derive(Clone, Copy, Debug)]
+struct Partial {
+    number: u64,
+    /// Its place among the messages sent.
+    slot: u32,
+    uncut: usize,
+}
+
+/// What is to be cut next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Turn {
+    stream_id: u16,
+    number: u64,
+    /// Its place among the messages sent, if some of it was cut before.
+    pub(super) slot: Option<u32>,
+    /// Bytes that are in no chunk yet.
+    pub(super) uncut: usize,
 }
 
 #[derive(Debug)]
@@ -55,59 +87,18 @@ struct Entry {
     message: Option<OutgoingMessage>,
 }
 
-/// Decides between the streams that have something to send. It knows each by its first message's
-/// number; another discipline (RFC 8260, 3) is another variant.
-#[derive(Debug)]
-enum Scheduler {
-    /// Messages leave in the order in which they came, whatever their stream (RFC 8260, 3.1).
-    FirstComeFirstServed(BinaryHeap<Reverse<(u64, u16)>>),
-}
-
-impl Scheduler {
-    /// `stream_id` has a new first message.
-    fn activate(&mut self, stream_id: u16, first: u64) {
-        match self {
-            Self::FirstComeFirstServed(heads) => heads.push(Reverse((first, stream_id))),
-        }
-    }
-
-    /// The stream has no message any longer, or another first one. Rare: only lost messages leave
-    /// out of turn.
-    fn deactivate(&mut self, stream_id: u16) {
-        match self {
-            Self::FirstComeFirstServed(heads) => heads.retain(|Reverse((_, id))| *id != stream_id),
-        }
-    }
-
-    /// No stream has anything to send any longer.
-    fn clear(&mut self) {
-        match self {
-            Self::FirstComeFirstServed(heads) => heads.clear(),
-        }
-    }
-
-    /// The stream whose turn it is has sent its first message; `next` is the one behind it.
-    fn advance(&mut self, next: Option<u64>) {
-        match self {
-            Self::FirstComeFirstServed(heads) => match (heads.peek_mut(), next) {
-                (Some(mut head), Some(next)) => head.0.0 = next,
-                (Some(head), None) => _ = PeekMut::pop(head),
-                (None, _) => {}
-            },
-        }
-    }
-
-    /// The stream whose turn it is.
-    fn next(&self) -> Option<u16> {
-        match self {
-            Self::FirstComeFirstServed(heads) => heads.peek().map(|&Reverse((_, stream_id))| stream_id),
-        }
-    }
-}
-
 impl Stream {
+    /// Number of the first message that is not wholly cut.
     fn first(&self) -> Option<u64> {
-        self.queue.front().map(|entry| entry.number)
+        let partial = self.partial.map(|partial| partial.number);
+        partial.or_else(|| self.queue.front().map(|entry| entry.number))
+    }
+
+    fn number_message(&mut self, unordered: bool) -> Mid {
+        let next = if unordered { &mut self.next_mids.unordered } else { &mut self.next_mids.ordered };
+        let mid = *next;
+        *next = mid.next();
+        mid
     }
 
     /// Takes the message out of its place in the queue.
@@ -136,28 +127,57 @@ impl Stream {
 }
 
 impl SendQueue {
-    pub(super) fn new() -> Self {
+    pub(super) fn new(config: &AssociationConfig) -> Self {
         Self {
             streams: FxHashMap::default(),
-            scheduler: Scheduler::FirstComeFirstServed(BinaryHeap::new()),
+            scheduler: Scheduler::new(config.scheduler, &config.stream_values),
+            interleaving: false,
             lifetimes: BTreeSet::new(),
             next_number: 0,
             messages: 0,
+            partials: 0,
             chunk_bytes: 0,
             pause: None,
         }
     }
 
-    pub(super) fn is_empty(&self) -> bool {
-        self.messages == 0
+    /// Messages are to be interleaved, or not: agreed on with the peer before anything is sent.
+    pub(super) fn set_interleaving(&mut self, interleaving: bool) {
+        self.interleaving = interleaving;
+        self.scheduler.set_interleaving(interleaving);
+        let waiting = self.streams.values().flat_map(|stream| &stream.queue);
+        let messages = waiting.filter_map(|entry| entry.message.as_ref());
+        self.chunk_bytes = messages.map(|message| chunk_len(message, interleaving)).sum();
     }
 
-    /// Messages that wait.
+    /// Changes the scheduler, or what it knows of the streams.
+    pub(super) fn set_scheduler(&mut self, config: &AssociationConfig) {
+        let active = self.active();
+        self.scheduler.change(config.scheduler, &config.stream_values, active);
+    }
+
+    /// Streams that have something to send, and the numbers of their first messages.
+    fn active(&self) -> Vec<(u64, u16)> {
+        let streams = self.streams.iter();
+        streams.filter_map(|(&id, stream)| Some((self.ready(id, stream)?, id))).collect()
+    }
+
+    /// Number of the first message of a stream, if it is not held back; the rest of one never is.
+    fn ready(&self, stream_id: u16, stream: &Stream) -> Option<u64> {
+        stream.first().filter(|&first| stream.partial.is_some() || !self.holds(stream_id, first))
+    }
+
+    /// Whether all is cut.
+    pub(super) fn is_empty(&self) -> bool {
+        self.messages == 0 && self.partials == 0
+    }
+
+    /// Messages of which nothing was cut yet.
     pub(super) fn len(&self) -> usize {
         self.messages
     }
 
-    /// Bytes that the messages will take in packets, if each goes into one chunk.
+    /// Bytes that these messages will take in packets, if each goes into one chunk.
     pub(super) fn chunk_bytes(&self) -> usize {
         self.chunk_bytes
     }
@@ -175,35 +195,75 @@ impl SendQueue {
             self.lifetimes.insert((expires, number, stream_id));
         }
         self.messages += 1;
-        self.chunk_bytes += chunk_len(&message);
+        self.chunk_bytes += chunk_len(&message, self.interleaving);
         let held = self.holds(stream_id, number);
         let stream = self.streams.entry(stream_id).or_default();
-        if stream.queue.is_empty() && !held {
+        if stream.first().is_none() && !held {
             self.scheduler.activate(stream_id, number);
         }
         stream.queue.push_back(Entry { number, message: Some(message) });
     }
 
-    /// The message whose turn it is.
-    pub(super) fn peek(&self) -> Option<&OutgoingMessage> {
-        self.streams.get(&self.scheduler.next()?)?.queue.front()?.message.as_ref()
+    /// What is to be cut next.
+    pub(super) fn turn(&self) -> Option<Turn> {
+        let stream_id = self.scheduler.next()?;
+        let stream = self.streams.get(&stream_id)?;
+        if let Some(Partial { number, slot, uncut }) = stream.partial {
+            return Some(Turn { stream_id, number, slot: Some(slot), uncut });
+        }
+        let Entry { number, message } = stream.queue.front()?;
+        Some(Turn { stream_id, number: *number, slot: None, uncut: message.as_ref()?.payload.len() })
     }
 
-    /// Takes the message whose turn it is, with the stream sequence number that it gets (6.5).
-    pub(super) fn pop(&mut self) -> Option<(OutgoingMessage, Ssn)> {
-        let stream_id = self.scheduler.next()?;
-        let stream = self.streams.get_mut(&stream_id)?;
+    /// Takes a message whose turn it is and of which nothing was cut, with its arrival's number and the identifier
+    /// that it gets in its stream (RFC 9260, 6.5; RFC 8260, 2.1). [`cut`](Self::cut) must follow.
+    pub(super) fn begin(&mut self, turn: Turn) -> Option<(u64, OutgoingMessage, Mid)> {
+        let stream = self.streams.get_mut(&turn.stream_id)?;
         let Entry { number, message } = stream.queue.pop_front()?;
         let message = message?;
-        let ssn = stream.next_ssn;
-        if !message.options.unordered {
-            stream.next_ssn = ssn.next();
-        }
+        let mid = stream.number_message(message.options.unordered);
         stream.tidy();
-        let next = stream.first();
-        self.scheduler.advance(next.filter(|&next| !self.holds(stream_id, next)));
         self.discount(number, &message);
-        Some((message, ssn))
+        Some((number, message, mid))
+    }
+
+    /// `len` bytes of the message whose turn it is, now at `slot` among those sent, were cut.
+    pub(super) fn cut(&mut self, turn: Turn, slot: u32, len: usize) {
+        let Some(stream) = self.streams.get_mut(&turn.stream_id) else { return };
+        let uncut = turn.uncut.saturating_sub(len);
+        let is_end = uncut == 0;
+        self.partials -= usize::from(stream.partial.is_some());
+        self.partials += usize::from(!is_end);
+        stream.partial = (!is_end).then_some(Partial { number: turn.number, slot, uncut });
+        let next = self.streams.get(&turn.stream_id).and_then(|stream| self.ready(turn.stream_id, stream));
+        self.scheduler.served(len, is_end, next);
+    }
+
+    /// A packet with new chunks is complete.
+    pub(super) fn end_packet(&mut self) {
+        self.scheduler.end_packet();
+    }
+
+    /// Whether the packet in work is to take no further chunk (RFC 8260, 3.3).
+    pub(super) fn packet_is_full(&self) -> bool {
+        self.scheduler.packet_is_full()
+    }
+
+    /// Whether chunks of different streams are not to share a packet (RFC 8260, 3.3).
+    pub(super) fn keeps_streams_apart(&self) -> bool {
+        self.scheduler.keeps_streams_apart()
+    }
+
+    /// Takes all messages of which nothing was cut, in the order of their arrival.
+    pub(super) fn drain(&mut self) -> impl Iterator<Item = OutgoingMessage> + use<> {
+        let streams = core::mem::take(&mut self.streams);
+        let mut entries: Vec<_> = streams.into_values().flat_map(|stream| stream.queue).collect();
+        entries.sort_unstable_by_key(|entry| entry.number);
+        self.scheduler.clear();
+        self.lifetimes.clear();
+        self.pause = None;
+        (self.messages, self.partials, self.chunk_bytes) = (0, 0, 0);
+        entries.into_iter().filter_map(|entry| entry.message)
     }
 
     /// Takes a message whose lifetime is over at `now`.
@@ -219,7 +279,7 @@ impl SendQueue {
     pub(super) fn pop_without_stream(&mut self, streams: u16) -> Option<OutgoingMessage> {
         let ids = self.streams.iter().filter(|(_, stream)| !stream.queue.is_empty());
         let stream_id = ids.map(|(&id, _)| id).filter(|&id| id >= streams).min()?;
-        let number = self.streams.get(&stream_id)?.first()?;
+        let number = self.streams.get(&stream_id)?.queue.front()?.number;
         self.remove(stream_id, number)
     }
 
@@ -245,7 +305,7 @@ impl SendQueue {
             self.lifetimes.remove(&(expires, number, message.options.stream_id));
         }
         self.messages -= 1;
-        self.chunk_bytes -= chunk_len(message);
+        self.chunk_bytes -= chunk_len(message, self.interleaving);
     }
 
     fn holds(&self, stream_id: u16, number: u64) -> bool {
@@ -257,10 +317,11 @@ impl SendQueue {
         self.pause = Some(Pause { streams, from: self.next_number });
     }
 
-    /// Holds back all messages, also those that wait.
+    /// Holds back all messages, also those that wait, but not the rest of one that is partly cut.
     pub(super) fn pause_all_now(&mut self) {
-        self.scheduler.clear();
         self.pause = Some(Pause { streams: StreamSet::All, from: 0 });
+        let active = self.active();
+        self.scheduler.restart(active);
     }
 
     /// The streams that are paused.
@@ -271,7 +332,9 @@ impl SendQueue {
     /// Whether messages wait that came before their stream was paused.
     pub(super) fn waits_before_pause(&self) -> bool {
         let Some(pause) = &self.pause else { return false };
-        let before = |stream: &Stream| stream.first().is_some_and(|first| first < pause.from);
+        let before = |stream: &Stream| {
+            stream.partial.is_some() || stream.first().is_some_and(|first| first < pause.from)
+        };
         self.streams.iter().any(|(&id, stream)| before(stream) && pause.streams.contains(id))
     }
 
@@ -279,21 +342,26 @@ impl SendQueue {
     pub(super) fn resume(&mut self) {
         let Some(pause) = self.pause.take() else { return };
         for (&id, stream) in &self.streams {
-            if let Some(first) = stream.first().filter(|&first| pause.holds(id, first)) {
+            let first = stream.first().filter(|&first| stream.partial.is_none() && pause.holds(id, first));
+            if let Some(first) = first {
                 self.scheduler.activate(id, first);
             }
         }
     }
 
-    /// Numbers the messages of `streams` from 0 on again.
+    /// Numbers the messages of `streams` from 0 on again, ordered and unordered ones (RFC 8260, 2.3.2).
     pub(super) fn reset(&mut self, streams: &StreamSet) {
         let affected = self.streams.iter_mut().filter(|(id, _)| streams.contains(**id));
-        affected.for_each(|(_, stream)| stream.next_ssn = Ssn(0));
+        affected.for_each(|(_, stream)| stream.next_mids = NextMids::default());
     }
 
     /// Whether the next message of each of `streams` is its first one.
     pub(super) fn is_at_start(&self, streams: &StreamSet) -> bool {
-        self.streams.iter().all(|(&id, stream)| stream.next_ssn == Ssn(0) || !streams.contains(id))
+        let counts_unordered = self.interleaving;
+        let is_at_start = |NextMids { ordered, unordered }: NextMids| {
+            ordered == Mid(0) && (unordered == Mid(0) || !counts_unordered)
+        };
+        self.streams.iter().all(|(&id, stream)| is_at_start(stream.next_mids) || !streams.contains(id))
     }
 
     /// Bytes of send buffer that the messages take, counted one by one.
@@ -304,8 +372,8 @@ impl SendQueue {
     }
 }
 
-fn chunk_len(message: &OutgoingMessage) -> usize {
-    (DATA_CHUNK_HEADER_LEN + message.payload.len()).next_multiple_of(4)
+fn chunk_len(message: &OutgoingMessage, interleaving: bool) -> usize {
+    (header_len(interleaving) + message.payload.len()).next_multiple_of(4)
 }
 
 #[cfg(test)]
@@ -321,13 +389,25 @@ mod tests {
         }
     }
 
+    fn queue() -> SendQueue {
+        SendQueue::new(&AssociationConfig::default())
+    }
+
+    /// Takes the message whose turn it is, wholly cut.
+    fn pop(queue: &mut SendQueue) -> Option<(OutgoingMessage, Mid)> {
+        let turn = queue.turn()?;
+        let (_, message, mid) = queue.begin(turn)?;
+        queue.cut(turn, 0, message.payload.len());
+        Some((message, mid))
+    }
+
     fn contexts(queue: &mut SendQueue) -> Vec<u32> {
-        core::iter::from_fn(|| queue.pop()).map(|(message, _)| message.options.context).collect()
+        core::iter::from_fn(|| pop(queue)).map(|(message, _)| message.options.context).collect()
     }
 
     #[test]
     fn messages_leave_in_the_order_of_arrival_over_all_streams() {
-        let mut queue = SendQueue::new();
+        let mut queue = queue();
         for (context, stream_id) in (0..).zip([5, 1, 5, 9, 1]) {
             queue.push(message(stream_id, context, None));
         }
@@ -336,22 +416,22 @@ mod tests {
     }
 
     #[test]
-    fn ordered_messages_are_numbered_for_each_stream_and_unordered_ones_are_not() {
-        // RFC 9260, 6.5
-        let mut queue = SendQueue::new();
+    fn ordered_and_unordered_messages_are_numbered_apart_for_each_stream() {
+        // RFC 9260, 6.5; RFC 8260, 2.1
+        let mut queue = queue();
         for (stream_id, unordered) in [(0, false), (1, false), (0, true), (0, false)] {
             let mut message = message(stream_id, 0, None);
             message.options.unordered = unordered;
             queue.push(message);
         }
-        let ssns: Vec<_> = core::iter::from_fn(|| queue.pop()).map(|(_, ssn)| ssn.0).collect();
-        assert_eq!(ssns, [0, 0, 1, 1]);
+        let mids: Vec<_> = core::iter::from_fn(|| pop(&mut queue)).map(|(_, mid)| mid.0).collect();
+        assert_eq!(mids, [0, 0, 0, 1]);
     }
 
     #[test]
     fn expired_messages_leave_no_trace_wherever_they_stood() {
         // RFC 9260, 11.1.5
-        let mut queue = SendQueue::new();
+        let mut queue = queue();
         for (context, expires) in (0..).zip([Some(10), None, Some(5), Some(30), None]) {
             queue.push(message(0, context, expires));
         }
@@ -366,7 +446,7 @@ mod tests {
 
     #[test]
     fn messages_given_up_behind_one_that_waits_do_not_pile_up() {
-        let mut queue = SendQueue::new();
+        let mut queue = queue();
         queue.push(message(0, 0, None));
         for i in 0..1_000 {
             queue.push(message(0, 1, Some(i)));

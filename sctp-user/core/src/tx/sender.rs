@@ -82,7 +82,7 @@ impl Sender {
             streams: config.outbound_streams,
             peer_known: false,
             window: PeerWindow::new(config),
-            queue: SendQueue::new(),
+            queue: SendQueue::new(config),
             outstanding: Outstanding::new(initial_tsn),
             used: 0,
             refused: None,
@@ -98,6 +98,13 @@ impl Sender {
     /// Takes over settings that were changed on a living association.
     pub fn update_config(&mut self, config: &AssociationConfig) {
         self.settings = Settings::new(config);
+        self.queue.set_scheduler(config);
+    }
+
+    /// Whether both sides agreed to interleave messages: then all data is sent as I-DATA (RFC 8260, 2.2.1).
+    pub fn set_interleaving(&mut self, interleaving: bool) {
+        self.queue.set_interleaving(interleaving);
+        self.outstanding.set_interleaving(interleaving);
     }
 
     /// INIT or INIT ACK has come: from now on data may be sent. Messages that wait for streams that
@@ -160,10 +167,7 @@ impl Sender {
         let mut failures: Vec<_> = self.failures.drain(..).collect();
         let sent = self.outstanding.drain_messages(paths).map(|sent| sent.message.into_failure(true));
         failures.extend(sent);
-        self.queue.resume();
-        while let Some((message, _)) = self.queue.pop() {
-            failures.push(message.into_failure(false));
-        }
+        failures.extend(self.queue.drain().map(|message| message.into_failure(false)));
         self.used = 0;
         self.recovery_end = None;
         self.urgent.clear();
@@ -183,7 +187,7 @@ impl Sender {
 
     /// Whether there is data that was never sent.
     pub fn has_unsent(&self) -> bool {
-        !self.queue.is_empty() || self.outstanding.partial().is_some()
+        !self.queue.is_empty()
     }
 
     /// Chunks that are not yet cumulatively acknowledged.
@@ -241,12 +245,9 @@ impl Sender {
         }
     }
 
-    /// Bytes of the next message that are not in a chunk yet.
+    /// Bytes that are not in a chunk yet of the message whose turn it is.
     pub(super) fn next_message_len(&self) -> Option<usize> {
-        match self.outstanding.partial() {
-            Some(partial) => Some(partial.uncut()),
-            None => self.queue.peek().map(|message| message.payload.len()),
-        }
+        self.queue.turn().map(|turn| turn.uncut)
     }
 
     /// Panics unless what is counted is what is there: for tests and debug builds.

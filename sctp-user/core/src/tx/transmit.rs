@@ -1,9 +1,10 @@
 //! Fills packets with DATA chunks (RFC 9260, 6.1, 6.9 and 6.10).
 
-use super::message::DATA_CHUNK_HEADER_LEN;
+use super::message::{SentMessage, header_len};
 use super::outstanding::{Cause, ChunkState, MAX_OUTSTANDING_CHUNKS};
 use super::sender::Sender;
 use crate::path::{Path, PathId, PathSet};
+use crate::serial::Fsn;
 use crate::time::Time;
 use crate::wire::{COMMON_HEADER_LEN, PacketBuilder};
 
@@ -58,7 +59,9 @@ impl Sender {
         if self.retransmits_on(id, paths) && (may_send || self.is_urgent(id)) {
             count += self.fill_again(now, id, paths, packet);
         }
-        if may_send && self.peer_known {
+        // RFC 8260, 3.3: what leaves for the first time may be of another stream.
+        let alone = count > 0 && self.queue.keeps_streams_apart();
+        if may_send && self.peer_known && !alone {
             count += self.fill_new(now, id, paths, packet, count > 0);
         }
         if count > 0 {
@@ -117,9 +120,13 @@ impl Sender {
     ) -> usize {
         let earliest = self.outstanding.first_in_flight(id);
         let mut count = 0;
+        let mut stream_id = None;
         while let Some(position) = self.outstanding.first_marked() {
-            let Some((header, payload)) = self.outstanding.encode(position) else { break };
-            if packet.push_data(&header, payload).is_err() {
+            let Some(fragment) = self.outstanding.fragment(position) else { break };
+            let other_stream = *stream_id.get_or_insert(fragment.stream_id) != fragment.stream_id;
+            if (other_stream && self.queue.keeps_streams_apart())
+                || fragment.write(self.outstanding.is_interleaving(), packet).is_err()
+            {
                 break;
             }
             self.outstanding.retransmit(position, id, now, paths);
@@ -157,7 +164,7 @@ impl Sender {
         let mut count = 0;
         while self.outstanding.len() < MAX_OUTSTANDING_CHUNKS {
             let Some(Wanted { payload, probe }) = self.wanted(now, largest) else { break };
-            let room = packet.remaining().saturating_sub(DATA_CHUNK_HEADER_LEN);
+            let room = packet.remaining().saturating_sub(self.header_len());
             let Some(len) = self.fit(payload, room, largest) else { break };
             if !self.send_new(now, id, len, paths, packet) {
                 break;
@@ -168,7 +175,11 @@ impl Sender {
                 break;
             }
             self.window.opened();
+            if self.queue.packet_is_full() {
+                break;
+            }
         }
+        self.queue.end_packet();
         count
     }
 
@@ -207,17 +218,26 @@ impl Sender {
         paths: &mut PathSet,
         packet: &mut PacketBuilder<'_>,
     ) -> bool {
-        if self.outstanding.partial().is_none() {
-            let Some((message, ssn)) = self.queue.pop() else { return false };
-            self.outstanding.begin_message(message, ssn);
-        }
-        let Some(position) = self.outstanding.cut(len, id, now, paths) else { return false };
+        let Some(turn) = self.queue.turn() else { return false };
+        let begun = turn.slot.or_else(|| {
+            let (number, message, mid) = self.queue.begin(turn)?;
+            let message = SentMessage { number, message, mid, cut: 0, next_fsn: Fsn(0) };
+            Some(self.outstanding.begin_message(message))
+        });
+        let Some(slot) = begun else { return false };
+        let Some(position) = self.outstanding.cut(slot, len, id, now, paths) else { return false };
+        self.queue.cut(turn, slot, len);
         let last = self.draining && !self.has_unsent();
-        let Some((mut header, payload)) = self.outstanding.encode(position) else { return false };
-        header.flags.immediate |= last;
-        let written = packet.push_data(&header, payload);
+        let Some(mut fragment) = self.outstanding.fragment(position) else { return false };
+        fragment.flags.immediate |= last;
+        let written = fragment.write(self.outstanding.is_interleaving(), packet);
         debug_assert!(written.is_ok(), "the room was measured before");
         true
+    }
+
+    /// Bytes of a chunk in front of its payload.
+    fn header_len(&self) -> usize {
+        header_len(self.outstanding.is_interleaving())
     }
 
     /// Whether new data may go, as far as the peer's window, the number of chunks and Nagle's algorithm
@@ -235,14 +255,14 @@ impl Sender {
         !self.settings.no_delay
             && !self.draining
             && self.outstanding.has_in_flight()
-            && self.outstanding.partial().is_none()
+            && self.queue.turn().is_some_and(|turn| turn.slot.is_none())
             && self.queue.chunk_bytes() < full
     }
 
     /// Payload of the largest chunk: AMDCS, so that the chunk can be sent again on any path (6.9).
     fn largest_payload(&self, paths: &PathSet) -> usize {
         let amdcs = paths.iter().map(Path::pmdcs).min().unwrap_or(0);
-        let payload = amdcs.saturating_sub(DATA_CHUNK_HEADER_LEN).max(4);
+        let payload = amdcs.saturating_sub(self.header_len()).max(4);
         match self.settings.fragmentation_point {
             0 => payload,
             point => payload.min(point),

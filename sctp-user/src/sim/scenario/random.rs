@@ -2,7 +2,7 @@
 
 use core::time::Duration;
 use sctp_core::auth::HmacAlgorithm;
-use sctp_core::config::AssociationConfig;
+use sctp_core::config::{AssociationConfig, StreamScheduler};
 use sctp_core::wire::ChunkType;
 
 use super::peer::{Behaviour, Ending, Reader};
@@ -130,6 +130,7 @@ fn side(
     }
     failover(rng, &mut config);
     authentication(rng, &mut config);
+    interleaving(rng, &mut config);
     SidePlan { config, messages, behaviour }
 }
 
@@ -166,13 +167,31 @@ fn failover(rng: &mut SimRng, config: &mut AssociationConfig) {
     config.expose_potentially_failed = rng.chance(0.8);
 }
 
+/// Most sides offer to interleave messages; half have a scheduler other than the default one (RFC 8260).
+fn interleaving(rng: &mut SimRng, config: &mut AssociationConfig) {
+    config.extensions.interleaving = rng.chance(0.6);
+    config.scheduler = scheduler(rng);
+    config.stream_values = (0..STREAMS as u16).map(|id| (id, rng.below(5) as u16)).collect();
+}
+
+fn scheduler(rng: &mut SimRng) -> StreamScheduler {
+    match rng.below(8) {
+        0 => StreamScheduler::RoundRobin,
+        1 => StreamScheduler::RoundRobinPerPacket,
+        2 => StreamScheduler::Priority,
+        3 => StreamScheduler::FairCapacity,
+        4 => StreamScheduler::WeightedFairQueueing,
+        _ => StreamScheduler::FirstComeFirstServed,
+    }
+}
+
 const LARGEST: u64 = 200 * 1_024;
 
 /// 50 to 300 messages of up to 200 KB, 4 MB at most; small ones are the most frequent. Half of the traffic
-/// comes at once, half of it spread over up to three minutes. A receive buffer holds at least four
-/// messages: what is being put together must fit beside what waits for the reader.
+/// comes at once, half of it spread over up to three minutes. A receive buffer holds a message of each stream,
+/// and more: what is being put together must fit beside what waits for the reader.
 fn messages(rng: &mut SimRng, receive_buffer: usize) -> Vec<PlannedMessage> {
-    let largest = LARGEST.min(receive_buffer as u64 / 4);
+    let largest = LARGEST.min(receive_buffer as u64 / (2 * STREAMS));
     let lasts =
         if rng.chance(0.5) { Duration::ZERO } else { Duration::from_millis(rng.magnitude(1_000, 180_000)) };
     let unordered = if rng.chance(0.5) { 0.0 } else { rng.unit() };

@@ -8,6 +8,7 @@ pub(crate) mod harness;
 mod heartbeats;
 mod hostile;
 mod icmp;
+mod interleaving;
 mod multihoming;
 mod reconfig;
 mod reconfig_hostile;

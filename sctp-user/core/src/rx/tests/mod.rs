@@ -3,12 +3,13 @@
 mod acknowledging;
 mod delivery;
 mod hostile;
+mod interleaved;
 mod random;
 mod window;
 
 use bytes::Bytes;
 
-use super::{DataOutcome, Receiver};
+use super::{DataOutcome, Fragment, Receiver};
 use crate::config::AssociationConfig;
 use crate::serial::{Ssn, Tsn};
 use crate::time::Time;
@@ -46,12 +47,12 @@ impl Harness {
     }
 
     /// One chunk of a packet that goes on.
-    fn data(&mut self, chunk: DataChunk) -> DataOutcome {
+    fn data(&mut self, chunk: impl Into<Fragment>) -> DataOutcome {
         self.receiver.handle_data(self.now, chunk)
     }
 
     /// A packet with this one chunk.
-    fn packet(&mut self, chunk: DataChunk) -> DataOutcome {
+    fn packet(&mut self, chunk: impl Into<Fragment>) -> DataOutcome {
         let outcome = self.data(chunk);
         self.receiver.end_of_packet(self.now);
         let receiver = &self.receiver;

@@ -5,10 +5,10 @@ use crate::error::SendError;
 use crate::message::SendOptions;
 use crate::net::PathAddress;
 use crate::path::{Path, PathId, PathSet, PathState};
-use crate::serial::Tsn;
+use crate::serial::{Ssn, Tsn};
 use crate::time::Time;
 use crate::tx::{SackError, SackOutcome, Sender, T3Expiry};
-use crate::wire::chunk::{DataChunk, GapBlock, SackChunk};
+use crate::wire::chunk::{ChunkType, DataChunk, GapBlock, IDataChunk, IDataHeader, RawChunk, SackChunk};
 use crate::wire::{ChecksumPolicy, CommonHeader, Packet, PacketBuilder};
 use bytes::Bytes;
 use core::time::Duration;
@@ -30,13 +30,28 @@ pub(super) struct Harness {
 #[derive(Debug)]
 pub(super) struct Sent {
     pub(super) path: u8,
+    /// Its chunks; those of I-DATA as DATA, with the MID as SSN.
     pub(super) chunks: Vec<DataChunk>,
+    /// What I-DATA said in its own way.
+    pub(super) i_data: Vec<IDataHeader>,
 }
 
 impl Sent {
     /// Its chunks, counted from [`FIRST`].
     pub(super) fn numbers(&self) -> Vec<u32> {
         self.chunks.iter().map(|chunk| chunk.tsn.distance_from(FIRST)).collect()
+    }
+
+    fn push(&mut self, raw: &RawChunk) {
+        if raw.chunk_type != ChunkType::I_DATA {
+            self.chunks.push(DataChunk::parse(raw).unwrap());
+            return;
+        }
+        let IDataChunk { header, payload } = IDataChunk::parse(raw).unwrap();
+        let IDataHeader { tsn, stream_id, mid, flags, .. } = header;
+        let ppid = header.ppid().unwrap_or_default();
+        self.chunks.push(DataChunk { tsn, stream_id, ssn: Ssn::of_mid(mid), ppid, flags, payload });
+        self.i_data.push(header);
     }
 }
 
@@ -112,10 +127,11 @@ impl Harness {
         packet.finish();
         self.check();
         let packet = Packet::parse(buffer.into(), ChecksumPolicy::Crc32c).unwrap();
-        let chunks: Vec<_> = packet.chunks().map(|raw| DataChunk::parse(&raw.unwrap()).unwrap()).collect();
-        assert_eq!(chunks.len(), count);
+        let mut sent = Sent { path: id.0, chunks: Vec::new(), i_data: Vec::new() };
+        packet.chunks().for_each(|raw| sent.push(&raw.unwrap()));
+        assert_eq!(sent.chunks.len(), count);
         assert!(count > 0, "next_path named a path on which nothing could leave");
-        Some(Sent { path: id.0, chunks })
+        Some(sent)
     }
 
     /// Sends one packet without the checks, which take long when much is outstanding; its chunks.

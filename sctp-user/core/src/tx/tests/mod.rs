@@ -4,5 +4,6 @@ mod harness;
 mod hostile;
 mod loss;
 mod random;
+mod scheduling;
 mod sending;
 mod windows;

@@ -5,7 +5,7 @@ use crate::sim::SimRng;
 use crate::sim::scenario::PlannedMessage;
 use bytes::Bytes;
 use core::time::Duration;
-use sctp_core::serial::{Ssn, Tsn};
+use sctp_core::serial::{Mid, Ssn, Tsn};
 
 /// Three ordered messages on stream 1, one unordered on stream 0.
 fn books() -> (Outbox, Inbox) {
@@ -27,6 +27,7 @@ fn message(outbox: &Outbox, index: usize) -> Message {
     Message {
         stream_id: planned.stream_id,
         ssn: Ssn(0),
+        mid: Mid(0),
         tsn: Tsn(0),
         ppid: outbox.traffic.ppid(index),
         unordered: planned.unordered,

@@ -1,0 +1,123 @@
+//! Messages that are interleaved (RFC 8260, 2).
+
+use super::harness::{Fate, Pair, Side, chunk};
+use crate::config::{AssociationConfig, StreamScheduler};
+use crate::event::AssociationId;
+use crate::extensions::Extensions;
+use crate::message::SendOptions;
+use crate::wire::chunk::ChunkType;
+use bytes::Bytes;
+use core::time::Duration;
+
+fn config(interleaving: bool) -> AssociationConfig {
+    let extensions = Extensions { interleaving, ..Extensions::NONE };
+    AssociationConfig { extensions, scheduler: StreamScheduler::RoundRobin, ..AssociationConfig::default() }
+}
+
+fn send(pair: &mut Pair, id: AssociationId, stream_id: u16, payload: Vec<u8>) {
+    let (now, options) = (pair.now, SendOptions { stream_id, ..SendOptions::default() });
+    pair.a.endpoint.send(now, id, &options, payload.into()).unwrap();
+}
+
+fn uses(pair: &Pair, chunk_type: ChunkType) -> bool {
+    pair.hops.iter().any(|hop| hop.has(chunk_type))
+}
+
+/// RFC 8260, 2.2.1: I-DATA for all user messages if both sides offered it, else DATA for all.
+#[test]
+fn i_data_is_used_if_both_sides_offer_it() {
+    for (a_offers, z_offers) in [(true, true), (true, false), (false, true)] {
+        let mut pair = Pair::new();
+        pair.listen(config(z_offers));
+        let a = pair.connect(config(a_offers));
+        pair.run_secs(1);
+        let z = pair.z.id();
+        pair.send(Side::A, a, b"up");
+        pair.send(Side::Z, z, &[7; 5_000]);
+        pair.run_secs(1);
+        assert_eq!(pair.read(Side::Z, z), ["up"]);
+        assert_eq!(pair.read(Side::A, a), [Bytes::from(vec![7; 5_000])]);
+        let both = a_offers && z_offers;
+        assert_eq!((uses(&pair, ChunkType::I_DATA), uses(&pair, ChunkType::DATA)), (both, !both));
+        assert_eq!(pair.association(Side::A, a).extensions().interleaving, both);
+    }
+}
+
+/// RFC 8260, 1.1 and 2.2.2: the head of a long message is no longer in the way of other streams.
+#[test]
+fn a_short_message_overtakes_a_long_one_of_another_stream() {
+    let mut pair = Pair::new();
+    let (a, z) = pair.establish_with(config(true));
+    let long: Vec<u8> = (0..200_000_u32).map(|index| (index % 251) as u8).collect();
+    send(&mut pair, a, 0, long.clone());
+    pair.run_for(Duration::from_millis(25));
+    send(&mut pair, a, 1, b"short".to_vec());
+    pair.run_secs(5);
+    let got = pair.read(Side::Z, z);
+    assert!(got.len() == 2 && got[0] == "short" && got[1] == long);
+}
+
+#[test]
+fn losses_and_duplicates_do_not_show_where_messages_are_interleaved() {
+    let mut pair = Pair::new();
+    let (a, z) = pair.establish_with(config(true));
+    let mut count = 0_u32;
+    pair.set_rule(move |_| {
+        count += 1;
+        match count % 7 {
+            0 => Fate::Drop,
+            1 => Fate::Twice,
+            _ => Fate::Pass,
+        }
+    });
+    for index in 0..40_u8 {
+        send(&mut pair, a, u16::from(index % 4), vec![index; 100 + 400 * usize::from(index)]);
+    }
+    pair.run_secs(120);
+    let got = pair.read(Side::Z, z);
+    assert_eq!(got.len(), 40);
+    for stream_id in 0..4 {
+        let of_stream = got.iter().map(|message| message[0]).filter(|index| index % 4 == stream_id);
+        assert!(of_stream.is_sorted());
+    }
+    assert!(got.iter().all(|message| message.len() == 100 + 400 * usize::from(message[0])));
+}
+
+/// RFC 8260, 2.2.3: DATA where I-DATA was agreed on, and I-DATA where it was not: ABORT.
+#[test]
+fn the_chunk_that_was_not_agreed_on_ends_the_association() {
+    for (interleaving, wrong) in [
+        (true, chunk(ChunkType::DATA, 3, &[0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0, 0, 0, 0, 0, 1])),
+        (false, chunk(ChunkType::I_DATA, 3, &[0; 17])),
+    ] {
+        let mut pair = Pair::new();
+        let (_, z) = pair.establish_with(config(interleaving));
+        let tag = pair.association(Side::Z, z).local_tag();
+        pair.hops.clear();
+        pair.forge(Side::Z, tag, &[wrong]);
+        pair.drain();
+        assert_eq!(pair.hops[0].chunks[0].chunk_type, ChunkType::ABORT);
+        assert_eq!(pair.hops[0].chunks[0].value[..2], [0, 13]);
+        assert_eq!(pair.events(Side::Z), ["up", "lost: ProtocolError { cause: 13 }"]);
+    }
+}
+
+/// RFC 8260, 2.1 and RFC 9260, 5.2.4 A: a restarted peer counts its messages from 0 again, and what is agreed on is
+/// agreed on anew.
+#[test]
+fn a_restarted_peer_may_agree_on_something_else() {
+    for again in [true, false] {
+        let mut pair = Pair::new();
+        let (a, z) = pair.establish_with(config(true));
+        send(&mut pair, a, 0, b"before".to_vec());
+        pair.run_secs(1);
+        pair.restart_a(&["10.0.1.1"]);
+        let a = pair.connect(config(again));
+        pair.run_secs(2);
+        pair.hops.clear();
+        send(&mut pair, a, 0, b"after".to_vec());
+        pair.run_secs(1);
+        assert_eq!(pair.read(Side::Z, z), ["before", "after"]);
+        assert_eq!(uses(&pair, ChunkType::I_DATA), again);
+    }
+}

@@ -1,0 +1,113 @@
+//! From I-DATA chunks to messages (RFC 8260, 2.2.3).
+//!
+//! Fragments say themselves which message they are of, and where in it they belong; TSNs say nothing of that. What
+//! waits here are [runs](Run) of one message, as in [`reassembly`](super::reassembly), only that fragments of one
+//! message need not come in a row.
+//!
+//! An FSN wraps after 2^32 fragments, of a byte at least each. The limit on a message is lower than that,
+//! so that FSNs are plain numbers here.
+
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+use std::ops::Bound;
+
+use super::Violation;
+use super::account::Charge;
+use super::run::{Fragment, Held, Run};
+
+/// Names a message: stream, unordered, MID. The order of keys means nothing.
+type MessageKey = (u16, bool, u32);
+
+/// Fragments that wait for others.
+#[derive(Debug)]
+pub(super) struct Interleaved {
+    /// By message and FSN of the first fragment.
+    runs: BTreeMap<(MessageKey, u32), Run>,
+    max_message_size: usize,
+}
+
+impl Interleaved {
+    pub(super) fn new(max_message_size: usize) -> Self {
+        let max_message_size = max_message_size.min(u32::MAX as usize);
+        Self { runs: BTreeMap::new(), max_message_size }
+    }
+
+    /// Takes a chunk whose TSN is new; gives the message that it completes.
+    pub(super) fn insert(&mut self, fragment: Fragment, charge: Charge) -> Result<Option<Held>, Violation> {
+        let (flags, fsn) = (fragment.flags, fragment.fsn.0);
+        if flags.begin && flags.end && self.runs.is_empty() {
+            return Held::whole(fragment, charge).checked(self.max_message_size).map(Some);
+        }
+        self.check_limit(&fragment)?;
+        let head = fragment.head;
+        let message = (head.stream_id, head.unordered, head.mid.0);
+        let before = self.run_before(message, fsn);
+        let after = self.run_after(message, fsn);
+        self.check_neighbours(&fragment, before, after)?;
+        let later =
+            after.filter(|&after| after == fsn + 1).and_then(|after| self.runs.remove(&(message, after)));
+        let joins =
+            |first: &u32| self.runs.get(&(message, *first)).is_some_and(|run| run.last + 1 == u64::from(fsn));
+        let key = (message, before.filter(joins).unwrap_or(fsn));
+        let run = match self.runs.entry(key) {
+            Entry::Occupied(earlier) => {
+                let run = earlier.into_mut();
+                run.push(fsn.into(), fragment, charge);
+                run
+            }
+            Entry::Vacant(place) => place.insert(Run::new(fsn.into(), fragment, charge)),
+        };
+        if let Some(later) = later {
+            run.append(later);
+        }
+        if run.is_complete() {
+            let whole = self.runs.remove(&key).map(Run::into_held);
+            return whole.map(|held| held.checked(self.max_message_size)).transpose();
+        }
+        run.check_size(self.max_message_size).map(|()| None)
+    }
+
+    /// Drops all fragments that wait; what they cost.
+    pub(super) fn clear(&mut self) -> Charge {
+        Run::total_charge(core::mem::take(&mut self.runs).values())
+    }
+
+    /// FSN of the first fragment of the run of `message` that begins at `fsn` or before it, and is nearest to it.
+    fn run_before(&self, message: MessageKey, fsn: u32) -> Option<u32> {
+        let (&(_, first), _) = self.runs.range((message, 0)..=(message, fsn)).next_back()?;
+        Some(first)
+    }
+
+    /// The same behind `fsn`.
+    fn run_after(&self, message: MessageKey, fsn: u32) -> Option<u32> {
+        let behind = (Bound::Excluded((message, fsn)), Bound::Included((message, u32::MAX)));
+        let (&(_, first), _) = self.runs.range(behind).next()?;
+        Some(first)
+    }
+
+    /// A fragment for each byte at least: this one lies beyond the limit.
+    fn check_limit(&self, fragment: &Fragment) -> Result<(), Violation> {
+        let (len, max) = (fragment.fsn.0 as usize, self.max_message_size);
+        if len < max {
+            return Ok(());
+        }
+        Err(Violation::MessageTooLarge { stream_id: fragment.head.stream_id, len, max })
+    }
+
+    /// No FSN comes twice, none lies behind the E bit, and B goes with the first one only.
+    fn check_neighbours(
+        &self,
+        fragment: &Fragment,
+        before: Option<u32>,
+        after: Option<u32>,
+    ) -> Result<(), Violation> {
+        let (head, flags, fsn) = (fragment.head, fragment.flags, fragment.fsn);
+        let message = (head.stream_id, head.unordered, head.mid.0);
+        let before = before.and_then(|first| self.runs.get(&(message, first)));
+        let fits = flags.begin == (fsn.0 == 0)
+            && before.is_none_or(|run| !run.end && run.last < u64::from(fsn.0))
+            && !(flags.end && after.is_some());
+        let violation = Violation::BadInterleavedFragment { stream_id: head.stream_id, mid: head.mid, fsn };
+        if fits { Ok(()) } else { Err(violation) }
+    }
+}
