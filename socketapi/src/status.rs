@@ -71,7 +71,7 @@ impl Status {
             has_unacknowledged: association.has_unacknowledged(),
             primary: paths.get(paths.primary()).map(|path| path.address.remote),
             paths: paths.iter().map(|path| PathStatus::new(path, exposed)).collect(),
-            stats: *association.stats(),
+            stats: association.stats(),
         }
     }
 }

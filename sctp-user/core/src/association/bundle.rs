@@ -62,8 +62,9 @@ impl Association {
             State::CookieEchoed(..) => self.write_cookie_echo(now, id, &mut packet),
             _ => self.write_chunks(now, id, &mut packet),
         }
+        let controls = packet.control_chunks();
         let len = finish(packet, checksum)?;
-        self.count_packet(id);
+        self.count_packet(id, controls);
         Some(Written { address, len })
     }
 
@@ -100,8 +101,9 @@ impl Association {
             packet.authenticate(Arc::clone(authenticator));
         }
         self.write_sack(now, id, false, &mut packet);
+        let controls = packet.control_chunks();
         let len = finish(packet, checksum)?;
-        self.count_packet(id);
+        self.count_packet(id, controls);
         Some(Written { address, len })
     }
 
@@ -114,8 +116,9 @@ impl Association {
         }
     }
 
-    fn count_packet(&mut self, id: PathId) {
+    fn count_packet(&mut self, id: PathId, controls: u64) {
         self.stats.packets_sent += 1;
+        self.stats.control_chunks_sent += controls;
         if let Some(path) = self.paths.get_mut(id) {
             path.stats.packets_sent += 1;
         }

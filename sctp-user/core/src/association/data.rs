@@ -24,17 +24,21 @@ impl Association {
                 if !self.shutdown_requested => {}
             _ => return Err(SendError::ShuttingDown),
         }
+        let len = payload.len() as u64;
         self.sender.enqueue(now, options, payload)?;
         self.last_activity = now;
         self.stats.messages_sent += 1;
+        self.stats.bytes_sent += len;
         Ok(())
     }
 
     /// RECEIVE (11.1.7).
     pub(crate) fn receive(&mut self, now: Time) -> Option<Message> {
         let message = self.receiver.as_mut().and_then(|receiver| receiver.read(now));
-        if message.is_some() {
+        if let Some(message) = &message {
             self.stats.messages_received += 1;
+            self.stats.bytes_received += message.len() as u64;
+            self.stats.messages_reassembled += u64::from(message.payload.len() > 1);
         }
         self.readable_told &= self.is_readable();
         message
@@ -59,7 +63,9 @@ impl Association {
             self.data_source = source;
             receiver.handle_new_path();
         }
+        let unordered = data.is_unordered();
         let outcome = receiver.handle_data(cx.now, data);
+        self.count_data(&outcome, unordered);
         self.act_on_data(cx, outcome, source)
     }
 
@@ -69,11 +75,20 @@ impl Association {
         self.abort_for(source, Cause::ProtocolViolation(Bytes::from(text)))
     }
 
+    fn count_data(&mut self, outcome: &DataOutcome, unordered: bool) {
+        match outcome {
+            DataOutcome::Accepted if unordered => self.stats.unordered_chunks_received += 1,
+            DataOutcome::Accepted => self.stats.ordered_chunks_received += 1,
+            DataOutcome::Duplicate => self.stats.duplicate_chunks_received += 1,
+            DataOutcome::NoBuffer => self.stats.data_chunks_dropped += 1,
+            DataOutcome::InvalidStream { .. } | DataOutcome::Violation(_) => {}
+        }
+    }
+
     fn act_on_data(&mut self, cx: &Context<'_>, outcome: DataOutcome, source: PathId) -> Flow {
         match outcome {
             DataOutcome::Accepted => self.last_activity = cx.now,
-            DataOutcome::Duplicate => {}
-            DataOutcome::NoBuffer => self.stats.data_chunks_dropped += 1,
+            DataOutcome::Duplicate | DataOutcome::NoBuffer => {}
             DataOutcome::InvalidStream { stream_id } => {
                 let causes = Cause::InvalidStreamIdentifier { stream_id }.into();
                 self.reply(self.confirmed(source), &ErrorChunk { causes });

@@ -231,8 +231,36 @@ impl Association {
     }
 
     /// Counters.
-    pub fn stats(&self) -> &AssociationStats {
-        &self.stats
+    pub fn stats(&self) -> AssociationStats {
+        let sent = self.sender.stats();
+        AssociationStats {
+            ordered_chunks_sent: sent.ordered_chunks,
+            unordered_chunks_sent: sent.unordered_chunks,
+            retransmitted_chunks: sent.retransmitted_chunks,
+            messages_fragmented: sent.messages_fragmented,
+            t3_expiries: sent.t3_expiries,
+            ..self.stats
+        }
+    }
+
+    /// Messages of which nothing was sent yet.
+    pub fn queued_messages(&self) -> usize {
+        self.sender.queued_messages()
+    }
+
+    /// DATA chunks that were sent and are not acknowledged.
+    pub fn outstanding_chunks(&self) -> usize {
+        self.sender.outstanding_chunks()
+    }
+
+    /// Bytes that the peer has room for beyond what is on its way.
+    pub fn peer_rwnd(&self) -> usize {
+        self.sender.peer_rwnd()
+    }
+
+    /// Bytes that we have room for; none until the peer has answered.
+    pub fn a_rwnd(&self) -> Option<u32> {
+        self.receiver.as_ref().map(Receiver::a_rwnd)
     }
 
     /// Whether a message can be read.
@@ -386,6 +414,8 @@ impl Association {
         let mut chunks = echo.map_or_else(|| packet.chunks(), Echo::behind);
         self.begin_authentication(echo.is_some_and(Echo::has_auth));
         while let Some(Ok(chunk)) = chunks.next() {
+            let is_control = !matches!(chunk.chunk_type, ChunkType::DATA | ChunkType::I_DATA);
+            self.stats.control_chunks_received += u64::from(is_control);
             let admission = self.admit(&chunk, chunks.rest(), source);
             if admission == Admission::Discard {
                 continue;
@@ -413,9 +443,6 @@ impl Association {
 
     /// What to do with each chunk.
     fn handle_chunk(&mut self, cx: &mut Context<'_>, chunk: RawChunk, source: PathId) -> Flow {
-        if !matches!(chunk.chunk_type, ChunkType::DATA | ChunkType::I_DATA) {
-            self.stats.control_chunks_received += 1;
-        }
         match chunk.chunk_type {
             ChunkType::DATA | ChunkType::I_DATA => self.handle_data(cx, chunk, source),
             ChunkType::SACK => self.handle_sack(cx, &chunk),

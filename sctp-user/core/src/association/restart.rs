@@ -128,7 +128,8 @@ impl Association {
         self.tie_tags = None;
         self.local_initial_tsn = cookie.local_initial_tsn;
         self.renew_auth(cookie);
-        self.sender = Sender::new(&self.config, cookie.local_initial_tsn);
+        let stats = *self.sender.stats();
+        self.sender = Sender::new(&self.config, cookie.local_initial_tsn).counting_on(stats);
         // New paths: all congestion control parameters are initial again.
         let sources = if self.bound { self.local_addresses.as_slice() } else { &[] };
         self.paths = paths_of(cookie, &self.config, sources);

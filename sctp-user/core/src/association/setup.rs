@@ -321,6 +321,7 @@ impl Association {
 
     /// Enters ESTABLISHED for the first time, and says so.
     pub(super) fn establish(&mut self, cx: &mut Context<'_>) {
+        self.stats.established_at = Some(cx.now);
         self.events.push_back(Event::CommunicationUp {
             inbound: self.inbound,
             outbound_streams: self.outbound_streams,
@@ -343,6 +344,7 @@ impl Association {
     pub(super) fn handle_t1(&mut self, now: Time) {
         let limit = self.config.max_init_retransmits;
         let Some(setup) = self.state.setup_mut() else { return };
+        self.stats.t1_expiries += 1;
         setup.attempts += 1;
         if setup.attempts > limit {
             self.lose(LossReason::SetupTimedOut);

@@ -125,6 +125,7 @@ impl Association {
     pub(super) fn handle_t2(&mut self, now: Time) {
         let limit = self.config.association_max_retrans;
         let Some(ending) = self.state.ending_mut() else { return };
+        self.stats.t2_expiries += 1;
         ending.attempts += 1;
         if ending.attempts > limit {
             self.lose(LossReason::TimedOut);

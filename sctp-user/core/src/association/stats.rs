@@ -1,4 +1,8 @@
-//! Counters of an association (after RFC 3873's MIB objects).
+//! Counters of an association (after RFC 3873's MIB objects, which the comments name).
+
+use core::ops::AddAssign;
+
+use crate::time::Time;
 
 /// What has happened in an association so far.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -7,18 +11,89 @@ pub struct AssociationStats {
     pub packets_sent: u64,
     /// SCTP packets received with the right verification tag.
     pub packets_received: u64,
-    /// DATA chunks received.
+    /// DATA chunks received, copies included.
     pub data_chunks_received: u64,
-    /// Control chunks received.
+    /// New DATA chunks received in order of their stream (sctpInOrderChunks).
+    pub ordered_chunks_received: u64,
+    /// New DATA chunks received with the U bit (sctpInUnorderChunks).
+    pub unordered_chunks_received: u64,
+    /// DATA chunks received once more.
+    pub duplicate_chunks_received: u64,
+    /// DATA chunks sent in order of their stream, without those sent again (sctpOutOrderChunks).
+    pub ordered_chunks_sent: u64,
+    /// DATA chunks sent with the U bit, without those sent again (sctpOutUnorderChunks).
+    pub unordered_chunks_sent: u64,
+    /// DATA chunks sent again, for whatever reason (sctpAssocRtxChunks).
+    pub retransmitted_chunks: u64,
+    /// Control chunks received (sctpInCtrlChunks).
     pub control_chunks_received: u64,
+    /// Control chunks sent (sctpOutCtrlChunks); T1 and T2 let some be sent again, which count too.
+    pub control_chunks_sent: u64,
     /// SACKs sent.
     pub sacks_sent: u64,
     /// User messages that were taken for sending.
     pub messages_sent: u64,
+    /// Bytes of them.
+    pub bytes_sent: u64,
+    /// User messages that were sent in more than one DATA chunk (sctpFragUsrMsgs).
+    pub messages_fragmented: u64,
     /// User messages that were read.
     pub messages_received: u64,
+    /// Bytes of them.
+    pub bytes_received: u64,
+    /// Those of them that came in more than one DATA chunk (sctpReasmUsrMsgs).
+    pub messages_reassembled: u64,
     /// DATA chunks dropped for want of receive buffer.
     pub data_chunks_dropped: u64,
     /// Replies (HEARTBEAT ACK, ERROR) dropped because too many waited.
     pub replies_dropped: u64,
+    /// Times that T1-init or T1-cookie expired (sctpAssocT1expireds).
+    pub t1_expiries: u64,
+    /// Times that T2-shutdown expired (sctpAssocT2expireds).
+    pub t2_expiries: u64,
+    /// Times that T3-rtx expired, on any path.
+    pub t3_expiries: u64,
+    /// When it entered ESTABLISHED first (sctpAssocStartTime).
+    pub established_at: Option<Time>,
+}
+
+/// Sums of many associations have no starting time.
+impl AddAssign<&Self> for AssociationStats {
+    fn add_assign(&mut self, other: &Self) {
+        self.established_at = None;
+        let mut other = *other;
+        for (sum, count) in self.counters().into_iter().zip(other.counters()) {
+            *sum += *count;
+        }
+    }
+}
+
+impl AssociationStats {
+    fn counters(&mut self) -> [&mut u64; 23] {
+        [
+            &mut self.packets_sent,
+            &mut self.packets_received,
+            &mut self.data_chunks_received,
+            &mut self.ordered_chunks_received,
+            &mut self.unordered_chunks_received,
+            &mut self.duplicate_chunks_received,
+            &mut self.ordered_chunks_sent,
+            &mut self.unordered_chunks_sent,
+            &mut self.retransmitted_chunks,
+            &mut self.control_chunks_received,
+            &mut self.control_chunks_sent,
+            &mut self.sacks_sent,
+            &mut self.messages_sent,
+            &mut self.bytes_sent,
+            &mut self.messages_fragmented,
+            &mut self.messages_received,
+            &mut self.bytes_received,
+            &mut self.messages_reassembled,
+            &mut self.data_chunks_dropped,
+            &mut self.replies_dropped,
+            &mut self.t1_expiries,
+            &mut self.t2_expiries,
+            &mut self.t3_expiries,
+        ]
+    }
 }

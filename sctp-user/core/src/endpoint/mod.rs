@@ -23,11 +23,13 @@ mod rate_limit;
 mod receive;
 pub mod scope;
 mod slots;
+mod stats;
 #[cfg(test)]
 mod tests;
 mod transmit;
 
 pub use out_of_the_blue::StatelessPacket;
+pub use stats::EndpointStats;
 
 pub(crate) use cookie::{StateCookie, Tags};
 pub(crate) use scope::{is_unicast, source_for};
@@ -52,6 +54,7 @@ use listener::Listener;
 use rate_limit::RateLimit;
 use rustc_hash::FxHashMap;
 use slots::{Slot, Slots};
+use stats::Counters;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use transmit::Carried;
@@ -130,6 +133,7 @@ pub struct Endpoint {
     early_sacks: EarlySacks,
     /// Limits answers to packets that anybody can send.
     answers: RateLimit,
+    counters: Counters,
     carried: Option<Carried>,
     /// Its bytes; the buffer is used again.
     carried_bytes: Vec<u8>,
@@ -151,6 +155,7 @@ impl Endpoint {
             stateless: VecDeque::new(),
             early_sacks: EarlySacks::default(),
             answers: RateLimit::new(config.out_of_the_blue_rate),
+            counters: Counters::default(),
             carried: None,
             carried_bytes: Vec::new(),
             random,
@@ -298,6 +303,7 @@ impl Endpoint {
         self.settle(slot);
         let Some(mut entry) = self.slots.remove(slot) else { return };
         self.deadlines.remove(slot, &mut entry);
+        self.counters.note_gone(&entry.association.stats());
         if let Some(listener) = self.listeners.get_mut(&entry.association.local_port()) {
             listener.forget(id);
         }
@@ -541,6 +547,7 @@ impl Endpoint {
         let Some(entry) = self.slots.get_mut(slot) else { return };
         let farewell = entry.association.take_farewell();
         while let Some(event) = entry.association.poll_event() {
+            self.counters.note_event(&event);
             self.events.push_back((entry.id, event));
         }
         if entry.association.is_closed() {

@@ -17,7 +17,7 @@ use crate::time::Time;
 use crate::wire::cause::Cause;
 use crate::wire::chunk::{ChunkType, ErrorChunk, InitChunk, InitKind};
 use crate::wire::param::Parameter;
-use crate::wire::{ChecksumPolicy, CommonHeader, Packet};
+use crate::wire::{ChecksumPolicy, CommonHeader, Packet, PacketError};
 use bytes::Bytes;
 use core::time::Duration;
 use std::sync::Arc;
@@ -39,7 +39,14 @@ struct Request<'a> {
 impl Endpoint {
     pub(super) fn receive_packet(&mut self, now: Time, from: PathAddress, datagram: Bytes) {
         let policy = if self.config.checksum { ChecksumPolicy::Crc32c } else { ChecksumPolicy::Verified };
-        let Ok(packet) = Packet::parse(datagram, policy) else { return };
+        self.counters.packets_received += 1;
+        let packet = match Packet::parse(datagram, policy) {
+            Ok(packet) => packet,
+            Err(error) => {
+                self.counters.checksum_errors += u64::from(matches!(error, PacketError::BadChecksum { .. }));
+                return;
+            }
+        };
         let header = packet.header;
         // 8.4, rule 1; 3.1: port 0 names nobody.
         if !out_of_the_blue::is_answerable(&from) || header.source_port == 0 || header.destination_port == 0 {
@@ -76,6 +83,7 @@ impl Endpoint {
 
     /// 8.4.
     fn answer_out_of_the_blue(&mut self, now: Time, arrived: &Arrived) {
+        self.counters.out_of_blues += 1;
         if self.config.answer_out_of_the_blue
             && let Some(answer) = out_of_the_blue::answer(&arrived.packet)
         {
@@ -102,6 +110,7 @@ impl Endpoint {
         if init.initiate_tag == 0 {
             return;
         }
+        self.counters.control_chunks_received += 1;
         let (header, from) = (arrived.packet.header, arrived.from);
         match PeerInit::read(&init, from.remote) {
             Ok(peer) => self.answer_init(now, &Request { header, from, init: &init, peer: &peer }),
@@ -144,6 +153,7 @@ impl Endpoint {
         let listener = self.listeners.get(&request.header.destination_port);
         let Some(listener) = listener.filter(|listener| listener.serves(request.from.local)) else {
             // 8.4, rule 3.
+            self.counters.out_of_blues += 1;
             if self.config.answer_out_of_the_blue {
                 let abort = abort_for_init(&request.header, request.init.initiate_tag, Bytes::new());
                 self.answer_anybody(now, request.from, abort);
@@ -221,6 +231,7 @@ impl Endpoint {
 
     /// COOKIE ECHO as the first chunk, or behind AUTH (5.1.5, 5.2.4; RFC 4895, 6.3).
     fn receive_cookie_echo(&mut self, now: Time, arrived: &Arrived, echo: &Echo) {
+        self.counters.control_chunks_received += 1;
         // Steps 1 to 3: what is not ours, or not for this packet, is discarded in silence.
         let Some(cookie) = self.cookie_keys.open(echo.cookie()) else { return };
         let header = arrived.packet.header;

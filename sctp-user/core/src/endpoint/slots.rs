@@ -108,7 +108,6 @@ impl Slots {
     }
 
     /// All associations.
-    #[cfg(any(test, debug_assertions))]
     pub(super) fn iter(&self) -> impl Iterator<Item = &Entry> {
         self.places.iter().filter_map(|place| place.entry.as_deref())
     }

@@ -61,6 +61,8 @@ impl Endpoint {
         // A chunk that we made is not longer than a chunk can be.
         auth.iter().for_each(|auth| _ = packet.push(auth));
         let _ = packet.push(&chunk);
+        self.counters.stateless_sent += 1;
+        self.counters.control_chunks_sent += packet.control_chunks();
         let len = if self.config.checksum { packet.finish() } else { packet.finish_with_zero_checksum() };
         Some(Transmit { path, ecn: Ecn::NotCapable, segment_size: len, len })
     }

@@ -19,6 +19,13 @@ pub struct Fragment {
     pub(super) payload: Bytes,
 }
 
+impl Fragment {
+    /// Whether its message is delivered in no order.
+    pub fn is_unordered(&self) -> bool {
+        self.head.unordered
+    }
+}
+
 /// What a fragment says of its message.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Head {

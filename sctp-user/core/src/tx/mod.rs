@@ -23,5 +23,5 @@ mod window;
 mod tests;
 
 pub use sack::{AckedPath, SackError, SackOutcome};
-pub use sender::Sender;
+pub use sender::{Sender, SenderStats};
 pub use timeout::T3Expiry;

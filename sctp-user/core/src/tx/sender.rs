@@ -11,6 +11,7 @@ use crate::message::SendOptions;
 use crate::path::{PathId, PathSet};
 use crate::serial::Tsn;
 use crate::time::Time;
+use crate::wire::chunk::DataFlags;
 use bytes::Bytes;
 use smallvec::SmallVec;
 use std::collections::VecDeque;
@@ -45,6 +46,22 @@ pub struct Sender {
     pub(super) draining: bool,
     /// All that was to leave before the pause has left, at positions before this one.
     pub(super) left_before_pause: Option<u64>,
+    pub(super) stats: SenderStats,
+}
+
+/// What the sender has done.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct SenderStats {
+    /// DATA chunks in order of their stream, without those sent again.
+    pub ordered_chunks: u64,
+    /// DATA chunks with the U bit, without those sent again.
+    pub unordered_chunks: u64,
+    /// Messages that did not fit into one chunk.
+    pub messages_fragmented: u64,
+    /// DATA chunks sent again, on any path.
+    pub retransmitted_chunks: u64,
+    /// Expiries of T3-rtx, on any path.
+    pub t3_expiries: u64,
 }
 
 /// What the sender needs of [`AssociationConfig`].
@@ -74,6 +91,15 @@ impl Settings {
     }
 }
 
+impl SenderStats {
+    /// A chunk leaves for the first time.
+    pub(super) fn count(&mut self, flags: DataFlags) {
+        let chunks = if flags.unordered { &mut self.unordered_chunks } else { &mut self.ordered_chunks };
+        *chunks += 1;
+        self.messages_fragmented += u64::from(flags.begin && !flags.end);
+    }
+}
+
 impl Sender {
     /// A sender whose first chunk will have `initial_tsn`. Messages may queue before the peer is known.
     pub fn new(config: &AssociationConfig, initial_tsn: Tsn) -> Self {
@@ -92,7 +118,18 @@ impl Sender {
             urgent: SmallVec::new(),
             draining: false,
             left_before_pause: None,
+            stats: SenderStats::default(),
         }
+    }
+
+    /// The sender in the place of an earlier one, whose counters go on.
+    pub fn counting_on(self, stats: SenderStats) -> Self {
+        Self { stats, ..self }
+    }
+
+    /// Counters.
+    pub fn stats(&self) -> &SenderStats {
+        &self.stats
     }
 
     /// Takes over settings that were changed on a living association.

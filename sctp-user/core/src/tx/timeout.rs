@@ -25,6 +25,7 @@ impl Sender {
             return T3Expiry::default();
         }
         path.stats.t3_expiries += 1;
+        self.stats.t3_expiries += 1;
         path.rtt.back_off();
         // "Zero window probing does not affect the calculation of cwnd" (6.1 A).
         if !window_probe {

@@ -132,6 +132,7 @@ impl Sender {
             self.outstanding.retransmit(position, id, now, paths);
             let Some(path) = paths.get_mut(id) else { break };
             path.stats.retransmitted_chunks += 1;
+            self.stats.retransmitted_chunks += 1;
             // RFC 9260, 6.1: restarted if the earliest outstanding chunk of that address is sent again.
             if count == 0 && earliest.is_none_or(|earliest| position < earliest) {
                 path.restart_t3(now);
@@ -230,6 +231,7 @@ impl Sender {
         let last = self.draining && !self.has_unsent();
         let Some(mut fragment) = self.outstanding.fragment(position) else { return false };
         fragment.flags.immediate |= last;
+        self.stats.count(fragment.flags);
         let written = fragment.write(self.outstanding.is_interleaving(), packet);
         debug_assert!(written.is_ok(), "the room was measured before");
         true

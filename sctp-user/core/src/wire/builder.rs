@@ -45,6 +45,8 @@ pub struct PacketBuilder<'a> {
     /// What `buffer` is cut back to on drop: `start` until the packet is finished.
     keep: usize,
     max_packet_size: usize,
+    /// Chunks without a payload of the user's.
+    control_chunks: u64,
     auth: Option<Auth>,
 }
 
@@ -61,7 +63,7 @@ impl<'a> PacketBuilder<'a> {
     pub fn new(buffer: &'a mut Vec<u8>, header: CommonHeader, max_packet_size: usize) -> Self {
         let start = buffer.len();
         header.write(buffer);
-        Self { buffer, start, keep: start, max_packet_size, auth: None }
+        Self { buffer, start, keep: start, max_packet_size, control_chunks: 0, auth: None }
     }
 
     /// From now on chunks of the types that `with` covers stand behind an AUTH chunk.
@@ -82,6 +84,11 @@ impl<'a> PacketBuilder<'a> {
         self.len() <= COMMON_HEADER_LEN
     }
 
+    /// Chunks written so far that carry no payload of the user's.
+    pub fn control_chunks(&self) -> u64 {
+        self.control_chunks
+    }
+
     /// Bytes of the packet so far, common header and padding included.
     pub fn len(&self) -> usize {
         self.buffer.len().saturating_sub(self.start)
@@ -94,6 +101,7 @@ impl<'a> PacketBuilder<'a> {
         chunk.write_value(self.buffer);
         debug_assert_eq!(self.buffer.len() - value_at, chunk.value_len(), "{}", chunk.chunk_type());
         self.pad(len);
+        self.control_chunks += 1;
         Ok(())
     }
 

@@ -191,7 +191,7 @@ impl Peer {
         let mut stats = self.stats;
         if let Some(association) = self.association.and_then(|id| endpoint.association(id)) {
             association.paths().iter().for_each(|path| stats.add_path(&path.stats));
-            stats.add_association(association.stats());
+            stats.add_association(&association.stats());
         }
         stats
     }

@@ -15,5 +15,6 @@ mod reconfig_hostile;
 mod restart;
 mod setup;
 mod shutdown;
+mod stats;
 mod tags;
 mod timers;

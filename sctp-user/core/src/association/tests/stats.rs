@@ -1,0 +1,117 @@
+//! Counters of endpoints and associations (RFC 3873).
+
+use super::harness::{Pair, Side, chunk, packet};
+use crate::config::AssociationConfig;
+use crate::endpoint::EndpointStats;
+use crate::message::SendOptions;
+use crate::wire::CommonHeader;
+use crate::wire::chunk::ChunkType;
+use bytes::Bytes;
+
+fn stats(pair: &mut Pair, side: Side) -> EndpointStats {
+    pair.host(side).endpoint.stats()
+}
+
+/// RFC 3873, 4: sctpStats. What one side counts as sent, the other counts as received.
+#[test]
+fn both_sides_count_the_same_chunks_packets_and_messages() {
+    let mut pair = Pair::new();
+    let (a, z) = pair.establish();
+    pair.send(Side::A, a, &[1; 10_000]);
+    pair.send(Side::A, a, b"short");
+    let unordered = SendOptions { unordered: true, ..SendOptions::default() };
+    let now = pair.now;
+    pair.host(Side::A).endpoint.send(now, a, &unordered, Bytes::from_static(b"unordered")).unwrap();
+    pair.run_secs(1);
+    assert_eq!(pair.read(Side::Z, z).len(), 3);
+    let (sent, received) = (stats(&mut pair, Side::A), stats(&mut pair, Side::Z));
+    assert_eq!((sent.curr_estab, sent.active_estabs, sent.passive_estabs), (1, 1, 0));
+    assert_eq!((received.curr_estab, received.active_estabs, received.passive_estabs), (1, 0, 1));
+    assert!(sent.out_order_chunks > 7, "{sent:?}");
+    assert_eq!((sent.out_order_chunks, sent.out_unorder_chunks), (received.in_order_chunks, 1));
+    assert_eq!(received.in_unorder_chunks, 1);
+    assert_eq!((sent.frag_usr_msgs, received.reasm_usr_msgs), (1, 1));
+    assert_eq!((sent.out_sctp_packs, sent.in_sctp_packs), (received.in_sctp_packs, received.out_sctp_packs));
+    assert_eq!(
+        (sent.out_ctrl_chunks, sent.in_ctrl_chunks),
+        (received.in_ctrl_chunks, received.out_ctrl_chunks)
+    );
+    let association = pair.association(Side::A, a).stats();
+    assert_eq!((association.messages_sent, association.bytes_sent), (3, 10_014));
+    assert_eq!(pair.association(Side::Z, z).stats().bytes_received, 10_014);
+    assert!(association.established_at.is_some());
+}
+
+/// RFC 3873, 4: sctpOutOrderChunks leaves retransmissions out, sctpInOrderChunks copies; sctpAssocRtxChunks.
+#[test]
+fn chunks_sent_again_and_copies_are_counted_apart() {
+    let mut pair = Pair::new();
+    let (a, z) = pair.establish();
+    // The data arrives; its acknowledgement does not, so that it is sent again.
+    pair.drop_first(1, |hop| hop.has(ChunkType::SACK));
+    pair.send(Side::A, a, b"twice");
+    pair.run_secs(5);
+    let (sent, received) = (pair.association(Side::A, a).stats(), pair.association(Side::Z, z).stats());
+    assert_eq!((sent.ordered_chunks_sent, sent.retransmitted_chunks, sent.t3_expiries), (1, 1, 1));
+    assert_eq!((received.ordered_chunks_received, received.duplicate_chunks_received), (1, 1));
+    assert_eq!(received.data_chunks_received, 2);
+}
+
+/// RFC 3873, 4: sctpShutdowns, sctpAborteds; what was counted outlives the association.
+#[test]
+fn ends_are_counted_by_their_kind_and_counters_outlive_their_association() {
+    let mut pair = Pair::new();
+    let (a, z) = pair.establish();
+    let now = pair.now;
+    pair.host(Side::A).endpoint.shutdown(now, a).unwrap();
+    pair.run_secs(1);
+    let before = stats(&mut pair, Side::A);
+    pair.host(Side::A).endpoint.release(a);
+    pair.host(Side::Z).endpoint.release(z);
+    assert_eq!(stats(&mut pair, Side::A), before);
+    assert_eq!((before.curr_estab, before.shutdowns, before.aborteds), (0, 1, 0));
+    let a = pair.connect(AssociationConfig::default());
+    pair.run_secs(1);
+    let now = pair.now;
+    pair.host(Side::A).endpoint.abort(now, a, Bytes::new()).unwrap();
+    pair.run_secs(1);
+    for (side, active, passive) in [(Side::A, 2, 0), (Side::Z, 0, 2)] {
+        let stats = stats(&mut pair, side);
+        assert_eq!((stats.curr_estab, stats.shutdowns, stats.aborteds), (0, 1, 1), "{side:?}");
+        assert_eq!((stats.active_estabs, stats.passive_estabs), (active, passive), "{side:?}");
+    }
+}
+
+/// RFC 3873, 4: sctpOutOfBlues, sctpChecksumErrors.
+#[test]
+fn strays_and_damaged_packets_are_counted_and_only_as_what_they_are() {
+    let mut pair = Pair::new();
+    pair.establish();
+    let before = stats(&mut pair, Side::Z);
+    let (source, destination) = (pair.address(Side::A), pair.address(Side::Z));
+    let header = CommonHeader { source_port: 1, destination_port: 2, verification_tag: 3 };
+    let mut damaged = packet(header, &[chunk(ChunkType::COOKIE_ACK, 0, &[])]).to_vec();
+    pair.inject(Side::Z, source, destination, Bytes::from(damaged.clone()));
+    damaged[12] ^= 1;
+    pair.inject(Side::Z, source, destination, Bytes::from(damaged));
+    let after = stats(&mut pair, Side::Z);
+    assert_eq!(after.out_of_blues - before.out_of_blues, 1);
+    assert_eq!(after.checksum_errors - before.checksum_errors, 1);
+    assert_eq!(after.in_sctp_packs - before.in_sctp_packs, 2);
+}
+
+/// RFC 3873, 4: sctpAssocT1expireds, sctpAssocT2expireds.
+#[test]
+fn expiries_of_t1_and_t2_are_counted() {
+    let mut pair = Pair::new();
+    pair.drop_first(2, |hop| hop.has(ChunkType::INIT));
+    pair.listen(AssociationConfig::default());
+    let a = pair.connect(AssociationConfig::default());
+    pair.run_secs(20);
+    assert_eq!(pair.association(Side::A, a).stats().t1_expiries, 2);
+    pair.drop_first(1, |hop| hop.has(ChunkType::SHUTDOWN));
+    let now = pair.now;
+    pair.host(Side::A).endpoint.shutdown(now, a).unwrap();
+    pair.run_secs(20);
+    assert_eq!(pair.association(Side::A, a).stats().t2_expiries, 1);
+}
