@@ -127,7 +127,7 @@ fn try_seeds(arguments: &Arguments) -> (Report, Vec<Failure>) {
 }
 
 /// What must have happened at least once.
-fn trouble(total: &Report) -> [(&'static str, u64); 8] {
+fn trouble(total: &Report) -> [(&'static str, u64); 12] {
     [
         ("T3 expiries", total.peers.t3_expiries),
         ("fast retransmits", total.peers.fast_retransmits),
@@ -137,6 +137,10 @@ fn trouble(total: &Report) -> [(&'static str, u64); 8] {
         ("duplicate TSNs", total.wire.duplicate_tsns),
         ("reordered packets", total.links.reordered),
         ("damaged packets", total.links.corrupted),
+        ("stream resets", total.peers.reconfigs.streams_reset),
+        ("TSN resets", total.peers.reconfigs.associations_reset),
+        ("additions of streams", total.peers.reconfigs.streams_added),
+        ("re-configurations refused", total.peers.reconfigs.refused),
     ]
 }
 

@@ -44,8 +44,10 @@ mod stream;
 
 pub use bytes::Bytes;
 pub use sctp_core::association::{AssociationState, AssociationStats};
-pub use sctp_core::config::{AssociationConfig, EndpointConfig};
-pub use sctp_core::event::{AssociationId, LossReason, PathChange, SendFailure};
+pub use sctp_core::config::{AssociationConfig, EndpointConfig, ReconfigPermissions};
+pub use sctp_core::endpoint::ResetDirections;
+pub use sctp_core::error::ReconfigError;
+pub use sctp_core::event::{AssociationId, LossReason, PathChange, ReconfigOutcome, SendFailure};
 pub use sctp_core::path::{PathState, ThresholdError, Thresholds};
 pub use sctp_core::time::Time;
 pub use sctp_user::driver::layer::fault::{Fault, ImpairmentError, Impairments};

@@ -2,7 +2,7 @@
 
 use std::{io, net::IpAddr, sync::Arc};
 
-use sctp_core::error::{CommandError, ConnectError, ListenError, SendError};
+use sctp_core::error::{CommandError, ConnectError, ListenError, ReconfigError, SendError};
 use sctp_core::event::LossReason;
 
 use crate::driver::{LeaseError, OpenError};
@@ -86,6 +86,9 @@ pub enum Error {
     /// The command was refused.
     #[error(transparent)]
     Command(CommandError),
+    /// The re-configuration was refused.
+    #[error(transparent)]
+    Reconfig(ReconfigError),
 }
 
 impl Error {
@@ -112,13 +115,16 @@ impl Error {
             Self::System { source, .. } | Self::Driver(source) => source.kind(),
             Self::Open(error) => open_kind(error),
             Self::Command(CommandError::Closed) => Kind::NotConnected,
+            Self::Reconfig(ReconfigError::NotSupported) => Kind::Unsupported,
+            Self::Reconfig(ReconfigError::InProgress) => Kind::ResourceBusy,
             Self::NoAddress
             | Self::PortsDiffer(..)
             | Self::NotListening
             | Self::Send(_)
             | Self::Connect(_)
             | Self::Listen(_)
-            | Self::Command(_) => Kind::InvalidInput,
+            | Self::Command(_)
+            | Self::Reconfig(_) => Kind::InvalidInput,
         }
     }
 }
@@ -211,6 +217,15 @@ impl From<CommandError> for Error {
         match error {
             CommandError::Closed => Self::NoAssociation,
             other => Self::Command(other),
+        }
+    }
+}
+
+impl From<ReconfigError> for Error {
+    fn from(error: ReconfigError) -> Self {
+        match error {
+            ReconfigError::Closed => Self::NoAssociation,
+            other => Self::Reconfig(other),
         }
     }
 }

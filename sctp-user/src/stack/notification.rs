@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use bytes::Bytes;
-use sctp_core::event::{Event, LossReason, PathChange, SendFailure};
+use sctp_core::event::{Event, LossReason, PathChange, ReconfigOutcome, SendFailure};
 
 /// What happened to an association, delivered in line with its messages.
 ///
@@ -45,6 +45,33 @@ pub enum Notification {
         /// What came with it.
         value: Bytes,
     },
+    /// Messages of streams are numbered from 0 on again, or a request for that failed (`SCTP_STREAM_RESET_EVENT`).
+    StreamsReset {
+        /// Whether they are streams of the peer's, or ours.
+        incoming: bool,
+        /// The streams; none means all.
+        streams: Vec<u16>,
+        /// Whether it was done.
+        outcome: ReconfigOutcome,
+    },
+    /// TSNs and all streams are numbered anew, or a request for that failed (`SCTP_ASSOC_RESET_EVENT`).
+    AssociationReset {
+        /// The TSN that we use next.
+        local_tsn: u32,
+        /// The TSN that the peer uses next.
+        remote_tsn: u32,
+        /// Whether it was done.
+        outcome: ReconfigOutcome,
+    },
+    /// Streams were added, or a request for that failed (`SCTP_STREAM_CHANGE_EVENT`).
+    StreamsChanged {
+        /// Streams that we may send on.
+        outbound_streams: u16,
+        /// Streams that the peer may send on.
+        inbound_streams: u16,
+        /// Whether it was done.
+        outcome: ReconfigOutcome,
+    },
     /// Everything sent is acknowledged (`SCTP_SENDER_DRY_EVENT`).
     SenderDry,
     /// The queue of notifications was full: this many were dropped.
@@ -65,6 +92,15 @@ impl Notification {
             Event::PathChanged { address, change } => Self::PathChanged { address: address.remote, change },
             Event::SendFailed(failure) => Self::SendFailed(failure),
             Event::RemoteError { cause, value } => Self::RemoteError { cause, value },
+            Event::StreamsReset { incoming, streams, outcome } => {
+                Self::StreamsReset { incoming, streams, outcome }
+            }
+            Event::AssociationReset { local_tsn, remote_tsn, outcome } => {
+                Self::AssociationReset { local_tsn: local_tsn.0, remote_tsn: remote_tsn.0, outcome }
+            }
+            Event::StreamsChanged { outbound_streams, inbound_streams, outcome } => {
+                Self::StreamsChanged { outbound_streams, inbound_streams, outcome }
+            }
             Event::SenderDry => Self::SenderDry,
             _ => return None,
         })
@@ -88,15 +124,18 @@ impl Notification {
             Self::PathChanged { .. } => Notifications::PATHS,
             Self::SendFailed(_) => Notifications::SEND_FAILED,
             Self::RemoteError { .. } => Notifications::REMOTE_ERROR,
+            Self::StreamsReset { .. } => Notifications::STREAM_RESET,
+            Self::AssociationReset { .. } => Notifications::ASSOCIATION_RESET,
+            Self::StreamsChanged { .. } => Notifications::STREAM_CHANGE,
             Self::SenderDry => Notifications::SENDER_DRY,
             Self::Overflow(_) => Notifications::NONE,
         }
     }
 }
 
-/// A set of kinds of notifications, to subscribe to (RFC 6458, 6.2).
+/// A set of kinds of notifications, to subscribe to (RFC 6458, 6.2; RFC 6525, 6.2).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Notifications(u8);
+pub struct Notifications(u16);
 
 impl Notifications {
     /// None: the default.
@@ -113,8 +152,14 @@ impl Notifications {
     pub const REMOTE_ERROR: Self = Self(1 << 4);
     /// Everything is acknowledged (`SCTP_SENDER_DRY_EVENT`).
     pub const SENDER_DRY: Self = Self(1 << 5);
+    /// Streams that are numbered anew (`SCTP_STREAM_RESET_EVENT`).
+    pub const STREAM_RESET: Self = Self(1 << 6);
+    /// TSNs that are numbered anew (`SCTP_ASSOC_RESET_EVENT`).
+    pub const ASSOCIATION_RESET: Self = Self(1 << 7);
+    /// Streams that were added (`SCTP_STREAM_CHANGE_EVENT`).
+    pub const STREAM_CHANGE: Self = Self(1 << 8);
     /// All of them.
-    pub const ALL: Self = Self((1 << 6) - 1);
+    pub const ALL: Self = Self((1 << 9) - 1);
 
     /// Whether all kinds of `other` are in this set.
     pub const fn contains(self, other: Self) -> bool {

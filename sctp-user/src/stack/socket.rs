@@ -8,6 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use sctp_core::association::Association;
 use sctp_core::config::AssociationConfig;
+use sctp_core::endpoint::ResetDirections;
 use sctp_core::event::AssociationId;
 use sctp_core::message::SendOptions;
 use sctp_core::path::Thresholds;
@@ -238,6 +239,47 @@ impl Socket {
         self.with(|state, _| {
             let id = state.association_of(self.id, id)?;
             Ok(state.engine.endpoint.set_primary(id, remote)?)
+        })
+    }
+
+    /// Numbers the messages of streams from 0 on again; an empty list means all (RFC 6525, 6.3.2).
+    /// [`Notification::StreamsReset`](super::Notification::StreamsReset) tells how it went, for each direction.
+    ///
+    /// # Errors
+    /// [`Error::Reconfig`] tells why it cannot be asked for now.
+    pub fn reset_streams(
+        &self,
+        id: Option<AssociationId>,
+        directions: ResetDirections,
+        streams: &[u16],
+    ) -> Result<(), Error> {
+        self.with(|state, now| {
+            let id = state.association_of(self.id, id)?;
+            Ok(state.engine.endpoint.reset_streams(now, id, directions, streams)?)
+        })
+    }
+
+    /// Numbers TSNs and all streams anew (RFC 6525, 6.3.3), once in 30 s.
+    /// [`Notification::AssociationReset`](super::Notification::AssociationReset) tells how it went.
+    ///
+    /// # Errors
+    /// [`Error::Reconfig`] tells why it cannot be asked for now.
+    pub fn reset_association(&self, id: Option<AssociationId>) -> Result<(), Error> {
+        self.with(|state, now| {
+            let id = state.association_of(self.id, id)?;
+            Ok(state.engine.endpoint.reset_association(now, id)?)
+        })
+    }
+
+    /// Adds streams that we send on, and streams of the peer's (RFC 6525, 6.3.4).
+    /// [`Notification::StreamsChanged`](super::Notification::StreamsChanged) tells how it went, for each direction.
+    ///
+    /// # Errors
+    /// [`Error::Reconfig`] tells why it cannot be asked for now.
+    pub fn add_streams(&self, id: Option<AssociationId>, outbound: u16, inbound: u16) -> Result<(), Error> {
+        self.with(|state, now| {
+            let id = state.association_of(self.id, id)?;
+            Ok(state.engine.endpoint.add_streams(now, id, outbound, inbound)?)
         })
     }
 

@@ -18,6 +18,8 @@ pub(crate) fn of(error: &Error) -> i32 {
         ErrorKind::ConnectionAborted => libc::ECONNABORTED,
         ErrorKind::HostUnreachable => libc::EHOSTUNREACH,
         ErrorKind::PermissionDenied => libc::EACCES,
+        ErrorKind::ResourceBusy => libc::EALREADY,
+        ErrorKind::Unsupported => libc::EOPNOTSUPP,
         _ => libc::EINVAL,
     }
 }

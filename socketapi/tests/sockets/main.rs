@@ -7,6 +7,7 @@ mod one_to_many;
 mod one_to_one;
 mod poller;
 mod raw;
+mod reconfig;
 mod stacks;
 mod stress;
 mod support;

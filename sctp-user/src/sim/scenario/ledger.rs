@@ -2,6 +2,7 @@
 
 use sctp_core::event::SendFailure;
 use sctp_core::message::Message;
+use sctp_core::serial::Ssn;
 use std::sync::Arc;
 use thiserror::Error;
 
@@ -38,6 +39,12 @@ pub enum Fault {
         index: usize,
         /// The number of the one before.
         after: usize,
+    },
+    /// Its stream was numbered anew, and nobody told of a reset (RFC 6525).
+    #[error("message {index} was numbered as if its stream had been reset")]
+    Renumbered {
+        /// Its number.
+        index: usize,
     },
     /// It came although an earlier one of its stream never did.
     #[error("message {index} was delivered although message {missing} of the same stream was not")]
@@ -156,6 +163,12 @@ pub struct Inbox {
     count: usize,
     /// Per stream: the last message that came in order.
     last_ordered: Vec<Option<usize>>,
+    /// Per stream: its stream sequence number.
+    last_ssn: Vec<Option<Ssn>>,
+    /// Per stream: resets that were told of.
+    resets: Vec<usize>,
+    /// Per stream: the first messages after a reset.
+    renumbered: Vec<Vec<usize>>,
 }
 
 impl Inbox {
@@ -163,7 +176,23 @@ impl Inbox {
     pub fn new(traffic: Arc<Traffic>) -> Self {
         let streams = traffic.messages().iter().map(|message| usize::from(message.stream_id) + 1).max();
         let delivered = vec![false; traffic.messages().len()];
-        Self { traffic, delivered, count: 0, last_ordered: vec![None; streams.unwrap_or(0)] }
+        let streams = streams.unwrap_or(0);
+        Self {
+            traffic,
+            delivered,
+            count: 0,
+            last_ordered: vec![None; streams],
+            last_ssn: vec![None; streams],
+            resets: vec![0; streams],
+            renumbered: vec![Vec::new(); streams],
+        }
+    }
+
+    /// The streams, or all if none is listed, are numbered from 0 on again.
+    pub fn reset(&mut self, streams: &[u16]) {
+        for (stream, resets) in (0..).zip(&mut self.resets) {
+            *resets += usize::from(streams.is_empty() || streams.contains(&stream));
+        }
     }
 
     /// Enters a message that came.
@@ -188,8 +217,24 @@ impl Inbox {
             if let Some(after) = last.filter(|last| *last > index) {
                 return Err(Fault::OutOfOrder { index, after });
             }
+            self.check_number(index, usize::from(planned.stream_id), message.ssn);
         }
         Ok(())
+    }
+
+    /// Numbers of a stream go up, unless it was reset: the event that tells of it may be read after the message.
+    fn check_number(&mut self, index: usize, stream: usize, ssn: Ssn) {
+        let last = self.last_ssn[stream].replace(ssn);
+        if last.is_some_and(|last| !last.less_than(ssn)) {
+            self.renumbered[stream].push(index);
+        }
+    }
+
+    /// No stream was numbered anew more often than it was reset.
+    fn check_resets(&self) -> Result<(), Fault> {
+        let mut streams = self.renumbered.iter().zip(&self.resets);
+        let unexplained = streams.find_map(|(renumbered, &resets)| renumbered.get(resets).copied());
+        unexplained.map_or(Ok(()), |index| Err(Fault::Renumbered { index }))
     }
 
     /// Messages that came.
@@ -226,7 +271,7 @@ pub fn balance(outbox: &Outbox, inboxes: &[&Inbox], may_fail: bool) -> Result<()
     }
     // A receiver that was restarted begins in the middle of a stream: that is no gap.
     let from_start = inboxes.len() == 1;
-    inboxes.iter().try_for_each(|inbox| no_gaps(inbox, from_start))
+    inboxes.iter().try_for_each(|inbox| inbox.check_resets().and_then(|()| no_gaps(inbox, from_start)))
 }
 
 /// Nothing of a stream was delivered past a message of the same stream that was not.

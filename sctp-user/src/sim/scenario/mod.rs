@@ -12,12 +12,14 @@
 mod ledger;
 mod peer;
 mod random;
+mod reconfiguration;
 mod run;
 mod traffic;
 mod witness;
 
 pub use ledger::{Fault, Inbox, Outbox, Sent, balance};
 pub use peer::{Behaviour, End, Ending, Peer, PeerStats, Reader};
+pub use reconfiguration::{ReconfigStats, Reconfiguration};
 pub use run::{Failure, FailureKind, Report, Run};
 pub use traffic::{PlannedMessage, Traffic};
 pub use witness::WireStats;

@@ -6,13 +6,14 @@ use sctp_core::association::{Association, AssociationState, AssociationStats};
 use sctp_core::config::AssociationConfig;
 use sctp_core::endpoint::{ConnectRequest, Endpoint, ListenOptions};
 use sctp_core::error::SendError;
-use sctp_core::event::{AssociationId, Event, LossReason, PathChange};
+use sctp_core::event::{AssociationId, Event, LossReason, PathChange, ReconfigOutcome};
 use sctp_core::message::SendOptions;
 use sctp_core::path::PathStats;
 use sctp_core::time::Time;
 use std::sync::Arc;
 
 use super::ledger::{Fault, Inbox, Outbox};
+use super::reconfiguration::{Agenda, ReconfigStats, Reconfiguration};
 use super::traffic::Traffic;
 use crate::sim::endpoint_node::Application;
 
@@ -46,6 +47,8 @@ pub struct Behaviour {
     pub reader: Reader,
     /// How it ends.
     pub ending: Ending,
+    /// Re-configurations that it asks for: when, counted from the moment that it may send, and what.
+    pub reconfigurations: Vec<(Duration, Reconfiguration)>,
 }
 
 /// How an association ended.
@@ -78,6 +81,8 @@ pub struct PeerStats {
     pub refused_sends: u64,
     /// DATA chunks dropped for want of receive buffer.
     pub dropped_chunks: u64,
+    /// Re-configurations.
+    pub reconfigs: ReconfigStats,
     /// Longest time between two messages that were read.
     pub longest_gap: Duration,
 }
@@ -93,6 +98,7 @@ impl core::ops::AddAssign for PeerStats {
         self.restarts += other.restarts;
         self.refused_sends += other.refused_sends;
         self.dropped_chunks += other.dropped_chunks;
+        self.reconfigs += other.reconfigs;
         self.longest_gap = self.longest_gap.max(other.longest_gap);
     }
 }
@@ -114,6 +120,7 @@ pub struct Peer {
     blocked: bool,
     next_read: Option<Time>,
     last_read: Option<Time>,
+    agenda: Agenda,
     abort_at: Option<Time>,
     shutdown_called: bool,
     /// How the association ended.
@@ -137,6 +144,7 @@ impl Peer {
         };
         Self {
             connect_at: behaviour.connect_at.map(|at| Time::ZERO + at),
+            agenda: Agenda::new(behaviour.reconfigurations.clone()),
             behaviour,
             request,
             outbox: Outbox::new(sends),
@@ -280,6 +288,17 @@ impl Peer {
         Some(self.sending_since? + self.outbox.traffic.messages()[index].at)
     }
 
+    fn next_reconfiguration(&self) -> Option<Time> {
+        self.agenda.next_at(self.sending_since)
+    }
+
+    fn reconfigure(&mut self, now: Time, endpoint: &mut Endpoint) {
+        let Some(id) = self.association.filter(|_| self.end.is_none()) else { return };
+        while self.next_reconfiguration().is_some_and(|at| at <= now) {
+            self.stats.reconfigs.asked += self.agenda.work(now, endpoint, id);
+        }
+    }
+
     fn finish(&mut self, now: Time, endpoint: &mut Endpoint) {
         let Some(id) = self.association else { return };
         let done = self.outbox.next().is_none() && self.inbox.is_complete();
@@ -306,6 +325,7 @@ impl Peer {
         }
         self.read(now, endpoint);
         self.send(now, endpoint);
+        self.reconfigure(now, endpoint);
         self.finish(now, endpoint);
     }
 }
@@ -333,14 +353,22 @@ impl Application for Peer {
             }
             return;
         }
+        self.stats.reconfigs.note(&event);
         match event {
+            Event::StreamsReset { incoming: true, streams, outcome: ReconfigOutcome::Done } => {
+                self.inbox.reset(&streams);
+            }
+            Event::AssociationReset { outcome: ReconfigOutcome::Done, .. } => self.inbox.reset(&[]),
             Event::SendFailed(failure) => {
                 let entered = self.outbox.failed(&failure);
                 self.note(entered);
             }
             Event::CommunicationLost { reason } => self.end = Some(End::Lost(reason)),
             Event::ShutdownComplete => self.end = Some(End::Shutdown),
-            Event::Restart => self.stats.restarts += 1,
+            Event::Restart => {
+                self.stats.restarts += 1;
+                self.inbox.reset(&[]);
+            }
             Event::PathChanged { change: PathChange::PotentiallyFailed, .. } => self.stats.path_doubts += 1,
             Event::PathChanged { change: PathChange::Unreachable, .. } => self.stats.path_failures += 1,
             Event::PathChanged { change: PathChange::Available, .. } => self.stats.path_returns += 1,
@@ -357,7 +385,10 @@ impl Application for Peer {
     fn poll_timeout(&self) -> Option<Time> {
         let send = self.next_send().filter(|_| !self.blocked && self.association.is_some());
         let lives = self.end.is_none();
-        let while_alive = [self.connect_at, send, self.abort_at].into_iter().flatten().filter(|_| lives);
+        let while_alive = [self.connect_at, send, self.next_reconfiguration(), self.abort_at]
+            .into_iter()
+            .flatten()
+            .filter(|_| lives);
         while_alive.chain(self.next_read.filter(|_| !self.released)).min()
     }
 

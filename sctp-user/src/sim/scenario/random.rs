@@ -2,10 +2,12 @@
 
 use core::time::Duration;
 use sctp_core::auth::HmacAlgorithm;
-use sctp_core::config::{AssociationConfig, StreamScheduler};
+use sctp_core::config::{AssociationConfig, ReconfigPermissions, StreamScheduler};
+use sctp_core::endpoint::ResetDirections;
 use sctp_core::wire::ChunkType;
 
 use super::peer::{Behaviour, Ending, Reader};
+use super::reconfiguration::Reconfiguration;
 use super::traffic::PlannedMessage;
 use super::{PathFault, PathPlan, Scenario, SidePlan};
 use crate::sim::link::{LinkConfig, Loss};
@@ -25,18 +27,21 @@ impl Scenario {
         let mut rng = SimRng::new(seed).split(PLAN);
         let paths = vec![path(&mut rng), path(&mut rng)];
         let [client_buffer, server_buffer] = [receive_buffer(&mut rng), receive_buffer(&mut rng)];
-        let connects = Behaviour {
+        let mut connects = Behaviour {
             connect_at: Some(Duration::ZERO),
             reader: reader(&mut rng),
             ending: Ending::Shutdown,
+            ..Behaviour::default()
         };
-        let listens = Behaviour { reader: reader(&mut rng), ..Behaviour::default() };
+        let mut listens = Behaviour { reader: reader(&mut rng), ..Behaviour::default() };
         let both_ways = rng.chance(0.5);
         let upward = messages(&mut rng, server_buffer);
         let downward = if both_ways { messages(&mut rng, client_buffer) } else { Vec::new() };
         // While the traffic lasts, and a while more for what is sent again.
         let last = upward.iter().chain(&downward).map(|message| message.at).max().unwrap_or_default();
         let faults = faults(&mut rng, last + Duration::from_secs(2));
+        connects.reconfigurations = reconfigurations(&mut rng, last);
+        listens.reconfigurations = reconfigurations(&mut rng, last);
         Self {
             seed,
             ipv6: rng.chance(0.25),
@@ -129,9 +134,39 @@ fn side(
         config.send_buffer = rng.magnitude(4 * LARGEST, config.send_buffer as u64) as usize;
     }
     failover(rng, &mut config);
+    config.extensions.reconfig = rng.chance(0.9);
+    config.reconfig_permissions = ReconfigPermissions {
+        reset_streams: rng.chance(0.8),
+        reset_association: rng.chance(0.8),
+        add_streams: rng.chance(0.8),
+    };
     authentication(rng, &mut config);
     interleaving(rng, &mut config);
     SidePlan { config, messages, behaviour }
+}
+
+/// Streams and TSNs reset, streams added (RFC 6525) while the traffic lasts: in half of the cases.
+fn reconfigurations(rng: &mut SimRng, lasts: Duration) -> Vec<(Duration, Reconfiguration)> {
+    let count = if rng.chance(0.5) { 1 + rng.below(6) } else { 0 };
+    let mut all: Vec<_> = (0..count).map(|_| (lasts.mul_f64(rng.unit()), reconfiguration(rng))).collect();
+    all.sort_by_key(|(at, _)| *at);
+    all
+}
+
+fn reconfiguration(rng: &mut SimRng) -> Reconfiguration {
+    match rng.below(4) {
+        0 => Reconfiguration::ResetAssociation,
+        1 => Reconfiguration::AddStreams(rng.below(3) as u16, 1 + rng.below(3) as u16),
+        _ => {
+            let (outgoing, both) = (rng.chance(0.5), rng.chance(0.3));
+            let directions = ResetDirections { outgoing: outgoing || both, incoming: !outgoing || both };
+            let listed = rng.below(4);
+            Reconfiguration::ResetStreams(
+                directions,
+                (0..listed).map(|_| rng.below(STREAMS) as u16).collect(),
+            )
+        }
+    }
 }
 
 /// Half of the sides offer AUTH (RFC 4895), and take some types of chunks only authenticated.

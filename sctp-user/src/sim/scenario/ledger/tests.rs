@@ -26,8 +26,8 @@ fn message(outbox: &Outbox, index: usize) -> Message {
     let planned = outbox.traffic.messages()[index];
     Message {
         stream_id: planned.stream_id,
-        ssn: Ssn(0),
-        mid: Mid(0),
+        ssn: Ssn(index as u16),
+        mid: Mid(index as u32),
         tsn: Tsn(0),
         ppid: outbox.traffic.ppid(index),
         unordered: planned.unordered,
@@ -126,4 +126,17 @@ fn a_restarted_receiver_may_begin_in_the_middle() {
     deliver(&outbox, &mut after, &[2, 3]).expect("in order");
     outbox.failed(&failure(&outbox, 1, true)).expect("named rightly");
     assert_eq!(balance(&outbox, &[&before, &after], true), Ok(()));
+}
+
+#[test]
+fn numbers_begin_again_as_often_as_a_reset_was_told_of() {
+    let (outbox, mut inbox) = books();
+    (0..2).for_each(|index| inbox.enter(&message(&outbox, index)).unwrap());
+    inbox.enter(&Message { ssn: Ssn(0), ..message(&outbox, 2) }).unwrap();
+    inbox.enter(&message(&outbox, 3)).unwrap();
+    assert_eq!(balance(&outbox, &[&inbox], false), Err(Fault::Renumbered { index: 2 }));
+    inbox.reset(&[0]);
+    assert_eq!(balance(&outbox, &[&inbox], false), Err(Fault::Renumbered { index: 2 }));
+    inbox.reset(&[1]);
+    assert_eq!(balance(&outbox, &[&inbox], false), Ok(()));
 }
