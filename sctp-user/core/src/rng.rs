@@ -25,6 +25,7 @@ impl Random {
     }
 
     /// A verification tag: not zero (RFC 9260, 5.3.1).
+    /// RFC 9260, 3.3.3.
     pub fn verification_tag(&mut self) -> u32 {
         self.0.random_range(1..=u32::MAX)
     }
@@ -39,5 +40,17 @@ impl Random {
         let mut bytes = [0; N];
         self.0.fill_bytes(&mut bytes);
         bytes
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// RFC 9260, 3.3.3.
+    #[test]
+    fn verification_tags_are_never_zero() {
+        let mut random = Random::new([7; 32]);
+        assert!((0..100_000).all(|_| random.verification_tag() != 0));
     }
 }

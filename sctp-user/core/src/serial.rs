@@ -11,6 +11,7 @@ macro_rules! serial {
 
         impl $name {
             /// The number after this one.
+            /// RFC 9260, 1.6.
             #[must_use]
             pub const fn next(self) -> Self {
                 Self(self.0.wrapping_add(1))
@@ -29,6 +30,7 @@ macro_rules! serial {
             }
 
             /// How many steps forward lead from `earlier` to this one, wrapping.
+            /// RFC 9260, 1.6.
             pub const fn distance_from(self, earlier: Self) -> $int {
                 self.0.wrapping_sub(earlier.0)
             }

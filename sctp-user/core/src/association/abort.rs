@@ -15,6 +15,7 @@ const MAX_REASON: usize = 400;
 
 impl Association {
     /// The ABORT primitive.
+    /// RFC 9260, 9.1.
     pub(crate) fn abort(&mut self, reason: Bytes) {
         let reason = reason.slice(..reason.len().min(MAX_REASON));
         self.send_abort(self.data_path(), Cause::UserInitiatedAbort(reason));
@@ -22,6 +23,7 @@ impl Association {
     }
 
     /// Leaves an ABORT to be sent. To a peer that we know nothing of yet there is none to send.
+    /// RFC 9260, 3.3.7, 8.5.1, 9.1.
     pub(super) fn send_abort(&mut self, path: PathId, cause: Cause) {
         if self.tags.peer != 0 {
             self.say_farewell(path, self.tags.peer, &AbortChunk { tbit: false, causes: cause.into() });
@@ -38,6 +40,7 @@ impl Association {
     }
 
     /// ABORT came, with the right tag (8.5.1 B): never answered.
+    /// RFC 9260, 9.1.
     pub(super) fn handle_abort(&mut self, chunk: &RawChunk) -> Flow {
         let first = AbortChunk::parse(chunk).causes.iter().find_map(Result::ok);
         let value = first.as_ref().map_or_else(Bytes::new, |cause| cause.value.clone());

@@ -108,6 +108,7 @@ impl Association {
     }
 
     /// 8.5.1 A: the packet with INIT has the tag 0.
+    /// RFC 9260, 12.3, 3.1.
     fn header_in_state(&self) -> CommonHeader {
         let header = self.header();
         match self.state {
@@ -145,6 +146,7 @@ impl Association {
         if self.state().sends_data() { self.sender.next_path(now, &self.paths) } else { None }
     }
 
+    /// RFC 9260, 3, 5.1, 6.10.
     fn write_init(&mut self, now: Time, packet: &mut PacketBuilder<'_>) {
         let Some(setup) = self.state.setup_mut() else { return };
         setup.due = false;
@@ -155,6 +157,7 @@ impl Association {
     }
 
     /// COOKIE ECHO first, then ERROR about INIT ACK, then DATA (5.1 C, 3.2.2).
+    /// RFC 9260, 3.3.11.
     fn write_cookie_echo(&mut self, now: Time, id: PathId, packet: &mut PacketBuilder<'_>) {
         let State::CookieEchoed(setup, cookie) = &mut self.state else { return };
         setup.due = false;
@@ -168,6 +171,7 @@ impl Association {
     }
 
     /// Control chunks first, DATA last (6.10); SHUTDOWN and SHUTDOWN ACK have no DATA beside them.
+    /// RFC 9260, 3.3.12, 5.1, 5.1.5, 6.
     fn write_chunks(&mut self, now: Time, id: PathId, packet: &mut PacketBuilder<'_>) {
         if self.outbox.cookie_ack == Some(id) {
             self.outbox.cookie_ack = None;
@@ -213,6 +217,7 @@ impl Association {
         self.receiver.as_ref().is_some_and(Receiver::sack_pending)
     }
 
+    /// RFC 9260, 6.2.
     fn write_ending(&mut self, id: PathId, packet: &mut PacketBuilder<'_>) {
         let acknowledges = matches!(self.state, State::ShutdownAckSent(_));
         let cumulative_tsn_ack = self.receiver.as_ref().map(Receiver::cumulative_tsn).unwrap_or_default();

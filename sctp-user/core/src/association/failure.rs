@@ -8,6 +8,7 @@ use crate::time::Time;
 
 impl Association {
     /// Something sent to `path` was not answered in time; `counts` if it counts for the association too.
+    /// RFC 9260, 8.1.
     pub(super) fn note_error(&mut self, path: PathId, counts: bool) {
         if counts {
             self.error_count += 1;

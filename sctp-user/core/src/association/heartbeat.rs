@@ -152,6 +152,7 @@ impl Association {
     }
 
     /// HEARTBEAT: returned unchanged to where it came from (8.3).
+    /// RFC 9260, 3.3.6.
     pub(super) fn handle_heartbeat(&mut self, chunk: &RawChunk, source: PathId) -> Flow {
         if self.state().answers_heartbeats() {
             self.reply(source, &HeartbeatChunk::parse(chunk).into_ack());
@@ -160,6 +161,7 @@ impl Association {
     }
 
     /// HEARTBEAT ACK (8.3, 5.4).
+    /// RFC 9260, 3.3.5.
     pub(super) fn handle_heartbeat_ack(&mut self, cx: &mut Context<'_>, chunk: &RawChunk) -> Flow {
         let Some((nonce, id)) = HeartbeatChunk::parse(chunk).info().and_then(|info| read_info(&info)) else {
             return Flow::Continue;

@@ -38,6 +38,7 @@ fn initiate_tag(chunk: &[u8]) -> Option<u32> {
 
 impl Association {
     /// An ICMP message came about our packet to `remote`.
+    /// RFC 9260, 10, 12.4.
     pub(crate) fn handle_unreachable(&mut self, remote: IpAddr, kind: UnreachableKind, quoted: &Quoted) {
         let Some(path) = self.paths.by_remote(remote) else { return };
         let (id, in_udp) = (path.id, path.address.remote_udp_port != 0);
@@ -57,6 +58,7 @@ impl Association {
     }
 
     /// ICMP6. The initiate tag of our INIT is our own tag.
+    /// RFC 9260, 10.
     fn is_about_us(&self, quoted: &Quoted) -> bool {
         match quoted.verification_tag {
             0 => quoted.init == Some(self.tags.local),
@@ -65,6 +67,7 @@ impl Association {
     }
 
     /// ICMP8: as if an ABORT had come.
+    /// RFC 9260, 10.
     fn handle_protocol_unreachable(&mut self, address: IpAddr, quoted: &Quoted) {
         let holds_init = quoted.verification_tag == 0;
         if !holds_init || self.state() == AssociationState::CookieWait {
@@ -73,6 +76,7 @@ impl Association {
     }
 
     /// ICMP7: a smaller path MTU, never a larger one, and none below what each path carries.
+    /// RFC 9260, 7.3.
     fn shrink_packets(&mut self, id: PathId, mtu: u32) {
         let Some(path) = self.paths.get_mut(id) else { return };
         let headers = if path.address.remote.is_ipv4() { 20 } else { 40 }

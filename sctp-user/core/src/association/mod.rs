@@ -366,6 +366,7 @@ impl Association {
     }
 
     /// The common header of packets to the peer.
+    /// RFC 9260, 1.3, 3.1, 3.3.2, 3.3.3, 8.5, 8.5.1.
     fn header(&self) -> CommonHeader {
         CommonHeader {
             source_port: self.local_port,
@@ -467,6 +468,7 @@ impl Association {
     }
 
     /// 8.5 and 8.5.1.
+    /// RFC 9260, 9.1.
     fn check_tag(&self, packet: &Packet) -> TagCheck {
         let tag = packet.header.verification_tag;
         let forming = self.state().is_forming();
@@ -566,6 +568,7 @@ const MAX_IP_PACKET: usize = 65_535;
 const MIN_PACKET_SIZE: usize = 508;
 
 /// Adds a path to `address` if there is none to its host; leaves from one of `local`.
+/// RFC 9260, 5.1.2.
 fn add_path(
     paths: &mut PathSet,
     config: &AssociationConfig,

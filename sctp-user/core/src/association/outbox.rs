@@ -39,6 +39,7 @@ impl Outbox {
     }
 
     /// Queues `chunk`; false if it was dropped, because too many wait or too many answer one packet.
+    /// RFC 9260, 12.4.
     #[must_use]
     pub(super) fn push(&mut self, path: PathId, chunk: &impl WriteChunk) -> bool {
         let len = (CHUNK_HEADER_LEN + chunk.value_len()).next_multiple_of(4);

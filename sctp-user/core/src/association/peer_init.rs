@@ -107,6 +107,7 @@ impl PeerInit {
     }
 
     /// Takes one parameter; false if the rest of the chunk is not to be read.
+    /// RFC 9260, 12.2.4.1, 3.3.2, 3.3.2.1.4, 3.3.3.
     fn take(&mut self, parameter: &RawParameter) -> Result<bool, Causes> {
         match parameter.param_type {
             ParameterType::IPV4_ADDRESS | ParameterType::IPV6_ADDRESS => self.take_address(&parameter.value),
@@ -155,6 +156,7 @@ impl PeerInit {
         }
     }
 
+    /// RFC 9260, 3.3.2.1.5.
     fn take_address_types(&mut self, value: &[u8]) {
         for pair in value.as_chunks().0 {
             match ParameterType(u16::from_be_bytes(*pair)) {
@@ -214,9 +216,9 @@ fn read_u32(value: &[u8]) -> Option<u32> {
     value.first_chunk().copied().map(u32::from_be_bytes)
 }
 
-/// The parameter that lists an address.
+/// The parameter that lists an address: for IPv4 also where the host writes it as one of IPv6 (3.3.2.1.2).
 pub(crate) fn address_parameter(address: IpAddr) -> Parameter {
-    match address {
+    match address.to_canonical() {
         IpAddr::V4(address) => Parameter::Ipv4Address(address),
         IpAddr::V6(address) => Parameter::Ipv6Address(address),
     }

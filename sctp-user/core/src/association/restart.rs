@@ -79,12 +79,14 @@ impl Association {
         }
     }
 
+    /// RFC 9260, 5.2.1, 5.2.2.
     fn populate_tie_tags(&mut self, random: &mut Random) -> Tags {
         let new = || Tags { local: random.verification_tag(), peer: random.verification_tag() };
         *self.tie_tags.get_or_insert_with(new)
     }
 
     /// The cause that lists the addresses that `peer` would add; `None` if there are none.
+    /// RFC 9260, 5.2.1, 5.2.2.
     fn new_addresses(&self, peer: &PeerInit, source: IpAddr) -> Option<Causes> {
         let all = core::iter::once(source).chain(peer.addresses.iter().copied());
         let new: Vec<_> = all.filter(|&address| self.paths.by_remote(address).is_none()).collect();
@@ -115,6 +117,7 @@ impl Association {
     }
 
     /// Action (A): the peer has restarted.
+    /// RFC 9260, 5.2.4.
     fn restart(&mut self, cx: &mut Context<'_>, cookie: &StateCookie, from: PathAddress) -> CookieVerdict {
         if self.state() == AssociationState::ShutdownAckSent {
             let causes = Cause::CookieReceivedWhileShuttingDown.into();
@@ -145,6 +148,7 @@ impl Association {
     }
 
     /// Action (B): both sides began at about the same time, and the peer's tag changed under way.
+    /// RFC 9260, 5.2.4.
     fn resolve_collision(
         &mut self,
         cx: &mut Context<'_>,

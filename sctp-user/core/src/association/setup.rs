@@ -45,6 +45,7 @@ pub(crate) struct Offer {
 
 impl Offer {
     /// The offer that `config` makes.
+    /// RFC 9260, 3.3.2, 3.3.3.
     pub(crate) fn new(
         config: &AssociationConfig,
         tag: u32,
@@ -65,6 +66,7 @@ impl Offer {
     }
 
     /// The chunk, with `more` parameters behind the addresses and extensions.
+    /// RFC 9260, 5.1.1.
     pub(crate) fn chunk(&self, kind: InitKind, more: impl Iterator<Item = Parameter>) -> InitChunk {
         let listed = if self.addresses.len() > 1 { self.addresses.as_slice() } else { &[] };
         let addresses = listed.iter().copied().map(address_parameter);
@@ -172,6 +174,7 @@ impl Association {
     }
 
     /// What our INIT says; an INIT ACK in a collision says the same (5.2.1).
+    /// RFC 9260, 5.1.
     pub(super) fn offer(&self) -> Offer {
         let addresses = self.local_addresses.clone();
         let auth = self.auth.as_ref().map(|auth| auth.offer.clone());
@@ -193,6 +196,7 @@ impl Association {
     }
 
     /// INIT ACK (5.1 C, 5.1.4).
+    /// RFC 9260, 3.3.3.
     pub(super) fn handle_init_ack(&mut self, cx: &mut Context<'_>, chunk: &RawChunk, source: PathId) -> Flow {
         // 5.2.3: in any other state it is discarded.
         let State::CookieWait(setup) = &self.state else { return Flow::Stop };
@@ -235,6 +239,7 @@ impl Association {
         self.lose(LossReason::ProtocolError { cause });
     }
 
+    /// RFC 9260, 5.1.4.
     fn echo_cookie(&mut self, now: Time, cookie: bytes::Bytes, before: &Setup, path: PathId) {
         let setup = Setup {
             t1: now + rto(&self.paths, path),
@@ -269,6 +274,7 @@ impl Association {
 
     /// Drops the addresses from the user that the INIT ACK from `source` does not list (5.1.2 A and C): they are
     /// not the peer's, or it does not want them used. The path's index from now on.
+    /// RFC 9260, 3.3.3.
     fn drop_unlisted_addresses(&mut self, listed: &[IpAddr], source: PathId, from: PathAddress) -> PathId {
         // After a stale cookie paths are in use already; the INIT ACK before has seen to it.
         if self.sender.has_outstanding() {
@@ -341,6 +347,7 @@ impl Association {
     }
 
     /// T1-init or T1-cookie expired.
+    /// RFC 9260, 4, 5.1.4, 5.1.6.
     pub(super) fn handle_t1(&mut self, now: Time) {
         let limit = self.config.max_init_retransmits;
         let Some(setup) = self.state.setup_mut() else { return };
@@ -430,12 +437,14 @@ pub(crate) fn initial_tsn(random: &mut Random) -> Tsn {
 }
 
 /// Streams to the peer and from it (5.1.1).
+/// RFC 9260, 3.3.3.
 pub(crate) fn agree_on_streams(init: &InitChunk, config: &AssociationConfig) -> (u16, u16) {
     let outbound = config.outbound_streams.max(1).min(init.inbound_streams);
     (outbound, config.max_inbound_streams.max(1).min(init.outbound_streams))
 }
 
 /// The paths to the addresses in `cookie`; only the one that INIT ACK went to is confirmed (5.4, rule 2).
+/// RFC 9260, 3.3.2.1.2, 5.1.2.
 pub(super) fn paths_of(cookie: &StateCookie, config: &AssociationConfig, local: &[IpAddr]) -> PathSet {
     let mut paths = PathSet::default();
     add_path(&mut paths, config, local, cookie.source, PathState::Active);

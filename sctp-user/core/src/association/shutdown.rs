@@ -16,6 +16,7 @@ const GUARD_FACTOR: u32 = 5;
 
 impl Association {
     /// The SHUTDOWN primitive. What is queued is delivered first.
+    /// RFC 9260, 9.2.
     pub(crate) fn shutdown(&mut self, now: Time) {
         match self.state() {
             AssociationState::CookieWait | AssociationState::CookieEchoed => self.shutdown_requested = true,
@@ -37,6 +38,7 @@ impl Association {
     }
 
     /// Goes on once all data is acknowledged.
+    /// RFC 9260, 3.3.8, 4, 9.2.
     pub(super) fn advance_shutdown(&mut self, now: Time) {
         if !self.sender.is_empty() {
             return;
@@ -62,6 +64,7 @@ impl Association {
     }
 
     /// Sends SHUTDOWN ACK and enters SHUTDOWN-ACK-SENT.
+    /// RFC 9260, 3.3.9, 9.2.
     fn acknowledge_shutdown(&mut self, now: Time, path: PathId) {
         let ending = self.new_ending(now, path);
         self.set_state(State::ShutdownAckSent(ending));
@@ -90,6 +93,7 @@ impl Association {
     }
 
     /// SHUTDOWN ACK: the end, for which SHUTDOWN COMPLETE stands.
+    /// RFC 9260, 3.3.13, 8.5.1, 9.2.
     pub(super) fn handle_shutdown_ack(&mut self, source: PathId) -> Flow {
         if self.state.ending().is_some() {
             self.say_farewell(source, self.tags.peer, &ShutdownCompleteChunk { tbit: false });
@@ -99,6 +103,7 @@ impl Association {
     }
 
     /// SHUTDOWN COMPLETE: the end, in SHUTDOWN-ACK-SENT only.
+    /// RFC 9260, 8.5.1.
     pub(super) fn handle_shutdown_complete(&mut self) -> Flow {
         if matches!(self.state, State::ShutdownAckSent(_)) {
             self.close(Event::ShutdownComplete);
@@ -109,6 +114,7 @@ impl Association {
     /// In SHUTDOWN-SENT any packet shows that the peer is there, and each packet with DATA is answered by
     /// SHUTDOWN. T2 starts again only with the latter: HEARTBEATs that come more often than T2 expires
     /// would else put off for ever the repetition of a SHUTDOWN that was lost.
+    /// RFC 9260, 9.2.
     pub(super) fn note_packet_while_ending(&mut self, now: Time, had_data: bool) {
         let path = self.sack_path();
         let rto = rto(&self.paths, path);
@@ -122,6 +128,7 @@ impl Association {
     }
 
     /// T2-shutdown expired.
+    /// RFC 9260, 9.2.
     pub(super) fn handle_t2(&mut self, now: Time) {
         let limit = self.config.association_max_retrans;
         let Some(ending) = self.state.ending_mut() else { return };

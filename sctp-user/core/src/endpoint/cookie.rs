@@ -204,6 +204,7 @@ impl CookieKeys {
     }
 
     /// The bytes of `cookie`, authenticated.
+    /// RFC 9260, 3.3.3.1.1.
     pub(super) fn seal(&mut self, now: Time, cookie: &StateCookie, random: &mut Random) -> Bytes {
         self.rotate(now, random);
         let mut contents = Vec::with_capacity(128);
@@ -215,6 +216,7 @@ impl CookieKeys {
     }
 
     /// The contents of a cookie that we made; `None` for any other bytes (5.1.5, steps 1 and 2).
+    /// RFC 9260, 5.1.3.
     pub(super) fn open(&self, sealed: &[u8]) -> Option<StateCookie> {
         let (code, contents) = sealed.split_first_chunk::<MAC_LEN>()?;
         let is_ours = |key: &Key| mac(key, contents).verify_slice(code).is_ok();
@@ -285,6 +287,7 @@ mod tests {
         assert!(sealed.len() < 200, "5.1.3: as small as possible");
     }
 
+    /// RFC 9260, 5.1.5.
     #[test]
     fn the_key_before_stays_good_the_one_before_that_does_not() {
         let (mut keys, mut random) = keys();
@@ -303,6 +306,7 @@ mod tests {
 
     proptest! {
         /// RFC 9260, 5.1.3 and 5.1.5: the MAC.
+        /// RFC 9260, 3.3.3.1.1.
         #[test]
         fn one_changed_byte_is_noticed(at in any::<prop::sample::Index>(), change in 1u8..) {
             let (mut keys, mut random) = keys();

@@ -169,6 +169,7 @@ impl Endpoint {
     }
 
     /// Takes associations on `port` from now on.
+    /// RFC 9260, 1.3.
     pub fn listen(&mut self, port: u16, options: ListenOptions) -> Result<(), ListenError> {
         if port == 0 {
             return Err(ListenError::InvalidPort);
@@ -198,6 +199,7 @@ impl Endpoint {
 
     /// Begins to set up an association (ASSOCIATE; RFC 9260, 11.1.2). `Event::CommunicationUp` or
     /// `Event::CommunicationLost` follows; messages may be sent at once, they wait.
+    /// RFC 9260, 5.3.1.
     pub fn connect(&mut self, now: Time, request: ConnectRequest) -> Result<AssociationId, ConnectError> {
         let primary = request.peers.first().ok_or(ConnectError::NoPeerAddress)?.remote;
         self.check_request(&request)?;
@@ -224,6 +226,7 @@ impl Endpoint {
         Ok(self.slots.get(slot).map_or(AssociationId { slot: slot.0, generation: 0 }, |entry| entry.id))
     }
 
+    /// RFC 9260, 1.3.
     fn check_request(&self, request: &ConnectRequest) -> Result<(), ConnectError> {
         let &ConnectRequest { local_port, peer_port, .. } = request;
         if local_port == 0 || peer_port == 0 {

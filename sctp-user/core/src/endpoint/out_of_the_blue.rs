@@ -41,6 +41,7 @@ pub fn is_answerable(path: &PathAddress) -> bool {
 /// The answer to an out-of-the-blue packet, if it gets one. A packet that an endpoint can process as
 /// section 5.1 says (an INIT to a listening port, a COOKIE ECHO) is not for this function; here
 /// nobody listens.
+/// RFC 9260, 3.3.7, 8.4.
 pub fn answer(packet: &Packet) -> Option<StatelessPacket> {
     let chunks = Seen::of(packet);
     match () {
@@ -60,6 +61,7 @@ pub fn answer(packet: &Packet) -> Option<StatelessPacket> {
 }
 
 /// An ABORT for an INIT that is not served: its initiate tag, T bit 0 (rule 3).
+/// RFC 9260, 5.1.
 pub(super) fn abort_for_init(request: &CommonHeader, initiate_tag: u32, causes: Bytes) -> StatelessPacket {
     let chunk = RawChunk { chunk_type: ChunkType::ABORT, flags: 0, value: causes };
     StatelessPacket::of(answering(request, initiate_tag), chunk)
@@ -74,6 +76,7 @@ pub(super) fn answering(request: &CommonHeader, verification_tag: u32) -> Common
     }
 }
 
+/// RFC 9260, 8.4.
 fn answer_init(packet: &Packet, chunks: &Seen) -> Option<StatelessPacket> {
     let init = chunks.only_init.as_ref()?;
     // 3.3.2: an INIT with the tag 0 is discarded in silence.
@@ -81,6 +84,7 @@ fn answer_init(packet: &Packet, chunks: &Seen) -> Option<StatelessPacket> {
 }
 
 /// A chunk without value, with the T bit and the tag of the packet that it answers.
+/// RFC 9260, 3.1, 3.3.13, 3.3.7, 8.4, 8.5.1.
 fn reflect(packet: &Packet, chunk_type: ChunkType) -> StatelessPacket {
     let chunk = RawChunk { chunk_type, flags: T_BIT, value: Bytes::new() };
     StatelessPacket::of(answering(&packet.header, packet.header.verification_tag), chunk)
@@ -152,6 +156,7 @@ mod tests {
 
     const INIT: &[u8] = &[1, 2, 3, 4, 0, 1, 0, 0, 0, 1, 0, 1, 0, 0, 0, 0];
 
+    /// RFC 9260, 3.3.7, 8.4, 9.1.
     #[test]
     fn rule_2_an_abort_anywhere_in_the_packet_gets_no_answer() {
         assert_eq!(answered(TAG, &[(ChunkType::ABORT, b"")]), None);
@@ -159,6 +164,7 @@ mod tests {
         assert_eq!(answered(0, &[(ChunkType::INIT, INIT), (ChunkType::ABORT, b"")]), None);
     }
 
+    /// RFC 9260, 8.4.
     #[test]
     fn rule_3_an_init_gets_abort_with_its_own_tag_and_no_t_bit() {
         assert_eq!(answered(0, &[(ChunkType::INIT, INIT)]), Some((ChunkType::ABORT, 0, 0x0102_0304)));
@@ -166,11 +172,13 @@ mod tests {
         assert_eq!(answered(0, &[(ChunkType::INIT, &zero_tag)]), None);
     }
 
+    /// RFC 9260, 5.1.5, 8.4.
     #[test]
     fn rule_4_a_cookie_echo_that_nobody_can_authenticate_is_discarded() {
         assert_eq!(answered(TAG, &[(ChunkType::COOKIE_ECHO, b"cookie"), (ChunkType::DATA, &[0; 13])]), None);
     }
 
+    /// RFC 9260, 3.1, 3.3.13, 8.4, 8.5.1.
     #[test]
     fn rule_5_a_shutdown_ack_gets_shutdown_complete_with_the_tag_reflected() {
         let answer = Some((ChunkType::SHUTDOWN_COMPLETE, T_BIT, TAG));
@@ -184,6 +192,7 @@ mod tests {
         assert_eq!(answered(TAG, &[(ChunkType::ERROR, &[0, 3, 0, 8, 0, 0, 0, 0])]), None);
     }
 
+    /// RFC 9260, 3.3.7, 8.4, 8.5.1.
     #[test]
     fn rule_8_all_else_gets_abort_with_the_tag_reflected() {
         let abort = Some((ChunkType::ABORT, T_BIT, TAG));

@@ -37,6 +37,7 @@ struct Request<'a> {
 }
 
 impl Endpoint {
+    /// RFC 9260, 3.1, 8.4.
     pub(super) fn receive_packet(&mut self, now: Time, from: PathAddress, datagram: Bytes) {
         let policy = if self.config.checksum { ChecksumPolicy::Crc32c } else { ChecksumPolicy::Verified };
         self.counters.packets_received += 1;
@@ -99,6 +100,7 @@ impl Endpoint {
     }
 
     /// A packet with the tag 0: an INIT, and nothing else, or it is discarded (8.5.1 A).
+    /// RFC 9260, 12.3.
     fn receive_init(&mut self, now: Time, arrived: &Arrived) {
         let mut chunks = arrived.packet.chunks();
         let (Some(Ok(raw)), None) = (chunks.next(), chunks.next()) else { return };
@@ -132,6 +134,7 @@ impl Endpoint {
     }
 
     /// 5.2.1, 5.2.2.
+    /// RFC 9260, 5.1.3.
     fn answer_unexpected_init(&mut self, now: Time, slot: Slot, request: &Request<'_>) {
         let Some(entry) = self.slots.get_mut(slot) else { return };
         let config = entry.association.shared_config();
@@ -149,6 +152,7 @@ impl Endpoint {
     }
 
     /// 5.1 B: nothing is kept.
+    /// RFC 9260, 5.2.2.
     fn answer_new_init(&mut self, now: Time, request: &Request<'_>) {
         let listener = self.listeners.get(&request.header.destination_port);
         let Some(listener) = listener.filter(|listener| listener.serves(request.from.local)) else {
@@ -181,6 +185,7 @@ impl Endpoint {
     }
 
     /// INIT ACK with a state cookie (5.1.3).
+    /// RFC 9260, 5.1, 5.1.2, 5.2.1, 5.2.2.
     fn push_init_ack(
         &mut self,
         now: Time,
@@ -230,6 +235,7 @@ impl Endpoint {
     }
 
     /// COOKIE ECHO as the first chunk, or behind AUTH (5.1.5, 5.2.4; RFC 4895, 6.3).
+    /// RFC 9260, 4.
     fn receive_cookie_echo(&mut self, now: Time, arrived: &Arrived, echo: &Echo) {
         self.counters.control_chunks_received += 1;
         // Steps 1 to 3: what is not ours, or not for this packet, is discarded in silence.

@@ -82,6 +82,7 @@ fn closing_a_listener_aborts_who_was_not_accepted_and_nobody_else() {
     assert_eq!(pair.state(Side::Z, accepted), AssociationState::Established);
 }
 
+/// RFC 9260, 1.3.
 #[test]
 fn commands_that_cannot_be_are_refused_and_say_why() {
     let mut pair = Pair::new();

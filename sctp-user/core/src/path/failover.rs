@@ -23,6 +23,7 @@ impl PathSet {
     /// The path for data that timed out on `last`: an active one other than `last` if there is one (6.4.1; RFC 7829,
     /// 3.2, rule 3 ii), else the failing one with the fewest errors; of those that have the same, the next after
     /// `last`.
+    /// RFC 9260, 5.4.
     pub fn for_retransmission(&self, last: PathId) -> Option<PathId> {
         self.next_in_state(last, PathState::Active)
             .or_else(|| self.in_state(last, PathState::Active))

@@ -96,6 +96,7 @@ pub use thresholds::{ThresholdError, Thresholds};
 
 impl Path {
     /// A path that nothing is known of yet.
+    /// RFC 9260, 7.2.
     pub fn new(
         id: PathId,
         address: PathAddress,

@@ -59,6 +59,7 @@ impl RttEstimator {
     ///
     /// It counts if it left after the measurement before it was taken: so there is one measurement
     /// for each round trip, no more and no less (C4). Returns whether it counted.
+    /// RFC 9260, 6.3.1.
     pub fn measure(&mut self, sent_at: Time, now: Time) -> bool {
         if self.measured_at.is_some_and(|measured_at| sent_at < measured_at) {
             return false;

@@ -60,6 +60,7 @@ impl Reassembly {
     }
 
     /// Takes a chunk whose TSN is new; gives the message that it completes.
+    /// RFC 9260, 6, 6.9.
     pub(super) fn insert(
         &mut self,
         fragment: Fragment,

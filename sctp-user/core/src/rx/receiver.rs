@@ -138,6 +138,7 @@ impl Receiver {
 
     /// Makes the SACK chunk, of at most `max_len` bytes (16 at least), its header included; with that
     /// everything is acknowledged.
+    /// RFC 9260, 6.2, 6.7.
     pub fn make_sack(&mut self, _now: Time, max_len: usize) -> SackChunk {
         self.sack.reset();
         let room = max_len.saturating_sub(SACK_LEN) / SACK_ENTRY_LEN;
@@ -210,6 +211,7 @@ impl Receiver {
         DataOutcome::Duplicate
     }
 
+    /// RFC 9260, 6.2.
     fn drop_chunk(&mut self) -> DataOutcome {
         self.packet.dropped = true;
         DataOutcome::NoBuffer

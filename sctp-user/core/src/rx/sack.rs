@@ -66,6 +66,7 @@ pub(super) struct SackTimer {
 }
 
 impl SackTimer {
+    /// RFC 9260, 6.2.
     pub(super) fn new(config: &AssociationConfig) -> Self {
         Self {
             delay: config.sack_delay.min(MAX_SACK_DELAY),
@@ -81,6 +82,7 @@ impl SackTimer {
     }
 
     /// A packet with DATA has been taken in.
+    /// RFC 9260, 6.2.
     pub(super) fn end_of_packet(&mut self, now: Time, notes: PacketNotes) {
         // 5.1: the first DATA of an association is acknowledged at once.
         let first = self.last_data.is_none();
@@ -116,6 +118,7 @@ impl SackTimer {
     }
 
     /// From now on every packet with DATA is answered at once.
+    /// RFC 9260, 4.
     pub(super) fn answer_every_packet(&mut self) {
         self.every_packet = true;
         if self.packets_unacked > 0 {
@@ -150,6 +153,7 @@ impl SackTimer {
     }
 
     /// A SACK has been made.
+    /// RFC 9260, 6.2.
     pub(super) fn reset(&mut self) {
         self.wanted = false;
         self.deadline = None;
@@ -157,6 +161,7 @@ impl SackTimer {
     }
 
     /// Packets that may wait for one SACK now.
+    /// RFC 9260, 6.2.
     fn limit(&self) -> u32 {
         if self.long_batches >= LONG_BATCHES_TO_STRETCH {
             self.frequency

@@ -115,6 +115,7 @@ impl TsnMap {
     }
 
     /// The first `max` gap blocks, from the lowest TSNs on (6.7).
+    /// RFC 9260, 3.3.4.
     pub(super) fn gap_blocks(&self, max: usize) -> SmallVec<[GapBlock; 4]> {
         let offset = |tsn: Tsn| u16::try_from(tsn.distance_from(self.cumulative)).unwrap_or(u16::MAX);
         let block = |run: &Run| GapBlock { start: offset(run.first), end: offset(run.last) };
@@ -238,6 +239,7 @@ mod tests {
     }
 
     proptest! {
+        /// RFC 9260, 6.2.
         #[test]
         fn the_map_agrees_with_a_set_of_unwrapped_numbers(
             start in (u32::MAX - 80)..=u32::MAX,

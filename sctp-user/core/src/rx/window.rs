@@ -30,6 +30,7 @@ impl Window {
     }
 
     /// What to advertise if `actual` is free; `drained`: nothing is left to read.
+    /// RFC 9260, 6.2.
     pub(super) fn advertise(&mut self, actual: usize, drained: bool) -> u32 {
         let small_growth = actual > self.left && actual - self.left < self.step;
         if drained || !small_growth {
@@ -39,6 +40,7 @@ impl Window {
     }
 
     /// Whether the peer ought to hear that `actual` is free now.
+    /// RFC 9260, 6.2.
     pub(super) fn needs_update(&self, actual: usize, drained: bool) -> bool {
         let nearly_closed = self.left < self.step;
         actual >= self.left.saturating_add(self.update) || (drained && nearly_closed && actual > self.left)

@@ -92,6 +92,7 @@ impl Sender {
     }
 
     /// Takes in a cumulative TSN ack that comes without gap blocks and window: SHUTDOWN has one (9.2).
+    /// RFC 9260, 3.3.8.
     pub fn handle_cumulative_ack(
         &mut self,
         now: Time,
@@ -110,6 +111,7 @@ impl Sender {
     }
 
     /// The position after `cumulative_tsn_ack`; `None` if it lies before the cumulative TSN ack point.
+    /// RFC 9260, 12.4, 5.1.
     fn locate(&self, cumulative_tsn_ack: Tsn) -> Result<Option<u64>, SackError> {
         let first = self.outstanding.first();
         let ack_point = self.outstanding.tsn(first).prev();
@@ -154,6 +156,7 @@ impl Sender {
         Ok(ranges)
     }
 
+    /// RFC 9260, 7.2.4.
     fn acknowledge(
         &mut self,
         now: Time,
@@ -243,6 +246,7 @@ impl Sender {
 
     /// Miss indications by the HTNA algorithm (7.2.4): chunks below the highest newly acknowledged
     /// one, or all that are reported missing if the SACK advanced the ack point in fast recovery.
+    /// RFC 9260, 6.7.
     fn count_misses(
         &mut self,
         now: Time,

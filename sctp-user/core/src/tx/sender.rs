@@ -166,6 +166,7 @@ impl Sender {
         Ok(())
     }
 
+    /// RFC 9260, 5.1.1, 6.5.
     fn check(&mut self, options: &SendOptions, len: usize) -> Result<(), SendError> {
         let max = self.settings.max_message();
         if len == 0 {

@@ -21,6 +21,7 @@ struct Wanted {
 
 impl Sender {
     /// A path on which a packet with DATA may leave now.
+    /// RFC 9260, 5, 6.1.
     pub fn next_path(&self, now: Time, paths: &PathSet) -> Option<PathId> {
         if !self.peer_known {
             return None;
@@ -44,6 +45,7 @@ impl Sender {
     /// Puts DATA chunks for `path` into `packet`: first those to be sent again, then new ones, in the
     /// order of TSNs. Starts T3-rtx. Returns how many; 0 if no chunk may go or none fits into what
     /// other chunks have left of the packet.
+    /// RFC 9260, 6.1.
     pub fn fill(
         &mut self,
         now: Time,
@@ -71,6 +73,7 @@ impl Sender {
         count
     }
 
+    /// RFC 9260, 6.1.
     fn finish_packet(
         &mut self,
         now: Time,
@@ -111,6 +114,7 @@ impl Sender {
     }
 
     /// Sends marked chunks again, lowest TSN first, as many as fit (6.3.3 E3; 7.2.4, 3).
+    /// RFC 9260, 6.10.
     fn fill_again(
         &mut self,
         now: Time,
@@ -150,6 +154,7 @@ impl Sender {
     }
 
     /// Sends new chunks while the packet has room (6.1 A, E). `bundled`: the packet has DATA already.
+    /// RFC 9260, 6.9.
     fn fill_new(
         &mut self,
         now: Time,
@@ -201,6 +206,7 @@ impl Sender {
 
     /// How much of `wanted` goes into `room`: all, or, of a message that must be cut in any case, what
     /// fits, in whole words.
+    /// RFC 9260, 6.9.
     fn fit(&self, wanted: usize, room: usize, largest: usize) -> Option<usize> {
         if wanted <= room {
             return Some(wanted);
@@ -244,6 +250,7 @@ impl Sender {
 
     /// Whether new data may go, as far as the peer's window, the number of chunks and Nagle's algorithm
     /// are concerned.
+    /// RFC 9260, 6.1.
     fn may_send_new(&self, now: Time, id: PathId, paths: &PathSet) -> bool {
         self.outstanding.len() < MAX_OUTSTANDING_CHUNKS
             && self.wanted(now, self.largest_payload(paths)).is_some()
@@ -262,6 +269,7 @@ impl Sender {
     }
 
     /// Payload of the largest chunk: AMDCS, so that the chunk can be sent again on any path (6.9).
+    /// RFC 9260, 6.
     fn largest_payload(&self, paths: &PathSet) -> usize {
         let amdcs = paths.iter().map(Path::pmdcs).min().unwrap_or(0);
         let payload = amdcs.saturating_sub(self.header_len()).max(4);

@@ -58,6 +58,7 @@ impl PeerWindow {
 
     /// Whether a fragment cut short to fit the window is worth sending: only if the window is at
     /// least half open, else small windows would make for small packets (RFC 1122, 4.2.3.4).
+    /// RFC 9260, 6.1.
     pub(super) fn worth_filling(&self, room: usize) -> bool {
         room > 0 && room >= self.largest / 2
     }
@@ -72,6 +73,7 @@ impl PeerWindow {
     }
 
     /// Whether a probe may be sent.
+    /// RFC 9260, 6.1.
     pub(super) fn probe_due(&self, now: Time) -> bool {
         self.probe_at.is_some_and(|at| at <= now)
     }

@@ -73,6 +73,7 @@ impl<'a> PacketBuilder<'a> {
 
     /// The longest chunk that fits, counted with its header but without its padding (for which
     /// there is then room as well).
+    /// RFC 9260, 6.10.
     pub fn remaining(&self) -> usize {
         let reserved = self.missing_auth().filter(|auth| auth.reserves()).map_or(0, Authenticator::chunk_len);
         let free = self.max_packet_size.saturating_sub(self.len() + reserved);
@@ -95,6 +96,7 @@ impl<'a> PacketBuilder<'a> {
     }
 
     /// Appends `chunk`, or leaves the packet as it is when the chunk does not fit.
+    /// RFC 9260, 6.10.
     pub fn push(&mut self, chunk: &impl WriteChunk) -> Result<(), NoRoom> {
         let len = self.start_chunk(chunk.chunk_type(), chunk.flags(), chunk.value_len())?;
         let value_at = self.buffer.len();
@@ -180,11 +182,13 @@ impl<'a> PacketBuilder<'a> {
     }
 
     /// Pads a chunk of `len` bytes that was just written.
+    /// RFC 9260, 3.2, 3.3.1.
     fn pad(&mut self, len: usize) {
         self.buffer.resize(self.buffer.len() + padding(len), 0);
     }
 
     /// Fills in the CRC32c and leaves the packet in the buffer; the packet's length.
+    /// RFC 9260, 6.8.
     pub fn finish(mut self) -> usize {
         self.fill_in_auth();
         let packet = self.buffer.get_mut(self.start..).unwrap_or_default();
@@ -256,6 +260,22 @@ mod tests {
         }
     }
 
+    /// RFC 9260, 3.2, 3.3.1.
+    #[test]
+    fn padding_is_zero_short_and_not_counted() {
+        for len in 0..9 {
+            let mut buffer = Vec::new();
+            let mut builder = PacketBuilder::new(&mut buffer, HEADER, 1500);
+            builder.push(&raw(len)).unwrap();
+            builder.finish();
+            let (length, value) = (CHUNK_HEADER_LEN + len, &buffer[12 + CHUNK_HEADER_LEN..]);
+            assert_eq!(buffer[14..16], u16::try_from(length).unwrap().to_be_bytes());
+            let padding = &value[len..];
+            assert!(padding.len() < 4 && buffer.len() % 4 == 0 && padding.iter().all(|&byte| byte == 0));
+        }
+    }
+
+    /// RFC 9260, 6.10.
     #[test]
     fn remaining_is_exactly_what_fits() {
         for max_packet_size in 12..40 {

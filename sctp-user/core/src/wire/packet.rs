@@ -107,6 +107,7 @@ pub struct Packet {
 
 impl Packet {
     /// Reads the common header of `datagram` and checks the checksum as `policy` says.
+    /// RFC 9260, 6.8.
     pub fn parse(datagram: Bytes, policy: ChecksumPolicy) -> Result<Self, PacketError> {
         let Some((header, found)) = read_header(&datagram) else {
             return Err(PacketError::TooShort { length: datagram.len() });
@@ -196,6 +197,7 @@ impl Chunks {
 impl Iterator for Chunks {
     type Item = Result<RawChunk, ChunkLengthError>;
 
+    /// RFC 9260, 3.2.
     fn next(&mut self) -> Option<Self::Item> {
         if self.rest.is_empty() {
             return None;
@@ -244,6 +246,7 @@ mod tests {
         assert_eq!(parse(12).unwrap().first_chunk_type(), None);
     }
 
+    /// RFC 9260, 6.8.
     #[test]
     fn one_flipped_bit_breaks_the_checksum() {
         let mut datagram = b"\x00\x01\x00\x02\x00\x00\x00\x03\x00\x00\x00\x00\x0b\x00\x00\x04".to_vec();

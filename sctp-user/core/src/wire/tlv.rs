@@ -72,6 +72,7 @@ impl Tlvs {
 impl Iterator for Tlvs {
     type Item = Result<Tlv, TlvLengthError>;
 
+    /// RFC 9260, 3.2.1.
     fn next(&mut self) -> Option<Self::Item> {
         if self.rest.is_empty() {
             return None;
@@ -89,6 +90,7 @@ impl Iterator for Tlvs {
 ///
 /// `start` is where the row of elements starts in `out`; `value` writes the value. A value too
 /// long for the length field is cut at the largest one that fits.
+/// RFC 9260, 3.2.1.
 pub(super) fn append(out: &mut Vec<u8>, start: usize, code: u16, value: impl FnOnce(&mut Vec<u8>)) {
     let written = out.len().saturating_sub(start);
     out.resize(out.len() + padding(written), 0);

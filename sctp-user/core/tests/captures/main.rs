@@ -32,6 +32,7 @@ fn chunks(packet: &Packet, place: &str) -> Vec<Chunk> {
     raw.map(|raw| Chunk::parse(raw).unwrap_or_else(|error| panic!("{place}: {error}"))).collect()
 }
 
+/// RFC 9260, 3, 6.8.
 #[test]
 fn every_captured_packet_has_a_right_checksum_and_is_written_again_byte_by_byte() {
     let packets = packets();

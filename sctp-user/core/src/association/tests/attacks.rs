@@ -57,6 +57,7 @@ fn who_camps_on_an_address_is_gone_when_its_owner_hears_of_it() {
 
 /// RFC 5062, 3: hijacking by way of the Tie-Tags. A cookie for an INIT that meets an association holds random numbers
 /// in the place of its tags (RFC 9260, 5.2.2), so whoever got the peer's address does not learn them.
+/// RFC 9260, 5.1.3.
 #[test]
 fn a_cookie_does_not_tell_the_tags_of_an_association() {
     let mut pair = Pair::new();
@@ -116,6 +117,7 @@ fn no_data_goes_to_an_address_that_did_not_answer_a_heartbeat() {
 }
 
 /// RFC 5062, 5.3: the victim's ICMP ends the attacker's association (RFC 9260, 10, ICMP8).
+/// RFC 9260, 12.4.
 #[test]
 fn a_victim_without_sctp_ends_the_attack_by_icmp() {
     let mut pair = Pair::new();
@@ -130,6 +132,7 @@ fn a_victim_without_sctp_ends_the_attack_by_icmp() {
 }
 
 /// RFC 5062, 5.3: whoever acknowledges what was not sent yet, guessing TSNs that he does not see, is aborted.
+/// RFC 9260, 12.4.
 #[test]
 fn guessed_acknowledgements_end_the_association() {
     let mut pair = Pair::new();
@@ -182,6 +185,7 @@ fn no_cookie_lives_long_because_somebody_asked_for_it() {
 }
 
 /// RFC 5062, 7: redirection. The cookie knows the ports of its INIT; with others it is discarded in silence.
+/// RFC 9260, 4, 5.1, 5.1.5.
 #[test]
 fn a_cookie_is_good_for_its_own_ports_only() {
     let mut pair = Pair::new();
@@ -202,6 +206,7 @@ fn a_cookie_is_good_for_its_own_ports_only() {
 
 /// RFC 5062, 8: one packet with many chunks that ask for answers is to be answered by many packets. It gets one, and
 /// from an address that is not confirmed none but what answers its HEARTBEATs.
+/// RFC 9260, 12.4.
 #[test]
 fn one_packet_is_answered_by_one_packet() {
     let mut pair = Pair::multihomed();

@@ -6,6 +6,7 @@ use crate::config::AssociationConfig;
 use crate::wire::chunk::ChunkType;
 use bytes::Bytes;
 
+/// RFC 9260, 1.3.
 #[test]
 fn messages_cross_in_both_directions_whole_and_in_order() {
     let mut pair = Pair::new();

@@ -117,7 +117,7 @@ impl Pair {
         Self::with_addresses(&["10.0.1.1", "10.0.2.1"], &["10.0.1.2", "10.0.2.2"])
     }
 
-    fn with_addresses(a: &[&str], z: &[&str]) -> Self {
+    pub(crate) fn with_addresses(a: &[&str], z: &[&str]) -> Self {
         let addresses = |texts: &[&str]| texts.iter().map(|text| ip(text)).collect();
         Self {
             now: Time::from_millis(1_000),

@@ -49,3 +49,24 @@ fn an_acknowledgement_clears_the_errors_of_its_path() {
     let errors: Vec<_> = pair.association(Side::A, a).paths().iter().map(|path| path.error_count).collect();
     assert_eq!(errors, [0]);
 }
+
+/// RFC 9260, 8.1: errors on one path and acknowledgements from another one do not add up to a lost association.
+#[test]
+fn an_acknowledgement_clears_the_errors_of_the_association() {
+    let mut pair = Pair::multihomed();
+    let config = AssociationConfig {
+        association_max_retrans: 3,
+        path_max_retrans: 20,
+        ..AssociationConfig::default()
+    };
+    let (a, z) = pair.establish_with(config);
+    // The first attempt is always lost, the one on the other path never.
+    let dead = ip("10.0.1.2");
+    pair.set_rule(move |hop| if hop.destination == dead { Fate::Drop } else { Fate::Pass });
+    for _ in 0..8 {
+        pair.send(Side::A, a, b"to and fro");
+        pair.run_secs(100);
+    }
+    assert_eq!(pair.read(Side::Z, z).len(), 8);
+    assert!(pair.association(Side::A, a).paths().by_remote(dead).unwrap().error_count > 3);
+}

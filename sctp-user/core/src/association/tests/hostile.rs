@@ -37,6 +37,7 @@ fn any_packet(tag: impl Strategy<Value = u32>) -> impl Strategy<Value = Bytes> {
 }
 
 proptest! {
+    /// RFC 9260, 5.1, 8.4.
     #[test]
     fn a_listener_keeps_nothing_of_whatever_comes(
         packets in prop::collection::vec(any_packet(prop_oneof![Just(0), any::<u32>()]), 1..20),
@@ -51,6 +52,7 @@ proptest! {
         prop_assert!(pair.z.events.is_empty());
     }
 
+    /// RFC 9260, 8.5.
     #[test]
     fn without_the_tag_nobody_harms_an_association(
         tags in prop::collection::vec(any::<u32>(), 1..20),
@@ -122,6 +124,7 @@ proptest! {
     }
 }
 
+/// RFC 9260, 5.1.
 #[test]
 fn a_flood_of_inits_leaves_nothing_behind() {
     let mut pair = Pair::new();
@@ -164,6 +167,7 @@ fn heartbeat_acks_that_nobody_asked_for_verify_nothing() {
     assert_eq!(pair.events(Side::Z), ["up"]);
 }
 
+/// RFC 9260, 5.1.
 #[test]
 fn an_init_with_impossible_fields_gets_abort_and_one_with_tag_zero_nothing() {
     // RFC 9260, 3.3.2, 3.3.2.1.4, 5.1.2 and 12.2.4.1.
@@ -207,6 +211,7 @@ fn unrecognized_parameters_of_init_are_reported_as_their_upper_bits_say() {
     assert!(ack.value.ends_with(&[0, 8, 0, 8, 0xff, 2, 0, 4]));
 }
 
+/// RFC 9260, 6.10.
 #[test]
 fn unrecognized_chunks_are_treated_as_their_upper_bits_say() {
     // 3.2.
@@ -230,6 +235,7 @@ fn unrecognized_chunks_are_treated_as_their_upper_bits_say() {
     }
 }
 
+/// RFC 9260, 3.3.1.
 #[test]
 fn data_without_user_data_and_acknowledgements_of_the_unsent_end_the_association() {
     // RFC 9260, 6.2, 12.4, 3.3.10.9 and 3.3.10.13.

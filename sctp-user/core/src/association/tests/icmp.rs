@@ -41,6 +41,7 @@ fn report(pair: &mut Pair, kind: UnreachableKind, quoted: &[u8]) -> Vec<String> 
 
 const LOST: &str = "lost: Unreachable { address: 10.0.1.2 }";
 
+/// RFC 9260, 10.
 #[test]
 fn icmp8_protocol_unreachable_is_as_an_abort() {
     let (mut pair, a) = established(0);
@@ -48,6 +49,7 @@ fn icmp8_protocol_unreachable_is_as_an_abort() {
     assert_eq!(report(&mut pair, UnreachableKind::Protocol, &quote(tag, ChunkType::DATA, 0)), [LOST]);
 }
 
+/// RFC 9260, 10.
 #[test]
 fn icmp6_a_wrong_tag_or_too_short_a_quote_is_discarded() {
     let (mut pair, a) = established(0);
@@ -70,6 +72,7 @@ fn icmp8_an_init_that_nobody_understands_ends_the_set_up() {
     assert_eq!(report(&mut pair, UnreachableKind::Protocol, &quote(0, ChunkType::INIT, tag)), [LOST]);
 }
 
+/// RFC 9260, 10.
 #[test]
 fn icmp3_port_unreachable_counts_only_where_packets_travel_in_udp() {
     for (udp_port, events) in [(0, &[][..]), (9_899, &[LOST][..])] {

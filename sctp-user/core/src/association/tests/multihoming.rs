@@ -6,6 +6,7 @@ use crate::net::PathAddress;
 use crate::path::PathState;
 use crate::wire::chunk::{ChunkType, RawChunk};
 
+/// RFC 9260, 5.1.2.
 #[test]
 fn addresses_that_init_lists_are_verified_by_heartbeats() {
     let mut pair = Pair::multihomed();
@@ -93,6 +94,7 @@ fn an_unconfirmed_address_gets_nothing_but_heartbeats_and_their_answers() {
 }
 
 /// RFC 9260, 5.1.2 A and C: the source of the INIT ACK and what it lists are the peer's addresses, and no others.
+/// RFC 9260, 3.3.3.
 #[test]
 fn addresses_from_the_user_that_the_peer_does_not_list_are_dropped() {
     for order in [["10.0.1.2", "192.0.2.9"], ["192.0.2.9", "10.0.1.2"]] {

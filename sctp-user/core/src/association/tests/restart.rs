@@ -47,6 +47,7 @@ fn causes(pair: &Pair, chunk_type: ChunkType) -> Vec<CauseCode> {
     values.flat_map(|causes| causes.iter().map(|cause| cause.unwrap().code).collect::<Vec<_>>()).collect()
 }
 
+/// RFC 9260, 5.2.2.
 #[test]
 fn action_a_a_peer_that_restarted_gets_a_new_association_in_the_place_of_the_old() {
     let mut pair = Pair::new();
@@ -116,6 +117,7 @@ fn a_restart_with_new_addresses_is_refused_and_they_are_named() {
     assert_eq!(pair.association(Side::Z, z).local_tag(), tag);
 }
 
+/// RFC 9260, 5.2.2.
 #[test]
 fn an_init_for_an_established_association_is_answered_with_a_new_tag_and_changes_nothing() {
     let mut pair = Pair::new();
@@ -128,6 +130,7 @@ fn an_init_for_an_established_association_is_answered_with_a_new_tag_and_changes
     assert_eq!((association.local_tag(), association.peer_tag()), (local, peer));
 }
 
+/// RFC 9260, 5.2.4.
 #[test]
 fn action_a_in_shutdown_ack_sent_repeats_shutdown_ack_with_an_error() {
     let mut pair = Pair::new();
@@ -151,6 +154,7 @@ fn action_a_in_shutdown_ack_sent_repeats_shutdown_ack_with_an_error() {
     assert!(pair.hops.len() == 1 && pair.hops[0].has(ChunkType::SHUTDOWN_ACK));
 }
 
+/// RFC 9260, 5.2.4.
 #[test]
 fn action_b_in_cookie_wait_the_peers_cookie_wins() {
     let (mut pair, z) = z_in_cookie_wait();
@@ -164,6 +168,7 @@ fn action_b_in_cookie_wait_the_peers_cookie_wins() {
     assert_eq!(pair.association(Side::Z, z).outbound_streams(), 5);
 }
 
+/// RFC 9260, 5.2.4.
 #[test]
 fn action_b_in_cookie_echoed_takes_the_peers_new_tag() {
     let (mut pair, z) = z_in_cookie_echoed();
@@ -206,6 +211,7 @@ fn action_d_in_cookie_echoed_establishes_and_later_only_acknowledges() {
     assert_eq!(pair.events(Side::Z), ["up"]);
 }
 
+/// RFC 9260, 5.2.2.
 #[test]
 fn cookies_that_the_table_does_not_show_are_discarded() {
     let mut pair = Pair::new();
@@ -229,6 +235,7 @@ fn cookies_that_the_table_does_not_show_are_discarded() {
     assert_eq!(pair.state(Side::A, a), AssociationState::Established);
 }
 
+/// RFC 9260, 1.3.
 #[test]
 fn both_sides_may_begin_at_once_and_get_one_association() {
     // 5.2.1, collision.
@@ -246,6 +253,7 @@ fn both_sides_may_begin_at_once_and_get_one_association() {
     assert_eq!(pair.events(Side::A), ["up"]);
 }
 
+/// RFC 9260, 5.2.1.
 #[test]
 fn an_init_in_cookie_echoed_with_a_new_address_is_refused() {
     let (mut pair, z) = z_in_cookie_echoed();
@@ -339,4 +347,62 @@ fn a_shutdown_ack_of_an_old_association_is_answered_during_the_set_up() {
     assert_eq!((hop.chunks[0].chunk_type, hop.chunks[0].flags), (ChunkType::SHUTDOWN_COMPLETE, 1));
     assert_eq!((hop.header.verification_tag, hop.header.destination_port), (0x5555, PORT_A));
     assert_eq!(pair.state(Side::Z, z), AssociationState::CookieWait);
+}
+
+/// RFC 9260, 5.2.1: our offer stays as it was, the cookie holds the Tie-Tags, and nothing else changes.
+#[test]
+fn an_init_in_cookie_echoed_gets_our_own_offer_and_tie_tags() {
+    let (mut pair, z) = z_in_cookie_echoed();
+    let (tag, t1) = (pair.association(Side::Z, z).local_tag(), pair.z.endpoint.poll_timeout());
+    let first =
+        pair.hops.iter().flat_map(|hop| &hop.chunks).find(|chunk| chunk.chunk_type == ChunkType::INIT);
+    let first = InitChunk::parse(first.expect("an INIT")).unwrap();
+    pair.forge(Side::Z, 0, &[init(OTHER, &[])]);
+    pair.drain();
+    let answer = pair.hops.last().unwrap().chunks[0].clone();
+    assert_eq!(answer.chunk_type, ChunkType::INIT_ACK);
+    let answer = InitChunk::parse(&answer).unwrap();
+    assert_eq!((answer.initiate_tag, answer.initial_tsn), (first.initiate_tag, first.initial_tsn));
+    assert_eq!(answer.initiate_tag, tag);
+    assert_eq!(pair.state(Side::Z, z), AssociationState::CookieEchoed);
+    assert_eq!(pair.z.endpoint.poll_timeout(), t1, "T1 runs on");
+    let (cookie, _) = pair.last_cookie();
+    // Behind the authentication code: time, life span, tags; then the Tie-Tags.
+    let tie_tags = &cookie.value[32 + 8 + 4 + 8..][..8];
+    assert!(tie_tags.iter().any(|&byte| byte != 0));
+}
+
+/// RFC 9260, 5.2.4.
+#[test]
+fn a_stale_cookie_for_an_association_gets_an_error() {
+    let mut pair = Pair::new();
+    pair.set_cookie_life(Duration::from_secs(60));
+    let (_, z) = pair.establish();
+    let (cookie, tag) = pair.cookie_for(Side::Z, OTHER);
+    pair.run_secs(70);
+    pair.hops.clear();
+    pair.forge(Side::Z, tag, &[cookie]);
+    pair.drain();
+    assert_eq!(causes(&pair, ChunkType::ERROR), [CauseCode::STALE_COOKIE]);
+    assert_eq!(pair.state(Side::Z, z), AssociationState::Established);
+    assert_eq!(pair.events(Side::Z), ["up"]);
+}
+
+/// RFC 9260, 5.2.4.
+#[test]
+fn a_restart_begins_with_a_new_congestion_window() {
+    let mut pair = Pair::new();
+    let (_, z) = pair.establish();
+    let window = |pair: &mut Pair| {
+        let path = pair.association(Side::Z, z).paths().iter().next().unwrap();
+        (path.congestion.cwnd(), path.congestion.ssthresh(), path.rtt.srtt())
+    };
+    let (initial, ..) = window(&mut pair);
+    pair.send(Side::Z, z, &[7; 200_000]);
+    pair.run_secs(5);
+    assert!(window(&mut pair).0 > initial);
+    pair.restart_a(&["10.0.1.1"]);
+    pair.connect(AssociationConfig::default());
+    pair.run_for(Duration::from_millis(100));
+    assert_eq!(window(&mut pair), (initial, usize::MAX, None));
 }

@@ -10,6 +10,7 @@ use bytes::Bytes;
 use core::time::Duration;
 
 /// RFC 9260, 5.1.4 and 5.1.6.
+/// RFC 9260, 3, 5.1, 6.10, 8.4.
 #[test]
 fn four_packets_set_an_association_up() {
     let mut pair = Pair::new();
@@ -25,6 +26,7 @@ fn four_packets_set_an_association_up() {
     assert_eq!(tags, (association.peer_tag(), association.local_tag()));
 }
 
+/// RFC 9260, 3.2.2, 5.1.
 #[test]
 fn data_travels_beside_cookie_echo_and_is_acknowledged_at_once() {
     // RFC 9260, 5, 3.3.11, 3.3.12 and 5.1.5, step 7.
@@ -111,6 +113,7 @@ fn a_full_backlog_answers_cookie_echo_with_abort() {
 }
 
 /// RFC 9260, 5.1 C: the cookie comes back whole, whatever its length; IP fragments the packet, in which it is alone.
+/// RFC 9260, 3.3.11, 3.3.3.
 #[test]
 fn a_cookie_larger_than_a_packet_is_echoed_alone() {
     let mut pair = Pair::new();
@@ -132,6 +135,7 @@ fn a_cookie_larger_than_a_packet_is_echoed_alone() {
 }
 
 /// RFC 9260, 5.1.1: OS is cut to what the peer's MIS allows, and no stream beyond it can be sent on.
+/// RFC 9260, 3.3.3.
 #[test]
 fn each_side_sends_on_as_many_streams_as_the_other_takes() {
     let mut pair = Pair::new();
@@ -166,6 +170,7 @@ fn an_association_set_up_anew_has_a_new_tag() {
 }
 
 /// RFC 9260, 3.3.3 and 3.3.2.1.4: the TCB goes, and the peer gets an ABORT.
+/// RFC 9260, 5.1.
 #[test]
 fn an_init_ack_with_impossible_fields_ends_the_set_up_with_abort() {
     let cookie = [0, 7, 0, 8, 1, 2, 3, 4];

@@ -9,6 +9,7 @@ use crate::wire::chunk::ChunkType;
 use bytes::Bytes;
 
 /// RFC 9260, 3.3.8, 3.3.9, 3.3.13 and 9.2.
+/// RFC 9260, 3, 6.10, 8.5.1.
 #[test]
 fn three_packets_end_an_association() {
     let mut pair = Pair::new();
@@ -27,6 +28,7 @@ fn three_packets_end_an_association() {
     assert_eq!(pair.state(Side::Z, z), AssociationState::Closed);
 }
 
+/// RFC 9260, 4, 6, 6.2, 9.2.
 #[test]
 fn what_is_queued_on_both_sides_is_delivered_first() {
     let mut pair = Pair::new();
@@ -44,6 +46,7 @@ fn what_is_queued_on_both_sides_is_delivered_first() {
     assert!(pair.read(Side::A, a) == [message.clone()] && pair.read(Side::Z, z) == [message]);
 }
 
+/// RFC 9260, 9.2.
 #[test]
 fn each_lost_packet_of_the_end_is_made_up_for() {
     for lost in [ChunkType::SHUTDOWN, ChunkType::SHUTDOWN_ACK, ChunkType::SHUTDOWN_COMPLETE] {

@@ -54,6 +54,7 @@ fn data_that_is_never_acknowledged_ends_the_association_after_max_retrans() {
     assert_eq!(data, 11, "once, and Association.Max.Retrans times again");
 }
 
+/// RFC 9260, 9.2.
 #[test]
 fn a_shutdown_that_nobody_answers_ends_after_max_retrans() {
     let mut pair = Pair::new();
@@ -100,6 +101,7 @@ fn autoclose_ends_an_association_without_user_data() {
     assert_eq!(pair.state(Side::A, a), AssociationState::Closed);
 }
 
+/// RFC 9260, 3.3.7, 8.5.1.
 #[test]
 fn an_abort_brings_the_users_reason_to_the_peer() {
     // RFC 9260, 9.1 and 3.3.10.12.

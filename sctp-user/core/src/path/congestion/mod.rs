@@ -91,6 +91,7 @@ impl Congestion {
     ///
     /// One that starts below cwnd may end above it (6.1 B). With nothing in flight no acknowledgement
     /// can come that would give new credit: so then one packet may always leave.
+    /// RFC 9260, 7.2.1.
     pub fn may_send(&self, flight: usize, idle: u32, pmdcs: usize) -> bool {
         match flight {
             0 => true,

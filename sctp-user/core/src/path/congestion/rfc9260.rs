@@ -12,6 +12,7 @@ pub(super) struct Rfc9260 {
 }
 
 impl Rfc9260 {
+    /// RFC 9260, 7.2.1.
     pub(super) fn new(start: &Start) -> Self {
         Self { cwnd: start.cwnd, ssthresh: start.ssthresh, partial_bytes_acked: 0 }
     }
@@ -51,6 +52,7 @@ impl Controller for Rfc9260 {
 
     /// Slow start (7.2.1) and congestion avoidance (7.2.2): only a window in full use grows, and not
     /// in fast recovery. At most one PMDCS for each SACK (L = 1), which makes ACK splitting useless.
+    /// RFC 9260, 7.2.
     fn on_ack(&mut self, ack: &Acknowledged, pmdcs: usize) {
         if ack.in_fast_recovery {
             return;

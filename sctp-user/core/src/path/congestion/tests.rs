@@ -30,6 +30,7 @@ fn the_initial_window_is_three_packets_of_ethernet_and_two_of_more() {
     assert_eq!(cwnd(9_000, "10.0.0.1"), 18_000);
 }
 
+/// RFC 9260, 7.2.
 #[test]
 fn slow_start_adds_what_was_acknowledged_but_at_most_one_packet() {
     // RFC 9260, 7.2.1
@@ -74,6 +75,7 @@ fn the_window_stays_as_it_is_in_fast_recovery() {
     assert_eq!(congestion.cwnd(), 4 * P);
 }
 
+/// RFC 9260, 7.2.
 #[test]
 fn congestion_avoidance_adds_one_packet_for_each_window() {
     // RFC 9260, 7.2.2
@@ -110,6 +112,7 @@ fn a_loss_halves_the_window_and_a_time_out_leaves_one_packet() {
     assert_eq!((congestion.cwnd(), congestion.ssthresh()), (P, 4 * P));
 }
 
+/// RFC 9260, 7.2.1.
 #[test]
 fn after_a_time_out_one_packet_is_in_flight_until_something_is_acknowledged() {
     // RFC 9260, 7.2.3

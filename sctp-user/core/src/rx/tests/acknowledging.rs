@@ -24,6 +24,7 @@ fn the_first_data_of_an_association_is_acknowledged_at_once() {
 }
 
 /// RFC 9260, 3.3.4: before any DATA the cumulative TSN ack is the initial TSN minus one.
+/// RFC 9260, 6.2.
 #[test]
 fn a_sack_before_any_data_names_the_tsn_before_the_initial_one() {
     assert_eq!(Harness::new().sack().cumulative_tsn_ack, INITIAL.prev());
@@ -69,6 +70,7 @@ fn a_sack_delay_of_more_than_500_ms_is_cut() {
 }
 
 /// RFC 9260, 6.7: a gap is reported at once, and so is every packet until it is filled.
+/// RFC 9260, 6.2.
 #[test]
 fn while_there_is_a_gap_every_packet_is_acknowledged_at_once() {
     let mut harness = running(2);
@@ -105,6 +107,7 @@ fn the_i_bit_asks_for_a_sack_at_once() {
 }
 
 /// RFC 9260, 9.2: in SHUTDOWN-SENT each packet with DATA is answered at once.
+/// RFC 9260, 4.
 #[test]
 fn in_a_shutdown_every_packet_is_answered_at_once() {
     let mut harness = running(2);
@@ -127,6 +130,7 @@ fn a_packet_without_data_changes_nothing() {
 }
 
 /// RFC 9260, 6.7: as many gap blocks as fit, the lowest first.
+/// RFC 9260, 6.2.
 #[test]
 fn a_sack_keeps_to_the_room_it_is_given() {
     let mut harness = running(2);

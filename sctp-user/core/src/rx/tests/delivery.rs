@@ -25,6 +25,7 @@ fn stream_sequence_numbers_wrap() {
 }
 
 /// RFC 9260, 6.6: the U flag bypasses the order, and the SSN is ignored.
+/// RFC 9260, 3.3.1.
 #[test]
 fn unordered_messages_are_delivered_as_soon_as_they_are_complete() {
     let mut harness = Harness::new();

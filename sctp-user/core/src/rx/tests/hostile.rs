@@ -40,6 +40,7 @@ fn the_very_first_chunk_must_begin_a_message() {
     assert!(is_bad_fragment(Harness::new().packet(chunk(0, 0, 0, "", b"x"))));
 }
 
+/// RFC 9260, 3.3.1, 6.6.
 #[test]
 fn unordered_fragments_may_differ_in_their_ssn() {
     let mut harness = Harness::new();

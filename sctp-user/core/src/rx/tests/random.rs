@@ -46,6 +46,7 @@ fn chunks_of(messages: &[Sent]) -> (Vec<DataChunk>, Vec<Vec<u8>>) {
 proptest! {
     /// RFC 9260, 6.6: whatever the order of arrival and the duplicates, each message is delivered once,
     /// those of a stream in the order in which they were sent, and then nothing is held any more.
+    /// RFC 9260, 6.
     #[test]
     fn messages_survive_any_order_of_arrival(
         messages in prop::collection::vec(sent(), 1..30),

@@ -73,6 +73,7 @@ fn a_window_that_reopens_is_announced_once_for_each_quarter() {
 }
 
 /// RFC 1122, 4.2.3.3: the right edge of the window does not move by less than a segment.
+/// RFC 9260, 6.2.
 #[test]
 fn a_sack_does_not_tell_of_a_silly_window() {
     let mut harness = closed();

@@ -29,6 +29,7 @@ fn an_old_sack_changes_nothing() {
     assert_eq!((t.sender.outstanding_chunks(), t.sender.peer_rwnd()), (6, (1 << 20) - 6_000));
 }
 
+/// RFC 9260, 12.4.
 #[test]
 fn acknowledging_what_was_never_sent_is_an_error_and_changes_nothing() {
     // Optimistic acknowledgement: RFC 9260, 3.3.10.13 is the answer
@@ -79,6 +80,7 @@ fn the_largest_list_of_gap_blocks_is_harmless() {
     assert_eq!(t.path(0).flight_size, 1_016);
 }
 
+/// RFC 9260, 5.1.
 #[test]
 fn a_sack_before_anything_was_sent_is_taken_or_refused() {
     let mut t = Harness::new();
@@ -87,6 +89,7 @@ fn a_sack_before_anything_was_sent_is_taken_or_refused() {
     assert!(t.try_sack(&blocks(0, &[(2, 2)])).is_err());
 }
 
+/// RFC 9260, 7.2.
 #[test]
 fn acknowledging_in_small_steps_does_not_open_the_window_faster() {
     // ACK splitting: RFC 9260, 7.2.1
@@ -100,6 +103,7 @@ fn acknowledging_in_small_steps_does_not_open_the_window_faster() {
 
 /// RFC 9260, 9.2: SHUTDOWN acknowledges without gap blocks. If it contradicts those of the SACK before, what it
 /// calls missing must be in flight again: chunks without a timer would never leave.
+/// RFC 9260, 3.3.8.
 #[test]
 fn a_cumulative_ack_that_ends_within_a_gap_block_leaves_no_data_without_a_timer() {
     for (up_to, missing) in [(3, 2), (5, 1), (7, 1)] {

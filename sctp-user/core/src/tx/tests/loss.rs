@@ -53,6 +53,7 @@ fn a_time_out_sends_one_packet_at_once_and_the_rest_as_the_window_opens() {
     assert!(t.sender.is_empty());
 }
 
+/// RFC 9260, 6.1.
 #[test]
 fn a_time_out_bundles_as_many_chunks_as_fit() {
     // RFC 9260, 6.3.3 E3
@@ -119,6 +120,7 @@ fn data_keeps_being_tried_on_all_paths_in_turn_while_none_is_active() {
     }
 }
 
+/// RFC 9260, 6.7.
 #[test]
 fn the_third_miss_indication_makes_a_fast_retransmission() {
     // RFC 9260, 7.2.4
@@ -135,6 +137,7 @@ fn the_third_miss_indication_makes_a_fast_retransmission() {
     assert_eq!(t.t3(0), t.t3_if_started(0), "4: the first outstanding chunk is sent again");
 }
 
+/// RFC 9260, 6.7.
 #[test]
 fn miss_indications_count_only_below_the_highest_newly_acknowledged_chunk() {
     // RFC 9260, 7.2.4: HTNA
@@ -298,4 +301,72 @@ fn each_path_has_a_congestion_window_of_its_own() {
     t.expire(0);
     assert_eq!(t.path(1).congestion.cwnd(), before);
     assert!(t.path(0).congestion.cwnd() < before);
+}
+
+#[test]
+fn sending_the_earliest_chunk_again_restarts_t3_and_nothing_else_does() {
+    // RFC 9260, 6.1
+    let mut t = ten_in_flight(1);
+    let running = t.t3(0);
+    t.wait(100);
+    // Chunk 3 is missing, but 0 is the earliest that is outstanding.
+    for end in 4..=6 {
+        t.sack(0, &[(1, 2), (4, end)]);
+        t.sack(0, &[(1, 2), (4, end)]);
+    }
+    let sent = t.send_numbers();
+    assert_eq!(sent, [[0], [3]]);
+    assert_eq!(t.t3(0), t.t3_if_started(0), "0 was among them");
+    assert_ne!(t.t3(0), running);
+    let mut t = ten_in_flight(1);
+    t.sack(1, &[]);
+    let running = t.t3(0);
+    t.wait(100);
+    t.enqueue_full(1);
+    assert_eq!(t.send_numbers(), [[10]]);
+    assert_eq!(t.t3(0), running, "new data");
+}
+
+#[test]
+fn what_is_to_be_sent_again_goes_before_new_data() {
+    // RFC 9260, 6.1 C and 6.10
+    let mut t = Harness::new();
+    t.open_cwnd();
+    (0..8).for_each(|_| t.enqueue(200));
+    t.send();
+    t.expire(0);
+    (0..8).for_each(|_| t.enqueue(200));
+    t.sack(0, &[(4, 4)]);
+    t.sack(0, &[(4, 5)]);
+    let mut numbers: Vec<u32> = Vec::new();
+    while let Some(sent) = t.send_one() {
+        assert!(sent.numbers().is_sorted(), "in a packet TSNs rise");
+        numbers.extend(sent.numbers());
+        let up_to = numbers.iter().max().copied().unwrap_or(0) + 1;
+        if numbers.len() == 12 {
+            break;
+        }
+        t.sack(up_to.min(4), &[]);
+    }
+    let first_new = numbers.iter().position(|&number| number >= 8).unwrap_or(numbers.len());
+    assert!(numbers[..first_new].starts_with(&[0, 1, 2, 3]), "{numbers:?}");
+}
+
+#[test]
+fn a_sack_that_brings_the_third_miss_grows_the_window_before_it_is_cut() {
+    // RFC 9260, 7.2.4
+    let mut t = Harness::new();
+    t.path(0).congestion = crate::path::congestion::Congestion::with_cwnd(8 * 1_016, &config());
+    t.enqueue_full(30);
+    t.send();
+    let cwnd = t.path(0).congestion.cwnd();
+    // The cumulative ack advances with each of them, and each tells that 4 is missing.
+    t.sack(1, &[(5, 5)]);
+    t.send();
+    t.sack(2, &[(5, 6)]);
+    t.send();
+    let grown = t.path(0).congestion.cwnd();
+    assert_eq!(grown, cwnd + 2 * 1_016);
+    t.sack(3, &[(5, 7)]);
+    assert_eq!(t.path(0).congestion.ssthresh(), (grown + 1_016) / 2, "first the growth, then the half");
 }

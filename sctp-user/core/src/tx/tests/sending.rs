@@ -2,8 +2,10 @@ use super::harness::*;
 use crate::config::AssociationConfig;
 use crate::error::SendError;
 use crate::message::SendOptions;
+use bytes::Bytes;
 use core::time::Duration;
 
+/// RFC 9260, 3.3.1, 6.7.
 #[test]
 fn a_message_leaves_in_one_chunk_and_is_gone_when_acknowledged() {
     let mut t = Harness::new();
@@ -16,6 +18,7 @@ fn a_message_leaves_in_one_chunk_and_is_gone_when_acknowledged() {
     assert_eq!((outcome.newly_acked_bytes, t.sender.free()), (FULL, free));
 }
 
+/// RFC 9260, 5.
 #[test]
 fn nothing_leaves_before_the_peer_has_answered() {
     let mut t = Harness::unconnected(1, &config());
@@ -25,6 +28,7 @@ fn nothing_leaves_before_the_peer_has_answered() {
     assert_eq!(t.send_numbers(), [[0]]);
 }
 
+/// RFC 9260, 6.5.
 #[test]
 fn messages_for_streams_that_the_peer_did_not_grant_fail() {
     let mut t = Harness::unconnected(1, &config());
@@ -42,6 +46,7 @@ fn messages_for_streams_that_the_peer_did_not_grant_fail() {
     assert_eq!(refused, Err(SendError::InvalidStream { stream_id: 6, streams: 6 }));
 }
 
+/// RFC 9260, 6.
 #[test]
 fn small_messages_share_a_packet() {
     // RFC 9260, 6.10
@@ -50,6 +55,7 @@ fn small_messages_share_a_packet() {
     assert_eq!(t.send_numbers(), [[0, 1, 2]]);
 }
 
+/// RFC 9260, 3.3.1, 6.
 #[test]
 fn a_long_message_is_cut_into_chunks_with_consecutive_tsns_and_one_ssn() {
     // RFC 9260, 6.9
@@ -191,4 +197,38 @@ fn four_hundred_kilobytes_of_small_messages_leave_in_full_packets() {
         }
     }
     assert_eq!((acked, packets), (25_000, 25_000_u32.div_ceil(1_016 / 32)));
+}
+
+#[test]
+fn fragments_of_a_message_share_its_marks() {
+    // RFC 9260, 3.3.1 and 6.9: U and PPID in each of them; B in the first, E in the last, neither between.
+    for unordered in [false, true] {
+        let mut t = Harness::new();
+        let options = SendOptions { unordered, ppid: 0x0102_0304, stream_id: 3, ..SendOptions::default() };
+        t.try_enqueue(&options, 3 * FULL + 1).unwrap();
+        let chunks: Vec<_> = t.send().into_iter().flat_map(|sent| sent.chunks).collect();
+        let marks: Vec<_> = chunks.iter().map(|chunk| (chunk.flags.begin, chunk.flags.end)).collect();
+        assert_eq!(marks.first(), Some(&(true, false)));
+        assert_eq!(marks.last(), Some(&(false, true)));
+        assert!(marks.len() > 2 && marks[1..marks.len() - 1].iter().all(|&mark| mark == (false, false)));
+        assert!(chunks.iter().all(|chunk| chunk.flags.unordered == unordered));
+        assert!(chunks.iter().all(|chunk| (chunk.ppid, chunk.stream_id) == (0x0102_0304, 3)));
+    }
+}
+
+#[test]
+fn the_chunks_in_flight_have_a_limit() {
+    // RFC 9260, 6.1: far below 2^31 TSNs, and below 2^16 messages of one stream.
+    let config = AssociationConfig { send_buffer: 1 << 30, ..config() };
+    let mut t = Harness::with(1, &config);
+    t.sender.set_peer(u32::MAX, 10);
+    t.open_cwnd();
+    for _ in 0..66_000 {
+        let options = SendOptions::default();
+        t.sender.enqueue(t.now, &options, Bytes::from_static(b"x")).unwrap();
+    }
+    let sent: u32 = core::iter::from_fn(|| t.send_one_unchecked()).sum();
+    assert_eq!(sent, 65_535);
+    t.sack(1, &[]);
+    assert_eq!(t.send_one_unchecked(), Some(1));
 }

@@ -93,6 +93,7 @@ fn a_probe_that_the_peer_dropped_is_sent_again_when_the_window_opens() {
     assert_eq!(t.send_numbers().concat(), [1, 2]);
 }
 
+/// RFC 9260, 6.1.
 #[test]
 fn a_peer_with_a_buffer_smaller_than_a_packet_gets_smaller_chunks() {
     // RFC 1122, 4.2.3.4

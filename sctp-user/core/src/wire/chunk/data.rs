@@ -46,6 +46,7 @@ impl DataFlags {
     pub const WHOLE_MESSAGE: Self = Self { immediate: false, unordered: false, begin: true, end: true };
 
     /// Reads the flags byte; the reserved bits are ignored.
+    /// RFC 9260, 15.2.
     pub const fn from_bits(bits: u8) -> Self {
         Self {
             immediate: bits & Self::IMMEDIATE != 0,
@@ -163,6 +164,7 @@ impl WriteChunk for DataChunk {
         DATA_HEADER_LEN + self.payload.len()
     }
 
+    /// RFC 9260, 3, 3.3.1.
     fn write_value(&self, out: &mut Vec<u8>) {
         out.extend_from_slice(&self.header().to_bytes());
         out.extend_from_slice(&self.payload);
@@ -185,6 +187,7 @@ mod tests {
         RawChunk { chunk_type: ChunkType::DATA, flags, value: Bytes::from_static(value) }
     }
 
+    /// RFC 9260, 3, 3.3.1.
     #[test]
     fn a_data_chunk_is_read_field_by_field() {
         let value = b"\xff\xff\xff\xff\x00\x05\x00\x06\x00\x00\x00\x0bhi";
@@ -209,6 +212,13 @@ mod tests {
         assert_eq!(DataChunk::parse(&empty), Err(ChunkError::NoUserData { tsn: Tsn(7) }));
         let short = raw(3, b"\x00\x00\x00\x07\x00\x00\x00\x00\x00\x00\x00");
         assert!(matches!(DataChunk::parse(&short), Err(ChunkError::TooShort { available: 11, .. })));
+    }
+
+    /// RFC 9260, 15.2.
+    #[test]
+    fn flags_that_nobody_knows_are_ignored() {
+        assert_eq!(DataFlags::from_bits(0xf3), DataFlags::WHOLE_MESSAGE);
+        assert_eq!(DataFlags::from_bits(0xf3).bits(), 3, "and sent as 0");
     }
 
     #[test]

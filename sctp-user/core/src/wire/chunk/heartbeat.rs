@@ -39,6 +39,7 @@ impl HeartbeatChunk {
     }
 
     /// The answer to this HEARTBEAT (RFC 9260, 8.3).
+    /// RFC 9260, 3.3.6.
     #[must_use]
     pub fn into_ack(self) -> Self {
         Self { kind: HeartbeatKind::HeartbeatAck, ..self }

@@ -116,6 +116,7 @@ impl WriteChunk for SackChunk {
         FIXED_LEN + GapBlock::LEN * self.gap_blocks.len() + 4 * self.duplicates.len()
     }
 
+    /// RFC 9260, 3.3.4.
     fn write_value(&self, out: &mut Vec<u8>) {
         out.extend_from_slice(&self.cumulative_tsn_ack.0.to_be_bytes());
         out.extend_from_slice(&self.a_rwnd.to_be_bytes());
@@ -168,6 +169,7 @@ mod tests {
         }
     }
 
+    /// RFC 9260, 3.3.4.
     #[test]
     fn a_sack_comes_back_as_it_was_written() {
         let mut value = Vec::new();

@@ -56,6 +56,7 @@ fn a_type_without_name_is_unrecognized_and_every_other_is_not() {
     }
 }
 
+/// RFC 9260, 3.3.2.1, 3.3.3.1.
 #[test]
 fn an_init_and_its_answer_are_written_alike() {
     let init = InitChunk {
@@ -236,6 +237,7 @@ fn any_chunk() -> impl Strategy<Value = Chunk> {
 }
 
 proptest! {
+    /// RFC 9260, 3.2, 6.8.
     #[test]
     fn every_chunk_comes_back_from_a_packet_with_a_right_checksum(
         chunks in prop::collection::vec(any_chunk(), 1..6),

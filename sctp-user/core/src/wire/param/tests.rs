@@ -77,6 +77,7 @@ fn read(row: &Parameters) -> Vec<Parameter> {
     row.iter().map(|raw| Parameter::parse(&raw.unwrap()).unwrap()).collect()
 }
 
+/// RFC 9260, 3.2.1.
 #[test]
 fn every_parameter_is_written_and_read_as_the_rfc_draws_it() {
     for (parameter, bytes) in samples() {
@@ -86,6 +87,7 @@ fn every_parameter_is_written_and_read_as_the_rfc_draws_it() {
     }
 }
 
+/// RFC 9260, 3.2.1.
 #[test]
 fn a_row_of_all_parameters_is_padded_between_them_and_not_at_the_end() {
     let (parameters, lengths): (Vec<_>, Vec<_>) =
@@ -99,6 +101,7 @@ fn a_row_of_all_parameters_is_padded_between_them_and_not_at_the_end() {
 }
 
 /// A known fault of other stacks: a last parameter that is only a header.
+/// RFC 9260, 3.2.1.
 #[test]
 fn the_last_parameter_may_be_a_bare_header_or_lack_its_padding() {
     let row = Parameters(Bytes::from_static(b"\x80\x02\0\x05r\0\0\0\xc0\0\0\x04"));

@@ -1,0 +1,202 @@
+//! What stands in INIT and INIT ACK, where they go, and which addresses they bring (RFC 9260, 3.3.2, 3.3.3, 5.1).
+
+use super::harness::{Fate, PORT_Z, Pair, Side, chunk, header_to, init, ip, packet};
+use crate::association::AssociationState;
+use crate::config::AssociationConfig;
+use crate::endpoint::ListenOptions;
+use crate::net::PathAddress;
+use crate::wire::chunk::{ChunkType, InitChunk, RawChunk};
+use crate::wire::param::ParameterType;
+use core::net::IpAddr;
+use std::collections::BTreeSet;
+
+/// The INIT and INIT ACK of a set-up.
+fn offers(pair: &mut Pair, config: AssociationConfig) -> Vec<InitChunk> {
+    pair.establish_with(config);
+    let chunks = pair.hops.iter().flat_map(|hop| &hop.chunks);
+    let offers = chunks.filter(|chunk| matches!(chunk.chunk_type, ChunkType::INIT | ChunkType::INIT_ACK));
+    let offers: Vec<_> = offers.map(|chunk| InitChunk::parse(chunk).unwrap()).collect();
+    assert_eq!(offers.len(), 2);
+    offers
+}
+
+/// What the peer's INIT with these parameters makes of its addresses.
+fn peers_of(pair: &mut Pair, source: &str, init: RawChunk) -> Vec<IpAddr> {
+    let (from, to) = (ip(source), pair.address(Side::Z));
+    pair.inject(Side::Z, from, to, packet(header_to(Side::Z, 0), &[init]));
+    pair.drain();
+    let (cookie, tag) = pair.last_cookie();
+    pair.inject(Side::Z, from, to, packet(header_to(Side::Z, tag), &[cookie]));
+    pair.drain();
+    let z = pair.z.id();
+    pair.association(Side::Z, z).paths().iter().map(|path| path.address.remote).collect()
+}
+
+/// RFC 9260, 3.3.2, 3.3.2.1.2, 3.3.2.1.4, 3.3.3, 3.3.3.1.
+#[test]
+fn no_init_of_ours_holds_what_is_forbidden() {
+    // The least that can be asked for.
+    let config = AssociationConfig {
+        receive_buffer: 100,
+        outbound_streams: 0,
+        max_inbound_streams: 0,
+        ..AssociationConfig::default()
+    };
+    let mut pair = Pair::with_addresses(&["10.0.1.1", "::ffff:10.0.2.1"], &["10.0.1.2", "::ffff:10.0.2.2"]);
+    for offer in offers(&mut pair, config) {
+        assert!(offer.a_rwnd >= 1_500 && offer.outbound_streams > 0 && offer.inbound_streams > 0);
+        assert_ne!(offer.initiate_tag, 0);
+        assert!(offer.parameters.find(ParameterType::HOST_NAME_ADDRESS).is_none());
+        for parameter in offer.parameters.iter().map(Result::unwrap) {
+            let mapped = parameter.value.starts_with(&[0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff]);
+            assert!(!mapped, "an IPv4 address goes into a parameter for IPv4");
+            if parameter.param_type == ParameterType::SUPPORTED_ADDRESS_TYPES {
+                let host_name = ParameterType::HOST_NAME_ADDRESS.0.to_be_bytes();
+                assert!(parameter.value.chunks(2).all(|listed| listed != host_name));
+            }
+        }
+    }
+}
+
+/// RFC 9260, 3.3.2.
+#[test]
+fn each_parameter_stands_once_in_an_init() {
+    for offer in offers(&mut Pair::multihomed(), AssociationConfig::default()) {
+        let mut seen = BTreeSet::new();
+        for parameter in offer.parameters.iter().map(Result::unwrap) {
+            let is_address =
+                matches!(parameter.param_type, ParameterType::IPV4_ADDRESS | ParameterType::IPV6_ADDRESS);
+            assert!(seen.insert(parameter.param_type.0) || is_address, "{}", parameter.param_type);
+        }
+    }
+}
+
+/// RFC 9260, 3.3.2.1.5.
+#[test]
+fn host_names_among_the_address_types_are_ignored() {
+    let mut pair = Pair::new();
+    pair.listen(AssociationConfig::default());
+    let types = [0, 12, 0, 8, 0, 11, 0, 5];
+    let value = [&init(7, &[]).value[..], &types].concat();
+    assert_eq!(peers_of(&mut pair, "10.0.1.1", chunk(ChunkType::INIT, 0, &value)), [ip("10.0.1.1")]);
+    let z = pair.z.id();
+    let capabilities = pair.association(Side::Z, z).capabilities();
+    assert!(capabilities.ipv4 && !capabilities.ipv6);
+}
+
+/// RFC 9260, 3.3.2.1.2, 5.1.2.
+#[test]
+fn a_peer_that_lists_no_address_has_the_one_that_it_speaks_from() {
+    let mut pair = Pair::new();
+    pair.listen(AssociationConfig::default());
+    assert_eq!(peers_of(&mut pair, "10.0.1.77", init(7, &[])), [ip("10.0.1.77")]);
+}
+
+/// RFC 9260, 5.1.2 C: both, the listed ones and the source.
+#[test]
+fn a_peers_addresses_are_those_that_it_lists_and_the_one_that_it_speaks_from() {
+    let mut pair = Pair::new();
+    pair.listen(AssociationConfig::default());
+    let listed = init(7, &["10.0.1.5", "10.0.1.6"]);
+    assert_eq!(peers_of(&mut pair, "10.0.1.1", listed), ["10.0.1.1", "10.0.1.5", "10.0.1.6"].map(ip));
+}
+
+/// RFC 9260, 5.1.2.
+#[test]
+fn an_association_of_one_family_uses_the_peers_addresses_of_that_family() {
+    let mut pair = Pair::new();
+    let options = ListenOptions { addresses: vec![ip("10.0.1.2")], ..ListenOptions::default() };
+    pair.z.endpoint.listen(PORT_Z, options).unwrap();
+    let listed = init(7, &["10.0.1.5", "2001:db8::5", "10.0.1.6"]);
+    assert_eq!(peers_of(&mut pair, "10.0.1.1", listed), ["10.0.1.1", "10.0.1.5", "10.0.1.6"].map(ip));
+}
+
+/// RFC 9260, 5.1, 5.1.2, 5.2.1.
+#[test]
+fn an_init_ack_goes_where_the_init_came_from() {
+    let mut pair = Pair::multihomed();
+    pair.listen(AssociationConfig::default());
+    let (second, to) = (ip("10.0.2.1"), ip("10.0.2.2"));
+    pair.inject(Side::Z, second, to, packet(header_to(Side::Z, 0), &[init(7, &["10.0.1.1"])]));
+    pair.drain();
+    let answer = &pair.hops[0];
+    assert!(answer.has(ChunkType::INIT_ACK));
+    assert_eq!((answer.source, answer.destination), (to, second));
+}
+
+/// RFC 9260, 5.1.2 D.
+#[test]
+fn an_init_belongs_to_the_association_of_any_address_that_it_lists() {
+    let mut pair = Pair::new();
+    let (_, z) = pair.establish();
+    let tags = (pair.association(Side::Z, z).local_tag(), pair.association(Side::Z, z).peer_tag());
+    pair.hops.clear();
+    let (from, to) = (ip("10.0.1.66"), pair.address(Side::Z));
+    // From elsewhere, but it lists the peer's address: a restart with a new address, which is refused.
+    pair.inject(Side::Z, from, to, packet(header_to(Side::Z, 0), &[init(7, &["10.0.1.1"])]));
+    pair.drain();
+    assert!(pair.hops[0].has(ChunkType::ABORT));
+    let association = pair.association(Side::Z, z);
+    assert_eq!((association.local_tag(), association.peer_tag()), tags);
+}
+
+/// RFC 9260, 5.1.4.
+#[test]
+fn cookie_echo_is_sent_max_init_retransmits_times_again() {
+    let mut pair = Pair::new();
+    pair.listen(AssociationConfig::default());
+    pair.set_rule(|hop| if hop.has(ChunkType::COOKIE_ECHO) { Fate::Drop } else { Fate::Pass });
+    let config = AssociationConfig { max_init_retransmits: 3, ..AssociationConfig::default() };
+    let a = pair.connect(config);
+    pair.run_secs(500);
+    let echoes = pair.hops.iter().filter(|hop| hop.has(ChunkType::COOKIE_ECHO)).count();
+    assert_eq!(echoes, 4);
+    assert_eq!(pair.events(Side::A), ["lost: SetupTimedOut"]);
+    assert_eq!(pair.state(Side::A, a), AssociationState::Closed);
+}
+
+/// RFC 9260, 5.4: a COOKIE ECHO beside a HEARTBEAT could go there, ours goes to confirmed addresses only.
+#[test]
+fn cookie_echoes_go_to_confirmed_addresses_only() {
+    let mut pair = Pair::multihomed();
+    pair.listen(AssociationConfig::default());
+    pair.set_rule(|hop| if hop.has(ChunkType::COOKIE_ECHO) { Fate::Drop } else { Fate::Pass });
+    pair.connect(AssociationConfig::default());
+    pair.run_secs(500);
+    let mut echoes = pair.hops.iter().filter(|hop| hop.has(ChunkType::COOKIE_ECHO)).peekable();
+    assert!(echoes.peek().is_some());
+    assert!(echoes.all(|hop| hop.destination == ip("10.0.1.2")), "10.0.2.2 was named by INIT ACK only");
+}
+
+/// RFC 9260, 5.4: the same of COOKIE ACK. The COOKIE ECHO comes from an address that the INIT only listed.
+#[test]
+fn cookie_acks_go_to_confirmed_addresses_only() {
+    let mut pair = Pair::multihomed();
+    pair.listen(AssociationConfig::default());
+    let (first, second, to) = (ip("10.0.1.1"), ip("10.0.2.1"), ip("10.0.2.2"));
+    pair.inject(Side::Z, first, ip("10.0.1.2"), packet(header_to(Side::Z, 0), &[init(7, &["10.0.2.1"])]));
+    pair.drain();
+    let (cookie, tag) = pair.last_cookie();
+    pair.inject(Side::Z, second, to, packet(header_to(Side::Z, tag), &[cookie]));
+    pair.drain();
+    let ack = pair.hops.iter().find(|hop| hop.has(ChunkType::COOKIE_ACK)).expect("a COOKIE ACK");
+    assert_eq!(ack.destination, first);
+}
+
+/// RFC 9260, 5.2.1, rule 1: in COOKIE-WAIT the INIT ACK goes to addresses that the user named, and to no others.
+#[test]
+fn an_init_in_cookie_wait_is_answered_at_addresses_of_the_user_only() {
+    let mut pair = Pair::multihomed();
+    let peers = vec![PathAddress::to(ip("10.0.1.1"))];
+    pair.connect_to(Side::Z, peers, AssociationConfig::default());
+    pair.drain();
+    pair.drop_in_flight();
+    pair.hops.clear();
+    let others = packet(header_to(Side::Z, 0), &[init(7, &["10.0.1.1"])]);
+    pair.inject(Side::Z, ip("10.0.2.1"), ip("10.0.2.2"), others);
+    pair.drain();
+    assert!(pair.hops.is_empty());
+    pair.forge(Side::Z, 0, &[init(7, &[])]);
+    pair.drain();
+    assert!(pair.hops[0].has(ChunkType::INIT_ACK));
+}
