@@ -151,6 +151,7 @@ fn print_sums(total: &Report) {
         ("messages delivered", total.messages_delivered),
         ("messages reported as failed", total.messages_failed),
         ("associations lost (per side)", total.associations_lost),
+        ("changes of addresses", total.peers.moves),
         ("restarts seen", total.peers.restarts),
         ("DATA chunks sent again", total.peers.retransmitted_chunks),
         ("DATA chunks without buffer", total.peers.dropped_chunks),

@@ -133,6 +133,9 @@ pub struct AssociationConfig {
     pub stream_values: BTreeMap<u16, u16>,
     /// Extensions that are offered to the peer; each is used if the peer offers it too.
     pub extensions: Extensions,
+    /// Where `extensions.asconf` is in use, tell the peer of addresses that the host gets and loses
+    /// (`SCTP_AUTO_ASCONF`), on associations that are bound to all addresses. Off by default, as in Linux.
+    pub auto_asconf: bool,
     /// Authentication, where `extensions.auth` is on.
     pub auth: AuthConfig,
 }
@@ -192,6 +195,7 @@ impl Default for AssociationConfig {
             scheduler: StreamScheduler::default(),
             stream_values: BTreeMap::new(),
             extensions: Extensions::default(),
+            auto_asconf: false,
             auth: AuthConfig::default(),
         }
     }

@@ -104,6 +104,18 @@ pub enum CommandError {
     /// The extension is not in use on this association.
     #[error("the association does not use the extension for this")]
     NotInUse,
+    /// It is none of our addresses on this association.
+    #[error("{0} is none of this association's own addresses")]
+    UnknownLocalAddress(IpAddr),
+    /// Unicast addresses only.
+    #[error("{0} is not a unicast address")]
+    NotUnicast(IpAddr),
+    /// An association keeps at least one address (RFC 5061, 5.3 F5).
+    #[error("{0} is the last address of the association")]
+    LastAddress(IpAddr),
+    /// Too many changes of addresses wait for the peer.
+    #[error("{0} changes of addresses are waiting for the peer already")]
+    TooManyChanges(usize),
     /// A command about shared keys.
     #[error(transparent)]
     Key(#[from] KeyError),

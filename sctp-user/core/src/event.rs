@@ -59,6 +59,13 @@ pub enum Event {
         /// What happened.
         change: PathChange,
     },
+    /// One of our addresses came or went, or did not, on this association (RFC 5061).
+    LocalAddressChanged {
+        /// The address.
+        address: IpAddr,
+        /// What happened.
+        change: LocalAddressChange,
+    },
     /// Authentication: a key, or that there is none (RFC 6458, 6.1.8).
     Authentication(AuthenticationEvent),
     /// The messages of streams are numbered from 0 on again (RFC 6525, 6.1.1), or our request for that has failed.
@@ -120,6 +127,21 @@ pub enum ReconfigOutcome {
         /// The peer's result (RFC 6525, 4.4); `None`: the association ended or was restarted before.
         result: Option<u32>,
     },
+}
+
+/// What became of an address of ours (RFC 5061).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LocalAddressChange {
+    /// The peer has added it.
+    Added,
+    /// The peer has removed it.
+    Removed,
+    /// The peer did not add it.
+    AdditionRefused,
+    /// The peer did not remove it.
+    RemovalRefused,
+    /// The peer did not make it its primary destination.
+    PrimaryRefused,
 }
 
 /// What happened to a path.

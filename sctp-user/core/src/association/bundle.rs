@@ -93,6 +93,9 @@ impl Association {
         buffer: &mut Vec<u8>,
         checksum: bool,
     ) -> Option<Written> {
+        if self.only_asconf_leaves() {
+            return None;
+        }
         let id = self.sack_path();
         let path = self.paths.get(id)?;
         let (address, size) = (path.address, path.max_packet_size);
@@ -132,18 +135,27 @@ impl Association {
             State::CookieWait(setup) | State::CookieEchoed(setup, _) => setup.due.then_some(setup.path),
             State::Closed => None,
             state => {
+                let asconf = self.asconf.as_ref().and_then(|asconf| asconf.due_on());
+                if self.only_asconf_leaves() {
+                    return asconf;
+                }
                 let ending = state.ending().filter(|ending| ending.due).map(|ending| ending.path);
-                self.outbox
-                    .next_path()
-                    .or(ending)
-                    .or_else(|| self.wants_sack().then(|| self.sack_path()))
+                asconf
+                    .or_else(|| self.outbox.next_path())
+                    .or_else(|| ending.filter(|&id| self.is_verified(id)))
+                    .or_else(|| {
+                        self.wants_sack().then(|| self.sack_path()).filter(|&id| self.is_verified(id))
+                    })
                     .or_else(|| self.next_data_path(now))
             }
         }
     }
 
     fn next_data_path(&self, now: Time) -> Option<PathId> {
-        if self.state().sends_data() { self.sender.next_path(now, &self.paths) } else { None }
+        if !self.state().sends_data() {
+            return None;
+        }
+        self.sender.next_path(now, &self.paths).filter(|&id| self.is_verified(id))
     }
 
     /// RFC 9260, 3, 5.1, 6.10.
@@ -177,6 +189,7 @@ impl Association {
             self.outbox.cookie_ack = None;
             let _ = packet.push(&CookieAckChunk);
         }
+        self.write_asconf(id, packet);
         self.write_controls(id, packet);
         let carries_data = self.next_data_path(now) == Some(id);
         self.write_sack(now, id, carries_data, packet);
@@ -187,8 +200,11 @@ impl Association {
     }
 
     fn write_controls(&mut self, id: PathId, packet: &mut PacketBuilder<'_>) {
+        let verified = self.is_verified(id);
         while let Some(chunk) = self.outbox.peek(id) {
-            if packet.push(chunk).is_err() {
+            // What may not go there is lost, and sent again if it is important.
+            let allowed = verified || verifies(chunk.chunk_type);
+            if allowed && packet.push(chunk).is_err() {
                 if !packet.is_empty() {
                     break;
                 }
@@ -203,7 +219,7 @@ impl Association {
     fn write_sack(&mut self, now: Time, id: PathId, carries_data: bool, packet: &mut PacketBuilder<'_>) {
         const SACK_LEN: usize = 16;
         let wanted = self.wants_sack() || (carries_data && self.has_pending_sack());
-        if !wanted || self.sack_path() != id || packet.remaining() < SACK_LEN {
+        if !wanted || self.sack_path() != id || !self.is_verified(id) || packet.remaining() < SACK_LEN {
             return;
         }
         let Some(receiver) = &mut self.receiver else { return };
@@ -221,9 +237,9 @@ impl Association {
     fn write_ending(&mut self, id: PathId, packet: &mut PacketBuilder<'_>) {
         let acknowledges = matches!(self.state, State::ShutdownAckSent(_));
         let cumulative_tsn_ack = self.receiver.as_ref().map(Receiver::cumulative_tsn).unwrap_or_default();
-        let Some(ending) = self.state.ending_mut().filter(|ending| ending.due && ending.path == id) else {
-            return;
-        };
+        let verified = self.is_verified(id);
+        let ending = self.state.ending_mut().filter(|ending| ending.due && ending.path == id && verified);
+        let Some(ending) = ending else { return };
         let pushed = if acknowledges {
             packet.push(&ShutdownAckChunk)
         } else {
@@ -237,6 +253,11 @@ impl Association {
             self.last_activity = now;
         }
     }
+}
+
+/// What may go to an address that is not verified, because it belongs to the verification (RFC 5061, 5.3 F1).
+fn verifies(chunk_type: ChunkType) -> bool {
+    matches!(chunk_type, ChunkType::HEARTBEAT | ChunkType::HEARTBEAT_ACK | ChunkType::ASCONF_ACK)
 }
 
 /// The length of the finished packet; one without chunks is taken back.

@@ -31,6 +31,10 @@ impl Association {
                         return Flow::Stop;
                     }
                 }
+                Ok(Cause::UnrecognizedChunkType(chunk)) => {
+                    self.handle_unrecognized_by_peer(&chunk);
+                    self.tell_remote_error(raw);
+                }
                 _ => self.tell_remote_error(raw),
             }
         }

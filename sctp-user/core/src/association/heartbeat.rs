@@ -43,7 +43,8 @@ impl Association {
             return;
         }
         let on = self.config.hb_interval.is_some();
-        for path in self.paths.iter_mut().filter(|path| path.heartbeat.pending.is_none()) {
+        let idle = |path: &&mut Path| path.heartbeat.pending.is_none() && !path.sourceless;
+        for path in self.paths.iter_mut().filter(idle) {
             let confirmed = path.state != PathState::Unconfirmed;
             match path.heartbeat.next_at {
                 None if on => path.heartbeat.next_at = Some(Time::ZERO),
@@ -57,7 +58,7 @@ impl Association {
     pub(super) fn handle_heartbeat_timer(&mut self, cx: &mut Context<'_>, id: PathId) {
         let Some(path) = self.paths.get_mut(id) else { return };
         path.heartbeat.next_at = None;
-        if !self.state.name().sends_heartbeats() {
+        if !self.state.name().sends_heartbeats() || path.sourceless {
             return;
         }
         if let Some((_, sent_at)) = path.heartbeat.pending.take() {
@@ -78,8 +79,9 @@ impl Association {
         if !(path.state == PathState::PotentiallyFailed && has_data) {
             path.rtt.back_off();
             let unconfirmed = path.state == PathState::Unconfirmed;
-            // 8.1: only on the path that data takes. 5.4: never while probing.
-            self.note_error(id, in_use && !unconfirmed);
+            // 8.1: only on the path that data takes. 5.4: never while probing, unless there is no other path left:
+            // the peer may have deleted the one that was verified (RFC 5061), and be gone.
+            self.note_error(id, in_use && (!unconfirmed || self.asconf.is_some()));
         }
         if self.is_closed() {
             return;
@@ -145,7 +147,8 @@ impl Association {
             return Err(CommandError::Closed);
         }
         // One that is under way will answer as well.
-        if !pending {
+        let sourceless = self.paths.get(id).is_some_and(|path| path.sourceless);
+        if !pending && !sourceless {
             self.send_heartbeat(cx, id);
         }
         Ok(())
@@ -177,6 +180,7 @@ impl Association {
         if path.state == PathState::Unconfirmed {
             path.state = PathState::Active;
             self.tell_path(id, PathChange::Confirmed);
+            self.honour_wanted_primary(id);
         }
         self.note_path_works(id);
         // 8.1: with data outstanding the counter MAY stay, so that a path that carries HEARTBEATs but no

@@ -10,6 +10,7 @@
 //! | `heartbeat` | path verification and supervision (5.4, 8.3) |
 //! | `failure` | error counters of paths and association (8.1, 8.2), quick failover (RFC 7829) |
 //! | `shutdown`, `abort` | the end (9) |
+//! | `asconf` | changes of addresses (RFC 5061) |
 //! | `auth` | authenticated chunks (RFC 4895) |
 //! | `error` | ERROR, unrecognized chunks (3.2, 3.3.10) |
 //! | `icmp` | ICMP (10) |
@@ -21,6 +22,7 @@
 //! commands, and afterwards takes away its events and packets.
 
 mod abort;
+mod asconf;
 mod auth;
 mod bundle;
 mod data;
@@ -66,6 +68,7 @@ use crate::time::Time;
 use crate::tx::Sender;
 use crate::wire::chunk::{ChunkType, RawChunk};
 use crate::wire::{CommonHeader, Packet};
+use asconf::Asconf;
 use auth::{Admission, Auth};
 use core::net::IpAddr;
 use outbox::Outbox;
@@ -125,6 +128,8 @@ pub struct Association {
     extensions: Extensions,
     /// Exists where we offer AUTH.
     auth: Option<Box<Auth>>,
+    /// Exists where addresses can be changed.
+    asconf: Option<Box<Asconf>>,
     local_initial_tsn: Tsn,
     outbound_streams: u16,
     inbound_streams: u16,
@@ -362,6 +367,10 @@ impl Association {
         if !self.is_closed() {
             self.sender.check_invariants(&self.paths);
             self.reconfig.check_invariants(&self.sender);
+            assert!(self.paths.get(self.paths.primary()).is_some(), "the primary path exists");
+            assert!(self.paths.get(self.data_source).is_some(), "SACKs go to a path that exists");
+            let idle = |path: &Path| !path.sourceless || path.flight_size == 0;
+            assert!(self.paths.iter().all(idle), "nothing is in flight where nothing may leave");
         }
     }
 
@@ -387,6 +396,9 @@ impl Association {
         packet: &Packet,
         from: PathAddress,
     ) -> Disposition {
+        if let Some(verdict) = self.check_destination(packet, from) {
+            return verdict;
+        }
         match self.check_tag(packet) {
             TagCheck::Accept => {
                 let Some(source) = self.note_arrival(from) else { return Disposition::OutOfTheBlue };
@@ -414,6 +426,7 @@ impl Association {
         // 6.10: a partial chunk ends the walk; those before it count.
         let mut chunks = echo.map_or_else(|| packet.chunks(), Echo::behind);
         self.begin_authentication(echo.is_some_and(Echo::has_auth));
+        self.begin_address_changes();
         while let Some(Ok(chunk)) = chunks.next() {
             let is_control = !matches!(chunk.chunk_type, ChunkType::DATA | ChunkType::I_DATA);
             self.stats.control_chunks_received += u64::from(is_control);
@@ -463,6 +476,9 @@ impl Association {
             ChunkType::ABORT => self.handle_abort(&chunk),
             ChunkType::ERROR => self.handle_error(cx, &chunk),
             ChunkType::RE_CONFIG if self.extensions.reconfig => self.handle_re_config(cx, &chunk, source),
+            ChunkType::ASCONF | ChunkType::ASCONF_ACK if self.asconf.is_some() => {
+                self.handle_address_change(cx, &chunk, source)
+            }
             _ => self.handle_unrecognized(&chunk, source),
         }
     }

@@ -80,6 +80,12 @@ impl Outbox {
         }
     }
 
+    /// Drops what waits for `path`.
+    pub(super) fn forget(&mut self, path: PathId) {
+        self.own.retain(|control| control.path != path);
+        self.replies.retain(|control| control.path != path);
+    }
+
     pub(super) fn clear(&mut self) {
         *self = Self::default();
     }

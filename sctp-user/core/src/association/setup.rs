@@ -155,6 +155,7 @@ impl Association {
             capabilities: super::PeerCapabilities::default(),
             extensions: Extensions::NONE,
             auth: auth.map(|offer| Box::new(Auth::new(offer, &config))),
+            asconf: None,
             local_initial_tsn: initial_tsn,
             outbound_streams: config.outbound_streams.max(1),
             inbound_streams: config.max_inbound_streams.max(1),
@@ -258,6 +259,7 @@ impl Association {
         self.capabilities = peer.capabilities;
         self.extensions = self.config.extensions.common(peer.capabilities.extensions);
         self.adopt_auth(peer.auth.as_ref());
+        self.adopt_asconf(peer.initial_tsn);
         self.outbound_streams = peer.outbound_streams;
         self.inbound_streams = peer.inbound_streams;
         self.sender.set_interleaving(self.extensions.interleaving);
@@ -343,6 +345,7 @@ impl Association {
         self.error_count = 0;
         self.last_activity = cx.now;
         self.start_heartbeats(cx);
+        self.start_address_changes(cx.now);
         self.resume_shutdown(cx.now);
     }
 

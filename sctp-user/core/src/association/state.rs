@@ -129,6 +129,11 @@ impl AssociationState {
         matches!(self, Self::Established | Self::ShutdownPending | Self::ShutdownSent)
     }
 
+    /// ASCONF and ASCONF-ACK may be sent (RFC 5061, 5.1.1 C4).
+    pub(super) fn changes_addresses(self) -> bool {
+        self.sends_data() || self == Self::ShutdownSent
+    }
+
     /// SACK is processed (6).
     pub(super) fn takes_sack(self) -> bool {
         self.sends_data() || self == Self::CookieEchoed

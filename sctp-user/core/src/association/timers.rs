@@ -23,6 +23,7 @@ impl Association {
             consider(path.heartbeat.next_at);
         }
         consider(self.state.deadline());
+        consider(self.asconf.as_ref().and_then(|asconf| asconf.deadline()));
         consider(self.receiver.as_ref().and_then(Receiver::sack_deadline));
         consider(self.sender.deadline());
         consider(self.autoclose_at());
@@ -39,6 +40,7 @@ impl Association {
             self.handle_t3(now, path);
         }
         self.handle_state_timers(now);
+        self.handle_address_timer(now);
         // An ended association acts no more, whichever timer ended it.
         if self.is_closed() {
             return;

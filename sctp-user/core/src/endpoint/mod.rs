@@ -163,9 +163,48 @@ impl Endpoint {
         }
     }
 
-    /// Replaces the addresses of this host that new associations may use.
-    pub fn set_local_addresses(&mut self, addresses: Vec<IpAddr>) {
+    /// Replaces the addresses of this host. New associations use them; those that are there and follow the host
+    /// ([`auto_asconf`](AssociationConfig::auto_asconf)) tell their peers.
+    pub fn set_local_addresses(&mut self, now: Time, addresses: Vec<IpAddr>) {
         self.config.local_addresses = addresses;
+        for slot in self.slots.all() {
+            let Some(entry) = self.slots.get_mut(slot) else { continue };
+            if entry.association.follows_host() {
+                entry.association.follow_addresses(now, &self.config.local_addresses);
+                self.settle(slot);
+            }
+        }
+    }
+
+    /// Adds an address of ours to a living association (RFC 5061; `sctp_bindx`). It is used once the peer has agreed:
+    /// [`Event::LocalAddressChanged`].
+    pub fn add_local_address(
+        &mut self,
+        now: Time,
+        id: AssociationId,
+        address: IpAddr,
+    ) -> Result<(), CommandError> {
+        self.command(id, |association, _| association.add_local_address(now, address))
+    }
+
+    /// Takes an address of ours off a living association (RFC 5061; `sctp_bindx`). Nothing leaves from it any more.
+    pub fn remove_local_address(
+        &mut self,
+        now: Time,
+        id: AssociationId,
+        address: IpAddr,
+    ) -> Result<(), CommandError> {
+        self.command(id, |association, _| association.remove_local_address(now, address))
+    }
+
+    /// Asks the peer to send to `address` of ours if it can (RFC 5061, 5.4; `SCTP_SET_PEER_PRIMARY_ADDR`).
+    pub fn set_peer_primary(
+        &mut self,
+        now: Time,
+        id: AssociationId,
+        address: IpAddr,
+    ) -> Result<(), CommandError> {
+        self.command(id, |association, _| association.set_peer_primary(now, address))
     }
 
     /// Takes associations on `port` from now on.

@@ -15,7 +15,7 @@ use crate::config::AssociationConfig;
 use crate::net::PathAddress;
 use crate::time::Time;
 use crate::wire::cause::Cause;
-use crate::wire::chunk::{ChunkType, ErrorChunk, InitChunk, InitKind};
+use crate::wire::chunk::{AsconfChunk, ChunkType, ErrorChunk, InitChunk, InitKind};
 use crate::wire::param::Parameter;
 use crate::wire::{ChecksumPolicy, CommonHeader, Packet, PacketError};
 use bytes::Bytes;
@@ -68,7 +68,7 @@ impl Endpoint {
     fn receive_other(&mut self, now: Time, arrived: &Arrived) {
         let slot = self.demux.find(&key(&arrived.packet.header, arrived.from));
         let Some(entry) = slot.and_then(|slot| self.slots.get_mut(slot)) else {
-            return self.answer_out_of_the_blue(now, arrived);
+            return self.receive_relocated(now, arrived);
         };
         if entry.association.wants_sack() && self.early_sacks.has_room() {
             let checksum = self.config.checksum;
@@ -76,6 +76,22 @@ impl Endpoint {
         }
         let mut cx = Context { now, random: &mut self.random };
         let disposition = entry.association.handle_packet(&mut cx, &arrived.packet, arrived.from);
+        match (disposition, slot) {
+            (Disposition::Done, Some(slot)) => self.after_packet(slot),
+            _ => self.answer_out_of_the_blue(now, arrived),
+        }
+    }
+
+    /// A packet from an address that nobody knows: an ASCONF in it may name one that an association knows (RFC 5061,
+    /// 5.2 D2 and D3).
+    fn receive_relocated(&mut self, now: Time, arrived: &Arrived) {
+        let header = &arrived.packet.header;
+        let slot = self.find_any(header, named_addresses(&arrived.packet));
+        let Some(entry) = slot.and_then(|slot| self.slots.get_mut(slot)) else {
+            return self.answer_out_of_the_blue(now, arrived);
+        };
+        let mut cx = Context { now, random: &mut self.random };
+        let disposition = entry.association.handle_relocated(&mut cx, &arrived.packet, arrived.from);
         match (disposition, slot) {
             (Disposition::Done, Some(slot)) => self.after_packet(slot),
             _ => self.answer_out_of_the_blue(now, arrived),
@@ -343,6 +359,18 @@ impl Endpoint {
         }
         self.settle(slot);
     }
+}
+
+/// The addresses by which the ASCONF chunks of a packet name their association: RFC 5061, 4.1.1. There is one in a
+/// packet of a sender that keeps the rules of congestion control, so few are looked at.
+fn named_addresses(packet: &Packet) -> impl Iterator<Item = core::net::IpAddr> {
+    const MAX_LOOKUPS: usize = 4;
+    let chunks = packet.chunks().map_while(Result::ok);
+    let asconfs = chunks.filter(|chunk| chunk.chunk_type == ChunkType::ASCONF).take(MAX_LOOKUPS);
+    asconfs.filter_map(|chunk| {
+        let first = AsconfChunk::parse(&chunk).ok()?.parameters.iter().next()?.ok()?;
+        Parameter::parse(&first).ok()?.as_address()
+    })
 }
 
 fn key(header: &CommonHeader, from: PathAddress) -> PeerKey {

@@ -72,6 +72,11 @@ pub fn source_for(local: &[IpAddr], remote: IpAddr) -> Option<IpAddr> {
         .min_by_key(|&address| (Scope::of(address), core::cmp::Reverse(common_prefix(address, remote))))
 }
 
+/// Whether `one` is nearer to `remote` than `other`, as far as addresses tell.
+pub(crate) fn is_nearer(one: IpAddr, other: IpAddr, remote: IpAddr) -> bool {
+    common_prefix(one, remote) > common_prefix(other, remote)
+}
+
 /// Bits that two addresses of one family have in common at the front.
 fn common_prefix(one: IpAddr, other: IpAddr) -> u32 {
     match (one, other) {

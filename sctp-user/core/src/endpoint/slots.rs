@@ -107,6 +107,12 @@ impl Slots {
         (self.get(slot)?.id == id).then_some(slot)
     }
 
+    /// The slots in use.
+    pub(super) fn all(&self) -> Vec<Slot> {
+        let used = self.places.iter().zip(0..).filter(|(place, _)| place.entry.is_some());
+        used.map(|(_, index)| Slot(index)).collect()
+    }
+
     /// All associations.
     pub(super) fn iter(&self) -> impl Iterator<Item = &Entry> {
         self.places.iter().filter_map(|place| place.entry.as_deref())

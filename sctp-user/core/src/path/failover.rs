@@ -53,12 +53,12 @@ impl PathSet {
 
     /// All paths around the ring, `id` first.
     fn from(&self, id: PathId) -> impl Iterator<Item = &Path> {
-        self.around(usize::from(id.0))
+        self.around(self.index(id).unwrap_or(0))
     }
 
     /// All paths around the ring, `id` last.
     fn after(&self, id: PathId) -> impl Iterator<Item = &Path> {
-        self.around(usize::from(id.0) + 1)
+        self.around(self.index(id).map_or(0, |index| index + 1))
     }
 
     fn around(&self, first: usize) -> impl Iterator<Item = &Path> {

@@ -7,8 +7,8 @@ use crate::time::Time;
 use crate::wire::COMMON_HEADER_LEN;
 use core::time::Duration;
 
-/// Index of a path in its association's [`PathSet`]; not used again for another one, but see [`PathSet::retain`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+/// Names a path in its association's [`PathSet`], and no other one soon after it is gone; but see [`PathSet::retain`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct PathId(pub u8);
 
 /// Whether a path may carry data (RFC 9260, 5.4 and 8.2).
@@ -54,6 +54,8 @@ pub struct Path {
     pub max_packet_size: usize,
     /// Bytes of each packet that an AUTH chunk takes, where DATA or SACK are authenticated (RFC 4895).
     pub reserved: usize,
+    /// None of our addresses may be its source now: it carries nothing (RFC 5061, 5.3).
+    pub sourceless: bool,
     /// Bytes in flight on this path (flightsize): whole DATA chunks, header and padding included (7.2).
     pub flight_size: usize,
     /// T3-rtx (6.3.2); armed exactly while `flight_size > 0`.
@@ -114,6 +116,7 @@ impl Path {
             congestion: congestion::Congestion::new(pmdcs_of(max_packet_size), address.remote, config),
             max_packet_size,
             reserved: 0,
+            sourceless: false,
             flight_size: 0,
             t3_rtx: None,
             heartbeat: Heartbeat::default(),
@@ -179,7 +182,9 @@ fn pmdcs_of(max_packet_size: usize) -> usize {
 #[derive(Debug, Default)]
 pub struct PathSet {
     paths: Vec<Path>,
-    primary: usize,
+    primary: PathId,
+    /// Where to begin to look for a free id.
+    next_id: u8,
     /// [`Path::reserved`] of all paths.
     reserved: usize,
 }
@@ -199,7 +204,7 @@ impl PathSet {
         if self.paths.len() >= Self::MAX_PATHS {
             return None;
         }
-        let id = PathId(u8::try_from(self.paths.len()).ok()?);
+        let id = self.free_id();
         let mut path = Path::new(id, address, state, max_packet_size, config);
         path.reserved = self.reserved;
         self.paths.push(path);
@@ -215,14 +220,41 @@ impl PathSet {
     /// Keeps the paths that `keep` is true of, under new indices without gaps, and returns the others: for the
     /// set-up, while no index is in use yet. A primary path that goes is followed by the first one.
     pub fn retain(&mut self, keep: impl Fn(&Path) -> bool) -> Vec<Path> {
-        let primary = self.primary();
+        let primary = self.primary;
         let (kept, dropped): (Vec<_>, Vec<_>) = core::mem::take(&mut self.paths).into_iter().partition(keep);
-        self.primary = kept.iter().position(|path| path.id == primary).unwrap_or(0);
+        let primary = kept.iter().position(|path| path.id == primary).unwrap_or(0);
         self.paths = kept;
-        for (path, index) in self.paths.iter_mut().zip(0..) {
-            path.id = PathId(index);
+        self.next_id = 0;
+        for (path, id) in self.paths.iter_mut().zip(0..) {
+            path.id = PathId(id);
+            self.next_id = id + 1;
         }
+        self.primary = self.paths.get(primary).map_or(PathId(0), |path| path.id);
         dropped
+    }
+
+    /// Takes out a path; the others keep their ids. If it was the primary path, another one must be made so before.
+    pub(crate) fn remove(&mut self, id: PathId) -> Option<Path> {
+        self.index(id).map(|index| self.paths.remove(index))
+    }
+
+    /// An id that no path has; those that were in use lately come last.
+    fn free_id(&mut self) -> PathId {
+        while self.index(PathId(self.next_id)).is_some() {
+            self.next_id = self.next_id.wrapping_add(1);
+        }
+        let id = PathId(self.next_id);
+        self.next_id = self.next_id.wrapping_add(1);
+        id
+    }
+
+    /// Where a path stands: at its id, unless some before it were taken out.
+    fn index(&self, id: PathId) -> Option<usize> {
+        let usual = usize::from(id.0);
+        match self.paths.get(usual) {
+            Some(path) if path.id == id => Some(usual),
+            _ => self.paths.iter().position(|path| path.id == id),
+        }
     }
 
     /// All paths.
@@ -237,12 +269,13 @@ impl PathSet {
 
     /// The path with this index.
     pub fn get(&self, id: PathId) -> Option<&Path> {
-        self.paths.get(usize::from(id.0))
+        self.paths.get(self.index(id)?)
     }
 
     /// The path with this index, to be changed.
     pub fn get_mut(&mut self, id: PathId) -> Option<&mut Path> {
-        self.paths.get_mut(usize::from(id.0))
+        let index = self.index(id)?;
+        self.paths.get_mut(index)
     }
 
     /// The path to this peer address.
@@ -252,14 +285,14 @@ impl PathSet {
 
     /// The primary path (RFC 9260, 6.4).
     pub fn primary(&self) -> PathId {
-        PathId(self.primary as u8)
+        self.primary
     }
 
     /// Makes `id` the primary path; false if there is no such path.
     pub fn set_primary(&mut self, id: PathId) -> bool {
         let exists = self.get(id).is_some();
         if exists {
-            self.primary = usize::from(id.0);
+            self.primary = id;
         }
         exists
     }

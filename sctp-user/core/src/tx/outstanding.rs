@@ -389,6 +389,12 @@ impl Outstanding {
         self.marked.len() - before
     }
 
+    /// All chunks of the path `from`, of which none is in flight, belong to the path `to`.
+    pub(super) fn reassign(&mut self, from: PathId, to: PathId) {
+        let chunks = self.chunks.iter_mut().filter(|chunk| chunk.path == from);
+        chunks.for_each(|chunk| chunk.path = to);
+    }
+
     /// A marked chunk is sent again on `path`.
     pub(super) fn retransmit(&mut self, position: u64, path: PathId, now: Time, paths: &mut PathSet) {
         if !self.marked.remove(&position) {

@@ -65,6 +65,16 @@ impl Sender {
         }
     }
 
+    /// `path` is no more: its chunks count for `other` from now on, and those in flight are sent again.
+    pub(crate) fn handle_path_removed(&mut self, id: PathId, other: PathId, paths: &mut PathSet) {
+        let marked = self.outstanding.mark_path(id, Cause::TimedOut, paths);
+        self.outstanding.reassign(id, other);
+        if marked > 0 || self.urgent.contains(&id) {
+            self.add_urgent(Some(other));
+        }
+        self.urgent.retain(|urgent| *urgent != id);
+    }
+
     /// The peer has thrown away all that is in flight, for a reason that says nothing of the network: it may be
     /// sent again the same way, without waiting for T3-rtx.
     pub fn handle_discarded(&mut self, paths: &mut PathSet) {

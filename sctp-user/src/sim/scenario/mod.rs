@@ -18,7 +18,7 @@ mod traffic;
 mod witness;
 
 pub use ledger::{Fault, Inbox, Outbox, Sent, balance};
-pub use peer::{Behaviour, End, Ending, Peer, PeerStats, Reader};
+pub use peer::{Behaviour, End, Ending, Move, Peer, PeerStats, Reader};
 pub use reconfiguration::{ReconfigStats, Reconfiguration};
 pub use run::{Failure, FailureKind, Report, Run};
 pub use traffic::{PlannedMessage, Traffic};

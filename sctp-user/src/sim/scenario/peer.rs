@@ -1,6 +1,7 @@
 //! The application of a scenario: connects or listens, sends its traffic when it is due, reads at its
 //! own pace, keeps the books, and ends the association when it is told to.
 
+use core::net::IpAddr;
 use core::time::Duration;
 use sctp_core::association::{Association, AssociationState, AssociationStats};
 use sctp_core::config::AssociationConfig;
@@ -49,6 +50,19 @@ pub struct Behaviour {
     pub ending: Ending,
     /// Re-configurations that it asks for: when, counted from the moment that it may send, and what.
     pub reconfigurations: Vec<(Duration, Reconfiguration)>,
+    /// When it changes its addresses (RFC 5061), in order.
+    pub moves: Vec<(Duration, Move)>,
+}
+
+/// A change of addresses. What cannot be (the last address goes, the association has no ASCONF) is not done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Move {
+    /// This address of its own comes.
+    Add(IpAddr),
+    /// It goes.
+    Remove(IpAddr),
+    /// The other side is to prefer it.
+    Prefer(IpAddr),
 }
 
 /// How an association ended.
@@ -75,6 +89,8 @@ pub struct PeerStats {
     pub path_failures: u64,
     /// Paths that came back from either.
     pub path_returns: u64,
+    /// Changes of addresses that were asked for.
+    pub moves: u64,
     /// Restarts of the peer.
     pub restarts: u64,
     /// Sends refused because the buffer was full.
@@ -95,6 +111,7 @@ impl core::ops::AddAssign for PeerStats {
         self.path_doubts += other.path_doubts;
         self.path_failures += other.path_failures;
         self.path_returns += other.path_returns;
+        self.moves += other.moves;
         self.restarts += other.restarts;
         self.refused_sends += other.refused_sends;
         self.dropped_chunks += other.dropped_chunks;
@@ -123,6 +140,8 @@ pub struct Peer {
     agenda: Agenda,
     abort_at: Option<Time>,
     shutdown_called: bool,
+    /// Moves that were made.
+    moved: usize,
     /// How the association ended.
     pub end: Option<End>,
     released: bool,
@@ -156,6 +175,7 @@ impl Peer {
             last_read: None,
             abort_at,
             shutdown_called: false,
+            moved: 0,
             end: None,
             released: false,
             stats: PeerStats::default(),
@@ -283,6 +303,24 @@ impl Peer {
         }
     }
 
+    fn next_move(&self) -> Option<(Time, Move)> {
+        let (at, next) = self.behaviour.moves.get(self.moved)?;
+        Some((self.sending_since? + *at, *next))
+    }
+
+    fn make_moves(&mut self, now: Time, endpoint: &mut Endpoint) {
+        let Some(id) = self.association.filter(|_| self.end.is_none()) else { return };
+        while let Some((_, next)) = self.next_move().filter(|(at, _)| *at <= now) {
+            self.moved += 1;
+            let made = match next {
+                Move::Add(address) => endpoint.add_local_address(now, id, address),
+                Move::Remove(address) => endpoint.remove_local_address(now, id, address),
+                Move::Prefer(address) => endpoint.set_peer_primary(now, id, address),
+            };
+            self.stats.moves += u64::from(made.is_ok());
+        }
+    }
+
     fn next_send(&self) -> Option<Time> {
         let index = self.outbox.next()?;
         Some(self.sending_since? + self.outbox.traffic.messages()[index].at)
@@ -323,6 +361,7 @@ impl Peer {
         if self.connect_at.is_some_and(|at| at <= now) {
             self.connect(now, endpoint);
         }
+        self.make_moves(now, endpoint);
         self.read(now, endpoint);
         self.send(now, endpoint);
         self.reconfigure(now, endpoint);
@@ -385,7 +424,8 @@ impl Application for Peer {
     fn poll_timeout(&self) -> Option<Time> {
         let send = self.next_send().filter(|_| !self.blocked && self.association.is_some());
         let lives = self.end.is_none();
-        let while_alive = [self.connect_at, send, self.next_reconfiguration(), self.abort_at]
+        let next_move = self.next_move().map(|(at, _)| at).filter(|_| self.association.is_some());
+        let while_alive = [self.connect_at, send, self.next_reconfiguration(), next_move, self.abort_at]
             .into_iter()
             .flatten()
             .filter(|_| lives);

@@ -6,10 +6,10 @@ use sctp_core::config::{AssociationConfig, ReconfigPermissions, StreamScheduler}
 use sctp_core::endpoint::ResetDirections;
 use sctp_core::wire::ChunkType;
 
-use super::peer::{Behaviour, Ending, Reader};
+use super::peer::{Behaviour, Ending, Move, Reader};
 use super::reconfiguration::Reconfiguration;
 use super::traffic::PlannedMessage;
-use super::{PathFault, PathPlan, Scenario, SidePlan};
+use super::{PathFault, PathPlan, Scenario, Side, SidePlan};
 use crate::sim::link::{LinkConfig, Loss};
 use crate::sim::rng::SimRng;
 use crate::sim::topology::Outage;
@@ -42,7 +42,7 @@ impl Scenario {
         let faults = faults(&mut rng, last + Duration::from_secs(2));
         connects.reconfigurations = reconfigurations(&mut rng, last);
         listens.reconfigurations = reconfigurations(&mut rng, last);
-        Self {
+        let mut scenario = Self {
             seed,
             ipv6: rng.chance(0.25),
             udp_port: rng.chance(0.25).then_some(9_899),
@@ -51,7 +51,11 @@ impl Scenario {
             client: side(&mut rng, client_buffer, connects, upward),
             server: side(&mut rng, server_buffer, listens, downward),
             ..Self::default()
-        }
+        };
+        let moves = Side::BOTH.map(|side| moves(&mut rng, &scenario, side, last));
+        let sides = [&mut scenario.client, &mut scenario.server];
+        sides.into_iter().zip(moves).for_each(|(plan, moves)| plan.behaviour.moves = moves);
+        scenario
     }
 }
 
@@ -169,13 +173,40 @@ fn reconfiguration(rng: &mut SimRng) -> Reconfiguration {
     }
 }
 
+/// A third of the sides change addresses (RFC 5061) while the traffic lasts, up to ten times, among them any that
+/// cannot be done; they are done where both sides offer ASCONF.
+fn moves(rng: &mut SimRng, scenario: &Scenario, side: Side, lasts: Duration) -> Vec<(Duration, Move)> {
+    let count = if rng.chance(0.3) { rng.between(1, 10) } else { 0 };
+    let mut moves: Vec<_> = (0..count)
+        .map(|_| {
+            let at = (lasts + Duration::from_secs(1)).mul_f64(rng.unit());
+            let address = scenario.address(side, rng.below(scenario.paths.len() as u64) as usize);
+            let next = match rng.below(5) {
+                0 | 1 => Move::Remove(address),
+                2 | 3 => Move::Add(address),
+                _ => Move::Prefer(address),
+            };
+            (at, next)
+        })
+        .collect();
+    moves.sort_by_key(|(at, _)| *at);
+    moves
+}
+
 /// Half of the sides offer AUTH (RFC 4895), and take some types of chunks only authenticated.
 fn authentication(rng: &mut SimRng, config: &mut AssociationConfig) {
-    config.extensions.auth = rng.chance(0.5);
-    let listed =
-        [ChunkType::DATA, ChunkType::SACK, ChunkType::COOKIE_ECHO, ChunkType::HEARTBEAT, ChunkType::SHUTDOWN]
-            .into_iter()
-            .filter(|_| rng.chance(0.3));
+    config.extensions.auth = rng.chance(0.6);
+    config.extensions.asconf = rng.chance(0.8);
+    let listed = [
+        ChunkType::DATA,
+        ChunkType::I_DATA,
+        ChunkType::SACK,
+        ChunkType::COOKIE_ECHO,
+        ChunkType::HEARTBEAT,
+        ChunkType::SHUTDOWN,
+    ]
+    .into_iter()
+    .filter(|_| rng.chance(0.3));
     config.auth.chunks = listed.collect();
     if rng.chance(0.3) {
         config.auth.hmacs = [HmacAlgorithm::Sha1].into_iter().collect();

@@ -1,5 +1,6 @@
 //! Scenarios of two endpoints, split by topic.
 
+mod asconf;
 mod attacks;
 mod auth;
 mod data;
