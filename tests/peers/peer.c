@@ -30,6 +30,7 @@ static bool reading, echoing;
 
 static struct {
   unsigned long messages, bytes, damaged, disordered, duplicated, highest;
+  uint16_t last_ssn;
   uint64_t last, longest_gap;
   uint8_t seen[MAX_COUNTED / 8];
   uint32_t next[MAX_STREAMS];
@@ -51,6 +52,7 @@ static void count(const uint8_t *message, size_t len, const struct sctp_rcvinfo 
   uint64_t time = now_us();
   if (got.messages && time - got.last > got.longest_gap) got.longest_gap = time - got.last;
   got.last = time;
+  got.last_ssn = info->rcv_ssn;
   got.messages++;
   got.bytes += len;
   uint32_t number = 0;
@@ -369,6 +371,7 @@ static int do_set(void) {
     port.sue_address.ss_family = AF_INET;
     return set(SCTP_REMOTE_UDP_ENCAPS_PORT, &port, sizeof port);
   }
+  if (!strcmp(name, "potentially-failed")) return stack_set_potentially_failed(sock, association, a);
   if (!strcmp(name, "key")) return set_key(a, words[3]);
   if (!strcmp(name, "authchunk")) return set(SCTP_AUTH_CHUNK, &(struct sctp_authchunk){a}, sizeof(struct sctp_authchunk));
   if (!strcmp(name, "adaptation"))
@@ -449,8 +452,9 @@ static int do_run(void) {
 }
 
 static int tell_counts(void) {
-  printf("= ok messages %lu bytes %lu damaged %lu disordered %lu duplicated %lu missing %lu gap_us %lu\n", got.messages,
-         got.bytes, got.damaged, got.disordered, got.duplicated, missing(), (unsigned long)got.longest_gap);
+  printf("= ok messages %lu bytes %lu damaged %lu disordered %lu duplicated %lu missing %lu gap_us %lu ssn %u\n",
+         got.messages, got.bytes, got.damaged, got.disordered, got.duplicated, missing(),
+         (unsigned long)got.longest_gap, got.last_ssn);
   return 1;
 }
 

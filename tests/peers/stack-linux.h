@@ -57,6 +57,14 @@ static int stack_paddrs(Socket s, sctp_assoc_t association, struct sockaddr **ad
 
 static void stack_close(Socket s) { close(s); }
 
+static int stack_set_potentially_failed(Socket s, sctp_assoc_t association, unsigned errors) {
+  struct sctp_paddrthlds limits = {.spt_assoc_id = association};
+  socklen_t len = sizeof limits;
+  if (getsockopt(s, IPPROTO_SCTP, SCTP_PEER_ADDR_THLDS, &limits, &len)) return -1;
+  limits.spt_pathpfthld = errors;
+  return setsockopt(s, IPPROTO_SCTP, SCTP_PEER_ADDR_THLDS, &limits, sizeof limits);
+}
+
 /* Waits until a command or a message may be there, `ms` milliseconds at most. */
 static void stack_wait(Socket s, int ms) {
   struct pollfd both[] = {{STDIN_FILENO, POLLIN, 0}, {s, POLLIN, 0}};

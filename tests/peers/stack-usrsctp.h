@@ -63,6 +63,13 @@ static int stack_paddrs(Socket s, sctp_assoc_t association, struct sockaddr **ad
 
 static void stack_close(Socket s) { usrsctp_close(s); }
 
+/* Of associations to come. */
+static int stack_set_potentially_failed(Socket s, sctp_assoc_t association, unsigned errors) {
+  (void)s;
+  (void)association;
+  return usrsctp_sysctl_set_sctp_path_pf_threshold(errors);
+}
+
 /* Waits until a command is there, `ms` milliseconds at most; a socket of usrsctp is no descriptor: it is asked often. */
 static void stack_wait(Socket s, int ms) {
   struct pollfd input = {STDIN_FILENO, POLLIN, 0};

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use parking_lot::Mutex;
+use sctp_core::extensions::Extensions;
 use socketapi::{Error, Message, Notification, Received, SctpStream, SendInfo, Stack};
 
 use crate::peer::{Counts, LIMIT};
@@ -109,6 +110,27 @@ impl Association {
                 return notification;
             }
         }
+    }
+
+    /// The next message; notifications before it are kept.
+    pub(crate) fn next_message(&self) -> Message {
+        loop {
+            match self.next() {
+                Received::Message(message) => return message,
+                Received::Notification(_, notification) => self.notifications.lock().push_back(notification),
+            }
+        }
+    }
+
+    /// What both sides agreed on.
+    pub(crate) fn extensions(&self) -> Extensions {
+        let look = |association: &sctp_core::association::Association| association.extensions();
+        self.stream.socket().association(Some(self.stream.association()), look).expect("it has not ended")
+    }
+
+    /// SCTP packets that left.
+    pub(crate) fn packets_sent(&self) -> u64 {
+        self.stream.status().expect("it has not ended").stats.packets_sent
     }
 
     fn next(&self) -> Received {

@@ -29,7 +29,7 @@ enum From {
 }
 
 /// Moves a job from one side to the other and checks that nothing is wrong; returns how long it took.
-fn transfer(ground: &mut Ground, association: &Association, job: Job, from: From) -> Duration {
+fn transfer(ground: &mut Ground<'_>, association: &Association, job: Job, from: From) -> Duration {
     let start = Instant::now();
     let counts = if from == From::Us {
         ground.peer.tell("forget");
@@ -51,12 +51,12 @@ fn rate(bytes: u64, time: Duration) -> String {
     )
 }
 
-fn end(ground: &mut Ground, association: &Association) {
+fn end(ground: &mut Ground<'_>, association: &Association) {
     association.shut_down();
     ground.peer.await_event("SHUTDOWN_COMP");
 }
 
-fn sizes(ground: &mut Ground, from: From) -> String {
+fn sizes(ground: &mut Ground<'_>, from: From) -> String {
     let association = ground.associate(&Plan::new(Begins::We));
     let (mut bytes, mut time) = (0, Duration::ZERO);
     for (count, size) in [(500, 8), (500, 1000), (300, 1444), (300, 3000), (40, 100_000)] {
@@ -68,7 +68,7 @@ fn sizes(ground: &mut Ground, from: From) -> String {
     rate(bytes, time)
 }
 
-fn many_streams(ground: &mut Ground, from: From) -> String {
+fn many_streams(ground: &mut Ground<'_>, from: From) -> String {
     let association = ground.associate(&Plan::new(Begins::Peer).peer("set streams 10 10"));
     let (mut bytes, mut time) = (0, Duration::ZERO);
     for job in [Job::new(500, 2000).streams(10), Job::new(500, 2000).streams(10).unordered()] {
@@ -79,7 +79,7 @@ fn many_streams(ground: &mut Ground, from: From) -> String {
     rate(bytes, time)
 }
 
-fn echo(ground: &mut Ground) -> String {
+fn echo(ground: &mut Ground<'_>) -> String {
     let association = ground.associate(&Plan::new(Begins::We));
     ground.peer.tell("echo 1");
     let job = Job::new(300, 5000).streams(3);
@@ -92,7 +92,7 @@ fn echo(ground: &mut Ground) -> String {
     "300 messages of 5,000 bytes there and back".into()
 }
 
-fn both_ways(ground: &mut Ground) -> String {
+fn both_ways(ground: &mut Ground<'_>) -> String {
     let association = ground.associate(&Plan::new(Begins::We));
     let job = Job::new(1000, 1400).streams(2);
     let start = Instant::now();
@@ -109,7 +109,7 @@ fn both_ways(ground: &mut Ground) -> String {
 }
 
 /// The peer's window closes, is probed, and opens again (RFC 9260, 6.1 A).
-fn a_reader_that_pauses(ground: &mut Ground) -> String {
+fn a_reader_that_pauses(ground: &mut Ground<'_>) -> String {
     let association = ground.associate(&Plan::new(Begins::We).with_short_timers());
     let job = Job::new(7_000, 1400);
     ground.peer.tell("read 0");
@@ -132,7 +132,7 @@ fn a_reader_that_pauses(ground: &mut Ground) -> String {
     "9.8 MB complete and in order after a closed window".into()
 }
 
-fn lossy(ground: &mut Ground, from: From) -> String {
+fn lossy(ground: &mut Ground<'_>, from: From) -> String {
     let association = ground.associate(&hasty(Plan::new(Begins::Peer)).loss(5));
     let job = Job::new(1500, 1400).streams(2);
     let time = transfer(ground, &association, job, from);
@@ -140,7 +140,7 @@ fn lossy(ground: &mut Ground, from: From) -> String {
     rate(job.bytes(), time)
 }
 
-fn lossy_udp(ground: &mut Ground) -> String {
+fn lossy_udp(ground: &mut Ground<'_>) -> String {
     let association = ground.associate(&hasty(Plan::new(Begins::We).over_udp()).loss(5));
     let job = Job::new(800, 1400);
     let mut time = transfer(ground, &association, job, From::Us);

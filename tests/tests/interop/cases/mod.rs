@@ -1,7 +1,9 @@
 //! The cases, by feature.
 
+mod auth;
 mod bulk;
 mod paths;
+mod reconfig;
 mod restart;
 mod setup;
 
@@ -17,16 +19,17 @@ pub(crate) struct Case {
     /// Peers that cannot do it, and why.
     pub(crate) not_in: &'static [(Stack, &'static str)],
     /// Does it, and says what was measured. Panics if something is not as it should be.
-    pub(crate) run: fn(&mut Ground) -> String,
+    pub(crate) run: fn(&mut Ground<'_>) -> String,
 }
 
 impl Case {
-    const fn new(feature: &'static str, what: &'static str, run: fn(&mut Ground) -> String) -> Self {
+    const fn new(feature: &'static str, what: &'static str, run: fn(&mut Ground<'_>) -> String) -> Self {
         Self { feature, what, not_in: &[], run }
     }
 }
 
 /// All cases, in the order of the table.
 pub(crate) fn all() -> impl Iterator<Item = &'static Case> {
-    [setup::CASES, bulk::CASES, paths::CASES, restart::CASES].into_iter().flatten()
+    let all = [setup::CASES, bulk::CASES, paths::CASES, restart::CASES, auth::CASES, reconfig::CASES];
+    all.into_iter().flatten()
 }

@@ -2,44 +2,78 @@
 
 use std::time::Duration;
 
-use socketapi::{Notification, PathChange};
+use socketapi::{AssociationConfig, Notification, PathChange};
 
 use super::Case;
 use crate::ground::{Begins, Ground, Plan};
-use crate::ours::Job;
+use crate::ours::{Association, Job};
+use crate::peer::Counts;
 
 const PATHS: &str = "Path failure and return (RFC 9260, 8.2 and 8.3)";
+const QUICK: &str = "Quick failover (RFC 7829)";
+
+/// How long data may stand still with the fast settings of `docs/failover.md`.
+const QUICK_GAP: Duration = Duration::from_secs(1);
 
 pub(super) const CASES: &[Case] = &[
-    Case::new(PATHS, "we send, the primary path fails and returns", we_send),
-    Case::new(PATHS, "the peer sends, its primary path fails and returns", the_peer_sends),
+    Case::new(PATHS, "we send, the primary path fails and returns", |ground| {
+        let plan = plain(Begins::We);
+        report(&we_send(ground, &plan, PathChange::Unreachable))
+    }),
+    Case::new(PATHS, "the peer sends, its primary path fails and returns", |ground| {
+        report(&the_peer_sends(ground, &plain(Begins::Peer)))
+    }),
+    Case::new(QUICK, "fast settings: we send, the primary path fails and returns", |ground| {
+        quick(&we_send(ground, &fast(Begins::We), PathChange::PotentiallyFailed))
+    }),
+    Case::new(QUICK, "fast settings: the peer sends, its primary path fails and returns", |ground| {
+        quick(&the_peer_sends(ground, &fast(Begins::Peer)))
+    }),
+    Case::new(QUICK, "after the primary path failed, another one stays the primary path", we_switch),
 ];
 
-/// Small messages at a pace, for longer than a failure takes.
-fn stream_of_messages() -> Job {
-    Job::new(3000, 500).pace(Duration::from_millis(1))
+/// Plain RFC 9260: data stays on a path until it is inactive.
+fn plain(begins: Begins) -> Plan {
+    Plan::new(begins)
+        .on_both_networks()
+        .with_short_timers()
+        .config(|config| config.potentially_failed_max_retrans = None)
 }
 
-fn we_send(ground: &mut Ground) -> String {
-    let association = ground.associate(&Plan::new(Begins::We).on_both_networks().with_short_timers());
+/// The fast settings on both sides; the peer's path counts as failed after one error more.
+fn fast(begins: Begins) -> Plan {
+    Plan::new(begins)
+        .on_both_networks()
+        .config(|config| *config = AssociationConfig::fast_failover())
+        .peer("set rto 500 250 2000")
+        .peer("set path 1000 1")
+        .peer("set potentially-failed 0")
+}
+
+/// 12 Mbit/s for longer than a failure takes.
+fn stream_of_messages() -> Job {
+    Job::new(3000, 1440).pace(Duration::from_millis(1))
+}
+
+fn we_send(ground: &mut Ground<'_>, plan: &Plan, failure: PathChange) -> Counts {
+    let association = ground.associate(plan);
     let job = stream_of_messages();
     std::thread::scope(|scope| {
         scope.spawn(|| association.send(job));
         ground.peer.await_messages(200);
         ground.ours.unplug(0);
-        association.await_notification(|it| is_change(it, PathChange::Unreachable));
+        association.await_notification(|it| is_change(it, failure));
+        // Data goes on without that path.
+        let count = ground.peer.counts().messages;
+        ground.peer.await_messages(count + 100);
         ground.ours.plug(0);
         association.await_notification(|it| is_change(it, PathChange::Available));
     });
-    let counts = ground.peer.await_messages(job.count.into());
-    counts.assert_complete(job.count.into(), job.bytes());
-    association.shut_down();
-    ground.peer.await_event("SHUTDOWN_COMP");
-    format!("nothing lost, longest gap {} ms", counts.gap.as_millis())
+    finish(ground, &association, job)
 }
 
-fn the_peer_sends(ground: &mut Ground) -> String {
-    let association = ground.associate(&Plan::new(Begins::Peer).on_both_networks().with_short_timers());
+fn the_peer_sends(ground: &mut Ground<'_>, plan: &Plan) -> Counts {
+    let association = ground.associate(plan);
     let job = stream_of_messages();
     ground.peer.tell(&format!("{} tell=200", job.command()));
     let counts = std::thread::scope(|scope| {
@@ -54,6 +88,41 @@ fn the_peer_sends(ground: &mut Ground) -> String {
     counts.assert_complete(job.count.into(), job.bytes());
     association.shut_down();
     ground.peer.await_event("SHUTDOWN_COMP");
+    counts
+}
+
+/// RFC 7829, 5: the primary path is switched for good.
+fn we_switch(ground: &mut Ground<'_>) -> String {
+    let plan = fast(Begins::We).config(|config| config.primary_switchover_max_retrans = Some(0));
+    let association = ground.associate(&plan);
+    let job = stream_of_messages();
+    std::thread::scope(|scope| {
+        scope.spawn(|| association.send(job));
+        ground.peer.await_messages(200);
+        ground.ours.unplug(0);
+        association.await_notification(|it| is_change(it, PathChange::MadePrimary));
+        ground.ours.plug(0);
+        association.await_notification(|it| is_change(it, PathChange::Available));
+    });
+    let primary = association.stream.status().expect("it has not ended").primary;
+    assert_eq!(primary, Some("10.77.1.2".parse().unwrap()));
+    quick(&finish(ground, &association, job))
+}
+
+fn finish(ground: &mut Ground<'_>, association: &Association, job: Job) -> Counts {
+    let counts = ground.peer.await_messages(job.count.into());
+    counts.assert_complete(job.count.into(), job.bytes());
+    association.shut_down();
+    ground.peer.await_event("SHUTDOWN_COMP");
+    counts
+}
+
+fn quick(counts: &Counts) -> String {
+    assert!(counts.gap < QUICK_GAP, "data stood still for {:?}", counts.gap);
+    report(counts)
+}
+
+fn report(counts: &Counts) -> String {
     format!("nothing lost, longest gap {} ms", counts.gap.as_millis())
 }
 

@@ -15,7 +15,7 @@ pub(super) const CASES: &[Case] = &[
     Case::new(RESTART, "the peer restarts, we go on with the same association", the_peer_restarts),
 ];
 
-fn we_restart(ground: &mut Ground) -> String {
+fn we_restart(ground: &mut Ground<'_>) -> String {
     let plan = Plan::new(Begins::We);
     let before = ground.associate(&plan);
     // What we say at our end does not arrive.
@@ -32,7 +32,7 @@ fn we_restart(ground: &mut Ground) -> String {
     converse(ground, &after)
 }
 
-fn the_peer_restarts(ground: &mut Ground) -> String {
+fn the_peer_restarts(ground: &mut Ground<'_>) -> String {
     let plan = Plan::new(Begins::Peer);
     let association = ground.associate(&plan);
     ground.ours.unplug(0);
@@ -46,7 +46,7 @@ fn the_peer_restarts(ground: &mut Ground) -> String {
     converse(ground, &association)
 }
 
-fn converse(ground: &mut Ground, association: &Association) -> String {
+fn converse(ground: &mut Ground<'_>, association: &Association) -> String {
     let job = Job::new(100, 3000).pace(Duration::ZERO);
     association.send(job);
     ground.peer.await_messages(job.count.into()).assert_complete(job.count.into(), job.bytes());

@@ -70,7 +70,7 @@ fn hurried(begins: Begins) -> Plan {
 }
 
 /// A message each way, and an end in good order.
-fn talk(ground: &mut Ground, plan: &Plan, ends: Ends) -> String {
+fn talk(ground: &mut Ground<'_>, plan: &Plan, ends: Ends) -> String {
     let association = ground.associate(plan);
     let job = Job::new(10, 200);
     association.send(job);
@@ -87,7 +87,7 @@ fn talk(ground: &mut Ground, plan: &Plan, ends: Ends) -> String {
     "10 messages each way, end in good order".into()
 }
 
-fn the_peer_aborts(ground: &mut Ground) -> String {
+fn the_peer_aborts(ground: &mut Ground<'_>) -> String {
     let association = ground.associate(&Plan::new(Begins::We));
     ground.peer.tell("abort");
     // RFC 9260, 3.3.10.12: the peer's user did it.
@@ -96,14 +96,14 @@ fn the_peer_aborts(ground: &mut Ground) -> String {
     "ABORT with cause 12, User-Initiated Abort".into()
 }
 
-fn we_abort(ground: &mut Ground) -> String {
+fn we_abort(ground: &mut Ground<'_>) -> String {
     let association = ground.associate(&Plan::new(Begins::Peer));
     association.stream.abort(b"no more").expect("it has not ended");
     ground.peer.await_event("COMM_LOST");
     "COMM_LOST at the peer".into()
 }
 
-fn streams_are_negotiated(ground: &mut Ground) -> String {
+fn streams_are_negotiated(ground: &mut Ground<'_>) -> String {
     for begins in [Begins::We, Begins::Peer] {
         let plan = Plan::new(begins).peer("set streams 7 5").config(|config| {
             config.outbound_streams = 9;
@@ -122,7 +122,7 @@ fn streams_are_negotiated(ground: &mut Ground) -> String {
     "9 asked, 5 allowed: 5; 7 asked, 4 allowed: 4".into()
 }
 
-fn lists_all_addresses(ground: &mut Ground, plan: &Plan) -> String {
+fn lists_all_addresses(ground: &mut Ground<'_>, plan: &Plan) -> String {
     let association = ground.associate(plan);
     let theirs = ground.peer.tell("status");
     assert!(theirs.contains("10.77.0.1") && theirs.contains("fd77:1::1"), "{theirs}");
