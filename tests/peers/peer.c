@@ -24,7 +24,7 @@
 
 static Socket sock = NO_SOCKET;
 static sctp_assoc_t association;
-static bool reading, echoing;
+static bool reading, echoing, tracing;
 
 /* ---- what was received -------------------------------------------------------------------------------------- */
 
@@ -218,6 +218,7 @@ static bool receive(void) {
   held += len;
   if (!(flags & MSG_EOR) && held < sizeof incoming) return true;
   count(incoming, held, &info);
+  if (tracing) printf("! message stream %u bytes %zu ppid %u\n", info.rcv_sid, held, ntohl(info.rcv_ppid));
   if (echoing) {
     memcpy(echo.data, incoming, held);
     echo.len = held;
@@ -293,7 +294,7 @@ static int do_open(void) {
   memset(&job, 0, sizeof job);
   echo.len = association = 0;
   reading = true;
-  echoing = false;
+  echoing = tracing = false;
   sock = stack_socket(v6 ? AF_INET6 : AF_INET);
   int room = 4 << 20;
   if (sock == NO_SOCKET || stack_set(sock, SOL_SOCKET, SO_RCVBUF, &room, sizeof room) ||
@@ -311,9 +312,9 @@ static int do_connect(void) {
   return result < 0 && errno != EINPROGRESS ? -1 : 0;
 }
 
-/* send COUNT SIZE [streams=N] [stream=N] [ppid=N] [unordered=1] [pace=MICROSECONDS] [tell=NUMBER] [ttl=MS | rtx=N] */
+/* send COUNT SIZE [from=NUMBER] [streams=N] [stream=N] [ppid=N] [unordered=1] [pace=MICROSECONDS] [tell=NUMBER] [ttl=MS | rtx=N] */
 static int do_send(void) {
-  job.number = 0;
+  job.number = named("from", 0);
   job.remaining = number(1);
   job.size = number(2);
   job.streams = named("streams", 1);
@@ -385,6 +386,7 @@ static int do_set(void) {
   if (!strcmp(name, "reconfig")) return set_value(SCTP_RECONFIG_SUPPORTED, a);
   if (!strcmp(name, "enable-reset")) return set_value(SCTP_ENABLE_STREAM_RESET, a);
 #ifdef SCTP_INTERLEAVING_SUPPORTED
+  if (!strcmp(name, "scheduler")) return set_value(SCTP_STREAM_SCHEDULER, a);
   if (!strcmp(name, "interleaving")) return set_value(SCTP_INTERLEAVING_SUPPORTED, a);
 #endif
 #ifdef SCTP_NRSACK_SUPPORTED
@@ -490,6 +492,7 @@ static int do_add(void) { return change_addresses(true); }
 static int do_remove(void) { return change_addresses(false); }
 static int do_read(void) { return reading = number(1), 0; }
 static int do_echo(void) { return echoing = number(1), 0; }
+static int do_trace(void) { return tracing = number(1), 0; }
 static int do_sysctl(void) { return stack_sysctl(words[1], number(2)); }
 
 static const struct {
@@ -501,6 +504,7 @@ static const struct {
                 {"send", do_send},
                 {"echo", do_echo},
                 {"read", do_read},
+                {"trace", do_trace},
                 {"counts", tell_counts},
                 {"forget", forget_counts},
                 {"status", tell_status},

@@ -186,7 +186,8 @@ impl<'a> Ground<'a> {
     }
 }
 
-/// A stack on our host, with the impairments of the plan.
+/// A stack on our host, with the impairments of the plan. The environment variable INTEROP_PCAP names a file for the
+/// packets of the last one.
 pub(crate) fn our_stack(plan: &Plan) -> OurStack {
     let mut builder = OurStack::builder()
         .transport(plan.transport)
@@ -195,6 +196,9 @@ pub(crate) fn our_stack(plan: &Plan) -> OurStack {
     if plan.loss > 0 {
         let loss = f64::from(plan.loss) / 100.0;
         builder = builder.fault(Fault::new(Impairments { loss, ..Impairments::default() }, [7; 32]));
+    }
+    if let Some(file) = std::env::var_os("INTEROP_PCAP") {
+        builder = builder.capture(std::fs::File::create(file).expect("the capture can be written"));
     }
     builder.build().unwrap_or_else(|error| panic!("{error}"))
 }

@@ -2,6 +2,7 @@
 
 mod auth;
 mod bulk;
+mod interleaving;
 mod paths;
 mod reconfig;
 mod restart;
@@ -30,6 +31,14 @@ impl Case {
 
 /// All cases, in the order of the table.
 pub(crate) fn all() -> impl Iterator<Item = &'static Case> {
-    let all = [setup::CASES, bulk::CASES, paths::CASES, restart::CASES, auth::CASES, reconfig::CASES];
+    let all = [
+        setup::CASES,
+        bulk::CASES,
+        paths::CASES,
+        restart::CASES,
+        auth::CASES,
+        reconfig::CASES,
+        interleaving::CASES,
+    ];
     all.into_iter().flatten()
 }

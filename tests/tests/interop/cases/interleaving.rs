@@ -1,0 +1,78 @@
+//! Messages of several streams that may be cut at the same time.
+
+use socketapi::LossReason;
+
+use super::Case;
+use crate::ground::{Begins, Ground, Plan};
+use crate::ours::Job;
+use crate::peer::Stack;
+
+const INTERLEAVING: &str = "User message interleaving (RFC 8260)";
+const NOT_IN_USRSCTP: (Stack, &str) = (Stack::Usrsctp, "no I-DATA in this release");
+/// Its receiver expects what its sender does, so ours is never put together there.
+const FRAGMENTS: (Stack, &str) = (Stack::Linux, "its second fragment is number 0 instead of 1 (2.1)");
+
+pub(super) const CASES: &[Case] = &[
+    Case {
+        not_in: &[NOT_IN_USRSCTP],
+        ..Case::new(INTERLEAVING, "whole messages in I-DATA both ways, we connect", |ground| {
+            whole_messages(ground, Begins::We)
+        })
+    },
+    Case {
+        not_in: &[NOT_IN_USRSCTP],
+        ..Case::new(INTERLEAVING, "whole messages in I-DATA both ways, the peer connects", |ground| {
+            whole_messages(ground, Begins::Peer)
+        })
+    },
+    Case {
+        not_in: &[NOT_IN_USRSCTP, FRAGMENTS],
+        ..Case::new(INTERLEAVING, "messages cut into several I-DATA", fragments)
+    },
+    Case {
+        not_in: &[NOT_IN_USRSCTP],
+        ..Case::new(INTERLEAVING, "fragments that a peer numbers wrongly end the association", wrong_numbers)
+    },
+];
+
+fn plan(begins: Begins) -> Plan {
+    let plan = Plan::new(begins).peer("sysctl intl_enable 1").peer("set frag-interleave 1");
+    plan.peer("set interleaving 1").config(|config| config.extensions.interleaving = true)
+}
+
+fn whole_messages(ground: &mut Ground<'_>, begins: Begins) -> String {
+    let job = Job::new(300, 1400).streams(5);
+    exchange(ground, begins, &[Job::new(300, 100), job, job.unordered()])
+}
+
+fn fragments(ground: &mut Ground<'_>) -> String {
+    let job = Job::new(300, 5000).streams(5);
+    exchange(ground, Begins::We, &[job, job.unordered()])
+}
+
+fn exchange(ground: &mut Ground<'_>, begins: Begins, jobs: &[Job]) -> String {
+    let association = ground.associate(&plan(begins).loss(1).with_short_timers());
+    assert!(association.extensions().interleaving);
+    for job in jobs {
+        ground.peer.tell("forget");
+        association.send(*job);
+        ground.peer.await_messages(job.count.into()).assert_complete(job.count.into(), job.bytes());
+        ground.peer.tell(&job.command());
+        association.receive(job.count.into()).assert_complete(job.count.into(), job.bytes());
+    }
+    association.shut_down();
+    ground.peer.await_event("SHUTDOWN_COMP");
+    ground.peer.tell("sysctl intl_enable 0");
+    "300 messages of each kind each way, complete and in order at 1 % loss".into()
+}
+
+/// Two fragments of one message have the same number: which is which, nobody can know.
+fn wrong_numbers(ground: &mut Ground<'_>) -> String {
+    let association = ground.associate(&plan(Begins::We));
+    ground.peer.tell("send 1 5000");
+    let reason = association.await_loss();
+    assert_eq!(reason, LossReason::ProtocolError { cause: 13 });
+    ground.peer.await_event("COMM_LOST");
+    ground.peer.tell("sysctl intl_enable 0");
+    "ABORT with cause 13, Protocol Violation".into()
+}
