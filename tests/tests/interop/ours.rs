@@ -22,9 +22,8 @@ pub(crate) struct Association {
 pub(crate) struct Job {
     pub(crate) count: u32,
     pub(crate) size: usize,
-    /// They take turns on so many streams, from this one on.
+    /// They take turns on so many streams.
     pub(crate) streams: u16,
-    pub(crate) first_stream: u16,
     pub(crate) unordered: bool,
     /// Time from one to the next.
     pub(crate) pace: Duration,
@@ -32,12 +31,7 @@ pub(crate) struct Job {
 
 impl Job {
     pub(crate) const fn new(count: u32, size: usize) -> Self {
-        Self { count, size, streams: 1, first_stream: 0, unordered: false, pace: Duration::ZERO }
-    }
-
-    pub(crate) fn on_stream(mut self, stream: u16) -> Self {
-        self.first_stream = stream;
-        self
+        Self { count, size, streams: 1, unordered: false, pace: Duration::ZERO }
     }
 
     pub(crate) fn streams(mut self, streams: u16) -> Self {
@@ -61,11 +55,9 @@ impl Job {
 
     /// The same as a command for the peer.
     pub(crate) fn command(&self) -> String {
-        let Self { count, size, streams, first_stream, .. } = self;
+        let Self { count, size, streams, .. } = self;
         let (unordered, pace) = (u8::from(self.unordered), self.pace.as_micros());
-        format!(
-            "send {count} {size} streams={streams} stream={first_stream} unordered={unordered} pace={pace}"
-        )
+        format!("send {count} {size} streams={streams} unordered={unordered} pace={pace}")
     }
 }
 
@@ -80,7 +72,7 @@ impl Association {
         for number in 0..job.count {
             let due = start + job.pace * number;
             std::thread::sleep(due.saturating_duration_since(Instant::now()));
-            let stream = job.first_stream + (number % u32::from(job.streams)) as u16;
+            let stream = (number % u32::from(job.streams)) as u16;
             let info = SendInfo { unordered: job.unordered, ..SendInfo::new().stream(stream) };
             let deadline = Instant::now() + LIMIT;
             self.stream.send_deadline(message(number, job.size), &info, deadline).expect("there is room");

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use sctp_core::config::ReconfigPermissions;
+use socketapi::{Notification, ReconfigOutcome, ReconfigPermissions, ResetDirections};
 
 use super::Case;
 use crate::ground::{Begins, Ground, Plan};
@@ -17,6 +17,10 @@ pub(super) const CASES: &[Case] = &[
     Case::new(RECONFIG, "the peer resets the association", the_peer_resets_the_association),
     Case::new(RECONFIG, "the peer adds streams, its own and ours", the_peer_adds_streams),
     Case::new(RECONFIG, "the peer asks for what we do not permit", the_peer_is_denied),
+    Case::new(RECONFIG, "we reset our streams", we_reset_our_streams),
+    Case::new(RECONFIG, "we have the peer reset its streams", we_reset_the_peers),
+    Case::new(RECONFIG, "we reset the association", we_reset_the_association),
+    Case::new(RECONFIG, "we add streams, our own and the peer's", we_add_streams),
 ];
 
 fn plan() -> Plan {
@@ -116,4 +120,71 @@ fn the_peer_is_denied(ground: &mut Ground<'_>) -> String {
     assert_eq!(ssn_from_peer(ground, &association), 1);
     end(ground, &association);
     "it is told so, and its messages keep their numbers".into()
+}
+
+fn we_reset_our_streams(ground: &mut Ground<'_>) -> String {
+    let association = ground.associate(&plan());
+    assert_eq!(
+        (ssn_from_us(ground, &association), ssn_from_us(ground, &association)),
+        ("0".into(), "1".into())
+    );
+    let ours = ResetDirections { outgoing: true, incoming: false };
+    association.stream.options().reset_streams(ours, &[]).expect("nothing else is asked");
+    association.await_notification(|it| is_reset(it, false));
+    ground.peer.await_event("STREAM_RESET flags 1");
+    assert_eq!(ssn_from_us(ground, &association), "0");
+    end(ground, &association);
+    "our messages are numbered from 0 again".into()
+}
+
+fn we_reset_the_peers(ground: &mut Ground<'_>) -> String {
+    let association = ground.associate(&plan());
+    assert_eq!((ssn_from_peer(ground, &association), ssn_from_peer(ground, &association)), (0, 1));
+    let theirs = ResetDirections { outgoing: false, incoming: true };
+    association.stream.options().reset_streams(theirs, &[0]).expect("nothing else is asked");
+    association.await_notification(|it| is_reset(it, true));
+    assert_eq!(ssn_from_peer(ground, &association), 0);
+    end(ground, &association);
+    "its messages are numbered from 0 again".into()
+}
+
+fn is_reset(notification: &Notification, of_peer: bool) -> bool {
+    let done = ReconfigOutcome::Done;
+    matches!(notification, Notification::StreamsReset { incoming, outcome, .. } if (*incoming, *outcome) == (of_peer, done))
+}
+
+fn we_reset_the_association(ground: &mut Ground<'_>) -> String {
+    let association = ground.associate(&plan());
+    ssn_from_peer(ground, &association);
+    ssn_from_us(ground, &association);
+    association.stream.options().reset_association().expect("nothing else is asked");
+    let done = ReconfigOutcome::Done;
+    let is_done =
+        |it: &Notification| matches!(it, Notification::AssociationReset { outcome, .. } if *outcome == done);
+    association.await_notification(is_done);
+    ground.peer.await_event("ASSOC_RESET flags 0");
+    assert_eq!(ssn_from_peer(ground, &association), 0);
+    assert_eq!(ssn_from_us(ground, &association), "0");
+    end(ground, &association);
+    "messages both ways are numbered from 0 again".into()
+}
+
+fn we_add_streams(ground: &mut Ground<'_>) -> String {
+    let association = ground.associate(&plan());
+    let before = streams(&association);
+    for (ours, theirs) in [(5, 0), (0, 3)] {
+        association.stream.options().add_streams(ours, theirs).expect("nothing else is asked");
+        let done = ReconfigOutcome::Done;
+        let is_done = |it: &Notification| matches!(it, Notification::StreamsChanged { outcome, .. } if *outcome == done);
+        association.await_notification(is_done);
+    }
+    assert_eq!(streams(&association), (before.0 + 5, before.1 + 3));
+    let job = Job::new(100, 100).streams(before.0 + 5);
+    association.send(job);
+    ground.peer.await_messages(job.count.into()).assert_complete(job.count.into(), job.bytes());
+    let job = job.streams(before.1 + 3);
+    ground.peer.tell(&job.command());
+    association.receive(job.count.into()).assert_complete(job.count.into(), job.bytes());
+    end(ground, &association);
+    "5 of ours, 3 of its own, and data on all of them".into()
 }
