@@ -4,3 +4,4 @@ mod broker;
 pub mod driver;
 pub mod sim;
 pub mod stack;
+pub mod statistics;

@@ -57,6 +57,9 @@ pub use sctp_user::stack::{
     End, Error, Notification, Notifications, Patience, Poller, Readiness, Socket, Stack, StackBuilder,
     Transport,
 };
+pub use sctp_user::statistics::{
+    AssociationReport, Counters, EndpointReport, GeneralStatistics, PathReport, StackReport, Timing,
+};
 
 pub use builder::SocketBuilder;
 pub use info::{Message, Received, RecvInfo, SendInfo};

@@ -10,4 +10,5 @@ pub mod program;
 pub mod rsplib;
 pub mod search;
 pub mod signals;
+pub mod stat;
 pub mod transport;

@@ -36,6 +36,9 @@ pub struct TransportOptions {
     /// Use only this address of this host; repeat it, or separate addresses by commas, for more than one
     #[arg(long = "local", value_name = "ADDRESS", value_delimiter = ',')]
     pub local: Vec<IpAddr>,
+    /// Do not let sctp-stat read the statistics of this program
+    #[arg(long)]
+    pub no_statistics: bool,
     /// Write every packet to this file, in the pcapng format (for Wireshark)
     #[arg(long, value_name = "FILE")]
     pub pcap: Option<PathBuf>,
@@ -72,7 +75,8 @@ impl TransportOptions {
     pub fn builder(&self) -> Result<StackBuilder, TransportError> {
         let mut builder = Stack::builder()
             .addresses(self.local.iter().copied())
-            .udp_port(self.udp.unwrap_or(ENCAPSULATION_PORT));
+            .udp_port(self.udp.unwrap_or(ENCAPSULATION_PORT))
+            .serve_statistics(!self.no_statistics);
         if let Some(transport) = self.transport() {
             builder = builder.transport(transport);
         }

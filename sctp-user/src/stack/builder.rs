@@ -20,7 +20,7 @@ use super::error::Error;
 use super::lead::Shared;
 use super::registry::Registry;
 use super::state::{Background, Lead, Leader, Life, State};
-use super::{Handle, Stack};
+use super::{Handle, Stack, report};
 use crate::driver::layer::LayeredDriver;
 use crate::driver::layer::fault::Fault;
 use crate::driver::layer::pcap::Capture;
@@ -40,6 +40,18 @@ pub enum Transport {
     Tun,
     /// A driver that the application brought.
     Other,
+}
+
+impl Transport {
+    /// One word for it.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Raw => "raw",
+            Self::Udp => "udp",
+            Self::Tun => "tun",
+            Self::Other => "other",
+        }
+    }
 }
 
 /// Puts a stack together: transport, addresses, defaults.
@@ -67,6 +79,7 @@ pub struct StackBuilder {
     defaults: AssociationConfig,
     seed: Option<[u8; 32]>,
     linger: Duration,
+    serve_statistics: bool,
     fault: Option<Fault>,
     capture: Option<Box<dyn Write + Send>>,
 }
@@ -84,6 +97,7 @@ impl StackBuilder {
             defaults: AssociationConfig::default(),
             seed: None,
             linger: Duration::from_secs(5),
+            serve_statistics: false,
             fault: None,
             capture: None,
         }
@@ -160,6 +174,13 @@ impl StackBuilder {
         self
     }
 
+    /// Lets this user and root read the stack's statistics from outside the process, as the program `sctp-stat`
+    /// does (see [`crate::statistics`]). Takes a thread.
+    pub fn serve_statistics(mut self, serve: bool) -> Self {
+        self.serve_statistics = serve;
+        self
+    }
+
     /// Damages packets of both directions, to see how applications bear a bad network.
     pub fn fault(mut self, fault: Fault) -> Self {
         self.fault = Some(fault);
@@ -187,7 +208,7 @@ impl StackBuilder {
         self.endpoint.local_addresses = opened.driver.local_addresses();
         self.endpoint.default_remote_udp_port = remote_udp_port;
         self.endpoint.checksum = opened.driver.error_detection() == ErrorDetection::Crc32c;
-        let linger = self.linger;
+        let (linger, serves) = (self.linger, self.serve_statistics);
         let shared = Arc::new(self.shared(opened.driver, remote_udp_port)?);
         let background = Arc::clone(&shared);
         let thread = std::thread::Builder::new()
@@ -195,7 +216,21 @@ impl StackBuilder {
             .spawn(move || background.run_background())
             .map_err(Error::system("start the stack's thread"))?;
         let thread = Mutex::new(Some(thread));
-        Ok(Stack { handle: Arc::new(Handle { shared, thread, linger, transport, udp_port }) })
+        let statistics =
+            serves.then(|| report::serve(&shared, transport, udp_port, rand::random())).transpose();
+        let handle = Handle {
+            shared,
+            thread,
+            linger,
+            transport,
+            udp_port,
+            // Nobody does without a stack for want of statistics.
+            _statistics: statistics.unwrap_or_else(|error| {
+                tracing::warn!(%error);
+                None
+            }),
+        };
+        Ok(Stack { handle: Arc::new(handle) })
     }
 
     fn with_layers(&mut self, driver: Box<dyn Driver>, udp_port: u16) -> Result<Box<dyn Driver>, Error> {

@@ -31,6 +31,7 @@ mod mailbox;
 mod notification;
 mod poller;
 mod registry;
+mod report;
 mod socket;
 mod state;
 
@@ -56,6 +57,8 @@ use lead::Shared;
 use mailbox::Mailbox;
 use state::Life;
 
+use crate::statistics::Server;
+
 /// A handle of a stack. Clones are handles of the same one.
 #[derive(Clone)]
 pub struct Stack {
@@ -68,6 +71,8 @@ struct Handle {
     linger: Duration,
     transport: Transport,
     udp_port: u16,
+    /// Ends with the handle.
+    _statistics: Option<Server>,
 }
 
 impl Stack {
