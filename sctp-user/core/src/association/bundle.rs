@@ -2,7 +2,7 @@
 
 use super::Association;
 use super::state::State;
-use crate::net::PathAddress;
+use crate::net::{Ecn, PathAddress};
 use crate::path::PathId;
 use crate::rx::Receiver;
 use crate::time::Time;
@@ -17,6 +17,7 @@ const MAX_LONE_PACKET: usize = 65_535 - 40 - 8;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Written {
     pub(crate) address: PathAddress,
+    pub(crate) ecn: Ecn,
     pub(crate) len: usize,
 }
 
@@ -56,6 +57,7 @@ impl Association {
         if let Some(authenticator) = self.authenticator() {
             packet.authenticate(Arc::clone(authenticator));
         }
+        self.ecn.leaves_as = Ecn::NotCapable;
         match &self.state {
             State::Closed => return None,
             State::CookieWait(_) => self.write_init(now, &mut packet),
@@ -65,7 +67,7 @@ impl Association {
         let controls = packet.control_chunks();
         let len = finish(packet, checksum)?;
         self.count_packet(id, controls);
-        Some(Written { address, len })
+        Some(Written { address, ecn: self.ecn.leaves_as, len })
     }
 
     /// The packet that holds just the control chunk that must come next. One larger than a packet of the path
@@ -107,7 +109,7 @@ impl Association {
         let controls = packet.control_chunks();
         let len = finish(packet, checksum)?;
         self.count_packet(id, controls);
-        Some(Written { address, len })
+        Some(Written { address, ecn: Ecn::NotCapable, len })
     }
 
     /// 8.5.1 A: the packet with INIT has the tag 0.
@@ -222,7 +224,10 @@ impl Association {
         if !wanted || self.sack_path() != id || !self.is_verified(id) || packet.remaining() < SACK_LEN {
             return;
         }
-        let Some(receiver) = &mut self.receiver else { return };
+        self.write_ecn_echo(packet);
+        let Some(receiver) = self.receiver.as_mut().filter(|_| packet.remaining() >= SACK_LEN) else {
+            return;
+        };
         let sack = receiver.make_sack(now, packet.remaining());
         if packet.push(&sack).is_ok() {
             self.stats.sacks_sent += 1;
@@ -249,8 +254,13 @@ impl Association {
     }
 
     fn write_data(&mut self, now: Time, id: PathId, packet: &mut PacketBuilder<'_>) {
-        if self.sender.fill(now, id, &mut self.paths, packet) > 0 {
+        let filled = self.sender.fill(now, id, &mut self.paths, packet);
+        if filled.chunks > 0 {
             self.last_activity = now;
+        }
+        // The set-up must not depend on routers that know ECN (RFC 3168, 6.1.1).
+        if filled.ecn_capable && self.extensions.ecn && self.state().sends_data() {
+            self.ecn.leaves_as = Ecn::Ect0;
         }
     }
 }

@@ -63,8 +63,11 @@ impl Association {
             self.data_source = source;
             receiver.handle_new_path();
         }
-        let unordered = data.is_unordered();
+        let (unordered, tsn) = (data.is_unordered(), data.tsn());
         let outcome = receiver.handle_data(cx.now, data);
+        if outcome == DataOutcome::Accepted {
+            self.note_ecn_data(tsn);
+        }
         self.count_data(&outcome, unordered);
         self.act_on_data(cx, outcome, source)
     }
@@ -147,6 +150,7 @@ impl Association {
         if let Some(receiver) = &mut self.receiver {
             receiver.end_of_packet(cx.now);
         }
+        self.end_ecn_packet();
         self.note_packet_while_ending(cx.now, had_data);
         self.tell_readable();
         self.follow_up(cx.now);

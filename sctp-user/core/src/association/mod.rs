@@ -15,6 +15,7 @@
 //! | `error` | ERROR, unrecognized chunks (3.2, 3.3.10) |
 //! | `icmp` | ICMP (10) |
 //! | `reconfig` | streams and TSNs reset, streams added (RFC 6525) |
+//! | `ecn` | congestion marks (RFC 4960, Appendix A) |
 //! | `bundle` | which chunks go into the next packet (6.10) |
 //! | `timers` | the next deadline, and what to do when it has come |
 //!
@@ -26,6 +27,7 @@ mod asconf;
 mod auth;
 mod bundle;
 mod data;
+mod ecn;
 mod error;
 mod failure;
 mod heartbeat;
@@ -71,6 +73,7 @@ use crate::wire::{CommonHeader, Packet};
 use asconf::Asconf;
 use auth::{Admission, Auth};
 use core::net::IpAddr;
+use ecn::EcnState;
 use outbox::Outbox;
 use reconfig::Reconfig;
 use state::State;
@@ -142,6 +145,7 @@ pub struct Association {
     shutdown_requested: bool,
     outbox: Outbox,
     reconfig: Reconfig,
+    ecn: EcnState,
     /// Where DATA came from last, and SACKs go to (6.4).
     data_source: PathId,
     /// When user data was last sent or received.
@@ -475,6 +479,8 @@ impl Association {
             ChunkType::SHUTDOWN_COMPLETE => self.handle_shutdown_complete(),
             ChunkType::ABORT => self.handle_abort(&chunk),
             ChunkType::ERROR => self.handle_error(cx, &chunk),
+            ChunkType::ECNE if self.extensions.ecn => self.handle_ecn_echo(cx, &chunk, source),
+            ChunkType::CWR if self.extensions.ecn => self.handle_window_reduced(&chunk),
             ChunkType::RE_CONFIG if self.extensions.reconfig => self.handle_re_config(cx, &chunk, source),
             ChunkType::ASCONF | ChunkType::ASCONF_ACK if self.asconf.is_some() => {
                 self.handle_address_change(cx, &chunk, source)

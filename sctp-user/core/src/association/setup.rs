@@ -166,6 +166,7 @@ impl Association {
             shutdown_requested: false,
             outbox: Outbox::default(),
             reconfig: Reconfig::new(initial_tsn, Tsn(0)),
+            ecn: super::EcnState::default(),
             last_activity: now,
             events: VecDeque::new(),
             readable_told: false,
@@ -265,6 +266,7 @@ impl Association {
         self.sender.set_interleaving(self.extensions.interleaving);
         self.sender.set_peer(peer.a_rwnd, peer.outbound_streams);
         self.restart_reconfig(peer.initial_tsn);
+        self.forget_ecn_echo();
         let (config, tsn, streams) = (&self.config, peer.initial_tsn, peer.inbound_streams);
         let receiver = match self.receiver.take() {
             Some(before) => before.restart(config, tsn, streams),

@@ -29,6 +29,8 @@ pub struct AssociationStats {
     pub control_chunks_received: u64,
     /// Control chunks sent (sctpOutCtrlChunks); T1 and T2 let some be sent again, which count too.
     pub control_chunks_sent: u64,
+    /// Packets with new DATA that a router had marked (RFC 3168).
+    pub congestion_marks_received: u64,
     /// SACKs sent.
     pub sacks_sent: u64,
     /// User messages that were taken for sending.
@@ -69,7 +71,7 @@ impl AddAssign<&Self> for AssociationStats {
 }
 
 impl AssociationStats {
-    fn counters(&mut self) -> [&mut u64; 23] {
+    fn counters(&mut self) -> [&mut u64; 24] {
         [
             &mut self.packets_sent,
             &mut self.packets_received,
@@ -82,6 +84,7 @@ impl AssociationStats {
             &mut self.retransmitted_chunks,
             &mut self.control_chunks_received,
             &mut self.control_chunks_sent,
+            &mut self.congestion_marks_received,
             &mut self.sacks_sent,
             &mut self.messages_sent,
             &mut self.bytes_sent,

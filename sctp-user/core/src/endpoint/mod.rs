@@ -480,10 +480,9 @@ impl Endpoint {
         Ok(())
     }
 
-    /// A datagram came in: an SCTP packet without IP and UDP headers. (ECN marks are not evaluated:
-    /// RFC 9260 has left ECN out.)
-    pub fn handle_packet(&mut self, now: Time, path: PathAddress, _ecn: Ecn, datagram: Bytes) {
-        self.receive_packet(now, path, datagram);
+    /// A datagram came in: an SCTP packet without IP and UDP headers, and the ECN field of the former.
+    pub fn handle_packet(&mut self, now: Time, path: PathAddress, ecn: Ecn, datagram: Bytes) {
+        self.receive_packet(now, path, ecn, datagram);
     }
 
     /// No more packets are waiting right now: acknowledgements that waited for more may leave.

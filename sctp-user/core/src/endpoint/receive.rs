@@ -12,7 +12,7 @@ use crate::association::{
 };
 use crate::auth::{AuthAgreement, AuthOffer};
 use crate::config::AssociationConfig;
-use crate::net::PathAddress;
+use crate::net::{Ecn, PathAddress};
 use crate::time::Time;
 use crate::wire::cause::Cause;
 use crate::wire::chunk::{AsconfChunk, ChunkType, ErrorChunk, InitChunk, InitKind};
@@ -26,6 +26,7 @@ use std::sync::Arc;
 struct Arrived {
     packet: Packet,
     from: PathAddress,
+    ecn: Ecn,
 }
 
 /// An INIT that can be answered.
@@ -38,7 +39,7 @@ struct Request<'a> {
 
 impl Endpoint {
     /// RFC 9260, 3.1, 8.4.
-    pub(super) fn receive_packet(&mut self, now: Time, from: PathAddress, datagram: Bytes) {
+    pub(super) fn receive_packet(&mut self, now: Time, from: PathAddress, ecn: Ecn, datagram: Bytes) {
         let policy = if self.config.checksum { ChecksumPolicy::Crc32c } else { ChecksumPolicy::Verified };
         self.counters.packets_received += 1;
         let packet = match Packet::parse(datagram, policy) {
@@ -53,7 +54,7 @@ impl Endpoint {
         if !out_of_the_blue::is_answerable(&from) || header.source_port == 0 || header.destination_port == 0 {
             return;
         }
-        let arrived = Arrived { packet, from };
+        let arrived = Arrived { packet, from, ecn };
         match arrived.packet.first_chunk_type() {
             // 8.5.1 A.
             _ if header.verification_tag == 0 => self.receive_init(now, &arrived),
@@ -75,6 +76,7 @@ impl Endpoint {
             self.early_sacks.push(|buffer| entry.association.write_sack_packet(now, buffer, checksum));
         }
         let mut cx = Context { now, random: &mut self.random };
+        entry.association.set_arriving_ecn(arrived.ecn);
         let disposition = entry.association.handle_packet(&mut cx, &arrived.packet, arrived.from);
         match (disposition, slot) {
             (Disposition::Done, Some(slot)) => self.after_packet(slot),

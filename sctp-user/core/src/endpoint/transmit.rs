@@ -18,6 +18,7 @@ const MAX_BATCH: usize = 65_000;
 pub(super) struct Carried {
     slot: Slot,
     address: PathAddress,
+    ecn: Ecn,
 }
 
 impl Endpoint {
@@ -33,9 +34,9 @@ impl Endpoint {
         buffer: &mut Vec<u8>,
         max_segments: usize,
     ) -> Option<Transmit> {
-        if let Some(Carried { slot, address }) = self.carried.take() {
+        if let Some(Carried { slot, address, ecn }) = self.carried.take() {
             buffer.extend_from_slice(&self.carried_bytes);
-            let first = Written { address, len: self.carried_bytes.len() };
+            let first = Written { address, ecn, len: self.carried_bytes.len() };
             return Some(self.extend_batch(now, slot, first, buffer, max_segments));
         }
         if let Some(transmit) = self.early_sacks.take_run(buffer, max_segments) {
@@ -67,7 +68,7 @@ impl Endpoint {
         Some(Transmit { path, ecn: Ecn::NotCapable, segment_size: len, len })
     }
 
-    /// Appends further packets of the same association while they go the same way and are not longer;
+    /// Appends further packets of the same association while they go the same way, marked alike, and are not longer;
     /// a shorter one ends the batch.
     fn extend_batch(
         &mut self,
@@ -78,8 +79,7 @@ impl Endpoint {
         max_segments: usize,
     ) -> Transmit {
         let segment_size = first.len;
-        let mut transmit =
-            Transmit { path: first.address, ecn: Ecn::NotCapable, segment_size, len: first.len };
+        let mut transmit = Transmit { path: first.address, ecn: first.ecn, segment_size, len: first.len };
         let mut room = max_segments.saturating_sub(1);
         let mut dry = false;
         while room > 0
@@ -91,8 +91,8 @@ impl Endpoint {
                 dry = true;
                 break;
             };
-            if next.address != first.address || next.len > segment_size {
-                self.carry(slot, next.address, buffer, start);
+            if (next.address, next.ecn) != (first.address, first.ecn) || next.len > segment_size {
+                self.carry(slot, &next, buffer, start);
                 break;
             }
             transmit.len += next.len;
@@ -112,10 +112,10 @@ impl Endpoint {
     }
 
     /// Keeps the packet that starts at `start` for the next batch.
-    fn carry(&mut self, slot: Slot, address: PathAddress, buffer: &mut Vec<u8>, start: usize) {
+    fn carry(&mut self, slot: Slot, packet: &Written, buffer: &mut Vec<u8>, start: usize) {
         self.carried_bytes.clear();
         self.carried_bytes.extend_from_slice(buffer.get(start..).unwrap_or_default());
         buffer.truncate(start);
-        self.carried = Some(Carried { slot, address });
+        self.carried = Some(Carried { slot, address: packet.address, ecn: packet.ecn });
     }
 }

@@ -60,6 +60,9 @@ pub struct Path {
     pub flight_size: usize,
     /// T3-rtx (6.3.2); armed exactly while `flight_size > 0`.
     pub t3_rtx: Option<Time>,
+    /// Chunks at positions before this one were sent before the window last shrank: congestion that they met has been
+    /// answered (RFC 3168, 6.1.2).
+    pub(crate) slowed_down_at: u64,
     /// Heartbeats.
     pub heartbeat: Heartbeat,
     /// When data was last sent here, for idle decay of cwnd (7.2.1) and idle heartbeats (8.3).
@@ -75,6 +78,8 @@ pub struct PathStats {
     pub t3_expiries: u64,
     /// Fast retransmits (entries into fast recovery).
     pub fast_retransmits: u64,
+    /// Times that a congestion mark shrank the window.
+    pub ecn_reductions: u64,
     /// DATA chunks sent again, for whatever reason.
     pub retransmitted_chunks: u64,
     /// Heartbeats sent.
@@ -119,6 +124,7 @@ impl Path {
             sourceless: false,
             flight_size: 0,
             t3_rtx: None,
+            slowed_down_at: 0,
             heartbeat: Heartbeat::default(),
             last_data_sent: None,
             stats: PathStats::default(),

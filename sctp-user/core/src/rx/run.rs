@@ -20,6 +20,11 @@ pub struct Fragment {
 }
 
 impl Fragment {
+    /// Its TSN.
+    pub fn tsn(&self) -> Tsn {
+        self.head.tsn
+    }
+
     /// Whether its message is delivered in no order.
     pub fn is_unordered(&self) -> bool {
         self.head.unordered

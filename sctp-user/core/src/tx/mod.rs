@@ -5,8 +5,9 @@
 //! - `window`: the peer's receive window and the probes while it is closed (RFC 9260, 6.1 A).
 //! - `sender`: ties them to the paths. `transmit` fills packets (6.1, 6.9), `sack` takes in
 //!   acknowledgements (6.2.1) and fast retransmits (7.2.4), `timeout` handles T3-rtx (6.3.3), `reset` numbers streams
-//!   and TSNs anew (RFC 6525).
+//!   and TSNs anew (RFC 6525), `ecn` slows a path down whose packets were marked.
 
+mod ecn;
 mod message;
 mod outstanding;
 mod reset;
@@ -25,3 +26,4 @@ mod tests;
 pub use sack::{AckedPath, SackError, SackOutcome};
 pub use sender::{Sender, SenderStats};
 pub use timeout::T3Expiry;
+pub use transmit::Filled;

@@ -294,6 +294,7 @@ impl Sender {
             if let Some(path) = paths.get_mut(id) {
                 let pmdcs = path.pmdcs();
                 path.congestion.on_fast_retransmit(now, pmdcs);
+                path.slowed_down_at = self.outstanding.end();
                 path.stats.fast_retransmits += 1;
             }
             self.add_urgent(paths.for_fast_retransmission(id));

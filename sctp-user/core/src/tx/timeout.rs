@@ -31,6 +31,7 @@ impl Sender {
         if !window_probe {
             let pmdcs = path.pmdcs();
             path.congestion.on_timeout(now, pmdcs);
+            path.slowed_down_at = self.outstanding.end();
             // After a time-out the window grows by slow start again (7.2.1), which fast recovery would forbid.
             self.recovery_end = None;
         }

@@ -11,6 +11,15 @@ use crate::wire::{COMMON_HEADER_LEN, PacketBuilder};
 /// What is left of a packet is filled with part of a longer message only if that part is not tiny.
 const MIN_FRAGMENT: usize = 256;
 
+/// What [`Sender::fill`] put into a packet.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Filled {
+    /// DATA chunks.
+    pub chunks: usize,
+    /// All of them are new, and within the peer's window: routers may mark the packet (RFC 3168, 6.1.5 and 6.1.6).
+    pub ecn_capable: bool,
+}
+
 /// A new chunk that the peer may get.
 struct Wanted {
     /// Bytes of payload.
@@ -43,17 +52,16 @@ impl Sender {
     }
 
     /// Puts DATA chunks for `path` into `packet`: first those to be sent again, then new ones, in the
-    /// order of TSNs. Starts T3-rtx. Returns how many; 0 if no chunk may go or none fits into what
-    /// other chunks have left of the packet.
-    /// RFC 9260, 6.1.
+    /// order of TSNs. Starts T3-rtx. There are none if no chunk may go or none fits into what other chunks have left
+    /// of the packet. (RFC 9260, 6.1.)
     pub fn fill(
         &mut self,
         now: Time,
         id: PathId,
         paths: &mut PathSet,
         packet: &mut PacketBuilder<'_>,
-    ) -> usize {
-        let Some(path) = paths.get_mut(id) else { return 0 };
+    ) -> Filled {
+        let Some(path) = paths.get_mut(id) else { return Filled::default() };
         let (idle, pmdcs) = (path.idle_rtos(now), path.pmdcs());
         let may_send = path.may_send(now);
         let room_before = packet.len();
@@ -61,6 +69,7 @@ impl Sender {
         if self.retransmits_on(id, paths) && (may_send || self.is_urgent(id)) {
             count += self.fill_again(now, id, paths, packet);
         }
+        let ecn_capable = count == 0 && self.peer_rwnd() > 0;
         // RFC 8260, 3.3: what leaves for the first time may be of another stream.
         let alone = count > 0 && self.queue.keeps_streams_apart();
         if may_send && self.peer_known && !alone {
@@ -70,7 +79,7 @@ impl Sender {
             let sent = packet.len() - room_before;
             self.finish_packet(now, id, sent, (idle, pmdcs), paths);
         }
-        count
+        Filled { chunks: count, ecn_capable: ecn_capable && count > 0 }
     }
 
     /// RFC 9260, 6.1.

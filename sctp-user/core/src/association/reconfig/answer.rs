@@ -279,6 +279,7 @@ impl Association {
         let theirs = receiver.cumulative_tsn().next().plus(1 << 31);
         let ours = self.sender.next_tsn().plus(if again { JUMP } else { 0 });
         receiver.reset_tsns(theirs);
+        self.forget_ecn_echo();
         self.sender.reset_tsns(now, ours);
         self.tell_association_reset(ReconfigOutcome::Done);
         Verdict::TsnsReset(ours, theirs)

@@ -406,6 +406,7 @@ impl Association {
             return;
         };
         receiver.reset_tsns(theirs);
+        self.forget_ecn_echo();
         self.sender.reset_tsns(now, ours);
         self.tell_association_reset(outcome);
     }

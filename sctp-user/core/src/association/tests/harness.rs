@@ -48,6 +48,8 @@ pub(crate) enum Fate {
     Pass,
     Drop,
     Twice,
+    /// A router marks it, if it is capable of that (RFC 3168, 5).
+    Mark,
 }
 
 /// A packet on its way.
@@ -58,6 +60,7 @@ pub(crate) struct Hop {
     pub(crate) destination: IpAddr,
     pub(crate) header: CommonHeader,
     pub(crate) chunks: Vec<RawChunk>,
+    pub(crate) ecn: Ecn,
     pub(crate) bytes: Bytes,
 }
 
@@ -251,14 +254,18 @@ impl Pair {
     }
 
     fn deliver(&mut self, hop: &Hop) {
-        self.inject(hop.from.other(), hop.source, hop.destination, hop.bytes.clone());
+        self.inject_marked(hop.from.other(), hop.source, hop.destination, hop.ecn, hop.bytes.clone());
     }
 
     /// A datagram arrives at `side` now.
     pub(crate) fn inject(&mut self, side: Side, source: IpAddr, destination: IpAddr, bytes: Bytes) {
+        self.inject_marked(side, source, destination, Ecn::NotCapable, bytes);
+    }
+
+    fn inject_marked(&mut self, side: Side, source: IpAddr, destination: IpAddr, ecn: Ecn, bytes: Bytes) {
         let now = self.now;
         let path = PathAddress { local: Some(destination), remote: source, remote_udp_port: 0 };
-        self.host(side).endpoint.handle_packet(now, path, Ecn::NotCapable, bytes);
+        self.host(side).endpoint.handle_packet(now, path, ecn, bytes);
         self.check();
     }
 
@@ -286,7 +293,7 @@ impl Pair {
         let (now, mut buffer) = (self.now, Vec::new());
         if let Some(transmit) = self.host(side).endpoint.poll_transmit(now, &mut buffer, max_segments) {
             for segment in buffer.chunks(transmit.segment_size) {
-                self.launch(side, transmit.path, Bytes::copy_from_slice(segment));
+                self.launch(side, transmit.path, transmit.ecn, Bytes::copy_from_slice(segment));
             }
         }
     }
@@ -312,7 +319,7 @@ impl Pair {
                 assert_eq!(transmit.len, buffer.len());
                 assert!(buffer.len().div_ceil(transmit.segment_size) <= max_segments);
                 for segment in buffer.chunks(transmit.segment_size) {
-                    self.launch(side, transmit.path, Bytes::copy_from_slice(segment));
+                    self.launch(side, transmit.path, transmit.ecn, Bytes::copy_from_slice(segment));
                 }
             }
             let host = self.host(side);
@@ -323,20 +330,24 @@ impl Pair {
         self.check();
     }
 
-    fn launch(&mut self, from: Side, path: PathAddress, bytes: Bytes) {
+    fn launch(&mut self, from: Side, path: PathAddress, ecn: Ecn, bytes: Bytes) {
         let packet = Packet::parse(bytes.clone(), ChecksumPolicy::Crc32c).expect("we send valid packets");
         let chunks: Vec<_> = packet.chunks().map(|chunk| chunk.expect("we send valid chunks")).collect();
         let same_network = |address: &&IpAddr| address.to_string()[..6] == path.remote.to_string()[..6];
         let source = path.local.or_else(|| self.host(from).addresses.iter().find(same_network).copied());
         let source = source.unwrap_or_else(|| self.address(from));
-        let hop = Hop { from, source, destination: path.remote, header: packet.header, chunks, bytes };
+        let mut hop =
+            Hop { from, source, destination: path.remote, header: packet.header, chunks, ecn, bytes };
         let fate = (self.rule)(&hop);
         self.write_down(&hop, fate);
         let copies = match fate {
-            Fate::Pass => 1,
+            Fate::Pass | Fate::Mark => 1,
             Fate::Drop => 0,
             Fate::Twice => 2,
         };
+        if fate == Fate::Mark && hop.ecn == Ecn::Ect0 {
+            hop.ecn = Ecn::CongestionExperienced;
+        }
         for _ in 0..copies {
             self.in_flight.push_back((self.now + DELAY, hop.clone()));
         }

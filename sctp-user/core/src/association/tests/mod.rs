@@ -4,6 +4,7 @@ mod asconf;
 mod attacks;
 mod auth;
 mod data;
+mod ecn;
 mod failover;
 pub(crate) mod harness;
 mod heartbeats;

@@ -84,6 +84,13 @@ impl Controller for Rfc9260 {
         self.cwnd = self.ssthresh;
     }
 
+    /// A mark never raises the window, however small it is.
+    fn on_ecn_echo(&mut self, now: Time, pmdcs: usize) {
+        let before = self.cwnd;
+        self.on_fast_retransmit(now, pmdcs);
+        self.cwnd = self.cwnd.min(before);
+    }
+
     fn on_timeout(&mut self, _now: Time, pmdcs: usize) {
         self.lower_ssthresh(pmdcs);
         self.cwnd = pmdcs;

@@ -123,7 +123,7 @@ impl Harness {
         let mut buffer = Vec::new();
         let size = self.sender.packet_size(id, &self.paths);
         let mut packet = PacketBuilder::new(&mut buffer, header, size);
-        let count = self.sender.fill(self.now, id, &mut self.paths, &mut packet);
+        let count = self.sender.fill(self.now, id, &mut self.paths, &mut packet).chunks;
         packet.finish();
         self.check();
         let packet = Packet::parse(buffer.into(), ChecksumPolicy::Crc32c).unwrap();
@@ -140,7 +140,7 @@ impl Harness {
         let header = CommonHeader { source_port: 1, destination_port: 2, verification_tag: 3 };
         let mut buffer = Vec::new();
         let mut packet = PacketBuilder::new(&mut buffer, header, 12 + 16 + FULL);
-        u32::try_from(self.sender.fill(self.now, id, &mut self.paths, &mut packet)).ok()
+        u32::try_from(self.sender.fill(self.now, id, &mut self.paths, &mut packet).chunks).ok()
     }
 
     /// Sends all that may leave.
