@@ -33,6 +33,8 @@
 //! ```
 
 mod address;
+mod addressing;
+mod authentication;
 mod base;
 mod builder;
 mod info;
@@ -44,12 +46,17 @@ mod stream;
 
 pub use bytes::Bytes;
 pub use sctp_core::association::{AssociationState, AssociationStats};
+pub use sctp_core::auth::{AuthConfig, ChunkTypes, HmacAlgorithm, KeyError, SharedKeys};
 pub use sctp_core::config::{AssociationConfig, EndpointConfig, ReconfigPermissions};
 pub use sctp_core::endpoint::ResetDirections;
 pub use sctp_core::error::ReconfigError;
-pub use sctp_core::event::{AssociationId, LossReason, PathChange, ReconfigOutcome, SendFailure};
+pub use sctp_core::event::{
+    AssociationId, AuthenticationEvent, LocalAddressChange, LossReason, PathChange, ReconfigOutcome,
+    SendFailure,
+};
 pub use sctp_core::path::{PathState, ThresholdError, Thresholds};
 pub use sctp_core::time::Time;
+pub use sctp_core::wire::ChunkType;
 pub use sctp_user::driver::layer::fault::{Fault, ImpairmentError, Impairments};
 pub use sctp_user::driver::mem::MemDriver;
 pub use sctp_user::driver::tun::{TunAddress, TunAddressError, TunConfig};

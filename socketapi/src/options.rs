@@ -70,6 +70,14 @@ impl<'a> Options<'a> {
         Self { base, association }
     }
 
+    pub(crate) fn socket(&self) -> &'a sctp_user::stack::Socket {
+        &self.base.socket
+    }
+
+    pub(crate) fn association(&self) -> Option<AssociationId> {
+        self.association
+    }
+
     /// Changes any parameters at once: of the association, else of the socket's only one and those to come.
     ///
     /// # Errors

@@ -18,6 +18,7 @@ pub mod tun;
 pub mod udp;
 
 mod buffer;
+mod host;
 mod icmp;
 mod outbox;
 pub(crate) mod pool;
@@ -116,12 +117,14 @@ pub struct Inbox {
     pub packets: Vec<Received>,
     /// What happened to packets that we sent.
     pub reports: Vec<Report>,
+    /// All of our addresses, if they have changed.
+    pub addresses: Option<Vec<IpAddr>>,
 }
 
 impl Inbox {
     /// Nothing has come.
     pub fn is_empty(&self) -> bool {
-        self.packets.is_empty() && self.reports.is_empty()
+        self.packets.is_empty() && self.reports.is_empty() && self.addresses.is_none()
     }
 }
 

@@ -82,6 +82,7 @@ pub struct StackBuilder {
     serve_statistics: bool,
     fault: Option<Fault>,
     capture: Option<Box<dyn Write + Send>>,
+    watch_addresses: bool,
 }
 
 impl StackBuilder {
@@ -100,6 +101,7 @@ impl StackBuilder {
             serve_statistics: false,
             fault: None,
             capture: None,
+            watch_addresses: false,
         }
     }
 
@@ -133,6 +135,15 @@ impl StackBuilder {
     /// Adds local addresses.
     pub fn addresses(mut self, addresses: impl IntoIterator<Item = IpAddr>) -> Self {
         self.addresses.extend(addresses);
+        self
+    }
+
+    /// Watches the addresses of this host, where none were named and packets travel over raw IP: associations to come
+    /// use what there is then, and those that want to ([`AssociationConfig::auto_asconf`]) tell their peers. The other
+    /// transports keep the addresses that they were opened with: over UDP each has its socket. On where the
+    /// defaults have `auto_asconf`.
+    pub fn watch_addresses(mut self, watch: bool) -> Self {
+        self.watch_addresses = watch;
         self
     }
 
@@ -320,7 +331,8 @@ impl StackBuilder {
     }
 
     fn open_raw(&self) -> Result<Opened, OpenError> {
-        let config = RawConfig { addresses: self.addresses.clone(), ..RawConfig::default() };
+        let watch_addresses = self.watch_addresses || self.defaults.auto_asconf;
+        let config = RawConfig { addresses: self.addresses.clone(), watch_addresses, ..RawConfig::default() };
         let driver = Box::new(RawDriver::open(&config)?);
         Ok(Opened { driver, transport: Transport::Raw, udp_port: 0 })
     }

@@ -69,6 +69,10 @@ impl Engine {
         if had_packets {
             self.endpoint.handle_batch_end(now);
         }
+        if let Some(addresses) = self.inbox.addresses.take() {
+            tracing::info!(?addresses, "the addresses of this host have changed");
+            self.endpoint.set_local_addresses(now, addresses);
+        }
         Ok(self.handle_due(now) || arrived)
     }
 

@@ -20,12 +20,14 @@
 //! Threads do not survive `fork`: a child must not use the stacks of its parent, and should `exec` or exit
 //! without running destructors. It can build a stack of its own.
 
+mod addresses;
 mod bell;
 mod builder;
 mod calls;
 mod clock;
 mod engine;
 mod error;
+mod keys;
 mod lead;
 mod mailbox;
 mod notification;

@@ -3,7 +3,9 @@
 use std::net::IpAddr;
 
 use bytes::Bytes;
-use sctp_core::event::{Event, LossReason, PathChange, ReconfigOutcome, SendFailure};
+use sctp_core::event::{
+    AuthenticationEvent, Event, LocalAddressChange, LossReason, PathChange, ReconfigOutcome, SendFailure,
+};
 
 /// What happened to an association, delivered in line with its messages.
 ///
@@ -45,6 +47,15 @@ pub enum Notification {
         /// What came with it.
         value: Bytes,
     },
+    /// One of our addresses came or went on this association, or did not (RFC 5061).
+    LocalAddressChanged {
+        /// Our address.
+        address: IpAddr,
+        /// What happened to it.
+        change: LocalAddressChange,
+    },
+    /// A key is new or free, or the peer does not authenticate (`SCTP_AUTHENTICATION_EVENT`).
+    Authentication(AuthenticationEvent),
     /// Messages of streams are numbered from 0 on again, or a request for that failed (`SCTP_STREAM_RESET_EVENT`).
     StreamsReset {
         /// Whether they are streams of the peer's, or ours.
@@ -101,6 +112,8 @@ impl Notification {
             Event::StreamsChanged { outbound_streams, inbound_streams, outcome } => {
                 Self::StreamsChanged { outbound_streams, inbound_streams, outcome }
             }
+            Event::LocalAddressChanged { address, change } => Self::LocalAddressChanged { address, change },
+            Event::Authentication(event) => Self::Authentication(event),
             Event::SenderDry => Self::SenderDry,
             _ => return None,
         })
@@ -121,7 +134,8 @@ impl Notification {
             | Self::Restarted
             | Self::ShutdownComplete => Notifications::ASSOCIATION,
             Self::ShutdownReceived => Notifications::SHUTDOWN,
-            Self::PathChanged { .. } => Notifications::PATHS,
+            Self::PathChanged { .. } | Self::LocalAddressChanged { .. } => Notifications::PATHS,
+            Self::Authentication(_) => Notifications::AUTHENTICATION,
             Self::SendFailed(_) => Notifications::SEND_FAILED,
             Self::RemoteError { .. } => Notifications::REMOTE_ERROR,
             Self::StreamsReset { .. } => Notifications::STREAM_RESET,
@@ -144,7 +158,7 @@ impl Notifications {
     pub const ASSOCIATION: Self = Self(1);
     /// The peer shuts down (`SCTP_SHUTDOWN_EVENT`).
     pub const SHUTDOWN: Self = Self(1 << 1);
-    /// Path changes (`SCTP_PEER_ADDR_CHANGE`).
+    /// Path changes (`SCTP_PEER_ADDR_CHANGE`), and changes of our own addresses.
     pub const PATHS: Self = Self(1 << 2);
     /// Messages that failed (`SCTP_SEND_FAILED_EVENT`).
     pub const SEND_FAILED: Self = Self(1 << 3);
@@ -158,8 +172,10 @@ impl Notifications {
     pub const ASSOCIATION_RESET: Self = Self(1 << 7);
     /// Streams that were added (`SCTP_STREAM_CHANGE_EVENT`).
     pub const STREAM_CHANGE: Self = Self(1 << 8);
+    /// Keys (`SCTP_AUTHENTICATION_EVENT`).
+    pub const AUTHENTICATION: Self = Self(1 << 9);
     /// All of them.
-    pub const ALL: Self = Self((1 << 9) - 1);
+    pub const ALL: Self = Self((1 << 10) - 1);
 
     /// Whether all kinds of `other` are in this set.
     pub const fn contains(self, other: Self) -> bool {

@@ -106,6 +106,20 @@ impl Registry {
         Ok(port)
     }
 
+    /// A bound port is used with one more address.
+    pub(super) fn widen_port(
+        &mut self,
+        engine: &mut Engine,
+        port: u16,
+        address: IpAddr,
+    ) -> Result<(), Error> {
+        let ephemeral = self.is_ephemeral(port);
+        match self.ports.get_mut(&port).filter(|in_use| !ephemeral && !in_use.addresses.is_empty()) {
+            Some(in_use) => in_use.widen(engine, port, &[address]),
+            None => Ok(()),
+        }
+    }
+
     fn is_ephemeral(&self, port: u16) -> bool {
         self.ephemeral.as_ref().is_some_and(|block| block.contains(&port))
     }

@@ -49,7 +49,7 @@ impl Socket {
         self.id
     }
 
-    fn with<T>(&self, act: impl FnOnce(&mut State, Time) -> T) -> T {
+    pub(super) fn with<T>(&self, act: impl FnOnce(&mut State, Time) -> T) -> T {
         self.stack.shared().with(act)
     }
 
@@ -453,7 +453,7 @@ impl Drop for Socket {
 }
 
 impl State {
-    fn associations(&self, socket: SocketId) -> Vec<AssociationId> {
+    pub(super) fn associations(&self, socket: SocketId) -> Vec<AssociationId> {
         let owned = self
             .registry
             .links

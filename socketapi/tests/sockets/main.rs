@@ -1,5 +1,6 @@
 //! Sockets over real stacks: in memory, over UDP on loopback addresses, and over raw IP.
 
+mod addressing;
 mod blocking;
 mod many;
 mod notifications;

@@ -124,6 +124,25 @@ impl Association {
         self.auth.as_ref()?.agreed.as_ref().map(|agreed| &agreed.sending)
     }
 
+    /// Chunk types that we take only authenticated (`SCTP_LOCAL_AUTH_CHUNKS`); none where AUTH is not in use.
+    pub fn local_auth_chunks(&self) -> ChunkTypes {
+        self.agreement().map_or_else(ChunkTypes::default, |agreement| agreement.local.chunks())
+    }
+
+    /// Chunk types that the peer takes only authenticated (`SCTP_PEER_AUTH_CHUNKS`).
+    pub fn peer_auth_chunks(&self) -> ChunkTypes {
+        self.agreement().map_or_else(ChunkTypes::default, |agreement| agreement.peer.chunks())
+    }
+
+    /// The shared key that what we send is authenticated with; `None` where we do not offer AUTH.
+    pub fn active_key(&self) -> Option<u16> {
+        self.auth.as_ref().map(|auth| auth.keys.active())
+    }
+
+    fn agreement(&self) -> Option<&AuthAgreement> {
+        self.auth.as_ref()?.agreed.as_ref().map(|agreed| &agreed.agreement)
+    }
+
     /// Whether we take chunks of this type only authenticated.
     pub(super) fn requires_auth(&self, chunk_type: ChunkType) -> bool {
         let agreed = self.auth.as_ref().and_then(|auth| auth.agreed.as_ref());

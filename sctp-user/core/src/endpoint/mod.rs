@@ -221,6 +221,13 @@ impl Endpoint {
         Ok(())
     }
 
+    /// Replaces the addresses that a port is listened on with; empty: all of the endpoint's.
+    pub fn set_listener_addresses(&mut self, port: u16, addresses: Vec<IpAddr>) {
+        if let Some(listener) = self.listeners.get_mut(&port) {
+            listener.addresses = addresses;
+        }
+    }
+
     /// Takes no more associations on `port`; those that nobody has accepted are aborted.
     pub fn close_listener(&mut self, port: u16) {
         let Some(mut listener) = self.listeners.remove(&port) else { return };

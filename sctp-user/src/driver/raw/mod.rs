@@ -14,7 +14,9 @@ use sctp_core::net::PathAddress;
 use smallvec::SmallVec;
 
 use super::{
-    Driver, EPHEMERAL_PORTS, Inbox, LeaseError, OpenError, Report, Sent, Transmit, icmp,
+    Driver, EPHEMERAL_PORTS, Inbox, LeaseError, OpenError, Report, Sent, Transmit,
+    host::AddressWatch,
+    icmp,
     outbox::runs,
     pool::Pool,
     route,
@@ -46,6 +48,9 @@ pub struct RawConfig {
     /// Should this stack become the one that answers packets to ports without a stack (the broker of
     /// the host), whether it does. Say no where SCTP programs of another kind use raw sockets too.
     pub answer_out_of_the_blue: bool,
+    /// Watch the host's addresses, where no addresses are given, and tell of changes ([`Inbox::addresses`]). Costs a
+    /// system call each time that there is nothing to receive.
+    pub watch_addresses: bool,
 }
 
 impl Default for RawConfig {
@@ -57,6 +62,7 @@ impl Default for RawConfig {
             beside_kernel: false,
             share: true,
             answer_out_of_the_blue: true,
+            watch_addresses: false,
         }
     }
 }
@@ -73,6 +79,7 @@ pub struct RawDriver {
     ports: PortSet,
     /// Holds our ports against the other stacks of the host.
     keeper: Option<LeaseKeeper>,
+    watch: Option<AddressWatch>,
 }
 
 impl RawDriver {
@@ -100,7 +107,11 @@ impl RawDriver {
         };
         let answer = config.answer_out_of_the_blue.then_some(broker::answer as broker::Answer);
         let keeper = config.share.then(|| LeaseKeeper::start(answer)).transpose()?;
+        let watched = config.watch_addresses && config.addresses.is_empty();
+        let watch = watched.then(AddressWatch::open).transpose();
+        let watch = watch.map_err(OpenError::system("watch the addresses of this host"))?;
         Ok(Self {
+            watch,
             v4,
             v6,
             pool: Pool::new(socket::BUFFER, config.held),
@@ -186,7 +197,7 @@ impl Driver for RawDriver {
 
     fn receive(&mut self, inbox: &mut Inbox) -> io::Result<()> {
         self.drop_lost();
-        let Inbox { packets, reports } = inbox;
+        let Inbox { packets, reports, addresses: changed } = inbox;
         let ports = &self.ports;
         let addresses = &self.addresses;
         let filter_is_enough = addresses.is_empty() && !ports.is_per_address();
@@ -203,11 +214,16 @@ impl Driver for RawDriver {
             };
             socket.receive(&mut self.pool, &mut deliver, &mut report)?;
         }
+        // Where packets flow the news can wait.
+        if let Some(watch) = self.watch.as_mut().filter(|_| packets.is_empty()) {
+            *changed = watch.poll();
+        }
         Ok(())
     }
 
     fn descriptors(&self) -> Vec<BorrowedFd<'_>> {
-        [&self.v4, &self.v6].into_iter().flatten().map(|socket| socket.socket.as_fd()).collect()
+        let sockets = [&self.v4, &self.v6].into_iter().flatten().map(|socket| socket.socket.as_fd());
+        sockets.chain(self.watch.as_ref().map(AsFd::as_fd)).collect()
     }
 
     fn max_segments(&self) -> usize {
@@ -223,6 +239,9 @@ impl Driver for RawDriver {
     }
 
     fn local_addresses(&self) -> Vec<IpAddr> {
+        if let Some(watch) = &self.watch {
+            return watch.known().to_vec();
+        }
         if self.addresses.is_empty() {
             return route::local_addresses().unwrap_or_default();
         }

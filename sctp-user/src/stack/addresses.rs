@@ -1,0 +1,98 @@
+//! The addresses of a socket while it is in use (`sctp_bindx`; RFC 6458, 9.1; RFC 5061).
+
+use std::net::IpAddr;
+
+use sctp_core::error::CommandError;
+use sctp_core::event::AssociationId;
+use sctp_core::time::Time;
+
+use super::error::Error;
+use super::mailbox::SocketId;
+use super::socket::Socket;
+use super::state::State;
+
+impl Socket {
+    /// Adds an address, to associations to come and to those that the socket has, which tell their peers
+    /// ([`Notification::LocalAddressChanged`](super::Notification::LocalAddressChanged)).
+    ///
+    /// # Errors
+    /// [`Error::NotLocal`] if the stack has no such address; [`Error::Lease`]; [`Error::Command`] if the socket has
+    /// associations and none can take it, above all because the extension is not in use.
+    pub fn add_address(&self, address: IpAddr) -> Result<(), Error> {
+        self.with(|state, now| state.add_address(now, self.id(), address))
+    }
+
+    /// Takes an address off, as [`Socket::add_address`] adds one.
+    ///
+    /// # Errors
+    /// [`Error::Command`]: it is the last one, or none of the socket's.
+    pub fn remove_address(&self, address: IpAddr) -> Result<(), Error> {
+        self.with(|state, now| state.remove_address(now, self.id(), address))
+    }
+
+    /// Asks the peer to send to this address of ours if it can (`SCTP_SET_PEER_PRIMARY_ADDR`; RFC 6458, 8.3.1).
+    ///
+    /// # Errors
+    /// [`Error::Command`]: the association does not use the extension, or has no such address.
+    pub fn set_peer_primary(&self, id: Option<AssociationId>, address: IpAddr) -> Result<(), Error> {
+        self.with(|state, now| {
+            let id = state.association_of(self.id(), id)?;
+            Ok(state.engine.endpoint.set_peer_primary(now, id, address)?)
+        })
+    }
+}
+
+impl State {
+    fn add_address(&mut self, now: Time, socket: SocketId, address: IpAddr) -> Result<(), Error> {
+        if !self.engine.driver.local_addresses().contains(&address) {
+            return Err(Error::NotLocal(address));
+        }
+        let mailbox = self.mailbox(socket)?;
+        let port = mailbox.port;
+        // Without addresses of its own it has all.
+        if !mailbox.addresses.is_empty() && !mailbox.addresses.contains(&address) {
+            mailbox.addresses.push(address);
+            self.registry.widen_port(&mut self.engine, port, address)?;
+            self.rebind_listener(socket)?;
+        }
+        self.on_each(socket, |state, id| state.engine.endpoint.add_local_address(now, id, address))
+    }
+
+    fn remove_address(&mut self, now: Time, socket: SocketId, address: IpAddr) -> Result<(), Error> {
+        let mailbox = self.mailbox(socket)?;
+        if !mailbox.addresses.is_empty() {
+            if !mailbox.addresses.contains(&address) {
+                return Err(CommandError::UnknownLocalAddress(address).into());
+            }
+            if mailbox.addresses.len() == 1 {
+                return Err(CommandError::LastAddress(address).into());
+            }
+            // The lease stays: packets to it are taken until all peers know.
+            mailbox.addresses.retain(|&other| other != address);
+            self.rebind_listener(socket)?;
+        }
+        self.on_each(socket, |state, id| state.engine.endpoint.remove_local_address(now, id, address))
+    }
+
+    fn rebind_listener(&mut self, socket: SocketId) -> Result<(), Error> {
+        let mailbox = self.mailbox(socket)?;
+        if mailbox.listening {
+            let (port, addresses) = (mailbox.port, mailbox.addresses.clone());
+            self.engine.endpoint.set_listener_addresses(port, addresses);
+        }
+        Ok(())
+    }
+
+    /// Does something to all associations of a socket. It fails only if it does for all of them.
+    fn on_each(
+        &mut self,
+        socket: SocketId,
+        act: impl Fn(&mut Self, AssociationId) -> Result<(), CommandError>,
+    ) -> Result<(), Error> {
+        let results: Vec<_> = self.associations(socket).into_iter().map(|id| act(self, id)).collect();
+        match results.first() {
+            Some(&Err(error)) if results.iter().all(Result::is_err) => Err(error.into()),
+            _ => Ok(()),
+        }
+    }
+}

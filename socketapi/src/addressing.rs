@@ -1,0 +1,57 @@
+//! Options about addresses that change (RFC 5061; RFC 6458, 8.3.1 and 9.1).
+
+use std::net::IpAddr;
+
+use sctp_user::stack::Error;
+
+use crate::Options;
+
+impl Options<'_> {
+    /// Offers to change addresses on living associations to come (ASCONF), which needs authentication; off by default,
+    /// as in Linux.
+    ///
+    /// # Errors
+    /// See [`Options::change`].
+    pub fn set_address_changes(&self, on: bool) -> Result<(), Error> {
+        self.change(|config| {
+            config.extensions.asconf = on;
+            config.extensions.auth |= on;
+        })
+    }
+
+    /// Tells peers of addresses that the host gets and loses, on sockets that are bound to all addresses
+    /// (`SCTP_AUTO_ASCONF`). The stack has to watch them:
+    /// [`StackBuilder::watch_addresses`](crate::StackBuilder::watch_addresses).
+    ///
+    /// # Errors
+    /// See [`Options::change`].
+    pub fn set_auto_asconf(&self, on: bool) -> Result<(), Error> {
+        self.change(|config| config.auto_asconf = on)
+    }
+
+    /// Adds an address to the socket, for associations to come and for those that it has (`sctp_bindx` with
+    /// `SCTP_BINDX_ADD_ADDR`). [`Notification::LocalAddressChanged`](crate::Notification::LocalAddressChanged) tells
+    /// what a peer says.
+    ///
+    /// # Errors
+    /// [`Error::NotLocal`]; [`Error::Command`] if the socket has associations and none can take it.
+    pub fn add_address(&self, address: IpAddr) -> Result<(), Error> {
+        self.socket().add_address(address)
+    }
+
+    /// Takes an address off the socket (`sctp_bindx` with `SCTP_BINDX_REM_ADDR`).
+    ///
+    /// # Errors
+    /// [`Error::Command`]: it is the last one, none of the socket's, or no association can do without it.
+    pub fn remove_address(&self, address: IpAddr) -> Result<(), Error> {
+        self.socket().remove_address(address)
+    }
+
+    /// Asks the peer to send to this address of ours if it can (`SCTP_SET_PEER_PRIMARY_ADDR`; 8.3.1).
+    ///
+    /// # Errors
+    /// [`Error::Command`]: the association does not use the extension, or has no such address.
+    pub fn set_peer_primary(&self, address: IpAddr) -> Result<(), Error> {
+        self.socket().set_peer_primary(self.association(), address)
+    }
+}
