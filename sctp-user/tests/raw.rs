@@ -25,7 +25,13 @@ fn open(port: u16, addresses: &[IpAddr]) -> RawDriver {
 fn send(driver: &mut RawDriver, path: PathAddress, ecn: Ecn, packets: &[Vec<u8>]) -> Vec<Report> {
     let mut outbox = Outbox::default();
     for packet in packets {
-        outbox.transmits.push(Transmit { path, ecn, segment_size: packet.len(), len: packet.len() });
+        outbox.transmits.push(Transmit {
+            path,
+            ecn,
+            may_fragment: false,
+            segment_size: packet.len(),
+            len: packet.len(),
+        });
         outbox.bytes.extend_from_slice(packet);
     }
     let mut reports = Vec::new();

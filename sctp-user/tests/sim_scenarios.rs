@@ -411,12 +411,46 @@ fn a_path_that_works_in_one_direction_only_is_no_path() {
     deliver(scenario);
 }
 
+/// Packets have the size that is configured, and nothing is probed.
+fn without_search(mut scenario: Scenario) -> Scenario {
+    scenario.client.config.mtu_search = None;
+    scenario.server.config.mtu_search = None;
+    scenario
+}
+
+/// RFC 8899, 4.3 and 4.6.2: with and without ICMP, to less and to more, in the middle of a transfer. What does not fit is
+/// lost for a few time-outs at most, or a round trip where a router says so.
+#[test]
+fn a_path_whose_mtu_changes_on_the_way_carries_everything() {
+    for (before, after, told, gap) in [
+        (9_000, 1_400, true, secs(3)),
+        (9_000, 1_400, false, secs(12)),
+        (1_500, 1_280, true, secs(3)),
+        (1_500, 1_280, false, secs(12)),
+        (1_500, 700, false, secs(30)),
+        (1_400, 9_000, true, secs(3)),
+        (1_400, 9_000, false, secs(3)),
+    ] {
+        let plan = |mtu| {
+            let mut plan = PathPlan::symmetric(line());
+            plan.set_mtu(mtu, told);
+            plan
+        };
+        let mut scenario = client_sends(bulk(1_000, 10_000));
+        scenario.paths = vec![plan(before)];
+        scenario.faults = vec![(secs(3), 0, PathFault::Change(Box::new(plan(after))))];
+        let report = deliver(scenario);
+        let longest = report.peers.longest_gap;
+        assert!(longest < gap, "{before} to {after}, told: {told}: {longest:?}");
+    }
+}
+
 #[test]
 fn ipv6_carries_the_same() {
     let mut scenario = client_sends(bulk(200, 3_000));
     scenario.ipv6 = true;
     scenario.paths = paths(&[LinkConfig { loss: Loss::Random(0.05), ..line() }, line()]);
-    let report = deliver(scenario);
+    let report = deliver(without_search(scenario));
     assert_eq!(report.links.too_big, 0);
 }
 
@@ -425,7 +459,7 @@ fn udp_encapsulation_carries_the_same() {
     let mut scenario = client_sends(bulk(200, 3_000));
     scenario.udp_port = Some(9_899);
     scenario.paths = paths(&[LinkConfig { loss: Loss::Random(0.05), ..line() }, line()]);
-    let report = deliver(scenario);
+    let report = deliver(without_search(scenario));
     assert_eq!(report.links.too_big, 0, "packets leave room for the UDP header");
 }
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 use sctp_core::config::{AssociationConfig, ReconfigPermissions};
 use sctp_core::endpoint::ResetDirections;
 use sctp_core::path::Thresholds;
+use sctp_core::path::mtu::MtuSearchConfig;
 use sctp_user::stack::Error;
 
 use crate::base::Base;
@@ -142,6 +143,19 @@ impl<'a> Options<'a> {
         self.change(|config| {
             config.hb_interval = parameters.heartbeat_interval;
             config.path_max_retrans = parameters.path_max_retrans;
+        })
+    }
+
+    /// How the MTUs of paths are found (`SPP_PMTUD_ENABLE`, `SPP_PMTUD_DISABLE`; RFC 6458, 8.1.12; RFC 8899): by
+    /// search, or with `None` not at all; then packets have what fits into `path_mtu` bytes of IP, as long as no ICMP
+    /// message says less.
+    ///
+    /// # Errors
+    /// See [`Options::change`].
+    pub fn set_mtu_search(&self, search: Option<MtuSearchConfig>, path_mtu: usize) -> Result<(), Error> {
+        self.change(|config| {
+            config.mtu_search = search;
+            config.path_mtu = path_mtu;
         })
     }
 

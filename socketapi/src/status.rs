@@ -4,6 +4,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use sctp_core::association::{Association, AssociationState, AssociationStats};
+use sctp_core::path::mtu::MtuState;
 use sctp_core::path::{Path, PathState, Thresholds};
 use sctp_user::stack::{Error, Socket};
 
@@ -49,6 +50,8 @@ pub struct PathStatus {
     pub flight_size: usize,
     /// Largest SCTP packet, bytes.
     pub max_packet_size: usize,
+    /// Where the search for that stands (RFC 8899, 5.2).
+    pub mtu_search: MtuState,
     /// Errors in a row.
     pub error_count: u32,
     /// How many of them change its state.
@@ -89,6 +92,7 @@ impl PathStatus {
             cwnd: path.congestion.cwnd(),
             flight_size: path.flight_size,
             max_packet_size: path.max_packet_size,
+            mtu_search: path.mtu.state(),
             error_count: path.error_count,
             thresholds: path.thresholds,
         }

@@ -3,6 +3,7 @@
 use crate::auth::AuthConfig;
 use crate::extensions::Extensions;
 use crate::path::congestion::CongestionControl;
+use crate::path::mtu::MtuSearchConfig;
 use core::net::IpAddr;
 use core::time::Duration;
 use std::collections::BTreeMap;
@@ -117,8 +118,12 @@ pub struct AssociationConfig {
     pub no_delay: bool,
     /// Largest payload of a DATA chunk, 0 for what the path MTU allows (`SCTP_MAXSEG`).
     pub fragmentation_point: usize,
-    /// Path MTU, IP header included, of a path of which the driver does not say otherwise.
+    /// Path MTU, IP header included, of a path of which the driver does not say otherwise, where it is not searched
+    /// for: only a verified ICMP message makes it smaller.
     pub path_mtu: usize,
+    /// Search for the MTU of each path by probes (RFC 8899), from what nearly all paths carry (1,200 bytes of SCTP) up
+    /// to what gets through. `None`: no search. Paths that never leave the host have `path_mtu` in any case.
+    pub mtu_search: Option<MtuSearchConfig>,
     /// How many bytes the layers below put before the SCTP packet (20 IPv4, 40 IPv6, 8 UDP) are the driver's
     /// to say; this is an upper limit on the SCTP packet that rules over all paths, 0 for none.
     pub max_packet_size: usize,
@@ -189,6 +194,7 @@ impl Default for AssociationConfig {
             no_delay: false,
             fragmentation_point: 0,
             path_mtu: 1_500,
+            mtu_search: Some(MtuSearchConfig::default()),
             max_packet_size: 0,
             autoclose: None,
             reconfig_permissions: ReconfigPermissions::NONE,

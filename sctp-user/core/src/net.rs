@@ -45,6 +45,9 @@ pub struct Transmit {
     pub path: PathAddress,
     /// How to mark them.
     pub ecn: Ecn,
+    /// They may be larger than the path carries, and IP is to fragment them: only then (RFC 9260, 6.9). All others must
+    /// not be fragmented, neither on the way nor here, so that the path MTU can be found (RFC 8899, 3, item 2).
+    pub may_fragment: bool,
     /// Bytes of each packet but the last.
     pub segment_size: usize,
     /// Bytes of all packets together.

@@ -241,6 +241,14 @@ impl Port {
     }
 
     fn send_once(&self, transmit: &Transmit, contents: &[u8]) -> io::Result<()> {
+        if transmit.may_fragment {
+            let send = || self.hand_over(transmit, contents);
+            return option::with_fragmentation(&self.socket, self.local.is_ipv4(), send);
+        }
+        self.hand_over(transmit, contents)
+    }
+
+    fn hand_over(&self, transmit: &Transmit, contents: &[u8]) -> io::Result<()> {
         let outgoing = quinn_udp::Transmit {
             destination: SocketAddr::new(transmit.path.remote, transmit.path.remote_udp_port),
             ecn: match transmit.ecn {

@@ -16,6 +16,8 @@ pub struct Datagram {
     pub protocol: Protocol,
     /// ECN field of the IP header.
     pub ecn: Ecn,
+    /// IP may cut it into fragments where it does not fit; else it is dropped there (DF).
+    pub may_fragment: bool,
     /// What follows the IP header, or the UDP header.
     pub payload: Bytes,
 }

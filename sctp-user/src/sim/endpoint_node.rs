@@ -79,6 +79,7 @@ impl<A: Application> EndpointNode<A> {
                 destination: transmit.path.remote,
                 protocol,
                 ecn: transmit.ecn,
+                may_fragment: transmit.may_fragment,
                 payload: Bytes::copy_from_slice(packet),
             });
         }

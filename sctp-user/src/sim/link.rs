@@ -25,6 +25,8 @@ pub struct LinkConfig {
     pub queue_bytes: usize,
     /// Largest datagram, IP header included.
     pub mtu: usize,
+    /// Whether the sender of one that is too large is told (ICMP); else the path is a black hole for it.
+    pub reports_too_big: bool,
     /// What gets lost on the way.
     pub loss: Loss,
     /// Probability that a datagram arrives twice.
@@ -47,6 +49,7 @@ impl Default for LinkConfig {
             rate: None,
             queue_bytes: 256 * 1_024,
             mtu: 1_500,
+            reports_too_big: true,
             loss: Loss::Random(0.0),
             duplication: 0.0,
             reordering: 0.0,
@@ -191,7 +194,7 @@ impl Link {
     /// Why nothing of it arrives.
     pub fn carry(&mut self, now: Time, datagram: Datagram) -> Result<Arrivals, DropReason> {
         self.stats.offered += 1;
-        if datagram.wire_len() > self.config.mtu {
+        if datagram.wire_len() > self.config.mtu && !datagram.may_fragment {
             self.stats.too_big += 1;
             return Err(DropReason::TooBig);
         }

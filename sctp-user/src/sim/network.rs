@@ -334,7 +334,7 @@ impl<N: Node> Network<N> {
             return self.events.push(self.now, Event::Loopback { host, datagram });
         }
         let interface = self.topology.interface_mut(way_out);
-        let (delay, mtu) = (interface.link.config().delay, interface.link.config().mtu);
+        let LinkConfig { delay, mtu, reports_too_big, .. } = *interface.link.config();
         if let Some(outage) = interface.outage {
             interface.link.stats.down += 1;
             self.show(host, Fate::Dropped(DropReason::Down), &datagram);
@@ -354,7 +354,7 @@ impl<N: Node> Network<N> {
             }
             Err(reason) => {
                 self.show(host, Fate::Dropped(reason), &datagram);
-                if reason == DropReason::TooBig {
+                if reason == DropReason::TooBig && reports_too_big {
                     self.report(host, UnreachableReason::TooBig { mtu }, delay, datagram);
                 }
             }

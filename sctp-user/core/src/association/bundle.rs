@@ -19,6 +19,18 @@ pub(crate) struct Written {
     pub(crate) address: PathAddress,
     pub(crate) ecn: Ecn,
     pub(crate) len: usize,
+    pub(crate) kind: PacketKind,
+}
+
+/// What a packet's size means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum PacketKind {
+    /// It fits the path.
+    Fitting,
+    /// It finds out whether it fits (RFC 8899, 4.1): it goes alone, since it may be refused.
+    Probe,
+    /// It does not fit, and cannot be cut: IP is to fragment it.
+    Oversize,
 }
 
 impl Association {
@@ -32,6 +44,9 @@ impl Association {
         // Messages may have outlived their time while packets were filled; then nothing may be left.
         if !self.is_closed() {
             self.follow_up(now);
+        }
+        if !self.probes.is_empty() {
+            return self.write_probe(buffer, checksum);
         }
         // A destination may turn out to have nothing that fits, which then was dropped: on to the next.
         while let Some(id) = self.destination(now) {
@@ -51,7 +66,8 @@ impl Association {
         buffer: &mut Vec<u8>,
         checksum: bool,
     ) -> Option<Written> {
-        let address = self.paths.get(id)?.address;
+        let path = self.paths.get(id)?;
+        let (address, fits) = (path.address, path.max_packet_size);
         let size = self.sender.packet_size(id, &self.paths).max(self.lone_packet_size(id));
         let mut packet = PacketBuilder::new(buffer, self.header_in_state(), size);
         if let Some(authenticator) = self.authenticator() {
@@ -67,7 +83,8 @@ impl Association {
         let controls = packet.control_chunks();
         let len = finish(packet, checksum)?;
         self.count_packet(id, controls);
-        Some(Written { address, ecn: self.ecn.leaves_as, len })
+        let kind = if len > fits { PacketKind::Oversize } else { PacketKind::Fitting };
+        Some(Written { address, ecn: self.ecn.leaves_as, len, kind })
     }
 
     /// The packet that holds just the control chunk that must come next. One larger than a packet of the path
@@ -109,7 +126,7 @@ impl Association {
         let controls = packet.control_chunks();
         let len = finish(packet, checksum)?;
         self.count_packet(id, controls);
-        Some(Written { address, ecn: Ecn::NotCapable, len })
+        Some(Written { address, ecn: Ecn::NotCapable, len, kind: PacketKind::Fitting })
     }
 
     /// 8.5.1 A: the packet with INIT has the tag 0.
@@ -122,7 +139,7 @@ impl Association {
         }
     }
 
-    fn count_packet(&mut self, id: PathId, controls: u64) {
+    pub(super) fn count_packet(&mut self, id: PathId, controls: u64) {
         self.stats.packets_sent += 1;
         self.stats.control_chunks_sent += controls;
         if let Some(path) = self.paths.get_mut(id) {
@@ -176,12 +193,16 @@ impl Association {
         let State::CookieEchoed(setup, cookie) = &mut self.state else { return };
         setup.due = false;
         setup.sent_at = now;
+        // A packet that the path does not carry must not keep the association from coming up.
+        let alone = setup.attempts > 1;
         let chunk = CookieEchoChunk { cookie: cookie.clone() };
         if packet.push(&chunk).is_err() {
             return;
         }
         self.write_controls(id, packet);
-        self.write_data(now, id, packet);
+        if !alone {
+            self.write_data(now, id, packet);
+        }
     }
 
     /// Control chunks first, DATA last (6.10); SHUTDOWN and SHUTDOWN ACK have no DATA beside them.
@@ -271,7 +292,7 @@ fn verifies(chunk_type: ChunkType) -> bool {
 }
 
 /// The length of the finished packet; one without chunks is taken back.
-fn finish(packet: PacketBuilder<'_>, checksum: bool) -> Option<usize> {
+pub(super) fn finish(packet: PacketBuilder<'_>, checksum: bool) -> Option<usize> {
     match packet.is_empty() {
         true => None,
         false if checksum => Some(packet.finish()),

@@ -130,7 +130,10 @@ impl Association {
             // 8.1: MUST be reset each time DATA is acknowledged.
             self.error_count = 0;
         }
-        for &AckedPath { path, certain } in &outcome.acked_paths {
+        for &AckedPath { path, certain, largest } in &outcome.acked_paths {
+            if let Some(path) = self.paths.get_mut(path) {
+                path.mtu.on_acknowledged(largest);
+            }
             // RFC 7829, 3.2, rules 9 and 10; an active path is credited either way (RFC 9260, 8.2).
             if certain || !self.paths.get(path).is_some_and(Path::is_failing) {
                 self.note_path_works(path);
@@ -186,6 +189,7 @@ impl Association {
             self.error_count = 0;
         } else if !(self.state().is_forming() || self.is_closed()) {
             // During the set-up T1 alone counts (Max.Init.Retransmits).
+            self.note_mtu_time_out(now, path);
             self.note_error(path, true);
         }
     }

@@ -48,6 +48,7 @@ impl Association {
     fn give_up_path(&mut self, id: PathId) {
         if let Some(path) = self.paths.get_mut(id) {
             path.stats.failures += 1;
+            path.mtu.stop();
         }
         self.tell_path(id, PathChange::Unreachable);
         self.sender.handle_path_failed(id, &mut self.paths);
@@ -81,12 +82,16 @@ impl Association {
         let exposed = self.config.expose_potentially_failed;
         let Some(path) = self.paths.get_mut(id) else { return };
         path.error_count = 0;
-        let told = match path.state {
+        let before = path.state;
+        let told = match before {
             PathState::Inactive => true,
             PathState::PotentiallyFailed => exposed,
             PathState::Active | PathState::Unconfirmed => return,
         };
         path.state = PathState::Active;
+        if before == PathState::Inactive {
+            self.start_mtu_search(id);
+        }
         if told {
             self.tell_path(id, PathChange::Available);
         }

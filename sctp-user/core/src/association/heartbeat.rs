@@ -166,9 +166,9 @@ impl Association {
     /// HEARTBEAT ACK (8.3, 5.4).
     /// RFC 9260, 3.3.5.
     pub(super) fn handle_heartbeat_ack(&mut self, cx: &mut Context<'_>, chunk: &RawChunk) -> Flow {
-        let Some((nonce, id)) = HeartbeatChunk::parse(chunk).info().and_then(|info| read_info(&info)) else {
-            return Flow::Continue;
-        };
+        let Some(info) = HeartbeatChunk::parse(chunk).info() else { return Flow::Continue };
+        self.take_probe_answer(cx.now, &info);
+        let Some((nonce, id)) = read_info(&info) else { return Flow::Continue };
         let interval = self.config.hb_interval;
         let Some(path) = self.paths.get_mut(id) else { return Flow::Continue };
         let Some((_, sent_at)) = path.heartbeat.pending.filter(|&(expected, _)| expected == nonce) else {
@@ -179,16 +179,22 @@ impl Association {
         path.heartbeat.next_at = interval.map(|interval| cx.now + period(path, interval, cx.random));
         if path.state == PathState::Unconfirmed {
             path.state = PathState::Active;
+            self.start_mtu_search(id);
             self.tell_path(id, PathChange::Confirmed);
             self.honour_wanted_primary(id);
         }
+        self.note_answer(id);
+        Flow::Continue
+    }
+
+    /// A HEARTBEAT to `id` was answered.
+    pub(super) fn note_answer(&mut self, id: PathId) {
         self.note_path_works(id);
         // 8.1: with data outstanding the counter MAY stay, so that a path that carries HEARTBEATs but no
         // DATA does not keep a dead association alive.
         if !self.sender.has_outstanding() {
             self.error_count = 0;
         }
-        Flow::Continue
     }
 }
 

@@ -1,9 +1,12 @@
 //! ICMP (RFC 9260, 10; RFC 6951, 5.5 for SCTP in UDP).
 
+use super::mtu::headers_len;
 use super::{Association, AssociationState, MIN_PACKET_SIZE};
 use crate::endpoint::UnreachableKind;
 use crate::event::LossReason;
 use crate::path::PathId;
+use crate::path::mtu::MtuState;
+use crate::time::Time;
 use crate::wire::chunk::ChunkType;
 use core::net::IpAddr;
 
@@ -39,7 +42,13 @@ fn initiate_tag(chunk: &[u8]) -> Option<u32> {
 impl Association {
     /// An ICMP message came about our packet to `remote`.
     /// RFC 9260, 10, 12.4.
-    pub(crate) fn handle_unreachable(&mut self, remote: IpAddr, kind: UnreachableKind, quoted: &Quoted) {
+    pub(crate) fn handle_unreachable(
+        &mut self,
+        now: Time,
+        remote: IpAddr,
+        kind: UnreachableKind,
+        quoted: &Quoted,
+    ) {
         let Some(path) = self.paths.by_remote(remote) else { return };
         let (id, in_udp) = (path.id, path.address.remote_udp_port != 0);
         if !self.is_about_us(quoted) {
@@ -53,7 +62,7 @@ impl Association {
             UnreachableKind::Port => {}
             // ICMP9: the second alternative.
             UnreachableKind::Destination => self.note_path_error(id),
-            UnreachableKind::PacketTooBig { mtu } => self.shrink_packets(id, mtu),
+            UnreachableKind::PacketTooBig { mtu } => self.shrink_packets(now, id, mtu),
         }
     }
 
@@ -75,14 +84,18 @@ impl Association {
         }
     }
 
-    /// ICMP7: a smaller path MTU, never a larger one, and none below what each path carries.
+    /// ICMP7: a smaller path MTU, never a larger one, and none below what each path carries. Where the MTU is searched
+    /// for, the message only guides the search (RFC 8899, 4.6.2).
     /// RFC 9260, 7.3.
-    fn shrink_packets(&mut self, id: PathId, mtu: u32) {
+    fn shrink_packets(&mut self, now: Time, id: PathId, mtu: u32) {
         let Some(path) = self.paths.get_mut(id) else { return };
-        let headers = if path.address.remote.is_ipv4() { 20 } else { 40 }
-            + if path.address.remote_udp_port == 0 { 0 } else { 8 };
+        let headers = headers_len(&path.address);
         let size = usize::try_from(mtu).unwrap_or(usize::MAX).saturating_sub(headers) & !3;
-        path.max_packet_size = path.max_packet_size.min(size.max(MIN_PACKET_SIZE));
+        if path.mtu.state() == MtuState::Disabled {
+            path.max_packet_size = path.max_packet_size.min(size.max(MIN_PACKET_SIZE));
+        } else {
+            self.guide_mtu_search(now, id, size);
+        }
     }
 }
 

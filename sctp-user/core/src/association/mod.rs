@@ -16,6 +16,7 @@
 //! | `icmp` | ICMP (10) |
 //! | `reconfig` | streams and TSNs reset, streams added (RFC 6525) |
 //! | `ecn` | congestion marks (RFC 4960, Appendix A) |
+//! | `mtu` | the search for path MTUs (RFC 8899) |
 //! | `bundle` | which chunks go into the next packet (6.10) |
 //! | `timers` | the next deadline, and what to do when it has come |
 //!
@@ -32,6 +33,7 @@ mod error;
 mod failure;
 mod heartbeat;
 mod icmp;
+mod mtu;
 mod outbox;
 mod peer_init;
 mod reconfig;
@@ -49,8 +51,9 @@ pub use state::AssociationState;
 pub use stats::AssociationStats;
 
 pub(crate) use auth::Echo;
-pub(crate) use bundle::Written;
+pub(crate) use bundle::{PacketKind, Written};
 pub(crate) use icmp::Quoted;
+pub(crate) use mtu::BASE_PACKET_SIZE;
 pub(crate) use outbox::to_raw;
 pub(crate) use peer_init::{PeerInit, address_parameter};
 pub(crate) use restart::{CookieVerdict, InitVerdict};
@@ -74,8 +77,10 @@ use asconf::Asconf;
 use auth::{Admission, Auth};
 use core::net::IpAddr;
 use ecn::EcnState;
+use mtu::{MIN_PACKET_SIZE, Probe, packet_size};
 use outbox::Outbox;
 use reconfig::Reconfig;
+use smallvec::SmallVec;
 use state::State;
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -146,6 +151,8 @@ pub struct Association {
     outbox: Outbox,
     reconfig: Reconfig,
     ecn: EcnState,
+    /// Probes of path MTUs that are to leave.
+    probes: SmallVec<[Probe; 1]>,
     /// Where DATA came from last, and SACKs go to (6.4).
     data_source: PathId,
     /// When user data was last sent or received.
@@ -316,8 +323,9 @@ impl Association {
         thresholds.check()?;
         let before = core::mem::replace(&mut self.config, Arc::new(changed));
         let config = &self.config;
-        let mtu_changed =
-            (config.path_mtu, config.max_packet_size) != (before.path_mtu, before.max_packet_size);
+        let mtu_of =
+            |config: &AssociationConfig| (config.path_mtu, config.max_packet_size, config.mtu_search);
+        let mtu_changed = mtu_of(config) != mtu_of(&before);
         let thresholds_changed = thresholds != Thresholds::of(&before);
         self.paths.iter_mut().for_each(|path| {
             path.rtt.set_bounds(config);
@@ -325,6 +333,7 @@ impl Association {
                 path.thresholds = thresholds;
             }
             if mtu_changed {
+                path.mtu.stop();
                 path.max_packet_size = packet_size(config, &path.address);
             }
             let pmdcs = path.pmdcs();
@@ -332,6 +341,9 @@ impl Association {
         });
         self.sender.update_config(config);
         self.reschedule_heartbeats();
+        if mtu_changed {
+            self.start_mtu_searches();
+        }
         Ok(())
     }
 
@@ -375,6 +387,7 @@ impl Association {
             assert!(self.paths.get(self.data_source).is_some(), "SACKs go to a path that exists");
             let idle = |path: &Path| !path.sourceless || path.flight_size == 0;
             assert!(self.paths.iter().all(idle), "nothing is in flight where nothing may leave");
+            self.paths.iter().for_each(|path| path.mtu.check());
         }
     }
 
@@ -485,6 +498,8 @@ impl Association {
             ChunkType::ASCONF | ChunkType::ASCONF_ACK if self.asconf.is_some() => {
                 self.handle_address_change(cx, &chunk, source)
             }
+            // RFC 4820, 3.
+            ChunkType::PAD => Flow::Continue,
             _ => self.handle_unrecognized(&chunk, source),
         }
     }
@@ -530,7 +545,9 @@ impl Association {
         // RFC 6951, 5.4: the peer's UDP port is the one that its packets come from.
         if path.address.remote_udp_port != from.remote_udp_port {
             path.address.remote_udp_port = from.remote_udp_port;
+            path.mtu.stop();
             path.max_packet_size = packet_size(&self.config, &path.address);
+            self.start_mtu_search(id);
         }
         Some(id)
     }
@@ -554,6 +571,7 @@ impl Association {
     fn close(&mut self, event: Event) {
         self.set_state(State::Closed);
         self.outbox.clear();
+        self.probes.clear();
         self.events.push_back(event);
     }
 }
@@ -571,23 +589,6 @@ enum TagCheck {
     Discard,
     OutOfTheBlue,
 }
-
-/// Largest SCTP packet to `address`: the path MTU without IP and UDP headers, a multiple of four.
-fn packet_size(config: &AssociationConfig, address: &PathAddress) -> usize {
-    const UDP_HEADER: usize = 8;
-    let ip_header = if address.remote.is_ipv4() { 20 } else { 40 };
-    let udp_header = if address.remote_udp_port == 0 { 0 } else { UDP_HEADER };
-    let limit = if config.max_packet_size == 0 { usize::MAX } else { config.max_packet_size };
-    let size = config.path_mtu.min(MAX_IP_PACKET).saturating_sub(ip_header + udp_header).min(limit);
-    size.max(MIN_PACKET_SIZE) & !3
-}
-
-/// The longest IP packet without jumbograms. A longer SCTP packet could hold a DATA chunk that its 16-bit length
-/// cannot describe, and a message that fits into such a chunk alone would never leave.
-const MAX_IP_PACKET: usize = 65_535;
-
-/// What each IPv4 host takes (576 bytes) without the largest headers; no path is asked to carry less.
-const MIN_PACKET_SIZE: usize = 508;
 
 /// Adds a path to `address` if there is none to its host; leaves from one of `local`.
 /// RFC 9260, 5.1.2.

@@ -21,7 +21,7 @@ use crate::wire::chunk::{AbortChunk, ErrorChunk, InitChunk, InitKind, RawChunk};
 use crate::wire::param::{Parameter, ParameterType, Parameters};
 use core::net::IpAddr;
 use core::time::Duration;
-use smallvec::smallvec;
+use smallvec::{SmallVec, smallvec};
 use std::collections::VecDeque;
 use std::sync::Arc;
 
@@ -167,6 +167,7 @@ impl Association {
             outbox: Outbox::default(),
             reconfig: Reconfig::new(initial_tsn, Tsn(0)),
             ecn: super::EcnState::default(),
+            probes: SmallVec::new(),
             last_activity: now,
             events: VecDeque::new(),
             readable_told: false,
@@ -348,6 +349,7 @@ impl Association {
         self.last_activity = cx.now;
         self.start_heartbeats(cx);
         self.start_address_changes(cx.now);
+        self.start_mtu_searches();
         self.resume_shutdown(cx.now);
     }
 

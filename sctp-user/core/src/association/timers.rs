@@ -21,6 +21,7 @@ impl Association {
         for path in self.paths.iter() {
             consider(path.t3_rtx);
             consider(path.heartbeat.next_at);
+            consider(path.mtu.timer());
         }
         consider(self.state.deadline());
         consider(self.asconf.as_ref().and_then(|asconf| asconf.deadline()));
@@ -50,6 +51,9 @@ impl Association {
         }
         if self.is_closed() {
             return;
+        }
+        for path in self.due_paths(|path| path.mtu.timer(), now) {
+            self.handle_mtu_timer(cx, path);
         }
         if let Some(receiver) = &mut self.receiver {
             receiver.handle_sack_timeout(now);

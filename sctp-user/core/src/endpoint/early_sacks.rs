@@ -46,20 +46,27 @@ impl EarlySacks {
             self.taken = 0;
         }
         let len = count * first.len;
-        Some(Transmit { path: first.address, ecn: first.ecn, segment_size: first.len, len })
+        Some(Transmit {
+            path: first.address,
+            ecn: first.ecn,
+            may_fragment: false,
+            segment_size: first.len,
+            len,
+        })
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::association::PacketKind;
     use crate::net::{Ecn, PathAddress};
 
     fn push(sacks: &mut EarlySacks, host: u8, bytes: &[u8]) {
         let address = PathAddress::to([10, 0, 0, host].into());
         sacks.push(|buffer| {
             buffer.extend_from_slice(bytes);
-            Some(Written { address, ecn: Ecn::NotCapable, len: bytes.len() })
+            Some(Written { address, ecn: Ecn::NotCapable, len: bytes.len(), kind: PacketKind::Fitting })
         });
     }
 

@@ -505,13 +505,7 @@ impl Endpoint {
 
     /// An ICMP message came in about a packet of ours to `path`; `quoted` is what it quotes of it, from
     /// the SCTP common header on (RFC 9260, 10).
-    pub fn handle_unreachable(
-        &mut self,
-        _now: Time,
-        path: PathAddress,
-        kind: UnreachableKind,
-        quoted: &[u8],
-    ) {
+    pub fn handle_unreachable(&mut self, now: Time, path: PathAddress, kind: UnreachableKind, quoted: &[u8]) {
         let Some(quoted) = Quoted::read(quoted) else { return };
         let key = PeerKey {
             local_port: quoted.source_port,
@@ -521,7 +515,7 @@ impl Endpoint {
         // ICMP5.
         let Some(slot) = self.demux.find(&key) else { return };
         if let Some(entry) = self.slots.get_mut(slot) {
-            entry.association.handle_unreachable(path.remote, kind, &quoted);
+            entry.association.handle_unreachable(now, path.remote, kind, &quoted);
         }
         self.settle(slot);
     }

@@ -3,7 +3,7 @@
 use super::Endpoint;
 use super::out_of_the_blue::StatelessPacket;
 use super::slots::Slot;
-use crate::association::Written;
+use crate::association::{BASE_PACKET_SIZE, PacketKind, Written};
 use crate::net::{Ecn, PathAddress, Transmit};
 use crate::time::Time;
 use crate::wire::PacketBuilder;
@@ -19,6 +19,7 @@ pub(super) struct Carried {
     slot: Slot,
     address: PathAddress,
     ecn: Ecn,
+    kind: PacketKind,
 }
 
 impl Endpoint {
@@ -34,9 +35,9 @@ impl Endpoint {
         buffer: &mut Vec<u8>,
         max_segments: usize,
     ) -> Option<Transmit> {
-        if let Some(Carried { slot, address, ecn }) = self.carried.take() {
+        if let Some(Carried { slot, address, ecn, kind }) = self.carried.take() {
             buffer.extend_from_slice(&self.carried_bytes);
-            let first = Written { address, ecn, len: self.carried_bytes.len() };
+            let first = Written { address, ecn, len: self.carried_bytes.len(), kind };
             return Some(self.extend_batch(now, slot, first, buffer, max_segments));
         }
         if let Some(transmit) = self.early_sacks.take_run(buffer, max_segments) {
@@ -65,7 +66,9 @@ impl Endpoint {
         self.counters.stateless_sent += 1;
         self.counters.control_chunks_sent += packet.control_chunks();
         let len = if self.config.checksum { packet.finish() } else { packet.finish_with_zero_checksum() };
-        Some(Transmit { path, ecn: Ecn::NotCapable, segment_size: len, len })
+        // Its size is that of what it holds, whatever the path carries.
+        let may_fragment = len > BASE_PACKET_SIZE;
+        Some(Transmit { path, ecn: Ecn::NotCapable, may_fragment, segment_size: len, len })
     }
 
     /// Appends further packets of the same association while they go the same way, marked alike, and are not longer;
@@ -79,8 +82,15 @@ impl Endpoint {
         max_segments: usize,
     ) -> Transmit {
         let segment_size = first.len;
-        let mut transmit = Transmit { path: first.address, ecn: first.ecn, segment_size, len: first.len };
-        let mut room = max_segments.saturating_sub(1);
+        let mut transmit = Transmit {
+            path: first.address,
+            ecn: first.ecn,
+            may_fragment: first.kind == PacketKind::Oversize,
+            segment_size,
+            len: first.len,
+        };
+        let alone = first.kind != PacketKind::Fitting;
+        let mut room = if alone { 0 } else { max_segments.saturating_sub(1) };
         let mut dry = false;
         while room > 0
             && transmit.len.is_multiple_of(segment_size)
@@ -91,7 +101,8 @@ impl Endpoint {
                 dry = true;
                 break;
             };
-            if (next.address, next.ecn) != (first.address, first.ecn) || next.len > segment_size {
+            let joins = next.kind == PacketKind::Fitting && next.len <= segment_size;
+            if (next.address, next.ecn) != (first.address, first.ecn) || !joins {
                 self.carry(slot, &next, buffer, start);
                 break;
             }
@@ -116,6 +127,6 @@ impl Endpoint {
         self.carried_bytes.clear();
         self.carried_bytes.extend_from_slice(buffer.get(start..).unwrap_or_default());
         buffer.truncate(start);
-        self.carried = Some(Carried { slot, address: packet.address, ecn: packet.ecn });
+        self.carried = Some(Carried { slot, address: packet.address, ecn: packet.ecn, kind: packet.kind });
     }
 }

@@ -65,6 +65,8 @@ pub struct Path {
     pub(crate) slowed_down_at: u64,
     /// Heartbeats.
     pub heartbeat: Heartbeat,
+    /// The search for its MTU, which sets `max_packet_size` while it is on.
+    pub mtu: mtu::MtuSearch,
     /// When data was last sent here, for idle decay of cwnd (7.2.1) and idle heartbeats (8.3).
     pub last_data_sent: Option<Time>,
     /// Counters.
@@ -92,10 +94,15 @@ pub struct PathStats {
     pub failures: u64,
     /// Times that it became potentially failed.
     pub potential_failures: u64,
+    /// Probes of the path MTU sent.
+    pub mtu_probes_sent: u64,
+    /// Times that full packets turned out to get lost.
+    pub black_holes: u64,
 }
 
 pub mod congestion;
 mod failover;
+pub mod mtu;
 pub mod rtt;
 mod thresholds;
 
@@ -126,6 +133,7 @@ impl Path {
             t3_rtx: None,
             slowed_down_at: 0,
             heartbeat: Heartbeat::default(),
+            mtu: mtu::MtuSearch::default(),
             last_data_sent: None,
             stats: PathStats::default(),
         }

@@ -88,6 +88,8 @@ pub(super) struct PathAck {
     pub(super) bytes: usize,
     /// Some of it was sent to this address only, and so shows that it works (RFC 7829, 3.2, rules 9 and 10).
     pub(super) certain: bool,
+    /// Bytes of the largest chunk.
+    pub(super) largest: usize,
     /// The lowest position among those that were in flight.
     pub(super) lowest_in_flight: Option<u64>,
     /// When the first one left that was sent only once.
@@ -116,6 +118,7 @@ impl AckReport {
                 path,
                 bytes: 0,
                 certain: false,
+                largest: 0,
                 lowest_in_flight: None,
                 sent_once_at: None,
                 latest: None,
@@ -127,6 +130,7 @@ impl AckReport {
         let Some(ack) = self.paths.get_mut(index) else { return };
         ack.bytes += chunk.wire_len();
         ack.certain |= !chunk.several_paths;
+        ack.largest = ack.largest.max(chunk.wire_len());
         if matches!(chunk.state, ChunkState::InFlight { .. }) {
             ack.lowest_in_flight = Some(ack.lowest_in_flight.map_or(position, |lowest| lowest.min(position)));
         }

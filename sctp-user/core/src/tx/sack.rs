@@ -33,6 +33,8 @@ pub struct AckedPath {
     pub path: PathId,
     /// Some of the data was sent nowhere else (RFC 7829, 3.2, rule 10).
     pub certain: bool,
+    /// The largest chunk among it, bytes of wire: a packet of at least that size got through.
+    pub largest: usize,
 }
 
 /// The peer acknowledged what was never sent: a protocol violation (RFC 9260, 3.3.10.13), or an
@@ -60,7 +62,7 @@ pub enum SackError {
 
 impl AckedPath {
     fn of(ack: &PathAck) -> Self {
-        Self { path: ack.path, certain: ack.certain }
+        Self { path: ack.path, certain: ack.certain, largest: ack.largest }
     }
 }
 

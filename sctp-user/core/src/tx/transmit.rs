@@ -3,7 +3,7 @@
 use super::message::{SentMessage, header_len};
 use super::outstanding::{Cause, ChunkState, MAX_OUTSTANDING_CHUNKS};
 use super::sender::Sender;
-use crate::path::{Path, PathId, PathSet};
+use crate::path::{Path, PathId, PathSet, PathState};
 use crate::serial::Fsn;
 use crate::time::Time;
 use crate::wire::{COMMON_HEADER_LEN, PacketBuilder};
@@ -280,7 +280,10 @@ impl Sender {
     /// Payload of the largest chunk: AMDCS, so that the chunk can be sent again on any path (6.9).
     /// RFC 9260, 6.
     fn largest_payload(&self, paths: &PathSet) -> usize {
-        let amdcs = paths.iter().map(Path::pmdcs).min().unwrap_or(0);
+        // A path that is not confirmed carries no data; its size is not known yet.
+        let usable = paths.iter().filter(|path| path.state != PathState::Unconfirmed);
+        let amdcs = usable.map(Path::pmdcs).min().or_else(|| paths.iter().map(Path::pmdcs).min());
+        let amdcs = amdcs.unwrap_or(0);
         let payload = amdcs.saturating_sub(self.header_len()).max(4);
         match self.settings.fragmentation_point {
             0 => payload,

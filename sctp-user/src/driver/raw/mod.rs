@@ -20,7 +20,10 @@ use super::{
     outbox::runs,
     pool::Pool,
     route,
-    sys::message::{BATCH, Outgoing},
+    sys::{
+        message::{BATCH, Outgoing},
+        option,
+    },
 };
 
 pub(crate) mod filter;
@@ -180,15 +183,23 @@ impl Driver for RawDriver {
         let mut queue = packets(batch, bytes).peekable();
         let mut group: SmallVec<[Packet<'_>; BATCH]> = SmallVec::new();
         while let Some(first) = queue.peek() {
-            let v4 = first.outgoing.destination.is_ipv4();
+            let (v4, may_fragment) = (first.outgoing.destination.is_ipv4(), first.transmit.may_fragment);
+            let alike = |next: &Packet<'_>| {
+                next.outgoing.destination.is_ipv4() == v4 && next.transmit.may_fragment == may_fragment
+            };
             group.clear();
             while group.len() < BATCH
-                && let Some(packet) = queue.next_if(|next| next.outgoing.destination.is_ipv4() == v4)
+                && let Some(packet) = queue.next_if(alike)
             {
                 group.push(packet);
             }
             let socket = if v4 { &self.v4 } else { &self.v6 };
-            if !send_group(socket.as_ref(), &self.ports, &group, &mut sent, reports) {
+            let mut send = || send_group(socket.as_ref(), &self.ports, &group, &mut sent, reports);
+            let room = match socket {
+                Some(socket) if may_fragment => option::with_fragmentation(&socket.socket, v4, send),
+                _ => send(),
+            };
+            if !room {
                 return sent;
             }
         }

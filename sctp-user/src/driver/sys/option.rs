@@ -25,6 +25,36 @@ pub(crate) fn ipv6_mtu(socket: &impl AsFd) -> io::Result<usize> {
     Ok(usize::try_from(value).unwrap_or_default())
 }
 
+/// Sends with `send` what IP may fragment, here and on the way; all else goes with DF (RFC 8899, 3, item 2).
+///
+/// No packet says by itself whether it may be fragmented, so the socket is told, and told back. It is rare. A socket
+/// that cannot be told sends as it always does.
+pub(crate) fn with_fragmentation<T>(socket: &impl AsFd, v4: bool, send: impl FnOnce() -> T) -> T {
+    allow_fragmentation(socket, v4, true);
+    let result = send();
+    allow_fragmentation(socket, v4, false);
+    result
+}
+
+fn allow_fragmentation(socket: &impl AsFd, v4: bool, allow: bool) {
+    if let Err(error) = set_fragmentation(socket, v4, allow) {
+        tracing::warn!(%error, allow, "the socket cannot be told about fragmentation");
+    }
+}
+
+fn set_fragmentation(socket: &impl AsFd, v4: bool, allow: bool) -> io::Result<()> {
+    if v4 {
+        let mode = if allow { libc::IP_PMTUDISC_DONT } else { libc::IP_PMTUDISC_PROBE };
+        return set_int(socket, libc::IPPROTO_IP, libc::IP_MTU_DISCOVER, mode);
+    }
+    // Routers do not fragment IPv6: the fragments must be as small as each path takes (RFC 8200, 5).
+    let (mode, fragment) =
+        if allow { (libc::IPV6_PMTUDISC_DONT, 1_280) } else { (libc::IPV6_PMTUDISC_PROBE, 0) };
+    set_int(socket, libc::IPPROTO_IPV6, libc::IPV6_MTU_DISCOVER, mode)?;
+    set_int(socket, libc::IPPROTO_IPV6, libc::IPV6_DONTFRAG, libc::c_int::from(!allow))?;
+    set_int(socket, libc::IPPROTO_IPV6, libc::IPV6_MTU, fragment)
+}
+
 /// Sets an integer option of IP or IPv6 that has no typed wrapper.
 pub(crate) fn set_int(
     socket: &impl AsFd,

@@ -9,6 +9,7 @@ fn datagram(len: usize) -> Datagram {
         destination: IpAddr::V4(Ipv4Addr::new(10, 0, 0, 2)),
         protocol: Protocol::Sctp,
         ecn: Ecn::NotCapable,
+        may_fragment: false,
         payload: Bytes::from(vec![0; len]),
     }
 }

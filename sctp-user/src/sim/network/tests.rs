@@ -60,6 +60,7 @@ fn datagram(to: IpAddr, payload: &'static [u8]) -> Datagram {
         destination: to,
         protocol: Protocol::Udp { source_port: 9, destination_port: 9 },
         ecn: Ecn::NotCapable,
+        may_fragment: false,
         payload: Bytes::from_static(payload),
     }
 }

@@ -79,6 +79,13 @@ impl PathPlan {
     pub fn symmetric(link: LinkConfig) -> Self {
         Self { to_server: link.clone(), to_client: link }
     }
+
+    /// Sets the MTU both ways, and whether senders are told of packets that exceed it.
+    pub fn set_mtu(&mut self, mtu: usize, reports_too_big: bool) {
+        for link in [&mut self.to_server, &mut self.to_client] {
+            (link.mtu, link.reports_too_big) = (mtu, reports_too_big);
+        }
+    }
 }
 
 /// Something that happens to a path.

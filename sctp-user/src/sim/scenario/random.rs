@@ -55,8 +55,37 @@ impl Scenario {
         let moves = Side::BOTH.map(|side| moves(&mut rng, &scenario, side, last));
         let sides = [&mut scenario.client, &mut scenario.server];
         sides.into_iter().zip(moves).for_each(|(plan, moves)| plan.behaviour.moves = moves);
+        scenario.draw_mtus(&mut rng, last + Duration::from_secs(60));
         scenario
     }
+
+    /// Paths with other MTUs than Ethernet's, some of which change on the way, to more or to less, and some of which do
+    /// not say so. A side that does not search for them must be told, or they must be what it takes them for.
+    fn draw_mtus(&mut self, rng: &mut SimRng, lasts: Duration) {
+        let search = [rng.chance(0.7), rng.chance(0.7)];
+        for (searches, side) in search.into_iter().zip([&mut self.client, &mut self.server]) {
+            if !searches {
+                side.config.mtu_search = None;
+            }
+        }
+        let silent_allowed = search == [true; 2];
+        for index in 0..self.paths.len() {
+            self.paths[index].set_mtu(mtu(rng, self.ipv6), !silent_allowed || rng.chance(0.5));
+            if rng.chance(0.3) {
+                let mut changed = self.paths[index].clone();
+                changed.set_mtu(mtu(rng, self.ipv6), !silent_allowed || rng.chance(0.5));
+                let at = lasts.mul_f64(rng.unit());
+                self.faults.push((at, index, PathFault::Change(Box::new(changed))));
+            }
+        }
+    }
+}
+
+/// MTUs of the world; IPv6 has a least one.
+fn mtu(rng: &mut SimRng, ipv6: bool) -> usize {
+    const MTUS: [usize; 9] = [1_500, 1_500, 1_500, 1_492, 1_452, 1_400, 1_280, 9_000, 700];
+    let kinds = if ipv6 { MTUS.len() - 1 } else { MTUS.len() };
+    MTUS[rng.below(kinds as u64) as usize]
 }
 
 fn path(rng: &mut SimRng) -> PathPlan {

@@ -249,12 +249,14 @@ fn describe(side: Side, node: &EndpointNode<Peer>) -> String {
     );
     for path in association.iter().flat_map(|association| association.paths().iter()) {
         text += &format!(
-            "  {}: {:?}, {} errors, {} in flight of {}, RTO {:?}, T3 {:?}\n",
+            "  {}: {:?}, {} errors, {} in flight of {}, packets of {} ({:?}), RTO {:?}, T3 {:?}\n",
             path.address.remote,
             path.state,
             path.error_count,
             path.flight_size,
             path.congestion.cwnd(),
+            path.max_packet_size,
+            path.mtu.state(),
             path.rto(),
             path.t3_rtx,
         );

@@ -9,7 +9,8 @@ use crate::config::{AssociationConfig, EndpointConfig};
 use crate::endpoint::{ConnectRequest, Endpoint, ListenOptions};
 use crate::event::{AssociationId, Event};
 use crate::message::{Message, SendOptions};
-use crate::net::{Ecn, PathAddress};
+use crate::net::{Ecn, PathAddress, Transmit};
+use crate::path::mtu::MtuSearchConfig;
 use crate::serial::Tsn;
 use crate::time::Time;
 use crate::wire::chunk::{ChunkType, InitChunk, InitKind, RawChunk};
@@ -62,6 +63,9 @@ pub(crate) struct Hop {
     pub(crate) chunks: Vec<RawChunk>,
     pub(crate) ecn: Ecn,
     pub(crate) bytes: Bytes,
+    pub(crate) may_fragment: bool,
+    /// The UDP port that it goes to, 0 for plain IP.
+    pub(crate) udp_port: u16,
 }
 
 impl Hop {
@@ -88,6 +92,10 @@ pub(crate) struct Pair {
     pub(crate) hops: Vec<Hop>,
     /// Packets a driver's call may carry.
     pub(crate) max_segments: usize,
+    /// Path MTUs are searched for: off, so that probes stand in no other trace.
+    pub(crate) mtu_search: Option<MtuSearchConfig>,
+    /// UDP ports that packets of A and Z come from, 0 for plain IP.
+    pub(crate) udp_ports: [u16; 2],
     unchecked: bool,
     /// Times that A was restarted: each life has randomness of its own.
     restarts: u8,
@@ -131,6 +139,8 @@ impl Pair {
             trace: Vec::new(),
             hops: Vec::new(),
             max_segments: 8,
+            mtu_search: None,
+            udp_ports: [0; 2],
             unchecked: false,
             restarts: 0,
         }
@@ -157,6 +167,7 @@ impl Pair {
     }
 
     pub(crate) fn listen(&mut self, config: AssociationConfig) {
+        let config = AssociationConfig { mtu_search: self.mtu_search, ..config };
         let options = ListenOptions { config, ..ListenOptions::default() };
         self.z.endpoint.listen(PORT_Z, options).unwrap();
     }
@@ -173,6 +184,7 @@ impl Pair {
         config: AssociationConfig,
     ) -> AssociationId {
         let (local_port, peer_port) = if side == Side::A { (PORT_A, PORT_Z) } else { (PORT_Z, PORT_A) };
+        let config = AssociationConfig { mtu_search: self.mtu_search, ..config };
         let request = ConnectRequest { local_port, local_addresses: Vec::new(), peers, peer_port, config };
         let now = self.now;
         self.host(side).endpoint.connect(now, request).unwrap()
@@ -264,7 +276,8 @@ impl Pair {
 
     fn inject_marked(&mut self, side: Side, source: IpAddr, destination: IpAddr, ecn: Ecn, bytes: Bytes) {
         let now = self.now;
-        let path = PathAddress { local: Some(destination), remote: source, remote_udp_port: 0 };
+        let remote_udp_port = self.udp_ports[side.other() as usize];
+        let path = PathAddress { local: Some(destination), remote: source, remote_udp_port };
         self.host(side).endpoint.handle_packet(now, path, ecn, bytes);
         self.check();
     }
@@ -293,7 +306,7 @@ impl Pair {
         let (now, mut buffer) = (self.now, Vec::new());
         if let Some(transmit) = self.host(side).endpoint.poll_transmit(now, &mut buffer, max_segments) {
             for segment in buffer.chunks(transmit.segment_size) {
-                self.launch(side, transmit.path, transmit.ecn, Bytes::copy_from_slice(segment));
+                self.launch(side, &transmit, Bytes::copy_from_slice(segment));
             }
         }
     }
@@ -319,7 +332,7 @@ impl Pair {
                 assert_eq!(transmit.len, buffer.len());
                 assert!(buffer.len().div_ceil(transmit.segment_size) <= max_segments);
                 for segment in buffer.chunks(transmit.segment_size) {
-                    self.launch(side, transmit.path, transmit.ecn, Bytes::copy_from_slice(segment));
+                    self.launch(side, &transmit, Bytes::copy_from_slice(segment));
                 }
             }
             let host = self.host(side);
@@ -330,14 +343,17 @@ impl Pair {
         self.check();
     }
 
-    fn launch(&mut self, from: Side, path: PathAddress, ecn: Ecn, bytes: Bytes) {
+    fn launch(&mut self, from: Side, transmit: &Transmit, bytes: Bytes) {
+        let (path, ecn) = (transmit.path, transmit.ecn);
         let packet = Packet::parse(bytes.clone(), ChecksumPolicy::Crc32c).expect("we send valid packets");
         let chunks: Vec<_> = packet.chunks().map(|chunk| chunk.expect("we send valid chunks")).collect();
         let same_network = |address: &&IpAddr| address.to_string()[..6] == path.remote.to_string()[..6];
         let source = path.local.or_else(|| self.host(from).addresses.iter().find(same_network).copied());
         let source = source.unwrap_or_else(|| self.address(from));
-        let mut hop =
-            Hop { from, source, destination: path.remote, header: packet.header, chunks, ecn, bytes };
+        let (destination, header) = (transmit.path.remote, packet.header);
+        let may_fragment = transmit.may_fragment;
+        let udp_port = path.remote_udp_port;
+        let mut hop = Hop { from, source, destination, header, chunks, ecn, bytes, may_fragment, udp_port };
         let fate = (self.rule)(&hop);
         self.write_down(&hop, fate);
         let copies = match fate {

@@ -12,6 +12,7 @@ mod hostile;
 mod icmp;
 mod init;
 mod interleaving;
+mod mtu;
 mod multihoming;
 mod reconfig;
 mod reconfig_hostile;

@@ -77,7 +77,7 @@ fn what_timed_out_goes_to_another_active_path() {
     assert!(t.path(0).t3_rtx.is_none() && t.path(1).t3_rtx.is_some());
     let outcome = t.sack(1, &[]);
     // RFC 7829, 3.2, rule 9: whichever transmission it was that arrived.
-    let ambiguous = AckedPath { path: PathId(1), certain: false };
+    let ambiguous = AckedPath { path: PathId(1), certain: false, largest: 16 + FULL };
     assert_eq!(outcome.acked_paths.as_slice(), [ambiguous], "8.2: only the path of the last transmission");
 }
 
