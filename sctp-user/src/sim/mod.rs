@@ -31,6 +31,7 @@ mod tap;
 mod topology;
 mod trace;
 
+pub mod lab;
 pub mod scenario;
 
 pub use datagram::{Datagram, Protocol, Unreachable, UnreachableReason};

@@ -121,6 +121,18 @@ impl<N: Node> Network<N> {
         self.topology.set_route(host, destination, interface);
     }
 
+    /// Makes a host send what is for `lan`, or for all networks that it is not in, by this interface to the router
+    /// whose interface `next_hop` is. The router's node gets it and sends it on.
+    pub fn set_gateway(
+        &mut self,
+        host: HostId,
+        lan: Option<LanId>,
+        interface: InterfaceId,
+        next_hop: InterfaceId,
+    ) {
+        self.topology.set_gateway(host, lan, interface, next_hop);
+    }
+
     /// Lets an interface receive what is sent to a multicast group in its network.
     pub fn join(&mut self, interface: InterfaceId, group: IpAddr) {
         self.topology.join(interface, group);
@@ -213,6 +225,15 @@ impl<N: Node> Network<N> {
                 return end;
             }
         }
+    }
+
+    /// Lets time pass up to `at` while nothing moves.
+    ///
+    /// # Panics
+    /// If something would have happened before.
+    pub fn pass_to(&mut self, at: Time) {
+        assert!(self.next_time().is_none_or(|next| next >= at), "what happens before {at:?} is skipped");
+        self.now = self.now.max(at);
     }
 
     fn next_time(&self) -> Option<Time> {
@@ -361,7 +382,9 @@ impl<N: Node> Network<N> {
         }
     }
 
+    /// ICMP to the sender: a router tells the host that the datagram came from.
     fn report(&mut self, host: HostId, reason: UnreachableReason, after: Duration, datagram: Datagram) {
+        let host = self.topology.owner(datagram.source).unwrap_or(host);
         let report = Unreachable { reason, datagram };
         self.events.push(self.now + after, Event::Icmp { host, report });
     }

@@ -39,18 +39,37 @@ pub(super) struct Interface {
     groups: Vec<IpAddr>,
 }
 
+/// A way out of a host's own networks.
+#[derive(Clone, Copy, Debug)]
+struct Gateway {
+    host: HostId,
+    /// Where it leads; `None`: everywhere.
+    lan: Option<LanId>,
+    /// By which of the host's interfaces.
+    interface: InterfaceId,
+    /// The interface of the router that takes the datagrams on.
+    next_hop: InterfaceId,
+}
+
 /// All hosts' interfaces and routes.
 #[derive(Debug)]
 pub(super) struct Topology {
     interfaces: Vec<Interface>,
     by_address: FxHashMap<IpAddr, InterfaceId>,
     routes: FxHashMap<(HostId, IpAddr), InterfaceId>,
+    gateways: Vec<Gateway>,
     rng: SimRng,
 }
 
 impl Topology {
     pub(super) fn new(rng: SimRng) -> Self {
-        Self { interfaces: Vec::new(), by_address: FxHashMap::default(), routes: FxHashMap::default(), rng }
+        Self {
+            interfaces: Vec::new(),
+            by_address: FxHashMap::default(),
+            routes: FxHashMap::default(),
+            gateways: Vec::new(),
+            rng,
+        }
     }
 
     pub(super) fn attach(
@@ -72,6 +91,42 @@ impl Topology {
         self.routes.insert((host, destination), interface);
     }
 
+    /// Later gateways to the same network take the place of earlier ones.
+    pub(super) fn set_gateway(
+        &mut self,
+        host: HostId,
+        lan: Option<LanId>,
+        interface: InterfaceId,
+        next_hop: InterfaceId,
+    ) {
+        let family = |id: InterfaceId| self.interface(id).address.is_ipv4();
+        let same = |other: &Gateway| {
+            (other.host, other.lan) == (host, lan) && family(other.interface) == family(interface)
+        };
+        let kept: Vec<Gateway> = self.gateways.iter().filter(|other| !same(other)).copied().collect();
+        self.gateways = kept;
+        self.gateways.push(Gateway { host, lan, interface, next_hop });
+    }
+
+    /// The gateway to a network before one to everywhere; `None` if the destination is in a network of the host's.
+    fn gateway(&self, host: HostId, destination: IpAddr) -> Option<&Gateway> {
+        let lan = self.by_address.get(&destination).map(|id| self.interface(*id).lan);
+        let same_family = |id: InterfaceId| self.interface(id).address.is_ipv4() == destination.is_ipv4();
+        if self.own(host).any(|(id, own)| Some(own.lan) == lan && same_family(id)) {
+            return None;
+        }
+        let usable =
+            || self.gateways.iter().filter(|gateway| gateway.host == host && same_family(gateway.interface));
+        usable()
+            .find(|gateway| gateway.lan.is_some() && gateway.lan == lan)
+            .or_else(|| usable().find(|gateway| gateway.lan.is_none()))
+    }
+
+    /// The host that has an address.
+    pub(super) fn owner(&self, address: IpAddr) -> Option<HostId> {
+        self.by_address.get(&address).map(|id| self.interface(*id).host)
+    }
+
     pub(super) fn join(&mut self, interface: InterfaceId, group: IpAddr) {
         self.interfaces[interface.0].groups.push(group);
     }
@@ -89,7 +144,7 @@ impl Topology {
     }
 
     /// The interface by which a datagram leaves `host`: that of an explicit route; for multicast the
-    /// one that has the source address; else one in the destination's network.
+    /// one that has the source address; else one in the destination's network, or that of a gateway.
     pub(super) fn way_out(&self, host: HostId, source: IpAddr, destination: IpAddr) -> Option<InterfaceId> {
         if let Some(interface) = self.routes.get(&(host, destination)) {
             return Some(*interface);
@@ -100,14 +155,21 @@ impl Topology {
                 .find(|(_, own)| source.is_unspecified() || own.address == source)
                 .map(|x| x.0);
         }
+        if let Some(gateway) = self.gateway(host, destination) {
+            return Some(gateway.interface);
+        }
         let lan = self.interface(*self.by_address.get(&destination)?).lan;
         let same_family = |own: &Interface| own.address.is_ipv4() == destination.is_ipv4();
         self.own(host).find(|(_, own)| own.lan == lan && same_family(own)).map(|(id, _)| id)
     }
 
-    /// The interfaces that a datagram reaches in the end.
+    /// The interfaces that a datagram reaches next: a gateway's, or in the end.
     pub(super) fn receivers(&self, sender: InterfaceId, destination: IpAddr) -> SmallVec<[InterfaceId; 2]> {
         if !destination.is_multicast() {
+            let host = self.interface(sender).host;
+            if let Some(gateway) = self.gateway(host, destination).filter(|way| way.interface == sender) {
+                return core::iter::once(gateway.next_hop).collect();
+            }
             return self.by_address.get(&destination).copied().into_iter().collect();
         }
         let lan = self.interface(sender).lan;
