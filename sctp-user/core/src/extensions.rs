@@ -149,6 +149,7 @@ mod tests {
 
     proptest! {
         /// RFC 5061, 4.2.7; RFC 3758, 3.1: what is offered is understood on the other side.
+        /// RFC 6525, 5.1.1.
         #[test]
         fn an_offer_is_read_as_it_was_made(bits in 0u8..128) {
             let mut offered = Extensions::from_bits(bits);

@@ -32,6 +32,7 @@ impl Receiver {
     ///
     /// # Errors
     /// If messages that were held contradict each other.
+    /// RFC 6525, 5.2.2.
     pub fn reset_streams(&mut self, streams: &StreamSet, last_assigned_tsn: Tsn) -> Result<(), Violation> {
         self.streams.reset(streams, last_assigned_tsn)
     }

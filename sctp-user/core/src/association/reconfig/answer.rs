@@ -131,6 +131,7 @@ impl Association {
 
     /// Sends the request that answers the peer's, with the other response if it may stand there (3.1). If it cannot be
     /// sent now, or not so, the peer is told to wait. The chunk that was sent.
+    /// RFC 6525, 5.1.2.
     fn answer_by_request(
         &mut self,
         now: Time,
@@ -201,6 +202,7 @@ impl Association {
         Verdict::Result(ReconfigResponse::PERFORMED)
     }
 
+    /// RFC 6525, 5.2.2.
     fn refuse_outgoing_reset(&mut self, reset: &OutgoingReset, streams: &StreamSet) -> Option<u32> {
         let answers = self.reconfig.own.as_ref().and_then(|own| own.unanswered(Part::IncomingReset));
         // E1. What we have asked for is not denied.
@@ -337,6 +339,7 @@ fn response(request: &Request, result: u32) -> ReconfigResponse {
 }
 
 /// D3, D4.
+/// RFC 6525, 5.1.7.
 fn tsns_response(request: &Request, ours: Tsn, theirs: Tsn) -> ReconfigResponse {
     let result = ReconfigResponse::PERFORMED;
     ReconfigResponse { response_sequence: request.sequence(), result, next_tsns: Some((ours, theirs)) }

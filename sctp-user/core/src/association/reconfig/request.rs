@@ -188,6 +188,7 @@ impl Association {
         Ok(())
     }
 
+    /// RFC 6525, 5.1.1.
     fn check_may_ask(&self) -> Result<(), ReconfigError> {
         match self.state() {
             AssociationState::Closed => Err(ReconfigError::Closed),
@@ -232,6 +233,7 @@ impl Association {
     }
 
     /// Sends the request, behind a response if one is given (3.1, 9), and starts the Re-configuration timer. The chunk.
+    /// RFC 6525, 5.1.1 and 5.1.2.
     pub(super) fn send_request(&mut self, now: Time, response: Option<ReconfigResponse>) -> Option<RawChunk> {
         let ask = self.reconfig.own.as_ref().map(|own| own.ask.clone())?;
         let mut unanswered = Few::new();
@@ -256,6 +258,7 @@ impl Association {
         Some(chunk)
     }
 
+    /// RFC 6525, 5.1.2.
     fn parameter(&self, ask: &Ask, part: Part, request_sequence: u32) -> Option<Parameter> {
         Some(match (part, ask) {
             (Part::OutgoingReset, Ask::ResetStreams { outgoing: Some(outgoing), .. }) => {

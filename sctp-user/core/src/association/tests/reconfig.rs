@@ -165,6 +165,7 @@ fn describe(raw: &crate::wire::param::RawParameter, own: u32, other: u32) -> Str
 }
 
 /// RFC 6525, 5.1.2 A2 and A4, 5.2.2 E3 and E5, 5.2.7 H4; Appendix A, first example.
+/// RFC 6525, 5.1.7.
 #[test]
 fn outgoing_streams_are_reset_and_the_others_go_on() {
     let (mut pair, a, z) = willing();
@@ -186,6 +187,7 @@ fn outgoing_streams_are_reset_and_the_others_go_on() {
 }
 
 /// RFC 6525, 4.1 and 5.1.2 A4: no list, all streams.
+/// RFC 6525, 5.2.2.
 #[test]
 fn all_outgoing_streams_are_reset_by_an_empty_list() {
     let (mut pair, a, z) = willing();
@@ -216,6 +218,7 @@ fn incoming_streams_are_reset_by_the_peers_own_request() {
 }
 
 /// RFC 6525, 3.1 (combinations 3 and 9), 5.2.1 (one chunk holds all that is returned); Appendix A, third example.
+/// RFC 6525, 5.1.2, 5.1.3, 5.2.2 and 5.2.3.
 #[test]
 fn streams_of_both_directions_are_reset_in_one_exchange() {
     let (mut pair, a, z) = willing();
@@ -236,6 +239,7 @@ fn streams_of_both_directions_are_reset_in_one_exchange() {
 }
 
 /// RFC 6525, 5.1.2 A1 and A3: what was sent before leaves first, what comes after waits, other streams do not.
+/// RFC 6525, 5.2.7.
 #[test]
 fn a_reset_comes_between_what_was_sent_before_and_what_is_sent_after() {
     let (mut pair, a, z) = willing();
@@ -368,6 +372,7 @@ fn tsns_and_all_streams_are_reset_on_both_sides() {
 }
 
 /// RFC 6525, 5.2.4 G3: what the peer has on its way would count as acknowledged. It lets it arrive first.
+/// RFC 6525, 5.1.4.
 #[test]
 fn nothing_is_lost_when_tsns_are_reset_in_the_midst_of_traffic() {
     for lost in 0..12 {
@@ -457,6 +462,7 @@ fn added_incoming_streams_are_the_peers_to_add() {
 }
 
 /// RFC 6525, 3.1, combination 7: the response and the peer's own request do not fit into one chunk.
+/// RFC 6525, 5.1.2.
 #[test]
 fn streams_are_added_both_ways_by_one_request() {
     let (mut pair, a, z) = willing();
@@ -474,6 +480,7 @@ fn streams_are_added_both_ways_by_one_request() {
 }
 
 /// RFC 6525, 6.3.1: all is denied unless it was allowed; 5.1.7 D2; 6.1: the asker is told so.
+/// RFC 6525, 5.2.1, 5.2.5 and 5.2.6.
 #[test]
 fn without_permission_everything_is_denied_and_nothing_changes() {
     let mut pair = Pair::new();
@@ -520,6 +527,7 @@ fn a_peer_without_the_extension_is_not_asked() {
 }
 
 /// RFC 6525, 6.3: one request at a time; what cannot be is refused before anything is sent.
+/// RFC 6525, 5.1.1.
 #[test]
 fn commands_that_cannot_be_carried_out_are_refused() {
     let (mut pair, a, _) = willing();
@@ -548,6 +556,7 @@ fn commands_that_cannot_be_carried_out_are_refused() {
 }
 
 /// RFC 6525, 5.1.1: the same chunk again, after twice the time each time; errors are counted for path and association.
+/// RFC 6525, 5.1.2, 5.1.3 and 5.1.4.
 #[test]
 fn a_request_without_answer_is_sent_again_and_counts_as_an_error() {
     let (mut pair, a, z) = willing();
@@ -579,6 +588,7 @@ fn a_request_that_is_never_answered_ends_the_association() {
 }
 
 /// RFC 6525, 5.2.1: a request that comes again is answered as before, and not carried out again.
+/// RFC 6525, 5.1.1.
 #[test]
 fn a_lost_response_is_sent_again_without_resetting_again() {
     let (mut pair, a, z) = willing();
@@ -615,6 +625,7 @@ fn crossing_requests_for_the_same_streams_reset_them_once() {
 }
 
 /// RFC 6525, 5.2.3 and 5.1.1: what is not covered waits until the request on its way is answered.
+/// RFC 6525, 5.1.2.
 #[test]
 fn crossing_requests_for_other_streams_are_carried_out_one_after_the_other() {
     let (mut pair, a, z) = willing();

@@ -5,6 +5,7 @@ mod delivery;
 mod hostile;
 mod interleaved;
 mod random;
+mod reset;
 mod window;
 
 use bytes::Bytes;

@@ -54,6 +54,7 @@ mod tests {
     use crate::wire::param::{AddStreams, Parameter};
 
     #[test]
+    /// RFC 6525, 4.5 and 4.6.
     fn a_request_stands_in_a_parameter() {
         let request = AddStreams { request_sequence: 1, new_streams: 2 };
         let parameters = Parameters::from_iter([Parameter::AddOutgoingStreams(request)]);

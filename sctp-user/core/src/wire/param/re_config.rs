@@ -124,6 +124,10 @@ pub struct AddStreams {
 
 impl AddStreams {
     pub(super) fn read(value: &[u8]) -> Option<Self> {
+        // RFC 6525, 4.5 and 4.6: the length is 12.
+        if value.len() != 8 {
+            return None;
+        }
         let mut fields = Reader::new(value);
         Some(Self { request_sequence: fields.u32()?, new_streams: fields.u16()? })
     }
