@@ -63,6 +63,23 @@ fn packets_reach_the_stack_that_leased_their_port_over_both_families() {
     });
 }
 
+/// RFC 3168, 5: all four codepoints, of which routers write the last one.
+#[test]
+fn the_ecn_field_travels_both_ways_over_both_families() {
+    in_namespace(&["127.0.0.1", "::1"], || {
+        let (mut a, mut b) = (open(5001, &[]), open(5002, &[]));
+        for address in common::loopbacks() {
+            let path = PathAddress { local: Some(address), ..PathAddress::to(address) };
+            for ecn in [Ecn::NotCapable, Ecn::Ect0, Ecn::Ect1, Ecn::CongestionExperienced] {
+                assert_eq!(send(&mut a, path, ecn, &[packet(5001, 5002, b"marked")]), []);
+                let mut inbox = Inbox::default();
+                receive_until(&mut b, &mut inbox, |inbox| !inbox.packets.is_empty());
+                assert_eq!(inbox.packets[0].ecn, ecn);
+            }
+        }
+    });
+}
+
 #[test]
 fn packets_as_large_as_the_loopback_carries_arrive_whole() {
     in_namespace(&["127.0.0.1", "::1"], || {

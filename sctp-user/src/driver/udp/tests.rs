@@ -61,6 +61,25 @@ fn runs_leave_with_offload_and_arrive_as_packets_with_their_ecn() {
     assert_eq!(back.remote_udp_port, a.port(), "answers go to the port it came from");
 }
 
+/// RFC 3168, 5: all four codepoints, of which routers write the last one.
+#[test]
+fn the_ecn_field_travels_over_both_families() {
+    let has_v6 = UdpSocket::bind("[::1]:0").is_ok();
+    let addresses = [Some(IpAddr::from([127, 0, 0, 1])), has_v6.then(|| "::1".parse().unwrap())];
+    for address in addresses.into_iter().flatten() {
+        let open = || UdpDriver::open(&UdpConfig { port: 0, ..UdpConfig::new([address]) }).unwrap();
+        let (mut a, mut b) = (open(), open());
+        let path = path_to(&b);
+        for ecn in [Ecn::NotCapable, Ecn::Ect0, Ecn::Ect1, Ecn::CongestionExperienced] {
+            let transmit = Transmit { path, ecn, segment_size: 6, len: 6 };
+            assert_eq!(send(&mut a, &[transmit], b"marked"), []);
+            let mut inbox = Inbox::default();
+            receive_until(&mut b, &mut inbox, |inbox| !inbox.packets.is_empty());
+            assert_eq!(inbox.packets[0].ecn, ecn);
+        }
+    }
+}
+
 #[test]
 fn the_second_stack_on_an_address_is_told_why() {
     let first = open([127, 0, 0, 3]);
