@@ -71,7 +71,7 @@ fn the_ecn_field_travels_over_both_families() {
         let (mut a, mut b) = (open(), open());
         let path = path_to(&b);
         for ecn in [Ecn::NotCapable, Ecn::Ect0, Ecn::Ect1, Ecn::CongestionExperienced] {
-            let transmit = Transmit { path, ecn, segment_size: 6, len: 6 };
+            let transmit = Transmit { path, ecn, may_fragment: false, segment_size: 6, len: 6 };
             assert_eq!(send(&mut a, &[transmit], b"marked"), []);
             let mut inbox = Inbox::default();
             receive_until(&mut b, &mut inbox, |inbox| !inbox.packets.is_empty());

@@ -168,6 +168,7 @@ fn side(
     }
     failover(rng, &mut config);
     config.extensions.reconfig = rng.chance(0.9);
+    config.extensions.ecn = rng.chance(0.8);
     config.reconfig_permissions = ReconfigPermissions {
         reset_streams: rng.chance(0.8),
         reset_association: rng.chance(0.8),
