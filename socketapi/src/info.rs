@@ -1,8 +1,7 @@
 //! Messages on their way out and in.
 
-use std::time::Duration;
-
 use bytes::Bytes;
+use sctp_core::reliability::Reliability;
 use sctp_user::stack::{Delivery, Notification};
 use smallvec::SmallVec;
 
@@ -26,14 +25,14 @@ pub struct SendInfo {
     pub context: u32,
     /// Ask the peer to acknowledge at once (RFC 7053).
     pub sack_immediately: bool,
-    /// Give the message up if it has not been sent after so long.
-    pub lifetime: Option<Duration>,
+    /// When to give the message up (`SCTP_PRINFO`); `None`: as the socket's default has it.
+    pub reliability: Option<Reliability>,
 }
 
 impl SendInfo {
-    /// Stream 0, PPID 0, ordered, reliable.
+    /// Stream 0, PPID 0, ordered, as reliable as the socket's default.
     pub const fn new() -> Self {
-        Self { stream: 0, ppid: 0, unordered: false, context: 0, sack_immediately: false, lifetime: None }
+        Self { stream: 0, ppid: 0, unordered: false, context: 0, sack_immediately: false, reliability: None }
     }
 
     /// On this stream.
@@ -60,6 +59,12 @@ impl SendInfo {
         self
     }
 
+    /// Given up like this (RFC 6458, 5.3.7; RFC 7496, 4.2).
+    pub const fn reliability(mut self, reliability: Reliability) -> Self {
+        self.reliability = Some(reliability);
+        self
+    }
+
     pub(crate) fn options(&self) -> sctp_core::message::SendOptions {
         sctp_core::message::SendOptions {
             stream_id: self.stream,
@@ -67,7 +72,7 @@ impl SendInfo {
             unordered: self.unordered,
             context: self.context,
             sack_immediately: self.sack_immediately,
-            lifetime: self.lifetime,
+            reliability: self.reliability,
         }
     }
 }

@@ -4,6 +4,7 @@ use crate::auth::AuthConfig;
 use crate::extensions::Extensions;
 use crate::path::congestion::CongestionControl;
 use crate::path::mtu::MtuSearchConfig;
+use crate::reliability::Reliability;
 use core::net::IpAddr;
 use core::time::Duration;
 use std::collections::BTreeMap;
@@ -136,6 +137,8 @@ pub struct AssociationConfig {
     /// Priorities (the lower, the sooner) or weights of streams (`SCTP_STREAM_SCHEDULER_VALUE`; RFC 8260, 4.3.3), for
     /// the schedulers that know any. A stream that is not here has priority 0, or weight 1.
     pub stream_values: BTreeMap<u16, u16>,
+    /// When messages are given up of which the sender does not say otherwise (`SCTP_DEFAULT_PRINFO`).
+    pub reliability: Reliability,
     /// Extensions that are offered to the peer; each is used if the peer offers it too.
     pub extensions: Extensions,
     /// Where `extensions.asconf` is in use, tell the peer of addresses that the host gets and loses
@@ -200,6 +203,7 @@ impl Default for AssociationConfig {
             reconfig_permissions: ReconfigPermissions::NONE,
             scheduler: StreamScheduler::default(),
             stream_values: BTreeMap::new(),
+            reliability: Reliability::Full,
             extensions: Extensions::default(),
             auto_asconf: false,
             auth: AuthConfig::default(),

@@ -137,7 +137,7 @@ impl Extensions {
 /// What is offered unless the user says otherwise: what works. To offer RE-CONFIG permits the peer nothing.
 impl Default for Extensions {
     fn default() -> Self {
-        Self { ecn: true, reconfig: true, ..Self::NONE }
+        Self { ecn: true, partial_reliability: true, reconfig: true, ..Self::NONE }
     }
 }
 

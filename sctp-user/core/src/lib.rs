@@ -95,6 +95,7 @@
 //! | [`auth`] | keys and codes of authenticated chunks |
 //! | [`extensions`] | which extensions both sides agreed on |
 //! | [`stream_set`] | streams that are reset |
+//! | [`reliability`] | when a message is given up |
 //! | [`config`], [`event`], [`message`], [`error`], [`net`] | what the interface speaks of |
 //! | [`time`], [`serial`], [`rng`] | the clock type, wrapping numbers, injected randomness |
 
@@ -108,6 +109,7 @@ pub mod extensions;
 pub mod message;
 pub mod net;
 pub mod path;
+pub mod reliability;
 pub mod rng;
 pub mod rx;
 pub mod serial;

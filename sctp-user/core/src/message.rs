@@ -1,9 +1,9 @@
 //! User messages on their way in and out.
 
 use bytes::Bytes;
-use core::time::Duration;
 use smallvec::SmallVec;
 
+use crate::reliability::Reliability;
 use crate::serial::{Mid, Ssn, Tsn};
 
 /// How a message is to be sent (SEND, RFC 9260, 11.1.5).
@@ -19,8 +19,10 @@ pub struct SendOptions {
     pub context: u32,
     /// Ask the peer to acknowledge at once (I bit; RFC 7053).
     pub sack_immediately: bool,
-    /// Give the message up when it has not been sent by then; `None`: reliable. (RFC 9260, 11.1.5 `lifetime`.)
-    pub lifetime: Option<Duration>,
+    /// When the message is given up; `None`: as [`AssociationConfig::reliability`] says.
+    ///
+    /// [`AssociationConfig::reliability`]: crate::config::AssociationConfig::reliability
+    pub reliability: Option<Reliability>,
 }
 
 /// A message that came in.

@@ -43,6 +43,7 @@ impl Association {
     ) -> Option<Written> {
         // Messages may have outlived their time while packets were filled; then nothing may be left.
         if !self.is_closed() {
+            self.sender.abandon_overdue(now, &mut self.paths);
             self.follow_up(now);
         }
         if !self.probes.is_empty() {
@@ -94,10 +95,13 @@ impl Association {
         let (chunk_type, value_len) = match &self.state {
             State::CookieEchoed(_, cookie) => (ChunkType::COOKIE_ECHO, cookie.len()),
             _ if self.outbox.cookie_ack == Some(id) => return 0,
-            _ => self
-                .outbox
-                .peek(id)
-                .map_or((ChunkType::PAD, 0), |chunk| (chunk.chunk_type, chunk.value.len())),
+            _ => match self.outbox.peek(id) {
+                Some(chunk) => (chunk.chunk_type, chunk.value.len()),
+                None if self.forward_path() == Some(id) => {
+                    (ChunkType::FORWARD_TSN, self.sender.forward_tsn_len())
+                }
+                None => (ChunkType::PAD, 0),
+            },
         };
         let auth = self.authenticator().filter(|auth| auth.covers(chunk_type) || auth.reserves());
         let auth_len = auth.map_or(0, |auth| auth.chunk_len());
@@ -165,9 +169,14 @@ impl Association {
                     .or_else(|| {
                         self.wants_sack().then(|| self.sack_path()).filter(|&id| self.is_verified(id))
                     })
+                    .or_else(|| self.forward_path())
                     .or_else(|| self.next_data_path(now))
             }
         }
+    }
+
+    fn forward_path(&self) -> Option<PathId> {
+        self.sender.forward_path().filter(|&id| self.state().sends_data() && self.is_verified(id))
     }
 
     fn next_data_path(&self, now: Time) -> Option<PathId> {
@@ -217,6 +226,7 @@ impl Association {
         let carries_data = self.next_data_path(now) == Some(id);
         self.write_sack(now, id, carries_data, packet);
         self.write_ending(id, packet);
+        self.write_forward_tsn(now, id, packet);
         if carries_data {
             self.write_data(now, id, packet);
         }
@@ -252,6 +262,14 @@ impl Association {
         let sack = receiver.make_sack(now, packet.remaining());
         if packet.push(&sack).is_ok() {
             self.stats.sacks_sent += 1;
+        }
+    }
+
+    /// FORWARD TSN, before any DATA (RFC 3758, 3.5 F2).
+    fn write_forward_tsn(&mut self, now: Time, id: PathId, packet: &mut PacketBuilder<'_>) {
+        if self.forward_path() == Some(id) && self.sender.write_forward_tsn(now, id, &mut self.paths, packet)
+        {
+            self.stats.forward_tsns_sent += 1;
         }
     }
 

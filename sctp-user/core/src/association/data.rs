@@ -25,6 +25,9 @@ impl Association {
             _ => return Err(SendError::ShuttingDown),
         }
         let len = payload.len() as u64;
+        if self.sender.make_room(now, options, payload.len(), &mut self.paths) {
+            self.tell_failures();
+        }
         self.sender.enqueue(now, options, payload)?;
         self.last_activity = now;
         self.stats.messages_sent += 1;
@@ -72,8 +75,8 @@ impl Association {
         self.act_on_data(cx, outcome, source)
     }
 
-    /// RFC 8260, 2.2.3: DATA where I-DATA was agreed on, or the other way round.
-    fn abort_for_wrong_data(&mut self, source: PathId, chunk_type: ChunkType) -> Flow {
+    /// RFC 8260, 2.2.3 and 2.3.1: DATA or FORWARD TSN where I-DATA was agreed on, or the other way round.
+    pub(super) fn abort_for_wrong_data(&mut self, source: PathId, chunk_type: ChunkType) -> Flow {
         let text = format!("{chunk_type} is not what was agreed on for user messages");
         self.abort_for(source, Cause::ProtocolViolation(Bytes::from(text)))
     }
@@ -126,8 +129,8 @@ impl Association {
                 return self.abort_for(self.data_source, Cause::ProtocolViolation(text));
             }
         };
-        if outcome.newly_acked_bytes > 0 {
-            // 8.1: MUST be reset each time DATA is acknowledged.
+        if outcome.newly_acked_bytes > 0 || outcome.cumulative_advanced {
+            // 8.1: MUST be reset each time DATA is acknowledged; what was abandoned counts no bytes.
             self.error_count = 0;
         }
         for &AckedPath { path, certain, largest } in &outcome.acked_paths {

@@ -7,6 +7,7 @@
 //! | `peer_init` | what an INIT or INIT ACK says of its sender |
 //! | `restart` | the same chunks when they come unexpectedly (5.2) |
 //! | `data` | DATA and SACK between the wire and the [sending](crate::tx) and [receiving](crate::rx) halves |
+//! | `forward_tsn` | FORWARD TSN (RFC 3758) |
 //! | `heartbeat` | path verification and supervision (5.4, 8.3) |
 //! | `failure` | error counters of paths and association (8.1, 8.2), quick failover (RFC 7829) |
 //! | `shutdown`, `abort` | the end (9) |
@@ -31,6 +32,7 @@ mod data;
 mod ecn;
 mod error;
 mod failure;
+mod forward_tsn;
 mod heartbeat;
 mod icmp;
 mod mtu;
@@ -66,6 +68,7 @@ use crate::event::{Event, LossReason, PathChange};
 use crate::extensions::Extensions;
 use crate::net::PathAddress;
 use crate::path::{Path, PathId, PathSet, PathState, Thresholds};
+use crate::reliability::{Abandoned, Policy};
 use crate::rng::Random;
 use crate::rx::Receiver;
 use crate::serial::Tsn;
@@ -246,6 +249,11 @@ impl Association {
         self.receiver.as_ref().map_or(0, Receiver::held_bytes)
     }
 
+    /// Messages given up so far by `policy`, or by any; of one stream, or of all (RFC 7496, 4.3 and 4.4).
+    pub fn abandoned(&self, stream_id: Option<u16>, policy: Option<Policy>) -> Abandoned {
+        self.sender.abandoned(stream_id, policy)
+    }
+
     /// Counters.
     pub fn stats(&self) -> AssociationStats {
         let sent = self.sender.stats();
@@ -294,12 +302,22 @@ impl Association {
 
     /// Says what its sending half has to say.
     fn tell_sender(&mut self) {
-        while let Some(failure) = self.sender.poll_failure() {
-            self.events.push_back(Event::SendFailed(Box::new(failure)));
+        if self.tell_failures() && self.sender.is_empty() {
+            self.events.push_back(Event::SenderDry);
         }
         if self.sender.take_writable() {
             self.events.push_back(Event::Writable);
         }
+    }
+
+    /// Says which messages were given up; whether there were some.
+    fn tell_failures(&mut self) -> bool {
+        let mut any = false;
+        while let Some(failure) = self.sender.poll_failure() {
+            self.events.push_back(Event::SendFailed(Box::new(failure)));
+            any = true;
+        }
+        any
     }
 
     /// The last packet of an association that has ended, once.
@@ -439,7 +457,7 @@ impl Association {
         const OTHER_ANSWERS: usize = 16;
         let room = self.paths.get(source).map_or(0, Path::pmdcs);
         self.outbox.begin_packet(room.saturating_sub(OTHER_ANSWERS));
-        let data_before = self.stats.data_chunks_received;
+        let data_before = self.stats.acknowledgeable();
         // 6.10: a partial chunk ends the walk; those before it count.
         let mut chunks = echo.map_or_else(|| packet.chunks(), Echo::behind);
         self.begin_authentication(echo.is_some_and(Echo::has_auth));
@@ -457,7 +475,7 @@ impl Association {
                 break;
             }
         }
-        self.end_packet(cx, self.stats.data_chunks_received != data_before);
+        self.end_packet(cx, self.stats.acknowledgeable() != data_before);
     }
 
     /// The chunks behind a COOKIE ECHO from `from` that made this association or was taken by it.
@@ -477,6 +495,7 @@ impl Association {
         match chunk.chunk_type {
             ChunkType::DATA | ChunkType::I_DATA => self.handle_data(cx, chunk, source),
             ChunkType::SACK => self.handle_sack(cx, &chunk),
+            ChunkType::FORWARD_TSN | ChunkType::I_FORWARD_TSN => self.handle_forward_tsn(&chunk, source),
             // 6.10: INIT stands alone, with the tag 0; the endpoint sees to it.
             ChunkType::INIT => Flow::Stop,
             ChunkType::INIT_ACK => self.handle_init_ack(cx, &chunk, source),

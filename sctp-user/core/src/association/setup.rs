@@ -268,6 +268,7 @@ impl Association {
         self.sender.set_peer(peer.a_rwnd, peer.outbound_streams);
         self.restart_reconfig(peer.initial_tsn);
         self.forget_ecn_echo();
+        self.sender.set_partial_reliability(self.extensions.partial_reliability);
         let (config, tsn, streams) = (&self.config, peer.initial_tsn, peer.inbound_streams);
         let receiver = match self.receiver.take() {
             Some(before) => before.restart(config, tsn, streams),

@@ -47,6 +47,10 @@ pub struct AssociationStats {
     pub messages_reassembled: u64,
     /// DATA chunks dropped for want of receive buffer.
     pub data_chunks_dropped: u64,
+    /// FORWARD TSN chunks sent.
+    pub forward_tsns_sent: u64,
+    /// FORWARD TSN chunks received.
+    pub forward_tsns_received: u64,
     /// Replies (HEARTBEAT ACK, ERROR) dropped because too many waited.
     pub replies_dropped: u64,
     /// Times that T1-init or T1-cookie expired (sctpAssocT1expireds).
@@ -71,7 +75,7 @@ impl AddAssign<&Self> for AssociationStats {
 }
 
 impl AssociationStats {
-    fn counters(&mut self) -> [&mut u64; 24] {
+    fn counters(&mut self) -> [&mut u64; 26] {
         [
             &mut self.packets_sent,
             &mut self.packets_received,
@@ -93,10 +97,19 @@ impl AssociationStats {
             &mut self.bytes_received,
             &mut self.messages_reassembled,
             &mut self.data_chunks_dropped,
+            &mut self.forward_tsns_sent,
+            &mut self.forward_tsns_received,
             &mut self.replies_dropped,
             &mut self.t1_expiries,
             &mut self.t2_expiries,
             &mut self.t3_expiries,
         ]
+    }
+}
+
+impl AssociationStats {
+    /// Chunks received that are acknowledged: DATA, and FORWARD TSN like it (RFC 3758, 3.6).
+    pub(super) fn acknowledgeable(&self) -> u64 {
+        self.data_chunks_received + self.forward_tsns_received
     }
 }

@@ -14,6 +14,8 @@ use std::ops::Bound;
 use super::Violation;
 use super::account::Charge;
 use super::run::{Fragment, Held, Run};
+use super::streams::mid_ranges;
+use crate::serial::Mid;
 
 /// Names a message: stream, unordered, MID. The order of keys means nothing.
 type MessageKey = (u16, bool, u32);
@@ -24,12 +26,14 @@ pub(super) struct Interleaved {
     /// By message and FSN of the first fragment.
     runs: BTreeMap<(MessageKey, u32), Run>,
     max_message_size: usize,
+    /// Messages were [skipped](Self::skip): what is late is no violation.
+    pub(super) has_skipped: bool,
 }
 
 impl Interleaved {
     pub(super) fn new(max_message_size: usize) -> Self {
         let max_message_size = max_message_size.min(u32::MAX as usize);
-        Self { runs: BTreeMap::new(), max_message_size }
+        Self { runs: BTreeMap::new(), max_message_size, has_skipped: false }
     }
 
     /// Takes a chunk whose TSN is new; gives the message that it completes.
@@ -65,6 +69,20 @@ impl Interleaved {
             return whole.map(|held| held.checked(self.max_message_size)).transpose();
         }
         run.check_size(self.max_message_size).map(|()| None)
+    }
+
+    /// The peer gives up on the messages of a stream up to `mid`: throws away what has come of them, and says what it
+    /// cost (RFC 8260, 2.3.1).
+    pub(super) fn skip(&mut self, stream_id: u16, unordered: bool, mid: Mid) -> Charge {
+        self.has_skipped = true;
+        let mut freed = Charge::default();
+        for mids in mid_ranges(Mid(mid.0.wrapping_add(1 << 31)), mid) {
+            let keys =
+                ((stream_id, unordered, *mids.start()), 0)..=((stream_id, unordered, *mids.end()), u32::MAX);
+            let runs: Vec<_> = self.runs.extract_if(keys, |_, _| true).map(|(_, run)| run).collect();
+            freed.add(Run::total_charge(runs.iter()));
+        }
+        freed
     }
 
     /// Drops all fragments that wait; what they cost.

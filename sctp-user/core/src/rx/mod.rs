@@ -7,10 +7,12 @@
 //! - `account`: the memory held, and its bounds.
 //! - `reassembly`: fragments to messages (6.9). Knows no SACK. `interleaved`: the same for I-DATA (RFC 8260).
 //! - `run`: a part of a message, and what it costs.
+//! - `forward`: what the peer has given up on (RFC 3758, 3.6; RFC 8260, 2.3.1).
 //! - `streams`: ordered and unordered delivery (6.5, 6.6), the queue to the reader.
 //! - `reset`: streams and TSNs numbered anew (RFC 6525).
 
 mod account;
+mod forward;
 mod interleaved;
 mod reassembly;
 mod receiver;

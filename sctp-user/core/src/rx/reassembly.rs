@@ -52,11 +52,15 @@ pub(super) struct Reassembly {
     runs: BTreeMap<u64, Run>,
     unwrapper: Unwrapper,
     max_message_size: usize,
+    /// The peer gave up on all up to this TSN, or what came behind it went with it: a fragment next to it that is no
+    /// beginning has lost its own.
+    skipped_to: Option<Tsn>,
 }
 
 impl Reassembly {
     pub(super) fn new(peer_initial_tsn: Tsn, max_message_size: usize) -> Self {
-        Self { runs: BTreeMap::new(), unwrapper: Unwrapper::at(peer_initial_tsn), max_message_size }
+        let unwrapper = Unwrapper::at(peer_initial_tsn);
+        Self { runs: BTreeMap::new(), unwrapper, max_message_size, skipped_to: None }
     }
 
     /// Takes a chunk whose TSN is new; gives the message that it completes.
@@ -105,7 +109,38 @@ impl Reassembly {
 
     /// Drops all fragments that wait; what they cost.
     pub(super) fn clear(&mut self) -> Charge {
+        self.skipped_to = None;
         Run::total_charge(core::mem::take(&mut self.runs).values())
+    }
+
+    /// The peer gives up on all up to `tsn`: throws away the parts of messages that miss some of it, and says what
+    /// they cost (RFC 3758, 3.6).
+    pub(super) fn skip(&mut self, tsn: Tsn) -> Charge {
+        self.skipped_to = Some(tsn);
+        if self.runs.is_empty() {
+            return Charge::default();
+        }
+        let last = self.unwrapper.unwrap(tsn);
+        let misses_some = |run: &Run| !run.begin || run.last < last;
+        let reached: Vec<_> = self
+            .runs
+            .extract_if(..=last.wrapping_add(1), |_, run| misses_some(run))
+            .map(|(_, run)| run)
+            .collect();
+        // What was sent of a message up to here goes with it.
+        let beyond = reached.last().map_or(0, |run| run.last.saturating_sub(last));
+        self.skipped_to = Some(tsn.plus(beyond as u32));
+        Run::total_charge(reached.iter())
+    }
+
+    /// Whether this fragment belongs to a message whose beginning was [skipped](Self::skip): it can only be thrown away.
+    pub(super) fn is_orphan(&self, fragment: &Fragment, neighbours: Neighbours) -> bool {
+        let before = fragment.head.tsn.prev();
+        let ends_before = |(key, run): (&u64, &Run)| run.head.tsn.plus((run.last - key) as u32) == before;
+        neighbours.before
+            && !fragment.flags.begin
+            && self.skipped_to == Some(before)
+            && !self.runs.first_key_value().is_some_and(ends_before)
     }
 
     /// Key of the run that ends right before `number`.

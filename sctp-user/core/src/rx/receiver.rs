@@ -33,7 +33,7 @@ pub struct Receiver {
     pub(super) account: Account,
     pub(super) reassembly: Fragments,
     pub(super) streams: InboundStreams,
-    packet: PacketNotes,
+    pub(super) packet: PacketNotes,
     /// New DATA is dropped: it may be numbered by TSNs not known yet (RFC 6525, 5.1.4).
     pub(super) suspended: bool,
 }
@@ -255,6 +255,9 @@ impl Receiver {
     }
 
     fn store(&mut self, mut data: Fragment, neighbours: Neighbours) -> Result<(), Violation> {
+        if self.is_orphan(&data, neighbours) {
+            return Ok(());
+        }
         let (payload, charge) = self.account.take_in(data.payload);
         data.payload = payload;
         let whole = match &mut self.reassembly {

@@ -5,12 +5,13 @@
 //!
 //! Ordered messages are counted by message identifiers (RFC 8260, 2.1); the SSN of DATA is the lower half of one.
 
+use core::ops::RangeInclusive;
 use std::collections::{BTreeMap, VecDeque};
 
 use super::Violation;
-use super::run::Held;
+use super::run::{Head, Held};
 use crate::message::Message;
-use crate::serial::{Mid, Tsn};
+use crate::serial::{Mid, Ssn, Tsn};
 use crate::stream_set::StreamSet;
 
 /// Streams in a page.
@@ -52,8 +53,8 @@ struct DeferredReset {
 }
 
 impl DeferredReset {
-    fn holds(&self, message: &Message) -> bool {
-        self.last_assigned_tsn.less_than(message.tsn) && self.streams.contains(message.stream_id)
+    fn holds(&self, stream_id: u16, tsn: Tsn) -> bool {
+        self.last_assigned_tsn.less_than(tsn) && self.streams.contains(stream_id)
     }
 }
 
@@ -100,7 +101,10 @@ impl InboundStreams {
 
     /// Takes a whole message in: to the reader at once, or to wait for its turn.
     pub(super) fn deliver(&mut self, mut held: Held) -> Result<(), Violation> {
-        if let Some(deferred) = self.deferred_reset.as_mut().filter(|deferred| deferred.holds(&held.message))
+        if let Some(deferred) = self
+            .deferred_reset
+            .as_mut()
+            .filter(|deferred| deferred.holds(held.message.stream_id, held.message.tsn))
         {
             deferred.held.push(held);
             return Ok(());
@@ -176,6 +180,32 @@ impl InboundStreams {
         }
     }
 
+    /// The peer gives up on what is missing up to `mid` (or the SSN in it) in a stream: what waited for it goes to the
+    /// reader (RFC 3758, 3.6). A number that was passed already says nothing, nor does a stream that does not exist.
+    pub(super) fn skip(&mut self, stream_id: u16, mid: Mid) {
+        if !self.has(stream_id) {
+            return;
+        }
+        let next = self.next_mids.get_mut(stream_id);
+        let mid = if self.interleaving { mid } else { Ssn::of_mid(mid).to_mid(*next) };
+        if mid.less_than(*next) {
+            return;
+        }
+        let first = core::mem::replace(next, mid.next());
+        for mids in mid_ranges(first, mid) {
+            let keys = (stream_id, *mids.start())..=(stream_id, *mids.end());
+            self.ready.extend(self.waiting.extract_if(keys, |_, _| true).map(|(_, held)| held));
+        }
+        self.deliver_waiting(stream_id);
+    }
+
+    /// Whether the turn of this ordered message is over.
+    pub(super) fn has_passed(&mut self, head: &Head) -> bool {
+        let Head { stream_id, tsn, unordered, mid, .. } = *head;
+        let is_later = self.deferred_reset.as_ref().is_some_and(|deferred| deferred.holds(stream_id, tsn));
+        !unordered && !is_later && mid.less_than(*self.next_mids.get_mut(stream_id))
+    }
+
     /// What the reader has not taken yet.
     pub(super) fn into_ready(self) -> VecDeque<Held> {
         self.ready
@@ -209,4 +239,11 @@ impl InboundStreams {
             self.ready.push_back(held);
         }
     }
+}
+
+/// The numbers from `first` to `last`, which may wrap in between, as plain ranges in their order.
+pub(super) fn mid_ranges(first: Mid, last: Mid) -> impl Iterator<Item = RangeInclusive<u32>> {
+    let wraps = first.0 > last.0;
+    let before = if wraps { first.0..=u32::MAX } else { first.0..=last.0 };
+    core::iter::once(before).chain(wraps.then_some(0..=last.0))
 }

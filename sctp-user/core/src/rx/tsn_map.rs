@@ -107,6 +107,19 @@ impl TsnMap {
         }
     }
 
+    /// The peer gives up on all up to `tsn`: they count as arrived, and what had arrived behind them with them
+    /// (RFC 3758, 3.6). False if `tsn` is none to move to: not ahead, or further than the map can hold.
+    pub(super) fn forward(&mut self, tsn: Tsn) -> bool {
+        if tsn.at_most(self.cumulative) || tsn.distance_from(self.cumulative) > MAX_SPAN {
+            return false;
+        }
+        self.cumulative = tsn;
+        while let Some(run) = self.runs.pop_front_if(|run| run.first.at_most(tsn.next())) {
+            self.cumulative = self.cumulative.later(run.last);
+        }
+        true
+    }
+
     /// Remembers a duplicate for the next SACK. A TSN is listed as often as it came again (3.3.4).
     pub(super) fn note_duplicate(&mut self, tsn: Tsn) {
         if self.duplicates.len() < MAX_DUPLICATES {
@@ -202,6 +215,30 @@ mod tests {
     fn gap_blocks_are_cut_from_the_top() {
         let map = map_with(1, &[2, 4, 6]);
         assert_eq!(map.gap_blocks(2).iter().map(|block| block.start).collect::<Vec<_>>(), [3, 5]);
+    }
+
+    /// The example of RFC 3758, 3.6, moved over the wrap: 102 received, 103 missing, 104 and 105 received, 106 missing,
+    /// 107 received; the new cumulative TSN is 103.
+    #[test]
+    fn a_skipped_tsn_counts_as_arrived_and_so_does_what_came_behind_it() {
+        let mut map = map_with(u32::MAX, &[0, 2, 3, 5]);
+        assert!(map.forward(Tsn(0)));
+        assert_eq!(map.cumulative(), Tsn(2));
+        assert_eq!(blocks(&map), [(2, 2)]);
+        assert_eq!(map.classify(Tsn(0)), Arrival::Duplicate);
+        assert_eq!(map.classify(Tsn(3)), Arrival::FillIn);
+    }
+
+    /// RFC 3758, 3.6: an old one changes nothing; nor does one that no honest peer sends.
+    #[test]
+    fn the_map_moves_ahead_only_and_not_further_than_its_span() {
+        let mut map = map_with(1, &[0, 2]);
+        for tsn in [Tsn(0), Tsn(1), Tsn(1).plus(MAX_SPAN + 1), Tsn(1 << 31)] {
+            assert!(!map.forward(tsn));
+        }
+        assert_eq!((map.cumulative(), blocks(&map)), (Tsn(1), vec![(2, 2)]));
+        assert!(map.forward(Tsn(1).plus(MAX_SPAN)));
+        assert!(!map.has_gaps());
     }
 
     /// RFC 9260, 3.3.4: a TSN that came three times is listed twice, and only in one SACK.

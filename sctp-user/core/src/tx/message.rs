@@ -3,11 +3,13 @@
 use super::outstanding::Chunk;
 use crate::event::SendFailure;
 use crate::message::SendOptions;
+use crate::reliability::{Policy, Reliability};
 use crate::serial::{Fsn, Mid, Ssn, Tsn};
 use crate::time::Time;
 use crate::wire::chunk::{DATA_HEADER_LEN, DataFlags, DataHeader, I_DATA_HEADER_LEN, IDataHeader};
 use crate::wire::{CHUNK_HEADER_LEN, NoRoom, PacketBuilder};
 use bytes::Bytes;
+use core::ops::Range;
 
 /// Bytes of a DATA or I-DATA chunk in front of its payload.
 pub(super) const fn header_len(interleaving: bool) -> usize {
@@ -17,12 +19,60 @@ pub(super) const fn header_len(interleaving: bool) -> usize {
 /// What a message costs in the send buffer besides its payload: its own entry and that of one chunk.
 pub(super) const MESSAGE_OVERHEAD: usize = size_of::<SentMessage>() + size_of::<Chunk>();
 
+/// How far the sender goes for a message: its [`Reliability`], with the lifetime as a point in time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Limit {
+    None,
+    Expires(Time),
+    Retransmissions(u32),
+    Priority(u32),
+}
+
+impl Limit {
+    pub(super) fn new(now: Time, reliability: Reliability) -> Self {
+        match reliability {
+            Reliability::Full => Self::None,
+            Reliability::Timed(lifetime) => Self::Expires(now + lifetime),
+            Reliability::Retransmissions(limit) => Self::Retransmissions(limit),
+            Reliability::Priority(priority) => Self::Priority(priority),
+        }
+    }
+
+    /// When the message's lifetime is over.
+    pub(super) fn expires(self) -> Option<Time> {
+        if let Self::Expires(at) = self { Some(at) } else { None }
+    }
+
+    /// The message's priority, if it may have to make room for others.
+    pub(super) fn priority(self) -> Option<u32> {
+        if let Self::Priority(priority) = self { Some(priority) } else { None }
+    }
+
+    /// Whether a chunk that was sent again `retransmissions` times is not to be sent (again) at `now`.
+    pub(super) fn is_over(self, now: Time, retransmissions: u16) -> bool {
+        match self {
+            Self::None | Self::Priority(_) => false,
+            Self::Expires(at) => at <= now,
+            Self::Retransmissions(limit) => u32::from(retransmissions) >= limit,
+        }
+    }
+
+    /// The policy that the message falls to.
+    pub(super) fn policy(self) -> Option<Policy> {
+        match self {
+            Self::None => None,
+            Self::Expires(_) => Some(Policy::Timed),
+            Self::Retransmissions(_) => Some(Policy::Retransmissions),
+            Self::Priority(_) => Some(Policy::Priority),
+        }
+    }
+}
+
 /// A message that waits in the send queue.
 #[derive(Debug)]
 pub(super) struct OutgoingMessage {
     pub(super) options: SendOptions,
-    /// When it is given up, if nothing of it was sent before (RFC 9260, 11.1.5).
-    pub(super) expires: Option<Time>,
+    pub(super) limit: Limit,
     pub(super) payload: Bytes,
 }
 
@@ -57,13 +107,34 @@ pub(super) struct SentMessage {
     pub(super) cut: usize,
     /// Number of the next fragment.
     pub(super) next_fsn: Fsn,
+    /// Positions from that of its first chunk to behind its last one; chunks of others may lie between.
+    pub(super) positions: Range<u64>,
 }
 
 impl SentMessage {
-    /// Bytes that are not in a chunk yet.
-    #[cfg(any(test, debug_assertions))]
+    /// Bytes that are not in a chunk yet; none once it was abandoned.
     pub(super) fn uncut(&self) -> usize {
         self.message.payload.len().saturating_sub(self.cut)
+    }
+
+    /// A chunk of it has this position.
+    pub(super) fn note_chunk(&mut self, position: u64) {
+        if self.positions.is_empty() {
+            self.positions.start = position;
+        }
+        self.positions.end = position + 1;
+    }
+
+    /// Whether it was given up, and its payload returned to the user.
+    pub(super) fn is_abandoned(&self) -> bool {
+        self.message.payload.is_empty()
+    }
+
+    /// Takes it out as a failure; what stays says only which message is skipped.
+    pub(super) fn abandon(&mut self) -> SendFailure {
+        let payload = core::mem::take(&mut self.message.payload);
+        let OutgoingMessage { options, limit, .. } = self.message;
+        OutgoingMessage { options, limit, payload }.into_failure(true)
     }
 }
 

@@ -10,7 +10,8 @@
 //! up to [`MAX_OUTSTANDING_CHUNKS`] in plain steps. That is accepted. The peer must have let the window grow to
 //! so many packets in flight first, all of them ours to send, so what it costs us is of the order of what it
 //! costs to send them. [`first_in_flight`](Outstanding::first_in_flight) walks over marked chunks; those are sent
-//! again from the lowest, so that after a time-out the first chunk is in flight as soon as one is.
+//! again from the lowest, so that after a time-out the first chunk is in flight as soon as one is. It walks over
+//! abandoned ones too, until the peer has acknowledged that they are skipped.
 
 use super::message::{Fragment, MESSAGE_OVERHEAD, SentMessage, header_len};
 use super::slab::Slab;
@@ -20,9 +21,12 @@ use crate::serial::{Fsn, Tsn};
 use crate::stream_set::StreamSet;
 use crate::time::Time;
 use crate::wire::chunk::DataFlags;
+use core::cmp::Reverse;
 use core::ops::Range;
 use smallvec::SmallVec;
 use std::collections::{BTreeSet, VecDeque};
+
+mod abandon;
 
 /// Chunks that may be outstanding: what gap blocks can speak of (RFC 9260, 3.3.4). It also keeps the
 /// window below 2^31 TSNs and below 2^16 messages of a stream (6.1).
@@ -48,8 +52,8 @@ pub(super) struct Chunk {
     pub(super) sent_at: Time,
     /// Where it was sent to the last time.
     pub(super) path: PathId,
-    /// It was sent more than once: no measure of the RTT (6.3.1 C5).
-    pub(super) retransmitted: bool,
+    /// How often it was sent again; if it was, it is no measure of the RTT (6.3.1 C5).
+    pub(super) retransmissions: u16,
     /// It was sent to more than one address: its acknowledgement does not say which one works.
     several_paths: bool,
     /// It was marked by fast retransmit once, and will not be again (7.2.4, 5).
@@ -69,6 +73,11 @@ pub(super) enum ChunkState {
     Marked(Cause),
     /// The peer has it, but may still renege.
     GapAcked,
+    /// Its message was given up: it counts as acknowledged whether the peer has it or not, and its payload is gone.
+    Abandoned {
+        /// Miss indications so far, if it was in flight.
+        misses: u8,
+    },
 }
 
 /// Why a chunk is marked for retransmission: it decides on the path (6.4).
@@ -134,11 +143,11 @@ impl AckReport {
         if matches!(chunk.state, ChunkState::InFlight { .. }) {
             ack.lowest_in_flight = Some(ack.lowest_in_flight.map_or(position, |lowest| lowest.min(position)));
         }
-        if !chunk.retransmitted && ack.sent_once_at.is_none() {
+        if chunk.retransmissions == 0 && ack.sent_once_at.is_none() {
             ack.sent_once_at = Some(chunk.sent_at);
         }
         if ack.latest.is_none_or(|latest| latest.at < chunk.sent_at) {
-            ack.latest = Some(LastSent { at: chunk.sent_at, retransmitted: chunk.retransmitted });
+            ack.latest = Some(LastSent { at: chunk.sent_at, retransmitted: chunk.retransmissions > 0 });
         }
     }
 }
@@ -147,6 +156,11 @@ impl Chunk {
     /// Bytes of payload.
     pub(super) fn payload_len(&self) -> usize {
         self.len as usize
+    }
+
+    /// Whether its message was given up.
+    pub(super) fn is_abandoned(&self) -> bool {
+        matches!(self.state, ChunkState::Abandoned { .. })
     }
 
     /// Bytes in a packet: header, payload, padding.
@@ -173,6 +187,10 @@ pub(super) struct Outstanding {
     marked: BTreeSet<u64>,
     in_flight_payload: usize,
     in_flight: usize,
+    /// Messages that may be given up and were not.
+    limited: usize,
+    /// Those with a priority, the lowest first: priority, number, place.
+    priorities: BTreeSet<(Reverse<u32>, u64, u32)>,
 }
 
 impl Outstanding {
@@ -187,6 +205,8 @@ impl Outstanding {
             marked: BTreeSet::new(),
             in_flight_payload: 0,
             in_flight: 0,
+            limited: 0,
+            priorities: BTreeSet::new(),
         }
     }
 
@@ -258,7 +278,10 @@ impl Outstanding {
 
     /// Takes a message that is about to be cut; its place.
     pub(super) fn begin_message(&mut self, message: SentMessage) -> u32 {
-        self.messages.insert(message)
+        let (limit, number) = (message.message.limit, message.number);
+        let slot = self.messages.insert(message);
+        self.note_limit(slot, limit, number);
+        slot
     }
 
     /// Cuts the next `len` bytes of a message into a chunk that is now in flight on `path`.
@@ -270,7 +293,9 @@ impl Outstanding {
         now: Time,
         paths: &mut PathSet,
     ) -> Option<u64> {
+        let position = self.end();
         let message = self.messages.get_mut(slot)?;
+        message.note_chunk(position);
         let (offset, chunk_len) = (u32::try_from(message.cut).ok()?, u32::try_from(len).ok()?);
         let fsn = message.next_fsn;
         message.next_fsn = fsn.next();
@@ -283,14 +308,14 @@ impl Outstanding {
             header_len: u8::try_from(header_len(self.interleaving)).unwrap_or(u8::MAX),
             sent_at: now,
             path,
-            retransmitted: false,
+            retransmissions: 0,
             several_paths: false,
             fast_retransmitted: false,
             state: ChunkState::InFlight { misses: 0 },
         };
         self.join_flight(&chunk, paths);
         self.chunks.push_back(chunk);
-        Some(self.end() - 1)
+        Some(position)
     }
 
     /// The chunk at `position` as it goes on the wire.
@@ -362,6 +387,11 @@ impl Outstanding {
                 *misses = misses.saturating_add(1);
                 *misses >= 3 && !chunk.fast_retransmitted
             }
+            // RFC 3758, 3.5 F5: what was in flight when it was given up may still turn out to be lost.
+            ChunkState::Abandoned { misses } => {
+                *misses = misses.saturating_add(1);
+                *misses == 3 && !chunk.fast_retransmitted
+            }
             ChunkState::Marked(_) | ChunkState::GapAcked => false,
         }
     }
@@ -408,7 +438,8 @@ impl Outstanding {
         let Some(chunk) = self.chunks.get_mut(index) else { return };
         chunk.state = ChunkState::InFlight { misses: 0 };
         chunk.several_paths |= chunk.path != path;
-        (chunk.path, chunk.sent_at, chunk.retransmitted) = (path, now, true);
+        (chunk.path, chunk.sent_at) = (path, now);
+        chunk.retransmissions = chunk.retransmissions.saturating_add(1);
         let chunk = *chunk;
         self.join_flight(&chunk, paths);
     }
@@ -421,7 +452,7 @@ impl Outstanding {
             self.first += 1;
             self.settle(position, &chunk, paths, report);
             report.freed += chunk.payload_len();
-            report.freed += self.forget_message_of(&chunk);
+            report.freed += self.forget_message_of(position, &chunk);
         }
         self.trim_gaps(paths);
         if self.chunks.is_empty() && self.chunks.capacity() > KEPT_CAPACITY {
@@ -433,7 +464,8 @@ impl Outstanding {
     /// A chunk is acknowledged: it no longer counts as what it was.
     fn settle(&mut self, position: u64, chunk: &Chunk, paths: &mut PathSet, report: &mut AckReport) {
         match chunk.state {
-            ChunkState::GapAcked => return,
+            // RFC 3758, 3.5 A2: what was abandoned adds nothing to a window.
+            ChunkState::GapAcked | ChunkState::Abandoned { .. } => return,
             ChunkState::Marked(_) => _ = self.marked.remove(&position),
             ChunkState::InFlight { .. } => self.leave_flight(chunk, paths),
         }
@@ -442,12 +474,14 @@ impl Outstanding {
 
     /// Drops the message of `chunk`, just acknowledged, if that was its end: the chunks of a message have ascending
     /// TSNs. Bytes that come free by it.
-    fn forget_message_of(&mut self, chunk: &Chunk) -> usize {
-        let whole = self.messages.get(chunk.message).map_or(0, |message| message.message.payload.len());
-        if chunk.offset as usize + chunk.payload_len() < whole {
+    fn forget_message_of(&mut self, position: u64, chunk: &Chunk) -> usize {
+        let Some(message) = self.messages.get(chunk.message) else { return 0 };
+        if position + 1 < message.positions.end || message.uncut() > 0 {
             return 0;
         }
-        self.messages.remove(chunk.message);
+        if let Some(message) = self.messages.remove(chunk.message).filter(|message| !message.is_abandoned()) {
+            self.forget_limit(chunk.message, message.message.limit, message.number);
+        }
         MESSAGE_OVERHEAD
     }
 
@@ -479,14 +513,18 @@ impl Outstanding {
         let Some(index) = self.index(position) else { return };
         let Some(chunk) = self.chunks.get_mut(index) else { return };
         let before = *chunk;
+        if before.is_abandoned() {
+            return;
+        }
         chunk.state = ChunkState::GapAcked;
         self.settle(position, &before, paths, report);
     }
 
-    /// The peer no longer has what it reported before: it counts as in flight, missed once (6.2.1 D iii).
+    /// The peer no longer has what it reported before: it counts as in flight, missed once (6.2.1 D iii), unless it
+    /// was given up since.
     fn renege(&mut self, position: u64, paths: &mut PathSet) {
         let Some(index) = self.index(position) else { return };
-        let Some(chunk) = self.chunks.get_mut(index) else { return };
+        let Some(chunk) = self.chunks.get_mut(index).filter(|chunk| !chunk.is_abandoned()) else { return };
         chunk.state = ChunkState::InFlight { misses: 1 };
         let chunk = *chunk;
         self.join_flight(&chunk, paths);
@@ -510,7 +548,7 @@ impl Outstanding {
         }
     }
 
-    /// Takes out every message, in the order of arrival: nothing is outstanding afterwards.
+    /// Takes out every message that was not given up, in the order of arrival: nothing is outstanding afterwards.
     pub(super) fn drain_messages(
         &mut self,
         paths: &mut PathSet,
@@ -524,7 +562,9 @@ impl Outstanding {
         (self.in_flight, self.in_flight_payload) = (0, 0);
         self.gaps.clear();
         self.marked.clear();
-        let mut messages: Vec<_> = self.messages.drain().collect();
+        self.limited = 0;
+        self.priorities.clear();
+        let mut messages: Vec<_> = self.messages.drain().filter(|message| !message.is_abandoned()).collect();
         messages.sort_unstable_by_key(|message| message.number);
         messages.into_iter()
     }
@@ -557,8 +597,10 @@ impl Outstanding {
             "index of marked chunks"
         );
         let acked = chunks().filter(|(_, chunk)| chunk.state == ChunkState::GapAcked);
-        let gaps = self.gaps.iter().cloned().flatten();
-        assert!(gaps.eq(acked.map(|(position, _)| position)), "gap blocks");
+        let in_gaps = self.gaps.iter().cloned().flatten();
+        let in_gaps = in_gaps.filter(|&position| !self.get(position).is_some_and(Chunk::is_abandoned));
+        assert!(in_gaps.eq(acked.map(|(position, _)| position)), "gap blocks");
+        self.check_abandoned();
     }
 }
 

@@ -191,10 +191,11 @@ impl Sender {
             self.urgent.clear();
         }
         self.update_timers(now, &report, paths);
+        let forwarded = self.acknowledge_forward_tsn(now, paths);
         SackOutcome {
             newly_acked_bytes: report.payload,
             cumulative_advanced,
-            acked_paths: report.paths.iter().map(AckedPath::of).collect(),
+            acked_paths: report.paths.iter().map(AckedPath::of).chain(forwarded).collect(),
             became_empty: !was_empty && self.is_empty(),
             old: false,
         }

@@ -1,13 +1,14 @@
 //! What is still to be made into chunks: for each stream the rest of the message that is being cut, and a queue of
 //! those behind it. The [scheduler](super::scheduler) picks the stream whose turn it is.
 
-use super::message::{OutgoingMessage, header_len};
+use super::message::{Limit, OutgoingMessage, header_len};
 use super::outstanding::KEPT_CAPACITY;
 use super::scheduler::Scheduler;
 use crate::config::AssociationConfig;
 use crate::serial::Mid;
 use crate::stream_set::StreamSet;
 use crate::time::Time;
+use core::cmp::Reverse;
 use rustc_hash::FxHashMap;
 use std::collections::{BTreeSet, VecDeque};
 
@@ -19,6 +20,8 @@ pub(super) struct SendQueue {
     interleaving: bool,
     /// Messages with a lifetime: when it is over, number, stream.
     lifetimes: BTreeSet<(Time, u64, u16)>,
+    /// Messages with a priority, the lowest first: priority, number, stream.
+    priorities: BTreeSet<(Reverse<u32>, u64, u16)>,
     next_number: u64,
     messages: usize,
     /// Streams with a message that is partly cut.
@@ -101,6 +104,11 @@ impl Stream {
         mid
     }
 
+    fn get(&self, number: u64) -> Option<&OutgoingMessage> {
+        let index = self.queue.binary_search_by_key(&number, |entry| entry.number).ok()?;
+        self.queue.get(index)?.message.as_ref()
+    }
+
     /// Takes the message out of its place in the queue.
     fn give_up(&mut self, number: u64) -> Option<OutgoingMessage> {
         let index = self.queue.binary_search_by_key(&number, |entry| entry.number).ok()?;
@@ -133,6 +141,7 @@ impl SendQueue {
             scheduler: Scheduler::new(config.scheduler, &config.stream_values),
             interleaving: false,
             lifetimes: BTreeSet::new(),
+            priorities: BTreeSet::new(),
             next_number: 0,
             messages: 0,
             partials: 0,
@@ -191,8 +200,10 @@ impl SendQueue {
         let number = self.next_number;
         self.next_number += 1;
         let stream_id = message.options.stream_id;
-        if let Some(expires) = message.expires {
-            self.lifetimes.insert((expires, number, stream_id));
+        match message.limit {
+            Limit::Expires(at) => _ = self.lifetimes.insert((at, number, stream_id)),
+            Limit::Priority(priority) => _ = self.priorities.insert((Reverse(priority), number, stream_id)),
+            Limit::None | Limit::Retransmissions(_) => {}
         }
         self.messages += 1;
         self.chunk_bytes += chunk_len(&message, self.interleaving);
@@ -275,6 +286,37 @@ impl SendQueue {
         self.remove(stream_id, number)
     }
 
+    /// Bytes of send buffer that each message of a priority below `priority` takes, the lowest first.
+    pub(super) fn costs_below(&self, priority: Option<u32>) -> impl Iterator<Item = usize> {
+        let below = self.priorities.iter().take_while(move |entry| is_below(entry.0.0, priority));
+        below
+            .filter_map(|&(_, number, stream_id)| self.streams.get(&stream_id)?.get(number))
+            .map(OutgoingMessage::cost)
+    }
+
+    /// Takes the message of the lowest priority, if that is below `priority`.
+    pub(super) fn pop_below(&mut self, priority: Option<u32>) -> Option<OutgoingMessage> {
+        let &(Reverse(lowest), number, stream_id) = self.priorities.first()?;
+        if !is_below(lowest, priority) {
+            return None;
+        }
+        self.remove(stream_id, number)
+    }
+
+    /// The message at `slot` among those sent was given up: its rest is not to be cut.
+    pub(super) fn abandon_partial(&mut self, stream_id: u16, slot: u32) {
+        let Some(stream) = self.streams.get_mut(&stream_id) else { return };
+        if stream.partial.take_if(|partial| partial.slot == slot).is_none() {
+            return;
+        }
+        self.partials -= 1;
+        self.scheduler.deactivate(stream_id);
+        let first = self.streams.get(&stream_id).and_then(|stream| self.ready(stream_id, stream));
+        if let Some(first) = first {
+            self.scheduler.activate(stream_id, first);
+        }
+    }
+
     /// Takes a message of a stream that does not exist when there are `streams` of them.
     pub(super) fn pop_without_stream(&mut self, streams: u16) -> Option<OutgoingMessage> {
         let ids = self.streams.iter().filter(|(_, stream)| !stream.queue.is_empty());
@@ -301,8 +343,11 @@ impl SendQueue {
 
     /// A message has left its stream's queue.
     fn discount(&mut self, number: u64, message: &OutgoingMessage) {
-        if let Some(expires) = message.expires {
-            self.lifetimes.remove(&(expires, number, message.options.stream_id));
+        let stream_id = message.options.stream_id;
+        match message.limit {
+            Limit::Expires(at) => _ = self.lifetimes.remove(&(at, number, stream_id)),
+            Limit::Priority(priority) => _ = self.priorities.remove(&(Reverse(priority), number, stream_id)),
+            Limit::None | Limit::Retransmissions(_) => {}
         }
         self.messages -= 1;
         self.chunk_bytes -= chunk_len(message, self.interleaving);
@@ -372,6 +417,12 @@ impl SendQueue {
     }
 }
 
+/// Whether a message of priority `value` stands below one of `priority`; `None`: above all that have one
+/// (RFC 7496, 3.2 and 4.2).
+pub(super) fn is_below(value: u32, priority: Option<u32>) -> bool {
+    priority.is_none_or(|priority| value > priority)
+}
+
 fn chunk_len(message: &OutgoingMessage, interleaving: bool) -> usize {
     (header_len(interleaving) + message.payload.len()).next_multiple_of(4)
 }
@@ -384,7 +435,7 @@ mod tests {
     fn message(stream_id: u16, context: u32, expires: Option<u64>) -> OutgoingMessage {
         OutgoingMessage {
             options: SendOptions { stream_id, context, ..SendOptions::default() },
-            expires: expires.map(Time::from_millis),
+            limit: expires.map_or(Limit::None, |at| Limit::Expires(Time::from_millis(at))),
             payload: b"x".as_slice().into(),
         }
     }

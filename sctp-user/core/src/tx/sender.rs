@@ -1,5 +1,6 @@
 //! Ties queue, outstanding data, the peer's window and the paths together.
 
+use super::forward::Forward;
 use super::message::{MESSAGE_OVERHEAD, OutgoingMessage};
 use super::outstanding::Outstanding;
 use super::send_queue::SendQueue;
@@ -9,6 +10,7 @@ use crate::error::SendError;
 use crate::event::SendFailure;
 use crate::message::SendOptions;
 use crate::path::{PathId, PathSet};
+use crate::reliability::{AbandonedCounts, Reliability};
 use crate::serial::Tsn;
 use crate::time::Time;
 use crate::wire::chunk::DataFlags;
@@ -35,7 +37,12 @@ pub struct Sender {
     pub(super) used: usize,
     /// Bytes that a refused message asked for.
     refused: Option<usize>,
-    failures: VecDeque<SendFailure>,
+    pub(super) failures: VecDeque<SendFailure>,
+    /// Both sides have partial reliability: chunks may be abandoned.
+    pub(super) partial_reliability: bool,
+    pub(super) forward: Forward,
+    /// What was given up so far.
+    pub(super) abandoned: AbandonedCounts,
     /// In fast recovery until all chunks before this position are acknowledged (RFC 9260, 7.2.4).
     pub(super) recovery_end: Option<u64>,
     /// Last time that anything was sent again (6.3.1 C5).
@@ -69,6 +76,7 @@ pub struct SenderStats {
 pub(super) struct Settings {
     pub(super) no_delay: bool,
     pub(super) fragmentation_point: usize,
+    pub(super) reliability: Reliability,
     send_buffer: usize,
     max_message_size: usize,
 }
@@ -78,6 +86,7 @@ impl Settings {
         Self {
             no_delay: config.no_delay,
             fragmentation_point: config.fragmentation_point,
+            reliability: config.reliability,
             send_buffer: config.send_buffer,
             max_message_size: config.max_message_size,
         }
@@ -113,6 +122,9 @@ impl Sender {
             used: 0,
             refused: None,
             failures: VecDeque::new(),
+            partial_reliability: false,
+            forward: Forward::default(),
+            abandoned: AbandonedCounts::default(),
             recovery_end: None,
             retransmitted_at: None,
             urgent: SmallVec::new(),
@@ -158,16 +170,17 @@ impl Sender {
     /// Accepts a message.
     pub fn enqueue(&mut self, now: Time, options: &SendOptions, payload: Bytes) -> Result<(), SendError> {
         self.check(options, payload.len())?;
-        let expires = options.lifetime.map(|lifetime| now + lifetime);
-        let message = OutgoingMessage { options: *options, expires, payload };
+        self.check_room(payload.len())?;
+        let limit = self.limit(now, options);
+        let message = OutgoingMessage { options: *options, limit, payload };
         self.used += message.cost();
         self.queue.push(message);
         self.review_window(now);
         Ok(())
     }
 
-    /// RFC 9260, 5.1.1, 6.5.
-    fn check(&mut self, options: &SendOptions, len: usize) -> Result<(), SendError> {
+    /// Whether there can be such a message (RFC 9260, 5.1.1, 6.5).
+    pub(super) fn check(&self, options: &SendOptions, len: usize) -> Result<(), SendError> {
         let max = self.settings.max_message();
         if len == 0 {
             return Err(SendError::Empty);
@@ -178,6 +191,10 @@ impl Sender {
         if options.stream_id >= self.streams {
             return Err(SendError::InvalidStream { stream_id: options.stream_id, streams: self.streams });
         }
+        Ok(())
+    }
+
+    fn check_room(&mut self, len: usize) -> Result<(), SendError> {
         let (free, needed) = (self.free(), len + MESSAGE_OVERHEAD);
         if needed > free {
             self.refused = Some(needed);
@@ -192,7 +209,7 @@ impl Sender {
         self.draining = true;
     }
 
-    /// A message that was given up: its lifetime is over, or its stream does not exist.
+    /// A message that was given up: by its [reliability](crate::reliability), or because its stream does not exist.
     pub fn poll_failure(&mut self) -> Option<SendFailure> {
         let failure = self.failures.pop_front()?;
         // Until now it counted, so that failures nobody asks for cannot pile up.
@@ -209,6 +226,7 @@ impl Sender {
         self.used = 0;
         self.recovery_end = None;
         self.urgent.clear();
+        self.forward.clear();
         self.window.stop_waiting();
         failures
     }
@@ -265,9 +283,7 @@ impl Sender {
     /// Gives up messages whose lifetime is over before anything of them was sent (11.1.5). A probe
     /// that is due makes [`next_path`](Self::next_path) name a path.
     pub fn handle_timeout(&mut self, now: Time) {
-        while let Some(message) = self.queue.pop_expired(now) {
-            self.failures.push_back(message.into_failure(false));
-        }
+        self.abandon_expired(now);
         self.review_window(now);
     }
 
@@ -298,11 +314,12 @@ impl Sender {
         assert_eq!(self.used, counted, "send buffer bytes in use");
         for path in paths.iter() {
             let timer = path.t3_rtx.is_some();
-            assert_eq!(timer, path.flight_size > 0, "T3-rtx runs while data is in flight on {:?}", path.id);
+            let needed = path.flight_size > 0 || self.forward.is_in_flight_on(path.id);
+            assert_eq!(timer, needed, "T3-rtx runs while data or FORWARD TSN is in flight on {:?}", path.id);
         }
         let stalled = self.has_outstanding() && !self.outstanding.has_in_flight();
         assert!(
-            !stalled || self.outstanding.first_marked().is_some(),
+            !stalled || self.outstanding.first_marked().is_some() || self.forward.is_waiting(),
             "outstanding data waits for something"
         );
     }

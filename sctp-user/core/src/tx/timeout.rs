@@ -21,9 +21,11 @@ impl Sender {
         let window_probe = self.is_window_probe(id);
         let Some(path) = paths.get_mut(id) else { return T3Expiry::default() };
         path.t3_rtx = None;
-        if path.flight_size == 0 {
+        // RFC 3758, 3.5 A5
+        let forwarded = self.expire_forward_tsn(id, paths);
+        let Some(path) = paths.get_mut(id).filter(|path| path.flight_size > 0 || forwarded) else {
             return T3Expiry::default();
-        }
+        };
         path.stats.t3_expiries += 1;
         self.stats.t3_expiries += 1;
         path.rtt.back_off();
@@ -54,6 +56,11 @@ impl Sender {
     pub fn handle_path_failed(&mut self, id: PathId, paths: &mut PathSet) {
         if self.outstanding.mark_path(id, Cause::TimedOut, paths) > 0 {
             self.urgent.push(id);
+        }
+        if self.expire_forward_tsn(id, paths)
+            && let Some(path) = paths.get_mut(id)
+        {
+            path.t3_rtx = None;
         }
         self.handle_path_avoided(id, paths);
     }

@@ -110,7 +110,7 @@ impl Sender {
     }
 
     /// Where the first marked chunk is to go (6.4, 6.4.1).
-    fn retransmission_path(&self, paths: &PathSet) -> Option<PathId> {
+    pub(super) fn retransmission_path(&self, paths: &PathSet) -> Option<PathId> {
         let chunk = self.outstanding.get(self.outstanding.first_marked()?)?;
         match chunk.state {
             ChunkState::Marked(Cause::TimedOut) => paths.for_retransmission(chunk.path),
@@ -135,6 +135,10 @@ impl Sender {
         let mut count = 0;
         let mut stream_id = None;
         while let Some(position) = self.outstanding.first_marked() {
+            // What is overdue is given up before the next packet (RFC 3758, 4.1 TR4).
+            if self.overdue(now).is_some() {
+                break;
+            }
             let Some(fragment) = self.outstanding.fragment(position) else { break };
             let other_stream = *stream_id.get_or_insert(fragment.stream_id) != fragment.stream_id;
             if (other_stream && self.queue.keeps_streams_apart())
@@ -177,7 +181,7 @@ impl Sender {
         }
         let largest = self.largest_payload(paths);
         let mut count = 0;
-        while self.outstanding.len() < MAX_OUTSTANDING_CHUNKS {
+        while self.outstanding.len() < MAX_OUTSTANDING_CHUNKS && self.overdue(now).is_none() {
             let Some(Wanted { payload, probe }) = self.wanted(now, largest) else { break };
             let room = packet.remaining().saturating_sub(self.header_len());
             let Some(len) = self.fit(payload, room, largest) else { break };
@@ -237,7 +241,7 @@ impl Sender {
         let Some(turn) = self.queue.turn() else { return false };
         let begun = turn.slot.or_else(|| {
             let (number, message, mid) = self.queue.begin(turn)?;
-            let message = SentMessage { number, message, mid, cut: 0, next_fsn: Fsn(0) };
+            let message = SentMessage { number, message, mid, cut: 0, next_fsn: Fsn(0), positions: 0..0 };
             Some(self.outstanding.begin_message(message))
         });
         let Some(slot) = begun else { return false };

@@ -14,6 +14,7 @@ mod init;
 mod interleaving;
 mod mtu;
 mod multihoming;
+mod partial_reliability;
 mod reconfig;
 mod reconfig_hostile;
 mod restart;

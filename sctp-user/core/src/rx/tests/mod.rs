@@ -2,6 +2,7 @@
 
 mod acknowledging;
 mod delivery;
+mod forwarding;
 mod hostile;
 mod interleaved;
 mod random;

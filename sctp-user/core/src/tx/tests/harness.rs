@@ -2,13 +2,17 @@
 
 use crate::config::AssociationConfig;
 use crate::error::SendError;
+use crate::event::SendFailure;
 use crate::message::SendOptions;
 use crate::net::PathAddress;
 use crate::path::{Path, PathId, PathSet, PathState};
+use crate::reliability::Reliability;
 use crate::serial::{Ssn, Tsn};
 use crate::time::Time;
 use crate::tx::{SackError, SackOutcome, Sender, T3Expiry};
-use crate::wire::chunk::{ChunkType, DataChunk, GapBlock, IDataChunk, IDataHeader, RawChunk, SackChunk};
+use crate::wire::chunk::{
+    ChunkType, DataChunk, ForwardTsnChunk, GapBlock, IDataChunk, IDataHeader, RawChunk, SackChunk,
+};
 use crate::wire::{ChecksumPolicy, CommonHeader, Packet, PacketBuilder};
 use bytes::Bytes;
 use core::time::Duration;
@@ -24,6 +28,7 @@ pub(super) struct Harness {
     pub(super) sender: Sender,
     pub(super) paths: PathSet,
     pub(super) now: Time,
+    failures: Vec<SendFailure>,
 }
 
 /// A packet that left.
@@ -59,6 +64,11 @@ pub(super) fn config() -> AssociationConfig {
     AssociationConfig { no_delay: true, ..AssociationConfig::default() }
 }
 
+/// Stream 0, ordered, with this policy.
+pub(super) fn with(reliability: Reliability) -> SendOptions {
+    SendOptions { reliability: Some(reliability), ..SendOptions::default() }
+}
+
 /// A SACK whose cumulative TSN ack is that of chunk `up_to - 1`: it acknowledges `up_to` chunks, with
 /// a window of a megabyte and gap blocks given by the numbers of their first and last chunk.
 pub(super) fn sack(up_to: u32, gaps: &[(u32, u32)]) -> SackChunk {
@@ -83,6 +93,13 @@ impl Harness {
         harness
     }
 
+    /// As [`with`](Self::with); both sides have partial reliability.
+    pub(super) fn partial(paths: u8, config: &AssociationConfig) -> Self {
+        let mut harness = Self::with(paths, config);
+        harness.sender.set_partial_reliability(true);
+        harness
+    }
+
     /// The peer has not answered yet.
     pub(super) fn unconnected(paths: u8, config: &AssociationConfig) -> Self {
         let mut set = PathSet::default();
@@ -90,7 +107,8 @@ impl Harness {
             let address = PathAddress::to([10, 0, 0, i].into());
             set.add(address, PathState::Active, 12 + 16 + FULL, config);
         }
-        Self { sender: Sender::new(config, FIRST), paths: set, now: Time::from_millis(1_000) }
+        let sender = Sender::new(config, FIRST);
+        Self { sender, paths: set, now: Time::from_millis(1_000), failures: Vec::new() }
     }
 
     fn check(&self) {
@@ -102,6 +120,8 @@ impl Harness {
     }
 
     pub(super) fn try_enqueue(&mut self, options: &SendOptions, len: usize) -> Result<(), SendError> {
+        self.sender.make_room(self.now, options, len, &mut self.paths);
+        self.collect_failures();
         let outcome = self.sender.enqueue(self.now, options, Bytes::from(vec![7; len]));
         self.check();
         outcome
@@ -116,8 +136,61 @@ impl Harness {
         (0..count).for_each(|_| self.enqueue(FULL));
     }
 
+    /// A message with this policy; its context says how many there were before.
+    pub(super) fn enqueue_with(&mut self, reliability: Reliability, len: usize) {
+        self.try_enqueue(&with(reliability), len).unwrap();
+    }
+
+    fn collect_failures(&mut self) {
+        self.failures.extend(core::iter::from_fn(|| self.sender.poll_failure()));
+        self.check();
+    }
+
+    /// Lengths of the messages that were given up since, and whether some of them was sent.
+    pub(super) fn take_failures(&mut self) -> Vec<(usize, bool)> {
+        self.collect_failures();
+        self.failures.drain(..).map(|failure| (failure.payload.len(), failure.sent)).collect()
+    }
+
+    /// Gives up what is overdue; the path and FORWARD TSN that are due, which thereby are sent.
+    pub(super) fn send_forward_tsn(&mut self) -> Option<(u8, ForwardTsnChunk)> {
+        self.sender.abandon_overdue(self.now, &mut self.paths);
+        self.check();
+        let path = self.sender.forward_path()?;
+        let raw = self.write_forward_tsn(path);
+        Some((path.0, ForwardTsnChunk::parse(&raw).unwrap()))
+    }
+
+    fn write_forward_tsn(&mut self, path: PathId) -> RawChunk {
+        let header = CommonHeader { source_port: 1, destination_port: 2, verification_tag: 3 };
+        let mut buffer = Vec::new();
+        let size = self.path(path.0).max_packet_size;
+        let mut packet = PacketBuilder::new(&mut buffer, header, size);
+        let len = self.sender.forward_tsn_len();
+        assert!(
+            self.sender.write_forward_tsn(self.now, path, &mut self.paths, &mut packet),
+            "3.5 C4: it fits"
+        );
+        packet.finish();
+        self.check();
+        let packet = Packet::parse(buffer.into(), ChecksumPolicy::Crc32c).unwrap();
+        let raw = packet.chunks().next().unwrap().unwrap();
+        assert_eq!(raw.value.len(), len);
+        raw
+    }
+
+    /// As [`send_forward_tsn`](Self::send_forward_tsn): the number of the chunk after the last skipped one, and the
+    /// streams with their sequence numbers.
+    pub(super) fn forwarded(&mut self) -> Option<(u32, Vec<(u16, u16)>)> {
+        let (_, chunk) = self.send_forward_tsn()?;
+        let streams = chunk.streams.iter().map(|stream| (stream.stream_id, stream.ssn.0)).collect();
+        Some((chunk.new_cumulative_tsn.next().distance_from(FIRST), streams))
+    }
+
     /// Sends one packet, if one may leave.
     pub(super) fn send_one(&mut self) -> Option<Sent> {
+        self.sender.abandon_overdue(self.now, &mut self.paths);
+        self.check();
         let id = self.sender.next_path(self.now, &self.paths)?;
         let header = CommonHeader { source_port: 1, destination_port: 2, verification_tag: 3 };
         let mut buffer = Vec::new();

@@ -5,6 +5,7 @@ use super::harness::*;
 use crate::config::AssociationConfig;
 use crate::message::SendOptions;
 use crate::path::{PathId, PathState};
+use crate::reliability::Reliability;
 use crate::serial::Tsn;
 use crate::wire::chunk::{DataChunk, GapBlock, SackChunk};
 use bytes::Bytes;
@@ -126,8 +127,8 @@ impl World {
 
     fn enqueue(&mut self, len: usize, stream_id: u16, unordered: bool, lifetime: Option<u64>) {
         let context = u32::try_from(self.accepted.len()).unwrap();
-        let lifetime = lifetime.map(Duration::from_millis);
-        let options = SendOptions { stream_id, unordered, context, lifetime, ..SendOptions::default() };
+        let reliability = lifetime.map(|millis| Reliability::Timed(Duration::from_millis(millis)));
+        let options = SendOptions { stream_id, unordered, context, reliability, ..SendOptions::default() };
         let payload = Bytes::from(vec![context as u8; len]);
         if self.t.sender.enqueue(self.t.now, &options, payload.clone()).is_ok() {
             self.accepted.push(payload);

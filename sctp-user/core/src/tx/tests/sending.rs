@@ -2,6 +2,7 @@ use super::harness::*;
 use crate::config::AssociationConfig;
 use crate::error::SendError;
 use crate::message::SendOptions;
+use crate::reliability::Reliability;
 use bytes::Bytes;
 use core::time::Duration;
 
@@ -112,7 +113,7 @@ fn a_full_send_buffer_says_so_and_tells_when_it_has_room_again() {
 fn a_message_that_was_not_sent_in_its_lifetime_is_given_back() {
     // RFC 9260, 11.1.5
     let mut t = Harness::new();
-    let short = SendOptions { lifetime: Some(Duration::from_millis(50)), ..SendOptions::default() };
+    let short = with(Reliability::Timed(Duration::from_millis(50)));
     t.enqueue_full(20);
     t.send();
     t.try_enqueue(&short, 10).unwrap();
@@ -125,9 +126,10 @@ fn a_message_that_was_not_sent_in_its_lifetime_is_given_back() {
 }
 
 #[test]
-fn a_message_of_which_a_part_was_sent_outlives_its_lifetime() {
+fn a_message_of_which_a_part_was_sent_outlives_its_lifetime_without_partial_reliability() {
+    // RFC 9260, 11.1.5
     let mut t = Harness::new();
-    let short = SendOptions { lifetime: Some(Duration::from_millis(50)), ..SendOptions::default() };
+    let short = with(Reliability::Timed(Duration::from_millis(50)));
     t.try_enqueue(&short, 40 * FULL).unwrap();
     t.send();
     t.wait(100);

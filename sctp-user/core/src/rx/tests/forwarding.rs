@@ -1,0 +1,220 @@
+//! FORWARD TSN at the receiver (RFC 3758, 3.6).
+
+use super::*;
+use crate::rx::Violation;
+use crate::rx::tsn_map::MAX_SPAN;
+use crate::wire::chunk::{ForwardTsnChunk, SkippedStream};
+
+impl Harness {
+    /// A packet with a FORWARD TSN up to this offset, and streams with their sequence numbers.
+    fn forward(&mut self, offset: u32, streams: &[(u16, u16)]) {
+        let streams = streams.iter().map(|&(stream_id, ssn)| SkippedStream { stream_id, ssn: Ssn(ssn) });
+        let chunk = ForwardTsnChunk { new_cumulative_tsn: tsn(offset), streams: streams.collect() };
+        self.receiver.handle_forward_tsn(&chunk);
+        self.receiver.end_of_packet(self.now);
+    }
+
+    /// How many TSNs are cumulatively acknowledged.
+    fn cumulative(&self) -> u32 {
+        self.receiver.cumulative_tsn().next().distance_from(INITIAL)
+    }
+}
+
+/// RFC 3758, 3.6, with the example of the RFC: 103 is skipped, 104 and 105 are there, 106 is missing, 107 is there.
+#[test]
+fn the_cumulative_tsn_moves_over_what_is_skipped_and_what_had_arrived_behind_it() {
+    let mut harness = Harness::new();
+    for offset in [0, 2, 3, 5] {
+        let _ = harness.packet(chunk(offset, 0, 0, "UBE", b"x"));
+    }
+    harness.forward(1, &[]);
+    assert_eq!(harness.cumulative(), 4);
+    let sack = harness.sack();
+    assert_eq!(
+        (sack.cumulative_tsn_ack, sack.gap_blocks[0].start),
+        (tsn(3), 2),
+        "3.2: no gap is reported below"
+    );
+}
+
+/// RFC 3758, 3.6: an old one changes nothing but is answered, for our SACK may be lost.
+#[test]
+fn an_old_forward_tsn_is_answered_at_once() {
+    let mut harness = Harness::new();
+    (0..3).for_each(|offset| _ = harness.message(offset));
+    harness.take_wanted();
+    for offset in [1, 2] {
+        harness.forward(offset, &[]);
+        assert!(harness.take_wanted());
+        assert_eq!(harness.cumulative(), 3);
+    }
+}
+
+/// RFC 3758, 3.6: for the SACK it is as good as DATA.
+#[test]
+fn a_forward_tsn_is_acknowledged_like_data() {
+    let mut harness = Harness::new();
+    (0..2).for_each(|offset| _ = harness.message(offset));
+    harness.take_wanted();
+    harness.forward(2, &[]);
+    assert!(!harness.receiver.sack_wanted());
+    assert_eq!(harness.receiver.sack_deadline(), Some(harness.now + core::time::Duration::from_millis(200)));
+    harness.forward(3, &[]);
+    assert!(harness.take_wanted(), "every second packet");
+    let _ = harness.packet(chunk(5, 0, 0, "UBE", b"x"));
+    harness.take_wanted();
+    harness.forward(4, &[]);
+    assert!(harness.take_wanted(), "RFC 9260, 6.7: a gap was closed");
+}
+
+/// RFC 3758, 3.6: stranded messages up to the listed number, and those that follow without a gap.
+#[test]
+fn what_waited_for_a_skipped_message_is_delivered_in_order() {
+    let mut harness = Harness::new();
+    for (offset, ssn, text) in [(1, 1, "b"), (3, 3, "d"), (4, 4, "e"), (6, 6, "g")] {
+        let _ = harness.packet(chunk(offset, 2, ssn, "BE", text.as_bytes()));
+    }
+    assert!(harness.texts().is_empty());
+    harness.forward(2, &[(2, 2)]);
+    assert_eq!(harness.texts(), ["b", "d", "e"]);
+    let _ = harness.packet(chunk(5, 2, 5, "BE", b"f"));
+    assert_eq!(harness.texts(), ["f", "g"]);
+}
+
+/// RFC 3758, 3.6: "earlier than or equal to", with numbers that wrap.
+#[test]
+fn skipped_numbers_wrap() {
+    let mut harness = Harness::new();
+    let first = u32::from(u16::MAX) - 1;
+    for offset in 0..first {
+        let _ = harness.message(offset);
+        assert!(harness.read().is_some());
+    }
+    for (offset, ssn, text) in [(first + 1, u16::MAX, "-1"), (first + 3, 1, "1"), (first + 4, 2, "2")] {
+        let _ = harness.packet(chunk(offset, 0, ssn, "BE", text.as_bytes()));
+    }
+    harness.forward(first + 2, &[(0, 0)]);
+    assert_eq!(harness.texts(), ["-1", "1", "2"]);
+}
+
+/// RFC 3758, 3.6: only the streams that are listed move on.
+#[test]
+fn streams_that_are_not_listed_do_not_move() {
+    let mut harness = Harness::new();
+    let _ = harness.packet(chunk(2, 1, 1, "BE", b"one"));
+    let _ = harness.packet(chunk(3, 2, 1, "BE", b"two"));
+    harness.forward(1, &[(1, 0)]);
+    assert_eq!(harness.texts(), ["one"]);
+}
+
+/// RFC 3758, 3.6: numbers that go back, streams that do not exist, and one stream twice.
+#[test]
+fn a_list_that_makes_no_sense_does_no_harm() {
+    let mut harness = Harness::new();
+    (0..5).for_each(|offset| _ = harness.message(offset));
+    harness.forward(5, &[(0, 2), (STREAMS, 1), (u16::MAX, 1), (0, 5), (0, 3), (0, 6 + (1 << 15))]);
+    let _ = harness.packet(chunk(6, 0, 6, "BE", b"next"));
+    assert_eq!(harness.texts().last().unwrap(), "next");
+}
+
+/// RFC 3758, 3.6: parts of a message of which some is skipped are thrown away, and their memory comes back.
+#[test]
+fn a_message_of_which_a_part_is_skipped_is_thrown_away() {
+    // Of fragments 1 to 4, these have arrived; the last one skipped is 3 or 4.
+    for arrived in [&[1, 2, 3][..], &[2, 3, 4], &[1, 4], &[1, 2, 4], &[3], &[4], &[1, 3]] {
+        for skipped in [3, 4] {
+            let mut harness = Harness::new();
+            let _ = harness.message(0);
+            for &offset in arrived {
+                let flags = ["B", "", "", "E"][offset as usize - 1];
+                assert_eq!(harness.packet(chunk(offset, 1, 0, flags, b"part")), DataOutcome::Accepted);
+            }
+            harness.forward(skipped, &[(1, 0)]);
+            harness.forward(4, &[(1, 0)]);
+            assert_eq!(harness.texts(), ["message"]);
+            assert_eq!(harness.receiver.held_bytes(), 0, "{arrived:?}");
+            assert_eq!(harness.packet(chunk(5, 1, 1, "BE", b"next")), DataOutcome::Accepted);
+            assert_eq!(harness.texts(), ["next"]);
+        }
+    }
+}
+
+/// RFC 3758, 3.6: what misses nothing up to the new cumulative TSN can still be completed.
+#[test]
+fn a_message_that_misses_nothing_so_far_goes_on() {
+    let mut harness = Harness::new();
+    let _ = harness.packet(chunk(1, 1, 0, "B", b"be"));
+    let _ = harness.packet(chunk(2, 1, 0, "", b"gi"));
+    harness.forward(2, &[]);
+    let _ = harness.packet(chunk(3, 1, 0, "E", b"n"));
+    assert_eq!(harness.texts(), ["begin"]);
+}
+
+/// RFC 3758, 3.6 and 3.5 C4: the ack point may be lowered into a message, of which the rest comes late or never.
+#[test]
+fn fragments_behind_a_skipped_beginning_are_thrown_away_whatever_their_order() {
+    for order in [[2, 3, 4], [4, 3, 2], [3, 2, 4], [3, 4, 2], [2, 4, 3], [4, 2, 3]] {
+        let mut harness = Harness::new();
+        harness.forward(1, &[(1, 0)]);
+        for offset in order {
+            let flags = if offset == 4 { "E" } else { "" };
+            assert_eq!(
+                harness.packet(chunk(offset, 1, 0, flags, b"part")),
+                DataOutcome::Accepted,
+                "{order:?}"
+            );
+        }
+        assert_eq!(harness.packet(chunk(5, 1, 1, "BE", b"next")), DataOutcome::Accepted);
+        assert_eq!((harness.texts(), harness.receiver.held_bytes()), (vec!["next".into()], 0));
+        assert_eq!(harness.cumulative(), 6);
+    }
+}
+
+/// RFC 9260, 6.9 still holds behind what was skipped.
+#[test]
+fn a_fragment_without_a_beginning_that_was_not_skipped_is_a_violation() {
+    let mut harness = Harness::new();
+    harness.forward(1, &[]);
+    let _ = harness.packet(chunk(2, 0, 0, "BE", b"whole"));
+    let outcome = harness.packet(chunk(3, 0, 1, "E", b"end"));
+    assert_eq!(outcome, DataOutcome::Violation(Violation::BadFragment { tsn: tsn(3) }));
+}
+
+/// RFC 3758, 3.6: a skipped TSN that comes late is a duplicate, and reported as one.
+#[test]
+fn a_skipped_tsn_that_comes_late_is_a_duplicate() {
+    let mut harness = Harness::new();
+    harness.forward(1, &[(0, 1)]);
+    harness.take_wanted();
+    assert_eq!(harness.message(1), DataOutcome::Duplicate);
+    assert_eq!(harness.sack().duplicates.as_slice(), [tsn(1)]);
+    assert!(harness.texts().is_empty());
+}
+
+/// What no honest peer can have sent is not believed: it is answered, and nothing moves.
+#[test]
+fn a_forward_tsn_that_leads_too_far_is_not_followed() {
+    let mut harness = Harness::new();
+    (0..2).for_each(|offset| _ = harness.message(offset));
+    harness.take_wanted();
+    for ahead in [MAX_SPAN + 1, u32::MAX / 2, 1 << 31] {
+        harness.forward(1 + ahead, &[(0, 9)]);
+        assert!(harness.take_wanted());
+        assert_eq!(harness.cumulative(), 2);
+    }
+    harness.forward(1 + MAX_SPAN, &[(0, 9)]);
+    assert_eq!(harness.cumulative(), 2 + MAX_SPAN);
+}
+
+/// The window grows again by what is thrown away.
+#[test]
+fn thrown_away_fragments_open_the_window() {
+    let mut harness = Harness::new();
+    let before = harness.receiver.a_rwnd();
+    for offset in 1..200 {
+        let _ = harness.packet(chunk(offset, 0, 0, "", &[7; 1_000]));
+    }
+    assert!(harness.receiver.a_rwnd() < before - 190_000);
+    harness.forward(0, &[(0, 0)]);
+    assert_eq!((harness.receiver.a_rwnd(), harness.receiver.held_bytes()), (before, 0));
+}
