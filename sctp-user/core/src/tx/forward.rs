@@ -205,6 +205,14 @@ impl Sender {
         was_in_flight
     }
 
+    /// `path` is no more: what was to be told there, or was told in vain, goes to `other`.
+    pub(super) fn move_forward_tsn(&mut self, path: PathId, other: PathId) {
+        let was_in_flight = self.forward.in_flight_on.take_if(|id| *id == path).is_some();
+        if was_in_flight || self.forward.due == Some(path) {
+            self.forward.due = Some(other);
+        }
+    }
+
     fn send_forward_tsn(&mut self, path: Option<PathId>) {
         self.forward.due = path.or(self.forward.due);
     }

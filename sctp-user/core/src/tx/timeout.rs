@@ -81,6 +81,7 @@ impl Sender {
             self.add_urgent(Some(other));
         }
         self.urgent.retain(|urgent| *urgent != id);
+        self.move_forward_tsn(id, other);
     }
 
     /// The peer has thrown away all that is in flight, for a reason that says nothing of the network: it may be

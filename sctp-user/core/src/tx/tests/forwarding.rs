@@ -157,6 +157,21 @@ fn a_forward_tsn_goes_again_on_another_path() {
 }
 
 #[test]
+fn a_forward_tsn_moves_with_its_path_gone() {
+    // RFC 5061, 5.3; RFC 3758, 3.5 C5
+    let mut t = Harness::partial(2, &config());
+    t.enqueue_with(ONCE, FULL);
+    t.send();
+    t.expire(0);
+    assert_eq!(t.send_forward_tsn().unwrap().0, 1);
+    t.sender.handle_path_removed(PathId(1), PathId(0), &mut t.paths);
+    t.paths.remove(PathId(1));
+    assert_eq!(t.send_forward_tsn().unwrap().0, 0);
+    t.sack(1, &[]);
+    assert!(t.sender.is_empty());
+}
+
+#[test]
 fn a_forward_tsn_is_repeated_after_a_round_trip_and_not_with_each_sack() {
     // RFC 3758, 3.5 C3 and F2
     let mut t = Harness::partial(1, &config());
