@@ -127,7 +127,7 @@ fn try_seeds(arguments: &Arguments) -> (Report, Vec<Failure>) {
 }
 
 /// What must have happened at least once.
-fn trouble(total: &Report) -> [(&'static str, u64); 12] {
+fn trouble(total: &Report) -> [(&'static str, u64); 15] {
     [
         ("T3 expiries", total.peers.t3_expiries),
         ("fast retransmits", total.peers.fast_retransmits),
@@ -137,6 +137,9 @@ fn trouble(total: &Report) -> [(&'static str, u64); 12] {
         ("duplicate TSNs", total.wire.duplicate_tsns),
         ("reordered packets", total.links.reordered),
         ("damaged packets", total.links.corrupted),
+        ("messages given up unsent", total.peers.given_up_unsent),
+        ("messages given up after sending", total.peers.given_up_sent),
+        ("FORWARD TSNs", total.peers.forward_tsns),
         ("stream resets", total.peers.reconfigs.streams_reset),
         ("TSN resets", total.peers.reconfigs.associations_reset),
         ("additions of streams", total.peers.reconfigs.streams_added),

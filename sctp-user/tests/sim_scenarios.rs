@@ -3,6 +3,7 @@
 use core::time::Duration;
 use sctp_core::config::AssociationConfig;
 use sctp_core::event::LossReason;
+use sctp_core::reliability::Reliability;
 use sctp_user::sim::scenario::{
     Behaviour, End, Ending, FailureKind, PathFault, PathPlan, PlannedMessage, Reader, Report, Scenario, Side,
     SidePlan, bulk,
@@ -39,6 +40,7 @@ fn paced(count: u32, len: usize, interval: Duration, streams: u16) -> Vec<Planne
         stream_id: (index % u32::from(streams)) as u16,
         unordered: false,
         len,
+        reliability: Reliability::Full,
     };
     (0..count).map(message).collect()
 }

@@ -6,7 +6,7 @@ use crate::endpoint::scope::Scope;
 use crate::extensions::Extensions;
 use crate::path::PathSet;
 use crate::wire::cause::{Cause, Causes};
-use crate::wire::chunk::{InitChunk, InitKind};
+use crate::wire::chunk::{ChunkType, InitChunk, InitKind};
 use crate::wire::param::{Parameter, ParameterType, Parameters, RawParameter};
 use bytes::Bytes;
 use core::net::IpAddr;
@@ -93,6 +93,9 @@ impl PeerInit {
             }
         }
         peer.capabilities.extensions.auth = peer.auth.offer_auth();
+        // RFC 8260, 2.3.1: with I-DATA there is no partial reliability but by I-FORWARD-TSN.
+        let extensions = &mut peer.capabilities.extensions;
+        extensions.partial_reliability &= !extensions.interleaving || lists_i_forward_tsn(init);
         if !types_listed {
             (peer.capabilities.ipv4, peer.capabilities.ipv6) = (true, true);
         }
@@ -222,4 +225,9 @@ pub(crate) fn address_parameter(address: IpAddr) -> Parameter {
         IpAddr::V4(address) => Parameter::Ipv4Address(address),
         IpAddr::V6(address) => Parameter::Ipv6Address(address),
     }
+}
+
+fn lists_i_forward_tsn(init: &InitChunk) -> bool {
+    let listed = init.parameters.find(ParameterType::SUPPORTED_EXTENSIONS);
+    listed.is_some_and(|parameter| parameter.value.contains(&ChunkType::I_FORWARD_TSN.0))
 }

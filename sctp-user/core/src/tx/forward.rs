@@ -183,7 +183,7 @@ impl Sender {
         self.advance_ack_point(now, None, paths);
         self.repeat_forward_tsn(now, paths);
         // The data may have come after all, by the way that it took.
-        answered.map(|path| AckedPath { path, certain: false })
+        answered.map(|path| AckedPath { path, certain: false, largest: 0 })
     }
 
     /// C3: a FORWARD TSN that the peer should have got by now is sent again.

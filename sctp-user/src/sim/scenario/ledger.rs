@@ -141,6 +141,7 @@ impl Outbox {
             return Err(wrong);
         }
         self.fates[index] = Sent::Failed { maybe_delivered: failure.sent };
+        self.traffic.give_up(index);
         Ok(())
     }
 
@@ -242,9 +243,14 @@ impl Inbox {
         self.count
     }
 
-    /// Whether all that is planned has come.
+    /// Whether all that is planned has come, but for what was given up.
     pub fn is_complete(&self) -> bool {
-        self.count == self.delivered.len()
+        (0..).zip(&self.delivered).all(|(index, &delivered)| delivered || self.traffic.is_given_up(index))
+    }
+
+    /// Whether something may be given up of what is planned.
+    pub fn expects_limited(&self) -> bool {
+        (0..self.delivered.len()).any(|index| self.traffic.is_limited(index))
     }
 }
 
@@ -263,7 +269,7 @@ pub fn balance(outbox: &Outbox, inboxes: &[&Inbox], may_fail: bool) -> Result<()
             (Sent::No, 1) => return Err(Fault::NotSent { index }),
             (Sent::Yes, 0) => return Err(Fault::Missing { index }),
             (Sent::Failed { maybe_delivered: false }, 1) => return Err(Fault::FailedUnsent { index }),
-            (Sent::Failed { .. }, _) if !may_fail => {
+            (Sent::Failed { .. }, _) if !may_fail && !outbox.traffic.is_limited(index) => {
                 return Err(Fault::WrongFailure { ppid: outbox.traffic.ppid(index) });
             }
             _ => {}
@@ -285,7 +291,9 @@ fn no_gaps(inbox: &Inbox, from_start: bool) -> Result<(), Fault> {
         match (inbox.delivered[index], missing[stream]) {
             (true, Some(missing)) => return Err(Fault::PastGap { index, missing }),
             (true, None) => begun[stream] = true,
-            (false, None) if begun[stream] => missing[stream] = Some(index),
+            (false, None) if begun[stream] && !inbox.traffic.is_given_up(index) => {
+                missing[stream] = Some(index);
+            }
             (false, _) => {}
         }
     }

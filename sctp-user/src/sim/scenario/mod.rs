@@ -6,8 +6,8 @@
 //!
 //! - after each step: data outstanding means a timer runs; nothing is delivered twice, damaged or out
 //!   of order; buffers keep their bounds;
-//! - in the end: every message was delivered exactly once, or its sender's association was lost and
-//!   named it; nothing stalls (the virtual time is limited) and nothing turns in circles.
+//! - in the end: every message was delivered exactly once, or its sender was told that it failed: because it might be
+//!   given up, or because the association was lost; nothing stalls (the virtual time is limited) and nothing turns in circles.
 
 mod ledger;
 mod peer;
@@ -27,6 +27,7 @@ pub use witness::WireStats;
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use core::time::Duration;
 use sctp_core::config::AssociationConfig;
+use sctp_core::reliability::Reliability;
 
 use super::link::LinkConfig;
 use super::topology::Outage;
@@ -182,5 +183,6 @@ impl Scenario {
 
 /// `count` messages of `len` bytes on one stream, all at once and in order.
 pub fn bulk(count: usize, len: usize) -> Vec<PlannedMessage> {
-    vec![PlannedMessage { at: Duration::ZERO, stream_id: 0, unordered: false, len }; count]
+    let reliability = Reliability::Full;
+    vec![PlannedMessage { at: Duration::ZERO, stream_id: 0, unordered: false, len, reliability }; count]
 }

@@ -3,13 +3,14 @@
 
 use core::net::IpAddr;
 use core::time::Duration;
-use sctp_core::association::{Association, AssociationState, AssociationStats};
+use sctp_core::association::{Association, AssociationState};
 use sctp_core::config::AssociationConfig;
 use sctp_core::endpoint::{ConnectRequest, Endpoint, ListenOptions};
 use sctp_core::error::SendError;
 use sctp_core::event::{AssociationId, Event, LossReason, PathChange, ReconfigOutcome};
 use sctp_core::message::SendOptions;
 use sctp_core::path::PathStats;
+use sctp_core::reliability::Abandoned;
 use sctp_core::time::Time;
 use std::sync::Arc;
 
@@ -17,6 +18,9 @@ use super::ledger::{Fault, Inbox, Outbox};
 use super::reconfiguration::{Agenda, ReconfigStats, Reconfiguration};
 use super::traffic::Traffic;
 use crate::sim::endpoint_node::Application;
+
+/// Between two looks at what the other side has given up.
+const LOOK_INTERVAL: Duration = Duration::from_secs(1);
 
 /// At which pace messages are read. `Default`: as soon as they are there.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -97,6 +101,12 @@ pub struct PeerStats {
     pub refused_sends: u64,
     /// DATA chunks dropped for want of receive buffer.
     pub dropped_chunks: u64,
+    /// Messages given up before any part was sent.
+    pub given_up_unsent: u64,
+    /// Messages given up after a part was sent.
+    pub given_up_sent: u64,
+    /// FORWARD TSNs sent.
+    pub forward_tsns: u64,
     /// Re-configurations.
     pub reconfigs: ReconfigStats,
     /// Longest time between two messages that were read.
@@ -115,6 +125,9 @@ impl core::ops::AddAssign for PeerStats {
         self.restarts += other.restarts;
         self.refused_sends += other.refused_sends;
         self.dropped_chunks += other.dropped_chunks;
+        self.given_up_unsent += other.given_up_unsent;
+        self.given_up_sent += other.given_up_sent;
+        self.forward_tsns += other.forward_tsns;
         self.reconfigs += other.reconfigs;
         self.longest_gap = self.longest_gap.max(other.longest_gap);
     }
@@ -139,6 +152,8 @@ pub struct Peer {
     last_read: Option<Time>,
     agenda: Agenda,
     abort_at: Option<Time>,
+    /// When to see whether the other side has given up what is missing: nothing tells of that.
+    look_at: Option<Time>,
     shutdown_called: bool,
     /// Moves that were made.
     moved: usize,
@@ -174,6 +189,7 @@ impl Peer {
             next_read: None,
             last_read: None,
             abort_at,
+            look_at: None,
             shutdown_called: false,
             moved: 0,
             end: None,
@@ -219,7 +235,7 @@ impl Peer {
         let mut stats = self.stats;
         if let Some(association) = self.association.and_then(|id| endpoint.association(id)) {
             association.paths().iter().for_each(|path| stats.add_path(&path.stats));
-            stats.add_association(&association.stats());
+            stats.add_association(association);
         }
         stats
     }
@@ -285,6 +301,7 @@ impl Peer {
                 ppid: self.outbox.traffic.ppid(index),
                 unordered: planned.unordered,
                 context: index as u32,
+                reliability: Some(planned.reliability),
                 ..SendOptions::default()
             };
             match endpoint.send(now, id, &options, self.outbox.traffic.payload(index)) {
@@ -340,6 +357,8 @@ impl Peer {
     fn finish(&mut self, now: Time, endpoint: &mut Endpoint) {
         let Some(id) = self.association else { return };
         let done = self.outbox.next().is_none() && self.inbox.is_complete();
+        let waits = self.behaviour.ending == Ending::Shutdown && !done && self.inbox.expects_limited();
+        self.look_at = waits.then(|| now + LOOK_INTERVAL);
         if self.end.is_none() && self.behaviour.ending == Ending::Shutdown && done && !self.shutdown_called {
             self.shutdown_called = true;
             let called = endpoint.shutdown(now, id).map_err(|_| Fault::Refused("shutdown"));
@@ -376,8 +395,12 @@ impl PeerStats {
         self.retransmitted_chunks += path.retransmitted_chunks;
     }
 
-    fn add_association(&mut self, association: &AssociationStats) {
-        self.dropped_chunks += association.data_chunks_dropped;
+    fn add_association(&mut self, association: &Association) {
+        self.dropped_chunks += association.stats().data_chunks_dropped;
+        self.forward_tsns += association.stats().forward_tsns_sent;
+        let Abandoned { unsent, sent } = association.abandoned(None, None);
+        self.given_up_unsent += unsent;
+        self.given_up_sent += sent;
     }
 }
 
@@ -425,10 +448,9 @@ impl Application for Peer {
         let send = self.next_send().filter(|_| !self.blocked && self.association.is_some());
         let lives = self.end.is_none();
         let next_move = self.next_move().map(|(at, _)| at).filter(|_| self.association.is_some());
-        let while_alive = [self.connect_at, send, self.next_reconfiguration(), next_move, self.abort_at]
-            .into_iter()
-            .flatten()
-            .filter(|_| lives);
+        let timers =
+            [self.connect_at, send, self.next_reconfiguration(), next_move, self.abort_at, self.look_at];
+        let while_alive = timers.into_iter().flatten().filter(|_| lives);
         while_alive.chain(self.next_read.filter(|_| !self.released)).min()
     }
 

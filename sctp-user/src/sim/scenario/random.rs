@@ -4,6 +4,7 @@ use core::time::Duration;
 use sctp_core::auth::HmacAlgorithm;
 use sctp_core::config::{AssociationConfig, ReconfigPermissions, StreamScheduler};
 use sctp_core::endpoint::ResetDirections;
+use sctp_core::reliability::Reliability;
 use sctp_core::wire::ChunkType;
 
 use super::peer::{Behaviour, Ending, Move, Reader};
@@ -16,6 +17,8 @@ use crate::sim::topology::Outage;
 
 /// Label of the generator that draws plans.
 const PLAN: u64 = 3 << 32;
+/// Label of the generator that draws what may be given up.
+const POLICIES: u64 = 4 << 32;
 /// Most streams that a random scenario uses; the default number of outbound streams.
 const STREAMS: u64 = 10;
 
@@ -56,6 +59,9 @@ impl Scenario {
         let sides = [&mut scenario.client, &mut scenario.server];
         sides.into_iter().zip(moves).for_each(|(plan, moves)| plan.behaviour.moves = moves);
         scenario.draw_mtus(&mut rng, last + Duration::from_secs(60));
+        let mut rng = SimRng::new(seed).split(POLICIES);
+        draw_policies(&mut rng, &mut scenario.client);
+        draw_policies(&mut rng, &mut scenario.server);
         scenario
     }
 
@@ -302,7 +308,27 @@ fn messages(rng: &mut SimRng, receive_buffer: usize) -> Vec<PlannedMessage> {
             stream_id: rng.below(streams) as u16,
             unordered: rng.chance(unordered),
             len: len as usize,
+            reliability: Reliability::Full,
         }
     };
     (0..count).map(&mut message).collect()
+}
+
+/// One side in six is without partial reliability. Half of the sides have messages that may be given up, few or all.
+fn draw_policies(rng: &mut SimRng, side: &mut SidePlan) {
+    side.config.extensions.partial_reliability = rng.chance(0.85);
+    let share = if rng.chance(0.5) { 0.0 } else { rng.unit() };
+    for message in &mut side.messages {
+        if rng.chance(share) {
+            message.reliability = policy(rng);
+        }
+    }
+}
+
+fn policy(rng: &mut SimRng) -> Reliability {
+    match rng.below(3) {
+        0 => Reliability::Timed(Duration::from_millis(rng.magnitude(1, 20_000))),
+        1 => Reliability::Retransmissions(rng.below(4) as u32),
+        _ => Reliability::Priority(rng.below(5) as u32),
+    }
 }

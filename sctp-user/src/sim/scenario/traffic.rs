@@ -1,7 +1,9 @@
 //! What one side sends in a scenario: planned messages, each of which says who it is.
 
 use bytes::Bytes;
+use core::sync::atomic::{AtomicBool, Ordering};
 use core::time::Duration;
+use sctp_core::reliability::Reliability;
 
 use crate::sim::rng::SimRng;
 
@@ -16,6 +18,8 @@ pub struct PlannedMessage {
     pub unordered: bool,
     /// Bytes, at least 1.
     pub len: usize,
+    /// When it may be given up.
+    pub reliability: Reliability,
 }
 
 /// All messages of one direction with their contents. The PPID of a message is its number, hidden by
@@ -26,6 +30,8 @@ pub struct Traffic {
     messages: Vec<PlannedMessage>,
     salt: u32,
     noise: Bytes,
+    /// Which messages their sender was told to have been given up: the receiver waits for them no longer.
+    given_up: Vec<AtomicBool>,
 }
 
 /// Distance of two messages' stretches in the noise; prime, so that no packet size divides it.
@@ -38,12 +44,28 @@ impl Traffic {
         let longest = messages.iter().map(|message| message.len).max().unwrap_or(0);
         let noise: Vec<u8> =
             (0..(NOISE + longest).div_ceil(8)).flat_map(|_| rng.u64().to_le_bytes()).collect();
-        Self { messages, salt: rng.u64() as u32, noise: noise.into() }
+        let given_up = messages.iter().map(|_| AtomicBool::new(false)).collect();
+        Self { messages, salt: rng.u64() as u32, noise: noise.into(), given_up }
     }
 
     /// The messages in the order in which they are to be sent.
     pub fn messages(&self) -> &[PlannedMessage] {
         &self.messages
+    }
+
+    /// Whether message `index` may be given up.
+    pub fn is_limited(&self, index: usize) -> bool {
+        self.messages[index].reliability != Reliability::Full
+    }
+
+    /// Message `index` was given up.
+    pub fn give_up(&self, index: usize) {
+        self.given_up[index].store(self.is_limited(index), Ordering::Relaxed);
+    }
+
+    /// Whether message `index` was given up, as it was allowed to be.
+    pub fn is_given_up(&self, index: usize) -> bool {
+        self.given_up[index].load(Ordering::Relaxed)
     }
 
     /// The PPID of message `index`.
@@ -91,10 +113,11 @@ const INVERSE: u32 = {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sim::scenario::bulk;
 
     fn traffic() -> Traffic {
-        let message = |len| PlannedMessage { at: Duration::ZERO, stream_id: 0, unordered: false, len };
-        Traffic::new([1, 5_000, 200_000].map(message).to_vec(), &mut SimRng::new(1))
+        let messages = [1, 5_000, 200_000].map(|len| bulk(1, len)).concat();
+        Traffic::new(messages, &mut SimRng::new(1))
     }
 
     #[test]

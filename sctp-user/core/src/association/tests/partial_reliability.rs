@@ -1,14 +1,15 @@
 //! Partial reliability between two associations (RFC 3758, RFC 7496).
 
-use super::harness::{DELAY, Fate, Hop, Pair, Side, chunk};
-use crate::association::AssociationState;
+use super::harness::{DELAY, Fate, Hop, Pair, Side, chunk, init};
+use crate::association::{AssociationState, to_raw};
 use crate::config::AssociationConfig;
 use crate::error::SendError;
 use crate::event::{AssociationId, Event};
 use crate::extensions::Extensions;
 use crate::message::SendOptions;
 use crate::reliability::{Abandoned, Policy, Reliability};
-use crate::wire::chunk::{ChunkType, ForwardTsnChunk};
+use crate::wire::chunk::{ChunkType, ForwardTsnChunk, InitChunk};
+use crate::wire::param::{Parameter, Parameters};
 use bytes::Bytes;
 use core::time::Duration;
 
@@ -261,5 +262,63 @@ fn the_sender_is_dry_once_its_last_message_is_given_up() {
         let dry = pair.a.events.iter().filter(|(_, event)| matches!(event, Event::SenderDry));
         assert_eq!(dry.count(), 1);
         assert_eq!(failures(&mut pair), [sent]);
+    }
+}
+
+fn interleaving() -> AssociationConfig {
+    let extensions = Extensions { interleaving: true, partial_reliability: true, ..Extensions::NONE };
+    AssociationConfig { extensions, ..AssociationConfig::default() }
+}
+
+/// RFC 8260, 2.3.1: with I-DATA the chunk is I-FORWARD-TSN.
+#[test]
+fn interleaved_messages_are_skipped_by_i_forward_tsn() {
+    let mut pair = Pair::new();
+    let (a, z) = pair.establish_with(interleaving());
+    pair.drop_first(1, |hop| hop.from == Side::A && hop.has(ChunkType::I_DATA));
+    send_with(&mut pair, a, ONCE, b"lost");
+    pair.run_for(DELAY);
+    pair.send(Side::A, a, b"kept");
+    pair.run_secs(5);
+    assert_eq!(pair.read(Side::Z, z), ["kept"]);
+    assert!(pair.hops.iter().any(|hop| hop.has(ChunkType::I_FORWARD_TSN)));
+    assert!(forward_tsns(&pair.hops).is_empty());
+    assert!(!pair.association(Side::A, a).has_unacknowledged());
+}
+
+/// RFC 8260, 2.3.1: FORWARD TSN where I-FORWARD-TSN was agreed on, and the other way round, ends the association.
+#[test]
+fn the_forward_tsn_that_does_not_go_with_the_data_ends_the_association() {
+    for (config, chunk_type) in
+        [(interleaving(), ChunkType::FORWARD_TSN), (AssociationConfig::default(), ChunkType::I_FORWARD_TSN)]
+    {
+        let mut pair = Pair::new();
+        let (_, z) = pair.establish_with(config);
+        let tag = pair.association(Side::Z, z).local_tag();
+        pair.take_trace();
+        pair.forge(Side::Z, tag, &[chunk(chunk_type, 0, &[0; 4])]);
+        pair.run_secs(1);
+        assert_eq!(pair.trace, ["Z -> ABORT -> A"]);
+        assert_eq!(pair.state(Side::Z, z), AssociationState::Closed);
+    }
+}
+
+/// RFC 8260, 2.3.1: a peer that knows I-DATA and not I-FORWARD-TSN gets no messages that may be given up.
+#[test]
+fn with_i_data_partial_reliability_needs_i_forward_tsn() {
+    for (types, both) in [(&[64, 192, 194][..], true), (&[64, 192], false)] {
+        let mut pair = Pair::new();
+        pair.listen(interleaving());
+        let mut offer = InitChunk::parse(&init(7, &[])).unwrap();
+        let types = types.iter().map(|&code| ChunkType(code)).collect();
+        offer.parameters = Parameters::from_iter([Parameter::SupportedExtensions(types)]);
+        pair.forge(Side::Z, 0, &[to_raw(&offer)]);
+        pair.drain();
+        let (cookie, tag) = pair.last_cookie();
+        pair.forge(Side::Z, tag, &[cookie]);
+        pair.drain();
+        let z = pair.z.id();
+        let extensions = pair.association(Side::Z, z).extensions();
+        assert_eq!((extensions.interleaving, extensions.partial_reliability), (true, both));
     }
 }

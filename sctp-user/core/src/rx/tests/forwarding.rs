@@ -3,7 +3,10 @@
 use super::*;
 use crate::rx::Violation;
 use crate::rx::tsn_map::MAX_SPAN;
-use crate::wire::chunk::{ForwardTsnChunk, SkippedStream};
+use crate::serial::{Fsn, Mid};
+use crate::wire::chunk::{
+    ForwardTsnChunk, IDataChunk, IDataHeader, IForwardTsnChunk, SkippedMessage, SkippedStream,
+};
 
 impl Harness {
     /// A packet with a FORWARD TSN up to this offset, and streams with their sequence numbers.
@@ -217,4 +220,95 @@ fn thrown_away_fragments_open_the_window() {
     assert!(harness.receiver.a_rwnd() < before - 190_000);
     harness.forward(0, &[(0, 0)]);
     assert_eq!((harness.receiver.a_rwnd(), harness.receiver.held_bytes()), (before, 0));
+}
+
+/// Interleaved messages (RFC 8260).
+struct Interleaved(Harness);
+
+impl Interleaved {
+    fn new() -> Self {
+        let config = AssociationConfig::default();
+        let receiver = Receiver::new(&config, INITIAL, STREAMS).interleaved(&config);
+        Self(Harness { receiver, now: Time::from_millis(1) })
+    }
+
+    /// A packet with a fragment; `flags` as in [`chunk`].
+    fn packet(
+        &mut self,
+        offset: u32,
+        (stream_id, mid, fsn): (u16, u32, u32),
+        flags: &str,
+        text: &str,
+    ) -> DataOutcome {
+        let has = |letter| flags.contains(letter);
+        let flags = DataFlags { immediate: false, unordered: has('U'), begin: has('B'), end: has('E') };
+        let ppid_or_fsn = if flags.begin { 7 } else { Fsn(fsn).0 };
+        let header = IDataHeader { tsn: tsn(offset), stream_id, mid: Mid(mid), ppid_or_fsn, flags };
+        let payload = Bytes::copy_from_slice(text.as_bytes());
+        let outcome = self.0.receiver.handle_data(self.0.now, IDataChunk { header, payload });
+        self.0.receiver.end_of_packet(self.0.now);
+        outcome
+    }
+
+    /// A packet with an I-FORWARD-TSN.
+    fn forward(&mut self, offset: u32, messages: &[(u16, bool, u32)]) {
+        let message = |&(stream_id, unordered, mid)| SkippedMessage { stream_id, unordered, mid: Mid(mid) };
+        let streams = messages.iter().map(message).collect();
+        self.0.receiver.handle_i_forward_tsn(&IForwardTsnChunk { new_cumulative_tsn: tsn(offset), streams });
+        self.0.receiver.end_of_packet(self.0.now);
+    }
+}
+
+/// RFC 8260, 2.3.1: what was said of ordered messages holds for both kinds, each with its own count.
+#[test]
+fn interleaved_messages_are_skipped_by_stream_and_kind() {
+    let mut t = Interleaved::new();
+    let _ = t.packet(1, (1, 0, 1), "", "skipped");
+    let _ = t.packet(2, (1, 1, 0), "BE", "kept");
+    let _ = t.packet(3, (1, 0, 1), "U", "skipped");
+    let _ = t.packet(4, (1, 1, 0), "UB", "un");
+    let _ = t.packet(5, (2, 0, 0), "B", "oth");
+    t.forward(3, &[(1, false, 0), (1, true, 0)]);
+    assert_eq!(t.0.texts(), ["kept"]);
+    let _ = t.packet(6, (1, 1, 1), "UE", "ordered");
+    let _ = t.packet(7, (2, 0, 1), "E", "er");
+    assert_eq!((t.0.texts(), t.0.receiver.held_bytes()), (vec!["unordered".into(), "other".into()], 0));
+    assert_eq!(t.0.cumulative(), 8);
+}
+
+/// RFC 8260, 2.3.1 and 2.1: MIDs wrap, and the peer may skip them in one go.
+#[test]
+fn skipped_identifiers_wrap() {
+    let mut t = Interleaved::new();
+    t.forward(0, &[(1, false, i32::MAX as u32), (1, true, i32::MAX as u32)]);
+    t.forward(1, &[(1, false, u32::MAX - 1), (1, true, u32::MAX - 1)]);
+    let _ = t.packet(3, (1, u32::MAX, 1), "U", "skipped");
+    let _ = t.packet(4, (1, 1, 0), "BE", "later");
+    let _ = t.packet(5, (1, 0, 0), "BE", "kept");
+    t.forward(3, &[(1, false, u32::MAX), (1, true, 0)]);
+    assert_eq!((t.0.texts(), t.0.receiver.held_bytes()), (vec!["kept".into(), "later".into()], 0));
+}
+
+/// RFC 3758, 3.5 C4: the ack point may be lowered into a message, of which the rest comes late.
+#[test]
+fn late_fragments_of_a_skipped_message_are_thrown_away() {
+    let mut t = Interleaved::new();
+    t.forward(0, &[(1, false, 0)]);
+    assert_eq!(t.packet(1, (1, 0, 1), "", "late"), DataOutcome::Accepted);
+    assert_eq!((t.0.cumulative(), t.0.receiver.held_bytes()), (2, 0));
+    let _ = t.packet(2, (1, 1, 0), "BE", "next");
+    assert_eq!(t.0.texts(), ["next"]);
+}
+
+/// RFC 8260, 2.3.1: lists that make no sense.
+#[test]
+fn a_list_of_interleaved_messages_that_makes_no_sense_does_no_harm() {
+    let mut t = Interleaved::new();
+    let _ = t.packet(0, (1, 0, 0), "BE", "first");
+    t.forward(
+        1,
+        &[(1, false, 0), (STREAMS, false, 3), (u16::MAX, true, 3), (1, false, 1 + (1 << 31)), (1, true, 0)],
+    );
+    let _ = t.packet(2, (1, 1, 0), "BE", "next");
+    assert_eq!(t.0.texts(), ["first", "next"]);
 }

@@ -1,10 +1,14 @@
 //! Advanced.Peer.Ack.Point and FORWARD TSN (RFC 3758, 3.5).
 
 use super::harness::*;
+use crate::config::{AssociationConfig, StreamScheduler};
 use crate::message::SendOptions;
 use crate::path::{PathId, PathState};
 use crate::reliability::Reliability;
+use crate::serial::Mid;
 use crate::tx::{AckedPath, SackOutcome};
+use crate::wire::chunk::SkippedMessage;
+use core::time::Duration;
 
 const ONCE: Reliability = Reliability::Retransmissions(0);
 
@@ -136,7 +140,7 @@ fn t3_runs_for_a_forward_tsn_and_sends_it_again() {
     }
     t.forwarded();
     let outcome = t.sack(1, &[]);
-    assert_eq!(outcome.acked_paths.as_slice(), [AckedPath { path: PathId(0), certain: false }]);
+    assert_eq!(outcome.acked_paths.as_slice(), [AckedPath { path: PathId(0), certain: false, largest: 0 }]);
     assert!(outcome.became_empty);
     assert_eq!((t.t3(0), t.sender.deadline()), (None, None));
 }
@@ -244,4 +248,71 @@ fn a_lost_association_forwards_nothing() {
     assert_eq!(t.sender.fail_all(&mut t.paths).len(), 2, "the one that was given up, and the reliable one");
     assert!(t.forwarded().is_none());
     t.sender.check_invariants(&t.paths);
+}
+
+/// Messages are interleaved, and streams take turns.
+fn interleaved() -> Harness {
+    let config = AssociationConfig { scheduler: StreamScheduler::RoundRobin, ..config() };
+    let mut t = Harness::partial(1, &config);
+    t.sender.set_interleaving(true);
+    t.open_cwnd();
+    t
+}
+
+fn skipped(stream_id: u16, unordered: bool, mid: u32) -> SkippedMessage {
+    SkippedMessage { stream_id, unordered, mid: Mid(mid) }
+}
+
+#[test]
+fn i_forward_tsn_speaks_of_unordered_messages_too() {
+    // RFC 8260, 2.3.1
+    let mut t = interleaved();
+    for (stream_id, unordered) in [(3, false), (1, true), (3, false), (3, true), (1, true)] {
+        t.try_enqueue(&options(stream_id, unordered), 900).unwrap();
+    }
+    t.send();
+    t.expire(0);
+    let streams = vec![skipped(1, true, 1), skipped(3, false, 1), skipped(3, true, 0)];
+    assert_eq!(t.i_forwarded(), Some((5, streams)));
+    t.sack(5, &[]);
+    assert!(t.sender.is_empty());
+}
+
+#[test]
+fn a_message_is_given_up_whatever_lies_between_its_fragments() {
+    // RFC 8260, 2.3.1; RFC 3758, 3.5 A3: the fragments of three messages take turns
+    let mut t = interleaved();
+    t.try_enqueue(&options(1, false), 2_700).unwrap();
+    t.try_enqueue(&SendOptions { stream_id: 2, ..SendOptions::default() }, 2_700).unwrap();
+    t.try_enqueue(&options(3, true), 2_700).unwrap();
+    assert_eq!(t.send().len(), 9);
+    t.expire(0);
+    assert_eq!(t.send_numbers(), [[1]], "the one that is reliable");
+    assert_eq!(t.take_failures(), [(2_700, true), (2_700, true)]);
+    assert_eq!(t.i_forwarded(), Some((1, vec![skipped(1, false, 0)])));
+    t.sack(2, &[]);
+    assert_eq!(t.i_forwarded(), Some((4, vec![skipped(1, false, 0), skipped(3, true, 0)])));
+    t.sack(4, &[]);
+    assert_eq!(t.send_numbers(), [[4], [7]]);
+    t.sack(5, &[]);
+    assert_eq!(t.i_forwarded().unwrap().0, 7);
+    t.sack(9, &[]);
+    assert!(t.sender.is_empty());
+}
+
+#[test]
+fn the_rest_of_a_message_is_not_cut_while_others_go_on() {
+    // RFC 3758, 4.1 TR4, with RFC 8260, 3: its turn comes, and its lifetime is over
+    let mut t = interleaved();
+    let timed = SendOptions { stream_id: 1, ..with(Reliability::Timed(Duration::from_millis(500))) };
+    t.try_enqueue(&timed, 30 * FULL).unwrap();
+    t.try_enqueue(&SendOptions { stream_id: 2, ..SendOptions::default() }, 30 * FULL).unwrap();
+    t.path(0).congestion = crate::path::congestion::Congestion::with_cwnd(4 * FULL, &config());
+    assert_eq!(t.send_numbers(), [[0], [1], [2], [3]]);
+    t.wait(500);
+    t.sack(4, &[]);
+    assert_eq!(t.i_forwarded(), Some((5, vec![skipped(1, false, 0)])), "one TSN for what was never sent");
+    assert_eq!(t.take_failures(), [(30 * FULL, true)]);
+    let chunks: Vec<_> = t.send().into_iter().flat_map(|sent| sent.chunks).collect();
+    assert!(chunks.len() > 3 && chunks.iter().all(|chunk| chunk.stream_id == 2));
 }

@@ -11,7 +11,8 @@ use crate::serial::{Ssn, Tsn};
 use crate::time::Time;
 use crate::tx::{SackError, SackOutcome, Sender, T3Expiry};
 use crate::wire::chunk::{
-    ChunkType, DataChunk, ForwardTsnChunk, GapBlock, IDataChunk, IDataHeader, RawChunk, SackChunk,
+    ChunkType, DataChunk, ForwardTsnChunk, GapBlock, IDataChunk, IDataHeader, IForwardTsnChunk, RawChunk,
+    SackChunk, SkippedMessage,
 };
 use crate::wire::{ChecksumPolicy, CommonHeader, Packet, PacketBuilder};
 use bytes::Bytes;
@@ -159,6 +160,15 @@ impl Harness {
         let path = self.sender.forward_path()?;
         let raw = self.write_forward_tsn(path);
         Some((path.0, ForwardTsnChunk::parse(&raw).unwrap()))
+    }
+
+    /// The I-FORWARD-TSN that is due, which thereby is sent: the number of the chunk after the last skipped one, and
+    /// the messages.
+    pub(super) fn i_forwarded(&mut self) -> Option<(u32, Vec<SkippedMessage>)> {
+        self.sender.abandon_overdue(self.now, &mut self.paths);
+        let path = self.sender.forward_path()?;
+        let chunk = IForwardTsnChunk::parse(&self.write_forward_tsn(path)).unwrap();
+        Some((chunk.new_cumulative_tsn.next().distance_from(FIRST), chunk.streams.to_vec()))
     }
 
     fn write_forward_tsn(&mut self, path: PathId) -> RawChunk {

@@ -2,9 +2,10 @@
 
 use super::*;
 use crate::sim::SimRng;
-use crate::sim::scenario::PlannedMessage;
+use crate::sim::scenario::{PlannedMessage, bulk};
 use bytes::Bytes;
 use core::time::Duration;
+use sctp_core::reliability::Reliability;
 use sctp_core::serial::{Mid, Ssn, Tsn};
 
 /// Three ordered messages on stream 1, one unordered on stream 0.
@@ -14,6 +15,7 @@ fn books() -> (Outbox, Inbox) {
         stream_id: u16::from(!unordered),
         unordered,
         len: 300,
+        reliability: Reliability::Full,
     };
     let traffic =
         Arc::new(Traffic::new([false, false, false, true].map(message).to_vec(), &mut SimRng::new(1)));
@@ -139,4 +141,19 @@ fn numbers_begin_again_as_often_as_a_reset_was_told_of() {
     assert_eq!(balance(&outbox, &[&inbox], false), Err(Fault::Renumbered { index: 2 }));
     inbox.reset(&[1]);
     assert_eq!(balance(&outbox, &[&inbox], false), Ok(()));
+}
+
+/// RFC 3758, 3.5 and 3.6: what may be given up may be missing, if its sender was told so.
+#[test]
+fn a_message_that_may_be_given_up_may_be_missing_if_that_was_told() {
+    let reliability = Reliability::Retransmissions(0);
+    let limited = PlannedMessage { reliability, ..bulk(1, 300)[0] };
+    let traffic = Arc::new(Traffic::new(vec![limited, bulk(1, 300)[0]], &mut SimRng::new(1)));
+    let (mut outbox, mut inbox) = (Outbox::new(Arc::clone(&traffic)), Inbox::new(traffic));
+    (0..2).for_each(|_| outbox.taken());
+    inbox.enter(&message(&outbox, 1)).unwrap();
+    assert_eq!(balance(&outbox, &[&inbox], false), Err(Fault::Missing { index: 0 }));
+    outbox.failed(&failure(&outbox, 0, true)).unwrap();
+    assert_eq!(balance(&outbox, &[&inbox], false), Ok(()));
+    assert!(inbox.is_complete());
 }
