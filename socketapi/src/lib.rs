@@ -56,6 +56,7 @@ pub use sctp_core::event::{
 };
 pub use sctp_core::path::mtu::{MtuSearchConfig, MtuState};
 pub use sctp_core::path::{PathState, ThresholdError, Thresholds};
+pub use sctp_core::reliability::{Abandoned, Policy, Reliability};
 pub use sctp_core::time::Time;
 pub use sctp_core::wire::ChunkType;
 pub use sctp_user::driver::layer::fault::{Fault, ImpairmentError, Impairments};

@@ -3,10 +3,12 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
+use sctp_core::association::Association;
 use sctp_core::config::{AssociationConfig, ReconfigPermissions};
 use sctp_core::endpoint::ResetDirections;
 use sctp_core::path::Thresholds;
 use sctp_core::path::mtu::MtuSearchConfig;
+use sctp_core::reliability::{Abandoned, Policy, Reliability};
 use sctp_user::stack::Error;
 
 use crate::base::Base;
@@ -260,6 +262,50 @@ impl<'a> Options<'a> {
     /// What sends without information of their own use (`SCTP_DEFAULT_SNDINFO`; 8.1.31).
     pub fn set_default_send_info(&self, info: SendInfo) {
         self.base.set_default_send_info(info);
+    }
+
+    /// When messages are given up whose sender does not say otherwise (`SCTP_DEFAULT_PRINFO`; 8.1.32).
+    ///
+    /// # Errors
+    /// See [`Options::change`].
+    pub fn set_default_reliability(&self, reliability: Reliability) -> Result<(), Error> {
+        self.change(|config| config.reliability = reliability)
+    }
+
+    /// Whether partial reliability is offered to the peers of associations to come (`SCTP_PR_SUPPORTED`; RFC 7496,
+    /// 4.5; on). A listener takes over what was set before it began to listen.
+    ///
+    /// # Errors
+    /// See [`Options::change`].
+    pub fn set_partial_reliability(&self, offered: bool) -> Result<(), Error> {
+        self.change(|config| config.extensions.partial_reliability = offered)
+    }
+
+    /// Whether both sides of the association offered it.
+    ///
+    /// # Errors
+    /// [`Error::NoAssociation`], [`Error::NotConnected`].
+    pub fn partial_reliability(&self) -> Result<bool, Error> {
+        let look = |association: &Association| association.extensions().partial_reliability;
+        self.base.socket.association(self.association, look)
+    }
+
+    /// Messages of the association given up so far by `policy`, or by any (`SCTP_PR_ASSOC_STATUS`; RFC 7496, 4.4).
+    ///
+    /// # Errors
+    /// [`Error::NoAssociation`], [`Error::NotConnected`].
+    pub fn abandoned(&self, policy: Option<Policy>) -> Result<Abandoned, Error> {
+        self.base.socket.association(self.association, |association| association.abandoned(None, policy))
+    }
+
+    /// The same of one stream (`SCTP_PR_STREAM_STATUS`; RFC 7496, 4.3).
+    ///
+    /// # Errors
+    /// [`Error::NoAssociation`], [`Error::NotConnected`].
+    pub fn abandoned_on(&self, stream: u16, policy: Option<Policy>) -> Result<Abandoned, Error> {
+        self.base
+            .socket
+            .association(self.association, |association| association.abandoned(Some(stream), policy))
     }
 
     /// What closing does (`SO_LINGER`; 8.1.4): `None`, associations end in good order meanwhile; zero, they

@@ -6,6 +6,7 @@ mod many;
 mod notifications;
 mod one_to_many;
 mod one_to_one;
+mod partial_reliability;
 mod poller;
 mod raw;
 mod reconfig;
