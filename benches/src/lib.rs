@@ -124,8 +124,11 @@ impl Pair {
     pub fn new(wiring: Wiring) -> Self {
         let host = |side| {
             let local_addresses = vec![address(side)];
-            let config =
-                EndpointConfig { local_addresses, checksum: wiring.checksum, ..EndpointConfig::default() };
+            let config = EndpointConfig {
+                local_addresses,
+                alternate_error_detection: !wiring.checksum,
+                ..EndpointConfig::default()
+            };
             let endpoint = Endpoint::new(config, [side as u8 + 1; 32]);
             Host { endpoint, newest: None, sent: WireStats::default() }
         };

@@ -69,6 +69,7 @@ fn extensions_of(bits: u8) -> Extensions {
         asconf: bit(4),
         interleaving: bit(5),
         nr_sack: bit(6),
+        zero_checksum: bit(7),
     }
 }
 

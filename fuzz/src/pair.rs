@@ -149,8 +149,11 @@ impl Pair {
 
 fn host(number: u8) -> Host {
     let addresses: Vec<IpAddr> = [[10, 0, 1, number], [10, 0, 2, number]].map(IpAddr::from).to_vec();
-    let config =
-        EndpointConfig { local_addresses: addresses.clone(), checksum: false, ..EndpointConfig::default() };
+    let config = EndpointConfig {
+        local_addresses: addresses.clone(),
+        alternate_error_detection: true,
+        ..EndpointConfig::default()
+    };
     let endpoint = Endpoint::new(config, [number; 32]);
     Host { endpoint, addresses, id: None, events: Vec::new() }
 }

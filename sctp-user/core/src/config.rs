@@ -28,8 +28,9 @@ pub struct EndpointConfig {
     /// Our UDP encapsulation port (RFC 6951), 0 for plain IP: what to use for a peer address that came
     /// without a port is `default_remote_udp_port`.
     pub default_remote_udp_port: u16,
-    /// Whether the layer below needs our CRC32c; always true on raw IP, UDP and TUN.
-    pub checksum: bool,
+    /// The layer below finds damaged packets at least as well as CRC32c does, and no middlebox sees into it (DTLS, memory):
+    /// associations may agree to leave out the checksum (RFC 9653). Never on raw IP, UDP and TUN.
+    pub alternate_error_detection: bool,
 }
 
 impl Default for EndpointConfig {
@@ -42,7 +43,7 @@ impl Default for EndpointConfig {
             answer_out_of_the_blue: true,
             out_of_the_blue_rate: 1_000,
             default_remote_udp_port: 0,
-            checksum: true,
+            alternate_error_detection: false,
         }
     }
 }

@@ -25,7 +25,14 @@ pub struct Extensions {
     pub interleaving: bool,
     /// Acknowledgements that are never taken back (draft-tuexen-tsvwg-sctp-multipath).
     pub nr_sack: bool,
+    /// Packets without a checksum (RFC 9653), where the driver finds damage by itself
+    /// ([`EndpointConfig::alternate_error_detection`](crate::config::EndpointConfig::alternate_error_detection)).
+    pub zero_checksum: bool,
 }
+
+/// The only alternate error detection method that there is (RFC 9653, 6): a lower layer, DTLS or better, that no
+/// middlebox looks into.
+const LOWER_LAYER: u32 = 1;
 
 impl Extensions {
     /// Plain RFC 9260.
@@ -37,6 +44,7 @@ impl Extensions {
         asconf: false,
         interleaving: false,
         nr_sack: false,
+        zero_checksum: false,
     };
 
     /// What both sets hold.
@@ -51,6 +59,7 @@ impl Extensions {
             asconf: self.asconf && other.asconf && self.auth && other.auth,
             interleaving: self.interleaving && other.interleaving,
             nr_sack: self.nr_sack && other.nr_sack,
+            zero_checksum: self.zero_checksum && other.zero_checksum,
         }
     }
 
@@ -61,7 +70,8 @@ impl Extensions {
         let listed = (!types.is_empty()).then_some(Parameter::SupportedExtensions(types));
         let ecn = self.ecn.then_some(Parameter::EcnCapable);
         let forward_tsn = self.partial_reliability.then_some(Parameter::ForwardTsnSupported);
-        listed.into_iter().chain(ecn).chain(forward_tsn)
+        let zero_checksum = self.zero_checksum.then_some(Parameter::ZeroChecksumAcceptable(LOWER_LAYER));
+        listed.into_iter().chain(ecn).chain(forward_tsn).chain(zero_checksum)
     }
 
     /// The chunk types that Supported Extensions lists.
@@ -87,6 +97,10 @@ impl Extensions {
             ParameterType::FORWARD_TSN_SUPPORTED => self.partial_reliability = true,
             ParameterType::SUPPORTED_EXTENSIONS => {
                 parameter.value.iter().for_each(|&chunk_type| self.take_chunk_type(ChunkType(chunk_type)));
+            }
+            // Of another method we know nothing: the peer gets its checksums (RFC 9653, 5.2, rule 1).
+            ParameterType::ZERO_CHECKSUM_ACCEPTABLE => {
+                self.zero_checksum |= *parameter.value == LOWER_LAYER.to_be_bytes();
             }
             _ => return false,
         }
@@ -115,6 +129,7 @@ impl Extensions {
             self.asconf,
             self.interleaving,
             self.nr_sack,
+            self.zero_checksum,
         ];
         all.into_iter().zip(0..).map(|(offered, bit)| u8::from(offered) << bit).sum()
     }
@@ -130,6 +145,7 @@ impl Extensions {
             asconf: bit(4),
             interleaving: bit(5),
             nr_sack: bit(6),
+            zero_checksum: bit(7),
         }
     }
 }
@@ -137,7 +153,7 @@ impl Extensions {
 /// What is offered unless the user says otherwise: what works. To offer RE-CONFIG permits the peer nothing.
 impl Default for Extensions {
     fn default() -> Self {
-        Self { ecn: true, partial_reliability: true, reconfig: true, ..Self::NONE }
+        Self { ecn: true, partial_reliability: true, reconfig: true, zero_checksum: true, ..Self::NONE }
     }
 }
 
@@ -151,7 +167,7 @@ mod tests {
         /// RFC 5061, 4.2.7; RFC 3758, 3.1: what is offered is understood on the other side.
         /// RFC 6525, 5.1.1.
         #[test]
-        fn an_offer_is_read_as_it_was_made(bits in 0u8..128) {
+        fn an_offer_is_read_as_it_was_made(bits in any::<u8>()) {
             let mut offered = Extensions::from_bits(bits);
             prop_assert_eq!(offered.to_bits(), bits);
             // RFC 5061, 6: ASCONF is not offered without AUTH.

@@ -57,7 +57,8 @@ pub trait Driver: Send {
     /// Bytes of each IP packet that are not SCTP: the IP header, and the UDP header if there is one.
     fn overhead(&self, remote: IpAddr) -> usize;
 
-    /// Who finds damaged packets.
+    /// Who finds damaged packets. Only a driver whose packets no middlebox sees as SCTP may say anything but
+    /// [`ErrorDetection::Crc32c`] (RFC 9653, 3): never raw IP, UDP or TUN.
     fn error_detection(&self) -> ErrorDetection {
         ErrorDetection::Crc32c
     }
@@ -95,7 +96,8 @@ pub trait Driver: Send {
 pub enum ErrorDetection {
     /// SCTP's own checksum, in each packet.
     Crc32c,
-    /// The driver cannot damage packets: the checksum may be left out.
+    /// The driver finds damage at least as well, or cannot damage packets: associations may agree to leave the checksum
+    /// out.
     Driver,
 }
 

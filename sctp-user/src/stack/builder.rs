@@ -218,7 +218,7 @@ impl StackBuilder {
         };
         self.endpoint.local_addresses = opened.driver.local_addresses();
         self.endpoint.default_remote_udp_port = remote_udp_port;
-        self.endpoint.checksum = opened.driver.error_detection() == ErrorDetection::Crc32c;
+        self.endpoint.alternate_error_detection = opened.driver.error_detection() == ErrorDetection::Driver;
         let (linger, serves) = (self.linger, self.serve_statistics);
         let shared = Arc::new(self.shared(opened.driver, remote_udp_port)?);
         let background = Arc::clone(&shared);

@@ -35,24 +35,19 @@ pub(crate) enum PacketKind {
 
 impl Association {
     /// Appends one packet to `buffer`, if there is something to send now.
-    pub(crate) fn write_packet(
-        &mut self,
-        now: Time,
-        buffer: &mut Vec<u8>,
-        checksum: bool,
-    ) -> Option<Written> {
+    pub(crate) fn write_packet(&mut self, now: Time, buffer: &mut Vec<u8>) -> Option<Written> {
         // Messages may have outlived their time while packets were filled; then nothing may be left.
         if !self.is_closed() {
             self.sender.abandon_overdue(now, &mut self.paths);
             self.follow_up(now);
         }
         if !self.probes.is_empty() {
-            return self.write_probe(buffer, checksum);
+            return self.write_probe(buffer);
         }
         // A destination may turn out to have nothing that fits, which then was dropped: on to the next.
         while let Some(id) = self.destination(now) {
             let dropped = self.stats.replies_dropped;
-            let written = self.write_packet_to(now, id, buffer, checksum);
+            let written = self.write_packet_to(now, id, buffer);
             if written.is_some() || self.stats.replies_dropped == dropped {
                 return written;
             }
@@ -60,13 +55,7 @@ impl Association {
         None
     }
 
-    fn write_packet_to(
-        &mut self,
-        now: Time,
-        id: PathId,
-        buffer: &mut Vec<u8>,
-        checksum: bool,
-    ) -> Option<Written> {
+    fn write_packet_to(&mut self, now: Time, id: PathId, buffer: &mut Vec<u8>) -> Option<Written> {
         let path = self.paths.get(id)?;
         let (address, fits) = (path.address, path.max_packet_size);
         let size = self.sender.packet_size(id, &self.paths).max(self.lone_packet_size(id));
@@ -82,7 +71,7 @@ impl Association {
             _ => self.write_chunks(now, id, &mut packet),
         }
         let controls = packet.control_chunks();
-        let len = finish(packet, checksum)?;
+        let len = finish(packet, self.extensions.zero_checksum)?;
         self.count_packet(id, controls);
         let kind = if len > fits { PacketKind::Oversize } else { PacketKind::Fitting };
         Some(Written { address, ecn: self.ecn.leaves_as, len, kind })
@@ -110,12 +99,7 @@ impl Association {
     }
 
     /// Appends a packet with nothing but a SACK to `buffer`, if one is wanted.
-    pub(crate) fn write_sack_packet(
-        &mut self,
-        now: Time,
-        buffer: &mut Vec<u8>,
-        checksum: bool,
-    ) -> Option<Written> {
+    pub(crate) fn write_sack_packet(&mut self, now: Time, buffer: &mut Vec<u8>) -> Option<Written> {
         if self.only_asconf_leaves() {
             return None;
         }
@@ -128,7 +112,7 @@ impl Association {
         }
         self.write_sack(now, id, false, &mut packet);
         let controls = packet.control_chunks();
-        let len = finish(packet, checksum)?;
+        let len = finish(packet, self.extensions.zero_checksum)?;
         self.count_packet(id, controls);
         Some(Written { address, ecn: Ecn::NotCapable, len, kind: PacketKind::Fitting })
     }
@@ -309,11 +293,12 @@ fn verifies(chunk_type: ChunkType) -> bool {
     matches!(chunk_type, ChunkType::HEARTBEAT | ChunkType::HEARTBEAT_ACK | ChunkType::ASCONF_ACK)
 }
 
-/// The length of the finished packet; one without chunks is taken back.
-pub(super) fn finish(packet: PacketBuilder<'_>, checksum: bool) -> Option<usize> {
+/// The length of the finished packet, without a checksum where both sides agreed to that; one without chunks is taken
+/// back.
+pub(super) fn finish(packet: PacketBuilder<'_>, zero_checksum: bool) -> Option<usize> {
     match packet.is_empty() {
         true => None,
-        false if checksum => Some(packet.finish()),
-        false => Some(packet.finish_with_zero_checksum()),
+        false if zero_checksum && !packet.needs_checksum() => Some(packet.finish_with_zero_checksum()),
+        false => Some(packet.finish()),
     }
 }

@@ -219,6 +219,11 @@ impl Association {
         self.extensions
     }
 
+    /// Whether our INIT or INIT ACK said that packets may come without a checksum (RFC 9653, 5.1).
+    pub(crate) fn accepts_zero_checksum(&self) -> bool {
+        self.config.extensions.zero_checksum
+    }
+
     /// Its parameters.
     pub fn config(&self) -> &AssociationConfig {
         &self.config
@@ -339,6 +344,8 @@ impl Association {
         change(&mut changed);
         let thresholds = Thresholds::of(&changed);
         thresholds.check()?;
+        // What was announced holds, and only the endpoint knows whether it may be (RFC 9653, 5.3).
+        changed.extensions.zero_checksum = self.config.extensions.zero_checksum;
         let before = core::mem::replace(&mut self.config, Arc::new(changed));
         let config = &self.config;
         let mtu_of =

@@ -115,7 +115,7 @@ impl Association {
     }
 
     /// Appends the next probe to `buffer`, alone in its packet.
-    pub(super) fn write_probe(&mut self, buffer: &mut Vec<u8>, checksum: bool) -> Option<Written> {
+    pub(super) fn write_probe(&mut self, buffer: &mut Vec<u8>) -> Option<Written> {
         let Probe { path: id, size, nonce } = self.probes.pop()?;
         let path = self.paths.get_mut(id)?;
         path.stats.mtu_probes_sent += 1;
@@ -127,7 +127,7 @@ impl Association {
         packet.push(&HeartbeatChunk::request(probe_info(nonce, id, size))).ok()?;
         packet.push(&PadChunk { len: packet.remaining().saturating_sub(CHUNK_HEADER_LEN) }).ok()?;
         let controls = packet.control_chunks();
-        let len = super::bundle::finish(packet, checksum)?;
+        let len = super::bundle::finish(packet, self.extensions.zero_checksum)?;
         self.count_packet(id, controls);
         Some(Written { address, ecn: Ecn::NotCapable, len, kind: PacketKind::Probe })
     }

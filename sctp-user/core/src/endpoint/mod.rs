@@ -217,6 +217,7 @@ impl Endpoint {
             return Err(ListenError::PortInUse(port));
         }
         Thresholds::of(&options.config).check()?;
+        let options = ListenOptions { config: self.offerable(options.config), ..options };
         self.listeners.insert(port, Listener::new(options));
         Ok(())
     }
@@ -259,7 +260,7 @@ impl Endpoint {
             local_addresses: scope::suitable(ours, primary).collect(),
             bound,
             auth: AuthOffer::of(&request.config, &mut self.random),
-            config: Arc::new(request.config),
+            config: Arc::new(self.offerable(request.config)),
         };
         let default_port = self.config.default_remote_udp_port;
         let peers = request.peers.iter().map(|&peer| match peer.remote_udp_port {
@@ -273,6 +274,12 @@ impl Endpoint {
     }
 
     /// RFC 9260, 1.3.
+    /// `config` without what the layer below does not allow (RFC 9653, 3).
+    fn offerable(&self, mut config: AssociationConfig) -> AssociationConfig {
+        config.extensions.zero_checksum &= self.config.alternate_error_detection;
+        config
+    }
+
     fn check_request(&self, request: &ConnectRequest) -> Result<(), ConnectError> {
         let &ConnectRequest { local_port, peer_port, .. } = request;
         if local_port == 0 || peer_port == 0 {

@@ -40,7 +40,7 @@ struct Request<'a> {
 impl Endpoint {
     /// RFC 9260, 3.1, 8.4.
     pub(super) fn receive_packet(&mut self, now: Time, from: PathAddress, ecn: Ecn, datagram: Bytes) {
-        let policy = if self.config.checksum { ChecksumPolicy::Crc32c } else { ChecksumPolicy::Verified };
+        let policy = self.checksum_policy(from, &datagram);
         self.counters.packets_received += 1;
         let packet = match Packet::parse(datagram, policy) {
             Ok(packet) => packet,
@@ -66,14 +66,32 @@ impl Endpoint {
         }
     }
 
+    /// A checksum must be right, or zero where the layer below finds damage and the packet belongs to an association for
+    /// which we have said so (RFC 9653, 5.3). What may come before there is one has its checksum (5.2).
+    fn checksum_policy(&self, from: PathAddress, datagram: &[u8]) -> ChecksumPolicy {
+        if !self.config.alternate_error_detection {
+            return ChecksumPolicy::Crc32c;
+        }
+        let association = |header: &CommonHeader| {
+            let slot = self.demux.find(&key(header, from))?;
+            self.slots.get(slot).map(|entry| &entry.association)
+        };
+        match Packet::without_checksum(datagram) {
+            Some((header, first)) if header.verification_tag != 0 && first != ChunkType::COOKIE_ECHO => {
+                let announced = association(&header).is_some_and(Association::accepts_zero_checksum);
+                if announced { ChecksumPolicy::Verified } else { ChecksumPolicy::Crc32c }
+            }
+            _ => ChecksumPolicy::Crc32c,
+        }
+    }
+
     fn receive_other(&mut self, now: Time, arrived: &Arrived) {
         let slot = self.demux.find(&key(&arrived.packet.header, arrived.from));
         let Some(entry) = slot.and_then(|slot| self.slots.get_mut(slot)) else {
             return self.receive_relocated(now, arrived);
         };
         if entry.association.wants_sack() && self.early_sacks.has_room() {
-            let checksum = self.config.checksum;
-            self.early_sacks.push(|buffer| entry.association.write_sack_packet(now, buffer, checksum));
+            self.early_sacks.push(|buffer| entry.association.write_sack_packet(now, buffer));
         }
         let mut cx = Context { now, random: &mut self.random };
         entry.association.set_arriving_ecn(arrived.ecn);

@@ -49,7 +49,7 @@ impl Endpoint {
         while let Some(slot) = self.ready.pop_front() {
             let Some(entry) = self.slots.get_mut(slot) else { continue };
             entry.ready = false;
-            match entry.association.write_packet(now, buffer, self.config.checksum) {
+            match entry.association.write_packet(now, buffer) {
                 Some(first) => return Some(self.extend_batch(now, slot, first, buffer, max_segments)),
                 None => self.note_changes(slot),
             }
@@ -65,7 +65,8 @@ impl Endpoint {
         let _ = packet.push(&chunk);
         self.counters.stateless_sent += 1;
         self.counters.control_chunks_sent += packet.control_chunks();
-        let len = if self.config.checksum { packet.finish() } else { packet.finish_with_zero_checksum() };
+        // RFC 9653, 5.2, rule 1 b: whoever gets it has agreed to nothing.
+        let len = packet.finish();
         // Its size is that of what it holds, whatever the path carries.
         let may_fragment = len > BASE_PACKET_SIZE;
         Some(Transmit { path, ecn: Ecn::NotCapable, may_fragment, segment_size: len, len })
@@ -119,7 +120,7 @@ impl Endpoint {
 
     fn write_next(&mut self, now: Time, slot: Slot, buffer: &mut Vec<u8>) -> Option<Written> {
         let entry = self.slots.get_mut(slot)?;
-        entry.association.write_packet(now, buffer, self.config.checksum)
+        entry.association.write_packet(now, buffer)
     }
 
     /// Keeps the packet that starts at `start` for the next batch.

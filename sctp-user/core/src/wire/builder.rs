@@ -33,6 +33,11 @@ pub struct NoRoom {
     pub remaining: usize,
 }
 
+/// RFC 9653, 5.2, rules 1 a, 2 and 3: the receiver may not know the association yet, or not find it at once.
+fn needs_checksum(chunk_type: ChunkType) -> bool {
+    matches!(chunk_type, ChunkType::INIT | ChunkType::COOKIE_ECHO | ChunkType::ASCONF)
+}
+
 /// Builds one packet at the end of a buffer; packets before it in the buffer stay as they are.
 ///
 /// Chunks are written and padded at once, so that [`finish`](Self::finish) has only the checksum
@@ -45,6 +50,8 @@ pub struct PacketBuilder<'a> {
     /// What `buffer` is cut back to on drop: `start` until the packet is finished.
     keep: usize,
     max_packet_size: usize,
+    /// It holds a chunk that must not go without a checksum (RFC 9653, 5.2).
+    needs_checksum: bool,
     /// Chunks without a payload of the user's.
     control_chunks: u64,
     auth: Option<Auth>,
@@ -63,7 +70,15 @@ impl<'a> PacketBuilder<'a> {
     pub fn new(buffer: &'a mut Vec<u8>, header: CommonHeader, max_packet_size: usize) -> Self {
         let start = buffer.len();
         header.write(buffer);
-        Self { buffer, start, keep: start, max_packet_size, control_chunks: 0, auth: None }
+        Self {
+            buffer,
+            start,
+            keep: start,
+            max_packet_size,
+            needs_checksum: false,
+            control_chunks: 0,
+            auth: None,
+        }
     }
 
     /// From now on chunks of the types that `with` covers stand behind an AUTH chunk.
@@ -90,6 +105,11 @@ impl<'a> PacketBuilder<'a> {
         self.control_chunks
     }
 
+    /// Whether it holds a chunk that must not go without a checksum, whatever was agreed on.
+    pub fn needs_checksum(&self) -> bool {
+        self.needs_checksum
+    }
+
     /// Bytes of the packet so far, common header and padding included.
     pub fn len(&self) -> usize {
         self.buffer.len().saturating_sub(self.start)
@@ -104,6 +124,7 @@ impl<'a> PacketBuilder<'a> {
         debug_assert_eq!(self.buffer.len() - value_at, chunk.value_len(), "{}", chunk.chunk_type());
         self.pad(len);
         self.control_chunks += 1;
+        self.needs_checksum |= needs_checksum(chunk.chunk_type());
         Ok(())
     }
 

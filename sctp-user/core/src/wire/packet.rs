@@ -123,6 +123,13 @@ impl Packet {
         Ok(Self { header, chunks })
     }
 
+    /// Header and first chunk type of a datagram whose checksum field is zero.
+    pub(crate) fn without_checksum(datagram: &[u8]) -> Option<(CommonHeader, ChunkType)> {
+        let (header, checksum) = read_header(datagram)?;
+        let first = *datagram.get(COMMON_HEADER_LEN)?;
+        (checksum == 0).then_some((header, ChunkType(first)))
+    }
+
     /// Walks the chunks from the first on. Values do not hold the padding; the last chunk may lack
     /// it. The walk ends after the first error.
     pub fn chunks(&self) -> Chunks {

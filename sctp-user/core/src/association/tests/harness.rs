@@ -96,6 +96,8 @@ pub(crate) struct Pair {
     pub(crate) mtu_search: Option<MtuSearchConfig>,
     /// UDP ports that packets of A and Z come from, 0 for plain IP.
     pub(crate) udp_ports: [u16; 2],
+    /// Packets may lack their checksum.
+    zero_checksums: bool,
     unchecked: bool,
     /// Times that A was restarted: each life has randomness of its own.
     restarts: u8,
@@ -141,6 +143,7 @@ impl Pair {
             max_segments: 8,
             mtu_search: None,
             udp_ports: [0; 2],
+            zero_checksums: false,
             unchecked: false,
             restarts: 0,
         }
@@ -345,7 +348,8 @@ impl Pair {
 
     fn launch(&mut self, from: Side, transmit: &Transmit, bytes: Bytes) {
         let (path, ecn) = (transmit.path, transmit.ecn);
-        let packet = Packet::parse(bytes.clone(), ChecksumPolicy::Crc32c).expect("we send valid packets");
+        let policy = if self.zero_checksums { ChecksumPolicy::Verified } else { ChecksumPolicy::Crc32c };
+        let packet = Packet::parse(bytes.clone(), policy).expect("we send valid packets");
         let chunks: Vec<_> = packet.chunks().map(|chunk| chunk.expect("we send valid chunks")).collect();
         let same_network = |address: &&IpAddr| address.to_string()[..6] == path.remote.to_string()[..6];
         let source = path.local.or_else(|| self.host(from).addresses.iter().find(same_network).copied());
@@ -463,6 +467,17 @@ impl Pair {
         let local_addresses = self.z.addresses.clone();
         let config = EndpointConfig { local_addresses, valid_cookie_life, ..EndpointConfig::default() };
         self.z.endpoint = Endpoint::new(config, [2; 32]);
+    }
+
+    /// Makes both anew, over a layer that finds damage by itself where that is true of A and of Z. To be called first.
+    pub(crate) fn set_error_detection(&mut self, sides: [bool; 2]) {
+        self.zero_checksums = true;
+        for (side, alternate_error_detection) in [Side::A, Side::Z].into_iter().zip(sides) {
+            let local_addresses = self.host(side).addresses.clone();
+            let config =
+                EndpointConfig { local_addresses, alternate_error_detection, ..EndpointConfig::default() };
+            self.host(side).endpoint = Endpoint::new(config, [1 + side as u8; 32]);
+        }
     }
 
     /// A crashes and comes back without memory, with these addresses.

@@ -24,3 +24,4 @@ mod states;
 mod stats;
 mod tags;
 mod timers;
+mod zero_checksum;
