@@ -4,6 +4,7 @@ use core::time::Duration;
 use sctp_core::config::AssociationConfig;
 use sctp_core::event::LossReason;
 use sctp_core::reliability::Reliability;
+use sctp_core::time::Time;
 use sctp_user::sim::scenario::{
     Behaviour, End, Ending, FailureKind, PathFault, PathPlan, PlannedMessage, Reader, Report, Scenario, Side,
     SidePlan, bulk,
@@ -411,6 +412,23 @@ fn a_path_that_works_in_one_direction_only_is_no_path() {
     let deaf = PathPlan { to_server: line(), to_client: LinkConfig { loss: Loss::Random(1.0), ..line() } };
     scenario.faults = vec![(secs(5), 0, PathFault::Change(Box::new(deaf)))];
     deliver(scenario);
+}
+
+/// RFC 6951, 5.4: whoever is behind a NAT comes from another port now and then.
+#[test]
+fn a_nat_that_rebinds_the_port_costs_nothing_but_what_was_on_the_way() {
+    let mut scenario = client_sends(paced(200, 2_000, millis(50), 2));
+    scenario.server.messages = paced(200, 2_000, millis(50), 2);
+    scenario.udp_port = Some(9_899);
+    let mut run = scenario.start();
+    let client = run.host(Side::Client);
+    for round in 1..=8_u16 {
+        run.network.run_until(Time::from_millis(1_000 * u64::from(round)), |_| false);
+        run.network.with_node(client, |node, _| node.rebind(20_000 + round));
+    }
+    let report = run.finish().unwrap_or_else(|failure| panic!("{failure}"));
+    assert_eq!((report.messages_delivered, report.associations_lost), (400, 0));
+    assert!(report.peers.longest_gap < secs(5), "{:?}", report.peers.longest_gap);
 }
 
 /// Packets have the size that is configured, and nothing is probed.

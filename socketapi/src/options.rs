@@ -161,6 +161,15 @@ impl<'a> Options<'a> {
         })
     }
 
+    /// The UDP encapsulation port of the peer's address `remote`, or with `None` of all addresses of the association
+    /// (`SCTP_REMOTE_UDP_ENCAPS_PORT`; RFC 6951, 6.1). The status tells the present one of each.
+    ///
+    /// # Errors
+    /// [`Error::NotConnected`]; [`Error::Command`] if the peer has no such address.
+    pub fn set_association_udp_port(&self, remote: Option<IpAddr>, port: u16) -> Result<(), Error> {
+        self.base.socket.set_association_udp_port(self.association, remote, port)
+    }
+
     /// Sets how many errors in a row make a path potentially failed or inactive, or take the primary path's place from
     /// it (`SCTP_PEER_ADDR_THLDS_V2`; RFC 7829, 7.2): of one address of the peer, or with `None` of all addresses,
     /// also of associations to come.

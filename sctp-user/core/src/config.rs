@@ -120,6 +120,9 @@ pub struct AssociationConfig {
     pub no_delay: bool,
     /// Largest payload of a DATA chunk, 0 for what the path MTU allows (`SCTP_MAXSEG`).
     pub fragmentation_point: usize,
+    /// INIT and INIT ACK list no addresses, so that a NAT on the way has nothing to translate in them: the association
+    /// begins with the one address that its packets come from (RFC 6951, 5.7).
+    pub hide_addresses: bool,
     /// Path MTU, IP header included, of a path of which the driver does not say otherwise, where it is not searched
     /// for: only a verified ICMP message makes it smaller.
     pub path_mtu: usize,
@@ -197,6 +200,7 @@ impl Default for AssociationConfig {
             max_message_size: 1 << 20,
             no_delay: false,
             fragmentation_point: 0,
+            hide_addresses: false,
             path_mtu: 1_500,
             mtu_search: Some(MtuSearchConfig::default()),
             max_packet_size: 0,

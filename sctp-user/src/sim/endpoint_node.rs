@@ -43,7 +43,7 @@ pub struct EndpointNode<A> {
     pub endpoint: Endpoint,
     /// What uses it.
     pub application: A,
-    /// Our UDP port, if SCTP travels in UDP (RFC 6951).
+    /// Our UDP port as others see it, if SCTP travels in UDP (RFC 6951).
     udp_port: Option<u16>,
     buffer: Vec<u8>,
     ready: VecDeque<Datagram>,
@@ -53,6 +53,11 @@ impl<A: Application> EndpointNode<A> {
     /// A node that speaks SCTP as such, or in UDP from `udp_port`.
     pub fn new(endpoint: Endpoint, application: A, udp_port: Option<u16>) -> Self {
         Self { endpoint, application, udp_port, buffer: Vec::new(), ready: VecDeque::new() }
+    }
+
+    /// A NAT in front of the node binds another port: packets come from there, and what is sent to the one before is lost.
+    pub fn rebind(&mut self, udp_port: u16) {
+        self.udp_port = Some(udp_port);
     }
 
     fn hand_out_events(&mut self, now: Time) {

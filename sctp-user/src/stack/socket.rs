@@ -294,6 +294,22 @@ impl Socket {
         })
     }
 
+    /// Sets the UDP encapsulation port of the peer's address `remote`, or with `None` of all its addresses (RFC 6951, 6.1).
+    ///
+    /// # Errors
+    /// [`Error::NoAssociation`], [`Error::Command`].
+    pub fn set_association_udp_port(
+        &self,
+        id: Option<AssociationId>,
+        remote: Option<IpAddr>,
+        port: u16,
+    ) -> Result<(), Error> {
+        self.with(|state, _| {
+            let id = state.association_of(self.id, id)?;
+            Ok(state.engine.endpoint.set_remote_udp_port(id, remote, port)?)
+        })
+    }
+
     /// Sets how many errors in a row the path to `remote` may have (RFC 7829, 7.2).
     ///
     /// # Errors

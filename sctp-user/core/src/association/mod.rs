@@ -568,14 +568,40 @@ impl Association {
         self.stats.packets_received += 1;
         path.stats.packets_received += 1;
         path.address.local = path.address.local.or(from.local);
-        // RFC 6951, 5.4: the peer's UDP port is the one that its packets come from.
+        // RFC 6951, 5.4: the peer's UDP port is the one that its packets come from; without one it is plain IP again.
         if path.address.remote_udp_port != from.remote_udp_port {
-            path.address.remote_udp_port = from.remote_udp_port;
-            path.mtu.stop();
-            path.max_packet_size = packet_size(&self.config, &path.address);
-            self.start_mtu_search(id);
+            self.set_udp_port(id, from.remote_udp_port);
         }
         Some(id)
+    }
+
+    /// From now on packets to `id` go to this UDP port of the peer's; 0: they go without UDP.
+    fn set_udp_port(&mut self, id: PathId, port: u16) {
+        let Some(path) = self.paths.get_mut(id) else { return };
+        let before = mtu::headers_len(&path.address);
+        path.address.remote_udp_port = port;
+        let now = mtu::headers_len(&path.address);
+        // RFC 6951, 5.6: the header counts. A NAT that has bound another port changes nothing.
+        if now != before {
+            path.mtu.stop();
+            path.max_packet_size = (path.max_packet_size + before).saturating_sub(now).max(MIN_PACKET_SIZE);
+            self.start_mtu_search(id);
+        }
+    }
+
+    /// Sets the UDP port of the peer's address `remote`, or of all its addresses (RFC 6951, 6.1).
+    pub(crate) fn set_remote_udp_port(
+        &mut self,
+        remote: Option<IpAddr>,
+        port: u16,
+    ) -> Result<(), CommandError> {
+        let asked = |path: &&Path| remote.is_none_or(|remote| path.address.remote == remote);
+        let ids: SmallVec<[PathId; 4]> = self.paths.iter().filter(asked).map(|path| path.id).collect();
+        if let (Some(remote), true) = (remote, ids.is_empty()) {
+            return Err(CommandError::UnknownAddress(remote));
+        }
+        ids.into_iter().for_each(|id| self.set_udp_port(id, port));
+        Ok(())
     }
 
     /// Removes the association from the record (the association enters the CLOSED state). The messages that

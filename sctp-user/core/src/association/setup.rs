@@ -59,7 +59,7 @@ impl Offer {
             a_rwnd: u32::try_from(config.receive_buffer).unwrap_or(u32::MAX).max(1_500),
             outbound_streams: config.outbound_streams.max(1),
             inbound_streams: config.max_inbound_streams.max(1),
-            addresses,
+            addresses: if config.hide_addresses { Vec::new() } else { addresses },
             extensions: config.extensions,
             auth,
         }

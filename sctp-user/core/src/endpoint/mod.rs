@@ -457,6 +457,17 @@ impl Endpoint {
         self.command(id, |association, _| association.update_config(change))
     }
 
+    /// Sets the UDP encapsulation port of the peer's address `remote`, or with `None` of all its addresses; 0 for plain IP
+    /// (RFC 6951, 6.1). The port that its packets come from takes its place.
+    pub fn set_remote_udp_port(
+        &mut self,
+        id: AssociationId,
+        remote: Option<IpAddr>,
+        port: u16,
+    ) -> Result<(), CommandError> {
+        self.command(id, |association, _| association.set_remote_udp_port(remote, port))
+    }
+
     /// Sets how many errors in a row the path to `remote` may have; those of all paths, also of those to come, are in
     /// [`AssociationConfig`] (RFC 7829, 7.2).
     pub fn set_thresholds(

@@ -247,13 +247,24 @@ impl Sender {
         let Some(slot) = begun else { return false };
         let Some(position) = self.outstanding.cut(slot, len, id, now, paths) else { return false };
         self.queue.cut(turn, slot, len);
-        let last = self.draining && !self.has_unsent();
+        let at_once = self.wants_sack_at_once();
         let Some(mut fragment) = self.outstanding.fragment(position) else { return false };
-        fragment.flags.immediate |= last;
+        fragment.flags.immediate |= at_once;
         self.stats.count(fragment.flags);
         let written = fragment.write(self.outstanding.is_interleaving(), packet);
         debug_assert!(written.is_ok(), "the room was measured before");
         true
+    }
+
+    /// Whether the chunk just cut should be acknowledged without delay, since something waits for that: the end of the
+    /// association, a reset of streams, or data that the peer's window holds back (RFC 7053, 4.2 and 5.1). Not so when it
+    /// fills the congestion window: in a transfer that uses its window each packet does, and each would cost a SACK.
+    fn wants_sack_at_once(&self) -> bool {
+        let rwnd = self.peer_rwnd();
+        match self.next_message_len() {
+            None => self.draining || self.is_paused(),
+            Some(len) => len > rwnd && !self.window.worth_filling(rwnd),
+        }
     }
 
     /// Bytes of a chunk in front of its payload.

@@ -24,4 +24,5 @@ mod states;
 mod stats;
 mod tags;
 mod timers;
+mod udp;
 mod zero_checksum;

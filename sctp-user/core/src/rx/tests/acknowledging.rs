@@ -98,7 +98,7 @@ fn a_packet_with_duplicates_only_is_answered_at_once() {
     assert!(harness.sack().duplicates.is_empty(), "reported once");
 }
 
-/// RFC 9260, 6.2 (RFC 7053): the I bit.
+/// RFC 9260, 6.2; RFC 7053, 5.2: the I bit, whatever made the sender set it.
 #[test]
 fn the_i_bit_asks_for_a_sack_at_once() {
     let mut harness = running(2);

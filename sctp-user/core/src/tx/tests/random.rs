@@ -149,7 +149,9 @@ impl World {
 
     fn deliver(&mut self, lost: bool) {
         let Some(sent) = self.on_the_way.pop_front().filter(|_| !lost) else { return };
-        for chunk in sent.chunks {
+        for mut chunk in sent.chunks {
+            // What made the first one urgent may be over (RFC 7053, 5.1).
+            chunk.flags.immediate = false;
             let number = chunk.tsn.distance_from(FIRST);
             let first = self.arrived.entry(number).or_insert_with(|| chunk.clone());
             assert_eq!(*first, chunk, "a retransmission is the same chunk");

@@ -67,6 +67,7 @@ fn a_long_message_is_cut_into_chunks_with_consecutive_tsns_and_one_ssn() {
     let sent = t.send();
     let chunks: Vec<_> = sent.iter().flat_map(|packet| &packet.chunks).collect();
     let flags: Vec<_> = chunks.iter().map(|chunk| chunk.flags.to_string()).collect();
+    // RFC 7053, 4.1 and 7: on the last chunk of the message.
     assert_eq!(flags, ["B", "", "IE", "IBE"]);
     let seen: Vec<_> = chunks.iter().map(|c| (c.tsn.distance_from(FIRST), c.ssn.0, c.ppid)).collect();
     assert_eq!(seen, [(0, 0, 9), (1, 0, 9), (2, 0, 9), (3, 1, 9)]);
@@ -154,7 +155,7 @@ fn small_packets_wait_while_data_is_in_flight_unless_told_otherwise() {
     assert!(t.send().is_empty());
     t.sender.set_draining();
     let last = t.send();
-    assert!(last[0].chunks[0].flags.immediate, "RFC 9260, 6.1: the I bit in SHUTDOWN-PENDING");
+    assert!(last[0].chunks[0].flags.immediate, "RFC 9260, 6.1; RFC 7053, 5.1: the I bit in SHUTDOWN-PENDING");
 }
 
 #[test]

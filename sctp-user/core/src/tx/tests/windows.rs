@@ -1,5 +1,6 @@
 use super::harness::*;
 use crate::config::AssociationConfig;
+use crate::stream_set::StreamSet;
 use core::time::Duration;
 
 #[test]
@@ -172,4 +173,31 @@ fn after_an_idle_time_the_window_is_smaller() {
     t.enqueue(FULL);
     t.send();
     assert_eq!(t.path(0).congestion.cwnd(), 16 * 1_016);
+}
+
+fn asks(t: &mut Harness) -> Vec<bool> {
+    t.send().iter().flat_map(|packet| packet.chunks.iter().map(|chunk| chunk.flags.immediate)).collect()
+}
+
+#[test]
+fn what_fills_the_peers_window_asks_to_be_acknowledged_at_once() {
+    // RFC 7053, 4.2 and 5.1
+    let mut t = Harness::unconnected(1, &config());
+    t.open_cwnd();
+    t.sender.set_peer(3_100, 10);
+    t.enqueue_full(6);
+    assert_eq!(asks(&mut t), [false, false, true]);
+    t.sack_window(3, 1 << 20);
+    assert_eq!(asks(&mut t), [false; 3], "nothing waits for the last one");
+}
+
+#[test]
+fn what_a_reset_of_streams_waits_for_asks_to_be_acknowledged_at_once() {
+    // RFC 7053, 4.2 and 5.1; RFC 6525, 5.1.2
+    let mut t = Harness::new();
+    t.enqueue(100);
+    t.enqueue(100);
+    t.sender.pause(StreamSet::All);
+    t.enqueue(100);
+    assert_eq!(asks(&mut t), [false, true], "the last one that leaves before");
 }
