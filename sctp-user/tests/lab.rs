@@ -37,8 +37,11 @@ scenarios! {
     fast_failover
     flapping
     many_clients
+    mtu_black_hole
+    narrow_hop
     nat_rebinding
     nat_timeout
+    nat_without_ports
     path_failure_and_return
     restart
     route_change

@@ -95,6 +95,12 @@ pub(crate) fn ip(arguments: &str) {
     assert!(status.success(), "ip {arguments}");
 }
 
+/// Waits for so long until something comes, and reads what has come.
+pub(crate) fn receive_for(driver: &mut dyn Driver, inbox: &mut Inbox, limit: Duration) {
+    wait(driver, PollTimeout::try_from(limit).unwrap());
+    driver.receive(inbox).unwrap();
+}
+
 /// Reads until `enough`, waiting on the driver's descriptors.
 pub(crate) fn receive_until(driver: &mut dyn Driver, inbox: &mut Inbox, enough: impl Fn(&Inbox) -> bool) {
     let deadline = Instant::now() + PATIENCE;
@@ -104,9 +110,13 @@ pub(crate) fn receive_until(driver: &mut dyn Driver, inbox: &mut Inbox, enough: 
             return;
         }
         assert!(Instant::now() < deadline, "what came is not enough: {inbox:?}");
-        let descriptors = driver.descriptors();
-        let mut polled: Vec<_> =
-            descriptors.iter().map(|descriptor| PollFd::new(*descriptor, PollFlags::POLLIN)).collect();
-        poll(&mut polled, PollTimeout::from(1000u16)).unwrap();
+        wait(driver, PollTimeout::from(1000u16));
     }
+}
+
+fn wait(driver: &dyn Driver, limit: PollTimeout) {
+    let descriptors = driver.descriptors();
+    let mut polled: Vec<_> =
+        descriptors.iter().map(|descriptor| PollFd::new(*descriptor, PollFlags::POLLIN)).collect();
+    poll(&mut polled, limit).unwrap();
 }

@@ -25,11 +25,14 @@ pub(super) struct Header {
     pub(super) destination: IpAddr,
     pub(super) protocol: IpNumber,
     pub(super) ecn: Ecn,
+    /// It may be cut where it is too long for a link, here or on the way; else it must be dropped there.
+    pub(super) may_fragment: bool,
 }
 
 impl Header {
     /// The packet, in one piece if it has no more than `mtu` bytes, else in fragments that share
-    /// `identification`. Nothing comes of what no IP packet can hold, or of addresses of two families.
+    /// `identification`. Nothing comes of what no IP packet can hold, of what must not be cut and does not fit, or of
+    /// addresses of two families.
     pub(super) fn pieces(
         self,
         payload: usize,
@@ -45,26 +48,29 @@ impl Header {
             IpAddr::V6(_) => (headers + FRAGMENT_HEADER, usize::from(u16::MAX)),
         };
         let step = if is_whole { payload } else { mtu.saturating_sub(headers) & !7 };
-        let is_possible = payload <= longest && step > 0;
+        let is_possible = payload <= longest && step > 0 && (is_whole || self.may_fragment);
         let starts = (0..if is_possible { payload } else { 0 }).step_by(step.max(1));
         starts.filter_map(move |start| {
             let range = start..payload.min(start + step);
-            let fragment = (!is_whole).then_some((identification, start, range.end < payload));
-            Some((self.bytes(range.len(), fragment)?, range))
+            let fragment = (!is_whole).then_some((start, range.end < payload));
+            Some((self.bytes(range.len(), identification, fragment)?, range))
         })
     }
 
-    fn bytes(&self, len: usize, fragment: Option<(u32, usize, bool)>) -> Option<HeaderBytes> {
+    /// `fragment`: where it begins in the payload, and whether more follows.
+    fn bytes(&self, len: usize, identification: u32, fragment: Option<(usize, bool)>) -> Option<HeaderBytes> {
         match (self.source, self.destination) {
             (IpAddr::V4(source), IpAddr::V4(destination)) => {
                 let len = u16::try_from(len).ok()?;
                 let mut header =
                     Ipv4Header::new(len, TTL, self.protocol, source.octets(), destination.octets()).ok()?;
                 header.ecn = ip_ecn(self.ecn);
+                header.dont_fragment = !self.may_fragment;
                 // RFC 6864, 4.1: what cannot be cut needs no identification.
-                header.dont_fragment = fragment.is_none();
-                if let Some((identification, offset, more)) = fragment {
+                if self.may_fragment {
                     header.identification = identification as u16;
+                }
+                if let Some((offset, more)) = fragment {
                     header.fragment_offset = fragment_offset(offset)?;
                     header.more_fragments = more;
                 }
@@ -85,7 +91,7 @@ impl Header {
                     ..Ipv6Header::default()
                 };
                 let mut bytes = HeaderBytes::from_slice(&header.to_bytes());
-                if let Some((identification, offset, more)) = fragment {
+                if let Some((offset, more)) = fragment {
                     let offset = fragment_offset(offset)?;
                     let header = Ipv6FragmentHeader::new(self.protocol, offset, more, identification);
                     bytes.extend_from_slice(&header.to_bytes());

@@ -181,7 +181,7 @@ impl Host {
         }
     }
 
-    /// Larger packets are cut from now on: what the core has numbered already cannot become smaller.
+    /// Packets that may be cut are cut to this from now on: chunks that are numbered cannot become smaller.
     fn note_path_mtu(&mut self, now: Instant, remote: IpAddr, mtu: usize) {
         let mtu = match remote {
             IpAddr::V4(_) => mtu.max(LEAST_MTU_V4),
@@ -210,7 +210,8 @@ impl Host {
 
     fn answer(&mut self, source: IpAddr, destination: IpAddr, message: Vec<u8>) {
         let protocol = icmp::protocol(source.is_ipv4());
-        self.answers.push((Header { source, destination, protocol, ecn: Ecn::NotCapable }, message));
+        let header = Header { source, destination, protocol, ecn: Ecn::NotCapable, may_fragment: true };
+        self.answers.push((header, message));
     }
 }
 

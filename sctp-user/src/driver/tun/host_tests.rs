@@ -11,7 +11,7 @@ fn host() -> Host {
 
 fn packet([from, to]: [&str; 2], protocol: IpNumber, payload: &[u8]) -> Vec<u8> {
     let (source, destination) = (from.parse().unwrap(), to.parse().unwrap());
-    let header = Header { source, destination, protocol, ecn: Ecn::Ect0 };
+    let header = Header { source, destination, protocol, ecn: Ecn::Ect0, may_fragment: true };
     let (bytes, _) = header.pieces(payload.len(), 65_535, 0).next().unwrap();
     [&bytes, payload].concat()
 }
@@ -179,7 +179,13 @@ fn a_packet_in_fragments_is_delivered_whole() {
     for hosts in [V4, V6] {
         let [source, destination] = hosts.map(|host| host.parse().unwrap());
         let payload: Vec<u8> = (0..9000u32).map(|byte| byte as u8).collect();
-        let header = Header { source, destination, protocol: IpNumber::SCTP, ecn: Ecn::NotCapable };
+        let header = Header {
+            source,
+            destination,
+            protocol: IpNumber::SCTP,
+            ecn: Ecn::NotCapable,
+            may_fragment: true,
+        };
         let mut host = host();
         let mut whole = None;
         for (header, range) in header.pieces(payload.len(), 1500, 3) {
@@ -191,5 +197,18 @@ fn a_packet_in_fragments_is_delivered_whole() {
         }
         let received = whole.expect("all fragments came");
         assert_eq!((received.path.remote, &received.datagram[..]), (source, &payload[..]));
+    }
+}
+
+#[test]
+fn what_must_not_be_cut_says_so_and_does_not_leave_if_it_is_too_long() {
+    // RFC 791, 3.1; RFC 8899, 3, item 2.
+    let [source, destination] = V4.map(|host| host.parse().unwrap());
+    for may_fragment in [false, true] {
+        let header =
+            Header { source, destination, protocol: IpNumber::SCTP, ecn: Ecn::NotCapable, may_fragment };
+        let (bytes, _) = header.pieces(100, 1500, 7).next().unwrap();
+        assert_eq!(bytes[6] & 0x40 == 0, may_fragment, "the DF bit");
+        assert_eq!(header.pieces(3000, 1500, 7).count(), if may_fragment { 3 } else { 0 });
     }
 }

@@ -104,10 +104,13 @@ impl TunDriver {
         self.interface.name()
     }
 
-    /// Writes one packet, in fragments where it is too long for the interface, or for its path as a router
-    /// said. False means that the interface has no room.
+    /// Writes one packet, in fragments if it may be cut and is too long for the interface, or for its path as a
+    /// router said. False means that the interface has no room.
     fn write(&mut self, now: Instant, header: Header, payload: &[u8]) -> io::Result<bool> {
-        let mtu = self.mtu.min(self.host.path_mtu(now, header.destination));
+        // A probe for a larger path MTU must try what a router once refused.
+        let path_mtu =
+            if header.may_fragment { self.host.path_mtu(now, header.destination) } else { self.mtu };
+        let mtu = self.mtu.min(path_mtu);
         self.identification = self.identification.wrapping_add(1);
         let mut pieces = header.pieces(payload.len(), mtu, self.identification).peekable();
         if pieces.peek().is_none() {
@@ -129,11 +132,11 @@ impl TunDriver {
     fn send_packet(
         &mut self,
         now: Instant,
-        path: &PathAddress,
-        ecn: Ecn,
+        transmit: &Transmit,
         packet: &[u8],
         reports: &mut Vec<Report>,
     ) -> bool {
+        let path = &transmit.path;
         let local = path.local.or_else(|| self.host.source_for(path.remote));
         let source = local.filter(|local| {
             self.host.addresses().contains(local) && local.is_ipv4() == path.remote.is_ipv4()
@@ -142,18 +145,16 @@ impl TunDriver {
             reports.push(refusal(path, packet, libc::EADDRNOTAVAIL));
             return true;
         };
-        let header = Header { source, destination: path.remote, protocol: IpNumber::SCTP, ecn };
+        let Transmit { ecn, may_fragment, .. } = *transmit;
+        let header = Header { source, destination: path.remote, protocol: IpNumber::SCTP, ecn, may_fragment };
         match self.write(now, header, packet) {
-            Ok(has_room) => {
-                if packet.len() + self.overhead(path.remote) > self.mtu {
-                    // It is on its way, in fragments; further ones had better be smaller.
-                    let problem = Problem::PacketTooBig { mtu: self.mtu };
-                    reports.push(Report { problem, ..refusal(path, packet, libc::EMSGSIZE) });
-                }
-                has_room
-            }
+            Ok(has_room) => has_room,
             Err(error) => {
-                reports.push(refusal(path, packet, error.raw_os_error().unwrap_or(0)));
+                let mut report = refusal(path, packet, error.raw_os_error().unwrap_or(0));
+                if let Problem::PacketTooBig { mtu } = &mut report.problem {
+                    *mtu = self.mtu;
+                }
+                reports.push(report);
                 true
             }
         }
@@ -196,7 +197,7 @@ impl Driver for TunDriver {
         let (mut sent, now) = (Sent::default(), Instant::now());
         for (transmit, run) in runs(batch, bytes) {
             for packet in run.chunks(transmit.segment_size.max(1)) {
-                if !self.send_packet(now, &transmit.path, transmit.ecn, packet, reports) {
+                if !self.send_packet(now, transmit, packet, reports) {
                     return sent;
                 }
                 sent.segments += 1;

@@ -270,6 +270,7 @@ fn settings(words: &mut Words<'_>) -> Parsed<Vec<Setting>> {
             "rate" => Setting::Rate(words.rate()?),
             "queue" => Setting::Queue(words.size()?),
             "mtu" => Setting::Mtu(words.size()?),
+            "silent" => Setting::Silent,
             "loss" => Setting::Loss(words.probability()?),
             "bursts" => Setting::Bursts(words.time()?, words.time()?),
             "duplicate" => Setting::Duplicate(words.probability()?),

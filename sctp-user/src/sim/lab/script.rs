@@ -124,6 +124,7 @@ pub(super) enum Setting {
     Rate(u64),
     Queue(usize),
     Mtu(usize),
+    Silent,
     Loss(f64),
     Bursts(Duration, Duration),
     Duplicate(f64),
@@ -174,6 +175,7 @@ impl Setting {
             Self::Rate(rate) => link.rate = Some(rate),
             Self::Queue(bytes) => link.queue_bytes = bytes,
             Self::Mtu(mtu) => link.mtu = mtu,
+            Self::Silent => link.reports_too_big = false,
             Self::Loss(probability) => link.loss = Loss::Random(probability),
             Self::Bursts(good_for, bad_for) => {
                 link.loss = Loss::Bursts { good_for, bad_for, good: 0.0, bad: 1.0 };
