@@ -54,6 +54,7 @@ pub use sctp_core::event::{
     AssociationId, AuthenticationEvent, LocalAddressChange, LossReason, PathChange, ReconfigOutcome,
     SendFailure,
 };
+pub use sctp_core::path::congestion::{self, CongestionControl};
 pub use sctp_core::path::mtu::{MtuSearchConfig, MtuState};
 pub use sctp_core::path::{PathState, ThresholdError, Thresholds};
 pub use sctp_core::reliability::{Abandoned, Policy, Reliability};

@@ -7,6 +7,7 @@ use sctp_core::association::Association;
 use sctp_core::config::{AssociationConfig, ReconfigPermissions};
 use sctp_core::endpoint::ResetDirections;
 use sctp_core::path::Thresholds;
+use sctp_core::path::congestion::CongestionControl;
 use sctp_core::path::mtu::MtuSearchConfig;
 use sctp_core::reliability::{Abandoned, Policy, Reliability};
 use sctp_user::stack::Error;
@@ -242,6 +243,14 @@ impl<'a> Options<'a> {
     /// See [`Options::change`].
     pub fn set_max_burst(&self, packets: u32) -> Result<(), Error> {
         self.change(|config| config.max_burst = packets)
+    }
+
+    /// The algorithm of congestion control of each path (RFC 9260, 7.2); may be changed while data flows.
+    ///
+    /// # Errors
+    /// See [`Options::change`].
+    pub fn set_congestion_control(&self, control: CongestionControl) -> Result<(), Error> {
+        self.change(|config| config.congestion_control = control.clone())
     }
 
     /// Shuts associations without traffic down after so long (`SCTP_AUTOCLOSE`; 8.1.8).

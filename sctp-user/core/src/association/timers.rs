@@ -22,6 +22,7 @@ impl Association {
             consider(path.t3_rtx);
             consider(path.heartbeat.next_at);
             consider(path.mtu.timer());
+            consider(path.congestion.deadline());
         }
         consider(self.state.deadline());
         consider(self.asconf.as_ref().and_then(|asconf| asconf.deadline()));
@@ -59,6 +60,7 @@ impl Association {
             receiver.handle_sack_timeout(now);
         }
         self.sender.handle_timeout(now);
+        self.paths.iter_mut().for_each(|path| path.congestion.handle_timeout(now));
         if self.reconfig_at().is_some_and(|at| at <= now) {
             self.handle_t_reconfig(now);
         }

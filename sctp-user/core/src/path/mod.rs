@@ -151,7 +151,7 @@ impl Path {
 
     /// Whether congestion control lets another packet with DATA leave (6.1 B and D).
     pub fn may_send(&self, now: Time) -> bool {
-        self.congestion.may_send(self.flight_size, self.idle_rtos(now), self.pmdcs())
+        self.congestion.may_send(now, self.flight_size, self.idle_rtos(now), self.pmdcs())
     }
 
     /// How many RTOs ago data was last sent here (7.2.1).

@@ -28,9 +28,9 @@ use std::collections::{BTreeSet, VecDeque};
 
 mod abandon;
 
-/// Chunks that may be outstanding: what gap blocks can speak of (RFC 9260, 3.3.4). It also keeps the
-/// window below 2^31 TSNs and below 2^16 messages of a stream (6.1).
-pub(super) const MAX_OUTSTANDING_CHUNKS: usize = 65_535;
+/// Chunks that may be outstanding. Gap blocks can speak of 65,535 (RFC 9260, 3.3.4), but a stream's sequence numbers
+/// must not reach so far that a late one looks early (6.5): receivers, ours too, drop what lies further ahead.
+pub(super) const MAX_OUTSTANDING_CHUNKS: usize = 32_767;
 
 /// Entries that an idle association keeps memory for.
 pub(super) const KEPT_CAPACITY: usize = 16;
@@ -378,14 +378,17 @@ impl Outstanding {
         self.gaps.last().map_or(self.first, |gap| gap.end)
     }
 
-    /// Counts a miss indication; whether it is the third one (7.2.4).
-    pub(super) fn count_miss(&mut self, position: u64) -> bool {
+    /// Counts a miss indication; whether it is the third one (7.2.4), or shows that the retransmission of `path` is
+    /// lost too, because it left before `again_before`.
+    pub(super) fn count_miss(&mut self, position: u64, again_before: Option<(PathId, Time)>) -> bool {
         let index = self.index(position);
         let Some(chunk) = index.and_then(|index| self.chunks.get_mut(index)) else { return false };
         match &mut chunk.state {
             ChunkState::InFlight { misses } => {
                 *misses = misses.saturating_add(1);
-                *misses >= 3 && !chunk.fast_retransmitted
+                let again =
+                    || again_before.is_some_and(|(path, time)| path == chunk.path && chunk.sent_at < time);
+                *misses >= 3 && (!chunk.fast_retransmitted || again())
             }
             // RFC 3758, 3.5 F5: what was in flight when it was given up may still turn out to be lost.
             ChunkState::Abandoned { misses } => {

@@ -259,6 +259,7 @@ impl Sender {
     ) {
         let all_reported = cumulative_advanced && self.recovery_end.is_some();
         let end = if all_reported { self.outstanding.reported_end() } else { report.newly_acked_end };
+        let again_before = lost_again_before(now, report, paths);
         let mut lost: SmallVec<[u64; 8]> = SmallVec::new();
         for hole in 0..self.outstanding.gap_count() {
             let hole = self.outstanding.hole(hole);
@@ -266,7 +267,7 @@ impl Sender {
                 break;
             }
             for position in hole.start..hole.end.min(end) {
-                if self.outstanding.count_miss(position) {
+                if self.outstanding.count_miss(position, again_before) {
                     lost.push(position);
                 }
             }
@@ -335,4 +336,19 @@ impl Sender {
             self.outstanding.mark(first, Cause::Missing, paths);
         }
     }
+}
+
+/// A retransmission on this path that left before this time is lost too, where the controller wants to know: something
+/// that left a good deal later has arrived on the same path.
+fn lost_again_before(now: Time, report: &AckReport, paths: &PathSet) -> Option<(PathId, Time)> {
+    report.paths.iter().find_map(|ack| {
+        let path = paths.get(ack.path).filter(|path| path.congestion.retransmits_repeatedly())?;
+        let (latest, srtt) = (ack.latest?, path.rtt.srtt()?);
+        // What comes back sooner is the acknowledgement of an earlier copy.
+        let is_this_copy = !latest.retransmitted || now - latest.at >= srtt / 2;
+        // By a quarter of a round trip packets may be reordered.
+        let reordering = u64::try_from((srtt / 4).as_nanos()).ok()?;
+        let before = latest.at.as_nanos().checked_sub(reordering).filter(|_| is_this_copy)?;
+        Some((ack.path, Time::from_nanos(before)))
+    })
 }

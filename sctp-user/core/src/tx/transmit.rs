@@ -93,7 +93,7 @@ impl Sender {
     ) {
         if let Some(path) = paths.get_mut(id) {
             path.congestion.on_idle(now, idle, pmdcs);
-            path.congestion.on_sent(now, sent, path.flight_size);
+            path.congestion.on_sent(now, sent, path.flight_size, pmdcs);
             path.last_data_sent = Some(now);
             path.start_t3(now);
         }

@@ -1,6 +1,8 @@
 //! Which algorithm a path has: the choice of the user, and the dispatch to it.
 
+use super::bbr::Bbr;
 use super::controller::{Acknowledged, Controller, Start};
+use super::cubic::Cubic;
 use super::rfc9260::Rfc9260;
 use crate::time::Time;
 use core::fmt;
@@ -13,6 +15,11 @@ pub enum CongestionControl {
     /// Slow start and congestion avoidance of RFC 9260, 7.2.
     #[default]
     Rfc9260,
+    /// CUBIC (RFC 9438) with HyStart++ (RFC 9406): what most TCP senders do.
+    Cubic,
+    /// A model of the path instead of a reaction to each loss, and packets spaced in time: holds its throughput on
+    /// long and lossy paths, and keeps queues short.
+    Bbr,
     /// The user's own.
     Custom(Arc<dyn ControllerFactory>),
 }
@@ -27,6 +34,8 @@ impl CongestionControl {
     pub(super) fn make(&self, start: &Start) -> Algorithm {
         match self {
             Self::Rfc9260 => Algorithm::Rfc9260(Rfc9260::new(start)),
+            Self::Cubic => Algorithm::Cubic(Cubic::new(start)),
+            Self::Bbr => Algorithm::Bbr(Box::new(Bbr::new(start))),
             Self::Custom(factory) => Algorithm::Custom(factory.make(start)),
         }
     }
@@ -48,6 +57,8 @@ impl Eq for CongestionControl {}
 #[derive(Debug)]
 pub(super) enum Algorithm {
     Rfc9260(Rfc9260),
+    Cubic(Cubic),
+    Bbr(Box<Bbr>),
     Custom(Box<dyn Controller>),
 }
 
@@ -56,6 +67,8 @@ macro_rules! dispatch {
     ($algorithm:expr, $controller:ident => $call:expr) => {
         match $algorithm {
             Algorithm::Rfc9260($controller) => $call,
+            Algorithm::Cubic($controller) => $call,
+            Algorithm::Bbr($controller) => $call,
             Algorithm::Custom($controller) => $call,
         }
     };

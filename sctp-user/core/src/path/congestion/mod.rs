@@ -5,9 +5,14 @@
 //! It asks the path's [`Controller`], which the user [chooses](CongestionControl), and adds what is the same
 //! for all of them.
 
+mod bbr;
 mod burst;
 mod choice;
 mod controller;
+mod cubic;
+mod hystart;
+mod pacer;
+mod rate;
 mod rfc9260;
 
 pub use choice::{CongestionControl, ControllerFactory};
@@ -18,6 +23,8 @@ use crate::time::Time;
 use burst::BurstCredit;
 use choice::Algorithm;
 use core::net::IpAddr;
+use pacer::Pacer;
+use rate::RateSampler;
 
 /// Congestion state of one path. Windows count whole DATA chunks, header and padding included (7.2).
 #[derive(Debug)]
@@ -30,6 +37,9 @@ pub struct Congestion {
     filled: bool,
     /// T3-rtx expired and nothing was acknowledged since: one packet in flight, no more (7.2.3).
     after_timeout: bool,
+    pacer: Pacer,
+    /// Only for controllers that want it.
+    sampler: Option<Box<RateSampler>>,
 }
 
 impl Congestion {
@@ -42,12 +52,15 @@ impl Congestion {
 
     fn start(start: Start, config: &AssociationConfig) -> Self {
         let chosen = config.congestion_control.clone();
+        let algorithm = chosen.make(&start);
         Self {
-            algorithm: chosen.make(&start),
+            sampler: sampler_for(&algorithm),
+            algorithm,
             chosen,
             burst: BurstCredit::new(start.pmdcs, config),
             filled: false,
             after_timeout: false,
+            pacer: Pacer::default(),
         }
     }
 
@@ -64,6 +77,8 @@ impl Congestion {
             self.chosen = config.congestion_control.clone();
             let start = Start { cwnd: self.cwnd(), ssthresh: self.ssthresh(), pmdcs };
             self.algorithm = self.chosen.make(&start);
+            self.sampler = sampler_for(&self.algorithm);
+            self.pacer = Pacer::default();
         }
     }
 
@@ -90,14 +105,26 @@ impl Congestion {
     /// Whether a packet may leave while `flight` bytes are in flight, after `idle` RTOs without data.
     ///
     /// One that starts below cwnd may end above it (6.1 B). With nothing in flight no acknowledgement
-    /// can come that would give new credit: so then one packet may always leave.
+    /// can come that would give new credit: so then one packet may always leave, when its time has come.
     /// RFC 9260, 7.2.1.
-    pub fn may_send(&self, flight: usize, idle: u32, pmdcs: usize) -> bool {
+    pub fn may_send(&self, now: Time, flight: usize, idle: u32, pmdcs: usize) -> bool {
+        let in_burst = || !self.burst.is_used_up() || self.algorithm.pacing_rate().is_some();
         match flight {
+            _ if self.pacer.holds(now) => false,
             0 => true,
-            _ if self.after_timeout || self.burst.is_used_up() => false,
+            _ if self.after_timeout || !in_burst() => false,
             _ => flight < self.algorithm.window_after_idle(idle, pmdcs),
         }
+    }
+
+    /// When [`handle_timeout`](Self::handle_timeout) is due: pacing holds packets back until then.
+    pub fn deadline(&self) -> Option<Time> {
+        self.pacer.deadline()
+    }
+
+    /// The time that packets were held back for may have come.
+    pub fn handle_timeout(&mut self, now: Time) {
+        self.pacer.handle_timeout(now);
     }
 
     /// Data is about to be sent after `idle` RTOs in which there was none.
@@ -106,16 +133,23 @@ impl Congestion {
     }
 
     /// A packet with `bytes` of DATA left; now `flight` bytes are in flight.
-    pub fn on_sent(&mut self, now: Time, bytes: usize, flight: usize) {
+    pub fn on_sent(&mut self, now: Time, bytes: usize, flight: usize, pmdcs: usize) {
         self.burst.spend(bytes);
         self.filled = flight >= self.cwnd();
         self.algorithm.on_sent(now, bytes, flight);
+        if let Some(sampler) = &mut self.sampler {
+            sampler.on_sent(now, bytes, flight);
+        }
+        if let Some(rate) = self.algorithm.pacing_rate() {
+            self.pacer.on_sent(now, bytes, rate, pmdcs);
+        }
     }
 
     /// A SACK was taken in; for each path, also those of which it acknowledged nothing.
     pub fn on_ack(&mut self, mut ack: Acknowledged, pmdcs: usize) {
         if ack.bytes > 0 {
             self.after_timeout = false;
+            ack.rate = self.sampler.as_mut().and_then(|sampler| sampler.on_ack(&ack));
             ack.in_full_use = ack.flight_before >= self.cwnd() || (self.filled && ack.data_waits);
             self.algorithm.on_ack(&ack, pmdcs);
         }
@@ -149,6 +183,10 @@ impl Congestion {
     pub fn on_ecn_echo(&mut self, now: Time, pmdcs: usize) {
         self.algorithm.on_ecn_echo(now, pmdcs);
     }
+}
+
+fn sampler_for(algorithm: &Algorithm) -> Option<Box<RateSampler>> {
+    algorithm.wants_rate_samples().then(Box::default)
 }
 
 #[cfg(test)]

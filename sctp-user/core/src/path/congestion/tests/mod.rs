@@ -1,5 +1,7 @@
 use super::*;
 
+mod shapes;
+
 /// PMDCS of these tests.
 const P: usize = 1_000;
 
@@ -55,7 +57,7 @@ fn a_window_that_was_not_full_does_not_grow() {
 #[test]
 fn each_sack_of_a_batch_counts_if_the_window_was_full_when_the_sender_had_its_turn() {
     let mut congestion = with(4 * P, usize::MAX);
-    congestion.on_sent(Time::ZERO, P, 4 * P);
+    congestion.on_sent(Time::ZERO, P, 4 * P, P);
     for flight in [4 * P, 2 * P] {
         let ack = Acknowledged { flight_before: flight, ..acked(P, &congestion) };
         congestion.on_ack(ack, P);
@@ -118,26 +120,26 @@ fn after_a_time_out_one_packet_is_in_flight_until_something_is_acknowledged() {
     // RFC 9260, 7.2.3
     let mut congestion = with(20 * P, usize::MAX);
     congestion.on_timeout(Time::ZERO, P);
-    assert!(congestion.may_send(0, 0, P));
-    assert!(!congestion.may_send(100, 0, P), "however small that packet was");
+    assert!(congestion.may_send(Time::ZERO, 0, 0, P));
+    assert!(!congestion.may_send(Time::ZERO, 100, 0, P), "however small that packet was");
     congestion.on_ack(acked(100, &congestion), P);
-    assert!(congestion.may_send(100, 0, P));
+    assert!(congestion.may_send(Time::ZERO, 100, 0, P));
 }
 
 #[test]
 fn a_packet_may_start_below_the_window_and_end_above_it() {
     // RFC 9260, 6.1 B
     let congestion = with(4 * P, usize::MAX);
-    assert!(congestion.may_send(4 * P - 1, 0, P));
-    assert!(!congestion.may_send(4 * P, 0, P));
+    assert!(congestion.may_send(Time::ZERO, 4 * P - 1, 0, P));
+    assert!(!congestion.may_send(Time::ZERO, 4 * P, 0, P));
 }
 
 #[test]
 fn the_window_halves_for_each_idle_rto_down_to_four_packets() {
     // RFC 9260, 7.2.1, last item
     let mut congestion = with(32 * P, usize::MAX);
-    assert!(congestion.may_send(15 * P, 1, P));
-    assert!(!congestion.may_send(16 * P, 1, P));
+    assert!(congestion.may_send(Time::ZERO, 15 * P, 1, P));
+    assert!(!congestion.may_send(Time::ZERO, 16 * P, 1, P));
     congestion.on_idle(Time::ZERO, 2, P);
     assert_eq!((congestion.cwnd(), congestion.ssthresh()), (8 * P, 32 * P));
     congestion.on_idle(Time::ZERO, 1_000, P);
@@ -163,9 +165,9 @@ fn a_small_flight_catches_up_with_a_large_window_however_its_sacks_are_batched()
             congestion.on_ack(ack, P);
         }
         flight %= 2 * P;
-        while congestion.may_send(flight, 0, P) {
+        while congestion.may_send(Time::ZERO, flight, 0, P) {
             flight += P;
-            congestion.on_sent(Time::ZERO, P, flight);
+            congestion.on_sent(Time::ZERO, P, flight, P);
         }
         round_trips += 1;
     }
@@ -180,9 +182,9 @@ fn a_stretched_sack_releases_what_it_acknowledged_and_max_burst_more() {
     let ack = Acknowledged { flight_before: flight, flight_after: 0, ..acked(8 * P, &congestion) };
     congestion.on_ack(ack, P);
     flight = 0;
-    while congestion.may_send(flight, 0, P) {
+    while congestion.may_send(Time::ZERO, flight, 0, P) {
         flight += P;
-        congestion.on_sent(Time::ZERO, P, flight);
+        congestion.on_sent(Time::ZERO, P, flight, P);
     }
     assert_eq!(flight, 12 * P);
 }
@@ -236,7 +238,7 @@ fn the_algorithm_can_be_the_users_own_and_changed_while_data_flows() {
     congestion.update_config(P, &config);
     congestion.on_timeout(Time::ZERO, P);
     assert_eq!(congestion.cwnd(), 16 * P, "the same choice again changes nothing");
-    assert!(!congestion.may_send(1, 0, P), "what all algorithms share holds for the user's own");
+    assert!(!congestion.may_send(Time::ZERO, 1, 0, P), "what all algorithms share holds for the user's own");
     congestion.update_config(P, &AssociationConfig::default());
     assert_eq!((congestion.cwnd(), congestion.ssthresh()), (16 * P, usize::MAX));
 }
