@@ -6,6 +6,7 @@
 
 use bytes::Bytes;
 use core::time::Duration;
+use sctp_core::net::Ecn;
 use sctp_core::time::Time;
 use smallvec::SmallVec;
 
@@ -23,6 +24,8 @@ pub struct LinkConfig {
     pub rate: Option<u64>,
     /// Bytes that may wait while the line is busy; what does not fit is dropped.
     pub queue_bytes: usize,
+    /// A datagram that finds more than so many bytes waiting is marked, if it is capable of ECN; `None`: never.
+    pub ecn_threshold: Option<usize>,
     /// Largest datagram, IP header included.
     pub mtu: usize,
     /// Whether the sender of one that is too large is told (ICMP); else the path is a black hole for it.
@@ -48,6 +51,7 @@ impl Default for LinkConfig {
             jitter: Duration::ZERO,
             rate: None,
             queue_bytes: 256 * 1_024,
+            ecn_threshold: None,
             mtu: 1_500,
             reports_too_big: true,
             loss: Loss::Random(0.0),
@@ -100,6 +104,8 @@ pub struct LinkStats {
     pub too_big: u64,
     /// The queue was full.
     pub queue_full: u64,
+    /// Marked because the queue was long.
+    pub marked: u64,
     /// Lost on the way.
     pub lost: u64,
     /// Dropped because the interface of the sender or of the receiver was down.
@@ -118,6 +124,7 @@ impl core::ops::AddAssign for LinkStats {
         self.carried += other.carried;
         self.too_big += other.too_big;
         self.queue_full += other.queue_full;
+        self.marked += other.marked;
         self.lost += other.lost;
         self.down += other.down;
         self.duplicated += other.duplicated;
@@ -192,12 +199,13 @@ impl Link {
     ///
     /// # Errors
     /// Why nothing of it arrives.
-    pub fn carry(&mut self, now: Time, datagram: Datagram) -> Result<Arrivals, DropReason> {
+    pub fn carry(&mut self, now: Time, mut datagram: Datagram) -> Result<Arrivals, DropReason> {
         self.stats.offered += 1;
         if datagram.wire_len() > self.config.mtu && !datagram.may_fragment {
             self.stats.too_big += 1;
             return Err(DropReason::TooBig);
         }
+        let waiting = self.queued_bytes(now);
         let Some(left_at) = self.enqueue(now, datagram.wire_len()) else {
             self.stats.queue_full += 1;
             return Err(DropReason::QueueFull);
@@ -206,20 +214,36 @@ impl Link {
             self.stats.lost += 1;
             return Err(DropReason::Lost);
         }
+        self.mark(waiting, &mut datagram);
         Ok(self.arrivals(left_at, datagram))
     }
 
     /// When the last bit will have left, or `None` if the queue is full.
     fn enqueue(&mut self, now: Time, len: usize) -> Option<Time> {
         let Some(rate) = self.config.rate else { return Some(now) };
-        let waiting = self.busy_until.since(now).as_nanos() * u128::from(rate) / 8_000_000_000;
-        if waiting > 0 && waiting + len as u128 > self.config.queue_bytes as u128 {
+        let waiting = self.queued_bytes(now);
+        if waiting > 0 && waiting + len > self.config.queue_bytes {
             return None;
         }
         let serialization =
             Duration::from_nanos((len as u64 * 8).saturating_mul(1_000_000_000) / rate.max(1));
         self.busy_until = self.busy_until.max(now) + serialization;
         Some(self.busy_until)
+    }
+
+    /// Bytes that wait for the line at `now`, with the rest of what is on it.
+    pub fn queued_bytes(&self, now: Time) -> usize {
+        let bits = self.busy_until.since(now).as_nanos() * u128::from(self.config.rate.unwrap_or(0));
+        usize::try_from(bits / 8_000_000_000).unwrap_or(usize::MAX)
+    }
+
+    /// RFC 3168, 5: a router marks instead of dropping.
+    fn mark(&mut self, waiting: usize, datagram: &mut Datagram) {
+        let is_long = self.config.ecn_threshold.is_some_and(|threshold| waiting > threshold);
+        if is_long && matches!(datagram.ecn, Ecn::Ect0 | Ecn::Ect1) {
+            self.stats.marked += 1;
+            datagram.ecn = Ecn::CongestionExperienced;
+        }
     }
 
     fn is_lost(&mut self, now: Time) -> bool {

@@ -18,7 +18,8 @@
 //! [`Outcome`]; live-locks end it too, instead of hanging the test.
 //!
 //! The network knows nothing of SCTP: RSerPool's machines run on it as well. [`EndpointNode`] puts an
-//! SCTP endpoint with its [`Application`] on it, [`scenario`] makes whole-protocol tests of two of them.
+//! SCTP endpoint with its [`Application`] on it, [`scenario`] makes whole-protocol tests of two of them, [`flows`]
+//! lets several share a bottleneck.
 
 mod datagram;
 mod endpoint_node;
@@ -31,6 +32,7 @@ mod tap;
 mod topology;
 mod trace;
 
+pub mod flows;
 pub mod lab;
 pub mod scenario;
 

@@ -116,6 +116,21 @@ impl<N: Node> Network<N> {
         self.topology.attach(host, lan, address, link)
     }
 
+    /// As [`attach`](Self::attach), but the way into the network is the link that `other` has, with its queue and
+    /// its rate: a bottleneck that both share.
+    ///
+    /// # Panics
+    /// If another interface has that address.
+    pub fn attach_beside(
+        &mut self,
+        host: HostId,
+        lan: LanId,
+        address: IpAddr,
+        other: InterfaceId,
+    ) -> InterfaceId {
+        self.topology.attach_beside(host, lan, address, other)
+    }
+
     /// Makes a host send to `destination` by this interface, whatever the addresses say.
     pub fn set_route(&mut self, host: HostId, destination: IpAddr, interface: InterfaceId) {
         self.topology.set_route(host, destination, interface);
@@ -155,7 +170,7 @@ impl<N: Node> Network<N> {
 
     /// Sets the link from an interface anew, now.
     pub fn reconfigure(&mut self, interface: InterfaceId, link: LinkConfig) {
-        self.topology.interface_mut(interface).link.set_config(link);
+        self.topology.link_mut(interface).set_config(link);
     }
 
     /// The virtual time.
@@ -180,13 +195,18 @@ impl<N: Node> Network<N> {
 
     /// What happened on the link from this interface.
     pub fn link_stats(&self, interface: InterfaceId) -> &LinkStats {
-        self.topology.interface(interface).link.stats()
+        self.topology.link(interface).stats()
+    }
+
+    /// Bytes that wait on the link from this interface, what is just being sent included.
+    pub fn queued_bytes(&self, interface: InterfaceId) -> usize {
+        self.topology.link(interface).queued_bytes(self.now)
     }
 
     /// What happened on all links together.
     pub fn total_stats(&self) -> LinkStats {
         let mut total = LinkStats::default();
-        self.topology.interfaces().for_each(|interface| total += *interface.link.stats());
+        self.topology.links().for_each(|link| total += *link.stats());
         total
     }
 
@@ -285,10 +305,10 @@ impl<N: Node> Network<N> {
     fn deliver(&mut self, event: Event) -> Option<HostId> {
         match event {
             Event::Arrival { interface, datagram } => {
-                let receiver = self.topology.interface_mut(interface);
+                let receiver = self.topology.interface(interface);
                 let host = receiver.host;
                 if receiver.outage.is_some() {
-                    receiver.link.stats.down += 1;
+                    self.topology.link_mut(interface).stats.down += 1;
                     self.show(host, Fate::Dropped(DropReason::Down), &datagram);
                     return None;
                 }
@@ -345,7 +365,7 @@ impl<N: Node> Network<N> {
             self.show(host, Fate::Dropped(DropReason::NoRoute), &datagram);
             return self.report(host, UnreachableReason::Host, Duration::ZERO, datagram);
         };
-        let interface = self.topology.interface_mut(way_out);
+        let interface = self.topology.interface(way_out);
         if datagram.source.is_unspecified() {
             datagram.source = interface.address;
         }
@@ -354,17 +374,18 @@ impl<N: Node> Network<N> {
         if receivers.iter().any(|receiver| self.topology.interface(*receiver).host == host) {
             return self.events.push(self.now, Event::Loopback { host, datagram });
         }
-        let interface = self.topology.interface_mut(way_out);
-        let LinkConfig { delay, mtu, reports_too_big, .. } = *interface.link.config();
-        if let Some(outage) = interface.outage {
-            interface.link.stats.down += 1;
+        let outage = self.topology.interface(way_out).outage;
+        let link = self.topology.link_mut(way_out);
+        let LinkConfig { delay, mtu, reports_too_big, .. } = *link.config();
+        if let Some(outage) = outage {
+            link.stats.down += 1;
             self.show(host, Fate::Dropped(DropReason::Down), &datagram);
             if outage == Outage::Reported {
                 self.report(host, UnreachableReason::Host, delay, datagram);
             }
             return;
         }
-        match interface.link.carry(self.now, datagram.clone()) {
+        match link.carry(self.now, datagram.clone()) {
             Ok(arrivals) => {
                 for (at, datagram) in arrivals {
                     for interface in &receivers {

@@ -28,13 +28,13 @@ pub enum Outage {
     Reported,
 }
 
-/// An address of a host with the link from there into a network.
+/// An address of a host, with the link from there into a network by its index.
 #[derive(Debug)]
 pub(super) struct Interface {
     pub(super) host: HostId,
     pub(super) lan: LanId,
     pub(super) address: IpAddr,
-    pub(super) link: Link,
+    link: usize,
     pub(super) outage: Option<Outage>,
     groups: Vec<IpAddr>,
 }
@@ -55,6 +55,8 @@ struct Gateway {
 #[derive(Debug)]
 pub(super) struct Topology {
     interfaces: Vec<Interface>,
+    /// Several interfaces may share one.
+    links: Vec<Link>,
     by_address: FxHashMap<IpAddr, InterfaceId>,
     routes: FxHashMap<(HostId, IpAddr), InterfaceId>,
     gateways: Vec<Gateway>,
@@ -65,6 +67,7 @@ impl Topology {
     pub(super) fn new(rng: SimRng) -> Self {
         Self {
             interfaces: Vec::new(),
+            links: Vec::new(),
             by_address: FxHashMap::default(),
             routes: FxHashMap::default(),
             gateways: Vec::new(),
@@ -79,12 +82,44 @@ impl Topology {
         address: IpAddr,
         config: LinkConfig,
     ) -> InterfaceId {
+        // The generator is named by the interface, so that a shared link leaves the accidents of others as they are.
+        let link = Link::new(config, self.rng.split(self.interfaces.len() as u64));
+        self.links.push(link);
+        self.add_interface(host, lan, address, self.links.len() - 1)
+    }
+
+    pub(super) fn attach_beside(
+        &mut self,
+        host: HostId,
+        lan: LanId,
+        address: IpAddr,
+        other: InterfaceId,
+    ) -> InterfaceId {
+        self.add_interface(host, lan, address, self.interface(other).link)
+    }
+
+    fn add_interface(&mut self, host: HostId, lan: LanId, address: IpAddr, link: usize) -> InterfaceId {
         let id = InterfaceId(self.interfaces.len());
-        let link = Link::new(config, self.rng.split(id.0 as u64));
         let earlier = self.by_address.insert(address, id);
         assert!(earlier.is_none(), "{address} is given to two interfaces");
         self.interfaces.push(Interface { host, lan, address, link, outage: None, groups: Vec::new() });
         id
+    }
+
+    /// The link from this interface.
+    pub(super) fn link(&self, id: InterfaceId) -> &Link {
+        &self.links[self.interface(id).link]
+    }
+
+    /// The same, to be changed or used.
+    pub(super) fn link_mut(&mut self, id: InterfaceId) -> &mut Link {
+        let link = self.interface(id).link;
+        &mut self.links[link]
+    }
+
+    /// All links, each once.
+    pub(super) fn links(&self) -> impl Iterator<Item = &Link> {
+        self.links.iter()
     }
 
     pub(super) fn set_route(&mut self, host: HostId, destination: IpAddr, interface: InterfaceId) {
@@ -137,10 +172,6 @@ impl Topology {
 
     pub(super) fn interface_mut(&mut self, id: InterfaceId) -> &mut Interface {
         &mut self.interfaces[id.0]
-    }
-
-    pub(super) fn interfaces(&self) -> impl Iterator<Item = &Interface> {
-        self.interfaces.iter()
     }
 
     /// The interface by which a datagram leaves `host`: that of an explicit route; for multicast the

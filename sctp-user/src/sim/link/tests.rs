@@ -1,6 +1,5 @@
 use super::*;
 use core::net::{IpAddr, Ipv4Addr};
-use sctp_core::net::Ecn;
 use sctp_core::wire::{ChecksumPolicy, Packet};
 
 fn datagram(len: usize) -> Datagram {
@@ -105,4 +104,17 @@ fn a_checksum_can_be_made_right_again() {
     let arrivals = link.carry(Time::ZERO, datagram(100)).expect("carried");
     assert_ne!(arrivals[0].1, datagram(100));
     assert!(Packet::parse(arrivals[0].1.payload.clone(), ChecksumPolicy::Crc32c).is_ok());
+}
+
+#[test]
+fn a_long_queue_marks_what_is_capable_of_it() {
+    // RFC 3168, 5
+    let mut link =
+        link(LinkConfig { rate: Some(8_000_000), ecn_threshold: Some(1_500), ..LinkConfig::default() });
+    let mut carry =
+        |ecn| link.carry(Time::ZERO, Datagram { ecn, ..datagram(980) }).expect("carried")[0].1.ecn;
+    let ecn = [Ecn::Ect0, Ecn::Ect0, Ecn::Ect0, Ecn::NotCapable, Ecn::Ect1].map(&mut carry);
+    let marked = Ecn::CongestionExperienced;
+    assert_eq!(ecn, [Ecn::Ect0, Ecn::Ect0, marked, Ecn::NotCapable, marked]);
+    assert_eq!(link.stats().marked, 2);
 }

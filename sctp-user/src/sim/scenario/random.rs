@@ -4,6 +4,7 @@ use core::time::Duration;
 use sctp_core::auth::HmacAlgorithm;
 use sctp_core::config::{AssociationConfig, ReconfigPermissions, StreamScheduler};
 use sctp_core::endpoint::ResetDirections;
+use sctp_core::path::congestion::CongestionControl;
 use sctp_core::reliability::Reliability;
 use sctp_core::wire::ChunkType;
 
@@ -182,6 +183,7 @@ fn side(
     };
     authentication(rng, &mut config);
     interleaving(rng, &mut config);
+    config.congestion_control = congestion_control(rng);
     SidePlan { config, messages, behaviour }
 }
 
@@ -284,6 +286,14 @@ fn scheduler(rng: &mut SimRng) -> StreamScheduler {
         3 => StreamScheduler::FairCapacity,
         4 => StreamScheduler::WeightedFairQueueing,
         _ => StreamScheduler::FirstComeFirstServed,
+    }
+}
+
+fn congestion_control(rng: &mut SimRng) -> CongestionControl {
+    match rng.below(4) {
+        0 => CongestionControl::Cubic,
+        1 => CongestionControl::Bbr,
+        _ => CongestionControl::Rfc9260,
     }
 }
 
