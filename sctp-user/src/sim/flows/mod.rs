@@ -171,8 +171,7 @@ impl Experiment {
 }
 
 fn endpoint(address: IpAddr, rng: &mut SimRng) -> Endpoint {
-    let config =
-        EndpointConfig { local_addresses: vec![address], checksum: false, ..EndpointConfig::default() };
+    let config = EndpointConfig { local_addresses: vec![address], ..EndpointConfig::default() };
     Endpoint::new(config, rng.seed_bytes())
 }
 
