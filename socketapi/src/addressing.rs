@@ -19,6 +19,14 @@ impl Options<'_> {
         })
     }
 
+    /// What the upper layers of peers are told when associations to come are set up (`SCTP_ADAPTATION_LAYER`; 8.1.10).
+    ///
+    /// # Errors
+    /// See [`Options::change`].
+    pub fn set_adaptation_layer(&self, indication: Option<u32>) -> Result<(), Error> {
+        self.change(|config| config.adaptation_indication = indication)
+    }
+
     /// Tells peers of addresses that the host gets and loses, on sockets that are bound to all addresses
     /// (`SCTP_AUTO_ASCONF`). The stack has to watch them:
     /// [`StackBuilder::watch_addresses`](crate::StackBuilder::watch_addresses).

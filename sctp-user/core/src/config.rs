@@ -145,6 +145,8 @@ pub struct AssociationConfig {
     pub reliability: Reliability,
     /// Extensions that are offered to the peer; each is used if the peer offers it too.
     pub extensions: Extensions,
+    /// What the peer's upper layer is told at the set-up (RFC 5061, 4.2.6; `SCTP_ADAPTATION_LAYER`).
+    pub adaptation_indication: Option<u32>,
     /// Where `extensions.asconf` is in use, tell the peer of addresses that the host gets and loses
     /// (`SCTP_AUTO_ASCONF`), on associations that are bound to all addresses. Off by default, as in Linux.
     pub auto_asconf: bool,
@@ -210,6 +212,7 @@ impl Default for AssociationConfig {
             stream_values: BTreeMap::new(),
             reliability: Reliability::Full,
             extensions: Extensions::default(),
+            adaptation_indication: None,
             auto_asconf: false,
             auth: AuthConfig::default(),
         }

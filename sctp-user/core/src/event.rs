@@ -66,6 +66,8 @@ pub enum Event {
         /// What happened.
         change: LocalAddressChange,
     },
+    /// What the peer's upper layer says at the set-up (RFC 5061, 4.2.6).
+    AdaptationIndication(u32),
     /// Authentication: a key, or that there is none (RFC 6458, 6.1.8).
     Authentication(AuthenticationEvent),
     /// The messages of streams are numbered from 0 on again (RFC 6525, 6.1.1), or our request for that has failed.

@@ -54,6 +54,8 @@ pub enum Notification {
         /// What happened to it.
         change: LocalAddressChange,
     },
+    /// What the peer's upper layer says at the set-up (`SCTP_ADAPTATION_INDICATION`).
+    AdaptationIndication(u32),
     /// A key is new or free, or the peer does not authenticate (`SCTP_AUTHENTICATION_EVENT`).
     Authentication(AuthenticationEvent),
     /// Messages of streams are numbered from 0 on again, or a request for that failed (`SCTP_STREAM_RESET_EVENT`).
@@ -113,6 +115,7 @@ impl Notification {
                 Self::StreamsChanged { outbound_streams, inbound_streams, outcome }
             }
             Event::LocalAddressChanged { address, change } => Self::LocalAddressChanged { address, change },
+            Event::AdaptationIndication(indication) => Self::AdaptationIndication(indication),
             Event::Authentication(event) => Self::Authentication(event),
             Event::SenderDry => Self::SenderDry,
             _ => return None,
@@ -136,6 +139,7 @@ impl Notification {
             Self::ShutdownReceived => Notifications::SHUTDOWN,
             Self::PathChanged { .. } | Self::LocalAddressChanged { .. } => Notifications::PATHS,
             Self::Authentication(_) => Notifications::AUTHENTICATION,
+            Self::AdaptationIndication(_) => Notifications::ADAPTATION,
             Self::SendFailed(_) => Notifications::SEND_FAILED,
             Self::RemoteError { .. } => Notifications::REMOTE_ERROR,
             Self::StreamsReset { .. } => Notifications::STREAM_RESET,
@@ -174,8 +178,10 @@ impl Notifications {
     pub const STREAM_CHANGE: Self = Self(1 << 8);
     /// Keys (`SCTP_AUTHENTICATION_EVENT`).
     pub const AUTHENTICATION: Self = Self(1 << 9);
+    /// What the peer's upper layer says (`SCTP_ADAPTATION_INDICATION`).
+    pub const ADAPTATION: Self = Self(1 << 10);
     /// All of them.
-    pub const ALL: Self = Self((1 << 10) - 1);
+    pub const ALL: Self = Self((1 << 11) - 1);
 
     /// Whether all kinds of `other` are in this set.
     pub const fn contains(self, other: Self) -> bool {

@@ -123,3 +123,18 @@ fn options_turn_authentication_on_for_associations_to_come() {
     assert!(parameters.auth.chunks.contains(ChunkType::SACK));
     assert_eq!(parameters.auth.hmacs[..], [HmacAlgorithm::Sha1]);
 }
+
+/// RFC 6458, 6.1.6 and 8.1.10.
+#[test]
+fn upper_layers_hear_of_each_other_at_the_set_up() {
+    let pair = in_memory();
+    let builder = |stack| SocketBuilder::new(stack).notifications(Notifications::ADAPTATION);
+    let server = builder(&pair.server).bind((pair.server_address, 0)).one_to_many_client().unwrap();
+    server.options().set_adaptation_layer(Some(0x0506_0708)).unwrap();
+    let config = server.options().parameters().unwrap();
+    let listener = builder(&pair.server).config(config).bind((pair.server_address, 0)).listen().unwrap();
+    let port = listener.local_addrs().unwrap()[0].port();
+    let client = builder(&pair.client).connect((pair.server_address, port)).unwrap();
+    client.set_read_timeout(Some(LONG));
+    assert!(matches!(told(&client), Notification::AdaptationIndication(0x0506_0708)));
+}

@@ -41,8 +41,11 @@ impl Association {
             self.sender.abandon_overdue(now, &mut self.paths);
             self.follow_up(now);
         }
-        if !self.probes.is_empty() {
-            return self.write_probe(buffer);
+        while !self.probes.is_empty() {
+            // One that may not leave any more counts as lost.
+            if let Some(written) = self.write_probe(buffer) {
+                return Some(written);
+            }
         }
         // A destination may turn out to have nothing that fits, which then was dropped: on to the next.
         while let Some(id) = self.destination(now) {
@@ -219,15 +222,13 @@ impl Association {
     fn write_controls(&mut self, id: PathId, packet: &mut PacketBuilder<'_>) {
         let verified = self.is_verified(id);
         while let Some(chunk) = self.outbox.peek(id) {
-            // What may not go there is lost, and sent again if it is important.
             let allowed = verified || verifies(chunk.chunk_type);
-            if allowed && packet.push(chunk).is_err() {
-                if !packet.is_empty() {
-                    break;
-                }
-                // What is longer than any packet can be.
-                self.stats.replies_dropped += 1;
+            let pushed = allowed && packet.push(chunk).is_ok();
+            if allowed && !pushed && !packet.is_empty() {
+                break;
             }
+            // What is longer than any packet can be, or may not go there: it is sent again if it is important.
+            self.stats.replies_dropped += u64::from(!pushed);
             self.outbox.pop(id);
         }
     }

@@ -57,7 +57,7 @@ pub(crate) use bundle::{PacketKind, Written};
 pub(crate) use icmp::Quoted;
 pub(crate) use mtu::BASE_PACKET_SIZE;
 pub(crate) use outbox::to_raw;
-pub(crate) use peer_init::{PeerInit, address_parameter};
+pub(crate) use peer_init::{PeerInit, PeerWishes, address_parameter};
 pub(crate) use restart::{CookieVerdict, InitVerdict};
 pub(crate) use setup::{Blueprint, Offer, agree_on_streams, initial_tsn};
 
@@ -141,6 +141,8 @@ pub struct Association {
     auth: Option<Box<Auth>>,
     /// Exists where addresses can be changed.
     asconf: Option<Box<Asconf>>,
+    /// What the peer asked for at the set-up.
+    wishes: PeerWishes,
     local_initial_tsn: Tsn,
     outbound_streams: u16,
     inbound_streams: u16,

@@ -117,7 +117,9 @@ impl Association {
     /// Appends the next probe to `buffer`, alone in its packet.
     pub(super) fn write_probe(&mut self, buffer: &mut Vec<u8>) -> Option<Written> {
         let Probe { path: id, size, nonce } = self.probes.pop()?;
-        let path = self.paths.get_mut(id)?;
+        // RFC 5061, 5.3 F1 and F4: not from an address that is no source.
+        let blocked = self.only_asconf_leaves();
+        let path = self.paths.get_mut(id).filter(|path| !path.sourceless && !blocked)?;
         path.stats.mtu_probes_sent += 1;
         let address = path.address;
         let mut packet = PacketBuilder::new(buffer, self.header(), size);

@@ -54,6 +54,15 @@ impl PeerCapabilities {
     }
 }
 
+/// What an INIT or INIT ACK asks for or says besides, which is followed once the association is up.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct PeerWishes {
+    /// For the upper layer: Adaptation Layer Indication (RFC 5061, 4.2.6).
+    pub(crate) adaptation: Option<u32>,
+    /// The address that it would like us to send to: Set Primary Address (RFC 5061, 4.2.4 and 5.4).
+    pub(crate) primary: Option<IpAddr>,
+}
+
 /// Parameters of an INIT or INIT ACK.
 #[derive(Clone, Debug)]
 pub(crate) struct PeerInit {
@@ -63,6 +72,8 @@ pub(crate) struct PeerInit {
     pub(crate) capabilities: PeerCapabilities,
     /// What it says of AUTH.
     auth: AuthParameters,
+    /// What it asks for besides.
+    pub(crate) wishes: PeerWishes,
     /// The state cookie of an INIT ACK.
     pub(crate) cookie: Option<Bytes>,
     /// The life span increment that a Cookie Preservative asks for, milliseconds.
@@ -80,6 +91,7 @@ impl PeerInit {
             addresses: Vec::new(),
             capabilities: PeerCapabilities::default(),
             auth: AuthParameters::default(),
+            wishes: PeerWishes::default(),
             cookie: None,
             life_span_increment: 0,
             unrecognized: Vec::new(),
@@ -118,6 +130,9 @@ impl PeerInit {
             ParameterType::COOKIE_PRESERVATIVE => {
                 self.life_span_increment = read_u32(&parameter.value).unwrap_or(0);
             }
+            ParameterType::ADAPTATION_LAYER_INDICATION | ParameterType::SET_PRIMARY_ADDRESS => {
+                self.take_wish(parameter);
+            }
             ParameterType::SUPPORTED_ADDRESS_TYPES => self.take_address_types(&parameter.value),
             // 5.1.2 B: deprecated, and never resolved.
             ParameterType::HOST_NAME_ADDRESS => {
@@ -145,6 +160,14 @@ impl PeerInit {
             return Err(Cause::ProtocolViolation(Bytes::from_static(b"ASCONF without AUTH")).into());
         }
         if ours.auth { self.auth.read().map_err(Causes::from) } else { Ok(None) }
+    }
+
+    fn take_wish(&mut self, parameter: &RawParameter) {
+        match Parameter::parse(parameter) {
+            Ok(Parameter::AdaptationLayerIndication(indication)) => self.wishes.adaptation = Some(indication),
+            Ok(Parameter::SetPrimaryAddress(request)) => self.wishes.primary = Some(request.address),
+            _ => {}
+        }
     }
 
     fn take_address(&mut self, value: &[u8]) {

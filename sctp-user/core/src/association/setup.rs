@@ -41,6 +41,8 @@ pub(crate) struct Offer {
     pub(crate) extensions: Extensions,
     /// What it says of AUTH.
     pub(crate) auth: Option<AuthOffer>,
+    /// What it tells the peer's upper layer (RFC 5061, 4.2.6).
+    pub(crate) adaptation: Option<u32>,
 }
 
 impl Offer {
@@ -61,6 +63,7 @@ impl Offer {
             inbound_streams: config.max_inbound_streams.max(1),
             addresses: if config.hide_addresses { Vec::new() } else { addresses },
             extensions: config.extensions,
+            adaptation: config.adaptation_indication,
             auth,
         }
     }
@@ -71,6 +74,7 @@ impl Offer {
         let listed = if self.addresses.len() > 1 { self.addresses.as_slice() } else { &[] };
         let addresses = listed.iter().copied().map(address_parameter);
         let auth = self.auth.iter().flat_map(AuthOffer::parameters);
+        let more = self.adaptation.map(Parameter::AdaptationLayerIndication).into_iter().chain(more);
         InitChunk {
             kind,
             initiate_tag: self.tag,
@@ -156,6 +160,7 @@ impl Association {
             extensions: Extensions::NONE,
             auth: auth.map(|offer| Box::new(Auth::new(offer, &config))),
             asconf: None,
+            wishes: super::PeerWishes::default(),
             local_initial_tsn: initial_tsn,
             outbound_streams: config.outbound_streams.max(1),
             inbound_streams: config.max_inbound_streams.max(1),
@@ -262,6 +267,7 @@ impl Association {
         self.extensions = self.config.extensions.common(peer.capabilities.extensions);
         self.adopt_auth(peer.auth.as_ref());
         self.adopt_asconf(peer.initial_tsn);
+        self.wishes = peer.wishes;
         self.outbound_streams = peer.outbound_streams;
         self.inbound_streams = peer.inbound_streams;
         self.sender.set_interleaving(self.extensions.interleaving);
@@ -351,6 +357,7 @@ impl Association {
         self.start_heartbeats(cx);
         self.start_address_changes(cx.now);
         self.start_mtu_searches();
+        self.follow_wishes();
         self.resume_shutdown(cx.now);
     }
 
@@ -409,6 +416,7 @@ pub(super) struct PeerHalf {
     inbound_streams: u16,
     capabilities: super::PeerCapabilities,
     auth: Option<AuthOffer>,
+    wishes: super::PeerWishes,
 }
 
 impl PeerHalf {
@@ -422,6 +430,7 @@ impl PeerHalf {
             inbound_streams,
             capabilities: peer.capabilities,
             auth: None,
+            wishes: peer.wishes,
         }
     }
 
@@ -434,6 +443,7 @@ impl PeerHalf {
             inbound_streams: cookie.inbound_streams,
             capabilities: cookie.capabilities,
             auth: cookie.auth.as_ref().map(|agreement| agreement.peer.clone()),
+            wishes: cookie.wishes,
         }
     }
 }

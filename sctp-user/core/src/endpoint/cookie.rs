@@ -5,7 +5,7 @@
 //! peer may not read: its own half, our half of the INIT ACK, and Tie-Tags, which are random numbers
 //! that stand for the tags of an existing association.
 
-use crate::association::PeerCapabilities;
+use crate::association::{PeerCapabilities, PeerWishes};
 use crate::auth::AuthAgreement;
 use crate::net::PathAddress;
 use crate::path::PathSet;
@@ -51,6 +51,7 @@ pub(crate) struct StateCookie {
     pub(crate) capabilities: PeerCapabilities,
     /// What both sides said of AUTH, if both did.
     pub(crate) auth: Option<Box<AuthAgreement>>,
+    pub(crate) wishes: PeerWishes,
     /// Where the INIT came from, and where the INIT ACK went.
     pub(crate) source: PathAddress,
     /// Further addresses that the INIT listed.
@@ -92,6 +93,9 @@ impl StateCookie {
         ];
         halves.iter().for_each(|half| out.extend_from_slice(&half.to_be_bytes()));
         out.extend_from_slice(&self.capabilities.to_bytes());
+        out.push(u8::from(self.wishes.adaptation.is_some()));
+        self.wishes.adaptation.iter().for_each(|word| out.extend_from_slice(&word.to_be_bytes()));
+        write_address(out, self.wishes.primary);
         out.push(u8::from(self.auth.is_some()));
         self.auth.iter().for_each(|auth| auth.write(out));
         write_address(out, self.source.local);
@@ -111,6 +115,11 @@ impl StateCookie {
         let (outbound_streams, inbound_streams) = (fields.u16()?, fields.u16()?);
         let remote_udp_port = fields.u16()?;
         let capabilities = fields.array()?;
+        let adaptation = match fields.array()? {
+            [0] => None,
+            _ => Some(fields.u32()?),
+        };
+        let wishes = PeerWishes { adaptation, primary: fields.address()? };
         let auth = match fields.array()? {
             [0] => None,
             _ => Some(Box::new(AuthAgreement::read(&mut fields.0)?)),
@@ -135,6 +144,7 @@ impl StateCookie {
             inbound_streams,
             capabilities: PeerCapabilities::from_bytes(capabilities),
             auth,
+            wishes,
             source,
             addresses,
         })
@@ -263,6 +273,7 @@ mod tests {
                 extensions: Extensions::from_bits(0b101),
             },
             auth: None,
+            wishes: PeerWishes { adaptation: Some(7), primary: Some("192.0.2.9".parse().unwrap()) },
             source: PathAddress {
                 local: Some("192.0.2.1".parse().unwrap()),
                 remote: "2001:db8::1".parse().unwrap(),

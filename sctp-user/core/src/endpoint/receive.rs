@@ -253,6 +253,7 @@ impl Endpoint {
             outbound_streams,
             inbound_streams,
             capabilities: request.peer.capabilities,
+            wishes: request.peer.wishes,
             auth: auth.map(|(local, peer)| Box::new(AuthAgreement { local, peer })),
             source: request.from,
             addresses: request.peer.addresses.clone(),

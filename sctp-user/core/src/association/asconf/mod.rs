@@ -11,6 +11,7 @@ mod responses;
 mod sources;
 
 use super::{Association, Context, Disposition, Flow};
+use crate::event::Event;
 use crate::net::PathAddress;
 use crate::path::{PathId, PathState};
 use crate::serial::Tsn;
@@ -117,6 +118,28 @@ impl Association {
     pub(super) fn start_address_changes(&mut self, now: Time) {
         self.choose_sources();
         self.ask_next(now);
+    }
+
+    /// The association is up: what the peer asked for in INIT or INIT ACK (4.2.6, 5.4).
+    pub(super) fn follow_wishes(&mut self) {
+        self.events.extend(self.wishes.adaptation.map(Event::AdaptationIndication));
+        if let Some(primary) = self.wishes.primary {
+            // It is advice: an address that is none of the peer's changes nothing.
+            self.prefer(primary);
+        }
+    }
+
+    /// Makes `remote` the primary address, as soon as it is confirmed; false if it is none of the peer's.
+    fn prefer(&mut self, remote: IpAddr) -> bool {
+        let (Some(path), Some(asconf)) = (self.paths.by_remote(remote), &mut self.asconf) else {
+            return false;
+        };
+        let (id, confirmed) = (path.id, path.state != PathState::Unconfirmed);
+        asconf.wanted_primary = (!confirmed).then_some(id);
+        if confirmed {
+            self.make_primary(id);
+        }
+        true
     }
 
     /// A packet begins.

@@ -1,9 +1,9 @@
 //! What the peer asks of us (RFC 5061, 5.2 and 5.3).
 
 use super::super::outbox::to_raw;
-use super::super::{Association, Context, Flow, packet_size};
+use super::super::{Association, Context, Flow, add_path};
 use crate::endpoint::scope::Scope;
-use crate::endpoint::{StatelessPacket, is_unicast, source_for};
+use crate::endpoint::{StatelessPacket, is_unicast};
 use crate::event::PathChange;
 use crate::net::PathAddress;
 use crate::path::{PathId, PathState};
@@ -186,12 +186,11 @@ impl Association {
         if self.paths.by_remote(remote).is_some() {
             return Ok(());
         }
-        let local = source_for(&self.sources(), remote);
-        let has_source = local.is_some() || self.local_addresses.is_empty();
-        let address = PathAddress { local, remote, remote_udp_port: from.remote_udp_port };
-        let size = packet_size(&self.config, &address);
-        let added = has_source.then(|| self.paths.add(address, PathState::Unconfirmed, size, &self.config));
-        let id = added.flatten().ok_or_else(|| Cause::ResourceShortage(request.whole.clone()))?;
+        let address = PathAddress { local: None, remote, remote_udp_port: from.remote_udp_port };
+        let sources = self.sources();
+        add_path(&mut self.paths, &self.config, &sources, address, PathState::Unconfirmed);
+        let added = self.paths.by_remote(remote).map(|path| path.id);
+        let id = added.ok_or_else(|| Cause::ResourceShortage(request.whole.clone()))?;
         self.addresses_changed = true;
         self.tell_path(id, PathChange::Added);
         self.probe(now, id);
@@ -240,15 +239,7 @@ impl Association {
         request: &RawParameter,
         from: PathAddress,
     ) -> Result<(), Cause> {
-        let path = self.paths.by_remote(named(primary, from)).ok_or_else(|| unresolvable(request))?;
-        let (id, confirmed) = (path.id, path.state != PathState::Unconfirmed);
-        if let Some(asconf) = &mut self.asconf {
-            asconf.wanted_primary = (!confirmed).then_some(id);
-        }
-        if confirmed {
-            self.make_primary(id);
-        }
-        Ok(())
+        if self.prefer(named(primary, from)) { Ok(()) } else { Err(unresolvable(request)) }
     }
 
     pub(super) fn make_primary(&mut self, id: PathId) {

@@ -727,6 +727,49 @@ fn addresses_of_the_host_are_followed_on_demand() {
     assert_eq!(remotes(&mut pair, Side::Z, z), ["10.0.5.1"]);
 }
 
+/// RFC 5061, 4.2.6: the upper layers' own affair, in INIT and INIT ACK; told as it came.
+#[test]
+fn adaptation_indications_are_passed_on() {
+    let mut pair = Pair::new();
+    let with =
+        |indication| AssociationConfig { adaptation_indication: indication, ..AssociationConfig::default() };
+    pair.listen(with(Some(5)));
+    pair.connect(with(Some(u32::MAX)));
+    pair.run_secs(1);
+    assert_eq!(pair.events(Side::A), ["up", "AdaptationIndication(5)"]);
+    assert_eq!(pair.events(Side::Z), ["up", "AdaptationIndication(4294967295)"]);
+}
+
+/// RFC 5061, 5.4: a request for the primary address in INIT is followed once the address is confirmed; one for an
+/// address that is none of the peer's is not.
+#[test]
+fn an_init_may_ask_for_a_primary_address() {
+    for (wish, primary) in [("10.0.2.1", "10.0.2.1"), ("192.0.2.9", "10.0.1.1")] {
+        let mut pair = Pair::multihomed();
+        pair.listen(dynamic());
+        pair.connect(dynamic());
+        pair.drain();
+        // The INIT of A with one more parameter.
+        let init = pair.hops[0].chunks[0].clone();
+        pair.drop_in_flight();
+        let mut init = crate::wire::chunk::InitChunk::parse(&init).unwrap();
+        let more = self::primary(0, wish);
+        let mut row = ParametersBuilder::new();
+        init.parameters
+            .iter()
+            .map(Result::unwrap)
+            .for_each(|raw| _ = row.push_value(raw.param_type, &raw.value));
+        row.push(&more);
+        init.parameters = row.finish();
+        pair.forge(Side::Z, 0, &[to_raw(&init)]);
+        pair.run_secs(5);
+        let z = pair.z.id();
+        let paths = pair.association(Side::Z, z).paths();
+        assert_eq!(paths.get(paths.primary()).unwrap().address.remote, ip(primary));
+        assert!(pair.events(Side::A).iter().all(|event| !event.starts_with("error")), "it is recognized");
+    }
+}
+
 fn any_request() -> impl Strategy<Value = Parameter> {
     let address = (0..6_u8).prop_map(|i| format!("10.0.{i}.1")).boxed();
     prop_oneof![
