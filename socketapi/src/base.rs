@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use parking_lot::Mutex;
+use sctp_core::message::SendOptions;
 use sctp_user::stack::{Error, Patience, Socket};
 
 use crate::address::join;
@@ -23,6 +24,7 @@ pub(crate) struct Base {
     read_timeout: Timeout,
     write_timeout: Timeout,
     send_info: Mutex<SendInfo>,
+    explicit_eor: AtomicBool,
 }
 
 /// Nanoseconds, [`Timeout::NONE`] for as long as it takes: each call reads one, without a lock.
@@ -57,6 +59,7 @@ impl Base {
             read_timeout: Timeout::default(),
             write_timeout: Timeout::default(),
             send_info: Mutex::default(),
+            explicit_eor: AtomicBool::new(false),
         }
     }
 
@@ -74,6 +77,10 @@ impl Base {
 
     pub(crate) fn set_default_send_info(&self, info: SendInfo) {
         *self.send_info.lock() = info;
+    }
+
+    pub(crate) fn set_explicit_eor(&self, explicit: bool) {
+        self.explicit_eor.store(explicit, Ordering::Relaxed);
     }
 
     pub(crate) fn default_send_info(&self) -> SendInfo {
@@ -110,7 +117,11 @@ impl Base {
         info: &SendInfo,
         patience: Patience,
     ) -> Result<(), Error> {
-        self.socket.send(association, &info.options(), payload, patience)
+        self.socket.send(association, &self.send_options(info), payload, patience)
+    }
+
+    pub(crate) fn send_options(&self, info: &SendInfo) -> SendOptions {
+        info.options(self.explicit_eor.load(Ordering::Relaxed))
     }
 
     pub(crate) fn receive(&self, patience: Patience) -> Result<Option<Received>, Error> {

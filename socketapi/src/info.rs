@@ -27,12 +27,23 @@ pub struct SendInfo {
     pub sack_immediately: bool,
     /// When to give the message up (`SCTP_PRINFO`); `None`: as the socket's default has it.
     pub reliability: Option<Reliability>,
+    /// The message ends with this send (`SCTP_EOR`). Of use only where
+    /// [`Options::set_explicit_eor`](crate::Options::set_explicit_eor) is on; else each send is a message.
+    pub end_of_record: bool,
 }
 
 impl SendInfo {
     /// Stream 0, PPID 0, ordered, as reliable as the socket's default.
     pub const fn new() -> Self {
-        Self { stream: 0, ppid: 0, unordered: false, context: 0, sack_immediately: false, reliability: None }
+        Self {
+            stream: 0,
+            ppid: 0,
+            unordered: false,
+            context: 0,
+            sack_immediately: false,
+            reliability: None,
+            end_of_record: false,
+        }
     }
 
     /// On this stream.
@@ -65,7 +76,14 @@ impl SendInfo {
         self
     }
 
-    pub(crate) fn options(&self) -> sctp_core::message::SendOptions {
+    /// The last piece of a message that is handed over in several sends (`SCTP_EOR`; RFC 6458, 8.1.26).
+    pub const fn end_of_record(mut self) -> Self {
+        self.end_of_record = true;
+        self
+    }
+
+    /// `explicit_eor`: the message goes on unless it is said to end.
+    pub(crate) fn options(&self, explicit_eor: bool) -> sctp_core::message::SendOptions {
         sctp_core::message::SendOptions {
             stream_id: self.stream,
             ppid: self.ppid,
@@ -73,6 +91,7 @@ impl SendInfo {
             context: self.context,
             sack_immediately: self.sack_immediately,
             reliability: self.reliability,
+            more: explicit_eor && !self.end_of_record,
         }
     }
 }
@@ -86,14 +105,17 @@ pub struct RecvInfo {
     pub stream: u16,
     /// Its stream sequence number; meaningless if `unordered`.
     pub ssn: u16,
+    /// The number of which `ssn` is the lower half (RFC 8260, 2.1): tells messages apart that are delivered in pieces.
+    pub mid: u32,
     /// TSN of its first fragment.
     pub tsn: u32,
     /// Payload protocol identifier, as a number.
     pub ppid: u32,
     /// It was sent unordered.
     pub unordered: bool,
-    /// The message ends here (`MSG_EOR`); false when the buffer was too small: the rest comes with the
-    /// next read.
+    /// The message ends here (`MSG_EOR`). Else the buffer was too small, or the message is larger than what the receive
+    /// buffer or the partial delivery point lets be put together: more of it follows, with the same association,
+    /// stream and `mid`.
     pub end_of_record: bool,
 }
 
@@ -155,6 +177,7 @@ impl Received {
                     association,
                     stream: message.stream_id,
                     ssn: message.ssn.0,
+                    mid: message.mid.0,
                     tsn: message.tsn.0,
                     ppid: message.ppid,
                     unordered: message.unordered,

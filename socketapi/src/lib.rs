@@ -47,12 +47,14 @@ mod stream;
 pub use bytes::Bytes;
 pub use sctp_core::association::{AssociationState, AssociationStats};
 pub use sctp_core::auth::{AuthConfig, ChunkTypes, HmacAlgorithm, KeyError, SharedKeys};
-pub use sctp_core::config::{AssociationConfig, EndpointConfig, ReconfigPermissions};
+pub use sctp_core::config::{
+    AssociationConfig, EndpointConfig, FragmentInterleave, ReconfigPermissions, StreamScheduler,
+};
 pub use sctp_core::endpoint::ResetDirections;
 pub use sctp_core::error::ReconfigError;
 pub use sctp_core::event::{
-    AssociationId, AuthenticationEvent, LocalAddressChange, LossReason, PathChange, ReconfigOutcome,
-    SendFailure,
+    AbortedDelivery, AssociationId, AuthenticationEvent, LocalAddressChange, LossReason, PathChange,
+    ReconfigOutcome, SendFailure,
 };
 pub use sctp_core::path::congestion::{self, CongestionControl};
 pub use sctp_core::path::mtu::{MtuSearchConfig, MtuState};

@@ -114,7 +114,7 @@ impl SctpSocket {
         self.base.receive_into(buffer, self.base.reading())?.ok_or(Error::Closed)
     }
 
-    /// Reads a whole message without copying it.
+    /// Reads a message without copying it; in pieces if it is larger than the receive buffer.
     ///
     /// # Errors
     /// As [`SctpSocket::recv`].

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use sctp_core::association::Association;
-use sctp_core::config::{AssociationConfig, ReconfigPermissions};
+use sctp_core::config::{AssociationConfig, FragmentInterleave, ReconfigPermissions, StreamScheduler};
 use sctp_core::endpoint::ResetDirections;
 use sctp_core::path::Thresholds;
 use sctp_core::path::congestion::CongestionControl;
@@ -275,6 +275,63 @@ impl<'a> Options<'a> {
     /// See [`Options::change`].
     pub fn set_receive_buffer(&self, bytes: usize) -> Result<(), Error> {
         self.change(|config| config.receive_buffer = bytes)
+    }
+
+    /// Largest message that is sent or received, bytes; it may be larger than the buffers.
+    ///
+    /// # Errors
+    /// See [`Options::change`].
+    pub fn set_max_message_size(&self, bytes: usize) -> Result<(), Error> {
+        self.change(|config| config.max_message_size = bytes)
+    }
+
+    /// Offers to interleave messages of different streams, for associations to come (`SCTP_INTERLEAVING_SUPPORTED`;
+    /// RFC 8260, 4.3.1; off). Where the peer offers it too the fragment interleave level is 2, whatever is set.
+    ///
+    /// # Errors
+    /// See [`Options::change`].
+    pub fn set_interleaving(&self, offer: bool) -> Result<(), Error> {
+        self.change(|config| config.extensions.interleaving = offer)
+    }
+
+    /// What may be read between the pieces of a message (`SCTP_FRAGMENT_INTERLEAVE`; 8.1.20; level 1).
+    ///
+    /// # Errors
+    /// See [`Options::change`].
+    pub fn set_fragment_interleave(&self, level: FragmentInterleave) -> Result<(), Error> {
+        self.change(|config| config.fragment_interleave = level)
+    }
+
+    /// Delivers messages in pieces from so many bytes on (`SCTP_PARTIAL_DELIVERY_POINT`; 8.1.21). `None`, the default:
+    /// only those that the receive buffer cannot hold.
+    ///
+    /// # Errors
+    /// See [`Options::change`].
+    pub fn set_partial_delivery_point(&self, bytes: Option<usize>) -> Result<(), Error> {
+        self.change(|config| config.partial_delivery_point = bytes)
+    }
+
+    /// How streams share what may be sent (`SCTP_STREAM_SCHEDULER`; RFC 8260, 4.3.2), at once.
+    ///
+    /// # Errors
+    /// See [`Options::change`].
+    pub fn set_stream_scheduler(&self, scheduler: StreamScheduler) -> Result<(), Error> {
+        self.change(|config| config.scheduler = scheduler)
+    }
+
+    /// Priority (the lower, the sooner) or weight of a stream (`SCTP_STREAM_SCHEDULER_VALUE`; RFC 8260, 4.3.3), for
+    /// schedulers that know any.
+    ///
+    /// # Errors
+    /// See [`Options::change`].
+    pub fn set_stream_value(&self, stream: u16, value: u16) -> Result<(), Error> {
+        self.change(|config| _ = config.stream_values.insert(stream, value))
+    }
+
+    /// A message ends only with the send that says so, [`SendInfo::end_of_record`] (`SCTP_EXPLICIT_EOR`; 8.1.26; off).
+    /// Those before it on the same stream are pieces of it. Threads must not share a stream then.
+    pub fn set_explicit_eor(&self, explicit: bool) {
+        self.base.set_explicit_eor(explicit);
     }
 
     /// What sends without information of their own use (`SCTP_DEFAULT_SNDINFO`; 8.1.31).

@@ -88,7 +88,7 @@ impl SctpStream {
         self.base.receive_into(buffer, self.base.reading())
     }
 
-    /// Reads a whole message without copying it; `None` at the end, as [`SctpStream::recv`].
+    /// Reads a message without copying it, in pieces if it is larger than the receive buffer; `None` at the end, as [`SctpStream::recv`].
     ///
     /// # Errors
     /// As [`SctpStream::recv`].
@@ -125,7 +125,8 @@ impl SctpStream {
         payload: &Bytes,
         info: &SendInfo,
     ) -> Poll<Result<(), Error>> {
-        self.base.socket.poll_send(context, Some(self.association), &info.options(), payload)
+        let options = self.base.send_options(info);
+        self.base.socket.poll_send(context, Some(self.association), &options, payload)
     }
 
     /// Ends the association in good order: what was sent is delivered first, nothing more can be sent. Reads

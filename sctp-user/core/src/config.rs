@@ -114,8 +114,15 @@ pub struct AssociationConfig {
     /// Bytes of payload that may be held for the reader; `a_rwnd` starts from it. The memory they take, bookkeeping
     /// included, is bounded too: twice as much, and a reserve to fill holes ([`Receiver`](crate::rx::Receiver)).
     pub receive_buffer: usize,
-    /// Largest message that is sent or assembled.
+    /// Largest message that is sent or received; at most 4 GiB are of use. One that is larger than `send_buffer` is
+    /// taken for sending once nothing else is in that buffer; one that is larger than `receive_buffer` is delivered in
+    /// pieces.
     pub max_message_size: usize,
+    /// Messages are delivered in pieces from so many bytes on (`SCTP_PARTIAL_DELIVERY_POINT`; RFC 6458, 8.1.21). `None`:
+    /// only when the receive buffer would be full without anything to read.
+    pub partial_delivery_point: Option<usize>,
+    /// What may come between the pieces of a message.
+    pub fragment_interleave: FragmentInterleave,
     /// Send small messages at once although data is in flight (Nagle's algorithm off).
     pub no_delay: bool,
     /// Largest payload of a DATA chunk, 0 for what the path MTU allows (`SCTP_MAXSEG`).
@@ -200,6 +207,8 @@ impl Default for AssociationConfig {
             send_buffer: 1 << 20,
             receive_buffer: 1 << 20,
             max_message_size: 1 << 20,
+            partial_delivery_point: None,
+            fragment_interleave: FragmentInterleave::default(),
             no_delay: false,
             fragmentation_point: 0,
             hide_addresses: false,
@@ -235,4 +244,18 @@ pub enum StreamScheduler {
     FairCapacity,
     /// Bytes in proportion to the streams' weights (`SCTP_SS_WFQ`, 3.6).
     WeightedFairQueueing,
+}
+
+/// What may be read between the pieces of a message that is delivered before all of it has come
+/// (`SCTP_FRAGMENT_INTERLEAVE`; RFC 6458, 8.1.20). Where I-DATA is in use it is always [`Streams`](Self::Streams):
+/// else the reader would wait for a fragment that there is no room for (RFC 8260, 4.3.1).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum FragmentInterleave {
+    /// Level 0: nothing.
+    Nothing,
+    /// Level 1: messages of other associations.
+    #[default]
+    Associations,
+    /// Level 2: messages of other associations and of other streams.
+    Streams,
 }

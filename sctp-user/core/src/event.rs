@@ -4,6 +4,7 @@ use bytes::Bytes;
 use core::net::IpAddr;
 
 use crate::net::PathAddress;
+use crate::serial::Mid;
 use crate::serial::Tsn;
 
 /// Names an association of an endpoint, past its end too: a later one in the same slot has another generation.
@@ -50,6 +51,9 @@ pub enum Event {
     Writable,
     /// All that was sent is acknowledged (SENDER DRY).
     SenderDry,
+    /// Pieces of a message were read, and the rest will not come (PARTIAL DELIVERY ABORTED; RFC 6458, 6.1.7). Pieces that
+    /// were not yet read are dropped.
+    PartialDeliveryAborted(AbortedDelivery),
     /// A message will not be delivered (SEND FAILURE, 11.2.2).
     SendFailed(Box<SendFailure>),
     /// A path changed (NETWORK STATUS CHANGE, 11.2.3).
@@ -146,6 +150,17 @@ pub enum LocalAddressChange {
     PrimaryRefused,
 }
 
+/// A message of which only a part will ever be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AbortedDelivery {
+    /// Stream.
+    pub stream_id: u16,
+    /// It was sent unordered.
+    pub unordered: bool,
+    /// Its number, as its pieces said ([`Message::mid`](crate::message::Message::mid)).
+    pub mid: Mid,
+}
+
 /// What happened to a path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PathChange {
@@ -209,6 +224,6 @@ pub struct SendFailure {
     pub context: u32,
     /// Whether some of it was on the wire: the peer may have got it.
     pub sent: bool,
-    /// The whole message.
+    /// The whole message, or the piece of it that was handed over.
     pub payload: Bytes,
 }

@@ -23,9 +23,12 @@ pub struct SendOptions {
     ///
     /// [`AssociationConfig::reliability`]: crate::config::AssociationConfig::reliability
     pub reliability: Option<Reliability>,
+    /// More of the message comes with the next send on its stream, which ends it unless it says the same (explicit EOR;
+    /// RFC 6458, 8.1.26). A message sent in pieces is reliable, and `ppid` and `unordered` are those of its first piece.
+    pub more: bool,
 }
 
-/// A message that came in.
+/// A message that came in, or a piece of one that is handed over before all of it has come (partial delivery).
 #[derive(Clone, Debug)]
 pub struct Message {
     /// Stream.
@@ -42,6 +45,9 @@ pub struct Message {
     pub ppid: u32,
     /// It was sent unordered.
     pub unordered: bool,
+    /// The message ends here. If not, more of it follows, with the same stream, `unordered` and `mid` (RFC 6458,
+    /// 8.1.20).
+    pub end_of_record: bool,
     /// The bytes, in the pieces in which they came: slices of the received packets.
     pub payload: SmallVec<[Bytes; 1]>,
 }

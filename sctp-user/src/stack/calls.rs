@@ -29,7 +29,7 @@ pub enum Delivery {
         association: AssociationId,
         /// The message, or what an earlier short read left of it.
         message: Message,
-        /// It ends here; false when the rest waits for the next read.
+        /// It ends here; false when the rest waits for the next read, or is still to come (RFC 6458, 8.1.20).
         end_of_record: bool,
     },
     /// Something happened; only kinds that the socket subscribed to.
@@ -250,8 +250,11 @@ impl State {
         if let Some((association, notification)) = mailbox.next_notification(|id| endpoint.is_readable(id)) {
             return Poll::Ready(Ok(Some(Delivery::Notification { association, notification })));
         }
-        while let Some(id) = mailbox.readable.pop_front() {
+        while let Some(id) = mailbox.next_readable() {
             let message = endpoint.receive(now, id);
+            if let Some(message) = &message {
+                mailbox.note_read(id, message);
+            }
             // In turn: the association goes behind the others.
             let more = endpoint.is_readable(id);
             if more {
@@ -354,7 +357,7 @@ impl Mailbox {
     /// At most `limit` bytes of the message; the rest waits.
     fn deliver(&mut self, id: AssociationId, mut message: Message, limit: usize) -> Delivery {
         let rest = split_off(&mut message, limit);
-        let end_of_record = rest.is_none();
+        let end_of_record = rest.is_none() && message.end_of_record;
         self.unread = rest.map(|rest| (id, rest));
         Delivery::Message { association: id, message, end_of_record }
     }
@@ -397,6 +400,7 @@ mod tests {
                 tsn: Tsn(u32::MAX),
                 ppid: 5,
                 unordered: false,
+                end_of_record: true,
                 payload: pieces.into_iter().map(Bytes::from).collect(),
             };
             let mut read = Vec::new();

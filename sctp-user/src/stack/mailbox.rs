@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::net::IpAddr;
 use std::time::Duration;
 
-use sctp_core::config::AssociationConfig;
+use sctp_core::config::{AssociationConfig, FragmentInterleave};
 use sctp_core::event::{AssociationId, LossReason};
 use sctp_core::message::Message;
 use smallvec::SmallVec;
@@ -99,6 +99,9 @@ pub(super) struct Mailbox {
     pub(super) acceptable: usize,
     /// What a short read left.
     pub(super) unread: Option<(AssociationId, Message)>,
+    /// Nothing of other associations is read before the end of the message that this one is delivering in pieces
+    /// (RFC 6458, 8.1.20, level 0).
+    pub(super) in_part: Option<AssociationId>,
     /// The one association of a one-to-one socket.
     pub(super) association: Option<AssociationId>,
     /// It has ended, or its peer is done: reading does not wait any more.
@@ -126,6 +129,7 @@ impl Mailbox {
             readable: VecDeque::new(),
             acceptable: 0,
             unread: None,
+            in_part: None,
             association: None,
             at_end: false,
             linger: None,
@@ -136,12 +140,34 @@ impl Mailbox {
 
     /// A read would not wait.
     pub(super) fn is_readable(&self) -> bool {
-        !self.readable.is_empty()
+        self.has_messages()
             || !self.notifications.is_empty()
             || self.overflow > 0
             || self.unread.is_some()
             || self.acceptable > 0
             || self.at_end
+    }
+
+    fn has_messages(&self) -> bool {
+        self.in_part.map_or(!self.readable.is_empty(), |id| self.readable.contains(&id))
+    }
+
+    /// The association to read from next.
+    pub(super) fn next_readable(&mut self) -> Option<AssociationId> {
+        let Some(id) = self.in_part else { return self.readable.pop_front() };
+        let place = self.readable.iter().position(|queued| *queued == id)?;
+        self.readable.remove(place)
+    }
+
+    /// A message of `id` was read, or a piece of one.
+    pub(super) fn note_read(&mut self, id: AssociationId, message: &Message) {
+        let alone = self.config.fragment_interleave == FragmentInterleave::Nothing;
+        self.in_part = (alone && !message.end_of_record).then_some(id);
+    }
+
+    /// No further pieces of a message of `id` come.
+    pub(super) fn note_end(&mut self, id: AssociationId) {
+        self.in_part.take_if(|in_part| *in_part == id);
     }
 
     pub(super) fn notify(&mut self, id: AssociationId, notification: Notification) {
@@ -178,6 +204,7 @@ impl Mailbox {
             self.readable.retain(|queued| *queued != id);
             other.readable.push_back(id);
         }
+        other.in_part = self.in_part.take_if(|owner| *owner == id);
         other.unread = self.unread.take_if(|(owner, _)| *owner == id);
     }
 }

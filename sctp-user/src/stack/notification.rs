@@ -4,7 +4,8 @@ use std::net::IpAddr;
 
 use bytes::Bytes;
 use sctp_core::event::{
-    AuthenticationEvent, Event, LocalAddressChange, LossReason, PathChange, ReconfigOutcome, SendFailure,
+    AbortedDelivery, AuthenticationEvent, Event, LocalAddressChange, LossReason, PathChange, ReconfigOutcome,
+    SendFailure,
 };
 
 /// What happened to an association, delivered in line with its messages.
@@ -85,6 +86,8 @@ pub enum Notification {
         /// Whether it was done.
         outcome: ReconfigOutcome,
     },
+    /// Pieces of a message were read, and the rest will not come (`SCTP_PARTIAL_DELIVERY_EVENT`).
+    PartialDeliveryAborted(AbortedDelivery),
     /// Everything sent is acknowledged (`SCTP_SENDER_DRY_EVENT`).
     SenderDry,
     /// The queue of notifications was full: this many were dropped.
@@ -117,6 +120,7 @@ impl Notification {
             Event::LocalAddressChanged { address, change } => Self::LocalAddressChanged { address, change },
             Event::AdaptationIndication(indication) => Self::AdaptationIndication(indication),
             Event::Authentication(event) => Self::Authentication(event),
+            Event::PartialDeliveryAborted(aborted) => Self::PartialDeliveryAborted(aborted),
             Event::SenderDry => Self::SenderDry,
             _ => return None,
         })
@@ -145,6 +149,7 @@ impl Notification {
             Self::StreamsReset { .. } => Notifications::STREAM_RESET,
             Self::AssociationReset { .. } => Notifications::ASSOCIATION_RESET,
             Self::StreamsChanged { .. } => Notifications::STREAM_CHANGE,
+            Self::PartialDeliveryAborted(_) => Notifications::PARTIAL_DELIVERY,
             Self::SenderDry => Notifications::SENDER_DRY,
             Self::Overflow(_) => Notifications::NONE,
         }
@@ -180,8 +185,10 @@ impl Notifications {
     pub const AUTHENTICATION: Self = Self(1 << 9);
     /// What the peer's upper layer says (`SCTP_ADAPTATION_INDICATION`).
     pub const ADAPTATION: Self = Self(1 << 10);
+    /// Messages that end before their end (`SCTP_PARTIAL_DELIVERY_EVENT`).
+    pub const PARTIAL_DELIVERY: Self = Self(1 << 11);
     /// All of them.
-    pub const ALL: Self = Self((1 << 11) - 1);
+    pub const ALL: Self = Self((1 << 12) - 1);
 
     /// Whether all kinds of `other` are in this set.
     pub const fn contains(self, other: Self) -> bool {

@@ -316,6 +316,9 @@ impl Mailbox {
             link.queued = true;
             self.readable.push_back(id);
         }
+        if link.end.is_some() || matches!(event, Event::PartialDeliveryAborted(_)) {
+            self.note_end(id);
+        }
         if let Some(notification) = Notification::from_event(event) {
             self.notify(id, notification);
         }

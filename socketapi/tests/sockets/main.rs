@@ -2,6 +2,7 @@
 
 mod addressing;
 mod blocking;
+mod large;
 mod many;
 mod notifications;
 mod one_to_many;

@@ -39,9 +39,9 @@ impl Association {
     pub(crate) fn receive(&mut self, now: Time) -> Option<Message> {
         let message = self.receiver.as_mut().and_then(|receiver| receiver.read(now));
         if let Some(message) = &message {
-            self.stats.messages_received += 1;
             self.stats.bytes_received += message.len() as u64;
-            self.stats.messages_reassembled += u64::from(message.payload.len() > 1);
+            self.stats.messages_received += u64::from(message.end_of_record);
+            self.stats.messages_reassembled += u64::from(message.end_of_record && message.payload.len() > 1);
         }
         self.readable_told &= self.is_readable();
         message
@@ -171,6 +171,9 @@ impl Association {
 
     /// Says once that there is something to read, until all of it has been read.
     pub(super) fn tell_readable(&mut self) {
+        while let Some(aborted) = self.receiver.as_mut().and_then(Receiver::poll_aborted) {
+            self.events.push_back(Event::PartialDeliveryAborted(aborted));
+        }
         if !self.readable_told && self.is_readable() {
             self.readable_told = true;
             self.events.push_back(Event::Readable);

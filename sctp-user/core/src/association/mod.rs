@@ -367,6 +367,9 @@ impl Association {
             path.congestion.update_config(pmdcs, config);
         });
         self.sender.update_config(config);
+        if let Some(receiver) = &mut self.receiver {
+            receiver.update_config(config);
+        }
         self.reschedule_heartbeats();
         if mtu_changed {
             self.start_mtu_searches();

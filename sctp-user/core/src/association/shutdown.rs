@@ -20,6 +20,7 @@ impl Association {
     pub(crate) fn shutdown(&mut self, now: Time) {
         match self.state() {
             AssociationState::CookieWait | AssociationState::CookieEchoed => self.shutdown_requested = true,
+            AssociationState::Established if self.sender.has_open_record() => self.abort_open_record(),
             AssociationState::Established => {
                 self.set_state(State::ShutdownPending);
                 self.sender.set_draining();
@@ -28,6 +29,12 @@ impl Association {
             // SHUTDOWN-RECEIVED MUST ignore it; in the others it is under way.
             _ => {}
         }
+    }
+
+    /// The end of a message that is handed over in pieces can no longer come: the peer must not take for a good order
+    /// what cuts it off.
+    fn abort_open_record(&mut self) {
+        self.abort(Bytes::from_static(b"the end of a message is missing"));
     }
 
     /// Entering ESTABLISHED with a SHUTDOWN primitive from before.
@@ -80,6 +87,10 @@ impl Association {
             return Flow::Stop;
         }
         match self.state() {
+            AssociationState::Established if self.sender.has_open_record() => {
+                self.abort_open_record();
+                return Flow::Stop;
+            }
             AssociationState::Established | AssociationState::ShutdownPending => {
                 self.set_state(State::ShutdownReceived);
                 self.sender.set_draining();

@@ -37,6 +37,15 @@ pub(super) struct Charge {
 }
 
 impl Charge {
+    /// A place without a payload.
+    pub(super) const PLACE: Self = Self { payload: 0, chunks: 1, shared: 0 };
+
+    /// All of it but one place.
+    pub(super) fn without_place(mut self) -> Self {
+        self.subtract(Self::PLACE);
+        self
+    }
+
     /// Charges another one on top.
     pub(super) fn add(&mut self, other: Self) {
         self.payload += other.payload;

@@ -15,7 +15,8 @@ impl Receiver {
             return;
         }
         if let Fragments::ByTsn(reassembly) = &mut self.reassembly {
-            self.account.release(reassembly.skip(tsn));
+            let dropped = reassembly.skip(tsn);
+            self.abort_deliveries(dropped);
         }
         for &SkippedStream { stream_id, ssn } in &forward.streams {
             self.streams.skip(stream_id, Mid(ssn.0.into()));
@@ -29,7 +30,8 @@ impl Receiver {
         }
         for &SkippedMessage { stream_id, unordered, mid } in &forward.streams {
             if let Fragments::ByFsn(interleaved) = &mut self.reassembly {
-                self.account.release(interleaved.skip(stream_id, unordered, mid));
+                let dropped = interleaved.skip(stream_id, unordered, mid);
+                self.abort_deliveries(dropped);
             }
             if !unordered {
                 self.streams.skip(stream_id, mid);
@@ -54,7 +56,8 @@ impl Receiver {
             Fragments::ByTsn(reassembly) => {
                 let is_orphan = reassembly.is_orphan(fragment, neighbours);
                 if is_orphan {
-                    self.account.release(reassembly.skip(fragment.head.tsn));
+                    let dropped = reassembly.skip(fragment.head.tsn);
+                    self.abort_deliveries(dropped);
                 }
                 is_orphan
             }

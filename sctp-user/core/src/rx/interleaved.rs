@@ -13,7 +13,7 @@ use std::ops::Bound;
 
 use super::Violation;
 use super::account::Charge;
-use super::run::{Fragment, Held, Run};
+use super::run::{Dropped, Fragment, Held, Run};
 use super::streams::mid_ranges;
 use crate::serial::Mid;
 
@@ -36,8 +36,14 @@ impl Interleaved {
         Self { runs: BTreeMap::new(), max_message_size, has_skipped: false }
     }
 
-    /// Takes a chunk whose TSN is new; gives the message that it completes.
-    pub(super) fn insert(&mut self, fragment: Fragment, charge: Charge) -> Result<Option<Held>, Violation> {
+    /// Takes a chunk whose TSN is new; gives the message that it completes, or a piece of one that is
+    /// handed over as it comes. `opens` says whether a message is to be from now on.
+    pub(super) fn insert(
+        &mut self,
+        fragment: Fragment,
+        charge: Charge,
+        mut opens: impl FnMut(&Run) -> bool,
+    ) -> Result<Option<Held>, Violation> {
         let (flags, fsn) = (fragment.flags, fragment.fsn.0);
         if flags.begin && flags.end && self.runs.is_empty() {
             return Held::whole(fragment, charge).checked(self.max_message_size).map(Some);
@@ -64,30 +70,34 @@ impl Interleaved {
         if let Some(later) = later {
             run.append(later);
         }
+        run.check_size(self.max_message_size)?;
         if run.is_complete() {
-            let whole = self.runs.remove(&key).map(Run::into_held);
-            return whole.map(|held| held.checked(self.max_message_size)).transpose();
+            return Ok(self.runs.remove(&key).map(Run::into_held));
         }
-        run.check_size(self.max_message_size).map(|()| None)
+        Ok(if run.is_open() || opens(run) { run.take_piece() } else { None })
     }
 
-    /// The peer gives up on the messages of a stream up to `mid`: throws away what has come of them, and says what it
-    /// cost (RFC 8260, 2.3.1).
-    pub(super) fn skip(&mut self, stream_id: u16, unordered: bool, mid: Mid) -> Charge {
+    /// The peer gives up on the messages of a stream up to `mid`: throws away what has come of them (RFC 8260, 2.3.1).
+    pub(super) fn skip(&mut self, stream_id: u16, unordered: bool, mid: Mid) -> Dropped {
         self.has_skipped = true;
-        let mut freed = Charge::default();
+        let mut dropped = Dropped::default();
         for mids in mid_ranges(Mid(mid.0.wrapping_add(1 << 31)), mid) {
             let keys =
                 ((stream_id, unordered, *mids.start()), 0)..=((stream_id, unordered, *mids.end()), u32::MAX);
-            let runs: Vec<_> = self.runs.extract_if(keys, |_, _| true).map(|(_, run)| run).collect();
-            freed.add(Run::total_charge(runs.iter()));
+            self.runs.extract_if(keys, |_, _| true).for_each(|(_, run)| dropped.add(&run));
         }
-        freed
+        dropped
     }
 
-    /// Drops all fragments that wait; what they cost.
-    pub(super) fn clear(&mut self) -> Charge {
-        Run::total_charge(core::mem::take(&mut self.runs).values())
+    /// Begins to hand over the messages that `opens` agrees to.
+    pub(super) fn open(&mut self, mut opens: impl FnMut(&Run) -> bool) -> Vec<Held> {
+        let runs = self.runs.values_mut().filter(|run| !run.is_open() && opens(run));
+        runs.filter_map(Run::take_piece).collect()
+    }
+
+    /// Drops all fragments that wait.
+    pub(super) fn clear(&mut self) -> Dropped {
+        Dropped::of(core::mem::take(&mut self.runs).into_values())
     }
 
     /// FSN of the first fragment of the run of `message` that begins at `fsn` or before it, and is nearest to it.

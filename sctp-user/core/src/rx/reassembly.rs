@@ -13,7 +13,7 @@ use std::collections::btree_map::Entry;
 
 use super::Violation;
 use super::account::Charge;
-use super::run::{Fragment, Head, Held, Run};
+use super::run::{Dropped, Fragment, Head, Held, Run};
 use crate::serial::Tsn;
 use crate::wire::chunk::DataFlags;
 
@@ -63,13 +63,15 @@ impl Reassembly {
         Self { runs: BTreeMap::new(), unwrapper, max_message_size, skipped_to: None }
     }
 
-    /// Takes a chunk whose TSN is new; gives the message that it completes.
+    /// Takes a chunk whose TSN is new; gives the message that it completes, or a piece of one that is
+    /// handed over as it comes. `opens` says whether a message is to be from now on.
     /// RFC 9260, 6, 6.9.
     pub(super) fn insert(
         &mut self,
         fragment: Fragment,
         charge: Charge,
         neighbours: Neighbours,
+        mut opens: impl FnMut(&Run) -> bool,
     ) -> Result<Option<Held>, Violation> {
         let (head, flags) = (fragment.head, fragment.flags);
         if self.runs.is_empty() {
@@ -100,25 +102,31 @@ impl Reassembly {
         if let Some(later) = later {
             run.append(later);
         }
+        run.check_size(self.max_message_size)?;
         if run.is_complete() {
-            let whole = self.runs.remove(&key).map(Run::into_held);
-            return whole.map(|held| held.checked(self.max_message_size)).transpose();
+            return Ok(self.runs.remove(&key).map(Run::into_held));
         }
-        run.check_size(self.max_message_size).map(|()| None)
+        Ok(if run.is_open() || opens(run) { run.take_piece() } else { None })
     }
 
-    /// Drops all fragments that wait; what they cost.
-    pub(super) fn clear(&mut self) -> Charge {
+    /// Begins to hand over the first message of those that are not complete, if `opens` agrees.
+    pub(super) fn open(&mut self, mut opens: impl FnMut(&Run) -> bool) -> Option<Held> {
+        let (_, run) = self.runs.iter_mut().next()?;
+        if opens(run) { run.take_piece() } else { None }
+    }
+
+    /// Drops all fragments that wait.
+    pub(super) fn clear(&mut self) -> Dropped {
         self.skipped_to = None;
-        Run::total_charge(core::mem::take(&mut self.runs).values())
+        Dropped::of(core::mem::take(&mut self.runs).into_values())
     }
 
-    /// The peer gives up on all up to `tsn`: throws away the parts of messages that miss some of it, and says what
-    /// they cost (RFC 3758, 3.6).
-    pub(super) fn skip(&mut self, tsn: Tsn) -> Charge {
+    /// The peer gives up on all up to `tsn`: throws away the parts of messages that miss some of it (RFC 3758,
+    /// 3.6).
+    pub(super) fn skip(&mut self, tsn: Tsn) -> Dropped {
         self.skipped_to = Some(tsn);
         if self.runs.is_empty() {
-            return Charge::default();
+            return Dropped::default();
         }
         let last = self.unwrapper.unwrap(tsn);
         let misses_some = |run: &Run| !run.begin || run.last < last;
@@ -130,7 +138,7 @@ impl Reassembly {
         // What was sent of a message up to here goes with it.
         let beyond = reached.last().map_or(0, |run| run.last.saturating_sub(last));
         self.skipped_to = Some(tsn.plus(beyond as u32));
-        Run::total_charge(reached.iter())
+        Dropped::of(reached.into_iter())
     }
 
     /// Whether this fragment belongs to a message whose beginning was [skipped](Self::skip): it can only be thrown away.

@@ -1,19 +1,21 @@
 //! The receiver: DATA chunks in; messages and SACKs out.
 
-use super::account::{Account, Charge};
+use super::account::Account;
 use super::interleaved::Interleaved;
 use super::reassembly::{Neighbours, Reassembly};
-use super::run::Fragment;
+use super::run::{Dropped, Fragment, Run};
 use super::sack::{PacketNotes, SackTimer};
 use super::streams::InboundStreams;
 use super::tsn_map::{Arrival, TsnMap};
 use super::window::Window;
 use super::{DataOutcome, Violation};
 use crate::config::AssociationConfig;
+use crate::event::AbortedDelivery;
 use crate::message::Message;
 use crate::serial::Tsn;
 use crate::time::Time;
 use crate::wire::chunk::SackChunk;
+use smallvec::SmallVec;
 
 /// Bytes of a SACK chunk without gap blocks and duplicates (RFC 9260, 3.3.4).
 const SACK_LEN: usize = 16;
@@ -34,6 +36,8 @@ pub struct Receiver {
     pub(super) reassembly: Fragments,
     pub(super) streams: InboundStreams,
     pub(super) packet: PacketNotes,
+    /// Messages are delivered in pieces from so many bytes on.
+    partial_delivery_point: usize,
     /// New DATA is dropped: it may be numbered by TSNs not known yet (RFC 6525, 5.1.4).
     pub(super) suspended: bool,
 }
@@ -48,8 +52,8 @@ pub(super) enum Fragments {
 }
 
 impl Fragments {
-    /// Drops all; what they cost.
-    pub(super) fn clear(&mut self) -> Charge {
+    /// Drops all.
+    pub(super) fn clear(&mut self) -> Dropped {
         match self {
             Self::ByTsn(reassembly) => reassembly.clear(),
             Self::ByFsn(interleaved) => interleaved.clear(),
@@ -61,7 +65,7 @@ impl Receiver {
     /// A receiver that has seen nothing: `peer_initial_tsn` is what INIT or INIT ACK said,
     /// `inbound_streams` what both sides agreed on.
     pub fn new(config: &AssociationConfig, peer_initial_tsn: Tsn, inbound_streams: u16) -> Self {
-        Self {
+        let mut receiver = Self {
             map: TsnMap::new(peer_initial_tsn),
             sack: SackTimer::new(config),
             window: Window::new(config),
@@ -69,27 +73,59 @@ impl Receiver {
             reassembly: Fragments::ByTsn(Reassembly::new(peer_initial_tsn, config.max_message_size)),
             streams: InboundStreams::new(inbound_streams),
             packet: PacketNotes::default(),
+            partial_delivery_point: usize::MAX,
             suspended: false,
-        }
+        };
+        receiver.update_config(config);
+        receiver
+    }
+
+    /// Takes over settings that were changed on a living association.
+    pub fn update_config(&mut self, config: &AssociationConfig) {
+        self.partial_delivery_point = config.partial_delivery_point.unwrap_or(usize::MAX);
+        self.streams.set_fragment_interleave(config.fragment_interleave);
     }
 
     /// Both sides have agreed to interleave messages: what comes is I-DATA (RFC 8260, 2.2.1).
     #[must_use]
     pub fn interleaved(mut self, config: &AssociationConfig) -> Self {
         self.reassembly = Fragments::ByFsn(Interleaved::new(config.max_message_size));
-        self.streams.set_interleaving(true);
+        self.streams.set_interleaving();
         self
     }
 
     /// The receiver in the place of this one, whose peer has restarted (5.2.4, A). What was complete had been
     /// acknowledged and can still be read; it counts on, so that no number of restarts gets past the bounds.
-    pub fn restart(self, config: &AssociationConfig, peer_initial_tsn: Tsn, inbound_streams: u16) -> Self {
+    pub fn restart(
+        mut self,
+        config: &AssociationConfig,
+        peer_initial_tsn: Tsn,
+        inbound_streams: u16,
+    ) -> Self {
         let mut next = Self::new(config, peer_initial_tsn, inbound_streams);
-        for held in self.streams.into_ready() {
+        let dropped = self.reassembly.clear();
+        self.abort_deliveries(dropped);
+        let (ready, aborted) = self.streams.into_ready();
+        for held in ready {
             next.account.charge(held.charge);
             next.streams.keep(held);
         }
+        next.streams.keep_aborted(aborted);
         next
+    }
+
+    /// Parts of messages were thrown away: those that were delivered in pieces end here.
+    pub(super) fn abort_deliveries(&mut self, dropped: Dropped) {
+        self.account.release(dropped.charge);
+        for (head, handed_over) in dropped.open {
+            let unread = self.streams.abort(&head, handed_over);
+            self.account.release(unread);
+        }
+    }
+
+    /// A message of which pieces were read and the rest will not come; each is told once (RFC 6458, 6.1.7).
+    pub fn poll_aborted(&mut self) -> Option<AbortedDelivery> {
+        self.streams.take_aborted()
     }
 
     /// Takes a DATA or I-DATA chunk in.
@@ -173,10 +209,11 @@ impl Receiver {
         self.map.has_gaps()
     }
 
-    /// Takes the next message and frees what it held.
+    /// Takes the next message, or piece of one, and frees what it held.
     pub fn read(&mut self, _now: Time) -> Option<Message> {
         let held = self.streams.read()?;
         self.account.release(held.charge);
+        self.relieve();
         if self.window.needs_update(self.account.advertised(), !self.is_readable()) {
             self.sack.request();
         }
@@ -260,10 +297,50 @@ impl Receiver {
         }
         let (payload, charge) = self.account.take_in(data.payload);
         data.payload = payload;
+        let (point, cumulative) = (self.partial_delivery_point, self.map.cumulative());
+        let streams = &mut self.streams;
         let whole = match &mut self.reassembly {
-            Fragments::ByTsn(reassembly) => reassembly.insert(data, charge, neighbours)?,
-            Fragments::ByFsn(interleaved) => interleaved.insert(data, charge)?,
+            Fragments::ByTsn(reassembly) => {
+                let opens =
+                    |run: &Run| run.len() >= point && is_front(run, cumulative) && streams.is_next(&run.head);
+                reassembly.insert(data, charge, neighbours, opens)?
+            }
+            Fragments::ByFsn(interleaved) => {
+                let opens = |run: &Run| run.len() >= point && run.begin && streams.is_next(&run.head);
+                interleaved.insert(data, charge, opens)?
+            }
         };
-        whole.map_or(Ok(()), |held| self.streams.deliver(held))
+        match whole {
+            Some(held) if held.is_piece => self.streams.deliver_piece(held),
+            Some(held) => self.streams.deliver(held)?,
+            None => self.relieve(),
+        }
+        Ok(())
     }
+
+    /// If nothing can be read, and the peer has no window left to complete a message, then messages are delivered in
+    /// pieces (RFC 9260, 6.9).
+    fn relieve(&mut self) {
+        if self.is_readable() || self.account.advertised() >= self.window.step() {
+            return;
+        }
+        let cumulative = self.map.cumulative();
+        let streams = &mut self.streams;
+        let pieces: SmallVec<[_; 1]> = match &mut self.reassembly {
+            Fragments::ByTsn(reassembly) => {
+                let opens = |run: &Run| is_front(run, cumulative) && streams.is_next(&run.head);
+                reassembly.open(opens).into_iter().collect()
+            }
+            Fragments::ByFsn(interleaved) => {
+                interleaved.open(|run| run.begin && streams.is_next(&run.head)).into()
+            }
+        };
+        pieces.into_iter().for_each(|piece| self.streams.deliver_piece(piece));
+    }
+}
+
+/// Whether all that was sent before this part of a message has come: then the message need not wait for others, nor
+/// others, which follow it, for room.
+fn is_front(run: &Run, cumulative: Tsn) -> bool {
+    run.begin && run.head.tsn.at_most(cumulative)
 }

@@ -41,7 +41,7 @@ impl Receiver {
     /// delivered, as if all that is missing had been abandoned (RFC 6525, 5.2.4 G4 and G5).
     pub fn reset_tsns(&mut self, next_tsn: Tsn) {
         let dropped = self.reassembly.clear();
-        self.account.release(dropped);
+        self.abort_deliveries(dropped);
         self.streams.reset_all();
         self.map = TsnMap::new(next_tsn);
         self.suspended = false;

@@ -70,7 +70,7 @@ impl Head {
 
     fn message(&self, payload: smallvec::SmallVec<[Bytes; 1]>) -> Message {
         let Self { tsn, stream_id, unordered, mid, ppid } = *self;
-        Message { stream_id, ssn: Ssn::of_mid(mid), mid, tsn, ppid, unordered, payload }
+        Message { stream_id, ssn: Ssn::of_mid(mid), mid, tsn, ppid, unordered, end_of_record: true, payload }
     }
 }
 
@@ -79,16 +79,26 @@ impl Head {
 pub(super) struct Held {
     pub(super) message: Message,
     pub(super) charge: Charge,
+    /// It is handed over in pieces, and this is one of them.
+    pub(super) is_piece: bool,
 }
 
 impl Held {
     /// A message that came in one chunk.
     pub(super) fn whole(fragment: Fragment, charge: Charge) -> Self {
-        Self { message: fragment.head.message(smallvec::smallvec![fragment.payload]), charge }
+        let message = fragment.head.message(smallvec::smallvec![fragment.payload]);
+        Self { message, charge, is_piece: false }
+    }
+
+    /// Takes in the piece behind this one.
+    pub(super) fn append(&mut self, later: Self) {
+        self.charge.add(later.charge);
+        self.message.payload.extend(later.message.payload);
+        self.message.end_of_record = later.message.end_of_record;
     }
 
     pub(super) fn checked(self, max_message_size: usize) -> Result<Self, Violation> {
-        check_size(self.message.stream_id, &self.charge, max_message_size).map(|()| self)
+        check_size(self.message.stream_id, self.charge.payload(), max_message_size).map(|()| self)
     }
 }
 
@@ -103,6 +113,8 @@ pub(super) struct Run {
     pub(super) end: bool,
     /// Number of the last fragment.
     pub(super) last: u64,
+    /// Bytes that were handed over before all has come: what is left of the run is a place for what follows.
+    handed_over: usize,
     pieces: VecDeque<Bytes>,
     charge: Charge,
 }
@@ -116,7 +128,7 @@ impl Run {
     pub(super) fn new(number: u64, fragment: Fragment, charge: Charge) -> Self {
         let Fragment { head, flags, payload, .. } = fragment;
         let pieces = VecDeque::from([payload]);
-        Self { head, begin: flags.begin, end: flags.end, last: number, pieces, charge }
+        Self { head, begin: flags.begin, end: flags.end, last: number, handed_over: 0, pieces, charge }
     }
 
     pub(super) fn is_complete(&self) -> bool {
@@ -145,22 +157,60 @@ impl Run {
     }
 
     pub(super) fn check_size(&self, max_message_size: usize) -> Result<(), Violation> {
-        check_size(self.head.stream_id, &self.charge, max_message_size)
+        check_size(self.head.stream_id, self.len(), max_message_size)
     }
 
-    /// What these runs cost together.
-    pub(super) fn total_charge<'a>(runs: impl Iterator<Item = &'a Self>) -> Charge {
-        let mut total = Charge::default();
-        runs.for_each(|run| total.add(run.charge));
-        total
+    /// Bytes of the message that it holds or held.
+    pub(super) fn len(&self) -> usize {
+        self.handed_over + self.charge.payload()
+    }
+
+    /// Whether it is handed over as it comes.
+    pub(super) fn is_open(&self) -> bool {
+        self.handed_over > 0
+    }
+
+    /// Takes out what it holds, to be handed over. The run stays, and is charged for as the place of one chunk.
+    pub(super) fn take_piece(&mut self) -> Option<Held> {
+        if self.pieces.is_empty() {
+            return None;
+        }
+        self.handed_over = self.len();
+        let charge = core::mem::replace(&mut self.charge, Charge::PLACE).without_place();
+        let pieces = core::mem::take(&mut self.pieces);
+        let message = Message { end_of_record: false, ..self.head.message(pieces.into_iter().collect()) };
+        Some(Held { message, charge, is_piece: true })
     }
 
     pub(super) fn into_held(self) -> Held {
-        Held { message: self.head.message(self.pieces.into_iter().collect()), charge: self.charge }
+        let (charge, is_piece) = (self.charge, self.is_open());
+        Held { message: self.head.message(self.pieces.into_iter().collect()), charge, is_piece }
     }
 }
 
-fn check_size(stream_id: u16, charge: &Charge, max: usize) -> Result<(), Violation> {
-    let len = charge.payload();
+/// What was thrown away.
+#[derive(Debug, Default)]
+pub(super) struct Dropped {
+    pub(super) charge: Charge,
+    /// Messages of which something was handed over, and how much.
+    pub(super) open: Vec<(Head, usize)>,
+}
+
+impl Dropped {
+    pub(super) fn add(&mut self, run: &Run) {
+        self.charge.add(run.charge);
+        if run.is_open() {
+            self.open.push((run.head, run.handed_over));
+        }
+    }
+
+    pub(super) fn of(runs: impl Iterator<Item = Run>) -> Self {
+        let mut dropped = Self::default();
+        runs.for_each(|run| dropped.add(&run));
+        dropped
+    }
+}
+
+fn check_size(stream_id: u16, len: usize, max: usize) -> Result<(), Violation> {
     if len > max { Err(Violation::MessageTooLarge { stream_id, len, max }) } else { Ok(()) }
 }

@@ -9,7 +9,10 @@ use core::ops::RangeInclusive;
 use std::collections::{BTreeMap, VecDeque};
 
 use super::Violation;
+use super::account::Charge;
 use super::run::{Head, Held};
+use crate::config::FragmentInterleave;
+use crate::event::AbortedDelivery;
 use crate::message::Message;
 use crate::serial::{Mid, Ssn, Tsn};
 use crate::stream_set::StreamSet;
@@ -69,6 +72,14 @@ pub(super) struct InboundStreams {
     waiting: BTreeMap<(u16, u32), Held>,
     /// What the reader takes.
     ready: VecDeque<Held>,
+    /// Other messages may come between the pieces of one (RFC 6458, 8.1.20, level 2).
+    mixes_streams: bool,
+    /// The message that is being delivered in pieces, unless others may come between.
+    open: Option<MessageKey>,
+    /// What waits for its end.
+    behind: VecDeque<Held>,
+    /// Messages of which the rest will not come.
+    aborted: Vec<AbortedDelivery>,
     deferred_reset: Option<DeferredReset>,
 }
 
@@ -80,13 +91,23 @@ impl InboundStreams {
             next_mids: NextMids::default(),
             waiting: BTreeMap::new(),
             ready: VecDeque::new(),
+            mixes_streams: false,
+            open: None,
+            behind: VecDeque::new(),
+            aborted: Vec::new(),
             deferred_reset: None,
         }
     }
 
-    /// Messages come with MIDs, or with SSNs.
-    pub(super) fn set_interleaving(&mut self, interleaving: bool) {
-        self.interleaving = interleaving;
+    /// Messages come with MIDs, of several streams at the same time.
+    pub(super) fn set_interleaving(&mut self) {
+        self.interleaving = true;
+        self.mixes_streams = true;
+    }
+
+    /// What may come between the pieces of a message.
+    pub(super) fn set_fragment_interleave(&mut self, level: FragmentInterleave) {
+        self.mixes_streams = self.interleaving || level == FragmentInterleave::Streams;
     }
 
     /// There are so many streams from now on (RFC 6525, 5.2.5).
@@ -111,7 +132,7 @@ impl InboundStreams {
         }
         let Message { stream_id, ssn, unordered, .. } = held.message;
         if unordered {
-            self.ready.push_back(held);
+            self.push_ready(held);
             return Ok(());
         }
         let next = self.next_mids.get_mut(stream_id);
@@ -121,7 +142,7 @@ impl InboundStreams {
         let mid = held.message.mid;
         if mid == *next {
             *next = next.next();
-            self.ready.push_back(held);
+            self.push_ready(held);
             self.deliver_waiting(stream_id);
             return Ok(());
         }
@@ -147,7 +168,7 @@ impl InboundStreams {
             if last_assigned_tsn.less_than(held.message.tsn) {
                 later.push(held)
             } else {
-                self.ready.push_back(held)
+                self.push_ready(held)
             }
         }
         self.next_mids.reset(streams);
@@ -159,7 +180,7 @@ impl InboundStreams {
     pub(super) fn reset_all(&mut self) {
         let held = self.deferred_reset.take().map(|deferred| deferred.held).unwrap_or_default();
         let waiting = self.take_waiting(&StreamSet::All);
-        self.ready.extend(waiting.into_iter().chain(held));
+        waiting.into_iter().chain(held).for_each(|held| self.push_ready(held));
         self.next_mids.reset(&StreamSet::All);
     }
 
@@ -170,6 +191,81 @@ impl InboundStreams {
         let Some(first) = taken.first().map(|held| held.message.tsn) else { return taken };
         taken.sort_by_key(|held| held.message.tsn.distance_from(first).cast_signed());
         taken
+    }
+
+    /// For the reader, but not between the pieces of another message unless that is wanted.
+    fn push_ready(&mut self, held: Held) {
+        let queue = if self.open.is_none() { &mut self.ready } else { &mut self.behind };
+        queue.push_back(held);
+    }
+
+    /// Whether nothing of its stream is before this message, so that its pieces may be read as they come.
+    pub(super) fn is_next(&mut self, head: &Head) -> bool {
+        let deferred = |deferred: &DeferredReset| deferred.holds(head.stream_id, head.tsn);
+        let is_held = self.deferred_reset.as_ref().is_some_and(deferred);
+        !is_held && (head.unordered || self.mid_of(head) == *self.next_mids.get_mut(head.stream_id))
+    }
+
+    /// The number of a message, all of it.
+    fn mid_of(&mut self, head: &Head) -> Mid {
+        match self.interleaving || head.unordered {
+            true => head.mid,
+            false => Ssn::of_mid(head.mid).to_mid(*self.next_mids.get_mut(head.stream_id)),
+        }
+    }
+
+    /// Takes a piece of a message whose turn it [is](Self::is_next): to the reader, together with those before it that
+    /// were not read.
+    pub(super) fn deliver_piece(&mut self, mut held: Held) {
+        let Message { stream_id, ssn, unordered, end_of_record, .. } = held.message;
+        if !self.interleaving && !unordered {
+            held.message.mid = ssn.to_mid(*self.next_mids.get_mut(stream_id));
+        }
+        let key = key_of(&held.message);
+        let goes_on =
+            |last: &&mut Held| last.is_piece && !last.message.end_of_record && key_of(&last.message) == key;
+        match self.ready.back_mut().filter(goes_on) {
+            Some(last) => last.append(held),
+            None => self.ready.push_back(held),
+        }
+        self.open = (!end_of_record && !self.mixes_streams).then_some(key);
+        if end_of_record {
+            self.ready.append(&mut self.behind);
+            if !unordered {
+                let next = self.next_mids.get_mut(stream_id);
+                *next = next.next();
+                self.deliver_waiting(stream_id);
+            }
+        }
+    }
+
+    /// The rest of a message that is being delivered in pieces will not come. Those that were not read are dropped: what
+    /// they cost. If all `handed_over` bytes were among them the reader need not know.
+    pub(super) fn abort(&mut self, head: &Head, handed_over: usize) -> Charge {
+        let mid = self.mid_of(head);
+        let (stream_id, unordered) = (head.stream_id, head.unordered);
+        let key = (stream_id, unordered, mid);
+        let mut dropped = Charge::default();
+        self.ready.retain(|held| {
+            let goes = held.is_piece && key_of(&held.message) == key && !held.message.end_of_record;
+            if goes {
+                dropped.add(held.charge);
+            }
+            !goes
+        });
+        if dropped.payload() < handed_over {
+            self.aborted.push(AbortedDelivery { stream_id, unordered, mid });
+        }
+        self.open = self.open.filter(|open| *open != key);
+        if self.open.is_none() {
+            self.ready.append(&mut self.behind);
+        }
+        dropped
+    }
+
+    /// A message of which the rest will not come; each is told once.
+    pub(super) fn take_aborted(&mut self) -> Option<AbortedDelivery> {
+        self.aborted.pop()
     }
 
     fn duplicate(&self, message: &Message) -> Violation {
@@ -194,7 +290,8 @@ impl InboundStreams {
         let first = core::mem::replace(next, mid.next());
         for mids in mid_ranges(first, mid) {
             let keys = (stream_id, *mids.start())..=(stream_id, *mids.end());
-            self.ready.extend(self.waiting.extract_if(keys, |_, _| true).map(|(_, held)| held));
+            let reached: Vec<_> = self.waiting.extract_if(keys, |_, _| true).map(|(_, held)| held).collect();
+            reached.into_iter().for_each(|held| self.push_ready(held));
         }
         self.deliver_waiting(stream_id);
     }
@@ -206,14 +303,19 @@ impl InboundStreams {
         !unordered && !is_later && mid.less_than(*self.next_mids.get_mut(stream_id))
     }
 
-    /// What the reader has not taken yet.
-    pub(super) fn into_ready(self) -> VecDeque<Held> {
-        self.ready
+    /// What the reader has not taken yet, and what it is to be told.
+    pub(super) fn into_ready(self) -> (VecDeque<Held>, Vec<AbortedDelivery>) {
+        (self.ready, self.aborted)
     }
 
     /// A message that the reader has not taken from the streams before these.
     pub(super) fn keep(&mut self, held: Held) {
         self.ready.push_back(held);
+    }
+
+    /// What the reader was not told yet by the streams before these.
+    pub(super) fn keep_aborted(&mut self, aborted: Vec<AbortedDelivery>) {
+        self.aborted = aborted;
     }
 
     /// Takes the next message for the reader.
@@ -234,9 +336,10 @@ impl InboundStreams {
             return;
         }
         let next = self.next_mids.get_mut(stream_id);
+        let queue = if self.open.is_none() { &mut self.ready } else { &mut self.behind };
         while let Some(held) = self.waiting.remove(&(stream_id, next.0)) {
             *next = next.next();
-            self.ready.push_back(held);
+            queue.push_back(held);
         }
     }
 }
@@ -246,4 +349,11 @@ pub(super) fn mid_ranges(first: Mid, last: Mid) -> impl Iterator<Item = RangeInc
     let wraps = first.0 > last.0;
     let before = if wraps { first.0..=u32::MAX } else { first.0..=last.0 };
     core::iter::once(before).chain(wraps.then_some(0..=last.0))
+}
+
+/// Names a message: stream, unordered, number.
+type MessageKey = (u16, bool, Mid);
+
+fn key_of(message: &Message) -> MessageKey {
+    (message.stream_id, message.unordered, message.mid)
 }

@@ -24,6 +24,11 @@ impl Window {
         Self { left: buffer, step: config.path_mtu.min(buffer / 2), update: (buffer / 4).max(1) }
     }
 
+    /// A window that is smaller is none: half of the buffer, or a packet.
+    pub(super) fn step(&self) -> usize {
+        self.step
+    }
+
     /// Payload came that the window had room for.
     pub(super) fn shrink(&mut self, payload: usize) {
         self.left = self.left.saturating_sub(payload);

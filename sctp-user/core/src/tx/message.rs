@@ -68,10 +68,12 @@ impl Limit {
     }
 }
 
-/// A message that waits in the send queue.
+/// A message that waits in the send queue, or a piece of one that is handed over in several.
 #[derive(Debug)]
 pub(super) struct OutgoingMessage {
     pub(super) options: SendOptions,
+    /// It is a piece, and not the first one.
+    pub(super) continues: bool,
     pub(super) limit: Limit,
     pub(super) payload: Bytes,
 }
@@ -105,8 +107,6 @@ pub(super) struct SentMessage {
     pub(super) mid: Mid,
     /// Bytes that were made into chunks so far.
     pub(super) cut: usize,
-    /// Number of the next fragment.
-    pub(super) next_fsn: Fsn,
     /// Positions from that of its first chunk to behind its last one; chunks of others may lie between.
     pub(super) positions: Range<u64>,
 }
@@ -134,7 +134,7 @@ impl SentMessage {
     pub(super) fn abandon(&mut self) -> SendFailure {
         let payload = core::mem::take(&mut self.message.payload);
         let OutgoingMessage { options, limit, .. } = self.message;
-        OutgoingMessage { options, limit, payload }.into_failure(true)
+        OutgoingMessage { options, continues: false, limit, payload }.into_failure(true)
     }
 }
 

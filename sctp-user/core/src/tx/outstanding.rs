@@ -284,10 +284,11 @@ impl Outstanding {
         slot
     }
 
-    /// Cuts the next `len` bytes of a message into a chunk that is now in flight on `path`.
+    /// Cuts the next `len` bytes of a message into its fragment `fsn`, a chunk that is now in flight on `path`.
     pub(super) fn cut(
         &mut self,
         slot: u32,
+        fsn: Fsn,
         len: usize,
         path: PathId,
         now: Time,
@@ -297,8 +298,6 @@ impl Outstanding {
         let message = self.messages.get_mut(slot)?;
         message.note_chunk(position);
         let (offset, chunk_len) = (u32::try_from(message.cut).ok()?, u32::try_from(len).ok()?);
-        let fsn = message.next_fsn;
-        message.next_fsn = fsn.next();
         message.cut += len;
         let chunk = Chunk {
             message: slot,
@@ -324,11 +323,11 @@ impl Outstanding {
         let SentMessage { message, mid, .. } = self.messages.get(chunk.message)?;
         let start = chunk.offset as usize;
         let end = start + chunk.payload_len();
-        let last = end == message.payload.len();
+        let last = end == message.payload.len() && !message.options.more;
         let flags = DataFlags {
             immediate: last && message.options.sack_immediately,
             unordered: message.options.unordered,
-            begin: start == 0,
+            begin: start == 0 && !message.continues,
             end: last,
         };
         Some(Fragment {

@@ -70,6 +70,11 @@ impl Scheduler {
         self.interleaving = interleaving;
     }
 
+    /// Whether this is the discipline, and these are the streams' values.
+    pub(super) fn is(&self, discipline: StreamScheduler, values: &BTreeMap<u16, u16>) -> bool {
+        self.discipline == discipline && self.values == *values
+    }
+
     /// Changes the discipline; `streams` has those with something to send, and the numbers of their first messages.
     /// A message that is under way and cannot be interrupted goes on.
     pub(super) fn change(

@@ -5,7 +5,7 @@ use super::message::{Limit, OutgoingMessage, header_len};
 use super::outstanding::KEPT_CAPACITY;
 use super::scheduler::Scheduler;
 use crate::config::AssociationConfig;
-use crate::serial::Mid;
+use crate::serial::{Fsn, Mid};
 use crate::stream_set::StreamSet;
 use crate::time::Time;
 use core::cmp::Reverse;
@@ -26,6 +26,8 @@ pub(super) struct SendQueue {
     messages: usize,
     /// Streams with a message that is partly cut.
     partials: usize,
+    /// Streams with a message that is handed over in pieces, and whose end is missing.
+    records: usize,
     chunk_bytes: usize,
     /// Messages that are held back until their streams are numbered anew (RFC 6525, 5.1.2 A1).
     pause: Option<Pause>,
@@ -53,6 +55,26 @@ struct Stream {
     /// Entries in `queue` that were given up.
     given_up: usize,
     next_mids: NextMids,
+    /// The message that is handed over in pieces, while its end is missing.
+    record: Option<Record>,
+    /// Something of a message was cut, but not yet its end.
+    within_message: bool,
+    /// Identifier of the message that was cut last.
+    mid: Mid,
+    /// Number of its next fragment.
+    next_fsn: Fsn,
+}
+
+/// A message that is handed over in pieces (explicit EOR; RFC 6458, 8.1.26).
+#[derive(Clone, Copy, Debug)]
+struct Record {
+    /// Number of the first piece.
+    first: u64,
+    /// What was said with it.
+    ppid: u32,
+    unordered: bool,
+    /// Bytes so far.
+    len: usize,
 }
 
 /// A stream counts its ordered and its unordered messages apart (RFC 8260, 2.1).
@@ -69,6 +91,8 @@ struct Partial {
     /// Its place among the messages sent.
     slot: u32,
     uncut: usize,
+    /// Further pieces of the message follow.
+    more: bool,
 }
 
 /// What is to be cut next.
@@ -80,6 +104,8 @@ pub(super) struct Turn {
     pub(super) slot: Option<u32>,
     /// Bytes that are in no chunk yet.
     pub(super) uncut: usize,
+    /// Further pieces of the message follow.
+    more: bool,
 }
 
 #[derive(Debug)]
@@ -145,6 +171,7 @@ impl SendQueue {
             next_number: 0,
             messages: 0,
             partials: 0,
+            records: 0,
             chunk_bytes: 0,
             pause: None,
         }
@@ -161,6 +188,9 @@ impl SendQueue {
 
     /// Changes the scheduler, or what it knows of the streams.
     pub(super) fn set_scheduler(&mut self, config: &AssociationConfig) {
+        if self.scheduler.is(config.scheduler, &config.stream_values) {
+            return;
+        }
         let active = self.active();
         self.scheduler.change(config.scheduler, &config.stream_values, active);
     }
@@ -173,7 +203,7 @@ impl SendQueue {
 
     /// Number of the first message of a stream, if it is not held back; the rest of one never is.
     fn ready(&self, stream_id: u16, stream: &Stream) -> Option<u64> {
-        stream.first().filter(|&first| stream.partial.is_some() || !self.holds(stream_id, first))
+        stream.first().filter(|&first| stream.within_message || !self.holds(stream_id, first))
     }
 
     /// Whether all is cut.
@@ -196,10 +226,11 @@ impl SendQueue {
         self.lifetimes.first().map(|&(expires, ..)| expires)
     }
 
-    pub(super) fn push(&mut self, message: OutgoingMessage) {
+    pub(super) fn push(&mut self, mut message: OutgoingMessage) {
         let number = self.next_number;
         self.next_number += 1;
         let stream_id = message.options.stream_id;
+        self.enter_record(number, &mut message);
         match message.limit {
             Limit::Expires(at) => _ = self.lifetimes.insert((at, number, stream_id)),
             Limit::Priority(priority) => _ = self.priorities.insert((Reverse(priority), number, stream_id)),
@@ -209,21 +240,64 @@ impl SendQueue {
         self.chunk_bytes += chunk_len(&message, self.interleaving);
         let held = self.holds(stream_id, number);
         let stream = self.streams.entry(stream_id).or_default();
-        if stream.first().is_none() && !held {
+        if stream.first().is_none() && (stream.within_message || !held) {
             self.scheduler.activate(stream_id, number);
         }
         stream.queue.push_back(Entry { number, message: Some(message) });
+    }
+
+    /// Notes how far a message has come that is handed over in pieces; the first one says what holds for all.
+    fn enter_record(&mut self, number: u64, message: &mut OutgoingMessage) {
+        let more = message.options.more;
+        if self.records == 0 && !more {
+            return;
+        }
+        let stream = self.streams.entry(message.options.stream_id).or_default();
+        let before = stream.record.take();
+        if before.is_none() && !more {
+            return;
+        }
+        message.limit = Limit::None;
+        let options = &mut message.options;
+        let mut record = before.unwrap_or(Record {
+            first: number,
+            ppid: options.ppid,
+            unordered: options.unordered,
+            len: 0,
+        });
+        message.continues = before.is_some();
+        (options.ppid, options.unordered) = (record.ppid, record.unordered);
+        record.len += message.payload.len();
+        stream.record = more.then_some(record);
+        self.records -= usize::from(before.is_some());
+        self.records += usize::from(more);
+    }
+
+    /// Bytes of the message that is being handed over in pieces on a stream.
+    pub(super) fn record_len(&self, stream_id: u16) -> usize {
+        if self.records == 0 {
+            return 0;
+        }
+        let record = self.streams.get(&stream_id).and_then(|stream| stream.record);
+        record.map_or(0, |record| record.len)
+    }
+
+    /// Whether the end of a message is missing that is handed over in pieces.
+    pub(super) fn has_open_record(&self) -> bool {
+        self.records > 0
     }
 
     /// What is to be cut next.
     pub(super) fn turn(&self) -> Option<Turn> {
         let stream_id = self.scheduler.next()?;
         let stream = self.streams.get(&stream_id)?;
-        if let Some(Partial { number, slot, uncut }) = stream.partial {
-            return Some(Turn { stream_id, number, slot: Some(slot), uncut });
+        if let Some(Partial { number, slot, uncut, more }) = stream.partial {
+            return Some(Turn { stream_id, number, slot: Some(slot), uncut, more });
         }
         let Entry { number, message } = stream.queue.front()?;
-        Some(Turn { stream_id, number: *number, slot: None, uncut: message.as_ref()?.payload.len() })
+        let message = message.as_ref()?;
+        let (uncut, more) = (message.payload.len(), message.options.more);
+        Some(Turn { stream_id, number: *number, slot: None, uncut, more })
     }
 
     /// Takes a message whose turn it is and of which nothing was cut, with its arrival's number and the identifier
@@ -232,22 +306,30 @@ impl SendQueue {
         let stream = self.streams.get_mut(&turn.stream_id)?;
         let Entry { number, message } = stream.queue.pop_front()?;
         let message = message?;
-        let mid = stream.number_message(message.options.unordered);
+        if !message.continues {
+            stream.mid = stream.number_message(message.options.unordered);
+            stream.next_fsn = Fsn(0);
+        }
+        let mid = stream.mid;
         stream.tidy();
         self.discount(number, &message);
         Some((number, message, mid))
     }
 
-    /// `len` bytes of the message whose turn it is, now at `slot` among those sent, were cut.
-    pub(super) fn cut(&mut self, turn: Turn, slot: u32, len: usize) {
-        let Some(stream) = self.streams.get_mut(&turn.stream_id) else { return };
-        let uncut = turn.uncut.saturating_sub(len);
-        let is_end = uncut == 0;
+    /// `len` bytes of the message whose turn it is, now at `slot` among those sent, are cut; the fragment's number.
+    pub(super) fn cut(&mut self, turn: Turn, slot: u32, len: usize) -> Option<Fsn> {
+        let stream = self.streams.get_mut(&turn.stream_id)?;
+        let (number, uncut, more) = (turn.number, turn.uncut.saturating_sub(len), turn.more);
+        let fsn = stream.next_fsn;
+        stream.next_fsn = fsn.next();
         self.partials -= usize::from(stream.partial.is_some());
-        self.partials += usize::from(!is_end);
-        stream.partial = (!is_end).then_some(Partial { number: turn.number, slot, uncut });
+        self.partials += usize::from(uncut > 0);
+        stream.partial = (uncut > 0).then_some(Partial { number, slot, uncut, more });
+        let is_end = uncut == 0 && !more;
+        stream.within_message = !is_end;
         let next = self.streams.get(&turn.stream_id).and_then(|stream| self.ready(turn.stream_id, stream));
         self.scheduler.served(len, is_end, next);
+        Some(fsn)
     }
 
     /// A packet with new chunks is complete.
@@ -273,7 +355,7 @@ impl SendQueue {
         self.scheduler.clear();
         self.lifetimes.clear();
         self.pause = None;
-        (self.messages, self.partials, self.chunk_bytes) = (0, 0, 0);
+        (self.messages, self.partials, self.records, self.chunk_bytes) = (0, 0, 0, 0);
         entries.into_iter().filter_map(|entry| entry.message)
     }
 
@@ -309,6 +391,7 @@ impl SendQueue {
         if stream.partial.take_if(|partial| partial.slot == slot).is_none() {
             return;
         }
+        stream.within_message = false;
         self.partials -= 1;
         self.scheduler.deactivate(stream_id);
         let first = self.streams.get(&stream_id).and_then(|stream| self.ready(stream_id, stream));
@@ -378,7 +461,8 @@ impl SendQueue {
     pub(super) fn waits_before_pause(&self) -> bool {
         let Some(pause) = &self.pause else { return false };
         let before = |stream: &Stream| {
-            stream.partial.is_some() || stream.first().is_some_and(|first| first < pause.from)
+            let record = stream.record.map(|record| record.first);
+            stream.within_message || stream.first().or(record).is_some_and(|first| first < pause.from)
         };
         self.streams.iter().any(|(&id, stream)| before(stream) && pause.streams.contains(id))
     }
@@ -387,7 +471,7 @@ impl SendQueue {
     pub(super) fn resume(&mut self) {
         let Some(pause) = self.pause.take() else { return };
         for (&id, stream) in &self.streams {
-            let first = stream.first().filter(|&first| stream.partial.is_none() && pause.holds(id, first));
+            let first = stream.first().filter(|&first| !stream.within_message && pause.holds(id, first));
             if let Some(first) = first {
                 self.scheduler.activate(id, first);
             }
@@ -435,6 +519,7 @@ mod tests {
     fn message(stream_id: u16, context: u32, expires: Option<u64>) -> OutgoingMessage {
         OutgoingMessage {
             options: SendOptions { stream_id, context, ..SendOptions::default() },
+            continues: false,
             limit: expires.map_or(Limit::None, |at| Limit::Expires(Time::from_millis(at))),
             payload: b"x".as_slice().into(),
         }

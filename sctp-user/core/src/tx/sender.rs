@@ -96,7 +96,7 @@ impl Settings {
     fn max_message(&self) -> usize {
         // Offsets of chunks in a message have 32 bits.
         let limit = usize::try_from(u32::MAX).unwrap_or(usize::MAX);
-        self.max_message_size.min(self.send_buffer.saturating_sub(MESSAGE_OVERHEAD)).min(limit)
+        self.max_message_size.min(limit)
     }
 }
 
@@ -167,12 +167,13 @@ impl Sender {
         }
     }
 
-    /// Accepts a message.
+    /// Accepts a message, or a piece of one. A message larger than the send buffer is taken once nothing else is in it:
+    /// its bytes are in memory already.
     pub fn enqueue(&mut self, now: Time, options: &SendOptions, payload: Bytes) -> Result<(), SendError> {
         self.check(options, payload.len())?;
         self.check_room(payload.len())?;
         let limit = self.limit(now, options);
-        let message = OutgoingMessage { options: *options, limit, payload };
+        let message = OutgoingMessage { options: *options, continues: false, limit, payload };
         self.used += message.cost();
         self.queue.push(message);
         self.review_window(now);
@@ -185,8 +186,9 @@ impl Sender {
         if len == 0 {
             return Err(SendError::Empty);
         }
-        if len > max {
-            return Err(SendError::TooLarge { len, max });
+        let whole = len.saturating_add(self.queue.record_len(options.stream_id));
+        if whole > max {
+            return Err(SendError::TooLarge { len: whole, max });
         }
         if options.stream_id >= self.streams {
             return Err(SendError::InvalidStream { stream_id: options.stream_id, streams: self.streams });
@@ -196,7 +198,7 @@ impl Sender {
 
     fn check_room(&mut self, len: usize) -> Result<(), SendError> {
         let (free, needed) = (self.free(), len + MESSAGE_OVERHEAD);
-        if needed > free {
+        if needed > free && self.used > 0 {
             self.refused = Some(needed);
             return Err(SendError::WouldBlock { free });
         }
@@ -236,6 +238,11 @@ impl Sender {
         !self.has_unsent() && !self.has_outstanding()
     }
 
+    /// Whether a message is handed over in pieces, and its end has not come.
+    pub fn has_open_record(&self) -> bool {
+        self.queue.has_open_record()
+    }
+
     /// Whether chunks are not yet cumulatively acknowledged.
     pub fn has_outstanding(&self) -> bool {
         self.outstanding.len() > 0
@@ -270,7 +277,8 @@ impl Sender {
     /// Whether room came back for a message that was refused; says so once.
     pub fn take_writable(&mut self) -> bool {
         let free = self.free();
-        self.refused.take_if(|needed| *needed <= free).is_some()
+        let empty = self.used == 0;
+        self.refused.take_if(|needed| *needed <= free || empty).is_some()
     }
 
     /// When [`handle_timeout`](Self::handle_timeout) is due: a lifetime ends, or a zero window probe

@@ -4,7 +4,6 @@ use super::message::{SentMessage, header_len};
 use super::outstanding::{Cause, ChunkState, MAX_OUTSTANDING_CHUNKS};
 use super::sender::Sender;
 use crate::path::{Path, PathId, PathSet, PathState};
-use crate::serial::Fsn;
 use crate::time::Time;
 use crate::wire::{COMMON_HEADER_LEN, PacketBuilder};
 
@@ -241,12 +240,12 @@ impl Sender {
         let Some(turn) = self.queue.turn() else { return false };
         let begun = turn.slot.or_else(|| {
             let (number, message, mid) = self.queue.begin(turn)?;
-            let message = SentMessage { number, message, mid, cut: 0, next_fsn: Fsn(0), positions: 0..0 };
+            let message = SentMessage { number, message, mid, cut: 0, positions: 0..0 };
             Some(self.outstanding.begin_message(message))
         });
         let Some(slot) = begun else { return false };
-        let Some(position) = self.outstanding.cut(slot, len, id, now, paths) else { return false };
-        self.queue.cut(turn, slot, len);
+        let Some(fsn) = self.queue.cut(turn, slot, len) else { return false };
+        let Some(position) = self.outstanding.cut(slot, fsn, len, id, now, paths) else { return false };
         let at_once = self.wants_sack_at_once();
         let Some(mut fragment) = self.outstanding.fragment(position) else { return false };
         fragment.flags.immediate |= at_once;

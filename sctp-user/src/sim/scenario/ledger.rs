@@ -1,8 +1,9 @@
 //! The books of a scenario: what was sent, what came, what was reported lost, and whether they agree.
 
-use sctp_core::event::SendFailure;
+use sctp_core::event::{AbortedDelivery, SendFailure};
 use sctp_core::message::Message;
 use sctp_core::serial::Ssn;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use thiserror::Error;
 
@@ -161,6 +162,8 @@ impl Outbox {
 pub struct Inbox {
     traffic: Arc<Traffic>,
     delivered: Vec<bool>,
+    /// Messages that came in part so far: stream, unordered, number.
+    parts: BTreeMap<(u16, bool, u32), Message>,
     count: usize,
     /// Per stream: the last message that came in order.
     last_ordered: Vec<Option<usize>>,
@@ -181,6 +184,7 @@ impl Inbox {
         Self {
             traffic,
             delivered,
+            parts: BTreeMap::new(),
             count: 0,
             last_ordered: vec![None; streams],
             last_ssn: vec![None; streams],
@@ -196,11 +200,32 @@ impl Inbox {
         }
     }
 
-    /// Enters a message that came.
+    /// Enters a message that came, or a piece of one.
     ///
     /// # Errors
     /// If it should not have come, or not now, or not like this.
-    pub fn enter(&mut self, message: &Message) -> Result<(), Fault> {
+    pub fn enter(&mut self, message: Message) -> Result<(), Fault> {
+        let key = (message.stream_id, message.unordered, message.mid.0);
+        let message = match self.parts.remove(&key) {
+            Some(mut whole) => {
+                whole.payload.extend(message.payload);
+                Message { end_of_record: message.end_of_record, ..whole }
+            }
+            None => message,
+        };
+        if message.end_of_record {
+            return self.enter_whole(&message);
+        }
+        self.parts.insert(key, message);
+        Ok(())
+    }
+
+    /// The rest of a message that came in part will not come.
+    pub fn abort(&mut self, aborted: &AbortedDelivery) {
+        self.parts.remove(&(aborted.stream_id, aborted.unordered, aborted.mid.0));
+    }
+
+    fn enter_whole(&mut self, message: &Message) -> Result<(), Fault> {
         let (ppid, len) = (message.ppid, message.len());
         let index = self.traffic.index(ppid).ok_or(Fault::Unknown { ppid, len })?;
         let planned = self.traffic.messages()[index];

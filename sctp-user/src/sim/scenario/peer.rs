@@ -278,7 +278,7 @@ impl Peer {
             if let Some(last) = self.last_read.replace(now) {
                 self.stats.longest_gap = self.stats.longest_gap.max(now - last);
             }
-            let entered = self.inbox.enter(&message);
+            let entered = self.inbox.enter(message);
             self.note(entered);
             let interval = self.behaviour.reader.interval;
             self.next_read = (interval > Duration::ZERO).then(|| now + interval);
@@ -431,6 +431,7 @@ impl Application for Peer {
                 self.stats.restarts += 1;
                 self.inbox.reset(&[]);
             }
+            Event::PartialDeliveryAborted(aborted) => self.inbox.abort(&aborted),
             Event::PathChanged { change: PathChange::PotentiallyFailed, .. } => self.stats.path_doubts += 1,
             Event::PathChanged { change: PathChange::Unreachable, .. } => self.stats.path_failures += 1,
             Event::PathChanged { change: PathChange::Available, .. } => self.stats.path_returns += 1,

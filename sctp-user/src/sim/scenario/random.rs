@@ -2,7 +2,7 @@
 
 use core::time::Duration;
 use sctp_core::auth::HmacAlgorithm;
-use sctp_core::config::{AssociationConfig, ReconfigPermissions, StreamScheduler};
+use sctp_core::config::{AssociationConfig, FragmentInterleave, ReconfigPermissions, StreamScheduler};
 use sctp_core::endpoint::ResetDirections;
 use sctp_core::path::congestion::CongestionControl;
 use sctp_core::reliability::Reliability;
@@ -39,8 +39,8 @@ impl Scenario {
         };
         let mut listens = Behaviour { reader: reader(&mut rng), ..Behaviour::default() };
         let both_ways = rng.chance(0.5);
-        let upward = messages(&mut rng, server_buffer);
-        let downward = if both_ways { messages(&mut rng, client_buffer) } else { Vec::new() };
+        let upward = messages(&mut rng);
+        let downward = if both_ways { messages(&mut rng) } else { Vec::new() };
         // While the traffic lasts, and a while more for what is sent again.
         let last = upward.iter().chain(&downward).map(|message| message.at).max().unwrap_or_default();
         let faults = faults(&mut rng, last + Duration::from_secs(2));
@@ -171,7 +171,7 @@ fn side(
 ) -> SidePlan {
     let mut config = AssociationConfig { receive_buffer, no_delay: rng.chance(0.5), ..Default::default() };
     if rng.chance(0.3) {
-        config.send_buffer = rng.magnitude(4 * LARGEST, config.send_buffer as u64) as usize;
+        config.send_buffer = rng.magnitude(10_000, config.send_buffer as u64) as usize;
     }
     failover(rng, &mut config);
     config.extensions.reconfig = rng.chance(0.9);
@@ -271,10 +271,18 @@ fn failover(rng: &mut SimRng, config: &mut AssociationConfig) {
     config.expose_potentially_failed = rng.chance(0.8);
 }
 
-/// Most sides offer to interleave messages; half have a scheduler other than the default one (RFC 8260).
+/// Most sides offer to interleave messages, half have a scheduler other than the default one (RFC 8260), and some
+/// deliver messages in pieces where they need not (RFC 6458, 8.1.20 and 8.1.21).
 fn interleaving(rng: &mut SimRng, config: &mut AssociationConfig) {
     config.extensions.interleaving = rng.chance(0.6);
     config.scheduler = scheduler(rng);
+    config.fragment_interleave = match rng.below(3) {
+        0 => FragmentInterleave::Nothing,
+        1 => FragmentInterleave::Associations,
+        _ => FragmentInterleave::Streams,
+    };
+    config.partial_delivery_point =
+        rng.chance(0.3).then(|| rng.magnitude(1, config.receive_buffer as u64) as usize);
     config.stream_values = (0..STREAMS as u16).map(|id| (id, rng.below(5) as u16)).collect();
 }
 
@@ -300,10 +308,8 @@ fn congestion_control(rng: &mut SimRng) -> CongestionControl {
 const LARGEST: u64 = 200 * 1_024;
 
 /// 50 to 300 messages of up to 200 KB, 4 MB at most; small ones are the most frequent. Half of the traffic
-/// comes at once, half of it spread over up to three minutes. A receive buffer holds a message of each stream,
-/// and more: what is being put together must fit beside what waits for the reader.
-fn messages(rng: &mut SimRng, receive_buffer: usize) -> Vec<PlannedMessage> {
-    let largest = LARGEST.min(receive_buffer as u64 / (2 * STREAMS));
+/// comes at once, half of it spread over up to three minutes. Some are larger than the buffers.
+fn messages(rng: &mut SimRng) -> Vec<PlannedMessage> {
     let lasts =
         if rng.chance(0.5) { Duration::ZERO } else { Duration::from_millis(rng.magnitude(1_000, 180_000)) };
     let unordered = if rng.chance(0.5) { 0.0 } else { rng.unit() };
@@ -311,7 +317,7 @@ fn messages(rng: &mut SimRng, receive_buffer: usize) -> Vec<PlannedMessage> {
     let count = rng.between(50, 300) as u32;
     let mut budget = rng.magnitude(20_000, 4_000_000);
     let mut message = |index: u32| {
-        let len = rng.magnitude(1, largest).min(budget.max(1));
+        let len = rng.magnitude(1, LARGEST).min(budget.max(1));
         budget = budget.saturating_sub(len);
         PlannedMessage {
             at: lasts * index / count,

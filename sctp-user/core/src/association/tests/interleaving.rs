@@ -121,3 +121,67 @@ fn a_restarted_peer_may_agree_on_something_else() {
         assert_eq!(uses(&pair, ChunkType::I_DATA), again);
     }
 }
+
+/// RFC 9260, 6.9: buffers a thousand times smaller than the message, in one send and in pieces, with DATA and I-DATA.
+#[test]
+fn a_message_of_64_megabytes_passes_through_buffers_of_64_kilobytes() {
+    const LEN: usize = 64 << 20;
+    const BUFFER: usize = 64 << 10;
+    for interleaving in [false, true] {
+        let mut pair = Pair::new();
+        let base = config(interleaving);
+        let config = AssociationConfig {
+            send_buffer: BUFFER,
+            receive_buffer: BUFFER,
+            max_message_size: LEN,
+            path_mtu: 9_000,
+            ..base
+        };
+        let (a, z) = pair.establish_with(config);
+        let mut got = 0;
+        let mut sent = 0;
+        if interleaving {
+            send(&mut pair, a, 0, vec![7; LEN]);
+            sent = LEN;
+        }
+        while got < LEN {
+            let now = pair.now;
+            while sent < LEN {
+                let more = sent + BUFFER / 4 < LEN;
+                let options = SendOptions { more, ..SendOptions::default() };
+                if pair.a.endpoint.send(now, a, &options, vec![7; BUFFER / 4].into()).is_err() {
+                    break;
+                }
+                sent += BUFFER / 4;
+            }
+            pair.run_unchecked(Duration::from_millis(10));
+            assert!(pair.association(Side::Z, z).held_bytes() <= 4 * BUFFER);
+            pair.hops.clear();
+            while let Some(piece) = pair.z.endpoint.receive(now, z) {
+                got += piece.len();
+                assert!(piece.payload.iter().all(|bytes| bytes.iter().all(|byte| *byte == 7)));
+                assert_eq!(piece.end_of_record, got == LEN);
+            }
+            pair.drain();
+        }
+        assert_eq!(got, LEN);
+    }
+}
+
+/// What is left of a message cannot be sent any more: the peer must not take it for a good end.
+#[test]
+fn a_shutdown_within_a_message_in_pieces_is_an_abort() {
+    for peer_begins in [false, true] {
+        let mut pair = Pair::new();
+        let (a, z) = pair.establish_with(config(false));
+        let (now, options) = (pair.now, SendOptions { more: true, ..SendOptions::default() });
+        pair.a.endpoint.send(now, a, &options, Bytes::from_static(b"begun")).unwrap();
+        pair.run_secs(1);
+        let (side, id) = if peer_begins { (Side::Z, z) } else { (Side::A, a) };
+        let now = pair.now;
+        pair.host(side).endpoint.shutdown(now, id).unwrap();
+        pair.run_secs(1);
+        let events = pair.events(Side::Z);
+        assert!(events.last().is_some_and(|event| event.contains("PeerAborted")), "{events:?}");
+    }
+}

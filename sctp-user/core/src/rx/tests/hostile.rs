@@ -76,11 +76,12 @@ fn a_message_above_the_limit_is_refused_for_want_of_resources() {
     assert_eq!(violation.cause_code(), 4);
 }
 
+/// Its turn never comes, for the number before it is never used: nothing of it can be handed over either.
 #[test]
-fn a_message_that_the_buffer_cannot_hold_does_not_stall_the_association() {
+fn a_message_out_of_turn_that_the_buffer_cannot_hold_does_not_stall_the_association() {
     let mut harness = Harness::with(&AssociationConfig { max_message_size: usize::MAX, ..small() });
     let outcome = (0..100)
-        .map(|offset| harness.packet(chunk(offset, 0, 0, if offset == 0 { "B" } else { "" }, &[0; 1_000])))
+        .map(|offset| harness.packet(chunk(offset, 0, 1, if offset == 0 { "B" } else { "" }, &[0; 1_000])))
         .find(|&outcome| outcome != DataOutcome::Accepted);
     let Some(DataOutcome::Violation(violation)) = outcome else { panic!("{outcome:?}") };
     assert!(matches!(violation, Violation::BufferExhausted { .. }));

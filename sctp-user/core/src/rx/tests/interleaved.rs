@@ -7,7 +7,14 @@ use crate::wire::chunk::{IDataChunk, IDataHeader};
 use proptest::prelude::*;
 
 /// An I-DATA chunk: TSN's offset, stream, MID, FSN, and flags as in [`chunk`].
-fn i_data(offset: u32, stream_id: u16, mid: u32, fsn: u32, flags: &str, payload: &[u8]) -> IDataChunk {
+pub(super) fn i_data(
+    offset: u32,
+    stream_id: u16,
+    mid: u32,
+    fsn: u32,
+    flags: &str,
+    payload: &[u8],
+) -> IDataChunk {
     let has = |letter| flags.contains(letter);
     let flags = DataFlags { immediate: has('I'), unordered: has('U'), begin: has('B'), end: has('E') };
     let ppid_or_fsn = if flags.begin { 7 } else { fsn };
@@ -15,7 +22,7 @@ fn i_data(offset: u32, stream_id: u16, mid: u32, fsn: u32, flags: &str, payload:
     IDataChunk { header, payload: Bytes::copy_from_slice(payload) }
 }
 
-fn harness(config: &AssociationConfig) -> Harness {
+pub(super) fn harness(config: &AssociationConfig) -> Harness {
     let mut harness = Harness::with(config);
     harness.receiver = Receiver::new(config, INITIAL, STREAMS).interleaved(config);
     harness

@@ -5,6 +5,7 @@ mod delivery;
 mod forwarding;
 mod hostile;
 mod interleaved;
+mod partial;
 mod random;
 mod reset;
 mod window;

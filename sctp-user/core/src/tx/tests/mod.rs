@@ -6,6 +6,7 @@ mod harness;
 mod hostile;
 mod loss;
 mod random;
+mod records;
 mod scheduling;
 mod sending;
 mod windows;

@@ -33,6 +33,7 @@ fn message(outbox: &Outbox, index: usize) -> Message {
         tsn: Tsn(0),
         ppid: outbox.traffic.ppid(index),
         unordered: planned.unordered,
+        end_of_record: true,
         payload: core::iter::once(outbox.traffic.payload(index)).collect(),
     }
 }
@@ -50,7 +51,7 @@ fn failure(outbox: &Outbox, index: usize, sent: bool) -> SendFailure {
 }
 
 fn deliver(outbox: &Outbox, inbox: &mut Inbox, order: &[usize]) -> Result<(), Fault> {
-    order.iter().try_for_each(|index| inbox.enter(&message(outbox, *index)))
+    order.iter().try_for_each(|index| inbox.enter(message(outbox, *index)))
 }
 
 #[test]
@@ -81,11 +82,11 @@ fn order_copies_and_contents_are_checked_on_delivery() {
     let (outbox, mut inbox) = books();
     let mut damaged = message(&outbox, 0);
     damaged.payload = core::iter::once(outbox.traffic.payload(1)).collect();
-    assert_eq!(inbox.enter(&damaged), Err(Fault::Damaged { index: 0 }));
+    assert_eq!(inbox.enter(damaged), Err(Fault::Damaged { index: 0 }));
     let other_stream = Message { stream_id: 0, ..message(&outbox, 0) };
-    assert_eq!(inbox.enter(&other_stream), Err(Fault::Damaged { index: 0 }));
+    assert_eq!(inbox.enter(other_stream), Err(Fault::Damaged { index: 0 }));
     let unknown = Message { ppid: outbox.traffic.ppid(4), ..message(&outbox, 0) };
-    assert!(matches!(inbox.enter(&unknown), Err(Fault::Unknown { .. })));
+    assert!(matches!(inbox.enter(unknown), Err(Fault::Unknown { .. })));
 }
 
 #[test]
@@ -133,9 +134,9 @@ fn a_restarted_receiver_may_begin_in_the_middle() {
 #[test]
 fn numbers_begin_again_as_often_as_a_reset_was_told_of() {
     let (outbox, mut inbox) = books();
-    (0..2).for_each(|index| inbox.enter(&message(&outbox, index)).unwrap());
-    inbox.enter(&Message { ssn: Ssn(0), ..message(&outbox, 2) }).unwrap();
-    inbox.enter(&message(&outbox, 3)).unwrap();
+    (0..2).for_each(|index| inbox.enter(message(&outbox, index)).unwrap());
+    inbox.enter(Message { ssn: Ssn(0), ..message(&outbox, 2) }).unwrap();
+    inbox.enter(message(&outbox, 3)).unwrap();
     assert_eq!(balance(&outbox, &[&inbox], false), Err(Fault::Renumbered { index: 2 }));
     inbox.reset(&[0]);
     assert_eq!(balance(&outbox, &[&inbox], false), Err(Fault::Renumbered { index: 2 }));
@@ -151,7 +152,7 @@ fn a_message_that_may_be_given_up_may_be_missing_if_that_was_told() {
     let traffic = Arc::new(Traffic::new(vec![limited, bulk(1, 300)[0]], &mut SimRng::new(1)));
     let (mut outbox, mut inbox) = (Outbox::new(Arc::clone(&traffic)), Inbox::new(traffic));
     (0..2).for_each(|_| outbox.taken());
-    inbox.enter(&message(&outbox, 1)).unwrap();
+    inbox.enter(message(&outbox, 1)).unwrap();
     assert_eq!(balance(&outbox, &[&inbox], false), Err(Fault::Missing { index: 0 }));
     outbox.failed(&failure(&outbox, 0, true)).unwrap();
     assert_eq!(balance(&outbox, &[&inbox], false), Ok(()));
