@@ -12,8 +12,8 @@ type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 type Points = Vec<(f64, f64)>;
 
 const SIZE: (u32, u32) = (960, 820);
-/// Room for the names of the lines beside a chart.
-const LEGEND: u32 = 130;
+/// The vertical axis reaches so much further than the lines: room for their names.
+const HEADROOM: f64 = 1.4;
 /// Distinct for the color-blind, too.
 const COLORS: [RGBColor; 3] = [RGBColor(0, 0, 0), RGBColor(0, 114, 178), RGBColor(213, 94, 0)];
 /// Points of a line at most.
@@ -98,10 +98,9 @@ fn draw_chart(
     let seconds = scenario.duration.max(Duration::from_secs(1)).as_secs_f64();
     let mut chart = ChartBuilder::on(area)
         .margin(10)
-        .margin_right(LEGEND)
         .x_label_area_size(30)
         .y_label_area_size(70)
-        .build_cartesian_2d(0.0..seconds, 0.0..most * 1.05)?;
+        .build_cartesian_2d(0.0..seconds, 0.0..most * HEADROOM)?;
     chart.configure_mesh().x_desc("seconds").y_desc(unit).light_line_style(WHITE).draw()?;
     for line in lines {
         let color = line.color;
@@ -110,7 +109,7 @@ fn draw_chart(
             .label(line.label.as_str())
             .legend(move |(x, y)| PathElement::new([(x, y), (x + 20, y)], color.stroke_width(2)));
     }
-    let beside = i32::try_from(chart.plotting_area().dim_in_pixel().0)? + 10;
-    chart.configure_series_labels().position(SeriesLabelPosition::Coordinate(beside, 0)).draw()?;
+    let names = SeriesLabelPosition::UpperRight;
+    chart.configure_series_labels().position(names).background_style(WHITE).border_style(BLACK).draw()?;
     Ok(())
 }

@@ -42,7 +42,6 @@ impl Sender {
     }
 
     /// Whether streams are paused.
-    #[cfg(any(test, debug_assertions))]
     pub fn is_paused(&self) -> bool {
         self.queue.paused().is_some()
     }
