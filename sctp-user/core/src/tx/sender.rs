@@ -31,6 +31,8 @@ pub struct Sender {
     /// INIT or INIT ACK has come: data may be sent.
     pub(super) peer_known: bool,
     pub(super) window: PeerWindow,
+    /// Payload of the largest chunk, as of the last packet: what is longer is cut, and needs no larger window.
+    pub(super) largest_chunk: usize,
     pub(super) queue: SendQueue,
     pub(super) outstanding: Outstanding,
     /// Bytes of the send buffer in use.
@@ -117,6 +119,7 @@ impl Sender {
             streams: config.outbound_streams,
             peer_known: false,
             window: PeerWindow::new(config),
+            largest_chunk: usize::MAX,
             queue: SendQueue::new(config),
             outstanding: Outstanding::new(initial_tsn),
             used: 0,
@@ -299,7 +302,8 @@ impl Sender {
     /// acknowledgement will come by itself, and a probe must be sent (6.1 A).
     pub(super) fn review_window(&mut self, now: Time) {
         let next = self.next_message_len();
-        let closed = self.peer_known && next.is_some_and(|len| len > self.window.advertised());
+        let needed = next.map(|len| len.min(self.largest_chunk));
+        let closed = self.peer_known && needed.is_some_and(|needed| needed > self.window.advertised());
         if closed && self.outstanding.len() == 0 {
             self.window.wait_to_probe(now);
         } else {

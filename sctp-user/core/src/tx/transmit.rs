@@ -179,6 +179,7 @@ impl Sender {
             return 0;
         }
         let largest = self.largest_payload(paths);
+        self.largest_chunk = largest;
         let mut count = 0;
         while self.outstanding.len() < MAX_OUTSTANDING_CHUNKS && self.overdue(now).is_none() {
             let Some(Wanted { payload, probe }) = self.wanted(now, largest) else { break };
