@@ -16,7 +16,7 @@ use crate::wire::chunk::{ChunkError, ChunkType, DataChunk, ErrorChunk, IDataChun
 use bytes::Bytes;
 
 impl Association {
-    /// SEND (11.1.5).
+    /// SEND (11.1.5); not once the association ends (4).
     pub(crate) fn send(&mut self, now: Time, options: &SendOptions, payload: Bytes) -> Result<(), SendError> {
         match self.state() {
             AssociationState::Closed => return Err(SendError::Closed),
@@ -47,7 +47,7 @@ impl Association {
         message
     }
 
-    /// A DATA chunk (6.2), or an I-DATA chunk (RFC 8260, 2.2.3).
+    /// A DATA chunk (3.3.1 and 6.2), or an I-DATA chunk (RFC 8260, 2.2.3).
     pub(super) fn handle_data(&mut self, cx: &mut Context<'_>, chunk: RawChunk, source: PathId) -> Flow {
         // 6: in any other state it is discarded.
         let (true, Some(receiver)) = (self.state().takes_data(), self.receiver.as_mut()) else {
@@ -205,7 +205,7 @@ impl Association {
         self.confirmed(self.data_source)
     }
 
-    /// Whether a SACK is to be sent now, alone if need be.
+    /// Whether a SACK is to be sent now, alone if need be, or with the SHUTDOWN that answers DATA (9.2).
     pub(crate) fn wants_sack(&self) -> bool {
         // A peer that has sent SHUTDOWN has no DATA to be acknowledged; once it has ended, a SACK would get ABORT.
         self.state().takes_data() && self.receiver.as_ref().is_some_and(Receiver::sack_wanted)

@@ -223,13 +223,13 @@ impl Endpoint {
         Ok(self.slots.get(slot).map_or(AssociationId { slot: slot.0, generation: 0 }, |entry| entry.id))
     }
 
-    /// RFC 9260, 1.3.
     /// `config` without what the layer below does not allow (RFC 9653, 3).
     fn offerable(&self, mut config: AssociationConfig) -> AssociationConfig {
         config.extensions.zero_checksum &= self.config.alternate_error_detection;
         config
     }
 
+    /// Whether an association may be set up with these peers: not a second one (RFC 9260, 1.3).
     fn check_request(&self, request: &ConnectRequest) -> Result<(), ConnectError> {
         let &ConnectRequest { local_port, peer_port, .. } = request;
         if local_port == 0 || peer_port == 0 {

@@ -284,7 +284,7 @@ impl Outstanding {
         slot
     }
 
-    /// Cuts the next `len` bytes of a message into its fragment `fsn`, a chunk that is now in flight on `path`.
+    /// Cuts the next `len` bytes of a message into its fragment `fsn`, a chunk that is now in flight on `path` (6.9).
     pub(super) fn cut(
         &mut self,
         slot: u32,
@@ -317,7 +317,7 @@ impl Outstanding {
         Some(position)
     }
 
-    /// The chunk at `position` as it goes on the wire.
+    /// The chunk at `position` as it goes on the wire (6.9).
     pub(super) fn fragment(&self, position: u64) -> Option<Fragment<'_>> {
         let chunk = self.get(position)?;
         let SentMessage { message, mid, .. } = self.messages.get(chunk.message)?;
@@ -377,8 +377,8 @@ impl Outstanding {
         self.gaps.last().map_or(self.first, |gap| gap.end)
     }
 
-    /// Counts a miss indication; whether it is the third one (7.2.4), or shows that the retransmission of `path` is
-    /// lost too, because it left before `again_before`.
+    /// Counts a miss indication; whether it is the third one (6.7 and 7.2.4), or shows that the retransmission of
+    /// `path` is lost too, because it left before `again_before`.
     pub(super) fn count_miss(&mut self, position: u64, again_before: Option<(PathId, Time)>) -> bool {
         let index = self.index(position);
         let Some(chunk) = index.and_then(|index| self.chunks.get_mut(index)) else { return false };
@@ -446,7 +446,7 @@ impl Outstanding {
         self.join_flight(&chunk, paths);
     }
 
-    /// Takes off what lies before `new_first`.
+    /// Takes off what lies before `new_first`, with the last report of it missing (6.7).
     pub(super) fn acknowledge_up_to(&mut self, new_first: u64, paths: &mut PathSet, report: &mut AckReport) {
         while self.first < new_first {
             let Some(chunk) = self.chunks.pop_front() else { break };
