@@ -9,7 +9,8 @@ import pathlib
 import re
 import string
 
-HEADING = re.compile(r"^(?:Appendix )?(\d+(?:\.\d+)*|[A-Z](?:\.\d+)*)\.  ?\S")
+# RFC 3758 leaves out the last dot of one of them.
+HEADING = re.compile(r"^(?:Appendix )?(\d+(?:\.\d+)*(?=\.)|\d+\.\d+(?= [A-Z])|[A-Z](?:\.\d+)*(?=\.))\.?  ?\S")
 PAGE_BREAK = re.compile(r"^\f|^(RFC \d+ .*\d{4}|.*\[Page \d+\]|Internet-Draft .*\d{4})\s*$")
 DEMAND = re.compile(r"\b(MUST|SHALL|REQUIRED|SHOULD|RECOMMENDED)\b")
 STRICT = re.compile(r"\b(MUST|SHALL|REQUIRED)\b")

@@ -48,6 +48,7 @@ impl Extensions {
     };
 
     /// What both sets hold.
+    /// RFC 3758, 3.3.3.
     #[must_use]
     pub const fn common(self, other: Self) -> Self {
         Self {

@@ -9,6 +9,7 @@ use crate::wire::chunk::{ForwardTsnChunk, IForwardTsnChunk, SkippedMessage, Skip
 impl Receiver {
     /// Takes a FORWARD TSN in. One that does not move the cumulative TSN, because it is old or leads too far ahead, is
     /// answered at once.
+    /// RFC 3758, 3.2.
     pub fn handle_forward_tsn(&mut self, forward: &ForwardTsnChunk) {
         let tsn = forward.new_cumulative_tsn;
         if !self.move_to(tsn) {
@@ -40,6 +41,7 @@ impl Receiver {
     }
 
     /// Moves the cumulative TSN to `tsn` and over what had arrived behind it; whether it moved.
+    /// RFC 3758, 3.6.
     fn move_to(&mut self, tsn: Tsn) -> bool {
         self.packet.data = true;
         self.packet.gaps |= self.map.has_gaps();

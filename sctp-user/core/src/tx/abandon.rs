@@ -37,6 +37,7 @@ impl Sender {
     }
 
     /// A message that would have to be sent now, for the first time or again, and must not be; its place.
+    /// RFC 3758, 3.3.2, 3.3.3, 3.5, 4.1.
     pub(super) fn overdue(&self, now: Time) -> Option<u32> {
         if !self.partial_reliability || !self.outstanding.has_limited() {
             return None;
@@ -46,6 +47,7 @@ impl Sender {
     }
 
     /// Gives up messages whose lifetime was over before anything of them was sent (RFC 9260, 11.1.5).
+    /// RFC 3758, 4.1.
     pub(super) fn abandon_expired(&mut self, now: Time) {
         while let Some(message) = self.queue.pop_expired(now) {
             self.abandon_unsent(message);
@@ -110,6 +112,7 @@ impl Sender {
         self.failures.push_back(given_up.failure);
     }
 
+    /// RFC 3758, 4.3.
     fn after_abandoning(&mut self, now: Time, path: Option<PathId>, paths: &mut PathSet) {
         if self.outstanding.first_marked().is_none() {
             self.urgent.clear();

@@ -42,6 +42,7 @@ pub(super) struct Forward {
 impl Forward {
     /// Moves the ack point over what was abandoned (C1, C2), as far as one packet with room for `max_streams` can tell
     /// (C4); whether it moved to where the peer is not yet.
+    /// RFC 3758, 3.5.
     fn advance(&mut self, outstanding: &Outstanding, max_streams: usize) -> bool {
         let before = self.end;
         let first = outstanding.first();
@@ -62,6 +63,7 @@ impl Forward {
     }
 
     /// Enters the message of the chunk behind the ack point; false if there is no room.
+    /// RFC 3758, 3.5.
     fn list(&mut self, skipped: SkippedMessage, max_streams: usize) -> bool {
         let SkippedMessage { stream_id, unordered, mid } = skipped;
         let key = (stream_id, unordered);
@@ -187,6 +189,7 @@ impl Sender {
     }
 
     /// C3: a FORWARD TSN that the peer should have got by now is sent again.
+    /// RFC 3758, 3.5.
     fn repeat_forward_tsn(&mut self, now: Time, paths: &PathSet) {
         let path = self.forward.in_flight_on.and_then(|id| paths.get(id));
         // F2: not before a round-trip time is over.

@@ -49,6 +49,7 @@ impl Limit {
     }
 
     /// Whether a chunk that was sent again `retransmissions` times is not to be sent (again) at `now`.
+    /// RFC 3758, 4.1.
     pub(super) fn is_over(self, now: Time, retransmissions: u16) -> bool {
         match self {
             Self::None | Self::Priority(_) => false,

@@ -113,7 +113,7 @@ impl Sender {
     }
 
     /// The position after `cumulative_tsn_ack`; `None` if it lies before the cumulative TSN ack point.
-    /// RFC 9260, 12.4, 5.1.
+    /// RFC 9260, 12.4, 5.1; RFC 3758, 3.5.
     fn locate(&self, cumulative_tsn_ack: Tsn) -> Result<Option<u64>, SackError> {
         let first = self.outstanding.first();
         let ack_point = self.outstanding.tsn(first).prev();

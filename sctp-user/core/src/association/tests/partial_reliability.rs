@@ -8,7 +8,8 @@ use crate::event::{AssociationId, Event};
 use crate::extensions::Extensions;
 use crate::message::SendOptions;
 use crate::reliability::{Abandoned, Policy, Reliability};
-use crate::wire::chunk::{ChunkType, ForwardTsnChunk, InitChunk};
+use crate::wire::cause::Cause;
+use crate::wire::chunk::{ChunkType, ErrorChunk, ForwardTsnChunk, InitChunk, InitKind};
 use crate::wire::param::{Parameter, Parameters};
 use bytes::Bytes;
 use core::time::Duration;
@@ -44,6 +45,7 @@ fn forward_tsns(hops: &[Hop]) -> Vec<ForwardTsnChunk> {
 }
 
 /// RFC 3758, 3.3.1 and 3.3.2; 4.2: both sides learn whether it is in use.
+/// RFC 3758, 3.3.3.
 #[test]
 fn partial_reliability_is_used_if_both_sides_offer_it() {
     for (a, z, both) in [(true, true, true), (true, false, false), (false, true, false)] {
@@ -59,6 +61,7 @@ fn partial_reliability_is_used_if_both_sides_offer_it() {
 }
 
 /// RFC 3758, 3.5 A5 and C3; 3.6: the stream goes on without the lost message, and the sender is told.
+/// RFC 3758, 3.2.
 #[test]
 fn a_lost_message_is_skipped_and_the_next_ones_delivered() {
     let mut pair = Pair::new();
@@ -181,7 +184,41 @@ fn without_partial_reliability_a_forward_tsn_is_unknown() {
     assert!(forward_tsns(&pair.hops).is_empty());
 }
 
+/// RFC 3758, 3.3.2 and 3.3.3: a peer that reports Forward-TSN-Supported as unrecognized in its INIT ACK is sent each
+/// message until it has it.
+#[test]
+fn a_peer_that_reports_the_parameter_gets_no_forward_tsn() {
+    let mut pair = Pair::new();
+    let a = pair.connect(AssociationConfig::default());
+    pair.drain();
+    pair.drop_in_flight();
+    let unknown = Parameters::from_iter([Parameter::ForwardTsnSupported]);
+    let mut answer = InitChunk::parse(&init(77, &[])).unwrap();
+    answer.kind = InitKind::InitAck;
+    answer.parameters = Parameters::from_iter([
+        Parameter::StateCookie(Bytes::from_static(b"cookie")),
+        Parameter::UnrecognizedParameter(unknown.0.clone()),
+    ]);
+    let tag = pair.association(Side::A, a).local_tag();
+    pair.forge(Side::A, tag, &[to_raw(&answer)]);
+    pair.forge(Side::A, tag, &[chunk(ChunkType::COOKIE_ACK, 0, &[])]);
+    // Or, late, in an ERROR.
+    let causes = Cause::UnrecognizedParameters(unknown).into();
+    pair.forge(Side::A, tag, &[to_raw(&ErrorChunk { causes })]);
+    pair.drain();
+    assert_eq!(pair.state(Side::A, a), AssociationState::Established);
+    assert!(!pair.association(Side::A, a).extensions().partial_reliability);
+
+    pair.set_rule(|_| Fate::Drop);
+    pair.hops.clear();
+    send_with(&mut pair, a, ONCE, b"again and again");
+    pair.run_secs(10);
+    assert!(pair.hops.iter().filter(|hop| hop.has(ChunkType::DATA)).count() > 3);
+    assert!(forward_tsns(&pair.hops).is_empty() && failures(&mut pair).is_empty());
+}
+
 /// RFC 9260, 11.1.5: without partial reliability a lifetime ends at the first transmission.
+/// RFC 3758, 4.1.
 #[test]
 fn without_partial_reliability_a_lifetime_is_for_the_first_transmission() {
     let mut pair = Pair::new();

@@ -97,6 +97,7 @@ impl Outstanding {
         Some(GivenUp { failure, policy: limit.policy(), freed })
     }
 
+    /// RFC 3758, 3.5.
     fn abandon_chunk(&mut self, position: u64, paths: &mut PathSet) {
         let Some(index) = self.index(position) else { return };
         let Some(chunk) = self.chunks.get_mut(index) else { return };

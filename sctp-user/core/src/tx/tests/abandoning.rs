@@ -101,6 +101,7 @@ fn without_partial_reliability_what_was_sent_is_never_given_up() {
 
 #[test]
 fn a_message_is_given_up_when_it_would_be_sent_again_too_often() {
+    // RFC 3758, 3.5
     // RFC 7496, 3.1: time-outs
     let mut t = sent(&[Reliability::Retransmissions(2)]);
     for _ in 0..2 {
@@ -274,7 +275,7 @@ fn nothing_is_given_up_in_vain() {
 
 #[test]
 fn what_waits_to_be_sent_again_makes_room_and_what_is_on_its_way_does_not() {
-    // RFC 7496, 3.2; RFC 3758, 3.5 F5
+    // RFC 7496, 3.2; RFC 3758, 3.5 F5; RFC 3758, 4.3
     let mut t = small_buffer(3);
     t.open_cwnd();
     (0..3).for_each(|_| t.enqueue_with(Reliability::Priority(5), FULL));

@@ -28,6 +28,7 @@ fn options(stream_id: u16, unordered: bool) -> SendOptions {
 
 #[test]
 fn the_ack_point_moves_over_what_is_abandoned_and_no_further() {
+    // RFC 3758, 4.3
     // RFC 3758, 3.5 C1 and C2, with the example: 102 acked, 103 and 104 abandoned, 105 to come, 106 acked
     let mut t = Harness::partial(1, &config());
     t.open_cwnd();
@@ -158,6 +159,20 @@ fn a_forward_tsn_goes_again_on_another_path() {
     t.sender.handle_path_failed(PathId(1), &mut t.paths);
     assert_eq!(t.t3(1), None);
     assert_eq!(t.send_forward_tsn().unwrap().0, 0);
+}
+
+#[test]
+fn a_forward_tsn_never_goes_to_an_address_that_is_not_confirmed() {
+    // RFC 3758, 3.5 C3
+    let mut t = Harness::partial(2, &config());
+    t.path(1).state = PathState::Unconfirmed;
+    t.enqueue_with(ONCE, FULL);
+    t.send();
+    for state in [PathState::Active, PathState::PotentiallyFailed, PathState::Inactive] {
+        t.path(0).state = state;
+        t.expire(0);
+        assert_eq!(t.send_forward_tsn().unwrap().0, 0, "{state:?}");
+    }
 }
 
 #[test]
