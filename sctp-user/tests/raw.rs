@@ -108,6 +108,7 @@ fn packets_as_large_as_the_loopback_carries_arrive_whole() {
 
 #[test]
 fn a_packet_larger_than_the_link_is_reported_with_its_mtu_and_the_others_leave() {
+    // RFC 8899, 4.5
     in_namespace(&["127.0.0.1"], || {
         common::ip("link set lo mtu 1500");
         let (mut a, mut b) = (open(5001, &[]), open(5002, &[]));

@@ -123,6 +123,7 @@ fn a_router_says_too_big_and_packets_that_may_be_cut_are_from_then_on() {
 
 #[test]
 fn what_must_not_be_cut_and_is_too_long_for_the_interface_is_reported() {
+    // RFC 8899, 3
     in_namespace(&[], || {
         let mut a = TunDriver::open(&config(A, 1400)).unwrap();
         for there in B.map(address) {

@@ -248,6 +248,7 @@ impl Port {
         self.hand_over(transmit, contents)
     }
 
+    /// RFC 6951, 5.3, 5.8.
     fn hand_over(&self, transmit: &Transmit, contents: &[u8]) -> io::Result<()> {
         let outgoing = quinn_udp::Transmit {
             destination: SocketAddr::new(transmit.path.remote, transmit.path.remote_udp_port),

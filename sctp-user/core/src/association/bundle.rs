@@ -296,6 +296,7 @@ fn verifies(chunk_type: ChunkType) -> bool {
 
 /// The length of the finished packet, without a checksum where both sides agreed to that; one without chunks is taken
 /// back.
+/// RFC 6951, 5.3.
 pub(super) fn finish(packet: PacketBuilder<'_>, zero_checksum: bool) -> Option<usize> {
     match packet.is_empty() {
         true => None,

@@ -20,6 +20,7 @@ impl Association {
     }
 
     /// Increments a path's counter; past its limits the path is avoided, then inactive.
+    /// RFC 7829, 3.2, 5.
     pub(super) fn note_path_error(&mut self, id: PathId) {
         let Some(path) = self.paths.get_mut(id) else { return };
         let thresholds = path.thresholds;
@@ -45,6 +46,7 @@ impl Association {
         }
     }
 
+    /// RFC 7829, 3.2.
     fn give_up_path(&mut self, id: PathId) {
         if let Some(path) = self.paths.get_mut(id) {
             path.stats.failures += 1;
@@ -78,6 +80,7 @@ impl Association {
     }
 
     /// Data or a HEARTBEAT sent to `path` was acknowledged.
+    /// RFC 7829, 3.2.
     pub(super) fn note_path_works(&mut self, id: PathId) {
         let exposed = self.config.expose_potentially_failed;
         let Some(path) = self.paths.get_mut(id) else { return };

@@ -41,7 +41,7 @@ fn initiate_tag(chunk: &[u8]) -> Option<u32> {
 
 impl Association {
     /// An ICMP message came about our packet to `remote`.
-    /// RFC 9260, 10, 12.4.
+    /// RFC 9260, 10, 12.4; RFC 8899, 4.6.1.
     pub(crate) fn handle_unreachable(
         &mut self,
         now: Time,
@@ -67,7 +67,7 @@ impl Association {
     }
 
     /// ICMP6. The initiate tag of our INIT is our own tag.
-    /// RFC 9260, 10.
+    /// RFC 9260, 10; RFC 8899, 3, 4.6.1, 6.2.1.4, 6.2.2.4 and 8.
     fn is_about_us(&self, quoted: &Quoted) -> bool {
         match quoted.verification_tag {
             0 => quoted.init == Some(self.tags.local),

@@ -581,6 +581,7 @@ impl Association {
     }
 
     /// From now on packets to `id` go to this UDP port of the peer's; 0: they go without UDP.
+    /// RFC 6951, 5.1.
     fn set_udp_port(&mut self, id: PathId, port: u16) {
         let Some(path) = self.paths.get_mut(id) else { return };
         let before = mtu::headers_len(&path.address);

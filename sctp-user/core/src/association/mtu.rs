@@ -88,6 +88,7 @@ impl Association {
         }
     }
 
+    /// RFC 8899, 3.
     fn take_over_size(&mut self, id: PathId) {
         let Some(path) = self.paths.get_mut(id) else { return };
         if let Some(size) = path.mtu.packet_size().filter(|&size| size != path.max_packet_size) {
@@ -115,6 +116,7 @@ impl Association {
     }
 
     /// Appends the next probe to `buffer`, alone in its packet.
+    /// RFC 8899, 3, 4.1, 6.2.
     pub(super) fn write_probe(&mut self, buffer: &mut Vec<u8>) -> Option<Written> {
         let Probe { path: id, size, nonce } = self.probes.pop()?;
         // RFC 5061, 5.3 F1 and F4: not from an address that is no source.
@@ -135,6 +137,7 @@ impl Association {
     }
 
     /// A HEARTBEAT ACK with this info came: perhaps of a probe, which also shows that the path works (6.2.1.2).
+    /// RFC 8899, 3.
     pub(super) fn take_probe_answer(&mut self, now: Time, info: &[u8]) {
         let Some((nonce, id)) = read_probe_info(info) else { return };
         let Some(path) = self.paths.get_mut(id) else { return };
@@ -145,6 +148,7 @@ impl Association {
     }
 
     /// A validated message says that packets to `id` may have `size` bytes (6.2.1.4).
+    /// RFC 8899, 6.2.2.4.
     pub(super) fn guide_mtu_search(&mut self, now: Time, id: PathId, size: usize) {
         let Some(path) = self.paths.get_mut(id) else { return };
         let rtt = path.rtt.srtt().unwrap_or(Duration::ZERO);

@@ -47,7 +47,7 @@ pub(crate) struct Offer {
 
 impl Offer {
     /// The offer that `config` makes.
-    /// RFC 9260, 3.3.2, 3.3.3.
+    /// RFC 9260, 3.3.2, 3.3.3; RFC 6951, 5.7.
     pub(crate) fn new(
         config: &AssociationConfig,
         tag: u32,
@@ -69,7 +69,7 @@ impl Offer {
     }
 
     /// The chunk, with `more` parameters behind the addresses and extensions.
-    /// RFC 9260, 5.1.1.
+    /// RFC 9260, 5.1.1; RFC 6951, 3.2.
     pub(crate) fn chunk(&self, kind: InitKind, more: impl Iterator<Item = Parameter>) -> InitChunk {
         let listed = if self.addresses.len() > 1 { self.addresses.as_slice() } else { &[] };
         let addresses = listed.iter().copied().map(address_parameter);

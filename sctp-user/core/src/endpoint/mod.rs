@@ -463,6 +463,7 @@ impl Endpoint {
 
     /// An ICMP message came in about a packet of ours to `path`; `quoted` is what it quotes of it, from
     /// the SCTP common header on (RFC 9260, 10).
+    /// RFC 8899, 4.6.1.
     pub fn handle_unreachable(&mut self, now: Time, path: PathAddress, kind: UnreachableKind, quoted: &[u8]) {
         let Some(quoted) = Quoted::read(quoted) else { return };
         let key = PeerKey {

@@ -23,7 +23,7 @@ impl PathSet {
     /// The path for data that timed out on `last`: an active one other than `last` if there is one (6.4.1; RFC 7829,
     /// 3.2, rule 3 ii), else the failing one with the fewest errors; of those that have the same, the next after
     /// `last`.
-    /// RFC 9260, 5.4.
+    /// RFC 9260, 5.4; RFC 7829, 4.1.
     pub fn for_retransmission(&self, last: PathId) -> Option<PathId> {
         self.next_in_state(last, PathState::Active)
             .or_else(|| self.in_state(last, PathState::Active))
@@ -47,6 +47,7 @@ impl PathSet {
     }
 
     /// The first of those with the fewest errors among `paths` in `state`.
+    /// RFC 7829, 3.2, 4.1.
     fn least_failed<'a>(&self, paths: impl Iterator<Item = &'a Path>, state: PathState) -> Option<PathId> {
         paths.filter(|path| path.state == state).min_by_key(|path| path.error_count).map(|path| path.id)
     }
@@ -107,6 +108,7 @@ mod tests {
 
     #[test]
     fn failed_paths_take_turns_while_none_is_active() {
+        // RFC 7829, 4.1
         let paths = set(&[Inactive, Inactive, Unconfirmed, Inactive]);
         let turns: Vec<_> = core::iter::successors(Some(PathId(0)), |&last| paths.for_retransmission(last))
             .map(|id| id.0)

@@ -145,6 +145,7 @@ impl Path {
     }
 
     /// PMDCS: the largest DATA chunk, header included, that fits into a packet.
+    /// RFC 8899, 5.
     pub fn pmdcs(&self) -> usize {
         pmdcs_of(self.max_packet_size.saturating_sub(self.reserved))
     }

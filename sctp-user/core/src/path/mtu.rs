@@ -125,6 +125,7 @@ impl MtuSearch {
 
     /// The timer expired: the size of the probe that is to be sent now, if any. `idle`: no data was sent on the path
     /// since the last probe. `nonce` is to come back with the probe's answer.
+    /// RFC 8899, 6.2.1.3.
     pub(crate) fn on_timer(&mut self, now: Time, nonce: u64, idle: bool) -> Option<usize> {
         self.timer = None;
         if self.pending.take().is_some() {
@@ -159,6 +160,7 @@ impl MtuSearch {
     }
 
     /// 5.3.1: a probe of the same size follows, up to MAX_PROBES of them.
+    /// RFC 8899, 3.
     fn on_probe_lost(&mut self) {
         self.count += 1;
         if self.count < MAX_PROBES {
@@ -173,6 +175,7 @@ impl MtuSearch {
     }
 
     /// The answer to the probe with `nonce` came; false if there is none under way.
+    /// RFC 8899, 4.1.
     pub(crate) fn on_answer(&mut self, now: Time, nonce: u64) -> bool {
         if self.pending != Some(nonce) {
             return false;
@@ -199,6 +202,7 @@ impl MtuSearch {
     }
 
     /// On to the next size, if there is one below the ceiling.
+    /// RFC 8899, 5.3.2.
     fn search_on(&mut self) {
         self.count = 0;
         let from = self.packet_size;
@@ -210,6 +214,7 @@ impl MtuSearch {
 
     /// A validated message says that the path carries packets of `size` bytes at most (4.6.2); `rtt` is the time that
     /// must pass between two probes. Whether anything changed.
+    /// RFC 8899, 8.
     pub(crate) fn on_too_big(&mut self, now: Time, size: usize, rtt: Duration) -> bool {
         let size = size & !3;
         let probing = self.pending.is_some();
@@ -233,6 +238,7 @@ impl MtuSearch {
     }
 
     /// The path carries less than it did.
+    /// RFC 8899, 4.6.2.
     fn on_shrunk(&mut self, size: usize) {
         if size < self.limits.base {
             return self.enter_error();
@@ -244,6 +250,7 @@ impl MtuSearch {
     }
 
     /// T3-rtx expired: if full packets get lost again and again, they are too large. Whether that is so now.
+    /// RFC 6951, 5.5, 5.6; RFC 8899, 4.3.
     pub(crate) fn on_time_out(&mut self, now: Time) -> bool {
         let least = match self.state {
             MtuState::Disabled | MtuState::Error => return false,

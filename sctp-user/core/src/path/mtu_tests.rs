@@ -55,6 +55,7 @@ fn sizes(world: &World) -> Vec<usize> {
 
 #[test]
 fn a_search_climbs_the_table_of_real_sizes_and_stops_where_the_path_ends() {
+    // RFC 8899, 5.1.2
     // RFC 8899, 5.2 (BASE, SEARCHING, SEARCH_COMPLETE), 5.3.1, 5.3.2
     for mtu in [1_200, 1_280, 1_400, 1_452, 1_492, 1_500, 9_000, 65_535] {
         let fits = if mtu == 1_200 { 1_200 } else { (mtu - 20) & !3 };
@@ -125,6 +126,7 @@ fn after_the_raise_timer_larger_sizes_are_tried_again_if_data_was_sent() {
 
 #[test]
 fn a_message_about_the_probe_names_the_next_size() {
+    // RFC 8899, 3
     // RFC 8899, 4.6.2: PLPMTU < PL_PTB_SIZE < PROBED_SIZE
     let mut world = World::new(1_476);
     world.mtu = 1_380;

@@ -49,6 +49,7 @@ impl Thresholds {
 
     /// Where the error counter stops. With quick failover it tells failed paths apart, far beyond the PMR (RFC 7829,
     /// 4.1, rule 3); without, it does not grow when the path has failed (RFC 9260, 8.3).
+    /// RFC 7829, 4.
     pub(crate) fn most_errors(&self) -> u32 {
         const FAR_BEYOND: u32 = 10;
         let failed = self.path_max_retrans.saturating_add(1);

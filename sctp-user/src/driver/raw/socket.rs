@@ -234,6 +234,7 @@ impl RawSocket {
 }
 
 /// Options of the socket; the packets that came before the filter are thrown away.
+/// RFC 8899, 4.5.
 fn set_up(socket: &Socket, v4: bool) -> io::Result<()> {
     socket.attach_filter(&filter::nothing())?;
     socket.set_nonblocking(true)?;

@@ -39,6 +39,7 @@ fn send(driver: &mut UdpDriver, transmits: &[Transmit], bytes: &[u8]) -> Vec<Rep
 
 #[test]
 fn runs_leave_with_offload_and_arrive_as_packets_with_their_ecn() {
+    // RFC 6951, 5.3
     let (mut a, mut b) = (open([127, 0, 0, 1]), open([127, 0, 0, 2]));
     let path = path_to(&b);
     let bytes: Vec<u8> = (0..50_000u32).map(|value| (value / 1000) as u8).collect();
@@ -62,6 +63,7 @@ fn runs_leave_with_offload_and_arrive_as_packets_with_their_ecn() {
 }
 
 /// RFC 3168, 5: all four codepoints, of which routers write the last one.
+/// RFC 6951, 5.8.
 #[test]
 fn the_ecn_field_travels_over_both_families() {
     let has_v6 = UdpSocket::bind("[::1]:0").is_ok();

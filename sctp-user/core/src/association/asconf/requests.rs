@@ -116,14 +116,15 @@ impl Association {
         self.change(now, Change::SetPrimary(address), true)
     }
 
+    /// RFC 6951, 3.2.
     fn change(&mut self, now: Time, change: Change, needed: bool) -> Result<(), CommandError> {
         let asconf = self.asconf.as_mut().ok_or(CommandError::NotInUse)?;
         let refused = match change {
             Change::SetPrimary(_) => asconf.no_primary,
             _ => asconf.no_addresses,
         };
-        // 5.1 A9, 5.3 F3a and F3b.
-        if refused {
+        // 5.1 A9, 5.3 F3a and F3b; and RFC 6951, 5.7: what a NAT would have to translate is not put into packets.
+        if refused || self.config.hide_addresses {
             return Err(CommandError::NotInUse);
         }
         if needed {
@@ -135,7 +136,8 @@ impl Association {
 
     /// Whether our addresses are those of the host, whatever they are.
     pub(crate) fn follows_host(&self) -> bool {
-        self.asconf.is_some() && self.config.auto_asconf && !self.bound && !self.is_closed()
+        let follows = self.config.auto_asconf && !self.config.hide_addresses;
+        self.asconf.is_some() && follows && !self.bound && !self.is_closed()
     }
 
     /// The host's addresses have changed to `host`. The last one of an association stays until there is another one.

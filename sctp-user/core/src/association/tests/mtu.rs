@@ -57,6 +57,7 @@ fn a_probe_is_a_heartbeat_with_padding_and_its_answer_raises_the_packet_size() {
 }
 
 /// RFC 8899, 6.2.1.1: the search begins when the peer is known to answer, not before.
+/// RFC 8899, 3.
 #[test]
 fn nothing_is_probed_and_no_packet_is_larger_than_the_base_size_before_the_association_is_up() {
     let mut pair = Pair::new();
@@ -109,6 +110,7 @@ fn lost_probes_are_nobodys_errors_and_a_found_size_leaves_the_window_as_it_is() 
 }
 
 /// RFC 8899, 4.3 and 6.2; RFC 9260, 6.9: chunks that were cut for a larger path are fragmented by IP.
+/// RFC 6951, 5.5, 5.6; RFC 8899, 3.
 #[test]
 fn a_path_that_shrinks_in_silence_is_found_out_and_loses_nothing() {
     let (mut pair, a, z) = searching(Pair::new(), 8_980);
@@ -168,6 +170,7 @@ fn without_a_search_or_on_the_loopback_no_probe_is_sent_and_the_configured_size_
 }
 
 /// RFC 8899, 5.2: a state machine for each path; RFC 9260, 6.9 (AMDCS) and 7.3.
+/// RFC 8899, 5.
 #[test]
 fn each_path_is_searched_and_chunks_fit_the_smallest() {
     let mut pair = Pair::multihomed();
@@ -224,6 +227,7 @@ fn nothing_is_probed_after_shutdown() {
 }
 
 /// RFC 8899, 6.2.2.2: the UDP header counts.
+/// RFC 8899, 5.
 #[test]
 fn in_udp_probes_leave_room_for_its_header() {
     let mut pair = Pair::new();
@@ -236,6 +240,48 @@ fn in_udp_probes_leave_room_for_its_header() {
     pair.run_secs(2);
     assert_eq!(path(&mut pair, a, REMOTE).max_packet_size, 1_472);
     assert!(pair.hops.iter().all(|hop| hop.udp_port == 9_899));
+}
+
+/// RFC 8899, 6.2.2.4: the UDP header is none of ours, and the tag must be right.
+#[test]
+fn in_udp_a_message_with_the_right_tag_guides_the_search() {
+    let mut pair = Pair::new();
+    pair.mtu_search = Some(MtuSearchConfig::default());
+    carries(&mut pair, 1_472);
+    pair.listen(AssociationConfig::default());
+    pair.udp_ports = [9_899; 2];
+    let peer = PathAddress { remote_udp_port: 9_899, ..PathAddress::to(ip(REMOTE)) };
+    let a = pair.connect_to(Side::A, vec![peer], AssociationConfig::default());
+    pair.run_secs(2);
+    let tag = pair.association(Side::A, a).peer_tag();
+    carries(&mut pair, 1_304);
+    for (tag, size) in [(tag ^ 1, 1_472), (tag, 1_304)] {
+        let quoted = packet(header_to(Side::Z, tag), &[chunk(ChunkType::DATA, 3, &[0; 16])]);
+        let (now, kind) = (pair.now, UnreachableKind::PacketTooBig { mtu: 1_304 + 28 });
+        pair.a.endpoint.handle_unreachable(now, peer, kind, &quoted[..8]);
+        pair.run_secs(1);
+        assert_eq!(path(&mut pair, a, REMOTE).max_packet_size, size);
+    }
+}
+
+/// RFC 8899, 4.6.1: addresses and ports must be those of a packet of ours.
+#[test]
+fn a_message_about_another_address_or_other_ports_is_ignored() {
+    let (mut pair, a, _) = searching(Pair::new(), 8_980);
+    pair.run_secs(1);
+    let tag = pair.association(Side::A, a).peer_tag();
+    let good = packet(header_to(Side::Z, tag), &[chunk(ChunkType::DATA, 3, &[0; 16])]);
+    let with_port = |at: usize| {
+        let mut quoted = good.to_vec();
+        quoted[at] ^= 1;
+        quoted
+    };
+    let quotes = [("10.0.9.9", good.to_vec()), (REMOTE, with_port(1)), (REMOTE, with_port(3))];
+    for (remote, quoted) in quotes {
+        let (now, kind) = (pair.now, UnreachableKind::PacketTooBig { mtu: 1_400 });
+        pair.a.endpoint.handle_unreachable(now, PathAddress::to(ip(remote)), kind, &quoted);
+        assert_eq!(path(&mut pair, a, REMOTE).max_packet_size, 8_980);
+    }
 }
 
 /// RFC 8899, 4.1 and 6.1.1: the answer must hold the nonce of the probe under way.
@@ -252,6 +298,7 @@ fn a_made_up_answer_does_not_raise_the_packet_size() {
 }
 
 /// RFC 4820, 3: a PAD chunk is discarded, and the chunks behind it are processed.
+/// RFC 8899, 4.1.
 #[test]
 fn a_pad_chunk_is_ignored_wherever_it_stands() {
     let mut pair = Pair::new();

@@ -7,8 +7,9 @@ use crate::endpoint::UnreachableKind;
 use crate::error::CommandError;
 use crate::event::AssociationId;
 use crate::net::{Ecn, PathAddress};
-use crate::wire::chunk::{ChunkType, InitChunk};
+use crate::wire::chunk::{ChunkType, InitChunk, RawChunk};
 use crate::wire::param::ParameterType;
+use crate::wire::{ChecksumPolicy, Packet};
 use bytes::Bytes;
 
 fn established(config: AssociationConfig) -> (Pair, AssociationId, AssociationId) {
@@ -139,16 +140,69 @@ fn the_user_may_set_the_port_of_one_address_or_of_all() {
 }
 
 /// RFC 6951, 5.7: addresses that a NAT would have to translate MUST NOT be put into packets.
+/// RFC 6951, 3.2.
 #[test]
 fn addresses_can_be_kept_out_of_the_set_up() {
     let config = AssociationConfig { hide_addresses: true, ..AssociationConfig::default() };
     let (mut pair, a, z) = established(config);
-    for hop in pair.hops.iter().filter(|hop| hop.has(ChunkType::INIT) || hop.has(ChunkType::INIT_ACK)) {
-        let listed = InitChunk::parse(&hop.chunks[0]).unwrap().parameters;
-        assert!(listed.find(ParameterType::IPV4_ADDRESS).is_none(), "{:?}", hop.chunks);
-    }
+    assert!(!lists_addresses(&pair));
     assert_eq!(pair.association(Side::A, a).paths().iter().count(), 1);
     assert_eq!(pair.association(Side::Z, z).paths().iter().count(), 1);
     let to_second = |hop: &Hop| hop.destination == ip("10.0.2.2");
     assert!(!pair.hops.iter().any(to_second));
+}
+
+/// Whether INIT or INIT ACK list an address.
+fn lists_addresses(pair: &Pair) -> bool {
+    let is_init = |chunk: &&RawChunk| matches!(chunk.chunk_type, ChunkType::INIT | ChunkType::INIT_ACK);
+    let inits: Vec<_> = pair.hops.iter().flat_map(|hop| &hop.chunks).filter(is_init).collect();
+    assert_eq!(inits.len(), 2);
+    let listed = |init: &RawChunk| InitChunk::parse(init).unwrap().parameters;
+    inits.into_iter().any(|init| listed(init).find(ParameterType::IPV4_ADDRESS).is_some())
+}
+
+/// RFC 6951, 3.2.
+#[test]
+fn a_single_address_is_not_listed() {
+    let (single, multihomed) = (Pair::new(), Pair::multihomed());
+    for (mut pair, listed) in [(single, false), (multihomed, true)] {
+        pair.udp_ports = [40_000, 9_899];
+        pair.establish();
+        assert_eq!(lists_addresses(&pair), listed);
+    }
+}
+
+/// RFC 6951, 5.3: UDP's own checksum does not stand in for it.
+#[test]
+fn packets_in_udp_have_their_checksum() {
+    let (mut pair, a, z) = established(AssociationConfig::default());
+    pair.send(Side::A, a, b"there");
+    pair.send(Side::Z, z, b"back");
+    pair.run_secs(1);
+    for hop in &pair.hops {
+        assert!(Packet::parse(hop.bytes.clone(), ChecksumPolicy::Crc32c).is_ok(), "{:?}", hop.chunks);
+    }
+}
+
+/// RFC 6951, 3.2 and 5.7: nor are they put into ASCONF, whoever asks for it.
+#[test]
+fn hidden_addresses_stay_out_of_requests() {
+    for (hide_addresses, asked) in [(true, 0), (false, 1)] {
+        let mut config =
+            AssociationConfig { hide_addresses, auto_asconf: true, ..super::auth::demanding(&[]) };
+        config.extensions.asconf = true;
+        let (mut pair, a, _) = established(config);
+        let (now, new) = (pair.now, ip("10.0.3.1"));
+        let answers = [
+            pair.a.endpoint.add_local_address(now, a, new),
+            pair.a.endpoint.remove_local_address(now, a, ip("10.0.2.1")),
+            pair.a.endpoint.set_peer_primary(now, a, ip("10.0.1.1")),
+        ];
+        let expected = if hide_addresses { Err(CommandError::NotInUse) } else { Ok(()) };
+        assert_eq!(answers, [expected; 3]);
+        pair.a.endpoint.set_local_addresses(now, vec![ip("10.0.1.1"), new]);
+        pair.drain();
+        let asconfs = pair.hops.iter().filter(|hop| hop.has(ChunkType::ASCONF)).count();
+        assert_eq!(asconfs.min(1), asked);
+    }
 }
