@@ -175,7 +175,7 @@ impl MtuSearch {
     }
 
     /// The answer to the probe with `nonce` came; false if there is none under way.
-    /// RFC 8899, 4.1.
+    /// RFC 8899, 4.1, 6.1.1.
     pub(crate) fn on_answer(&mut self, now: Time, nonce: u64) -> bool {
         if self.pending != Some(nonce) {
             return false;
@@ -190,6 +190,7 @@ impl MtuSearch {
     }
 
     /// The next probe leaves at `next`, or, if the search is over, when it is time to look again.
+    /// RFC 8899, 5.2.
     fn schedule(&mut self, now: Time, next: Time) {
         let over = self.state == MtuState::Complete;
         self.timer = Some(if over { now + self.config.raise_timer } else { next });

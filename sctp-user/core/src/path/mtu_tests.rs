@@ -210,6 +210,7 @@ fn full_packets_that_get_lost_twice_in_a_row_are_a_black_hole() {
 
 #[test]
 fn answers_that_are_late_doubled_or_made_up_confirm_nothing() {
+    // RFC 8899, 6.1.1
     // RFC 8899, 3 (delay and duplication); 4.1
     let mut world = World::new(0);
     world.step();
