@@ -241,6 +241,7 @@ impl InboundStreams {
 
     /// The rest of a message that is being delivered in pieces will not come. Those that were not read are dropped: what
     /// they cost. If all `handed_over` bytes were among them the reader need not know.
+    /// RFC 3758, 3.6.
     pub(super) fn abort(&mut self, head: &Head, handed_over: usize) -> Charge {
         let mid = self.mid_of(head);
         let (stream_id, unordered) = (head.stream_id, head.unordered);

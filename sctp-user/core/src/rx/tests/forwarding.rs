@@ -1,6 +1,7 @@
 //! FORWARD TSN at the receiver (RFC 3758, 3.6).
 
 use super::*;
+use crate::event::AbortedDelivery;
 use crate::rx::Violation;
 use crate::rx::tsn_map::MAX_SPAN;
 use crate::serial::{Fsn, Mid};
@@ -207,6 +208,24 @@ fn a_forward_tsn_that_leads_too_far_is_not_followed() {
     }
     harness.forward(1 + MAX_SPAN, &[(0, 9)]);
     assert_eq!(harness.cumulative(), 2 + MAX_SPAN);
+}
+
+/// RFC 3758, 3.6: the reader of a part is told that it will not be completed; what follows it is delivered.
+#[test]
+fn the_reader_of_a_part_hears_that_the_rest_was_given_up() {
+    for read in [true, false] {
+        let config = AssociationConfig { partial_delivery_point: Some(1), ..AssociationConfig::default() };
+        let mut harness = Harness::with(&config);
+        let _ = harness.packet(chunk(0, 2, 0, "B", b"part"));
+        if read {
+            assert_eq!(harness.texts(), ["part"]);
+        }
+        let _ = harness.packet(chunk(3, 2, 1, "BE", b"next"));
+        harness.forward(2, &[(2, 0)]);
+        let aborted = AbortedDelivery { stream_id: 2, unordered: false, mid: Mid(0) };
+        assert_eq!(harness.receiver.poll_aborted(), read.then_some(aborted));
+        assert_eq!((harness.texts(), harness.receiver.held_bytes()), (vec!["next".into()], 0));
+    }
 }
 
 /// The window grows again by what is thrown away.
