@@ -100,10 +100,27 @@ impl Association {
     /// that is potentially failed, where heartbeats are `on` (RFC 7829, 3.2, rules 5 and 6).
     fn is_probed(&self, id: PathId, on: bool) -> bool {
         self.paths.get(id).is_some_and(|path| match path.state {
-            PathState::Unconfirmed => path.error_count <= path.thresholds.path_max_retrans,
+            // Where no other address is verified either, the association stands still until this one is.
+            PathState::Unconfirmed => {
+                path.error_count <= path.thresholds.path_max_retrans || !self.has_verified_path()
+            }
             PathState::PotentiallyFailed => on,
             PathState::Active | PathState::Inactive => false,
         })
+    }
+
+    fn has_verified_path(&self) -> bool {
+        self.paths.iter().any(|path| path.state != PathState::Unconfirmed)
+    }
+
+    /// The peer deleted an address. If none is left that is verified (RFC 5061, 5.3 F14), the others are probed at once.
+    pub(super) fn probe_after_removal(&mut self) {
+        if self.has_verified_path() {
+            return;
+        }
+        for path in self.paths.iter_mut().filter(|path| path.heartbeat.pending.is_none()) {
+            path.heartbeat.next_at = Some(Time::ZERO);
+        }
     }
 
     /// When the path will have been idle for a heartbeat period, if data was sent there since; `None`

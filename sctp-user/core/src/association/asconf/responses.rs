@@ -262,6 +262,7 @@ impl Association {
         self.tell_path(id, PathChange::Removed);
         self.paths.remove(id);
         self.addresses_changed = true;
+        self.probe_after_removal();
     }
 }
 

@@ -231,6 +231,23 @@ fn a_replaced_address_gets_no_data_before_it_is_verified() {
     assert_eq!(pair.state(Side::Z, z), AssociationState::Closed);
 }
 
+/// RFC 5061, 5.3 F14; RFC 9260, 5.4: an address that was given up before it was ever verified is probed again, each RTO,
+/// once it is all that the peer has left.
+#[test]
+fn the_last_address_is_probed_until_it_is_verified() {
+    let mut pair = Pair::multihomed();
+    pair.set_rule(|hop| if hop.destination == ip("10.0.2.1") { Fate::Drop } else { Fate::Pass });
+    let (a, z) = pair.establish_with(AssociationConfig { path_max_retrans: 0, ..dynamic() });
+    pair.run_secs(10);
+    assert!(pair.events(Side::Z).iter().any(|event| event.contains("10.0.2.1 Unreachable")));
+    pair.a.endpoint.remove_local_address(pair.now, a, ip("10.0.1.1")).unwrap();
+    pair.run_secs(2);
+    pair.set_rule(|_| Fate::Pass);
+    pair.send(Side::Z, z, b"there");
+    pair.run_secs(10);
+    assert_eq!(pair.read(Side::A, a), ["there"]);
+}
+
 /// A peer that goes to an address that never answers is found out in the end (RFC 9260, 8.1).
 #[test]
 fn a_peer_that_vanished_behind_an_unverified_address_is_given_up() {
