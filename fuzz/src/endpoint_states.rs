@@ -1,76 +1,68 @@
 //! Packets of any kind to an endpoint in each of its states, after a handshake in good order.
 //!
-//! The input: a byte for the state, one for the extensions, then packets. A packet begins with a byte that says where it
-//! comes from, which tag it has and how many chunks; a chunk is type, flags, length and value. So that a
-//! fuzzer need not guess numbers of 32 bits, TSNs are relative to the ones in use, and an empty COOKIE ECHO or HEARTBEAT
-//! ACK is filled with what the endpoint itself sent last.
+//! The input: a byte for the state and for what must be authenticated, one for the extensions, then packets, and between
+//! them what the attacked endpoint's user asks for. A packet begins with a byte that says where it
+//! comes from, which tag it has and how many chunks; a chunk is type, flags, length and value. What a peer knows that took part
+//! in the handshake, a fuzzer need not guess: see `forging`.
 
-use crate::pair::{Flying, PORTS, Pair};
+use crate::forging::{Known, listen_in};
+use crate::pair::{Flying, PORTS, Pair, extensions_of};
 use bytes::Bytes;
 use sctp_core::association::AssociationState;
-use sctp_core::config::AssociationConfig;
-use sctp_core::extensions::Extensions;
+use sctp_core::config::{AssociationConfig, ReconfigPermissions};
+use sctp_core::endpoint::ResetDirections;
 use sctp_core::message::SendOptions;
 use sctp_core::net::PathAddress;
-use sctp_core::wire::chunk::{ChunkType, InitChunk, RawChunk};
-use sctp_core::wire::param::ParameterType;
-use sctp_core::wire::{ChecksumPolicy, CommonHeader, Packet, PacketBuilder};
+use sctp_core::reliability::Reliability;
+use sctp_core::wire::chunk::{ChunkType, RawChunk};
+use sctp_core::wire::{CommonHeader, PacketBuilder};
 use std::net::IpAddr;
 
 /// Who is attacked, and who helped to bring it there.
-const TARGET: usize = 1;
+pub(crate) const TARGET: usize = 1;
 const HELPER: usize = 0;
+
+/// In place of a packet's first byte: the next byte says what the target's user asks for.
+const ASK: u8 = 0xff;
 
 /// Timers that may expire until an association whose peer is silent has ended.
 const MAX_EXPIRIES: usize = 3_000;
 
-/// What the packets of the handshake told.
-#[derive(Clone, Debug, Default)]
-struct Known {
-    /// The target's tag, and the peer's.
-    tags: [u32; 2],
-    /// The initial TSNs of the target and of the peer.
-    tsns: [u32; 2],
-    cookie: Bytes,
-    heartbeat: Bytes,
-}
-
 /// Brings an endpoint into a state and feeds it. Panics if an invariant breaks.
 pub fn endpoint_states(data: &[u8]) {
     let [state, extensions, packets @ ..] = data else { return };
-    let config = AssociationConfig {
+    let mut config = AssociationConfig {
         receive_buffer: 20_000,
         max_message_size: 10_000,
         extensions: extensions_of(*extensions),
+        reconfig_permissions: ReconfigPermissions {
+            reset_streams: true,
+            reset_association: true,
+            add_streams: true,
+        },
         ..AssociationConfig::default()
     };
+    let demanded = [(8, ChunkType::DATA), (16, ChunkType::SACK), (32, ChunkType::RE_CONFIG)];
+    config.auth.chunks = demanded.iter().filter(|(bit, _)| state & bit != 0).map(|&(_, one)| one).collect();
     let mut known = Known::default();
     let mut pair = bring_to(*state, &config, &mut known);
     pair.flying.clear();
     let mut rest = packets;
-    while let Some(packet) = next_packet(&mut rest, &known) {
-        pair.deliver(packet);
+    while let Some((&head, tail)) = rest.split_first() {
+        rest = tail;
+        match tail.split_first() {
+            Some((&what, tail)) if head == ASK => {
+                ask_target(&mut pair, what);
+                rest = tail;
+            }
+            _ => pair.deliver(next_packet(head, &mut rest, &known)),
+        }
         pair.end_batch();
         listen_in(&pair, &mut known);
         pair.flying.clear();
         read_all(&mut pair);
     }
     outlive_the_silence(&mut pair);
-}
-
-/// Each bit switches one on.
-fn extensions_of(bits: u8) -> Extensions {
-    let bit = |index: u8| bits >> index & 1 != 0;
-    Extensions {
-        ecn: bit(0),
-        partial_reliability: bit(1),
-        reconfig: bit(2),
-        auth: bit(3),
-        asconf: bit(4),
-        interleaving: bit(5),
-        nr_sack: bit(6),
-        zero_checksum: bit(7),
-    }
 }
 
 /// The target in the state that `number` names.
@@ -136,36 +128,8 @@ fn end_partly(pair: &mut Pair, number: u8) {
     assert_eq!(pair.state(TARGET), Some(expected));
 }
 
-/// Learns from what is on its way.
-fn listen_in(pair: &Pair, known: &mut Known) {
-    for flying in &pair.flying {
-        let Ok(packet) = Packet::parse(flying.bytes.clone(), ChecksumPolicy::Verified) else { continue };
-        let sender = usize::from(flying.to == TARGET);
-        for chunk in packet.chunks().map_while(Result::ok) {
-            learn(&chunk, sender, known);
-        }
-    }
-}
-
-/// `sender`: 0 for the target, 1 for its peer.
-fn learn(chunk: &RawChunk, sender: usize, known: &mut Known) {
-    match chunk.chunk_type {
-        ChunkType::INIT | ChunkType::INIT_ACK => {
-            let Ok(init) = InitChunk::parse(chunk) else { return };
-            (known.tags[sender], known.tsns[sender]) = (init.initiate_tag, init.initial_tsn.0);
-            if let Some(cookie) = init.parameters.find(ParameterType::STATE_COOKIE) {
-                known.cookie = cookie.value;
-            }
-        }
-        ChunkType::HEARTBEAT if sender == 0 => known.heartbeat = chunk.value.clone(),
-        _ => {}
-    }
-}
-
 /// The next packet of the input.
-fn next_packet(rest: &mut &[u8], known: &Known) -> Option<Flying> {
-    let (&head, tail) = rest.split_first()?;
-    *rest = tail;
+fn next_packet(head: u8, rest: &mut &[u8], known: &Known) -> Flying {
     let verification_tag = match head & 7 {
         0..=4 => known.tags[0],
         5 => known.tags[1],
@@ -176,20 +140,28 @@ fn next_packet(rest: &mut &[u8], known: &Known) -> Option<Flying> {
         CommonHeader { source_port: PORTS[HELPER], destination_port: PORTS[TARGET], verification_tag };
     let mut bytes = Vec::new();
     let mut builder = PacketBuilder::new(&mut bytes, header, 65_000);
+    let mut auth_at = None;
     for _ in 0..=(head >> 3 & 3) {
         let Some(chunk) = next_chunk(rest, known) else { break };
+        let at = builder.len();
         if builder.push(&chunk).is_err() {
             break;
         }
+        if auth_at.is_none() && chunk.chunk_type == ChunkType::AUTH {
+            auth_at = Some(at);
+        }
     }
     builder.finish_with_zero_checksum();
+    if let Some(at) = auth_at {
+        known.authenticate(&mut bytes[at..]);
+    }
     let source: IpAddr = match head >> 5 {
         0..=4 => [10, 0, 1, 1].into(),
         5 | 6 => [10, 0, 2, 1].into(),
         _ => [10, 0, 3, 9].into(),
     };
     let path = PathAddress { local: Some([10, 0, 1, 2].into()), remote: source, remote_udp_port: 0 };
-    Some(Flying { to: TARGET, path, bytes: bytes.into() })
+    Flying { to: TARGET, path, bytes: bytes.into() }
 }
 
 fn next_chunk(rest: &mut &[u8], known: &Known) -> Option<RawChunk> {
@@ -197,28 +169,38 @@ fn next_chunk(rest: &mut &[u8], known: &Known) -> Option<RawChunk> {
     let (value, tail) = tail.split_at(usize::from(*len).min(tail.len()));
     *rest = tail;
     let chunk_type = ChunkType(*chunk_type);
-    let value = match chunk_type {
-        ChunkType::COOKIE_ECHO if value.is_empty() => known.cookie.clone(),
-        ChunkType::HEARTBEAT_ACK if value.is_empty() => known.heartbeat.clone(),
-        // The peer counts these with its own TSNs …
-        ChunkType::DATA | ChunkType::I_DATA | ChunkType::FORWARD_TSN | ChunkType::I_FORWARD_TSN => {
-            relative(value, known.tsns[1])
-        }
-        ChunkType::ASCONF | ChunkType::ASCONF_ACK => relative(value, known.tsns[1]),
-        // … and acknowledges the target's by these.
-        ChunkType::SACK | ChunkType::NR_SACK | ChunkType::SHUTDOWN => {
-            relative(value, known.tsns[0].wrapping_sub(1))
-        }
-        _ => Bytes::copy_from_slice(value),
-    };
-    Some(RawChunk { chunk_type, flags: *flags, value })
+    Some(RawChunk { chunk_type, flags: *flags, value: known.value_of(chunk_type, value) })
 }
 
-/// `value` with `base` added to the number that it begins with.
-fn relative(value: &[u8], base: u32) -> Bytes {
-    let Some((number, rest)) = value.split_first_chunk() else { return Bytes::copy_from_slice(value) };
-    let number = u32::from_be_bytes(*number).wrapping_add(base);
-    [&number.to_be_bytes(), rest].concat().into()
+/// What the target's own user asks for.
+fn ask_target(pair: &mut Pair, what: u8) {
+    let (now, host) = (pair.now, &mut pair.hosts[TARGET]);
+    let (Some(id), own) = (host.id, host.addresses.clone()) else { return };
+    let endpoint = &mut host.endpoint;
+    let amount = u16::from(what >> 4);
+    // What is refused is refused.
+    match what & 15 {
+        0..4 => {
+            let reliability = (amount & 1 != 0).then_some(Reliability::Retransmissions(0));
+            let options = SendOptions { stream_id: amount % 3, reliability, ..SendOptions::default() };
+            _ = endpoint.send(now, id, &options, Bytes::from(vec![7; 1 + 300 * usize::from(amount)])).is_ok();
+        }
+        4 => {
+            _ = endpoint.reset_streams(
+                now,
+                id,
+                ResetDirections { outgoing: true, incoming: false },
+                &[amount],
+            )
+        }
+        5 => _ = endpoint.reset_streams(now, id, ResetDirections { outgoing: false, incoming: true }, &[]),
+        6 => _ = endpoint.reset_association(now, id),
+        7 => _ = endpoint.add_streams(now, id, amount % 3, amount / 3),
+        8 => _ = endpoint.remove_local_address(now, id, own[usize::from(amount & 1)]),
+        9 => _ = endpoint.add_local_address(now, id, own[usize::from(amount & 1)]),
+        10 => _ = endpoint.set_peer_primary(now, id, own[usize::from(amount & 1)]),
+        _ => _ = pair.advance(),
+    }
 }
 
 fn read_all(pair: &mut Pair) {

@@ -5,6 +5,7 @@ use sctp_core::association::AssociationState;
 use sctp_core::config::{AssociationConfig, EndpointConfig};
 use sctp_core::endpoint::{ConnectRequest, Endpoint, ListenOptions};
 use sctp_core::event::{AssociationId, Event};
+use sctp_core::extensions::Extensions;
 use sctp_core::net::{Ecn, PathAddress};
 use sctp_core::time::Time;
 use std::collections::VecDeque;
@@ -144,6 +145,21 @@ impl Pair {
                 assert!(association.held_bytes() <= limit, "received data holds more than its bound");
             }
         }
+    }
+}
+
+/// Each bit switches one on.
+pub(crate) fn extensions_of(bits: u8) -> Extensions {
+    let bit = |index: u8| bits >> index & 1 != 0;
+    Extensions {
+        ecn: bit(0),
+        partial_reliability: bit(1),
+        reconfig: bit(2),
+        auth: bit(3),
+        asconf: bit(4),
+        interleaving: bit(5),
+        nr_sack: bit(6),
+        zero_checksum: bit(7),
     }
 }
 

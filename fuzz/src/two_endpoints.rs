@@ -1,23 +1,23 @@
-//! Two endpoints and a faulty network, driven by arbitrary commands. Whatever happens: of each stream, what is read is a
-//! beginning of what was sent, in order; and once the network is good again everything arrives, or the association is
-//! reported lost.
+//! Two endpoints and a faulty network, driven by arbitrary commands, with any extensions. Whatever happens: of each
+//! stream, what is read is a beginning of what was sent, in order, but for messages that might be given up; once the network
+//! is good again everything arrives or has failed, or the association is reported lost; and neither side blames the other.
 
-use crate::pair::{Flying, Host, Pair};
+use crate::books::{Books, STREAMS};
+use crate::pair::{Flying, Pair, extensions_of};
 use arbitrary::{Arbitrary, Unstructured};
 use bytes::Bytes;
 use sctp_core::association::AssociationState;
-use sctp_core::config::AssociationConfig;
-use sctp_core::endpoint::{Endpoint, UnreachableKind};
-use sctp_core::event::{AssociationId, Event};
+use sctp_core::config::{AssociationConfig, ReconfigPermissions, StreamScheduler};
+use sctp_core::endpoint::{Endpoint, ResetDirections, UnreachableKind};
+use sctp_core::event::{AssociationId, Event, LossReason};
 use sctp_core::message::SendOptions;
 use sctp_core::net::PathAddress;
+use sctp_core::reliability::Reliability;
 use sctp_core::time::Time;
-use std::collections::VecDeque;
+use sctp_core::wire::chunk::ChunkType;
 use std::net::IpAddr;
 use std::time::Duration;
 
-/// Streams that are used.
-const STREAMS: usize = 3;
 /// Commands of one input at most.
 const MAX_COMMANDS: usize = 200;
 /// Deadlines until all must have come, the network being good.
@@ -25,7 +25,7 @@ const MAX_DEADLINES: usize = 20_000;
 
 #[derive(Arbitrary, Clone, Copy, Debug)]
 enum Command {
-    Send { side: bool, stream: u8, len: u16, unordered: bool },
+    Send { side: bool, stream: u8, len: u16, unordered: bool, policy: u8, limit: u8 },
     Read { side: bool, messages: u8 },
     Deliver { which: u8 },
     Drop { which: u8 },
@@ -35,14 +35,14 @@ enum Command {
     Beat { side: bool, address: bool },
     SetPrimary { side: bool, address: bool },
     Unreachable { which: u8, kind: u8 },
-    Shutdown { side: bool },
-}
-
-/// One direction's books: what is on its way in each stream, ordered and unordered.
-#[derive(Default)]
-struct Books {
-    ordered: [VecDeque<Bytes>; STREAMS],
-    unordered: Vec<Bytes>,
+    Shutdown { side: bool, sure: u8 },
+    ResetStreams { side: bool, directions: u8, streams: u8 },
+    ResetAssociation { side: bool },
+    AddStreams { side: bool, outbound: u8, inbound: u8 },
+    AddAddress { side: bool, address: bool },
+    RemoveAddress { side: bool, address: bool },
+    PreferAddress { side: bool, address: bool },
+    ChangeKey { side: bool, key: u8 },
 }
 
 /// Runs the commands that `data` holds. Panics if a promise breaks.
@@ -64,29 +64,26 @@ struct Run {
     /// What host 0 and host 1 sent and the other has not read.
     books: [Books; 2],
     number: u32,
+    lost: bool,
 }
 
 impl Run {
     fn new(input: &mut Unstructured<'_>) -> Self {
-        let mut config = |_| AssociationConfig {
-            receive_buffer: 3_000 + usize::from(u16::arbitrary(input).unwrap_or(0)),
-            send_buffer: 100_000,
-            max_message_size: 3_000,
-            no_delay: bool::arbitrary(input).unwrap_or(false),
-            max_burst: u32::from(u8::arbitrary(input).unwrap_or(4) % 9),
-            ..AssociationConfig::default()
-        };
-        let (client, server) = (config(0), config(1));
+        let (client, server) = (config(input), config(input));
         let mut pair = Pair::new();
         pair.listen(1, server);
         pair.connect(0, client);
         pair.exchange();
-        Self { pair, books: Default::default(), number: 0 }
+        let mut run = Self { pair, books: Default::default(), number: 0, lost: false };
+        run.drain();
+        run
     }
 
     fn apply(&mut self, command: Command) {
         match command {
-            Command::Send { side, stream, len, unordered } => self.send(side.into(), stream, len, unordered),
+            Command::Send { side, stream, len, unordered, policy, limit } => {
+                self.send(side.into(), stream, len, unordered, reliability(policy, limit));
+            }
             Command::Read { side, messages } => self.read(side.into(), messages.into()),
             Command::Deliver { which } => {
                 if let Some(packet) = self.take(which) {
@@ -104,37 +101,102 @@ impl Run {
                 self.pair.end_batch();
             }
             Command::Deadline => _ = self.pair.advance(),
+            Command::Unreachable { which, kind } => self.unreachable(which, kind),
+            other => self.ask(other),
+        }
+        self.drain();
+    }
+
+    /// What an application asks of its association, granted or not.
+    fn ask(&mut self, command: Command) {
+        match command {
             Command::Beat { side, address } => self.on_path(side, address, |endpoint, now, id, to| {
                 _ = endpoint.request_heartbeat(now, id, to);
             }),
             Command::SetPrimary { side, address } => self.on_path(side, address, |endpoint, _, id, to| {
                 _ = endpoint.set_primary(id, to);
             }),
-            Command::Unreachable { which, kind } => self.unreachable(which, kind),
-            Command::Shutdown { side } => {
-                let host = &mut self.pair.hosts[usize::from(side)];
-                if let Some(id) = host.id {
-                    _ = host.endpoint.shutdown(self.pair.now, id);
+            Command::Shutdown { side, sure: 0..32 } => self.on(side, |endpoint, now, id| {
+                _ = endpoint.shutdown(now, id);
+            }),
+            Command::ResetStreams { side, directions, streams } => self.on(side, |endpoint, now, id| {
+                let directions =
+                    ResetDirections { outgoing: directions & 1 != 0, incoming: directions & 2 != 0 };
+                let listed: Vec<u16> = (0..4).filter(|stream| streams >> stream & 1 != 0).collect();
+                _ = endpoint.reset_streams(now, id, directions, &listed);
+            }),
+            Command::ResetAssociation { side } => self.on(side, |endpoint, now, id| {
+                _ = endpoint.reset_association(now, id);
+            }),
+            Command::AddStreams { side, outbound, inbound } => self.on(side, |endpoint, now, id| {
+                _ = endpoint.add_streams(now, id, (outbound % 4).into(), (inbound % 4).into());
+            }),
+            Command::AddAddress { side, address } => self.on_own(side, address, |endpoint, now, id, own| {
+                _ = endpoint.add_local_address(now, id, own);
+            }),
+            Command::RemoveAddress { side, address } => {
+                self.on_own(side, address, |endpoint, now, id, own| {
+                    _ = endpoint.remove_local_address(now, id, own);
+                })
+            }
+            Command::PreferAddress { side, address } => {
+                self.on_own(side, address, |endpoint, now, id, own| {
+                    _ = endpoint.set_peer_primary(now, id, own);
+                })
+            }
+            Command::ChangeKey { side, key } => self.change_key(side, u16::from(key % 3)),
+            _ => {}
+        }
+    }
+
+    /// Both sides learn a key, then one of them begins to use it.
+    fn change_key(&mut self, side: bool, key: u16) {
+        for host in [!side, side] {
+            self.on(host, |endpoint, _, id| {
+                _ = endpoint.change_keys(id, |keys| {
+                    keys.set(key, Bytes::from(vec![key as u8; 5]));
+                    if host == side { keys.activate(key) } else { Ok(()) }
+                });
+            });
+        }
+    }
+
+    /// Takes packets and events out of both.
+    fn drain(&mut self) {
+        self.pair.drain();
+        for (host, books) in self.pair.hosts.iter_mut().zip(&mut self.books) {
+            for event in host.events.drain(..) {
+                match event {
+                    Event::SendFailed(failure) => books.failed(&failure),
+                    Event::CommunicationLost { reason } => {
+                        let blamed = matches!(reason, LossReason::ProtocolError { .. });
+                        assert!(!blamed, "both keep to the protocol: {reason:?}");
+                        self.lost = true;
+                    }
+                    _ => {}
                 }
             }
         }
-        self.pair.drain();
     }
 
     /// Sends a message, unless the endpoint has no room or is at its end.
-    fn send(&mut self, side: usize, stream: u8, len: u16, unordered: bool) {
+    fn send(&mut self, side: usize, stream: u8, len: u16, unordered: bool, reliability: Reliability) {
         let Some(id) = self.pair.hosts[side].id else { return };
         self.number += 1;
-        let mut payload = self.number.to_be_bytes().to_vec();
-        payload.resize(4 + usize::from(len % 2_900), self.number as u8);
+        let number = self.number;
+        let mut payload = number.to_be_bytes().to_vec();
+        payload.resize(4 + usize::from(len % 2_900), number as u8);
         let payload = Bytes::from(payload);
         let stream = usize::from(stream) % STREAMS;
-        let options = SendOptions { stream_id: stream as u16, unordered, ..SendOptions::default() };
+        let options = SendOptions {
+            stream_id: stream as u16,
+            unordered,
+            context: number,
+            reliability: Some(reliability),
+            ..SendOptions::default()
+        };
         if self.pair.hosts[side].endpoint.send(self.pair.now, id, &options, payload.clone()).is_ok() {
-            match unordered {
-                true => self.books[side].unordered.push(payload),
-                false => self.books[side].ordered[stream].push_back(payload),
-            }
+            self.books[side].sent(number, stream, unordered, reliability != Reliability::Full, payload);
         }
     }
 
@@ -143,15 +205,7 @@ impl Run {
         let (Some(id), books) = (host.id, &mut self.books[1 - side]) else { return };
         for _ in 0..messages {
             let Some(message) = host.endpoint.receive(self.pair.now, id) else { break };
-            let (stream, unordered) = (usize::from(message.stream_id), message.unordered);
-            let payload = message.into_bytes();
-            if unordered {
-                let at = books.unordered.iter().position(|sent| *sent == payload);
-                books.unordered.swap_remove(at.expect("what is read was sent, and not read before"));
-            } else {
-                let next = books.ordered.get_mut(stream).and_then(VecDeque::pop_front);
-                assert_eq!(next, Some(payload), "the next message of stream {stream}");
-            }
+            books.read(message);
         }
     }
 
@@ -161,6 +215,14 @@ impl Run {
         self.pair.flying.remove(usize::from(which) % count)
     }
 
+    fn on(&mut self, side: bool, act: impl FnOnce(&mut Endpoint, Time, AssociationId)) {
+        let host = &mut self.pair.hosts[usize::from(side)];
+        if let Some(id) = host.id {
+            act(&mut host.endpoint, self.pair.now, id);
+        }
+    }
+
+    /// With an address of the other side.
     fn on_path(
         &mut self,
         side: bool,
@@ -168,10 +230,18 @@ impl Run {
         act: impl FnOnce(&mut Endpoint, Time, AssociationId, IpAddr),
     ) {
         let to = self.pair.hosts[usize::from(!side)].addresses[usize::from(address)];
-        let host = &mut self.pair.hosts[usize::from(side)];
-        if let Some(id) = host.id {
-            act(&mut host.endpoint, self.pair.now, id, to);
-        }
+        self.on(side, |endpoint, now, id| act(endpoint, now, id, to));
+    }
+
+    /// With an address of its own.
+    fn on_own(
+        &mut self,
+        side: bool,
+        address: bool,
+        act: impl FnOnce(&mut Endpoint, Time, AssociationId, IpAddr),
+    ) {
+        let own = self.pair.hosts[usize::from(side)].addresses[usize::from(address)];
+        self.on(side, |endpoint, now, id| act(endpoint, now, id, own));
     }
 
     /// An ICMP message about a packet on its way. "Protocol unreachable" would end the association.
@@ -193,7 +263,7 @@ impl Run {
         for _ in 0..MAX_DEADLINES {
             self.pair.exchange();
             (0..2).for_each(|side| self.read(side, usize::MAX));
-            self.pair.drain();
+            self.drain();
             if self.pair.flying.is_empty() && (self.is_settled() || !self.pair.advance()) {
                 break;
             }
@@ -201,13 +271,57 @@ impl Run {
         assert!(self.is_settled(), "the network is good, and something is still on its way");
     }
 
-    /// Everything that was sent was read, or the association was lost and said so.
+    /// Everything that was sent was read or has failed, or the association was lost and said so.
     fn is_settled(&self) -> bool {
-        let lost =
-            |host: &Host| host.events.iter().any(|event| matches!(event, Event::CommunicationLost { .. }));
-        let empty =
-            |books: &Books| books.unordered.is_empty() && books.ordered.iter().all(VecDeque::is_empty);
         let closed = (0..2).any(|side| self.pair.state(side) == Some(AssociationState::Closed));
-        self.books.iter().all(empty) || (closed && self.pair.hosts.iter().any(lost))
+        self.books.iter().all(Books::balance) || (closed && self.lost)
+    }
+}
+
+fn config(input: &mut Unstructured<'_>) -> AssociationConfig {
+    let mut byte = || u8::arbitrary(input).unwrap_or(0);
+    let extensions = extensions_of(byte());
+    let listed =
+        [ChunkType::DATA, ChunkType::I_DATA, ChunkType::SACK, ChunkType::RE_CONFIG, ChunkType::SHUTDOWN];
+    let mut config = AssociationConfig {
+        // Where messages are interleaved, one of each kind and stream may be half there.
+        receive_buffer: if extensions.interleaving { 40_000 } else { 3_000 } + 256 * usize::from(byte()),
+        send_buffer: 100_000,
+        max_message_size: 3_000,
+        no_delay: byte() & 1 != 0,
+        max_burst: u32::from(byte() % 9),
+        extensions,
+        scheduler: scheduler(byte()),
+        reconfig_permissions: ReconfigPermissions {
+            reset_streams: true,
+            reset_association: true,
+            add_streams: true,
+        },
+        ..AssociationConfig::default()
+    };
+    let demands = byte();
+    config.auth.chunks =
+        (0..).zip(listed).filter(|(bit, _)| demands >> bit & 1 != 0).map(|(_, one)| one).collect();
+    config
+}
+
+fn scheduler(number: u8) -> StreamScheduler {
+    match number % 6 {
+        0 => StreamScheduler::FirstComeFirstServed,
+        1 => StreamScheduler::RoundRobin,
+        2 => StreamScheduler::RoundRobinPerPacket,
+        3 => StreamScheduler::Priority,
+        4 => StreamScheduler::FairCapacity,
+        _ => StreamScheduler::WeightedFairQueueing,
+    }
+}
+
+/// Half of the messages must arrive.
+fn reliability(policy: u8, limit: u8) -> Reliability {
+    match policy % 6 {
+        0 => Reliability::Timed(Duration::from_millis(10 * u64::from(limit))),
+        1 => Reliability::Retransmissions((limit % 4).into()),
+        2 => Reliability::Priority((limit % 4).into()),
+        _ => Reliability::Full,
     }
 }

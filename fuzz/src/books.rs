@@ -1,0 +1,80 @@
+//! What one of two endpoints sent and the other one read.
+
+use bytes::Bytes;
+use sctp_core::event::SendFailure;
+use sctp_core::message::Message;
+use std::collections::{BTreeMap, VecDeque};
+
+/// Streams that are used.
+pub(crate) const STREAMS: usize = 3;
+
+/// A message on its way.
+struct Sent {
+    number: u32,
+    payload: Bytes,
+    /// It may be given up.
+    limited: bool,
+}
+
+/// One direction's books. Each message has a number, which is its context as well.
+#[derive(Default)]
+pub(crate) struct Books {
+    ordered: [VecDeque<Sent>; STREAMS],
+    unordered: Vec<Sent>,
+    /// Behind which a later message of the stream was read.
+    passed_over: Vec<Sent>,
+    /// Reported as failed: whether some of it was on the wire.
+    failed: BTreeMap<u32, bool>,
+}
+
+impl Books {
+    pub(crate) fn sent(
+        &mut self,
+        number: u32,
+        stream: usize,
+        unordered: bool,
+        limited: bool,
+        payload: Bytes,
+    ) {
+        let sent = Sent { number, payload, limited };
+        match unordered {
+            true => self.unordered.push(sent),
+            false => self.ordered[stream].push_back(sent),
+        }
+    }
+
+    pub(crate) fn failed(&mut self, failure: &SendFailure) {
+        let before = self.failed.insert(failure.context, failure.sent);
+        assert!(before.is_none(), "message {} failed twice", failure.context);
+    }
+
+    /// Panics unless it was sent, was not read before, and is not behind a later one of its stream.
+    pub(crate) fn read(&mut self, message: Message) {
+        let (stream, unordered) = (usize::from(message.stream_id), message.unordered);
+        let payload = message.into_bytes();
+        let number = if unordered {
+            let at = self.unordered.iter().position(|sent| sent.payload == payload);
+            self.unordered.swap_remove(at.expect("what is read was sent, and not read before")).number
+        } else {
+            self.read_ordered(stream, &payload)
+        };
+        assert_ne!(self.failed.get(&number), Some(&false), "message {number} was reported as unsent");
+    }
+
+    fn read_ordered(&mut self, stream: usize, payload: &Bytes) -> u32 {
+        loop {
+            let next = self.ordered[stream].pop_front().expect("what is read was sent, in this order");
+            if next.payload == *payload {
+                return next.number;
+            }
+            assert!(next.limited, "message {} was passed over, and may not be given up", next.number);
+            self.passed_over.push(next);
+        }
+    }
+
+    /// Whether each message was read, or its sender knows that it failed because it might be given up.
+    pub(crate) fn balance(&self) -> bool {
+        let unread = self.ordered.iter().flatten().chain(&self.unordered).chain(&self.passed_over);
+        unread.into_iter().all(|sent| sent.limited && self.failed.contains_key(&sent.number))
+    }
+}
