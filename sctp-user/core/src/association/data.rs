@@ -123,6 +123,8 @@ impl Association {
     fn act_on_ack(&mut self, outcome: Result<SackOutcome, SackError>) -> Flow {
         let outcome = match outcome {
             Ok(outcome) => outcome,
+            // One that was overtaken by the response to a reset of TSNs (RFC 6525, 5.2.4) speaks of those before.
+            Err(_) if self.reconfig.has_renumbered() => return Flow::Continue,
             Err(error) => {
                 tracing::debug!(tag = self.tags.local, %error, "acknowledgement breaks the protocol");
                 let text = Bytes::from(error.to_string());

@@ -43,9 +43,13 @@ impl Receiver {
     /// Moves the cumulative TSN to `tsn` and over what had arrived behind it; whether it moved.
     /// RFC 3758, 3.6.
     fn move_to(&mut self, tsn: Tsn) -> bool {
+        // An answer that nothing has moved would bring the next FORWARD TSN at once, for as long as TSNs are suspended.
+        if self.suspended {
+            return false;
+        }
         self.packet.data = true;
         self.packet.gaps |= self.map.has_gaps();
-        let moved = !self.suspended && self.map.forward(tsn);
+        let moved = self.map.forward(tsn);
         self.packet.accepted |= moved;
         self.packet.duplicate |= !moved;
         self.packet.gaps |= self.map.has_gaps();

@@ -276,13 +276,11 @@ impl Association {
         if !self.sender.is_drained() {
             return Verdict::Defer;
         }
-        let Some(receiver) = &mut self.receiver else { return Verdict::Result(ReconfigResponse::DENIED) };
+        let Some(receiver) = &self.receiver else { return Verdict::Result(ReconfigResponse::DENIED) };
         // G1, G2.
         let theirs = receiver.cumulative_tsn().next().plus(1 << 31);
         let ours = self.sender.next_tsn().plus(if again { JUMP } else { 0 });
-        receiver.reset_tsns(theirs);
-        self.forget_ecn_echo();
-        self.sender.reset_tsns(now, ours);
+        self.renumber_tsns(now, ours, theirs);
         self.tell_association_reset(ReconfigOutcome::Done);
         Verdict::TsnsReset(ours, theirs)
     }

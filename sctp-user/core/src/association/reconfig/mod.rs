@@ -44,6 +44,8 @@ pub(super) struct Reconfig {
     expected: Expected,
     /// When TSNs were last asked to be reset (5.1.4).
     tsns_reset_at: Option<Time>,
+    /// TSNs were reset before now.
+    renumbered: bool,
 }
 
 /// Requests that the peer may make without permission, for we asked for them.
@@ -62,6 +64,7 @@ impl Reconfig {
             peer: PeerRequests::new(peer.0),
             expected: Expected::default(),
             tsns_reset_at: None,
+            renumbered: false,
         }
     }
 
@@ -75,6 +78,11 @@ impl Reconfig {
     #[cfg(test)]
     pub(super) fn peer_sequence(&self) -> u32 {
         self.peer.last_sequence()
+    }
+
+    /// Whether acknowledgements may come that were sent under other TSNs.
+    pub(super) fn has_renumbered(&self) -> bool {
+        self.renumbered
     }
 
     /// When the Re-configuration timer expires.
@@ -132,6 +140,16 @@ impl Association {
             self.tell_failed(&own);
         }
         self.reconfig = Reconfig::new(self.local_initial_tsn, peer_initial_tsn);
+    }
+
+    /// Our next TSN is `ours`, the peer's `theirs`, and all streams begin with 0 again.
+    fn renumber_tsns(&mut self, now: Time, ours: Tsn, theirs: Tsn) {
+        if let Some(receiver) = &mut self.receiver {
+            receiver.reset_tsns(theirs);
+        }
+        self.forget_ecn_echo();
+        self.sender.reset_tsns(now, ours);
+        self.reconfig.renumbered = true;
     }
 
     fn tell_streams_reset(&mut self, incoming: bool, streams: &[u16], outcome: ReconfigOutcome) {

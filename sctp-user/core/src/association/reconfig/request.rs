@@ -396,7 +396,7 @@ impl Association {
     fn conclude_tsn_reset(&mut self, now: Time, response: &ReconfigResponse) {
         let outcome = outcome_of(response.result);
         let next_tsns = response.next_tsns.filter(|_| outcome == ReconfigOutcome::Done);
-        let (Some((theirs, ours)), Some(receiver)) = (next_tsns, &mut self.receiver) else {
+        let Some((theirs, ours)) = next_tsns else {
             self.receiver.iter_mut().for_each(|receiver: &mut Receiver| receiver.set_suspended(false));
             self.sender.resume(now);
             // Success without TSNs is none.
@@ -408,9 +408,7 @@ impl Association {
             self.tell_association_reset(outcome);
             return;
         };
-        receiver.reset_tsns(theirs);
-        self.forget_ecn_echo();
-        self.sender.reset_tsns(now, ours);
+        self.renumber_tsns(now, ours, theirs);
         self.tell_association_reset(outcome);
     }
 

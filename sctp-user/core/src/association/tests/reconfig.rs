@@ -412,6 +412,26 @@ fn nothing_is_lost_when_tsns_are_reset_in_the_midst_of_traffic() {
     }
 }
 
+/// RFC 6525, 5.2.4; RFC 9260, 6.2.1: an acknowledgement that comes later than the response speaks of TSNs that never were
+/// sent, or so it seems.
+#[test]
+fn an_acknowledgement_from_before_a_reset_of_tsns_is_no_violation() {
+    let (mut pair, a, z) = willing();
+    pair.send_on(Side::A, a, 0, "x");
+    pair.run_secs(1);
+    let late = pair.hops.iter().find(|hop| hop.from == Side::Z && hop.has(ChunkType::SACK)).unwrap().clone();
+    pair.reset_tsns(Side::A, a).unwrap();
+    pair.run_secs(1);
+    pair.send_on(Side::A, a, 0, "y");
+    pair.run_secs(1);
+    pair.inject(Side::A, late.source, late.destination, late.bytes);
+    pair.send_on(Side::A, a, 0, "z");
+    pair.run_secs(1);
+    assert_eq!(pair.read_numbered(Side::Z, z), ["x/0:0", "y/0:0", "z/0:1"]);
+    assert_eq!(pair.state(Side::A, a), AssociationState::Established);
+    assert!(!pair.association(Side::A, a).has_unacknowledged());
+}
+
 /// RFC 6525, 5.1.4: once in 30 seconds.
 #[test]
 fn tsns_are_not_reset_again_within_a_segments_life() {

@@ -331,3 +331,16 @@ fn a_list_of_interleaved_messages_that_makes_no_sense_does_no_harm() {
     let _ = t.packet(2, (1, 1, 0), "BE", "next");
     assert_eq!(t.0.texts(), ["first", "next"]);
 }
+
+/// RFC 6525, 5.1.4: while a reset of TSNs is not answered nothing is taken. A SACK that says so would bring the next FORWARD
+/// TSN at once (RFC 3758, 3.5 F2), and so on without end.
+#[test]
+fn no_sack_answers_a_forward_tsn_while_tsns_may_be_others() {
+    let mut harness = Harness::new();
+    harness.receiver.set_suspended(true);
+    harness.forward(3, &[]);
+    assert!(!harness.receiver.sack_wanted());
+    harness.receiver.set_suspended(false);
+    harness.forward(3, &[]);
+    assert_eq!(harness.cumulative(), 4);
+}
