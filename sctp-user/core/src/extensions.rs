@@ -151,7 +151,8 @@ impl Extensions {
     }
 }
 
-/// What is offered unless the user says otherwise: what works. To offer RE-CONFIG permits the peer nothing.
+/// What is offered unless the user says otherwise: what works. To offer RE-CONFIG permits the peer nothing. Interleaved
+/// messages only who asks for them can read (RFC 8260, 2.2.1).
 impl Default for Extensions {
     fn default() -> Self {
         Self { ecn: true, partial_reliability: true, reconfig: true, zero_checksum: true, ..Self::NONE }

@@ -6,7 +6,7 @@ use crate::rx::Receiver;
 use crate::wire::chunk::{ChunkError, ChunkType, ForwardTsnChunk, IForwardTsnChunk, RawChunk};
 
 impl Association {
-    /// One of the two chunks: the one that belongs to the data in use.
+    /// One of the two chunks: the one that belongs to the data in use (RFC 8260, 2.3.1).
     /// RFC 3758, 3.3.2.
     pub(super) fn handle_forward_tsn(&mut self, chunk: &RawChunk, source: PathId) -> Flow {
         // RFC 3758, 3.3.1: who has not offered it does not know it.

@@ -38,6 +38,7 @@ impl Interleaved {
 
     /// Takes a chunk whose TSN is new; gives the message that it completes, or a piece of one that is
     /// handed over as it comes. `opens` says whether a message is to be from now on.
+    /// RFC 8260, 2.2.3.
     pub(super) fn insert(
         &mut self,
         fragment: Fragment,

@@ -30,6 +30,7 @@ mod abandon;
 
 /// Chunks that may be outstanding. Gap blocks can speak of 65,535 (RFC 9260, 3.3.4), but a stream's sequence numbers
 /// must not reach so far that a late one looks early (6.5): receivers, ours too, drop what lies further ahead.
+/// Nor are there 2^31 messages of a stream, or fragments of one, in flight (RFC 8260, 2.1).
 pub(super) const MAX_OUTSTANDING_CHUNKS: usize = 32_767;
 
 /// Entries that an idle association keeps memory for.
@@ -317,7 +318,7 @@ impl Outstanding {
         Some(position)
     }
 
-    /// The chunk at `position` as it goes on the wire (6.9).
+    /// The chunk at `position` as it goes on the wire (RFC 9260, 3.3.1 and 6.9; RFC 8260, 2.1 and 2.2.2).
     pub(super) fn fragment(&self, position: u64) -> Option<Fragment<'_>> {
         let chunk = self.get(position)?;
         let SentMessage { message, mid, .. } = self.messages.get(chunk.message)?;

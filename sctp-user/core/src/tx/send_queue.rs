@@ -287,7 +287,7 @@ impl SendQueue {
         self.records > 0
     }
 
-    /// What is to be cut next.
+    /// What is to be cut next: of a stream one message at a time (RFC 8260, 2.2.2).
     pub(super) fn turn(&self) -> Option<Turn> {
         let stream_id = self.scheduler.next()?;
         let stream = self.streams.get(&stream_id)?;

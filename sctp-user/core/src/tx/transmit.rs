@@ -166,7 +166,7 @@ impl Sender {
     }
 
     /// Sends new chunks while the packet has room (6.1 A, E). `bundled`: the packet has DATA already.
-    /// RFC 9260, 6.9.
+    /// RFC 9260, 6.9; RFC 8260, 2.1, 2.2.2.
     fn fill_new(
         &mut self,
         now: Time,
@@ -229,7 +229,7 @@ impl Sender {
         (must_be_cut && part >= MIN_FRAGMENT.min(largest)).then_some(part)
     }
 
-    /// Writes the next `len` bytes of the message whose turn it is.
+    /// Writes the next `len` bytes of the message whose turn it is, with the next TSN (RFC 8260, 2.2.2).
     fn send_new(
         &mut self,
         now: Time,

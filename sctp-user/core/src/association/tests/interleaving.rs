@@ -1,11 +1,14 @@
 //! Messages that are interleaved (RFC 8260, 2).
 
-use super::harness::{Fate, Pair, Side, chunk};
-use crate::config::{AssociationConfig, StreamScheduler};
+use super::harness::{Fate, PORT_A, Pair, Side, chunk, header_to, init, ip, packet};
+use crate::config::{AssociationConfig, ReconfigPermissions, StreamScheduler};
+use crate::endpoint::ResetDirections;
 use crate::event::AssociationId;
 use crate::extensions::Extensions;
 use crate::message::SendOptions;
-use crate::wire::chunk::ChunkType;
+use crate::wire::CommonHeader;
+use crate::wire::chunk::{ChunkType, IDataChunk, InitChunk, RawChunk};
+use crate::wire::param::ParameterType;
 use bytes::Bytes;
 use core::time::Duration;
 
@@ -83,7 +86,7 @@ fn losses_and_duplicates_do_not_show_where_messages_are_interleaved() {
     assert!(got.iter().all(|message| message.len() == 100 + 400 * usize::from(message[0])));
 }
 
-/// RFC 8260, 2.2.3: DATA where I-DATA was agreed on, and I-DATA where it was not: ABORT.
+/// RFC 8260, 2.2.1, 2.2.3: DATA where I-DATA was agreed on, and I-DATA where it was not: ABORT.
 #[test]
 fn the_chunk_that_was_not_agreed_on_ends_the_association() {
     for (interleaving, wrong) in [
@@ -100,6 +103,89 @@ fn the_chunk_that_was_not_agreed_on_ends_the_association() {
         assert_eq!(pair.hops[0].chunks[0].value[..2], [0, 13]);
         assert_eq!(pair.events(Side::Z), ["up", "lost: ProtocolError { cause: 13 }"]);
     }
+}
+
+/// RFC 8260, 2.2.1: nobody gets interleaved messages who has not asked for them.
+#[test]
+fn interleaving_is_not_offered_unless_the_user_asks_for_it() {
+    let asked = AssociationConfig {
+        extensions: Extensions { interleaving: true, ..Extensions::default() },
+        ..config(true)
+    };
+    for (config, offered) in [(AssociationConfig::default(), false), (asked, true)] {
+        let mut pair = Pair::new();
+        let (a, _) = pair.establish_with(config);
+        for set_up in &pair.hops[..2] {
+            let parameters = InitChunk::parse(&set_up.chunks[0]).unwrap().parameters;
+            let listed = parameters.find(ParameterType::SUPPORTED_EXTENSIONS).unwrap().value;
+            assert_eq!(listed.contains(&ChunkType::I_DATA.0), offered);
+        }
+        assert_eq!(pair.association(Side::A, a).extensions().interleaving, offered);
+    }
+}
+
+/// RFC 8260, 2: associations with I-DATA and with DATA live side by side on one endpoint.
+#[test]
+fn associations_with_and_without_i_data_coexist() {
+    let mut pair = Pair::new();
+    let (a, interleaved) = pair.establish_with(config(true));
+    let header =
+        |verification_tag| CommonHeader { source_port: PORT_A + 1, ..header_to(Side::Z, verification_tag) };
+    let mut knock = |pair: &mut Pair, tag, chunks: &[RawChunk]| {
+        pair.inject(Side::Z, ip("10.0.1.1"), ip("10.0.1.2"), packet(header(tag), chunks));
+        pair.drain();
+    };
+    knock(&mut pair, 0, &[init(77, &[])]);
+    let (cookie, tag) = pair.last_cookie();
+    let data = chunk(ChunkType::DATA, 3, &[0xff, 0xff, 0xff, 0xfe, 0, 0, 0, 0, 0, 0, 0, 0, b'o', b'l', b'd']);
+    knock(&mut pair, tag, &[cookie, data]);
+    let plain = pair.z.id();
+    assert_ne!(plain, interleaved);
+    assert_eq!(pair.read(Side::Z, plain), ["old"]);
+    pair.hops.clear();
+    pair.send(Side::Z, plain, b"DATA");
+    pair.send(Side::Z, interleaved, b"I-DATA");
+    pair.send(Side::A, a, b"new");
+    pair.run_for(Duration::from_millis(50));
+    for hop in &pair.hops {
+        let (absent, to_plain) = (!hop.has(ChunkType::DATA), hop.header.destination_port == PORT_A + 1);
+        assert!(if to_plain { !hop.has(ChunkType::I_DATA) } else { absent });
+    }
+    assert!(uses(&pair, ChunkType::DATA) && uses(&pair, ChunkType::I_DATA));
+    assert_eq!(
+        (pair.read(Side::A, a), pair.read(Side::Z, interleaved)),
+        (vec!["I-DATA".into()], vec!["new".into()])
+    );
+}
+
+/// RFC 8260, 2.3.2 and 2 with RFC 6525: a reset of a stream sets both of its counters to 0, on either side.
+#[test]
+fn a_stream_reset_sets_both_message_counters_to_zero() {
+    let extensions = Extensions { interleaving: true, reconfig: true, ..Extensions::NONE };
+    let mut pair = Pair::new();
+    let reconfig_permissions = ReconfigPermissions::ALL;
+    let (a, z) = pair.establish_with(AssociationConfig { extensions, reconfig_permissions, ..config(true) });
+    let mut numbers = |pair: &mut Pair| {
+        pair.hops.clear();
+        for unordered in [false, true, false, true] {
+            let (now, options) =
+                (pair.now, SendOptions { stream_id: 1, unordered, ..SendOptions::default() });
+            pair.a.endpoint.send(now, a, &options, Bytes::from_static(b"x")).unwrap();
+        }
+        pair.run_secs(1);
+        let chunks = pair.hops.iter().filter(|hop| hop.from == Side::A).flat_map(|hop| &hop.chunks);
+        let data = chunks.filter(|chunk| chunk.chunk_type == ChunkType::I_DATA);
+        let headers = data.map(|chunk| IDataChunk::parse(chunk).unwrap().header);
+        headers.map(|header| (header.flags.unordered, header.mid.0)).collect::<Vec<_>>()
+    };
+    let first = [(false, 0), (true, 0), (false, 1), (true, 1)];
+    assert_eq!(numbers(&mut pair), first);
+    assert_eq!(numbers(&mut pair), first.map(|(unordered, mid)| (unordered, mid + 2)));
+    let outgoing = ResetDirections { outgoing: true, incoming: false };
+    pair.a.endpoint.reset_streams(pair.now, a, outgoing, &[1]).unwrap();
+    pair.run_secs(1);
+    assert_eq!(numbers(&mut pair), first);
+    assert_eq!(pair.read(Side::Z, z).len(), 12, "the receiver expects 0, too");
 }
 
 /// RFC 8260, 2.1 and RFC 9260, 5.2.4 A: a restarted peer counts its messages from 0 again, and what is agreed on is

@@ -307,7 +307,7 @@ fn interleaving() -> AssociationConfig {
     AssociationConfig { extensions, ..AssociationConfig::default() }
 }
 
-/// RFC 8260, 2.3.1: with I-DATA the chunk is I-FORWARD-TSN.
+/// RFC 8260, 2 and 2.3.1: with I-DATA the chunk is I-FORWARD-TSN.
 #[test]
 fn interleaved_messages_are_skipped_by_i_forward_tsn() {
     let mut pair = Pair::new();

@@ -3,6 +3,7 @@
 use super::harness::{FULL, Harness, Sent, config};
 use crate::config::{AssociationConfig, StreamScheduler};
 use crate::message::SendOptions;
+use crate::path::congestion::Congestion;
 use crate::serial::Fsn;
 
 /// The largest payload of an I-DATA chunk.
@@ -77,6 +78,23 @@ fn i_data_is_sent_again_as_it_was() {
     assert!(!again.is_empty());
     let outcome = t.sack(4, &[]);
     assert!(outcome.became_empty);
+}
+
+/// RFC 8260, 2.2.2: as with DATA, neither the congestion window nor the peer's window is exceeded.
+#[test]
+fn i_data_observes_both_windows() {
+    let mut t = with(StreamScheduler::RoundRobin, true, &[]);
+    t.path(0).congestion = Congestion::with_cwnd(3 * FULL, &config());
+    (0..3).for_each(|stream_id| enqueue(&mut t, stream_id, 3 * FULL_I_DATA));
+    let cwnd = 3 * FULL;
+    let before = t.send();
+    assert!((3..=4).contains(&before.len()), "cwnd, and no more than a packet beyond");
+    assert!(t.path(0).flight_size < cwnd + FULL);
+    t.open_cwnd();
+    t.sack_window(before.len() as u32, 2 * FULL as u32);
+    assert_eq!(t.send().len(), 2, "a_rwnd");
+    t.sack_window(before.len() as u32 + 2, 1 << 20);
+    assert!(!t.send().is_empty());
 }
 
 /// RFC 8260, 3.1.
@@ -193,7 +211,7 @@ fn fair_capacity_gives_streams_the_same_number_of_bytes() {
     }
 }
 
-/// RFC 8260, 3.6: n times the weight, n times the capacity.
+/// RFC 8260, 3 and 3.6: n times the weight, n times the capacity.
 #[test]
 fn weighted_fair_queueing_shares_in_proportion_to_the_weights() {
     for interleaving in [false, true] {

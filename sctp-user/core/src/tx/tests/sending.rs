@@ -221,7 +221,8 @@ fn fragments_of_a_message_share_its_marks() {
 
 #[test]
 fn the_chunks_in_flight_have_a_limit() {
-    // RFC 9260, 6.1: far below 2^31 TSNs, and below 2^15 messages of one stream.
+    // RFC 9260, 6.1: far below 2^31 TSNs, and below 2^15 messages of one stream; so are messages of a stream and
+    // fragments of one (RFC 8260, 2.1).
     let config = AssociationConfig { send_buffer: 1 << 30, ..config() };
     let mut t = Harness::with(1, &config);
     t.sender.set_peer(u32::MAX, 10);

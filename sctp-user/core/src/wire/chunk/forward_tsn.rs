@@ -184,4 +184,17 @@ mod tests {
         assert_format(&Chunk::IForwardTsn(chunk), bytes, "I_FORWARD_TSN tsn=1 sid=2 mid=3 U");
         assert_too_short(ChunkType::I_FORWARD_TSN, b"\0\0\0\x01\0\x02\0\x01\0\0\0", 12);
     }
+
+    /// RFC 8260, 2.3.1: what is reserved is sent as 0, and not looked at.
+    #[test]
+    fn reserved_bits_of_i_forward_tsn_are_zero_and_ignored() {
+        let value = bytes::Bytes::from_static(b"\0\0\0\x01\0\x02\xff\xfe\0\0\0\x03");
+        let raw = RawChunk { chunk_type: ChunkType::I_FORWARD_TSN, flags: 0xff, value };
+        let chunk = IForwardTsnChunk::parse(&raw).unwrap();
+        let streams = smallvec![SkippedMessage { stream_id: 2, unordered: false, mid: Mid(3) }];
+        assert_eq!(chunk, IForwardTsnChunk { new_cumulative_tsn: Tsn(1), streams });
+        let mut written = Vec::new();
+        chunk.write_value(&mut written);
+        assert_eq!((chunk.flags(), &written[6..8]), (0, &[0, 0][..]));
+    }
 }

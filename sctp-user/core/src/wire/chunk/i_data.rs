@@ -141,6 +141,20 @@ mod tests {
         assert_format(&Chunk::IData(IDataChunk { header, ..first }), bytes, text);
     }
 
+    /// RFC 8260, 2.1: what is reserved is sent as 0, and not looked at.
+    #[test]
+    fn reserved_bits_are_zero_and_ignored() {
+        let value = Bytes::from_static(b"\0\0\0\x01\0\x02\xff\xff\0\0\0\x03\0\0\0\x04a");
+        let raw = RawChunk { chunk_type: ChunkType::I_DATA, flags: 0xf0 | 2, value };
+        let chunk = IDataChunk::parse(&raw).unwrap();
+        let flags = DataFlags { begin: true, ..DataFlags::default() };
+        let header = IDataHeader { tsn: Tsn(1), stream_id: 2, mid: Mid(3), ppid_or_fsn: 4, flags };
+        assert_eq!(chunk.header, header);
+        let mut written = Vec::new();
+        chunk.write_value(&mut written);
+        assert_eq!((chunk.flags(), &written[6..8]), (2, &[0, 0][..]));
+    }
+
     #[test]
     fn a_chunk_without_user_data_reports_its_tsn() {
         let value = Bytes::from_static(b"\0\0\0\x07\0\0\0\0\0\0\0\0\0\0\0\0");
