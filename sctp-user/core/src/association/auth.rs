@@ -78,7 +78,7 @@ impl Auth {
         });
     }
 
-    /// Checks the code of the AUTH chunk `raw`, behind which stands `rest`.
+    /// Checks the code of the AUTH chunk `raw`, behind which stands `rest` (RFC 4895, 6.3).
     fn prove(&mut self, raw: &RawChunk, rest: &[u8]) -> Proof {
         let (Some(agreed), Ok(auth)) = (&mut self.agreed, AuthChunk::parse(raw)) else {
             return Proof::Worthless;
@@ -101,7 +101,7 @@ impl Auth {
     }
 }
 
-/// The code under the association shared key of a shared key; `None` if there is no such key.
+/// The code under the association shared key of a shared key; `None` if there is no such key (RFC 4895, 6.3).
 fn code(
     agreement: &AuthAgreement,
     keys: &SharedKeys,
@@ -111,7 +111,7 @@ fn code(
     Code::new(algorithm, &agreement.key(keys.secret(shared_key_id)?))
 }
 
-/// What authenticates with the active key, and the algorithm that the peer likes best (6.1, 6.2).
+/// What authenticates with the active key, and the algorithm that the peer likes best (RFC 4895, 6.1, 6.2).
 fn authenticator(agreement: &AuthAgreement, keys: &SharedKeys) -> Option<Authenticator> {
     let algorithm = agreement.peer.algorithm()?;
     let secret = keys.secret(keys.active())?;
@@ -211,6 +211,7 @@ impl Association {
         }
     }
 
+    /// RFC 4895, 6.3.
     fn handle_auth(&mut self, chunk: &RawChunk, rest: &Bytes, source: PathId) -> Admission {
         self.stats.control_chunks_received += 1;
         // 5.1: there is at most one in a packet.

@@ -348,6 +348,8 @@ impl Association {
         thresholds.check()?;
         // What was announced holds, and only the endpoint knows whether it may be (RFC 9653, 5.3).
         changed.extensions.zero_checksum = self.config.extensions.zero_checksum;
+        // RFC 4895, 6.1: the list of algorithms never changes.
+        changed.auth.hmacs = self.config.auth.hmacs.clone();
         let before = core::mem::replace(&mut self.config, Arc::new(changed));
         let config = &self.config;
         let mtu_of =

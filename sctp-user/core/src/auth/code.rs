@@ -69,6 +69,7 @@ impl Code {
     }
 
     /// Whether `auth` authenticates `rest`, which stands behind it. The time it takes tells nothing of the code.
+    /// RFC 4895, 6.3.
     pub(crate) fn verifies(&self, auth: &RawChunk, rest: &[u8]) -> bool {
         const FIXED: usize = CHUNK_HEADER_LEN + 4;
         let Some((fixed, code)) = auth.value.split_at_checked(4) else { return false };
@@ -149,7 +150,7 @@ impl Authenticator {
         }
     }
 
-    /// Fills in the code of the blank AUTH chunk that `chunks` begin with.
+    /// Fills in the code of the blank AUTH chunk that `chunks` begin with (RFC 4895, 6.2).
     pub(crate) fn fill_in(&self, chunks: &mut [u8]) {
         let code = self.code.over(&[chunks]);
         let field = chunks.get_mut(CHUNK_HEADER_LEN + 4..).and_then(|rest| rest.get_mut(..code.len()));

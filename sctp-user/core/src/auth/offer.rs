@@ -27,7 +27,7 @@ pub(crate) struct AuthOffer {
 }
 
 impl AuthOffer {
-    /// What `config` offers, if it offers AUTH.
+    /// What `config` offers, if it offers AUTH (RFC 4895, 3.1, 3.2, 3.3 and 6.1).
     pub(crate) fn of(config: &AssociationConfig, random: &mut Random) -> Option<Self> {
         let extensions = config.extensions;
         let mut hmacs: SmallVec<[u16; 4]> = config.auth.hmacs.iter().map(|hmac| hmac.identifier()).collect();
@@ -59,12 +59,12 @@ impl AuthOffer {
         self.hmacs.contains(&algorithm.identifier())
     }
 
-    /// The algorithm to send to this side with: its first that we know (6.1).
+    /// The algorithm to send to this side with: its first that we know (RFC 4895, 3.3 and 6.1).
     pub(crate) fn algorithm(&self) -> Option<HmacAlgorithm> {
         self.hmacs.iter().find_map(|&identifier| HmacAlgorithm::of(identifier))
     }
 
-    /// The parameters one behind the other, without padding.
+    /// The parameters one behind the other, without padding (RFC 4895, 6.1).
     fn key_vector(&self) -> Vec<u8> {
         self.parameters().flat_map(|parameter| Parameters::from_iter([parameter]).0).collect()
     }

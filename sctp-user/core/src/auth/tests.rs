@@ -43,7 +43,7 @@ fn captured() -> Vec<(usize, Packet)> {
         .collect()
 }
 
-/// RFC 4895, 6.1 to 6.3: Linux computed these codes, with the null key.
+/// RFC 4895, 6.1, 6.2 and 6.3: Linux computed these codes, with the null key.
 #[test]
 fn the_codes_in_a_capture_of_linux_are_right() {
     let (mut said, mut verified) = (Vec::new(), 0);
@@ -92,7 +92,7 @@ fn the_association_key_is_the_shared_key_and_both_vectors() {
     assert_eq!(one.key(b"key"), other.key(b"key"), "both sides come to the same key");
 }
 
-/// RFC 4895, 3.2, 6.1: SHA-1 is always offered; types that must not be listed are not.
+/// RFC 4895, 3.1, 3.2, 3.3, 6.1: each parameter once, RANDOM of 32 bytes; SHA-1 is always offered; types that must not be listed are not.
 #[test]
 fn an_offer_has_what_it_must_and_lacks_what_it_must_not() {
     let mut config =
@@ -169,6 +169,19 @@ fn keys_are_deactivated_before_they_are_deleted_and_the_active_one_stays() {
     assert!(!format!("{keys:?}").contains("one"), "secrets are not printed");
 }
 
+/// RFC 4895, 5.1: sent as 0; the code covers flags that came otherwise, and nothing else depends on them.
+#[test]
+fn the_flags_of_auth_are_ignored() {
+    let code = Code::new(HmacAlgorithm::Sha256, b"key").unwrap();
+    let fixed = [0, 0, 0, 3];
+    let mac = code.over(&[&[15, 0xa5, 0, 40], &fixed, &[0; 32], b"rest"]);
+    let value = [&fixed[..], &mac].concat().into();
+    let auth = crate::wire::chunk::RawChunk { chunk_type: ChunkType::AUTH, flags: 0xa5, value };
+    assert!(code.verifies(&auth, b"rest"));
+    assert_eq!(AuthChunk::parse(&auth).unwrap().hmac[..], mac[..]);
+    assert_eq!(crate::wire::WriteChunk::flags(&AuthChunk::parse(&auth).unwrap()), 0);
+}
+
 /// RFC 2104 as RFC 2202 and RFC 4231 (test case 2) show it.
 #[test]
 fn the_codes_are_those_of_the_published_examples() {
@@ -221,7 +234,17 @@ proptest! {
 
 #[test]
 fn a_cause_for_an_unknown_algorithm_has_six_bytes() {
-    // RFC 4895, 4.1.
-    let causes = crate::wire::Causes::from(Cause::UnsupportedHmacIdentifier { hmac_id: 2 });
+    // RFC 4895, 4.1: two more of padding, zero, which are not looked at.
+    let cause = Cause::UnsupportedHmacIdentifier { hmac_id: 2 };
+    let causes = crate::wire::Causes::from(cause.clone());
     assert_eq!(causes.0[..], [1, 5, 0, 6, 0, 2]);
+    let mut written = Vec::new();
+    let header = crate::wire::CommonHeader { source_port: 1, destination_port: 2, verification_tag: 3 };
+    let mut packet = crate::wire::PacketBuilder::new(&mut written, header, 100);
+    packet.push(&crate::wire::chunk::ErrorChunk { causes }).unwrap();
+    packet.finish();
+    assert_eq!(written[12..], [9, 0, 0, 10, 1, 5, 0, 6, 0, 2, 0, 0]);
+    let row = crate::wire::Causes(Bytes::from_static(&[1, 5, 0, 6, 0, 2, 9, 9, 1, 5, 0, 6, 0, 2, 9, 9]));
+    let read: Vec<_> = row.iter().map(|raw| Cause::parse(&raw.unwrap()).unwrap()).collect();
+    assert_eq!(read, [cause.clone(), cause]);
 }

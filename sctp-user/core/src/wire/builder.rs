@@ -185,7 +185,7 @@ impl<'a> PacketBuilder<'a> {
         (free - free % 4).min(MAX_CHUNK_LEN)
     }
 
-    /// Writes the AUTH chunk, for whose code there is nothing to be computed over yet.
+    /// Writes the AUTH chunk, for whose code there is nothing to be computed over yet (RFC 4895, 6.2).
     fn start_authentication(&mut self) {
         let Some(auth) = &mut self.auth else { return };
         auth.at = Some(self.buffer.len());

@@ -18,7 +18,7 @@ use proptest::prelude::*;
 use std::sync::Arc;
 
 /// Both extensions on.
-fn dynamic() -> AssociationConfig {
+pub(super) fn dynamic() -> AssociationConfig {
     let mut config = demanding(&[]);
     config.extensions.asconf = true;
     config
@@ -26,11 +26,11 @@ fn dynamic() -> AssociationConfig {
 
 /// Both up, with one address each, and events and packets so far forgotten. A has got 10.0.2.1 as well, though the
 /// association does not know it yet.
-fn up() -> (Pair, AssociationId, AssociationId) {
+pub(super) fn up() -> (Pair, AssociationId, AssociationId) {
     forget(Pair::new())
 }
 
-fn up_multihomed() -> (Pair, AssociationId, AssociationId) {
+pub(super) fn up_multihomed() -> (Pair, AssociationId, AssociationId) {
     forget(Pair::multihomed())
 }
 
@@ -43,16 +43,16 @@ fn forget(mut pair: Pair) -> (Pair, AssociationId, AssociationId) {
     (pair, a, z)
 }
 
-fn remotes(pair: &mut Pair, side: Side, id: AssociationId) -> Vec<String> {
+pub(super) fn remotes(pair: &mut Pair, side: Side, id: AssociationId) -> Vec<String> {
     pair.association(side, id).paths().iter().map(|path| path.address.remote.to_string()).collect()
 }
 
-fn locals(pair: &mut Pair, side: Side, id: AssociationId) -> Vec<String> {
+pub(super) fn locals(pair: &mut Pair, side: Side, id: AssociationId) -> Vec<String> {
     pair.association(side, id).local_addresses().iter().map(ToString::to_string).collect()
 }
 
 /// A packet of A's to Z with these chunks, authenticated.
-fn signed(pair: &mut Pair, a: AssociationId, chunks: &[RawChunk]) -> Bytes {
+pub(super) fn signed(pair: &mut Pair, a: AssociationId, chunks: &[RawChunk]) -> Bytes {
     let association = pair.association(Side::A, a);
     let header = header_to(Side::Z, association.peer_tag());
     let authenticator = Arc::clone(association.authenticator().unwrap());
@@ -64,11 +64,11 @@ fn signed(pair: &mut Pair, a: AssociationId, chunks: &[RawChunk]) -> Bytes {
     buffer.into()
 }
 
-fn asconf(sequence_number: u32, requests: impl IntoIterator<Item = Parameter>) -> RawChunk {
+pub(super) fn asconf(sequence_number: u32, requests: impl IntoIterator<Item = Parameter>) -> RawChunk {
     asconf_with(sequence_number, "10.0.1.1", requests)
 }
 
-fn asconf_with(
+pub(super) fn asconf_with(
     sequence_number: u32,
     lookup: &str,
     requests: impl IntoIterator<Item = Parameter>,
@@ -78,25 +78,25 @@ fn asconf_with(
     to_raw(&AsconfChunk { kind: AsconfKind::Asconf, sequence_number, parameters })
 }
 
-fn add(correlation_id: u32, address: &str) -> Parameter {
+pub(super) fn add(correlation_id: u32, address: &str) -> Parameter {
     Parameter::AddAddress(AddressRequest { correlation_id, address: ip(address) })
 }
 
-fn delete(correlation_id: u32, address: &str) -> Parameter {
+pub(super) fn delete(correlation_id: u32, address: &str) -> Parameter {
     Parameter::DeleteAddress(AddressRequest { correlation_id, address: ip(address) })
 }
 
-fn primary(correlation_id: u32, address: &str) -> Parameter {
+pub(super) fn primary(correlation_id: u32, address: &str) -> Parameter {
     Parameter::SetPrimaryAddress(AddressRequest { correlation_id, address: ip(address) })
 }
 
 /// The number of A's next ASCONF: its initial TSN, while it has sent none (RFC 5061, 5.1 A2).
-fn first_sequence(pair: &mut Pair, a: AssociationId) -> u32 {
+pub(super) fn first_sequence(pair: &mut Pair, a: AssociationId) -> u32 {
     pair.association(Side::A, a).local_initial_tsn.0
 }
 
 /// Sends Z an ASCONF of A's making from `source`; the responses in the ASCONF-ACK, and where it went.
-fn ask(
+pub(super) fn ask(
     pair: &mut Pair,
     a: AssociationId,
     chunk: &RawChunk,
@@ -116,7 +116,7 @@ fn ask(
 }
 
 /// Correlation ids and causes of refusals; `None` where success is indicated.
-fn refusals(responses: &[Parameter]) -> Vec<(u32, Option<CauseCode>)> {
+pub(super) fn refusals(responses: &[Parameter]) -> Vec<(u32, Option<CauseCode>)> {
     let refusal = |response: &Parameter| match response {
         Parameter::CauseIndication(CauseIndication { correlation_id, causes }) => {
             (*correlation_id, Some(causes.iter().next().unwrap().unwrap().code))

@@ -72,7 +72,8 @@ fn what_the_peer_lists_is_sent_authenticated() {
     assert!((1_400..=1_480).contains(&largest), "{largest}");
 }
 
-/// RFC 4895, 6.2: SHA-1 too; each side uses what the other prefers.
+/// RFC 4895, 3.3, 6.1, 6.2 and 6.3: SHA-1 too; each side uses what the other prefers, with the null key, as there is
+/// no other.
 #[test]
 fn each_side_uses_the_algorithm_that_the_other_prefers() {
     let mut pair = Pair::new();
@@ -92,9 +93,82 @@ fn each_side_uses_the_algorithm_that_the_other_prefers() {
         auths.map(|chunk| AuthChunk::parse(chunk).unwrap().hmac_id).collect::<Vec<_>>()
     };
     assert_eq!((used(Side::A), used(Side::Z)), (vec![1], vec![3]));
+    let chunks = pair.hops.iter().flat_map(|hop| &hop.chunks);
+    let auths = chunks.filter(|chunk| chunk.chunk_type == ChunkType::AUTH);
+    assert!(auths.map(AuthChunk::parse).all(|auth| auth.unwrap().shared_key_id == 0));
 }
 
-/// RFC 4895, 7: COOKIE ECHO; AUTH; DATA. Nothing of the cookie is a shared key (6.3).
+/// RFC 4895, 3.1, 3.2, 3.3 and 6.1: INIT and INIT ACK hold each parameter once, CHUNKS only if something is listed.
+#[test]
+fn both_sides_say_what_they_do_when_they_set_up() {
+    for (listed, chunk_lists) in [(&[][..], 0), (&[ChunkType::DATA, ChunkType::SACK][..], 1)] {
+        let mut pair = Pair::new();
+        pair.establish_with(demanding(listed));
+        for hop in &pair.hops[..2] {
+            let parameters = InitChunk::parse(&hop.chunks[0]).unwrap().parameters;
+            let all: Vec<_> = parameters.iter().map(Result::unwrap).collect();
+            let of = |wanted| all.iter().filter(|raw| raw.param_type == wanted).collect::<Vec<_>>();
+            assert_eq!(of(ParameterType::RANDOM).len(), 1);
+            assert_eq!(of(ParameterType::RANDOM)[0].value.len(), 32);
+            assert_eq!(of(ParameterType::CHUNK_LIST).len(), chunk_lists);
+            let hmacs = of(ParameterType::REQUESTED_HMAC_ALGORITHM);
+            assert_eq!((hmacs.len(), &hmacs[0].value[..]), (1, &[0, 3, 0, 1][..]));
+        }
+    }
+}
+
+/// RFC 4895, 6.1: what was said of the algorithms holds as long as the association lives, and for one that restarts.
+#[test]
+fn the_list_of_algorithms_does_not_change() {
+    let mut pair = Pair::new();
+    let (a, z) = pair.establish_with(demanding(&[ChunkType::DATA]));
+    let only_sha1 =
+        |config: &mut AssociationConfig| config.auth.hmacs = [HmacAlgorithm::Sha1].into_iter().collect();
+    pair.z.endpoint.update_config(z, only_sha1).unwrap();
+    pair.send(Side::A, a, b"SHA-256");
+    pair.run_secs(1);
+    assert_eq!(pair.read(Side::Z, z), ["SHA-256"]);
+    pair.restart_a(&["10.0.1.1"]);
+    pair.hops.clear();
+    pair.connect(demanding(&[]));
+    pair.run_secs(1);
+    let acks = pair.hops.iter().flat_map(|hop| &hop.chunks);
+    let ack = acks.filter(|chunk| chunk.chunk_type == ChunkType::INIT_ACK).next_back().unwrap();
+    let parameters = InitChunk::parse(ack).unwrap().parameters;
+    assert_eq!(parameters.find(ParameterType::REQUESTED_HMAC_ALGORITHM).unwrap().value[..], [0, 3, 0, 1]);
+}
+
+/// RFC 4895, 6.3: a key that the receiver does not know, having none or others, discards what it authenticates.
+#[test]
+fn chunks_under_a_key_that_is_not_known_are_discarded_in_silence() {
+    for others in [false, true] {
+        let mut pair = Pair::new();
+        let mut known = demanding(&[ChunkType::DATA]);
+        if others {
+            known.auth.keys.set(2, Bytes::from_static(b"another"));
+        }
+        let (a, z) = pair.establish_with(known);
+        let set = |id: u16, secret: &'static [u8]| {
+            move |keys: &mut SharedKeys| {
+                keys.set(id, Bytes::from_static(secret));
+                keys.activate(id)
+            }
+        };
+        pair.a.endpoint.change_keys(a, set(7, b"unknown")).unwrap();
+        pair.hops.clear();
+        pair.send(Side::A, a, b"hello");
+        pair.run_for(Duration::from_millis(500));
+        assert!(pair.read(Side::Z, z).is_empty());
+        assert!(pair.hops.iter().all(|hop| hop.from == Side::A), "{:?}", pair.trace);
+        // Of the keys that it has it takes the one that the identifier says.
+        let Some(secret) = others.then_some(b"another") else { continue };
+        pair.a.endpoint.change_keys(a, set(2, secret)).unwrap();
+        pair.run_secs(5);
+        assert_eq!(pair.read(Side::Z, z), ["hello"]);
+    }
+}
+
+/// RFC 4895, 6.2 and 7: COOKIE ECHO; AUTH; DATA, under the key that was chosen. Nothing of the cookie is a shared key (6.3).
 #[test]
 fn data_beside_the_cookie_is_authenticated_although_there_is_no_association_yet() {
     let mut pair = Pair::new();
@@ -122,6 +196,11 @@ fn only_who_knows_the_listeners_key_gets_an_association() {
         pair.run_secs(5);
         let up = pair.state(Side::A, a) == AssociationState::Established;
         assert_eq!((up, pair.z.events.is_empty()), (accepted, !accepted));
+        if accepted {
+            let z = pair.z.id();
+            assert!(pair.trace.contains(&"A -> AUTH+COOKIE_ECHO+DATA -> Z".to_owned()), "{:?}", pair.trace);
+            assert_eq!(pair.read(Side::Z, z), ["hello"], "what stands behind the cookie");
+        }
         assert!(pair.trace.iter().any(|line| line.starts_with("A -> AUTH+COOKIE_ECHO")), "{:?}", pair.trace);
     }
 }
@@ -433,6 +512,25 @@ proptest! {
         if at != COMMON_HEADER_LEN {
             prop_assert_eq!(pair.state(Side::Z, z), AssociationState::Established);
         }
+    }
+}
+
+/// RFC 4895, 6.2: the padding is authenticated, too.
+#[test]
+fn a_changed_byte_of_padding_discards_the_chunk() {
+    for change in [0, 1] {
+        let (mut pair, a, z, _) = z_demands(&[ChunkType::DATA]);
+        pair.send(Side::A, a, b"odd");
+        pair.drain();
+        let genuine = pair.hops[0].clone();
+        pair.drop_in_flight();
+        let mut bytes = genuine.bytes.to_vec();
+        *bytes.last_mut().unwrap() ^= change;
+        bytes[8..12].fill(0);
+        let sum = crate::wire::checksum(&bytes);
+        bytes[8..12].copy_from_slice(&sum.to_be_bytes());
+        pair.inject(Side::Z, genuine.source, genuine.destination, bytes.into());
+        assert_eq!(pair.read(Side::Z, z).is_empty(), change != 0);
     }
 }
 

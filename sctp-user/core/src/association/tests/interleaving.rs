@@ -131,7 +131,7 @@ fn associations_with_and_without_i_data_coexist() {
     let (a, interleaved) = pair.establish_with(config(true));
     let header =
         |verification_tag| CommonHeader { source_port: PORT_A + 1, ..header_to(Side::Z, verification_tag) };
-    let mut knock = |pair: &mut Pair, tag, chunks: &[RawChunk]| {
+    let knock = |pair: &mut Pair, tag, chunks: &[RawChunk]| {
         pair.inject(Side::Z, ip("10.0.1.1"), ip("10.0.1.2"), packet(header(tag), chunks));
         pair.drain();
     };
@@ -165,7 +165,7 @@ fn a_stream_reset_sets_both_message_counters_to_zero() {
     let mut pair = Pair::new();
     let reconfig_permissions = ReconfigPermissions::ALL;
     let (a, z) = pair.establish_with(AssociationConfig { extensions, reconfig_permissions, ..config(true) });
-    let mut numbers = |pair: &mut Pair| {
+    let numbers = |pair: &mut Pair| {
         pair.hops.clear();
         for unordered in [false, true, false, true] {
             let (now, options) =

@@ -1,6 +1,7 @@
 //! Scenarios of two endpoints, split by topic.
 
 mod asconf;
+mod asconf_rules;
 mod attacks;
 mod auth;
 mod data;

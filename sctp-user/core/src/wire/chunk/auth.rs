@@ -1,4 +1,4 @@
-//! AUTH: authenticates the chunks behind it in the packet (RFC 4895, 4.1).
+//! AUTH: authenticates the chunks behind it in the packet (RFC 4895, 5.1).
 //!
 //! ```text
 //! +---------------+---------------+-------------------------------+
@@ -69,6 +69,7 @@ mod tests {
     use super::*;
     use crate::wire::chunk::Chunk;
 
+    /// RFC 4895, 5.1.
     #[test]
     fn the_hmac_is_the_rest() {
         let auth = AuthChunk { shared_key_id: 2, hmac_id: 1, hmac: Bytes::from_static(b"mac") };

@@ -77,13 +77,36 @@ fn read(row: &Parameters) -> Vec<Parameter> {
     row.iter().map(|raw| Parameter::parse(&raw.unwrap()).unwrap()).collect()
 }
 
-/// RFC 9260, 3.2.1.
+/// RFC 9260, 3.2.1; RFC 4895, 3.1, 3.2, 3.3; RFC 5061, 4.2.
 #[test]
 fn every_parameter_is_written_and_read_as_the_rfc_draws_it() {
     for (parameter, bytes) in samples() {
         let row = Parameters::from_iter([parameter.clone()]);
         assert_eq!(row.0.as_ref(), bytes, "{parameter:?}");
         assert_eq!(read(&row), [parameter]);
+    }
+}
+
+/// RFC 4895, 3.1, 3.2 and 3.3: zeros up to the next word, which nobody looks at.
+#[test]
+fn the_padding_of_what_auth_says_is_zero_and_ignored() {
+    let end = Parameter::CookiePreservative(0x0101_0101);
+    for len in 1..9_u8 {
+        let numbers = 1..=len;
+        for parameter in [
+            Parameter::Random(numbers.clone().collect()),
+            Parameter::ChunkList(numbers.clone().map(ChunkType).collect()),
+            Parameter::HmacAlgorithms(numbers.map(|number| 0x0100 + u16::from(number)).collect()),
+        ] {
+            let whole = Parameters::from_iter([parameter.clone()]).0.len();
+            let row = Parameters::from_iter([parameter.clone(), end.clone()]);
+            let mut bytes = row.0.to_vec();
+            let padding = whole..whole.next_multiple_of(4);
+            assert!(padding.len() < 4 && bytes.len() == padding.end + 8);
+            assert!(bytes[padding.clone()].iter().all(|byte| *byte == 0));
+            bytes[padding].fill(0xff);
+            assert_eq!(read(&Parameters(bytes.into())), [parameter, end.clone()]);
+        }
     }
 }
 
