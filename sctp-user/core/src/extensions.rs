@@ -75,7 +75,7 @@ impl Extensions {
         listed.into_iter().chain(ecn).chain(forward_tsn).chain(zero_checksum)
     }
 
-    /// The chunk types that Supported Extensions lists.
+    /// The chunk types that Supported Extensions lists (RFC 5061, 4.2.7).
     fn chunk_types(self) -> SmallVec<[ChunkType; 8]> {
         let forwards_interleaved = self.partial_reliability && self.interleaving;
         let all = [

@@ -198,7 +198,7 @@ impl Association {
         }
     }
 
-    /// What becomes of a chunk behind which stands `rest` (6.3).
+    /// What becomes of a chunk behind which stands `rest` (RFC 4895, 6.3; RFC 5061, 4.1.1 and 4.1.2).
     pub(super) fn admit(&mut self, chunk: &RawChunk, rest: &Bytes, source: PathId) -> Admission {
         let Some(auth) = &mut self.auth else { return Admission::Process };
         let required = auth.agreed.as_ref().is_some_and(|agreed| agreed.required.contains(chunk.chunk_type));

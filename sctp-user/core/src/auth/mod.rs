@@ -41,7 +41,7 @@ pub struct AuthConfig {
 }
 
 impl AuthConfig {
-    /// The chunk types to list.
+    /// The chunk types to list (RFC 4895, 3.2; RFC 5061, 4.1.1 and 4.1.2).
     pub(crate) fn listed(&self, asconf: bool) -> ChunkTypes {
         let mut chunks = self.chunks;
         if asconf {

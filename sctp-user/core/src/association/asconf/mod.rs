@@ -60,6 +60,7 @@ pub(super) struct Asconf {
 }
 
 impl Asconf {
+    /// The initial TSNs are the first numbers (5.1 A2).
     fn new(local_initial_tsn: Tsn, peer_initial_tsn: Tsn) -> Self {
         Self {
             next_sequence: local_initial_tsn,
@@ -166,7 +167,8 @@ impl Association {
         }
     }
 
-    /// A packet came from an address that we do not know, but whose ASCONF names one that we do know (5.2 D2 to D5).
+    /// A packet came from an address that we do not know, but whose ASCONF names one that we do know (4.1.1, 5.2 D2 to
+    /// D5).
     pub(crate) fn handle_relocated(
         &mut self,
         cx: &mut Context<'_>,

@@ -160,7 +160,7 @@ impl Association {
         self.ask_next(now);
     }
 
-    /// Sends the next ASCONF if none is outstanding (5.1 A1 to A4).
+    /// Sends the next ASCONF if none is outstanding (3, 5.1 A1 to A4, 5.1.1 C1).
     pub(super) fn ask_next(&mut self, now: Time) {
         let (allowed, path) = (self.state().changes_addresses(), self.data_path());
         let Some(asconf) = &mut self.asconf else { return };
@@ -204,7 +204,7 @@ impl Association {
         }
     }
 
-    /// T4 expired, if it has (5.1 B1 to B5).
+    /// T4 expired, if it has (5.1 B1 to B5); what was sent stays as it was (5.5).
     pub(in super::super) fn handle_address_timer(&mut self, now: Time) {
         let outstanding = self.asconf.as_ref().and_then(|asconf| asconf.outstanding.as_ref());
         let Some(failed) = outstanding.filter(|outstanding| outstanding.t4 <= now).map(|it| it.path) else {
@@ -280,7 +280,8 @@ impl Association {
         self.events.push_back(Event::LocalAddressChanged { address, change: told });
     }
 
-    /// The peer did not recognize a chunk of ours. If it was an ASCONF, there will be none any more (5.1 A9).
+    /// The peer did not recognize a chunk of ours. If it was an ASCONF, there will be none any more (4.1.1, 5.1 A9,
+    /// 5.1.1).
     pub(in super::super) fn handle_unrecognized_by_peer(&mut self, chunk: &[u8]) {
         let forged = self.is_forgeable(ChunkType::ERROR);
         let Some(asconf) = &mut self.asconf else { return };
@@ -296,6 +297,7 @@ impl Association {
     }
 }
 
+/// The requests for these changes, each under an id of its own (5.1 A1).
 fn requests(changes: &[Change]) -> impl Iterator<Item = Parameter> {
     changes.iter().zip(0..).map(|(&change, correlation_id)| match change {
         Change::Add(address) => Parameter::AddAddress(AddressRequest { correlation_id, address }),
@@ -315,7 +317,7 @@ enum Verdict {
     NotUnderstood,
 }
 
-/// A7 and A8: silence means success before the first failure, and failure behind it.
+/// 5.1 A6 to A8: silence means success before the first failure, and failure behind it.
 fn verdicts(outstanding: &Outstanding, responses: &Parameters) -> Vec<Verdict> {
     let mut said = vec![None; outstanding.changes.len()];
     for parameter in responses.iter().map_while(Result::ok) {

@@ -43,8 +43,8 @@ impl Responses {
         self.len + 12 + request.whole.len().next_multiple_of(4) + Self::SHORT <= MAX_RESPONSES
     }
 
+    /// Under the request's own id (4.2.1, 4.2.2, 4.2.3, 4.2.4; 5.2 V3).
     fn push(&mut self, request: &RawParameter, outcome: Result<(), Cause>) {
-        // V3.
         let correlation_id = request.value.first_chunk().copied().map_or(0, u32::from_be_bytes);
         let response = match outcome {
             Ok(()) if !self.failed => return,
@@ -61,7 +61,7 @@ impl Responses {
 }
 
 impl Association {
-    /// ASCONF from `from`, authenticated (5.2 E1 to E7).
+    /// ASCONF from `from`, authenticated (5.2 E1 to E7; 5.1.1 C3).
     pub(super) fn handle_asconf(
         &mut self,
         cx: &mut Context<'_>,
@@ -100,7 +100,7 @@ impl Association {
         Flow::Continue
     }
 
-    /// E6: where the ASCONF came from, whether that address is one of the peer's by now or not.
+    /// 5.2 E6, 5.3.2: where the ASCONF came from, whether that address is one of the peer's by now or not.
     fn answer_asconf(&mut self, from: PathAddress, answer: &RawChunk) {
         if let Some(path) = self.paths.by_remote(from.remote) {
             return self.reply(path.id, answer);
@@ -110,7 +110,7 @@ impl Association {
         self.farewell = Some((from, packet));
     }
 
-    /// Does what the requests ask for, in their order (E4 V1, V2); `None` if the address in front of them is missing.
+    /// Does what the requests ask for, in their order (5.2 E4 V1, V2); `None` if the address in front of them is missing.
     fn grant_all(
         &mut self,
         cx: &mut Context<'_>,
@@ -137,7 +137,7 @@ impl Association {
         Some(responses.row.finish())
     }
 
-    /// Does what one request asks for; false if those behind it are not to be looked at.
+    /// Does what one request asks for (4.2, 5.2 V2, 5.3 F11); false if those behind it are not to be looked at.
     fn grant(
         &mut self,
         cx: &mut Context<'_>,
@@ -248,7 +248,7 @@ impl Association {
         }
     }
 
-    /// F13: the address is the peer's no longer.
+    /// 5.3 F13: the address is the peer's no longer.
     fn remove_path(&mut self, id: PathId) {
         let Some(other) = self.paths.iter().map(|path| path.id).find(|&other| other != id) else { return };
         if let Some(path) = self.paths.get_mut(id) {
@@ -266,7 +266,7 @@ impl Association {
     }
 }
 
-/// The address that is meant: a wildcard stands for the packet's source.
+/// The address that is meant: a wildcard stands for the packet's source (4.2.1).
 fn named(request: AddressRequest, from: PathAddress) -> IpAddr {
     if request.address.is_unspecified() { from.remote } else { request.address }
 }

@@ -14,7 +14,7 @@ impl Association {
         self.asconf.as_ref().is_some_and(|asconf| asconf.only_asconf)
     }
 
-    /// Our addresses that a path may be used from; none where the host picks.
+    /// Our addresses that a path may be used from (5.3 F4, F6); none where the host picks.
     pub(super) fn sources(&self) -> Vec<IpAddr> {
         let Some(asconf) = &self.asconf else { return Vec::new() };
         let mut sources = self.local_addresses.clone();
@@ -22,7 +22,7 @@ impl Association {
         sources
     }
 
-    /// Gives each path a source that it may have. One that is in order stays, unless there is a nearer one.
+    /// Gives each path a source that it may have (5.3 F1). One that is in order stays, unless there is a nearer one.
     pub(super) fn choose_sources(&mut self) {
         // The user named none, and the endpoint knows of none.
         if self.asconf.is_none() || self.local_addresses.is_empty() {

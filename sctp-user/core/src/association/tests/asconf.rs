@@ -127,7 +127,7 @@ pub(super) fn refusals(responses: &[Parameter]) -> Vec<(u32, Option<CauseCode>)>
     responses.iter().map(refusal).collect()
 }
 
-/// RFC 5061, 4.1, 5.1: ASCONF and its answer, authenticated; the new address is verified (5.3 F14) and then used.
+/// RFC 5061, 4.1.1, 4.1.2, 4.2.1, 4.2.7, 5.1: ASCONF and its answer, authenticated; the new address is verified (5.3 F14) and then used.
 #[test]
 fn an_address_that_is_added_is_verified_and_used() {
     let (mut pair, a, z) = up();
@@ -179,7 +179,7 @@ fn an_address_that_is_deleted_is_no_source_and_no_destination() {
     assert_eq!(pair.state(Side::Z, z), AssociationState::Established);
 }
 
-/// RFC 5061, 5.3.2: the only address changes. The request leaves from the new one and names the old one, and nothing
+/// RFC 5061, 4.1.1, 5.3.2: the only address changes. The request leaves from the new one and names the old one, and nothing
 /// else leaves until it is answered (5.3 F1, F4).
 #[test]
 fn the_only_address_can_be_replaced() {
@@ -262,7 +262,7 @@ fn a_peer_that_vanished_behind_an_unverified_address_is_given_up() {
     assert_eq!(pair.state(Side::A, a), AssociationState::Closed);
 }
 
-/// RFC 5061, 5.1 T4, B1 to B5: sent again unchanged, on another path, with doubled RTO; lost ASCONF-ACKs come from
+/// RFC 5061, 4.1.1, 5.1 T4, B1 to B5, 5.5: sent again unchanged, on another path, with doubled RTO; lost ASCONF-ACKs come from
 /// memory (5.2 E2).
 #[test]
 fn lost_requests_and_answers_are_repeated() {
@@ -297,7 +297,7 @@ fn a_peer_that_never_answers_ends_the_association() {
     assert_eq!(sent, 1 + AssociationConfig::default().association_max_retrans as usize);
 }
 
-/// RFC 5061, 5.1.1 C1 and A3: one outstanding; what comes meanwhile waits for the next one, and all of it goes into it.
+/// RFC 5061, 4.1.1, 5.1.1 C1 and 5.1 A3: one outstanding; what comes meanwhile waits for the next one, and all of it goes into it.
 #[test]
 fn one_request_is_outstanding_at_a_time() {
     let (mut pair, a, z) = up();
@@ -326,7 +326,7 @@ fn one_request_is_outstanding_at_a_time() {
     assert_eq!(paths.get(paths.primary()).unwrap().address.remote, ip("10.0.4.1"));
 }
 
-/// RFC 5061, 5.3 F5: the last address cannot be deleted; RFC 6458, 8.3.1: only a local address can be made primary.
+/// RFC 5061, 5.3 F5: the last address cannot be deleted; 5.4 and RFC 6458, 8.3.1: only a local address can be made primary.
 #[test]
 fn commands_that_cannot_be_right_are_refused() {
     let (mut pair, a, z) = up();
@@ -345,7 +345,7 @@ fn commands_that_cannot_be_right_are_refused() {
     assert_eq!(refused, Err(CommandError::NotInUse));
 }
 
-/// RFC 5061, 5.3 F7, F8, F11; 4.3; V3: what is refused, with which cause, and that the rest behind it is refused too.
+/// RFC 5061, 4.2.1, 4.2.2, 4.2.3, 4.2.4, 4.3; 5.2 V3, E6; 5.3 F7, F8, F11: what is refused, with which cause, and that the rest behind it is refused too.
 #[test]
 fn requests_that_must_be_refused_are() {
     let last = Some(CauseCode::DELETE_LAST_ADDRESS);
@@ -415,7 +415,7 @@ fn wildcards_stand_for_the_source_of_the_packet() {
     assert_eq!(remotes(&mut pair, Side::Z, z), ["10.0.1.1"]);
 }
 
-/// RFC 5061, 5.2 E1 to E5: numbers.
+/// RFC 5061, 5.2 E1 to E5, 5.1.1 C3: numbers.
 #[test]
 fn only_the_next_request_is_processed_and_the_last_answers_are_kept() {
     let (mut pair, a, z) = up();
@@ -464,7 +464,7 @@ fn a_request_that_is_not_authenticated_is_discarded_with_all_behind_it() {
     assert_eq!(pair.state(Side::Z, z), AssociationState::Established);
 }
 
-/// RFC 5061, 5.2 D3 and D4: a wrong tag, and addresses that name no association.
+/// RFC 5061, 4.1.1, 5.2 D3 and D4: a wrong tag, and addresses that name no association.
 #[test]
 fn a_request_from_afar_needs_the_tag_and_a_known_address() {
     let (mut pair, a, z) = up();
@@ -565,7 +565,7 @@ fn a_peer_that_does_not_understand_additions_is_not_asked_again() {
     assert!(pair.a.endpoint.set_peer_primary(pair.now, a, ip("10.0.1.1")).is_ok());
 }
 
-/// RFC 5061, 5.1 A9: an ERROR about the chunk itself stops it all.
+/// RFC 5061, 4.1.1, 5.1 A9, 5.1.1: an ERROR about the chunk itself stops it all.
 #[test]
 fn a_peer_that_does_not_recognize_asconf_is_not_asked_again() {
     let (mut pair, a, _) = up();
@@ -583,7 +583,8 @@ fn a_peer_that_does_not_recognize_asconf_is_not_asked_again() {
     assert!(pair.a.endpoint.add_local_address(pair.now, a, ip("10.0.2.1")).is_err());
 }
 
-/// RFC 5061, 5.2 V2: unknown requests are reported as their types ask for; what is known but misplaced is ignored (4.2).
+/// RFC 5061, 5.2 V2: unknown requests are reported as their types ask for; what is known but misplaced is ignored (4.2,
+/// 4.2.6).
 #[test]
 fn unknown_requests_are_reported() {
     let unknown = |param_type, correlation: u8| Parameter::Unknown {
@@ -618,7 +619,7 @@ fn a_request_without_the_address_in_front_is_discarded() {
     assert_eq!(remotes(&mut pair, Side::Z, z), ["10.0.1.1"]);
 }
 
-/// RFC 5061, 5.3.1: while an address goes, an ABORT to it is ignored; afterwards packets to it are out of the blue.
+/// RFC 5061, 5.3 F4 and 5.3.1: while an address goes, an ABORT to it is ignored; afterwards packets to it are out of the blue.
 #[test]
 fn an_abort_to_an_address_that_goes_is_ignored() {
     let (mut pair, a, z) = up_multihomed();

@@ -186,7 +186,7 @@ fn requests_whose_answers_do_not_fit_are_processed_and_their_answers_kept() {
     }
 }
 
-/// RFC 5061, 5.1 A4 and A5: T4 is the RTO; the answer stops it and clears the counters of errors.
+/// RFC 5061, 5.1 A4 and A5, 5.1.1: T4 is the RTO; the answer stops it and clears the counters of errors.
 #[test]
 fn the_answer_stops_t4_and_clears_the_errors() {
     let (mut pair, a, _) = up();
