@@ -532,6 +532,7 @@ impl Association {
                 self.handle_address_change(cx, &chunk, source)
             }
             // RFC 4820, 3.
+            // RFC 8899, 4.1: padding is nothing to anybody.
             ChunkType::PAD => Flow::Continue,
             _ => self.handle_unrecognized(&chunk, source),
         }
