@@ -106,7 +106,12 @@ impl Stack {
             command.args(["--sysctl", &format!("{limit}=8388608")]);
         }
         for n in 0..networks {
-            command.args(["-i", &format!("p{n},bridge=lan{n},guest=10.77.{n}.2/24,guest=fd77:{n}::2/64")]);
+            command.args([
+                "-i",
+                &format!(
+                    "p{n},bridge=lan{n},mac=02:77:01:00:00:{n:02x},guest=10.77.{n}.2/24,guest=fd77:{n}::2/64"
+                ),
+            ]);
         }
         command.arg("--").arg(self.executable()).arg(UDP_PORT.to_string());
         command

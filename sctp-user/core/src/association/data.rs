@@ -1,6 +1,7 @@
 //! DATA and SACK, and the user's messages, between the wire and the two halves of the association
 //! (RFC 9260, 6).
 
+use super::sack_path::SackDetour;
 use super::state::State;
 use super::{Association, AssociationState, Context, Flow};
 use crate::error::SendError;
@@ -64,6 +65,7 @@ impl Association {
         self.stats.data_chunks_received += 1;
         if self.data_source != source {
             self.data_source = source;
+            self.sack_detour = SackDetour::default();
             receiver.handle_new_path();
         }
         let (unordered, tsn) = (data.is_unordered(), data.tsn());
@@ -94,7 +96,8 @@ impl Association {
     fn act_on_data(&mut self, cx: &Context<'_>, outcome: DataOutcome, source: PathId) -> Flow {
         match outcome {
             DataOutcome::Accepted => self.last_activity = cx.now,
-            DataOutcome::Duplicate | DataOutcome::NoBuffer => {}
+            DataOutcome::Duplicate => self.note_duplicate(cx.now),
+            DataOutcome::NoBuffer => {}
             DataOutcome::InvalidStream { stream_id } => {
                 let causes = Cause::InvalidStreamIdentifier { stream_id }.into();
                 self.reply(self.confirmed(source), &ErrorChunk { causes });
@@ -200,11 +203,6 @@ impl Association {
             self.note_mtu_time_out(now, path);
             self.note_error(path, true);
         }
-    }
-
-    /// Where a SACK goes (6.4): to the source of the DATA, unless that address is not confirmed (5.4).
-    pub(super) fn sack_path(&self) -> PathId {
-        self.confirmed(self.data_source)
     }
 
     /// Whether a SACK is to be sent now, alone if need be, or with the SHUTDOWN that answers DATA (9.2).

@@ -40,6 +40,7 @@ mod outbox;
 mod peer_init;
 mod reconfig;
 mod restart;
+mod sack_path;
 mod setup;
 mod shutdown;
 mod state;
@@ -83,6 +84,7 @@ use ecn::EcnState;
 use mtu::{MIN_PACKET_SIZE, Probe, packet_size};
 use outbox::Outbox;
 use reconfig::Reconfig;
+use sack_path::SackDetour;
 use smallvec::SmallVec;
 use state::State;
 use std::collections::VecDeque;
@@ -158,8 +160,9 @@ pub struct Association {
     ecn: EcnState,
     /// Probes of path MTUs that are to leave.
     probes: SmallVec<[Probe; 1]>,
-    /// Where DATA came from last, and SACKs go to (6.4).
+    /// Where DATA came from last, and SACKs go to (6.4) but for a detour.
     data_source: PathId,
+    sack_detour: SackDetour,
     /// When user data was last sent or received.
     last_activity: Time,
     events: VecDeque<Event>,

@@ -3,6 +3,7 @@
 use super::auth::Auth;
 use super::peer_init::address_parameter;
 use super::reconfig::Reconfig;
+use super::sack_path::SackDetour;
 use super::state::{Setup, State};
 use super::{Association, Context, Flow, PeerInit, add_path, outbox::Outbox};
 use crate::auth::AuthOffer;
@@ -154,6 +155,7 @@ impl Association {
             inbound,
             state,
             data_source: paths.primary(),
+            sack_detour: SackDetour::default(),
             paths,
             addresses_changed: true,
             capabilities: super::PeerCapabilities::default(),

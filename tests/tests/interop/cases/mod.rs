@@ -1,5 +1,6 @@
 //! The cases, by feature.
 
+mod asconf;
 mod auth;
 mod bulk;
 mod interleaving;
@@ -37,6 +38,7 @@ pub(crate) fn all() -> impl Iterator<Item = &'static Case> {
         paths::CASES,
         restart::CASES,
         auth::CASES,
+        asconf::CASES,
         reconfig::CASES,
         interleaving::CASES,
     ];

@@ -5,6 +5,7 @@ use crate::config::AssociationConfig;
 use crate::net::PathAddress;
 use crate::path::PathState;
 use crate::wire::chunk::{ChunkType, RawChunk};
+use core::net::IpAddr;
 
 /// RFC 9260, 5.1.2.
 #[test]
@@ -134,4 +135,63 @@ fn addresses_from_the_user_that_the_peer_lists_stay_confirmed() {
     assert!(paths.iter().all(|path| path.state == PathState::Active));
     assert_eq!(paths.iter().map(|path| path.id.0).collect::<Vec<_>>(), [0, 1]);
     assert_eq!(paths.get(paths.primary()).unwrap().address.remote, ip("10.0.2.2"));
+}
+
+/// Where the SACKs went since the last look.
+fn sacks_to(pair: &mut Pair) -> Vec<IpAddr> {
+    pair.run_secs(1);
+    let sacks = pair.hops.iter().filter(|hop| hop.from == Side::Z && hop.has(ChunkType::SACK));
+    let destinations = sacks.map(|hop| hop.destination).collect();
+    pair.hops.clear();
+    destinations
+}
+
+/// The last packet with DATA, as if it came from A's first address.
+fn send_again(pair: &mut Pair, data: &Hop) {
+    pair.inject(Side::Z, ip("10.0.1.1"), ip("10.0.1.2"), data.bytes.clone());
+}
+
+fn last_data(pair: &Pair) -> Hop {
+    pair.hops.iter().rfind(|hop| hop.has(ChunkType::DATA)).expect("DATA was sent").clone()
+}
+
+/// RFC 9260, 6.4: a duplicate may mean that SACKs do not arrive where the DATA comes from.
+#[test]
+fn sacks_take_another_path_when_data_comes_twice_and_stay_there_while_it_comes_once() {
+    let mut pair = Pair::multihomed();
+    let (a, _) = pair.establish();
+    pair.hops.clear();
+    let (first, second) = (ip("10.0.1.1"), ip("10.0.2.1"));
+    for expected in [[first, second], [second, first]] {
+        pair.send(Side::A, a, b"hello");
+        pair.drain();
+        let data = last_data(&pair);
+        assert_eq!(sacks_to(&mut pair), expected[..1]);
+        pair.run_secs(2);
+        // Twice, as in one flight.
+        (0..2).for_each(|_| send_again(&mut pair, &data));
+        let destinations = sacks_to(&mut pair);
+        assert!(
+            !destinations.is_empty() && destinations.iter().all(|to| *to == expected[1]),
+            "{destinations:?}"
+        );
+    }
+}
+
+/// RFC 9260, 6.4: the choice is ours, and an address that does not answer is none.
+#[test]
+fn sacks_do_not_go_to_an_address_that_does_not_answer() {
+    let mut pair = Pair::multihomed();
+    let (a, z) = pair.establish();
+    pair.set_rule(|hop| if hop.destination == ip("10.0.1.1") { Fate::Drop } else { Fate::Pass });
+    pair.run_secs(900);
+    let path = pair.association(Side::Z, z).paths().by_remote(ip("10.0.1.1")).unwrap().state;
+    assert_eq!(path, PathState::Inactive);
+    pair.set_rule(|hop| if hop.has(ChunkType::DATA) { Fate::Drop } else { Fate::Pass });
+    pair.hops.clear();
+    pair.send(Side::A, a, b"hello");
+    pair.drain();
+    let data = last_data(&pair);
+    send_again(&mut pair, &data);
+    assert_eq!(sacks_to(&mut pair), [ip("10.0.2.1")]);
 }
