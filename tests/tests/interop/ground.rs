@@ -1,6 +1,7 @@
 //! Where a case takes place: two hosts on two networks, one peer, and ports that no case used before.
 
 use std::net::{IpAddr, SocketAddr};
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use socketapi::{
@@ -47,6 +48,9 @@ pub(crate) struct Plan {
     /// Percent of the packets that are lost, in each direction.
     pub(crate) loss: u32,
     pub(crate) config: AssociationConfig,
+    /// Where the packets are recorded; unless a case says so, in the file that the environment variable INTEROP_PCAP
+    /// names (the last association stays).
+    pub(crate) capture: Option<PathBuf>,
     /// Commands for the peer, between opening its socket and using it.
     pub(crate) peer_settings: Vec<String>,
 }
@@ -61,6 +65,7 @@ impl Plan {
             transport: Transport::Raw,
             loss: 0,
             config: AssociationConfig::default(),
+            capture: std::env::var_os("INTEROP_PCAP").map(PathBuf::from),
             peer_settings: vec!["set nodelay 1".into()],
         }
     }
@@ -89,6 +94,11 @@ impl Plan {
 
     pub(crate) fn config(mut self, change: impl FnOnce(&mut AssociationConfig)) -> Self {
         change(&mut self.config);
+        self
+    }
+
+    pub(crate) fn captured_to(mut self, file: &Path) -> Self {
+        self.capture = Some(file.to_owned());
         self
     }
 
@@ -186,8 +196,7 @@ impl<'a> Ground<'a> {
     }
 }
 
-/// A stack on our host, with the impairments of the plan. The environment variable INTEROP_PCAP names a file for the
-/// packets of the last one.
+/// A stack on our host, with the impairments of the plan.
 pub(crate) fn our_stack(plan: &Plan) -> OurStack {
     let mut builder = OurStack::builder()
         .transport(plan.transport)
@@ -197,7 +206,7 @@ pub(crate) fn our_stack(plan: &Plan) -> OurStack {
         let loss = f64::from(plan.loss) / 100.0;
         builder = builder.fault(Fault::new(Impairments { loss, ..Impairments::default() }, [7; 32]));
     }
-    if let Some(file) = std::env::var_os("INTEROP_PCAP") {
+    if let Some(file) = &plan.capture {
         builder = builder.capture(std::fs::File::create(file).expect("the capture can be written"));
     }
     builder.build().unwrap_or_else(|error| panic!("{error}"))

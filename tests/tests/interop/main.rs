@@ -70,8 +70,8 @@ fn run_all(stack: Stack, filter: &[String], table: &mut Table) {
     hosts.ours.inside(|| {
         let mut ground = Ground::new(stack, &hosts);
         for case in selected {
-            let cell = match case.not_in.iter().find(|(without, _)| *without == stack) {
-                Some((_, why)) => Cell::NotInPeer(why),
+            let cell = match case.not_done.iter().find(|(without, _)| *without == stack) {
+                Some((_, why)) => Cell::NotDone(why),
                 None => run(case, &mut ground),
             };
             table.enter(stack, case, cell);

@@ -25,29 +25,20 @@ machine, and rates from and to Linux those of a kernel that runs as a process: r
 pub(crate) enum Cell {
     /// It went as it should; what was measured.
     Seen(String),
-    /// The peer does not have the feature.
-    NotInPeer(&'static str),
+    /// It is not done with this peer; why.
+    NotDone(&'static str),
     /// It did not.
     Failed,
 }
 
 impl Cell {
-    /// The part that is the same in each run.
-    fn verdict(&self) -> &'static str {
-        match self {
-            Self::Seen(_) => "yes",
-            Self::NotInPeer(_) => "not in peer",
-            Self::Failed => "FAILED",
-        }
-    }
-
+    /// Before the colon stands what is the same in each run.
     fn text(&self) -> String {
-        let more = match self {
-            Self::Seen(measured) => measured,
-            Self::NotInPeer(why) => *why,
-            Self::Failed => "",
-        };
-        format!("{}: {more}", self.verdict())
+        match self {
+            Self::Seen(measured) => format!("yes: {measured}"),
+            Self::NotDone(why) => (*why).to_owned(),
+            Self::Failed => "FAILED".to_owned(),
+        }
     }
 }
 

@@ -8,29 +8,30 @@ use crate::ours::Job;
 use crate::peer::Stack;
 
 const INTERLEAVING: &str = "User message interleaving (RFC 8260)";
-const NOT_IN_USRSCTP: (Stack, &str) = (Stack::Usrsctp, "no I-DATA in this release");
+const NOT_IN_USRSCTP: (Stack, &str) = (Stack::Usrsctp, "not in peer: no I-DATA in this release");
 /// Its receiver expects what its sender does, so ours is never put together there.
-const FRAGMENTS: (Stack, &str) = (Stack::Linux, "its second fragment is number 0 instead of 1 (2.1)");
+const FRAGMENTS: (Stack, &str) =
+    (Stack::Linux, "not in peer: its second fragment is number 0 instead of 1 (2.1)");
 
 pub(super) const CASES: &[Case] = &[
     Case {
-        not_in: &[NOT_IN_USRSCTP],
+        not_done: &[NOT_IN_USRSCTP],
         ..Case::new(INTERLEAVING, "whole messages in I-DATA both ways, we connect", |ground| {
             whole_messages(ground, Begins::We)
         })
     },
     Case {
-        not_in: &[NOT_IN_USRSCTP],
+        not_done: &[NOT_IN_USRSCTP],
         ..Case::new(INTERLEAVING, "whole messages in I-DATA both ways, the peer connects", |ground| {
             whole_messages(ground, Begins::Peer)
         })
     },
     Case {
-        not_in: &[NOT_IN_USRSCTP, FRAGMENTS],
+        not_done: &[NOT_IN_USRSCTP, FRAGMENTS],
         ..Case::new(INTERLEAVING, "messages cut into several I-DATA", fragments)
     },
     Case {
-        not_in: &[NOT_IN_USRSCTP],
+        not_done: &[NOT_IN_USRSCTP],
         ..Case::new(INTERLEAVING, "fragments that a peer numbers wrongly end the association", wrong_numbers)
     },
 ];

@@ -3,6 +3,7 @@
 mod asconf;
 mod auth;
 mod bulk;
+mod ecn;
 mod interleaving;
 mod paths;
 mod reconfig;
@@ -18,15 +19,15 @@ pub(crate) struct Case {
     pub(crate) feature: &'static str,
     /// What is seen, as a sentence.
     pub(crate) what: &'static str,
-    /// Peers that cannot do it, and why.
-    pub(crate) not_in: &'static [(Stack, &'static str)],
+    /// Peers with which it is not done, and why: `not in peer: ...` or `not tested: ...`.
+    pub(crate) not_done: &'static [(Stack, &'static str)],
     /// Does it, and says what was measured. Panics if something is not as it should be.
     pub(crate) run: fn(&mut Ground<'_>) -> String,
 }
 
 impl Case {
     const fn new(feature: &'static str, what: &'static str, run: fn(&mut Ground<'_>) -> String) -> Self {
-        Self { feature, what, not_in: &[], run }
+        Self { feature, what, not_done: &[], run }
     }
 }
 
@@ -39,6 +40,7 @@ pub(crate) fn all() -> impl Iterator<Item = &'static Case> {
         restart::CASES,
         auth::CASES,
         asconf::CASES,
+        ecn::CASES,
         reconfig::CASES,
         interleaving::CASES,
     ];
