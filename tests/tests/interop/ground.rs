@@ -44,6 +44,8 @@ pub(crate) struct Plan {
     pub(crate) begins: Begins,
     pub(crate) ours: Vec<IpAddr>,
     pub(crate) theirs: Vec<IpAddr>,
+    /// Addresses of our stack that the association does not have, to begin with.
+    pub(crate) spare: Vec<IpAddr>,
     pub(crate) transport: Transport,
     /// Percent of the packets that are lost, in each direction.
     pub(crate) loss: u32,
@@ -62,6 +64,7 @@ impl Plan {
             begins,
             ours: vec!["10.77.0.1".parse().unwrap()],
             theirs: vec!["10.77.0.2".parse().unwrap()],
+            spare: Vec::new(),
             transport: Transport::Raw,
             loss: 0,
             config: AssociationConfig::default(),
@@ -200,7 +203,7 @@ impl<'a> Ground<'a> {
 pub(crate) fn our_stack(plan: &Plan) -> OurStack {
     let mut builder = OurStack::builder()
         .transport(plan.transport)
-        .addresses(plan.ours.iter().copied())
+        .addresses(plan.ours.iter().chain(&plan.spare).copied())
         .defaults(plan.config.clone());
     if plan.loss > 0 {
         let loss = f64::from(plan.loss) / 100.0;

@@ -1,10 +1,14 @@
 //! Addresses that come and go during an association.
 
-use socketapi::{Notification, PathChange};
+use std::net::IpAddr;
+use std::time::{Duration, Instant};
+
+use socketapi::{LocalAddressChange, Notification, PathChange};
 
 use super::Case;
 use crate::ground::{Begins, Ground, Plan};
 use crate::ours::{Association, Job};
+use crate::peer::LIMIT;
 
 const ASCONF: &str = "Changing addresses (RFC 5061)";
 
@@ -12,7 +16,11 @@ pub(super) const CASES: &[Case] = &[
     Case::new(ASCONF, "the peer adds an address", the_peer_adds),
     Case::new(ASCONF, "the peer removes an address", the_peer_removes),
     Case::new(ASCONF, "the peer chooses the address that we send to", the_peer_chooses),
-    Case::new(ASCONF, "the peer moves to another network during a transfer", the_peer_moves),
+    Case::new(ASCONF, "the peer moves to another network while we send", the_peer_moves),
+    Case::new(ASCONF, "we add an address", we_add),
+    Case::new(ASCONF, "we remove an address", we_remove),
+    Case::new(ASCONF, "we choose the address that the peer sends to", we_choose),
+    Case::new(ASCONF, "we move to another network while the peer sends", we_move),
 ];
 
 /// Our addresses on both networks, and these of the peer.
@@ -25,7 +33,7 @@ fn plan(theirs: &[&str]) -> Plan {
 }
 
 fn await_change(association: &Association, text: &str, awaited: PathChange) {
-    let address: std::net::IpAddr = text.parse().expect("an address");
+    let address: IpAddr = text.parse().expect("an address");
     let is_it = |it: &Notification| matches!(it, Notification::PathChanged { address: of, change } if (*of, *change) == (address, awaited));
     association.await_notification(is_it);
 }
@@ -91,7 +99,7 @@ fn the_peer_chooses(ground: &mut Ground<'_>) -> String {
 /// A new address, made the primary one, and the old one away, while we send.
 fn the_peer_moves(ground: &mut Ground<'_>) -> String {
     let association = ground.associate(&plan(&["10.77.0.2"]));
-    let job = Job::new(2000, 1000).pace(std::time::Duration::from_millis(1));
+    let job = Job::new(2000, 1000).pace(Duration::from_millis(1));
     let port = ground.peer_port();
     std::thread::scope(|scope| {
         scope.spawn(|| association.send(job));
@@ -106,6 +114,98 @@ fn the_peer_moves(ground: &mut Ground<'_>) -> String {
     let counts = ground.peer.await_messages(job.count.into());
     counts.assert_complete(job.count.into(), job.bytes());
     assert_eq!(known(&association), ["10.77.1.2"]);
+    end(ground, &association);
+    format!("nothing lost, longest gap {} ms", counts.gap.as_millis())
+}
+
+/// The peer's addresses on both networks, and ours on the first one only.
+fn ours_alone() -> Plan {
+    let plan = plan(&["10.77.0.2", "10.77.1.2"]).between(&["10.77.0.1"], &["10.77.0.2", "10.77.1.2"]);
+    Plan { spare: vec![second()], ..plan }
+}
+
+fn first() -> IpAddr {
+    "10.77.0.1".parse().expect("an address")
+}
+
+fn second() -> IpAddr {
+    "10.77.1.1".parse().expect("an address")
+}
+
+fn await_local_change(association: &Association, address: IpAddr, awaited: LocalAddressChange) {
+    let is_it = |it: &Notification| matches!(it, Notification::LocalAddressChanged { address: of, change } if (*of, *change) == (address, awaited));
+    association.await_notification(is_it);
+}
+
+fn await_status(ground: &mut Ground<'_>, is_it: impl Fn(&str) -> bool) {
+    let end = Instant::now() + LIMIT;
+    let mut status = ground.peer.tell("status");
+    while !is_it(&status) {
+        assert!(Instant::now() < end, "{status}");
+        std::thread::sleep(Duration::from_millis(10));
+        status = ground.peer.tell("status");
+    }
+}
+
+/// Waits until the peer sends to our second address.
+fn await_primary(ground: &mut Ground<'_>) {
+    await_status(ground, |status| status.contains("primary 10.77.1.1 "));
+}
+
+/// Waits until the peer knows no address of ours but the second one.
+fn await_removal(ground: &mut Ground<'_>) {
+    await_status(ground, |status| status.ends_with("peers 10.77.1.1"));
+}
+
+fn we_add(ground: &mut Ground<'_>) -> String {
+    let association = ground.associate(&ours_alone());
+    association.stream.options().add_address(second()).expect("it is one of the stack's");
+    await_local_change(&association, second(), LocalAddressChange::Added);
+    ground.peer.await_event("ADDR_CONFIRMED 10.77.1.1");
+    ground.ours.unplug(0);
+    converse(ground, &association);
+    ground.ours.plug(0);
+    end(ground, &association);
+    "added, confirmed, and used when the first one fails".into()
+}
+
+fn we_remove(ground: &mut Ground<'_>) -> String {
+    let association = ground.associate(&plan(&["10.77.0.2", "10.77.1.2"]));
+    association.stream.options().remove_address(first()).expect("there is another one");
+    await_local_change(&association, first(), LocalAddressChange::Removed);
+    await_removal(ground);
+    converse(ground, &association);
+    end(ground, &association);
+    "removed, and data goes to the other one".into()
+}
+
+fn we_choose(ground: &mut Ground<'_>) -> String {
+    let association = ground.associate(&plan(&["10.77.0.2", "10.77.1.2"]));
+    ground.peer.await_event("ADDR_CONFIRMED 10.77.1.1");
+    association.stream.options().set_peer_primary(second()).expect("it is one of the association's");
+    await_primary(ground);
+    converse(ground, &association);
+    end(ground, &association);
+    "it is the peer's primary path then".into()
+}
+
+fn we_move(ground: &mut Ground<'_>) -> String {
+    let association = ground.associate(&ours_alone());
+    let job = Job::new(2000, 1000).pace(Duration::from_millis(1));
+    ground.peer.tell(&format!("{} tell=200", job.command()));
+    let counts = std::thread::scope(|scope| {
+        let receiver = scope.spawn(|| association.receive(job.count.into()));
+        ground.peer.await_event("sent 200");
+        let options = association.stream.options();
+        options.add_address(second()).expect("it is one of the stack's");
+        ground.peer.await_event("ADDR_CONFIRMED 10.77.1.1");
+        options.set_peer_primary(second()).expect("it is one of the association's");
+        await_primary(ground);
+        options.remove_address(first()).expect("there is another one");
+        await_removal(ground);
+        receiver.join().expect("it receives")
+    });
+    counts.assert_complete(job.count.into(), job.bytes());
     end(ground, &association);
     format!("nothing lost, longest gap {} ms", counts.gap.as_millis())
 }
