@@ -73,8 +73,10 @@ impl Lab {
         for network in 0..networks {
             // An address of its own: else it is that of a port, which then would be heard when unplugged.
             host.ip(&format!(
-                "link add name lan{network} mtu {mtu} address 02:77:00:00:00:{network:02x} type bridge mcast_snooping 0"
+                "link add name lan{network} mtu 1280 address 02:77:00:00:00:{network:02x} type bridge mcast_snooping 0"
             ));
+            // An MTU that was changed does not follow those of the ports.
+            host.ip(&format!("link set lan{network} mtu {mtu}"));
             // A port that is always there, so that a switch with nobody else still is up.
             host.ip(&format!("link add name k{network} mtu {mtu} type veth peer name l{network} mtu {mtu}"));
             host.ip(&format!("link set k{network} up master lan{network}"));

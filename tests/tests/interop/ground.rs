@@ -14,7 +14,7 @@ use crate::ours::Association;
 use crate::peer::{LIMIT, Peer, Stack};
 
 const NETWORKS: u8 = 2;
-const MTU: u32 = 1500;
+pub(crate) const MTU: u32 = 1500;
 
 /// Our host, and the peer's unless that is a kernel of its own.
 pub(crate) struct Hosts {
@@ -147,10 +147,16 @@ impl<'a> Ground<'a> {
     pub(crate) fn restart_peer(&mut self) {
         for network in 0..NETWORKS {
             self.ours.plug(network);
+            self.set_mtu(network, MTU);
         }
         // The old one first: both would use the same devices.
         self.peer.stop();
         self.peer = self.stack.start(self.ours, self.theirs, NETWORKS);
+    }
+
+    /// What of our packets is larger than this is lost on its way to the peer; nobody is told.
+    pub(crate) fn set_mtu(&self, network: u8, mtu: u32) {
+        self.ours.ip(&format!("link set p{network} mtu {mtu}"));
     }
 
     /// Sets an association up, and waits until both sides know.

@@ -5,6 +5,7 @@ mod auth;
 mod bulk;
 mod ecn;
 mod interleaving;
+mod mtu;
 mod paths;
 mod reconfig;
 mod restart;
@@ -41,6 +42,7 @@ pub(crate) fn all() -> impl Iterator<Item = &'static Case> {
         auth::CASES,
         asconf::CASES,
         ecn::CASES,
+        mtu::CASES,
         reconfig::CASES,
         interleaving::CASES,
     ];
