@@ -61,7 +61,7 @@ impl Association {
     fn write_packet_to(&mut self, now: Time, id: PathId, buffer: &mut Vec<u8>) -> Option<Written> {
         let path = self.paths.get(id)?;
         let (address, fits) = (path.address, path.max_packet_size);
-        let size = self.sender.packet_size(id, &self.paths).max(self.lone_packet_size(id));
+        let size = fits.max(self.lone_packet_size(id));
         let mut packet = PacketBuilder::new(buffer, self.header_in_state(), size);
         if let Some(authenticator) = self.authenticator() {
             packet.authenticate(Arc::clone(authenticator));
@@ -278,6 +278,9 @@ impl Association {
     }
 
     fn write_data(&mut self, now: Time, id: PathId, packet: &mut PacketBuilder<'_>) {
+        if packet.is_empty() {
+            packet.enlarge(self.sender.packet_size(id, &self.paths));
+        }
         let filled = self.sender.fill(now, id, &mut self.paths, packet);
         if filled.chunks > 0 {
             self.last_activity = now;

@@ -81,6 +81,11 @@ impl<'a> PacketBuilder<'a> {
         }
     }
 
+    /// Lets the packet have up to `max_packet_size` bytes, for a chunk that cannot be cut to what the path carries.
+    pub(crate) fn enlarge(&mut self, max_packet_size: usize) {
+        self.max_packet_size = self.max_packet_size.max(max_packet_size);
+    }
+
     /// From now on chunks of the types that `with` covers stand behind an AUTH chunk.
     pub fn authenticate(&mut self, with: Arc<Authenticator>) {
         self.auth = Some(Auth { with, at: None });

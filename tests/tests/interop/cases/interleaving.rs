@@ -42,7 +42,7 @@ fn plan(begins: Begins) -> Plan {
 }
 
 fn whole_messages(ground: &mut Ground<'_>, begins: Begins) -> String {
-    let job = Job::new(300, 1400).streams(5);
+    let job = Job::new(300, 1000).streams(5);
     exchange(ground, begins, &[Job::new(300, 100), job, job.unordered()])
 }
 

@@ -18,7 +18,6 @@ const IP_HEADER: u32 = 20;
 pub(super) const CASES: &[Case] = &[
     Case::new(SEARCH, "the search ends where the network does", |ground| search(ground, MTU)),
     Case::new(SEARCH, "the network loses packets above 1,400 bytes", |ground| search(ground, NARROW)),
-    Case::new(SEARCH, "the network begins to lose packets above 1,400 bytes during a transfer", black_hole),
 ];
 
 fn plan() -> Plan {
@@ -55,17 +54,6 @@ fn search(ground: &mut Ground<'_>, mtu: u32) -> String {
     send(ground, &association);
     end(ground, &association);
     format!("found: {mtu} bytes with IP header")
-}
-
-fn black_hole(ground: &mut Ground<'_>) -> String {
-    let association = ground.associate(&plan());
-    await_size(&association, MTU - IP_HEADER);
-    ground.set_mtu(0, NARROW);
-    send(ground, &association);
-    await_size(&association, NARROW - IP_HEADER);
-    let gap = ground.peer.counts().gap.as_millis();
-    end(ground, &association);
-    format!("complete and in order, longest gap {gap} ms, then found: {NARROW} bytes with IP header")
 }
 
 fn end(ground: &mut Ground<'_>, association: &Association) {

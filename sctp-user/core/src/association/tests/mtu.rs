@@ -130,6 +130,27 @@ fn a_path_that_shrinks_in_silence_is_found_out_and_loses_nothing() {
     );
 }
 
+/// RFC 9260, 6.10: a chunk that does not fit and cannot be cut is no reason for a packet of others that does not fit
+/// either, whatever leaves together with it.
+#[test]
+fn what_fits_the_path_is_not_bundled_into_packets_that_do_not() {
+    let (mut pair, a, _) = searching(Pair::new(), 1_480);
+    pair.run_secs(1);
+    // What IP would fragment gets lost, too: no router is there to do it.
+    pair.set_rule(|hop| if hop.bytes.len() > 1_400 { Fate::Drop } else { Fate::Pass });
+    (0..20).for_each(|_| pair.send(Side::A, a, &[9; 500]));
+    pair.send(Side::A, a, &[9; 20_000]);
+    pair.hops.clear();
+    for _ in 0..40 {
+        pair.a.endpoint.request_heartbeat(pair.now, a, ip(REMOTE)).unwrap();
+        pair.run_for(Duration::from_millis(500));
+    }
+    assert!(path(&mut pair, a, REMOTE).stats.black_holes > 0);
+    let mut oversize = pair.hops.iter().filter(|hop| hop.may_fragment).peekable();
+    assert!(oversize.peek().is_some());
+    assert!(oversize.all(|hop| hop.chunks.len() == 1));
+}
+
 /// RFC 8899, 6.2.1.4, 4.6.1; RFC 9260, 10: ICMP6 and ICMP7. Only with the peer's tag, and never below the minimum.
 #[test]
 fn a_message_with_the_right_tag_guides_the_search_and_any_other_is_ignored() {
