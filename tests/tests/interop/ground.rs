@@ -145,13 +145,13 @@ impl<'a> Ground<'a> {
 
     /// Replaces a peer of which nobody knows what it does.
     pub(crate) fn restart_peer(&mut self) {
+        // The old one first: both would use the same devices.
+        self.peer.stop();
+        self.peer = self.stack.start(self.ours, self.theirs, NETWORKS);
         for network in 0..NETWORKS {
             self.ours.plug(network);
             self.set_mtu(network, MTU);
         }
-        // The old one first: both would use the same devices.
-        self.peer.stop();
-        self.peer = self.stack.start(self.ours, self.theirs, NETWORKS);
     }
 
     /// What of our packets is larger than this is lost on its way to the peer; nobody is told.

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use parking_lot::Mutex;
 use sctp_core::extensions::Extensions;
+use sctp_core::reliability::Reliability;
 use socketapi::{Error, Message, Notification, Received, SctpStream, SendInfo, Stack};
 
 use crate::peer::{Counts, LIMIT};
@@ -27,11 +28,23 @@ pub(crate) struct Job {
     pub(crate) unordered: bool,
     /// Time from one to the next.
     pub(crate) pace: Duration,
+    /// The number of the first one.
+    pub(crate) first: u32,
+    /// When ours are given up.
+    pub(crate) reliability: Reliability,
 }
 
 impl Job {
     pub(crate) const fn new(count: u32, size: usize) -> Self {
-        Self { count, size, streams: 1, unordered: false, pace: Duration::ZERO }
+        Self {
+            count,
+            size,
+            streams: 1,
+            unordered: false,
+            pace: Duration::ZERO,
+            first: 0,
+            reliability: Reliability::Full,
+        }
     }
 
     pub(crate) fn streams(mut self, streams: u16) -> Self {
@@ -49,15 +62,20 @@ impl Job {
         self
     }
 
+    pub(crate) fn reliability(mut self, reliability: Reliability) -> Self {
+        self.reliability = reliability;
+        self
+    }
+
     pub(crate) fn bytes(&self) -> u64 {
         u64::from(self.count) * self.size as u64
     }
 
     /// The same as a command for the peer.
     pub(crate) fn command(&self) -> String {
-        let Self { count, size, streams, .. } = self;
+        let Self { count, size, streams, first, .. } = self;
         let (unordered, pace) = (u8::from(self.unordered), self.pace.as_micros());
-        format!("send {count} {size} streams={streams} unordered={unordered} pace={pace}")
+        format!("send {count} {size} from={first} streams={streams} unordered={unordered} pace={pace}")
     }
 }
 
@@ -69,11 +87,12 @@ impl Association {
     /// Sends all messages of a job; each may wait for room no longer than [`LIMIT`].
     pub(crate) fn send(&self, job: Job) {
         let start = Instant::now();
-        for number in 0..job.count {
-            let due = start + job.pace * number;
+        for (sent, number) in (job.first..).take(job.count as usize).enumerate() {
+            let due = start + job.pace * sent as u32;
             std::thread::sleep(due.saturating_duration_since(Instant::now()));
             let stream = (number % u32::from(job.streams)) as u16;
             let info = SendInfo { unordered: job.unordered, ..SendInfo::new().stream(stream) };
+            let info = info.reliability(job.reliability);
             let deadline = Instant::now() + LIMIT;
             self.stream.send_deadline(message(number, job.size), &info, deadline).expect("there is room");
         }
@@ -145,12 +164,33 @@ impl Association {
         self.await_end();
     }
 
+    /// Receives until the peer has ended the association in good order.
+    pub(crate) fn receive_to_end(&self) -> Counts {
+        let mut ledger = Ledger::default();
+        self.stream.set_read_timeout(Some(LIMIT));
+        loop {
+            match self.stream.receive() {
+                Ok(Some(Received::Message(message))) => ledger.enter(message),
+                Ok(Some(Received::Notification(..))) => {}
+                Ok(None) => return ledger.counts(),
+                Err(error) => panic!("no end in good order: {error}"),
+            }
+        }
+    }
+
+    /// How many notifications came, and were not passed over, that `is_it`.
+    pub(crate) fn count_notifications(&self, is_it: impl Fn(&Notification) -> bool) -> u64 {
+        self.notifications.lock().iter().filter(|it| is_it(it)).count() as u64
+    }
+
     /// Waits until the association has ended in good order.
     pub(crate) fn await_end(&self) {
         self.stream.set_read_timeout(Some(LIMIT));
         loop {
             match self.stream.receive() {
-                Ok(Some(Received::Notification(..))) => {}
+                Ok(Some(Received::Notification(_, notification))) => {
+                    self.notifications.lock().push_back(notification);
+                }
                 Ok(None) => return,
                 other => panic!("no end in good order: {other:?}"),
             }

@@ -6,6 +6,7 @@ mod bulk;
 mod ecn;
 mod interleaving;
 mod mtu;
+mod partial;
 mod paths;
 mod reconfig;
 mod restart;
@@ -20,7 +21,8 @@ pub(crate) struct Case {
     pub(crate) feature: &'static str,
     /// What is seen, as a sentence.
     pub(crate) what: &'static str,
-    /// Peers with which it is not done, and why: `not in peer: ...` or `not tested: ...`.
+    /// Peers with which it is not done, and why: `not in peer: ...`, `not tested: ...`, or `no: ...` where it is
+    /// known to fail.
     pub(crate) not_done: &'static [(Stack, &'static str)],
     /// Does it, and says what was measured. Panics if something is not as it should be.
     pub(crate) run: fn(&mut Ground<'_>) -> String,
@@ -39,6 +41,7 @@ pub(crate) fn all() -> impl Iterator<Item = &'static Case> {
         bulk::CASES,
         paths::CASES,
         restart::CASES,
+        partial::CASES,
         auth::CASES,
         asconf::CASES,
         ecn::CASES,
