@@ -368,6 +368,10 @@ static int do_set(void) {
     return set(SCTP_RTOINFO, &rto, sizeof rto);
   }
   if (!strcmp(name, "path")) return set_path(a, b);
+  if (!strcmp(name, "max-retrans")) {
+    struct sctp_assocparams limits = {.sasoc_assoc_id = association, .sasoc_asocmaxrxt = a};
+    return set(SCTP_ASSOCINFO, &limits, sizeof limits);
+  }
   if (!strcmp(name, "udp")) {
     struct sctp_udpencaps port = {.sue_assoc_id = association, .sue_port = htons(a)};
     port.sue_address.ss_family = AF_INET;

@@ -151,7 +151,7 @@ fn lossy_udp(ground: &mut Ground<'_>) -> String {
 
 /// Time-outs as short as the network deserves, and no failure of a path by mere loss.
 fn hasty(plan: Plan) -> Plan {
-    plan.with_short_timers().peer("set path 0 20").config(|config| {
+    plan.with_short_timers().peer("set path 0 20").peer("set max-retrans 20").config(|config| {
         config.path_max_retrans = 20;
         config.sack_delay = Duration::from_millis(20);
     })

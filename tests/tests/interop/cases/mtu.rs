@@ -21,11 +21,13 @@ pub(super) const CASES: &[Case] = &[
 ];
 
 fn plan() -> Plan {
-    Plan::new(Begins::We).with_short_timers().peer("set path 0 20").config(|config| {
-        let probe_timer = Duration::from_secs(1);
-        config.mtu_search = Some(MtuSearchConfig { probe_timer, ..MtuSearchConfig::default() });
-        config.path_max_retrans = 20;
-    })
+    Plan::new(Begins::We).with_short_timers().peer("set path 0 20").peer("set max-retrans 20").config(
+        |config| {
+            let probe_timer = Duration::from_secs(1);
+            config.mtu_search = Some(MtuSearchConfig { probe_timer, ..MtuSearchConfig::default() });
+            config.path_max_retrans = 20;
+        },
+    )
 }
 
 fn await_size(association: &Association, size: u32) {

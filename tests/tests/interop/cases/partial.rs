@@ -12,6 +12,10 @@ use crate::peer::{Counts, Stack};
 
 const PARTIAL: &str = "Partial reliability (RFC 3758, RFC 7496)";
 
+/// In some runs: its guard of SHUTDOWN (five times RTO.Max) ends the association.
+const USRSCTP_STALLS: (Stack, &str) =
+    (Stack::Usrsctp, "no: once all that it had is given up, it may send nothing more, and aborts");
+
 pub(super) const CASES: &[Case] = &[
     Case::new(PARTIAL, "we send each message once only, 10 % of the packets lost", |ground| {
         we_send_once(ground, Job::new(800, 1000).streams(4))
@@ -19,9 +23,12 @@ pub(super) const CASES: &[Case] = &[
     Case::new(PARTIAL, "the same, unordered and in fragments", |ground| {
         we_send_once(ground, Job::new(100, 4000).streams(4).unordered())
     }),
-    Case::new(PARTIAL, "the peer sends each message once only, 10 % of the packets lost", |ground| {
-        the_peer_sends_once(ground, Job::new(800, 1000).streams(4))
-    }),
+    Case {
+        not_done: &[USRSCTP_STALLS],
+        ..Case::new(PARTIAL, "the peer sends each message once only, 10 % of the packets lost", |ground| {
+            the_peer_sends_once(ground, Job::new(800, 1000).streams(4))
+        })
+    },
     Case {
         not_done: &[(
             Stack::Linux,
@@ -32,7 +39,14 @@ pub(super) const CASES: &[Case] = &[
         })
     },
     Case::new(PARTIAL, "our messages live 100 ms, the network fails for longer", ours_grow_old),
-    Case::new(PARTIAL, "the peer's messages live 100 ms, the network fails for longer", the_peers_grow_old),
+    Case {
+        not_done: &[USRSCTP_STALLS],
+        ..Case::new(
+            PARTIAL,
+            "the peer's messages live 100 ms, the network fails for longer",
+            the_peers_grow_old,
+        )
+    },
 ];
 
 /// How long a message may wait.
@@ -43,6 +57,7 @@ fn plan() -> Plan {
         .with_short_timers()
         .peer("set pr 1")
         .peer("set path 0 20")
+        .peer("set max-retrans 20")
         .config(|config| config.path_max_retrans = 20)
 }
 

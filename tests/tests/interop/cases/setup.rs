@@ -59,14 +59,19 @@ fn mixed(begins: Begins) -> Plan {
     Plan::new(begins).between(&["10.77.0.1", "fd77:1::1"], &["10.77.0.2", "fd77:1::2"])
 }
 
-/// Timers short enough for a set-up that loses packets.
+/// Timers short enough for a set-up that loses packets, but for usrsctp's guard of SHUTDOWN: five times RTO.Max.
 fn hurried(begins: Begins) -> Plan {
-    Plan::new(begins).with_short_timers().peer("set path 0 20").config(|config| {
-        config.max_init_retransmits = 30;
-        config.association_max_retrans = 30;
-        config.path_max_retrans = 30;
-        config.hb_interval = None;
-    })
+    Plan::new(begins)
+        .with_short_timers()
+        .peer("set rto 200 100 4000")
+        .peer("set path 0 20")
+        .peer("set max-retrans 20")
+        .config(|config| {
+            config.max_init_retransmits = 30;
+            config.association_max_retrans = 30;
+            config.path_max_retrans = 30;
+            config.hb_interval = None;
+        })
 }
 
 /// A message each way, and an end in good order.
