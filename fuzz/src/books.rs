@@ -25,6 +25,8 @@ pub(crate) struct Books {
     passed_over: Vec<Sent>,
     /// Reported as failed: whether some of it was on the wire.
     failed: BTreeMap<u32, bool>,
+    /// What was read so far of messages that come in pieces: by stream, unordered mark and number.
+    begun: BTreeMap<(u16, bool, u32), Vec<u8>>,
 }
 
 impl Books {
@@ -51,7 +53,12 @@ impl Books {
     /// Panics unless it was sent, was not read before, and is not behind a later one of its stream.
     pub(crate) fn read(&mut self, message: Message) {
         let (stream, unordered) = (usize::from(message.stream_id), message.unordered);
-        let payload = message.into_bytes();
+        let (key, complete) = ((message.stream_id, unordered, message.mid.0), message.end_of_record);
+        self.begun.entry(key).or_default().extend_from_slice(&message.into_bytes());
+        if !complete {
+            return;
+        }
+        let payload = Bytes::from(self.begun.remove(&key).unwrap_or_default());
         let number = if unordered {
             let at = self.unordered.iter().position(|sent| sent.payload == payload);
             self.unordered.swap_remove(at.expect("what is read was sent, and not read before")).number
@@ -59,6 +66,11 @@ impl Books {
             self.read_ordered(stream, &payload)
         };
         assert_ne!(self.failed.get(&number), Some(&false), "message {number} was reported as unsent");
+    }
+
+    /// Nothing more comes of a message that was read in part.
+    pub(crate) fn ends_early(&mut self, stream: u16, unordered: bool, mid: u32) {
+        self.begun.remove(&(stream, unordered, mid));
     }
 
     fn read_ordered(&mut self, stream: usize, payload: &Bytes) -> u32 {

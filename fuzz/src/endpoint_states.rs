@@ -223,3 +223,26 @@ fn outlive_the_silence(pair: &mut Pair) {
     let state = pair.state(TARGET);
     assert!(matches!(state, None | Some(AssociationState::Closed)), "{state:?} lasts for ever");
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Else the target would reach nothing of ASCONF.
+    #[test]
+    fn what_the_input_wants_signed_is_taken() {
+        let config = AssociationConfig { extensions: extensions_of(0xff), ..AssociationConfig::default() };
+        let mut known = Known::default();
+        let mut pair = bring_to(3, &config, &mut known);
+        // Two chunks: AUTH, and ASCONF number 0 from 10.0.1.1, which adds 10.0.3.9.
+        let lookup = [0, 0, 0, 0, 0, 5, 0, 8, 10, 0, 1, 1];
+        let addition = [0xc0, 1, 0, 16, 0, 0, 0, 1, 0, 5, 0, 8, 10, 0, 3, 9];
+        let input = [&[15, 0, 0, 193, 0, 28][..], &lookup, &addition].concat();
+        let packet = next_packet(1 << 3, &mut &input[..], &known);
+        pair.deliver(packet);
+        let target = &pair.hosts[TARGET];
+        let association = target.endpoint.association(target.id.expect("it is up")).expect("it lives");
+        let added: IpAddr = [10, 0, 3, 9].into();
+        assert!(association.paths().iter().any(|path| path.address.remote == added));
+    }
+}

@@ -164,10 +164,13 @@ impl Run {
     /// Takes packets and events out of both.
     fn drain(&mut self) {
         self.pair.drain();
-        for (host, books) in self.pair.hosts.iter_mut().zip(&mut self.books) {
-            for event in host.events.drain(..) {
+        for side in 0..2 {
+            for event in std::mem::take(&mut self.pair.hosts[side].events) {
                 match event {
-                    Event::SendFailed(failure) => books.failed(&failure),
+                    Event::SendFailed(failure) => self.books[side].failed(&failure),
+                    Event::PartialDeliveryAborted(aborted) => {
+                        self.books[1 - side].ends_early(aborted.stream_id, aborted.unordered, aborted.mid.0);
+                    }
                     Event::CommunicationLost { reason } => {
                         let blamed = matches!(reason, LossReason::ProtocolError { .. });
                         assert!(!blamed, "both keep to the protocol: {reason:?}");
@@ -300,6 +303,7 @@ fn config(input: &mut Unstructured<'_>) -> AssociationConfig {
         ..AssociationConfig::default()
     };
     let demands = byte();
+    config.partial_delivery_point = (demands & 64 != 0).then_some(500);
     config.auth.chunks =
         (0..).zip(listed).filter(|(bit, _)| demands >> bit & 1 != 0).map(|(_, one)| one).collect();
     config
