@@ -2,6 +2,7 @@
 
 use crate::auth::AuthConfig;
 use crate::extensions::Extensions;
+use crate::multipath::Multipath;
 use crate::path::congestion::CongestionControl;
 use crate::path::mtu::MtuSearchConfig;
 use crate::reliability::Reliability;
@@ -150,6 +151,8 @@ pub struct AssociationConfig {
     pub stream_values: BTreeMap<u16, u16>,
     /// When messages are given up of which the sender does not say otherwise (`SCTP_DEFAULT_PRINFO`).
     pub reliability: Reliability,
+    /// Which paths new data takes.
+    pub multipath: Multipath,
     /// Extensions that are offered to the peer; each is used if the peer offers it too.
     pub extensions: Extensions,
     /// What the peer's upper layer is told at the set-up (RFC 5061, 4.2.6; `SCTP_ADAPTATION_LAYER`).
@@ -220,6 +223,7 @@ impl Default for AssociationConfig {
             scheduler: StreamScheduler::default(),
             stream_values: BTreeMap::new(),
             reliability: Reliability::Full,
+            multipath: Multipath::Off,
             extensions: Extensions::default(),
             adaptation_indication: None,
             auto_asconf: false,

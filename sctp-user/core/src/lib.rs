@@ -107,6 +107,7 @@ pub mod error;
 pub mod event;
 pub mod extensions;
 pub mod message;
+pub mod multipath;
 pub mod net;
 pub mod path;
 pub mod reliability;

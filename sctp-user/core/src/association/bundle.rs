@@ -39,6 +39,7 @@ impl Association {
         // Messages may have outlived their time while packets were filled; then nothing may be left.
         if !self.is_closed() {
             self.sender.abandon_overdue(now, &mut self.paths);
+            self.sender.reschedule_blocking(now, &mut self.paths);
             self.follow_up(now);
         }
         while !self.probes.is_empty() {
@@ -235,17 +236,23 @@ impl Association {
 
     /// A SACK that is due, or one that may ride along with DATA (6.1).
     fn write_sack(&mut self, now: Time, id: PathId, carries_data: bool, packet: &mut PacketBuilder<'_>) {
-        const SACK_LEN: usize = 16;
+        // 16 of a SACK, 20 of an NR-SACK.
+        const LONGEST: usize = 20;
         let wanted = self.wants_sack() || (carries_data && self.has_pending_sack());
-        if !wanted || self.sack_path() != id || !self.is_verified(id) || packet.remaining() < SACK_LEN {
+        if !wanted || self.sack_path() != id || !self.is_verified(id) || packet.remaining() < LONGEST {
             return;
         }
         self.write_ecn_echo(packet);
-        let Some(receiver) = self.receiver.as_mut().filter(|_| packet.remaining() >= SACK_LEN) else {
+        let Some(receiver) = self.receiver.as_mut().filter(|_| packet.remaining() >= LONGEST) else {
             return;
         };
-        let sack = receiver.make_sack(now, packet.remaining());
-        if packet.push(&sack).is_ok() {
+        // Where both sides have it, NR-SACK takes the place of SACK (draft-tuexen-tsvwg-sctp-multipath, 4.1).
+        let pushed = if self.extensions.nr_sack {
+            packet.push(&receiver.make_nr_sack(now, packet.remaining()))
+        } else {
+            packet.push(&receiver.make_sack(now, packet.remaining()))
+        };
+        if pushed.is_ok() {
             self.stats.sacks_sent += 1;
         }
     }

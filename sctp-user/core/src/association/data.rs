@@ -13,7 +13,9 @@ use crate::serial::Tsn;
 use crate::time::Time;
 use crate::tx::{AckedPath, SackError, SackOutcome};
 use crate::wire::cause::Cause;
-use crate::wire::chunk::{ChunkError, ChunkType, DataChunk, ErrorChunk, IDataChunk, RawChunk, SackChunk};
+use crate::wire::chunk::{
+    ChunkError, ChunkType, DataChunk, ErrorChunk, IDataChunk, NrSackChunk, RawChunk, SackChunk,
+};
 use bytes::Bytes;
 
 impl Association {
@@ -115,6 +117,22 @@ impl Association {
         let Ok(sack) = SackChunk::parse(chunk) else { return Flow::Stop };
         let outcome = self.sender.handle_sack(cx.now, &sack, &mut self.paths);
         self.act_on_ack(outcome)
+    }
+
+    /// An NR-SACK chunk (draft-tuexen-tsvwg-sctp-multipath, 4.4.2).
+    pub(super) fn handle_nr_sack(&mut self, cx: &mut Context<'_>, chunk: &RawChunk) -> Flow {
+        if !self.state().takes_sack() {
+            return Flow::Continue;
+        }
+        let Ok(sack) = NrSackChunk::parse(chunk) else { return Flow::Stop };
+        let outcome = self.sender.handle_nr_sack(cx.now, &sack, &mut self.paths);
+        self.act_on_ack(outcome)
+    }
+
+    /// Whether SACKs may tell of several packets although there are gaps: the peer counts with it
+    /// (draft-tuexen-tsvwg-sctp-multipath, 3.3). SACKs as such have no place for the number of packets.
+    pub(super) fn acknowledges_on_several_paths(&self) -> bool {
+        self.extensions.nr_sack && self.config.multipath.is_on()
     }
 
     /// The cumulative TSN ack of a SHUTDOWN chunk (9.2).

@@ -512,6 +512,7 @@ impl Association {
         match chunk.chunk_type {
             ChunkType::DATA | ChunkType::I_DATA => self.handle_data(cx, chunk, source),
             ChunkType::SACK => self.handle_sack(cx, &chunk),
+            ChunkType::NR_SACK if self.extensions.nr_sack => self.handle_nr_sack(cx, &chunk),
             ChunkType::FORWARD_TSN | ChunkType::I_FORWARD_TSN => self.handle_forward_tsn(&chunk, source),
             // 6.10: INIT stands alone, with the tag 0; the endpoint sees to it.
             ChunkType::INIT => Flow::Stop,

@@ -283,7 +283,11 @@ impl Association {
             None => Receiver::new(config, tsn, streams),
         };
         let interleaving = self.extensions.interleaving;
-        self.receiver = Some(if interleaving { receiver.interleaved(config) } else { receiver });
+        let mut receiver = if interleaving { receiver.interleaved(config) } else { receiver };
+        if self.acknowledges_on_several_paths() {
+            receiver.let_gaps_wait();
+        }
+        self.receiver = Some(receiver);
     }
 
     /// Drops the addresses from the user that the INIT ACK from `source` does not list (5.1.2 A and C): they are

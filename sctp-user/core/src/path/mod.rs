@@ -67,6 +67,10 @@ pub struct Path {
     pub heartbeat: Heartbeat,
     /// The search for its MTU, which sets `max_packet_size` while it is on.
     pub mtu: mtu::MtuSearch,
+    /// When anything was last sent again here: what left before is no measure of the RTT (6.3.1 C5).
+    pub retransmitted_at: Option<Time>,
+    /// Where data is on several paths at once: this one gets no new data for a while.
+    pub rest: Rest,
     /// When data was last sent here, for idle decay of cwnd (7.2.1) and idle heartbeats (8.3).
     pub last_data_sent: Option<Time>,
     /// Counters.
@@ -103,9 +107,11 @@ pub struct PathStats {
 pub mod congestion;
 mod failover;
 pub mod mtu;
+mod rest;
 pub mod rtt;
 mod thresholds;
 
+pub use rest::Rest;
 pub use thresholds::{ThresholdError, Thresholds};
 
 impl Path {
@@ -134,6 +140,8 @@ impl Path {
             slowed_down_at: 0,
             heartbeat: Heartbeat::default(),
             mtu: mtu::MtuSearch::default(),
+            retransmitted_at: None,
+            rest: Rest::default(),
             last_data_sent: None,
             stats: PathStats::default(),
         }
@@ -142,6 +150,11 @@ impl Path {
     /// The present RTO.
     pub fn rto(&self) -> Duration {
         self.rtt.rto()
+    }
+
+    /// How long an answer takes at most, as far as measured: what the RTO would be without its lower bound.
+    pub(crate) fn patience(&self) -> Duration {
+        self.rtt.srtt().map_or(self.rto(), |srtt| srtt + self.rtt.rttvar() * 4)
     }
 
     /// PMDCS: the largest DATA chunk, header included, that fits into a packet.

@@ -14,11 +14,13 @@ use crate::event::AbortedDelivery;
 use crate::message::Message;
 use crate::serial::Tsn;
 use crate::time::Time;
-use crate::wire::chunk::SackChunk;
+use crate::wire::chunk::{NrSackChunk, SackChunk};
 use smallvec::SmallVec;
 
 /// Bytes of a SACK chunk without gap blocks and duplicates (RFC 9260, 3.3.4).
 const SACK_LEN: usize = 16;
+/// Bytes of such an NR-SACK chunk.
+const NR_SACK_LEN: usize = 20;
 /// Bytes of a gap block, or of a duplicate TSN.
 const SACK_ENTRY_LEN: usize = 4;
 
@@ -184,6 +186,22 @@ impl Receiver {
         SackChunk { cumulative_tsn_ack: self.map.cumulative(), a_rwnd, gap_blocks, duplicates }
     }
 
+    /// The same as an NR-SACK (draft-tuexen-tsvwg-sctp-multipath, 4.4.1, case 3): nothing that was acknowledged is ever
+    /// dropped here, so all of it is reported as kept. `max_len` is 20 at least.
+    pub fn make_nr_sack(&mut self, now: Time, max_len: usize) -> NrSackChunk {
+        let packets = self.sack.packets_unacked();
+        let SackChunk { cumulative_tsn_ack, a_rwnd, gap_blocks, duplicates } =
+            self.make_sack(now, max_len.saturating_sub(NR_SACK_LEN - SACK_LEN));
+        NrSackChunk {
+            cumulative_tsn_ack,
+            a_rwnd,
+            renegable_blocks: SmallVec::new(),
+            non_renegable_blocks: gap_blocks,
+            duplicates,
+            packets,
+        }
+    }
+
     /// When a SACK is due although no further packet came.
     pub fn sack_deadline(&self) -> Option<Time> {
         self.sack.deadline()
@@ -197,6 +215,12 @@ impl Receiver {
     /// From now on each packet with DATA is answered at once (SHUTDOWN-SENT; RFC 9260, 9.2).
     pub fn request_immediate_sack(&mut self) {
         self.sack.answer_every_packet();
+    }
+
+    /// The peer's data comes on several paths at once, where packets overtake each other: a gap alone is no reason to
+    /// acknowledge without delay (draft-tuexen-tsvwg-sctp-multipath, 3.3).
+    pub fn let_gaps_wait(&mut self) {
+        self.sack.let_gaps_wait();
     }
 
     /// The last TSN before the first that is missing.

@@ -44,10 +44,10 @@ pub(super) struct PacketNotes {
 }
 
 impl PacketNotes {
-    /// Whether the packet by itself asks for a SACK without delay.
-    fn is_urgent(self) -> bool {
+    /// Whether the packet by itself asks for a SACK without delay; `gaps_wait`: not for gaps.
+    fn is_urgent(self, gaps_wait: bool) -> bool {
         // 6.2: a packet with duplicates only, or with a chunk that was dropped, or with the I bit; 6.7: gaps.
-        self.gaps || self.dropped || self.immediate || (self.duplicate && !self.accepted)
+        (self.gaps && !gaps_wait) || self.dropped || self.immediate || (self.duplicate && !self.accepted)
     }
 }
 
@@ -57,6 +57,9 @@ pub(super) struct SackTimer {
     delay: Duration,
     frequency: u32,
     every_packet: bool,
+    /// The peer's data comes on several paths at once, so gaps are no sign of loss
+    /// (draft-tuexen-tsvwg-sctp-multipath, 3.3).
+    gaps_wait: bool,
     wanted: bool,
     deadline: Option<Time>,
     packets_unacked: u32,
@@ -72,6 +75,7 @@ impl SackTimer {
             delay: config.sack_delay.min(MAX_SACK_DELAY),
             frequency: config.sack_frequency.unwrap_or(AssociationConfig::STRETCHED_SACK_FREQUENCY).max(1),
             every_packet: false,
+            gaps_wait: false,
             wanted: false,
             deadline: None,
             packets_unacked: 0,
@@ -93,7 +97,11 @@ impl SackTimer {
         if idle || notes.gaps || notes.dropped {
             self.stop_stretching();
         }
-        if first || self.every_packet || notes.is_urgent() || self.packets_unacked >= self.limit() {
+        if first
+            || self.every_packet
+            || notes.is_urgent(self.gaps_wait)
+            || self.packets_unacked >= self.limit()
+        {
             self.request();
         } else if self.deadline.is_none() {
             self.deadline = Some(now + self.delay);
@@ -126,6 +134,11 @@ impl SackTimer {
         }
     }
 
+    /// From now on gaps alone are no reason for a SACK without delay.
+    pub(super) fn let_gaps_wait(&mut self) {
+        self.gaps_wait = true;
+    }
+
     /// A SACK is to go out now.
     pub(super) fn request(&mut self) {
         self.wanted = true;
@@ -138,6 +151,11 @@ impl SackTimer {
     /// Something is there to acknowledge: a packet that leaves anyway takes the SACK along (6.1).
     pub(super) fn is_pending(&self) -> bool {
         self.wanted || self.packets_unacked > 0
+    }
+
+    /// Packets with DATA since the last SACK, up to 255.
+    pub(super) fn packets_unacked(&self) -> u8 {
+        u8::try_from(self.packets_unacked).unwrap_or(u8::MAX)
     }
 
     pub(super) fn deadline(&self) -> Option<Time> {

@@ -108,11 +108,20 @@ pub(super) struct SentMessage {
     pub(super) mid: Mid,
     /// Bytes that were made into chunks so far.
     pub(super) cut: usize,
+    /// Bytes of its chunks that are acknowledged cumulatively, or that the peer has promised to keep.
+    pub(super) settled: usize,
+    /// It was given up.
+    abandoned: bool,
     /// Positions from that of its first chunk to behind its last one; chunks of others may lie between.
     pub(super) positions: Range<u64>,
 }
 
 impl SentMessage {
+    /// The message with this number, of which nothing was sent yet.
+    pub(super) fn new(number: u64, message: OutgoingMessage, mid: Mid) -> Self {
+        Self { number, message, mid, cut: 0, settled: 0, abandoned: false, positions: 0..0 }
+    }
+
     /// Bytes that are not in a chunk yet; none once it was abandoned.
     pub(super) fn uncut(&self) -> usize {
         self.message.payload.len().saturating_sub(self.cut)
@@ -128,12 +137,18 @@ impl SentMessage {
 
     /// Whether it was given up, and its payload returned to the user.
     pub(super) fn is_abandoned(&self) -> bool {
-        self.message.payload.is_empty()
+        self.abandoned
+    }
+
+    /// Whether what becomes of it is open: it was neither given up, nor has the peer all of it for good.
+    pub(super) fn is_open(&self) -> bool {
+        !self.message.payload.is_empty()
     }
 
     /// Takes it out as a failure; what stays says only which message is skipped.
     pub(super) fn abandon(&mut self) -> SendFailure {
         let payload = core::mem::take(&mut self.message.payload);
+        self.abandoned = true;
         let OutgoingMessage { options, limit, .. } = self.message;
         OutgoingMessage { options, continues: false, limit, payload }.into_failure(true)
     }

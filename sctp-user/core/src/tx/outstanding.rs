@@ -27,6 +27,7 @@ use smallvec::SmallVec;
 use std::collections::{BTreeSet, VecDeque};
 
 mod abandon;
+mod keep;
 
 /// Chunks that may be outstanding. Gap blocks can speak of 65,535 (RFC 9260, 3.3.4), but a stream's sequence numbers
 /// must not reach so far that a late one looks early (6.5): receivers, ours too, drop what lies further ahead.
@@ -88,6 +89,8 @@ pub(super) enum Cause {
     TimedOut,
     /// Reported missing.
     Missing,
+    /// Late, and it holds other paths up.
+    Late,
 }
 
 /// What a SACK newly acknowledged on one path.
@@ -106,6 +109,10 @@ pub(super) struct PathAck {
     pub(super) sent_once_at: Option<Time>,
     /// When the one that left last did.
     pub(super) latest: Option<LastSent>,
+    /// The position after the highest one.
+    pub(super) newly_acked_end: u64,
+    /// When that one left.
+    pub(super) newly_acked_sent_at: Time,
 }
 
 /// What a SACK changed.
@@ -114,6 +121,8 @@ pub(super) struct AckReport {
     pub(super) paths: SmallVec<[PathAck; 2]>,
     /// The position after the highest newly acknowledged one (HTNA; 7.2.4).
     pub(super) newly_acked_end: u64,
+    /// The lowest newly acknowledged position.
+    pub(super) newly_acked_start: Option<u64>,
     /// Bytes of payload newly acknowledged.
     pub(super) payload: usize,
     /// Bytes of send buffer that came free.
@@ -132,13 +141,19 @@ impl AckReport {
                 lowest_in_flight: None,
                 sent_once_at: None,
                 latest: None,
+                newly_acked_end: 0,
+                newly_acked_sent_at: Time::ZERO,
             });
             self.paths.len() - 1
         });
         self.newly_acked_end = self.newly_acked_end.max(position + 1);
+        self.newly_acked_start = Some(self.newly_acked_start.map_or(position, |start| start.min(position)));
         self.payload += chunk.payload_len();
         let Some(ack) = self.paths.get_mut(index) else { return };
         ack.bytes += chunk.wire_len();
+        if position >= ack.newly_acked_end {
+            (ack.newly_acked_end, ack.newly_acked_sent_at) = (position + 1, chunk.sent_at);
+        }
         ack.certain |= !chunk.several_paths;
         ack.largest = ack.largest.max(chunk.wire_len());
         if matches!(chunk.state, ChunkState::InFlight { .. }) {
@@ -184,6 +199,8 @@ pub(super) struct Outstanding {
     /// What the peer reported behind the first gap: ascending, disjoint, within the chunks and never
     /// the first chunk.
     gaps: Vec<Range<u64>>,
+    /// What of that it will never take back (NR-SACK).
+    kept: Vec<Range<u64>>,
     /// Positions of the chunks marked for retransmission.
     marked: BTreeSet<u64>,
     in_flight_payload: usize,
@@ -203,6 +220,7 @@ impl Outstanding {
             interleaving: false,
             messages: Slab::default(),
             gaps: Vec::new(),
+            kept: Vec::new(),
             marked: BTreeSet::new(),
             in_flight_payload: 0,
             in_flight: 0,
@@ -378,22 +396,28 @@ impl Outstanding {
         self.gaps.last().map_or(self.first, |gap| gap.end)
     }
 
-    /// Counts a miss indication; whether it is the third one (6.7 and 7.2.4), or shows that the retransmission of
-    /// `path` is lost too, because it left before `again_before`.
-    pub(super) fn count_miss(&mut self, position: u64, again_before: Option<(PathId, Time)>) -> bool {
+    /// Counts `count` miss indications; whether there are three (6.7 and 7.2.4), or they show that the retransmission on `path` is
+    /// lost too, because it left before `again_before`.
+    pub(super) fn count_misses(
+        &mut self,
+        position: u64,
+        count: u8,
+        again_before: Option<(PathId, Time)>,
+    ) -> bool {
         let index = self.index(position);
         let Some(chunk) = index.and_then(|index| self.chunks.get_mut(index)) else { return false };
         match &mut chunk.state {
             ChunkState::InFlight { misses } => {
-                *misses = misses.saturating_add(1);
+                *misses = misses.saturating_add(count);
                 let again =
                     || again_before.is_some_and(|(path, time)| path == chunk.path && chunk.sent_at < time);
                 *misses >= 3 && (!chunk.fast_retransmitted || again())
             }
             // RFC 3758, 3.5 F5: what was in flight when it was given up may still turn out to be lost.
             ChunkState::Abandoned { misses } => {
-                *misses = misses.saturating_add(1);
-                *misses == 3 && !chunk.fast_retransmitted
+                let before = *misses;
+                *misses = misses.saturating_add(count);
+                before < 3 && *misses >= 3 && !chunk.fast_retransmitted
             }
             ChunkState::Marked(_) | ChunkState::GapAcked => false,
         }
@@ -457,7 +481,8 @@ impl Outstanding {
             report.freed += chunk.payload_len();
             report.freed += self.forget_message_of(position, &chunk);
         }
-        self.trim_gaps(paths);
+        self.trim_kept();
+        self.trim_gaps(paths, report);
         if self.chunks.is_empty() && self.chunks.capacity() > KEPT_CAPACITY {
             self.chunks.shrink_to(KEPT_CAPACITY);
             self.messages.shrink_to(KEPT_CAPACITY);
@@ -480,9 +505,9 @@ impl Outstanding {
     fn forget_message_of(&mut self, position: u64, chunk: &Chunk) -> usize {
         let Some(message) = self.messages.get(chunk.message) else { return 0 };
         if position + 1 < message.positions.end || message.uncut() > 0 {
-            return 0;
+            return self.settle_part(position, chunk);
         }
-        if let Some(message) = self.messages.remove(chunk.message).filter(|message| !message.is_abandoned()) {
+        if let Some(message) = self.messages.remove(chunk.message).filter(SentMessage::is_open) {
             self.forget_limit(chunk.message, message.message.limit, message.number);
         }
         MESSAGE_OVERHEAD
@@ -490,11 +515,15 @@ impl Outstanding {
 
     /// Forgets gap blocks that the cumulative acknowledgement has passed. One that it ends within is
     /// contradicted: by the acknowledgement the first chunk is missing. SHUTDOWN can do that, whose
-    /// acknowledgement comes without gap blocks (9.2); the chunk must then be in flight, or no timer would run.
-    fn trim_gaps(&mut self, paths: &mut PathSet) {
+    /// acknowledgement comes without gap blocks (9.2); the chunk must then be in flight, or no timer would run. Unless
+    /// the peer has promised to keep it: then it was acknowledged already, and the acknowledgement is late.
+    fn trim_gaps(&mut self, paths: &mut PathSet, report: &mut AckReport) {
         let first = self.first;
         let passed = self.gaps.iter().take_while(|gap| gap.end <= first).count();
         self.gaps.drain(..passed);
+        if let Some(end) = self.kept.first().filter(|kept| kept.start <= first).map(|kept| kept.end) {
+            return self.acknowledge_up_to(end, paths, report);
+        }
         let Some(gap) = self.gaps.first_mut().filter(|gap| gap.start <= first) else { return };
         gap.start = first + 1;
         if gap.is_empty() {
@@ -564,10 +593,11 @@ impl Outstanding {
         }
         (self.in_flight, self.in_flight_payload) = (0, 0);
         self.gaps.clear();
+        self.kept.clear();
         self.marked.clear();
         self.limited = 0;
         self.priorities.clear();
-        let mut messages: Vec<_> = self.messages.drain().filter(|message| !message.is_abandoned()).collect();
+        let mut messages: Vec<_> = self.messages.drain().filter(SentMessage::is_open).collect();
         messages.sort_unstable_by_key(|message| message.number);
         messages.into_iter()
     }

@@ -6,7 +6,7 @@ use crate::path::congestion::Acknowledged;
 use crate::path::{PathId, PathSet};
 use crate::serial::Tsn;
 use crate::time::Time;
-use crate::wire::chunk::{GapBlock, SackChunk};
+use crate::wire::chunk::{GapBlock, NrSackChunk, SackChunk};
 use core::ops::Range;
 use smallvec::SmallVec;
 
@@ -66,6 +66,24 @@ impl AckedPath {
     }
 }
 
+/// What a SACK or NR-SACK reports behind the cumulative TSN ack.
+struct Gaps {
+    /// What has arrived.
+    all: Vec<Range<u64>>,
+    /// What of it the peer will never take back.
+    kept: Vec<Range<u64>>,
+    /// Packets that it acknowledges together, as far as the peer says so.
+    packets: u8,
+}
+
+/// How many misses an acknowledgement of several packets is for the chunk at `position`: if all that it newly
+/// acknowledges left behind it on one path, as many as there are packets
+/// (draft-tuexen-tsvwg-sctp-multipath, 3.3).
+fn misses_of(position: u64, packets: u8, report: &AckReport) -> u8 {
+    let behind = report.paths.len() == 1 && report.newly_acked_start.is_some_and(|start| position < start);
+    if behind { packets } else { 1 }
+}
+
 /// A path's flight before the SACK, for congestion control.
 type Flights = SmallVec<[usize; 4]>;
 
@@ -80,9 +98,40 @@ impl Sender {
         let Some(new_first) = self.locate(sack.cumulative_tsn_ack)? else {
             return Ok(SackOutcome { old: true, ..SackOutcome::default() });
         };
-        let gaps = self.gap_ranges(new_first, sack)?;
+        let all = self.gap_ranges(new_first, &sack.gap_blocks)?;
+        let gaps = Gaps { all, kept: Vec::new(), packets: 1 };
+        Ok(self.take_in(now, new_first, gaps, sack.a_rwnd, paths))
+    }
+
+    /// Takes in an NR-SACK: as a SACK, and what it says will be kept for good needs not be kept here
+    /// (draft-tuexen-tsvwg-sctp-multipath, 4.4.2).
+    pub fn handle_nr_sack(
+        &mut self,
+        now: Time,
+        sack: &NrSackChunk,
+        paths: &mut PathSet,
+    ) -> Result<SackOutcome, SackError> {
+        let Some(new_first) = self.locate(sack.cumulative_tsn_ack)? else {
+            return Ok(SackOutcome { old: true, ..SackOutcome::default() });
+        };
+        let both: SmallVec<[GapBlock; 8]> =
+            sack.renegable_blocks.iter().chain(&sack.non_renegable_blocks).copied().collect();
+        let all = self.gap_ranges(new_first, &both)?;
+        let kept = self.gap_ranges(new_first, &sack.non_renegable_blocks)?;
+        let gaps = Gaps { all, kept, packets: sack.packets.max(1) };
+        Ok(self.take_in(now, new_first, gaps, sack.a_rwnd, paths))
+    }
+
+    fn take_in(
+        &mut self,
+        now: Time,
+        new_first: u64,
+        gaps: Gaps,
+        a_rwnd: u32,
+        paths: &mut PathSet,
+    ) -> SackOutcome {
         let was_closed = self.window.advertised();
-        self.window.advertise(sack.a_rwnd);
+        self.window.advertise(a_rwnd);
         let outcome = self.acknowledge(now, new_first, Some(gaps), paths);
         self.retransmit_dropped_probe(was_closed, paths);
         self.window.sacked_at = Some(now);
@@ -90,7 +139,7 @@ impl Sender {
             self.window.set_rto(path.rto());
         }
         self.review_window(now);
-        Ok(outcome)
+        outcome
     }
 
     /// Takes in a cumulative TSN ack that comes without gap blocks and window: SHUTDOWN has one (9.2).
@@ -133,19 +182,18 @@ impl Sender {
 
     /// The gap blocks as ascending, disjoint ranges of positions. Blocks that end before they start
     /// say nothing, and none can hold the TSN after the cumulative TSN ack (3.3.4).
-    fn gap_ranges(&self, new_first: u64, sack: &SackChunk) -> Result<Vec<Range<u64>>, SackError> {
+    fn gap_ranges(&self, new_first: u64, blocks: &[GapBlock]) -> Result<Vec<Range<u64>>, SackError> {
         let end = self.outstanding.end();
         let range = |block: &GapBlock| {
             let start = new_first + u64::from(block.start.max(2)) - 1;
             start..new_first + u64::from(block.end)
         };
-        let mut ranges: Vec<_> =
-            sack.gap_blocks.iter().map(range).filter(|range| !range.is_empty()).collect();
+        let mut ranges: Vec<_> = blocks.iter().map(range).filter(|range| !range.is_empty()).collect();
         if let Some(range) = ranges.iter().find(|range| range.end > end) {
             let tsn = self.outstanding.tsn(range.end).prev();
             return Err(SackError::GapNotSent { tsn, highest_sent: self.highest_sent() });
         }
-        if !sack.has_ordered_gap_blocks() {
+        if !ranges.is_sorted_by_key(|range| range.start) {
             ranges.sort_unstable_by_key(|range| range.start);
         }
         ranges.dedup_by(|next, previous| {
@@ -163,29 +211,30 @@ impl Sender {
         &mut self,
         now: Time,
         new_first: u64,
-        gaps: Option<Vec<Range<u64>>>,
+        gaps: Option<Gaps>,
         paths: &mut PathSet,
     ) -> SackOutcome {
         let was_empty = self.is_empty();
-        let in_fast_recovery = self.recovery_end.is_some();
         let cumulative_advanced = new_first > self.outstanding.first();
         let flights: Flights = paths.iter().map(|path| path.flight_size).collect();
-        let has_gaps = gaps.is_some();
+        let packets = gaps.as_ref().map(|gaps| gaps.packets);
 
         let mut report = AckReport::default();
         self.outstanding.acknowledge_up_to(new_first, paths, &mut report);
         if let Some(gaps) = gaps {
-            self.outstanding.replace_gaps(gaps, paths, &mut report);
+            let all = self.outstanding.with_kept(gaps.all);
+            self.outstanding.replace_gaps(all, paths, &mut report);
+            if !gaps.kept.is_empty() {
+                report.freed += self.outstanding.keep(&gaps.kept);
+            }
         }
         self.used -= report.freed;
         self.measure_rtt(now, &report, paths);
-        self.update_windows(now, &flights, in_fast_recovery, &report, paths);
-        if self.recovery_end.is_some_and(|end| end <= new_first) {
-            // RFC 9260, 6.2.1 D iv
-            self.recovery_end = None;
-        }
-        if has_gaps {
-            self.count_misses(now, cumulative_advanced, &report, paths);
+        self.update_windows(now, &flights, &report, paths);
+        // RFC 9260, 6.2.1 D iv
+        self.recovery.leave_up_to(new_first);
+        if let Some(packets) = packets {
+            self.count_misses(now, cumulative_advanced, packets, &report, paths);
         }
         if self.outstanding.first_marked().is_none() {
             self.urgent.clear();
@@ -205,27 +254,20 @@ impl Sender {
     fn measure_rtt(&self, now: Time, report: &AckReport, paths: &mut PathSet) {
         for ack in &report.paths {
             let Some(sent_at) = ack.sent_once_at else { continue };
-            if self.retransmitted_at.is_some_and(|retransmitted_at| sent_at < retransmitted_at) {
-                continue;
-            }
-            if let Some(path) = paths.get_mut(ack.path) {
+            let path = paths.get_mut(ack.path);
+            let path = path.filter(|path| path.retransmitted_at.is_none_or(|again| sent_at >= again));
+            if let Some(path) = path {
                 path.rtt.measure(sent_at, now);
             }
         }
     }
 
     /// Tells congestion control of each path what was acknowledged (7.2.1, 7.2.2).
-    fn update_windows(
-        &self,
-        now: Time,
-        flights: &[usize],
-        in_fast_recovery: bool,
-        report: &AckReport,
-        paths: &mut PathSet,
-    ) {
+    fn update_windows(&self, now: Time, flights: &[usize], report: &AckReport, paths: &mut PathSet) {
         let data_waits = self.has_unsent() || self.outstanding.first_marked().is_some();
         let rwnd = self.peer_rwnd();
         let all_acked = self.outstanding.len() == 0;
+        let pool = self.pooled_growth(paths);
         for (path, &flight_before) in paths.iter_mut().zip(flights) {
             let acked = report.paths.iter().find(|ack| ack.path == path.id);
             let ack = Acknowledged {
@@ -235,7 +277,8 @@ impl Sender {
                 flight_after: path.flight_size,
                 rwnd,
                 data_waits,
-                in_fast_recovery,
+                growth: pool.map(|pool| pool.growth(path.congestion.cwnd())),
+                in_fast_recovery: self.recovery.holds(path.id),
                 latest: acked.and_then(|ack| ack.latest),
                 ..Acknowledged::default()
             };
@@ -254,10 +297,11 @@ impl Sender {
         &mut self,
         now: Time,
         cumulative_advanced: bool,
+        packets: u8,
         report: &AckReport,
         paths: &mut PathSet,
     ) {
-        let all_reported = cumulative_advanced && self.recovery_end.is_some();
+        let all_reported = cumulative_advanced && self.recovery.holds_any();
         let end = if all_reported { self.outstanding.reported_end() } else { report.newly_acked_end };
         let again_before = lost_again_before(now, report, paths);
         let mut lost: SmallVec<[u64; 8]> = SmallVec::new();
@@ -267,7 +311,9 @@ impl Sender {
                 break;
             }
             for position in hole.start..hole.end.min(end) {
-                if self.outstanding.count_miss(position, again_before) {
+                let missed = self.is_missed(position, report, cumulative_advanced);
+                let count = misses_of(position, packets, report);
+                if missed && self.outstanding.count_misses(position, count, again_before) {
                     lost.push(position);
                 }
             }
@@ -290,11 +336,9 @@ impl Sender {
             }
             self.outstanding.mark(position, Cause::Missing, paths);
         }
-        if self.recovery_end.is_some() {
-            return;
-        }
-        self.recovery_end = Some(self.outstanding.end());
+        hit.retain(|&mut id| !self.recovery.holds(id));
         for id in hit {
+            self.recovery.enter(id, self.outstanding.end());
             if let Some(path) = paths.get_mut(id) {
                 let pmdcs = path.pmdcs();
                 path.congestion.on_fast_retransmit(now, pmdcs);

@@ -3,12 +3,14 @@
 use super::forward::Forward;
 use super::message::{MESSAGE_OVERHEAD, OutgoingMessage};
 use super::outstanding::Outstanding;
+use super::recovery::FastRecovery;
 use super::send_queue::SendQueue;
 use super::window::PeerWindow;
 use crate::config::AssociationConfig;
 use crate::error::SendError;
 use crate::event::SendFailure;
 use crate::message::SendOptions;
+use crate::multipath::Multipath;
 use crate::path::{PathId, PathSet};
 use crate::reliability::{AbandonedCounts, Reliability};
 use crate::serial::Tsn;
@@ -45,10 +47,9 @@ pub struct Sender {
     pub(super) forward: Forward,
     /// What was given up so far.
     pub(super) abandoned: AbandonedCounts,
-    /// In fast recovery until all chunks before this position are acknowledged (RFC 9260, 7.2.4).
-    pub(super) recovery_end: Option<u64>,
-    /// Last time that anything was sent again (6.3.1 C5).
-    pub(super) retransmitted_at: Option<Time>,
+    pub(super) recovery: FastRecovery,
+    /// When chunks on slow paths will be so late that they are sent again elsewhere.
+    pub(super) reschedule_at: Option<Time>,
     /// Paths on which one packet of retransmissions leaves whatever cwnd says (6.3.3 E3; 7.2.4, 3).
     pub(super) urgent: SmallVec<[PathId; 2]>,
     /// No further messages come: what is there goes out without delay.
@@ -79,6 +80,7 @@ pub(super) struct Settings {
     pub(super) no_delay: bool,
     pub(super) fragmentation_point: usize,
     pub(super) reliability: Reliability,
+    pub(super) multipath: Multipath,
     send_buffer: usize,
     max_message_size: usize,
 }
@@ -89,6 +91,7 @@ impl Settings {
             no_delay: config.no_delay,
             fragmentation_point: config.fragmentation_point,
             reliability: config.reliability,
+            multipath: config.multipath,
             send_buffer: config.send_buffer,
             max_message_size: config.max_message_size,
         }
@@ -128,8 +131,8 @@ impl Sender {
             partial_reliability: false,
             forward: Forward::default(),
             abandoned: AbandonedCounts::default(),
-            recovery_end: None,
-            retransmitted_at: None,
+            reschedule_at: None,
+            recovery: FastRecovery::new(config.multipath.is_on()),
             urgent: SmallVec::new(),
             draining: false,
             left_before_pause: None,
@@ -229,7 +232,7 @@ impl Sender {
         failures.extend(sent);
         failures.extend(self.queue.drain().map(|message| message.into_failure(false)));
         self.used = 0;
-        self.recovery_end = None;
+        self.recovery.clear();
         self.urgent.clear();
         self.forward.clear();
         self.window.stop_waiting();
@@ -288,12 +291,13 @@ impl Sender {
     /// may be sent. T3-rtx is in the paths.
     pub fn deadline(&self) -> Option<Time> {
         let expiry = self.queue.next_expiry();
-        [expiry, self.window.probe_at].into_iter().flatten().min()
+        [expiry, self.window.probe_at, self.reschedule_at].into_iter().flatten().min()
     }
 
     /// Gives up messages whose lifetime is over before anything of them was sent (11.1.5). A probe
     /// that is due makes [`next_path`](Self::next_path) name a path.
     pub fn handle_timeout(&mut self, now: Time) {
+        self.reschedule_at.take_if(|at| *at <= now);
         self.abandon_expired(now);
         self.review_window(now);
     }

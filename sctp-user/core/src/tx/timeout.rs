@@ -34,8 +34,7 @@ impl Sender {
             let pmdcs = path.pmdcs();
             path.congestion.on_timeout(now, pmdcs);
             path.slowed_down_at = self.outstanding.end();
-            // After a time-out the window grows by slow start again (7.2.1), which fast recovery would forbid.
-            self.recovery_end = None;
+            self.recovery.end_for(id);
         }
         self.outstanding.mark_path(id, Cause::TimedOut, paths);
         self.add_urgent(paths.for_retransmission(id));

@@ -20,7 +20,7 @@ pub struct Filled {
 }
 
 /// A new chunk that the peer may get.
-struct Wanted {
+pub(super) struct Wanted {
     /// Bytes of payload.
     payload: usize,
     /// It does not fit the peer's window: a zero window probe (6.1 A).
@@ -37,7 +37,7 @@ impl Sender {
         let may_send = |id: &PathId| paths.get(*id).is_some_and(|path| path.may_send(now));
         self.urgent_path()
             .or_else(|| self.retransmission_path(paths).filter(may_send))
-            .or_else(|| paths.for_new_data().filter(may_send).filter(|&id| self.may_send_new(now, id, paths)))
+            .or_else(|| self.path_for_new_data(now, paths))
     }
 
     /// Bytes of packet that the next chunk on `path` needs: the path's own limit, unless the path MTU
@@ -112,7 +112,9 @@ impl Sender {
     pub(super) fn retransmission_path(&self, paths: &PathSet) -> Option<PathId> {
         let chunk = self.outstanding.get(self.outstanding.first_marked()?)?;
         match chunk.state {
-            ChunkState::Marked(Cause::TimedOut) => paths.for_retransmission(chunk.path),
+            ChunkState::Marked(Cause::TimedOut | Cause::Late) => {
+                self.path_for_timed_out(paths).or_else(|| paths.for_retransmission(chunk.path))
+            }
             _ => paths.for_fast_retransmission(chunk.path),
         }
     }
@@ -147,6 +149,7 @@ impl Sender {
             }
             self.outstanding.retransmit(position, id, now, paths);
             let Some(path) = paths.get_mut(id) else { break };
+            path.retransmitted_at = Some(now);
             path.stats.retransmitted_chunks += 1;
             self.stats.retransmitted_chunks += 1;
             // RFC 9260, 6.1: restarted if the earliest outstanding chunk of that address is sent again.
@@ -156,7 +159,6 @@ impl Sender {
             count += 1;
         }
         if count > 0 {
-            self.retransmitted_at = Some(now);
             self.urgent.retain(|urgent| *urgent != id);
         }
         if self.outstanding.first_marked().is_none() {
@@ -204,7 +206,7 @@ impl Sender {
 
     /// The next new chunk as the message and the peer's window want it; `None` if there is no message
     /// or the window is too small (6.1 A).
-    fn wanted(&self, now: Time, largest: usize) -> Option<Wanted> {
+    pub(super) fn wanted(&self, now: Time, largest: usize) -> Option<Wanted> {
         let payload = self.next_message_len()?.min(largest);
         let window = self.peer_rwnd();
         if payload <= window {
@@ -241,8 +243,7 @@ impl Sender {
         let Some(turn) = self.queue.turn() else { return false };
         let begun = turn.slot.or_else(|| {
             let (number, message, mid) = self.queue.begin(turn)?;
-            let message = SentMessage { number, message, mid, cut: 0, positions: 0..0 };
-            Some(self.outstanding.begin_message(message))
+            Some(self.outstanding.begin_message(SentMessage::new(number, message, mid)))
         });
         let Some(slot) = begun else { return false };
         let Some(fsn) = self.queue.cut(turn, slot, len) else { return false };
@@ -275,7 +276,7 @@ impl Sender {
     /// Whether new data may go, as far as the peer's window, the number of chunks and Nagle's algorithm
     /// are concerned.
     /// RFC 9260, 6.1.
-    fn may_send_new(&self, now: Time, id: PathId, paths: &PathSet) -> bool {
+    pub(super) fn may_send_new(&self, now: Time, id: PathId, paths: &PathSet) -> bool {
         self.outstanding.len() < MAX_OUTSTANDING_CHUNKS
             && self.wanted(now, self.largest_payload(paths)).is_some()
             && !self.waits_for_more(id, paths)
@@ -294,7 +295,7 @@ impl Sender {
 
     /// Payload of the largest chunk: AMDCS, so that the chunk can be sent again on any path (6.9).
     /// RFC 9260, 6.
-    fn largest_payload(&self, paths: &PathSet) -> usize {
+    pub(super) fn largest_payload(&self, paths: &PathSet) -> usize {
         // A path that is not confirmed carries no data; its size is not known yet.
         let usable = paths.iter().filter(|path| path.state != PathState::Unconfirmed);
         let amdcs = usable.map(Path::pmdcs).min().or_else(|| paths.iter().map(Path::pmdcs).min());

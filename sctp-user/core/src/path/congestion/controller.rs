@@ -105,6 +105,8 @@ pub struct Acknowledged {
     pub data_waits: bool,
     /// The association was in fast recovery when the SACK came.
     pub in_fast_recovery: bool,
+    /// Thousandths of the usual growth above ssthresh, where the windows of several paths grow together.
+    pub growth: Option<u32>,
     /// When the chunk that left last among the acknowledged ones did, and whether it had left before.
     pub latest: Option<LastSent>,
     /// The window was in full use (7.2.1); found out by [`Congestion`](super::Congestion).
@@ -115,6 +117,11 @@ pub struct Acknowledged {
 }
 
 impl Acknowledged {
+    /// What remains of an increase of the window where those of several paths grow together.
+    pub fn share_of(&self, increase: usize) -> usize {
+        self.growth.map_or(increase, |growth| increase * growth as usize / 1_000)
+    }
+
     /// The round-trip time of what left last, if it left only once (6.3.1 C5).
     pub fn rtt(&self) -> Option<Duration> {
         self.latest.filter(|latest| !latest.retransmitted).map(|latest| self.now - latest.at)

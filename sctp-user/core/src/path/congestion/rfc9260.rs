@@ -67,7 +67,7 @@ impl Controller for Rfc9260 {
         if self.partial_bytes_acked >= self.cwnd {
             if ack.in_full_use {
                 self.partial_bytes_acked -= self.cwnd;
-                self.cwnd += pmdcs;
+                self.cwnd += ack.share_of(pmdcs);
             } else {
                 self.partial_bytes_acked = self.cwnd;
             }

@@ -85,7 +85,7 @@ impl Outstanding {
         let freed = self.payload_left(slot);
         let positions: Vec<_> = self.chunks_of(slot).map(|(position, _)| position).collect();
         let end = self.end();
-        let message = self.messages.get_mut(slot).filter(|message| !message.is_abandoned())?;
+        let message = self.messages.get_mut(slot).filter(|message| message.is_open())?;
         let (limit, number, is_partial) = (message.message.limit, message.number, message.uncut() > 0);
         let failure = message.abandon();
         if is_partial {
@@ -122,7 +122,7 @@ impl Outstanding {
     /// Panics unless the counts are right.
     #[cfg(any(test, debug_assertions))]
     pub(super) fn check_abandoned(&self) {
-        let kept = || self.messages.iter().filter(|message| !message.is_abandoned());
+        let kept = || self.messages.iter().filter(|message| message.is_open());
         let limited = kept().filter(|message| message.message.limit != Limit::None).count();
         assert_eq!(self.limited, limited, "messages with a limit");
         let priorities = kept().filter(|message| matches!(message.message.limit, Limit::Priority(_))).count();

@@ -5,6 +5,7 @@ mod forwarding;
 mod harness;
 mod hostile;
 mod loss;
+mod multipath;
 mod random;
 mod records;
 mod scheduling;

@@ -27,6 +27,9 @@ use smallvec::SmallVec;
 /// Bytes of value in front of the first gap block.
 const FIXED_LEN: usize = 16;
 
+/// The bits of the flags that tell how many packets are acknowledged.
+const PACKETS: u8 = 3;
+
 /// An NR-SACK chunk, as it was sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NrSackChunk {
@@ -40,15 +43,18 @@ pub struct NrSackChunk {
     pub non_renegable_blocks: SmallVec<[GapBlock; 4]>,
     /// TSNs that arrived more than once.
     pub duplicates: SmallVec<[Tsn; 2]>,
+    /// Packets with DATA that it acknowledges together, in the lower two bits of the flags (section 3.3 of the draft,
+    /// which leaves the place open); three also stands for more, 0 is not told.
+    pub packets: u8,
 }
 
 impl NrSackChunk {
     /// Reads the chunk; bytes behind the last duplicate TSN are ignored.
     pub fn parse(raw: &RawChunk) -> Result<Self, ChunkError> {
-        Self::read(&raw.value).ok_or_else(|| raw.too_short(Self::needed_len(&raw.value)))
+        Self::read(raw.flags, &raw.value).ok_or_else(|| raw.too_short(Self::needed_len(&raw.value)))
     }
 
-    fn read(value: &[u8]) -> Option<Self> {
+    fn read(flags: u8, value: &[u8]) -> Option<Self> {
         let mut fields = Reader::new(value);
         let cumulative_tsn_ack = Tsn(fields.u32()?);
         let a_rwnd = fields.u32()?;
@@ -58,7 +64,14 @@ impl NrSackChunk {
         let renegable_blocks = blocks(renegable_count)?;
         let non_renegable_blocks = blocks(non_renegable_count)?;
         let duplicates = (0..duplicate_count).map(|_| fields.u32().map(Tsn)).collect::<Option<_>>()?;
-        Some(Self { cumulative_tsn_ack, a_rwnd, renegable_blocks, non_renegable_blocks, duplicates })
+        Some(Self {
+            cumulative_tsn_ack,
+            a_rwnd,
+            renegable_blocks,
+            non_renegable_blocks,
+            duplicates,
+            packets: flags & PACKETS,
+        })
     }
 
     /// Bytes of value that the three counts ask for.
@@ -76,6 +89,10 @@ impl NrSackChunk {
 impl WriteChunk for NrSackChunk {
     fn chunk_type(&self) -> ChunkType {
         ChunkType::NR_SACK
+    }
+
+    fn flags(&self) -> u8 {
+        self.packets.min(PACKETS)
     }
 
     fn value_len(&self) -> usize {
@@ -120,9 +137,10 @@ mod tests {
             renegable_blocks: smallvec![GapBlock { start: 3, end: 4 }],
             non_renegable_blocks: smallvec![GapBlock { start: 5, end: 6 }],
             duplicates: smallvec![Tsn(7)],
+            packets: 2,
         };
         let bytes =
-            b"\x10\0\0\x20\0\0\0\x01\0\0\0\x02\0\x01\0\x01\0\x01\0\0\0\x03\0\x04\0\x05\0\x06\0\0\0\x07";
+            b"\x10\x02\0\x20\0\0\0\x01\0\0\0\x02\0\x01\0\x01\0\x01\0\0\0\x03\0\x04\0\x05\0\x06\0\0\0\x07";
         assert_format(&Chunk::NrSack(chunk), bytes, "NR_SACK cum_ack=1 a_rwnd=2 gaps=3-4 nr_gaps=5-6 dups=7");
         assert_too_short(ChunkType::NR_SACK, &[0; 15], 16);
         assert_too_short(ChunkType::NR_SACK, b"\0\0\0\x01\0\0\0\x02\0\x01\0\x01\0\x01\0\0\0\x03\0\x04", 28);

@@ -139,14 +139,15 @@ fn sack() -> impl Strategy<Value = Chunk> {
 
 fn nr_sack() -> impl Strategy<Value = Chunk> {
     let duplicates = prop::collection::vec(tsn(), 0..5);
-    (tsn(), any::<u32>(), gap_blocks(), gap_blocks(), duplicates).prop_map(
-        |(cumulative_tsn_ack, a_rwnd, renegable_blocks, non_renegable_blocks, duplicates)| {
+    (tsn(), any::<u32>(), gap_blocks(), gap_blocks(), duplicates, 0u8..4).prop_map(
+        |(cumulative_tsn_ack, a_rwnd, renegable_blocks, non_renegable_blocks, duplicates, packets)| {
             Chunk::NrSack(NrSackChunk {
                 cumulative_tsn_ack,
                 a_rwnd,
                 renegable_blocks: renegable_blocks.into(),
                 non_renegable_blocks: non_renegable_blocks.into(),
                 duplicates: duplicates.into(),
+                packets,
             })
         },
     )

@@ -1,0 +1,80 @@
+//! Data on several paths at once, on the simulated network (draft-tuexen-tsvwg-sctp-multipath).
+
+use core::time::Duration;
+use sctp_core::config::AssociationConfig;
+use sctp_core::multipath::Multipath;
+use sctp_user::sim::scenario::{PathPlan, Report, Scenario, bulk};
+use sctp_user::sim::{LinkConfig, Loss};
+
+/// Bytes of a transfer.
+const BYTES: usize = 100_000_000;
+
+/// A line of 100 Mbit/s and 20 ms there and back.
+fn line() -> LinkConfig {
+    LinkConfig { delay: Duration::from_millis(10), rate: Some(100_000_000), ..LinkConfig::default() }
+}
+
+fn lossy(probability: f64) -> LinkConfig {
+    LinkConfig { loss: Loss::Random(probability), ..line() }
+}
+
+/// How a transfer over these lines goes.
+fn transfer(lines: &[LinkConfig], multipath: Multipath) -> Report {
+    let mut scenario = Scenario::default();
+    scenario.client.messages = bulk(BYTES / 10_000, 10_000);
+    scenario.paths = lines.iter().cloned().map(PathPlan::symmetric).collect();
+    let mut config = AssociationConfig {
+        multipath,
+        receive_buffer: 4 << 20,
+        send_buffer: 8 << 20,
+        ..AssociationConfig::default()
+    };
+    config.extensions.nr_sack = true;
+    scenario.client.config = config.clone();
+    scenario.server.config = config;
+    let report = scenario.run().unwrap_or_else(|failure| panic!("{failure}"));
+    assert_eq!(
+        (report.messages_delivered, report.associations_lost),
+        ((BYTES / 10_000) as u64, 0),
+        "{report:?}"
+    );
+    report
+}
+
+/// Mbit/s.
+fn throughput(report: &Report) -> f64 {
+    BYTES as f64 * 8.0 / report.virtual_time.as_secs_f64() / 1e6
+}
+
+#[test]
+fn two_paths_carry_nearly_twice_as_much_as_one() {
+    let one = throughput(&transfer(&[line()], Multipath::Off));
+    for multipath in [Multipath::Concurrent, Multipath::Pooled] {
+        let two = throughput(&transfer(&[line(), line()], multipath));
+        assert!(two >= 1.9 * one, "{multipath:?}: {two:.1} Mbit/s over two paths, {one:.1} over one");
+    }
+}
+
+#[test]
+fn a_lossy_third_path_never_slows_the_whole_below_the_best_single_one() {
+    let one = throughput(&transfer(&[line()], Multipath::Off));
+    for probability in [0.02, 0.1, 0.2, 0.4] {
+        let three = throughput(&transfer(&[line(), line(), lossy(probability)], Multipath::Concurrent));
+        assert!(
+            three >= one,
+            "{three:.1} Mbit/s with loss {probability} on the third path, {one:.1} over the best alone"
+        );
+    }
+}
+
+#[test]
+fn a_lossy_path_beside_a_good_one_costs_little() {
+    let one = throughput(&transfer(&[line()], Multipath::Off));
+    for probability in [0.02, 0.2, 0.4] {
+        let both = throughput(&transfer(&[line(), lossy(probability)], Multipath::Concurrent));
+        assert!(
+            both >= 0.85 * one,
+            "{both:.1} Mbit/s with loss {probability} on the other path, {one:.1} alone"
+        );
+    }
+}
