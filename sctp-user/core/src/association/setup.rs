@@ -287,6 +287,9 @@ impl Association {
         if self.acknowledges_on_several_paths() {
             receiver.let_gaps_wait();
         }
+        if self.extensions.nr_sack {
+            receiver.note_kept();
+        }
         self.receiver = Some(receiver);
     }
 

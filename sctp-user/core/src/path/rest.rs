@@ -44,12 +44,12 @@ mod tests {
         let at = Time::from_millis;
         let answer = Duration::from_millis(10);
         rest.begin(at(0), answer);
-        assert!(rest.is_on(at(79)) && !rest.is_on(at(80)));
-        rest.begin(at(50), answer);
-        assert!(!rest.is_on(at(80)), "one at a time");
-        rest.begin(at(200), answer);
-        assert!(rest.is_on(at(359)) && !rest.is_on(at(360)), "twice as long");
+        assert!(rest.is_on(at(19)) && !rest.is_on(at(20)));
+        rest.begin(at(10), answer);
+        assert!(!rest.is_on(at(20)), "one at a time");
+        rest.begin(at(100), answer);
+        assert!(rest.is_on(at(139)) && !rest.is_on(at(140)), "twice as long");
         rest.begin(at(1_000), answer);
-        assert!(rest.is_on(at(1_079)) && !rest.is_on(at(1_080)), "it had worked long enough");
+        assert!(rest.is_on(at(1_019)) && !rest.is_on(at(1_020)), "it had worked long enough");
     }
 }

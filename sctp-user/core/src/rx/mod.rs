@@ -14,6 +14,7 @@
 mod account;
 mod forward;
 mod interleaved;
+mod kept;
 mod reassembly;
 mod receiver;
 mod reset;

@@ -104,7 +104,11 @@ impl Reassembly {
         }
         run.check_size(self.max_message_size)?;
         if run.is_complete() {
-            return Ok(self.runs.remove(&key).map(Run::into_held));
+            return Ok(self.runs.remove(&key).map(|run| {
+                // Only what is handed over whole is sure to be handed over.
+                let last_tsn = run.head.tsn.plus(run.last.wrapping_sub(key) as u32);
+                Held { last_tsn: Some(last_tsn).filter(|_| !run.is_open()), ..run.into_held() }
+            }));
         }
         Ok(if run.is_open() || opens(run) { run.take_piece() } else { None })
     }

@@ -186,17 +186,26 @@ impl Receiver {
         SackChunk { cumulative_tsn_ack: self.map.cumulative(), a_rwnd, gap_blocks, duplicates }
     }
 
-    /// The same as an NR-SACK (draft-tuexen-tsvwg-sctp-multipath, 4.4.1, case 3): nothing that was acknowledged is ever
-    /// dropped here, so all of it is reported as kept. `max_len` is 20 at least.
+    /// NR-SACKs will be made, with what goes to the reader from now on as kept.
+    pub fn note_kept(&mut self) {
+        self.streams.note_kept();
+    }
+
+    /// The same as an NR-SACK; `max_len` is 20 at least.
     pub fn make_nr_sack(&mut self, now: Time, max_len: usize) -> NrSackChunk {
         let packets = self.sack.packets_unacked();
-        let SackChunk { cumulative_tsn_ack, a_rwnd, gap_blocks, duplicates } =
-            self.make_sack(now, max_len.saturating_sub(NR_SACK_LEN - SACK_LEN));
+        let max_len = max_len.saturating_sub(NR_SACK_LEN - SACK_LEN);
+        let SackChunk { cumulative_tsn_ack, a_rwnd, gap_blocks, duplicates } = self.make_sack(now, max_len);
+        let room = (max_len.saturating_sub(SACK_LEN) / SACK_ENTRY_LEN).saturating_sub(duplicates.len());
+        let (renegable_blocks, non_renegable_blocks) = match self.streams.kept_mut() {
+            Some(kept) => kept.divide(cumulative_tsn_ack, &gap_blocks, room),
+            None => (gap_blocks, SmallVec::new()),
+        };
         NrSackChunk {
             cumulative_tsn_ack,
             a_rwnd,
-            renegable_blocks: SmallVec::new(),
-            non_renegable_blocks: gap_blocks,
+            renegable_blocks,
+            non_renegable_blocks,
             duplicates,
             packets,
         }

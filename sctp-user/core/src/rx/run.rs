@@ -81,13 +81,16 @@ pub(super) struct Held {
     pub(super) charge: Charge,
     /// It is handed over in pieces, and this is one of them.
     pub(super) is_piece: bool,
+    /// TSN of the last fragment, if those of all fragments are in a row.
+    pub(super) last_tsn: Option<Tsn>,
 }
 
 impl Held {
     /// A message that came in one chunk.
     pub(super) fn whole(fragment: Fragment, charge: Charge) -> Self {
+        let last_tsn = Some(fragment.head.tsn);
         let message = fragment.head.message(smallvec::smallvec![fragment.payload]);
-        Self { message, charge, is_piece: false }
+        Self { message, charge, is_piece: false, last_tsn }
     }
 
     /// Takes in the piece behind this one.
@@ -179,12 +182,13 @@ impl Run {
         let charge = core::mem::replace(&mut self.charge, Charge::PLACE).without_place();
         let pieces = core::mem::take(&mut self.pieces);
         let message = Message { end_of_record: false, ..self.head.message(pieces.into_iter().collect()) };
-        Some(Held { message, charge, is_piece: true })
+        Some(Held { message, charge, is_piece: true, last_tsn: None })
     }
 
     pub(super) fn into_held(self) -> Held {
         let (charge, is_piece) = (self.charge, self.is_open());
-        Held { message: self.head.message(self.pieces.into_iter().collect()), charge, is_piece }
+        let message = self.head.message(self.pieces.into_iter().collect());
+        Held { message, charge, is_piece, last_tsn: None }
     }
 }
 

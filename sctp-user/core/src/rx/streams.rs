@@ -10,6 +10,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use super::Violation;
 use super::account::Charge;
+use super::kept::Kept;
 use super::run::{Head, Held};
 use crate::config::FragmentInterleave;
 use crate::event::AbortedDelivery;
@@ -81,6 +82,8 @@ pub(super) struct InboundStreams {
     /// Messages of which the rest will not come.
     aborted: Vec<AbortedDelivery>,
     deferred_reset: Option<DeferredReset>,
+    /// Which TSNs went to the reader, where NR-SACKs tell of it.
+    kept: Option<Kept>,
 }
 
 impl InboundStreams {
@@ -96,6 +99,7 @@ impl InboundStreams {
             behind: VecDeque::new(),
             aborted: Vec::new(),
             deferred_reset: None,
+            kept: None,
         }
     }
 
@@ -195,6 +199,9 @@ impl InboundStreams {
 
     /// For the reader, but not between the pieces of another message unless that is wanted.
     fn push_ready(&mut self, held: Held) {
+        if let (Some(kept), Some(last)) = (&mut self.kept, held.last_tsn) {
+            kept.note(held.message.tsn, last);
+        }
         let queue = if self.open.is_none() { &mut self.ready } else { &mut self.behind };
         queue.push_back(held);
     }
@@ -332,15 +339,25 @@ impl InboundStreams {
         !self.ready.is_empty()
     }
 
+    /// From now on it is noted which TSNs went to the reader.
+    pub(super) fn note_kept(&mut self) {
+        self.kept = Some(Kept::default());
+    }
+
+    /// What was noted of that.
+    pub(super) fn kept_mut(&mut self) -> Option<&mut Kept> {
+        self.kept.as_mut()
+    }
+
     fn deliver_waiting(&mut self, stream_id: u16) {
         if self.waiting.is_empty() {
             return;
         }
-        let next = self.next_mids.get_mut(stream_id);
-        let queue = if self.open.is_none() { &mut self.ready } else { &mut self.behind };
+        let mut next = *self.next_mids.get_mut(stream_id);
         while let Some(held) = self.waiting.remove(&(stream_id, next.0)) {
-            *next = next.next();
-            queue.push_back(held);
+            next = next.next();
+            *self.next_mids.get_mut(stream_id) = next;
+            self.push_ready(held);
         }
     }
 }

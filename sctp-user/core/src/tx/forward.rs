@@ -229,7 +229,7 @@ impl Sender {
     }
 
     /// T3-rtx stopped when the last chunk left the flight, but is still needed (3.5 C5).
-    fn keep_t3_for_forward_tsn(&self, now: Time, paths: &mut PathSet) {
+    pub(super) fn keep_t3_for_forward_tsn(&self, now: Time, paths: &mut PathSet) {
         if let Some(path) = self.forward.in_flight_on.and_then(|id| paths.get_mut(id)) {
             path.start_t3(now);
         }

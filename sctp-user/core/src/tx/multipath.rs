@@ -20,12 +20,11 @@ impl Sender {
     /// A path on which new data may leave now.
     pub(super) fn path_for_new_data(&self, now: Time, paths: &PathSet) -> Option<PathId> {
         let may_send = |path: &&Path| path.may_send(now) && self.may_send_new(now, path.id, paths);
-        let is_one_of_several = |path: &&Path| path.is_active() && !path.rest.is_on(now);
-        if !self.settings.multipath.is_on() || !paths.iter().any(|path| is_one_of_several(&path)) {
+        if !self.settings.multipath.is_on() || !paths.iter().any(|path| is_ready(path, now)) {
             return paths.for_new_data().and_then(|id| paths.get(id)).filter(may_send).map(|path| path.id);
         }
-        let ready = paths.iter().filter(is_one_of_several);
-        let with_room = ready.filter(|path| may_send(path) && self.leaves_enough(path, paths));
+        let ready = paths.iter().filter(|path| is_ready(path, now));
+        let with_room = ready.filter(|path| may_send(path) && self.leaves_enough(now, path, paths));
         with_room.min_by_key(|path| slowness(path)).map(|path| path.id)
     }
 
@@ -42,11 +41,11 @@ impl Sender {
     }
 
     /// Whether the peer's window has room for another packet on `path` once the faster paths have filled theirs.
-    fn leaves_enough(&self, path: &Path, paths: &PathSet) -> bool {
-        let faster = paths.iter().filter(|other| other.is_active() && slowness(other) < slowness(path));
+    fn leaves_enough(&self, now: Time, path: &Path, paths: &PathSet) -> bool {
+        let faster = paths.iter().filter(|other| is_ready(other, now) && slowness(other) < slowness(path));
         let reserved: usize =
             faster.map(|other| other.congestion.cwnd().saturating_sub(other.flight_size)).sum();
-        self.peer_rwnd() >= reserved.saturating_add(path.pmdcs())
+        reserved == 0 || self.peer_rwnd() >= reserved.saturating_add(path.pmdcs())
     }
 
     /// To be called before a packet is filled: if nothing moves because chunks are late, they are sent again on the
@@ -80,6 +79,7 @@ impl Sender {
             self.outstanding.mark(position, Cause::Late, paths);
         }
         if !late.is_empty() {
+            self.keep_t3_for_forward_tsn(now, paths);
             self.add_urgent(Some(id));
         }
     }
@@ -149,6 +149,11 @@ impl Pool {
         // A whole packet at most; a little, so that no path is ever left for good.
         ((share * f64::from(FULL_GROWTH)) as u32).clamp(1, FULL_GROWTH)
     }
+}
+
+/// Whether the path is one of those that new data may take.
+fn is_ready(path: &Path, now: Time) -> bool {
+    path.is_active() && !path.rest.is_on(now)
 }
 
 /// From when on a chunk in flight is late: its acknowledgement would have had time enough to come.

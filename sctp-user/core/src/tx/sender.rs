@@ -298,6 +298,7 @@ impl Sender {
     /// that is due makes [`next_path`](Self::next_path) name a path.
     pub fn handle_timeout(&mut self, now: Time) {
         self.reschedule_at.take_if(|at| *at <= now);
+        self.window.handle_timeout(now);
         self.abandon_expired(now);
         self.review_window(now);
     }

@@ -15,6 +15,8 @@ pub(super) struct PeerWindow {
     pub(super) sacked_at: Option<Time>,
     /// When to send a probe, while the window is closed and nothing is outstanding.
     pub(super) probe_at: Option<Time>,
+    /// Its time has come; it leaves as soon as a path can take it.
+    probe_waits: bool,
     /// Probes since the window closed.
     probes: u32,
     /// RTO of the path in use when the last SACK came.
@@ -29,6 +31,7 @@ impl PeerWindow {
             largest: 0,
             sacked_at: None,
             probe_at: None,
+            probe_waits: false,
             probes: 0,
             rto: config.rto_initial,
             rto_max: config.rto_max,
@@ -66,7 +69,7 @@ impl PeerWindow {
     /// With nothing outstanding, data waits that does not fit: a probe is due after one RTO, further
     /// ones after twice the time each (6.1 A).
     pub(super) fn wait_to_probe(&mut self, now: Time) {
-        if self.probe_at.is_none() {
+        if self.probe_at.is_none() && !self.probe_waits {
             let factor = 1_u32.checked_shl(self.probes).unwrap_or(u32::MAX);
             self.probe_at = Some(now + self.rto.saturating_mul(factor).min(self.rto_max));
         }
@@ -75,18 +78,23 @@ impl PeerWindow {
     /// Whether a probe may be sent.
     /// RFC 9260, 6.1.
     pub(super) fn probe_due(&self, now: Time) -> bool {
-        self.probe_at.is_some_and(|at| at <= now)
+        self.probe_waits || self.probe_at.is_some_and(|at| at <= now)
+    }
+
+    /// Stops the timer of a probe that is due.
+    pub(super) fn handle_timeout(&mut self, now: Time) {
+        self.probe_waits |= self.probe_at.take_if(|at| *at <= now).is_some();
     }
 
     /// A probe was sent.
     pub(super) fn probed(&mut self) {
-        self.probe_at = None;
+        (self.probe_at, self.probe_waits) = (None, false);
         self.probes = self.probes.saturating_add(1);
     }
 
     /// Nothing waits for the window: data was sent, or there is none.
     pub(super) fn stop_waiting(&mut self) {
-        self.probe_at = None;
+        (self.probe_at, self.probe_waits) = (None, false);
     }
 
     /// Data was sent into an open window.

@@ -4,6 +4,7 @@ use core::time::Duration;
 use sctp_core::auth::HmacAlgorithm;
 use sctp_core::config::{AssociationConfig, FragmentInterleave, ReconfigPermissions, StreamScheduler};
 use sctp_core::endpoint::ResetDirections;
+use sctp_core::multipath::Multipath;
 use sctp_core::path::congestion::CongestionControl;
 use sctp_core::reliability::Reliability;
 use sctp_core::wire::ChunkType;
@@ -184,6 +185,12 @@ fn side(
     authentication(rng, &mut config);
     interleaving(rng, &mut config);
     config.congestion_control = congestion_control(rng);
+    config.extensions.nr_sack = rng.chance(0.6);
+    config.multipath = match rng.below(5) {
+        0 => Multipath::Concurrent,
+        1 => Multipath::Pooled,
+        _ => Multipath::Off,
+    };
     SidePlan { config, messages, behaviour }
 }
 
