@@ -28,16 +28,18 @@ impl Sender {
         with_room.min_by_key(|path| slowness(path)).map(|path| path.id)
     }
 
-    /// The path for chunks that timed out: the fastest one whose window has room. `None`: with one path at a time it is
-    /// as RFC 9260, 6.4.1 says. (What is reported missing is sent again on the path that it was lost on: that path's
-    /// window has just made room for it.)
-    pub(super) fn path_for_timed_out(&self, paths: &PathSet) -> Option<PathId> {
+    /// The path for a chunk that is to be sent again: one whose window has room, `preferred` if it has, else the fastest.
+    /// `None`: with one path at a time it is as RFC 9260, 6.4 and 6.4.1 say.
+    pub(super) fn path_for_lost(&self, preferred: Option<PathId>, paths: &PathSet) -> Option<PathId> {
         if !self.settings.multipath.is_on() {
             return None;
         }
         let active = paths.iter().filter(|path| path.is_active());
-        let is_full = |path: &Path| path.flight_size >= path.congestion.cwnd();
-        active.min_by_key(|path| (is_full(path), slowness(path))).map(|path| path.id)
+        let rank = |path: &&Path| {
+            let is_full = path.flight_size >= path.congestion.cwnd();
+            (is_full, preferred != Some(path.id), slowness(path))
+        };
+        active.min_by_key(rank).map(|path| path.id)
     }
 
     /// Whether the peer's window has room for another packet on `path` once the faster paths have filled theirs.
@@ -63,7 +65,7 @@ impl Sender {
             let Some(chunk) = self.outstanding.get(position).filter(|chunk| chunk.wire_len() <= room) else {
                 break;
             };
-            match late_from(chunk, paths).filter(|_| chunk.path != id) {
+            match late_from(chunk, paths) {
                 Some(at) if at <= now => {
                     room -= chunk.wire_len();
                     late.push(position);
@@ -73,7 +75,10 @@ impl Sender {
         }
         self.reschedule_at = next;
         for &position in &late {
-            if let Some(path) = self.outstanding.get(position).and_then(|chunk| paths.get_mut(chunk.path)) {
+            let late_on = self.outstanding.get(position).map(|chunk| chunk.path);
+            if let Some(path) =
+                late_on.filter(|&late_on| late_on != id).and_then(|late_on| paths.get_mut(late_on))
+            {
                 path.rest.begin(now, path.patience());
             }
             self.outstanding.mark(position, Cause::Late, paths);

@@ -113,9 +113,12 @@ impl Sender {
         let chunk = self.outstanding.get(self.outstanding.first_marked()?)?;
         match chunk.state {
             ChunkState::Marked(Cause::TimedOut | Cause::Late) => {
-                self.path_for_timed_out(paths).or_else(|| paths.for_retransmission(chunk.path))
+                self.path_for_lost(None, paths).or_else(|| paths.for_retransmission(chunk.path))
             }
-            _ => paths.for_fast_retransmission(chunk.path),
+            // That path's window has just made room for it, as a rule.
+            _ => self
+                .path_for_lost(Some(chunk.path), paths)
+                .or_else(|| paths.for_fast_retransmission(chunk.path)),
         }
     }
 
