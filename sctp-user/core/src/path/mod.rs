@@ -152,6 +152,18 @@ impl Path {
         self.rtt.rto()
     }
 
+    /// The path has held others up: it rests, and a HEARTBEAT finds out whether it works at all, since nothing that
+    /// could time out is left there (8.2).
+    pub(crate) fn give_rest(&mut self, now: Time) {
+        if self.rest.is_on(now) {
+            return;
+        }
+        self.rest.begin(now, self.patience());
+        if self.heartbeat.pending.is_none() && self.heartbeat.next_at.is_some() {
+            (self.heartbeat.next_at, self.last_data_sent) = (Some(now), None);
+        }
+    }
+
     /// How long an answer takes at most, as far as measured: what the RTO would be without its lower bound.
     pub(crate) fn patience(&self) -> Duration {
         self.rtt.srtt().map_or(self.rto(), |srtt| srtt + self.rtt.rttvar() * 4)

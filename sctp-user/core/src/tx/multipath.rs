@@ -57,36 +57,51 @@ impl Sender {
         if !self.settings.multipath.is_on() || !self.is_blocked(now, paths) {
             return;
         }
-        let with_room = paths.iter().filter(|path| path.is_active() && path.may_send(now));
-        let Some(path) = with_room.min_by_key(|path| slowness(path)) else { return };
-        let (id, mut room) = (path.id, path.congestion.cwnd().saturating_sub(path.flight_size));
-        let (mut late, mut next) = (SmallVec::<[u64; 8]>::new(), None);
-        for position in self.missing() {
-            let Some(chunk) = self.outstanding.get(position).filter(|chunk| chunk.wire_len() <= room) else {
-                break;
-            };
-            match late_from(chunk, paths) {
-                Some(at) if at <= now => {
-                    room -= chunk.wire_len();
-                    late.push(position);
-                }
-                at => next = [next, at].into_iter().flatten().min(),
-            }
+        let Some((late_on, at)) = self.first_late(paths) else { return };
+        let others = paths.iter().filter(|path| path.is_active() && path.id != late_on && path.may_send(now));
+        let Some(other) = others.min_by_key(|path| slowness(path)) else { return };
+        if now < at {
+            self.reschedule_at = Some(at);
+            return;
         }
-        self.reschedule_at = next;
-        for &position in &late {
-            let late_on = self.outstanding.get(position).map(|chunk| chunk.path);
-            if let Some(path) =
-                late_on.filter(|&late_on| late_on != id).and_then(|late_on| paths.get_mut(late_on))
-            {
-                path.rest.begin(now, path.patience());
-            }
+        let (id, room) = (other.id, other.congestion.cwnd().saturating_sub(other.flight_size));
+        for position in self.late_chunks(now, late_on, room, paths) {
             self.outstanding.mark(position, Cause::Late, paths);
         }
-        if !late.is_empty() {
-            self.keep_t3_for_forward_tsn(now, paths);
-            self.add_urgent(Some(id));
+        self.keep_t3_for_forward_tsn(now, paths);
+        self.add_urgent(Some(id));
+        if let Some(path) = paths.get_mut(late_on) {
+            path.give_rest(now);
         }
+    }
+
+    /// The path of the first chunk that the peer misses, and from when on that chunk is late.
+    fn first_late(&self, paths: &PathSet) -> Option<(PathId, Time)> {
+        let chunk = self.outstanding.get(self.missing().next()?)?;
+        Some((chunk.path, late_from(chunk, paths)?))
+    }
+
+    /// What is late on one path, as much as goes into `room`, and the first one in any case.
+    fn late_chunks(
+        &self,
+        now: Time,
+        late_on: PathId,
+        mut room: usize,
+        paths: &PathSet,
+    ) -> SmallVec<[u64; 8]> {
+        let mut late = SmallVec::new();
+        for position in self.missing() {
+            let Some(chunk) = self.outstanding.get(position) else { break };
+            if chunk.path != late_on || late_from(chunk, paths).is_none_or(|at| now < at) {
+                continue;
+            }
+            if !late.is_empty() && chunk.wire_len() > room {
+                break;
+            }
+            room = room.saturating_sub(chunk.wire_len());
+            late.push(position);
+        }
+        late
     }
 
     /// What the peer misses below the highest that it has.
