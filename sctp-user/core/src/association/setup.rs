@@ -287,6 +287,9 @@ impl Association {
         if self.acknowledges_on_several_paths() {
             receiver.let_gaps_wait();
         }
+        if self.extensions.partial_reliability {
+            receiver.allow_giving_up();
+        }
         if self.extensions.nr_sack {
             receiver.note_kept();
         }

@@ -2,17 +2,19 @@
 
 use super::reassembly::Neighbours;
 use super::receiver::{Fragments, Receiver};
-use super::run::Fragment;
+use super::run::{Dropped, Fragment};
+use super::tsn_map::MAX_SPAN;
 use crate::serial::{Mid, Tsn};
 use crate::wire::chunk::{ForwardTsnChunk, IForwardTsnChunk, SkippedMessage, SkippedStream};
 
 impl Receiver {
     /// Takes a FORWARD TSN in. One that does not move the cumulative TSN, because it is old or leads too far ahead, is
-    /// answered at once.
-    /// RFC 3758, 3.2.
+    /// answered at once. All the same it may tell of a message given up of which no TSN is missing: what was not sent of it
+    /// has none.
+    /// RFC 3758, 3.2 and 3.6.
     pub fn handle_forward_tsn(&mut self, forward: &ForwardTsnChunk) {
         let tsn = forward.new_cumulative_tsn;
-        if !self.move_to(tsn) {
+        if !self.move_to(tsn) && !self.stops_at(tsn) {
             return;
         }
         if let Fragments::ByTsn(reassembly) = &mut self.reassembly {
@@ -22,15 +24,22 @@ impl Receiver {
         for &SkippedStream { stream_id, ssn } in &forward.streams {
             self.streams.skip(stream_id, Mid(ssn.0.into()));
         }
+        self.drop_cut_off();
     }
 
     /// The same for I-FORWARD-TSN.
     pub fn handle_i_forward_tsn(&mut self, forward: &IForwardTsnChunk) {
-        if !self.move_to(forward.new_cumulative_tsn) {
+        let tsn = forward.new_cumulative_tsn;
+        let moved = self.move_to(tsn);
+        // One that is too old to be told from a new one says nothing.
+        if !moved && (self.suspended || self.map.cumulative().distance_from(tsn) > MAX_SPAN) {
             return;
         }
         for &SkippedMessage { stream_id, unordered, mid } in &forward.streams {
             if let Fragments::ByFsn(interleaved) = &mut self.reassembly {
+                if !moved && !interleaved.holds(stream_id, unordered, mid, tsn) {
+                    continue;
+                }
                 let dropped = interleaved.skip(stream_id, unordered, mid);
                 self.abort_deliveries(dropped);
             }
@@ -54,6 +63,28 @@ impl Receiver {
         self.packet.duplicate |= !moved;
         self.packet.gaps |= self.map.has_gaps();
         moved
+    }
+
+    /// Whether all has come up to `tsn`, the last one that was sent of a message without an end.
+    fn stops_at(&self, tsn: Tsn) -> bool {
+        let Fragments::ByTsn(reassembly) = &self.reassembly else { return false };
+        !self.suspended && tsn == self.map.cumulative() && reassembly.stops_at(tsn)
+    }
+
+    /// Drops the parts of messages behind which others began, once it is their turn: nothing else tells of them if the
+    /// FORWARD TSN is lost, for no TSN is missing.
+    /// RFC 3758, 3.6.
+    pub(super) fn drop_cut_off(&mut self) {
+        let cumulative = self.map.cumulative();
+        while let Fragments::ByTsn(reassembly) = &mut self.reassembly
+            && let Some(run) = reassembly.take_cut_off(cumulative)
+        {
+            let head = run.head;
+            self.abort_deliveries(Dropped::of(core::iter::once(run)));
+            if !head.unordered && self.streams.is_next(&head) {
+                self.streams.skip(head.stream_id, head.mid);
+            }
+        }
     }
 
     /// Whether this fragment is of a message that was skipped in part, and can only be thrown away.

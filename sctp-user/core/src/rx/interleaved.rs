@@ -15,7 +15,7 @@ use super::Violation;
 use super::account::Charge;
 use super::run::{Dropped, Fragment, Held, Run};
 use super::streams::mid_ranges;
-use crate::serial::Mid;
+use crate::serial::{Mid, Tsn};
 
 /// Names a message: stream, unordered, MID. The order of keys means nothing.
 type MessageKey = (u16, bool, u32);
@@ -88,6 +88,12 @@ impl Interleaved {
             self.runs.extract_if(keys, |_, _| true).for_each(|(_, run)| dropped.add(&run));
         }
         dropped
+    }
+
+    /// Whether a part of this message waits that was sent up to `tsn`.
+    pub(super) fn holds(&self, stream_id: u16, unordered: bool, mid: Mid, tsn: Tsn) -> bool {
+        let message = (stream_id, unordered, mid.0);
+        self.runs.range((message, 0)..=(message, u32::MAX)).any(|(_, run)| run.head.tsn.at_most(tsn))
     }
 
     /// Begins to hand over the messages that `opens` agrees to.

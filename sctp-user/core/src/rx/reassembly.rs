@@ -55,12 +55,28 @@ pub(super) struct Reassembly {
     /// The peer gave up on all up to this TSN, or what came behind it went with it: a fragment next to it that is no
     /// beginning has lost its own.
     skipped_to: Option<Tsn>,
+    /// The peer may give up on messages: one may begin behind another that has no end.
+    gives_up: bool,
+    /// One did: what waits may [be cut off](Self::take_cut_off).
+    has_cut_off: bool,
 }
 
 impl Reassembly {
     pub(super) fn new(peer_initial_tsn: Tsn, max_message_size: usize) -> Self {
         let unwrapper = Unwrapper::at(peer_initial_tsn);
-        Self { runs: BTreeMap::new(), unwrapper, max_message_size, skipped_to: None }
+        Self {
+            runs: BTreeMap::new(),
+            unwrapper,
+            max_message_size,
+            skipped_to: None,
+            gives_up: false,
+            has_cut_off: false,
+        }
+    }
+
+    /// The peer may give up on messages that it has begun to send.
+    pub(super) fn set_gives_up(&mut self) {
+        self.gives_up = true;
     }
 
     /// Takes a chunk whose TSN is new; gives the message that it completes, or a piece of one that is
@@ -84,8 +100,8 @@ impl Reassembly {
         let number = self.unwrapper.unwrap(head.tsn);
         let before = self.run_before(number);
         let after = self.runs.get(&number.wrapping_add(1)).map(|run| (run.head, run.begin));
-        self.check_before(&head, flags, before, neighbours.before)?;
-        check_after(&head, flags, after, neighbours.after)?;
+        self.has_cut_off |= self.check_before(&head, flags, before, neighbours.before)?;
+        self.has_cut_off |= self.check_after(&head, flags, after, neighbours.after)?;
         let later = match after {
             Some((_, false)) => self.runs.remove(&number.wrapping_add(1)),
             _ => None,
@@ -106,8 +122,7 @@ impl Reassembly {
         if run.is_complete() {
             return Ok(self.runs.remove(&key).map(|run| {
                 // Only what is handed over whole is sure to be handed over.
-                let last_tsn = run.head.tsn.plus(run.last.wrapping_sub(key) as u32);
-                Held { last_tsn: Some(last_tsn).filter(|_| !run.is_open()), ..run.into_held() }
+                Held { last_tsn: Some(run.last_tsn(key)).filter(|_| !run.is_open()), ..run.into_held() }
             }));
         }
         Ok(if run.is_open() || opens(run) { run.take_piece() } else { None })
@@ -126,17 +141,17 @@ impl Reassembly {
     }
 
     /// The peer gives up on all up to `tsn`: throws away the parts of messages that miss some of it (RFC 3758,
-    /// 3.6).
+    /// 3.6), and the one that stops at `tsn`, which is always of a message given up (3.5 C2).
     pub(super) fn skip(&mut self, tsn: Tsn) -> Dropped {
         self.skipped_to = Some(tsn);
         if self.runs.is_empty() {
             return Dropped::default();
         }
         let last = self.unwrapper.unwrap(tsn);
-        let misses_some = |run: &Run| !run.begin || run.last < last;
+        let is_given_up = |run: &Run| !run.begin || run.last <= last;
         let reached: Vec<_> = self
             .runs
-            .extract_if(..=last.wrapping_add(1), |_, run| misses_some(run))
+            .extract_if(..=last.wrapping_add(1), |_, run| is_given_up(run))
             .map(|(_, run)| run)
             .collect();
         // What was sent of a message up to here goes with it.
@@ -145,10 +160,27 @@ impl Reassembly {
         Dropped::of(reached.into_iter())
     }
 
+    /// Whether a message that has no end yet has come up to `tsn`.
+    pub(super) fn stops_at(&self, tsn: Tsn) -> bool {
+        self.runs.iter().any(|(&first, run)| !run.end && run.last_tsn(first) == tsn)
+    }
+
+    /// Takes out the first part of a message that can have no end: all up to `cumulative` has come, and with it something
+    /// else right behind that part. The FORWARD TSN that told of it was lost, or is late (RFC 3758, 3.6).
+    pub(super) fn take_cut_off(&mut self, cumulative: Tsn) -> Option<Run> {
+        if !self.has_cut_off {
+            return None;
+        }
+        let last = self.unwrapper.unwrap(cumulative);
+        let cut_off = self.runs.first_entry().filter(|run| run.get().last < last).map(|run| run.remove());
+        self.has_cut_off = !self.runs.is_empty();
+        cut_off
+    }
+
     /// Whether this fragment belongs to a message whose beginning was [skipped](Self::skip): it can only be thrown away.
     pub(super) fn is_orphan(&self, fragment: &Fragment, neighbours: Neighbours) -> bool {
         let before = fragment.head.tsn.prev();
-        let ends_before = |(key, run): (&u64, &Run)| run.head.tsn.plus((run.last - key) as u32) == before;
+        let ends_before = |(&first, run): (&u64, &Run)| run.last_tsn(first) == before;
         neighbours.before
             && !fragment.flags.begin
             && self.skipped_to == Some(before)
@@ -161,36 +193,42 @@ impl Reassembly {
         (run.last.wrapping_add(1) == number).then_some(key)
     }
 
+    /// Whether what came before is cut off by this.
     fn check_before(
         &self,
         head: &Head,
         flags: DataFlags,
         before: Option<u64>,
         arrived: bool,
-    ) -> Result<(), Violation> {
+    ) -> Result<bool, Violation> {
         let before = before.and_then(|key| self.runs.get(&key));
-        let fits = match before {
+        match before {
+            Some(run) if !run.end && flags.begin && self.gives_up => return Ok(true),
             // What came before is unfinished: this must go on with it.
-            Some(run) if !run.end => !flags.begin && run.head.is_same_message(head),
+            Some(run) if !run.end && !flags.begin && run.head.is_same_message(head) => {}
             // It is finished, or was never a fragment: this must begin.
-            Some(_) => flags.begin,
-            None => flags.begin || !arrived,
-        };
-        if fits { Ok(()) } else { Err(Violation::BadFragment { tsn: head.tsn }) }
+            Some(run) if run.end && flags.begin => {}
+            None if flags.begin || !arrived => {}
+            _ => return Err(Violation::BadFragment { tsn: head.tsn }),
+        }
+        Ok(false)
     }
-}
 
-/// `after`: what the next fragment said, and whether it begins a message.
-fn check_after(
-    head: &Head,
-    flags: DataFlags,
-    after: Option<(Head, bool)>,
-    arrived: bool,
-) -> Result<(), Violation> {
-    let fits = match after {
-        Some((_, begins)) if flags.end => begins,
-        Some((after, begins)) => !begins && head.is_same_message(&after),
-        None => flags.end || !arrived,
-    };
-    if fits { Ok(()) } else { Err(Violation::BadFragment { tsn: head.tsn }) }
+    /// Whether this is cut off by the next fragment. `after`: what that said, and whether it begins a message.
+    fn check_after(
+        &self,
+        head: &Head,
+        flags: DataFlags,
+        after: Option<(Head, bool)>,
+        arrived: bool,
+    ) -> Result<bool, Violation> {
+        match after {
+            Some((_, true)) | None if flags.end => {}
+            None if !arrived => {}
+            Some((_, true)) | None if self.gives_up => return Ok(true),
+            Some((after, false)) if !flags.end && head.is_same_message(&after) => {}
+            _ => return Err(Violation::BadFragment { tsn: head.tsn }),
+        }
+        Ok(false)
+    }
 }

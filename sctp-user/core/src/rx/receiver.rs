@@ -88,6 +88,13 @@ impl Receiver {
         self.streams.set_fragment_interleave(config.fragment_interleave);
     }
 
+    /// The peer may give up on messages that it has begun to send (RFC 3758).
+    pub fn allow_giving_up(&mut self) {
+        if let Fragments::ByTsn(reassembly) = &mut self.reassembly {
+            reassembly.set_gives_up();
+        }
+    }
+
     /// Both sides have agreed to interleave messages: what comes is I-DATA (RFC 8260, 2.2.1).
     #[must_use]
     pub fn interleaved(mut self, config: &AssociationConfig) -> Self {
@@ -348,6 +355,7 @@ impl Receiver {
             Some(held) => self.streams.deliver(held)?,
             None => self.relieve(),
         }
+        self.drop_cut_off();
         Ok(())
     }
 

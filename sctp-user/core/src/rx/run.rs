@@ -134,6 +134,11 @@ impl Run {
         Self { head, begin: flags.begin, end: flags.end, last: number, handed_over: 0, pieces, charge }
     }
 
+    /// TSN of the last fragment, if all have TSNs in a row; `first` is the number of the first one.
+    pub(super) fn last_tsn(&self, first: u64) -> Tsn {
+        self.head.tsn.plus(self.last.wrapping_sub(first) as u32)
+    }
+
     pub(super) fn is_complete(&self) -> bool {
         self.begin && self.end
     }

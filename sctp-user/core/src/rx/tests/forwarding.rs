@@ -149,9 +149,94 @@ fn a_message_that_misses_nothing_so_far_goes_on() {
     let mut harness = Harness::new();
     let _ = harness.packet(chunk(1, 1, 0, "B", b"be"));
     let _ = harness.packet(chunk(2, 1, 0, "", b"gi"));
-    harness.forward(2, &[]);
+    harness.forward(1, &[]);
     let _ = harness.packet(chunk(3, 1, 0, "E", b"n"));
     assert_eq!(harness.texts(), ["begin"]);
+}
+
+/// RFC 3758, 3.6 and 3.5 C2: a message that was given up before all of it was sent misses no TSN.
+#[test]
+fn a_message_that_stops_at_the_new_cumulative_tsn_is_thrown_away() {
+    for missing in [true, false] {
+        for (flags, ssn) in [("", 1), ("U", 0)] {
+            let mut harness = Harness::new();
+            if !missing {
+                let _ = harness.message(0);
+            }
+            let _ = harness.packet(chunk(1, 1, 0, &[flags, "B"].concat(), b"begun"));
+            harness.take_wanted();
+            harness.forward(1, if flags.is_empty() { &[(1, 0)] } else { &[] });
+            // "MUST treat this FORWARD TSN as out-of-date", and SHOULD send a SACK.
+            assert!(missing || harness.take_wanted());
+            assert_eq!(harness.cumulative(), 2);
+            harness.texts();
+            assert_eq!(harness.receiver.held_bytes(), 0);
+            let next = chunk(2, 1, ssn, &[flags, "BE"].concat(), b"next");
+            assert_eq!(harness.packet(next), DataOutcome::Accepted);
+            assert_eq!(harness.texts(), ["next"]);
+        }
+    }
+}
+
+/// RFC 3758, 3.6: "MUST NOT update its Cumulative TSN". An old one has nothing to say of what is numbered anew since.
+#[test]
+fn an_old_forward_tsn_skips_nothing_if_no_message_stops_there() {
+    let mut harness = Harness::new();
+    let _ = harness.message(0);
+    let _ = harness.packet(chunk(1, 1, 0, "B", b"be"));
+    harness.forward(0, &[(1, 0), (2, 0)]);
+    let _ = harness.packet(chunk(2, 1, 0, "E", b"gin"));
+    let _ = harness.packet(chunk(3, 2, 0, "BE", b"other"));
+    assert_eq!(harness.texts(), ["message", "begin", "other"]);
+}
+
+/// RFC 3758, 3.6: the FORWARD TSN that tells of a message without an end may be lost, and with no TSN missing none comes
+/// again. In whatever order they come: TSN 0 is whole, 1 and 2 stop, 3 and 4 are a message, of the same stream or another.
+#[test]
+fn a_message_that_begins_behind_one_without_an_end_takes_its_place() {
+    for order in [[0, 1, 2, 3, 4], [4, 3, 2, 1, 0], [3, 2, 4, 0, 1], [2, 3, 1, 4, 0], [1, 3, 4, 2, 0]] {
+        for (unordered, next) in [("", (1, 1)), ("", (2, 0)), ("U", (1, 0))] {
+            let mut harness = Harness::new();
+            harness.receiver.allow_giving_up();
+            for offset in order {
+                let (stream_id, ssn) = if offset < 3 { (1, 0) } else { next };
+                let data = match offset {
+                    0 => chunk(0, 0, 0, "BE", b"whole"),
+                    1 => chunk(1, stream_id, ssn, &[unordered, "B"].concat(), b"stops"),
+                    2 => chunk(2, stream_id, ssn, unordered, b"here"),
+                    3 => chunk(3, stream_id, ssn, &[unordered, "B"].concat(), b"ne"),
+                    _ => chunk(4, stream_id, ssn, &[unordered, "E"].concat(), b"xt"),
+                };
+                assert_eq!(harness.packet(data), DataOutcome::Accepted, "{order:?} {unordered}");
+            }
+            let mut texts = harness.texts();
+            texts.sort();
+            assert_eq!(texts, ["next", "whole"], "{order:?} {unordered}");
+            assert_eq!(harness.receiver.held_bytes(), 0);
+            let _ = harness.packet(chunk(5, 1, 1 + u16::from(next == (1, 1)), "UBE", b"x"));
+            let _ = harness.packet(chunk(6, 2, u16::from(next.0 == 2), "BE", b"on"));
+            assert_eq!(harness.texts(), ["x", "on"]);
+        }
+    }
+}
+
+/// RFC 3758, 3.6: the reader of such a message is told.
+#[test]
+fn the_reader_of_a_part_hears_that_another_message_took_its_place() {
+    let config = AssociationConfig { partial_delivery_point: Some(1), ..AssociationConfig::default() };
+    for told in [true, false] {
+        let mut harness = Harness::with(&config);
+        harness.receiver.allow_giving_up();
+        let _ = harness.packet(chunk(0, 2, 0, "B", b"part"));
+        assert_eq!(harness.texts(), ["part"]);
+        if told {
+            harness.forward(0, &[(2, 0)]);
+        }
+        assert_eq!(harness.packet(chunk(1, 2, 1, "BE", b"next")), DataOutcome::Accepted);
+        let aborted = AbortedDelivery { stream_id: 2, unordered: false, mid: Mid(0) };
+        assert_eq!(harness.receiver.poll_aborted(), Some(aborted));
+        assert_eq!((harness.texts(), harness.receiver.held_bytes()), (vec!["next".into()], 0));
+    }
 }
 
 /// RFC 3758, 3.6 and 3.5 C4: the ack point may be lowered into a message, of which the rest comes late or never.
@@ -306,6 +391,24 @@ fn skipped_identifiers_wrap() {
     let _ = t.packet(5, (1, 0, 0), "BE", "kept");
     t.forward(3, &[(1, false, u32::MAX), (1, true, 0)]);
     assert_eq!((t.0.texts(), t.0.receiver.held_bytes()), (vec!["kept".into(), "later".into()], 0));
+}
+
+/// RFC 8260, 2.3.1, RFC 3758, 3.6: a message that was given up before all of it was sent misses no TSN.
+#[test]
+fn an_interleaved_message_that_stops_is_thrown_away() {
+    let mut t = Interleaved::new();
+    let _ = t.packet(0, (1, 0, 0), "B", "begun");
+    let _ = t.packet(1, (1, 0, 0), "UB", "begun");
+    let _ = t.packet(2, (2, 0, 0), "B", "go");
+    t.forward(1, &[(1, false, 0), (1, true, 0), (3, false, 0)]);
+    assert_eq!(t.0.cumulative(), 3);
+    for (offset, message, flags, text) in
+        [(3, (2, 0, 1), "E", "on"), (4, (1, 1, 0), "BE", "next"), (5, (3, 0, 0), "BE", "kept")]
+    {
+        assert_eq!(t.packet(offset, message, flags, text), DataOutcome::Accepted);
+    }
+    assert_eq!(t.0.texts(), ["goon", "next", "kept"]);
+    assert_eq!(t.0.receiver.held_bytes(), 0);
 }
 
 /// RFC 3758, 3.5 C4: the ack point may be lowered into a message, of which the rest comes late.
