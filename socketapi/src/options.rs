@@ -6,6 +6,7 @@ use std::time::Duration;
 use sctp_core::association::Association;
 use sctp_core::config::{AssociationConfig, FragmentInterleave, ReconfigPermissions, StreamScheduler};
 use sctp_core::endpoint::ResetDirections;
+use sctp_core::multipath::Multipath;
 use sctp_core::path::Thresholds;
 use sctp_core::path::congestion::CongestionControl;
 use sctp_core::path::mtu::MtuSearchConfig;
@@ -251,6 +252,18 @@ impl<'a> Options<'a> {
     /// See [`Options::change`].
     pub fn set_congestion_control(&self, control: CongestionControl) -> Result<(), Error> {
         self.change(|config| config.congestion_control = control.clone())
+    }
+
+    /// Which paths new data takes; may be changed while data flows. Where several carry data at once, associations begun
+    /// from then on also offer NR-SACK, which suits them (draft-tuexen-tsvwg-sctp-multipath).
+    ///
+    /// # Errors
+    /// See [`Options::change`].
+    pub fn set_multipath(&self, multipath: Multipath) -> Result<(), Error> {
+        self.change(|config| {
+            config.multipath = multipath;
+            config.extensions.nr_sack |= multipath.is_on();
+        })
     }
 
     /// Shuts associations without traffic down after so long (`SCTP_AUTOCLOSE`; 8.1.8).

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use socketapi::{
-    AssociationState, DelayedSack, End, Error, LossReason, Options, PathState, SctpListener, SctpStream,
-    SendInfo, SocketBuilder,
+    AssociationState, DelayedSack, End, Error, LossReason, Multipath, Options, PathState, SctpListener,
+    SctpStream, SendInfo, SocketBuilder,
 };
 
 use crate::support::{LONG, Pair, in_memory, over_udp, pattern, soon, start, wait_until};
@@ -253,6 +253,26 @@ fn several_addresses_make_several_paths() {
     client.set_primary(peer[1].ip()).unwrap();
     assert_eq!(client.status().unwrap().primary, Some(peer[1].ip()));
     assert!(client.set_primary([192, 0, 2, 9].into()).is_err());
+}
+
+#[test]
+fn data_takes_several_paths_at_once_if_it_may() {
+    let pair = in_memory();
+    let listener = SctpListener::bind(&pair.server, "0.0.0.0:5000").unwrap();
+    let peer: Vec<SocketAddr> = vec!["10.0.1.1:5000".parse().unwrap(), "10.0.0.1:5000".parse().unwrap()];
+    let client = SctpStream::connect(&pair.client, &peer[..]).unwrap();
+    let (server, _) = listener.accept_deadline(soon()).unwrap();
+    wait_until("both paths confirmed", || {
+        client.status().unwrap().paths.iter().all(|path| path.state == PathState::Active)
+    });
+    client.options().set_multipath(Multipath::Concurrent).unwrap();
+    let payload = vec![7; 100_000];
+    for _ in 0..50 {
+        client.send(&payload, &SendInfo::new()).unwrap();
+        assert_eq!(server.recv_message().unwrap().expect("a message").into_bytes(), payload);
+    }
+    let windows: Vec<_> = client.status().unwrap().paths.iter().map(|path| path.cwnd).collect();
+    assert!(windows.iter().all(|&cwnd| cwnd > 20_000), "a window grows only where data goes: {windows:?}");
 }
 
 #[test]

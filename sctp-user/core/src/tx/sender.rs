@@ -153,6 +153,7 @@ impl Sender {
     /// Takes over settings that were changed on a living association.
     pub fn update_config(&mut self, config: &AssociationConfig) {
         self.settings = Settings::new(config);
+        self.recovery.split = config.multipath.is_on();
         self.queue.set_scheduler(config);
     }
 
