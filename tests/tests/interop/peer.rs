@@ -146,6 +146,21 @@ impl Peer {
         self.ask(command).unwrap_or_else(|error| panic!("peer: {command}: {error}"))
     }
 
+    /// Gives it a command that it refuses until it has taken in what we have just answered, and returns its answer.
+    ///
+    /// # Panics
+    /// If it refuses it for good.
+    pub(crate) fn tell_when_ready(&mut self, command: &str) -> String {
+        let end = Instant::now() + LIMIT;
+        loop {
+            match self.ask(command) {
+                Ok(answer) => return answer,
+                Err(error) => assert!(Instant::now() < end, "peer: {command}: {error}"),
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+
     /// Gives it a command that it may refuse.
     pub(crate) fn ask(&mut self, command: &str) -> Result<String, String> {
         let input = self.input.as_mut().expect("its input is a pipe");

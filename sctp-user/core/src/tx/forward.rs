@@ -79,6 +79,7 @@ impl Forward {
     }
 
     /// Whether T3-rtx of this path runs for a FORWARD TSN.
+    #[cfg(any(test, debug_assertions))]
     pub(super) fn is_in_flight_on(&self, path: PathId) -> bool {
         self.in_flight_on == Some(path)
     }

@@ -87,7 +87,7 @@ fn the_peer_removes(ground: &mut Ground<'_>) -> String {
 fn the_peer_chooses(ground: &mut Ground<'_>) -> String {
     let association = ground.associate(&plan(&["10.77.0.2", "10.77.1.2"]));
     let port = ground.peer_port();
-    ground.peer.tell(&format!("peer-primary {port} 10.77.1.2"));
+    ground.peer.tell_when_ready(&format!("peer-primary {port} 10.77.1.2"));
     await_change(&association, "10.77.1.2", PathChange::MadePrimary);
     let primary = association.stream.status().expect("it has not ended").primary;
     assert_eq!(primary, Some("10.77.1.2".parse().unwrap()));
@@ -106,9 +106,9 @@ fn the_peer_moves(ground: &mut Ground<'_>) -> String {
         ground.peer.await_messages(200);
         ground.peer.tell(&format!("add {port} 10.77.1.2"));
         await_change(&association, "10.77.1.2", PathChange::Confirmed);
-        ground.peer.tell(&format!("peer-primary {port} 10.77.1.2"));
+        ground.peer.tell_when_ready(&format!("peer-primary {port} 10.77.1.2"));
         await_change(&association, "10.77.1.2", PathChange::MadePrimary);
-        ground.peer.tell(&format!("remove {port} 10.77.0.2"));
+        ground.peer.tell_when_ready(&format!("remove {port} 10.77.0.2"));
         await_change(&association, "10.77.0.2", PathChange::Removed);
     });
     let counts = ground.peer.await_messages(job.count.into());
