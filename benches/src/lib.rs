@@ -70,7 +70,8 @@ impl Default for Wiring {
 impl Wiring {
     /// The default parameters on a path of this MTU.
     pub fn with_mtu(path_mtu: usize) -> Self {
-        let config = AssociationConfig { path_mtu, ..AssociationConfig::default() };
+        // The wire takes packets of any size, so a search would find another MTU.
+        let config = AssociationConfig { path_mtu, mtu_search: None, ..AssociationConfig::default() };
         Self { config, ..Self::default() }
     }
 }
