@@ -42,7 +42,8 @@ impl Association {
             self.sender.reschedule_blocking(now, &mut self.paths);
             self.follow_up(now);
         }
-        while !self.probes.is_empty() {
+        // 5.1: the peer is to hear first that the association is up.
+        while self.outbox.cookie_ack.is_none() && !self.probes.is_empty() {
             // One that may not leave any more counts as lost.
             if let Some(written) = self.write_probe(buffer) {
                 return Some(written);

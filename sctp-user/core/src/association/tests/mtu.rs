@@ -352,3 +352,13 @@ fn a_pad_parameter_changes_nothing() {
     assert_eq!(answer(None), answer(Some(0)));
     assert_eq!(answer(None), answer(Some(1_000)));
 }
+
+/// RFC 9260, 5.1: COOKIE ACK is the first that the peer hears; until then it takes nothing else for an answer.
+#[test]
+fn probes_wait_for_the_cookie_ack() {
+    let (pair, ..) = searching(Pair::new(), 1_480);
+    let from_z = pair.hops.iter().filter(|hop| hop.from == Side::Z);
+    let first: Vec<_> = from_z.map(|hop| hop.chunks[0].chunk_type).take(3).collect();
+    assert_eq!(first[..2], [ChunkType::INIT_ACK, ChunkType::COOKIE_ACK]);
+    assert!(pair.hops.iter().any(|hop| hop.from == Side::Z && is_probe(hop)));
+}
