@@ -199,11 +199,15 @@ impl InboundStreams {
 
     /// For the reader, but not between the pieces of another message unless that is wanted.
     fn push_ready(&mut self, held: Held) {
+        if self.open.is_some() {
+            // It is sure to reach the reader only once the other one is at its end.
+            self.behind.push_back(held);
+            return;
+        }
         if let (Some(kept), Some(last)) = (&mut self.kept, held.last_tsn) {
             kept.note(held.message.tsn, last);
         }
-        let queue = if self.open.is_none() { &mut self.ready } else { &mut self.behind };
-        queue.push_back(held);
+        self.ready.push_back(held);
     }
 
     /// Whether nothing of its stream is before this message, so that its pieces may be read as they come.
