@@ -257,9 +257,13 @@ impl InboundStreams {
         let mid = self.mid_of(head);
         let (stream_id, unordered) = (head.stream_id, head.unordered);
         let key = (stream_id, unordered, mid);
-        let mut dropped = Charge::default();
+        // A message before a reset of its stream may have had the same number, and all of its pieces may still be unread.
+        let is_its_end = |held: &Held| held.message.end_of_record && key_of(&held.message) == key;
+        let begin = self.ready.iter().rposition(is_its_end).map_or(0, |end| end + 1);
+        let (mut dropped, mut index) = (Charge::default(), 0);
         self.ready.retain(|held| {
-            let goes = held.is_piece && key_of(&held.message) == key && !held.message.end_of_record;
+            let goes = index >= begin && held.is_piece && key_of(&held.message) == key;
+            index += 1;
             if goes {
                 dropped.add(held.charge);
             }
