@@ -62,7 +62,9 @@ fn keys_differ(ground: &mut Ground<'_>) -> String {
     let job = Job::new(3, 3000);
     association.send(job);
     let sent = association.packets_sent();
+    let end = std::time::Instant::now() + crate::peer::LIMIT;
     while association.packets_sent() < sent + 3 {
+        assert!(std::time::Instant::now() < end, "what is not acknowledged is not sent again");
         std::thread::sleep(std::time::Duration::from_millis(10));
     }
     assert_eq!(ground.peer.counts().messages, 0, "what fails the check was taken");
