@@ -1,50 +1,24 @@
 //! Rules of RFC 5061, one by one, that the [scenarios](super::asconf) do not show.
 
-use super::asconf::{
-    add, asconf, asconf_with, ask, delete, dynamic, first_sequence, locals, primary, refusals, remotes,
-    signed, up, up_multihomed,
+use super::asconf_harness::{
+    add, answer, asconf, asconf_with, ask, delete, dynamic, first_sequence, locals, of_type, primary,
+    refusal, refusals, remotes, signed, up, up_multihomed,
 };
-use super::harness::{Fate, Hop, Pair, Side, chunk, header_to, ip};
+use super::harness::{Fate, Pair, Side, chunk, ip};
 use crate::association::{AssociationState, to_raw};
 use crate::config::AssociationConfig;
 use crate::error::CommandError;
 use crate::event::AssociationId;
 use crate::time::Time;
+use crate::wire::ParametersBuilder;
 use crate::wire::cause::{Cause, CauseCode};
 use crate::wire::chunk::{AsconfChunk, AsconfKind, ChunkType, ErrorChunk, InitChunk, RawChunk};
-use crate::wire::param::{CauseIndication, Parameter, ParameterType, Parameters};
-use crate::wire::{PacketBuilder, ParametersBuilder};
+use crate::wire::param::{Parameter, ParameterType, Parameters};
 use bytes::Bytes;
 use core::time::Duration;
-use std::sync::Arc;
-
-fn of_type(hops: &[Hop], chunk_type: ChunkType) -> Vec<AsconfChunk> {
-    let chunks = hops.iter().flat_map(|hop| &hop.chunks).filter(|chunk| chunk.chunk_type == chunk_type);
-    chunks.map(|chunk| AsconfChunk::parse(chunk).unwrap()).collect()
-}
 
 fn t4(pair: &mut Pair, a: AssociationId) -> Option<Time> {
     pair.association(Side::A, a).asconf.as_ref().unwrap().deadline()
-}
-
-/// Z answers A's ASCONF with this number, authenticated.
-fn answer(
-    pair: &mut Pair,
-    z: AssociationId,
-    sequence_number: u32,
-    responses: impl IntoIterator<Item = Parameter>,
-) {
-    let parameters = Parameters::from_iter(responses);
-    let association = pair.association(Side::Z, z);
-    let header = header_to(Side::A, association.peer_tag());
-    let authenticator = Arc::clone(association.authenticator().unwrap());
-    let mut buffer = Vec::new();
-    let mut builder = PacketBuilder::new(&mut buffer, header, 1_500);
-    builder.authenticate(authenticator);
-    builder.push(&AsconfChunk { kind: AsconfKind::AsconfAck, sequence_number, parameters }).unwrap();
-    builder.finish();
-    pair.inject(Side::A, ip("10.0.1.2"), ip("10.0.1.1"), buffer.into());
-    pair.drain();
 }
 
 /// RFC 5061, 3 and 5.1 A2: from the initial TSN, one more for each, and 0 behind 2^32 - 1.
@@ -241,9 +215,9 @@ fn a_peer_that_does_not_understand_set_primary_is_not_asked_again() {
     pair.drop_in_flight();
     let mut tlv = ParametersBuilder::new();
     tlv.push(&primary(0, "10.0.2.1"));
-    let causes = Cause::UnrecognizedParameters(tlv.finish()).into();
+    let refused = refusal(0, Cause::UnrecognizedParameters(tlv.finish()));
     let number = first_sequence(&mut pair, a);
-    answer(&mut pair, z, number, [Parameter::CauseIndication(CauseIndication { correlation_id: 0, causes })]);
+    answer(&mut pair, z, number, [refused]);
     assert_eq!(pair.events(Side::A), ["LocalAddressChanged { address: 10.0.2.1, change: PrimaryRefused }"]);
     let again = pair.a.endpoint.set_peer_primary(pair.now, a, ip("10.0.2.1"));
     assert_eq!(again, Err(CommandError::NotInUse));

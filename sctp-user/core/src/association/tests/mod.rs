@@ -1,6 +1,8 @@
 //! Scenarios of two endpoints, split by topic.
 
 mod asconf;
+mod asconf_harness;
+mod asconf_receiver;
 mod asconf_rules;
 mod attacks;
 mod auth;
@@ -17,7 +19,9 @@ mod mtu;
 mod multihoming;
 mod partial_reliability;
 mod reconfig;
+mod reconfig_harness;
 mod reconfig_hostile;
+mod reconfig_tsns;
 mod restart;
 mod setup;
 mod shutdown;

@@ -1,7 +1,7 @@
 //! Re-configuration requests and responses that no honest peer sends (RFC 6525).
 
 use super::harness::{Pair, Side, chunk};
-use super::reconfig::{config, out_reset, re_config, reset_request, willing};
+use super::reconfig_harness::{config, out_reset, re_config, reset_request, willing};
 use crate::association::AssociationState;
 use crate::config::{AssociationConfig, ReconfigPermissions};
 use crate::serial::Tsn;
