@@ -22,6 +22,11 @@ fn open(port: u16, addresses: &[IpAddr]) -> RawDriver {
     driver
 }
 
+/// A stack alone in its namespace.
+fn alone(receive_buffer: usize) -> RawDriver {
+    RawDriver::open(&RawConfig { receive_buffer, share: false, ..RawConfig::default() }).unwrap()
+}
+
 fn send(driver: &mut RawDriver, path: PathAddress, ecn: Ecn, packets: &[Vec<u8>]) -> Vec<Report> {
     let mut outbox = Outbox::default();
     for packet in packets {
@@ -190,4 +195,39 @@ fn protocol_unreachable_reaches_the_stack_that_sent_the_packet_and_no_other() {
             assert!(inbox.is_empty(), "{inbox:?}");
         }
     });
+}
+
+/// RFC 9260, 10, ICMP8: "protocol unreachable" would end the sender's association.
+#[test]
+fn packets_that_find_the_receive_buffer_full_are_lost_without_an_answer() {
+    in_namespace(&["127.0.0.1"], || {
+        let neighbour = common::Neighbour::new();
+        let mut sender = neighbour.run(|| alone(1 << 20));
+        let mut receiver = alone(1);
+        receiver.lease_port(5001, &[]).unwrap();
+        for (there, table) in [("10.9.0.1", "raw"), ("fd09::1", "raw6")] {
+            let path = PathAddress::to(there.parse().unwrap());
+            let flood: Vec<_> = (0..100).map(|count| packet(7, 5001, &[count; 1000])).collect();
+            send(&mut sender, path, Ecn::NotCapable, &flood);
+            // The path itself may have to be found first.
+            common::wait_until(|| drops(table) > 0);
+        }
+        let answers = common::counters().filter(|(name, _)| {
+            matches!(&name[..], "Icmp OutDestUnreachs" | "Icmp6OutDestUnreachs" | "Icmp6OutParmProblems")
+        });
+        let answers: Vec<_> = answers.collect();
+        assert_eq!(answers.len(), 3, "the kernel counts them under these names: {answers:?}");
+        assert!(answers.iter().all(|(_, count)| *count == 0), "{answers:?}");
+        let mut inbox = Inbox::default();
+        receive_until(&mut receiver, &mut inbox, |inbox| {
+            inbox.packets.iter().any(|p| p.path.remote.is_ipv6())
+        });
+        assert!(inbox.packets.len() < 200);
+    });
+}
+
+/// Packets that found no room, of all raw sockets of a family in this namespace.
+fn drops(table: &str) -> u64 {
+    let table = std::fs::read_to_string(format!("/proc/thread-self/net/{table}")).unwrap();
+    table.lines().skip(1).map(|line| line.split(' ').next_back().unwrap().parse::<u64>().unwrap()).sum()
 }

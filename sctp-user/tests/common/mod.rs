@@ -3,6 +3,7 @@
 #![allow(dead_code, reason = "each test program uses a part of it")]
 
 use std::{
+    fs,
     net::{IpAddr, Ipv4Addr, Ipv6Addr, UdpSocket},
     panic,
     process::Command,
@@ -45,12 +46,12 @@ pub(crate) fn in_namespace(addresses: &[&str], test: impl FnOnce() + Send + 'sta
 /// A second namespace, joined with ours by a veth link: 10.9.0.1 and fd09::1 here, `.2` and `::2` there.
 /// It ends with this value.
 pub(crate) struct Neighbour {
-    _alive: Sender<()>,
+    tasks: Sender<Box<dyn FnOnce() + Send>>,
 }
 
 impl Neighbour {
     pub(crate) fn new() -> Self {
-        let (alive, until_dropped) = channel::<()>();
+        let (tasks, to_do) = channel::<Box<dyn FnOnce() + Send>>();
         let (here, entered) = channel();
         let (link_moved, wait_for_link) = channel();
         let (ready, wait_for_ready) = channel();
@@ -60,14 +61,22 @@ impl Neighbour {
             wait_for_link.recv().unwrap();
             set_up_link("there", 2);
             ready.send(()).unwrap();
-            let _ = until_dropped.recv();
+            to_do.iter().for_each(|task| task());
         });
         let thread = entered.recv().unwrap();
         ip(&format!("link add here type veth peer name there netns {thread}"));
         set_up_link("here", 1);
         link_moved.send(()).unwrap();
         wait_for_ready.recv().unwrap();
-        Self { _alive: alive }
+        Self { tasks }
+    }
+
+    /// Runs something there, such as opening sockets.
+    pub(crate) fn run<T: Send + 'static>(&self, task: impl FnOnce() -> T + Send + 'static) -> T {
+        let (result, done) = channel();
+        let task = move || result.send(task()).unwrap();
+        self.tasks.send(Box::new(task)).unwrap();
+        done.recv().unwrap()
     }
 }
 
@@ -112,6 +121,36 @@ pub(crate) fn receive_until(driver: &mut dyn Driver, inbox: &mut Inbox, enough: 
         assert!(Instant::now() < deadline, "what came is not enough: {inbox:?}");
         wait(driver, PollTimeout::from(1000u16));
     }
+}
+
+/// Looks again and again, for what the kernel does on its own time.
+pub(crate) fn wait_until(done: impl Fn() -> bool) {
+    let deadline = Instant::now() + PATIENCE;
+    while !done() {
+        assert!(Instant::now() < deadline, "it does not happen");
+        thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// What the kernel counts in the namespace of this thread, with the names of RFC 4293 (`Icmp OutErrors`,
+/// `Icmp6OutErrors`).
+pub(crate) fn counters() -> impl Iterator<Item = (String, u64)> {
+    let read = |name| fs::read_to_string(format!("/proc/thread-self/net/{name}")).unwrap();
+    let (v4, v6) = (read("snmp"), read("snmp6"));
+    let mut counters = Vec::new();
+    let lines: Vec<_> = v4.lines().collect();
+    for pair in lines.chunks(2) {
+        let (group, names) = pair[0].split_once(": ").unwrap();
+        let (_, values) = pair[1].split_once(": ").unwrap();
+        for (name, value) in names.split(' ').zip(values.split(' ')) {
+            counters.push((format!("{group} {name}"), value.parse().unwrap_or(0)));
+        }
+    }
+    for line in v6.lines() {
+        let (name, value) = line.split_once(char::is_whitespace).unwrap();
+        counters.push((name.to_owned(), value.trim().parse().unwrap()));
+    }
+    counters.into_iter()
 }
 
 fn wait(driver: &dyn Driver, limit: PollTimeout) {

@@ -12,6 +12,7 @@ use std::{
 
 use sctp_core::net::PathAddress;
 use smallvec::SmallVec;
+use socket2::Socket;
 
 use super::{
     Driver, EPHEMERAL_PORTS, Inbox, LeaseError, OpenError, Report, Sent, Transmit,
@@ -77,6 +78,8 @@ impl Default for RawConfig {
 pub struct RawDriver {
     v4: Option<RawSocket>,
     v6: Option<RawSocket>,
+    /// Keep the kernel from answering our peers when a receive buffer is full ([`socket::open_deaf`]).
+    _doorstops: Vec<Socket>,
     pool: Pool,
     addresses: Vec<IpAddr>,
     ports: PortSet,
@@ -108,6 +111,8 @@ impl RawDriver {
             }
             v6 => v6?,
         };
+        let families = [&v4, &v6].into_iter().flatten().map(RawSocket::is_v4);
+        let doorstops = families.map(socket::open_deaf).collect::<Result<_, _>>()?;
         let answer = config.answer_out_of_the_blue.then_some(broker::answer as broker::Answer);
         let keeper = config.share.then(|| LeaseKeeper::start(answer)).transpose()?;
         let watched = config.watch_addresses && config.addresses.is_empty();
@@ -117,6 +122,7 @@ impl RawDriver {
             watch,
             v4,
             v6,
+            _doorstops: doorstops,
             pool: Pool::new(socket::BUFFER, config.held),
             addresses: config.addresses.clone(),
             ports: PortSet::default(),

@@ -58,13 +58,7 @@ pub(crate) struct RawSocket {
 impl RawSocket {
     /// Opens a socket that receives nothing until [`RawSocket::set_filter`].
     pub(crate) fn open(v4: bool, receive_buffer: usize) -> Result<Self, OpenError> {
-        let domain = if v4 { Domain::IPV4 } else { Domain::IPV6 };
-        let socket = Socket::new(domain, Type::RAW, Some(Protocol::from(IPPROTO_SCTP))).map_err(
-            |source| match source.kind() {
-                ErrorKind::PermissionDenied => OpenError::NeedsNetRaw,
-                _ => OpenError::System { what: "open a raw socket", source },
-            },
-        )?;
+        let socket = open_deaf(v4)?;
         set_up(&socket, v4).map_err(OpenError::system("set up a raw socket"))?;
         enlarge_receive_buffer(&socket, receive_buffer);
         Ok(Self {
@@ -233,11 +227,35 @@ impl RawSocket {
     }
 }
 
-/// Options of the socket; the packets that came before the filter are thrown away.
-/// RFC 8899, 4.5.
-fn set_up(socket: &Socket, v4: bool) -> io::Result<()> {
+/// A raw socket whose filter lets nothing through.
+///
+/// It has a use of its own. Linux answers "protocol unreachable" to each packet for which it finds no raw socket with
+/// room, and the peer takes that as an ABORT (RFC 9260, 10, ICMP8): when the receive buffer overflows, a loss becomes the
+/// end of the association. A socket that never holds a packet always has room, and the kernel asks its filter only after it
+/// has counted the packet as delivered.
+pub(crate) fn open_deaf(v4: bool) -> Result<Socket, OpenError> {
+    let domain = if v4 { Domain::IPV4 } else { Domain::IPV6 };
+    let socket =
+        Socket::new(domain, Type::RAW, Some(Protocol::from(IPPROTO_SCTP))).map_err(|source| match source
+            .kind()
+        {
+            ErrorKind::PermissionDenied => OpenError::NeedsNetRaw,
+            _ => OpenError::System { what: "open a raw socket", source },
+        })?;
+    deafen(&socket).map_err(OpenError::system("set up a raw socket"))?;
+    Ok(socket)
+}
+
+/// Sets the filter; the packets that came before it are thrown away.
+fn deafen(socket: &Socket) -> io::Result<()> {
     socket.attach_filter(&filter::nothing())?;
     socket.set_nonblocking(true)?;
+    drain(socket);
+    Ok(())
+}
+
+/// Options of the socket (RFC 8899, 4.5).
+fn set_up(socket: &Socket, v4: bool) -> io::Result<()> {
     // PROBE: never fragment, and do not let the kernel's own idea of the path MTU stop our search.
     if v4 {
         option::set_int(socket, libc::IPPROTO_IP, libc::IP_MTU_DISCOVER, libc::IP_PMTUDISC_PROBE)?;
@@ -251,7 +269,6 @@ fn set_up(socket: &Socket, v4: bool) -> io::Result<()> {
         setsockopt(socket, sockopt::Ipv6RecvPacketInfo, &true)?;
         socket.set_recv_tclass_v6(true)?;
     }
-    drain(socket);
     Ok(())
 }
 
