@@ -83,6 +83,12 @@ impl Base {
         self.explicit_eor.store(explicit, Ordering::Relaxed);
     }
 
+    /// Sends as `origin`, the socket that its association comes from, does without being told.
+    pub(crate) fn inherit(&self, origin: &Self) {
+        self.set_default_send_info(origin.default_send_info());
+        self.set_explicit_eor(origin.explicit_eor.load(Ordering::Relaxed));
+    }
+
     pub(crate) fn default_send_info(&self) -> SendInfo {
         *self.send_info.lock()
     }

@@ -49,7 +49,7 @@ impl SctpListener {
 
     fn accepted(&self, socket: Socket) -> Result<(SctpStream, SocketAddr), Error> {
         let stream = SctpStream::from_socket(socket)?;
-        stream.base.set_default_send_info(self.base.default_send_info());
+        stream.base.inherit(&self.base);
         let peer = stream.peer_addrs()?.first().copied().ok_or(Error::NotConnected)?;
         Ok((stream, peer))
     }
@@ -72,7 +72,7 @@ impl SctpListener {
         self.base.set_read_timeout(timeout);
     }
 
-    /// Options of associations that come in later.
+    /// Options of associations that come in later; those that wait to be accepted keep theirs.
     pub fn options(&self) -> Options<'_> {
         Options::new(&self.base, None)
     }

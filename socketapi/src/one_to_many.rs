@@ -176,7 +176,9 @@ impl SctpSocket {
     /// # Errors
     /// [`Error::NoAssociation`].
     pub fn peel_off(&self, association: AssociationId) -> Result<SctpStream, Error> {
-        SctpStream::from_socket(self.base.socket.peel_off(association)?)
+        let stream = SctpStream::from_socket(self.base.socket.peel_off(association)?)?;
+        stream.base.inherit(&self.base);
+        Ok(stream)
     }
 
     /// All associations.

@@ -361,7 +361,7 @@ impl<'a> Options<'a> {
     }
 
     /// Whether partial reliability is offered to the peers of associations to come (`SCTP_PR_SUPPORTED`; RFC 7496,
-    /// 4.5; on). A listener takes over what was set before it began to listen.
+    /// 4.5; on).
     ///
     /// # Errors
     /// See [`Options::change`].

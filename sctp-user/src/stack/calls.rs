@@ -124,7 +124,9 @@ impl State {
 
     fn move_to_new_socket(&mut self, from: SocketId, id: AssociationId) -> Result<SocketId, Error> {
         let old = self.registry.sockets.get_mut(&from).ok_or(Error::Closed)?;
-        let mut mailbox = Mailbox::new(SocketKind::OneToOne, old.config.clone());
+        // The socket that it comes from may have been changed since the association began.
+        let config = self.engine.endpoint.association(id).map_or(&old.config, Association::config).clone();
+        let mut mailbox = Mailbox::new(SocketKind::OneToOne, config);
         mailbox.port = old.port;
         mailbox.addresses.clone_from(&old.addresses);
         mailbox.subscribed = old.subscribed;
@@ -341,6 +343,9 @@ impl State {
                 // A one-to-one socket and its association are one (RFC 6458, 8).
                 if let Some(id) = mailbox.association {
                     let _ = self.engine.endpoint.update_config(id, change);
+                } else if mailbox.listening {
+                    let port = mailbox.port;
+                    self.engine.endpoint.update_listener(port, change)?;
                 }
                 Ok(())
             }

@@ -37,9 +37,13 @@ impl State {
         let mailbox = self.mailbox(socket)?;
         change(&mut mailbox.config.auth.keys).map_err(CommandError::from)?;
         // A one-to-one socket and its association are one (RFC 6458, 8.3.3).
-        match mailbox.association {
-            Some(id) => Ok(self.engine.endpoint.change_keys(id, change)?),
-            None => Ok(()),
+        if let Some(id) = mailbox.association {
+            return Ok(self.engine.endpoint.change_keys(id, change)?);
         }
+        if mailbox.listening {
+            let (port, keys) = (mailbox.port, mailbox.config.auth.keys.clone());
+            self.engine.endpoint.update_listener(port, |config| config.auth.keys = keys)?;
+        }
+        Ok(())
     }
 }

@@ -2,6 +2,7 @@
 
 mod addressing;
 mod blocking;
+mod inheritance;
 mod large;
 mod many;
 mod notifications;

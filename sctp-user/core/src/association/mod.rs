@@ -349,8 +349,8 @@ impl Association {
         change(&mut changed);
         let thresholds = Thresholds::of(&changed);
         thresholds.check()?;
-        // What was announced holds, and only the endpoint knows whether it may be (RFC 9653, 5.3).
-        changed.extensions.zero_checksum = self.config.extensions.zero_checksum;
+        // What INIT or INIT ACK announced holds (RFC 3758, 3.3.3; RFC 9653, 5.3).
+        changed.extensions = self.config.extensions;
         // RFC 4895, 6.1: the list of algorithms never changes.
         changed.auth.hmacs = self.config.auth.hmacs.clone();
         let before = core::mem::replace(&mut self.config, Arc::new(changed));

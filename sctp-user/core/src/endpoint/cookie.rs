@@ -7,6 +7,7 @@
 
 use crate::association::{PeerCapabilities, PeerWishes};
 use crate::auth::AuthAgreement;
+use crate::extensions::Extensions;
 use crate::net::PathAddress;
 use crate::path::PathSet;
 use crate::rng::Random;
@@ -49,6 +50,8 @@ pub(crate) struct StateCookie {
     /// Streams from the peer, agreed on.
     pub(crate) inbound_streams: u16,
     pub(crate) capabilities: PeerCapabilities,
+    /// What our INIT ACK offered: the listener may have been told otherwise since.
+    pub(crate) offered: Extensions,
     /// What both sides said of AUTH, if both did.
     pub(crate) auth: Option<Box<AuthAgreement>>,
     pub(crate) wishes: PeerWishes,
@@ -93,6 +96,7 @@ impl StateCookie {
         ];
         halves.iter().for_each(|half| out.extend_from_slice(&half.to_be_bytes()));
         out.extend_from_slice(&self.capabilities.to_bytes());
+        out.push(self.offered.to_bits());
         out.push(u8::from(self.wishes.adaptation.is_some()));
         self.wishes.adaptation.iter().for_each(|word| out.extend_from_slice(&word.to_be_bytes()));
         write_address(out, self.wishes.primary);
@@ -115,6 +119,7 @@ impl StateCookie {
         let (outbound_streams, inbound_streams) = (fields.u16()?, fields.u16()?);
         let remote_udp_port = fields.u16()?;
         let capabilities = fields.array()?;
+        let [offered] = fields.array()?;
         let adaptation = match fields.array()? {
             [0] => None,
             _ => Some(fields.u32()?),
@@ -143,6 +148,7 @@ impl StateCookie {
             outbound_streams,
             inbound_streams,
             capabilities: PeerCapabilities::from_bytes(capabilities),
+            offered: Extensions::from_bits(offered),
             auth,
             wishes,
             source,
@@ -251,7 +257,6 @@ fn mac(key: &Key, contents: &[u8]) -> Hmac<Sha256> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::extensions::Extensions;
     use proptest::prelude::*;
 
     fn cookie() -> StateCookie {
@@ -272,6 +277,7 @@ mod tests {
                 ipv6: false,
                 extensions: Extensions::from_bits(0b101),
             },
+            offered: Extensions::from_bits(0b110),
             auth: None,
             wishes: PeerWishes { adaptation: Some(7), primary: Some("192.0.2.9".parse().unwrap()) },
             source: PathAddress {

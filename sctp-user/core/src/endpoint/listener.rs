@@ -3,6 +3,7 @@
 use super::ListenOptions;
 use crate::config::AssociationConfig;
 use crate::event::AssociationId;
+use crate::extensions::Extensions;
 use core::net::IpAddr;
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -22,6 +23,14 @@ impl Listener {
     pub(super) fn new(options: ListenOptions) -> Self {
         let ListenOptions { addresses, backlog, config } = options;
         Self { addresses, config: Arc::new(config), backlog, waiting: VecDeque::new() }
+    }
+
+    /// The parameters of an association that was offered these extensions.
+    pub(super) fn config_offering(&self, extensions: Extensions) -> Arc<AssociationConfig> {
+        if self.config.extensions == extensions {
+            return Arc::clone(&self.config);
+        }
+        Arc::new(AssociationConfig { extensions, ..AssociationConfig::clone(&self.config) })
     }
 
     /// Whether packets to `local` are meant.

@@ -179,6 +179,27 @@ impl Endpoint {
         Ok(())
     }
 
+    /// Changes the parameters of associations that come in on `port` from now on; those that wait to be accepted keep theirs.
+    /// A port that is not listened on has none.
+    ///
+    /// # Errors
+    /// [`CommandError::Thresholds`]: they do not fit together, and nothing is changed.
+    pub fn update_listener(
+        &mut self,
+        port: u16,
+        change: impl FnOnce(&mut AssociationConfig),
+    ) -> Result<(), CommandError> {
+        let Some(listener) = self.listeners.get(&port) else { return Ok(()) };
+        let mut changed = AssociationConfig::clone(&listener.config);
+        change(&mut changed);
+        Thresholds::of(&changed).check()?;
+        let changed = Arc::new(self.offerable(changed));
+        if let Some(listener) = self.listeners.get_mut(&port) {
+            listener.config = changed;
+        }
+        Ok(())
+    }
+
     /// Takes no more associations on `port`; those that nobody has accepted are aborted.
     pub fn close_listener(&mut self, port: u16) {
         let Some(mut listener) = self.listeners.remove(&port) else { return };

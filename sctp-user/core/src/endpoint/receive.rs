@@ -253,6 +253,7 @@ impl Endpoint {
             outbound_streams,
             inbound_streams,
             capabilities: request.peer.capabilities,
+            offered: config.extensions,
             wishes: request.peer.wishes,
             auth: auth.map(|(local, peer)| Box::new(AuthAgreement { local, peer })),
             source: request.from,
@@ -346,7 +347,7 @@ impl Endpoint {
             local_addresses: suitable(ours, cookie.source.remote).collect(),
             bound,
             auth: cookie.auth.as_ref().map(|agreement| agreement.local.clone()),
-            config: Arc::clone(&listener.config),
+            config: listener.config_offering(cookie.offered),
         };
         let mut cx = Context { now, random: &mut self.random };
         let mut association = Association::accept(&mut cx, blueprint, cookie);

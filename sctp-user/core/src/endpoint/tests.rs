@@ -66,6 +66,69 @@ fn what_ended_before_it_was_accepted_makes_room_unless_there_is_something_to_rea
     assert_eq!(pair.read(Side::Z, accepted), ["all that I had to say"]);
 }
 
+/// RFC 6458, 8.1: each association has what held when it began.
+#[test]
+fn a_listener_is_changed_for_associations_to_come() {
+    let mut pair = with_backlog(5);
+    let now = pair.now;
+    pair.a.endpoint.connect(now, request(1, "10.0.1.2")).unwrap();
+    pair.run_secs(1);
+    pair.z.endpoint.update_listener(PORT_Z, |config| config.rto_max = Duration::from_secs(7)).unwrap();
+    let bad = |config: &mut AssociationConfig| config.primary_switchover_max_retrans = Some(0);
+    let too_early = |config: &mut AssociationConfig| config.potentially_failed_max_retrans = Some(1);
+    pair.z.endpoint.update_listener(PORT_Z, too_early).unwrap();
+    let refused = pair.z.endpoint.update_listener(PORT_Z, bad);
+    assert!(matches!(refused, Err(CommandError::Thresholds(_))), "{refused:?}");
+    pair.z.endpoint.update_listener(PORT_Z + 1, bad).unwrap();
+    let now = pair.now;
+    pair.a.endpoint.connect(now, request(2, "10.0.1.2")).unwrap();
+    pair.run_secs(1);
+    let accepted = [(); 2].map(|()| pair.z.endpoint.accept(PORT_Z).unwrap());
+    let config = |id| pair.z.endpoint.association(id).unwrap().config().clone();
+    let [first, second] = accepted.map(config);
+    assert_eq!([first.rto_max, second.rto_max].map(|rto| rto.as_secs()), [60, 7]);
+    assert_eq!(second.primary_switchover_max_retrans, None, "what was refused changed nothing");
+}
+
+/// RFC 3758, 3.3.3; RFC 9260, 5.1.3: both sides go by what INIT and INIT ACK said, which the cookie keeps.
+#[test]
+fn an_offer_holds_although_the_listener_is_changed_before_the_cookie_comes() {
+    for before in [true, false] {
+        let offering = |offered: bool| {
+            let mut config = AssociationConfig::default();
+            config.extensions.partial_reliability = offered;
+            config
+        };
+        let mut pair = Pair::new();
+        pair.listen(offering(before));
+        let a = pair.connect(offering(true));
+        for side in [Side::A, Side::Z] {
+            pair.transmit_once(side, 1);
+            pair.deliver_one();
+        }
+        pair.z.endpoint.update_listener(PORT_Z, |config| *config = offering(!before)).unwrap();
+        pair.run_secs(1);
+        let z = pair.z.id();
+        let agreed = [(Side::A, a), (Side::Z, z)]
+            .map(|(side, id)| pair.association(side, id).extensions().partial_reliability);
+        assert_eq!(agreed, [before; 2]);
+    }
+}
+
+/// RFC 3758, 3.3.3: the INIT is out.
+#[test]
+fn an_offer_holds_although_the_association_is_changed_before_the_answer_comes() {
+    let mut pair = Pair::new();
+    pair.listen(AssociationConfig::default());
+    let a = pair.connect(AssociationConfig::default());
+    pair.transmit_once(Side::A, 1);
+    pair.a.endpoint.update_config(a, |config| config.extensions.partial_reliability = false).unwrap();
+    pair.run_secs(1);
+    let z = pair.z.id();
+    assert!(pair.association(Side::A, a).extensions().partial_reliability);
+    assert!(pair.association(Side::Z, z).extensions().partial_reliability);
+}
+
 #[test]
 fn closing_a_listener_aborts_who_was_not_accepted_and_nobody_else() {
     let mut pair = with_backlog(5);
