@@ -263,3 +263,22 @@ pub enum FragmentInterleave {
     /// Level 2: messages of other associations and of other streams.
     Streams,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// RFC 9260, 16. RTO.Alpha and RTO.Beta: see the estimator of the RTT.
+    #[test]
+    fn the_parameters_are_those_recommended() {
+        let config = AssociationConfig::default();
+        let rto = [config.rto_initial, config.rto_min, config.rto_max].map(|rto| rto.as_secs());
+        assert_eq!(rto, [1, 1, 60]);
+        assert_eq!(EndpointConfig::default().valid_cookie_life, Duration::from_secs(60));
+        assert_eq!((config.max_burst, config.hb_max_burst), (4, 1));
+        assert_eq!((config.association_max_retrans, config.path_max_retrans), (10, 5));
+        assert_eq!(config.max_init_retransmits, 8);
+        assert_eq!(config.hb_interval, Some(Duration::from_secs(30)));
+        assert_eq!(config.sack_delay, Duration::from_millis(200));
+    }
+}

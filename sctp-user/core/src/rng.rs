@@ -25,7 +25,7 @@ impl Random {
     }
 
     /// A verification tag: not zero (RFC 9260, 5.3.1).
-    /// RFC 9260, 3.3.3.
+    /// RFC 9260, 3.3.3, 5.1.
     pub fn verification_tag(&mut self) -> u32 {
         self.0.random_range(1..=u32::MAX)
     }
@@ -47,7 +47,7 @@ impl Random {
 mod tests {
     use super::*;
 
-    /// RFC 9260, 3.3.3.
+    /// RFC 9260, 3.3.3, 5.1, 5.3.1.
     #[test]
     fn verification_tags_are_never_zero() {
         let mut random = Random::new([7; 32]);

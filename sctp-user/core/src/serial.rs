@@ -36,6 +36,7 @@ macro_rules! serial {
             }
 
             /// Whether this comes before `other` (RFC 1982, 3.2).
+            /// RFC 9260, 1.6.
             pub const fn less_than(self, other: Self) -> bool {
                 (self.0.wrapping_sub(other.0) as $signed) < 0
             }

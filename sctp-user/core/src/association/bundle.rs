@@ -204,7 +204,7 @@ impl Association {
     }
 
     /// Control chunks first, DATA last (6.10); SHUTDOWN and SHUTDOWN ACK have no DATA beside them.
-    /// RFC 9260, 3.3.12, 5.1, 5.1.5, 6.
+    /// RFC 9260, 3.3.12, 5.1, 5.1.5, 6, 6.1.
     fn write_chunks(&mut self, now: Time, id: PathId, packet: &mut PacketBuilder<'_>) {
         if self.outbox.cookie_ack == Some(id) {
             self.outbox.cookie_ack = None;

@@ -20,6 +20,7 @@ use bytes::Bytes;
 
 impl Association {
     /// SEND (11.1.5); not once the association ends (4).
+    /// RFC 9260, 9.2.
     pub(crate) fn send(&mut self, now: Time, options: &SendOptions, payload: Bytes) -> Result<(), SendError> {
         match self.state() {
             AssociationState::Closed => return Err(SendError::Closed),

@@ -21,6 +21,7 @@ impl Association {
 
     /// Increments a path's counter; past its limits the path is avoided, then inactive.
     /// RFC 7829, 3.2, 5.
+    /// RFC 9260, 8.2, 8.3.
     pub(super) fn note_path_error(&mut self, id: PathId) {
         let Some(path) = self.paths.get_mut(id) else { return };
         let thresholds = path.thresholds;
@@ -81,6 +82,7 @@ impl Association {
 
     /// Data or a HEARTBEAT sent to `path` was acknowledged.
     /// RFC 7829, 3.2.
+    /// RFC 9260, 8.2, 8.3.
     pub(super) fn note_path_works(&mut self, id: PathId) {
         let exposed = self.config.expose_potentially_failed;
         let Some(path) = self.paths.get_mut(id) else { return };

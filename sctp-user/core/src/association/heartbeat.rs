@@ -21,6 +21,7 @@ const INFO_LEN: usize = 9;
 impl Association {
     /// Entering ESTABLISHED: probes unconfirmed paths, HB.Max.Burst of them each RTO, and starts the
     /// timers of the others.
+    /// RFC 9260, 5.4.
     pub(super) fn start_heartbeats(&mut self, cx: &mut Context<'_>) {
         let burst = self.config.hb_max_burst.max(1);
         let interval = self.config.hb_interval;
@@ -55,6 +56,7 @@ impl Association {
     }
 
     /// The heartbeat timer of `id` expired.
+    /// RFC 9260, 3.3.5, 8.3.
     pub(super) fn handle_heartbeat_timer(&mut self, cx: &mut Context<'_>, id: PathId) {
         let Some(path) = self.paths.get_mut(id) else { return };
         path.heartbeat.next_at = None;
@@ -172,7 +174,7 @@ impl Association {
     }
 
     /// HEARTBEAT: returned unchanged to where it came from (8.3).
-    /// RFC 9260, 3.3.6.
+    /// RFC 9260, 3.3.6, 6.4.
     pub(super) fn handle_heartbeat(&mut self, chunk: &RawChunk, source: PathId) -> Flow {
         if self.state().answers_heartbeats() {
             self.reply(source, &HeartbeatChunk::parse(chunk).into_ack());
@@ -205,6 +207,7 @@ impl Association {
     }
 
     /// A HEARTBEAT to `id` was answered.
+    /// RFC 9260, 8.3.
     pub(super) fn note_answer(&mut self, id: PathId) {
         self.note_path_works(id);
         // 8.1: with data outstanding the counter MAY stay, so that a path that carries HEARTBEATs but no

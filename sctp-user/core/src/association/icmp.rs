@@ -86,7 +86,7 @@ impl Association {
 
     /// ICMP7: a smaller path MTU, never a larger one, and none below what each path carries. Where the MTU is searched
     /// for, the message only guides the search (RFC 8899, 4.6.2).
-    /// RFC 9260, 7.3.
+    /// RFC 9260, 7.3, 10.
     fn shrink_packets(&mut self, now: Time, id: PathId, mtu: u32) {
         let Some(path) = self.paths.get_mut(id) else { return };
         let headers = headers_len(&path.address);

@@ -628,6 +628,7 @@ impl Association {
     }
 
     /// Gives back all messages that were not wholly acknowledged.
+    /// RFC 9260, 8.1.
     fn fail_messages(&mut self) {
         let failures = self.sender.fail_all(&mut self.paths);
         self.events.extend(failures.into_iter().map(|failure| Event::SendFailed(Box::new(failure))));

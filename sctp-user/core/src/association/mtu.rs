@@ -71,6 +71,7 @@ fn limits(config: &AssociationConfig, address: &PathAddress) -> Option<Limits> {
 
 impl Association {
     /// The association is up (RFC 8899, 6.2.1.1), or the rules have changed: each path that answers is searched.
+    /// RFC 9260, 7.3.
     pub(super) fn start_mtu_searches(&mut self) {
         let ids: smallvec::SmallVec<[PathId; 4]> = self.paths.iter().map(|path| path.id).collect();
         ids.into_iter().for_each(|id| self.start_mtu_search(id));

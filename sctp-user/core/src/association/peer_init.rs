@@ -204,6 +204,7 @@ impl PeerInit {
     }
 
     /// The unrecognized parameters for an INIT ACK (3.2.2), cut where they would fill it.
+    /// RFC 9260, 3.3.3.1.2.
     pub(crate) fn reports(&self) -> impl Iterator<Item = Parameter> {
         self.reportable().cloned().map(Parameter::UnrecognizedParameter)
     }
@@ -218,6 +219,7 @@ impl PeerInit {
         (!row.is_empty()).then(|| Cause::UnrecognizedParameters(Parameters(row.into())).into())
     }
 
+    /// RFC 9260, 12.4.
     fn reportable(&self) -> impl Iterator<Item = &Bytes> {
         let mut room = MAX_REPORT;
         self.unrecognized.iter().take_while(move |parameter| {
@@ -229,6 +231,7 @@ impl PeerInit {
 }
 
 /// 3.3.2, 3.3.3: what the fixed fields may not hold. A zero initiate tag is the caller's affair.
+/// RFC 9260, 5.1.
 fn check_fixed_fields(init: &InitChunk) -> Result<(), Causes> {
     let in_order = init.a_rwnd >= MIN_A_RWND && init.outbound_streams > 0 && init.inbound_streams > 0;
     if in_order { Ok(()) } else { Err(Cause::InvalidMandatoryParameter.into()) }

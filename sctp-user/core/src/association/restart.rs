@@ -168,6 +168,7 @@ impl Association {
     }
 
     /// Action (D): a duplicate, or the end of a collision.
+    /// RFC 9260, 5.2.4.
     fn repeat_cookie_ack(&mut self, cx: &mut Context<'_>, from: PathAddress) -> CookieVerdict {
         if self.state().is_forming() {
             self.outbox.clear();

@@ -24,6 +24,7 @@ impl Association {
 
     /// To the source of the DATA, unless that address does not answer, or what it sends again shows that it does not
     /// hear us (6.4). One that is not confirmed gets none (5.4).
+    /// RFC 9260, 6.7.
     pub(super) fn sack_path(&self) -> PathId {
         let answers = |path: &Path| path.state == PathState::Active;
         if !self.paths.get(self.data_source).is_some_and(answers) {

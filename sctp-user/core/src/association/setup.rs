@@ -206,7 +206,7 @@ impl Association {
     }
 
     /// INIT ACK (5.1 C, 5.1.4).
-    /// RFC 9260, 3.3.3.
+    /// RFC 9260, 3.3.3, 3.2.2.
     pub(super) fn handle_init_ack(&mut self, cx: &mut Context<'_>, chunk: &RawChunk, source: PathId) -> Flow {
         // 5.2.3: in any other state it is discarded.
         let State::CookieWait(setup) = &self.state else { return Flow::Stop };
@@ -241,6 +241,7 @@ impl Association {
     }
 
     /// 3.3.3, 5.1: the INIT ACK cannot be accepted; the TCB goes.
+    /// RFC 9260, 5.1.2.
     fn refuse_init_ack(&mut self, path: PathId, abort: AbortChunk) {
         // With the T bit the tag of the INIT ACK, which is ours, is reflected.
         let tag = if abort.tbit { self.tags.local } else { self.tags.peer };
@@ -249,7 +250,7 @@ impl Association {
         self.lose(LossReason::ProtocolError { cause });
     }
 
-    /// RFC 9260, 5.1.4.
+    /// RFC 9260, 5.1.4, 3.3.3.
     fn echo_cookie(&mut self, now: Time, cookie: bytes::Bytes, before: &Setup, path: PathId) {
         let setup = Setup {
             t1: now + rto(&self.paths, path),
@@ -461,6 +462,7 @@ impl PeerHalf {
 }
 
 /// A random initial TSN (3.3.2). In tests of this crate it is one of the last before the wrap.
+/// RFC 9260, 3.3.3.
 pub(crate) fn initial_tsn(random: &mut Random) -> Tsn {
     let near_the_wrap = if cfg!(test) { 0xffff_fff0 } else { 0 };
     Tsn(random.u32() | near_the_wrap)

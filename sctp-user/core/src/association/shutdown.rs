@@ -64,6 +64,7 @@ impl Association {
     }
 
     /// T2, and T5 if it is not running.
+    /// RFC 9260, 9.2.
     fn new_ending(&self, now: Time, path: PathId) -> Ending {
         let guard =
             self.state.ending().map_or(now + self.config.rto_max * GUARD_FACTOR, |ending| ending.guard);
@@ -78,6 +79,7 @@ impl Association {
     }
 
     /// SHUTDOWN.
+    /// RFC 9260, 9.2.
     pub(super) fn handle_shutdown(&mut self, cx: &mut Context<'_>, chunk: &RawChunk, source: PathId) -> Flow {
         let Ok(shutdown) = ShutdownChunk::parse(chunk) else { return Flow::Stop };
         if self.state().is_forming() {
@@ -114,7 +116,7 @@ impl Association {
     }
 
     /// SHUTDOWN COMPLETE: the end, in SHUTDOWN-ACK-SENT only.
-    /// RFC 9260, 8.5.1.
+    /// RFC 9260, 8.5.1, 9.2.
     pub(super) fn handle_shutdown_complete(&mut self) -> Flow {
         if matches!(self.state, State::ShutdownAckSent(_)) {
             self.close(Event::ShutdownComplete);
@@ -163,6 +165,7 @@ impl Association {
     }
 
     /// T5-shutdown-guard expired: ABORT.
+    /// RFC 9260, 9.2.
     pub(super) fn handle_t5(&mut self) {
         let reason = Bytes::from_static(b"T5-shutdown-guard expired");
         self.send_abort(self.data_path(), Cause::ProtocolViolation(reason));

@@ -74,6 +74,7 @@ impl StateCookie {
         core::iter::once(source).chain(self.addresses.iter().copied().filter(move |&other| other != source))
     }
 
+    /// RFC 9260, 3.3.11, 5.1.3.
     fn write(&self, out: &mut Vec<u8>) {
         out.extend_from_slice(&self.created_at.as_nanos().to_be_bytes());
         out.extend_from_slice(&u32::try_from(self.life_span.as_millis()).unwrap_or(u32::MAX).to_be_bytes());
@@ -240,6 +241,7 @@ impl CookieKeys {
         authentic.then(|| StateCookie::read(contents)).flatten()
     }
 
+    /// RFC 9260, 5.1.3.
     fn rotate(&mut self, now: Time, random: &mut Random) {
         if now.since(self.since) >= self.life {
             self.previous = Some(core::mem::replace(&mut self.current, random.bytes()));
@@ -248,6 +250,7 @@ impl CookieKeys {
     }
 }
 
+/// RFC 9260, 14.1.
 fn mac(key: &Key, contents: &[u8]) -> Hmac<Sha256> {
     let mut mac = Hmac::<Sha256>::new(key.into());
     mac.update(contents);
@@ -295,6 +298,7 @@ mod tests {
     }
 
     /// RFC 9260, 3.3.3.1.1: it holds all that makes the association.
+    /// RFC 9260, 3.3.11.
     #[test]
     fn a_cookie_comes_back_as_it_was_made() {
         let (mut keys, mut random) = keys();
@@ -304,7 +308,7 @@ mod tests {
         assert!(sealed.len() < 200, "5.1.3: as small as possible");
     }
 
-    /// RFC 9260, 5.1.5.
+    /// RFC 9260, 5.1.5, 5.1.3, 14.1.
     #[test]
     fn the_key_before_stays_good_the_one_before_that_does_not() {
         let (mut keys, mut random) = keys();
@@ -323,7 +327,7 @@ mod tests {
 
     proptest! {
         /// RFC 9260, 5.1.3 and 5.1.5: the MAC.
-        /// RFC 9260, 3.3.3.1.1.
+        /// RFC 9260, 3.3.3.1.1, 14.1.
         #[test]
         fn one_changed_byte_is_noticed(at in any::<prop::sample::Index>(), change in 1u8..) {
             let (mut keys, mut random) = keys();

@@ -320,6 +320,7 @@ impl Endpoint {
     }
 
     /// Forgets an ended association with all that was not read; one that still lives is aborted.
+    /// RFC 9260, 9, 14.2.
     pub fn release(&mut self, id: AssociationId) {
         // An ended one refuses the command, which is right.
         let _ = self.command(id, |association, _| {

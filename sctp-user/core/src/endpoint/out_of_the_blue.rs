@@ -34,6 +34,7 @@ impl StatelessPacket {
 }
 
 /// Rule 1: packets to or from an address that is not unicast get no answer.
+/// RFC 9260, 8.4.
 pub fn is_answerable(path: &PathAddress) -> bool {
     is_unicast(path.remote) && path.local.is_none_or(is_unicast)
 }
@@ -185,6 +186,7 @@ mod tests {
         assert_eq!(answered(TAG, &[(ChunkType::SHUTDOWN_ACK, b"")]), answer);
     }
 
+    /// RFC 9260, 8.4.
     #[test]
     fn rules_6_and_7_what_ends_an_exchange_gets_no_answer() {
         assert_eq!(answered(TAG, &[(ChunkType::SHUTDOWN_COMPLETE, b"")]), None);
@@ -211,6 +213,7 @@ mod tests {
         assert_eq!(answered(0, &[]), None);
     }
 
+    /// RFC 9260, 8.4.
     #[test]
     fn rule_1_groups_get_no_answer() {
         let path = |local: &str, remote: &str| PathAddress {

@@ -188,7 +188,7 @@ impl Endpoint {
     }
 
     /// 5.1 B: nothing is kept.
-    /// RFC 9260, 5.2.2.
+    /// RFC 9260, 5.2.2, 3.3.2.
     fn answer_new_init(&mut self, now: Time, request: &Request<'_>) {
         let listener = self.listeners.get(&request.header.destination_port);
         let Some(listener) = listener.filter(|listener| listener.serves(request.from.local)) else {
@@ -291,6 +291,7 @@ impl Endpoint {
         }
     }
 
+    /// RFC 9260, 5.1.5.
     fn echo_to_association(
         &mut self,
         now: Time,
@@ -324,6 +325,7 @@ impl Endpoint {
     }
 
     /// 5.1.5, steps 5 to 7.
+    /// RFC 9260, 5.1.
     fn create_association(&mut self, now: Time, cookie: &StateCookie, arrived: &Arrived, echo: &Echo) {
         let has_room = self.slots.len() < self.config.max_associations;
         let listener = self.listeners.get(&cookie.local_port);

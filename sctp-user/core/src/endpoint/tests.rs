@@ -171,6 +171,7 @@ fn commands_that_cannot_be_are_refused_and_say_why() {
     assert!(endpoint.association(id).is_none());
 }
 
+/// RFC 9260, 9, 14.2.
 #[test]
 fn a_released_association_is_aborted_and_forgotten_whole() {
     let mut pair = Pair::new();

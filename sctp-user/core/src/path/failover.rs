@@ -10,6 +10,7 @@ impl PathSet {
     ///
     /// While none is left the sender keeps trying: on the primary path if it is not yet confirmed (the one in use
     /// during the set-up), else in dormant state on the one with the fewest errors (RFC 7829, 4.1).
+    /// RFC 9260, 6.4, 6.4.1, 8.2.
     pub fn for_new_data(&self) -> Option<PathId> {
         let primary = self.primary();
         // The usual case, once for each packet.
@@ -24,6 +25,7 @@ impl PathSet {
     /// 3.2, rule 3 ii), else the failing one with the fewest errors; of those that have the same, the next after
     /// `last`.
     /// RFC 9260, 5.4; RFC 7829, 4.1.
+    /// RFC 9260, 6.4.
     pub fn for_retransmission(&self, last: PathId) -> Option<PathId> {
         self.next_in_state(last, PathState::Active)
             .or_else(|| self.in_state(last, PathState::Active))
@@ -84,6 +86,7 @@ mod tests {
         paths
     }
 
+    /// RFC 9260, 8.2.
     #[test]
     fn new_data_takes_the_primary_path_or_another_active_one() {
         // RFC 9260, 6.4 and 6.4.1
@@ -96,6 +99,7 @@ mod tests {
         assert_eq!(paths.for_new_data(), Some(PathId(1)));
     }
 
+    /// RFC 9260, 6.4.
     #[test]
     fn retransmissions_prefer_another_active_path() {
         // RFC 9260, 6.4.1

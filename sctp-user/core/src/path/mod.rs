@@ -191,6 +191,7 @@ impl Path {
     }
 
     /// Starts T3-rtx anew with the present RTO.
+    /// RFC 9260, 6.1, 6.3.3.
     pub(crate) fn restart_t3(&mut self, now: Time) {
         self.t3_rtx = Some(now + self.rto());
     }

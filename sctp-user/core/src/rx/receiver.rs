@@ -83,6 +83,7 @@ impl Receiver {
     }
 
     /// Takes over settings that were changed on a living association.
+    /// RFC 9260, 3.3.2, 3.3.3.
     pub fn update_config(&mut self, config: &AssociationConfig) {
         self.partial_delivery_point = config.partial_delivery_point.unwrap_or(usize::MAX);
         self.streams.set_fragment_interleave(config.fragment_interleave);
@@ -294,6 +295,7 @@ impl Receiver {
         DataOutcome::NoBuffer
     }
 
+    /// RFC 9260, 6.5.
     fn handle_new(&mut self, data: Fragment, arrival: Arrival) -> DataOutcome {
         let tsn = data.head.tsn;
         if !self.streams.has(data.head.stream_id) {

@@ -45,6 +45,7 @@ pub(super) struct PacketNotes {
 
 impl PacketNotes {
     /// Whether the packet by itself asks for a SACK without delay; `gaps_wait`: not for gaps.
+    /// RFC 9260, 7.2.4.
     fn is_urgent(self, gaps_wait: bool) -> bool {
         // 6.2: a packet with duplicates only, or with a chunk that was dropped, or with the I bit; 6.7: gaps.
         (self.gaps && !gaps_wait) || self.dropped || self.immediate || (self.duplicate && !self.accepted)
@@ -86,7 +87,7 @@ impl SackTimer {
     }
 
     /// A packet with DATA has been taken in.
-    /// RFC 9260, 6.2.
+    /// RFC 9260, 6.2, 5.1.5.
     pub(super) fn end_of_packet(&mut self, now: Time, notes: PacketNotes) {
         // 5.1: the first DATA of an association is acknowledged at once.
         let first = self.last_data.is_none();

@@ -125,6 +125,7 @@ impl InboundStreams {
     }
 
     /// Takes a whole message in: to the reader at once, or to wait for its turn (RFC 9260, 3.3.1, 6.5 and 6.6).
+    /// RFC 9260, 1.6.
     pub(super) fn deliver(&mut self, mut held: Held) -> Result<(), Violation> {
         if let Some(deferred) = self
             .deferred_reset

@@ -121,6 +121,7 @@ impl TsnMap {
     }
 
     /// Remembers a duplicate for the next SACK. A TSN is listed as often as it came again (3.3.4).
+    /// RFC 9260, 6.2.
     pub(super) fn note_duplicate(&mut self, tsn: Tsn) {
         if self.duplicates.len() < MAX_DUPLICATES {
             self.duplicates.push(tsn);
@@ -242,6 +243,7 @@ mod tests {
     }
 
     /// RFC 9260, 3.3.4: a TSN that came three times is listed twice, and only in one SACK.
+    /// RFC 9260, 6.2.
     #[test]
     fn duplicates_are_listed_each_time_they_come_and_once_reported_forgotten() {
         let mut map = map_with(1, &[0]);
@@ -276,7 +278,7 @@ mod tests {
     }
 
     proptest! {
-        /// RFC 9260, 6.2.
+        /// RFC 9260, 6.2, 3.3.4.
         #[test]
         fn the_map_agrees_with_a_set_of_unwrapped_numbers(
             start in (u32::MAX - 80)..=u32::MAX,

@@ -180,6 +180,7 @@ impl Chunk {
     }
 
     /// Bytes in a packet: header, payload, padding.
+    /// RFC 9260, 7.2.
     pub(super) fn wire_len(&self) -> usize {
         (usize::from(self.header_len) + self.payload_len()).next_multiple_of(4)
     }
@@ -304,6 +305,7 @@ impl Outstanding {
     }
 
     /// Cuts the next `len` bytes of a message into its fragment `fsn`, a chunk that is now in flight on `path` (6.9).
+    /// RFC 9260, 3.3.1.
     pub(super) fn cut(
         &mut self,
         slot: u32,

@@ -188,6 +188,7 @@ impl Sender {
     }
 
     /// Whether there can be such a message (RFC 9260, 5.1.1, 6.5).
+    /// RFC 9260, 6.2.
     pub(super) fn check(&self, options: &SendOptions, len: usize) -> Result<(), SendError> {
         let max = self.settings.max_message();
         if len == 0 {

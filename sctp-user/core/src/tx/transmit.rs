@@ -43,6 +43,7 @@ impl Sender {
     /// Bytes of packet that the next chunk on `path` needs: the path's own limit, unless the path MTU
     /// fell below the size of a chunk that must be sent again. That one goes alone and is fragmented by
     /// IP, since a chunk cannot be cut again (6.9).
+    /// RFC 9260, 6.10.
     pub fn packet_size(&self, path: PathId, paths: &PathSet) -> usize {
         let (usual, reserved) = paths.get(path).map_or((0, 0), |path| (path.max_packet_size, path.reserved));
         let marked = self.outstanding.first_marked().and_then(|position| self.outstanding.get(position));
@@ -53,6 +54,7 @@ impl Sender {
     /// Puts DATA chunks for `path` into `packet`: first those to be sent again, then new ones, in the
     /// order of TSNs. Starts T3-rtx. There are none if no chunk may go or none fits into what other chunks have left
     /// of the packet. (RFC 9260, 6.1.)
+    /// RFC 9260, 7.2.4.
     pub fn fill(
         &mut self,
         now: Time,
@@ -278,7 +280,7 @@ impl Sender {
 
     /// Whether new data may go, as far as the peer's window, the number of chunks and Nagle's algorithm
     /// are concerned.
-    /// RFC 9260, 6.1.
+    /// RFC 9260, 6.1, 1.6.
     pub(super) fn may_send_new(&self, now: Time, id: PathId, paths: &PathSet) -> bool {
         self.outstanding.len() < MAX_OUTSTANDING_CHUNKS
             && self.wanted(now, self.largest_payload(paths)).is_some()
@@ -297,7 +299,7 @@ impl Sender {
     }
 
     /// Payload of the largest chunk: AMDCS, so that the chunk can be sent again on any path (6.9).
-    /// RFC 9260, 6.
+    /// RFC 9260, 6, 7.3.
     pub(super) fn largest_payload(&self, paths: &PathSet) -> usize {
         // A path that is not confirmed carries no data; its size is not known yet.
         let usable = paths.iter().filter(|path| path.state != PathState::Unconfirmed);

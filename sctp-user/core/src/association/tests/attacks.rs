@@ -232,6 +232,7 @@ fn one_packet_is_answered_by_one_packet() {
 
 /// RFC 5062, 9: the answer to an INIT is larger than the INIT, so it is kept small: the cookie holds what must be
 /// known and no more, and of unrecognized parameters not many are returned.
+/// RFC 9260, 3.3.11, 5.1.3, 12.4.
 #[test]
 fn an_init_ack_is_small_whatever_the_init_holds() {
     let mut pair = Pair::new();

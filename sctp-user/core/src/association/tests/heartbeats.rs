@@ -1,9 +1,11 @@
 //! What confirms a path, and what clears its errors (RFC 9260, 5.4, 8.2, 8.3).
 
-use super::harness::{Fate, Pair, Side, chunk, ip};
+use super::harness::{DELAY, Fate, Pair, Side, chunk, init, ip};
 use crate::config::AssociationConfig;
 use crate::path::PathState;
 use crate::wire::chunk::ChunkType;
+use core::time::Duration;
+use std::collections::BTreeSet;
 
 /// RFC 9260, 5.4 and 3.3.5: the nonce of 64 bits must be the one that was sent, else whoever guesses that a HEARTBEAT is under way could
 /// confirm an address that is not the peer's.
@@ -69,4 +71,86 @@ fn an_acknowledgement_clears_the_errors_of_the_association() {
     }
     assert_eq!(pair.read(Side::Z, z).len(), 8);
     assert!(pair.association(Side::A, a).paths().by_remote(dead).unwrap().error_count > 3);
+}
+
+/// RFC 9260, 8.1 to 8.3: what is lost on an idle path counts for that path and not for the association, as long as the
+/// path that data takes works. The path becomes inactive, its counter stays, HEARTBEATs go on and bring it back.
+/// RFC 9260, 8.2.
+#[test]
+fn what_is_lost_on_an_idle_path_does_not_end_the_association() {
+    let mut pair = Pair::multihomed();
+    let config = AssociationConfig { potentially_failed_max_retrans: None, ..AssociationConfig::default() };
+    let most = config.path_max_retrans + 1;
+    let (a, _) = pair.establish_with(config);
+    pair.events(Side::A);
+    let idle = ip("10.0.2.2");
+    pair.set_rule(move |hop| if hop.destination == idle { Fate::Drop } else { Fate::Pass });
+    let beats = |pair: &Pair| {
+        pair.hops.iter().filter(|hop| hop.destination == idle && hop.has(ChunkType::HEARTBEAT)).count()
+    };
+    let mut told = Vec::new();
+    for _ in 0..20 {
+        pair.hops.clear();
+        pair.run_secs(200);
+        assert!(beats(&pair) > 0);
+        told.extend(pair.events(Side::A));
+        let path = pair.association(Side::A, a).paths().by_remote(idle).unwrap();
+        let (state, errors) = (path.state, path.error_count);
+        assert_eq!(state == PathState::Inactive, errors == most, "{errors}");
+    }
+    assert_eq!(told, ["10.0.2.2 Unreachable"]);
+    pair.set_rule(|_| Fate::Pass);
+    pair.run_secs(200);
+    assert_eq!(pair.events(Side::A), ["10.0.2.2 Available"]);
+    let path = pair.association(Side::A, a).paths().by_remote(idle).unwrap();
+    assert_eq!((path.state, path.error_count), (PathState::Active, 0));
+}
+
+/// RFC 9260, 8.1, 8.3: lost HEARTBEATs that are not in a row never add up to a lost path or association.
+#[test]
+fn a_heartbeat_ack_clears_the_errors_and_measures_the_round_trip() {
+    let mut pair = Pair::new();
+    let config = AssociationConfig {
+        association_max_retrans: 3,
+        path_max_retrans: 2,
+        potentially_failed_max_retrans: None,
+        rto_min: Duration::from_millis(1),
+        ..AssociationConfig::default()
+    };
+    let (a, z) = pair.establish_with(config);
+    pair.z.endpoint.update_config(z, |config| config.hb_interval = None).unwrap();
+    pair.events(Side::A);
+    for _ in 0..8 {
+        pair.drop_first(1, |hop| hop.has(ChunkType::HEARTBEAT));
+        pair.run_secs(200);
+    }
+    assert!(pair.events(Side::A).is_empty());
+    let path = pair.association(Side::A, a).paths().iter().next().unwrap();
+    assert_eq!((path.error_count, path.rtt.srtt()), (0, Some(2 * DELAY)));
+    assert!(path.rto() < Duration::from_millis(100), "many measurements of the same: {:?}", path.rto());
+}
+
+/// RFC 9260, 5.4: with HB.Max.Burst 1 one HEARTBEAT each RTO, else a peer could make us flood the addresses it lists.
+#[test]
+fn unconfirmed_addresses_are_probed_a_burst_at_a_time() {
+    for (hb_max_burst, expected) in [(1, [1, 2, 3]), (2, [2, 4, 4])] {
+        let mut pair = Pair::new();
+        pair.listen(AssociationConfig { hb_max_burst, ..AssociationConfig::default() });
+        let listed = ["10.0.1.5", "10.0.1.6", "10.0.1.7", "10.0.1.8"];
+        pair.set_rule(|_| Fate::Drop);
+        pair.forge(Side::Z, 0, &[init(7, &listed)]);
+        pair.drain();
+        let (cookie, tag) = pair.last_cookie();
+        pair.forge(Side::Z, tag, &[cookie]);
+        for (second, expected) in (0..).zip(expected) {
+            pair.run_for(Duration::from_millis(if second == 0 { 500 } else { 1_000 }));
+            let probed: BTreeSet<_> = pair
+                .hops
+                .iter()
+                .filter(|hop| hop.has(ChunkType::HEARTBEAT))
+                .map(|hop| hop.destination)
+                .collect();
+            assert_eq!(probed.len(), expected, "{hb_max_burst}, after {second} RTOs");
+        }
+    }
 }

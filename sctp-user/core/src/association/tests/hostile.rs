@@ -197,6 +197,7 @@ fn an_init_with_impossible_fields_gets_abort_and_one_with_tag_zero_nothing() {
     assert!(pair.hops.is_empty());
 }
 
+/// RFC 9260, 3.3.3.1.2.
 #[test]
 fn unrecognized_parameters_of_init_are_reported_as_their_upper_bits_say() {
     // RFC 9260, 3.2.1 and 3.2.2.
@@ -279,6 +280,7 @@ fn packets_from_groups_and_port_zero_get_no_answer() {
 }
 
 /// RFC 9260, 3.2, 3.3.6 and 3.3.10.6: what is returned is returned whole, though it takes IP fragments.
+/// RFC 9260, 8.3.
 #[test]
 fn answers_that_hold_a_chunk_larger_than_a_packet_are_sent_alone() {
     let mut pair = Pair::new();

@@ -82,6 +82,7 @@ fn icmp3_port_unreachable_counts_only_where_packets_travel_in_udp() {
     }
 }
 
+/// RFC 9260, 10.
 #[test]
 fn icmp7_packets_shrink_to_the_reported_mtu_and_never_grow() {
     let (mut pair, a) = established(0);

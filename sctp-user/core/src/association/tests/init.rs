@@ -1,13 +1,15 @@
 //! What stands in INIT and INIT ACK, where they go, and which addresses they bring (RFC 9260, 3.3.2, 3.3.3, 5.1).
 
 use super::harness::{Fate, PORT_Z, Pair, Side, chunk, header_to, init, ip, packet};
-use crate::association::AssociationState;
+use crate::association::{AssociationState, initial_tsn};
 use crate::config::AssociationConfig;
 use crate::endpoint::ListenOptions;
 use crate::net::PathAddress;
+use crate::rng::Random;
 use crate::wire::chunk::{ChunkType, InitChunk, RawChunk};
 use crate::wire::param::ParameterType;
 use core::net::IpAddr;
+use core::time::Duration;
 use std::collections::BTreeSet;
 
 /// The INIT and INIT ACK of a set-up.
@@ -199,4 +201,73 @@ fn an_init_in_cookie_wait_is_answered_at_addresses_of_the_user_only() {
     pair.forge(Side::Z, 0, &[init(7, &[])]);
     pair.drain();
     assert!(pair.hops[0].has(ChunkType::INIT_ACK));
+}
+
+/// RFC 9260, 3.3.2, 3.3.3: flags that nobody has defined yet.
+#[test]
+fn flags_of_init_and_init_ack_are_zero_and_ignored() {
+    let mut pair = Pair::new();
+    pair.establish();
+    let offers = pair.hops.iter().flat_map(|hop| &hop.chunks);
+    let offers = offers.filter(|chunk| matches!(chunk.chunk_type, ChunkType::INIT | ChunkType::INIT_ACK));
+    assert!(offers.inspect(|chunk| assert_eq!(chunk.flags, 0)).count() == 2);
+    let mut pair = Pair::new();
+    pair.listen(AssociationConfig::default());
+    let mut with_flags = init(7, &[]);
+    with_flags.flags = 0xff;
+    pair.forge(Side::Z, 0, &[with_flags.clone()]);
+    pair.drain();
+    assert!(pair.hops[0].has(ChunkType::INIT_ACK));
+    let a = pair.connect(AssociationConfig::default());
+    pair.drain();
+    pair.hops.clear();
+    let cookie = [0, 7, 0, 8, 1, 2, 3, 4];
+    let tag = pair.association(Side::A, a).local_tag();
+    let value = [&with_flags.value[..], &cookie].concat();
+    pair.forge(Side::A, tag, &[chunk(ChunkType::INIT_ACK, 0xff, &value)]);
+    pair.drain();
+    assert!(pair.hops[0].has(ChunkType::COOKIE_ECHO));
+}
+
+/// RFC 9260, 3.3.2, 3.3.3. In tests of this crate all of them lie near the wrap, so they differ in four bits.
+#[test]
+fn initial_tsns_are_random() {
+    let mut random = Random::new([3; 32]);
+    let drawn: BTreeSet<_> = (0..1_000).map(|_| initial_tsn(&mut random).0).collect();
+    assert_eq!(drawn.len(), 16);
+}
+
+/// RFC 9260, 5.1: retransmissions use all addresses of the peer, and the time-out of one says nothing of the others.
+#[test]
+fn inits_take_all_addresses_in_turn_each_with_its_own_time_out() {
+    let mut pair = Pair::multihomed();
+    let (first, second) = (ip("10.0.1.2"), ip("10.0.2.2"));
+    pair.set_rule(|_| Fate::Drop);
+    let config = AssociationConfig { max_init_retransmits: 4, ..AssociationConfig::default() };
+    let begun = pair.now;
+    pair.connect_to(Side::A, vec![PathAddress::to(first), PathAddress::to(second)], config);
+    let mut sent = Vec::new();
+    for at in [0, 1, 2, 4, 6] {
+        pair.run_for(begun + Duration::from_secs(at) - pair.now);
+        sent.push(pair.hops.last().expect("an INIT").destination);
+        assert_eq!(pair.hops.len(), sent.len(), "after {at} s");
+    }
+    assert_eq!(sent, [first, second, first, second, first]);
+}
+
+/// RFC 9260, 5.1.2: who lists one family and uses the other one can do both, and hears of no error.
+#[test]
+fn a_family_that_the_peer_uses_is_supported_whether_listed_or_not() {
+    for listed in [5, 6] {
+        let mut pair = Pair::new();
+        pair.listen(AssociationConfig::default());
+        let types = [0, 12, 0, 6, 0, listed, 0, 0];
+        let value = [&init(7, &["2001:db8::5"]).value[..], &types].concat();
+        let init = chunk(ChunkType::INIT, 0, &value);
+        assert_eq!(peers_of(&mut pair, "10.0.1.1", init), [ip("10.0.1.1"), ip("2001:db8::5")]);
+        let z = pair.z.id();
+        let capabilities = pair.association(Side::Z, z).capabilities();
+        assert!(capabilities.ipv4 && capabilities.ipv6);
+        assert!(pair.hops.iter().all(|hop| !hop.has(ChunkType::ERROR) && !hop.has(ChunkType::ABORT)));
+    }
 }

@@ -22,8 +22,19 @@ fn addresses_that_init_lists_are_verified_by_heartbeats() {
     }
     assert_eq!(pair.events(Side::A), ["up", "10.0.2.2 Confirmed"]);
     assert_eq!(pair.events(Side::Z), ["up", "10.0.2.1 Confirmed"]);
+    // 6.4: each is answered where it came from.
+    let pairs_of = |chunk_type| {
+        let hops = pair.hops.iter().filter(move |hop| hop.has(chunk_type));
+        hops.map(|hop| (hop.from, hop.source, hop.destination)).collect::<Vec<_>>()
+    };
+    let turned = |&(from, source, to): &(Side, IpAddr, IpAddr)| (from.other(), to, source);
+    let expected: Vec<_> = pairs_of(ChunkType::HEARTBEAT).iter().map(turned).collect();
+    let mut answers = pairs_of(ChunkType::HEARTBEAT_ACK);
+    answers.sort_by_key(|answer| expected.iter().position(|other| other == answer));
+    assert_eq!(answers, expected);
 }
 
+/// RFC 9260, 6.4.1, 8.2.
 #[test]
 fn data_moves_to_the_other_path_when_the_primary_fails_and_back_when_it_returns() {
     let mut pair = Pair::multihomed();
@@ -156,6 +167,7 @@ fn last_data(pair: &Pair) -> Hop {
 }
 
 /// RFC 9260, 6.4: a duplicate may mean that SACKs do not arrive where the DATA comes from.
+/// RFC 9260, 6.7.
 #[test]
 fn sacks_take_another_path_when_data_comes_twice_and_stay_there_while_it_comes_once() {
     let mut pair = Pair::multihomed();

@@ -47,7 +47,7 @@ fn causes(pair: &Pair, chunk_type: ChunkType) -> Vec<CauseCode> {
     values.flat_map(|causes| causes.iter().map(|cause| cause.unwrap().code).collect::<Vec<_>>()).collect()
 }
 
-/// RFC 9260, 5.2.2.
+/// RFC 9260, 5.2.2, 5.2.4.
 #[test]
 fn action_a_a_peer_that_restarted_gets_a_new_association_in_the_place_of_the_old() {
     let mut pair = Pair::new();
@@ -121,10 +121,15 @@ fn a_restart_with_new_addresses_is_refused_and_they_are_named() {
 #[test]
 fn an_init_for_an_established_association_is_answered_with_a_new_tag_and_changes_nothing() {
     let mut pair = Pair::new();
-    let (_, z) = pair.establish();
+    let (_, z) = pair.establish_with(AssociationConfig { max_inbound_streams: 33, ..Default::default() });
     let (local, peer) = (pair.association(Side::Z, z).local_tag(), pair.association(Side::Z, z).peer_tag());
     let (_, new_tag) = pair.cookie_for(Side::Z, OTHER);
     assert_ne!(new_tag, local);
+    let offers = pair.hops.iter().flat_map(|hop| &hop.chunks);
+    let offers = offers.filter(|chunk| chunk.chunk_type == ChunkType::INIT_ACK);
+    let offers: Vec<_> = offers.map(|ack| InitChunk::parse(ack).unwrap()).collect();
+    assert!(offers[0].inbound_streams == 33 && offers[1].inbound_streams == 33);
+    assert_eq!(offers[1].a_rwnd, offers[0].a_rwnd, "but for tag and TSN it is the offer of before");
     assert_eq!(pair.hops.last().unwrap().header.verification_tag, OTHER);
     let association = pair.association(Side::Z, z);
     assert_eq!((association.local_tag(), association.peer_tag()), (local, peer));
@@ -179,6 +184,7 @@ fn action_b_in_cookie_echoed_takes_the_peers_new_tag() {
     assert_eq!(pair.association(Side::Z, z).peer_tag(), OTHER + 1);
 }
 
+/// RFC 9260, 5.2.4.
 #[test]
 fn action_c_our_own_late_cookie_is_discarded() {
     // Z answered INIT before it sent its own: its cookie has another tag of Z, no Tie-Tags.
@@ -197,6 +203,7 @@ fn action_c_our_own_late_cookie_is_discarded() {
     assert!(pair.take_trace().is_empty());
 }
 
+/// RFC 9260, 5.1.5, 5.2.4.
 #[test]
 fn action_d_in_cookie_echoed_establishes_and_later_only_acknowledges() {
     let (mut pair, z) = z_in_cookie_echoed();
@@ -211,7 +218,7 @@ fn action_d_in_cookie_echoed_establishes_and_later_only_acknowledges() {
     assert_eq!(pair.events(Side::Z), ["up"]);
 }
 
-/// RFC 9260, 5.2.2.
+/// RFC 9260, 5.2.2, 5.2.4.
 #[test]
 fn cookies_that_the_table_does_not_show_are_discarded() {
     let mut pair = Pair::new();
@@ -261,21 +268,41 @@ fn an_init_in_cookie_echoed_with_a_new_address_is_refused() {
     pair.forge(Side::Z, 0, &[init(OTHER, &["10.0.1.1", "10.0.9.9"])]);
     pair.drain();
     assert_eq!(causes(&pair, ChunkType::ABORT), [CauseCode::RESTART_WITH_NEW_ADDRESSES]);
+    assert!(pair.hops[0].bytes.ends_with(&[0, 12, 0, 5, 0, 8, 10, 0, 9, 9]), "the one that is new");
     assert_eq!(pair.state(Side::Z, z), AssociationState::CookieEchoed);
 }
 
 #[test]
 fn unexpected_init_ack_and_cookie_ack_are_discarded() {
-    // 5.2.3, 5.2.5.
+    // 5.2.3, 5.2.5; 5.2.6: neither does the staleness of a cookie concern anybody any more.
     let mut pair = Pair::new();
     let (_, z) = pair.establish();
-    let tag = pair.association(Side::Z, z).local_tag();
+    let association = pair.association(Side::Z, z);
+    let (tag, peer_tag) = (association.local_tag(), association.peer_tag());
     pair.take_trace();
-    pair.forge(Side::Z, tag, &[init_ack(OTHER)]);
+    // 3.3.3: nor one that would end a set-up.
+    let no_streams = [[0; 4], [0, 5, 0, 0]].concat();
+    for (at, bytes) in [(0, &[][..]), (0, &[0; 4]), (8, &no_streams[..4]), (8, &no_streams[4..])] {
+        let mut ack = init_ack(OTHER);
+        let mut value = ack.value.to_vec();
+        value[at..at + bytes.len()].copy_from_slice(bytes);
+        ack.value = value.into();
+        pair.forge(Side::Z, tag, &[ack]);
+    }
     pair.forge(Side::Z, tag, &[chunk(ChunkType::COOKIE_ACK, 0, &[])]);
+    pair.forge(Side::Z, tag, &[chunk(ChunkType::ERROR, 0, &[0, 3, 0, 8, 0, 0, 0, 9])]);
     pair.drain();
     assert!(pair.take_trace().is_empty());
     assert_eq!(pair.state(Side::Z, z), AssociationState::Established);
+    assert_eq!(pair.association(Side::Z, z).peer_tag(), peer_tag);
+    assert_eq!(pair.events(Side::Z), ["up"]);
+    let (mut pair, z) = z_in_cookie_wait();
+    let tag = pair.association(Side::Z, z).local_tag();
+    pair.take_trace();
+    pair.forge(Side::Z, tag, &[chunk(ChunkType::COOKIE_ACK, 0, &[])]);
+    pair.drain();
+    assert!(pair.take_trace().is_empty());
+    assert_eq!(pair.state(Side::Z, z), AssociationState::CookieWait);
 }
 
 #[test]
@@ -388,7 +415,7 @@ fn a_stale_cookie_for_an_association_gets_an_error() {
     assert_eq!(pair.events(Side::Z), ["up"]);
 }
 
-/// RFC 9260, 5.2.4.
+/// RFC 9260, 5.2.4, 7.2.1.
 #[test]
 fn a_restart_begins_with_a_new_congestion_window() {
     let mut pair = Pair::new();
@@ -405,4 +432,21 @@ fn a_restart_begins_with_a_new_congestion_window() {
     pair.connect(AssociationConfig::default());
     pair.run_for(Duration::from_millis(100));
     assert_eq!(window(&mut pair), (initial, usize::MAX, None));
+}
+
+/// RFC 9260, 5.2.6: a longer life of cookies helps whoever sends them again.
+#[test]
+fn no_more_than_a_second_beyond_the_round_trip_is_asked_for() {
+    for (staleness_us, asked) in [(0_u32, 30), (200_000, 230), (3_600_000_000, 1_030)] {
+        let (mut pair, z) = z_in_cookie_echoed();
+        let tag = pair.association(Side::Z, z).local_tag();
+        pair.run_for(Duration::from_millis(30));
+        pair.hops.clear();
+        let cause = [&[0, 3, 0, 8][..], &staleness_us.to_be_bytes()].concat();
+        pair.forge(Side::Z, tag, &[chunk(ChunkType::ERROR, 0, &cause)]);
+        pair.drain();
+        let init = InitChunk::parse(&pair.hops[0].chunks[0]).unwrap();
+        let preservative = init.parameters.find(crate::wire::ParameterType::COOKIE_PRESERVATIVE).unwrap();
+        assert_eq!(preservative.value[..], u32::to_be_bytes(asked), "{staleness_us} us");
+    }
 }

@@ -9,7 +9,7 @@ use crate::wire::chunk::ChunkType;
 use bytes::Bytes;
 use core::time::Duration;
 
-/// RFC 9260, 5.1.4 and 5.1.6.
+/// RFC 9260, 5.1.4, 5.1.6, 3.3.2, 3.3.3.
 /// RFC 9260, 3, 5.1, 6.10, 8.4.
 #[test]
 fn four_packets_set_an_association_up() {
@@ -75,7 +75,7 @@ fn duplicates_of_the_handshake_change_nothing() {
     assert_eq!(pair.events(Side::Z), ["up"]);
 }
 
-/// RFC 9260, 4 and 5.1.6.
+/// RFC 9260, 4, 5.1.6, 5.1.
 #[test]
 fn init_is_sent_max_init_retransmits_times_again_with_doubled_time_outs() {
     let mut pair = Pair::new();
@@ -100,6 +100,7 @@ fn a_port_that_nobody_listens_on_answers_abort() {
     assert_eq!(pair.events(Side::A), ["lost: PeerAborted { cause: None, value: b\"\" }"]);
 }
 
+/// RFC 9260, 5.1.
 #[test]
 fn a_full_backlog_answers_cookie_echo_with_abort() {
     let mut pair = Pair::new();
@@ -157,7 +158,7 @@ fn each_side_sends_on_as_many_streams_as_the_other_takes() {
     }
 }
 
-/// RFC 9260, 5.3.1.
+/// RFC 9260, 5.3.1, 5.1.
 #[test]
 fn an_association_set_up_anew_has_a_new_tag() {
     let mut pair = Pair::new();
@@ -170,7 +171,7 @@ fn an_association_set_up_anew_has_a_new_tag() {
 }
 
 /// RFC 9260, 3.3.3 and 3.3.2.1.4: the TCB goes, and the peer gets an ABORT.
-/// RFC 9260, 5.1.
+/// RFC 9260, 5.1, 5.1.2.
 #[test]
 fn an_init_ack_with_impossible_fields_ends_the_set_up_with_abort() {
     let cookie = [0, 7, 0, 8, 1, 2, 3, 4];
@@ -207,4 +208,22 @@ fn answer_to_init_ack(value: &[u8]) -> (Hop, Vec<String>) {
     assert_eq!(pair.state(Side::A, a), AssociationState::Closed);
     assert_eq!(pair.hops[0].chunks[0].chunk_type, ChunkType::ABORT);
     (pair.hops[0].clone(), pair.events(Side::A))
+}
+
+/// RFC 9260, 3.2.2: what INIT ACK holds that we do not know is reported beside COOKIE ECHO, as its upper bits say.
+#[test]
+fn unrecognized_parameters_of_init_ack_are_reported_beside_the_cookie() {
+    let mut pair = Pair::new();
+    let a = pair.connect(AssociationConfig::default());
+    pair.drain();
+    pair.hops.clear();
+    let unknown = [[0xbf, 1, 0, 4], [0xff, 2, 0, 4], [0xff, 3, 0, 4]].concat();
+    let cookie = [0, 7, 0, 8, 1, 2, 3, 4];
+    let value = [&init(5, &[]).value[..], &unknown, &cookie].concat();
+    let tag = pair.association(Side::A, a).local_tag();
+    pair.forge(Side::A, tag, &[chunk(ChunkType::INIT_ACK, 0, &value)]);
+    pair.drain();
+    let report = [0, 8, 0, 12, 0xff, 2, 0, 4, 0xff, 3, 0, 4];
+    let expected = [chunk(ChunkType::COOKIE_ECHO, 0, &[1, 2, 3, 4]), chunk(ChunkType::ERROR, 0, &report)];
+    assert_eq!(pair.hops[0].chunks, expected);
 }

@@ -150,7 +150,7 @@ fn after_a_shutdown_no_message_is_taken() {
     assert!(answers(&mut pair, z, &[chunk(ChunkType::SHUTDOWN, 0, &ack)]).contains(&ChunkType::SHUTDOWN_ACK));
 }
 
-/// RFC 9260, 9.2.
+/// RFC 9260, 9.2, 6.2.
 #[test]
 fn in_shutdown_sent_data_is_answered_by_shutdown() {
     let mut pair = Pair::new();
@@ -208,7 +208,7 @@ fn control_chunks_stand_before_data() {
     assert!(pair.hops.iter().all(|hop| hop.chunks.is_sorted_by_key(is_data)));
 }
 
-/// RFC 9260, 6.10, 6.9.
+/// RFC 9260, 6.10, 6.9, 6.1.
 #[test]
 fn packets_with_a_sack_and_data_fit_the_path() {
     let mut pair = Pair::new();
@@ -245,4 +245,38 @@ fn a_partial_chunk_is_dropped_and_what_stands_before_it_counts() {
     pair.drain();
     let acks = pair.hops.iter().flat_map(|hop| &hop.chunks);
     assert_eq!(acks.filter(|chunk| chunk.chunk_type == ChunkType::HEARTBEAT_ACK).count(), 1);
+}
+
+/// RFC 9260, 6, 9.2: neither SACK nor SHUTDOWN has anything to say during the set-up, and SACK nothing after SHUTDOWN.
+#[test]
+fn acknowledgements_are_taken_in_their_states_only() {
+    use AssociationState::{CookieEchoed, CookieWait, Established, ShutdownPending, ShutdownReceived};
+    for (state, mut pair, z) in each_state() {
+        let tag = pair.association(Side::Z, z).local_tag();
+        // What was never sent: looked at, it ends the association (12.4).
+        let unsent = [0x12, 0x34, 0x56, 0x78, 0, 1, 0, 0, 0, 0, 0, 0];
+        pair.forge(Side::Z, tag, &[chunk(ChunkType::SACK, 0, &unsent)]);
+        let taken = matches!(state, CookieEchoed | Established | ShutdownPending | ShutdownReceived);
+        assert_eq!(pair.state(Side::Z, z) == AssociationState::Closed, taken, "{state:?}");
+    }
+    for state in [CookieWait, CookieEchoed] {
+        let (_, mut pair, z) = in_state(state);
+        let tag = pair.association(Side::Z, z).local_tag();
+        pair.forge(Side::Z, tag, &[chunk(ChunkType::SHUTDOWN, 0, &[0x12, 0x34, 0x56, 0x78])]);
+        pair.drain();
+        assert_eq!((pair.state(Side::Z, z), pair.hops.len()), (state, 0));
+    }
+}
+
+/// RFC 9260, 9.2.
+#[test]
+fn a_shutdown_ack_that_nobody_answers_ends_after_max_retrans() {
+    let (_, mut pair, z) = in_state(AssociationState::ShutdownAckSent);
+    // So few that T5 has no part in it.
+    pair.z.endpoint.update_config(z, |config| config.association_max_retrans = 4).unwrap();
+    pair.events(Side::Z);
+    pair.run_secs(600);
+    assert_eq!(pair.events(Side::Z), ["lost: TimedOut"]);
+    let sent = pair.hops.iter().filter(|hop| hop.has(ChunkType::SHUTDOWN_ACK)).count();
+    assert_eq!(sent, 4, "Association.Max.Retrans times again");
 }

@@ -40,7 +40,7 @@ fn rule_b_an_abort_has_our_tag_or_with_the_t_bit_the_peers() {
     }
 }
 
-/// RFC 9260, 8.5.1.
+/// RFC 9260, 8.5.1, 9.2.
 #[test]
 fn rule_c_shutdown_complete_ends_only_shutdown_ack_sent() {
     let mut pair = Pair::new();
@@ -50,7 +50,7 @@ fn rule_c_shutdown_complete_ends_only_shutdown_ack_sent() {
     assert_eq!(pair.state(Side::Z, z), AssociationState::Established);
 }
 
-/// RFC 9260, 3.1, 8.5.1 and 12.3.
+/// RFC 9260, 3.1, 8.5.1, 12.3, 8.4.
 #[test]
 fn rule_a_a_tag_of_zero_belongs_to_an_init_alone() {
     let mut pair = Pair::new();

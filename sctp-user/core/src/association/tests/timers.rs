@@ -8,6 +8,7 @@ use crate::wire::chunk::ChunkType;
 use bytes::Bytes;
 use core::time::Duration;
 
+/// RFC 9260, 3.3.5.
 #[test]
 fn an_idle_path_is_probed_once_per_interval_and_rto() {
     // 8.3: RTO + HB.interval, with a jitter of half the RTO.
@@ -58,13 +59,18 @@ fn data_that_is_never_acknowledged_ends_the_association_after_max_retrans() {
 #[test]
 fn a_shutdown_that_nobody_answers_ends_after_max_retrans() {
     let mut pair = Pair::new();
-    let (a, _) = pair.establish();
+    // So few that T5 has no part in it.
+    let config = AssociationConfig { association_max_retrans: 4, ..AssociationConfig::default() };
+    let (a, _) = pair.establish_with(config);
     pair.events(Side::A);
     pair.set_rule(|_| Fate::Drop);
     let now = pair.now;
     pair.a.endpoint.shutdown(now, a).unwrap();
     pair.run_secs(600);
     assert_eq!(pair.events(Side::A), ["lost: TimedOut"]);
+    let sent = pair.hops.iter().filter(|hop| hop.has(ChunkType::SHUTDOWN)).count();
+    assert_eq!(sent, 5, "once, and Association.Max.Retrans times again");
+    assert!(!pair.hops.iter().any(|hop| hop.has(ChunkType::ABORT)));
 }
 
 #[test]
@@ -76,7 +82,9 @@ fn t5_bounds_a_shutdown_whose_peer_answers_everything_but_shutdown() {
     pair.set_rule(|hop| if hop.has(ChunkType::SHUTDOWN) { Fate::Drop } else { Fate::Pass });
     let now = pair.now;
     pair.a.endpoint.shutdown(now, a).unwrap();
-    for _ in 0..310 {
+    for second in 0..310 {
+        let ended = pair.state(Side::A, a) == AssociationState::Closed;
+        assert_eq!(ended, second >= 300, "after {second} s");
         // Any packet restarts T2 and its count.
         let header = super::harness::header_to(Side::A, tag);
         let (to, from) = (pair.address(Side::A), pair.address(Side::Z));

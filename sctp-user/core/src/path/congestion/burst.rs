@@ -39,6 +39,7 @@ impl BurstCredit {
         self.credit = self.allowance(pmdcs);
     }
 
+    /// RFC 9260, 6.1.
     pub(super) fn spend(&mut self, bytes: usize) {
         self.credit = self.credit.saturating_sub(bytes);
     }
@@ -49,6 +50,7 @@ impl BurstCredit {
     /// each: else a flight that must catch up with a window far larger would grow by Max.Burst in a round
     /// trip. It adds up only as far as the windows could use it: a peer's window that opens after a while
     /// sees a burst, not a flood.
+    /// RFC 9260, 6.1.
     pub(super) fn refill(&mut self, ack: &Acknowledged, cwnd: usize, pmdcs: usize) {
         let allowance = self.allowance(pmdcs);
         self.credit = if ack.data_waits {

@@ -106,7 +106,7 @@ impl Congestion {
     ///
     /// One that starts below cwnd may end above it (6.1 B). With nothing in flight no acknowledgement
     /// can come that would give new credit: so then one packet may always leave, when its time has come.
-    /// RFC 9260, 7.2.1.
+    /// RFC 9260, 7.2.1, 6.3.3.
     pub fn may_send(&self, now: Time, flight: usize, idle: u32, pmdcs: usize) -> bool {
         let in_burst = || !self.burst.is_used_up() || self.algorithm.pacing_rate().is_some();
         match flight {

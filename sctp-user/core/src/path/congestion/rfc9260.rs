@@ -42,6 +42,7 @@ impl Controller for Rfc9260 {
         decayed(self.cwnd, idle, pmdcs)
     }
 
+    /// RFC 9260, 7.1, 7.2.1, 7.2.2.
     fn on_idle(&mut self, _now: Time, idle: u32, pmdcs: usize) {
         let decayed = decayed(self.cwnd, idle, pmdcs);
         if decayed < self.cwnd {
@@ -79,6 +80,7 @@ impl Controller for Rfc9260 {
         self.partial_bytes_acked = 0;
     }
 
+    /// RFC 9260, 7.2.3.
     fn on_fast_retransmit(&mut self, _now: Time, pmdcs: usize) {
         self.lower_ssthresh(pmdcs);
         self.cwnd = self.ssthresh;
@@ -91,6 +93,7 @@ impl Controller for Rfc9260 {
         self.cwnd = self.cwnd.min(before);
     }
 
+    /// RFC 9260, 7.2.3.
     fn on_timeout(&mut self, _now: Time, pmdcs: usize) {
         self.lower_ssthresh(pmdcs);
         self.cwnd = pmdcs;

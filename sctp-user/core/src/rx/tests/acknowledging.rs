@@ -31,6 +31,7 @@ fn a_sack_before_any_data_names_the_tsn_before_the_initial_one() {
 }
 
 /// RFC 9260, 6.2: every second packet, not every second chunk.
+/// RFC 9260, 5.1.
 #[test]
 fn every_second_packet_is_acknowledged_whatever_number_of_chunks_it_holds() {
     let mut harness = running(2);
@@ -70,7 +71,7 @@ fn a_sack_delay_of_more_than_500_ms_is_cut() {
 }
 
 /// RFC 9260, 6.7: a gap is reported at once, and so is every packet until it is filled.
-/// RFC 9260, 6.2.
+/// RFC 9260, 6.2, 7.2.4.
 #[test]
 fn while_there_is_a_gap_every_packet_is_acknowledged_at_once() {
     let mut harness = running(2);

@@ -15,6 +15,7 @@ fn ordered_messages_wait_for_earlier_ones_of_their_stream_only() {
 }
 
 /// RFC 9260, 6.5: after 65535 comes 0.
+/// RFC 9260, 1.6.
 #[test]
 fn stream_sequence_numbers_wrap() {
     let mut harness = Harness::new();

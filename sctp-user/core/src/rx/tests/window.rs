@@ -85,6 +85,7 @@ fn a_sack_does_not_tell_of_a_silly_window() {
 
 /// The end of a closed window never passes in silence: also if less than a quarter is freed, once there
 /// is nothing more to read.
+/// RFC 9260, 6.2.
 #[test]
 fn the_last_read_announces_a_window_that_was_closed() {
     let mut harness = harness();
@@ -135,4 +136,31 @@ fn a_sender_of_tiny_messages_that_keeps_to_the_window_loses_nothing_to_a_reader_
         }
     }
     assert!(sent > 4_000, "a window that closes after {sent} messages wastes the memory there is");
+}
+
+/// RFC 9260, 6.2 C: what waits for the rest of its message is held, and counts.
+#[test]
+fn fragments_that_wait_count_against_the_window() {
+    let mut harness = harness();
+    let _ = harness.packet(chunk(0, 0, 0, "B", &[b'x'; 1_000]));
+    assert_eq!(harness.sack().a_rwnd, 39_000);
+    let _ = harness.packet(chunk(1, 0, 0, "", &[b'x'; 1_000]));
+    assert_eq!((harness.receiver.a_rwnd(), harness.sack().a_rwnd), (38_000, 38_000));
+    let _ = harness.packet(chunk(2, 0, 0, "E", &[b'x'; 1_000]));
+    assert_eq!(harness.sack().a_rwnd, 37_000, "put together it still waits for its reader");
+    let _ = harness.read();
+    assert_eq!(harness.receiver.a_rwnd(), 40_000);
+}
+
+/// RFC 9260, 3.3.2, 3.3.3: what was offered at the set-up is not taken away.
+#[test]
+fn the_buffer_of_a_living_association_stays() {
+    let mut harness = harness();
+    harness
+        .receiver
+        .update_config(&AssociationConfig { receive_buffer: 2_000, ..AssociationConfig::default() });
+    assert_eq!(harness.receiver.a_rwnd(), 40_000);
+    for offset in 0..40 {
+        assert_eq!(harness.packet(big(offset)), DataOutcome::Accepted);
+    }
 }

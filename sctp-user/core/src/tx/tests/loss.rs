@@ -34,6 +34,7 @@ fn t3_runs_while_data_is_in_flight_and_stops_with_the_last_acknowledgement() {
     assert_eq!(t.path(0).t3_rtx, None, "R2");
 }
 
+/// RFC 9260, 6.1.
 #[test]
 fn a_time_out_sends_one_packet_at_once_and_the_rest_as_the_window_opens() {
     // RFC 9260, 6.3.3 E1 to E3
@@ -66,6 +67,7 @@ fn a_time_out_bundles_as_many_chunks_as_fit() {
     assert_eq!(t.send_numbers(), [[0, 1]]);
 }
 
+/// RFC 9260, 6.4.
 #[test]
 fn what_timed_out_goes_to_another_active_path() {
     // RFC 9260, 6.4.1
@@ -74,7 +76,8 @@ fn what_timed_out_goes_to_another_active_path() {
     let sent = t.send();
     assert!(sent.iter().all(|packet| packet.path == 1));
     assert_eq!(sent[0].numbers(), [0]);
-    assert!(t.path(0).t3_rtx.is_none() && t.path(1).t3_rtx.is_some());
+    assert!(t.path(0).t3_rtx.is_none());
+    assert_eq!(t.t3(1), t.t3_if_started(1), "6.3.3: the RTO of that path");
     let outcome = t.sack(1, &[]);
     // RFC 7829, 3.2, rule 9: whichever transmission it was that arrived.
     let ambiguous = AckedPath { path: PathId(1), certain: false, largest: 16 + FULL };
@@ -276,6 +279,24 @@ fn the_round_trip_time_is_not_measured_from_what_was_sent_twice() {
     t.wait(5);
     t.sack(2, &[]);
     assert_eq!(t.path(0).rtt.srtt(), Some(Duration::from_millis(5)));
+    // What was sent once does not count either if something before it was sent again since.
+    let mut t = Harness::new();
+    t.enqueue_full(2);
+    t.send();
+    for _ in 0..3 {
+        t.enqueue(FULL);
+        t.send();
+    }
+    t.sack(0, &[(1, 1)]);
+    let measured = t.path(0).rtt.srtt();
+    t.wait(70);
+    t.sack(0, &[(1, 2)]);
+    t.sack(0, &[(1, 3)]);
+    assert_eq!(t.send()[0].numbers(), [0]);
+    t.wait(500);
+    let before = t.path(0).rtt.srtt();
+    t.sack(4, &[]);
+    assert!(measured.is_some() && t.path(0).rtt.srtt() == before);
 }
 
 #[test]
@@ -301,6 +322,11 @@ fn each_path_has_a_congestion_window_of_its_own() {
     t.expire(0);
     assert_eq!(t.path(1).congestion.cwnd(), before);
     assert!(t.path(0).congestion.cwnd() < before);
+    // 7.2.1: and what is acknowledged opens that of the path that carried it.
+    t.send();
+    let small = t.path(0).congestion.cwnd();
+    t.sack(1, &[]);
+    assert_eq!(t.path(0).congestion.cwnd(), small);
 }
 
 #[test]

@@ -82,6 +82,7 @@ fn the_fragmentation_point_limits_the_payload_of_a_chunk() {
     assert_eq!(lens, [300, 300, 100]);
 }
 
+/// RFC 9260, 6.
 #[test]
 fn chunks_fit_the_smallest_path() {
     // RFC 9260, 6.9: AMDCS
@@ -219,6 +220,7 @@ fn fragments_of_a_message_share_its_marks() {
     }
 }
 
+/// RFC 9260, 1.6.
 #[test]
 fn the_chunks_in_flight_have_a_limit() {
     // RFC 9260, 6.1: far below 2^31 TSNs, and below 2^15 messages of one stream; so are messages of a stream and
@@ -235,4 +237,26 @@ fn the_chunks_in_flight_have_a_limit() {
     assert_eq!(sent, 32_767);
     t.sack(1, &[]);
     assert_eq!(t.send_one_unchecked(), Some(1));
+}
+
+/// RFC 9260, 6.2.
+#[test]
+fn an_empty_message_is_refused() {
+    let mut t = Harness::new();
+    assert_eq!(t.try_enqueue(&SendOptions::default(), 0), Err(SendError::Empty));
+    assert!(t.send().is_empty());
+}
+
+/// RFC 9260, 7.2: the length of a chunk is that with its padding.
+#[test]
+fn padding_counts_as_in_flight() {
+    let mut t = Harness::new();
+    t.enqueue(1);
+    t.send();
+    assert_eq!(t.path(0).flight_size, 20);
+    let cwnd = t.path(0).congestion.cwnd();
+    t.enqueue_full(8);
+    t.send();
+    t.sack(1, &[]);
+    assert_eq!(t.path(0).congestion.cwnd(), cwnd + 20);
 }

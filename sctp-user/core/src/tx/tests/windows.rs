@@ -161,6 +161,7 @@ fn the_flight_fills_the_window_however_the_peer_stretches_its_sacks() {
     }
 }
 
+/// RFC 9260, 6.1.
 #[test]
 fn after_an_idle_time_the_window_is_smaller() {
     // RFC 9260, 7.2.1
@@ -200,4 +201,23 @@ fn what_a_reset_of_streams_waits_for_asks_to_be_acknowledged_at_once() {
     t.sender.pause(StreamSet::All);
     t.enqueue(100);
     assert_eq!(asks(&mut t), [false, true], "the last one that leaves before");
+}
+
+/// RFC 9260, 6.1: rule A, a probe only when nothing is outstanding.
+#[test]
+fn a_closed_window_is_not_probed_while_data_is_outstanding() {
+    let mut t = Harness::new();
+    t.enqueue_full(2);
+    t.send();
+    t.sack_window(1, 0);
+    t.enqueue_full(2);
+    for _ in 0..10 {
+        t.wait(300);
+        t.sender.handle_timeout(t.now);
+        assert!(t.send().is_empty());
+    }
+    t.sack_window(2, 0);
+    assert!(t.sender.deadline().is_some_and(|probe_at| probe_at > t.now));
+    t.wait(60_000);
+    assert_eq!(t.send_numbers(), [[2]]);
 }

@@ -60,6 +60,7 @@ impl InitChunk {
         Self::read(raw).ok_or_else(|| raw.too_short(FIXED_LEN))
     }
 
+    /// RFC 9260, 3.3.2, 3.3.3.
     fn read(raw: &RawChunk) -> Option<Self> {
         let mut fields = Reader::new(&raw.value);
         let kind = if raw.chunk_type == ChunkType::INIT_ACK { InitKind::InitAck } else { InitKind::Init };

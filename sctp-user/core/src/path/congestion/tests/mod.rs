@@ -126,6 +126,7 @@ fn after_a_time_out_one_packet_is_in_flight_until_something_is_acknowledged() {
     assert!(congestion.may_send(Time::ZERO, 100, 0, P));
 }
 
+/// RFC 9260, 7.2.1.
 #[test]
 fn a_packet_may_start_below_the_window_and_end_above_it() {
     // RFC 9260, 6.1 B
@@ -134,6 +135,7 @@ fn a_packet_may_start_below_the_window_and_end_above_it() {
     assert!(!congestion.may_send(Time::ZERO, 4 * P, 0, P));
 }
 
+/// RFC 9260, 7.1, 7.2.2.
 #[test]
 fn the_window_halves_for_each_idle_rto_down_to_four_packets() {
     // RFC 9260, 7.2.1, last item
