@@ -213,7 +213,6 @@ impl Association {
 
     /// RFC 4895, 6.3.
     fn handle_auth(&mut self, chunk: &RawChunk, rest: &Bytes, source: PathId) -> Admission {
-        self.stats.control_chunks_received += 1;
         // 5.1: there is at most one in a packet.
         let Some(auth) = self.auth.as_mut().filter(|auth| !auth.authenticated) else {
             return Admission::DiscardRest;

@@ -7,7 +7,7 @@ use crate::path::PathId;
 use crate::rx::Receiver;
 use crate::time::Time;
 use crate::wire::chunk::{ChunkType, CookieAckChunk, CookieEchoChunk, ShutdownAckChunk, ShutdownChunk};
-use crate::wire::{CHUNK_HEADER_LEN, COMMON_HEADER_LEN, CommonHeader, PacketBuilder};
+use crate::wire::{CHUNK_HEADER_LEN, COMMON_HEADER_LEN, CommonHeader, PacketBuilder, WriteChunk};
 use std::sync::Arc;
 
 /// The longest SCTP packet that IPv4 and IPv6, with UDP between, can carry.
@@ -83,10 +83,13 @@ impl Association {
     }
 
     /// The packet that holds just the control chunk that must come next. One larger than a packet of the path
-    /// goes alone, and IP fragments it: chunks other than DATA cannot be cut, and without a COOKIE ECHO there is
-    /// no association (5.1 C), nor may a report or a HEARTBEAT ACK leave out what it returns (3.3.10.6, 3.3.6).
+    /// goes alone, and IP fragments it: chunks other than DATA cannot be cut, and without INIT and COOKIE ECHO there
+    /// is no association (5.1 A and C), nor may a report or a HEARTBEAT ACK leave out what it returns (3.3.10.6, 3.3.6).
     fn lone_packet_size(&self, id: PathId) -> usize {
         let (chunk_type, value_len) = match &self.state {
+            State::CookieWait(setup) => {
+                (ChunkType::INIT, self.init_chunk(setup.life_span_increment).value_len())
+            }
             State::CookieEchoed(_, cookie) => (ChunkType::COOKIE_ECHO, cookie.len()),
             _ if self.outbox.cookie_ack == Some(id) => return 0,
             _ => match self.outbox.peek(id) {
@@ -181,7 +184,7 @@ impl Association {
         setup.due = false;
         setup.sent_at = now;
         let increment = setup.life_span_increment;
-        // An INIT that does not fit lists too many addresses; they are bounded far below.
+        // One that does not fit into any packet lists thousands of addresses: it times out.
         let _ = packet.push(&self.init_chunk(increment));
     }
 

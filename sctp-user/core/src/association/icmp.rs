@@ -75,9 +75,12 @@ impl Association {
         }
     }
 
-    /// ICMP8: as if an ABORT had come.
+    /// ICMP8: as if an ABORT had come, without authentication (RFC 4895, 6.3).
     /// RFC 9260, 10.
     fn handle_protocol_unreachable(&mut self, address: IpAddr, quoted: &Quoted) {
+        if self.requires_auth(ChunkType::ABORT) {
+            return;
+        }
         let holds_init = quoted.verification_tag == 0;
         if !holds_init || self.state() == AssociationState::CookieWait {
             self.lose(LossReason::Unreachable { address });

@@ -480,8 +480,7 @@ impl Association {
         self.begin_authentication(echo.is_some_and(Echo::has_auth));
         self.begin_address_changes();
         while let Some(Ok(chunk)) = chunks.next() {
-            let is_control = !matches!(chunk.chunk_type, ChunkType::DATA | ChunkType::I_DATA);
-            self.stats.control_chunks_received += u64::from(is_control);
+            self.count_chunk(chunk.chunk_type);
             let admission = self.admit(&chunk, chunks.rest(), source);
             if admission == Admission::Discard {
                 continue;
@@ -493,6 +492,11 @@ impl Association {
             }
         }
         self.end_packet(cx, self.stats.acknowledgeable() != data_before);
+    }
+
+    fn count_chunk(&mut self, chunk_type: ChunkType) {
+        let is_control = !matches!(chunk_type, ChunkType::DATA | ChunkType::I_DATA);
+        self.stats.control_chunks_received += u64::from(is_control);
     }
 
     /// The chunks behind a COOKIE ECHO from `from` that made this association or was taken by it.

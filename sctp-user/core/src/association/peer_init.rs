@@ -165,7 +165,9 @@ impl PeerInit {
     fn take_wish(&mut self, parameter: &RawParameter) {
         match Parameter::parse(parameter) {
             Ok(Parameter::AdaptationLayerIndication(indication)) => self.wishes.adaptation = Some(indication),
-            Ok(Parameter::SetPrimaryAddress(request)) => self.wishes.primary = Some(request.address),
+            Ok(Parameter::SetPrimaryAddress(request)) => {
+                self.wishes.primary = Some(request.address.to_canonical());
+            }
             _ => {}
         }
     }
@@ -176,6 +178,8 @@ impl PeerInit {
             16 => <[u8; 16]>::try_from(value).ok().map(IpAddr::from),
             _ => None,
         };
+        // 3.3.2.1.2: nobody may list an IPv4 address as one of IPv6. It is the same one, not a second path to it.
+        let address = address.map(|address| address.to_canonical());
         let Some(address) = address.filter(|&address| crate::endpoint::is_unicast(address)) else { return };
         if self.addresses.len() < PathSet::MAX_PATHS && !self.addresses.contains(&address) {
             self.addresses.push(address);

@@ -218,7 +218,9 @@ impl Endpoint {
     /// Begins to set up an association (ASSOCIATE; RFC 9260, 11.1.2). `Event::CommunicationUp` or
     /// `Event::CommunicationLost` follows; messages may be sent at once, they wait.
     /// RFC 9260, 5.3.1.
-    pub fn connect(&mut self, now: Time, request: ConnectRequest) -> Result<AssociationId, ConnectError> {
+    pub fn connect(&mut self, now: Time, mut request: ConnectRequest) -> Result<AssociationId, ConnectError> {
+        // An IPv4 address in the guise of IPv6 is the one that packets will come from.
+        request.peers.iter_mut().for_each(|peer| peer.remote = peer.remote.to_canonical());
         let primary = request.peers.first().ok_or(ConnectError::NoPeerAddress)?.remote;
         self.check_request(&request)?;
         let bound = !request.local_addresses.is_empty();

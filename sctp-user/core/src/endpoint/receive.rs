@@ -393,7 +393,7 @@ fn named_addresses(packet: &Packet) -> impl Iterator<Item = core::net::IpAddr> {
     let asconfs = chunks.filter(|chunk| chunk.chunk_type == ChunkType::ASCONF).take(MAX_LOOKUPS);
     asconfs.filter_map(|chunk| {
         let first = AsconfChunk::parse(&chunk).ok()?.parameters.iter().next()?.ok()?;
-        Parameter::parse(&first).ok()?.as_address()
+        Parameter::parse(&first).ok()?.as_address().map(|address| address.to_canonical())
     })
 }
 

@@ -50,7 +50,7 @@ impl Scope {
 
 /// Whether `address` can be the address of one host (RFC 9260, 8.4 rule 1).
 pub fn is_unicast(address: IpAddr) -> bool {
-    match address {
+    match address.to_canonical() {
         IpAddr::V4(address) => {
             !(address.is_unspecified() || address.is_multicast() || address.is_broadcast())
         }
@@ -119,7 +119,7 @@ mod tests {
 
     #[test]
     fn groups_and_wildcards_are_not_unicast() {
-        for address in ["0.0.0.0", "255.255.255.255", "224.0.0.1", "::", "ff02::1"] {
+        for address in ["0.0.0.0", "255.255.255.255", "224.0.0.1", "::", "ff02::1", "::ffff:224.0.0.1"] {
             assert!(!is_unicast(ip(address)), "{address}");
         }
         assert!(is_unicast(ip("127.0.0.1")) && is_unicast(ip("fe80::1")));

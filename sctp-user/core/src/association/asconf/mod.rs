@@ -186,7 +186,9 @@ impl Association {
         self.outbox.begin_packet(0);
         self.begin_authentication(false);
         self.begin_address_changes();
+        self.stats.packets_received += 1;
         while let Some(Ok(chunk)) = chunks.next() {
+            self.count_chunk(chunk.chunk_type);
             let known = self.paths.by_remote(from.remote).map(|path| path.id);
             let admission = self.admit(&chunk, chunks.rest(), known.unwrap_or(self.data_path()));
             let flow = match (admission, known) {

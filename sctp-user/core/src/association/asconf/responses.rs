@@ -220,8 +220,8 @@ impl Association {
             others.into_iter().for_each(|id| self.remove_path(id));
             return Ok(());
         }
-        let id =
-            self.paths.by_remote(delete.address).map(|path| path.id).ok_or_else(|| unresolvable(request))?;
+        let named = self.paths.by_remote(named(delete, from));
+        let id = named.map(|path| path.id).ok_or_else(|| unresolvable(request))?;
         if self.paths.iter().count() < 2 {
             return Err(Cause::DeleteLastAddress(request.whole.clone()));
         }
@@ -266,9 +266,10 @@ impl Association {
     }
 }
 
-/// The address that is meant: a wildcard stands for the packet's source (4.2.1).
+/// The address that is meant: a wildcard stands for the packet's source (4.2.1), an IPv4 address in the guise of IPv6 for
+/// itself (RFC 9260, 3.3.2.1.2).
 fn named(request: AddressRequest, from: PathAddress) -> IpAddr {
-    if request.address.is_unspecified() { from.remote } else { request.address }
+    if request.address.is_unspecified() { from.remote } else { request.address.to_canonical() }
 }
 
 /// The cause that names the address of `request`.

@@ -55,6 +55,20 @@ fn requests_that_must_be_refused_are() {
     }
 }
 
+/// RFC 9260, 3.3.2.1.2; RFC 5061, 4.2.1: an IPv4 address in the guise of IPv6 is that of IPv4.
+#[test]
+fn ipv4_addresses_in_the_guise_of_ipv6_are_those_of_ipv4() {
+    let (mut pair, a, z) = up();
+    let first = first_sequence(&mut pair, a);
+    let requests = [add(1, "::ffff:10.0.2.1"), add(2, "::ffff:10.0.1.1"), add(3, "::ffff:224.0.0.1")];
+    let (responses, _) = ask(&mut pair, a, &asconf(first, requests), "10.0.1.1").unwrap();
+    assert_eq!(refusals(&responses), [(3, Some(CauseCode::UNRESOLVABLE_ADDRESS))]);
+    assert_eq!(remotes(&mut pair, Side::Z, z), ["10.0.1.1", "10.0.2.1"]);
+    let requests = [delete(4, "::ffff:10.0.2.1")];
+    let (responses, _) = ask(&mut pair, a, &asconf(first.wrapping_add(1), requests), "10.0.1.1").unwrap();
+    assert_eq!((responses, remotes(&mut pair, Side::Z, z)), (vec![], vec!["10.0.1.1".into()]));
+}
+
 /// RFC 5061, 5.3 F9 and F11: no more addresses than can be held.
 #[test]
 fn more_addresses_than_can_be_held_are_refused() {

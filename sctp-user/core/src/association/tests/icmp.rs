@@ -1,5 +1,6 @@
 //! ICMP (RFC 9260, 10; RFC 6951, 5.5), and the UDP port of a peer (RFC 6951, 5.4).
 
+use super::auth::demanding;
 use super::harness::{PORT_A, PORT_Z, Pair, Side, chunk, ip};
 use crate::association::AssociationState;
 use crate::config::AssociationConfig;
@@ -47,6 +48,17 @@ fn icmp8_protocol_unreachable_is_as_an_abort() {
     let (mut pair, a) = established(0);
     let tag = pair.association(Side::A, a).peer_tag();
     assert_eq!(report(&mut pair, UnreachableKind::Protocol, &quote(tag, ChunkType::DATA, 0)), [LOST]);
+}
+
+/// RFC 9260, 10; RFC 4895, 6.3: who ends associations only on authenticated words does not end them on those of a router.
+#[test]
+fn icmp8_is_ignored_where_an_abort_without_authentication_is() {
+    let mut pair = Pair::new();
+    let (a, _) = pair.establish_with(demanding(&[ChunkType::ABORT]));
+    pair.events(Side::A);
+    let tag = pair.association(Side::A, a).peer_tag();
+    let told = report(&mut pair, UnreachableKind::Protocol, &quote(tag, ChunkType::DATA, 0));
+    assert_eq!((told, pair.state(Side::A, a)), (vec![], AssociationState::Established));
 }
 
 /// RFC 9260, 10.

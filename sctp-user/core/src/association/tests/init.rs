@@ -103,6 +103,41 @@ fn a_peers_addresses_are_those_that_it_lists_and_the_one_that_it_speaks_from() {
     assert_eq!(peers_of(&mut pair, "10.0.1.1", listed), ["10.0.1.1", "10.0.1.5", "10.0.1.6"].map(ip));
 }
 
+/// RFC 9260, 3.3.2.1.2: nobody may list an IPv4 address as one of IPv6. Where somebody does, it is the same address, and no
+/// way around what is refused of IPv4.
+#[test]
+fn ipv4_addresses_in_the_guise_of_ipv6_are_those_of_ipv4() {
+    let mut pair = Pair::new();
+    pair.listen(AssociationConfig::default());
+    let guise = |address: [u8; 4]| [&[0, 6, 0, 20][..], &[0; 10], &[0xff; 2], &address].concat();
+    let listed = [[10, 0, 1, 1], [10, 0, 1, 5], [224, 0, 0, 1], [255; 4], [127, 0, 0, 1]].map(guise).concat();
+    let value = [&init(7, &[]).value[..], &listed].concat();
+    let init = chunk(ChunkType::INIT, 0, &value);
+    assert_eq!(peers_of(&mut pair, "10.0.1.1", init), ["10.0.1.1", "10.0.1.5"].map(ip));
+}
+
+/// RFC 9260, 5.1: the same of what the user names.
+#[test]
+fn who_connects_to_an_ipv4_address_in_the_guise_of_ipv6_reaches_it() {
+    let mut pair = Pair::new();
+    pair.listen(AssociationConfig::default());
+    let peers = vec![PathAddress::to(ip("::ffff:10.0.1.2"))];
+    let a = pair.connect_to(Side::A, peers, AssociationConfig::default());
+    pair.run_secs(1);
+    assert_eq!(pair.state(Side::A, a), AssociationState::Established);
+}
+
+/// RFC 9260, 5.1.2: whoever has more addresses than an INIT of the base size can list sends a larger one.
+#[test]
+fn an_init_that_lists_many_addresses_leaves_in_a_large_packet() {
+    let many: Vec<_> = (0..200).map(|i| format!("2001:db8::{i}")).collect();
+    let addresses: Vec<_> = core::iter::once("10.0.1.1").chain(many.iter().map(String::as_str)).collect();
+    let mut pair = Pair::with_addresses(&addresses, &["10.0.1.2"]);
+    pair.establish();
+    let init = &pair.hops[0];
+    assert!(init.has(ChunkType::INIT) && init.may_fragment && init.bytes.len() > 4_000);
+}
+
 /// RFC 9260, 5.1.2.
 #[test]
 fn an_association_of_one_family_uses_the_peers_addresses_of_that_family() {

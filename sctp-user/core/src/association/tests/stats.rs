@@ -1,5 +1,6 @@
 //! Counters of endpoints and associations (RFC 3873).
 
+use super::auth::demanding;
 use super::harness::{Pair, Side, chunk, packet};
 use crate::config::AssociationConfig;
 use crate::endpoint::EndpointStats;
@@ -40,6 +41,18 @@ fn both_sides_count_the_same_chunks_packets_and_messages() {
     assert_eq!((association.messages_sent, association.bytes_sent), (3, 10_014));
     assert_eq!(pair.association(Side::Z, z).stats().bytes_received, 10_014);
     assert!(association.established_at.is_some());
+}
+
+/// RFC 3873, 4: sctpInCtrlChunks; an AUTH chunk (RFC 4895) is one as any other.
+#[test]
+fn authentication_is_counted_once() {
+    let mut pair = Pair::new();
+    let (a, z) = pair.establish_with(demanding(&[ChunkType::DATA, ChunkType::HEARTBEAT]));
+    pair.send(Side::A, a, &[1; 10_000]);
+    pair.send(Side::Z, z, &[1; 10_000]);
+    pair.run_secs(100);
+    let (ours, theirs) = (stats(&mut pair, Side::A), stats(&mut pair, Side::Z));
+    assert_eq!((ours.out_ctrl_chunks, ours.in_ctrl_chunks), (theirs.in_ctrl_chunks, theirs.out_ctrl_chunks));
 }
 
 /// RFC 3873, 4: sctpOutOrderChunks leaves retransmissions out, sctpInOrderChunks copies; sctpAssocRtxChunks.
