@@ -477,6 +477,9 @@ impl Association {
         let data_before = self.stats.acknowledgeable();
         // 6.10: a partial chunk ends the walk; those before it count.
         let mut chunks = echo.map_or_else(|| packet.chunks(), Echo::behind);
+        if let Some(receiver) = &mut self.receiver {
+            receiver.begin_packet(chunks.rest().len());
+        }
         self.begin_authentication(echo.is_some_and(Echo::has_auth));
         self.begin_address_changes();
         while let Some(Ok(chunk)) = chunks.next() {

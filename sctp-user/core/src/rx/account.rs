@@ -12,9 +12,10 @@
 //! filled, out of a **reserve**: what was acknowledged in a gap block is never dropped again (6.2 allows it,
 //! but says that one SHOULD NOT).
 //!
-//! A payload is a slice that keeps its whole datagram, or a batch of them, in memory: how much cannot be
-//! seen here. So only a few payloads at a time, one for each [`BUFFER_PER_SLICE`] of the buffer, are kept as they
-//! came; past that they are copied into memory of their own. A reader who keeps up never pays for a copy.
+//! A payload is a slice that keeps its whole datagram in memory, which may be far larger. So only a few payloads at a time
+//! are kept as they came: as many as there are [`BUFFER_PER_SLICE`]s in the buffer, a large datagram counting as several.
+//! Past that they are copied into memory of their own. A reader who keeps up never pays for a copy. (What a datagram shares
+//! with others of a batch is the driver's to bound.)
 
 use bytes::Bytes;
 
@@ -24,7 +25,8 @@ pub(super) const CHUNK_OVERHEAD: usize = 288;
 /// No chunk is larger.
 const LARGEST_CHUNK: usize = 65_536;
 
-/// Payloads kept as slices: one for each so many bytes of the receive buffer, and a few at least.
+/// Payloads kept as slices: one for each so many bytes of the receive buffer, and a few at least. So what they keep beside
+/// the payloads is not more than the buffer, or 256 KiB.
 const BUFFER_PER_SLICE: usize = 16_384;
 const MIN_SHARED: usize = 16;
 
@@ -117,10 +119,13 @@ impl Account {
         2 * self.receive_buffer + self.receive_buffer.max(LARGEST_CHUNK + CHUNK_OVERHEAD)
     }
 
-    /// Takes a payload in, as it is or copied, and says what it costs.
-    pub(super) fn take_in(&mut self, payload: Bytes) -> (Bytes, Charge) {
-        let share = (self.held.shared as usize) < MIN_SHARED.max(self.receive_buffer / BUFFER_PER_SLICE);
-        let charge = Charge { payload: payload.len(), chunks: 1, shared: u32::from(share) };
+    /// Takes a payload in that came in a packet of so many bytes, as it is or copied, and says what it costs.
+    pub(super) fn take_in(&mut self, payload: Bytes, packet_len: usize) -> (Bytes, Charge) {
+        let slices = packet_len.max(1).div_ceil(BUFFER_PER_SLICE);
+        let most = MIN_SHARED.max(self.receive_buffer / BUFFER_PER_SLICE);
+        let share = self.held.shared as usize + slices <= most;
+        let charge =
+            Charge { payload: payload.len(), chunks: 1, shared: if share { slices as u32 } else { 0 } };
         self.charge(charge);
         (if share { payload } else { Bytes::copy_from_slice(&payload) }, charge)
     }

@@ -26,9 +26,9 @@ const SACK_ENTRY_LEN: usize = 4;
 
 /// The receiving half of an association.
 ///
-/// For each packet: [`handle_data`](Self::handle_data) per DATA chunk, then [`end_of_packet`](Self::end_of_packet),
-/// then look at [`sack_wanted`](Self::sack_wanted): a SACK that is put off until the end of a batch of packets
-/// acknowledges them all at once, which slows a sender whose window grows with each SACK.
+/// For each packet: [`begin_packet`](Self::begin_packet), [`handle_data`](Self::handle_data) per DATA chunk, then
+/// [`end_of_packet`](Self::end_of_packet), then look at [`sack_wanted`](Self::sack_wanted): a SACK that is put off until
+/// the end of a batch of packets acknowledges them all at once, which slows a sender whose window grows with each SACK.
 #[derive(Debug)]
 pub struct Receiver {
     pub(super) map: TsnMap,
@@ -136,6 +136,11 @@ impl Receiver {
     /// A message of which pieces were read and the rest will not come; each is told once (RFC 6458, 6.1.7).
     pub fn poll_aborted(&mut self) -> Option<AbortedDelivery> {
         self.streams.take_aborted()
+    }
+
+    /// The next chunks are of a packet of so many bytes, which payloads that are kept as they came keep in memory.
+    pub fn begin_packet(&mut self, len: usize) {
+        self.packet.len = len;
     }
 
     /// Takes a DATA or I-DATA chunk in.
@@ -337,7 +342,7 @@ impl Receiver {
         if self.is_orphan(&data, neighbours) {
             return Ok(());
         }
-        let (payload, charge) = self.account.take_in(data.payload);
+        let (payload, charge) = self.account.take_in(data.payload, self.packet.len);
         data.payload = payload;
         let (point, cumulative) = (self.partial_delivery_point, self.map.cumulative());
         let streams = &mut self.streams;

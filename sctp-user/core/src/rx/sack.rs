@@ -29,6 +29,8 @@ pub(super) const LONG_BATCHES_TO_STRETCH: u32 = 64;
 /// What the chunks of the packet in work said.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct PacketNotes {
+    /// Bytes of it, as far as known.
+    pub(super) len: usize,
     /// It held DATA.
     pub(super) data: bool,
     /// Some of it was new and taken.
