@@ -35,18 +35,20 @@ impl Receiver {
         if !moved && (self.suspended || self.map.cumulative().distance_from(tsn) > MAX_SPAN) {
             return;
         }
+        let mut dropped = Dropped::default();
         for &SkippedMessage { stream_id, unordered, mid } in &forward.streams {
             if let Fragments::ByFsn(interleaved) = &mut self.reassembly {
                 if !moved && !interleaved.holds(stream_id, unordered, mid, tsn) {
                     continue;
                 }
-                let dropped = interleaved.skip(stream_id, unordered, mid);
-                self.abort_deliveries(dropped);
+                interleaved.skip(stream_id, unordered, mid, &mut dropped);
             }
             if !unordered {
                 self.streams.skip(stream_id, mid);
             }
         }
+        self.abort_deliveries(dropped);
+        self.follow_turns();
     }
 
     /// Moves the cumulative TSN to `tsn` and over what had arrived behind it; whether it moved.
@@ -66,8 +68,8 @@ impl Receiver {
     }
 
     /// Whether all has come up to `tsn`, the last one that was sent of a message without an end.
-    fn stops_at(&self, tsn: Tsn) -> bool {
-        let Fragments::ByTsn(reassembly) = &self.reassembly else { return false };
+    fn stops_at(&mut self, tsn: Tsn) -> bool {
+        let Fragments::ByTsn(reassembly) = &mut self.reassembly else { return false };
         !self.suspended && tsn == self.map.cumulative() && reassembly.stops_at(tsn)
     }
 

@@ -78,22 +78,23 @@ impl Interleaved {
         Ok(if run.is_open() || opens(run) { run.take_piece() } else { None })
     }
 
-    /// The peer gives up on the messages of a stream up to `mid`: throws away what has come of them (RFC 8260, 2.3.1).
-    pub(super) fn skip(&mut self, stream_id: u16, unordered: bool, mid: Mid) -> Dropped {
+    /// The peer gives up on the messages of a stream up to `mid`: throws away what has come of them (RFC 8260, 2.3.1), and
+    /// adds it to `dropped`.
+    pub(super) fn skip(&mut self, stream_id: u16, unordered: bool, mid: Mid, dropped: &mut Dropped) {
         self.has_skipped = true;
-        let mut dropped = Dropped::default();
         for mids in mid_ranges(Mid(mid.0.wrapping_add(1 << 31)), mid) {
             let keys =
                 ((stream_id, unordered, *mids.start()), 0)..=((stream_id, unordered, *mids.end()), u32::MAX);
             self.runs.extract_if(keys, |_, _| true).for_each(|(_, run)| dropped.add(&run));
         }
-        dropped
     }
 
-    /// Whether a part of this message waits that was sent up to `tsn`.
+    /// Whether a part of this message waits that was sent up to `tsn`. Fragments are sent in the order of their numbers, so
+    /// the first one tells.
     pub(super) fn holds(&self, stream_id: u16, unordered: bool, mid: Mid, tsn: Tsn) -> bool {
         let message = (stream_id, unordered, mid.0);
-        self.runs.range((message, 0)..=(message, u32::MAX)).any(|(_, run)| run.head.tsn.at_most(tsn))
+        let first = self.runs.range((message, 0)..=(message, u32::MAX)).next();
+        first.is_some_and(|(_, run)| run.head.tsn.at_most(tsn))
     }
 
     /// Begins to hand over the messages that `opens` agrees to.

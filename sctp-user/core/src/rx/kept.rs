@@ -5,37 +5,45 @@ use crate::serial::Tsn;
 use crate::wire::chunk::GapBlock;
 use smallvec::SmallVec;
 
+/// Bound on the stretches: what is not noted may be taken back as far as the peer knows, which it may be in any case.
+const MAX_SPANS: usize = 2_048;
+
 /// TSNs of chunks that were handed to the reader, above the cumulative one.
 #[derive(Debug, Default)]
 pub(super) struct Kept {
-    /// First and last TSN of each stretch, in no order.
+    /// First and last TSN of each stretch; in order and apart from each other, but those of late.
     spans: Vec<(Tsn, Tsn)>,
 }
 
 impl Kept {
     /// A message with these TSNs went to the reader.
     pub(super) fn note(&mut self, first: Tsn, last: Tsn) {
-        match self.spans.last_mut().filter(|(_, end)| end.next() == first) {
-            Some((_, end)) => *end = last,
-            None => self.spans.push((first, last)),
+        if let Some((_, end)) = self.spans.last_mut().filter(|(_, end)| end.next() == first) {
+            *end = last;
+        } else if self.spans.len() < MAX_SPANS {
+            self.spans.push((first, last));
         }
+    }
+
+    /// TSNs are numbered anew.
+    pub(super) fn clear(&mut self) {
+        self.spans.clear();
     }
 
     /// Takes the gap blocks above `cumulative` apart: what may still be taken back, and what is kept. If that makes
     /// more than `max` blocks, all may be taken back.
     pub(super) fn divide(&mut self, cumulative: Tsn, blocks: &[GapBlock], max: usize) -> (Blocks, Blocks) {
-        self.spans.retain(|(_, last)| cumulative.less_than(*last));
+        self.tidy(cumulative);
         let offset = |tsn: Tsn| u16::try_from(tsn.distance_from(cumulative)).unwrap_or(u16::MAX);
-        let above = |&(first, last): &(Tsn, Tsn)| (offset(first.later(cumulative.next())), offset(last));
-        let mut kept: Vec<_> = self.spans.iter().map(above).collect();
-        kept.sort_unstable();
+        let mut kept = self.spans.iter().map(|&(first, last)| (offset(first), offset(last))).peekable();
         let (mut renegable, mut non_renegable) = (Blocks::new(), Blocks::new());
         for block in blocks {
             let mut start = block.start;
-            for &(first, last) in kept.iter().filter(|span| span.1 >= block.start && span.0 <= block.end) {
+            while kept.next_if(|&(_, last)| last < start).is_some() {}
+            while let Some((first, last)) = kept.next_if(|&(_, last)| last <= block.end) {
                 push(&mut renegable, start, first.saturating_sub(1));
-                push(&mut non_renegable, first.max(start), last.min(block.end));
-                start = start.max(last.saturating_add(1));
+                push(&mut non_renegable, first.max(start), last);
+                start = last.saturating_add(1);
             }
             push(&mut renegable, start, block.end);
         }
@@ -43,6 +51,22 @@ impl Kept {
             return (blocks.into(), Blocks::new());
         }
         (renegable, non_renegable)
+    }
+
+    /// Forgets what is acknowledged cumulatively, and joins what touches.
+    fn tidy(&mut self, cumulative: Tsn) {
+        self.spans.retain_mut(|(first, last)| {
+            *first = first.later(cumulative.next());
+            cumulative.less_than(*last)
+        });
+        self.spans.sort_unstable_by_key(|(first, _)| first.distance_from(cumulative));
+        self.spans.dedup_by(|(first, last), (_, end)| {
+            let joined = end.next() == *first;
+            if joined {
+                *end = *last;
+            }
+            joined
+        });
     }
 }
 
@@ -80,6 +104,17 @@ mod tests {
         assert_eq!(pairs(&non_renegable), [(2, 5), (10, 10), (13, 13)]);
         let (renegable, non_renegable) = kept.divide(Tsn(3), &came, 4);
         assert_eq!((pairs(&renegable), pairs(&non_renegable)), (vec![(2, 5), (8, 8), (10, 13)], vec![]));
+    }
+
+    #[test]
+    fn what_came_backwards_is_one_stretch_in_the_end_and_there_are_never_too_many() {
+        let mut kept = Kept::default();
+        (0..100).for_each(|i| kept.note(Tsn(u32::MAX).plus(110 - i), Tsn(u32::MAX).plus(110 - i)));
+        let (renegable, non_renegable) = kept.divide(Tsn(u32::MAX), &[GapBlock { start: 5, end: 200 }], 9);
+        assert_eq!((pairs(&renegable), pairs(&non_renegable)), (vec![(5, 10), (111, 200)], vec![(11, 110)]));
+        assert_eq!(kept.spans.len(), 1);
+        (0..10_000).for_each(|i| kept.note(Tsn(1_000 + 2 * i), Tsn(1_000 + 2 * i)));
+        assert_eq!(kept.spans.len(), MAX_SPANS);
     }
 
     #[test]

@@ -161,8 +161,12 @@ impl Reassembly {
     }
 
     /// Whether a message that has no end yet has come up to `tsn`.
-    pub(super) fn stops_at(&self, tsn: Tsn) -> bool {
-        self.runs.iter().any(|(&first, run)| !run.end && run.last_tsn(first) == tsn)
+    pub(super) fn stops_at(&mut self, tsn: Tsn) -> bool {
+        if self.runs.is_empty() {
+            return false;
+        }
+        let last = self.unwrapper.unwrap(tsn);
+        self.runs.range(..=last).next_back().is_some_and(|(_, run)| !run.end && run.last == last)
     }
 
     /// Takes out the first part of a message that can have no end: all up to `cumulative` has come, and with it something

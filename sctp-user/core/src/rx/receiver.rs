@@ -40,6 +40,8 @@ pub struct Receiver {
     pub(super) packet: PacketNotes,
     /// Messages are delivered in pieces from so many bytes on.
     partial_delivery_point: usize,
+    /// What waits was asked whether it can be delivered in pieces: nothing else can, unless its turn comes.
+    relieved: bool,
     /// New DATA is dropped: it may be numbered by TSNs not known yet (RFC 6525, 5.1.4).
     pub(super) suspended: bool,
 }
@@ -76,6 +78,7 @@ impl Receiver {
             streams: InboundStreams::new(inbound_streams),
             packet: PacketNotes::default(),
             partial_delivery_point: usize::MAX,
+            relieved: false,
             suspended: false,
         };
         receiver.update_config(config);
@@ -127,8 +130,8 @@ impl Receiver {
     /// Parts of messages were thrown away: those that were delivered in pieces end here.
     pub(super) fn abort_deliveries(&mut self, dropped: Dropped) {
         self.account.release(dropped.charge);
-        for (head, handed_over) in dropped.open {
-            let unread = self.streams.abort(&head, handed_over);
+        if !dropped.open.is_empty() {
+            let unread = self.streams.abort(dropped.open);
             self.account.release(unread);
         }
     }
@@ -344,8 +347,9 @@ impl Receiver {
         }
         let (payload, charge) = self.account.take_in(data.payload, self.packet.len);
         data.payload = payload;
-        let (point, cumulative) = (self.partial_delivery_point, self.map.cumulative());
-        let streams = &mut self.streams;
+        let (point, cumulative, relieved) =
+            (self.partial_delivery_point, self.map.cumulative(), self.relieved);
+        let (streams, account, window) = (&mut self.streams, &self.account, &self.window);
         let whole = match &mut self.reassembly {
             Fragments::ByTsn(reassembly) => {
                 let opens =
@@ -353,10 +357,14 @@ impl Receiver {
                 reassembly.insert(data, charge, neighbours, opens)?
             }
             Fragments::ByFsn(interleaved) => {
-                let opens = |run: &Run| run.len() >= point && run.begin && streams.is_next(&run.head);
+                let opens = |run: &Run| {
+                    let is_time = run.len() >= point || (relieved && is_stuck(account, window, streams));
+                    is_time && run.begin && streams.is_next(&run.head)
+                };
                 interleaved.insert(data, charge, opens)?
             }
         };
+        self.relieved &= whole.is_none();
         match whole {
             Some(held) if held.is_piece => self.streams.deliver_piece(held),
             Some(held) => self.streams.deliver(held)?,
@@ -366,10 +374,17 @@ impl Receiver {
         Ok(())
     }
 
+    /// It may be the turn of messages for another reason than that one before them was complete.
+    pub(super) fn follow_turns(&mut self) {
+        self.relieved = false;
+        self.relieve();
+    }
+
     /// If nothing can be read, and the peer has no window left to complete a message, then messages are delivered in
     /// pieces (RFC 9260, 6.9).
     fn relieve(&mut self) {
-        if self.is_readable() || self.account.advertised() >= self.window.step() {
+        let relieved = core::mem::replace(&mut self.relieved, false);
+        if !is_stuck(&self.account, &self.window, &self.streams) {
             return;
         }
         let cumulative = self.map.cumulative();
@@ -379,12 +394,20 @@ impl Receiver {
                 let opens = |run: &Run| is_front(run, cumulative) && streams.is_next(&run.head);
                 reassembly.open(opens).into_iter().collect()
             }
+            // Of many messages that wait each is looked at once, not with each further fragment.
+            Fragments::ByFsn(_) if relieved => SmallVec::new(),
             Fragments::ByFsn(interleaved) => {
                 interleaved.open(|run| run.begin && streams.is_next(&run.head)).into()
             }
         };
+        self.relieved = true;
         pieces.into_iter().for_each(|piece| self.streams.deliver_piece(piece));
     }
+}
+
+/// Whether the peer has no window left to speak of, and nothing can be read that would open it.
+fn is_stuck(account: &Account, window: &Window, streams: &InboundStreams) -> bool {
+    !streams.is_readable() && account.advertised() < window.step()
 }
 
 /// Whether all that was sent before this part of a message has come: then the message need not wait for others, nor

@@ -34,7 +34,9 @@ impl Receiver {
     /// If messages that were held contradict each other.
     /// RFC 6525, 5.2.2.
     pub fn reset_streams(&mut self, streams: &StreamSet, last_assigned_tsn: Tsn) -> Result<(), Violation> {
-        self.streams.reset(streams, last_assigned_tsn)
+        self.streams.reset(streams, last_assigned_tsn)?;
+        self.follow_turns();
+        Ok(())
     }
 
     /// The peer's next TSN is `next_tsn`, and all streams begin with 0 again. Parts of messages are dropped, whole ones

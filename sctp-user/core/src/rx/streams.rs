@@ -6,6 +6,7 @@
 //! Ordered messages are counted by message identifiers (RFC 8260, 2.1); the SSN of DATA is the lower half of one.
 
 use core::ops::RangeInclusive;
+use rustc_hash::FxHashMap;
 use std::collections::{BTreeMap, VecDeque};
 
 use super::Violation;
@@ -62,6 +63,33 @@ impl DeferredReset {
     }
 }
 
+/// A message that is delivered in pieces, and of which the rest will not come.
+#[derive(Debug)]
+struct CutOff {
+    /// Bytes that went to the queue.
+    handed_over: usize,
+    /// What of that was still there.
+    dropped: Charge,
+    /// The queue was searched, from its end on, up to an earlier message with the same number.
+    is_found: bool,
+}
+
+impl CutOff {
+    fn new(handed_over: usize) -> Self {
+        Self { handed_over, dropped: Charge::default(), is_found: false }
+    }
+
+    /// Whether a piece with its number stays in the queue: those of a message before a reset of the stream do, which
+    /// nobody may have begun to read.
+    fn spares(&mut self, piece: &Held) -> bool {
+        self.is_found |= piece.message.end_of_record;
+        if !self.is_found {
+            self.dropped.add(piece.charge);
+        }
+        self.is_found
+    }
+}
+
 /// All streams that the peer sends on.
 #[derive(Debug)]
 pub(super) struct InboundStreams {
@@ -112,6 +140,17 @@ impl InboundStreams {
     /// What may come between the pieces of a message.
     pub(super) fn set_fragment_interleave(&mut self, level: FragmentInterleave) {
         self.mixes_streams = self.interleaving || level == FragmentInterleave::Streams;
+        if self.mixes_streams {
+            self.set_open(None);
+        }
+    }
+
+    /// From now on nothing may come between the pieces of this message, or what waited for its end may.
+    fn set_open(&mut self, open: Option<MessageKey>) {
+        self.open = open;
+        if open.is_none() {
+            self.ready.append(&mut self.behind);
+        }
     }
 
     /// There are so many streams from now on (RFC 6525, 5.2.5).
@@ -187,6 +226,9 @@ impl InboundStreams {
         let waiting = self.take_waiting(&StreamSet::All);
         waiting.into_iter().chain(held).for_each(|held| self.push_ready(held));
         self.next_mids.reset(&StreamSet::All);
+        if let Some(kept) = &mut self.kept {
+            kept.clear();
+        }
     }
 
     /// Takes the messages of `streams` that wait for others, in their order.
@@ -240,44 +282,41 @@ impl InboundStreams {
             Some(last) => last.append(held),
             None => self.ready.push_back(held),
         }
-        self.open = (!end_of_record && !self.mixes_streams).then_some(key);
-        if end_of_record {
-            self.ready.append(&mut self.behind);
-            if !unordered {
-                let next = self.next_mids.get_mut(stream_id);
-                *next = next.next();
-                self.deliver_waiting(stream_id);
-            }
+        self.set_open((!end_of_record && !self.mixes_streams).then_some(key));
+        if end_of_record && !unordered {
+            let next = self.next_mids.get_mut(stream_id);
+            *next = next.next();
+            self.deliver_waiting(stream_id);
         }
     }
 
-    /// The rest of a message that is being delivered in pieces will not come. Those that were not read are dropped: what
-    /// they cost. If all `handed_over` bytes were among them the reader need not know.
+    /// The rest of these messages, which are being delivered in pieces, will not come. Pieces that were not read are
+    /// dropped: what they cost. If all that was `handed_over` of a message was among them the reader need not know.
     /// RFC 3758, 3.6.
-    pub(super) fn abort(&mut self, head: &Head, handed_over: usize) -> Charge {
-        let mid = self.mid_of(head);
-        let (stream_id, unordered) = (head.stream_id, head.unordered);
-        let key = (stream_id, unordered, mid);
-        // A message before a reset of its stream may have had the same number, and all of its pieces may still be unread.
-        let is_its_end = |held: &Held| held.message.end_of_record && key_of(&held.message) == key;
-        let begin = self.ready.iter().rposition(is_its_end).map_or(0, |end| end + 1);
-        let (mut dropped, mut index) = (Charge::default(), 0);
-        self.ready.retain(|held| {
-            let goes = index >= begin && held.is_piece && key_of(&held.message) == key;
-            index += 1;
-            if goes {
-                dropped.add(held.charge);
+    pub(super) fn abort(&mut self, open: Vec<(Head, usize)>) -> Charge {
+        let mut cut_off: FxHashMap<MessageKey, CutOff> = open
+            .into_iter()
+            .map(|(head, handed_over)| (self.key_of_head(&head), CutOff::new(handed_over)))
+            .collect();
+        let stays = |held: &Held| {
+            let cut_off = cut_off.get_mut(&key_of(&held.message)).filter(|_| held.is_piece);
+            cut_off.is_none_or(|cut_off| cut_off.spares(held))
+        };
+        let mut stay: Vec<_> = self.ready.iter().rev().map(stays).collect();
+        self.ready.retain(|_| stay.pop().unwrap_or(true));
+        self.set_open(self.open.filter(|open| !cut_off.contains_key(open)));
+        let mut dropped = Charge::default();
+        for ((stream_id, unordered, mid), message) in cut_off {
+            if message.dropped.payload() < message.handed_over {
+                self.aborted.push(AbortedDelivery { stream_id, unordered, mid });
             }
-            !goes
-        });
-        if dropped.payload() < handed_over {
-            self.aborted.push(AbortedDelivery { stream_id, unordered, mid });
-        }
-        self.open = self.open.filter(|open| *open != key);
-        if self.open.is_none() {
-            self.ready.append(&mut self.behind);
+            dropped.add(message.dropped);
         }
         dropped
+    }
+
+    fn key_of_head(&mut self, head: &Head) -> MessageKey {
+        (head.stream_id, head.unordered, self.mid_of(head))
     }
 
     /// A message of which the rest will not come; each is told once.

@@ -5,6 +5,7 @@ use super::*;
 use crate::config::FragmentInterleave;
 use crate::event::AbortedDelivery;
 use crate::serial::Mid;
+use crate::wire::chunk::{IForwardTsnChunk, SkippedMessage};
 use proptest::prelude::*;
 
 fn small() -> AssociationConfig {
@@ -53,6 +54,43 @@ fn a_message_larger_than_the_buffer_is_delivered_in_pieces() {
         }
         assert_eq!((got, harness.receiver.held_bytes()), (1_000_000, 0));
     }
+}
+
+/// RFC 6458, 8.1.20; RFC 9260, 6.5: what waited for the end of another message stays before what comes later on its stream.
+#[test]
+fn a_stream_keeps_its_order_when_the_level_of_interleaving_changes() {
+    let mut harness = Harness::with(&with_point(1, FragmentInterleave::Associations));
+    let _ = harness.packet(chunk(0, 1, 0, "B", b"a"));
+    let _ = harness.packet(chunk(3, 2, 0, "BE", b"first"));
+    harness.receiver.update_config(&with_point(1, FragmentInterleave::Streams));
+    let _ = harness.packet(chunk(1, 1, 0, "", b"b"));
+    let _ = harness.packet(chunk(4, 2, 1, "BE", b"second"));
+    let _ = harness.packet(chunk(2, 1, 0, "E", b"c"));
+    let got: Vec<_> = pieces(&mut harness).into_iter().filter(|(stream_id, ..)| *stream_id == 2).collect();
+    assert_eq!(got, [piece(2, "first", true), piece(2, "second", true)]);
+}
+
+/// RFC 9260, 6.9; RFC 8260, 2.2.3: the buffer is full of messages out of turn; the one whose turn it is comes late, or its
+/// turn does.
+#[test]
+fn with_a_full_buffer_the_next_message_is_delivered_in_pieces_as_soon_as_it_can_be() {
+    let full = || {
+        let mut harness = super::interleaved::harness(&small());
+        (0..90).for_each(|i| {
+            assert_eq!(harness.packet(i_data(2 * i + 2, 0, i + 1, 0, "B", b"x")), DataOutcome::Accepted)
+        });
+        assert!(harness.sack().a_rwnd < 1_000 && !harness.receiver.is_readable());
+        harness
+    };
+    let mut harness = full();
+    let _ = harness.packet(i_data(1, 0, 0, 0, "B", b"first"));
+    assert_eq!(pieces(&mut harness), [piece(0, "first", false)]);
+    let mut harness = full();
+    harness.receiver.handle_i_forward_tsn(&IForwardTsnChunk {
+        new_cumulative_tsn: tsn(0),
+        streams: smallvec::smallvec![SkippedMessage { stream_id: 0, unordered: false, mid: Mid(0) }],
+    });
+    assert_eq!(pieces(&mut harness), [piece(0, "x", false)]);
 }
 
 /// RFC 6458, 8.1.21: a message that fits is delivered whole unless the user wants it otherwise.

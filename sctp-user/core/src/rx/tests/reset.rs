@@ -27,6 +27,19 @@ fn new_tsns_end_what_is_missing() {
     assert_eq!(rx.texts(), ["new", "new"]);
 }
 
+/// RFC 6525, 5.2.4 G4; draft-tuexen-tsvwg-sctp-multipath, 4.4.1: what was kept under the old TSNs says nothing of the
+/// new ones.
+#[test]
+fn new_tsns_are_not_taken_for_kept_ones() {
+    let mut rx = Harness::new();
+    rx.receiver.note_kept();
+    take(&mut rx, chunk(5, 1, 0, "UBE", b"read"));
+    rx.receiver.reset_tsns(tsn(1));
+    take(&mut rx, chunk(5, 1, 0, "B", b"part"));
+    let sack = rx.receiver.make_nr_sack(rx.now, 1_400);
+    assert!(sack.non_renegable_blocks.is_empty() && sack.renegable_blocks.len() == 1);
+}
+
 /// RFC 6525, 5.2.2 E3: a message behind a number that the peer left out is delivered by the reset, not lost.
 #[test]
 fn a_reset_delivers_what_still_waits() {

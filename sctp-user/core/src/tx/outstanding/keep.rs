@@ -34,7 +34,8 @@ impl Outstanding {
 
     /// Whether the peer keeps the chunk at `position`.
     pub(super) fn is_kept(&self, position: u64) -> bool {
-        self.kept.iter().any(|range| range.contains(&position))
+        let behind = self.kept.partition_point(|range| range.end <= position);
+        self.kept.get(behind).is_some_and(|range| range.start <= position)
     }
 
     /// Forgets what the cumulative acknowledgement has passed.
@@ -90,7 +91,8 @@ impl Outstanding {
 /// The union of two rows of ascending, disjoint ranges.
 fn union(a: &[Range<u64>], b: &[Range<u64>]) -> Vec<Range<u64>> {
     let mut all: Vec<_> = a.iter().chain(b).cloned().collect();
-    all.sort_unstable_by_key(|range| range.start);
+    // Stable: what is two rows in order is merged, not sorted.
+    all.sort_by_key(|range| range.start);
     all.dedup_by(|next, previous| {
         let joined = next.start <= previous.end;
         if joined {
