@@ -51,7 +51,9 @@ impl Victim {
             Endpoint::new(EndpointConfig { local_addresses, ..EndpointConfig::default() }, [last; 32])
         };
         let (mut victim, mut peer) = (endpoint(1), endpoint(2));
-        victim.listen(PORT, ListenOptions { config: config.clone(), ..ListenOptions::default() }).unwrap();
+        victim
+            .listen(PORT, ListenOptions { config: config.clone(), ..ListenOptions::default() })
+            .expect("the port is free");
         let request = ConnectRequest {
             local_port: PORT,
             local_addresses: Vec::new(),
@@ -59,7 +61,7 @@ impl Victim {
             peer_port: PORT,
             config,
         };
-        peer.connect(NOW, request).unwrap();
+        peer.connect(NOW, request).expect("a route");
         let path = |local, remote| PathAddress {
             local: Some(address(local)),
             remote: address(remote),
@@ -68,9 +70,10 @@ impl Victim {
         let (mut header, mut first) = (None, None);
         for _ in 0..4 {
             for datagram in sent_by(&mut peer) {
-                let packet = Packet::parse(datagram.clone(), ChecksumPolicy::Crc32c).unwrap();
+                let packet = Packet::parse(datagram.clone(), ChecksumPolicy::Crc32c).expect("a packet");
                 let init = packet.chunks().flatten().find(|chunk| chunk.chunk_type == ChunkType::INIT);
-                first = init.map(|init| InitChunk::parse(&init).unwrap().initial_tsn).or(first);
+                first =
+                    init.and_then(|init| InitChunk::parse(&init).ok()).map(|init| init.initial_tsn).or(first);
                 header = Some(packet.header);
                 victim.handle_packet(NOW, path(1, 2), Ecn::NotCapable, datagram);
             }
@@ -80,7 +83,7 @@ impl Victim {
         }
         assert!(victim.poll_event().is_some(), "the association is up");
         while victim.poll_event().is_some() {}
-        let (header, first) = (header.unwrap(), first.unwrap());
+        let (header, first) = header.zip(first).expect("an INIT");
         Self { endpoint: victim, from: path(1, 2), header, first, buffer: Vec::new() }
     }
 
@@ -99,13 +102,13 @@ impl Victim {
 
     fn data(&mut self, offset: u32, (stream_id, ssn): (u16, u16), flags: DataFlags, payload: &[u8]) {
         let header = DataHeader { tsn: self.first.plus(offset), stream_id, ssn: Ssn(ssn), ppid: 0, flags };
-        self.packet(|packet| packet.push_data(&header, payload).unwrap());
+        self.packet(|packet| packet.push_data(&header, payload).expect("room"));
     }
 
     fn i_data(&mut self, offset: u32, (stream_id, mid, fsn): (u16, u32, u32), flags: DataFlags) {
         let tsn = self.first.plus(offset);
         let header = IDataHeader { tsn, stream_id, mid: Mid(mid), ppid_or_fsn: fsn, flags };
-        self.packet(|packet| packet.push_i_data(&header, b"x").unwrap());
+        self.packet(|packet| packet.push_i_data(&header, b"x").expect("room"));
     }
 }
 
@@ -165,7 +168,9 @@ fn fragments_without_neighbours() {
 #[test]
 fn interleaved_messages_without_an_end() {
     let interleaving = Extensions { interleaving: true, ..Extensions::NONE };
-    let kinds: [(&str, DataFlags, fn(u32) -> (u16, u32, u32)); 6] = [
+    /// Stream, MID and FSN of a chunk.
+    type Place = fn(u32) -> (u16, u32, u32);
+    let kinds: [(&str, DataFlags, Place); 6] = [
         ("first fragments", BEGIN, |i| (stream(i), 0, 0)),
         ("unordered first fragments", DataFlags { unordered: true, ..BEGIN }, |i| (0, i, 0)),
         ("first fragments out of turn", BEGIN, |i| (stream(i), 1, 0)),
