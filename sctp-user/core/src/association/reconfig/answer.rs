@@ -21,9 +21,31 @@ use crate::wire::param::{AddStreams, IncomingReset, OutgoingReset, Parameter, Pa
 pub(in crate::association) struct PeerRequests {
     /// Number of its next request.
     next: u32,
-    /// Number of the first request in the last chunk, and what was said to that chunk last.
-    answered: Option<(u32, RawChunk)>,
+    answered: Option<Answered>,
     deferred: Few<Request>,
+}
+
+/// What was said to the last chunk with requests.
+#[derive(Debug)]
+struct Answered {
+    /// Number of its first request.
+    first: u32,
+    /// What was said last to each request that no request of ours answers.
+    responses: Few<ReconfigResponse>,
+    /// What is said when it comes again.
+    chunk: RawChunk,
+}
+
+impl Answered {
+    /// One of its requests, deferred so far, has got this answer. The others keep theirs: it may have been lost.
+    fn conclude(&mut self, answer: ReconfigResponse) {
+        let deferred =
+            self.responses.iter_mut().find(|said| said.response_sequence == answer.response_sequence);
+        if let Some(said) = deferred {
+            *said = answer;
+        }
+        self.chunk = to_raw(&responses_chunk(&self.responses));
+    }
 }
 
 impl PeerRequests {
@@ -81,9 +103,8 @@ impl Association {
             receiver.request_sack();
         }
         let Some(first) = requests.first().map(Request::sequence) else { return Flow::Continue };
-        if let Some((_, chunk)) = self.reconfig.peer.answered.as_ref().filter(|(number, _)| *number == first)
-        {
-            let chunk = chunk.clone();
+        if let Some(answered) = self.reconfig.peer.answered.as_ref().filter(|said| said.first == first) {
+            let chunk = answered.chunk.clone();
             self.reply(source, &chunk);
             return Flow::Continue;
         }
@@ -125,7 +146,7 @@ impl Association {
             self.reply(source, &chunk);
             chunk
         });
-        self.reconfig.peer.answered = Some((first, chunk));
+        self.reconfig.peer.answered = Some(Answered { first, responses, chunk });
         Flow::Continue
     }
 
@@ -164,8 +185,8 @@ impl Association {
             };
             let chunk = to_raw(&responses_chunk(&[answer]));
             self.reply(self.data_path(), &chunk);
-            if let Some((_, answered)) = &mut self.reconfig.peer.answered {
-                *answered = chunk;
+            if let Some(answered) = &mut self.reconfig.peer.answered {
+                answered.conclude(answer);
             }
         }
     }

@@ -136,10 +136,15 @@ impl Association {
 
     /// The peer is another one, or begins again: what was asked of it before has failed.
     pub(super) fn restart_reconfig(&mut self, peer_initial_tsn: Tsn) {
+        self.fail_reconfig();
+        self.reconfig = Reconfig::new(self.local_initial_tsn, peer_initial_tsn);
+    }
+
+    /// The answer to a request of ours will not come.
+    pub(super) fn fail_reconfig(&mut self) {
         if let Some(own) = self.reconfig.own.take() {
             self.tell_failed(&own);
         }
-        self.reconfig = Reconfig::new(self.local_initial_tsn, peer_initial_tsn);
     }
 
     /// Our next TSN is `ours`, the peer's `theirs`, and all streams begin with 0 again.

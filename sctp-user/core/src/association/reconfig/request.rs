@@ -5,7 +5,7 @@ use crate::association::AssociationState;
 use crate::association::outbox::to_raw;
 use crate::association::setup::rto;
 use crate::error::ReconfigError;
-use crate::event::ReconfigOutcome;
+use crate::event::{LossReason, ReconfigOutcome};
 use crate::path::PathId;
 use crate::rx::Receiver;
 use crate::stream_set::StreamSet;
@@ -285,13 +285,21 @@ impl Association {
     }
 
     /// The Re-configuration timer expired (5.1.1, 5.2.7 H2).
+    ///
+    /// The thresholds are also the request's own: a peer that acknowledges data and answers heartbeats clears the
+    /// association's counter (RFC 9260, 8.1) however often it passes over the request, and streams would wait for ever. Nor
+    /// can the request be dropped: whether the peer has numbered the streams anew is not known.
     pub(in crate::association) fn handle_t_reconfig(&mut self, now: Time) {
         let Some(sent) = self.reconfig.own.as_mut().and_then(|own| own.sent.as_mut()) else { return };
         let failed = sent.path;
         let counts = !core::mem::take(&mut sent.in_progress);
         sent.expiries += 1;
+        let too_many = sent.expiries > self.config.association_max_retrans;
         if counts {
             self.note_error(failed, true);
+        }
+        if counts && too_many {
+            self.lose(LossReason::TimedOut);
         }
         if self.is_closed() {
             return;

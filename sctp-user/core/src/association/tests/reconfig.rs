@@ -1,6 +1,6 @@
 //! Re-configuration between two endpoints (RFC 6525).
 
-use super::harness::{Fate, Pair, Side, chunk};
+use super::harness::{Fate, Hop, Pair, Side, chunk};
 use super::reconfig_harness::{BOTH, IN, OUT, config, re_config, reset_request, willing};
 use crate::association::{AssociationState, to_raw};
 use crate::config::{AssociationConfig, ReconfigPermissions};
@@ -9,7 +9,8 @@ use crate::error::{ReconfigError, SendError};
 use crate::extensions::Extensions;
 use crate::message::SendOptions;
 use crate::serial::Ssn;
-use crate::wire::chunk::{ChunkType, DataChunk, DataFlags};
+use crate::time::Time;
+use crate::wire::chunk::{ChunkType, DataChunk, DataFlags, RawChunk, ReConfigChunk};
 use crate::wire::param::{Parameter, ReconfigResponse};
 use bytes::Bytes;
 use core::time::Duration;
@@ -345,6 +346,28 @@ fn a_request_that_is_never_answered_ends_the_association() {
     assert_eq!(pair.state(Side::A, a), AssociationState::Closed);
 }
 
+/// RFC 6525, 5.1.1 and RFC 9260, 8.1: heartbeats that are answered and data that is acknowledged do not keep a request
+/// alive that the peer passes over. The user is told of both.
+#[test]
+fn a_peer_that_answers_everything_but_a_request_loses_the_association() {
+    let (mut pair, a, _) = willing();
+    pair.set_rule(|hop| if hop.has(ChunkType::RE_CONFIG) { Fate::Drop } else { Fate::Pass });
+    pair.reset(Side::A, a, OUT, &[1]).unwrap();
+    // So that no data goes along when it is sent again.
+    pair.run_for(Duration::from_millis(500));
+    while pair.state(Side::A, a) != AssociationState::Closed {
+        assert!(pair.now < Time::from_millis(600_000), "it goes on");
+        pair.send_on(Side::A, a, 2, "acknowledged");
+        pair.run_secs(1);
+        assert!(pair.association(Side::A, a).error_count <= 1);
+    }
+    // The first time, and Association.Max.Retrans times again.
+    let asked = pair.hops.iter().filter(|hop| hop.from == Side::A && hop.has(ChunkType::RE_CONFIG));
+    assert_eq!(asked.count(), 11);
+    let failed = "StreamsReset { incoming: false, streams: [1], outcome: Failed { result: None } }";
+    assert_eq!(pair.events(Side::A), [failed, "lost: TimedOut"]);
+}
+
 /// RFC 6525, 5.2.1: a request that comes again is answered as before, and not carried out again.
 /// RFC 6525, 5.1.1.
 #[test]
@@ -399,6 +422,34 @@ fn crossing_requests_for_other_streams_are_carried_out_one_after_the_other() {
     [1, 2].iter().for_each(|&stream| pair.send_on(Side::A, a, stream, "y"));
     pair.run_secs(1);
     assert_eq!(pair.read_numbered(Side::Z, z), ["x/1:0", "x/2:0", "y/1:0", "y/2:0"]);
+}
+
+/// RFC 6525, 5.2.1 and 5.2.3: the answer to one request of a chunk is said again, though that to the other one came later.
+#[test]
+fn both_requests_of_a_chunk_are_answered_again_when_the_first_answer_was_lost() {
+    let (mut pair, a, z) = willing();
+    for (side, id) in [(Side::A, a), (Side::Z, z)] {
+        pair.send_on(side, id, 1, "x");
+    }
+    pair.run_secs(1);
+    pair.events(Side::A);
+    // A's request comes late, so that A cannot do yet all that Z asks for; and what it says of that does not come.
+    pair.drop_first(1, |hop| hop.from == Side::A && hop.has(ChunkType::RE_CONFIG));
+    pair.reset(Side::A, a, OUT, &[1]).unwrap();
+    pair.drain();
+    let answers_two = |hop: &Hop| {
+        let parameters = |chunk: &RawChunk| ReConfigChunk::parse(chunk).parameters.iter().count();
+        let mut chunks = hop.chunks.iter().filter(|chunk| chunk.chunk_type == ChunkType::RE_CONFIG);
+        hop.from == Side::A && chunks.any(|chunk| parameters(chunk) == 2)
+    };
+    pair.drop_first(2, answers_two);
+    pair.reset(Side::Z, z, BOTH, &[1, 2]).unwrap();
+    pair.run_secs(20);
+    let said = pair.said(a, z);
+    assert!(said.contains(&"A: RESP#0=1 | RESP#1=6".to_owned()), "{said:?}");
+    assert!(said.contains(&"A: RESP#1=0".to_owned()), "{said:?}");
+    assert_eq!(said.last().unwrap(), "A: RESP#0=1 | RESP#1=0", "{said:?}");
+    assert_eq!(pair.add(Side::Z, z, 1, 0), Ok(()), "nothing is unanswered");
 }
 
 /// RFC 6525, 4.4 (result 4): requests that would wait for each other are both refused.
