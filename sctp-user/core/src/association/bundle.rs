@@ -53,10 +53,14 @@ impl Association {
         while let Some(id) = self.destination(now) {
             let dropped = self.stats.replies_dropped;
             let written = self.write_packet_to(now, id, buffer);
-            if written.is_some() || self.stats.replies_dropped == dropped {
+            if written.is_some() {
                 return written;
             }
+            if self.stats.replies_dropped == dropped {
+                break;
+            }
         }
+        self.sender.handle_nothing_left(now, &self.paths);
         None
     }
 

@@ -417,6 +417,7 @@ impl Association {
     pub(crate) fn check_invariants(&self) {
         if !self.is_closed() {
             self.sender.check_invariants(&self.paths);
+            self.sender.check_probe(&self.paths);
             self.reconfig.check_invariants(&self.sender);
             assert!(self.paths.get(self.paths.primary()).is_some(), "the primary path exists");
             assert!(self.paths.get(self.data_source).is_some(), "SACKs go to a path that exists");
@@ -642,6 +643,7 @@ impl Association {
     }
 
     fn close(&mut self, event: Event) {
+        self.fail_reconfig();
         self.set_state(State::Closed);
         self.outbox.clear();
         self.probes.clear();

@@ -305,6 +305,15 @@ impl Sender {
         self.review_window(now);
     }
 
+    /// Nothing may leave now. Where larger packets fit by now, the next chunk is larger, and may need to wait for the peer's
+    /// window though a smaller one would not have.
+    pub fn handle_nothing_left(&mut self, now: Time, paths: &PathSet) {
+        let largest = self.largest_payload(paths);
+        if core::mem::replace(&mut self.largest_chunk, largest) != largest {
+            self.review_window(now);
+        }
+    }
+
     /// Decides whether data waits for the peer's window to open with nothing outstanding: then no
     /// acknowledgement will come by itself, and a probe must be sent (6.1 A).
     pub(super) fn review_window(&mut self, now: Time) {
@@ -341,5 +350,16 @@ impl Sender {
             !stalled || self.outstanding.first_marked().is_some() || self.forward.is_waiting(),
             "outstanding data waits for something"
         );
+    }
+
+    /// What does not fit the peer's window, with nothing outstanding, waits for a probe (RFC 9260, 6.1 A).
+    /// Holds once nothing may leave any more.
+    #[cfg(any(test, debug_assertions))]
+    pub fn check_probe(&self, paths: &PathSet) {
+        let window = self.window.advertised();
+        let needed = self.next_message_len().map(|len| len.min(self.largest_payload(paths)));
+        let waits = needed.is_some_and(|needed| needed > window) && !self.window.worth_filling(window);
+        let probes = !self.peer_known || self.outstanding.len() > 0 || self.window.waits_to_probe();
+        assert!(probes || !waits, "{needed:?} bytes wait for a window of {window}, and for no probe");
     }
 }

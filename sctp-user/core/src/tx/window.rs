@@ -81,6 +81,12 @@ impl PeerWindow {
         self.probe_waits || self.probe_at.is_some_and(|at| at <= now)
     }
 
+    /// Whether a probe is due, or will be.
+    #[cfg(any(test, debug_assertions))]
+    pub(super) fn waits_to_probe(&self) -> bool {
+        self.probe_waits || self.probe_at.is_some()
+    }
+
     /// Stops the timer of a probe that is due.
     pub(super) fn handle_timeout(&mut self, now: Time) {
         self.probe_waits |= self.probe_at.take_if(|at| *at <= now).is_some();

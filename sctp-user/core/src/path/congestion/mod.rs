@@ -174,6 +174,7 @@ impl Congestion {
     /// T3-rtx expired (7.2.3; 6.3.3 E1).
     pub fn on_timeout(&mut self, now: Time, pmdcs: usize) {
         self.algorithm.on_timeout(now, pmdcs);
+        self.sampler.iter_mut().for_each(|sampler| sampler.on_timeout());
         self.burst.reset(pmdcs);
         self.filled = false;
         self.after_timeout = true;

@@ -78,6 +78,11 @@ impl RateSampler {
         })
     }
 
+    /// What was in flight waited for a time-out, not for the path: its acknowledgement says nothing of the rate.
+    pub(super) fn on_timeout(&mut self) {
+        self.records.clear();
+    }
+
     /// The record of the instant `sent_at`; earlier ones are not needed any more.
     fn record_of(&mut self, sent_at: Time) -> Option<Record> {
         while self.records.pop_front_if(|record| record.sent_at < sent_at).is_some() {}
@@ -89,6 +94,7 @@ impl RateSampler {
 mod tests {
     use super::super::controller::LastSent;
     use super::*;
+    use core::time::Duration;
 
     fn at(millis: u64) -> Time {
         Time::from_millis(millis)
@@ -117,6 +123,18 @@ mod tests {
         sampler.on_ack(&acked(201, 1_000, 100));
         let sample = sampler.on_ack(&acked(250, 99_000, 199)).expect("a sample");
         assert_eq!(sample.bytes_per_second(), 100_000 * 1_000 / 150);
+    }
+
+    #[test]
+    fn what_is_acknowledged_after_a_time_out_makes_no_sample() {
+        let mut sampler = RateSampler::default();
+        sampler.on_sent(at(0), 1_000, 1_000);
+        sampler.on_sent(at(1), 1_000, 2_000);
+        sampler.on_timeout();
+        sampler.on_sent(at(60_000), 1_000, 1_000);
+        assert_eq!(sampler.on_ack(&acked(60_005, 1_000, 1)), None);
+        let sample = sampler.on_ack(&acked(60_010, 1_000, 60_000)).expect("a sample");
+        assert_eq!(sample.interval, Duration::from_millis(10));
     }
 
     #[test]

@@ -201,7 +201,11 @@ impl Harness {
     pub(super) fn send_one(&mut self) -> Option<Sent> {
         self.sender.abandon_overdue(self.now, &mut self.paths);
         self.check();
-        let id = self.sender.next_path(self.now, &self.paths)?;
+        let Some(id) = self.sender.next_path(self.now, &self.paths) else {
+            self.sender.handle_nothing_left(self.now, &self.paths);
+            self.sender.check_probe(&self.paths);
+            return None;
+        };
         let header = CommonHeader { source_port: 1, destination_port: 2, verification_tag: 3 };
         let mut buffer = Vec::new();
         let size = self.sender.packet_size(id, &self.paths);

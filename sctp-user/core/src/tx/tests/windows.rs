@@ -40,6 +40,20 @@ fn a_closed_window_is_probed_after_one_rto_and_then_ever_more_rarely() {
 }
 
 #[test]
+fn a_window_that_a_larger_chunk_does_not_fit_is_probed_when_larger_packets_fit() {
+    // RFC 9260, 6.1 A; RFC 8899, 3
+    let mut t = Harness::new();
+    t.enqueue(FULL);
+    t.send();
+    t.sack_window(1, 1_500);
+    t.enqueue(3 * FULL);
+    assert_eq!(t.sender.deadline(), None, "its first part fits");
+    t.path(0).max_packet_size += 2 * FULL;
+    assert!(t.send().is_empty());
+    assert_eq!(t.sender.deadline(), Some(t.now + Duration::from_secs(1)));
+}
+
+#[test]
 fn an_unanswered_probe_is_no_error_while_sacks_come() {
     // RFC 9260, 6.1 A
     let mut t = Harness::new();

@@ -24,6 +24,12 @@ const DOWN_PACING: u64 = 90;
 const UP_PACING: u64 = 125;
 const WINDOW: u64 = 200;
 const PROBE_RTT_WINDOW: u64 = 50;
+/// The least window, in packets.
+const LEAST_WINDOW: usize = 4;
+/// The least pace spreads that over this time, whatever was measured. What was acknowledged late, because the
+/// acknowledgements before were lost, makes a path look as slow as one packet in a minute; and at that pace nothing would
+/// ever be measured that says otherwise.
+const LEAST_PACE: Duration = Duration::from_secs(1);
 /// Send a little slower than what was measured, so that queues drain.
 const MARGIN: u64 = 99;
 /// What a loss from a full queue leaves of what was in flight.
@@ -121,7 +127,9 @@ impl Bbr {
     fn inflight(&self, percent: u64) -> usize {
         let Some(bdp) = self.model.bdp() else { return usize::MAX };
         let bytes = bdp.saturating_mul(usize::try_from(percent).unwrap_or(100)) / 100;
-        bytes.saturating_add(2 * pacer::group(self.model.bandwidth(), self.pmdcs)).max(4 * self.pmdcs)
+        bytes
+            .saturating_add(2 * pacer::group(self.model.bandwidth(), self.pmdcs))
+            .max(LEAST_WINDOW * self.pmdcs)
     }
 
     fn next_phase(&mut self, now: Time) {
@@ -198,7 +206,7 @@ impl Bbr {
         self.fell = true;
         let held = self.flight.max(self.cwnd / 2).min(self.bound);
         // What start-up has overfilled says nothing against a path that is just full.
-        let least = if self.phase == Phase::Drain { self.inflight(100) } else { 4 * self.pmdcs };
+        let least = if self.phase == Phase::Drain { self.inflight(100) } else { LEAST_WINDOW * self.pmdcs };
         self.bound = (held / 100 * BETA).max(least);
         self.cwnd = self.cwnd.min(self.bound);
     }
@@ -222,7 +230,7 @@ impl Bbr {
     /// The window follows what the path holds, but grows no faster than data is delivered.
     fn update_window(&mut self, acked: usize) {
         let gain = if self.phase == Phase::ProbeRtt { PROBE_RTT_WINDOW } else { WINDOW };
-        let target = self.inflight(gain).min(self.bound).max(4 * self.pmdcs);
+        let target = self.inflight(gain).min(self.bound).max(LEAST_WINDOW * self.pmdcs);
         self.cwnd = self.cwnd.saturating_add(acked).min(target);
     }
 
@@ -251,7 +259,8 @@ impl Controller for Bbr {
             bandwidth => bandwidth / 100 * MARGIN,
         };
         let rate = u128::from(bandwidth) * u128::from(self.pacing_gain()) / 100;
-        Some(u64::try_from(rate).unwrap_or(u64::MAX).max(1))
+        let least = (LEAST_WINDOW * self.pmdcs) as u64 / LEAST_PACE.as_secs();
+        Some(u64::try_from(rate).unwrap_or(u64::MAX).max(least))
     }
 
     fn wants_rate_samples(&self) -> bool {

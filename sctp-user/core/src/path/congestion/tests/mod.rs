@@ -205,6 +205,29 @@ fn burst_credit_adds_up_over_a_batch_of_sacks_but_not_over_a_closed_window() {
     assert_eq!(congestion.burst.credit, 4 * P);
 }
 
+/// RFC 9260, 6.1 A: what is acknowledged a minute late, since the SACKs before were lost, must not stop a path for hours.
+#[test]
+fn a_pacer_that_measured_nothing_but_a_delay_still_sends_a_least_window_in_a_second() {
+    let mut congestion = Congestion::new(
+        P,
+        [10, 0, 0, 1].into(),
+        &AssociationConfig { congestion_control: CongestionControl::Bbr, ..AssociationConfig::default() },
+    );
+    let [first, late] = [Time::from_millis(1_000), Time::from_millis(61_000)];
+    congestion.on_sent(first, P, P, P);
+    let latest = Some(LastSent { at: first, retransmitted: false });
+    congestion.on_ack(Acknowledged { now: late, latest, ..acked(P, &congestion) }, P);
+    let (mut now, mut sent) = (late, 0);
+    while sent < 8 {
+        now = congestion.deadline().unwrap_or(now).max(now);
+        congestion.handle_timeout(now);
+        assert!(congestion.may_send(now, 0, 0, P));
+        congestion.on_sent(now, P, P, P);
+        sent += 1;
+    }
+    assert!(now <= late + core::time::Duration::from_secs(2), "{now:?}");
+}
+
 /// A user's own controller: a window that never changes.
 #[derive(Debug)]
 struct Fixed(usize);
