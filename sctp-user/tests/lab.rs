@@ -39,6 +39,9 @@ scenarios! {
     many_clients
     mtu_black_hole
     narrow_hop
+    nat_address
+    nat_address_fixed
+    nat_address_idle
     nat_rebinding
     nat_timeout
     nat_without_ports

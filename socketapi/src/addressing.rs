@@ -37,6 +37,25 @@ impl Options<'_> {
         self.change(|config| config.auto_asconf = on)
     }
 
+    /// Keeps our addresses out of packets, for associations to come that go through a NAT (RFC 6951, 5.7): they begin with
+    /// the one that packets come from. Where addresses may be [changed](Options::set_address_changes), the peer is told when
+    /// the NAT's outer address changes.
+    ///
+    /// # Errors
+    /// See [`Options::change`].
+    pub fn set_hidden_addresses(&self, hidden: bool) -> Result<(), Error> {
+        self.change(|config| config.hide_addresses = hidden)
+    }
+
+    /// Tells the peer now that the address which our packets come from is the only one of ours, for programs that know of
+    /// a change sooner than the stack can.
+    ///
+    /// # Errors
+    /// [`Error::Command`]: addresses are not hidden, or not to be changed; [`Error::NotConnected`].
+    pub fn announce_source(&self) -> Result<(), Error> {
+        self.socket().announce_source(self.association())
+    }
+
     /// Adds an address to the socket, for associations to come and for those that it has (`sctp_bindx` with
     /// `SCTP_BINDX_ADD_ADDR`). [`Notification::LocalAddressChanged`](crate::Notification::LocalAddressChanged) tells
     /// what a peer says.

@@ -129,7 +129,8 @@ pub struct AssociationConfig {
     /// Largest payload of a DATA chunk, 0 for what the path MTU allows (`SCTP_MAXSEG`).
     pub fragmentation_point: usize,
     /// INIT and INIT ACK list no addresses, so that a NAT on the way has nothing to translate in them: the association
-    /// begins with the one address that its packets come from, and ours are not changed later (RFC 6951, 5.7).
+    /// begins with the one address that its packets come from (RFC 6951, 5.7). Ours are not changed later, but where
+    /// `extensions.asconf` is in use the peer is told when a NAT has changed the outer address.
     pub hide_addresses: bool,
     /// Path MTU, IP header included, of a path of which the driver does not say otherwise, where it is not searched
     /// for: only a verified ICMP message makes it smaller.

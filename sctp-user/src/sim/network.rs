@@ -148,6 +148,12 @@ impl<N: Node> Network<N> {
         self.topology.set_gateway(host, lan, interface, next_hop);
     }
 
+    /// Gives an interface another address, now; false, and nothing is changed, if another interface has it. The host's node
+    /// is not told.
+    pub fn set_address(&mut self, interface: InterfaceId, address: IpAddr) -> bool {
+        self.topology.set_address(interface, address)
+    }
+
     /// Lets an interface receive what is sent to a multicast group in its network.
     pub fn join(&mut self, interface: InterfaceId, group: IpAddr) {
         self.topology.join(interface, group);

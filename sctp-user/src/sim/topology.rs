@@ -106,6 +106,17 @@ impl Topology {
         id
     }
 
+    /// Gives an interface another address; false, and nothing is changed, if another interface has it.
+    pub(super) fn set_address(&mut self, id: InterfaceId, address: IpAddr) -> bool {
+        if self.by_address.get(&address).is_some_and(|other| *other != id) {
+            return false;
+        }
+        let former = core::mem::replace(&mut self.interface_mut(id).address, address);
+        self.by_address.remove(&former);
+        self.by_address.insert(address, id);
+        true
+    }
+
     /// The link from this interface.
     pub(super) fn link(&self, id: InterfaceId) -> &Link {
         &self.links[self.interface(id).link]

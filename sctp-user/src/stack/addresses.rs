@@ -40,6 +40,17 @@ impl Socket {
             Ok(state.engine.endpoint.set_peer_primary(now, id, address)?)
         })
     }
+
+    /// Makes the address that our packets come from the only one that the peer knows (RFC 6951, 5.7).
+    ///
+    /// # Errors
+    /// [`Error::Command`]: addresses are not hidden, or not to be changed.
+    pub fn announce_source(&self, id: Option<AssociationId>) -> Result<(), Error> {
+        self.with(|state, now| {
+            let id = state.association_of(self.id(), id)?;
+            Ok(state.engine.endpoint.announce_source(now, id)?)
+        })
+    }
 }
 
 impl State {

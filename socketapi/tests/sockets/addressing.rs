@@ -39,6 +39,21 @@ fn dynamic() -> AssociationConfig {
     config
 }
 
+/// RFC 6951, 5.7: for the sake of a NAT, by wildcards only.
+#[test]
+fn hidden_addresses_are_announced_by_the_source_of_packets() {
+    let pair = in_memory();
+    let (_listener, server, client) = connected(&pair, &dynamic());
+    assert!(matches!(client.options().announce_source(), Err(Error::Command(_))), "they are not hidden");
+    drop((server, client));
+    let hidden = AssociationConfig { hide_addresses: true, ..dynamic() };
+    let (_listener, server, client) = connected(&pair, &hidden);
+    client.options().announce_source().unwrap();
+    client.send(b"from here", &SendInfo::new()).unwrap();
+    assert_eq!(server.recv_message().unwrap().unwrap().into_bytes(), &b"from here"[..]);
+    assert_eq!(server.peer_addrs().unwrap().len(), 1);
+}
+
 #[test]
 fn a_socket_gets_and_loses_addresses_while_it_is_connected() {
     let pair = in_memory();

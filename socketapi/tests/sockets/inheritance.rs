@@ -65,6 +65,7 @@ const SETTINGS: &[Setting] = &[
     ("SCTP_HMAC_IDENT", |options| options.set_hmac_algorithms(&[HmacAlgorithm::Sha256])),
     ("SCTP_AUTH_CHUNK", |options| options.add_auth_chunk(ChunkType::DATA).map(|taken| assert!(taken))),
     ("ASCONF", |options| options.set_address_changes(true)),
+    ("hidden addresses", |options| options.set_hidden_addresses(true)),
     ("SCTP_ADAPTATION_LAYER", |options| options.set_adaptation_layer(Some(0x0a0b_0c0d))),
     ("SCTP_AUTO_ASCONF", |options| options.set_auto_asconf(true)),
 ];

@@ -55,6 +55,7 @@ impl Association {
         }
         self.tell_path(id, PathChange::Unreachable);
         self.sender.handle_path_failed(id, &mut self.paths);
+        self.note_silence();
     }
 
     /// An active path becomes potentially failed (RFC 7829, 3.2, rules 2, 3 and 6).
@@ -70,6 +71,7 @@ impl Association {
             self.tell_path(id, PathChange::PotentiallyFailed);
         }
         self.sender.handle_path_avoided(id, &self.paths);
+        self.note_silence();
     }
 
     /// The path that data takes now becomes the primary one, for good (RFC 7829, 5, rules 2 and 3).

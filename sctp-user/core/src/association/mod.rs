@@ -209,6 +209,11 @@ impl Association {
         self.tags.local
     }
 
+    /// The tag, where an ASCONF of the peer's may name the association by nothing else (RFC 5061, 4.1.1).
+    pub(crate) fn lookup_tag(&self) -> Option<u32> {
+        self.asconf.is_some().then_some(self.tags.local)
+    }
+
     /// The peer's verification tag, 0 while it is unknown.
     pub fn peer_tag(&self) -> u32 {
         self.tags.peer
@@ -461,7 +466,7 @@ impl Association {
             // Whoever knows no association cannot authenticate what it says of it.
             TagCheck::Reflected(chunk) if self.requires_auth(chunk.chunk_type) => Disposition::Done,
             TagCheck::Reflected(chunk) => {
-                self.handle_reflected(&chunk);
+                self.handle_reflected(cx.now, &chunk);
                 Disposition::Done
             }
             TagCheck::Discard => Disposition::Done,
@@ -574,8 +579,10 @@ impl Association {
     }
 
     /// The peer knows no association, and says so by our own tag.
-    fn handle_reflected(&mut self, chunk: &RawChunk) {
+    fn handle_reflected(&mut self, now: Time, chunk: &RawChunk) {
         match chunk.chunk_type {
+            // RFC 6951, 5.7.
+            ChunkType::ABORT if self.outlives_reflected_abort(now) => Flow::Stop,
             ChunkType::ABORT => self.handle_abort(chunk),
             _ => self.handle_shutdown_complete(),
         };

@@ -53,6 +53,7 @@ impl Association {
         if self.is_closed() {
             return;
         }
+        self.announce_after_silence(now);
         for path in self.due_paths(|path| path.mtu.timer(), now) {
             self.handle_mtu_timer(cx, path);
         }

@@ -42,6 +42,16 @@ impl Endpoint {
         self.command(id, |association, _| association.remove_local_address(now, address))
     }
 
+    /// Tells the peer where our packets come from: a NAT on the way may have given us another outer address (RFC 6951, 5.7).
+    /// It becomes the only one of ours that the peer knows.
+    ///
+    /// # Errors
+    /// [`CommandError::NotInUse`]: addresses are not hidden
+    /// ([`hide_addresses`](crate::config::AssociationConfig::hide_addresses)), or not to be changed.
+    pub fn announce_source(&mut self, now: Time, id: AssociationId) -> Result<(), CommandError> {
+        self.command(id, |association, _| association.announce_source(now))
+    }
+
     /// Asks the peer to send to `address` of ours if it can (RFC 5061, 5.4; `SCTP_SET_PEER_PRIMARY_ADDR`).
     pub fn set_peer_primary(
         &mut self,

@@ -17,6 +17,15 @@ pub(super) struct PeerKey {
     pub(super) peer_address: IpAddr,
 }
 
+/// What names the association of an ASCONF that comes from a new address and names none (RFC 5061, 4.1.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct TagKey {
+    pub(super) local_port: u16,
+    pub(super) peer_port: u16,
+    /// Ours.
+    pub(super) local_tag: u32,
+}
+
 /// As few words as will do: this is done for each packet.
 impl Hash for PeerKey {
     fn hash<H: Hasher>(&self, state: &mut H) {
@@ -56,18 +65,36 @@ type KeyedMap<K, V> = std::collections::HashMap<K, V, KeyedState>;
 #[derive(Debug)]
 pub(super) struct Demux {
     slots: KeyedMap<PeerKey, Slot>,
+    /// Only of associations that change addresses.
+    tags: KeyedMap<TagKey, Slot>,
     /// Those who came second. Nearly always empty, so a list will do.
     claims: Vec<(PeerKey, Slot)>,
 }
 
 impl Demux {
     pub(super) fn new(random: &mut Random) -> Self {
-        let slots = KeyedMap::with_hasher(KeyedState([random.u64(), random.u64()]));
-        Self { slots, claims: Vec::new() }
+        let keyed = KeyedState([random.u64(), random.u64()]);
+        let (slots, tags) = (KeyedMap::with_hasher(keyed.clone()), KeyedMap::with_hasher(keyed));
+        Self { slots, tags, claims: Vec::new() }
     }
 
     pub(super) fn find(&self, key: &PeerKey) -> Option<Slot> {
         self.slots.get(key).copied()
+    }
+
+    pub(super) fn find_tag(&self, key: &TagKey) -> Option<Slot> {
+        self.tags.get(key).copied()
+    }
+
+    /// Tags are random: of two that are the same the first is found.
+    pub(super) fn insert_tag(&mut self, key: TagKey, slot: Slot) {
+        self.tags.entry(key).or_insert(slot);
+    }
+
+    pub(super) fn remove_tag(&mut self, key: &TagKey, slot: Slot) {
+        if self.find_tag(key) == Some(slot) {
+            self.tags.remove(key);
+        }
     }
 
     /// Enters `slot` under `key`, behind another one that is there already.

@@ -2,7 +2,7 @@
 
 use super::Endpoint;
 use super::cookie::{StateCookie, Tags};
-use super::demux::PeerKey;
+use super::demux::{PeerKey, TagKey};
 use super::out_of_the_blue::{self, StatelessPacket, abort_for_init, answering};
 use super::scope::suitable;
 use super::slots::Slot;
@@ -103,10 +103,12 @@ impl Endpoint {
     }
 
     /// A packet from an address that nobody knows: an ASCONF in it may name one that an association knows (RFC 5061,
-    /// 5.2 D2 and D3).
+    /// 5.2 D2 and D3), or leave that to the packet's tag (4.1.1).
     fn receive_relocated(&mut self, now: Time, arrived: &Arrived) {
         let header = &arrived.packet.header;
-        let slot = self.find_any(header, named_addresses(&arrived.packet));
+        let names_tag = || named_addresses(&arrived.packet).any(|address| address.is_unspecified());
+        let by_tag = || names_tag().then(|| self.demux.find_tag(&tag_key(header))).flatten();
+        let slot = self.find_any(header, named_addresses(&arrived.packet)).or_else(by_tag);
         let Some(entry) = slot.and_then(|slot| self.slots.get_mut(slot)) else {
             return self.answer_out_of_the_blue(now, arrived);
         };
@@ -399,6 +401,14 @@ fn named_addresses(packet: &Packet) -> impl Iterator<Item = core::net::IpAddr> {
 
 fn key(header: &CommonHeader, from: PathAddress) -> PeerKey {
     key_for(header, from.remote)
+}
+
+fn tag_key(header: &CommonHeader) -> TagKey {
+    TagKey {
+        local_port: header.destination_port,
+        peer_port: header.source_port,
+        local_tag: header.verification_tag,
+    }
 }
 
 fn key_for(header: &CommonHeader, peer_address: core::net::IpAddr) -> PeerKey {

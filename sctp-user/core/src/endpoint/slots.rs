@@ -1,7 +1,7 @@
 //! Where associations live: slots that are used again, under a new generation each time, so that the
 //! id of an association that is gone names nobody.
 
-use super::demux::{Demux, PeerKey};
+use super::demux::{Demux, PeerKey, TagKey};
 use crate::association::Association;
 use crate::event::AssociationId;
 use crate::time::Time;
@@ -25,13 +25,19 @@ pub(super) struct Entry {
     pub(super) deadline: Option<Time>,
     /// The peer addresses under which it stands in the demultiplexing table.
     registered: SmallVec<[IpAddr; 2]>,
+    /// The tag under which it stands there.
+    registered_tag: Option<TagKey>,
 }
 
 impl Entry {
-    /// Enters all of the peer's addresses in the table.
+    /// Enters all of the peer's addresses in the table, and the tag if it may be found by it.
     pub(super) fn register(&mut self, slot: Slot, demux: &mut Demux) {
         self.registered = self.association.paths().iter().map(|path| path.address.remote).collect();
         self.registered.iter().for_each(|&address| demux.insert(self.key(address), slot));
+        let (local_port, peer_port) = (self.association.local_port(), self.association.peer_port());
+        let tag = self.association.lookup_tag();
+        self.registered_tag = tag.map(|local_tag| TagKey { local_port, peer_port, local_tag });
+        self.registered_tag.iter().for_each(|key| demux.insert_tag(*key, slot));
     }
 
     /// Takes them out again.
@@ -39,6 +45,7 @@ impl Entry {
         for address in core::mem::take(&mut self.registered) {
             demux.remove(&self.key(address), slot);
         }
+        self.registered_tag.take().iter().for_each(|key| demux.remove_tag(key, slot));
     }
 
     fn key(&self, peer_address: IpAddr) -> PeerKey {
@@ -75,9 +82,15 @@ impl Slots {
         });
         if let Some(place) = self.places.get_mut(index as usize) {
             let id = AssociationId { slot: index, generation: place.generation };
-            let registered = SmallVec::new();
-            let entry = Entry { id, association, ready: false, in_batch: false, deadline: None, registered };
-            place.entry = Some(Box::new(entry));
+            place.entry = Some(Box::new(Entry {
+                id,
+                association,
+                ready: false,
+                in_batch: false,
+                deadline: None,
+                registered: SmallVec::new(),
+                registered_tag: None,
+            }));
             self.len += 1;
         }
         Slot(index)

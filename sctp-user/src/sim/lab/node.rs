@@ -114,6 +114,8 @@ impl Node for Router {
 pub(super) struct Nat {
     inside: IpAddr,
     outside: IpAddr,
+    /// Addresses that it had outside.
+    former: Vec<IpAddr>,
     timeout: Duration,
     mappings: FxHashMap<(IpAddr, u16), Mapping>,
     next_port: u16,
@@ -132,11 +134,16 @@ const FIRST_PORT: u16 = 20_000;
 impl Nat {
     pub(super) fn new(inside: IpAddr, outside: IpAddr, timeout: Duration) -> Self {
         let (mappings, ready) = (FxHashMap::default(), VecDeque::new());
-        Self { inside, outside, timeout, mappings, next_port: FIRST_PORT, plain: None, ready }
+        let former = Vec::new();
+        Self { inside, outside, former, timeout, mappings, next_port: FIRST_PORT, plain: None, ready }
     }
 
-    /// Forgets all mappings: what is sent next gets a new port.
-    pub(super) fn rebind(&mut self) {
+    /// Forgets all mappings: what is sent next gets a new port, and perhaps a new address.
+    pub(super) fn rebind(&mut self, to: Option<IpAddr>) {
+        if let Some(address) = to {
+            self.former.push(core::mem::replace(&mut self.outside, address));
+            self.former.retain(|former| *former != address);
+        }
         self.mappings.clear();
         self.plain = None;
     }
@@ -188,7 +195,7 @@ impl Node for Nat {
     fn handle_datagram(&mut self, now: Time, datagram: Datagram) {
         match datagram.destination {
             destination if destination == self.outside => self.inward(now, datagram),
-            destination if destination == self.inside => {}
+            destination if destination == self.inside || self.former.contains(&destination) => {}
             _ => self.outward(now, datagram),
         }
     }

@@ -117,6 +117,8 @@ fn host(script: &mut Script, words: &mut Words<'_>) -> Parsed<()> {
         match word {
             "udp" => options.udp_port = Some(words.optional_number().unwrap_or(ENCAPSULATION_PORT)),
             "fast" => options.fast = true,
+            "dynamic" => options.dynamic = true,
+            "hidden" => (options.dynamic, options.hidden) = (true, true),
             "heartbeat" => options.heartbeat = Some(words.time()?),
             "streams" => options.streams = Some(words.port()?),
             other => return Err(format!("`{other}` is no option of a host")),
@@ -171,7 +173,8 @@ fn action(script: &Script, words: &mut Words<'_>) -> Parsed<Action> {
             if !matches!(script.nodes[nat].kind, NodeKind::Nat { .. }) {
                 return Err(format!("`{}` is no NAT", script.nodes[nat].name));
             }
-            Action::Rebind(nat)
+            let to = if words.take("to") { Some(new_outside(script, nat, words)?) } else { None };
+            Action::Rebind(nat, to)
         }
         "route" => Action::Route(route(script, words)?),
         "down" => place(script, words).map(|(node, network)| Action::Down(node, network))?,
@@ -182,6 +185,23 @@ fn action(script: &Script, words: &mut Words<'_>) -> Parsed<Action> {
         }
         other => return Err(format!("`{other}` is no action")),
     })
+}
+
+/// An address that a NAT may get outside.
+fn new_outside(script: &Script, nat: usize, words: &mut Words<'_>) -> Parsed<IpAddr> {
+    let address: IpAddr = words.parse("an address")?;
+    let taken = |(index, node): (usize, &NodePlan)| {
+        index != nat && node.attachments.iter().any(|own| own.address == address)
+    };
+    match script.nodes[nat].attachments.get(1) {
+        Some(outside) if outside.address.is_ipv4() != address.is_ipv4() => {
+            Err(format!("{address} is not of the family of {}", outside.address))
+        }
+        _ if script.nodes.iter().enumerate().any(taken) => {
+            Err(format!("{address} is another node's address"))
+        }
+        _ => Ok(address),
+    }
 }
 
 /// `[NODE] NETWORK`.

@@ -3,6 +3,7 @@
 use core::time::Duration;
 use sctp_core::config::{AssociationConfig, EndpointConfig};
 use sctp_core::endpoint::{ConnectRequest, Endpoint, ListenOptions};
+use sctp_core::extensions::Extensions;
 use sctp_core::net::PathAddress;
 use sctp_core::path::Path;
 use sctp_core::time::Time;
@@ -204,13 +205,23 @@ impl Lab {
                 }
             }
             Action::Link { node, network, settings } => self.change_links(*node, *network, settings),
-            Action::Rebind(nat) => self.network.with_node(self.hosts[*nat], |node, _| {
-                if let LabNode::Nat(nat) = node {
-                    nat.rebind();
-                }
-            }),
+            Action::Rebind(nat, to) => self.rebind(*nat, *to),
             Action::Route(route) => self.set_route(*route),
         }
+    }
+
+    fn rebind(&mut self, nat: usize, to: Option<core::net::IpAddr>) {
+        // The interface outside is the second one.
+        if let (Some(address), Some((outside, _))) = (to, self.interfaces[nat].get(1))
+            && !self.network.set_address(*outside, address)
+        {
+            return self.failures.push(format!("{address} is another NAT's address"));
+        }
+        self.network.with_node(self.hosts[nat], |node, _| {
+            if let LabNode::Nat(nat) = node {
+                nat.rebind(to);
+            }
+        });
     }
 
     fn connect(&mut self, host: usize, to: usize, port: u16, from: Option<u16>) {
@@ -419,11 +430,14 @@ fn association_config(plan: &NodePlan, options: &HostOptions) -> AssociationConf
     let base = if options.fast { AssociationConfig::fast_failover() } else { AssociationConfig::default() };
     let mtu = plan.attachments.iter().map(|own| own.link.mtu).min().unwrap_or(1_500);
     let streams = options.streams.unwrap_or(base.outbound_streams);
+    let extensions = Extensions { asconf: options.dynamic, auth: options.dynamic, ..base.extensions };
     AssociationConfig {
         hb_interval: options.heartbeat.or(base.hb_interval),
         path_mtu: mtu.min(base.path_mtu),
         outbound_streams: streams,
         max_inbound_streams: streams.max(base.max_inbound_streams),
+        hide_addresses: options.hidden,
+        extensions,
         ..base
     }
 }

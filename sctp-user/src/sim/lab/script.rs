@@ -60,6 +60,10 @@ pub(super) struct HostOptions {
     pub(super) fast: bool,
     pub(super) heartbeat: Option<Duration>,
     pub(super) streams: Option<u16>,
+    /// Addresses may change.
+    pub(super) dynamic: bool,
+    /// Addresses are kept out of packets.
+    pub(super) hidden: bool,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -102,7 +106,8 @@ pub(super) enum Action {
         network: usize,
         settings: Vec<Setting>,
     },
-    Rebind(usize),
+    /// A NAT, and its new address outside, if it gets one.
+    Rebind(usize, Option<IpAddr>),
     Route(Route),
 }
 

@@ -127,3 +127,23 @@ fn a_nat_lets_out_and_answers_in_and_nobody_else() {
     let report = run(&text);
     assert!(report.failures.iter().any(|failure| failure.contains("expect in up")), "{report:?}");
 }
+
+#[test]
+fn a_nat_gets_only_addresses_that_nobody_has() {
+    let text = "
+        network home
+        network world
+        host in 192.168.0.2@home udp
+        nat box inside 192.168.0.1@home outside 203.0.113.1@world
+        nat second inside 192.168.0.9@home outside 203.0.113.9@world
+        end 5s
+    ";
+    let error = |line: &str| format!("{text}{line}").parse::<Script>().unwrap_err().what;
+    assert_eq!(error("at 1s rebind box to 203.0.113.9"), "203.0.113.9 is another node's address");
+    assert_eq!(error("at 1s rebind box to 2001:db8::1"), "2001:db8::1 is not of the family of 203.0.113.1");
+    assert!(error("at 1s rebind box to").contains("an address is missing"));
+    let both = "at 1s rebind box to 203.0.113.3\nat 2s rebind second to 203.0.113.3";
+    assert_eq!(run(&format!("{text}{both}")).failures, ["203.0.113.3 is another NAT's address"]);
+    let back = "at 1s rebind box to 203.0.113.3\nat 2s rebind box to 203.0.113.1";
+    assert_eq!(run(&format!("{text}{back}")).failures, [""; 0]);
+}

@@ -4,8 +4,10 @@
 //! |---|---|
 //! | `requests` | what we ask of the peer: one ASCONF at a time, T4 (5.1) |
 //! | `responses` | what the peer asks of us (5.2) |
+//! | `announce` | that a NAT has given us another outer address (RFC 6951, 5.7) |
 //! | `sources` | which of our addresses packets leave from meanwhile (5.3) |
 
+mod announce;
 mod requests;
 mod responses;
 mod sources;
@@ -18,6 +20,7 @@ use crate::serial::Tsn;
 use crate::time::Time;
 use crate::wire::Packet;
 use crate::wire::chunk::{ChunkType, RawChunk};
+use announce::Whereabouts;
 use core::net::IpAddr;
 use requests::Outstanding;
 use std::collections::VecDeque;
@@ -31,6 +34,10 @@ enum Change {
     Add(IpAddr),
     SetPrimary(IpAddr),
     Delete(IpAddr),
+    /// The address that the request comes from, by the wildcard of its family (4.2.1).
+    AddSource(IpAddr),
+    /// All addresses but that one (4.2.2).
+    DeleteOthers(IpAddr),
 }
 
 /// ASCONF on an association that uses it.
@@ -57,6 +64,7 @@ pub(super) struct Asconf {
     wanted_primary: Option<PathId>,
     /// No address may be a packet's source but one that is being added, and that one only beside ASCONF (5.3 F1, F4).
     only_asconf: bool,
+    whereabouts: Whereabouts,
 }
 
 impl Asconf {
@@ -74,6 +82,7 @@ impl Asconf {
             retired: VecDeque::new(),
             wanted_primary: None,
             only_asconf: false,
+            whereabouts: Whereabouts::default(),
         }
     }
 
@@ -113,6 +122,8 @@ impl Association {
             asconf.retired = before.retired;
         }
         self.asconf = Some(Box::new(asconf));
+        // From now on it is found by its tag, too.
+        self.addresses_changed = true;
     }
 
     /// ESTABLISHED is entered.

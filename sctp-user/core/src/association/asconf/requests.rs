@@ -5,7 +5,7 @@ use super::super::{Association, Flow};
 use super::{Asconf, Change};
 use crate::endpoint::{is_unicast, scope};
 use crate::error::CommandError;
-use crate::event::{Event, LocalAddressChange};
+use crate::event::{Event, LocalAddressChange, LossReason};
 use crate::path::PathId;
 use crate::serial::Tsn;
 use crate::time::Time;
@@ -13,7 +13,8 @@ use crate::wire::PacketBuilder;
 use crate::wire::cause::{Cause, CauseCode, Causes};
 use crate::wire::chunk::{AsconfChunk, AsconfKind, ChunkType, RawChunk};
 use crate::wire::param::{AddressRequest, Parameter, ParameterType, Parameters};
-use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use bytes::Bytes;
+use core::net::IpAddr;
 
 /// Changes in one ASCONF: so many fit into a packet of any path, beside AUTH (5.1.1 C5).
 const MAX_CHANGES: usize = 12;
@@ -34,11 +35,11 @@ pub(super) struct Outstanding {
 
 impl Asconf {
     /// Queues a change; one that it takes back goes instead.
-    fn queue(&mut self, change: Change) -> Result<(), CommandError> {
+    pub(super) fn queue(&mut self, change: Change) -> Result<(), CommandError> {
         let contrary = match change {
             Change::Add(address) => Some(Change::Delete(address)),
             Change::Delete(address) => Some(Change::Add(address)),
-            Change::SetPrimary(_) => None,
+            _ => None,
         };
         let before = self.waiting.len();
         self.waiting.retain(|&waiting| waiting != change && Some(waiting) != contrary);
@@ -61,9 +62,9 @@ impl Asconf {
             _ => !no_addresses,
         });
         let rank = |change: &Change| match change {
-            Change::Add(_) => 0,
+            Change::Add(_) | Change::AddSource(_) => 0,
             Change::SetPrimary(_) => 1,
-            Change::Delete(_) => 2,
+            Change::Delete(_) | Change::DeleteOthers(_) => 2,
         };
         self.waiting.sort_by_key(rank);
         self.waiting.drain(..self.waiting.len().min(MAX_CHANGES)).collect()
@@ -185,14 +186,15 @@ impl Association {
         self.choose_sources();
     }
 
-    /// The address by which the peer finds the association even if it does not know the packet's source (4.1.1, 5.3.2).
+    /// The address by which the peer finds the association even if it does not know the packet's source (4.1.1, 5.3.2);
+    /// the wildcard has it look for our tag (RFC 6951, 5.7).
     fn lookup_address(&self, path: PathId) -> IpAddr {
+        let wildcard = self.wildcard_for(path);
+        if self.config.hide_addresses {
+            return wildcard;
+        }
         let path = self.paths.get(path).map(|path| path.address);
         let source = path.and_then(|path| path.local).filter(|local| self.local_addresses.contains(local));
-        let wildcard = match path.map(|path| path.remote) {
-            Some(IpAddr::V6(_)) => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
-            _ => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
-        };
         source.or(self.local_addresses.first().copied()).unwrap_or(wildcard)
     }
 
@@ -216,13 +218,16 @@ impl Association {
         if let Some(path) = self.paths.get_mut(failed) {
             path.rtt.back_off();
         }
-        self.note_error(failed, true);
+        self.note_error(failed, self.counts_unanswered_asconf());
         if !self.state().changes_addresses() {
             // C4: SHUTDOWN ACK has been sent, and ends this as well.
             if let Some(asconf) = &mut self.asconf {
                 asconf.outstanding = None;
             }
             return;
+        }
+        if self.is_disowned() {
+            return self.lose(LossReason::PeerAborted { cause: None, value: Bytes::new() });
         }
         let next = self.paths.for_retransmission(failed).unwrap_or(failed);
         let t4 = now + rto(&self.paths, next);
@@ -261,6 +266,13 @@ impl Association {
                 _ => asconf.no_addresses = true,
             }
         }
+        if let Change::AddSource(_) = change {
+            let whereabouts = core::mem::take(&mut asconf.whereabouts);
+            if verdict == Verdict::Granted && whereabouts.was_unknown() {
+                // What left from there was discarded, and need not wait for T3-rtx.
+                self.sender.handle_discarded(&mut self.paths);
+            }
+        }
         let (address, told) = match (change, verdict == Verdict::Granted) {
             (Change::Add(address), true) => {
                 self.local_addresses.push(address);
@@ -271,10 +283,14 @@ impl Association {
                 asconf.retire(address);
                 (address, LocalAddressChange::Removed)
             }
-            (Change::SetPrimary(_), true) => return,
+            (Change::SetPrimary(_) | Change::AddSource(_) | Change::DeleteOthers(_), true) => return,
             // F10: not part of the association.
-            (Change::Add(address), false) => (address, LocalAddressChange::AdditionRefused),
-            (Change::Delete(address), false) => (address, LocalAddressChange::RemovalRefused),
+            (Change::Add(address) | Change::AddSource(address), false) => {
+                (address, LocalAddressChange::AdditionRefused)
+            }
+            (Change::Delete(address) | Change::DeleteOthers(address), false) => {
+                (address, LocalAddressChange::RemovalRefused)
+            }
             (Change::SetPrimary(address), false) => (address, LocalAddressChange::PrimaryRefused),
         };
         self.events.push_back(Event::LocalAddressChanged { address, change: told });
@@ -300,8 +316,12 @@ impl Association {
 /// The requests for these changes, each under an id of its own (5.1 A1).
 fn requests(changes: &[Change]) -> impl Iterator<Item = Parameter> {
     changes.iter().zip(0..).map(|(&change, correlation_id)| match change {
-        Change::Add(address) => Parameter::AddAddress(AddressRequest { correlation_id, address }),
-        Change::Delete(address) => Parameter::DeleteAddress(AddressRequest { correlation_id, address }),
+        Change::Add(address) | Change::AddSource(address) => {
+            Parameter::AddAddress(AddressRequest { correlation_id, address })
+        }
+        Change::Delete(address) | Change::DeleteOthers(address) => {
+            Parameter::DeleteAddress(AddressRequest { correlation_id, address })
+        }
         Change::SetPrimary(address) => {
             Parameter::SetPrimaryAddress(AddressRequest { correlation_id, address })
         }

@@ -11,7 +11,7 @@ use core::net::IpAddr;
 impl Association {
     /// Nothing may leave but ASCONF, and what is bundled with it.
     pub(in super::super) fn only_asconf_leaves(&self) -> bool {
-        self.asconf.as_ref().is_some_and(|asconf| asconf.only_asconf)
+        self.asconf.as_ref().is_some_and(|asconf| asconf.only_asconf || asconf.is_displaced())
     }
 
     /// Our addresses that a path may be used from (5.3 F4, F6); none where the host picks.

@@ -96,6 +96,8 @@ pub(crate) struct Pair {
     pub(crate) mtu_search: Option<MtuSearchConfig>,
     /// UDP ports that packets of A and Z come from, 0 for plain IP.
     pub(crate) udp_ports: [u16; 2],
+    /// A NAT in front of A has this address outside, and lets nothing in that comes to another one.
+    pub(crate) outer: Option<IpAddr>,
     /// Packets may lack their checksum.
     zero_checksums: bool,
     unchecked: bool,
@@ -143,6 +145,7 @@ impl Pair {
             max_segments: 8,
             mtu_search: None,
             udp_ports: [0; 2],
+            outer: None,
             zero_checksums: false,
             unchecked: false,
             restarts: 0,
@@ -358,7 +361,7 @@ impl Pair {
         let may_fragment = transmit.may_fragment;
         let udp_port = path.remote_udp_port;
         let mut hop = Hop { from, source, destination, header, chunks, ecn, bytes, may_fragment, udp_port };
-        let fate = (self.rule)(&hop);
+        let fate = if self.translate(&mut hop) { (self.rule)(&hop) } else { Fate::Drop };
         self.write_down(&hop, fate);
         let copies = match fate {
             Fate::Pass | Fate::Mark => 1,
@@ -372,6 +375,18 @@ impl Pair {
             self.in_flight.push_back((self.now + DELAY, hop.clone()));
         }
         self.hops.push(hop);
+    }
+
+    /// What the NAT does; false if it does not let the packet through.
+    fn translate(&mut self, hop: &mut Hop) -> bool {
+        let Some(outer) = self.outer else { return true };
+        let inner = self.address(Side::A);
+        match hop.from {
+            Side::A => hop.source = outer,
+            Side::Z if hop.destination != outer => return false,
+            Side::Z => hop.destination = inner,
+        }
+        true
     }
 
     fn write_down(&mut self, hop: &Hop, fate: Fate) {

@@ -17,6 +17,7 @@ mod init;
 mod interleaving;
 mod mtu;
 mod multihoming;
+mod nat;
 mod partial_reliability;
 mod reconfig;
 mod reconfig_harness;
