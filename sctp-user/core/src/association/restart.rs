@@ -160,6 +160,8 @@ impl Association {
             self.outbox.clear();
             self.adopt_peer(&PeerHalf::of_cookie(cookie));
             let addresses: Vec<_> = cookie.peer_addresses().collect();
+            let source = self.reply_path(cookie.source.remote);
+            self.drop_unlisted_addresses(&addresses, source, cookie.source);
             self.add_addresses(&addresses, cookie.source);
             self.establish(cx);
         }

@@ -297,10 +297,15 @@ impl Association {
         self.receiver = Some(receiver);
     }
 
-    /// Drops the addresses from the user that the INIT ACK from `source` does not list (5.1.2 A and C): they are
-    /// not the peer's, or it does not want them used. The path's index from now on.
+    /// Drops the addresses from the user that the INIT ACK, or INIT, from `source` does not list (5.1.2 A and C): they
+    /// are not the peer's, or it does not want them used. The path's index from now on.
     /// RFC 9260, 3.3.3.
-    fn drop_unlisted_addresses(&mut self, listed: &[IpAddr], source: PathId, from: PathAddress) -> PathId {
+    pub(super) fn drop_unlisted_addresses(
+        &mut self,
+        listed: &[IpAddr],
+        source: PathId,
+        from: PathAddress,
+    ) -> PathId {
         // After a stale cookie paths are in use already; the INIT ACK before has seen to it.
         if self.sender.has_outstanding() {
             return source;

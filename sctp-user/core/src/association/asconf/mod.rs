@@ -40,6 +40,17 @@ enum Change {
     DeleteOthers(IpAddr),
 }
 
+impl Change {
+    /// What takes it back.
+    fn contrary(self) -> Option<Self> {
+        match self {
+            Self::Add(address) => Some(Self::Delete(address)),
+            Self::Delete(address) => Some(Self::Add(address)),
+            _ => None,
+        }
+    }
+}
+
 /// ASCONF on an association that uses it.
 #[derive(Debug)]
 pub(super) struct Asconf {
@@ -118,7 +129,8 @@ impl Association {
         }
         let mut asconf = Asconf::new(self.local_initial_tsn, peer_initial_tsn);
         if let Some(before) = before {
-            asconf.waiting = before.asked().chain(before.waiting.iter().copied()).collect();
+            let unfinished = before.asked().chain(before.waiting.iter().copied());
+            unfinished.for_each(|change| asconf.wait_with(change));
             asconf.retired = before.retired;
         }
         self.asconf = Some(Box::new(asconf));

@@ -34,23 +34,24 @@ pub(super) struct Outstanding {
 }
 
 impl Asconf {
-    /// Queues a change; one that it takes back goes instead.
+    /// Queues a change, if there is room.
     pub(super) fn queue(&mut self, change: Change) -> Result<(), CommandError> {
-        let contrary = match change {
-            Change::Add(address) => Some(Change::Delete(address)),
-            Change::Delete(address) => Some(Change::Add(address)),
-            _ => None,
-        };
-        let before = self.waiting.len();
-        self.waiting.retain(|&waiting| waiting != change && Some(waiting) != contrary);
-        if self.waiting.len() < before && contrary.is_some() {
-            return Ok(());
-        }
-        if self.waiting.len() >= MAX_WAITING {
+        let is_new = |waiting: &Change| *waiting != change && Some(*waiting) != change.contrary();
+        if self.waiting.len() >= MAX_WAITING && self.waiting.iter().all(is_new) {
             return Err(CommandError::TooManyChanges(MAX_WAITING));
         }
-        self.waiting.push(change);
+        self.wait_with(change);
         Ok(())
+    }
+
+    /// A change waits from now on; one that it takes back goes instead.
+    pub(super) fn wait_with(&mut self, change: Change) {
+        let contrary = change.contrary();
+        let takes_back = self.waiting.iter().any(|&waiting| Some(waiting) == contrary);
+        self.waiting.retain(|&waiting| waiting != change && Some(waiting) != contrary);
+        if !takes_back {
+            self.waiting.push(change);
+        }
     }
 
     /// Takes the next changes: additions first, so that there is always an address (5.3 F5), then what may want them

@@ -369,6 +369,22 @@ fn what_was_not_finished_before_a_restart_is_asked_for_again() {
     assert_eq!(locals(&mut pair, Side::Z, z), ["10.0.1.2", "10.0.2.2"]);
 }
 
+/// RFC 5061, 5.1.1 C1: nor does what was taken back meanwhile come before what took it back.
+#[test]
+fn a_deletion_that_was_taken_back_before_a_restart_is_not_asked_for_again() {
+    let (mut pair, _, z) = up_multihomed();
+    pair.set_rule(|hop| if hop.has(ChunkType::ASCONF) { Fate::Drop } else { Fate::Pass });
+    pair.z.endpoint.remove_local_address(pair.now, z, ip("10.0.2.2")).unwrap();
+    pair.drain();
+    pair.z.endpoint.add_local_address(pair.now, z, ip("10.0.2.2")).unwrap();
+    pair.set_rule(|_| Fate::Pass);
+    pair.restart_a(&["10.0.1.1", "10.0.2.1"]);
+    let a = pair.connect(dynamic());
+    pair.run_secs(10);
+    assert_eq!(remotes(&mut pair, Side::A, a), ["10.0.1.2", "10.0.2.2"]);
+    assert_eq!(locals(&mut pair, Side::Z, z), ["10.0.1.2", "10.0.2.2"]);
+}
+
 /// An address of another family comes and goes: its paths wait for a source, and nothing leaves there meanwhile.
 #[test]
 fn paths_of_a_family_without_own_addresses_carry_nothing() {

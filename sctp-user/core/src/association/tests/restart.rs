@@ -1,6 +1,6 @@
 //! Unexpected INIT, INIT ACK, COOKIE ECHO and COOKIE ACK (RFC 9260, 5.2).
 
-use super::harness::{PORT_A, Pair, Side, chunk, init};
+use super::harness::{PORT_A, Pair, Side, chunk, init, ip};
 use crate::association::AssociationState;
 use crate::config::AssociationConfig;
 use crate::event::AssociationId;
@@ -171,6 +171,22 @@ fn action_b_in_cookie_wait_the_peers_cookie_wins() {
     assert_eq!(pair.association(Side::Z, z).peer_tag(), OTHER);
     assert_eq!(pair.take_trace().last().unwrap(), "Z -> COOKIE_ACK -> A");
     assert_eq!(pair.association(Side::Z, z).outbound_streams(), 5);
+}
+
+/// RFC 9260, 5.1.2 and 5.2.4: what the user named and the peer does not list is not the peer's, whoever began.
+#[test]
+fn action_b_in_cookie_wait_leaves_the_addresses_that_the_peer_lists() {
+    let mut pair = Pair::new();
+    let peers = ["10.0.1.1", "10.0.1.77"].map(|peer| PathAddress::to(ip(peer))).to_vec();
+    let z = pair.connect_to(Side::Z, peers, AssociationConfig::default());
+    pair.drain();
+    pair.drop_in_flight();
+    let (cookie, tag) = pair.cookie_for(Side::Z, OTHER);
+    pair.forge(Side::Z, tag, &[cookie]);
+    pair.drain();
+    assert_eq!(pair.state(Side::Z, z), AssociationState::Established);
+    let paths: Vec<_> = pair.association(Side::Z, z).paths().iter().map(|path| path.address.remote).collect();
+    assert_eq!(paths, [ip("10.0.1.1")]);
 }
 
 /// RFC 9260, 5.2.4.
