@@ -33,6 +33,14 @@ pub(crate) enum PacketKind {
     Oversize,
 }
 
+/// Where a packet goes.
+#[derive(Clone, Copy, Debug)]
+struct Destination {
+    path: PathId,
+    /// DATA may go along. (The set-up, where some goes with COOKIE ECHO, does not ask.)
+    carries_data: bool,
+}
+
 impl Association {
     /// Appends one packet to `buffer`, if there is something to send now.
     pub(crate) fn write_packet(&mut self, now: Time, buffer: &mut Vec<u8>) -> Option<Written> {
@@ -50,9 +58,9 @@ impl Association {
             }
         }
         // A destination may turn out to have nothing that fits, which then was dropped: on to the next.
-        while let Some(id) = self.destination(now) {
+        while let Some(destination) = self.destination(now) {
             let dropped = self.stats.replies_dropped;
-            let written = self.write_packet_to(now, id, buffer);
+            let written = self.write_packet_to(now, destination, buffer);
             if written.is_some() {
                 return written;
             }
@@ -64,7 +72,13 @@ impl Association {
         None
     }
 
-    fn write_packet_to(&mut self, now: Time, id: PathId, buffer: &mut Vec<u8>) -> Option<Written> {
+    fn write_packet_to(
+        &mut self,
+        now: Time,
+        destination: Destination,
+        buffer: &mut Vec<u8>,
+    ) -> Option<Written> {
+        let id = destination.path;
         let path = self.paths.get(id)?;
         let (address, fits) = (path.address, path.max_packet_size);
         let size = fits.max(self.lone_packet_size(id));
@@ -77,7 +91,7 @@ impl Association {
             State::Closed => return None,
             State::CookieWait(_) => self.write_init(now, &mut packet),
             State::CookieEchoed(..) => self.write_cookie_echo(now, id, &mut packet),
-            _ => self.write_chunks(now, id, &mut packet),
+            _ => self.write_chunks(now, destination, &mut packet),
         }
         let controls = packet.control_chunks();
         let len = finish(packet, self.extensions.zero_checksum)?;
@@ -148,27 +162,33 @@ impl Association {
     }
 
     /// Where the next packet goes; `None` if there is nothing to send.
-    fn destination(&self, now: Time) -> Option<PathId> {
+    fn destination(&self, now: Time) -> Option<Destination> {
         match &self.state {
             // 5.1 C: until COOKIE ACK comes, nothing but COOKIE ECHO and what is bundled with it.
-            State::CookieWait(setup) | State::CookieEchoed(setup, _) => setup.due.then_some(setup.path),
+            State::CookieWait(setup) | State::CookieEchoed(setup, _) => {
+                setup.due.then_some(Destination { path: setup.path, carries_data: false })
+            }
             State::Closed => None,
-            state => {
-                let asconf = self.asconf.as_ref().and_then(|asconf| asconf.due_on());
-                if self.only_asconf_leaves() {
-                    return asconf;
-                }
-                let ending = state.ending().filter(|ending| ending.due).map(|ending| ending.path);
-                asconf
-                    .or_else(|| self.outbox.next_path())
-                    .or_else(|| ending.filter(|&id| self.is_verified(id)))
-                    .or_else(|| {
-                        self.wants_sack().then(|| self.sack_path()).filter(|&id| self.is_verified(id))
-                    })
-                    .or_else(|| self.forward_path())
-                    .or_else(|| self.next_data_path(now))
+            _ => {
+                let data = self.next_data_path(now);
+                let path = self.control_path().or(data.filter(|_| !self.only_asconf_leaves()))?;
+                Some(Destination { path, carries_data: data == Some(path) })
             }
         }
+    }
+
+    /// Where the next packet goes for the sake of what is not DATA.
+    fn control_path(&self) -> Option<PathId> {
+        let asconf = self.asconf.as_ref().and_then(|asconf| asconf.due_on());
+        if self.only_asconf_leaves() {
+            return asconf;
+        }
+        let ending = self.state.ending().filter(|ending| ending.due).map(|ending| ending.path);
+        asconf
+            .or_else(|| self.outbox.next_path())
+            .or_else(|| ending.filter(|&id| self.is_verified(id)))
+            .or_else(|| self.wants_sack().then(|| self.sack_path()).filter(|&id| self.is_verified(id)))
+            .or_else(|| self.forward_path())
     }
 
     fn forward_path(&self) -> Option<PathId> {
@@ -212,14 +232,14 @@ impl Association {
 
     /// Control chunks first, DATA last (6.10); SHUTDOWN and SHUTDOWN ACK have no DATA beside them.
     /// RFC 9260, 3.3.12, 5.1, 5.1.5, 6, 6.1.
-    fn write_chunks(&mut self, now: Time, id: PathId, packet: &mut PacketBuilder<'_>) {
+    fn write_chunks(&mut self, now: Time, destination: Destination, packet: &mut PacketBuilder<'_>) {
+        let Destination { path: id, carries_data } = destination;
         if self.outbox.cookie_ack == Some(id) {
             self.outbox.cookie_ack = None;
             let _ = packet.push(&CookieAckChunk);
         }
         self.write_asconf(id, packet);
         self.write_controls(id, packet);
-        let carries_data = self.next_data_path(now) == Some(id);
         self.write_sack(now, id, carries_data, packet);
         self.write_ending(id, packet);
         self.write_forward_tsn(now, id, packet);

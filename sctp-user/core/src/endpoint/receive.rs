@@ -86,7 +86,7 @@ impl Endpoint {
     }
 
     fn receive_other(&mut self, now: Time, arrived: &Arrived) {
-        let slot = self.demux.find(&key(&arrived.packet.header, arrived.from));
+        let slot = self.demux.find_for_packet(&key(&arrived.packet.header, arrived.from));
         let Some(entry) = slot.and_then(|slot| self.slots.get_mut(slot)) else {
             return self.receive_relocated(now, arrived);
         };

@@ -166,10 +166,10 @@ impl Scheduler {
         }
     }
 
-    /// A packet with new chunks is complete.
-    pub(super) fn end_packet(&mut self) {
+    /// A packet with new chunks is complete; whether it may be another stream's turn now.
+    pub(super) fn end_packet(&mut self) -> bool {
         if !self.keeps_streams_apart() {
-            return;
+            return false;
         }
         let had_another_turn = core::mem::take(&mut self.packet_is_full);
         if !had_another_turn && !self.within_message {
@@ -179,6 +179,7 @@ impl Scheduler {
             }
             self.give_way();
         }
+        true
     }
 
     fn first_rank(&mut self, stream_id: u16, first: u64) -> u128 {

@@ -17,6 +17,8 @@ use std::collections::{BTreeSet, VecDeque};
 pub(super) struct SendQueue {
     streams: FxHashMap<u16, Stream>,
     scheduler: Scheduler,
+    /// Kept, because it is asked for several times for each packet; see [`choose`](Self::choose).
+    turn: Option<Turn>,
     interleaving: bool,
     /// Messages with a lifetime: when it is over, number, stream.
     lifetimes: BTreeSet<(Time, u64, u16)>,
@@ -123,6 +125,12 @@ impl Stream {
         partial.or_else(|| self.queue.front().map(|entry| entry.number))
     }
 
+    /// Number of its first message, if it is not held back; the rest of one never is.
+    fn ready(&self, stream_id: u16, pause: Option<&Pause>) -> Option<u64> {
+        let is_held = |first| pause.is_some_and(|pause| pause.holds(stream_id, first));
+        self.first().filter(|&first| self.within_message || !is_held(first))
+    }
+
     fn number_message(&mut self, unordered: bool) -> Mid {
         let next = if unordered { &mut self.next_mids.unordered } else { &mut self.next_mids.ordered };
         let mid = *next;
@@ -165,6 +173,7 @@ impl SendQueue {
         Self {
             streams: FxHashMap::default(),
             scheduler: Scheduler::new(config.scheduler, &config.stream_values),
+            turn: None,
             interleaving: false,
             lifetimes: BTreeSet::new(),
             priorities: BTreeSet::new(),
@@ -193,17 +202,13 @@ impl SendQueue {
         }
         let active = self.active();
         self.scheduler.change(config.scheduler, &config.stream_values, active);
+        self.choose();
     }
 
     /// Streams that have something to send, and the numbers of their first messages.
     fn active(&self) -> Vec<(u64, u16)> {
         let streams = self.streams.iter();
-        streams.filter_map(|(&id, stream)| Some((self.ready(id, stream)?, id))).collect()
-    }
-
-    /// Number of the first message of a stream, if it is not held back; the rest of one never is.
-    fn ready(&self, stream_id: u16, stream: &Stream) -> Option<u64> {
-        stream.first().filter(|&first| stream.within_message || !self.holds(stream_id, first))
+        streams.filter_map(|(&id, stream)| Some((stream.ready(id, self.pause.as_ref())?, id))).collect()
     }
 
     /// Whether all is cut.
@@ -238,12 +243,13 @@ impl SendQueue {
         }
         self.messages += 1;
         self.chunk_bytes += chunk_len(&message, self.interleaving);
-        let held = self.holds(stream_id, number);
         let stream = self.streams.entry(stream_id).or_default();
-        if stream.first().is_none() && (stream.within_message || !held) {
-            self.scheduler.activate(stream_id, number);
-        }
+        let was_waiting = stream.first().is_some();
         stream.queue.push_back(Entry { number, message: Some(message) });
+        if !was_waiting && stream.ready(stream_id, self.pause.as_ref()).is_some() {
+            self.scheduler.activate(stream_id, number);
+            self.choose();
+        }
     }
 
     /// Notes how far a message has come that is handed over in pieces; the first one says what holds for all.
@@ -289,6 +295,15 @@ impl SendQueue {
 
     /// What is to be cut next: of a stream one message at a time (RFC 8260, 2.2.2).
     pub(super) fn turn(&self) -> Option<Turn> {
+        self.turn
+    }
+
+    /// To be called after anything that may have changed whose turn it is, or what its stream has.
+    fn choose(&mut self) {
+        self.turn = self.find_turn();
+    }
+
+    fn find_turn(&self) -> Option<Turn> {
         let stream_id = self.scheduler.next()?;
         let stream = self.streams.get(&stream_id)?;
         if let Some(Partial { number, slot, uncut, more }) = stream.partial {
@@ -327,14 +342,17 @@ impl SendQueue {
         stream.partial = (uncut > 0).then_some(Partial { number, slot, uncut, more });
         let is_end = uncut == 0 && !more;
         stream.within_message = !is_end;
-        let next = self.streams.get(&turn.stream_id).and_then(|stream| self.ready(turn.stream_id, stream));
+        let next = stream.ready(turn.stream_id, self.pause.as_ref());
         self.scheduler.served(len, is_end, next);
+        self.choose();
         Some(fsn)
     }
 
     /// A packet with new chunks is complete.
     pub(super) fn end_packet(&mut self) {
-        self.scheduler.end_packet();
+        if self.scheduler.end_packet() {
+            self.choose();
+        }
     }
 
     /// Whether the packet in work is to take no further chunk (RFC 8260, 3.3).
@@ -353,6 +371,7 @@ impl SendQueue {
         let mut entries: Vec<_> = streams.into_values().flat_map(|stream| stream.queue).collect();
         entries.sort_unstable_by_key(|entry| entry.number);
         self.scheduler.clear();
+        self.turn = None;
         self.lifetimes.clear();
         self.pause = None;
         (self.messages, self.partials, self.records, self.chunk_bytes) = (0, 0, 0, 0);
@@ -394,10 +413,10 @@ impl SendQueue {
         stream.within_message = false;
         self.partials -= 1;
         self.scheduler.deactivate(stream_id);
-        let first = self.streams.get(&stream_id).and_then(|stream| self.ready(stream_id, stream));
-        if let Some(first) = first {
+        if let Some(first) = stream.ready(stream_id, self.pause.as_ref()) {
             self.scheduler.activate(stream_id, first);
         }
+        self.choose();
     }
 
     /// Takes a message of a stream that does not exist when there are `streams` of them.
@@ -419,6 +438,7 @@ impl SendQueue {
             if let Some(new_first) = new_first.filter(|&new_first| !self.holds(stream_id, new_first)) {
                 self.scheduler.activate(stream_id, new_first);
             }
+            self.choose();
         }
         self.discount(number, &message);
         Some(message)
@@ -450,6 +470,7 @@ impl SendQueue {
         self.pause = Some(Pause { streams: StreamSet::All, from: 0 });
         let active = self.active();
         self.scheduler.restart(active);
+        self.choose();
     }
 
     /// The streams that are paused.
@@ -476,6 +497,7 @@ impl SendQueue {
                 self.scheduler.activate(id, first);
             }
         }
+        self.choose();
     }
 
     /// Numbers the messages of `streams` from 0 on again, ordered and unordered ones (RFC 8260, 2.3.2).
@@ -491,6 +513,12 @@ impl SendQueue {
             ordered == Mid(0) && (unordered == Mid(0) || !counts_unordered)
         };
         self.streams.iter().all(|(&id, stream)| is_at_start(stream.next_mids) || !streams.contains(id))
+    }
+
+    /// Panics unless the turn that is kept is the one that there is.
+    #[cfg(any(test, debug_assertions))]
+    pub(super) fn check(&self) {
+        assert_eq!(self.turn, self.find_turn(), "whose turn it is");
     }
 
     /// Bytes of send buffer that the messages take, counted one by one.

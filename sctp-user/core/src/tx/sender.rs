@@ -336,6 +336,7 @@ impl Sender {
     #[cfg(any(test, debug_assertions))]
     pub fn check_invariants(&self, paths: &PathSet) {
         self.outstanding.check(paths);
+        self.queue.check();
         let failed: usize =
             self.failures.iter().map(|failure| failure.payload.len() + MESSAGE_OVERHEAD).sum();
         let counted = self.queue.counted_cost() + self.outstanding.counted_cost() + failed;

@@ -1,7 +1,7 @@
 //! Writes one packet at the end of a caller's buffer.
 
 use super::chunk::{ChunkType, DataHeader, IDataHeader};
-use super::packet::{CHECKSUM_AT, CHUNK_HEADER_LEN, COMMON_HEADER_LEN, CommonHeader, checksum};
+use super::packet::{CHECKSUM_AT, CHUNK_HEADER_LEN, COMMON_HEADER_LEN, CommonHeader, first_checksum};
 use super::padding;
 use crate::auth::Authenticator;
 use std::sync::Arc;
@@ -218,7 +218,7 @@ impl<'a> PacketBuilder<'a> {
     pub fn finish(mut self) -> usize {
         self.fill_in_auth();
         let packet = self.buffer.get_mut(self.start..).unwrap_or_default();
-        let sum = checksum(packet);
+        let sum = first_checksum(packet);
         if let Some(field) = packet.get_mut(CHECKSUM_AT..COMMON_HEADER_LEN) {
             field.copy_from_slice(&sum.to_be_bytes());
         }

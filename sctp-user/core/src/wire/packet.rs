@@ -232,7 +232,16 @@ pub fn checksum(packet: &[u8]) -> u32 {
         }
         None => crc32c::crc32c(packet),
     };
-    // The CRC travels with its low byte first.
+    as_sent(crc)
+}
+
+/// The same of a packet whose checksum field is zero, in one go.
+pub(super) fn first_checksum(packet: &[u8]) -> u32 {
+    as_sent(crc32c::crc32c(packet))
+}
+
+/// The CRC travels with its low byte first.
+fn as_sent(crc: u32) -> u32 {
     crc.swap_bytes()
 }
 
