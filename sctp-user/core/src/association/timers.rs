@@ -33,6 +33,11 @@ impl Association {
         earliest
     }
 
+    /// Those of them that sending a message may bring forward.
+    pub(crate) fn sending_deadline(&self) -> Option<Time> {
+        self.sender.deadline()
+    }
+
     /// Acts on all deadlines that are due.
     pub(crate) fn handle_timeout(&mut self, cx: &mut Context<'_>) {
         let now = cx.now;

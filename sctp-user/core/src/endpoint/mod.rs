@@ -283,7 +283,9 @@ impl Endpoint {
         let slot = self.slots.find(id).ok_or(SendError::Closed)?;
         let entry = self.slots.get_mut(slot).ok_or(SendError::Closed)?;
         entry.association.send(now, options, payload)?;
-        self.settle(slot);
+        if !entry.is_busy_sending() {
+            self.settle(slot);
+        }
         Ok(())
     }
 
@@ -294,7 +296,7 @@ impl Endpoint {
         let entry = self.slots.get_mut(slot)?;
         let message = entry.association.receive(now)?;
         // All that reading can bring about: the peer is to hear of the window.
-        if entry.association.wants_sack() {
+        if !entry.ready && entry.association.wants_sack() {
             self.settle(slot);
         }
         Some(message)

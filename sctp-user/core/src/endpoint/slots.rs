@@ -48,6 +48,14 @@ impl Entry {
         self.registered_tag.take().iter().for_each(|key| demux.remove_tag(key, slot));
     }
 
+    /// Whether more to send is nothing new: it has its turn, nothing to say, and no deadline of its sending half comes
+    /// before the one noted.
+    pub(super) fn is_busy_sending(&self) -> bool {
+        let deadline = self.association.sending_deadline();
+        let is_noted = deadline.is_none_or(|at| self.deadline.is_some_and(|noted| noted <= at));
+        self.ready && is_noted && !self.association.has_events()
+    }
+
     fn key(&self, peer_address: IpAddr) -> PeerKey {
         let (local_port, peer_port) = (self.association.local_port(), self.association.peer_port());
         PeerKey { local_port, peer_port, peer_address }

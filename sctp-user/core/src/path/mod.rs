@@ -176,6 +176,7 @@ impl Path {
     }
 
     /// Whether congestion control lets another packet with DATA leave (6.1 B and D).
+    #[inline]
     pub fn may_send(&self, now: Time) -> bool {
         self.congestion.may_send(now, self.flight_size, self.idle_rtos(now), self.pmdcs())
     }

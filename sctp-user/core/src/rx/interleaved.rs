@@ -47,7 +47,7 @@ impl Interleaved {
     ) -> Result<Option<Held>, Violation> {
         let (flags, fsn) = (fragment.flags, fragment.fsn.0);
         if flags.begin && flags.end && self.runs.is_empty() {
-            return Held::whole(fragment, charge).checked(self.max_message_size).map(Some);
+            return Held::whole(fragment, charge, self.max_message_size).map(Some);
         }
         self.check_limit(&fragment)?;
         let head = fragment.head;

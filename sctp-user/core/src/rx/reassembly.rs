@@ -82,7 +82,21 @@ impl Reassembly {
     /// Takes a chunk whose TSN is new; gives the message that it completes, or a piece of one that is
     /// handed over as it comes. `opens` says whether a message is to be from now on.
     /// RFC 9260, 6, 6.9.
+    #[inline]
     pub(super) fn insert(
+        &mut self,
+        fragment: Fragment,
+        charge: Charge,
+        neighbours: Neighbours,
+        opens: impl FnMut(&Run) -> bool,
+    ) -> Result<Option<Held>, Violation> {
+        if self.runs.is_empty() && fragment.flags.begin && fragment.flags.end {
+            return Held::whole(fragment, charge, self.max_message_size).map(Some);
+        }
+        self.insert_fragment(fragment, charge, neighbours, opens)
+    }
+
+    fn insert_fragment(
         &mut self,
         fragment: Fragment,
         charge: Charge,
@@ -91,9 +105,6 @@ impl Reassembly {
     ) -> Result<Option<Held>, Violation> {
         let (head, flags) = (fragment.head, fragment.flags);
         if self.runs.is_empty() {
-            if flags.begin && flags.end {
-                return Held::whole(fragment, charge).checked(self.max_message_size).map(Some);
-            }
             // Whole messages pass by without a number: the last one can be far behind.
             self.unwrapper = Unwrapper::at(head.tsn);
         }

@@ -68,6 +68,7 @@ impl Head {
             && (self.unordered || self.mid == other.mid)
     }
 
+    #[inline]
     fn message(&self, payload: smallvec::SmallVec<[Bytes; 1]>) -> Message {
         let Self { tsn, stream_id, unordered, mid, ppid } = *self;
         Message { stream_id, ssn: Ssn::of_mid(mid), mid, tsn, ppid, unordered, end_of_record: true, payload }
@@ -87,10 +88,16 @@ pub(super) struct Held {
 
 impl Held {
     /// A message that came in one chunk.
-    pub(super) fn whole(fragment: Fragment, charge: Charge) -> Self {
+    #[inline]
+    pub(super) fn whole(
+        fragment: Fragment,
+        charge: Charge,
+        max_message_size: usize,
+    ) -> Result<Self, Violation> {
+        check_size(fragment.head.stream_id, charge.payload(), max_message_size)?;
         let last_tsn = Some(fragment.head.tsn);
         let message = fragment.head.message(smallvec::smallvec![fragment.payload]);
-        Self { message, charge, is_piece: false, last_tsn }
+        Ok(Self { message, charge, is_piece: false, last_tsn })
     }
 
     /// Takes in the piece behind this one.
@@ -98,10 +105,6 @@ impl Held {
         self.charge.add(later.charge);
         self.message.payload.extend(later.message.payload);
         self.message.end_of_record = later.message.end_of_record;
-    }
-
-    pub(super) fn checked(self, max_message_size: usize) -> Result<Self, Violation> {
-        check_size(self.message.stream_id, self.charge.payload(), max_message_size).map(|()| self)
     }
 }
 

@@ -73,6 +73,7 @@ impl TsnMap {
     }
 
     /// What entering this TSN would be.
+    #[inline]
     pub(super) fn classify(&self, tsn: Tsn) -> Arrival {
         if tsn.at_most(self.cumulative) {
             return Arrival::Duplicate;
@@ -94,6 +95,7 @@ impl TsnMap {
     }
 
     /// Enters a TSN that [`classify`](Self::classify) called new.
+    #[inline]
     pub(super) fn insert(&mut self, tsn: Tsn) {
         debug_assert!(matches!(self.classify(tsn), Arrival::Highest | Arrival::FillIn));
         if tsn != self.cumulative.next() {

@@ -69,12 +69,31 @@ impl Limit {
     }
 }
 
+/// What of a message's [`SendOptions`] is still wanted once its [`Limit`] is known. Messages are moved several times, so
+/// they are kept small.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Options {
+    pub(super) stream_id: u16,
+    pub(super) ppid: u32,
+    pub(super) context: u32,
+    pub(super) unordered: bool,
+    pub(super) sack_immediately: bool,
+    pub(super) more: bool,
+    /// It is a piece of a message, and not the first one.
+    pub(super) continues: bool,
+}
+
+impl From<&SendOptions> for Options {
+    fn from(options: &SendOptions) -> Self {
+        let SendOptions { stream_id, ppid, context, unordered, sack_immediately, more, .. } = *options;
+        Self { stream_id, ppid, context, unordered, sack_immediately, more, continues: false }
+    }
+}
+
 /// A message that waits in the send queue, or a piece of one that is handed over in several.
 #[derive(Debug)]
 pub(super) struct OutgoingMessage {
-    pub(super) options: SendOptions,
-    /// It is a piece, and not the first one.
-    pub(super) continues: bool,
+    pub(super) options: Options,
     pub(super) limit: Limit,
     pub(super) payload: Bytes,
 }
@@ -150,7 +169,7 @@ impl SentMessage {
         let payload = core::mem::take(&mut self.message.payload);
         self.abandoned = true;
         let OutgoingMessage { options, limit, .. } = self.message;
-        OutgoingMessage { options, continues: false, limit, payload }.into_failure(true)
+        OutgoingMessage { options, limit, payload }.into_failure(true)
     }
 }
 

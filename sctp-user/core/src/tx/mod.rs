@@ -1,6 +1,7 @@
 //! The sending half of an association: from the user's message to the acknowledged TSN.
 //!
-//! - `send_queue`: what is not in chunks yet, per stream; the `scheduler` picks the stream (RFC 8260, 3).
+//! - `send_queue`: what is not in chunks yet, per stream; the `scheduler` picks the stream (RFC 8260, 3), `waiting` knows
+//!   what all streams have together.
 //! - `outstanding`: what has a TSN and is not yet cumulatively acknowledged, in the order of TSNs.
 //! - `abandon`, `forward`: partial reliability, what is given up and how the peer learns of it (RFC 3758).
 //! - `window`: the peer's receive window and the probes while it is closed (RFC 9260, 6.1 A).
@@ -23,6 +24,7 @@ mod sender;
 mod slab;
 mod timeout;
 mod transmit;
+mod waiting;
 mod window;
 
 #[cfg(test)]

@@ -348,7 +348,7 @@ impl Outstanding {
         let flags = DataFlags {
             immediate: last && message.options.sack_immediately,
             unordered: message.options.unordered,
-            begin: start == 0 && !message.continues,
+            begin: start == 0 && !message.options.continues,
             end: last,
         };
         Some(Fragment {
@@ -509,9 +509,11 @@ impl Outstanding {
         if position + 1 < message.positions.end || message.uncut() > 0 {
             return self.settle_part(position, chunk);
         }
-        if let Some(message) = self.messages.remove(chunk.message).filter(SentMessage::is_open) {
-            self.forget_limit(chunk.message, message.message.limit, message.number);
+        if message.is_open() {
+            let (limit, number) = (message.message.limit, message.number);
+            self.forget_limit(chunk.message, limit, number);
         }
+        self.messages.remove(chunk.message);
         MESSAGE_OVERHEAD
     }
 

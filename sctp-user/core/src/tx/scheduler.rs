@@ -150,6 +150,7 @@ impl Scheduler {
 
     /// The stream whose turn it is has sent `len` bytes, perhaps the end of a message; `next` is the number of what
     /// is then its first message.
+    #[inline]
     pub(super) fn served(&mut self, len: usize, is_end: bool, next: Option<u64>) {
         let Some(Turn { rank, stream_id }) = self.current else { return };
         self.within_message = !is_end && !self.interleaving;

@@ -1,16 +1,16 @@
 //! What is still to be made into chunks: for each stream the rest of the message that is being cut, and a queue of
 //! those behind it. The [scheduler](super::scheduler) picks the stream whose turn it is.
 
-use super::message::{Limit, OutgoingMessage, header_len};
+use super::message::{Limit, OutgoingMessage, SentMessage};
 use super::outstanding::KEPT_CAPACITY;
 use super::scheduler::Scheduler;
+use super::waiting::Waiting;
 use crate::config::AssociationConfig;
 use crate::serial::{Fsn, Mid};
 use crate::stream_set::StreamSet;
 use crate::time::Time;
-use core::cmp::Reverse;
 use rustc_hash::FxHashMap;
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::VecDeque;
 
 /// All messages that wait.
 #[derive(Debug)]
@@ -20,17 +20,12 @@ pub(super) struct SendQueue {
     /// Kept, because it is asked for several times for each packet; see [`choose`](Self::choose).
     turn: Option<Turn>,
     interleaving: bool,
-    /// Messages with a lifetime: when it is over, number, stream.
-    lifetimes: BTreeSet<(Time, u64, u16)>,
-    /// Messages with a priority, the lowest first: priority, number, stream.
-    priorities: BTreeSet<(Reverse<u32>, u64, u16)>,
+    waiting: Waiting,
     next_number: u64,
-    messages: usize,
     /// Streams with a message that is partly cut.
     partials: usize,
     /// Streams with a message that is handed over in pieces, and whose end is missing.
     records: usize,
-    chunk_bytes: usize,
     /// Messages that are held back until their streams are numbered anew (RFC 6525, 5.1.2 A1).
     pause: Option<Pause>,
 }
@@ -138,6 +133,29 @@ impl Stream {
         mid
     }
 
+    /// What is to be cut next of it.
+    fn turn(&self, stream_id: u16) -> Option<Turn> {
+        if let Some(Partial { number, slot, uncut, more }) = self.partial {
+            return Some(Turn { stream_id, number, slot: Some(slot), uncut, more });
+        }
+        let Entry { number, message } = self.queue.front()?;
+        let message = message.as_ref()?;
+        let (uncut, more) = (message.payload.len(), message.options.more);
+        Some(Turn { stream_id, number: *number, slot: None, uncut, more })
+    }
+
+    /// Takes its first message, of which nothing was cut, with the identifier that it gets (RFC 9260, 6.5; RFC 8260, 2.1).
+    fn begin(&mut self) -> Option<SentMessage> {
+        let Entry { number, message } = self.queue.pop_front()?;
+        let message = message?;
+        if !message.options.continues {
+            self.mid = self.number_message(message.options.unordered);
+            self.next_fsn = Fsn(0);
+        }
+        self.tidy();
+        Some(SentMessage::new(number, message, self.mid))
+    }
+
     fn get(&self, number: u64) -> Option<&OutgoingMessage> {
         let index = self.queue.binary_search_by_key(&number, |entry| entry.number).ok()?;
         self.queue.get(index)?.message.as_ref()
@@ -154,8 +172,7 @@ impl Stream {
     /// Drops what was given up: at the front at once, elsewhere when it is most of the queue, which
     /// keeps both the queue's length and the work for each message bounded.
     fn tidy(&mut self) {
-        while self.queue.front().is_some_and(|entry| entry.message.is_none()) {
-            self.queue.pop_front();
+        while self.given_up > 0 && self.queue.pop_front_if(|entry| entry.message.is_none()).is_some() {
             self.given_up -= 1;
         }
         if self.given_up > self.queue.len() / 2 {
@@ -175,13 +192,10 @@ impl SendQueue {
             scheduler: Scheduler::new(config.scheduler, &config.stream_values),
             turn: None,
             interleaving: false,
-            lifetimes: BTreeSet::new(),
-            priorities: BTreeSet::new(),
+            waiting: Waiting::default(),
             next_number: 0,
-            messages: 0,
             partials: 0,
             records: 0,
-            chunk_bytes: 0,
             pause: None,
         }
     }
@@ -190,9 +204,8 @@ impl SendQueue {
     pub(super) fn set_interleaving(&mut self, interleaving: bool) {
         self.interleaving = interleaving;
         self.scheduler.set_interleaving(interleaving);
-        let waiting = self.streams.values().flat_map(|stream| &stream.queue);
-        let messages = waiting.filter_map(|entry| entry.message.as_ref());
-        self.chunk_bytes = messages.map(|message| chunk_len(message, interleaving)).sum();
+        let entries = self.streams.values().flat_map(|stream| &stream.queue);
+        self.waiting.set_interleaving(interleaving, entries.filter_map(|entry| entry.message.as_ref()));
     }
 
     /// Changes the scheduler, or what it knows of the streams.
@@ -213,22 +226,22 @@ impl SendQueue {
 
     /// Whether all is cut.
     pub(super) fn is_empty(&self) -> bool {
-        self.messages == 0 && self.partials == 0
+        self.waiting.len() == 0 && self.partials == 0
     }
 
     /// Messages of which nothing was cut yet.
     pub(super) fn len(&self) -> usize {
-        self.messages
+        self.waiting.len()
     }
 
     /// Bytes that these messages will take in packets, if each goes into one chunk.
     pub(super) fn chunk_bytes(&self) -> usize {
-        self.chunk_bytes
+        self.waiting.chunk_bytes()
     }
 
     /// When the next lifetime is over.
     pub(super) fn next_expiry(&self) -> Option<Time> {
-        self.lifetimes.first().map(|&(expires, ..)| expires)
+        self.waiting.next_expiry()
     }
 
     pub(super) fn push(&mut self, mut message: OutgoingMessage) {
@@ -236,13 +249,7 @@ impl SendQueue {
         self.next_number += 1;
         let stream_id = message.options.stream_id;
         self.enter_record(number, &mut message);
-        match message.limit {
-            Limit::Expires(at) => _ = self.lifetimes.insert((at, number, stream_id)),
-            Limit::Priority(priority) => _ = self.priorities.insert((Reverse(priority), number, stream_id)),
-            Limit::None | Limit::Retransmissions(_) => {}
-        }
-        self.messages += 1;
-        self.chunk_bytes += chunk_len(&message, self.interleaving);
+        self.waiting.enter(number, &message);
         let stream = self.streams.entry(stream_id).or_default();
         let was_waiting = stream.first().is_some();
         stream.queue.push_back(Entry { number, message: Some(message) });
@@ -271,7 +278,7 @@ impl SendQueue {
             unordered: options.unordered,
             len: 0,
         });
-        message.continues = before.is_some();
+        options.continues = before.is_some();
         (options.ppid, options.unordered) = (record.ppid, record.unordered);
         record.len += message.payload.len();
         stream.record = more.then_some(record);
@@ -305,47 +312,36 @@ impl SendQueue {
 
     fn find_turn(&self) -> Option<Turn> {
         let stream_id = self.scheduler.next()?;
-        let stream = self.streams.get(&stream_id)?;
-        if let Some(Partial { number, slot, uncut, more }) = stream.partial {
-            return Some(Turn { stream_id, number, slot: Some(slot), uncut, more });
-        }
-        let Entry { number, message } = stream.queue.front()?;
-        let message = message.as_ref()?;
-        let (uncut, more) = (message.payload.len(), message.options.more);
-        Some(Turn { stream_id, number: *number, slot: None, uncut, more })
+        self.streams.get(&stream_id)?.turn(stream_id)
     }
 
-    /// Takes a message whose turn it is and of which nothing was cut, with its arrival's number and the identifier
-    /// that it gets in its stream (RFC 9260, 6.5; RFC 8260, 2.1). [`cut`](Self::cut) must follow.
-    pub(super) fn begin(&mut self, turn: Turn) -> Option<(u64, OutgoingMessage, Mid)> {
-        let stream = self.streams.get_mut(&turn.stream_id)?;
-        let Entry { number, message } = stream.queue.pop_front()?;
-        let message = message?;
-        if !message.continues {
-            stream.mid = stream.number_message(message.options.unordered);
-            stream.next_fsn = Fsn(0);
-        }
-        let mid = stream.mid;
-        stream.tidy();
-        self.discount(number, &message);
-        Some((number, message, mid))
-    }
-
-    /// `len` bytes of the message whose turn it is, now at `slot` among those sent, are cut; the fragment's number.
-    pub(super) fn cut(&mut self, turn: Turn, slot: u32, len: usize) -> Option<Fsn> {
-        let stream = self.streams.get_mut(&turn.stream_id)?;
-        let (number, uncut, more) = (turn.number, turn.uncut.saturating_sub(len), turn.more);
+    /// Cuts `len` bytes of the message whose turn it is. One of which nothing was cut goes to `begin`, which finds a place
+    /// for it among the messages sent. That place, and the fragment's number.
+    pub(super) fn cut(&mut self, len: usize, begin: impl FnOnce(SentMessage) -> u32) -> Option<(u32, Fsn)> {
+        let Turn { stream_id, number, slot, uncut, more } = self.turn?;
+        let stream = self.streams.get_mut(&stream_id)?;
+        let slot = match slot {
+            Some(slot) => slot,
+            None => {
+                let message = stream.begin()?;
+                self.waiting.leave(number, &message.message);
+                begin(message)
+            }
+        };
         let fsn = stream.next_fsn;
         stream.next_fsn = fsn.next();
+        let uncut = uncut.saturating_sub(len);
         self.partials -= usize::from(stream.partial.is_some());
         self.partials += usize::from(uncut > 0);
         stream.partial = (uncut > 0).then_some(Partial { number, slot, uncut, more });
         let is_end = uncut == 0 && !more;
         stream.within_message = !is_end;
-        let next = stream.ready(turn.stream_id, self.pause.as_ref());
-        self.scheduler.served(len, is_end, next);
-        self.choose();
-        Some(fsn)
+        self.scheduler.served(len, is_end, stream.ready(stream_id, self.pause.as_ref()));
+        match self.scheduler.next() {
+            Some(next) if next == stream_id => self.turn = stream.turn(stream_id),
+            _ => self.choose(),
+        }
+        Some((slot, fsn))
     }
 
     /// A packet with new chunks is complete.
@@ -372,35 +368,29 @@ impl SendQueue {
         entries.sort_unstable_by_key(|entry| entry.number);
         self.scheduler.clear();
         self.turn = None;
-        self.lifetimes.clear();
+        self.waiting.clear();
         self.pause = None;
-        (self.messages, self.partials, self.records, self.chunk_bytes) = (0, 0, 0, 0);
+        (self.partials, self.records) = (0, 0);
         entries.into_iter().filter_map(|entry| entry.message)
     }
 
     /// Takes a message whose lifetime is over at `now`.
     pub(super) fn pop_expired(&mut self, now: Time) -> Option<OutgoingMessage> {
-        let &(expires, number, stream_id) = self.lifetimes.first()?;
-        if expires > now {
-            return None;
-        }
+        let (number, stream_id) = self.waiting.expired(now)?;
         self.remove(stream_id, number)
     }
 
     /// Bytes of send buffer that each message of a priority below `priority` takes, the lowest first.
     pub(super) fn costs_below(&self, priority: Option<u32>) -> impl Iterator<Item = usize> {
-        let below = self.priorities.iter().take_while(move |entry| is_below(entry.0.0, priority));
+        let below = self.waiting.below(priority);
         below
-            .filter_map(|&(_, number, stream_id)| self.streams.get(&stream_id)?.get(number))
+            .filter_map(|(number, stream_id)| self.streams.get(&stream_id)?.get(number))
             .map(OutgoingMessage::cost)
     }
 
     /// Takes the message of the lowest priority, if that is below `priority`.
     pub(super) fn pop_below(&mut self, priority: Option<u32>) -> Option<OutgoingMessage> {
-        let &(Reverse(lowest), number, stream_id) = self.priorities.first()?;
-        if !is_below(lowest, priority) {
-            return None;
-        }
+        let (number, stream_id) = self.waiting.below(priority).next()?;
         self.remove(stream_id, number)
     }
 
@@ -440,20 +430,8 @@ impl SendQueue {
             }
             self.choose();
         }
-        self.discount(number, &message);
+        self.waiting.leave(number, &message);
         Some(message)
-    }
-
-    /// A message has left its stream's queue.
-    fn discount(&mut self, number: u64, message: &OutgoingMessage) {
-        let stream_id = message.options.stream_id;
-        match message.limit {
-            Limit::Expires(at) => _ = self.lifetimes.remove(&(at, number, stream_id)),
-            Limit::Priority(priority) => _ = self.priorities.remove(&(Reverse(priority), number, stream_id)),
-            Limit::None | Limit::Retransmissions(_) => {}
-        }
-        self.messages -= 1;
-        self.chunk_bytes -= chunk_len(message, self.interleaving);
     }
 
     fn holds(&self, stream_id: u16, number: u64) -> bool {
@@ -529,16 +507,6 @@ impl SendQueue {
     }
 }
 
-/// Whether a message of priority `value` stands below one of `priority`; `None`: above all that have one
-/// (RFC 7496, 3.2 and 4.2).
-pub(super) fn is_below(value: u32, priority: Option<u32>) -> bool {
-    priority.is_none_or(|priority| value > priority)
-}
-
-fn chunk_len(message: &OutgoingMessage, interleaving: bool) -> usize {
-    (header_len(interleaving) + message.payload.len()).next_multiple_of(4)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -546,8 +514,7 @@ mod tests {
 
     fn message(stream_id: u16, context: u32, expires: Option<u64>) -> OutgoingMessage {
         OutgoingMessage {
-            options: SendOptions { stream_id, context, ..SendOptions::default() },
-            continues: false,
+            options: (&SendOptions { stream_id, context, ..SendOptions::default() }).into(),
             limit: expires.map_or(Limit::None, |at| Limit::Expires(Time::from_millis(at))),
             payload: b"x".as_slice().into(),
         }
@@ -559,10 +526,12 @@ mod tests {
 
     /// Takes the message whose turn it is, wholly cut.
     fn pop(queue: &mut SendQueue) -> Option<(OutgoingMessage, Mid)> {
-        let turn = queue.turn()?;
-        let (_, message, mid) = queue.begin(turn)?;
-        queue.cut(turn, 0, message.payload.len());
-        Some((message, mid))
+        let mut begun = None;
+        queue.cut(queue.turn()?.uncut, |message| {
+            begun = Some((message.message, message.mid));
+            0
+        });
+        begun
     }
 
     fn contexts(queue: &mut SendQueue) -> Vec<u32> {

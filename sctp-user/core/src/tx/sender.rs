@@ -180,7 +180,7 @@ impl Sender {
         self.check(options, payload.len())?;
         self.check_room(payload.len())?;
         let limit = self.limit(now, options);
-        let message = OutgoingMessage { options: *options, continues: false, limit, payload };
+        let message = OutgoingMessage { options: options.into(), limit, payload };
         self.used += message.cost();
         self.queue.push(message);
         self.review_window(now);

@@ -16,6 +16,7 @@ impl<T> Default for Slab<T> {
 
 impl<T> Slab<T> {
     /// Puts a value into a free place.
+    #[inline]
     pub(super) fn insert(&mut self, value: T) -> u32 {
         let free = self.free.pop();
         if let Some(place) = free.and_then(|free| self.places.get_mut(free as usize)) {
@@ -35,13 +36,12 @@ impl<T> Slab<T> {
         self.places.get_mut(place as usize)?.as_mut()
     }
 
-    /// Takes a value out.
-    pub(super) fn remove(&mut self, place: u32) -> Option<T> {
-        let value = self.places.get_mut(place as usize)?.take();
-        if value.is_some() {
+    /// Drops a value.
+    pub(super) fn remove(&mut self, place: u32) {
+        if let Some(value) = self.places.get_mut(place as usize).filter(|value| value.is_some()) {
+            *value = None;
             self.free.push(place);
         }
-        value
     }
 
     /// Takes all values out.
@@ -75,7 +75,9 @@ mod tests {
     fn places_are_used_again_and_given_back() {
         let mut slab = Slab::default();
         let (a, b) = (slab.insert('a'), slab.insert('b'));
-        assert_eq!((slab.remove(a), slab.remove(a), slab.get(b)), (Some('a'), None, Some(&'b')));
+        slab.remove(a);
+        slab.remove(a);
+        assert_eq!((slab.get(a), slab.get(b)), (None, Some(&'b')));
         assert_eq!((slab.insert('c'), slab.places.len()), (a, 2));
         slab.shrink_to(0);
         assert_eq!(slab.iter().count(), 2, "values stay");

@@ -1,6 +1,6 @@
 //! Fills packets with DATA chunks (RFC 9260, 6.1, 6.9 and 6.10).
 
-use super::message::{SentMessage, header_len};
+use super::message::header_len;
 use super::outstanding::{Cause, ChunkState, MAX_OUTSTANDING_CHUNKS};
 use super::sender::Sender;
 use crate::path::{Path, PathId, PathSet, PathState};
@@ -245,13 +245,8 @@ impl Sender {
         paths: &mut PathSet,
         packet: &mut PacketBuilder<'_>,
     ) -> bool {
-        let Some(turn) = self.queue.turn() else { return false };
-        let begun = turn.slot.or_else(|| {
-            let (number, message, mid) = self.queue.begin(turn)?;
-            Some(self.outstanding.begin_message(SentMessage::new(number, message, mid)))
-        });
-        let Some(slot) = begun else { return false };
-        let Some(fsn) = self.queue.cut(turn, slot, len) else { return false };
+        let cut = self.queue.cut(len, |message| self.outstanding.begin_message(message));
+        let Some((slot, fsn)) = cut else { return false };
         let Some(position) = self.outstanding.cut(slot, fsn, len, id, now, paths) else { return false };
         let at_once = self.wants_sack_at_once();
         let Some(mut fragment) = self.outstanding.fragment(position) else { return false };

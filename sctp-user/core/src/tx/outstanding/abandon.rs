@@ -7,7 +7,7 @@ use crate::reliability::Policy;
 use crate::serial::Fsn;
 use crate::time::Time;
 use crate::tx::message::{Limit, SentMessage};
-use crate::tx::send_queue::is_below;
+use crate::tx::waiting::is_below;
 use crate::wire::chunk::SkippedMessage;
 use core::cmp::Reverse;
 

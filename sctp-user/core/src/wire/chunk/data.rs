@@ -133,6 +133,7 @@ impl DataChunk {
     }
 
     /// As [`parse`](Self::parse), but the payload takes over the chunk's hold on the datagram.
+    #[inline]
     pub fn from_raw(raw: RawChunk) -> Result<Self, ChunkError> {
         let header = DataHeader::read(&raw).ok_or_else(|| raw.too_short(DATA_HEADER_LEN))?;
         let DataHeader { tsn, stream_id, ssn, ppid, flags } = header;
