@@ -17,7 +17,7 @@ impl Socket {
     ///
     /// # Errors
     /// [`Error::NotLocal`] if the stack has no such address; [`Error::Lease`]; [`Error::Command`] if the socket has
-    /// associations and none can take it, above all because the extension is not in use.
+    /// associations and none can take it, above all because the extension is not in use. Nothing is changed then.
     pub fn add_address(&self, address: IpAddr) -> Result<(), Error> {
         self.with(|state, now| state.add_address(now, self.id(), address))
     }
@@ -61,28 +61,30 @@ impl State {
         let mailbox = self.mailbox(socket)?;
         let port = mailbox.port;
         // Without addresses of its own it has all.
-        if !mailbox.addresses.is_empty() && !mailbox.addresses.contains(&address) {
-            mailbox.addresses.push(address);
+        let is_new = !mailbox.addresses.is_empty() && !mailbox.addresses.contains(&address);
+        if is_new {
             self.registry.widen_port(&mut self.engine, port, address)?;
+        }
+        self.on_each(socket, |state, id| state.engine.endpoint.add_local_address(now, id, address))?;
+        if is_new {
+            self.mailbox(socket)?.addresses.push(address);
             self.rebind_listener(socket)?;
         }
-        self.on_each(socket, |state, id| state.engine.endpoint.add_local_address(now, id, address))
+        Ok(())
     }
 
     fn remove_address(&mut self, now: Time, socket: SocketId, address: IpAddr) -> Result<(), Error> {
-        let mailbox = self.mailbox(socket)?;
-        if !mailbox.addresses.is_empty() {
-            if !mailbox.addresses.contains(&address) {
-                return Err(CommandError::UnknownLocalAddress(address).into());
-            }
-            if mailbox.addresses.len() == 1 {
-                return Err(CommandError::LastAddress(address).into());
-            }
-            // The lease stays: packets to it are taken until all peers know.
-            mailbox.addresses.retain(|&other| other != address);
-            self.rebind_listener(socket)?;
+        let addresses = &self.mailbox(socket)?.addresses;
+        if !addresses.is_empty() && !addresses.contains(&address) {
+            return Err(CommandError::UnknownLocalAddress(address).into());
         }
-        self.on_each(socket, |state, id| state.engine.endpoint.remove_local_address(now, id, address))
+        if addresses.len() == 1 {
+            return Err(CommandError::LastAddress(address).into());
+        }
+        self.on_each(socket, |state, id| state.engine.endpoint.remove_local_address(now, id, address))?;
+        // The lease stays: packets to it are taken until all peers know.
+        self.mailbox(socket)?.addresses.retain(|&other| other != address);
+        self.rebind_listener(socket)
     }
 
     fn rebind_listener(&mut self, socket: SocketId) -> Result<(), Error> {

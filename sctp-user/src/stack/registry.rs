@@ -47,8 +47,12 @@ impl Port {
         if addresses.is_empty() {
             // All addresses: the lease of some is replaced by one that covers them.
             engine.driver.release_port(number, &self.addresses);
+            if let Err(taken) = engine.driver.lease_port(number, addresses) {
+                // What lingers needs its packets still. That another stack is as quick is most unlikely.
+                let _ = engine.driver.lease_port(number, &self.addresses);
+                return Err(taken.into());
+            }
             self.addresses.clear();
-            engine.driver.lease_port(number, addresses)?;
         } else if !missing.is_empty() {
             engine.driver.lease_port(number, &missing)?;
             self.addresses.extend(missing);

@@ -93,6 +93,8 @@ fn a_peer_without_the_extension_is_not_asked() {
     let pair = in_memory();
     let (_listener, _server, client) = connected(&pair, &AssociationConfig::default());
     assert!(matches!(client.options().add_address(ip("10.0.1.2")), Err(Error::Command(_))));
+    let own: Vec<_> = client.local_addrs().unwrap().iter().map(|address| address.ip()).collect();
+    assert_eq!(own, [ip("10.0.0.2")], "nor is the socket changed");
     assert!(matches!(client.options().set_peer_primary(ip("10.0.0.2")), Err(Error::Command(_))));
 }
 
