@@ -63,7 +63,8 @@ impl RateSampler {
         self.delivered += ack.bytes as u64;
         self.delivered_at = ack.now;
         if !ack.data_waits || ack.rwnd == 0 {
-            self.app_limited_until = self.delivered + ack.flight_after as u64;
+            // With nothing in flight what leaves next leaves too little.
+            self.app_limited_until = self.delivered + ack.flight_after.max(1) as u64;
         }
         let record = self.record_of(ack.latest?.at)?;
         self.first_sent_at = record.sent_at;

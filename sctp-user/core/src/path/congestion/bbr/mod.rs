@@ -234,6 +234,12 @@ impl Bbr {
         self.cwnd = self.cwnd.saturating_add(acked).min(target);
     }
 
+    /// Bytes a second, if so many leave in each round trip.
+    fn in_each_rtt(&self, bytes: usize) -> u64 {
+        let rtt = self.model.min_rtt().unwrap_or(ASSUMED_RTT).max(Duration::from_micros(1));
+        u64::try_from(bytes as u128 * 1_000_000_000 / rtt.as_nanos()).unwrap_or(u64::MAX)
+    }
+
     fn pacing_gain(&self) -> u64 {
         match self.phase {
             Phase::Startup => STARTUP_PACING,
@@ -251,12 +257,12 @@ impl Controller for Bbr {
     }
 
     fn pacing_rate(&self) -> Option<u64> {
-        let bandwidth = match self.model.bandwidth() {
-            0 => {
-                let rtt = self.model.min_rtt().unwrap_or(ASSUMED_RTT).max(Duration::from_micros(1));
-                u64::try_from(self.cwnd as u128 * 1_000_000_000 / rtt.as_nanos()).unwrap_or(u64::MAX)
-            }
-            bandwidth => bandwidth / 100 * MARGIN,
+        let measured = self.model.bandwidth().saturating_mul(MARGIN) / 100;
+        let bandwidth = match self.phase {
+            _ if measured == 0 => self.in_each_rtt(self.cwnd),
+            // Who had little to send so far knows little of the path.
+            Phase::Startup => measured.max(self.in_each_rtt(4 * self.pmdcs)),
+            _ => measured,
         };
         let rate = u128::from(bandwidth) * u128::from(self.pacing_gain()) / 100;
         let least = (LEAST_WINDOW * self.pmdcs) as u64 / LEAST_PACE.as_secs();

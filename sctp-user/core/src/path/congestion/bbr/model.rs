@@ -15,6 +15,8 @@ const QUEUE_PERCENT: u32 = 130;
 pub(super) struct Model {
     /// The highest delivery rate of the present cycle of probing and of the one before, bytes a second.
     bandwidth: [u64; 2],
+    /// The present cycle has seen a rate that nothing but the path limited.
+    was_full: bool,
     min_rtt: Option<Duration>,
     min_rtt_at: Time,
     last_rtt: Duration,
@@ -39,6 +41,7 @@ impl Model {
     pub(super) fn new() -> Self {
         Self {
             bandwidth: [0; 2],
+            was_full: false,
             min_rtt: None,
             min_rtt_at: Time::ZERO,
             last_rtt: Duration::ZERO,
@@ -70,6 +73,7 @@ impl Model {
         let reliable = self.min_rtt.is_some_and(|min_rtt| sample.interval >= min_rtt);
         if reliable && (!sample.app_limited || rate >= self.bandwidth()) {
             self.bandwidth[0] = self.bandwidth[0].max(rate);
+            self.was_full |= !sample.app_limited;
         }
     }
 
@@ -100,9 +104,12 @@ impl Model {
         present.max(before)
     }
 
-    /// A cycle of probing is over: what was measured before it no longer counts.
+    /// A cycle of probing is over: what was measured before it no longer counts, unless there was so little to send that
+    /// nothing better is known.
     pub(super) fn begin_cycle(&mut self) {
-        self.bandwidth = [0, self.bandwidth[0]];
+        if core::mem::take(&mut self.was_full) {
+            self.bandwidth = [0, self.bandwidth[0]];
+        }
     }
 
     pub(super) fn min_rtt(&self) -> Option<Duration> {

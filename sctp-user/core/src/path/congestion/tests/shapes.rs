@@ -117,6 +117,30 @@ impl Line {
         }
     }
 
+    /// A small message each half of a round trip, and its acknowledgement a round trip later; no other data waits.
+    fn talk(&mut self, messages: usize) {
+        const LEN: usize = 40;
+        let mut before = None;
+        for _ in 0..messages {
+            let in_flight = LEN * (1 + usize::from(before.is_some()));
+            self.congestion.on_sent(self.now, LEN, in_flight, P);
+            let earlier = before.replace(self.now);
+            self.now += RTT / 2;
+            self.congestion.handle_timeout(self.now);
+            let Some(at) = earlier else { continue };
+            let ack = Acknowledged {
+                now: self.now,
+                bytes: LEN,
+                flight_before: in_flight,
+                flight_after: LEN,
+                rwnd: usize::MAX,
+                latest: Some(LastSent { at, retransmitted: false }),
+                ..Acknowledged::default()
+            };
+            self.congestion.on_ack(ack, P);
+        }
+    }
+
     fn run_for(&mut self, duration: Duration) {
         let end = self.now + duration;
         while self.now < end {
@@ -170,10 +194,10 @@ fn cubic_slows_its_start_when_the_queue_grows_and_comes_back_along_its_curve() {
 fn bbr_finds_the_rate_and_keeps_the_queue_short() {
     let mut line = Line::new(CongestionControl::Bbr);
     let windows = line.windows(12, RTT);
-    assert_eq!(windows, [5, 9, 13, 21, 38, 72, 103, 106, 106, 106, 55, 55]);
+    assert_eq!(windows, [5, 9, 15, 24, 49, 89, 106, 106, 66, 66, 66, 66]);
     line.longest_queue = 0;
     let windows = line.windows(6, Duration::from_secs(1));
-    assert_eq!(windows, [59, 59, 77, 77, 77, 77]);
+    assert_eq!(windows, [66, 66, 77, 77, 77, 77]);
     assert!(line.longest_queue < QUEUE / 2, "{} packets waited", line.longest_queue);
 }
 
@@ -198,4 +222,26 @@ fn a_burst_of_bbr_is_a_group_of_packets_even_after_silence() {
     line.now += Duration::from_secs(5);
     line.run_for(Duration::from_secs(5));
     assert!(line.burst <= 4 * P, "{} bytes at once", line.burst);
+}
+
+#[test]
+fn a_few_bytes_before_do_not_make_bbr_start_slowly() {
+    let delivered = [0, 2, 100].map(|messages| {
+        let mut line = Line::new(CongestionControl::Bbr);
+        line.talk(messages);
+        line.run_for(Duration::from_secs(1));
+        line.delivered
+    });
+    assert!(delivered.iter().all(|&packets| packets > delivered[0] / 10 * 9), "{delivered:?} packets");
+}
+
+#[test]
+fn bbr_remembers_the_rate_while_there_is_little_to_send() {
+    let mut line = Line::new(CongestionControl::Bbr);
+    line.run_for(Duration::from_secs(5));
+    line.on_way.clear();
+    line.talk(1_000);
+    line.delivered = 0;
+    line.run_for(Duration::from_secs(1));
+    assert!(line.delivered > RATE / P as u64 / 10 * 9, "{} packets", line.delivered);
 }
