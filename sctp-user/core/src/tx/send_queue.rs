@@ -409,12 +409,30 @@ impl SendQueue {
         self.choose();
     }
 
-    /// Takes a message of a stream that does not exist when there are `streams` of them.
-    pub(super) fn pop_without_stream(&mut self, streams: u16) -> Option<OutgoingMessage> {
-        let ids = self.streams.iter().filter(|(_, stream)| !stream.queue.is_empty());
-        let stream_id = ids.map(|(&id, _)| id).filter(|&id| id >= streams).min()?;
-        let number = self.streams.get(&stream_id)?.queue.front()?.number;
-        self.remove(stream_id, number)
+    /// Takes the messages of streams that do not exist when there are `streams` of them.
+    pub(super) fn take_without_stream(&mut self, streams: u16) -> Vec<OutgoingMessage> {
+        let without = self.streams.iter().filter(|&(&id, stream)| id >= streams && !stream.queue.is_empty());
+        let mut without: Vec<_> = without.map(|(&id, _)| id).collect();
+        without.sort_unstable();
+        let taken: Vec<_> = without.into_iter().flat_map(|id| self.take_queue(id)).collect();
+        if !taken.is_empty() {
+            let active = self.active();
+            self.scheduler.restart(active);
+        }
+        taken
+    }
+
+    /// Takes the messages of a stream of which nothing was cut. The scheduler does not know yet.
+    fn take_queue(&mut self, stream_id: u16) -> Vec<OutgoingMessage> {
+        let Some(stream) = self.streams.get_mut(&stream_id) else { return Vec::new() };
+        if !stream.within_message {
+            self.records -= usize::from(stream.record.take().is_some());
+        }
+        stream.given_up = 0;
+        let queue = core::mem::take(&mut stream.queue);
+        let messages = queue.into_iter().filter_map(|Entry { number, message }| Some((number, message?)));
+        let messages = messages.inspect(|(number, message)| self.discount(*number, message));
+        messages.map(|(_, message)| message).collect()
     }
 
     fn remove(&mut self, stream_id: u16, number: u64) -> Option<OutgoingMessage> {

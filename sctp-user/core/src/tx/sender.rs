@@ -169,9 +169,8 @@ impl Sender {
         self.peer_known = true;
         self.streams = outbound_streams;
         self.window.advertise(a_rwnd);
-        while let Some(message) = self.queue.pop_without_stream(outbound_streams) {
-            self.failures.push_back(message.into_failure(false));
-        }
+        let without_stream = self.queue.take_without_stream(outbound_streams).into_iter();
+        self.failures.extend(without_stream.map(|message| message.into_failure(false)));
     }
 
     /// Accepts a message, or a piece of one. A message larger than the send buffer is taken once nothing else is in it:

@@ -47,6 +47,20 @@ fn pieces_are_one_message_that_nothing_interrupts() {
     assert!(outcome.became_empty && t.sender.is_empty());
 }
 
+/// RFC 9260, 6.5 and 9.2: a message in pieces on a stream that the peer does not grant fails as a whole; the end of the
+/// association does not wait for the rest of it.
+#[test]
+fn pieces_for_a_stream_that_the_peer_did_not_grant_leave_no_open_message() {
+    let mut t = Harness::unconnected(1, &config());
+    t.open_cwnd();
+    [(0, false), (8, true), (8, true), (9, false)]
+        .map(|(stream_id, more)| piece(&mut t, stream_id, more, 10));
+    t.sender.set_peer(1 << 20, 8);
+    assert!(!t.sender.has_open_record());
+    assert_eq!(core::iter::from_fn(|| t.sender.poll_failure()).count(), 3);
+    assert_eq!(leave(&mut t), [chunk(0, 0, "BE", 10)]);
+}
+
 /// RFC 8260, 4.4 and 2.1: with I-DATA other streams go on, and fragments are numbered over all pieces.
 #[test]
 fn with_i_data_other_streams_go_on_between_the_pieces() {
