@@ -82,7 +82,8 @@ pub(super) struct Account {
 
 impl Account {
     pub(super) fn new(receive_buffer: usize) -> Self {
-        Self { receive_buffer, held: Charge::default() }
+        // More than a_rwnd can say is of no use.
+        Self { receive_buffer: receive_buffer.min(u32::MAX as usize), held: Charge::default() }
     }
 
     /// Bytes held, bookkeeping included.
@@ -99,7 +100,7 @@ impl Account {
         let memory = (self.receive_buffer + self.receive_buffer / 2).saturating_sub(self.held.memory());
         let doubt = (self.receive_buffer / 4).max(1);
         let (payload, whole) = (self.held.payload() + doubt, self.held.memory() + doubt);
-        free.min((memory as u64 * payload as u64 / whole as u64) as usize)
+        free.min(((memory as u64).saturating_mul(payload as u64) / whole as u64) as usize)
     }
 
     /// Bytes of new data that are still taken.

@@ -164,3 +164,12 @@ fn the_buffer_of_a_living_association_stays() {
         assert_eq!(harness.packet(big(offset)), DataOutcome::Accepted);
     }
 }
+
+/// RFC 9260, 3.3.4: a_rwnd has 32 bits, however large the buffer is.
+#[test]
+fn a_buffer_larger_than_a_window_can_be_is_taken_for_the_largest_window() {
+    let mut harness =
+        Harness::with(&AssociationConfig { receive_buffer: usize::MAX, ..AssociationConfig::default() });
+    let _ = harness.message(0);
+    assert!(harness.sack().a_rwnd > u32::MAX - 1_000);
+}

@@ -53,8 +53,9 @@ fn pieces_are_one_message_that_nothing_interrupts() {
 fn pieces_for_a_stream_that_the_peer_did_not_grant_leave_no_open_message() {
     let mut t = Harness::unconnected(1, &config());
     t.open_cwnd();
-    [(0, false), (8, true), (8, true), (9, false)]
-        .map(|(stream_id, more)| piece(&mut t, stream_id, more, 10));
+    for (stream_id, more) in [(0, false), (8, true), (8, true), (9, false)] {
+        piece(&mut t, stream_id, more, 10);
+    }
     t.sender.set_peer(1 << 20, 8);
     assert!(!t.sender.has_open_record());
     assert_eq!(core::iter::from_fn(|| t.sender.poll_failure()).count(), 3);

@@ -261,7 +261,7 @@ impl Controller for Bbr {
         let bandwidth = match self.phase {
             _ if measured == 0 => self.in_each_rtt(self.cwnd),
             // Who had little to send so far knows little of the path.
-            Phase::Startup => measured.max(self.in_each_rtt(4 * self.pmdcs)),
+            Phase::Startup => measured.max(self.in_each_rtt(LEAST_WINDOW * self.pmdcs)),
             _ => measured,
         };
         let rate = u128::from(bandwidth) * u128::from(self.pacing_gain()) / 100;
