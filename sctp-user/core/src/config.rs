@@ -113,7 +113,8 @@ pub struct AssociationConfig {
     /// Bytes of user messages that may wait or be in flight, their bookkeeping included.
     pub send_buffer: usize,
     /// Bytes of payload that may be held for the reader; `a_rwnd` starts from it. The memory they take, bookkeeping
-    /// included, is bounded too: twice as much, and a reserve to fill holes ([`Receiver`](crate::rx::Receiver)).
+    /// included, is bounded too: twice as much, a reserve to fill holes of once as much
+    /// ([`Receiver`](crate::rx::Receiver)), and once as much in packets that are kept for the sake of a small part.
     pub receive_buffer: usize,
     /// Largest message that is sent or received; at most 4 GiB are of use. One that is larger than `send_buffer` is
     /// taken for sending once nothing else is in that buffer; one that is larger than `receive_buffer` is delivered in

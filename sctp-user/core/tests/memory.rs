@@ -24,7 +24,7 @@ const MULTIPLE: usize = 4;
 const FIXED: usize = 512 << 10;
 
 /// More of them than fill the buffer, however small they are.
-const CHUNKS: u32 = 6_000;
+const CHUNKS: u32 = 4_000;
 
 /// An endpoint with an association, and what it takes to send it whatever one likes.
 struct Victim {

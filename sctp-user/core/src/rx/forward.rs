@@ -43,8 +43,9 @@ impl Receiver {
                 }
                 interleaved.skip(stream_id, unordered, mid, &mut dropped);
             }
-            if !unordered {
-                self.streams.skip(stream_id, mid);
+            match unordered {
+                true => self.streams.skip_unordered(stream_id, mid, self.map.cumulative()),
+                false => self.streams.skip(stream_id, mid),
             }
         }
         self.abort_deliveries(dropped);
@@ -101,7 +102,7 @@ impl Receiver {
                 is_orphan
             }
             Fragments::ByFsn(interleaved) => {
-                interleaved.has_skipped && self.streams.has_passed(&fragment.head)
+                interleaved.has_skipped && self.streams.has_passed(&fragment.head, self.map.cumulative())
             }
         }
     }

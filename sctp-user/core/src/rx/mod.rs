@@ -8,6 +8,7 @@
 //! - `reassembly`: fragments to messages (6.9). Knows no SACK. `interleaved`: the same for I-DATA (RFC 8260).
 //! - `run`: a part of a message, and what it costs.
 //! - `forward`: what the peer has given up on (RFC 3758, 3.6; RFC 8260, 2.3.1).
+//! - `skipped`: late fragments of unordered messages that the peer has given up on.
 //! - `streams`: ordered and unordered delivery (6.5, 6.6), the queue to the reader.
 //! - `reset`: streams and TSNs numbered anew (RFC 6525).
 
@@ -20,6 +21,7 @@ mod receiver;
 mod reset;
 mod run;
 mod sack;
+mod skipped;
 mod streams;
 mod tsn_map;
 mod window;

@@ -13,6 +13,7 @@ use super::Violation;
 use super::account::Charge;
 use super::kept::Kept;
 use super::run::{Head, Held};
+use super::skipped::SkippedUnordered;
 use crate::config::FragmentInterleave;
 use crate::event::AbortedDelivery;
 use crate::message::Message;
@@ -110,6 +111,7 @@ pub(super) struct InboundStreams {
     /// Messages of which the rest will not come.
     aborted: Vec<AbortedDelivery>,
     deferred_reset: Option<DeferredReset>,
+    skipped: SkippedUnordered,
     /// Which TSNs went to the reader, where NR-SACKs tell of it.
     kept: Option<Kept>,
 }
@@ -127,6 +129,7 @@ impl InboundStreams {
             behind: VecDeque::new(),
             aborted: Vec::new(),
             deferred_reset: None,
+            skipped: SkippedUnordered::default(),
             kept: None,
         }
     }
@@ -216,6 +219,7 @@ impl InboundStreams {
             }
         }
         self.next_mids.reset(streams);
+        self.skipped.forget(streams);
         later.into_iter().try_for_each(|held| self.deliver(held))
     }
 
@@ -226,6 +230,7 @@ impl InboundStreams {
         let waiting = self.take_waiting(&StreamSet::All);
         waiting.into_iter().chain(held).for_each(|held| self.push_ready(held));
         self.next_mids.reset(&StreamSet::All);
+        self.skipped.forget(&StreamSet::All);
         if let Some(kept) = &mut self.kept {
             kept.clear();
         }
@@ -352,11 +357,22 @@ impl InboundStreams {
         self.deliver_waiting(stream_id);
     }
 
-    /// Whether the turn of this ordered message is over.
-    pub(super) fn has_passed(&mut self, head: &Head) -> bool {
+    /// The same of the unordered messages; the cumulative TSN is now this one. Whole ones wait for nothing.
+    pub(super) fn skip_unordered(&mut self, stream_id: u16, mid: Mid, cumulative: Tsn) {
+        if self.has(stream_id) {
+            self.skipped.note(stream_id, mid, cumulative);
+        }
+    }
+
+    /// Whether the turn of this message is over, or it was skipped.
+    pub(super) fn has_passed(&mut self, head: &Head, cumulative: Tsn) -> bool {
         let Head { stream_id, tsn, unordered, mid, .. } = *head;
         let is_later = self.deferred_reset.as_ref().is_some_and(|deferred| deferred.holds(stream_id, tsn));
-        !unordered && !is_later && mid.less_than(*self.next_mids.get_mut(stream_id))
+        match unordered {
+            _ if is_later => false,
+            true => self.skipped.holds(head, cumulative),
+            false => mid.less_than(*self.next_mids.get_mut(stream_id)),
+        }
     }
 
     /// What the reader has not taken yet, and what it is to be told.

@@ -5,6 +5,7 @@ use crate::event::AbortedDelivery;
 use crate::rx::Violation;
 use crate::rx::tsn_map::MAX_SPAN;
 use crate::serial::{Fsn, Mid};
+use crate::stream_set::StreamSet;
 use crate::wire::chunk::{
     ForwardTsnChunk, IDataChunk, IDataHeader, IForwardTsnChunk, SkippedMessage, SkippedStream,
 };
@@ -420,6 +421,33 @@ fn late_fragments_of_a_skipped_message_are_thrown_away() {
     assert_eq!((t.0.cumulative(), t.0.receiver.held_bytes()), (2, 0));
     let _ = t.packet(2, (1, 1, 0), "BE", "next");
     assert_eq!(t.0.texts(), ["next"]);
+}
+
+/// RFC 8260, 2.3.1: an unordered one, too, has no place where it could wait for what was skipped; others of its stream do
+/// not suffer, nor does the one with its number after a reset of the stream (2.3.2).
+#[test]
+fn late_fragments_of_a_skipped_unordered_message_are_thrown_away() {
+    let mut t = Interleaved::new();
+    let _ = t.packet(1, (2, 0, 0), "BE", "other");
+    t.forward(0, &[(1, true, 4)]);
+    assert_eq!(t.packet(2, (1, 4, 1), "U", "late"), DataOutcome::Accepted);
+    assert_eq!(t.packet(3, (1, 4, 2), "UE", "late"), DataOutcome::Accepted);
+    let _ = t.packet(4, (1, 5, 1), "UE", "xt");
+    let _ = t.packet(5, (1, 5, 0), "UB", "ne");
+    assert_eq!((t.0.texts(), t.0.receiver.held_bytes()), (vec!["other".into(), "next".into()], 0));
+    t.0.receiver.reset_streams(&StreamSet::of(&[1]), tsn(5)).unwrap();
+    let _ = t.packet(6, (1, 4, 0), "UB", "a");
+    let _ = t.packet(7, (1, 4, 1), "UE", "new");
+    assert_eq!(t.0.texts(), ["anew"]);
+    // Long afterwards the number may come again.
+    t.forward(8, &[(1, true, 7)]);
+    for offset in 9..10 + MAX_SPAN {
+        let _ = t.packet(offset, (2, offset, 0), "UBE", "x");
+        assert!(t.0.read().is_some());
+    }
+    let _ = t.packet(10 + MAX_SPAN, (1, 7, 0), "UB", "a");
+    let _ = t.packet(11 + MAX_SPAN, (1, 7, 1), "UE", "gain");
+    assert_eq!(t.0.texts(), ["again"]);
 }
 
 /// RFC 8260, 2.3.1: lists that make no sense.
