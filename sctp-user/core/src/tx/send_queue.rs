@@ -418,6 +418,7 @@ impl SendQueue {
         if !taken.is_empty() {
             let active = self.active();
             self.scheduler.restart(active);
+            self.choose();
         }
         taken
     }
@@ -431,7 +432,7 @@ impl SendQueue {
         stream.given_up = 0;
         let queue = core::mem::take(&mut stream.queue);
         let messages = queue.into_iter().filter_map(|Entry { number, message }| Some((number, message?)));
-        let messages = messages.inspect(|(number, message)| self.discount(*number, message));
+        let messages = messages.inspect(|(number, message)| self.waiting.leave(*number, message));
         messages.map(|(_, message)| message).collect()
     }
 
