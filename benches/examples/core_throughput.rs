@@ -5,12 +5,18 @@
 //! cargo run --release -p sctp-benches --example core_throughput -- --size 1444 --mtu 1500 --megabytes 512
 //! ```
 //!
+//! What an extension costs shows with it and without: `--ecn`, `--auth` (of DATA), `--i-data`, `--nr-sack`, `--multipath`
+//! (with `--paths 2`), each 0 or 1. `--loss N` loses each Nth packet.
+//!
 //! Times are those that this thread was on a CPU, of the fastest of ten parts: on a machine that is
 //! shared, wall-clock times say more about the others. With `--delay-us` the virtual time tells how
 //! well the window is used.
 
 use bytes::Bytes;
 use sctp_benches::{Pair, Wiring};
+use sctp_core::config::AssociationConfig;
+use sctp_core::multipath::Multipath;
+use sctp_core::wire::chunk::ChunkType;
 use std::time::Duration;
 
 /// Parts that are timed one by one, unless `--parts` says otherwise.
@@ -23,6 +29,8 @@ fn main() {
     wiring.delay = Duration::from_micros(option("--delay-us", 0) as u64);
     wiring.max_segments = option("--segments", wiring.max_segments);
     wiring.checksum = option("--checksum", 1) != 0;
+    wiring.loss = option("--loss", 0) as u64;
+    wiring.paths = option("--paths", 1) as u8;
     let config = &mut wiring.config;
     config.sack_frequency = match option("--sack-frequency", 0) {
         0 => None,
@@ -33,6 +41,7 @@ fn main() {
     config.max_burst = option("--max-burst", config.max_burst as usize) as u32;
     config.receive_buffer = option("--receive-buffer", config.receive_buffer);
     config.send_buffer = option("--send-buffer", config.send_buffer);
+    choose_extensions(config);
     let parts = option("--parts", PARTS);
     let messages = ((megabytes << 20) / size / parts + 1) as u64;
 
@@ -47,6 +56,21 @@ fn main() {
     });
     let fastest = times.min().unwrap_or_default();
     report(&pair, fastest, pair.now() - virtual_begin, messages, (size, parts));
+}
+
+fn choose_extensions(config: &mut AssociationConfig) {
+    let switch = |name, default: bool| option(name, default.into()) != 0;
+    let extensions = &mut config.extensions;
+    extensions.ecn = switch("--ecn", extensions.ecn);
+    extensions.auth = switch("--auth", extensions.auth);
+    extensions.interleaving = switch("--i-data", extensions.interleaving);
+    extensions.nr_sack = switch("--nr-sack", extensions.nr_sack);
+    if extensions.auth {
+        config.auth.chunks.insert(ChunkType::DATA);
+    }
+    if switch("--multipath", config.multipath.is_on()) {
+        config.multipath = Multipath::Concurrent;
+    }
 }
 
 fn report(

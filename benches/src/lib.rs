@@ -33,6 +33,8 @@ enum Side {
 struct Run {
     arrives: Time,
     to: Side,
+    /// As its receiver sees it.
+    path: PathAddress,
     segment_size: usize,
     bytes: Bytes,
 }
@@ -59,11 +61,22 @@ pub struct Wiring {
     pub max_segments: usize,
     /// Whether packets carry a checksum.
     pub checksum: bool,
+    /// One of so many packets is lost; 0: none.
+    pub loss: u64,
+    /// Addresses of each host.
+    pub paths: u8,
 }
 
 impl Default for Wiring {
     fn default() -> Self {
-        Self { config: AssociationConfig::default(), delay: Duration::ZERO, max_segments: 64, checksum: true }
+        Self {
+            config: AssociationConfig::default(),
+            delay: Duration::ZERO,
+            max_segments: 64,
+            checksum: true,
+            loss: 0,
+            paths: 1,
+        }
     }
 }
 
@@ -118,13 +131,15 @@ pub struct Pair {
     pool: Pool,
     /// Ports that A has connected from.
     connected: u16,
+    /// Packets that have come to the end of the wire.
+    carried: u64,
 }
 
 impl Pair {
     /// Two endpoints without associations.
     pub fn new(wiring: Wiring) -> Self {
         let host = |side| {
-            let local_addresses = vec![address(side)];
+            let local_addresses = (0..wiring.paths).map(|path| address(side, path)).collect();
             let config = EndpointConfig {
                 local_addresses,
                 alternate_error_detection: !wiring.checksum,
@@ -144,6 +159,7 @@ impl Pair {
             buffer: Vec::new(),
             pool: Pool::default(),
             connected: 0,
+            carried: 0,
         }
     }
 
@@ -173,7 +189,7 @@ impl Pair {
         let request = ConnectRequest {
             local_port: self.connected,
             local_addresses: Vec::new(),
-            peers: vec![PathAddress::to(address(Side::Z))],
+            peers: (0..self.wiring.paths).map(|path| PathAddress::to(address(Side::Z, path))).collect(),
             peer_port: PORT,
             config: self.wiring.config.clone(),
         };
@@ -266,7 +282,9 @@ impl Pair {
             host.sent.bytes += transmit.len as u64;
             let bytes = self.pool.copy(&self.buffer);
             self.buffer.clear();
-            self.in_flight.push_back(Run { arrives, to, segment_size: transmit.segment_size, bytes });
+            let source = transmit.path.local.unwrap_or(address(from, 0));
+            let path = PathAddress { local: Some(transmit.path.remote), ..PathAddress::to(source) };
+            self.in_flight.push_back(Run { arrives, to, path, segment_size: transmit.segment_size, bytes });
         }
     }
 
@@ -279,13 +297,14 @@ impl Pair {
     }
 
     fn deliver(&mut self, run: Run) {
-        let from = if run.to == Side::A { Side::Z } else { Side::A };
-        let path = PathAddress { local: Some(address(run.to)), ..PathAddress::to(address(from)) };
         let endpoint = &mut self.hosts[run.to as usize].endpoint;
         let mut rest = run.bytes;
         while !rest.is_empty() {
             let packet = rest.split_to(run.segment_size.min(rest.len()));
-            endpoint.handle_packet(self.now, path, Ecn::NotCapable, packet);
+            self.carried += 1;
+            if self.wiring.loss == 0 || !self.carried.is_multiple_of(self.wiring.loss) {
+                endpoint.handle_packet(self.now, run.path, Ecn::NotCapable, packet);
+            }
         }
     }
 }
@@ -306,6 +325,6 @@ impl Host {
     }
 }
 
-fn address(side: Side) -> IpAddr {
-    Ipv4Addr::new(10, 0, 0, side as u8 + 1).into()
+fn address(side: Side, path: u8) -> IpAddr {
+    Ipv4Addr::new(10, 0, path, side as u8 + 1).into()
 }
