@@ -13,9 +13,9 @@
 //! but says that one SHOULD NOT).
 //!
 //! A payload is a slice that keeps its whole datagram in memory, which may be far larger. So only a few payloads at a time
-//! are kept as they came: as many as there are [`BUFFER_PER_SLICE`]s in the buffer, a large datagram counting as several.
-//! Past that they are copied into memory of their own. A reader who keeps up never pays for a copy. (What a datagram shares
-//! with others of a batch is the driver's to bound.)
+//! are kept as they came: as many as there are [`BUFFER_PER_SLICE`]s in the buffer, one with much beside it counting as
+//! several. Past that they are copied into memory of their own. A reader who keeps up never pays for a copy. (What a
+//! datagram shares with others of a batch is the driver's to bound.)
 
 use bytes::Bytes;
 
@@ -122,7 +122,8 @@ impl Account {
 
     /// Takes a payload in that came in a packet of so many bytes, as it is or copied, and says what it costs.
     pub(super) fn take_in(&mut self, payload: Bytes, packet_len: usize) -> (Bytes, Charge) {
-        let slices = packet_len.max(1).div_ceil(BUFFER_PER_SLICE);
+        let beside = packet_len.saturating_sub(payload.len());
+        let slices = beside.div_ceil(BUFFER_PER_SLICE).max(1);
         let most = MIN_SHARED.max(self.receive_buffer / BUFFER_PER_SLICE);
         let share = self.held.shared as usize + slices <= most;
         let charge =
