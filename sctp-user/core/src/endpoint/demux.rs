@@ -99,7 +99,7 @@ impl Demux {
         }
     }
 
-    /// The same for each packet that comes in, most of which come from the same peer as the one before.
+    /// As [`find`](Self::find), for each packet that comes in: most come from the same peer as the one before.
     pub(super) fn find_for_packet(&mut self, key: &PeerKey) -> Option<Slot> {
         if let Some((_, slot)) = self.last.filter(|(last, _)| last == key) {
             return Some(slot);

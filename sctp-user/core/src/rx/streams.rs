@@ -246,6 +246,7 @@ impl InboundStreams {
     }
 
     /// For the reader, but not between the pieces of another message unless that is wanted.
+    #[inline]
     fn push_ready(&mut self, held: Held) {
         if self.open.is_some() {
             // It is sure to reach the reader only once the other one is at its end.

@@ -15,7 +15,6 @@
 
 use super::message::{Fragment, MESSAGE_OVERHEAD, SentMessage, header_len};
 use super::slab::Slab;
-use crate::path::congestion::LastSent;
 use crate::path::{PathId, PathSet};
 use crate::serial::{Fsn, Tsn};
 use crate::stream_set::StreamSet;
@@ -23,11 +22,13 @@ use crate::time::Time;
 use crate::wire::chunk::DataFlags;
 use core::cmp::Reverse;
 use core::ops::Range;
-use smallvec::SmallVec;
 use std::collections::{BTreeSet, VecDeque};
 
 mod abandon;
 mod keep;
+mod report;
+
+pub(super) use report::{AckReport, PathAck};
 
 /// Chunks that may be outstanding. Gap blocks can speak of 65,535 (RFC 9260, 3.3.4), but a stream's sequence numbers
 /// must not reach so far that a late one looks early (6.5): receivers, ours too, drop what lies further ahead.
@@ -91,81 +92,6 @@ pub(super) enum Cause {
     Missing,
     /// Late, and it holds other paths up.
     Late,
-}
-
-/// What a SACK newly acknowledged on one path.
-#[derive(Debug)]
-pub(super) struct PathAck {
-    pub(super) path: PathId,
-    /// Bytes of chunks, whether they were in flight or marked.
-    pub(super) bytes: usize,
-    /// Some of it was sent to this address only, and so shows that it works (RFC 7829, 3.2, rules 9 and 10).
-    pub(super) certain: bool,
-    /// Bytes of the largest chunk.
-    pub(super) largest: usize,
-    /// The lowest position among those that were in flight.
-    pub(super) lowest_in_flight: Option<u64>,
-    /// When the first one left that was sent only once.
-    pub(super) sent_once_at: Option<Time>,
-    /// When the one that left last did.
-    pub(super) latest: Option<LastSent>,
-    /// The position after the highest one.
-    pub(super) newly_acked_end: u64,
-    /// When that one left.
-    pub(super) newly_acked_sent_at: Time,
-}
-
-/// What a SACK changed.
-#[derive(Debug, Default)]
-pub(super) struct AckReport {
-    pub(super) paths: SmallVec<[PathAck; 2]>,
-    /// The position after the highest newly acknowledged one (HTNA; 7.2.4).
-    pub(super) newly_acked_end: u64,
-    /// The lowest newly acknowledged position.
-    pub(super) newly_acked_start: Option<u64>,
-    /// Bytes of payload newly acknowledged.
-    pub(super) payload: usize,
-    /// Bytes of send buffer that came free.
-    pub(super) freed: usize,
-}
-
-impl AckReport {
-    fn add(&mut self, position: u64, chunk: &Chunk) {
-        let path = chunk.path;
-        let index = self.paths.iter().position(|ack| ack.path == path).unwrap_or_else(|| {
-            self.paths.push(PathAck {
-                path,
-                bytes: 0,
-                certain: false,
-                largest: 0,
-                lowest_in_flight: None,
-                sent_once_at: None,
-                latest: None,
-                newly_acked_end: 0,
-                newly_acked_sent_at: Time::ZERO,
-            });
-            self.paths.len() - 1
-        });
-        self.newly_acked_end = self.newly_acked_end.max(position + 1);
-        self.newly_acked_start = Some(self.newly_acked_start.map_or(position, |start| start.min(position)));
-        self.payload += chunk.payload_len();
-        let Some(ack) = self.paths.get_mut(index) else { return };
-        ack.bytes += chunk.wire_len();
-        if position >= ack.newly_acked_end {
-            (ack.newly_acked_end, ack.newly_acked_sent_at) = (position + 1, chunk.sent_at);
-        }
-        ack.certain |= !chunk.several_paths;
-        ack.largest = ack.largest.max(chunk.wire_len());
-        if matches!(chunk.state, ChunkState::InFlight { .. }) {
-            ack.lowest_in_flight = Some(ack.lowest_in_flight.map_or(position, |lowest| lowest.min(position)));
-        }
-        if chunk.retransmissions == 0 && ack.sent_once_at.is_none() {
-            ack.sent_once_at = Some(chunk.sent_at);
-        }
-        if ack.latest.is_none_or(|latest| latest.at < chunk.sent_at) {
-            ack.latest = Some(LastSent { at: chunk.sent_at, retransmitted: chunk.retransmissions > 0 });
-        }
-    }
 }
 
 impl Chunk {
@@ -297,6 +223,7 @@ impl Outstanding {
     }
 
     /// Takes a message that is about to be cut; its place.
+    #[inline]
     pub(super) fn begin_message(&mut self, message: SentMessage) -> u32 {
         let (limit, number) = (message.message.limit, message.number);
         let slot = self.messages.insert(message);
