@@ -133,7 +133,7 @@ impl Stream {
         mid
     }
 
-    /// What is to be cut next of it.
+    /// What is to be cut next of it: one message at a time (RFC 8260, 2.2.2).
     fn turn(&self, stream_id: u16) -> Option<Turn> {
         if let Some(Partial { number, slot, uncut, more }) = self.partial {
             return Some(Turn { stream_id, number, slot: Some(slot), uncut, more });
@@ -300,7 +300,7 @@ impl SendQueue {
         self.records > 0
     }
 
-    /// What is to be cut next: of a stream one message at a time (RFC 8260, 2.2.2).
+    /// What is to be cut next.
     pub(super) fn turn(&self) -> Option<Turn> {
         self.turn
     }
