@@ -6,8 +6,8 @@ use sctp_core::multipath::Multipath;
 use sctp_user::sim::scenario::{PathPlan, Report, Scenario, bulk};
 use sctp_user::sim::{LinkConfig, Loss};
 
-/// Bytes of a transfer: long enough that its beginning does not count.
-const BYTES: usize = 250_000_000;
+/// Bytes of a transfer: four seconds on one line.
+const BYTES: usize = 50_000_000;
 
 /// A line of 100 Mbit/s and 20 ms there and back.
 fn line() -> LinkConfig {
@@ -67,14 +67,26 @@ fn a_lossy_third_path_never_slows_the_whole_below_the_best_single_one() {
     }
 }
 
-#[test]
-fn a_lossy_path_beside_a_good_one_costs_little() {
+/// What a transfer over a good line and this one carries, as part of what the good one carries alone.
+fn beside_a_good_line(other: LinkConfig) -> f64 {
     let one = throughput(&transfer(&[line()], Multipath::Off));
-    for probability in [0.02, 0.2] {
-        let both = throughput(&transfer(&[line(), lossy(probability)], Multipath::Concurrent));
-        assert!(
-            both >= 0.85 * one,
-            "{both:.1} Mbit/s with loss {probability} on the other path, {one:.1} alone"
-        );
+    throughput(&transfer(&[line(), other], Multipath::Concurrent)) / one
+}
+
+#[test]
+fn a_lossy_path_beside_a_good_one_costs_nothing() {
+    for probability in [0.02, 0.05, 0.2, 0.4, 0.6] {
+        let times = beside_a_good_line(lossy(probability));
+        assert!(times >= 0.99, "with loss {probability} on the other path {times:.3} times");
     }
+}
+
+#[test]
+fn a_slow_or_distant_path_beside_a_good_one_costs_nothing() {
+    for mbit in [1, 10] {
+        let times = beside_a_good_line(LinkConfig { rate: Some(mbit * 1_000_000), ..line() });
+        assert!(times >= 0.99, "with {mbit} Mbit/s on the other path {times:.3} times");
+    }
+    let times = beside_a_good_line(LinkConfig { delay: Duration::from_millis(100), ..line() });
+    assert!(times >= 0.99, "with 200 ms on the other path {times:.3} times");
 }

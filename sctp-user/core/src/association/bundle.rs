@@ -47,7 +47,7 @@ impl Association {
         // Messages may have outlived their time while packets were filled; then nothing may be left.
         if !self.is_closed() {
             self.sender.abandon_overdue(now, &mut self.paths);
-            self.sender.reschedule_blocking(now, &mut self.paths);
+            self.sender.reschedule(now, &mut self.paths);
             self.follow_up(now);
         }
         // 5.1: the peer is to hear first that the association is up.

@@ -17,6 +17,7 @@ use crate::wire::chunk::{
     ChunkError, ChunkType, DataChunk, ErrorChunk, IDataChunk, NrSackChunk, RawChunk, SackChunk,
 };
 use bytes::Bytes;
+use core::time::Duration;
 
 impl Association {
     /// SEND (11.1.5); not once the association ends (4).
@@ -68,7 +69,8 @@ impl Association {
         self.stats.data_chunks_received += 1;
         if self.data_source != source {
             self.data_source = source;
-            self.sack_detour = SackDetour::default();
+            self.sack_detour =
+                SackDetour::settled_until(cx.now + self.paths.get(source).map_or(Duration::ZERO, Path::rto));
             receiver.handle_new_path();
         }
         let (unordered, tsn) = (data.is_unordered(), data.tsn());

@@ -12,6 +12,14 @@ pub(super) struct SackDetour {
     settled_until: Time,
 }
 
+impl SackDetour {
+    /// DATA comes from another address: SACKs go there, and duplicates mean nothing for a while. Where data is on several
+    /// paths at once that is always so.
+    pub(super) fn settled_until(until: Time) -> Self {
+        Self { taken: false, settled_until: until }
+    }
+}
+
 impl Association {
     /// DATA came that we have: perhaps our SACKs do not arrive where it comes from, so that they are to take another
     /// path. What works then stays.

@@ -164,9 +164,16 @@ impl Path {
         }
     }
 
-    /// How long an answer takes at most, as far as measured: what the RTO would be without its lower bound.
+    /// How long an answer takes; nothing before the first one. While something is in flight, what the last one took counts,
+    /// too: queues grow faster than the smoothed round-trip time.
+    pub(crate) fn answer_time(&self) -> Duration {
+        let last = self.rtt.latest().filter(|_| self.flight_size > 0);
+        self.rtt.srtt().max(last).unwrap_or_default()
+    }
+
+    /// How long an answer takes at most, as far as measured: a round trip more than the last one, since a queue may grow.
     pub(crate) fn patience(&self) -> Duration {
-        self.rtt.srtt().map_or(self.rto(), |srtt| srtt + self.rtt.rttvar() * 4)
+        self.rtt.srtt().map_or(self.rto(), |_| self.answer_time() * 2 + self.rtt.rttvar() * 4)
     }
 
     /// PMDCS: the largest DATA chunk, header included, that fits into a packet.

@@ -22,6 +22,11 @@ impl Rest {
         self.until.is_some_and(|until| now < until)
     }
 
+    /// When the rest is over that is on now.
+    pub(crate) fn end(&self, now: Time) -> Option<Time> {
+        self.until.filter(|until| now < *until)
+    }
+
     /// The path has held the others up; `answer` is how long an answer takes there. It rests twice as long as the last
     /// time, unless that was long ago.
     pub(crate) fn begin(&mut self, now: Time, answer: Duration) {

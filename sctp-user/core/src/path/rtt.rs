@@ -16,6 +16,7 @@ pub struct RttEstimator {
     rto_min: Duration,
     rto_max: Duration,
     measured_at: Option<Time>,
+    latest: Option<Duration>,
 }
 
 impl RttEstimator {
@@ -28,6 +29,7 @@ impl RttEstimator {
             rto_min: config.rto_min,
             rto_max: config.rto_max,
             measured_at: None,
+            latest: None,
         };
         rtt.set_rto(config.rto_initial);
         rtt
@@ -55,12 +57,18 @@ impl RttEstimator {
         self.rttvar
     }
 
+    /// How long the last answer took.
+    pub(crate) fn latest(&self) -> Option<Duration> {
+        self.latest
+    }
+
     /// Something sent at `sent_at`, and only once (C5), was answered at `now`.
     ///
     /// It counts if it left after the measurement before it was taken: so there is one measurement
     /// for each round trip, no more and no less (C4). Returns whether it counted.
     /// RFC 9260, 6.3.1.
     pub fn measure(&mut self, sent_at: Time, now: Time) -> bool {
+        self.latest = Some(now - sent_at);
         if self.measured_at.is_some_and(|measured_at| sent_at < measured_at) {
             return false;
         }

@@ -2,19 +2,27 @@
 //! paths share the peer's window, and what is done when a slow or lossy one holds all others up.
 //!
 //! The peer's window is one for all paths. A chunk that is late on one path keeps what overtook it on the others in the
-//! receiver's buffer, until that is full and nothing moves. Three things prevent it: a path takes of the window only what
-//! faster ones leave (buffer splitting); once the window is used up, what everything waits for is sent again on a path
-//! that has room (chunk rescheduling); and the path that was to blame [rests](crate::path::Rest) for a while.
+//! receiver's buffer, until that is full and nothing moves. So
+//!
+//! - a path gets new data only if the window holds what faster ones send until its answer comes (buffer splitting);
+//! - what a path has lost goes to the fastest one that has room; that something which left later has arrived there
+//!   shows the loss, of a retransmission too;
+//! - what a path is silent about for too long is sent again on another one, as is what a slower path would bring later,
+//!   once there is nothing else to send (chunk rescheduling);
+//! - a path that is silent, or has held others up, [rests](crate::path::Rest) for a while.
 
-use super::outstanding::{AckReport, Cause, Chunk, ChunkState};
+use super::outstanding::{AckReport, Cause, ChunkState};
 use super::sender::Sender;
 use crate::multipath::Multipath;
 use crate::path::{Path, PathId, PathSet};
 use crate::time::Time;
+use core::time::Duration;
 use smallvec::SmallVec;
 
 /// Growth of a window that grows by itself.
 const FULL_GROWTH: u32 = 1_000;
+/// How long a peer may put off a SACK, usually (RFC 9260, 6.2).
+const SACK_DELAY: Duration = Duration::from_millis(200);
 
 impl Sender {
     /// A path on which new data may leave now.
@@ -28,93 +36,124 @@ impl Sender {
         with_room.min_by_key(|path| slowness(path)).map(|path| path.id)
     }
 
-    /// The path for a chunk that is to be sent again: one whose window has room, `preferred` if it has, else the fastest.
-    /// `None`: with one path at a time it is as RFC 9260, 6.4 and 6.4.1 say.
-    pub(super) fn path_for_lost(&self, preferred: Option<PathId>, paths: &PathSet) -> Option<PathId> {
+    /// The path for a chunk that is to be sent again and was on `last`: the fastest whose window has room, another one
+    /// if `elsewhere`; none on which it would take much longer than to wait for room. `None`: with one path at a time it
+    /// is as RFC 9260, 6.4 and 6.4.1 say.
+    pub(super) fn path_for_lost(&self, last: PathId, elsewhere: bool, paths: &PathSet) -> Option<PathId> {
         if !self.settings.multipath.is_on() {
             return None;
         }
-        let active = paths.iter().filter(|path| path.is_active());
+        let active = || paths.iter().filter(|path| path.is_active());
+        let soonest = active().map(Path::answer_time).min()?;
         let rank = |path: &&Path| {
             let is_full = path.flight_size >= path.congestion.cwnd();
-            (is_full, preferred != Some(path.id), slowness(path))
+            let is_distant = path.answer_time() > 2 * soonest;
+            (elsewhere && path.id == last, is_distant, is_full, slowness(path))
         };
-        active.min_by_key(rank).map(|path| path.id)
+        active().min_by_key(rank).map(|path| path.id)
     }
 
-    /// Whether the peer's window has room for another packet on `path` once the faster paths have filled theirs.
+    /// Whether the peer's window has room for another packet on `path`, beside what the faster paths may send now, and
+    /// for all that they send until its answer comes: that waits for it at the receiver.
     fn leaves_enough(&self, now: Time, path: &Path, paths: &PathSet) -> bool {
-        let faster = paths.iter().filter(|other| is_ready(other, now) && slowness(other) < slowness(path));
-        let reserved: usize =
-            faster.map(|other| other.congestion.cwnd().saturating_sub(other.flight_size)).sum();
-        reserved == 0 || self.peer_rwnd() >= reserved.saturating_add(path.pmdcs())
+        let faster = || paths.iter().filter(|other| is_ready(other, now) && slowness(other) < slowness(path));
+        let at_once: usize =
+            faster().map(|other| other.congestion.cwnd().saturating_sub(other.flight_size)).sum();
+        let meanwhile: usize = faster().map(|other| sent_during(path.answer_time() * 3 / 2, other)).sum();
+        let beside = path.flight_size + path.pmdcs();
+        (at_once == 0 || self.peer_rwnd() >= at_once.saturating_add(path.pmdcs()))
+            && (meanwhile == 0 || self.window.largest() >= meanwhile.saturating_add(beside))
     }
 
-    /// To be called before a packet is filled: if nothing moves because chunks are late, they are sent again on the
-    /// fastest path that has room, which would be idle otherwise.
-    pub fn reschedule_blocking(&mut self, now: Time, paths: &mut PathSet) {
+    /// To be called before a packet is filled: what everything waits for is sent again on the fastest path that has
+    /// room, if it is late where it is, or if nothing new can be sent and it will come sooner.
+    pub fn reschedule(&mut self, now: Time, paths: &mut PathSet) {
         self.reschedule_at = None;
-        if !self.settings.multipath.is_on() || !self.is_blocked(now, paths) {
+        if !self.settings.multipath.is_on() {
             return;
         }
-        let Some((late_on, at)) = self.first_late(paths) else { return };
-        let others = paths.iter().filter(|path| path.is_active() && path.id != late_on && path.may_send(now));
-        let Some(other) = others.min_by_key(|path| slowness(path)) else { return };
-        if now < at {
-            self.reschedule_at = Some(at);
+        if self.has_unsent() {
+            self.reschedule_at = paths.iter().filter_map(|path| path.rest.end(now)).min();
+        }
+        let Some(first) = self.missing().next().and_then(|first| self.outstanding.get(first)) else {
+            return;
+        };
+        let Some(from) = paths.get(first.path) else { return };
+        let others = paths.iter().filter(|path| path.is_active() && path.id != from.id && path.may_send(now));
+        let Some(to) = others.min_by_key(|path| slowness(path)) else { return };
+        let is_blocked = self.wanted(now, self.largest_payload(paths)).is_none();
+        // Nothing will be left of the peer's window before an answer comes.
+        let is_nearly_blocked = is_blocked || self.peer_rwnd() < to.congestion.cwnd();
+        // The fastest path is not to blame, whatever its queue.
+        let helps = is_nearly_blocked && slowness(to) < slowness(from);
+        let due = Due::of(from, to, helps);
+        let silent_at = first.sent_at + due.silent_after;
+        let again_at = first.sent_at + due.again_after;
+        let moves = self.chunks_to_move(now, from, to, due);
+        let (from, to) = (from.id, to.id);
+        if moves.is_empty() {
+            let again_at = Some(again_at).filter(|at| *at > now);
+            self.reschedule_at = self.reschedule_at.into_iter().chain(again_at).min();
             return;
         }
-        let (id, room) = (other.id, other.congestion.cwnd().saturating_sub(other.flight_size));
-        for position in self.late_chunks(now, late_on, room, paths) {
+        for position in moves {
             self.outstanding.mark(position, Cause::Late, paths);
         }
         self.keep_t3_for_forward_tsn(now, paths);
-        self.add_urgent(Some(id));
-        if let Some(path) = paths.get_mut(late_on) {
-            path.give_rest(now);
+        self.add_urgent(Some(to));
+        if silent_at <= now {
+            self.fall_silent(now, from, paths);
+        } else if self.has_unsent() {
+            self.note_hold_up(now, from, paths);
         }
     }
 
-    /// The path of the first chunk that the peer misses, and from when on that chunk is late.
-    fn first_late(&self, paths: &PathSet) -> Option<(PathId, Time)> {
-        let chunk = self.outstanding.get(self.missing().next()?)?;
-        Some((chunk.path, late_from(chunk, paths)?))
-    }
-
-    /// What is late on one path, as much as goes into `room`, and the first one in any case.
-    fn late_chunks(
-        &self,
-        now: Time,
-        late_on: PathId,
-        mut room: usize,
-        paths: &PathSet,
-    ) -> SmallVec<[u64; 8]> {
-        let mut late = SmallVec::new();
+    /// Chunks in flight on `from` that are due and that `to` has room for.
+    fn chunks_to_move(&self, now: Time, from: &Path, to: &Path, due: Due) -> SmallVec<[u64; 8]> {
+        let mut room = to.congestion.cwnd().saturating_sub(to.flight_size);
+        let mut moves = SmallVec::new();
         for position in self.missing() {
             let Some(chunk) = self.outstanding.get(position) else { break };
-            if chunk.path != late_on || late_from(chunk, paths).is_none_or(|at| now < at) {
+            if chunk.path != from.id || !matches!(chunk.state, ChunkState::InFlight { .. }) {
                 continue;
             }
-            if !late.is_empty() && chunk.wire_len() > room {
+            if due.is_due(now - chunk.sent_at) {
+                let Some(left) = room.checked_sub(chunk.wire_len()) else { break };
+                room = left;
+                moves.push(position);
+            } else if due.slower_before.is_none() {
                 break;
             }
-            room = room.saturating_sub(chunk.wire_len());
-            late.push(position);
         }
-        late
+        moves
+    }
+
+    /// Nothing is heard of what was sent on `id`, as when T3-rtx expires, only sooner: the data has another path to
+    /// take.
+    fn fall_silent(&mut self, now: Time, id: PathId, paths: &mut PathSet) {
+        let Some(path) = paths.get_mut(id) else { return };
+        path.give_rest(now);
+        let pmdcs = path.pmdcs();
+        path.congestion.on_timeout(now, pmdcs);
+        path.slowed_down_at = self.outstanding.end();
+        self.recovery.end_for(id);
+    }
+
+    /// All others wait for what was sent on `id`: less is to be in flight there, and nothing for a while.
+    fn note_hold_up(&mut self, now: Time, id: PathId, paths: &mut PathSet) {
+        let first = self.outstanding.first();
+        let Some(path) = paths.get_mut(id) else { return };
+        path.give_rest(now);
+        if first >= path.slowed_down_at {
+            let pmdcs = path.pmdcs();
+            path.congestion.on_fast_retransmit(now, pmdcs);
+            path.slowed_down_at = self.outstanding.end();
+        }
     }
 
     /// What the peer misses below the highest that it has.
     fn missing(&self) -> impl Iterator<Item = u64> {
         (0..self.outstanding.gap_count().max(1)).flat_map(|hole| self.outstanding.hole(hole))
-    }
-
-    /// Nothing new can be sent, and something is outstanding: there is no data, or the peer's window is taken by what
-    /// waits for an earlier chunk.
-    fn is_blocked(&self, now: Time, paths: &PathSet) -> bool {
-        self.outstanding.has_in_flight()
-            && self.outstanding.first_marked().is_none()
-            && self.wanted(now, self.largest_payload(paths)).is_none()
     }
 
     /// Whether a miss of the chunk at `position` counts: with several paths only if one that left later on the same
@@ -171,15 +210,43 @@ impl Pool {
     }
 }
 
+/// When a chunk is sent again on another path, by the time since it left.
+#[derive(Clone, Copy, Debug)]
+struct Due {
+    /// So long after: its path is silent.
+    silent_after: Duration,
+    /// So long after: it is late. The same, or sooner if nothing else is to be sent.
+    again_after: Duration,
+    /// Earlier than this: it will not come as soon as over the other path.
+    slower_before: Option<Duration>,
+}
+
+impl Due {
+    /// `blocked`: nothing else is to be sent.
+    fn of(from: &Path, to: &Path, blocked: bool) -> Self {
+        // The peer may put off the acknowledgement of one packet (as in RFC 8985, 7.2).
+        let is_alone = from.flight_size <= from.pmdcs();
+        let silent_after = from.patience() + if is_alone { SACK_DELAY } else { Duration::ZERO };
+        let answer = from.answer_time();
+        let again_after = if blocked { answer * 5 / 4 + from.rtt.rttvar() } else { silent_after };
+        let slower_before = answer.checked_sub(to.answer_time() * 3 / 2).filter(|_| blocked);
+        Self { silent_after, again_after: again_after.min(silent_after), slower_before }
+    }
+
+    fn is_due(self, age: Duration) -> bool {
+        age >= self.again_after || self.slower_before.is_some_and(|before| age < before)
+    }
+}
+
 /// Whether the path is one of those that new data may take.
 fn is_ready(path: &Path, now: Time) -> bool {
     path.is_active() && !path.rest.is_on(now)
 }
 
-/// From when on a chunk in flight is late: its acknowledgement would have had time enough to come.
-fn late_from(chunk: &Chunk, paths: &PathSet) -> Option<Time> {
-    let path = paths.get(chunk.path).filter(|_| matches!(chunk.state, ChunkState::InFlight { .. }))?;
-    Some(chunk.sent_at + path.patience())
+/// Bytes that `path` sends in `time` if nothing but its window limits it, a whole window at least.
+fn sent_during(time: Duration, path: &Path) -> usize {
+    let rounds = time.as_secs_f64() / path.answer_time().as_secs_f64().max(1e-6);
+    (path.congestion.cwnd() as f64 * rounds.max(1.0)) as usize
 }
 
 /// What paths are ranked by: how long each takes for a byte of its window, then the index.

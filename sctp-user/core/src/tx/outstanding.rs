@@ -325,22 +325,17 @@ impl Outstanding {
         self.gaps.last().map_or(self.first, |gap| gap.end)
     }
 
-    /// Counts `count` miss indications; whether there are three (6.7 and 7.2.4), or they show that the retransmission on `path` is
-    /// lost too, because it left before `again_before`.
-    pub(super) fn count_misses(
-        &mut self,
-        position: u64,
-        count: u8,
-        again_before: Option<(PathId, Time)>,
-    ) -> bool {
+    /// Counts `count` miss indications; whether there are three (6.7 and 7.2.4), or the chunk, which may be a
+    /// retransmission, left its path before the time that `overtaken` has for it.
+    pub(super) fn count_misses(&mut self, position: u64, count: u8, overtaken: &[(PathId, Time)]) -> bool {
         let index = self.index(position);
         let Some(chunk) = index.and_then(|index| self.chunks.get_mut(index)) else { return false };
         match &mut chunk.state {
             ChunkState::InFlight { misses } => {
                 *misses = misses.saturating_add(count);
-                let again =
-                    || again_before.is_some_and(|(path, time)| path == chunk.path && chunk.sent_at < time);
-                *misses >= 3 && (!chunk.fast_retransmitted || again())
+                let is_overtaken =
+                    || overtaken.iter().any(|&(path, time)| path == chunk.path && chunk.sent_at < time);
+                (*misses >= 3 && !chunk.fast_retransmitted) || is_overtaken()
             }
             // RFC 3758, 3.5 F5: what was in flight when it was given up may still turn out to be lost.
             ChunkState::Abandoned { misses } => {

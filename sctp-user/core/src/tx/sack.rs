@@ -255,7 +255,10 @@ impl Sender {
         for ack in &report.paths {
             let Some(sent_at) = ack.sent_once_at else { continue };
             let path = paths.get_mut(ack.path);
-            let path = path.filter(|path| path.retransmitted_at.is_none_or(|again| sent_at >= again));
+            // What another path has lost is sent again on this one all the time: that does not make it doubtful when
+            // something was answered that was sent only once.
+            let certain = |again| self.recovery.split || sent_at >= again;
+            let path = path.filter(|path| path.retransmitted_at.is_none_or(certain));
             if let Some(path) = path {
                 path.rtt.measure(sent_at, now);
             }
@@ -276,7 +279,7 @@ impl Sender {
                 flight_before,
                 flight_after: path.flight_size,
                 rwnd,
-                data_waits,
+                data_waits: data_waits && !path.rest.is_on(now),
                 growth: pool.map(|pool| pool.growth(path.congestion.cwnd())),
                 in_fast_recovery: self.recovery.holds(path.id),
                 latest: acked.and_then(|ack| ack.latest),
@@ -303,7 +306,7 @@ impl Sender {
     ) {
         let all_reported = cumulative_advanced && self.recovery.holds_any();
         let end = if all_reported { self.outstanding.reported_end() } else { report.newly_acked_end };
-        let again_before = lost_again_before(now, report, paths);
+        let overtaken = overtaken(now, self.recovery.split, report, paths);
         let mut lost: SmallVec<[u64; 8]> = SmallVec::new();
         for hole in 0..self.outstanding.gap_count() {
             let hole = self.outstanding.hole(hole);
@@ -313,7 +316,7 @@ impl Sender {
             for position in hole.start..hole.end.min(end) {
                 let missed = self.is_missed(position, report, cumulative_advanced);
                 let count = misses_of(position, packets, report);
-                if missed && self.outstanding.count_misses(position, count, again_before) {
+                if missed && self.outstanding.count_misses(position, count, &overtaken) {
                     lost.push(position);
                 }
             }
@@ -345,7 +348,8 @@ impl Sender {
                 path.slowed_down_at = self.outstanding.end();
                 path.stats.fast_retransmits += 1;
             }
-            self.add_urgent(paths.for_fast_retransmission(id));
+            let again_on = self.path_for_lost(id, false, paths);
+            self.add_urgent(again_on.or_else(|| paths.for_fast_retransmission(id)));
         }
     }
 
@@ -382,17 +386,18 @@ impl Sender {
     }
 }
 
-/// A retransmission on this path that left before this time is lost too, where the controller wants to know: something
-/// that left a good deal later has arrived on the same path.
-fn lost_again_before(now: Time, report: &AckReport, paths: &PathSet) -> Option<(PathId, Time)> {
-    report.paths.iter().find_map(|ack| {
-        let path = paths.get(ack.path).filter(|path| path.congestion.retransmits_repeatedly())?;
+/// For each path the time before which all that left there and did not arrive is lost: something that left a good deal
+/// later has arrived. Where the controller wants to know, or where there are several paths (`split`).
+fn overtaken(now: Time, split: bool, report: &AckReport, paths: &PathSet) -> SmallVec<[(PathId, Time); 2]> {
+    let overtaken_on = |ack: &PathAck| {
+        let path = paths.get(ack.path).filter(|path| split || path.congestion.retransmits_repeatedly())?;
         let (latest, srtt) = (ack.latest?, path.rtt.srtt()?);
-        // What comes back sooner is the acknowledgement of an earlier copy.
-        let is_this_copy = !latest.retransmitted || now - latest.at >= srtt / 2;
+        // What comes back sooner is the acknowledgement of an earlier copy; one that took another path may come any time.
+        let is_this_copy = !latest.retransmitted || (!split && now - latest.at >= srtt / 2);
         // By a quarter of a round trip packets may be reordered.
         let reordering = u64::try_from((srtt / 4).as_nanos()).ok()?;
         let before = latest.at.as_nanos().checked_sub(reordering).filter(|_| is_this_copy)?;
         Some((ack.path, Time::from_nanos(before)))
-    })
+    };
+    report.paths.iter().filter_map(overtaken_on).collect()
 }

@@ -115,11 +115,10 @@ impl Sender {
         let chunk = self.outstanding.get(self.outstanding.first_marked()?)?;
         match chunk.state {
             ChunkState::Marked(Cause::TimedOut | Cause::Late) => {
-                self.path_for_lost(None, paths).or_else(|| paths.for_retransmission(chunk.path))
+                self.path_for_lost(chunk.path, true, paths).or_else(|| paths.for_retransmission(chunk.path))
             }
-            // That path's window has just made room for it, as a rule.
             _ => self
-                .path_for_lost(Some(chunk.path), paths)
+                .path_for_lost(chunk.path, false, paths)
                 .or_else(|| paths.for_fast_retransmission(chunk.path)),
         }
     }
@@ -145,7 +144,9 @@ impl Sender {
             if self.overdue(now).is_some() {
                 break;
             }
-            let Some(fragment) = self.outstanding.fragment(position) else { break };
+            let Some(mut fragment) = self.outstanding.fragment(position) else { break };
+            // Much may wait for it at the peer (RFC 7053, 5.1).
+            fragment.flags.immediate |= self.settings.multipath.is_on();
             let other_stream = *stream_id.get_or_insert(fragment.stream_id) != fragment.stream_id;
             if (other_stream && self.queue.keeps_streams_apart())
                 || fragment.write(self.outstanding.is_interleaving(), packet).is_err()

@@ -43,6 +43,11 @@ impl PeerWindow {
         self.a_rwnd
     }
 
+    /// The largest that was ever advertised.
+    pub(super) fn largest(&self) -> usize {
+        self.largest
+    }
+
     /// The peer says how much it can take.
     pub(super) fn advertise(&mut self, a_rwnd: u32) {
         self.a_rwnd = usize::try_from(a_rwnd).unwrap_or(usize::MAX);

@@ -194,16 +194,66 @@ fn what_is_late_on_one_path_is_sent_again_on_another_once_nothing_else_moves() {
     let last_fast = slow[0];
     t.wait(100);
     t.sack(last_fast, &[]);
-    t.sender.reschedule_blocking(t.now, &mut t.paths);
+    t.sender.reschedule(t.now, &mut t.paths);
     assert!(t.send().is_empty(), "it is not late yet");
     let at = t.sender.deadline().expect("somebody looks again");
     assert!(at > t.now && at < Time::from_millis(3_000));
     t.now = at;
     t.sender.handle_timeout(t.now);
-    t.sender.reschedule_blocking(t.now, &mut t.paths);
+    t.sender.reschedule(t.now, &mut t.paths);
     let again = paths_of(&mut t);
     assert!(again.iter().all(|&(number, path)| slow.contains(&number) && path == 0), "{again:?}");
-    assert!(!again.is_empty() && t.paths.get(crate::path::PathId(1)).unwrap().rest.is_on(t.now));
+    assert!(!again.is_empty());
+}
+
+#[test]
+fn a_silent_path_rests_and_begins_again_with_one_packet() {
+    // Section 5.3; RFC 9260, 7.2.3
+    let mut t = two_paths(&concurrent());
+    t.enqueue_full(40);
+    let slow: Vec<_> = paths_of(&mut t).iter().filter(|sent| sent.1 == 1).map(|sent| sent.0).collect();
+    t.wait(900);
+    t.sack(slow[0], &[]);
+    t.sender.reschedule(t.now, &mut t.paths);
+    let again = paths_of(&mut t);
+    assert_eq!(again[0], (slow[0], 0), "the other path has room again");
+    let now = t.now;
+    let pmdcs = t.path(1).pmdcs();
+    assert!(t.path(1).rest.is_on(now) && t.path(1).congestion.cwnd() == pmdcs);
+    assert!(again.iter().all(|&(_, path)| path == 0), "{again:?}");
+    let until = t.path(1).rest.end(now).expect("it rests");
+    t.sender.reschedule(t.now, &mut t.paths);
+    assert!(t.sender.deadline().is_some_and(|at| at <= until), "data waits for the end of the rest");
+}
+
+#[test]
+fn what_left_well_before_something_that_arrived_on_the_same_path_is_lost_each_time() {
+    let mut t = two_paths(&concurrent());
+    t.path(1).state = PathState::Inactive;
+    t.enqueue_full(12);
+    t.send();
+    for end in 1..=3 {
+        t.sack(0, &[(1, end)]);
+    }
+    assert_eq!(t.send_numbers()[0], [0]);
+    t.wait(100);
+    t.sack(0, &[(1, 4)]);
+    let next = t.send_numbers().concat();
+    t.wait(100);
+    t.sack(0, &[(1, 4), (next[0], next[0])]);
+    assert_eq!(t.send_numbers()[0], [0], "the retransmission was overtaken by what left later");
+}
+
+#[test]
+fn what_is_lost_waits_for_room_rather_than_taking_a_way_that_is_far_longer() {
+    // Section 5.3
+    let mut t = two_paths(&concurrent());
+    let sent_at = t.now + Duration::from_secs(1);
+    t.path(1).rtt.measure(sent_at, sent_at + Duration::from_secs(2));
+    t.path(0).flight_size = usize::MAX / 2;
+    let first = crate::path::PathId(0);
+    assert_eq!(t.sender.path_for_lost(first, false, &t.paths), Some(first));
+    assert_ne!(t.sender.path_for_lost(first, true, &t.paths), Some(first), "it is silent");
 }
 
 #[test]
