@@ -29,12 +29,21 @@ struct Arguments {
     /// Threads.
     #[arg(long, default_value_t = 2)]
     jobs: usize,
+    /// Without marks, NATs, packets without checksum, changes of keys, messages in pieces: as seeds were drawn first.
+    #[arg(long)]
+    basic: bool,
     /// Print every packet of the run, and the plan (with --seed).
     #[arg(long, requires = "seed")]
     trace: bool,
     /// Write the packets of the run to this pcapng file (with --seed).
     #[arg(long, requires = "seed", value_name = "FILE")]
     pcap: Option<PathBuf>,
+}
+
+impl Arguments {
+    fn scenario(&self, seed: u64) -> Scenario {
+        if self.basic { Scenario::basic(seed) } else { Scenario::random(seed) }
+    }
 }
 
 fn main() -> ExitCode {
@@ -49,7 +58,7 @@ fn main() -> ExitCode {
 }
 
 fn replay(seed: u64, arguments: &Arguments) -> io::Result<ExitCode> {
-    let mut run = Scenario::random(seed).start();
+    let mut run = arguments.scenario(seed).start();
     if arguments.trace {
         println!("{:#?}", run.scenario());
         run.network.add_tap(trace(|line| println!("{line}")));
@@ -87,8 +96,8 @@ fn run_many(arguments: &Arguments) -> ExitCode {
         started.elapsed().as_secs_f64(),
         peak_memory_kib().map_or_else(|| "?".to_owned(), |kib| kib.to_string()),
     );
-    let missing = trouble(&total).into_iter().filter(|(_, count)| *count == 0).map(|(what, _)| what);
-    let missing: Vec<_> = missing.collect();
+    let needed = trouble(&total).into_iter().chain(total.features.iter());
+    let missing: Vec<_> = needed.filter(|(_, count)| *count == 0).map(|(what, _)| what).collect();
     if !missing.is_empty() {
         println!("nothing of this happened, so nothing of it was tested: {}", missing.join(", "));
     }
@@ -104,7 +113,7 @@ fn try_seeds(arguments: &Arguments) -> (Report, Vec<Failure>) {
             if index >= arguments.seeds {
                 return (total, failures);
             }
-            match Scenario::random(arguments.first + index).run() {
+            match arguments.scenario(arguments.first + index).run() {
                 Ok(report) => total += report,
                 Err(failure) => failures.push(*failure),
             }
@@ -127,7 +136,7 @@ fn try_seeds(arguments: &Arguments) -> (Report, Vec<Failure>) {
 }
 
 /// What must have happened at least once.
-fn trouble(total: &Report) -> [(&'static str, u64); 15] {
+fn trouble(total: &Report) -> [(&'static str, u64); 30] {
     [
         ("T3 expiries", total.peers.t3_expiries),
         ("fast retransmits", total.peers.fast_retransmits),
@@ -144,6 +153,21 @@ fn trouble(total: &Report) -> [(&'static str, u64); 15] {
         ("TSN resets", total.peers.reconfigs.associations_reset),
         ("additions of streams", total.peers.reconfigs.streams_added),
         ("re-configurations refused", total.peers.reconfigs.refused),
+        ("RE-CONFIG chunks", total.wire.re_configs),
+        ("ASCONF chunks", total.wire.asconfs),
+        ("packets with AUTH", total.wire.authenticated),
+        ("changes of keys", total.peers.key_changes),
+        ("I-DATA chunks", total.wire.i_data),
+        ("NR-SACK chunks", total.wire.nr_sacks),
+        ("packets capable of ECN", total.wire.ecn_capable),
+        ("packets that routers marked", total.links.marked),
+        ("ECNE chunks", total.wire.ecn_echoes),
+        ("CWR chunks", total.wire.ecn_answers),
+        ("packets without checksum", total.wire.zero_checksums),
+        ("probes for path MTUs", total.wire.mtu_probes),
+        ("other ports after a NAT", total.rebindings),
+        ("messages sent in pieces", total.peers.in_pieces),
+        ("potentially failed paths", total.peers.path_doubts),
     ]
 }
 
@@ -167,7 +191,12 @@ fn print_sums(total: &Report) {
         ("events", total.events),
         ("virtual hours", total.virtual_time.as_secs() / 3_600),
     ];
+    println!("What happened:");
     for (what, count) in trouble(total).into_iter().chain(rest) {
+        println!("{count:>14}  {what}");
+    }
+    println!("Runs with a feature in use:");
+    for (what, count) in total.features.iter() {
         println!("{count:>14}  {what}");
     }
 }

@@ -42,6 +42,7 @@ fn paced(count: u32, len: usize, interval: Duration, streams: u16) -> Vec<Planne
         unordered: false,
         len,
         reliability: Reliability::Full,
+        pieces: 1,
     };
     (0..count).map(message).collect()
 }

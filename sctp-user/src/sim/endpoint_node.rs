@@ -10,6 +10,7 @@ use std::collections::VecDeque;
 
 use super::datagram::{Datagram, Protocol, Unreachable, UnreachableReason};
 use super::node::Node;
+use super::translator::Translator;
 
 /// Packets that one call may build; a driver with segmentation offload asks for more than one too.
 const MAX_SEGMENTS: usize = 8;
@@ -45,6 +46,8 @@ pub struct EndpointNode<A> {
     pub application: A,
     /// Our UDP port as others see it, if SCTP travels in UDP (RFC 6951).
     udp_port: Option<u16>,
+    /// A NAT that all goes through.
+    pub translator: Option<Translator>,
     buffer: Vec<u8>,
     ready: VecDeque<Datagram>,
 }
@@ -52,7 +55,8 @@ pub struct EndpointNode<A> {
 impl<A: Application> EndpointNode<A> {
     /// A node that speaks SCTP as such, or in UDP from `udp_port`.
     pub fn new(endpoint: Endpoint, application: A, udp_port: Option<u16>) -> Self {
-        Self { endpoint, application, udp_port, buffer: Vec::new(), ready: VecDeque::new() }
+        let (buffer, ready) = (Vec::new(), VecDeque::new());
+        Self { endpoint, application, udp_port, translator: None, buffer, ready }
     }
 
     /// A NAT in front of the node binds another port: packets come from there, and what is sent to the one before is lost.
@@ -79,13 +83,17 @@ impl<A: Application> EndpointNode<A> {
         });
         let source = transmit.path.local.unwrap_or_else(|| unspecified(transmit.path.remote));
         for packet in self.buffer[..transmit.len].chunks(transmit.segment_size.max(1)) {
-            self.ready.push_back(Datagram {
+            let datagram = Datagram {
                 source,
                 destination: transmit.path.remote,
                 protocol,
                 ecn: transmit.ecn,
                 may_fragment: transmit.may_fragment,
                 payload: Bytes::copy_from_slice(packet),
+            };
+            self.ready.push_back(match &mut self.translator {
+                Some(translator) => translator.outward(now, datagram),
+                None => datagram,
             });
         }
         true
@@ -93,7 +101,11 @@ impl<A: Application> EndpointNode<A> {
 }
 
 impl<A: Application> Node for EndpointNode<A> {
-    fn handle_datagram(&mut self, now: Time, datagram: Datagram) {
+    fn handle_datagram(&mut self, now: Time, mut datagram: Datagram) {
+        if let Some(translator) = &mut self.translator {
+            let Some(translated) = translator.inward(now, datagram) else { return };
+            datagram = translated;
+        }
         let remote_udp_port = match (self.udp_port, datagram.protocol) {
             (None, Protocol::Sctp) => 0,
             (Some(port), Protocol::Udp { source_port, destination_port }) if port == destination_port => {
@@ -110,7 +122,11 @@ impl<A: Application> Node for EndpointNode<A> {
         self.endpoint.handle_batch_end(now);
     }
 
-    fn handle_unreachable(&mut self, now: Time, report: Unreachable) {
+    fn handle_unreachable(&mut self, now: Time, mut report: Unreachable) {
+        if let Some(translator) = &mut self.translator {
+            let Some(translated) = translator.report(now, report) else { return };
+            report = translated;
+        }
         let Unreachable { reason, datagram } = report;
         let remote_udp_port = match datagram.protocol {
             Protocol::Sctp => 0,

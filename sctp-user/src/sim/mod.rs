@@ -31,6 +31,7 @@ mod rng;
 mod tap;
 mod topology;
 mod trace;
+mod translator;
 
 pub mod flows;
 pub mod lab;
@@ -46,3 +47,4 @@ pub use rng::SimRng;
 pub use tap::{Fate, Observation, Tap};
 pub use topology::{HostId, InterfaceId, LanId, Outage};
 pub use trace::{SimCapture, trace};
+pub use translator::Translator;

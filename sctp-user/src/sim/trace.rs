@@ -25,7 +25,10 @@ pub fn trace(mut write: impl FnMut(fmt::Arguments<'_>) + 'static) -> Tap {
             Fate::Dropped(reason) => format!(" ({reason:?})"),
             Fate::Sent | Fate::Delivered => String::new(),
         };
-        match Packet::parse(datagram.payload.clone(), ChecksumPolicy::Crc32c) {
+        // RFC 9653: it was left out.
+        let left_out = datagram.payload.get(8..12) == Some(&[0; 4]);
+        let policy = if left_out { ChecksumPolicy::Verified } else { ChecksumPolicy::Crc32c };
+        match Packet::parse(datagram.payload.clone(), policy) {
             Ok(packet) => write(format_args!("{now:?} {name:>8} {arrow} {ends}{reason}: {packet}")),
             Err(error) => write(format_args!("{now:?} {name:>8} {arrow} {ends}{reason}: [{error}]")),
         }

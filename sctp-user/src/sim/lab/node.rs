@@ -2,14 +2,14 @@
 
 use core::net::IpAddr;
 use core::time::Duration;
-use rustc_hash::FxHashMap;
 use sctp_core::time::Time;
 use std::collections::VecDeque;
 
 use super::application::LabApplication;
-use crate::sim::datagram::{Datagram, Protocol, Unreachable};
+use crate::sim::datagram::{Datagram, Unreachable};
 use crate::sim::endpoint_node::EndpointNode;
 use crate::sim::node::Node;
+use crate::sim::translator::Translator;
 
 /// A node of any kind.
 pub(super) enum LabNode {
@@ -108,95 +108,42 @@ impl Node for Router {
     }
 }
 
-/// A network address translator for UDP: an address and port inside has one port outside, whoever the peer is,
-/// until it has sent nothing for a while (RFC 4787, 4.1 and 4.3). Of plain SCTP, whose ports no NAT can change
-/// without a new checksum, it maps the address of the one host inside that spoke last.
+/// A [`Translator`] on the way between two networks.
 pub(super) struct Nat {
+    /// Its own address inside.
     inside: IpAddr,
-    outside: IpAddr,
     /// Addresses that it had outside.
     former: Vec<IpAddr>,
-    timeout: Duration,
-    mappings: FxHashMap<(IpAddr, u16), Mapping>,
-    next_port: u16,
-    plain: Option<IpAddr>,
+    translator: Translator,
     ready: VecDeque<Datagram>,
 }
 
-struct Mapping {
-    port: u16,
-    used: Time,
-}
-
-/// The first port that is given out.
-const FIRST_PORT: u16 = 20_000;
-
 impl Nat {
     pub(super) fn new(inside: IpAddr, outside: IpAddr, timeout: Duration) -> Self {
-        let (mappings, ready) = (FxHashMap::default(), VecDeque::new());
-        let former = Vec::new();
-        Self { inside, outside, former, timeout, mappings, next_port: FIRST_PORT, plain: None, ready }
+        let translator = Translator::new(outside, timeout);
+        Self { inside, former: Vec::new(), translator, ready: VecDeque::new() }
     }
 
     /// Forgets all mappings: what is sent next gets a new port, and perhaps a new address.
     pub(super) fn rebind(&mut self, to: Option<IpAddr>) {
         if let Some(address) = to {
-            self.former.push(core::mem::replace(&mut self.outside, address));
+            self.former.push(self.translator.outside());
             self.former.retain(|former| *former != address);
+            self.translator.move_to(address);
         }
-        self.mappings.clear();
-        self.plain = None;
-    }
-
-    fn outward(&mut self, now: Time, mut datagram: Datagram) {
-        match &mut datagram.protocol {
-            Protocol::Sctp => self.plain = Some(datagram.source),
-            Protocol::Udp { source_port, .. } => {
-                let key = (datagram.source, *source_port);
-                let timeout = self.timeout;
-                if self.mappings.get(&key).is_none_or(|mapping| now.since(mapping.used) > timeout) {
-                    self.mappings.insert(key, Mapping { port: self.next_port, used: now });
-                    self.next_port = self.next_port.checked_add(1).unwrap_or(FIRST_PORT);
-                }
-                if let Some(mapping) = self.mappings.get_mut(&key) {
-                    mapping.used = now;
-                    *source_port = mapping.port;
-                }
-            }
-        }
-        datagram.source = self.outside;
-        self.ready.push_back(datagram);
-    }
-
-    fn inward(&mut self, now: Time, mut datagram: Datagram) {
-        let timeout = self.timeout;
-        let to = match &mut datagram.protocol {
-            Protocol::Sctp => self.plain,
-            Protocol::Udp { destination_port, .. } => {
-                let is_it = |mapping: &Mapping| {
-                    mapping.port == *destination_port && now.since(mapping.used) <= timeout
-                };
-                let found = self.mappings.iter().find(|(_, mapping)| is_it(mapping)).map(|(key, _)| *key);
-                found.map(|(address, port)| {
-                    *destination_port = port;
-                    address
-                })
-            }
-        };
-        // What nobody inside asked for is dropped in silence.
-        if let Some(address) = to {
-            datagram.destination = address;
-            self.ready.push_back(datagram);
-        }
+        self.translator.rebind();
     }
 }
 
 impl Node for Nat {
     fn handle_datagram(&mut self, now: Time, datagram: Datagram) {
         match datagram.destination {
-            destination if destination == self.outside => self.inward(now, datagram),
+            // What nobody inside asked for is dropped in silence.
+            destination if destination == self.translator.outside() => {
+                self.ready.extend(self.translator.inward(now, datagram));
+            }
             destination if destination == self.inside || self.former.contains(&destination) => {}
-            _ => self.outward(now, datagram),
+            _ => self.ready.push_back(self.translator.outward(now, datagram)),
         }
     }
 

@@ -95,6 +95,8 @@ pub enum Sent {
     No,
     /// Given to the endpoint.
     Yes,
+    /// Given to the endpoint, but for its end.
+    Partly,
     /// Reported as failed.
     Failed {
         /// Some of it may have been on the wire.
@@ -109,12 +111,14 @@ pub struct Outbox {
     pub traffic: Arc<Traffic>,
     fates: Vec<Sent>,
     next: usize,
+    /// Pieces of the next message that the endpoint took.
+    pieces: usize,
 }
 
 impl Outbox {
     /// A book for `traffic`.
     pub fn new(traffic: Arc<Traffic>) -> Self {
-        Self { fates: vec![Sent::No; traffic.messages().len()], traffic, next: 0 }
+        Self { fates: vec![Sent::No; traffic.messages().len()], traffic, next: 0, pieces: 0 }
     }
 
     /// Number of the message to be sent next; `None` if all were.
@@ -122,10 +126,22 @@ impl Outbox {
         (self.next < self.fates.len()).then_some(self.next)
     }
 
-    /// The next message was taken by the endpoint.
+    /// Which piece of it is to be sent next.
+    pub fn next_piece(&self) -> usize {
+        self.pieces
+    }
+
+    /// That piece of the next message was taken by the endpoint.
     pub fn taken(&mut self) {
-        self.fates[self.next] = Sent::Yes;
-        self.next += 1;
+        let fate = &mut self.fates[self.next];
+        if self.traffic.messages()[self.next].ends_with(self.pieces) {
+            // Pieces before may have failed already.
+            *fate = if matches!(fate, Sent::Failed { .. }) { *fate } else { Sent::Yes };
+            (self.next, self.pieces) = (self.next + 1, 0);
+        } else {
+            *fate = if *fate == Sent::No { Sent::Partly } else { *fate };
+            self.pieces += 1;
+        }
     }
 
     /// The endpoint says that a message will not be delivered.
@@ -138,10 +154,18 @@ impl Outbox {
         let planned = self.traffic.messages()[index];
         let same = (failure.stream_id, failure.unordered, failure.context as usize)
             == (planned.stream_id, planned.unordered, index);
-        if !same || self.fates[index] != Sent::Yes || failure.payload != self.traffic.payload(index) {
+        if !same || !self.traffic.is_piece(index, &failure.payload) {
             return Err(wrong);
         }
-        self.fates[index] = Sent::Failed { maybe_delivered: failure.sent };
+        self.fates[index] = match self.fates[index] {
+            // Its end is missing: the peer cannot have got it.
+            Sent::Partly => Sent::Failed { maybe_delivered: false },
+            Sent::Yes => Sent::Failed { maybe_delivered: failure.sent },
+            Sent::Failed { maybe_delivered } if planned.pieces > 1 => {
+                Sent::Failed { maybe_delivered: maybe_delivered && failure.sent }
+            }
+            Sent::No | Sent::Failed { .. } => return Err(wrong),
+        };
         self.traffic.give_up(index);
         Ok(())
     }
@@ -291,7 +315,7 @@ pub fn balance(outbox: &Outbox, inboxes: &[&Inbox], may_fail: bool) -> Result<()
         let copies = inboxes.iter().filter(|inbox| inbox.delivered[index]).count();
         match (fate, copies) {
             (_, 2..) => return Err(Fault::Twice { index }),
-            (Sent::No, 1) => return Err(Fault::NotSent { index }),
+            (Sent::No | Sent::Partly, 1) => return Err(Fault::NotSent { index }),
             (Sent::Yes, 0) => return Err(Fault::Missing { index }),
             (Sent::Failed { maybe_delivered: false }, 1) => return Err(Fault::FailedUnsent { index }),
             (Sent::Failed { .. }, _) if !may_fail && !outbox.traffic.is_limited(index) => {

@@ -9,6 +9,8 @@
 //! - in the end: every message was delivered exactly once, or its sender was told that it failed: because it might be
 //!   given up, or because the association was lost; nothing stalls (the virtual time is limited) and nothing turns in circles.
 
+mod features;
+mod keys;
 mod ledger;
 mod peer;
 mod random;
@@ -17,6 +19,8 @@ mod run;
 mod traffic;
 mod witness;
 
+pub use features::Features;
+pub use keys::KeyChange;
 pub use ledger::{Fault, Inbox, Outbox, Sent, balance};
 pub use peer::{Behaviour, End, Ending, Move, Peer, PeerStats, Reader};
 pub use reconfiguration::{ReconfigStats, Reconfiguration};
@@ -27,6 +31,7 @@ pub use witness::WireStats;
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use core::time::Duration;
 use sctp_core::config::AssociationConfig;
+use sctp_core::extensions::Extensions;
 use sctp_core::reliability::Reliability;
 
 use super::link::LinkConfig;
@@ -64,6 +69,17 @@ pub struct SidePlan {
     pub messages: Vec<PlannedMessage>,
     /// How it behaves.
     pub behaviour: Behaviour,
+    /// The layer below finds damage by itself, so that checksums may be left out (RFC 9653).
+    pub finds_damage: bool,
+}
+
+/// A NAT that all of the client's packets go through.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NatPlan {
+    /// It forgets a mapping by which nothing went out for so long.
+    pub timeout: Duration,
+    /// When it forgets all of them.
+    pub rebinds: Vec<Duration>,
 }
 
 /// A path between the two hosts: a network of its own, with a link each way.
@@ -110,6 +126,8 @@ pub struct Scenario {
     pub ipv6: bool,
     /// UDP port of both hosts, if SCTP travels in UDP (RFC 6951).
     pub udp_port: Option<u16>,
+    /// What the client is behind, if SCTP travels in UDP. It has one address there, and should not tell it.
+    pub nat: Option<NatPlan>,
     /// The paths; the first one is where the client begins.
     pub paths: Vec<PathPlan>,
     /// The client.
@@ -128,6 +146,7 @@ impl Default for Scenario {
             seed: 1,
             ipv6: false,
             udp_port: None,
+            nat: None,
             paths: vec![PathPlan::default()],
             client: SidePlan {
                 behaviour: Behaviour {
@@ -169,6 +188,24 @@ impl Scenario {
         }
     }
 
+    /// Both sides' extensions that are in use.
+    pub fn extensions(&self) -> Extensions {
+        let offered = |side: &SidePlan| {
+            let offered = side.config.extensions;
+            Extensions { zero_checksum: offered.zero_checksum && side.finds_damage, ..offered }
+        };
+        offered(&self.client).common(offered(&self.server))
+    }
+
+    /// The address that the client has behind its NAT.
+    pub fn inside_address(&self) -> IpAddr {
+        if self.ipv6 {
+            Ipv6Addr::new(0xfd00, 0, 0, 0, 0, 0, 0, 1).into()
+        } else {
+            Ipv4Addr::new(192, 168, 0, 1).into()
+        }
+    }
+
     /// The address of a side on a path.
     pub fn address(&self, side: Side, path: usize) -> IpAddr {
         let host = 1 + side as u8;
@@ -184,5 +221,6 @@ impl Scenario {
 /// `count` messages of `len` bytes on one stream, all at once and in order.
 pub fn bulk(count: usize, len: usize) -> Vec<PlannedMessage> {
     let reliability = Reliability::Full;
-    vec![PlannedMessage { at: Duration::ZERO, stream_id: 0, unordered: false, len, reliability }; count]
+    let at = Duration::ZERO;
+    vec![PlannedMessage { at, stream_id: 0, unordered: false, len, reliability, pieces: 1 }; count]
 }

@@ -14,6 +14,7 @@ use sctp_core::reliability::Abandoned;
 use sctp_core::time::Time;
 use std::sync::Arc;
 
+use super::keys::{KeyChange, KeyPlan};
 use super::ledger::{Fault, Inbox, Outbox};
 use super::reconfiguration::{Agenda, ReconfigStats, Reconfiguration};
 use super::traffic::Traffic;
@@ -56,6 +57,8 @@ pub struct Behaviour {
     pub reconfigurations: Vec<(Duration, Reconfiguration)>,
     /// When it changes its addresses (RFC 5061), in order.
     pub moves: Vec<(Duration, Move)>,
+    /// When it changes its shared keys (RFC 4895), in order.
+    pub key_changes: Vec<(Duration, KeyChange)>,
 }
 
 /// A change of addresses. What cannot be (the last address goes, the association has no ASCONF) is not done.
@@ -95,6 +98,10 @@ pub struct PeerStats {
     pub path_returns: u64,
     /// Changes of addresses that were asked for.
     pub moves: u64,
+    /// Changes of shared keys that were made.
+    pub key_changes: u64,
+    /// Messages that were handed over in pieces.
+    pub in_pieces: u64,
     /// Restarts of the peer.
     pub restarts: u64,
     /// Sends refused because the buffer was full.
@@ -122,6 +129,8 @@ impl core::ops::AddAssign for PeerStats {
         self.path_failures += other.path_failures;
         self.path_returns += other.path_returns;
         self.moves += other.moves;
+        self.key_changes += other.key_changes;
+        self.in_pieces += other.in_pieces;
         self.restarts += other.restarts;
         self.refused_sends += other.refused_sends;
         self.dropped_chunks += other.dropped_chunks;
@@ -151,6 +160,7 @@ pub struct Peer {
     next_read: Option<Time>,
     last_read: Option<Time>,
     agenda: Agenda,
+    keys: KeyPlan,
     abort_at: Option<Time>,
     /// When to see whether the other side has given up what is missing: nothing tells of that.
     look_at: Option<Time>,
@@ -179,6 +189,7 @@ impl Peer {
         Self {
             connect_at: behaviour.connect_at.map(|at| Time::ZERO + at),
             agenda: Agenda::new(behaviour.reconfigurations.clone()),
+            keys: KeyPlan::new(behaviour.key_changes.clone()),
             behaviour,
             request,
             outbox: Outbox::new(sends),
@@ -296,16 +307,23 @@ impl Peer {
         while !self.blocked && self.next_send().is_some_and(|at| at <= now) {
             let Some(index) = self.outbox.next() else { return };
             let planned = self.outbox.traffic.messages()[index];
+            let number = self.outbox.next_piece();
+            let ends = planned.ends_with(number);
             let options = SendOptions {
                 stream_id: planned.stream_id,
                 ppid: self.outbox.traffic.ppid(index),
                 unordered: planned.unordered,
                 context: index as u32,
                 reliability: Some(planned.reliability),
+                more: !ends,
                 ..SendOptions::default()
             };
-            match endpoint.send(now, id, &options, self.outbox.traffic.payload(index)) {
-                Ok(()) => self.outbox.taken(),
+            let payload = self.outbox.traffic.payload(index).slice(planned.piece(number));
+            match endpoint.send(now, id, &options, payload) {
+                Ok(()) => {
+                    self.stats.in_pieces += u64::from(ends && number > 0);
+                    self.outbox.taken();
+                }
                 Err(SendError::WouldBlock { .. }) => {
                     self.stats.refused_sends += 1;
                     self.blocked = true;
@@ -354,6 +372,13 @@ impl Peer {
         }
     }
 
+    fn change_keys(&mut self, now: Time, endpoint: &mut Endpoint) {
+        let Some(id) = self.association.filter(|_| self.end.is_none()) else { return };
+        while self.keys.next_at(self.sending_since).is_some_and(|at| at <= now) {
+            self.stats.key_changes += self.keys.work(endpoint, id);
+        }
+    }
+
     fn finish(&mut self, now: Time, endpoint: &mut Endpoint) {
         let Some(id) = self.association else { return };
         let done = self.outbox.next().is_none() && self.inbox.is_complete();
@@ -381,6 +406,7 @@ impl Peer {
             self.connect(now, endpoint);
         }
         self.make_moves(now, endpoint);
+        self.change_keys(now, endpoint);
         self.read(now, endpoint);
         self.send(now, endpoint);
         self.reconfigure(now, endpoint);
@@ -449,8 +475,16 @@ impl Application for Peer {
         let send = self.next_send().filter(|_| !self.blocked && self.association.is_some());
         let lives = self.end.is_none();
         let next_move = self.next_move().map(|(at, _)| at).filter(|_| self.association.is_some());
-        let timers =
-            [self.connect_at, send, self.next_reconfiguration(), next_move, self.abort_at, self.look_at];
+        let next_key = self.keys.next_at(self.sending_since).filter(|_| self.association.is_some());
+        let timers = [
+            self.connect_at,
+            send,
+            self.next_reconfiguration(),
+            next_move,
+            next_key,
+            self.abort_at,
+            self.look_at,
+        ];
         let while_alive = timers.into_iter().flatten().filter(|_| lives);
         while_alive.chain(self.next_read.filter(|_| !self.released)).min()
     }

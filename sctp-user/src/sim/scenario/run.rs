@@ -10,6 +10,7 @@ use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
 
+use super::features::Features;
 use super::ledger::{Fault, balance};
 use super::peer::{Behaviour, End, Peer, PeerStats};
 use super::traffic::Traffic;
@@ -21,6 +22,7 @@ use crate::sim::network::{Network, Outcome};
 use crate::sim::queue::Change;
 use crate::sim::rng::SimRng;
 use crate::sim::topology::{HostId, InterfaceId, LanId};
+use crate::sim::translator::Translator;
 
 /// A scenario that was started.
 pub struct Run {
@@ -51,7 +53,8 @@ impl Run {
         let mut network = Network::new(scenario.seed);
         let wire = Rc::new(RefCell::new(WireStats::default()));
         let witness = Rc::clone(&wire);
-        network.add_tap(Box::new(move |observation| witness.borrow_mut().watch(observation)));
+        let extensions = scenario.extensions();
+        network.add_tap(Box::new(move |observation| witness.borrow_mut().watch(observation, extensions)));
         let hosts = Side::BOTH.map(|side| {
             let behaviour = scenario.side(side).behaviour.clone();
             let node = new_node(&scenario, side, behaviour, &traffic, rng.split(ENDPOINT + side as u64));
@@ -143,9 +146,17 @@ impl Run {
         for side in Side::BOTH {
             self.balance(side).map_err(|fault| self.failure(FailureKind::Books { sender: side, fault }))?;
         }
-        match self.wire.borrow().malformed {
-            0 => Ok(self.report()),
-            packets => Err(self.failure(FailureKind::Malformed { packets })),
+        match *self.wire.borrow() {
+            WireStats { malformed: packets @ 1.., .. } => {
+                Err(self.failure(FailureKind::Malformed { packets }))
+            }
+            WireStats { out_of_place: packets @ 1.., .. } => {
+                Err(self.failure(FailureKind::OutOfPlace { packets }))
+            }
+            WireStats { ecn_echoes: 1.., .. } if self.network.total_stats().marked == 0 => {
+                Err(self.failure(FailureKind::EchoOfNothing))
+            }
+            _ => Ok(self.report()),
         }
     }
 
@@ -167,6 +178,7 @@ impl Run {
     pub fn report(&self) -> Report {
         let mut report = Report {
             runs: 1,
+            features: Features::of(&self.scenario),
             links: self.network.total_stats(),
             wire: *self.wire.borrow(),
             events: self.network.events(),
@@ -180,6 +192,7 @@ impl Run {
             report.messages_failed += peer.outbox.failed_count() as u64;
             report.messages_delivered += peer.inbox.count() as u64;
             report.associations_lost += u64::from(matches!(peer.end, Some(End::Lost(_))));
+            report.rebindings += node.translator.as_ref().map_or(0, Translator::rebound);
         }
         report
     }
@@ -199,9 +212,15 @@ fn new_node(
 ) -> EndpointNode<Peer> {
     let udp_port = scenario.udp_port.unwrap_or(0);
     let addresses = |side| (0..scenario.paths.len()).map(move |path| scenario.address(side, path));
+    let nat = scenario.nat.as_ref().filter(|_| side == Side::Client);
+    let local_addresses = match nat {
+        Some(_) => vec![scenario.inside_address()],
+        None => addresses(side).collect(),
+    };
     let config = EndpointConfig {
-        local_addresses: addresses(side).collect(),
+        local_addresses,
         default_remote_udp_port: udp_port,
+        alternate_error_detection: scenario.side(side).finds_damage,
         ..EndpointConfig::default()
     };
     let to = |remote| PathAddress { remote_udp_port: udp_port, ..PathAddress::to(remote) };
@@ -216,7 +235,13 @@ fn new_node(
     let [sends, expects] = [side, side.other()].map(|side| Arc::clone(&traffic[side as usize]));
     let peer = Peer::new(behaviour, request, sends, expects);
     peer.listen(&mut endpoint).expect("a fresh endpoint has no listener yet");
-    EndpointNode::new(endpoint, peer, scenario.udp_port)
+    let mut node = EndpointNode::new(endpoint, peer, scenario.udp_port);
+    node.translator = nat.map(|nat| {
+        let rebinds = nat.rebinds.iter().map(|at| Time::ZERO + *at).collect();
+        let translator = Translator::new(scenario.address(side, 0), nat.timeout);
+        translator.of(scenario.inside_address()).rebinding(rebinds)
+    });
+    node
 }
 
 fn attach(
@@ -277,6 +302,10 @@ pub struct Report {
     pub messages_failed: u64,
     /// Associations that were lost, counted on each side.
     pub associations_lost: u64,
+    /// How often a NAT gave the client another port.
+    pub rebindings: u64,
+    /// In how many runs which feature was in use.
+    pub features: Features,
     /// What the endpoints counted.
     pub peers: PeerStats,
     /// What the links did.
@@ -296,6 +325,8 @@ impl core::ops::AddAssign for Report {
         self.messages_delivered += other.messages_delivered;
         self.messages_failed += other.messages_failed;
         self.associations_lost += other.associations_lost;
+        self.rebindings += other.rebindings;
+        self.features += other.features;
         self.peers += other.peers;
         self.links += other.links;
         self.wire += other.wire;
@@ -337,6 +368,13 @@ pub enum FailureKind {
         /// How many.
         packets: u64,
     },
+    /// Packets were sent that only an extension explains that is not in use.
+    OutOfPlace {
+        /// How many.
+        packets: u64,
+    },
+    /// Congestion was echoed that no router has marked.
+    EchoOfNothing,
 }
 
 impl fmt::Display for Failure {
@@ -348,6 +386,10 @@ impl fmt::Display for Failure {
             FailureKind::Network(outcome) => write!(f, "{outcome:?}")?,
             FailureKind::Books { sender, fault } => write!(f, "of the {sender:?}'s messages: {fault}")?,
             FailureKind::Malformed { packets } => write!(f, "{packets} malformed packets were sent")?,
+            FailureKind::OutOfPlace { packets } => {
+                write!(f, "{packets} packets of an extension that is not in use were sent")?;
+            }
+            FailureKind::EchoOfNothing => write!(f, "congestion was echoed that nobody marked")?,
         }
         write!(f, "\n{}", self.state)
     }

@@ -1,6 +1,7 @@
 //! What one side sends in a scenario: planned messages, each of which says who it is.
 
 use bytes::Bytes;
+use core::ops::Range;
 use core::sync::atomic::{AtomicBool, Ordering};
 use core::time::Duration;
 use sctp_core::reliability::Reliability;
@@ -20,6 +21,21 @@ pub struct PlannedMessage {
     pub len: usize,
     /// When it may be given up.
     pub reliability: Reliability,
+    /// It is handed over in so many pieces (explicit EOR; RFC 6458, 8.1.26), at least 1.
+    pub pieces: usize,
+}
+
+impl PlannedMessage {
+    /// The bytes of a piece.
+    pub fn piece(&self, number: usize) -> Range<usize> {
+        let (len, pieces) = (self.len, self.pieces.clamp(1, self.len));
+        number * len / pieces..(number + 1) * len / pieces
+    }
+
+    /// Whether a piece is the last one.
+    pub fn ends_with(&self, number: usize) -> bool {
+        number + 1 >= self.pieces.min(self.len)
+    }
 }
 
 /// All messages of one direction with their contents. The PPID of a message is its number, hidden by
@@ -83,6 +99,12 @@ impl Traffic {
     pub fn payload(&self, index: usize) -> Bytes {
         let start = index * STRIDE % NOISE;
         self.noise.slice(start..start + self.messages[index].len)
+    }
+
+    /// Whether `payload` is message `index`, or a piece of it that is handed over by itself.
+    pub fn is_piece(&self, index: usize, payload: &Bytes) -> bool {
+        let (planned, whole) = (self.messages[index], self.payload(index));
+        (0..planned.pieces.max(1)).any(|number| whole.slice(planned.piece(number)) == *payload)
     }
 
     /// Whether message `index` consists of these pieces.

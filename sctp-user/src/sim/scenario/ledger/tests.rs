@@ -16,6 +16,7 @@ fn books() -> (Outbox, Inbox) {
         unordered,
         len: 300,
         reliability: Reliability::Full,
+        pieces: 1,
     };
     let traffic =
         Arc::new(Traffic::new([false, false, false, true].map(message).to_vec(), &mut SimRng::new(1)));
@@ -157,4 +158,45 @@ fn a_message_that_may_be_given_up_may_be_missing_if_that_was_told() {
     outbox.failed(&failure(&outbox, 0, true)).unwrap();
     assert_eq!(balance(&outbox, &[&inbox], false), Ok(()));
     assert!(inbox.is_complete());
+}
+
+#[test]
+fn a_message_in_pieces_fails_by_the_piece() {
+    let planned = PlannedMessage { pieces: 3, ..bulk(1, 300)[0] };
+    let traffic = Arc::new(Traffic::new(vec![planned, planned], &mut SimRng::new(1)));
+    let mut outbox = Outbox::new(Arc::clone(&traffic));
+    let failure = |outbox: &Outbox, index: usize, piece: usize, sent: bool| SendFailure {
+        stream_id: planned.stream_id,
+        ppid: outbox.traffic.ppid(index),
+        unordered: false,
+        context: index as u32,
+        sent,
+        payload: outbox.traffic.payload(index).slice(planned.piece(piece)),
+    };
+    (0..4).for_each(|_| outbox.taken());
+    assert_eq!((outbox.next(), outbox.next_piece()), (Some(1), 1));
+    for (piece, sent) in [(1, true), (2, false)] {
+        outbox.failed(&failure(&outbox, 0, piece, sent)).unwrap();
+    }
+    outbox.failed(&failure(&outbox, 1, 0, true)).unwrap();
+    let strange =
+        SendFailure { payload: outbox.traffic.payload(0).slice(..99), ..failure(&outbox, 0, 0, true) };
+    assert!(outbox.failed(&strange).is_err());
+    let mut inbox = Inbox::new(Arc::clone(&traffic));
+    assert_eq!(balance(&outbox, &[&inbox], true), Ok(()));
+    // Its last piece never left.
+    inbox.enter(message(&outbox, 0)).unwrap();
+    assert_eq!(balance(&outbox, &[&inbox], true), Err(Fault::FailedUnsent { index: 0 }));
+}
+
+#[test]
+fn a_message_whose_end_was_not_handed_over_need_not_come_and_must_not() {
+    let planned = PlannedMessage { pieces: 2, ..bulk(1, 300)[0] };
+    let traffic = Arc::new(Traffic::new(vec![planned], &mut SimRng::new(1)));
+    let mut outbox = Outbox::new(Arc::clone(&traffic));
+    outbox.taken();
+    let mut inbox = Inbox::new(traffic);
+    assert_eq!(balance(&outbox, &[&inbox], true), Ok(()));
+    inbox.enter(message(&outbox, 0)).unwrap();
+    assert_eq!(balance(&outbox, &[&inbox], true), Err(Fault::NotSent { index: 0 }));
 }

@@ -1,5 +1,7 @@
 //! Scenarios drawn from a seed.
 
+mod network;
+
 use core::time::Duration;
 use sctp_core::auth::HmacAlgorithm;
 use sctp_core::config::{AssociationConfig, FragmentInterleave, ReconfigPermissions, StreamScheduler};
@@ -9,26 +11,42 @@ use sctp_core::path::congestion::CongestionControl;
 use sctp_core::reliability::Reliability;
 use sctp_core::wire::ChunkType;
 
+use super::keys::KeyChange;
 use super::peer::{Behaviour, Ending, Move, Reader};
 use super::reconfiguration::Reconfiguration;
 use super::traffic::PlannedMessage;
-use super::{PathFault, PathPlan, Scenario, Side, SidePlan};
-use crate::sim::link::{LinkConfig, Loss};
+use super::{Scenario, Side, SidePlan};
 use crate::sim::rng::SimRng;
-use crate::sim::topology::Outage;
+use network::{faults, path};
 
 /// Label of the generator that draws plans.
 const PLAN: u64 = 3 << 32;
 /// Label of the generator that draws what may be given up.
 const POLICIES: u64 = 4 << 32;
+/// Label of the generator that draws marks, NATs, checksums, keys and messages in pieces.
+const MORE: u64 = 5 << 32;
 /// Most streams that a random scenario uses; the default number of outbound streams.
 const STREAMS: u64 = 10;
 
 impl Scenario {
     /// A scenario drawn from `seed`: two paths of which one fails, 0 to 20 % loss (single or in bursts),
     /// duplication, reordering and corruption, traffic one or both ways, slow readers and small
-    /// buffers now and then, with and without quick failover. The protocol's other limits are the default ones.
+    /// buffers now and then, with and without quick failover; lines that mark, NATs, packets without checksum, changes of
+    /// keys, messages in pieces. The protocol's other limits are the default ones.
     pub fn random(seed: u64) -> Self {
+        let (mut scenario, lasts) = Self::draw(seed);
+        scenario.draw_more(&mut SimRng::new(seed).split(MORE), lasts);
+        scenario
+    }
+
+    /// As [`random`](Self::random), but only with what was drawn in the beginning, without marks, NATs and all that is named
+    /// behind them: seeds that failed then still mean the same.
+    pub fn basic(seed: u64) -> Self {
+        Self::draw(seed).0
+    }
+
+    /// The scenario, and how long its traffic lasts.
+    fn draw(seed: u64) -> (Self, Duration) {
         let mut rng = SimRng::new(seed).split(PLAN);
         let paths = vec![path(&mut rng), path(&mut rng)];
         let [client_buffer, server_buffer] = [receive_buffer(&mut rng), receive_buffer(&mut rng)];
@@ -64,90 +82,50 @@ impl Scenario {
         let mut rng = SimRng::new(seed).split(POLICIES);
         draw_policies(&mut rng, &mut scenario.client);
         draw_policies(&mut rng, &mut scenario.server);
-        scenario
+        (scenario, last)
     }
 
-    /// Paths with other MTUs than Ethernet's, some of which change on the way, to more or to less, and some of which do
-    /// not say so. A side that does not search for them must be told, or they must be what it takes them for.
-    fn draw_mtus(&mut self, rng: &mut SimRng, lasts: Duration) {
-        let search = [rng.chance(0.7), rng.chance(0.7)];
-        for (searches, side) in search.into_iter().zip([&mut self.client, &mut self.server]) {
-            if !searches {
-                side.config.mtu_search = None;
-            }
+    fn draw_more(&mut self, rng: &mut SimRng, lasts: Duration) {
+        self.draw_marks(rng);
+        self.draw_lower_layer(rng);
+        self.draw_nat(rng, lasts + Duration::from_secs(60));
+        for side in [&mut self.client, &mut self.server] {
+            draw_pieces(rng, side);
         }
-        let silent_allowed = search == [true; 2];
-        for index in 0..self.paths.len() {
-            self.paths[index].set_mtu(mtu(rng, self.ipv6), !silent_allowed || rng.chance(0.5));
-            if rng.chance(0.3) {
-                let mut changed = self.paths[index].clone();
-                changed.set_mtu(mtu(rng, self.ipv6), !silent_allowed || rng.chance(0.5));
-                let at = lasts.mul_f64(rng.unit());
-                self.faults.push((at, index, PathFault::Change(Box::new(changed))));
+        if rng.chance(0.5) {
+            let first = rng.chance(0.5);
+            for side in [&mut self.client, &mut self.server] {
+                draw_keys(rng, side, first, lasts);
             }
         }
     }
 }
 
-/// MTUs of the world; IPv6 has a least one.
-fn mtu(rng: &mut SimRng, ipv6: bool) -> usize {
-    const MTUS: [usize; 9] = [1_500, 1_500, 1_500, 1_492, 1_452, 1_400, 1_280, 9_000, 700];
-    let kinds = if ipv6 { MTUS.len() - 1 } else { MTUS.len() };
-    MTUS[rng.below(kinds as u64) as usize]
-}
-
-fn path(rng: &mut SimRng) -> PathPlan {
-    let to_server = link(rng);
-    let to_client = LinkConfig { mtu: to_server.mtu, ..link(rng) };
-    PathPlan { to_server, to_client }
-}
-
-fn link(rng: &mut SimRng) -> LinkConfig {
-    let probability = |rng: &mut SimRng, most: f64| if rng.chance(0.3) { 0.0 } else { rng.unit() * most };
-    LinkConfig {
-        delay: Duration::from_micros(rng.magnitude(50, 100_000)),
-        jitter: Duration::from_micros(rng.magnitude(1, 20_000)),
-        rate: rng.chance(0.7).then(|| rng.magnitude(500_000, 1_000_000_000)),
-        queue_bytes: rng.magnitude(10_000, 500_000) as usize,
-        mtu: 1_500,
-        loss: loss(rng),
-        duplication: probability(rng, 0.1),
-        reordering: probability(rng, 0.2),
-        reorder_delay: Duration::from_micros(rng.magnitude(100, 50_000)),
-        corruption: probability(rng, 0.05),
-        ..LinkConfig::default()
+/// Both sides share two keys beside the null key, one of which may be active from the beginning, and change between them
+/// while the traffic lasts.
+fn draw_keys(rng: &mut SimRng, side: &mut SidePlan, first: bool, lasts: Duration) {
+    for key in [1, 2] {
+        side.config.auth.keys.set(key, vec![key as u8; 20 * usize::from(key)].into());
     }
+    if first {
+        side.config.auth.keys.activate(1).expect("it was just set");
+    }
+    let mut change = || {
+        let (at, key) = (lasts.mul_f64(rng.unit()), rng.below(3) as u16);
+        (at, if rng.chance(0.7) { KeyChange::Activate(key) } else { KeyChange::Deactivate(key) })
+    };
+    side.behaviour.key_changes = (0..4).map(|_| change()).collect();
+    side.behaviour.key_changes.sort_by_key(|(at, _)| *at);
 }
 
-/// 0 to 20 % in the mean.
-fn loss(rng: &mut SimRng) -> Loss {
-    let mean = rng.unit() * 0.2;
-    match rng.below(4) {
-        0 => Loss::Random(0.0),
-        1 | 2 => Loss::Random(mean),
-        _ => {
-            let bad_for = Duration::from_millis(rng.magnitude(2, 500));
-            Loss::Bursts {
-                good_for: bad_for.mul_f64((1.0 - mean) / mean.max(0.001)),
-                bad_for,
-                good: 0.0,
-                bad: 1.0,
-            }
+/// A third of the sides hand over some of their messages in pieces (explicit EOR): those that are never given up.
+fn draw_pieces(rng: &mut SimRng, side: &mut SidePlan) {
+    let share = if rng.chance(0.3) { rng.unit() } else { 0.0 };
+    for message in &mut side.messages {
+        if rng.chance(share) && message.reliability == Reliability::Full {
+            message.pieces = rng.between(2, 5) as usize;
         }
     }
-}
-
-/// One of the two paths fails, for a while or for good; more often the first one, which is the primary.
-fn faults(rng: &mut SimRng, lasts: Duration) -> Vec<(Duration, usize, PathFault)> {
-    let path = usize::from(rng.chance(0.3));
-    let fails_at = lasts.mul_f64(rng.unit());
-    let outage = if rng.chance(0.5) { Outage::Silent } else { Outage::Reported };
-    let mut faults = vec![(fails_at, path, PathFault::Down(outage))];
-    if rng.chance(0.5) {
-        let back_at = fails_at + Duration::from_millis(rng.magnitude(100, 300_000));
-        faults.push((back_at, path, PathFault::Up));
-    }
-    faults
 }
 
 fn reader(rng: &mut SimRng) -> Reader {
@@ -191,7 +169,7 @@ fn side(
         1 => Multipath::Pooled,
         _ => Multipath::Off,
     };
-    SidePlan { config, messages, behaviour }
+    SidePlan { config, messages, behaviour, finds_damage: false }
 }
 
 /// Streams and TSNs reset, streams added (RFC 6525) while the traffic lasts: in half of the cases.
@@ -332,6 +310,7 @@ fn messages(rng: &mut SimRng) -> Vec<PlannedMessage> {
             unordered: rng.chance(unordered),
             len: len as usize,
             reliability: Reliability::Full,
+            pieces: 1,
         }
     };
     (0..count).map(&mut message).collect()
