@@ -115,7 +115,10 @@ fn try_seeds(arguments: &Arguments) -> (Report, Vec<Failure>) {
             }
             match arguments.scenario(arguments.first + index).run() {
                 Ok(report) => total += report,
-                Err(failure) => failures.push(*failure),
+                Err(failure) => {
+                    eprintln!("seed {} failed", failure.seed);
+                    failures.push(*failure);
+                }
             }
             if (index + 1).is_multiple_of(1_000) {
                 eprintln!("{} seeds", index + 1);
