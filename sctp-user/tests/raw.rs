@@ -111,6 +111,7 @@ fn packets_as_large_as_the_loopback_carries_arrive_whole() {
     });
 }
 
+/// RFC 8899, 5.
 #[test]
 fn a_packet_larger_than_the_link_is_reported_with_its_mtu_and_the_others_leave() {
     // RFC 8899, 4.5

@@ -1,4 +1,6 @@
-"""Finds the items of the sources that a clause names: `sctp-user/core/src/tx/sack.rs::locate`."""
+"""Finds the items of the sources that a clause names: `sctp-user/core/src/tx/sack.rs::locate`, or, where a file has several
+of that name, `sctp-user/core/src/auth/offer.rs::AuthParameters::read`.
+"""
 
 import dataclasses
 import pathlib
@@ -34,7 +36,12 @@ def find(reference):
         raise Missing(f"{reference}: no such file")
     source = path.read_text(encoding="utf-8")
     kind = r"(?:pub(?:\([^)]*\))?\s+)?(?:const\s+)?(?:async\s+)?(?:unsafe\s+)?"
-    declaration = re.search(rf"^[ \t]*{kind}(?:fn|const|static|struct|enum)\s+{re.escape(name)}\b", source, re.M)
+    owner, _, name = name.rpartition("::")
+    behind = re.search(rf"^impl\b[^{{]*\b{owner}\b[^{{]*\{{", source, re.M) if owner else None
+    if owner and not behind:
+        raise Missing(f"{reference}: no such type")
+    item = re.compile(rf"^[ \t]*{kind}(?:fn|const|static|struct|enum)\s+{re.escape(name)}\b", re.M)
+    declaration = item.search(source, behind.end() if behind else 0)
     if not declaration:
         raise Missing(f"{reference}: no such item")
     begin = declaration.start()

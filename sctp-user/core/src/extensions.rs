@@ -66,6 +66,7 @@ impl Extensions {
 
     /// The parameters that offer these extensions in INIT and INIT ACK; those of AUTH itself are in
     /// [`AuthOffer`](crate::auth::AuthOffer).
+    /// RFC 5061, 4.2.7.
     pub(crate) fn parameters(self) -> impl Iterator<Item = Parameter> {
         let types = self.chunk_types();
         let listed = (!types.is_empty()).then_some(Parameter::SupportedExtensions(types));
@@ -76,6 +77,8 @@ impl Extensions {
     }
 
     /// The chunk types that Supported Extensions lists (RFC 5061, 4.2.7).
+    /// RFC 6525, 5.1.1.
+    /// RFC 8260, 2.2.1.
     fn chunk_types(self) -> SmallVec<[ChunkType; 8]> {
         let forwards_interleaved = self.partial_reliability && self.interleaving;
         let all = [
@@ -92,6 +95,7 @@ impl Extensions {
     }
 
     /// Adds what `parameter` offers; false if it is none of those that offer extensions.
+    /// RFC 5061, 4.2.7.
     pub(crate) fn take(&mut self, parameter: &RawParameter) -> bool {
         match parameter.param_type {
             ParameterType::ECN_CAPABLE => self.ecn = true,

@@ -213,7 +213,7 @@ impl Association {
     }
 
     /// COOKIE ECHO first, then ERROR about INIT ACK, then DATA (5.1 C, 3.2.2).
-    /// RFC 9260, 3.3.11.
+    /// RFC 9260, 3.3.11, 3.3.3.
     fn write_cookie_echo(&mut self, now: Time, id: PathId, packet: &mut PacketBuilder<'_>) {
         let State::CookieEchoed(setup, cookie) = &mut self.state else { return };
         setup.due = false;

@@ -48,6 +48,7 @@ impl Association {
     }
 
     /// A chunk of a type that is not implemented: its upper two bits say what to do (3.2).
+    /// RFC 5061, 4.1.1.
     pub(super) fn handle_unrecognized(&mut self, chunk: &RawChunk, source: PathId) -> Flow {
         let action = chunk.chunk_type.unrecognized_action();
         if action.reports() {

@@ -106,6 +106,7 @@ impl Association {
 mod tests {
     use super::*;
 
+    /// RFC 8899, 8.
     #[test]
     fn what_is_quoted_is_read_as_far_as_it_goes() {
         let packet = [0, 1, 0, 2, 0, 0, 0, 0, 9, 9, 9, 9, 1, 0, 0, 20, 0, 0, 0, 7];

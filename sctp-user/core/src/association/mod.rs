@@ -301,7 +301,7 @@ impl Association {
     }
 
     /// The common header of packets to the peer.
-    /// RFC 9260, 1.3, 3.1, 3.3.2, 3.3.3, 8.5, 8.5.1.
+    /// RFC 9260, 1.3, 3.1, 3.3.2, 3.3.3, 8.5, 8.5.1, 5.3.1.
     fn header(&self) -> CommonHeader {
         CommonHeader {
             source_port: self.local_port,
@@ -343,6 +343,7 @@ impl Association {
     }
 
     /// Processes the chunks of an accepted packet: all, or those behind the COOKIE ECHO that was accepted.
+    /// RFC 4895, 6.3.
     fn handle_chunks(&mut self, cx: &mut Context<'_>, packet: &Packet, source: PathId, echo: Option<&Echo>) {
         // COOKIE ACK, SHUTDOWN or SHUTDOWN ACK may stand beside the replies.
         const OTHER_ANSWERS: usize = 16;
@@ -438,7 +439,7 @@ impl Association {
                     let accepted = tag == self.tags.peer && tag != 0;
                     return if accepted { TagCheck::Reflected(chunk) } else { TagCheck::Discard };
                 }
-                // E, and 9.2: an old association's SHUTDOWN ACK is answered whatever its tag.
+                // 8.5.1 E, and 9.2: an old association's SHUTDOWN ACK is answered whatever its tag.
                 ChunkType::SHUTDOWN_ACK if forming => return TagCheck::OutOfTheBlue,
                 _ => {}
             }

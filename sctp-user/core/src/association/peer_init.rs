@@ -122,7 +122,8 @@ impl PeerInit {
     }
 
     /// Takes one parameter; false if the rest of the chunk is not to be read.
-    /// RFC 9260, 12.2.4.1, 3.3.2, 3.3.2.1.4, 3.3.3.
+    /// RFC 9260, 12.2.4.1, 3.3.2, 3.3.2.1.4, 3.3.3, 3.2.2, 3.3.3.1.2.
+    /// RFC 4820, 4.
     fn take(&mut self, parameter: &RawParameter) -> Result<bool, Causes> {
         match parameter.param_type {
             ParameterType::IPV4_ADDRESS | ParameterType::IPV6_ADDRESS => self.take_address(&parameter.value),
@@ -141,6 +142,7 @@ impl PeerInit {
             // What the peer did not recognize of ours. All that we send is optional.
             ParameterType::UNRECOGNIZED_PARAMETER => {}
             _ if self.capabilities.extensions.take(parameter) || self.auth.take(parameter) => {}
+            // Padding is among them, skipped and not reported (RFC 4820, 4).
             unknown => {
                 let action = unknown.unrecognized_action();
                 if action.reports() {
@@ -162,6 +164,7 @@ impl PeerInit {
         if ours.auth { self.auth.read().map_err(Causes::from) } else { Ok(None) }
     }
 
+    /// RFC 5061, 4.2.6, 6.
     fn take_wish(&mut self, parameter: &RawParameter) {
         match Parameter::parse(parameter) {
             Ok(Parameter::AdaptationLayerIndication(indication)) => self.wishes.adaptation = Some(indication),

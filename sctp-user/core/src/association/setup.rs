@@ -49,6 +49,7 @@ pub(crate) struct Offer {
 impl Offer {
     /// The offer that `config` makes.
     /// RFC 9260, 3.3.2, 3.3.3; RFC 6951, 5.7.
+    /// RFC 9260, 5.2.2.
     pub(crate) fn new(
         config: &AssociationConfig,
         tag: u32,
@@ -192,12 +193,14 @@ impl Association {
     }
 
     /// Our INIT chunk.
+    /// RFC 9260, 3.3.2.
     pub(super) fn init_chunk(&self, life_span_increment: Option<u32>) -> InitChunk {
         let preservative = life_span_increment.map(Parameter::CookiePreservative);
         self.offer().chunk(InitKind::Init, self.address_types().into_iter().chain(preservative))
     }
 
     /// Supported Address Types (3.3.2.1.5), where we have addresses of one family only.
+    /// RFC 9260, 3.3.2, 3.3.2.1.4.
     fn address_types(&self) -> Option<Parameter> {
         let first = self.local_addresses.first()?;
         let only = self.local_addresses.iter().all(|address| address.is_ipv4() == first.is_ipv4());
@@ -264,6 +267,8 @@ impl Association {
     }
 
     /// Takes over what the peer said of itself.
+    /// RFC 8260, 2.
+    /// RFC 5061, 4.2.6.
     pub(super) fn adopt_peer(&mut self, peer: &PeerHalf) {
         self.tags.peer = peer.tag;
         self.capabilities = peer.capabilities;

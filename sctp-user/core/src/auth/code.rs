@@ -20,6 +20,7 @@ pub enum HmacAlgorithm {
 
 impl HmacAlgorithm {
     /// The algorithm with this HMAC identifier.
+    /// RFC 4895, 3.3.
     pub const fn of(identifier: u16) -> Option<Self> {
         match identifier {
             1 => Some(Self::Sha1),
@@ -69,7 +70,7 @@ impl Code {
     }
 
     /// Whether `auth` authenticates `rest`, which stands behind it. The time it takes tells nothing of the code.
-    /// RFC 4895, 6.3.
+    /// RFC 4895, 6.3, 6.2.
     pub(crate) fn verifies(&self, auth: &RawChunk, rest: &[u8]) -> bool {
         const FIXED: usize = CHUNK_HEADER_LEN + 4;
         let Some((fixed, code)) = auth.value.split_at_checked(4) else { return false };

@@ -94,6 +94,7 @@ impl SharedKeys {
 
 /// One null key, number 0 (RFC 4895, 6.2).
 impl Default for SharedKeys {
+    /// RFC 4895, 6.2.
     fn default() -> Self {
         let key = Key { secret: Bytes::new(), deactivated: false };
         Self { keys: BTreeMap::from([(0, key)]), active: 0 }

@@ -79,6 +79,7 @@ impl AuthOffer {
     }
 
     /// What [`write`](Self::write) made, taken off the front of `bytes`.
+    /// RFC 4895, 6.1.
     fn read(bytes: &mut &[u8]) -> Option<Self> {
         let random = take(bytes)?;
         let chunks = match u16::from_be_bytes(take(bytes)?) {

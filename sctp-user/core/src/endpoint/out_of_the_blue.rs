@@ -43,6 +43,7 @@ pub fn is_answerable(path: &PathAddress) -> bool {
 /// section 5.1 says (an INIT to a listening port, a COOKIE ECHO) is not for this function; here
 /// nobody listens.
 /// RFC 9260, 3.3.7, 8.4.
+/// RFC 4895, 6.3.
 pub fn answer(packet: &Packet) -> Option<StatelessPacket> {
     let chunks = Seen::of(packet);
     match () {
@@ -105,6 +106,7 @@ struct Seen {
 }
 
 impl Seen {
+    /// RFC 9260, 8.4.
     fn of(packet: &Packet) -> Self {
         let mut seen = Self::default();
         let mut count = 0;

@@ -85,6 +85,7 @@ impl Endpoint {
         }
     }
 
+    /// RFC 5061, 5.3.2.
     fn receive_other(&mut self, now: Time, arrived: &Arrived) {
         let slot = self.demux.find_for_packet(&key(&arrived.packet.header, arrived.from));
         let Some(entry) = slot.and_then(|slot| self.slots.get_mut(slot)) else {
@@ -223,7 +224,7 @@ impl Endpoint {
     }
 
     /// INIT ACK with a state cookie (5.1.3).
-    /// RFC 9260, 5.1, 5.1.2, 5.2.1, 5.2.2.
+    /// RFC 9260, 5.1, 5.1.2, 5.2.1, 5.2.2, 12.4.
     fn push_init_ack(
         &mut self,
         now: Time,
@@ -265,6 +266,7 @@ impl Endpoint {
         let more = core::iter::once(Parameter::StateCookie(sealed)).chain(request.peer.reports());
         let chunk = to_raw(&offer.chunk(InitKind::InitAck, more));
         let header = answering(&request.header, request.init.initiate_tag);
+        // 5.1, 5.1.2, 5.2.1, 5.2.2: to where the INIT came from.
         self.push_stateless(request.from, StatelessPacket::of(header, chunk));
     }
 

@@ -44,6 +44,7 @@ impl PathSet {
     }
 
     /// The next path after `id` in `state`.
+    /// RFC 9260, 5.4.
     fn next_in_state(&self, id: PathId, state: PathState) -> Option<PathId> {
         self.after(id).find(|path| path.state == state && path.id != id).map(|path| path.id)
     }

@@ -154,6 +154,7 @@ fn a_message_that_the_path_has_shrunk_takes_the_base_size_and_searches_below() {
     assert_eq!((world.search.state(), world.search.packet_size()), (MtuState::Complete, Some(1_200)));
 }
 
+/// RFC 8899, 8.
 #[test]
 fn messages_that_make_no_sense_are_discarded() {
     // RFC 8899, 4.6.2: below the minimum, not below the probe, or larger without a probe; 3, item 6.

@@ -94,7 +94,7 @@ impl Account {
     /// Bytes that the peer may be told it may send. The memory that is left holds less payload the smaller the
     /// chunks are: it is supposed that they go on as those held now, once these are enough to judge by. The budget
     /// lies below the limit of [`Self::window`], so that what is in flight while the window shrinks is still taken.
-    /// RFC 9260, 6.2.
+    /// RFC 9260, 6.2, 3.3.3, 3.3.2.
     pub(super) fn advertised(&self) -> usize {
         let free = self.receive_buffer.saturating_sub(self.held.payload());
         let memory = (self.receive_buffer + self.receive_buffer / 2).saturating_sub(self.held.memory());

@@ -147,6 +147,7 @@ impl Receiver {
     }
 
     /// Takes a DATA or I-DATA chunk in.
+    /// RFC 8260, 2.1.
     pub fn handle_data(&mut self, _now: Time, data: impl Into<Fragment>) -> DataOutcome {
         let data = data.into();
         self.packet.data = true;
@@ -291,6 +292,7 @@ impl Receiver {
         self.account.limit()
     }
 
+    /// RFC 3758, 3.6.
     fn note_duplicate(&mut self, tsn: Tsn) -> DataOutcome {
         self.packet.duplicate = true;
         self.map.note_duplicate(tsn);

@@ -48,6 +48,7 @@ pub(super) struct PacketNotes {
 impl PacketNotes {
     /// Whether the packet by itself asks for a SACK without delay; `gaps_wait`: not for gaps.
     /// RFC 9260, 7.2.4.
+    /// RFC 7053, 5.2.
     fn is_urgent(self, gaps_wait: bool) -> bool {
         // 6.2: a packet with duplicates only, or with a chunk that was dropped, or with the I bit; 6.7: gaps.
         (self.gaps && !gaps_wait) || self.dropped || self.immediate || (self.duplicate && !self.accepted)

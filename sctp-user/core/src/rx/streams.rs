@@ -41,6 +41,7 @@ impl NextMids {
         &mut self.pages[page].get_or_insert_with(|| Box::new([Mid(0); PAGE]))[index]
     }
 
+    /// RFC 6525, 5.2.2.
     fn reset(&mut self, streams: &StreamSet) {
         match streams {
             StreamSet::All => self.pages.clear(),

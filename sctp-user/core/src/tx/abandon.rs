@@ -37,7 +37,8 @@ impl Sender {
     }
 
     /// A message that would have to be sent now, for the first time or again, and must not be; its place.
-    /// RFC 3758, 3.3.2, 3.3.3, 3.5, 4.1.
+    /// RFC 3758, 3.3.2, 3.3.3, 3.5, 4.1, 3.4.
+    /// RFC 7496, 3, 3.1.
     pub(super) fn overdue(&self, now: Time) -> Option<u32> {
         if !self.partial_reliability || !self.outstanding.has_limited() {
             return None;

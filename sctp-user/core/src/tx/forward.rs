@@ -102,7 +102,7 @@ impl Sender {
     }
 
     /// Puts it into `packet`, which goes to `path`: T3-rtx runs for it (3.5 C5). False if it does not fit.
-    /// RFC 8260, 2.3.1.
+    /// RFC 8260, 2.3.1, 2.
     pub fn write_forward_tsn(
         &mut self,
         now: Time,

@@ -233,6 +233,7 @@ impl Outstanding {
 
     /// Cuts the next `len` bytes of a message into its fragment `fsn`, a chunk that is now in flight on `path` (6.9).
     /// RFC 9260, 3.3.1.
+    /// RFC 8899, 3.
     pub(super) fn cut(
         &mut self,
         slot: u32,
@@ -396,6 +397,7 @@ impl Outstanding {
     }
 
     /// Takes off what lies before `new_first`, with the last report of it missing (6.7).
+    /// RFC 9260, 3.3.8.
     pub(super) fn acknowledge_up_to(&mut self, new_first: u64, paths: &mut PathSet, report: &mut AckReport) {
         while self.first < new_first {
             let Some(chunk) = self.chunks.pop_front() else { break };

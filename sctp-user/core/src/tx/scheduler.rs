@@ -237,6 +237,7 @@ impl Scheduler {
         u128::from(self.value(stream_id)) << 64
     }
 
+    /// RFC 8260, 3.
     fn weight(&self, stream_id: u16) -> u16 {
         match self.discipline {
             StreamScheduler::WeightedFairQueueing => self.value(stream_id).max(1),

@@ -17,6 +17,7 @@ pub struct T3Expiry {
 impl Sender {
     /// T3-rtx of `path` expired. What it had in flight is to be sent again, the first packet of it at
     /// once (6.3.3 E1 to E4). Counting the error is the association's, afterwards; see [`T3Expiry`].
+    /// RFC 7496, 3.1.
     pub fn handle_t3(&mut self, now: Time, id: PathId, paths: &mut PathSet) -> T3Expiry {
         let window_probe = self.is_window_probe(id);
         let Some(path) = paths.get_mut(id) else { return T3Expiry::default() };

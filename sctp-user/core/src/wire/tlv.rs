@@ -52,6 +52,7 @@ impl Tlvs {
         Self { rest: bytes }
     }
 
+    /// RFC 4895, 3.1, 3.3.
     fn take(&mut self) -> Result<Tlv, TlvLengthError> {
         let available = self.rest.len();
         let mut header = Reader::new(&self.rest);
@@ -91,6 +92,7 @@ impl Iterator for Tlvs {
 /// `start` is where the row of elements starts in `out`; `value` writes the value. A value too
 /// long for the length field is cut at the largest one that fits.
 /// RFC 9260, 3.2.1.
+/// RFC 4895, 3.1, 3.3.
 pub(super) fn append(out: &mut Vec<u8>, start: usize, code: u16, value: impl FnOnce(&mut Vec<u8>)) {
     let written = out.len().saturating_sub(start);
     out.resize(out.len() + padding(written), 0);

@@ -255,6 +255,7 @@ fn deafen(socket: &Socket) -> io::Result<()> {
 }
 
 /// Options of the socket (RFC 8899, 4.5).
+/// RFC 8899, 5.
 fn set_up(socket: &Socket, v4: bool) -> io::Result<()> {
     // PROBE: never fragment, and do not let the kernel's own idea of the path MTU stop our search.
     if v4 {

@@ -154,6 +154,7 @@ impl Association {
     }
 
     /// Makes `remote` the primary address, as soon as it is confirmed; false if it is none of the peer's.
+    /// RFC 5061, 5.4.
     fn prefer(&mut self, remote: IpAddr) -> bool {
         let (Some(path), Some(asconf)) = (self.paths.by_remote(remote), &mut self.asconf) else {
             return false;

@@ -97,6 +97,7 @@ impl Association {
     }
 
     /// Takes an address of ours off.
+    /// RFC 5061, 4.2.2.
     pub(crate) fn remove_local_address(&mut self, now: Time, address: IpAddr) -> Result<(), CommandError> {
         let coming = self.coming_addresses();
         if self.asconf.is_some() && !coming.contains(&address) {

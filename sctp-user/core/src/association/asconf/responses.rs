@@ -39,6 +39,7 @@ impl Responses {
     const SHORT: usize = 16;
 
     /// Whether the response to `request` fits in any case, and a short one behind it.
+    /// RFC 5061, 5.1.1.
     fn has_room_for(&self, request: &RawParameter) -> bool {
         self.len + 12 + request.whole.len().next_multiple_of(4) + Self::SHORT <= MAX_RESPONSES
     }
@@ -101,6 +102,7 @@ impl Association {
     }
 
     /// 5.2 E6, 5.3.2: where the ASCONF came from, whether that address is one of the peer's by now or not.
+    /// RFC 5061, 4.1.1.
     fn answer_asconf(&mut self, from: PathAddress, answer: &RawChunk) {
         if let Some(path) = self.paths.by_remote(from.remote) {
             return self.reply(path.id, answer);

@@ -97,6 +97,7 @@ enum Verdict {
 
 impl Association {
     /// Requests in one chunk (5.2.1).
+    /// RFC 6525, 5.1.1.
     pub(super) fn answer(&mut self, now: Time, requests: Few<Request>, source: PathId) -> Flow {
         // So that what is missing is sent again soon.
         if let Some(receiver) = &mut self.receiver {
@@ -124,6 +125,7 @@ impl Association {
         self.carry_out(now, first, requests, source)
     }
 
+    /// RFC 6525, 5.2.1, 5.2.2, 5.2.3, 5.2.4.
     fn carry_out(&mut self, now: Time, first: u32, requests: Few<Request>, source: PathId) -> Flow {
         let mut responses = Few::new();
         let mut by_own_request = None;
@@ -203,6 +205,7 @@ impl Association {
     }
 
     /// The peer resets streams that it sends on (5.2.2).
+    /// RFC 6525, 5.2.1.
     fn judge_outgoing_reset(&mut self, reset: &OutgoingReset, again: bool) -> Verdict {
         let streams = StreamSet::of(&reset.streams);
         if !again && let Some(refusal) = self.refuse_outgoing_reset(reset, &streams) {
@@ -242,6 +245,7 @@ impl Association {
     }
 
     /// The peer asks us to reset streams that we send on (5.2.3).
+    /// RFC 6525, 5.1.2.
     fn judge_incoming_reset(&mut self, reset: &IncomingReset) -> Verdict {
         let streams = StreamSet::of(&reset.streams);
         let permitted = self.config.reconfig_permissions.reset_streams && reset.streams.len() <= MAX_LISTED;
@@ -265,6 +269,7 @@ impl Association {
     }
 
     /// Begins a request on the peer's behalf, when there is none.
+    /// RFC 6525, 5.2.3.
     fn ask_for_peer(&mut self, ask: Ask) -> Verdict {
         match &self.reconfig.own {
             None => {
@@ -339,6 +344,7 @@ impl Association {
     }
 
     /// The peer asks us to add streams that we send on (5.2.6), for which the same limit holds (6.3.4).
+    /// RFC 6525, 5.1.6.
     fn judge_add_incoming(&mut self, add: AddStreams) -> Verdict {
         let limit = self.config.max_inbound_streams;
         let permitted = self.config.reconfig_permissions.add_streams;
@@ -358,7 +364,7 @@ fn response(request: &Request, result: u32) -> ReconfigResponse {
 }
 
 /// D3, D4.
-/// RFC 6525, 5.1.7.
+/// RFC 6525, 5.1.7, 5.2.4.
 fn tsns_response(request: &Request, ours: Tsn, theirs: Tsn) -> ReconfigResponse {
     let result = ReconfigResponse::PERFORMED;
     ReconfigResponse { response_sequence: request.sequence(), result, next_tsns: Some((ours, theirs)) }

@@ -42,6 +42,7 @@ pub(super) struct Content {
 pub(super) struct Unacceptable;
 
 /// Reads the parameters. One that is not recognized is skipped, or ends the chunk (4; RFC 9260, 3.2.1).
+/// RFC 6525, 4.1, 4.2, 4.3, 4.4, 4.5, 4.6.
 pub(super) fn read(chunk: &ReConfigChunk) -> Result<Content, Unacceptable> {
     let mut content = Content::default();
     let mut unknown = false;

@@ -71,6 +71,7 @@ pub(super) enum Part {
 
 impl Ask {
     /// The parameters, in the order of their sequence numbers.
+    /// RFC 6525, 5.1.3, 5.1.4.
     fn parts(&self) -> Few<Part> {
         let [first, second] = match self {
             Self::ResetStreams { outgoing, incoming } => [
@@ -120,6 +121,7 @@ impl OwnRequest {
 
 impl Association {
     /// Resets streams: those that we send on, those of the peer, or both (6.3.2); an empty list means all.
+    /// RFC 6525, 5.1.2, 5.1.3.
     pub(crate) fn reset_streams(
         &mut self,
         now: Time,
@@ -165,6 +167,7 @@ impl Association {
     }
 
     /// Adds streams (6.3.4).
+    /// RFC 6525, 5.1.5.
     pub(crate) fn add_streams(
         &mut self,
         now: Time,
@@ -233,7 +236,7 @@ impl Association {
     }
 
     /// Sends the request, behind a response if one is given (3.1, 9), and starts the Re-configuration timer. The chunk.
-    /// RFC 6525, 5.1.1 and 5.1.2.
+    /// RFC 6525, 5.1.1, 5.1.2, 5.1.3, 5.1.4.
     pub(super) fn send_request(&mut self, now: Time, response: Option<ReconfigResponse>) -> Option<RawChunk> {
         let ask = self.reconfig.own.as_ref().map(|own| own.ask.clone())?;
         let mut unanswered = Few::new();
@@ -289,6 +292,7 @@ impl Association {
     /// The thresholds are also the request's own: a peer that acknowledges data and answers heartbeats clears the
     /// association's counter (RFC 9260, 8.1) however often it passes over the request, and streams would wait for ever. Nor
     /// can the request be dropped: whether the peer has numbered the streams anew is not known.
+    /// RFC 6525, 5.1.2, 5.1.3, 5.1.4.
     pub(in crate::association) fn handle_t_reconfig(&mut self, now: Time) {
         let Some(sent) = self.reconfig.own.as_mut().and_then(|own| own.sent.as_mut()) else { return };
         let failed = sent.path;
@@ -366,6 +370,7 @@ impl Association {
     }
 
     /// Acts on the answer to one parameter (5.2.7 H3 to H6).
+    /// RFC 6525, 5.1.5.
     fn conclude(&mut self, now: Time, part: Part, response: &ReconfigResponse) {
         let Some(ask) = self.reconfig.own.as_ref().map(|own| own.ask.clone()) else { return };
         let outcome = outcome_of(response.result);

@@ -73,6 +73,7 @@ fn an_address_that_is_deleted_is_no_source_and_no_destination() {
 
 /// RFC 5061, 4.1.1, 5.3.2: the only address changes. The request leaves from the new one and names the old one, and nothing
 /// else leaves until it is answered (5.3 F1, F4).
+/// RFC 5061, 5.2.
 #[test]
 fn the_only_address_can_be_replaced() {
     let (mut pair, a, z) = up();
@@ -424,6 +425,7 @@ fn addresses_of_the_host_are_followed_on_demand() {
 }
 
 /// RFC 5061, 4.2.6: the upper layers' own affair, in INIT and INIT ACK; told as it came.
+/// RFC 5061, 6.
 #[test]
 fn adaptation_indications_are_passed_on() {
     let mut pair = Pair::new();

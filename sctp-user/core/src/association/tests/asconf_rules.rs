@@ -128,6 +128,7 @@ fn requests_are_processed_in_their_order() {
 }
 
 /// RFC 5061, 5.2 V4 and E7: what does not fit into one packet is done all the same, and its answer kept.
+/// RFC 5061, 5.1.1.
 #[test]
 fn requests_whose_answers_do_not_fit_are_processed_and_their_answers_kept() {
     let (mut pair, a, z) = up();

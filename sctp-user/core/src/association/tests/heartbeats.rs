@@ -59,6 +59,9 @@ fn an_acknowledgement_clears_the_errors_of_the_association() {
     let config = AssociationConfig {
         association_max_retrans: 3,
         path_max_retrans: 20,
+        potentially_failed_max_retrans: None,
+        // Their answers would clear the counter, too.
+        hb_interval: None,
         ..AssociationConfig::default()
     };
     let (a, z) = pair.establish_with(config);
@@ -79,7 +82,12 @@ fn an_acknowledgement_clears_the_errors_of_the_association() {
 #[test]
 fn what_is_lost_on_an_idle_path_does_not_end_the_association() {
     let mut pair = Pair::multihomed();
-    let config = AssociationConfig { potentially_failed_max_retrans: None, ..AssociationConfig::default() };
+    let config = AssociationConfig {
+        // A single error that counted would be one too many.
+        association_max_retrans: 0,
+        potentially_failed_max_retrans: None,
+        ..AssociationConfig::default()
+    };
     let most = config.path_max_retrans + 1;
     let (a, _) = pair.establish_with(config);
     pair.events(Side::A);

@@ -76,14 +76,17 @@ fn each_parameter_stands_once_in_an_init() {
 /// RFC 9260, 3.3.2.1.5.
 #[test]
 fn host_names_among_the_address_types_are_ignored() {
-    let mut pair = Pair::new();
-    pair.listen(AssociationConfig::default());
-    let types = [0, 12, 0, 8, 0, 11, 0, 5];
-    let value = [&init(7, &[]).value[..], &types].concat();
-    assert_eq!(peers_of(&mut pair, "10.0.1.1", chunk(ChunkType::INIT, 0, &value)), [ip("10.0.1.1")]);
-    let z = pair.z.id();
-    let capabilities = pair.association(Side::Z, z).capabilities();
-    assert!(capabilities.ipv4 && !capabilities.ipv6);
+    for (listed, ipv6) in [(5, false), (6, true)] {
+        let mut pair = Pair::new();
+        pair.listen(AssociationConfig::default());
+        let types = [0, 12, 0, 8, 0, 11, 0, listed];
+        let value = [&init(7, &[]).value[..], &types].concat();
+        assert_eq!(peers_of(&mut pair, "10.0.1.1", chunk(ChunkType::INIT, 0, &value)), [ip("10.0.1.1")]);
+        let z = pair.z.id();
+        let capabilities = pair.association(Side::Z, z).capabilities();
+        // It speaks IPv4, whatever it lists.
+        assert_eq!((capabilities.ipv4, capabilities.ipv6), (true, ipv6));
+    }
 }
 
 /// RFC 9260, 3.3.2.1.2, 5.1.2.

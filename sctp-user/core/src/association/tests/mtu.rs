@@ -39,6 +39,7 @@ fn is_probe(hop: &Hop) -> bool {
 }
 
 /// RFC 8899, 6.2 and 6.2.1.2; 3, item 2; RFC 4820, 3: HEARTBEAT and PAD alone fill a packet that must not be fragmented.
+/// RFC 8899, 4.4.
 #[test]
 fn a_probe_is_a_heartbeat_with_padding_and_its_answer_raises_the_packet_size() {
     let (mut pair, a, _) = searching(Pair::new(), 1_480);
@@ -326,7 +327,7 @@ fn a_pad_chunk_is_ignored_wherever_it_stands() {
     let (_, z) = pair.establish();
     let tag = pair.association(Side::Z, z).local_tag();
     pair.hops.clear();
-    let pad = |len: usize| chunk(ChunkType::PAD, 0, &vec![0xff; len]);
+    let pad = |len: usize| chunk(ChunkType::PAD, 0xff, &vec![0xff; len]);
     let heartbeat = chunk(ChunkType::HEARTBEAT, 0, &[0, 1, 0, 8, 1, 2, 3, 4]);
     pair.forge(Side::Z, tag, &[pad(0), pad(1), heartbeat.clone(), pad(1_000)]);
     pair.forge(Side::Z, tag, &[pad(1_400)]);

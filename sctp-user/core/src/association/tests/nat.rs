@@ -33,7 +33,7 @@ fn lost(pair: &mut Pair) -> Vec<String> {
     events
 }
 
-/// RFC 6951, 5.7: an ABORT with the T bit is taken as a sign that the address has changed. RFC 5061, 4.2.1 and 4.2.2:
+/// RFC 6951, 3.2 and 5.7: an ABORT with the T bit is taken as a sign that the address has changed. RFC 5061, 4.2.1 and 4.2.2:
 /// wildcards, and nothing else.
 #[test]
 fn a_new_outer_address_is_announced_and_no_message_is_lost() {

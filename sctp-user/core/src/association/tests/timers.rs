@@ -75,9 +75,10 @@ fn a_shutdown_that_nobody_answers_ends_after_max_retrans() {
 
 #[test]
 fn t5_bounds_a_shutdown_whose_peer_answers_everything_but_shutdown() {
-    // 9.2: 5 * RTO.Max, then ABORT.
+    // 9.2: 5 * RTO.Max, then ABORT. The count of retransmissions never gets as far as that.
     let mut pair = Pair::new();
-    let (a, z) = pair.establish();
+    let config = AssociationConfig { association_max_retrans: 4, ..AssociationConfig::default() };
+    let (a, z) = pair.establish_with(config);
     let tag = pair.association(Side::A, a).local_tag();
     pair.set_rule(|hop| if hop.has(ChunkType::SHUTDOWN) { Fate::Drop } else { Fate::Pass });
     let now = pair.now;

@@ -249,3 +249,15 @@ fn the_fsn_is_not_read_from_a_first_fragment() {
     let _ = harness.packet(i_data(1, 0, 0, 1, "E", b"b"));
     assert_eq!(harness.texts(), ["ab"]);
 }
+
+/// RFC 8260, 2.1: the I bit means what it means in DATA.
+#[test]
+fn the_i_bit_of_i_data_asks_for_a_sack_at_once() {
+    for (flags, at_once) in [("BE", false), ("BEI", true)] {
+        let mut harness = new();
+        let _ = harness.packet(i_data(0, 0, 0, 0, "BE", b"the first one is acknowledged at once"));
+        harness.take_wanted();
+        let _ = harness.packet(i_data(1, 0, 1, 0, flags, b"a"));
+        assert_eq!(harness.take_wanted(), at_once, "{flags}");
+    }
+}

@@ -85,6 +85,7 @@ fn the_rest_of_a_message_past_its_lifetime_is_not_sent() {
     assert_eq!(t.send_numbers(), [[chunks + 1]]);
 }
 
+/// RFC 7496, 3.
 #[test]
 fn without_partial_reliability_what_was_sent_is_never_given_up() {
     // RFC 3758, 3.3.2
@@ -99,6 +100,7 @@ fn without_partial_reliability_what_was_sent_is_never_given_up() {
     assert!(t.take_failures().is_empty() && t.forwarded().is_none());
 }
 
+/// RFC 3758, 3.4.
 #[test]
 fn a_message_is_given_up_when_it_would_be_sent_again_too_often() {
     // RFC 3758, 3.5

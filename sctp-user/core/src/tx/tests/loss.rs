@@ -323,10 +323,13 @@ fn each_path_has_a_congestion_window_of_its_own() {
     assert_eq!(t.path(1).congestion.cwnd(), before);
     assert!(t.path(0).congestion.cwnd() < before);
     // 7.2.1: and what is acknowledged opens that of the path that carried it.
+    t.paths.set_primary(PathId(1));
+    t.enqueue_full(20);
     t.send();
-    let small = t.path(0).congestion.cwnd();
+    let (small, full) = (t.path(0).congestion.cwnd(), t.path(1).congestion.cwnd());
     t.sack(1, &[]);
     assert_eq!(t.path(0).congestion.cwnd(), small);
+    assert!(t.path(1).congestion.cwnd() > full);
 }
 
 #[test]

@@ -149,6 +149,7 @@ impl Cause {
         tlv::append(out, 0, self.code().0, |out| self.write_value(out));
     }
 
+    /// RFC 4895, 4.1.
     fn write_value(&self, out: &mut Vec<u8>) {
         match self {
             Self::InvalidStreamIdentifier { stream_id } => {

@@ -32,6 +32,7 @@ pub struct AuthChunk {
 
 impl AuthChunk {
     /// Reads the chunk.
+    /// RFC 4895, 5.1.
     pub fn parse(raw: &RawChunk) -> Result<Self, ChunkError> {
         let mut fields = Reader::new(&raw.value);
         let (Some(shared_key_id), Some(hmac_id)) = (fields.u16(), fields.u16()) else {

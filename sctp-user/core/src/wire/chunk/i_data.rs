@@ -80,6 +80,7 @@ pub struct IDataChunk {
 
 impl IDataChunk {
     /// Reads the chunk. A chunk without user data is an error that carries its TSN.
+    /// RFC 8260, 2.1.
     pub fn parse(raw: &RawChunk) -> Result<Self, ChunkError> {
         let header = IDataHeader::read(raw).ok_or_else(|| raw.too_short(I_DATA_HEADER_LEN))?;
         let payload = tail(&raw.value, I_DATA_HEADER_LEN);

@@ -88,6 +88,7 @@ impl WriteChunk for InitChunk {
         FIXED_LEN + self.parameters.0.len()
     }
 
+    /// RFC 9260, 3.3.2.1, 3.3.3.1.
     fn write_value(&self, out: &mut Vec<u8>) {
         out.extend_from_slice(&self.initiate_tag.to_be_bytes());
         out.extend_from_slice(&self.a_rwnd.to_be_bytes());

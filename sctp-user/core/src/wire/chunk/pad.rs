@@ -26,6 +26,7 @@ impl PadChunk {
 }
 
 impl WriteChunk for PadChunk {
+    /// RFC 4820, 3.
     fn chunk_type(&self) -> ChunkType {
         ChunkType::PAD
     }

@@ -149,6 +149,7 @@ impl ParametersBuilder {
     }
 
     /// Appends a parameter.
+    /// RFC 9260, 3.2.1.
     pub fn push(&mut self, parameter: &Parameter) -> &mut Self {
         parameter.write(&mut self.bytes, 0);
         self

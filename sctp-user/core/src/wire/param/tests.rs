@@ -78,6 +78,7 @@ fn read(row: &Parameters) -> Vec<Parameter> {
 }
 
 /// RFC 9260, 3.2.1; RFC 4895, 3.1, 3.2, 3.3; RFC 5061, 4.2 and 4.2.7.
+/// RFC 4820, 4.
 #[test]
 fn every_parameter_is_written_and_read_as_the_rfc_draws_it() {
     for (parameter, bytes) in samples() {
