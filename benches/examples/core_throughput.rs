@@ -6,7 +6,7 @@
 //! ```
 //!
 //! What an extension costs shows with it and without: `--ecn`, `--auth` (of DATA), `--i-data`, `--nr-sack`, `--multipath`
-//! (with `--paths 2`), each 0 or 1. `--loss N` loses each Nth packet.
+//! (with `--paths 2`), `--cubic`, `--bbr`, each 0 or 1. `--loss N` loses each Nth packet.
 //!
 //! Times are those that this thread was on a CPU, of the fastest of ten parts: on a machine that is
 //! shared, wall-clock times say more about the others. With `--delay-us` the virtual time tells how
@@ -16,6 +16,7 @@ use bytes::Bytes;
 use sctp_benches::{Pair, Wiring};
 use sctp_core::config::AssociationConfig;
 use sctp_core::multipath::Multipath;
+use sctp_core::path::congestion::CongestionControl;
 use sctp_core::wire::chunk::ChunkType;
 use std::time::Duration;
 
@@ -70,6 +71,12 @@ fn choose_extensions(config: &mut AssociationConfig) {
     }
     if switch("--multipath", config.multipath.is_on()) {
         config.multipath = Multipath::Concurrent;
+    }
+    if switch("--cubic", false) {
+        config.congestion_control = CongestionControl::Cubic;
+    }
+    if switch("--bbr", false) {
+        config.congestion_control = CongestionControl::Bbr;
     }
 }
 
