@@ -69,3 +69,29 @@ fn help_and_the_language_are_told() {
         assert!(language.contains(word), "{word}");
     }
 }
+
+#[test]
+fn files_that_are_no_scenarios_are_refused_at_once() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("binary.scn");
+    fs::write(&file, b"title \xff\xfe\nend 1s\n").expect("a file");
+    let (code, _, errors) = lab(&[&file.to_string_lossy()]);
+    assert_eq!((code, errors.trim()), (Some(1), &*format!("sctp-lab: {}: it is no text", file.display())));
+    let (code, _, errors) = lab(&["/dev/zero"]);
+    assert_eq!((code, errors.trim()), (Some(1), "sctp-lab: /dev/zero: it is too long for a scenario"));
+    let (code, _, errors) = lab(&["--pcap", "/dev/full", &scenario("restart.scn")]);
+    assert!(code == Some(1) && errors.contains("cannot write packets"), "{errors}");
+}
+
+#[test]
+fn a_file_whose_name_is_no_text_is_run_all_the_same() {
+    use std::os::unix::ffi::OsStrExt;
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join(std::ffi::OsStr::from_bytes(b"\xff.scn"));
+    fs::write(&file, "end 1s\n").expect("a file");
+    let output =
+        Command::new(env!("CARGO_BIN_EXE_sctp-lab")).arg("--json").arg(&file).output().expect("it starts");
+    assert_eq!(output.status.code(), Some(0));
+    let outcome: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    assert_eq!(outcome["passed"], true);
+}

@@ -1,10 +1,13 @@
 //! `sctp-stat` beside `sctp-perf`: what it lists is what the programs did.
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Write};
+use std::os::linux::net::SocketAddrExt;
+use std::os::unix::net::{SocketAddr, UnixListener};
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use nix::sched::{CloneFlags, unshare};
 use serde_json::Value;
 
 const PERF: &str = env!("CARGO_BIN_EXE_sctp-perf");
@@ -166,4 +169,43 @@ fn help_has_examples_and_wrong_usage_is_told_apart() {
         assert!(help.contains(part), "{part}");
     }
     assert_eq!(stat(&["--state", "ASLEEP"]).0, Some(2));
+    assert_eq!(stat(&["--watch=0"]).0, Some(2), "a processor would do nothing else");
+}
+
+/// Any user can take a name like a stack's, or one that is no text.
+#[test]
+fn neighbours_of_ill_will_neither_hide_stacks_nor_keep_us_waiting() {
+    let test = || {
+        if let Err(error) = unshare(CloneFlags::CLONE_NEWNET) {
+            return println!("SKIPPED: cannot make a network namespace ({error}): run as root");
+        }
+        let bind = |name: &[u8]| {
+            UnixListener::bind_addr(&SocketAddr::from_abstract_name(name).expect("a name")).expect("a socket")
+        };
+        let (_no_text, _silent) = (bind(b"\xff\xfe"), bind(b"sctp-stat/1/silent"));
+        let (binary, slow) = (bind(b"sctp-stat/1/binary"), bind(b"sctp-stat/1/slow"));
+        std::thread::spawn(move || {
+            let (mut reader, _) = binary.accept().expect("a reader");
+            reader.write_all(b"\xff\n[[[[[[\n{}\n").expect("it is read");
+        });
+        std::thread::spawn(move || {
+            let (mut reader, _) = slow.accept().expect("a reader");
+            while reader.write_all(b"x").is_ok() {
+                std::thread::sleep(Duration::from_millis(100));
+            }
+        });
+        let start = Instant::now();
+        let output = Command::new(env!("CARGO_BIN_EXE_sctp-stat")).output().expect("it starts");
+        assert!(start.elapsed() < PATIENCE, "{:?}", start.elapsed());
+        assert_eq!((output.status.code(), &output.stdout[..]), (Some(1), &b""[..]));
+        let errors = String::from_utf8_lossy(&output.stderr);
+        for line in [
+            "cannot read sctp-stat/1/silent: timed out",
+            "sctp-stat/1/binary does not tell of a stack",
+            "cannot read sctp-stat/1/slow: timed out",
+        ] {
+            assert!(errors.contains(line), "{line}: {errors}");
+        }
+    };
+    std::thread::spawn(test).join().expect("the test passes");
 }

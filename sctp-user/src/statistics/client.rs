@@ -4,18 +4,18 @@ use std::{
     collections::BTreeSet,
     fs,
     io::{self, BufRead, BufReader, Read},
-    os::linux::net::SocketAddrExt,
-    os::unix::net::{SocketAddr, UnixStream},
-    time::Duration,
+    os::unix::net::UnixStream,
+    time::{Duration, Instant},
 };
 
 use nix::sys::socket::{getsockopt, sockopt};
 use nix::unistd::geteuid;
+use socket2::{Domain, SockAddr, Socket, Type};
 
 use super::{AssociationReport, EndpointReport, Line, NAME, StackReport};
 
-/// How long a stack may keep us waiting.
-const PATIENCE: Duration = Duration::from_secs(2);
+/// How long a stack may keep us waiting, for all of it: any user may have taken a name like a stack's.
+const PATIENCE: Duration = Duration::from_secs(3);
 /// Bytes that one stack may tell; what is beyond is cut off.
 const MOST: u64 = 64 << 20;
 
@@ -72,7 +72,9 @@ pub enum ReadError {
 /// # Errors
 /// The system's, if `/proc` cannot be read.
 pub fn running() -> io::Result<Vec<Found>> {
-    Ok(names(&fs::read_to_string("/proc/net/unix")?).into_iter().map(|name| Found { name }).collect())
+    // Names of others may be any bytes.
+    let table = fs::read("/proc/net/unix")?;
+    Ok(names(&String::from_utf8_lossy(&table)).into_iter().map(|name| Found { name }).collect())
 }
 
 /// Each name once: a connection that is open has a line of its own.
@@ -92,16 +94,17 @@ impl Found {
     /// [`ReadError`].
     pub fn read(&self) -> Result<Snapshot, ReadError> {
         let system = |source| ReadError::System { name: self.name.clone(), source };
+        let until = Instant::now() + PATIENCE;
         let stream = self.connect().map_err(system)?;
         let peer = getsockopt(&stream, sockopt::PeerCredentials).map_err(io::Error::from).map_err(system)?;
         let us = geteuid().as_raw();
         if us != 0 && peer.uid() != 0 && peer.uid() != us {
             return Err(ReadError::NotTrusted { name: self.name.clone(), uid: peer.uid() });
         }
-        let lines = BufReader::new(stream.take(MOST)).lines();
+        let lines = BufReader::new(Patient { stream, until }.take(MOST)).split(b'\n');
         let (mut stack, mut endpoints, mut associations) = (None, Vec::new(), Vec::new());
         for line in lines {
-            match serde_json::from_str(&line.map_err(system)?) {
+            match serde_json::from_slice(&line.map_err(system)?) {
                 Ok(Line::Stack(report)) => stack = Some(*report),
                 Ok(Line::Endpoint(report)) => endpoints.push(report),
                 Ok(Line::Association(report)) => associations.push(*report),
@@ -116,9 +119,31 @@ impl Found {
     }
 
     fn connect(&self) -> io::Result<UnixStream> {
-        let stream = UnixStream::connect_addr(&SocketAddr::from_abstract_name(&self.name)?)?;
-        stream.set_read_timeout(Some(PATIENCE))?;
-        Ok(stream)
+        let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
+        // Who takes no connections lets us wait for that, too.
+        socket.set_write_timeout(Some(PATIENCE))?;
+        socket.connect(&SockAddr::unix(format!("\0{}", self.name))?)?;
+        Ok(socket.into())
+    }
+}
+
+/// A stream that is read up to a time, however slowly it tells.
+struct Patient {
+    stream: UnixStream,
+    until: Instant,
+}
+
+impl Read for Patient {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let left = self.until.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return Err(io::ErrorKind::TimedOut.into());
+        }
+        self.stream.set_read_timeout(Some(left))?;
+        self.stream.read(buffer).map_err(|error| match error.kind() {
+            io::ErrorKind::WouldBlock => io::ErrorKind::TimedOut.into(),
+            _ => error,
+        })
     }
 }
 

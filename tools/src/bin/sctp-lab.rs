@@ -1,8 +1,8 @@
 //! Runs scenarios on a simulated network.
 
 use std::error::Error;
-use std::fs::{self, File};
-use std::io::BufWriter;
+use std::fs::File;
+use std::io::{BufWriter, Read};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -49,10 +49,13 @@ struct Cli {
     language: bool,
 }
 
+/// No scenario is longer, bytes.
+const LONGEST: u64 = 16 << 20;
+
 /// A scenario that was run.
 #[derive(Serialize)]
 struct Outcome<'a> {
-    file: &'a Path,
+    file: &'a str,
     title: &'a str,
     passed: bool,
     timeline: &'a [String],
@@ -91,7 +94,7 @@ fn code(passed: Result<bool, Box<dyn Error>>) -> ExitCode {
 
 /// Whether all that was expected came true.
 fn run(cli: &Cli, file: &Path) -> Result<bool, Box<dyn Error>> {
-    let mut script: Script = fs::read_to_string(file)?.parse()?;
+    let mut script: Script = read(file)?.parse()?;
     script.seed = cli.seed.unwrap_or(script.seed);
     let title = script.title.clone();
     let mut lab = Lab::new(script);
@@ -110,16 +113,25 @@ fn run(cli: &Cli, file: &Path) -> Result<bool, Box<dyn Error>> {
         lab.add_tap(capture.tap());
     }
     let report = lab.run();
-    capture.map_or(Ok(()), SimCapture::finish)?;
+    capture.map_or(Ok(()), SimCapture::finish).map_err(|error| format!("cannot write packets: {error}"))?;
     show(cli, file, &title, &report)?;
     Ok(report.failures.is_empty())
+}
+
+fn read(file: &Path) -> Result<String, Box<dyn Error>> {
+    let mut bytes = Vec::new();
+    File::open(file)?.take(LONGEST).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 == LONGEST {
+        return Err("it is too long for a scenario".into());
+    }
+    String::from_utf8(bytes).map_err(|_| "it is no text".into())
 }
 
 fn show(cli: &Cli, file: &Path, title: &str, report: &Report) -> Result<(), Box<dyn Error>> {
     let Report { timeline, failures } = report;
     let passed = failures.is_empty();
     if cli.json {
-        let outcome = Outcome { file, title, passed, timeline, failures };
+        let outcome = Outcome { file: &file.to_string_lossy(), title, passed, timeline, failures };
         return Ok(program::say(serde_json::to_string(&outcome)?)?);
     }
     if !cli.quiet {

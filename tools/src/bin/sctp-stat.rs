@@ -35,8 +35,16 @@ struct Cli {
     json: bool,
     /// Again and again, every so many seconds (1 if none are named), until a signal comes
     #[arg(long, visible_alias = "live", value_name = "SECONDS", num_args = 0..=1, require_equals = true,
-          default_missing_value = "1", value_parser = program::seconds)]
+          default_missing_value = "1", value_parser = interval)]
     watch: Option<Duration>,
+}
+
+/// Without a pause a processor would do nothing else.
+fn interval(text: &str) -> Result<Duration, String> {
+    match program::seconds(text)? {
+        interval if interval < Duration::from_millis(100) => Err("at least 0.1 seconds are needed".into()),
+        interval => Ok(interval),
+    }
 }
 
 /// Moves to the first line of a terminal and clears it.
@@ -75,7 +83,9 @@ fn show(cli: &Cli) -> Result<bool, Box<dyn std::error::Error>> {
     if cli.watch.is_some() && !cli.json {
         text = format!("{CLEAR}{text}");
     }
-    program::say(text.trim_end_matches('\n'))?;
+    if !text.is_empty() {
+        program::say(text.trim_end_matches('\n'))?;
+    }
     silent.iter().for_each(|reason| eprintln!("sctp-stat: {reason}"));
     if listed.is_empty() && cli.watch.is_none() {
         eprintln!("sctp-stat: no stack that we may ask runs in this network namespace");

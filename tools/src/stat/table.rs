@@ -1,6 +1,6 @@
 //! Stacks as people read them.
 
-use std::fmt::{self, Display, Formatter};
+use std::fmt::{self, Display, Formatter, Write};
 use std::net::IpAddr;
 
 use sctp_user::statistics::{AssociationReport, EndpointReport, PathReport};
@@ -18,6 +18,8 @@ pub struct Detail<'a> {
 
 impl Display for Detail<'_> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        // Whoever wrote it: nothing of it is a command to the terminal.
+        let f = &mut Plain(f);
         let Listed { pid, program, stack, endpoints, associations } = self.listed;
         let up = Time { millis: stack.uptime_ms };
         let udp = if stack.udp_port == 0 { String::new() } else { format!(" {}", stack.udp_port) };
@@ -29,7 +31,7 @@ impl Display for Detail<'_> {
     }
 }
 
-fn write_endpoint(f: &mut Formatter<'_>, endpoint: &EndpointReport) -> fmt::Result {
+fn write_endpoint(f: &mut Plain<'_, '_>, endpoint: &EndpointReport) -> fmt::Result {
     let at = if endpoint.addresses.is_empty() { "*".into() } else { addresses(&endpoint.addresses) };
     writeln!(
         f,
@@ -38,7 +40,7 @@ fn write_endpoint(f: &mut Formatter<'_>, endpoint: &EndpointReport) -> fmt::Resu
     )
 }
 
-fn write_association(f: &mut Formatter<'_>, association: &AssociationReport) -> fmt::Result {
+fn write_association(f: &mut Plain<'_, '_>, association: &AssociationReport) -> fmt::Result {
     let AssociationReport { local_port, remote_port, counters, .. } = association;
     let peer = association.primary.map_or_else(|| "?".into(), |primary| primary.to_string());
     let arrow = if association.inbound { "<-" } else { "->" };
@@ -70,7 +72,7 @@ fn write_association(f: &mut Formatter<'_>, association: &AssociationReport) -> 
     association.paths.iter().try_for_each(|path| write_path(f, path))
 }
 
-fn write_path(f: &mut Formatter<'_>, path: &PathReport) -> fmt::Result {
+fn write_path(f: &mut Plain<'_, '_>, path: &PathReport) -> fmt::Result {
     let mark = if path.primary { '*' } else { ' ' };
     let local = path.local.map_or_else(|| "any".into(), |local| local.to_string());
     let srtt = path.timing.srtt_us.map_or_else(|| "-".into(), |micros| Millis { micros }.to_string());
@@ -90,7 +92,7 @@ fn write_path(f: &mut Formatter<'_>, path: &PathReport) -> fmt::Result {
     )
 }
 
-fn write_counters(f: &mut Formatter<'_>, listed: &Listed) -> fmt::Result {
+fn write_counters(f: &mut Plain<'_, '_>, listed: &Listed) -> fmt::Result {
     // The names are those of the JSON form.
     let Ok(serde_json::Value::Object(counters)) = serde_json::to_value(listed.stack.statistics) else {
         return Ok(());
@@ -101,6 +103,17 @@ fn write_counters(f: &mut Formatter<'_>, listed: &Listed) -> fmt::Result {
 fn addresses(addresses: &[IpAddr]) -> String {
     let texts: Vec<String> = addresses.iter().map(IpAddr::to_string).collect();
     texts.join(",")
+}
+
+/// Writes control characters as `?`, line ends apart.
+struct Plain<'a, 'b>(&'a mut Formatter<'b>);
+
+impl Write for Plain<'_, '_> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        let plain =
+            |character: char| if character.is_control() && character != '\n' { '?' } else { character };
+        text.chars().try_for_each(|character| self.0.write_char(plain(character)))
+    }
 }
 
 /// A span of time as people say it.
@@ -150,5 +163,16 @@ mod tests {
             assert_eq!(Time { millis }.to_string(), text);
         }
         assert_eq!(Millis { micros: 1_234 }.to_string(), "1.23 ms");
+    }
+
+    #[test]
+    fn nothing_that_a_stack_says_is_a_command_to_the_terminal() {
+        struct Shown(&'static str);
+        impl Display for Shown {
+            fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+                Plain(f).write_str(self.0)
+            }
+        }
+        assert_eq!(Shown("\x1b[2Judp\x07\u{9b}é\n").to_string(), "?[2Judp??é\n");
     }
 }

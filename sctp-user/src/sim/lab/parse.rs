@@ -41,12 +41,26 @@ impl FromStr for Script {
                 if line.is_empty() { Ok(()) } else { statement(&mut script, &mut words, index + 1, line) };
             parsed.map_err(|what| ParseError { line: index + 1, what })?;
         }
-        let last = text.lines().count();
         if script.end.is_zero() {
-            return Err(ParseError { line: last, what: "no `end TIME` says how long it takes".into() });
+            let line = text.lines().count().max(1);
+            return Err(ParseError { line, what: "no `end TIME` says how long it takes".into() });
         }
+        within_the_run(&script)?;
         script.steps.sort_by_key(|step| step.at);
         Ok(script)
+    }
+}
+
+/// What is done or looked at after the end never would be.
+fn within_the_run(script: &Script) -> Result<(), ParseError> {
+    let steps = script.steps.iter().map(|step| (step.line, step.at));
+    let expectations = script.expectations.iter().filter_map(|it| it.when.map(|when| (it.line, when)));
+    match steps.chain(expectations).find(|(_, at)| *at > script.end) {
+        Some((line, at)) => {
+            let what = format!("{at:?} is after the end of the run, {:?}", script.end);
+            Err(ParseError { line, what })
+        }
+        None => Ok(()),
     }
 }
 
@@ -87,7 +101,7 @@ fn statement(script: &mut Script, words: &mut Words<'_>, line: usize, text: &str
         "at" => {
             let at = words.time()?;
             let action = action(script, words)?;
-            script.steps.push(Step { at, text: text.to_owned(), action });
+            script.steps.push(Step { line, at, text: text.to_owned(), action });
         }
         "expect" => {
             let expectation = expectation(script, words, line, text)?;

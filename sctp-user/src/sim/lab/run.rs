@@ -124,9 +124,18 @@ impl Lab {
                 true
             }
             outcome => {
-                self.failures.push(format!("the run broke at {:?}: {outcome:?}", self.network.now()));
+                let why = self.explain(outcome);
+                self.failures.push(format!("the run broke at {:?}: {why}", self.network.now()));
                 false
             }
+        }
+    }
+
+    fn explain(&self, outcome: Outcome) -> String {
+        match outcome {
+            Outcome::Broken { host, what } => format!("{}: {what}", self.network.name(host)),
+            Outcome::LiveLock { host } => format!("{} has always something to do", self.network.name(host)),
+            other => format!("{other:?}"),
         }
     }
 
@@ -234,6 +243,10 @@ impl Lab {
             self.script.nodes[host].attachments.iter().any(|own| own.address.is_ipv4() == address.is_ipv4())
         };
         let remote = self.script.nodes[to].attachments.iter().map(|own| own.address).find(has_family);
+        if remote.is_none() {
+            let [ours, theirs] = [host, to].map(|node| &self.script.nodes[node].name);
+            return self.failures.push(format!("{ours} has no address of the families that {theirs} has"));
+        }
         let udp_port = match self.script.nodes[to].kind {
             NodeKind::Host(HostOptions { udp_port, .. }) => udp_port.unwrap_or(0),
             _ => 0,

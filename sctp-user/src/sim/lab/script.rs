@@ -76,6 +76,7 @@ pub(super) struct Route {
 /// Something that is done at some time.
 #[derive(Clone, Debug)]
 pub(super) struct Step {
+    pub(super) line: usize,
     pub(super) at: Duration,
     /// As it was written, for the timeline.
     pub(super) text: String,

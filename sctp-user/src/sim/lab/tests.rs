@@ -147,3 +147,25 @@ fn a_nat_gets_only_addresses_that_nobody_has() {
     let back = "at 1s rebind box to 203.0.113.3\nat 2s rebind box to 203.0.113.1";
     assert_eq!(run(&format!("{text}{back}")).failures, [""; 0]);
 }
+
+#[test]
+fn nothing_can_be_wanted_after_the_end() {
+    for (line, when) in [("at 9s abort a", "9s"), ("expect a up by 5001ms", "5.001s")] {
+        let error = format!("{TWO_HOSTS}{line}\nend 5s\n").parse::<Script>().unwrap_err();
+        assert_eq!(error.what, format!("{when} is after the end of the run, 5s"));
+        assert_eq!(error.line, TWO_HOSTS.lines().count() + 1);
+    }
+    let empty = "".parse::<Script>().unwrap_err();
+    assert_eq!(empty.to_string(), "line 1: no `end TIME` says how long it takes");
+}
+
+#[test]
+fn what_cannot_be_done_is_said_by_names() {
+    let mixed =
+        "network n\nhost a 10.0.0.1@n\nhost b fd00::1@n\nlisten b 7\nat 0s connect a to b 7\nend 5s\n";
+    assert_eq!(run(mixed).failures, ["a has no address of the families that b has"]);
+    let text =
+        format!("{TWO_HOSTS}at 0s connect a to b 7\nat 1s send a 1 messages of 9 on stream 77\nend 5s\n");
+    let failures = run(&text).failures;
+    assert!(failures[0].contains(": a: a message was refused: stream 77 does not exist"), "{failures:?}");
+}
