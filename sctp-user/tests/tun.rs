@@ -190,6 +190,22 @@ fn an_address_of_the_host_itself_is_refused() {
 }
 
 #[test]
+fn a_network_that_another_interface_has_is_refused() {
+    in_namespace(&[], || {
+        let first = TunDriver::open(&config(A, 1500)).unwrap();
+        for again in ["10.8.1.2/24", "10.8.1.3/24"] {
+            let refused = TunDriver::open(&config([again, "fd08:3::2/64"], 1500)).unwrap_err();
+            assert!(
+                matches!(refused, OpenError::NetworkTaken { side, .. } if side.to_string() == "10.8.1.1"),
+                "{refused}"
+            );
+        }
+        drop(first);
+        TunDriver::open(&config(A, 1500)).unwrap();
+    });
+}
+
+#[test]
 fn two_stacks_move_large_messages_over_both_families_at_different_mtus() {
     in_namespace(&[], || {
         be_a_router();

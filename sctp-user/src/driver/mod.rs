@@ -214,6 +214,17 @@ pub enum OpenError {
         /// The address.
         address: IpAddr,
     },
+    /// Two interfaces with the same network would take each other's packets.
+    #[error(
+        "the network of {address} is that of another interface, on which this host is {side}: \
+         a stack on a TUN interface needs a network of its own"
+    )]
+    NetworkTaken {
+        /// The stack's address.
+        address: IpAddr,
+        /// The address that the kernel would get there, and has already.
+        side: IpAddr,
+    },
     /// A driver without addresses reaches nobody.
     #[error("no local address: name one, or bring an interface up (`ip link set lo up` for loopback)")]
     NoAddress,

@@ -49,19 +49,35 @@ pub enum TunAddressError {
     /// No host has this address.
     #[error("{0} is no address of a host")]
     NotUnicast(IpAddr),
+    /// The network itself, or all of its hosts.
+    #[error("{0} is the first or last address of its network, which no host can have")]
+    Reserved(IpAddr),
+    /// It means another host on each interface.
+    #[error("{0} is a link-local address, which a stack cannot be reached by")]
+    LinkLocal(IpAddr),
 }
 
 impl TunAddress {
     /// An address in a network with this prefix length.
     ///
     /// # Errors
-    /// [`TunAddressError::Prefix`], [`TunAddressError::NotUnicast`].
+    /// All of [`TunAddressError`] but the syntax.
     pub fn new(address: IpAddr, prefix: u8) -> Result<Self, TunAddressError> {
         if u32::from(prefix) > bits(address) {
             return Err(TunAddressError::Prefix { address, prefix });
         }
         if address.is_unspecified() || address.is_multicast() || address.is_loopback() {
             return Err(TunAddressError::NotUnicast(address));
+        }
+        match address {
+            IpAddr::V4(v4) if prefix < 31 => {
+                let last = u32::MAX >> prefix;
+                if [0, last].contains(&(v4.to_bits() & last)) {
+                    return Err(TunAddressError::Reserved(address));
+                }
+            }
+            IpAddr::V6(v6) if v6.is_unicast_link_local() => return Err(TunAddressError::LinkLocal(address)),
+            _ => {}
         }
         Ok(Self { address, prefix })
     }
@@ -131,10 +147,7 @@ impl Interface {
                 io::Error::new(ErrorKind::InvalidInput, format!("{name} has more than 15 characters"));
             return Err(OpenError::System { what: "name a TUN interface", source });
         }
-        // The kernel's own address would get the packets that are meant for us.
-        if let Some(taken) = addresses.iter().find(|taken| route::is_local(taken.address)) {
-            return Err(OpenError::NotOurs { address: taken.address });
-        }
+        check_free(addresses, &route::local_addresses().map_err(OpenError::system("list addresses"))?)?;
         let device = Iface::without_packet_info(name, Mode::Tun).map_err(|source| match source.kind() {
             ErrorKind::PermissionDenied => OpenError::NeedsNetAdmin,
             _ => OpenError::System { what: "open a TUN interface (/dev/net/tun)", source },
@@ -164,6 +177,19 @@ impl AsFd for Interface {
     fn as_fd(&self) -> BorrowedFd<'_> {
         sys::tun::descriptor(&self.device)
     }
+}
+
+/// The kernel would get the packets that are meant for us, or send those of another interface's network.
+fn check_free(addresses: &[TunAddress], host: &[IpAddr]) -> Result<(), OpenError> {
+    for own in addresses {
+        if host.contains(&own.address) {
+            return Err(OpenError::NotOurs { address: own.address });
+        }
+        if let Some(side) = own.host_side().filter(|side| host.contains(side)) {
+            return Err(OpenError::NetworkTaken { address: own.address, side });
+        }
+    }
+    Ok(())
 }
 
 fn configure(name: &str, mtu: usize, addresses: &[TunAddress]) -> Result<(), OpenError> {
@@ -201,6 +227,13 @@ mod tests {
         let refused = |text: &str| text.parse::<TunAddress>().unwrap_err().to_string();
         assert_eq!(refused("10.9.0.2/33"), "33 is too long a prefix for 10.9.0.2");
         assert_eq!(refused("224.0.0.1"), "224.0.0.1 is no address of a host");
+        assert_eq!(
+            refused("10.9.0.255/24"),
+            "10.9.0.255 is the first or last address of its network, which no host can have"
+        );
+        assert!(refused("10.9.0.0/16").contains("first or last") && refused("9.0.0.0/8").contains("first"));
+        assert!("10.9.0.0/31".parse::<TunAddress>().is_ok() && "10.9.0.255/32".parse::<TunAddress>().is_ok());
+        assert!(refused("fe80::1/64").contains("link-local"));
         assert_eq!(refused("here/24"), "\"here/24\" is not ADDRESS or ADDRESS/LENGTH");
     }
 }

@@ -79,7 +79,8 @@ impl TunDriver {
     /// to it, and has an address itself in each of our networks that has room ([`TunAddress::host_side`]).
     ///
     /// # Errors
-    /// [`OpenError::NeedsNetAdmin`], [`OpenError::NoAddress`], [`OpenError::NotOurs`].
+    /// [`OpenError::NeedsNetAdmin`], [`OpenError::NoAddress`], [`OpenError::NotOurs`],
+    /// [`OpenError::NetworkTaken`].
     pub fn open(config: &TunConfig) -> Result<Self, OpenError> {
         if config.addresses.is_empty() {
             return Err(OpenError::NoAddress);
