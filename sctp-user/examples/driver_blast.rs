@@ -82,7 +82,7 @@ fn blast(driver: &mut dyn Driver, path: PathAddress, size: usize, time: Duration
     // Bytes 2 and 3 are the destination port that the raw receiver leased.
     let bytes = vec![0x5a; size * driver.max_segments().min(65_000 / size).max(1)];
     let transmit =
-        Transmit { path, ecn: Ecn::NotCapable, may_fragment: false, segment_size: size, len: bytes.len() };
+        Transmit { path, ecn: Ecn::NotCapable, fragment_to: None, segment_size: size, len: bytes.len() };
     let (mut outbox, mut reports, mut sent) = (Outbox::default(), Vec::new(), 0);
     let end = Instant::now() + time;
     while Instant::now() < end {

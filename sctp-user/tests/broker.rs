@@ -44,13 +44,7 @@ fn send(driver: &mut RawDriver, from: u16, to: u16, tag: u32, chunk_type: ChunkT
     builder.push(&RawChunk { chunk_type, flags: 0, value: Bytes::copy_from_slice(value) }).unwrap();
     let len = builder.finish();
     let path = PathAddress::to(HERE.into());
-    outbox.transmits.push(Transmit {
-        path,
-        ecn: Ecn::NotCapable,
-        may_fragment: false,
-        segment_size: len,
-        len,
-    });
+    outbox.transmits.push(Transmit { path, ecn: Ecn::NotCapable, fragment_to: None, segment_size: len, len });
     assert!(outbox.flush(driver, &mut Vec::new()));
 }
 

@@ -3,13 +3,21 @@
 mod common;
 
 use std::net::IpAddr;
+use std::sync::mpsc::channel;
+use std::thread;
+use std::time::Duration;
 
+use bytes::Bytes;
 use common::{in_namespace, receive_until};
+use sctp_core::association::Association;
+use sctp_core::config::AssociationConfig;
+use sctp_core::message::SendOptions;
 use sctp_core::net::{Ecn, PathAddress};
 use sctp_user::driver::{
     Driver, Inbox, Outbox, Problem, Report, Transmit,
     raw::{RawConfig, RawDriver},
 };
+use sctp_user::stack::{Delivery, Patience, Peer, SocketKind, Stack};
 
 /// A packet with these ports and payload; drivers look at nothing else.
 fn packet(from: u16, to: u16, payload: &[u8]) -> Vec<u8> {
@@ -28,12 +36,23 @@ fn alone(receive_buffer: usize) -> RawDriver {
 }
 
 fn send(driver: &mut RawDriver, path: PathAddress, ecn: Ecn, packets: &[Vec<u8>]) -> Vec<Report> {
+    send_cut(driver, path, ecn, None, packets)
+}
+
+/// In fragments of so many bytes, if there is a number.
+fn send_cut(
+    driver: &mut RawDriver,
+    path: PathAddress,
+    ecn: Ecn,
+    fragment_to: Option<usize>,
+    packets: &[Vec<u8>],
+) -> Vec<Report> {
     let mut outbox = Outbox::default();
     for packet in packets {
         outbox.transmits.push(Transmit {
             path,
             ecn,
-            may_fragment: false,
+            fragment_to,
             segment_size: packet.len(),
             len: packet.len(),
         });
@@ -231,4 +250,96 @@ fn packets_that_find_the_receive_buffer_full_are_lost_without_an_answer() {
 fn drops(table: &str) -> u64 {
     let table = std::fs::read_to_string(format!("/proc/thread-self/net/{table}")).unwrap();
     table.lines().skip(1).map(|line| line.split(' ').next_back().unwrap().parse::<u64>().unwrap()).sum()
+}
+
+/// RFC 9260, 6.9: what was cut for a larger path cannot be cut again, and is left to IP; the kernel would cut it for the
+/// interface only.
+#[test]
+fn what_a_switch_has_no_room_for_passes_in_fragments() {
+    in_namespace(&["127.0.0.1"], || {
+        let neighbour = common::Neighbour::behind_switch();
+        let mut receiver = neighbour.run(|| alone(1 << 20));
+        receiver.lease_port(5001, &[]).unwrap();
+        let mut sender = alone(1 << 20);
+        common::ip("link set here mtu 1280");
+        for there in ["10.9.0.2", "fd09::2"] {
+            let path = PathAddress::to(there.parse().unwrap());
+            let large =
+                |payload: u8| [packet(7, 5001, &[payload; 1400]), packet(7, 5001, &vec![payload; 60_000])];
+            assert_eq!(send(&mut sender, path, Ecn::Ect0, &large(1)[..1]), [], "nobody says so");
+            assert_eq!(send_cut(&mut sender, path, Ecn::Ect0, Some(1280), &large(2)), []);
+            let mut inbox = Inbox::default();
+            receive_until(&mut receiver, &mut inbox, |inbox| inbox.packets.len() >= 2);
+            for (received, sent) in inbox.packets.iter().zip(large(2)) {
+                assert!(received.datagram == sent[..], "{} bytes", received.datagram.len());
+                assert_eq!((received.ecn, received.path.local), (Ecn::Ect0, Some(path.remote)));
+            }
+        }
+        let unroutable = PathAddress::to([192, 0, 2, 1].into());
+        let reports =
+            send_cut(&mut sender, unroutable, Ecn::NotCapable, Some(1280), &[packet(7, 5001, b"x")]);
+        assert_eq!(reports[0].problem, Problem::NetUnreachable);
+    });
+}
+
+fn raw_stack() -> Stack {
+    Stack::builder().driver(alone(1 << 20)).build().unwrap()
+}
+
+/// RFC 8899, 4.3; RFC 9260, 6.9: a path that shrinks in silence while chunks for its former size are under way.
+#[test]
+fn an_association_survives_a_switch_that_becomes_narrower() {
+    in_namespace(&["127.0.0.1"], || {
+        let neighbour = common::Neighbour::behind_switch();
+        let (told, lengths) = channel();
+        neighbour.run(move || {
+            let server = raw_stack();
+            let listener = server.socket(SocketKind::Listener).unwrap();
+            listener.bind(&[], 7000).unwrap();
+            listener.listen(5).unwrap();
+            thread::spawn(move || {
+                let _server = server;
+                loop {
+                    let socket = listener.accept(Patience::Forever).unwrap();
+                    while let Some(delivery) = socket.receive(usize::MAX, Patience::Forever).unwrap() {
+                        if let Delivery::Message { message, .. } = delivery
+                            && told.send(message.len()).is_err()
+                        {
+                            return;
+                        }
+                    }
+                }
+            });
+        });
+        let client = raw_stack();
+        for there in ["10.9.0.2", "fd09::2"] {
+            common::ip("link set here mtu 1500");
+            let socket = client.socket(SocketKind::OneToOne).unwrap();
+            let peer = Peer { addresses: vec![there.parse().unwrap()], port: 7000 };
+            let quick = |config: &mut AssociationConfig| {
+                *config = AssociationConfig::fast_failover();
+                config.rto_min = Duration::from_millis(100);
+            };
+            socket.configure(None, quick).unwrap();
+            let id = socket.connect(&peer).unwrap();
+            socket.wait_connected(id, Patience::Forever).unwrap();
+            let size = || {
+                let largest = |association: &Association| {
+                    association.paths().iter().map(|path| path.max_packet_size).max().unwrap()
+                };
+                socket.association(Some(id), largest).unwrap()
+            };
+            common::wait_until(|| size() >= 1460);
+            common::ip("link set here mtu 1300");
+            for _ in 0..20 {
+                let message = Bytes::from(vec![7; 20_000]);
+                socket.send(Some(id), &SendOptions::default(), &message, Patience::Forever).unwrap();
+            }
+            for _ in 0..20 {
+                assert_eq!(lengths.recv_timeout(common::PATIENCE), Ok(20_000), "{there}");
+            }
+            assert!(size() < 1300);
+            socket.shutdown(Some(id)).unwrap();
+        }
+    });
 }

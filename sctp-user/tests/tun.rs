@@ -15,7 +15,7 @@ use common::{in_namespace, receive_until};
 use sctp_core::message::SendOptions;
 use sctp_core::net::{Ecn, PathAddress};
 use sctp_user::driver::{
-    Inbox, OpenError, Outbox, Problem, Report, Transmit,
+    Driver, Inbox, OpenError, Outbox, Problem, Report, Transmit,
     tun::{TunAddress, TunConfig, TunDriver},
 };
 use sctp_user::stack::{Delivery, Patience, Peer, Socket, SocketKind, Stack};
@@ -57,7 +57,7 @@ fn send(
         outbox.transmits.push(Transmit {
             path,
             ecn,
-            may_fragment,
+            fragment_to: may_fragment.then_some(65_535),
             segment_size: packet.len(),
             len: packet.len(),
         });
@@ -117,6 +117,31 @@ fn a_router_says_too_big_and_packets_that_may_be_cut_are_from_then_on() {
             send(&mut a, PathAddress::to(there), Ecn::NotCapable, true, &large);
             receive_until(&mut b, &mut inbox, |inbox| !inbox.packets.is_empty());
             assert_eq!(inbox.packets[0].datagram, large[0][..]);
+        }
+    });
+}
+
+/// RFC 9260, 6.9: before any router has said so.
+#[test]
+fn fragments_are_as_small_as_the_sender_is_told() {
+    in_namespace(&[], || {
+        be_a_router();
+        let mut a = TunDriver::open(&config(A, 1500)).unwrap();
+        let mut b = TunDriver::open(&config(B, 1280)).unwrap();
+        for there in B.map(address) {
+            let large = packet(&[1; 1400]);
+            let path = PathAddress::to(there);
+            let len = large.len();
+            let mut outbox = Outbox::default();
+            let fragment_to = Some(1280);
+            outbox.transmits.push(Transmit { path, ecn: Ecn::Ect0, fragment_to, segment_size: len, len });
+            outbox.bytes.extend_from_slice(&large);
+            assert!(outbox.flush(&mut a, &mut Vec::new()));
+            let mut inbox = Inbox::default();
+            receive_until(&mut b, &mut inbox, |inbox| !inbox.packets.is_empty());
+            assert_eq!(inbox.packets[0].datagram, large[..]);
+            a.receive(&mut inbox).unwrap();
+            assert_eq!(inbox.reports, [], "no router had to say anything");
         }
     });
 }

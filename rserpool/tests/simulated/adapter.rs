@@ -293,7 +293,7 @@ impl Node for SimHost {
             destination: IpAddr::V4(*ANNOUNCE_GROUP.ip()),
             protocol: Protocol::Udp { source_port: port, destination_port: port },
             ecn: Ecn::NotCapable,
-            may_fragment: false,
+            fragment_to: None,
             payload,
         })
     }

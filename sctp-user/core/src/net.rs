@@ -45,9 +45,10 @@ pub struct Transmit {
     pub path: PathAddress,
     /// How to mark them.
     pub ecn: Ecn,
-    /// They may be larger than the path carries, and IP is to fragment them: only then (RFC 9260, 6.9). All others must
-    /// not be fragmented, neither on the way nor here, so that the path MTU can be found (RFC 8899, 3, item 2).
-    pub may_fragment: bool,
+    /// They are larger than the path is known to carry, and IP is to cut them: into IP packets of at most so many bytes,
+    /// which is what it is known to carry (RFC 9260, 6.9). `None`: they must not be fragmented, neither on the way nor here, so
+    /// that the path MTU can be found (RFC 8899, 3, item 2).
+    pub fragment_to: Option<usize>,
     /// Bytes of each packet but the last.
     pub segment_size: usize,
     /// Bytes of all packets together.

@@ -105,7 +105,7 @@ impl Driver for MemDriver {
                     continue;
                 }
                 let datagram = run.slice(at..run.len().min(at + segment));
-                if !transmit.may_fragment && datagram.len() + self.overhead(path.remote) > self.mtu {
+                if transmit.fragment_to.is_none() && datagram.len() + self.overhead(path.remote) > self.mtu {
                     let problem = Problem::PacketTooBig { mtu: self.mtu };
                     reports.push(Report { path: transmit.path, problem, quoted: datagram });
                     continue;
@@ -177,7 +177,7 @@ mod tests {
         let transmit = Transmit {
             path: PathAddress::to(theirs),
             ecn: Ecn::Ect0,
-            may_fragment: false,
+            fragment_to: None,
             segment_size: 4,
             len: 10,
         };
@@ -201,7 +201,7 @@ mod tests {
         let (mut a, _b) = MemDriver::pair([[10, 0, 0, 1].into()], [[10, 0, 0, 2].into()], 1500).unwrap();
         let path = PathAddress::to([10, 0, 0, 3].into());
         let mut reports = Vec::new();
-        let transmit = Transmit { path, ecn: Ecn::NotCapable, may_fragment: false, segment_size: 2, len: 2 };
+        let transmit = Transmit { path, ecn: Ecn::NotCapable, fragment_to: None, segment_size: 2, len: 2 };
         let sent = a.send(&[transmit], b"xy", &mut reports);
         assert_eq!(sent.transmits, 1);
         assert_eq!((reports[0].path, reports[0].problem), (path, Problem::HostUnreachable));

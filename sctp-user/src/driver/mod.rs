@@ -18,6 +18,7 @@ pub mod tun;
 pub mod udp;
 
 mod buffer;
+mod header;
 mod host;
 mod icmp;
 mod outbox;

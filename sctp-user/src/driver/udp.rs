@@ -241,7 +241,7 @@ impl Port {
     }
 
     fn send_once(&self, transmit: &Transmit, contents: &[u8]) -> io::Result<()> {
-        if transmit.may_fragment {
+        if transmit.fragment_to.is_some() {
             let send = || self.hand_over(transmit, contents);
             return option::with_fragmentation(&self.socket, self.local.is_ipv4(), send);
         }

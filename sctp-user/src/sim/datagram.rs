@@ -16,8 +16,9 @@ pub struct Datagram {
     pub protocol: Protocol,
     /// ECN field of the IP header.
     pub ecn: Ecn,
-    /// IP may cut it into fragments where it does not fit; else it is dropped there (DF).
-    pub may_fragment: bool,
+    /// Its sender cuts it into fragments of so many bytes, and routers may cut them further; else it is dropped where it
+    /// does not fit (DF).
+    pub fragment_to: Option<usize>,
     /// What follows the IP header, or the UDP header.
     pub payload: Bytes,
 }

@@ -88,7 +88,7 @@ impl<A: Application> EndpointNode<A> {
                 destination: transmit.path.remote,
                 protocol,
                 ecn: transmit.ecn,
-                may_fragment: transmit.may_fragment,
+                fragment_to: transmit.fragment_to,
                 payload: Bytes::copy_from_slice(packet),
             };
             self.ready.push_back(match &mut self.translator {

@@ -195,13 +195,21 @@ impl Link {
         &self.stats
     }
 
+    /// Whether the link carries a datagram: whole, in the fragments that its sender makes, or in those that the router in
+    /// front of it does. A switch, which says nothing, makes none.
+    fn takes(&self, datagram: &Datagram) -> bool {
+        let len = datagram.wire_len();
+        let LinkConfig { mtu, reports_too_big, .. } = self.config;
+        len <= mtu || datagram.fragment_to.is_some_and(|to| reports_too_big || to <= mtu)
+    }
+
     /// Sends a datagram over the link.
     ///
     /// # Errors
     /// Why nothing of it arrives.
     pub fn carry(&mut self, now: Time, mut datagram: Datagram) -> Result<Arrivals, DropReason> {
         self.stats.offered += 1;
-        if datagram.wire_len() > self.config.mtu && !datagram.may_fragment {
+        if !self.takes(&datagram) {
             self.stats.too_big += 1;
             return Err(DropReason::TooBig);
         }

@@ -171,7 +171,7 @@ mod tests {
             destination: destination.0,
             protocol: Protocol::Udp { source_port: source.1, destination_port: destination.1 },
             ecn: Ecn::NotCapable,
-            may_fragment: false,
+            fragment_to: None,
             payload: Bytes::new(),
         }
     }

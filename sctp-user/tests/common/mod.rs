@@ -71,6 +71,20 @@ impl Neighbour {
         Self { tasks }
     }
 
+    /// As [`Neighbour::new`], with a switch on our side of the link: `ip link set here mtu N` makes it narrow, and what it
+    /// has no room for then vanishes.
+    pub(crate) fn behind_switch() -> Self {
+        let neighbour = Self::new();
+        ip("address flush dev here");
+        ip("link add name switch type bridge forward_delay 0");
+        // Once changed, it no longer follows that of the ports.
+        ip("link set switch mtu 1499");
+        ip("link set switch mtu 1500");
+        ip("link set here master switch");
+        set_up_link("switch", 1);
+        neighbour
+    }
+
     /// Runs something there, such as opening sockets.
     pub(crate) fn run<T: Send + 'static>(&self, task: impl FnOnce() -> T + Send + 'static) -> T {
         let (result, done) = channel();

@@ -29,8 +29,11 @@ pub(crate) enum PacketKind {
     Fitting,
     /// It finds out whether it fits (RFC 8899, 4.1): it goes alone, since it may be refused.
     Probe,
-    /// It does not fit, and cannot be cut: IP is to fragment it.
-    Oversize,
+    /// It does not fit, and cannot be cut: IP is to fragment it into packets that have what does.
+    Oversize {
+        /// SCTP bytes that fit.
+        fits: usize,
+    },
 }
 
 /// Where a packet goes.
@@ -96,7 +99,7 @@ impl Association {
         let controls = packet.control_chunks();
         let len = finish(packet, self.extensions.zero_checksum)?;
         self.count_packet(id, controls);
-        let kind = if len > fits { PacketKind::Oversize } else { PacketKind::Fitting };
+        let kind = if len > fits { PacketKind::Oversize { fits } } else { PacketKind::Fitting };
         Some(Written { address, ecn: self.ecn.leaves_as, len, kind })
     }
 

@@ -58,7 +58,7 @@ pub use stats::AssociationStats;
 pub(crate) use auth::Echo;
 pub(crate) use bundle::{PacketKind, Written};
 pub(crate) use icmp::Quoted;
-pub(crate) use mtu::BASE_PACKET_SIZE;
+pub(crate) use mtu::{BASE_PACKET_SIZE, headers_len};
 pub(crate) use outbox::to_raw;
 pub(crate) use peer_init::{PeerInit, PeerWishes, address_parameter};
 pub(crate) use restart::{CookieVerdict, InitVerdict};

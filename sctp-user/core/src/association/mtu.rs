@@ -37,7 +37,7 @@ pub(super) struct Probe {
 }
 
 /// Bytes of the IP header, and of the UDP header if there is one.
-pub(super) fn headers_len(address: &PathAddress) -> usize {
+pub(crate) fn headers_len(address: &PathAddress) -> usize {
     const UDP_HEADER: usize = 8;
     let ip_header = if address.remote.is_ipv4() { 20 } else { 40 };
     let udp_header = if address.remote_udp_port == 0 { 0 } else { UDP_HEADER };

@@ -49,7 +49,7 @@ impl EarlySacks {
         Some(Transmit {
             path: first.address,
             ecn: first.ecn,
-            may_fragment: false,
+            fragment_to: None,
             segment_size: first.len,
             len,
         })

@@ -3,7 +3,7 @@
 use super::Endpoint;
 use super::out_of_the_blue::StatelessPacket;
 use super::slots::Slot;
-use crate::association::{BASE_PACKET_SIZE, PacketKind, Written};
+use crate::association::{BASE_PACKET_SIZE, PacketKind, Written, headers_len};
 use crate::net::{Ecn, PathAddress, Transmit};
 use crate::time::Time;
 use crate::wire::PacketBuilder;
@@ -68,8 +68,8 @@ impl Endpoint {
         // RFC 9653, 5.2, rule 1 b: whoever gets it has agreed to nothing.
         let len = packet.finish();
         // Its size is that of what it holds, whatever the path carries.
-        let may_fragment = len > BASE_PACKET_SIZE;
-        Some(Transmit { path, ecn: Ecn::NotCapable, may_fragment, segment_size: len, len })
+        let fragment_to = (len > BASE_PACKET_SIZE).then_some(BASE_PACKET_SIZE + headers_len(&path));
+        Some(Transmit { path, ecn: Ecn::NotCapable, fragment_to, segment_size: len, len })
     }
 
     /// Appends further packets of the same association while they go the same way, marked alike, and are not longer;
@@ -86,7 +86,10 @@ impl Endpoint {
         let mut transmit = Transmit {
             path: first.address,
             ecn: first.ecn,
-            may_fragment: first.kind == PacketKind::Oversize,
+            fragment_to: match first.kind {
+                PacketKind::Oversize { fits } => Some(fits + headers_len(&first.address)),
+                PacketKind::Fitting | PacketKind::Probe => None,
+            },
             segment_size,
             len: first.len,
         };

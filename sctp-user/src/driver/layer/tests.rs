@@ -18,7 +18,7 @@ fn pair() -> (LayeredDriver, MemDriver) {
 fn transmit(remote: [u8; 4], udp_port: u16, segment_size: usize, len: usize) -> Transmit {
     let local = if remote == HERE { THERE } else { HERE };
     let path = PathAddress { local: Some(local.into()), remote: remote.into(), remote_udp_port: udp_port };
-    Transmit { path, ecn: Ecn::Ect0, may_fragment: false, segment_size, len }
+    Transmit { path, ecn: Ecn::Ect0, fragment_to: None, segment_size, len }
 }
 
 fn lossy(loss: f64, duplicate: f64) -> Option<Fault> {

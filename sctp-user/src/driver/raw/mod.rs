@@ -21,17 +21,16 @@ use super::{
     outbox::runs,
     pool::Pool,
     route,
-    sys::{
-        message::{BATCH, Outgoing},
-        option,
-    },
+    sys::message::{BATCH, Outgoing},
 };
 
 pub(crate) mod filter;
+mod fragments;
 pub(crate) mod ports;
 pub(crate) mod socket;
 
 use crate::broker::{self, Lease, LeaseKeeper};
+use fragments::Fragmenter;
 use ports::PortSet;
 use socket::RawSocket;
 
@@ -80,6 +79,7 @@ pub struct RawDriver {
     v6: Option<RawSocket>,
     /// Keep the kernel from answering our peers when a receive buffer is full ([`socket::open_deaf`]).
     _doorstops: Vec<Socket>,
+    fragmenter: Fragmenter,
     pool: Pool,
     addresses: Vec<IpAddr>,
     ports: PortSet,
@@ -113,6 +113,7 @@ impl RawDriver {
         };
         let families = [&v4, &v6].into_iter().flatten().map(RawSocket::is_v4);
         let doorstops = families.map(socket::open_deaf).collect::<Result<_, _>>()?;
+        let fragmenter = Fragmenter::open(v4.is_some(), v6.is_some())?;
         let answer = config.answer_out_of_the_blue.then_some(broker::answer as broker::Answer);
         let keeper = config.share.then(|| LeaseKeeper::start(answer)).transpose()?;
         let watched = config.watch_addresses && config.addresses.is_empty();
@@ -123,6 +124,7 @@ impl RawDriver {
             v4,
             v6,
             _doorstops: doorstops,
+            fragmenter,
             pool: Pool::new(socket::BUFFER, config.held),
             addresses: config.addresses.clone(),
             ports: PortSet::default(),
@@ -189,9 +191,16 @@ impl Driver for RawDriver {
         let mut queue = packets(batch, bytes).peekable();
         let mut group: SmallVec<[Packet<'_>; BATCH]> = SmallVec::new();
         while let Some(first) = queue.peek() {
-            let (v4, may_fragment) = (first.outgoing.destination.is_ipv4(), first.transmit.may_fragment);
+            if let Some(limit) = first.transmit.fragment_to {
+                if !send_in_fragments(&mut self.fragmenter, first, limit, &mut sent, reports) {
+                    return sent;
+                }
+                queue.next();
+                continue;
+            }
+            let v4 = first.outgoing.destination.is_ipv4();
             let alike = |next: &Packet<'_>| {
-                next.outgoing.destination.is_ipv4() == v4 && next.transmit.may_fragment == may_fragment
+                next.outgoing.destination.is_ipv4() == v4 && next.transmit.fragment_to.is_none()
             };
             group.clear();
             while group.len() < BATCH
@@ -200,12 +209,7 @@ impl Driver for RawDriver {
                 group.push(packet);
             }
             let socket = if v4 { &self.v4 } else { &self.v6 };
-            let mut send = || send_group(socket.as_ref(), &self.ports, &group, &mut sent, reports);
-            let room = match socket {
-                Some(socket) if may_fragment => option::with_fragmentation(&socket.socket, v4, send),
-                _ => send(),
-            };
-            if !room {
+            if !send_group(socket.as_ref(), &self.ports, &group, &mut sent, reports) {
                 return sent;
             }
         }
@@ -320,6 +324,34 @@ fn packets<'a>(batch: &'a [Transmit], bytes: &'a [u8]) -> impl Iterator<Item = P
     })
 }
 
+fn count(sent: &mut Sent, packet: &Packet<'_>) {
+    *sent = match packet.last {
+        true => Sent { transmits: sent.transmits + 1, segments: 0 },
+        false => Sent { segments: sent.segments + 1, ..*sent },
+    };
+}
+
+/// Sends a packet that is larger than its path carries. False means that the socket is full.
+fn send_in_fragments(
+    fragmenter: &mut Fragmenter,
+    packet: &Packet<'_>,
+    limit: usize,
+    sent: &mut Sent,
+    reports: &mut Vec<Report>,
+) -> bool {
+    let bytes = packet.outgoing.bytes;
+    match fragmenter.send(packet.transmit, bytes, limit) {
+        Ok(false) => return false,
+        Ok(true) => {}
+        Err(error) => {
+            let errno = error.raw_os_error().unwrap_or(0);
+            reports.push(icmp::refusal(&packet.transmit.path, bytes, errno));
+        }
+    }
+    count(sent, packet);
+    true
+}
+
 /// Sends packets of one family. False means that the socket is full.
 fn send_group(
     socket: Option<&RawSocket>,
@@ -348,10 +380,7 @@ fn send_group(
             reports.push(icmp::refusal(&group[at].transmit.path, outgoing[at].bytes, errno));
         }
         for packet in &group[at..at + gone] {
-            *sent = match packet.last {
-                true => Sent { transmits: sent.transmits + 1, segments: 0 },
-                false => Sent { segments: sent.segments + 1, ..*sent },
-            };
+            count(sent, packet);
         }
         at += gone;
     }

@@ -28,7 +28,7 @@ pub(crate) fn ipv6_mtu(socket: &impl AsFd) -> io::Result<usize> {
 /// Sends with `send` what IP may fragment, here and on the way; all else goes with DF (RFC 8899, 3, item 2).
 ///
 /// No packet says by itself whether it may be fragmented, so the socket is told, and told back. It is rare. A socket
-/// that cannot be told sends as it always does.
+/// that cannot be told sends as it always does. The kernel cuts what is larger than the interface's MTU, and nothing else.
 pub(crate) fn with_fragmentation<T>(socket: &impl AsFd, v4: bool, send: impl FnOnce() -> T) -> T {
     allow_fragmentation(socket, v4, true);
     let result = send();

@@ -13,12 +13,11 @@ use rustc_hash::FxHashMap;
 use sctp_core::net::{Ecn, PathAddress};
 
 use super::{
-    header::Header,
     icmp::{self, Kind, Message},
     packet::{Packet, Refusal},
     reassembly::Reassembly,
 };
-use crate::driver::{Problem, Received, Report, icmp::QUOTE};
+use crate::driver::{Problem, Received, Report, header::Header, icmp::QUOTE};
 
 /// ICMP errors that we send in a second (RFC 4443, 2.4 f wants a limit).
 const ERRORS_PER_SECOND: u32 = 100;

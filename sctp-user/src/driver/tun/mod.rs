@@ -18,11 +18,10 @@ use sctp_core::net::{Ecn, PathAddress};
 use smallvec::SmallVec;
 
 use super::{
-    Driver, Inbox, OpenError, Problem, Received, Report, Sent, Transmit, icmp::refusal, outbox::runs,
-    pool::Pool, route,
+    Driver, Inbox, OpenError, Problem, Received, Report, Sent, Transmit, header::Header, icmp::refusal,
+    outbox::runs, pool::Pool, route,
 };
 
-mod header;
 mod host;
 mod icmp;
 mod interface;
@@ -32,7 +31,6 @@ mod reassembly;
 
 pub use interface::{TunAddress, TunAddressError};
 
-use header::Header;
 use host::{Arrived, Host};
 use interface::Interface;
 
@@ -105,13 +103,13 @@ impl TunDriver {
         self.interface.name()
     }
 
-    /// Writes one packet, in fragments if it may be cut and is too long for the interface, or for its path as a
-    /// router said. False means that the interface has no room.
-    fn write(&mut self, now: Instant, header: Header, payload: &[u8]) -> io::Result<bool> {
+    /// Writes one packet, in fragments of at most `limit` bytes if it may be cut and is too long for that, for the
+    /// interface, or for its path as a router said. False means that the interface has no room.
+    fn write(&mut self, now: Instant, header: Header, payload: &[u8], limit: usize) -> io::Result<bool> {
         // A probe for a larger path MTU must try what a router once refused.
         let path_mtu =
             if header.may_fragment { self.host.path_mtu(now, header.destination) } else { self.mtu };
-        let mtu = self.mtu.min(path_mtu);
+        let mtu = self.mtu.min(path_mtu).min(limit);
         self.identification = self.identification.wrapping_add(1);
         let mut pieces = header.pieces(payload.len(), mtu, self.identification).peekable();
         if pieces.peek().is_none() {
@@ -146,9 +144,9 @@ impl TunDriver {
             reports.push(refusal(path, packet, libc::EADDRNOTAVAIL));
             return true;
         };
-        let Transmit { ecn, may_fragment, .. } = *transmit;
+        let (ecn, may_fragment) = (transmit.ecn, transmit.fragment_to.is_some());
         let header = Header { source, destination: path.remote, protocol: IpNumber::SCTP, ecn, may_fragment };
-        match self.write(now, header, packet) {
+        match self.write(now, header, packet, transmit.fragment_to.unwrap_or(usize::MAX)) {
             Ok(has_room) => has_room,
             Err(error) => {
                 let mut report = refusal(path, packet, error.raw_os_error().unwrap_or(0));
@@ -186,7 +184,7 @@ impl TunDriver {
     /// Sends what the host answered. What the interface has no room for is lost.
     fn answer(&mut self, now: Instant) {
         for (header, message) in std::mem::take(&mut self.host.answers) {
-            if let Err(error) = self.write(now, header, &message) {
+            if let Err(error) = self.write(now, header, &message, usize::MAX) {
                 tracing::debug!(%error, "an ICMP message was not sent");
             }
         }

@@ -2,8 +2,8 @@
 
 use proptest::prelude::*;
 
-use super::super::header::Header;
 use super::*;
+use crate::driver::header::Header;
 
 const V4: [&str; 2] = ["10.0.0.1", "10.0.0.2"];
 const V6: [&str; 2] = ["fd00::1", "fd00::2"];

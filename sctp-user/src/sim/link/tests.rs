@@ -8,7 +8,7 @@ fn datagram(len: usize) -> Datagram {
         destination: IpAddr::V4(Ipv4Addr::new(10, 0, 0, 2)),
         protocol: Protocol::Sctp,
         ecn: Ecn::NotCapable,
-        may_fragment: false,
+        fragment_to: None,
         payload: Bytes::from(vec![0; len]),
     }
 }

@@ -60,7 +60,7 @@ fn datagram(to: IpAddr, payload: &'static [u8]) -> Datagram {
         destination: to,
         protocol: Protocol::Udp { source_port: 9, destination_port: 9 },
         ecn: Ecn::NotCapable,
-        may_fragment: false,
+        fragment_to: None,
         payload: Bytes::from_static(payload),
     }
 }

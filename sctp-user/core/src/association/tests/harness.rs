@@ -63,7 +63,8 @@ pub(crate) struct Hop {
     pub(crate) chunks: Vec<RawChunk>,
     pub(crate) ecn: Ecn,
     pub(crate) bytes: Bytes,
-    pub(crate) may_fragment: bool,
+    /// Bytes of the IP packets that it is to be cut into.
+    pub(crate) fragment_to: Option<usize>,
     /// The UDP port that it goes to, 0 for plain IP.
     pub(crate) udp_port: u16,
 }
@@ -358,9 +359,9 @@ impl Pair {
         let source = path.local.or_else(|| self.host(from).addresses.iter().find(same_network).copied());
         let source = source.unwrap_or_else(|| self.address(from));
         let (destination, header) = (transmit.path.remote, packet.header);
-        let may_fragment = transmit.may_fragment;
+        let fragment_to = transmit.fragment_to;
         let udp_port = path.remote_udp_port;
-        let mut hop = Hop { from, source, destination, header, chunks, ecn, bytes, may_fragment, udp_port };
+        let mut hop = Hop { from, source, destination, header, chunks, ecn, bytes, fragment_to, udp_port };
         let fate = if self.translate(&mut hop) { (self.rule)(&hop) } else { Fate::Drop };
         self.write_down(&hop, fate);
         let copies = match fate {

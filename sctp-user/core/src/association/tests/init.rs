@@ -138,7 +138,7 @@ fn an_init_that_lists_many_addresses_leaves_in_a_large_packet() {
     let mut pair = Pair::with_addresses(&addresses, &["10.0.1.2"]);
     pair.establish();
     let init = &pair.hops[0];
-    assert!(init.has(ChunkType::INIT) && init.may_fragment && init.bytes.len() > 4_000);
+    assert!(init.has(ChunkType::INIT) && init.fragment_to == Some(1_500) && init.bytes.len() > 4_000);
 }
 
 /// RFC 9260, 5.1.2.

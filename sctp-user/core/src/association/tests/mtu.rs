@@ -14,13 +14,11 @@ use core::time::Duration;
 
 const REMOTE: &str = "10.0.1.2";
 
-/// A network that drops SCTP packets larger than `limit`, unless IP may fragment them, and says nothing.
+/// A network that drops SCTP packets larger than `limit`, and fragments that hold more, and says nothing.
 fn carries(pair: &mut Pair, limit: usize) {
-    pair.set_rule(
-        move |hop| {
-            if hop.bytes.len() > limit && !hop.may_fragment { Fate::Drop } else { Fate::Pass }
-        },
-    );
+    pair.set_rule(move |hop| {
+        if hop.fragment_to.map_or(hop.bytes.len(), |to| to - 20) > limit { Fate::Drop } else { Fate::Pass }
+    });
 }
 
 fn searching(mut pair: Pair, limit: usize) -> (Pair, AssociationId, AssociationId) {
@@ -50,7 +48,7 @@ fn a_probe_is_a_heartbeat_with_padding_and_its_answer_raises_the_packet_size() {
     for probe in probes {
         let types: Vec<_> = probe.chunks.iter().map(|chunk| chunk.chunk_type).collect();
         assert_eq!(types, [ChunkType::HEARTBEAT, ChunkType::PAD]);
-        assert!(!probe.may_fragment);
+        assert!(probe.fragment_to.is_none());
         assert_eq!(probe.chunks[1].flags, 0);
     }
     let answers = pair.hops.iter().filter(|hop| hop.has(ChunkType::HEARTBEAT_ACK));
@@ -124,10 +122,13 @@ fn a_path_that_shrinks_in_silence_is_found_out_and_loses_nothing() {
     assert_eq!(pair.read(Side::Z, z).len(), 10);
     let path = path(&mut pair, a, REMOTE);
     assert_eq!((path.stats.black_holes, path.max_packet_size), (1, 1_380));
-    assert!(pair.hops.iter().any(|hop| hop.may_fragment), "what was cut before");
+    let cut = pair.hops.iter().filter_map(|hop| hop.fragment_to);
+    assert_eq!(cut.min(), Some(1_220), "what was cut before, to what the path is known to carry");
     let after = pair.hops.iter().rev().take(20);
     assert!(
-        after.filter(|hop| hop.has(ChunkType::DATA)).all(|hop| !hop.may_fragment && hop.bytes.len() <= 1_380)
+        after
+            .filter(|hop| hop.has(ChunkType::DATA))
+            .all(|hop| hop.fragment_to.is_none() && hop.bytes.len() <= 1_380)
     );
 }
 
@@ -147,7 +148,7 @@ fn what_fits_the_path_is_not_bundled_into_packets_that_do_not() {
         pair.run_for(Duration::from_millis(500));
     }
     assert!(path(&mut pair, a, REMOTE).stats.black_holes > 0);
-    let mut oversize = pair.hops.iter().filter(|hop| hop.may_fragment).peekable();
+    let mut oversize = pair.hops.iter().filter(|hop| hop.fragment_to.is_some()).peekable();
     assert!(oversize.peek().is_some());
     assert!(oversize.all(|hop| hop.chunks.len() == 1));
 }

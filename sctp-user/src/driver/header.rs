@@ -6,34 +6,34 @@ use etherparse::{IpEcn, IpFragOffset, IpNumber, Ipv4Header, Ipv6FragmentHeader, 
 use sctp_core::net::Ecn;
 use smallvec::SmallVec;
 
-use super::packet::IPV6_HEADER;
-
 /// Hops of packets that we send (RFC 1700 named 64).
 const TTL: u8 = 64;
 /// Bytes of an IPv4 header without options.
 const IPV4_HEADER: usize = 20;
+/// Bytes of an IPv6 header without extensions.
+const IPV6_HEADER: usize = 40;
 /// Bytes of the fragment header of IPv6.
 const FRAGMENT_HEADER: usize = 8;
 
 /// The bytes of the headers in front of one piece of payload: 48 at most.
-pub(super) type HeaderBytes = SmallVec<[u8; 64]>;
+pub(crate) type HeaderBytes = SmallVec<[u8; 64]>;
 
 /// What the header of a packet of ours says.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Header {
-    pub(super) source: IpAddr,
-    pub(super) destination: IpAddr,
-    pub(super) protocol: IpNumber,
-    pub(super) ecn: Ecn,
+pub(crate) struct Header {
+    pub(crate) source: IpAddr,
+    pub(crate) destination: IpAddr,
+    pub(crate) protocol: IpNumber,
+    pub(crate) ecn: Ecn,
     /// It may be cut where it is too long for a link, here or on the way; else it must be dropped there.
-    pub(super) may_fragment: bool,
+    pub(crate) may_fragment: bool,
 }
 
 impl Header {
     /// The packet, in one piece if it has no more than `mtu` bytes, else in fragments that share
     /// `identification`. Nothing comes of what no IP packet can hold, of what must not be cut and does not fit, or of
     /// addresses of two families.
-    pub(super) fn pieces(
+    pub(crate) fn pieces(
         self,
         payload: usize,
         mtu: usize,
