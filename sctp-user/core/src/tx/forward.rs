@@ -54,7 +54,7 @@ impl Forward {
         }
         while self.end < first + MAX_AHEAD
             && let Some(skipped) = outstanding.skipped(self.end)
-            // 3.2: FORWARD TSN says nothing of unordered ones.
+            // 3.2, 3.5: FORWARD TSN says nothing of unordered ones.
             && ((skipped.unordered && !outstanding.is_interleaving()) || self.list(skipped, max_streams))
         {
             self.end += 1;
