@@ -86,6 +86,27 @@ fn two_flows_of_a_kind_come_to_share_the_link() {
     }
 }
 
+/// RFC 3168, 5 and 6.1.2; RFC 4960, Appendix A; RFC 9438, 4.6: a mark is answered as a loss is, so nothing gets lost.
+#[test]
+fn two_flows_over_a_link_that_marks_share_it_without_a_loss_and_the_queue_stays_near_the_threshold() {
+    for control in [Rfc9260, Cubic, Bbr] {
+        let mut experiment = experiment(20, 40, 4.0, 40, &[control.clone(), control.clone()]);
+        let bdp = experiment.bdp();
+        experiment.bottleneck.ecn_threshold = Some((bdp / 2.0) as usize);
+        let recording = run(&experiment);
+        assert!(recording.link.marked > 0 && recording.link.queue_full == 0, "{:?}", recording.link);
+        let again: u64 =
+            recording.flows.iter().filter_map(|flow| flow.last()).map(|last| last.retransmitted).sum();
+        assert_eq!(again, 0, "{control:?} sends chunks again");
+        let share = recording.share(1, 15.0..40.0);
+        assert!((0.35..=0.65).contains(&share), "{control:?}: the second one has {share}");
+        let [mean, longest] = [recording.mean_queue(15.0..40.0), recording.longest_queue(15.0..40.0) as f64];
+        assert!(mean < 0.5 * bdp && longest < 0.8 * bdp, "{control:?}: queues of {mean} and {longest} bytes");
+        let whole = recording.goodput(0, 15.0..40.0) + recording.goodput(1, 15.0..40.0);
+        assert!(whole > 0.9 * PAYLOAD * 20e6, "{control:?}: together they use {whole} bit/s");
+    }
+}
+
 #[test]
 fn samples_are_written_as_a_table() {
     let recording = run(&experiment(1, 10, 1.0, 1, &[Rfc9260]));

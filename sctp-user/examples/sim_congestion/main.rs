@@ -3,6 +3,8 @@
 //!
 //! Prints a table; with `--plots` it draws windows, queues and throughput over time, with `--csv` it writes the numbers.
 
+#[path = "../plots/chart.rs"]
+mod chart;
 mod plot;
 mod scenarios;
 

@@ -140,6 +140,13 @@ impl Controller for Cubic {
         self.cwnd = self.ssthresh as f64;
     }
 
+    /// As a loss (4.6), but a mark never raises the window, however small it is.
+    fn on_ecn_echo(&mut self, now: Time, pmdcs: usize) {
+        let before = self.cwnd;
+        self.on_fast_retransmit(now, pmdcs);
+        self.cwnd = self.cwnd.min(before);
+    }
+
     /// 4.8: the first stage afterwards begins at its own plateau.
     fn on_timeout(&mut self, _now: Time, pmdcs: usize) {
         self.reduce(pmdcs);
@@ -207,6 +214,17 @@ mod tests {
         assert_eq!((cubic.cwnd(), cubic.w_max as usize), (490 * P, 595 * P), "fast convergence");
         (0..20).for_each(|_| cubic.on_fast_retransmit(Time::ZERO, P));
         assert_eq!(cubic.cwnd(), 4 * P, "RFC 9260, 7.2.3: the floor");
+    }
+
+    #[test]
+    fn a_mark_counts_as_a_loss_and_never_raises_the_window() {
+        // RFC 9438, 4.6; RFC 3168, 6.1.2
+        let mut cubic = after_loss(1_000);
+        cubic.on_ecn_echo(Time::ZERO, P);
+        assert_eq!((cubic.cwnd(), cubic.ssthresh()), (490 * P, 490 * P));
+        cubic.on_timeout(Time::ZERO, P);
+        cubic.on_ecn_echo(Time::ZERO, P);
+        assert_eq!((cubic.cwnd(), cubic.ssthresh()), (P, 4 * P));
     }
 
     #[test]

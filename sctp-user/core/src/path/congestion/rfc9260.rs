@@ -1,6 +1,7 @@
 //! Slow start and congestion avoidance (RFC 9260, 7.2): the algorithm that every SCTP has.
 
 use super::controller::{Acknowledged, Controller, Start};
+use super::hystart::HyStart;
 use crate::time::Time;
 
 /// The window of RFC 9260.
@@ -9,12 +10,36 @@ pub(super) struct Rfc9260 {
     cwnd: usize,
     ssthresh: usize,
     partial_bytes_acked: usize,
+    /// Ends the first slow start before a whole window is lost.
+    hystart: HyStart,
 }
 
 impl Rfc9260 {
     /// RFC 9260, 7.2.1.
     pub(super) fn new(start: &Start) -> Self {
-        Self { cwnd: start.cwnd, ssthresh: start.ssthresh, partial_bytes_acked: 0 }
+        Self {
+            cwnd: start.cwnd,
+            ssthresh: start.ssthresh,
+            partial_bytes_acked: 0,
+            hystart: HyStart::default(),
+        }
+    }
+
+    /// 7.2.1; the first time, with the early exit of RFC 9406: where no threshold is known, the window would else grow to
+    /// twice what the path holds, and all that is too much would get lost at once.
+    fn slow_start(&mut self, ack: &Acknowledged, pmdcs: usize) {
+        let increase = if ack.in_full_use { ack.bytes.min(pmdcs) } else { 0 };
+        if self.ssthresh < usize::MAX {
+            self.cwnd += increase;
+            return;
+        }
+        if let (Some(latest), Some(rtt)) = (ack.latest, ack.rtt()) {
+            self.hystart.on_rtt(ack.now, latest.at, rtt);
+        }
+        self.cwnd += (increase as f64 / self.hystart.divisor()) as usize;
+        if self.hystart.ends_slow_start() {
+            self.ssthresh = self.cwnd;
+        }
     }
 
     /// 7.2.3: half the window, but not less than four packets.
@@ -59,9 +84,7 @@ impl Controller for Rfc9260 {
             return;
         }
         if self.cwnd <= self.ssthresh {
-            if ack.in_full_use {
-                self.cwnd += ack.bytes.min(pmdcs);
-            }
+            self.slow_start(ack, pmdcs);
             return;
         }
         self.partial_bytes_acked += ack.bytes;

@@ -306,8 +306,11 @@ impl Controller for Bbr {
         self.cwnd = pmdcs;
     }
 
-    /// A router says that a queue stands.
-    fn on_ecn_echo(&mut self, _now: Time, _pmdcs: usize) {
+    /// A router says that a queue stands: the path is full.
+    fn on_ecn_echo(&mut self, now: Time, _pmdcs: usize) {
+        if self.phase == Phase::Startup {
+            self.enter(Phase::Drain, now);
+        }
         self.lower_bound();
     }
 }

@@ -159,17 +159,17 @@ impl Line {
 }
 
 #[test]
-fn rfc_9260_doubles_until_the_queue_overflows_and_then_climbs_from_half() {
-    // RFC 9260, 7.2.1 to 7.2.3
+fn rfc_9260_doubles_until_the_queue_grows_and_after_a_loss_climbs_from_half() {
+    // RFC 9260, 7.2.1 to 7.2.3; RFC 9406, 4.2
     let mut line = Line::new(CongestionControl::Rfc9260);
     let windows = line.windows(12, RTT);
-    assert_eq!(windows, [5, 9, 17, 33, 65, 115, 165, 101, 101, 102, 102, 51]);
+    assert_eq!(windows, [5, 9, 17, 33, 65, 115, 142, 75, 75, 76, 76, 77]);
     let windows = line.windows(30, Duration::from_secs(1));
     assert_eq!(
         windows,
         [
-            71, 86, 100, 68, 84, 98, 65, 82, 96, 63, 80, 94, 60, 78, 93, 57, 76, 91, 54, 73, 89, 51, 71, 87,
-            100, 68, 85, 98, 66, 83
+            92, 56, 75, 90, 53, 72, 88, 50, 70, 86, 99, 68, 84, 97, 65, 82, 96, 62, 80, 94, 59, 77, 92, 56,
+            75, 90, 53, 73, 88, 50
         ]
     );
 }
