@@ -108,12 +108,20 @@ impl Association {
             return CookieVerdict::Stale;
         }
         match (ours, theirs) {
-            (false, false) if self.tie_tags == Some(cookie.tie_tags) => self.restart(cx, cookie, from),
+            (false, false) if self.tie_tags == Some(cookie.tie_tags) && self.has_addresses_of(cookie) => {
+                self.restart(cx, cookie, from)
+            }
             (true, false) => self.resolve_collision(cx, cookie, from),
             (true, true) => self.repeat_cookie_ack(cx, from),
             // (C): our own cookie came late; and all that the table does not show.
             _ => CookieVerdict::Discarded,
         }
+    }
+
+    /// Whether all addresses in `cookie` are still the peer's. One that it has given up since the INIT (RFC 5061, 5.3 F13)
+    /// may be somebody else's by now.
+    fn has_addresses_of(&self, cookie: &StateCookie) -> bool {
+        cookie.peer_addresses().all(|address| self.paths.by_remote(address).is_some())
     }
 
     /// Action (A): the peer has restarted.

@@ -1,5 +1,6 @@
 //! The attacks of RFC 5062, each without effect. Z is the server; the attacker speaks by hand-made packets.
 
+use super::asconf_harness::up_multihomed;
 use super::harness::{Fate, PORT_A, PORT_Z, Pair, Side, chunk, header_to, init, ip, packet};
 use crate::association::AssociationState;
 use crate::config::AssociationConfig;
@@ -98,6 +99,24 @@ fn a_restart_is_told_before_what_the_new_peer_says() {
     let at = |name: &str| since.iter().position(|event| event == name);
     assert!(at("Restart").is_some() && at("Restart") < at("Readable"), "{since:?}");
     assert_eq!(pair.read(Side::Z, z), ["it is me"]);
+}
+
+/// RFC 5062, 4; RFC 9260, 5.2.2: whoever has got an address that was the peer's cannot restart the association with a
+/// cookie from before the peer gave it up (RFC 5061, 5.3 F13).
+#[test]
+fn a_cookie_from_before_an_address_was_deleted_restarts_nothing() {
+    let (mut pair, a, z) = up_multihomed();
+    attack(&mut pair, "10.0.2.1", 0, &[init(TAG, &[VICTIM])]);
+    let (cookie, tag) = pair.last_cookie();
+    pair.a.endpoint.remove_local_address(pair.now, a, ip("10.0.2.1")).unwrap();
+    pair.run_secs(1);
+    pair.events(Side::Z);
+    attack(&mut pair, "10.0.2.1", tag, &[cookie]);
+    assert!(pair.events(Side::Z).is_empty());
+    let remotes: Vec<_> =
+        pair.association(Side::Z, z).paths().iter().map(|path| path.address.remote).collect();
+    assert_eq!(remotes, [ip(VICTIM)]);
+    assert_ne!(pair.association(Side::Z, z).peer_tag(), TAG);
 }
 
 /// RFC 5062, 5: a large transfer is to be turned to the victim by not acknowledging it. No address that is not confirmed
