@@ -39,10 +39,14 @@ impl Association {
         self.farewell = Some((address, StatelessPacket { header, auth, chunk }));
     }
 
-    /// ABORT came, with the right tag (8.5.1 B): never answered.
-    /// RFC 9260, 9.1.
+    /// ABORT came, with the right tag (8.5.1 B): never answered; discarded if it is malformed.
+    /// RFC 9260, 3.3.7, 9.1.
     pub(super) fn handle_abort(&mut self, chunk: &RawChunk) -> Flow {
-        let first = AbortChunk::parse(chunk).causes.iter().find_map(Result::ok);
+        let causes = AbortChunk::parse(chunk).causes;
+        if causes.iter().any(|cause| cause.is_err()) {
+            return Flow::Stop;
+        }
+        let first = causes.iter().find_map(Result::ok);
         let value = first.as_ref().map_or_else(Bytes::new, |cause| cause.value.clone());
         self.lose(LossReason::PeerAborted { cause: first.map(|cause| cause.code.0), value });
         Flow::Stop

@@ -257,6 +257,26 @@ fn data_without_user_data_and_acknowledgements_of_the_unsent_end_the_association
     }
 }
 
+/// RFC 9260, 3.3.7: an ABORT with a format error is discarded in silence, with a tag of either kind.
+#[test]
+fn an_abort_with_a_malformed_cause_is_discarded() {
+    let mut pair = Pair::new();
+    let (_, z) = pair.establish();
+    let tags = [pair.association(Side::Z, z).local_tag(), pair.association(Side::Z, z).peer_tag()];
+    pair.hops.clear();
+    for (tag, flags) in tags.into_iter().zip(0..) {
+        for value in [&[0, 12][..], &[0, 12, 0, 3], &[0, 12, 0, 9, 1, 2, 3, 4], &[0, 12, 0, 4, 0, 13, 0, 5]] {
+            pair.forge(Side::Z, tag, &[chunk(ChunkType::ABORT, flags, value)]);
+            assert_eq!(pair.state(Side::Z, z), AssociationState::Established, "{value:?}");
+        }
+    }
+    pair.drain();
+    assert!(pair.hops.is_empty());
+    pair.forge(Side::Z, tags[0], &[chunk(ChunkType::ABORT, 0, &[0, 12, 0, 5, 1])]);
+    pair.drain();
+    assert_eq!(pair.events(Side::Z), ["up", "lost: PeerAborted { cause: Some(12), value: b\"\\x01\" }"]);
+}
+
 #[test]
 fn answers_to_out_of_the_blue_packets_are_limited_in_rate() {
     let mut pair = Pair::new();
