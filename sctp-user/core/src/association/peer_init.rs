@@ -26,26 +26,29 @@ pub struct PeerCapabilities {
     pub ipv4: bool,
     /// The same of IPv6.
     pub ipv6: bool,
+    /// It lists more addresses than are [held](PathSet::MAX_PATHS).
+    pub more_addresses: bool,
     /// Extensions that it offers.
     pub extensions: Extensions,
 }
 
 impl Default for PeerCapabilities {
     fn default() -> Self {
-        Self { ipv4: false, ipv6: false, extensions: Extensions::NONE }
+        Self { ipv4: false, ipv6: false, more_addresses: false, extensions: Extensions::NONE }
     }
 }
 
 impl PeerCapabilities {
     /// Two bytes for the state cookie.
     pub(crate) fn to_bytes(self) -> [u8; 2] {
-        [u8::from(self.ipv4) | u8::from(self.ipv6) << 1, self.extensions.to_bits()]
+        let flags = [self.ipv4, self.ipv6, self.more_addresses].map(u8::from);
+        [flags[0] | flags[1] << 1 | flags[2] << 2, self.extensions.to_bits()]
     }
 
     /// What [`to_bytes`](Self::to_bytes) made.
-    pub(crate) fn from_bytes([families, extensions]: [u8; 2]) -> Self {
+    pub(crate) fn from_bytes([flags, extensions]: [u8; 2]) -> Self {
         let extensions = Extensions::from_bits(extensions);
-        Self { ipv4: families & 1 != 0, ipv6: families & 2 != 0, extensions }
+        Self { ipv4: flags & 1 != 0, ipv6: flags & 2 != 0, more_addresses: flags & 4 != 0, extensions }
     }
 
     /// Whether it can do with addresses of this family.
@@ -114,6 +117,8 @@ impl PeerInit {
         // What is local to the peer's host or link means another host, or none, from afar.
         let reach = Scope::of(source).min(Scope::Private);
         peer.addresses.retain(|&address| Scope::of(address) >= reach);
+        peer.capabilities.more_addresses |=
+            peer.addresses.len() == PathSet::MAX_PATHS && !peer.addresses.contains(&source);
         peer.support_families_in_use(source);
         if init.kind == InitKind::InitAck && peer.cookie.is_none() {
             return Err(missing_cookie());
@@ -184,8 +189,12 @@ impl PeerInit {
         // 3.3.2.1.2: nobody may list an IPv4 address as one of IPv6. It is the same one, not a second path to it.
         let address = address.map(|address| address.to_canonical());
         let Some(address) = address.filter(|&address| crate::endpoint::is_unicast(address)) else { return };
-        if self.addresses.len() < PathSet::MAX_PATHS && !self.addresses.contains(&address) {
-            self.addresses.push(address);
+        if self.addresses.contains(&address) {
+            return;
+        }
+        match self.addresses.len() < PathSet::MAX_PATHS {
+            true => self.addresses.push(address),
+            false => self.capabilities.more_addresses = true,
         }
     }
 

@@ -45,9 +45,10 @@ impl Association {
         self.tags.local
     }
 
-    /// The tag, where an ASCONF of the peer's may name the association by nothing else (RFC 5061, 4.1.1).
+    /// The tag, where packets of the peer's may name the association by nothing else: an ASCONF (RFC 5061, 4.1.1), or what
+    /// comes from an address that we do not hold.
     pub(crate) fn lookup_tag(&self) -> Option<u32> {
-        self.asconf.is_some().then_some(self.tags.local)
+        (self.asconf.is_some() || self.capabilities.more_addresses).then_some(self.tags.local)
     }
 
     /// The peer's verification tag, 0 while it is unknown.

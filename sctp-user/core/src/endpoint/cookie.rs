@@ -278,6 +278,7 @@ mod tests {
             capabilities: PeerCapabilities {
                 ipv4: true,
                 ipv6: false,
+                more_addresses: true,
                 extensions: Extensions::from_bits(0b101),
             },
             offered: Extensions::from_bits(0b110),

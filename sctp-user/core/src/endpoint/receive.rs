@@ -111,7 +111,10 @@ impl Endpoint {
         let by_tag = || names_tag().then(|| self.demux.find_tag(&tag_key(header))).flatten();
         let slot = self.find_any(header, named_addresses(&arrived.packet)).or_else(by_tag);
         let Some(entry) = slot.and_then(|slot| self.slots.get_mut(slot)) else {
-            return self.answer_out_of_the_blue(now, arrived);
+            if !self.is_overlooked(header) {
+                self.answer_out_of_the_blue(now, arrived);
+            }
+            return;
         };
         let mut cx = Context { now, random: &mut self.random };
         let disposition = entry.association.handle_relocated(&mut cx, &arrived.packet, arrived.from);
@@ -119,6 +122,13 @@ impl Endpoint {
             (Disposition::Done, Some(slot)) => self.after_packet(slot),
             _ => self.answer_out_of_the_blue(now, arrived),
         }
+    }
+
+    /// Whether a packet may come from an address of a peer that lists more of them than are held. It is not taken, but an
+    /// ABORT would end the association.
+    fn is_overlooked(&self, header: &CommonHeader) -> bool {
+        let entry = self.demux.find_tag(&tag_key(header)).and_then(|slot| self.slots.get(slot));
+        entry.is_some_and(|entry| entry.association.capabilities().more_addresses)
     }
 
     /// 8.4.

@@ -130,6 +130,30 @@ fn who_connects_to_an_ipv4_address_in_the_guise_of_ipv6_reaches_it() {
     assert_eq!(pair.state(Side::A, a), AssociationState::Established);
 }
 
+/// RFC 9260, 5.1.2 and 8.4: of a peer with more addresses than we hold a packet may come from one that we do not know. It is
+/// dropped, and no ABORT ends the association; but it does not become an association's packet either.
+#[test]
+fn an_address_of_the_peers_that_is_not_held_does_not_end_the_association() {
+    let many: Vec<_> = (1..=20).map(|i| format!("10.0.1.1{i:02}")).collect();
+    let addresses: Vec<_> = many.iter().map(String::as_str).collect();
+    for (count, dropped) in [(20, true), (17, true), (16, false)] {
+        let mut pair = Pair::with_addresses(&addresses[..count], &["10.0.1.2"]);
+        let (a, z) = pair.establish();
+        assert_eq!(pair.association(Side::Z, z).paths().iter().count(), 16);
+        let heartbeat = chunk(ChunkType::HEARTBEAT, 0, &[0, 1, 0, 4]);
+        let tag = pair.association(Side::Z, z).local_tag();
+        for (tag, dropped) in [(tag, dropped), (tag ^ 1, false)] {
+            pair.hops.clear();
+            let bytes = packet(header_to(Side::Z, tag), core::slice::from_ref(&heartbeat));
+            pair.inject(Side::Z, ip("10.0.1.120"), ip("10.0.1.2"), bytes);
+            pair.drain();
+            pair.drop_in_flight();
+            assert_eq!(pair.hops.is_empty(), dropped, "{count}");
+        }
+        assert_eq!(pair.state(Side::A, a), AssociationState::Established);
+    }
+}
+
 /// RFC 9260, 5.1.2: whoever has more addresses than an INIT of the base size can list sends a larger one.
 #[test]
 fn an_init_that_lists_many_addresses_leaves_in_a_large_packet() {
