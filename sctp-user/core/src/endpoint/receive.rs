@@ -67,7 +67,9 @@ impl Endpoint {
     }
 
     /// A checksum must be right, or zero where the layer below finds damage and the packet belongs to an association for
-    /// which we have said so (RFC 9653, 5.3). What may come before there is one has its checksum (5.2).
+    /// which we have said so (RFC 9653, 5.3). What may come before there is one has its checksum (5.2), and so has an ASCONF,
+    /// which may lie behind AUTH. Other packets of nobody may come without: their senders are to learn soon that nobody
+    /// knows them, after our restart or from another address (5.3).
     fn checksum_policy(&self, from: PathAddress, datagram: &[u8]) -> ChecksumPolicy {
         if !self.config.alternate_error_detection {
             return ChecksumPolicy::Crc32c;
@@ -78,8 +80,9 @@ impl Endpoint {
         };
         match Packet::without_checksum(datagram) {
             Some((header, first)) if header.verification_tag != 0 && first != ChunkType::COOKIE_ECHO => {
-                let announced = association(&header).is_some_and(Association::accepts_zero_checksum);
-                if announced { ChecksumPolicy::Verified } else { ChecksumPolicy::Crc32c }
+                let answerable = !matches!(first, ChunkType::AUTH | ChunkType::ASCONF);
+                let accepted = association(&header).map_or(answerable, Association::accepts_zero_checksum);
+                if accepted { ChecksumPolicy::Verified } else { ChecksumPolicy::Crc32c }
             }
             _ => ChecksumPolicy::Crc32c,
         }

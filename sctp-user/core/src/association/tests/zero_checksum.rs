@@ -102,10 +102,9 @@ fn a_zero_checksum_is_accepted_exactly_by_those_who_announced_it() {
     }
 }
 
-/// RFC 9653, 5.2 and 5.3: what may come before there is an association, or belongs to none, needs its checksum. (5.3 allows to
-/// process out-of-the-blue packets without; we do not.)
+/// RFC 9653, 5.2 and 5.3: what may come before there is an association, and an ASCONF from a new address, needs its checksum.
 #[test]
-fn init_cookie_echo_and_packets_of_nobody_need_their_checksum() {
+fn init_cookie_echo_and_asconf_of_nobody_need_their_checksum() {
     let (mut pair, _, z) = established([true; 2]);
     let tag = pair.association(Side::Z, z).local_tag();
     let (from, to) = (pair.address(Side::A), pair.address(Side::Z));
@@ -114,15 +113,31 @@ fn init_cookie_echo_and_packets_of_nobody_need_their_checksum() {
     request[8..12].fill(0);
     pair.inject(Side::Z, from, to, request.into());
     pair.inject(Side::Z, from, to, naked(Side::Z, tag, ChunkType::COOKIE_ECHO));
-    pair.inject(Side::Z, super::harness::ip("10.0.1.77"), to, naked(Side::Z, tag, ChunkType::HEARTBEAT));
+    for chunk_type in [ChunkType::ASCONF, ChunkType::AUTH] {
+        pair.inject(Side::Z, super::harness::ip("10.0.1.77"), to, naked(Side::Z, tag, chunk_type));
+    }
     pair.drain();
     assert!(pair.hops.is_empty());
     assert_eq!(pair.state(Side::Z, z), AssociationState::Established);
-    // Rule 1 b: an answer to an out-of-the-blue packet has its checksum.
-    let good = packet(header_to(Side::Z, 5), &[chunk(ChunkType::HEARTBEAT, 0, &[0, 1, 0, 4])]);
-    pair.inject(Side::Z, super::harness::ip("10.0.1.77"), to, good);
-    pair.drain();
-    assert!(pair.hops.len() == 1 && has_checksum(&pair.hops[0]));
+}
+
+/// RFC 9653, 5.2, rule 1 b, and 5.3: who sends to nobody without a checksum learns it as soon as others do, where the layer below
+/// finds damage; the answer has its checksum.
+#[test]
+fn packets_of_nobody_are_answered_with_or_without_their_checksum() {
+    let stranger = super::harness::ip("10.0.1.77");
+    for finds_damage in [true, false] {
+        let (mut pair, ..) = established([finds_damage; 2]);
+        let to = pair.address(Side::Z);
+        let good = packet(header_to(Side::Z, 5), &[chunk(ChunkType::HEARTBEAT, 0, &[0, 1, 0, 4])]);
+        for (bytes, answered) in [(good, true), (naked(Side::Z, 5, ChunkType::HEARTBEAT), finds_damage)] {
+            pair.hops.clear();
+            pair.inject(Side::Z, stranger, to, bytes);
+            pair.drain();
+            let answers: Vec<_> = pair.hops.iter().map(has_checksum).collect();
+            assert_eq!(answers, vec![true; usize::from(answered)]);
+        }
+    }
 }
 
 /// RFC 9653, 5.2, rule 1: a method that we do not know is as good as none; 4: the parameter's length is 8.
