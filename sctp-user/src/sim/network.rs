@@ -334,6 +334,7 @@ impl<N: Node> Network<N> {
                     Change::Reconfigure(interface, link) => self.reconfigure(interface, link),
                     Change::Down(interface, outage) => self.take_down(interface, outage),
                     Change::Up(interface) => self.take_up(interface),
+                    Change::Address(interface, address) => _ = self.set_address(interface, address),
                 }
                 None
             }

@@ -2,6 +2,7 @@
 //! time in the order in which they were scheduled.
 
 use core::cmp::{Ordering, Reverse};
+use core::net::IpAddr;
 use sctp_core::time::Time;
 use std::collections::BinaryHeap;
 
@@ -18,6 +19,8 @@ pub enum Change {
     Down(InterfaceId, Outage),
     /// It works again.
     Up(InterfaceId),
+    /// It has this address from now on; its node is not told.
+    Address(InterfaceId, IpAddr),
 }
 
 #[derive(Debug)]

@@ -19,8 +19,8 @@ pub struct Translator {
     mappings: FxHashMap<(IpAddr, u16), Mapping>,
     next_port: u16,
     plain: Option<IpAddr>,
-    /// When it will forget all mappings, the next time last.
-    rebinds: Vec<Time>,
+    /// When it will forget all mappings, and perhaps have another address; the next time last.
+    rebinds: Vec<(Time, Option<IpAddr>)>,
     bound: u64,
 }
 
@@ -55,11 +55,11 @@ impl Translator {
         self
     }
 
-    /// It also forgets all mappings at these times.
+    /// It also forgets all mappings at these times, and then has another address if one is given.
     #[must_use]
-    pub fn rebinding(mut self, mut at: Vec<Time>) -> Self {
-        at.sort_unstable_by(|a, b| b.cmp(a));
-        self.rebinds = at;
+    pub fn rebinding(mut self, mut rebinds: Vec<(Time, Option<IpAddr>)>) -> Self {
+        rebinds.sort_by(|(a, _), (b, _)| b.cmp(a));
+        self.rebinds = rebinds;
         self
     }
 
@@ -116,6 +116,10 @@ impl Translator {
     /// What comes in; `None` if nobody inside asked for it.
     pub fn inward(&mut self, now: Time, mut datagram: Datagram) -> Option<Datagram> {
         self.pass_time(now);
+        // It may have left for an address that is another one by now.
+        if datagram.destination != self.outside {
+            return None;
+        }
         datagram.destination = match &mut datagram.protocol {
             Protocol::Sctp => self.plain?,
             Protocol::Udp { destination_port, .. } => {
@@ -148,7 +152,8 @@ impl Translator {
     }
 
     fn pass_time(&mut self, now: Time) {
-        while self.rebinds.pop_if(|at| *at <= now).is_some() {
+        while let Some((_, moves_to)) = self.rebinds.pop_if(|(at, _)| *at <= now) {
+            self.outside = moves_to.unwrap_or(self.outside);
             self.rebind();
         }
     }
@@ -191,10 +196,23 @@ mod tests {
     #[test]
     fn a_host_keeps_its_port_until_it_is_silent_or_forgotten() {
         let translator = Translator::new(OUTSIDE, Duration::from_secs(30)).of(HOST);
-        let mut translator = translator.rebinding(vec![Time::from_millis(95_000), Time::from_millis(85_000)]);
+        let rebinds = [95_000, 85_000].map(|at| (Time::from_millis(at), None));
+        let mut translator = translator.rebinding(rebinds.to_vec());
         let ports = [0, 20, 50, 81, 84, 86, 94, 96].map(|secs| port_at(&mut translator, secs) - FIRST_PORT);
         assert_eq!(ports, [0, 0, 0, 1, 1, 2, 2, 3]);
         assert_eq!(translator.rebound(), 3);
+    }
+
+    #[test]
+    fn what_comes_to_a_former_address_is_dropped() {
+        let (translator, at) =
+            (Translator::new(OUTSIDE, Duration::from_secs(30)).of(HOST), Time::from_millis);
+        let mut translator = translator.rebinding(vec![(at(1_000), Some(PEER))]);
+        let port = port_at(&mut translator, 0);
+        let late = datagram((PEER, 9_899), (OUTSIDE, port));
+        assert!(translator.inward(at(999), late.clone()).is_some());
+        assert_eq!(translator.inward(at(1_000), late), None);
+        assert_eq!(translator.outside(), PEER);
     }
 
     #[test]

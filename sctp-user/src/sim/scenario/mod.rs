@@ -80,6 +80,8 @@ pub struct NatPlan {
     pub timeout: Duration,
     /// When it forgets all of them.
     pub rebinds: Vec<Duration>,
+    /// When it gets another address, too.
+    pub moves: Vec<Duration>,
 }
 
 /// A path between the two hosts: a network of its own, with a link each way.
@@ -203,6 +205,17 @@ impl Scenario {
             Ipv6Addr::new(0xfd00, 0, 0, 0, 0, 0, 0, 1).into()
         } else {
             Ipv4Addr::new(192, 168, 0, 1).into()
+        }
+    }
+
+    /// The NAT's address on the first path after so many moves.
+    pub fn outside_address(&self, moves: usize) -> IpAddr {
+        match (self.address(Side::Client, 0), moves as u8) {
+            (address, 0) => address,
+            (IpAddr::V4(_), moves) => Ipv4Addr::new(10, 0, 0, 10 + moves).into(),
+            (IpAddr::V6(_), moves) => {
+                Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 10 + u16::from(moves)).into()
+            }
         }
     }
 

@@ -63,7 +63,15 @@ impl Run {
         let interfaces = attach(&mut network, &scenario, hosts);
         let mut run = Self { scenario, network, hosts, interfaces, traffic, wire, rng, gone: Vec::new() };
         run.schedule_faults();
+        run.schedule_moves();
         run
+    }
+
+    fn schedule_moves(&mut self) {
+        for (moves, at) in self.scenario.nat.iter().flat_map(|nat| (1..).zip(&nat.moves)) {
+            let address = self.scenario.outside_address(moves);
+            self.network.schedule(Time::ZERO + *at, Change::Address(self.interfaces[0][0], address));
+        }
     }
 
     fn schedule_faults(&mut self) {
@@ -237,7 +245,9 @@ fn new_node(
     peer.listen(&mut endpoint).expect("a fresh endpoint has no listener yet");
     let mut node = EndpointNode::new(endpoint, peer, scenario.udp_port);
     node.translator = nat.map(|nat| {
-        let rebinds = nat.rebinds.iter().map(|at| Time::ZERO + *at).collect();
+        let moves = (1..).zip(&nat.moves).map(|(moves, at)| (at, Some(scenario.outside_address(moves))));
+        let rebinds = nat.rebinds.iter().map(|at| (at, None)).chain(moves);
+        let rebinds = rebinds.map(|(at, to)| (Time::ZERO + *at, to)).collect();
         let translator = Translator::new(scenario.address(side, 0), nat.timeout);
         translator.of(scenario.inside_address()).rebinding(rebinds)
     });

@@ -25,6 +25,8 @@ const PLAN: u64 = 3 << 32;
 const POLICIES: u64 = 4 << 32;
 /// Label of the generator that draws marks, NATs, checksums, keys and messages in pieces.
 const MORE: u64 = 5 << 32;
+/// Label of the generator that draws other addresses of NATs.
+const NAT_MOVES: u64 = 6 << 32;
 /// Most streams that a random scenario uses; the default number of outbound streams.
 const STREAMS: u64 = 10;
 
@@ -36,6 +38,7 @@ impl Scenario {
     pub fn random(seed: u64) -> Self {
         let (mut scenario, lasts) = Self::draw(seed);
         scenario.draw_more(&mut SimRng::new(seed).split(MORE), lasts);
+        scenario.draw_nat_moves(&mut SimRng::new(seed).split(NAT_MOVES), lasts + Duration::from_secs(60));
         scenario
     }
 

@@ -69,7 +69,7 @@ impl Scenario {
         let timeout = Duration::from_millis(rng.magnitude(5_000, 300_000));
         let rebinds = if rng.chance(0.5) { rng.between(1, 5) } else { 0 };
         let rebinds = (0..rebinds).map(|_| lasts.mul_f64(rng.unit())).collect();
-        self.nat = Some(NatPlan { timeout, rebinds });
+        self.nat = Some(NatPlan { timeout, rebinds, moves: Vec::new() });
         // RFC 6951, 5.7.
         self.client.config.hide_addresses = true;
         // The server knows but one address of the client's: were that lost for good, the association would be, too.
@@ -79,6 +79,18 @@ impl Scenario {
         if let Some((at, ..)) = down.filter(|_| !comes_back) {
             let back_at = *at + Duration::from_millis(rng.magnitude(100, 60_000));
             self.faults.push((back_at, 0, PathFault::Up));
+        }
+    }
+
+    /// A third of the NATs get other addresses, which is no loss only where both sides may say so (RFC 6951, 5.7): as they
+    /// do, here, in most cases.
+    pub(super) fn draw_nat_moves(&mut self, rng: &mut SimRng, lasts: Duration) {
+        let Some(nat) = self.nat.as_mut().filter(|_| rng.chance(0.3)) else { return };
+        nat.moves = (0..rng.between(1, 3)).map(|_| lasts.mul_f64(rng.unit())).collect();
+        nat.moves.sort_unstable();
+        for side in [&mut self.client, &mut self.server] {
+            let offers = rng.chance(0.9);
+            (side.config.extensions.auth, side.config.extensions.asconf) = (offers, offers);
         }
     }
 
