@@ -31,7 +31,9 @@ pub(super) struct Cubic {
 /// A stage of congestion avoidance.
 #[derive(Clone, Copy, Debug)]
 struct Epoch {
+    /// When, without the time in which the window was not in full use (4.2).
     began: Time,
+    acked_at: Time,
     /// Seconds until the window is back at `plateau`.
     k: f64,
     plateau: f64,
@@ -94,7 +96,15 @@ impl Cubic {
 impl Epoch {
     fn begin(now: Time, cwnd: f64, w_max: f64, packet: f64) -> Self {
         let plateau = w_max.max(cwnd);
-        Self { began: now, k: ((plateau - cwnd) / packet / C).cbrt(), plateau, w_est: cwnd }
+        Self { began: now, acked_at: now, k: ((plateau - cwnd) / packet / C).cbrt(), plateau, w_est: cwnd }
+    }
+
+    /// An acknowledgement came; whether the window was in full use until then (5.8).
+    fn pass_time(&mut self, now: Time, in_full_use: bool) {
+        if !in_full_use {
+            self.began += now - self.acked_at;
+        }
+        self.acked_at = now;
     }
 
     /// W_cubic (4.2).
@@ -132,6 +142,9 @@ impl Controller for Cubic {
             () if self.cwnd() < self.ssthresh => self.slow_start(ack, pmdcs),
             () if ack.in_full_use => self.avoid_congestion(ack, pmdcs),
             () => {}
+        }
+        if let Some(epoch) = &mut self.epoch {
+            epoch.pass_time(ack.now, ack.in_full_use);
         }
     }
 
@@ -247,6 +260,22 @@ mod tests {
         let ack = Acknowledged { now: Time::from_millis(50_000), bytes: 2 * P, ..Acknowledged::default() };
         cubic.on_ack(&ack, P);
         assert_eq!(cubic.cwnd(), 70 * P);
+    }
+
+    #[test]
+    fn time_in_which_the_window_is_not_used_is_no_time_of_growth() {
+        // RFC 9438, 4.2 and 5.8
+        let (mut cubic, mut now) = (after_loss(100), 0);
+        let (mut limited, mut later) = (after_loss(100), 0);
+        for _ in 0..3 {
+            assert_eq!(round(&mut cubic, &mut now), round(&mut limited, &mut later));
+        }
+        for _ in 0..600 {
+            later += RTT;
+            let ack = Acknowledged { now: Time::from_millis(later), bytes: P, ..Acknowledged::default() };
+            limited.on_ack(&ack, P);
+        }
+        assert_eq!(round(&mut limited, &mut later), round(&mut cubic, &mut now));
     }
 
     #[test]
