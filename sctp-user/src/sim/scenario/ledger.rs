@@ -55,6 +55,12 @@ pub enum Fault {
         /// The earlier one's number.
         missing: usize,
     },
+    /// The association has ended in good order, all was read, and parts of messages are still held.
+    #[error("{bytes} bytes are held of messages that will never be complete")]
+    Left {
+        /// Bytes, bookkeeping included.
+        bytes: usize,
+    },
     /// It neither arrived nor was it reported.
     #[error("message {index} got lost: neither delivered nor reported as failed")]
     Missing {

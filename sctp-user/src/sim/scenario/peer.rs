@@ -395,6 +395,10 @@ impl Peer {
             self.note(called.map_err(|_| Fault::Refused("abort")));
         }
         if self.end.is_some() && !self.released && !endpoint.is_readable(id) {
+            let left = endpoint.association(id).map_or(0, Association::held_bytes);
+            if matches!(self.end, Some(End::Shutdown)) && left > 0 {
+                self.note::<()>(Err(Fault::Left { bytes: left }));
+            }
             self.stats = self.stats(endpoint);
             endpoint.release(id);
             self.released = true;
