@@ -366,12 +366,12 @@ impl Receiver {
                 interleaved.insert(data, charge, opens)?
             }
         };
-        self.relieved &= whole.is_none();
         match whole {
             Some(held) if held.is_piece => self.streams.deliver_piece(held),
             Some(held) => self.streams.deliver(held)?,
-            None => self.relieve(),
+            None => {}
         }
+        self.relieve();
         self.drop_cut_off();
         Ok(())
     }

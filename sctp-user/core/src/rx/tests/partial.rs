@@ -93,6 +93,17 @@ fn with_a_full_buffer_the_next_message_is_delivered_in_pieces_as_soon_as_it_can_
     assert_eq!(pieces(&mut harness), [piece(0, "x", false)]);
 }
 
+/// RFC 9260, 6.9: so it is when whole messages that wait for their turn fill the buffer.
+#[test]
+fn with_a_buffer_full_of_whole_messages_the_one_that_is_begun_is_delivered_in_pieces() {
+    let mut harness = super::interleaved::harness(&small());
+    let _ = harness.packet(i_data(0, 1, 0, 0, "B", b"begun"));
+    for i in 0..90 {
+        assert_eq!(harness.packet(i_data(i + 2, 0, i + 1, 0, "BE", b"x")), DataOutcome::Accepted);
+    }
+    assert_eq!(pieces(&mut harness), [piece(1, "begun", false)]);
+}
+
 /// RFC 6458, 8.1.21: a message that fits is delivered whole unless the user wants it otherwise.
 #[test]
 fn a_message_that_the_buffer_can_hold_is_delivered_whole() {
