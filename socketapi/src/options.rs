@@ -238,6 +238,15 @@ impl<'a> Options<'a> {
         self.change(|config| config.fragmentation_point = bytes)
     }
 
+    /// Refuses messages that do not fit into one DATA chunk ([`Error::Send`], `EMSGSIZE` in C), instead of cutting them
+    /// (`SCTP_DISABLE_FRAGMENTS`; 8.1.11; off). What fits depends on the path MTU at the time of the send.
+    ///
+    /// # Errors
+    /// See [`Options::change`].
+    pub fn set_disable_fragments(&self, disable: bool) -> Result<(), Error> {
+        self.change(|config| config.disable_fragments = disable)
+    }
+
     /// Packets that one event may send beyond what it newly acknowledged (`SCTP_MAX_BURST`; 8.1.24).
     ///
     /// # Errors

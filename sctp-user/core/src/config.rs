@@ -129,6 +129,9 @@ pub struct AssociationConfig {
     pub no_delay: bool,
     /// Largest payload of a DATA chunk, 0 for what the path MTU allows (`SCTP_MAXSEG`).
     pub fragmentation_point: usize,
+    /// Refuse messages that do not fit into one DATA chunk as it would be now, instead of cutting them
+    /// (`SCTP_DISABLE_FRAGMENTS`; RFC 6458, 8.1.11).
+    pub disable_fragments: bool,
     /// INIT and INIT ACK list no addresses, so that a NAT on the way has nothing to translate in them: the association
     /// begins with the one address that its packets come from (RFC 6951, 5.7). Ours are not changed later, but where
     /// `extensions.asconf` is in use the peer is told when a NAT has changed the outer address.
@@ -216,6 +219,7 @@ impl Default for AssociationConfig {
             fragment_interleave: FragmentInterleave::default(),
             no_delay: false,
             fragmentation_point: 0,
+            disable_fragments: false,
             hide_addresses: false,
             path_mtu: 1_500,
             mtu_search: Some(MtuSearchConfig::default()),

@@ -27,7 +27,7 @@ pub enum SendError {
     TooLarge {
         /// Its length.
         len: usize,
-        /// The limit: `max_message_size`, or the send buffer.
+        /// The limit: `max_message_size`, the send buffer, or where messages are not to be cut, one DATA chunk.
         max: usize,
     },
     /// Empty messages do not exist in SCTP (RFC 9260, 3.3.1).

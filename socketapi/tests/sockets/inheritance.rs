@@ -47,6 +47,7 @@ const SETTINGS: &[Setting] = &[
         options.set_delayed_sack(DelayedSack { delay: Duration::from_millis(90), frequency: 3 })
     }),
     ("SCTP_MAXSEG", |options| options.set_max_segment(500)),
+    ("SCTP_DISABLE_FRAGMENTS", |options| options.set_disable_fragments(true)),
     ("SCTP_MAX_BURST", |options| options.set_max_burst(9)),
     ("congestion control", |options| options.set_congestion_control(CongestionControl::Cubic)),
     ("multipath", |options| options.set_multipath(Multipath::Pooled)),

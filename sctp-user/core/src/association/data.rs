@@ -30,6 +30,9 @@ impl Association {
             _ => return Err(SendError::ShuttingDown),
         }
         let len = payload.len() as u64;
+        if self.config.disable_fragments {
+            self.sender.check_uncut(options, payload.len(), &self.paths)?;
+        }
         if self.sender.make_room(now, options, payload.len(), &mut self.paths) {
             self.tell_failures();
         }

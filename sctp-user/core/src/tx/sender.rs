@@ -186,6 +186,18 @@ impl Sender {
         Ok(())
     }
 
+    /// Whether a message need not be cut (RFC 6458, 8.1.11).
+    pub(crate) fn check_uncut(
+        &self,
+        options: &SendOptions,
+        len: usize,
+        paths: &PathSet,
+    ) -> Result<(), SendError> {
+        let max = self.largest_payload(paths);
+        let len = len.saturating_add(self.queue.record_len(options.stream_id));
+        if len > max { Err(SendError::TooLarge { len, max }) } else { Ok(()) }
+    }
+
     /// Whether there can be such a message (RFC 9260, 5.1.1, 6.5).
     /// RFC 9260, 6.2.
     pub(super) fn check(&self, options: &SendOptions, len: usize) -> Result<(), SendError> {

@@ -4,7 +4,9 @@ use super::harness::{Fate, Hop, Pair, Side, chunk, header_to, init, ip, packet};
 use crate::association::AssociationState;
 use crate::config::AssociationConfig;
 use crate::endpoint::UnreachableKind;
+use crate::error::SendError;
 use crate::event::AssociationId;
+use crate::message::SendOptions;
 use crate::net::PathAddress;
 use crate::path::mtu::{MtuSearchConfig, MtuState};
 use crate::path::{Path, PathState};
@@ -363,4 +365,34 @@ fn probes_wait_for_the_cookie_ack() {
     let first: Vec<_> = from_z.map(|hop| hop.chunks[0].chunk_type).take(3).collect();
     assert_eq!(first[..2], [ChunkType::INIT_ACK, ChunkType::COOKIE_ACK]);
     assert!(pair.hops.iter().any(|hop| hop.from == Side::Z && is_probe(hop)));
+}
+
+/// RFC 6458, 8.1.11: an error instead of fragments; it is the present MTU that counts.
+#[test]
+fn messages_are_not_cut_where_the_user_says_so() {
+    let config = AssociationConfig { disable_fragments: true, ..AssociationConfig::default() };
+    let mut pair = Pair::new();
+    let (a, z) = pair.establish_with(config);
+    // 20 of IP, 12 of SCTP, 16 of DATA.
+    let largest = 1_500 - 48;
+    let send = |pair: &mut Pair, len: usize, end_of_record: bool| {
+        let options = SendOptions { more: !end_of_record, ..SendOptions::default() };
+        let now = pair.now;
+        pair.a.endpoint.send(now, a, &options, vec![7; len].into())
+    };
+    assert_eq!(send(&mut pair, largest, true), Ok(()));
+    let refused = SendError::TooLarge { len: largest + 1, max: largest };
+    assert_eq!(send(&mut pair, largest + 1, true), Err(refused));
+    // Pieces of one message count together.
+    assert_eq!(send(&mut pair, 1_000, false), Ok(()));
+    let together = SendError::TooLarge { len: 2_000, max: largest };
+    assert_eq!(send(&mut pair, 1_000, true), Err(together));
+    assert_eq!(send(&mut pair, 200, true), Ok(()));
+    pair.a.endpoint.update_config(a, |config| config.fragmentation_point = 100).unwrap();
+    assert_eq!(send(&mut pair, 101, true), Err(SendError::TooLarge { len: 101, max: 100 }));
+    pair.a.endpoint.update_config(a, |config| config.disable_fragments = false).unwrap();
+    assert_eq!(send(&mut pair, 5_000, true), Ok(()));
+    pair.run_secs(2);
+    let lengths: Vec<_> = pair.read(Side::Z, z).iter().map(|message| message.len()).collect();
+    assert_eq!(lengths, [largest, 1_200, 5_000]);
 }
