@@ -101,7 +101,7 @@ impl Endpoint {
         entry.association.set_arriving_ecn(arrived.ecn);
         let disposition = entry.association.handle_packet(&mut cx, &arrived.packet, arrived.from);
         match (disposition, slot) {
-            (Disposition::Done, Some(slot)) => self.after_packet(slot),
+            (Disposition::Done, Some(slot)) => self.after_packet(now, slot),
             _ => self.answer_out_of_the_blue(now, arrived),
         }
     }
@@ -122,7 +122,7 @@ impl Endpoint {
         let mut cx = Context { now, random: &mut self.random };
         let disposition = entry.association.handle_relocated(&mut cx, &arrived.packet, arrived.from);
         match (disposition, slot) {
-            (Disposition::Done, Some(slot)) => self.after_packet(slot),
+            (Disposition::Done, Some(slot)) => self.after_packet(now, slot),
             _ => self.answer_out_of_the_blue(now, arrived),
         }
     }
@@ -325,7 +325,7 @@ impl Endpoint {
         match entry.association.handle_cookie(&mut cx, cookie, arrived.from) {
             CookieVerdict::Accepted => {
                 entry.association.handle_bundled(&mut cx, &arrived.packet, arrived.from, echo);
-                self.after_packet(slot);
+                self.after_packet(now, slot);
             }
             CookieVerdict::Discarded => self.settle(slot),
             CookieVerdict::Stale => self.push_stale_cookie(now, cookie, arrived),
@@ -378,7 +378,7 @@ impl Endpoint {
         {
             listener.admit(entry.id);
         }
-        self.after_packet(slot);
+        self.after_packet(now, slot);
     }
 
     /// The association of any of these peer addresses.
@@ -390,8 +390,14 @@ impl Endpoint {
         addresses.find_map(|peer_address| self.demux.find(&key_for(header, peer_address)))
     }
 
-    /// A packet was handed to an association.
-    fn after_packet(&mut self, slot: Slot) {
+    /// A packet was handed to an association. If it is set up now, the host's addresses may have changed meanwhile.
+    fn after_packet(&mut self, now: Time, slot: Slot) {
+        if let Some(entry) = self.slots.get_mut(slot)
+            && entry.association.takes_up_address_changes()
+            && entry.association.follows_host()
+        {
+            entry.association.follow_addresses(now, &self.config.local_addresses);
+        }
         if let Some(entry) = self.slots.get_mut(slot)
             && !entry.in_batch
         {

@@ -69,6 +69,8 @@ pub(super) struct Asconf {
     no_addresses: bool,
     /// The peer understands no Set Primary (5.3 F3b).
     no_primary: bool,
+    /// The peer has just said that addresses can be changed.
+    is_new: bool,
     /// Addresses that were ours.
     retired: VecDeque<IpAddr>,
     /// The peer's wish for its primary address, while that one is not confirmed.
@@ -90,6 +92,7 @@ impl Asconf {
             in_packet: false,
             no_addresses: false,
             no_primary: false,
+            is_new: true,
             retired: VecDeque::new(),
             wanted_primary: None,
             only_asconf: false,
@@ -136,6 +139,11 @@ impl Association {
         self.asconf = Some(Box::new(asconf));
         // From now on it is found by its tag, too.
         self.addresses_changed = true;
+    }
+
+    /// Whether addresses can be changed from now on; once.
+    pub(crate) fn takes_up_address_changes(&mut self) -> bool {
+        self.asconf.as_mut().is_some_and(|asconf| core::mem::take(&mut asconf.is_new))
     }
 
     /// ESTABLISHED is entered.

@@ -424,6 +424,20 @@ fn addresses_of_the_host_are_followed_on_demand() {
     assert_eq!(remotes(&mut pair, Side::Z, z), ["10.0.5.1"]);
 }
 
+/// RFC 5061, 5.1.1 C4: what changes during the set-up is told once the association is up.
+#[test]
+fn addresses_that_the_host_gets_during_the_set_up_are_told_afterwards() {
+    let mut pair = Pair::new();
+    let config = AssociationConfig { auto_asconf: true, ..dynamic() };
+    pair.listen(config.clone());
+    pair.connect(config);
+    pair.drain();
+    pair.a.endpoint.set_local_addresses(pair.now, vec![ip("10.0.1.1"), ip("10.0.2.1")]);
+    pair.run_secs(5);
+    let z = pair.z.id();
+    assert_eq!(remotes(&mut pair, Side::Z, z), ["10.0.1.1", "10.0.2.1"]);
+}
+
 /// RFC 5061, 4.2.6: the upper layers' own affair, in INIT and INIT ACK; told as it came.
 /// RFC 5061, 6.
 #[test]
