@@ -17,7 +17,7 @@
 #include <time.h>
 #include STACK
 
-#define MAX_MESSAGE (1 << 20)
+#define MAX_MESSAGE (4 << 20)
 #define MAX_COUNTED (1 << 20)
 #define MAX_STREAMS 65536
 #define MAX_WORDS 64
@@ -30,7 +30,7 @@ static bool reading, echoing, tracing;
 /* ---- what was received -------------------------------------------------------------------------------------- */
 
 static struct {
-  unsigned long messages, bytes, damaged, disordered, duplicated, highest;
+  unsigned long messages, pieces, bytes, damaged, disordered, duplicated, highest;
   uint16_t last_ssn;
   uint64_t last, longest_gap;
   uint8_t seen[MAX_COUNTED / 8];
@@ -81,7 +81,7 @@ static struct {
   uint32_t number, remaining, size, streams, first_stream, ppid;
   uint64_t pace, due;
   uint32_t tell_at;
-  bool unordered;
+  uint16_t flags;
   uint16_t policy;
   uint32_t policy_value;
 } job;
@@ -121,8 +121,7 @@ static bool send_job(void) {
   if (!job.remaining || now_us() < job.due) return false;
   fill(outgoing, job.size, job.number);
   uint16_t stream = job.first_stream + job.number % job.streams;
-  uint16_t flags = job.unordered ? SCTP_UNORDERED : 0;
-  if (send_message(outgoing, job.size, stream, flags, job.ppid, job.policy, job.policy_value) < 0) {
+  if (send_message(outgoing, job.size, stream, job.flags, job.ppid, job.policy, job.policy_value) < 0) {
     if (!is_full("send")) job.remaining = 0;
     return false;
   }
@@ -156,8 +155,11 @@ static void tell_association(const struct sctp_assoc_change *change) {
   /* Linux counts from 0, the RFC and usrsctp from 1: SCTP_COMM_UP tells which. */
   unsigned state = change->sac_state - SCTP_COMM_UP + 1;
   if (state == 1 || state == 3) association = change->sac_assoc_id;
-  printf("! %s out %u in %u error %u\n", states[state < 6 ? state : 0], change->sac_outbound_streams,
+  printf("! %s out %u in %u error %u", states[state < 6 ? state : 0], change->sac_outbound_streams,
          change->sac_inbound_streams, change->sac_error);
+  /* The ABORT chunk of the peer. */
+  if (state == 2) for (size_t at = sizeof *change; at < change->sac_length; at++) printf(" %02x", ((const uint8_t *)change)[at]);
+  putchar('\n');
 }
 
 static void tell_path(const struct sctp_paddr_change *change) {
@@ -183,7 +185,7 @@ static void tell(const union sctp_notification *notification, size_t len) {
     case SCTP_PEER_ADDR_CHANGE: tell_path(&notification->sn_paddr_change); break;
     case SCTP_SHUTDOWN_EVENT: puts("! SHUTDOWN"); break;
     case SCTP_REMOTE_ERROR: printf("! REMOTE_ERROR %u\n", ntohs(notification->sn_remote_error.sre_error)); break;
-    case sctp_send_failed_type: printf("! SEND_FAILED flags %u\n", flags); break;
+    case SCTP_SEND_FAILED_EVENT: printf("! SEND_FAILED flags %u\n", flags); break;
     case SCTP_SENDER_DRY_EVENT: puts("! DRY"); break;
     case SCTP_ADAPTATION_INDICATION:
       printf("! ADAPTATION %u\n", notification->sn_adaptation_event.sai_adaptation_ind);
@@ -217,6 +219,7 @@ static bool receive(void) {
     return true;
   }
   held += len;
+  got.pieces++;
   if (!(flags & MSG_EOR) && held < sizeof incoming) return true;
   count(incoming, held, &info);
   if (tracing) printf("! message stream %u bytes %zu ppid %u\n", info.rcv_sid, held, ntohl(info.rcv_ppid));
@@ -275,7 +278,7 @@ static int set(int name, const void *value, socklen_t len) { return stack_set(so
 
 static int subscribe(void) {
   static const uint16_t types[] = {SCTP_ASSOC_CHANGE,       SCTP_PEER_ADDR_CHANGE,    SCTP_REMOTE_ERROR,
-                                   SCTP_SHUTDOWN_EVENT,     sctp_send_failed_type,    SCTP_SENDER_DRY_EVENT,
+                                   SCTP_SHUTDOWN_EVENT,     SCTP_SEND_FAILED_EVENT,    SCTP_SENDER_DRY_EVENT,
                                    SCTP_STREAM_RESET_EVENT, SCTP_STREAM_CHANGE_EVENT, SCTP_ADAPTATION_INDICATION,
                                    SCTP_ASSOC_RESET_EVENT};
   for (size_t n = 0; n < sizeof types / sizeof *types; n++) {
@@ -313,7 +316,8 @@ static int do_connect(void) {
   return result < 0 && errno != EINPROGRESS ? -1 : 0;
 }
 
-/* send COUNT SIZE [from=NUMBER] [streams=N] [stream=N] [ppid=N] [unordered=1] [pace=MICROSECONDS] [tell=NUMBER] [ttl=MS | rtx=N] */
+/* send COUNT SIZE [from=NUMBER] [streams=N] [stream=N] [ppid=N] [unordered=1] [pace=MICROSECONDS] [tell=NUMBER]
+ * [immediately=1] [ttl=MS | rtx=N | priority=N] */
 static int do_send(void) {
   job.number = named("from", 0);
   job.remaining = number(1);
@@ -322,16 +326,24 @@ static int do_send(void) {
   job.first_stream = named("stream", 0);
   job.ppid = named("ppid", 0);
   job.tell_at = named("tell", 0);
-  job.unordered = named("unordered", 0);
+  job.flags = (named("unordered", 0) ? SCTP_UNORDERED : 0) | (named("immediately", 0) ? SCTP_SACK_IMMEDIATELY : 0);
   job.pace = named("pace", 0);
   job.due = 0;
-  job.policy = named("ttl", 0) ? SCTP_PR_SCTP_TTL : named("rtx", -1) != -1u ? SCTP_PR_SCTP_RTX : SCTP_PR_SCTP_NONE;
-  job.policy_value = job.policy == SCTP_PR_SCTP_TTL ? named("ttl", 0) : named("rtx", 0);
+  static const struct { const char *name; uint16_t policy; } policies[] = {
+      {"ttl", SCTP_PR_SCTP_TTL}, {"rtx", SCTP_PR_SCTP_RTX}, {"priority", STACK_PR_PRIORITY}};
+  job.policy = SCTP_PR_SCTP_NONE;
+  for (size_t n = 0; n < sizeof policies / sizeof *policies; n++)
+    if (named(policies[n].name, -1) != -1u) {
+      job.policy = policies[n].policy;
+      job.policy_value = named(policies[n].name, 0);
+    }
   errno = EINVAL;
   return job.size >= 4 && job.size <= MAX_MESSAGE && job.streams ? 0 : -1;
 }
 
-static int end_association(uint16_t flags) { return send_message("", 0, 0, flags, 0, SCTP_PR_SCTP_NONE, 0) < 0 ? -1 : 0; }
+static int end_association(uint16_t flags, const char *reason) {
+  return send_message(reason, strlen(reason), 0, flags, 0, SCTP_PR_SCTP_NONE, 0) < 0 ? -1 : 0;
+}
 
 static int set_value(int name, uint32_t value) {
   struct sctp_assoc_value option = {association, value};
@@ -357,6 +369,12 @@ static int set_key(uint16_t key_number, const char *key) {
   return set(SCTP_AUTH_ACTIVE_KEY, &active, sizeof active);
 }
 
+static int set_hmac(uint16_t algorithm) {
+  struct { struct sctp_hmacalgo head; uint16_t algorithm; } option = {.head.shmac_number_of_idents = 1};
+  option.head.shmac_idents[0] = algorithm;
+  return set(SCTP_HMAC_IDENT, &option, sizeof option.head + sizeof algorithm);
+}
+
 /* set NAME VALUE...: of the association, before there is one of those to come */
 static int do_set(void) {
   const char *name = words[1];
@@ -377,6 +395,14 @@ static int do_set(void) {
     port.sue_address.ss_family = AF_INET;
     return set(SCTP_REMOTE_UDP_ENCAPS_PORT, &port, sizeof port);
   }
+  if (!strcmp(name, "send-buffer")) return stack_set(sock, SOL_SOCKET, SO_SNDBUF, &(int){a}, sizeof(int));
+  if (!strcmp(name, "receive-buffer")) return stack_set(sock, SOL_SOCKET, SO_RCVBUF, &(int){a}, sizeof(int));
+  if (!strcmp(name, "delivery-point")) return set(SCTP_PARTIAL_DELIVERY_POINT, &(uint32_t){a}, sizeof(uint32_t));
+  if (!strcmp(name, "sack-delay")) {
+    struct sctp_sack_info delay = {association, a, b};
+    return set(SCTP_DELAYED_SACK, &delay, sizeof delay);
+  }
+  if (!strcmp(name, "hmac")) return set_hmac(a);
   if (!strcmp(name, "potentially-failed")) return stack_set_potentially_failed(sock, association, a);
   if (!strcmp(name, "key")) return set_key(a, words[3]);
   if (!strcmp(name, "authchunk")) return set(SCTP_AUTH_CHUNK, &(struct sctp_authchunk){a}, sizeof(struct sctp_authchunk));
@@ -390,9 +416,18 @@ static int do_set(void) {
   if (!strcmp(name, "asconf")) return set_value(SCTP_ASCONF_SUPPORTED, a);
   if (!strcmp(name, "reconfig")) return set_value(SCTP_RECONFIG_SUPPORTED, a);
   if (!strcmp(name, "enable-reset")) return set_value(SCTP_ENABLE_STREAM_RESET, a);
+  if (!strcmp(name, "scheduler")) return set_value(STACK_SCHEDULER, a);
 #ifdef SCTP_INTERLEAVING_SUPPORTED
-  if (!strcmp(name, "scheduler")) return set_value(SCTP_STREAM_SCHEDULER, a);
   if (!strcmp(name, "interleaving")) return set_value(SCTP_INTERLEAVING_SUPPORTED, a);
+#endif
+#ifdef SCTP_PLPMTUD_PROBE_INTERVAL
+  if (!strcmp(name, "probe-interval")) {
+    struct sctp_probeinterval interval = {.spi_assoc_id = association, .spi_interval = a};
+    return set(SCTP_PLPMTUD_PROBE_INTERVAL, &interval, sizeof interval);
+  }
+#endif
+#ifdef SCTP_CMT_ON_OFF
+  if (!strcmp(name, "multipath")) return set_value(SCTP_CMT_ON_OFF, a);
 #endif
 #ifdef SCTP_NRSACK_SUPPORTED
   if (!strcmp(name, "nr-sack")) return set_value(SCTP_NRSACK_SUPPORTED, a);
@@ -459,9 +494,18 @@ static int do_run(void) {
 }
 
 static int tell_counts(void) {
-  printf("= ok messages %lu bytes %lu damaged %lu disordered %lu duplicated %lu missing %lu gap_us %lu ssn %u\n",
+  printf("= ok messages %lu bytes %lu damaged %lu disordered %lu duplicated %lu missing %lu gap_us %lu pieces %lu ssn %u\n",
          got.messages, got.bytes, got.damaged, got.disordered, got.duplicated, missing(),
-         (unsigned long)got.longest_gap, got.last_ssn);
+         (unsigned long)got.longest_gap, got.pieces, got.last_ssn);
+  return 1;
+}
+
+/* How many messages were given up, whatever the policy (RFC 7496, 4.3) */
+static int tell_abandoned(void) {
+  struct sctp_prstatus status = {.sprstat_assoc_id = association, .sprstat_policy = STACK_PR_ALL};
+  if (stack_get(sock, SCTP_PR_ASSOC_STATUS, &status, sizeof status)) return -1;
+  printf("= ok unsent %lu sent %lu\n", (unsigned long)status.sprstat_abandoned_unsent,
+         (unsigned long)status.sprstat_abandoned_sent);
   return 1;
 }
 
@@ -491,8 +535,8 @@ static int tell_status(void) {
 }
 
 static int do_listen(void) { return stack_listen(sock); }
-static int do_shutdown(void) { return end_association(SCTP_EOF); }
-static int do_abort(void) { return end_association(SCTP_ABORT); }
+static int do_shutdown(void) { return end_association(SCTP_EOF, ""); }
+static int do_abort(void) { return end_association(SCTP_ABORT, words[1]); }
 static int do_add(void) { return change_addresses(true); }
 static int do_remove(void) { return change_addresses(false); }
 static int do_read(void) { return reading = number(1), 0; }
@@ -511,6 +555,7 @@ static const struct {
                 {"read", do_read},
                 {"trace", do_trace},
                 {"counts", tell_counts},
+                {"abandoned", tell_abandoned},
                 {"forget", forget_counts},
                 {"status", tell_status},
                 {"set", do_set},

@@ -8,7 +8,10 @@
 
 typedef struct socket *Socket;
 #define NO_SOCKET NULL
-#define sctp_send_failed_type SCTP_SEND_FAILED_EVENT
+/* It gives up what has no room in the send buffer; its own policy knows no priorities but has them in its value. */
+#define STACK_PR_PRIORITY SCTP_PR_SCTP_BUF
+#define STACK_PR_ALL 0xf /* RFC 7496, 4.3: SCTP_PR_SCTP_ALL, which its header lacks */
+#define STACK_SCHEDULER SCTP_PLUGGABLE_SS
 
 /* Linux answers ICMP protocol unreachable for what a raw socket has no room for, and that ends associations. */
 static void enlarge_raw_sockets(void) {
@@ -86,6 +89,8 @@ static int stack_sysctl(const char *name, unsigned value) {
   SYSCTL(asconf_enable)
   SYSCTL(reconfig_enable)
   SYSCTL(nrsack_enable)
+  SYSCTL(enable_sack_immediately)
+  SYSCTL(cmt_on_off)
   SYSCTL(sendspace)
   SYSCTL(recvspace)
   return -1;

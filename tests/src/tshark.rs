@@ -89,6 +89,18 @@ pub fn source_ports(file: &Path) -> Vec<u16> {
     lines.iter().filter_map(|line| line.parse().ok()).collect()
 }
 
+/// These fields of each packet that a display filter selects, in order; a field can be in a packet several times.
+pub fn packet_fields<const N: usize>(file: &Path, filter: &str, fields: [&str; N]) -> Vec<[Vec<String>; N]> {
+    let mut arguments = vec!["-Y", filter, "-T", "fields"];
+    fields.iter().for_each(|field| arguments.extend(["-e", field]));
+    let values = |field: &str| field.split(',').filter(|value| !value.is_empty()).map(str::to_owned).collect();
+    let packet = |line: &String| {
+        let mut fields = line.split('\t').map(values);
+        std::array::from_fn(|_| fields.next().unwrap_or_default())
+    };
+    tshark(file, &arguments).iter().map(packet).collect()
+}
+
 /// What tshark prints. A capture that still grows may end amid a packet, so its exit code does not count.
 fn tshark(file: &Path, arguments: &[&str]) -> Vec<String> {
     let mut command = Command::new("tshark");

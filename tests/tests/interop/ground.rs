@@ -1,7 +1,7 @@
 //! Where a case takes place: two hosts on two networks, one peer, and ports that no case used before.
 
 use std::net::{IpAddr, SocketAddr};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use socketapi::{
@@ -10,8 +10,8 @@ use socketapi::{
 };
 use system_tests::{Host, Lab};
 
-use crate::ours::Association;
-use crate::peer::{LIMIT, Peer, Stack};
+use crate::ours::{Association, Job};
+use crate::peer::{Counts, LIMIT, Peer, Stack};
 
 const NETWORKS: u8 = 2;
 pub(crate) const MTU: u32 = 1500;
@@ -100,11 +100,6 @@ impl Plan {
         self
     }
 
-    pub(crate) fn captured_to(mut self, file: &Path) -> Self {
-        self.capture = Some(file.to_owned());
-        self
-    }
-
     /// One more command for the peer before the association is set up.
     pub(crate) fn peer(mut self, command: impl Into<String>) -> Self {
         self.peer_settings.push(command.into());
@@ -190,6 +185,36 @@ impl<'a> Ground<'a> {
         let listener = builder.notifications(Notifications::ALL).listen().expect("the port is free");
         self.peer.tell(&format!("connect {} {}", self.our_port(), words(&plan.ours)));
         listener.accept_deadline(Instant::now() + LIMIT).expect("the peer connects").0
+    }
+
+    /// A job from us to the peer.
+    pub(crate) fn send(&mut self, association: &Association, job: Job) -> Counts {
+        self.peer.tell("forget");
+        association.send(job);
+        let counts = self.peer.await_messages(job.count.into());
+        counts.assert_complete(job.count.into(), job.bytes());
+        counts
+    }
+
+    /// A job from the peer to us.
+    pub(crate) fn receive(&mut self, association: &Association, job: Job) -> Counts {
+        self.peer.tell(&job.command());
+        let counts = association.receive(job.count.into());
+        counts.assert_complete(job.count.into(), job.bytes());
+        counts
+    }
+
+    /// A job each way, one after the other.
+    pub(crate) fn converse(&mut self, association: &Association, job: Job) {
+        self.send(association, job);
+        self.receive(association, job);
+    }
+
+    /// Ends an association in good order, on our word; its capture is complete then.
+    pub(crate) fn end(&mut self, association: &Association) {
+        association.shut_down();
+        self.peer.await_event("SHUTDOWN_COMP");
+        association.stack.close();
     }
 
     fn our_addresses(&self, plan: &Plan) -> Vec<SocketAddr> {

@@ -14,11 +14,13 @@ mod ground;
 mod ours;
 mod peer;
 mod table;
+mod wire;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
 use std::time::Instant;
 
+use parking_lot::Mutex;
 use system_tests::{is_installed_or_skip, is_root_or_skip};
 
 use crate::cases::Case;
@@ -32,10 +34,14 @@ fn main() -> ExitCode {
     if !can_run() {
         return ExitCode::SUCCESS;
     }
-    let mut table = Table::default();
-    for stack in Stack::ALL {
-        run_all(stack, &filter, &mut table);
-    }
+    let table = Mutex::new(Table::default());
+    std::thread::scope(|scope| {
+        for stack in Stack::ALL {
+            let (filter, table) = (&filter, &table);
+            scope.spawn(move || run_all(stack, filter, table));
+        }
+    });
+    let mut table = table.into_inner();
     if filter.is_empty() && table.failed() == 0 {
         if options.iter().any(|option| option == "--write-table") {
             table.write();
@@ -60,8 +66,8 @@ fn can_run() -> bool {
         && is_installed_or_skip("/usr/include/usrsctp.h", "libusrsctp-dev")
 }
 
-/// Does all cases with one peer, each after the other.
-fn run_all(stack: Stack, filter: &[String], table: &mut Table) {
+/// Does all cases with one peer, each after the other. The other peer's go on meanwhile, on hosts of their own.
+fn run_all(stack: Stack, filter: &[String], table: &Mutex<Table>) {
     let selected: Vec<_> = cases::all().filter(|case| is_selected(stack, case, filter)).collect();
     if selected.is_empty() {
         return;
@@ -74,7 +80,7 @@ fn run_all(stack: Stack, filter: &[String], table: &mut Table) {
                 Some((_, why)) => Cell::NotDone(why),
                 None => run(case, &mut ground),
             };
-            table.enter(stack, case, cell);
+            table.lock().enter(stack, case, cell);
         }
     });
 }

@@ -143,8 +143,21 @@ impl Association {
 
     /// What both sides agreed on.
     pub(crate) fn extensions(&self) -> Extensions {
-        let look = |association: &sctp_core::association::Association| association.extensions();
+        self.look(|association| association.extensions())
+    }
+
+    /// Looks at something of the core's association.
+    pub(crate) fn look<T>(&self, look: impl FnOnce(&sctp_core::association::Association) -> T) -> T {
         self.stream.socket().association(Some(self.stream.association()), look).expect("it has not ended")
+    }
+
+    /// Waits until something is so of the core's association.
+    pub(crate) fn await_state(&self, what: &str, is_so: impl Fn(&sctp_core::association::Association) -> bool) {
+        let end = Instant::now() + LIMIT;
+        while !self.look(&is_so) {
+            assert!(Instant::now() < end, "{what}");
+            std::thread::sleep(Duration::from_millis(2));
+        }
     }
 
     /// SCTP packets that left.
@@ -165,14 +178,14 @@ impl Association {
     }
 
     /// Receives until the peer has ended the association in good order.
-    pub(crate) fn receive_to_end(&self) -> Counts {
+    pub(crate) fn receive_to_end(&self) -> Ledger {
         let mut ledger = Ledger::default();
         self.stream.set_read_timeout(Some(LIMIT));
         loop {
             match self.stream.receive() {
                 Ok(Some(Received::Message(message))) => ledger.enter(message),
                 Ok(Some(Received::Notification(..))) => {}
-                Ok(None) => return ledger.counts(),
+                Ok(None) => return ledger,
                 Err(error) => panic!("no end in good order: {error}"),
             }
         }
@@ -216,6 +229,8 @@ pub(crate) struct Ledger {
     pub(crate) counts: Counts,
     seen: HashSet<u32>,
     next: HashMap<u16, u32>,
+    /// Pieces of messages that have not ended, by stream and number.
+    begun: HashMap<(u16, u32), Vec<u8>>,
     highest: u32,
     last: Option<Instant>,
 }
@@ -223,11 +238,20 @@ pub(crate) struct Ledger {
 impl Ledger {
     fn enter(&mut self, received: Message) {
         let now = Instant::now();
+        self.counts.pieces += 1;
+        let info = received.info;
+        let (key, piece) = ((info.stream, info.mid), received.into_bytes());
+        if !info.end_of_record {
+            self.begun.entry(key).or_default().extend_from_slice(&piece);
+            return;
+        }
+        let bytes = match self.begun.remove(&key) {
+            Some(begun) => [&begun[..], &piece].concat().into(),
+            None => piece,
+        };
         let gap = self.last.replace(now).map_or(Duration::ZERO, |last| now - last);
         self.counts.gap = self.counts.gap.max(gap);
         self.counts.messages += 1;
-        let info = received.info;
-        let bytes = received.into_bytes();
         self.counts.bytes += bytes.len() as u64;
         let Some(number) = bytes.first_chunk().map(|chunk| u32::from_be_bytes(*chunk)) else {
             self.counts.damaged += 1;
@@ -241,6 +265,11 @@ impl Ledger {
             self.counts.disordered += u64::from(number < *next);
             *next = number + 1;
         }
+    }
+
+    /// Whether message `number` came.
+    pub(crate) fn has(&self, number: u32) -> bool {
+        self.seen.contains(&number)
     }
 
     pub(crate) fn counts(&self) -> Counts {

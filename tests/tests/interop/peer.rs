@@ -44,6 +44,8 @@ pub(crate) struct Counts {
     pub(crate) disordered: u64,
     pub(crate) duplicated: u64,
     pub(crate) missing: u64,
+    /// In how many pieces they were handed over.
+    pub(crate) pieces: u64,
     /// The longest time between two messages.
     pub(crate) gap: Duration,
 }
@@ -52,7 +54,7 @@ impl Counts {
     /// # Panics
     /// Unless all messages came, each once, in order and with their bytes.
     pub(crate) fn assert_complete(&self, messages: u64, bytes: u64) {
-        let whole = Self { messages, bytes, gap: self.gap, ..Self::default() };
+        let whole = Self { messages, bytes, pieces: self.pieces, gap: self.gap, ..Self::default() };
         assert_eq!(*self, whole, "something is missing, doubled, damaged or out of order");
     }
 }
@@ -204,8 +206,15 @@ impl Peer {
             disordered: numbers["disordered"],
             duplicated: numbers["duplicated"],
             missing: numbers["missing"],
+            pieces: numbers["pieces"],
             gap: Duration::from_micros(numbers["gap_us"]),
         }
+    }
+
+    /// How many messages its stack counted as given up (`SCTP_PR_ASSOC_STATUS`).
+    pub(crate) fn abandoned(&mut self) -> u64 {
+        let answer = self.tell("abandoned");
+        answer.split(' ').filter_map(|word| word.parse::<u64>().ok()).sum()
     }
 
     /// Waits until it has received so many messages.

@@ -40,12 +40,8 @@ fn authenticated(ground: &mut Ground<'_>, plan: &Plan) -> String {
     let association = ground.associate(plan);
     assert!(association.extensions().auth);
     let job = Job::new(100, 3000);
-    association.send(job);
-    ground.peer.await_messages(job.count.into()).assert_complete(job.count.into(), job.bytes());
-    ground.peer.tell(&job.command());
-    association.receive(job.count.into()).assert_complete(job.count.into(), job.bytes());
-    association.shut_down();
-    ground.peer.await_event("SHUTDOWN_COMP");
+    ground.converse(&association, job);
+    ground.end(&association);
     "100 messages each way".into()
 }
 
@@ -70,7 +66,6 @@ fn keys_differ(ground: &mut Ground<'_>) -> String {
     assert_eq!(ground.peer.counts().messages, 0, "what fails the check was taken");
     ground.peer.tell("set key 1 open-sesame");
     ground.peer.await_messages(3).assert_complete(3, job.bytes());
-    association.shut_down();
-    ground.peer.await_event("SHUTDOWN_COMP");
+    ground.end(&association);
     "discarded until the keys agreed, then complete".into()
 }

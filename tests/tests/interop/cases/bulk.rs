@@ -51,11 +51,6 @@ fn rate(bytes: u64, time: Duration) -> String {
     )
 }
 
-fn end(ground: &mut Ground<'_>, association: &Association) {
-    association.shut_down();
-    ground.peer.await_event("SHUTDOWN_COMP");
-}
-
 fn sizes(ground: &mut Ground<'_>, from: From) -> String {
     let association = ground.associate(&Plan::new(Begins::We));
     let (mut bytes, mut time) = (0, Duration::ZERO);
@@ -64,7 +59,7 @@ fn sizes(ground: &mut Ground<'_>, from: From) -> String {
         bytes += job.bytes();
         time += transfer(ground, &association, job, from);
     }
-    end(ground, &association);
+    ground.end(&association);
     rate(bytes, time)
 }
 
@@ -75,7 +70,7 @@ fn many_streams(ground: &mut Ground<'_>, from: From) -> String {
         bytes += job.bytes();
         time += transfer(ground, &association, job, from);
     }
-    end(ground, &association);
+    ground.end(&association);
     rate(bytes, time)
 }
 
@@ -88,7 +83,7 @@ fn echo(ground: &mut Ground<'_>) -> String {
         association.receive(job.count.into())
     });
     counts.assert_complete(job.count.into(), job.bytes());
-    end(ground, &association);
+    ground.end(&association);
     "300 messages of 5,000 bytes there and back".into()
 }
 
@@ -104,7 +99,7 @@ fn both_ways(ground: &mut Ground<'_>) -> String {
     counts.assert_complete(job.count.into(), job.bytes());
     ground.peer.await_messages(job.count.into()).assert_complete(job.count.into(), job.bytes());
     let time = start.elapsed();
-    end(ground, &association);
+    ground.end(&association);
     rate(2 * job.bytes(), time)
 }
 
@@ -128,7 +123,7 @@ fn a_reader_that_pauses(ground: &mut Ground<'_>) -> String {
         ground.peer.await_messages(job.count.into())
     })
     .assert_complete(job.count.into(), job.bytes());
-    end(ground, &association);
+    ground.end(&association);
     "9.8 MB complete and in order after a closed window".into()
 }
 
@@ -136,7 +131,7 @@ fn lossy(ground: &mut Ground<'_>, from: From) -> String {
     let association = ground.associate(&hasty(Plan::new(Begins::Peer)).loss(5));
     let job = Job::new(1500, 1400).streams(2);
     let time = transfer(ground, &association, job, from);
-    end(ground, &association);
+    ground.end(&association);
     rate(job.bytes(), time)
 }
 
@@ -145,7 +140,7 @@ fn lossy_udp(ground: &mut Ground<'_>) -> String {
     let job = Job::new(800, 1400);
     let mut time = transfer(ground, &association, job, From::Us);
     time += transfer(ground, &association, job, From::Peer);
-    end(ground, &association);
+    ground.end(&association);
     rate(2 * job.bytes(), time)
 }
 

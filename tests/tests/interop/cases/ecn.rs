@@ -1,11 +1,10 @@
 //! Packets that are marked instead of lost.
 
-use tempfile::NamedTempFile;
-
 use super::Case;
 use crate::ground::{Begins, Ground, Plan};
 use crate::ours::Job;
 use crate::peer::Stack;
+use crate::wire::Wire;
 
 const ECN: &str = "Explicit congestion notification (RFC 4960, Appendix A)";
 /// Marking is done by netem in the Linux peer's kernel.
@@ -38,8 +37,7 @@ fn plan(begins: Begins) -> Plan {
 fn agree(ground: &mut Ground<'_>, begins: Begins) -> String {
     let association = ground.associate(&plan(begins));
     assert!(association.extensions().ecn);
-    association.shut_down();
-    ground.peer.await_event("SHUTDOWN_COMP");
+    ground.end(&association);
     "agreed".into()
 }
 
@@ -60,8 +58,9 @@ fn we_are_marked(ground: &mut Ground<'_>) -> String {
 
 /// Data from us or from the peer while the peer's kernel does `begin`, and what the capture shows of it.
 fn marked(ground: &mut Ground<'_>, from_us: bool, begin: &[&str], end: &[&str]) -> String {
-    let file = NamedTempFile::new().expect("a temporary file");
-    let association = ground.associate(&plan(Begins::We).captured_to(file.path()));
+    let mut plan = plan(Begins::We);
+    let wire = Wire::record(&mut plan);
+    let association = ground.associate(&plan);
     begin.iter().for_each(|line| drop(ground.peer.tell(&format!("run {line}"))));
     let job = Job::new(1000, 1400);
     let counts = if from_us {
@@ -73,11 +72,8 @@ fn marked(ground: &mut Ground<'_>, from_us: bool, begin: &[&str], end: &[&str]) 
     };
     counts.assert_complete(job.count.into(), job.bytes());
     end.iter().for_each(|line| drop(ground.peer.tell(&format!("run {line}"))));
-    association.shut_down();
-    ground.peer.await_event("SHUTDOWN_COMP");
-    association.stack.close();
-    let chunks = system_tests::chunk_types(file.path());
-    let count = |wanted| chunks.iter().flatten().filter(|&&chunk_type| chunk_type == wanted).count();
+    ground.end(&association);
+    let count = |chunk_type: u8| wire.count(&format!("sctp.chunk_type == {chunk_type}"));
     let (echoes, reductions) = (count(ECNE), count(CWR));
     assert!(echoes > 0 && reductions > 0, "{echoes} ECNE, {reductions} CWR");
     format!("complete and in order, {echoes} ECNE, {reductions} CWR")

@@ -61,8 +61,7 @@ fn exchange(ground: &mut Ground<'_>, begins: Begins, jobs: &[Job]) -> String {
         ground.peer.tell(&job.command());
         association.receive(job.count.into()).assert_complete(job.count.into(), job.bytes());
     }
-    association.shut_down();
-    ground.peer.await_event("SHUTDOWN_COMP");
+    ground.end(&association);
     ground.peer.tell("sysctl intl_enable 0");
     "300 messages of each kind each way, complete and in order at 1 % loss".into()
 }

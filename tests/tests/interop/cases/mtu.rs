@@ -59,7 +59,6 @@ fn search(ground: &mut Ground<'_>, mtu: u32) -> String {
 }
 
 fn end(ground: &mut Ground<'_>, association: &Association) {
-    association.shut_down();
-    ground.peer.await_event("SHUTDOWN_COMP");
+    ground.end(&association);
     ground.set_mtu(0, MTU);
 }

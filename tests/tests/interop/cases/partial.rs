@@ -7,8 +7,9 @@ use socketapi::Notification;
 
 use super::Case;
 use crate::ground::{Begins, Ground, Plan};
-use crate::ours::{Association, Job};
+use crate::ours::{Association, Job, Ledger};
 use crate::peer::{Counts, Stack};
+use crate::wire::Wire;
 
 const PARTIAL: &str = "Partial reliability (RFC 3758, RFC 7496)";
 
@@ -42,6 +43,15 @@ pub(super) const CASES: &[Case] = &[
             PARTIAL,
             "the peer's messages live 100 ms, the network fails for longer",
             the_peers_grow_old,
+        )
+    },
+    Case::new(PARTIAL, "our send buffer is full: messages of low priority make room for others", ours_make_room),
+    Case {
+        not_done: &[(Stack::Usrsctp, "not in peer: with a full buffer it refuses the new message (EAGAIN)")],
+        ..Case::new(
+            PARTIAL,
+            "the peer's send buffer is full: messages of low priority make room for others",
+            the_peers_make_room,
         )
     },
 ];
@@ -87,18 +97,27 @@ fn ours_grow_old(ground: &mut Ground<'_>) -> String {
 /// one that did come, the acknowledgement may be lost.)
 fn we_gave_up(ground: &mut Ground<'_>, association: &Association, job: Job, before: u64) -> String {
     association.send(last(job));
-    association.shut_down();
-    ground.peer.await_event("SHUTDOWN_COMP");
+    ground.end(association);
     let counts = ground.peer.counts();
     let told = before + association.count_notifications(|it| matches!(it, Notification::SendFailed(_)));
     assert!(counts.missing <= told, "{counts:?}, but we were told of {told}");
     seen(&counts, job)
 }
 
+/// Packets are lost in the peer's kernel: all that came is in our capture.
 fn the_peer_sends_once(ground: &mut Ground<'_>, job: Job) -> String {
-    let association = ground.associate(&plan().loss(10));
+    let mut plan = plan();
+    let wire = Wire::record(&mut plan);
+    let association = ground.associate(&plan);
+    ground.peer.tell("run tc qdisc add dev vec0 root netem loss 10%");
     ground.peer.tell(&format!("{} rtx=0", job.command()));
-    the_peer_gave_up(ground, &association, job)
+    let ledger = the_peer_gave_up(ground, &association, job);
+    ground.peer.tell("run tc qdisc del dev vec0 root");
+    association.stack.close();
+    let counts = ledger.counts();
+    // RFC 3758, 3.6: what came whole is delivered, however far the peer has gone on.
+    assert_eq!(counts.messages, wire.whole_messages(ground.peer_port()));
+    seen(&counts, job)
 }
 
 fn the_peers_grow_old(ground: &mut Ground<'_>) -> String {
@@ -109,16 +128,25 @@ fn the_peers_grow_old(ground: &mut Ground<'_>) -> String {
     ground.ours.unplug(0);
     ground.peer.await_event("SEND_FAILED");
     ground.ours.plug(0);
-    the_peer_gave_up(ground, &association, job)
+    let ledger = the_peer_gave_up(ground, &association, job);
+    seen(&ledger.counts(), job)
 }
 
-fn the_peer_gave_up(ground: &mut Ground<'_>, association: &Association, job: Job) -> String {
+/// Receives to the end what the peer does not give up. All that does not come is among what it gave up, by its own count:
+/// its SCTP_SEND_FAILED_EVENTs leave out what Linux had sent. The other way round Linux counts too much: messages that
+/// may be sent once only are given up with the first SACK, whether it acknowledges them or not.
+fn the_peer_gave_up(ground: &mut Ground<'_>, association: &Association, job: Job) -> Ledger {
     ground.peer.await_event(&format!("sent {}", job.count));
     ground.peer.tell(&last(job).command());
     ground.peer.await_event(&format!("sent {}", job.count + 1));
+    ground.peer.await_event("DRY");
+    let abandoned = ground.peer.abandoned();
     ground.peer.tell("shutdown");
-    let counts = association.receive_to_end();
-    seen(&counts, job)
+    let ledger = association.receive_to_end();
+    ground.peer.await_event("SHUTDOWN_COMP");
+    let counts = ledger.counts();
+    assert!(counts.missing <= abandoned, "{counts:?}, but the peer gave up {abandoned}");
+    ledger
 }
 
 fn seen(counts: &Counts, job: Job) -> String {
@@ -126,4 +154,44 @@ fn seen(counts: &Counts, job: Job) -> String {
     assert_eq!(counts.messages + counts.missing, u64::from(job.count) + 1);
     assert_eq!((counts.damaged, counts.disordered, counts.duplicated), (0, 0, 0));
     format!("{} of {} given up, the rest once and in order", counts.missing, job.count)
+}
+
+/// What is of little worth, and then what is worth more and finds no room: 0 is the highest priority.
+const CHEAP: Job = Job { reliability: Reliability::Priority(9), ..Job::new(40, 1000) };
+const DEAR: Job = Job { reliability: Reliability::Priority(1), first: CHEAP.count, ..Job::new(20, 1000) };
+const ALL: Job = Job::new(CHEAP.count + DEAR.count, 1000);
+
+fn ours_make_room(ground: &mut Ground<'_>) -> String {
+    // Room for all of one kind, and little more.
+    let association = ground.associate(&plan().config(|config| config.send_buffer = 60_000));
+    ground.ours.unplug(0);
+    association.send(CHEAP);
+    association.send(DEAR);
+    ground.ours.plug(0);
+    association.send(last(ALL));
+    ground.end(&association);
+    let counts = ground.peer.counts();
+    let told = association.count_notifications(|it| matches!(it, Notification::SendFailed(_)));
+    let is_dear = |it: &Notification| matches!(it, Notification::SendFailed(failure) if number(&failure.payload) >= DEAR.first);
+    assert_eq!(association.count_notifications(is_dear), 0, "what is worth more was given up");
+    assert!(counts.missing <= told, "{counts:?}, but we were told of {told}");
+    seen(&counts, ALL)
+}
+
+/// The number of a message.
+fn number(payload: &[u8]) -> u32 {
+    payload.first_chunk().map_or(u32::MAX, |first| u32::from_be_bytes(*first))
+}
+
+fn the_peers_make_room(ground: &mut Ground<'_>) -> String {
+    let association = ground.associate(&plan().peer("set send-buffer 65536"));
+    ground.ours.unplug(0);
+    ground.peer.tell(&format!("{} priority=9", CHEAP.command()));
+    ground.peer.await_event(&format!("sent {}", CHEAP.count));
+    ground.peer.tell(&format!("{} priority=1", DEAR.command()));
+    ground.peer.await_event(&format!("sent {}", ALL.count));
+    ground.ours.plug(0);
+    let ledger = the_peer_gave_up(ground, &association, ALL);
+    assert!((DEAR.first..ALL.count).all(|number| ledger.has(number)), "what is worth more is missing");
+    seen(&ledger.counts(), ALL)
 }

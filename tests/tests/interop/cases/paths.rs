@@ -86,8 +86,7 @@ fn the_peer_sends(ground: &mut Ground<'_>, plan: &Plan) -> Counts {
         receiver.join().expect("it receives")
     });
     counts.assert_complete(job.count.into(), job.bytes());
-    association.shut_down();
-    ground.peer.await_event("SHUTDOWN_COMP");
+    ground.end(&association);
     counts
 }
 
@@ -112,8 +111,7 @@ fn we_switch(ground: &mut Ground<'_>) -> String {
 fn finish(ground: &mut Ground<'_>, association: &Association, job: Job) -> Counts {
     let counts = ground.peer.await_messages(job.count.into());
     counts.assert_complete(job.count.into(), job.bytes());
-    association.shut_down();
-    ground.peer.await_event("SHUTDOWN_COMP");
+    ground.end(&association);
     counts
 }
 

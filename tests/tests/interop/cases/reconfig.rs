@@ -45,18 +45,13 @@ fn ssn_from_us(ground: &mut Ground<'_>, association: &Association) -> String {
     counts.rsplit(' ').next().expect("the last word").to_owned()
 }
 
-fn end(ground: &mut Ground<'_>, association: &Association) {
-    association.shut_down();
-    ground.peer.await_event("SHUTDOWN_COMP");
-}
-
 fn the_peer_resets_its_streams(ground: &mut Ground<'_>) -> String {
     let association = ground.associate(&plan());
     assert_eq!((ssn_from_peer(ground, &association), ssn_from_peer(ground, &association)), (0, 1));
     ground.peer.tell("reset 2");
     ground.peer.await_event("STREAM_RESET flags 2");
     assert_eq!(ssn_from_peer(ground, &association), 0);
-    end(ground, &association);
+    ground.end(&association);
     "its messages are numbered from 0 again".into()
 }
 
@@ -69,7 +64,7 @@ fn the_peer_resets_ours(ground: &mut Ground<'_>) -> String {
     ground.peer.tell("reset 1 0");
     ground.peer.await_event("STREAM_RESET flags 1");
     assert_eq!(ssn_from_us(ground, &association), "0");
-    end(ground, &association);
+    ground.end(&association);
     "our messages are numbered from 0 again".into()
 }
 
@@ -81,7 +76,7 @@ fn the_peer_resets_the_association(ground: &mut Ground<'_>) -> String {
     ground.peer.await_event("ASSOC_RESET flags 0");
     assert_eq!(ssn_from_peer(ground, &association), 0);
     assert_eq!(ssn_from_us(ground, &association), "0");
-    end(ground, &association);
+    ground.end(&association);
     "messages both ways are numbered from 0 again".into()
 }
 
@@ -100,7 +95,7 @@ fn the_peer_adds_streams(ground: &mut Ground<'_>) -> String {
     let job = Job::new(100, 100).streams(before.0 + 3);
     association.send(job);
     ground.peer.await_messages(job.count.into()).assert_complete(job.count.into(), job.bytes());
-    end(ground, &association);
+    ground.end(&association);
     "5 of its own, 3 of ours, and data on all of ours".into()
 }
 
@@ -118,7 +113,7 @@ fn the_peer_is_denied(ground: &mut Ground<'_>) -> String {
     let flags: u32 = told.split(' ').nth(3).and_then(|word| word.parse().ok()).expect("flags");
     assert_ne!(flags & 4, 0, "{told}");
     assert_eq!(ssn_from_peer(ground, &association), 1);
-    end(ground, &association);
+    ground.end(&association);
     "it is told so, and its messages keep their numbers".into()
 }
 
@@ -133,7 +128,7 @@ fn we_reset_our_streams(ground: &mut Ground<'_>) -> String {
     association.await_notification(|it| is_reset(it, false));
     ground.peer.await_event("STREAM_RESET flags 1");
     assert_eq!(ssn_from_us(ground, &association), "0");
-    end(ground, &association);
+    ground.end(&association);
     "our messages are numbered from 0 again".into()
 }
 
@@ -144,7 +139,7 @@ fn we_reset_the_peers(ground: &mut Ground<'_>) -> String {
     association.stream.options().reset_streams(theirs, &[0]).expect("nothing else is asked");
     association.await_notification(|it| is_reset(it, true));
     assert_eq!(ssn_from_peer(ground, &association), 0);
-    end(ground, &association);
+    ground.end(&association);
     "its messages are numbered from 0 again".into()
 }
 
@@ -165,7 +160,7 @@ fn we_reset_the_association(ground: &mut Ground<'_>) -> String {
     ground.peer.await_event("ASSOC_RESET flags 0");
     assert_eq!(ssn_from_peer(ground, &association), 0);
     assert_eq!(ssn_from_us(ground, &association), "0");
-    end(ground, &association);
+    ground.end(&association);
     "messages both ways are numbered from 0 again".into()
 }
 
@@ -185,6 +180,6 @@ fn we_add_streams(ground: &mut Ground<'_>) -> String {
     let job = job.streams(before.1 + 3);
     ground.peer.tell(&job.command());
     association.receive(job.count.into()).assert_complete(job.count.into(), job.bytes());
-    end(ground, &association);
+    ground.end(&association);
     "5 of ours, 3 of its own, and data on all of them".into()
 }

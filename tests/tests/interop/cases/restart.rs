@@ -48,11 +48,7 @@ fn the_peer_restarts(ground: &mut Ground<'_>) -> String {
 
 fn converse(ground: &mut Ground<'_>, association: &Association) -> String {
     let job = Job::new(100, 3000).pace(Duration::ZERO);
-    association.send(job);
-    ground.peer.await_messages(job.count.into()).assert_complete(job.count.into(), job.bytes());
-    ground.peer.tell(&job.command());
-    association.receive(job.count.into()).assert_complete(job.count.into(), job.bytes());
-    association.shut_down();
-    ground.peer.await_event("SHUTDOWN_COMP");
+    ground.converse(&association, job);
+    ground.end(&association);
     "RESTART is told, then 100 messages each way".into()
 }

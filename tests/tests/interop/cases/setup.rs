@@ -78,10 +78,7 @@ fn hurried(begins: Begins) -> Plan {
 fn talk(ground: &mut Ground<'_>, plan: &Plan, ends: Ends) -> String {
     let association = ground.associate(plan);
     let job = Job::new(10, 200);
-    association.send(job);
-    ground.peer.await_messages(10).assert_complete(10, job.bytes());
-    ground.peer.tell(&job.command());
-    association.receive(10).assert_complete(10, job.bytes());
+    ground.converse(&association, job);
     if ends == Ends::We {
         association.shut_down();
     } else {
@@ -120,8 +117,7 @@ fn streams_are_negotiated(ground: &mut Ground<'_>) -> String {
         assert_eq!((status.outbound_streams, status.inbound_streams), (5, 4));
         let theirs = ground.peer.tell("status");
         assert!(theirs.contains("out 4 in 5"), "{theirs}");
-        association.shut_down();
-        ground.peer.await_event("SHUTDOWN_COMP");
+        ground.end(&association);
         ground.peer.tell("close");
     }
     "9 asked, 5 allowed: 5; 7 asked, 4 allowed: 4".into()
@@ -133,7 +129,6 @@ fn lists_all_addresses(ground: &mut Ground<'_>, plan: &Plan) -> String {
     assert!(theirs.contains("10.77.0.1") && theirs.contains("fd77:1::1"), "{theirs}");
     let status = association.stream.status().expect("it has not ended");
     assert_eq!(status.paths.len(), 2, "{status:?}");
-    association.shut_down();
-    ground.peer.await_event("SHUTDOWN_COMP");
+    ground.end(&association);
     "both sides know both addresses".into()
 }
