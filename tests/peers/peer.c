@@ -317,7 +317,7 @@ static int do_connect(void) {
 }
 
 /* send COUNT SIZE [from=NUMBER] [streams=N] [stream=N] [ppid=N] [unordered=1] [pace=MICROSECONDS] [tell=NUMBER]
- * [immediately=1] [ttl=MS | rtx=N | priority=N] */
+ * [immediately=1] [ttl=MS | rtx=N] */
 static int do_send(void) {
   job.number = named("from", 0);
   job.remaining = number(1);
@@ -329,14 +329,8 @@ static int do_send(void) {
   job.flags = (named("unordered", 0) ? SCTP_UNORDERED : 0) | (named("immediately", 0) ? SCTP_SACK_IMMEDIATELY : 0);
   job.pace = named("pace", 0);
   job.due = 0;
-  static const struct { const char *name; uint16_t policy; } policies[] = {
-      {"ttl", SCTP_PR_SCTP_TTL}, {"rtx", SCTP_PR_SCTP_RTX}, {"priority", STACK_PR_PRIORITY}};
-  job.policy = SCTP_PR_SCTP_NONE;
-  for (size_t n = 0; n < sizeof policies / sizeof *policies; n++)
-    if (named(policies[n].name, -1) != -1u) {
-      job.policy = policies[n].policy;
-      job.policy_value = named(policies[n].name, 0);
-    }
+  job.policy = named("ttl", 0) ? SCTP_PR_SCTP_TTL : named("rtx", -1) != -1u ? SCTP_PR_SCTP_RTX : SCTP_PR_SCTP_NONE;
+  job.policy_value = job.policy == SCTP_PR_SCTP_TTL ? named("ttl", 0) : named("rtx", 0);
   errno = EINVAL;
   return job.size >= 4 && job.size <= MAX_MESSAGE && job.streams ? 0 : -1;
 }

@@ -10,7 +10,6 @@
 typedef int Socket;
 #define NO_SOCKET (-1)
 #define sctp_setprim sctp_prim
-#define STACK_PR_PRIORITY SCTP_PR_SCTP_PRIO
 #define STACK_PR_ALL SCTP_PR_SCTP_ALL
 #define STACK_SCHEDULER SCTP_STREAM_SCHEDULER
 

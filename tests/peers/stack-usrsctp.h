@@ -8,8 +8,6 @@
 
 typedef struct socket *Socket;
 #define NO_SOCKET NULL
-/* It gives up what has no room in the send buffer; its own policy knows no priorities but has them in its value. */
-#define STACK_PR_PRIORITY SCTP_PR_SCTP_BUF
 #define STACK_PR_ALL 0xf /* RFC 7496, 4.3: SCTP_PR_SCTP_ALL, which its header lacks */
 #define STACK_SCHEDULER SCTP_PLUGGABLE_SS
 

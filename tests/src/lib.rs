@@ -13,7 +13,8 @@ pub use lab::{Host, Lab};
 pub use perf::{PerfServer, perf_result, run_perf_client, start_perf_client};
 pub use program::{Program, ProgramError, built};
 pub use tshark::{
-    Capture, chunk_types, packet_fields, count_packets, has_judge_or_skip, packets_judged_malformed, source_ports,
+    Capture, chunk_types, count_packets, has_judge_or_skip, packet_fields, packets_judged_malformed,
+    source_ports,
 };
 pub use usrsctp::{has_usrsctp_or_skip, start_usrsctp, start_usrsctp_server};
 

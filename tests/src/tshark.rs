@@ -93,7 +93,8 @@ pub fn source_ports(file: &Path) -> Vec<u16> {
 pub fn packet_fields<const N: usize>(file: &Path, filter: &str, fields: [&str; N]) -> Vec<[Vec<String>; N]> {
     let mut arguments = vec!["-Y", filter, "-T", "fields"];
     fields.iter().for_each(|field| arguments.extend(["-e", field]));
-    let values = |field: &str| field.split(',').filter(|value| !value.is_empty()).map(str::to_owned).collect();
+    let values =
+        |field: &str| field.split(',').filter(|value| !value.is_empty()).map(str::to_owned).collect();
     let packet = |line: &String| {
         let mut fields = line.split('\t').map(values);
         std::array::from_fn(|_| fields.next().unwrap_or_default())

@@ -10,6 +10,7 @@ use socketapi::{
 };
 use system_tests::{Host, Lab};
 
+use crate::driver::DetectsErrors;
 use crate::ours::{Association, Job};
 use crate::peer::{Counts, LIMIT, Peer, Stack};
 
@@ -49,6 +50,10 @@ pub(crate) struct Plan {
     pub(crate) transport: Transport,
     /// Percent of the packets that are lost, in each direction.
     pub(crate) loss: u32,
+    /// Percent of the packets that a router marks (RFC 3168), in each direction.
+    pub(crate) marks: u32,
+    /// We say that our driver finds damaged packets by itself.
+    pub(crate) detects_errors: bool,
     pub(crate) config: AssociationConfig,
     /// Where the packets are recorded; unless a case says so, in the file that the environment variable INTEROP_PCAP
     /// names (the last association stays).
@@ -67,6 +72,8 @@ impl Plan {
             spare: Vec::new(),
             transport: Transport::Raw,
             loss: 0,
+            marks: 0,
+            detects_errors: false,
             config: AssociationConfig::default(),
             capture: std::env::var_os("INTEROP_PCAP").map(PathBuf::from),
             peer_settings: vec!["set nodelay 1".into()],
@@ -83,6 +90,16 @@ impl Plan {
     /// Two networks, IPv4.
     pub(crate) fn on_both_networks(self) -> Self {
         self.between(&["10.77.0.1", "10.77.1.1"], &["10.77.0.2", "10.77.1.2"])
+    }
+
+    /// One network, IPv6.
+    pub(crate) fn by_ipv6(self) -> Self {
+        self.between(&["fd77:0::1"], &["fd77:0::2"])
+    }
+
+    /// Two networks, IPv4 on the first and IPv6 on the second one.
+    pub(crate) fn by_both_families(self) -> Self {
+        self.between(&["10.77.0.1", "fd77:1::1"], &["10.77.0.2", "fd77:1::2"])
     }
 
     pub(crate) fn over_udp(mut self) -> Self {
@@ -156,12 +173,8 @@ impl<'a> Ground<'a> {
 
     /// Sets an association up, and waits until both sides know.
     pub(crate) fn associate(&mut self, plan: &Plan) -> Association {
-        self.port += 2;
+        self.open(plan);
         let stack = our_stack(plan);
-        self.peer.tell(&format!("open {} {}", self.peer_port(), words(&plan.theirs)));
-        for command in &plan.peer_settings {
-            self.peer.tell(command);
-        }
         let stream = match plan.begins {
             Begins::We => {
                 self.peer.tell("listen");
@@ -173,11 +186,38 @@ impl<'a> Ground<'a> {
         Association::new(stack, stream)
     }
 
+    /// Sends an INIT from each side, which goes on until [`SctpStream::wait_connected`].
+    pub(crate) fn begin_on_both_sides(&mut self, plan: &Plan) -> (OurStack, SctpStream) {
+        self.open(plan);
+        let stack = our_stack(plan);
+        let stream = self.connecting(&stack, plan, SocketBuilder::nonblocking);
+        self.peer.tell(&format!("connect {} {}", self.our_port(), words(&plan.ours)));
+        (stack, stream)
+    }
+
+    /// Opens the peer's socket, at ports that no association had before.
+    fn open(&mut self, plan: &Plan) {
+        self.port += 2;
+        self.peer.tell(&format!("open {} {}", self.peer_port(), words(&plan.theirs)));
+        for command in &plan.peer_settings {
+            self.peer.tell(command);
+        }
+    }
+
     /// Connects from our port to the peer's.
     pub(crate) fn connect(&self, stack: &OurStack, plan: &Plan) -> SctpStream {
+        self.connecting(stack, plan, |builder| builder)
+    }
+
+    fn connecting<'s>(
+        &self,
+        stack: &'s OurStack,
+        plan: &Plan,
+        with: impl FnOnce(SocketBuilder<'s>) -> SocketBuilder<'s>,
+    ) -> SctpStream {
         let peer: Vec<_> = plan.theirs.iter().map(|&ip| SocketAddr::new(ip, self.peer_port())).collect();
         let builder = SocketBuilder::new(stack).bind(&*self.our_addresses(plan));
-        builder.notifications(Notifications::ALL).connect(&*peer).expect("the peer answers")
+        with(builder.notifications(Notifications::ALL)).connect(&*peer).expect("the peer answers")
     }
 
     fn accept(&mut self, stack: &OurStack, plan: &Plan) -> SctpStream {
@@ -232,13 +272,16 @@ impl<'a> Ground<'a> {
 
 /// A stack on our host, with the impairments of the plan.
 pub(crate) fn our_stack(plan: &Plan) -> OurStack {
-    let mut builder = OurStack::builder()
-        .transport(plan.transport)
-        .addresses(plan.ours.iter().chain(&plan.spare).copied())
-        .defaults(plan.config.clone());
-    if plan.loss > 0 {
-        let loss = f64::from(plan.loss) / 100.0;
-        builder = builder.fault(Fault::new(Impairments { loss, ..Impairments::default() }, [7; 32]));
+    let addresses: Vec<_> = plan.ours.iter().chain(&plan.spare).copied().collect();
+    let mut builder = OurStack::builder().defaults(plan.config.clone());
+    if plan.detects_errors {
+        builder = builder.driver(DetectsErrors::open(addresses));
+    } else {
+        builder = builder.transport(plan.transport).addresses(addresses);
+    }
+    let [loss, mark] = [plan.loss, plan.marks].map(|percent| f64::from(percent) / 100.0);
+    if loss + mark > 0.0 {
+        builder = builder.fault(Fault::new(Impairments { loss, mark, ..Impairments::default() }, [7; 32]));
     }
     if let Some(file) = &plan.capture {
         builder = builder.capture(std::fs::File::create(file).expect("the capture can be written"));

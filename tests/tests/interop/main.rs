@@ -10,6 +10,7 @@
 //! It is a program of its own, not one of libtest's, because all cases of a peer share one boot of its kernel.
 
 mod cases;
+mod driver;
 mod ground;
 mod ours;
 mod peer;

@@ -26,6 +26,7 @@ pub(crate) struct Job {
     /// They take turns on so many streams.
     pub(crate) streams: u16,
     pub(crate) unordered: bool,
+    pub(crate) immediately: bool,
     /// Time from one to the next.
     pub(crate) pace: Duration,
     /// The number of the first one.
@@ -41,6 +42,7 @@ impl Job {
             size,
             streams: 1,
             unordered: false,
+            immediately: false,
             pace: Duration::ZERO,
             first: 0,
             reliability: Reliability::Full,
@@ -62,6 +64,12 @@ impl Job {
         self
     }
 
+    /// Each message asks for a SACK at once.
+    pub(crate) fn immediately(mut self) -> Self {
+        self.immediately = true;
+        self
+    }
+
     pub(crate) fn reliability(mut self, reliability: Reliability) -> Self {
         self.reliability = reliability;
         self
@@ -74,8 +82,12 @@ impl Job {
     /// The same as a command for the peer.
     pub(crate) fn command(&self) -> String {
         let Self { count, size, streams, first, .. } = self;
-        let (unordered, pace) = (u8::from(self.unordered), self.pace.as_micros());
-        format!("send {count} {size} from={first} streams={streams} unordered={unordered} pace={pace}")
+        let (unordered, immediately) = (u8::from(self.unordered), u8::from(self.immediately));
+        let pace = self.pace.as_micros();
+        format!(
+            "send {count} {size} from={first} streams={streams} unordered={unordered} pace={pace} \
+             immediately={immediately}"
+        )
     }
 }
 
@@ -91,8 +103,11 @@ impl Association {
             let due = start + job.pace * sent as u32;
             std::thread::sleep(due.saturating_duration_since(Instant::now()));
             let stream = (number % u32::from(job.streams)) as u16;
-            let info = SendInfo { unordered: job.unordered, ..SendInfo::new().stream(stream) };
-            let info = info.reliability(job.reliability);
+            let info = SendInfo {
+                unordered: job.unordered,
+                sack_immediately: job.immediately,
+                ..SendInfo::new().stream(stream).reliability(job.reliability)
+            };
             let deadline = Instant::now() + LIMIT;
             self.stream.send_deadline(message(number, job.size), &info, deadline).expect("there is room");
         }
@@ -152,7 +167,11 @@ impl Association {
     }
 
     /// Waits until something is so of the core's association.
-    pub(crate) fn await_state(&self, what: &str, is_so: impl Fn(&sctp_core::association::Association) -> bool) {
+    pub(crate) fn await_state(
+        &self,
+        what: &str,
+        is_so: impl Fn(&sctp_core::association::Association) -> bool,
+    ) {
         let end = Instant::now() + LIMIT;
         while !self.look(&is_so) {
             assert!(Instant::now() < end, "{what}");
@@ -265,11 +284,6 @@ impl Ledger {
             self.counts.disordered += u64::from(number < *next);
             *next = number + 1;
         }
-    }
-
-    /// Whether message `number` came.
-    pub(crate) fn has(&self, number: u32) -> bool {
-        self.seen.contains(&number)
     }
 
     pub(crate) fn counts(&self) -> Counts {

@@ -19,6 +19,8 @@ pub(super) struct EcnState {
     lowest: Option<Tsn>,
     /// What ECNE says until CWR comes.
     echo: Option<Tsn>,
+    /// The next ECNE has the other form.
+    counts: bool,
     /// How the packet that is being written leaves.
     pub(super) leaves_as: Ecn,
 }
@@ -51,11 +53,13 @@ impl Association {
         }
     }
 
-    /// ECNE goes before the SACK, which may acknowledge the TSN that it names.
-    pub(super) fn write_ecn_echo(&self, packet: &mut PacketBuilder<'_>) {
+    /// ECNE goes before the SACK, which may acknowledge the TSN that it names. As long as no CWR comes every second one has
+    /// the form that usrsctp reads, which overlooks the other form and with it the SACK.
+    pub(super) fn write_ecn_echo(&mut self, packet: &mut PacketBuilder<'_>) {
         if let Some(lowest_tsn) = self.ecn.echo {
+            let kind = if self.ecn.counts { EcnKind::CountingEcho } else { EcnKind::Echo };
             // Without room it goes with the next SACK.
-            let _ = packet.push(&EcnChunk { kind: EcnKind::Echo, lowest_tsn });
+            self.ecn.counts ^= packet.push(&EcnChunk { kind, lowest_tsn }).is_ok();
         }
     }
 
@@ -74,7 +78,9 @@ impl Association {
     /// CWR: the sender has heard of marks up to this one.
     pub(super) fn handle_window_reduced(&mut self, chunk: &RawChunk) -> Flow {
         let Ok(EcnChunk { lowest_tsn, .. }) = EcnChunk::parse(chunk) else { return Flow::Stop };
-        self.ecn.echo.take_if(|echo| echo.at_most(lowest_tsn));
+        if self.ecn.echo.take_if(|echo| echo.at_most(lowest_tsn)).is_some() {
+            self.ecn.counts = false;
+        }
         Flow::Continue
     }
 

@@ -1,23 +1,26 @@
-//! A bad network around a good driver: packets get lost and doubled, in both directions, by a seed.
+//! A bad network around a good driver: packets get lost, doubled and marked, in both directions, by a seed.
 
 use std::str::FromStr;
 
+use sctp_core::net::Ecn;
 use sctp_core::rng::Random;
 
 use crate::driver::{Outbox, Received, Transmit, outbox::runs};
 
-/// How bad the network is. The text form is `loss=1%,duplicate=0.5%`.
+/// How bad the network is. The text form is `loss=1%,duplicate=0.5%,mark=2%`.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Impairments {
     /// Share of packets that get lost, 0 to 1.
     pub loss: f64,
     /// Share of packets that arrive twice, 0 to 1.
     pub duplicate: f64,
+    /// Share of ECN-capable packets that get a mark of congestion (RFC 3168, 5), 0 to 1.
+    pub mark: f64,
 }
 
 /// A text that names no impairments.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is no impairment: write loss=1% or duplicate=0.5%, with commas between them")]
+#[error("`{0}` is no impairment: write loss=1%, duplicate=0.5% or mark=2%, with commas between them")]
 pub struct ImpairmentError(String);
 
 impl FromStr for Impairments {
@@ -33,6 +36,7 @@ impl FromStr for Impairments {
             let field = match item.split_once('=').map(|(name, value)| (name.trim(), share(value.trim()))) {
                 Some(("loss", Some(share))) => (&mut impairments.loss, share),
                 Some(("duplicate", Some(share))) => (&mut impairments.duplicate, share),
+                Some(("mark", Some(share))) => (&mut impairments.mark, share),
                 _ => return Err(ImpairmentError(item.to_owned())),
             };
             *field.0 = field.1;
@@ -46,6 +50,7 @@ impl FromStr for Impairments {
 pub struct Fault {
     loss: Share,
     duplicate: Share,
+    mark: Share,
     random: Random,
 }
 
@@ -69,6 +74,7 @@ impl Fault {
         Self {
             loss: Share::new(impairments.loss),
             duplicate: Share::new(impairments.duplicate),
+            mark: Share::new(impairments.mark),
             random: Random::new(seed),
         }
     }
@@ -80,6 +86,12 @@ impl Fault {
             (false, true) => 2,
             (false, false) => 1,
         }
+    }
+
+    /// The ECN field of the next packet, or of the next run of packets.
+    fn marked(&mut self, ecn: Ecn) -> Ecn {
+        let is_capable = self.mark.0 > 0 && matches!(ecn, Ecn::Ect0 | Ecn::Ect1);
+        if is_capable && self.mark.hits(&mut self.random) { Ecn::CongestionExperienced } else { ecn }
     }
 
     /// Puts into `passed` what gets through of a batch.
@@ -100,7 +112,8 @@ impl Fault {
             }
             let len = passed.bytes.len() - before;
             if len > 0 {
-                passed.transmits.push(Transmit { len, ..*transmit });
+                let ecn = self.marked(transmit.ecn);
+                passed.transmits.push(Transmit { len, ecn, ..*transmit });
             }
         }
     }
@@ -108,7 +121,8 @@ impl Fault {
     /// Takes packets out of what came, from `first` on, and doubles others.
     pub(super) fn lose(&mut self, packets: &mut Vec<Received>, first: usize) {
         let came = packets.split_off(first.min(packets.len()));
-        for packet in came {
+        for mut packet in came {
+            packet.ecn = self.marked(packet.ecn);
             let copies = self.copies();
             packets.extend(std::iter::repeat_n(packet, copies));
         }
@@ -121,9 +135,9 @@ mod tests {
 
     #[test]
     fn impairments_are_read_from_the_command_line() {
-        let both = Impairments { loss: 0.01, duplicate: 0.005 };
-        assert_eq!("loss=1%, duplicate=0.5%".parse(), Ok(both));
-        assert_eq!("loss=100%".parse(), Ok(Impairments { loss: 1.0, duplicate: 0.0 }));
+        let all = Impairments { loss: 0.01, duplicate: 0.005, mark: 0.02 };
+        assert_eq!("loss=1%, duplicate=0.5%, mark=2%".parse(), Ok(all));
+        assert_eq!("loss=100%".parse(), Ok(Impairments { loss: 1.0, ..Impairments::default() }));
         for wrong in ["", "loss", "loss=1", "loss=-1%", "loss=101%", "delay=1%", "loss=NaN%"] {
             assert!(wrong.parse::<Impairments>().is_err(), "{wrong}");
         }

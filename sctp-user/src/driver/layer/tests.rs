@@ -22,7 +22,7 @@ fn transmit(remote: [u8; 4], udp_port: u16, segment_size: usize, len: usize) -> 
 }
 
 fn lossy(loss: f64, duplicate: f64) -> Option<Fault> {
-    Some(Fault::new(Impairments { loss, duplicate }, [7; 32]))
+    Some(Fault::new(Impairments { loss, duplicate, mark: 0.0 }, [7; 32]))
 }
 
 /// Lengths of what arrives of 20 runs of 10 packets, the last one of each shorter.
@@ -46,6 +46,23 @@ fn faults_take_and_double_packets_by_their_seed() {
     assert!((120..190).contains(&lost.len()), "{} of 200", lost.len());
     assert_eq!(lost, arrivals(lossy(0.2, 0.0)), "the seed replays");
     assert_eq!(arrivals(lossy(0.0, 1.0)).len(), 20 * 19, "the short ones end their runs and stay single");
+}
+
+/// RFC 3168, 5: only what is ECN-capable is marked.
+#[test]
+fn faults_mark_packets_in_both_directions() {
+    let (mut ours, mut theirs) = pair();
+    ours.set_fault(Some(Fault::new(Impairments { mark: 1.0, ..Impairments::default() }, [7; 32])));
+    let mut inbox = Inbox::default();
+    for ecn in [Ecn::Ect0, Ecn::NotCapable] {
+        ours.send(&[Transmit { ecn, ..transmit(THERE, 0, 100, 100) }], &[1; 100], &mut Vec::new());
+        theirs.receive(&mut inbox).unwrap();
+        theirs.send(&[Transmit { ecn, ..transmit(HERE, 0, 100, 100) }], &[1; 100], &mut Vec::new());
+        ours.receive(&mut inbox).unwrap();
+    }
+    let marks: Vec<_> = inbox.packets.iter().map(|packet| packet.ecn).collect();
+    let congested = Ecn::CongestionExperienced;
+    assert_eq!(marks, [congested, congested, Ecn::NotCapable, Ecn::NotCapable]);
 }
 
 #[test]

@@ -2,9 +2,10 @@
 
 use std::time::{Duration, Instant};
 
-use super::Case;
+use super::{Case, From};
 use crate::ground::{Begins, Ground, Plan};
 use crate::ours::{Association, Job};
+use crate::wire::Wire;
 
 const DATA: &str = "User data (RFC 9260, 6)";
 const LOSS: &str = "Loss (RFC 9260, 6.3 and 7.2.4)";
@@ -17,29 +18,34 @@ pub(super) const CASES: &[Case] = &[
     Case::new(DATA, "every message comes back from the peer's echo", echo),
     Case::new(DATA, "both sides send at the same time", both_ways),
     Case::new(DATA, "the peer stops reading and goes on", a_reader_that_pauses),
+    Case::new(DATA, "we stop reading and go on", we_pause),
+    Case::new(DATA, "messages larger than the receive buffer, to the peer", |ground| large(ground, From::Us)),
+    Case::new(DATA, "messages larger than the receive buffer, from the peer", |ground| {
+        large(ground, From::Peer)
+    }),
     Case::new(LOSS, "5 % of the packets lost, to the peer", |ground| lossy(ground, From::Us)),
     Case::new(LOSS, "5 % of the packets lost, from the peer", |ground| lossy(ground, From::Peer)),
-    Case::new(LOSS, "5 % of the packets lost, over UDP, both ways", lossy_udp),
+    Case::new(LOSS, "5 % of the packets lost, over UDP, both ways", |ground| {
+        lossy_both_ways(ground, Plan::new(Begins::We).over_udp())
+    }),
+    Case::new(LOSS, "5 % of the packets lost, by IPv6, both ways", |ground| {
+        lossy_both_ways(ground, Plan::new(Begins::We).by_ipv6())
+    }),
+    Case::new(LOSS, "5 % of the packets lost, with IPv4 and IPv6 on two networks, both ways", |ground| {
+        lossy_both_ways(ground, Plan::new(Begins::Peer).by_both_families())
+    }),
+    Case::new(LOSS, "5 % of the packets lost, over UDP by IPv6, both ways", |ground| {
+        lossy_both_ways(ground, Plan::new(Begins::Peer).by_ipv6().over_udp())
+    }),
 ];
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum From {
-    Us,
-    Peer,
-}
 
 /// Moves a job from one side to the other and checks that nothing is wrong; returns how long it took.
 fn transfer(ground: &mut Ground<'_>, association: &Association, job: Job, from: From) -> Duration {
     let start = Instant::now();
-    let counts = if from == From::Us {
-        ground.peer.tell("forget");
-        association.send(job);
-        ground.peer.await_messages(job.count.into())
-    } else {
-        ground.peer.tell(&job.command());
-        association.receive(job.count.into())
+    match from {
+        From::Us => ground.send(association, job),
+        From::Peer => ground.receive(association, job),
     };
-    counts.assert_complete(job.count.into(), job.bytes());
     start.elapsed()
 }
 
@@ -103,28 +109,70 @@ fn both_ways(ground: &mut Ground<'_>) -> String {
     rate(2 * job.bytes(), time)
 }
 
+/// More than the buffers of both sides take.
+const MUCH: Job = Job::new(7_000, 1400);
+
 /// The peer's window closes, is probed, and opens again (RFC 9260, 6.1 A).
 fn a_reader_that_pauses(ground: &mut Ground<'_>) -> String {
-    let association = ground.associate(&Plan::new(Begins::We).with_short_timers());
-    let job = Job::new(7_000, 1400);
+    let mut plan = Plan::new(Begins::We).with_short_timers();
+    let wire = Wire::record(&mut plan);
+    let association = ground.associate(&plan);
     ground.peer.tell("read 0");
-    std::thread::scope(|scope| {
-        let sender = scope.spawn(|| association.send(job));
-        let closed = Instant::now() + crate::peer::LIMIT;
-        // The sender stops before its end, and stays there.
-        let (mut taken, mut before) = (0, u64::MAX);
-        while taken != before {
-            assert!(Instant::now() < closed && !sender.is_finished(), "the window does not close");
-            before = taken;
-            std::thread::sleep(Duration::from_millis(300));
-            taken = association.stream.status().expect("it has not ended").stats.messages_sent;
-        }
+    let counts = std::thread::scope(|scope| {
+        scope.spawn(|| association.send(MUCH));
+        association.await_state("the window does not close", |association| association.peer_rwnd() == 0);
+        // What is sent again into a closed window is a probe.
+        let before = association.packets_sent();
+        association.await_state("the window is not probed", |association| {
+            association.stats().packets_sent >= before + 3
+        });
         ground.peer.tell("read 1");
-        ground.peer.await_messages(job.count.into())
-    })
-    .assert_complete(job.count.into(), job.bytes());
+        ground.peer.await_messages(MUCH.count.into())
+    });
+    counts.assert_complete(MUCH.count.into(), MUCH.bytes());
     ground.end(&association);
-    "9.8 MB complete and in order after a closed window".into()
+    after_a_closed_window(&wire, ground.peer_port())
+}
+
+fn we_pause(ground: &mut Ground<'_>) -> String {
+    let mut plan = Plan::new(Begins::We).with_short_timers();
+    let wire = Wire::record(&mut plan);
+    let association = ground.associate(&plan);
+    ground.peer.tell(&MUCH.command());
+    association.await_state("our window does not close", |association| {
+        association.a_rwnd().is_some_and(|a_rwnd| a_rwnd < CLOSED)
+    });
+    let before = association.look(|association| association.stats().packets_received);
+    association.await_state("our window is not probed", |association| {
+        association.stats().packets_received >= before + 3
+    });
+    let counts = association.receive(MUCH.count.into());
+    counts.assert_complete(MUCH.count.into(), MUCH.bytes());
+    ground.end(&association);
+    after_a_closed_window(&wire, ground.our_port())
+}
+
+/// No DATA of a job fits into what is left.
+const CLOSED: u32 = 1400;
+
+fn after_a_closed_window(wire: &Wire, reader: u16) -> String {
+    let closed = wire.count(&format!("sctp.srcport == {reader} and sctp.sack_a_rwnd < {CLOSED}"));
+    assert!(closed > 0, "no SACK closes the window");
+    format!("{:.1} MB complete and in order, {closed} SACKs with a closed window", MUCH.bytes() as f64 / 1e6)
+}
+
+/// Messages that are larger than the receiver's buffer, so that it hands them over in pieces (RFC 9260, 6.9).
+fn large(ground: &mut Ground<'_>, from: From) -> String {
+    let plan = Plan::new(Begins::We).peer("set receive-buffer 300000");
+    let association = ground.associate(&plan.config(|config| config.max_message_size = 4 << 20));
+    let job = Job::new(3, 3 << 20);
+    let counts = match from {
+        From::Us => ground.send(&association, job),
+        From::Peer => ground.receive(&association, job),
+    };
+    assert!(counts.pieces > counts.messages, "{counts:?}");
+    ground.end(&association);
+    format!("{} messages of 3 MiB, in {} pieces", counts.messages, counts.pieces)
 }
 
 fn lossy(ground: &mut Ground<'_>, from: From) -> String {
@@ -135,8 +183,8 @@ fn lossy(ground: &mut Ground<'_>, from: From) -> String {
     rate(job.bytes(), time)
 }
 
-fn lossy_udp(ground: &mut Ground<'_>) -> String {
-    let association = ground.associate(&hasty(Plan::new(Begins::We).over_udp()).loss(5));
+fn lossy_both_ways(ground: &mut Ground<'_>, plan: Plan) -> String {
+    let association = ground.associate(&hasty(plan).loss(5));
     let job = Job::new(800, 1400);
     let mut time = transfer(ground, &association, job, From::Us);
     time += transfer(ground, &association, job, From::Peer);

@@ -1,33 +1,27 @@
 //! Packets that are marked instead of lost.
 
-use super::Case;
+use super::{Case, From};
 use crate::ground::{Begins, Ground, Plan};
 use crate::ours::Job;
-use crate::peer::Stack;
 use crate::wire::Wire;
 
 const ECN: &str = "Explicit congestion notification (RFC 4960, Appendix A)";
-/// Marking is done by netem in the Linux peer's kernel.
-const NO_MARKS: (Stack, &str) = (Stack::Usrsctp, "not tested: nothing marks packets on its network");
-
 const ECNE: u8 = 12;
 const CWR: u8 = 13;
 
 pub(super) const CASES: &[Case] = &[
     Case::new(ECN, "both sides agree on it, we connect", |ground| agree(ground, Begins::We)),
     Case::new(ECN, "both sides agree on it, the peer connects", |ground| agree(ground, Begins::Peer)),
-    Case {
-        not_done: &[NO_MARKS],
-        ..Case::new(
-            ECN,
-            "5 % of the peer's packets marked: we echo, it reduces its window",
-            the_peer_is_marked,
-        )
-    },
-    Case {
-        not_done: &[NO_MARKS],
-        ..Case::new(ECN, "5 % of our packets marked: the peer echoes, we reduce our window", we_are_marked)
-    },
+    Case::new(ECN, "5 % of all packets marked, we send: the peer echoes, we reduce our window", |ground| {
+        marked(ground, From::Us)
+    }),
+    Case::new(ECN, "5 % of all packets marked, the peer sends: we echo, it reduces its window", |ground| {
+        marked(ground, From::Peer)
+    }),
+    Case::new(ECN, "we offer it, the peer does not", without),
+    Case::new(ECN, "the peer offers it, we do not", |ground| {
+        not_agreed(ground, &plan(Begins::Peer).config(|config| config.extensions.ecn = false))
+    }),
 ];
 
 fn plan(begins: Begins) -> Plan {
@@ -41,40 +35,41 @@ fn agree(ground: &mut Ground<'_>, begins: Begins) -> String {
     "agreed".into()
 }
 
-fn the_peer_is_marked(ground: &mut Ground<'_>) -> String {
-    marked(ground, false, &["tc qdisc add dev vec0 root netem loss 5% ecn"], &["tc qdisc del dev vec0 root"])
+fn without(ground: &mut Ground<'_>) -> String {
+    not_agreed(ground, &plan(Begins::We).peer("set ecn 0"))
 }
 
-fn we_are_marked(ground: &mut Ground<'_>) -> String {
-    let begin = [
-        "ip link add ifb0 type ifb",
-        "ip link set ifb0 up",
-        "tc qdisc add dev vec0 ingress",
-        "tc filter add dev vec0 parent ffff: matchall action mirred egress redirect dev ifb0",
-        "tc qdisc add dev ifb0 root netem loss 5% ecn",
-    ];
-    marked(ground, true, &begin, &["tc qdisc del dev vec0 ingress", "ip link del ifb0"])
-}
-
-/// Data from us or from the peer while the peer's kernel does `begin`, and what the capture shows of it.
-fn marked(ground: &mut Ground<'_>, from_us: bool, begin: &[&str], end: &[&str]) -> String {
-    let mut plan = plan(Begins::We);
+/// Nothing is marked as capable of it (RFC 4960, Appendix A: only once both sides have agreed), so no router marks it.
+fn not_agreed(ground: &mut Ground<'_>, plan: &Plan) -> String {
+    let mut plan = plan.clone();
+    plan.marks = 100;
     let wire = Wire::record(&mut plan);
     let association = ground.associate(&plan);
-    begin.iter().for_each(|line| drop(ground.peer.tell(&format!("run {line}"))));
-    let job = Job::new(1000, 1400);
-    let counts = if from_us {
-        association.send(job);
-        ground.peer.await_messages(job.count.into())
-    } else {
-        ground.peer.tell(&job.command());
-        association.receive(job.count.into())
-    };
-    counts.assert_complete(job.count.into(), job.bytes());
-    end.iter().for_each(|line| drop(ground.peer.tell(&format!("run {line}"))));
+    assert!(!association.extensions().ecn);
+    ground.converse(&association, Job::new(100, 1400));
     ground.end(&association);
-    let count = |chunk_type: u8| wire.count(&format!("sctp.chunk_type == {chunk_type}"));
-    let (echoes, reductions) = (count(ECNE), count(CWR));
+    let ours = ground.our_port();
+    assert_eq!(wire.count(&format!("ip.dsfield.ecn != 0 and sctp.srcport == {ours}")), 0);
+    "not agreed, no packet is ECN-capable, 100 messages each way".into()
+}
+
+/// A stretch of the network next to us marks packets of both directions.
+fn marked(ground: &mut Ground<'_>, from: From) -> String {
+    let mut plan = plan(Begins::We);
+    plan.marks = 5;
+    let wire = Wire::record(&mut plan);
+    let association = ground.associate(&plan);
+    let job = Job::new(1000, 1400);
+    let (sender, receiver) = match from {
+        From::Us => (ground.our_port(), ground.peer_port()),
+        From::Peer => (ground.peer_port(), ground.our_port()),
+    };
+    match from {
+        From::Us => ground.send(&association, job),
+        From::Peer => ground.receive(&association, job),
+    };
+    ground.end(&association);
+    let (echoes, reductions) = (wire.count_chunks(receiver, ECNE), wire.count_chunks(sender, CWR));
     assert!(echoes > 0 && reductions > 0, "{echoes} ECNE, {reductions} CWR");
     format!("complete and in order, {echoes} ECNE, {reductions} CWR")
 }

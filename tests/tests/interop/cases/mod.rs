@@ -1,11 +1,14 @@
 //! The cases, by feature.
 
+mod acknowledgements;
 mod asconf;
 mod auth;
 mod bulk;
+mod checksum;
 mod ecn;
 mod interleaving;
 mod mtu;
+mod multipath;
 mod partial;
 mod paths;
 mod reconfig;
@@ -28,6 +31,13 @@ pub(crate) struct Case {
     pub(crate) run: fn(&mut Ground<'_>) -> String,
 }
 
+/// Who sends the data.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum From {
+    Us,
+    Peer,
+}
+
 impl Case {
     const fn new(feature: &'static str, what: &'static str, run: fn(&mut Ground<'_>) -> String) -> Self {
         Self { feature, what, not_done: &[], run }
@@ -39,7 +49,9 @@ pub(crate) fn all() -> impl Iterator<Item = &'static Case> {
     let all = [
         setup::CASES,
         bulk::CASES,
+        acknowledgements::CASES,
         paths::CASES,
+        multipath::CASES,
         restart::CASES,
         partial::CASES,
         auth::CASES,
@@ -48,6 +60,7 @@ pub(crate) fn all() -> impl Iterator<Item = &'static Case> {
         mtu::CASES,
         reconfig::CASES,
         interleaving::CASES,
+        checksum::CASES,
     ];
     all.into_iter().flatten()
 }

@@ -4,7 +4,8 @@ use socketapi::LossReason;
 
 use super::Case;
 use crate::ground::{Begins, Ground, Plan};
-use crate::ours::Job;
+use crate::ours::{Association, Job};
+use crate::wire::Wire;
 
 const SET_UP: &str = "Set-up and shutdown (RFC 9260, 5 and 9)";
 const ADDRESSES: &str = "Addresses (RFC 9260, 3.3.2)";
@@ -30,6 +31,13 @@ pub(super) const CASES: &[Case] = &[
     Case::new(SET_UP, "the peer connects through 30 % loss", |ground| {
         talk(ground, &hurried(Begins::Peer).loss(30), Ends::Peer)
     }),
+    Case::new(SET_UP, "both connect at the same time", both_connect),
+    Case::new(SET_UP, "data waits on both sides when we shut down", |ground| {
+        shut_down_with_data(ground, Ends::We)
+    }),
+    Case::new(SET_UP, "data waits on both sides when the peer shuts down", |ground| {
+        shut_down_with_data(ground, Ends::Peer)
+    }),
     Case::new(ADDRESSES, "we connect by IPv6", |ground| talk(ground, &v6(Begins::We), Ends::We)),
     Case::new(ADDRESSES, "the peer connects by IPv6", |ground| talk(ground, &v6(Begins::Peer), Ends::Peer)),
     Case::new(ADDRESSES, "we connect with IPv4 and IPv6 on two networks", |ground| {
@@ -43,6 +51,15 @@ pub(super) const CASES: &[Case] = &[
         talk(ground, &Plan::new(Begins::Peer).over_udp(), Ends::Peer)
     }),
     Case::new(UDP, "we connect by IPv6", |ground| talk(ground, &v6(Begins::We).over_udp(), Ends::We)),
+    Case::new(UDP, "the peer connects by IPv6", |ground| {
+        talk(ground, &v6(Begins::Peer).over_udp(), Ends::Peer)
+    }),
+    Case::new(UDP, "we connect with IPv4 and IPv6 on two networks", |ground| {
+        lists_all_addresses(ground, &mixed(Begins::We).over_udp())
+    }),
+    Case::new(UDP, "the peer connects with IPv4 and IPv6 on two networks", |ground| {
+        lists_all_addresses(ground, &mixed(Begins::Peer).over_udp())
+    }),
 ];
 
 #[derive(PartialEq, Eq)]
@@ -52,11 +69,11 @@ enum Ends {
 }
 
 fn v6(begins: Begins) -> Plan {
-    Plan::new(begins).between(&["fd77:0::1"], &["fd77:0::2"])
+    Plan::new(begins).by_ipv6()
 }
 
 fn mixed(begins: Begins) -> Plan {
-    Plan::new(begins).between(&["10.77.0.1", "fd77:1::1"], &["10.77.0.2", "fd77:1::2"])
+    Plan::new(begins).by_both_families()
 }
 
 /// Timers short enough for a set-up that loses packets, but for usrsctp's guard of SHUTDOWN: five times RTO.Max.
@@ -91,18 +108,59 @@ fn talk(ground: &mut Ground<'_>, plan: &Plan, ends: Ends) -> String {
 
 fn the_peer_aborts(ground: &mut Ground<'_>) -> String {
     let association = ground.associate(&Plan::new(Begins::We));
-    ground.peer.tell("abort");
-    // RFC 9260, 3.3.10.12: the peer's user did it.
+    ground.peer.tell("abort enough-of-this");
+    // RFC 9260, 3.3.10.12: the peer's user did it, for this reason.
     let reason = association.await_loss();
-    assert!(matches!(reason, LossReason::PeerAborted { cause: Some(12), .. }), "{reason:?}");
-    "ABORT with cause 12, User-Initiated Abort".into()
+    let LossReason::PeerAborted { cause: Some(12), value } = &reason else { panic!("{reason:?}") };
+    assert_eq!(&value[..], b"enough-of-this");
+    "ABORT with cause 12, User-Initiated Abort, and the reason".into()
 }
 
 fn we_abort(ground: &mut Ground<'_>) -> String {
     let association = ground.associate(&Plan::new(Begins::Peer));
     association.stream.abort(b"no more").expect("it has not ended");
-    ground.peer.await_event("COMM_LOST");
-    "COMM_LOST at the peer".into()
+    let told = ground.peer.await_event("COMM_LOST");
+    // The cause, its length, and the reason.
+    assert!(told.contains("00 0c 00 0b 6e 6f 20 6d 6f 72 65"), "{told}");
+    "COMM_LOST at the peer, with the reason".into()
+}
+
+/// Both send INIT before either has one (RFC 9260, 5.2.1): the network is away when they begin.
+fn both_connect(ground: &mut Ground<'_>) -> String {
+    let mut plan = Plan::new(Begins::We).with_short_timers();
+    plan.config.max_init_retransmits = 30;
+    let wire = Wire::record(&mut plan);
+    ground.ours.unplug(0);
+    let (stack, stream) = ground.begin_on_both_sides(&plan);
+    ground.ours.plug(0);
+    stream.set_nonblocking(false);
+    stream.wait_connected().expect("the peer answers");
+    ground.peer.await_event("COMM_UP");
+    let association = Association::new(stack, stream);
+    ground.converse(&association, Job::new(10, 200));
+    ground.end(&association);
+    let inits = [ground.our_port(), ground.peer_port()].map(|port| wire.count_chunks(port, 1));
+    assert!(inits.iter().all(|&inits| inits > 0) && wire.count("sctp.chunk_type == 6") == 0, "{inits:?}");
+    "one association, 10 messages each way".into()
+}
+
+/// Data waits on both sides, without a network, when one side shuts down: all of it comes, and then the end.
+fn shut_down_with_data(ground: &mut Ground<'_>, ends: Ends) -> String {
+    let association = ground.associate(&Plan::new(Begins::We).with_short_timers());
+    let job = Job::new(200, 1000);
+    ground.ours.unplug(0);
+    association.send(job);
+    ground.peer.tell(&job.command());
+    ground.peer.await_event("sent 200");
+    match ends {
+        Ends::We => association.stream.shutdown().expect("it has not ended"),
+        Ends::Peer => drop(ground.peer.tell("shutdown")),
+    }
+    ground.ours.plug(0);
+    association.receive_to_end().counts().assert_complete(job.count.into(), job.bytes());
+    ground.peer.await_event("SHUTDOWN_COMP");
+    ground.peer.counts().assert_complete(job.count.into(), job.bytes());
+    "200 messages each way, then the end in good order".into()
 }
 
 fn streams_are_negotiated(ground: &mut Ground<'_>) -> String {

@@ -8,7 +8,7 @@ use crate::extensions::Extensions;
 use crate::net::Ecn;
 use crate::path::Path;
 use crate::serial::Tsn;
-use crate::wire::chunk::{ChunkType, DataChunk, EcnChunk, InitChunk};
+use crate::wire::chunk::{ChunkType, DataChunk, EcnChunk, InitChunk, RawChunk};
 use crate::wire::param::ParameterType;
 use core::time::Duration;
 
@@ -160,6 +160,28 @@ fn an_echo_or_a_cwr_that_is_lost_is_sent_again() {
         assert!(pair.ecn_chunks(Side::Z, ChunkType::ECNE).is_empty());
         assert_eq!(pair.read(Side::Z, z).len(), 52);
     }
+}
+
+/// usrsctp reads nothing behind an ECNE of RFC 4960, Appendix A: its SACK is lost with it.
+#[test]
+fn a_peer_that_reads_another_form_of_ecne_only_hears_of_marks_too() {
+    let (mut pair, a, z) = capable();
+    let mut marked = false;
+    let is_short = |chunk: &RawChunk| chunk.chunk_type == ChunkType::ECNE && chunk.value.len() == 4;
+    pair.set_rule(move |hop| match () {
+        () if !core::mem::replace(&mut marked, true) => Fate::Mark,
+        () if hop.chunks.iter().any(is_short) => Fate::Drop,
+        () => Fate::Pass,
+    });
+    (0..40).for_each(|_| pair.send(Side::A, a, &[3; 1_400]));
+    pair.run_secs(1);
+    let path = pair.primary(Side::A, a);
+    assert_eq!((path.stats.ecn_reductions, path.stats.t3_expiries), (1, 0));
+    assert_eq!(pair.read(Side::Z, z).len(), 40);
+    pair.hops.clear();
+    pair.send(Side::A, a, b"more");
+    pair.run_secs(1);
+    assert!(pair.ecn_chunks(Side::Z, ChunkType::ECNE).is_empty(), "CWR has silenced it");
 }
 
 /// RFC 3168, 6.1.2: once for each window of data, however many of its packets were marked.

@@ -20,6 +20,10 @@ use core::fmt;
 pub enum EcnKind {
     /// ECNE: a packet arrived with Congestion Experienced.
     Echo,
+    /// The same with the number of marked packets behind the TSN (draft-stewart-tsvwg-sctpecn; here always 1). usrsctp reads
+    /// no other one, and nothing that follows in the packet of one that it does not read. To be written only: one that is
+    /// read is an [`Echo`](Self::Echo).
+    CountingEcho,
     /// CWR: the sender has reduced its window.
     WindowReduced,
 }
@@ -45,17 +49,20 @@ impl EcnChunk {
 impl WriteChunk for EcnChunk {
     fn chunk_type(&self) -> ChunkType {
         match self.kind {
-            EcnKind::Echo => ChunkType::ECNE,
+            EcnKind::Echo | EcnKind::CountingEcho => ChunkType::ECNE,
             EcnKind::WindowReduced => ChunkType::CWR,
         }
     }
 
     fn value_len(&self) -> usize {
-        4
+        if self.kind == EcnKind::CountingEcho { 8 } else { 4 }
     }
 
     fn write_value(&self, out: &mut Vec<u8>) {
         out.extend_from_slice(&self.lowest_tsn.0.to_be_bytes());
+        if self.kind == EcnKind::CountingEcho {
+            out.extend_from_slice(&1_u32.to_be_bytes());
+        }
     }
 }
 
@@ -78,6 +85,11 @@ mod tests {
         assert_format(&Chunk::Ecn(echo), b"\x0c\0\0\x08\0\0\0\x05", "ECNE lowest_tsn=5");
         let reduced = EcnChunk { kind: EcnKind::WindowReduced, lowest_tsn };
         assert_format(&Chunk::Ecn(reduced), b"\x0d\0\0\x08\0\0\0\x05", "CWR lowest_tsn=5");
+        let mut counting = Vec::new();
+        EcnChunk { kind: EcnKind::CountingEcho, lowest_tsn }.write_value(&mut counting);
+        let raw = RawChunk { chunk_type: ChunkType::ECNE, flags: 0, value: counting.into() };
+        assert_eq!(raw.value[..], *b"\0\0\0\x05\0\0\0\x01");
+        assert_eq!(EcnChunk::parse(&raw), Ok(echo));
         assert_too_short(ChunkType::CWR, b"\0\0\0", 4);
     }
 }
