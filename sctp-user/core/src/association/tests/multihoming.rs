@@ -162,6 +162,31 @@ fn send_again(pair: &mut Pair, data: &Hop) {
     pair.inject(Side::Z, ip("10.0.1.1"), ip("10.0.1.2"), data.bytes.clone());
 }
 
+/// RFC 9260, 6.4: the first path has failed, and with it SACKs; the peer sends again what they acknowledged on the second
+/// one, and hears us there at once.
+#[test]
+fn data_that_comes_twice_because_the_peer_changed_the_path_is_acknowledged_where_it_comes_from() {
+    let mut pair = Pair::multihomed();
+    let (a, _) = pair.establish();
+    pair.send(Side::A, a, b"hello");
+    pair.run_secs(1);
+    let data = last_data(&pair);
+    pair.hops.clear();
+    // The third time it is late: they do not arrive there either.
+    for (expected, wait) in [("10.0.2.1", 0), ("10.0.2.1", 5), ("10.0.1.1", 0)] {
+        (0..2).for_each(|_| pair.inject(Side::Z, ip("10.0.2.1"), ip("10.0.2.2"), data.bytes.clone()));
+        pair.run_for(core::time::Duration::from_millis(300));
+        let sacks = pair.hops.iter().filter(|hop| hop.from == Side::Z && hop.has(ChunkType::SACK));
+        let destinations: Vec<_> = sacks.map(|hop| hop.destination).collect();
+        assert!(
+            !destinations.is_empty() && destinations.iter().all(|to| *to == ip(expected)),
+            "{expected}: {destinations:?}"
+        );
+        pair.hops.clear();
+        pair.run_secs(wait);
+    }
+}
+
 fn last_data(pair: &Pair) -> Hop {
     pair.hops.iter().rfind(|hop| hop.has(ChunkType::DATA)).expect("DATA was sent").clone()
 }
