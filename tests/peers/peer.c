@@ -289,10 +289,10 @@ static int subscribe(void) {
   return set(SCTP_RECVRCVINFO, &on, sizeof on);
 }
 
-/* open PORT ADDRESS...: a socket with these addresses */
+/* open PORT ADDRESS...: a socket with these addresses; open6: one that may get IPv6 addresses later */
 static int do_open(void) {
   uint8_t addresses[MAX_ADDRESSES * sizeof(struct sockaddr_in6)];
-  bool v6 = false;
+  bool v6 = !strcmp(words[0], "open6");
   int found = parse_addresses(2, number(1), addresses, &v6);
   memset(&got, 0, sizeof got);
   memset(&job, 0, sizeof job);
@@ -363,10 +363,14 @@ static int set_key(uint16_t key_number, const char *key) {
   return set(SCTP_AUTH_ACTIVE_KEY, &active, sizeof active);
 }
 
-static int set_hmac(uint16_t algorithm) {
-  struct { struct sctp_hmacalgo head; uint16_t algorithm; } option = {.head.shmac_number_of_idents = 1};
-  option.head.shmac_idents[0] = algorithm;
-  return set(SCTP_HMAC_IDENT, &option, sizeof option.head + sizeof algorithm);
+/* One algorithm, or two. */
+static int set_hmac(uint16_t first, uint16_t second) {
+  uint32_t option[4] = {0};
+  struct sctp_hmacalgo *algorithms = (struct sctp_hmacalgo *)option;
+  algorithms->shmac_number_of_idents = second ? 2 : 1;
+  algorithms->shmac_idents[0] = first;
+  algorithms->shmac_idents[1] = second;
+  return set(SCTP_HMAC_IDENT, option, sizeof *algorithms + 2 * algorithms->shmac_number_of_idents);
 }
 
 /* set NAME VALUE...: of the association, before there is one of those to come */
@@ -396,7 +400,7 @@ static int do_set(void) {
     struct sctp_sack_info delay = {association, a, b};
     return set(SCTP_DELAYED_SACK, &delay, sizeof delay);
   }
-  if (!strcmp(name, "hmac")) return set_hmac(a);
+  if (!strcmp(name, "hmac")) return set_hmac(a, b);
   if (!strcmp(name, "potentially-failed")) return stack_set_potentially_failed(sock, association, a);
   if (!strcmp(name, "key")) return set_key(a, words[3]);
   if (!strcmp(name, "authchunk")) return set(SCTP_AUTH_CHUNK, &(struct sctp_authchunk){a}, sizeof(struct sctp_authchunk));
@@ -542,6 +546,7 @@ static const struct {
   const char *name;
   int (*run)(void); /* 0: answer ok; below 0: answer with errno; above 0: it has answered itself */
 } commands[] = {{"open", do_open},
+                {"open6", do_open},
                 {"listen", do_listen},
                 {"connect", do_connect},
                 {"send", do_send},

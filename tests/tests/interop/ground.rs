@@ -47,6 +47,8 @@ pub(crate) struct Plan {
     pub(crate) theirs: Vec<IpAddr>,
     /// Addresses of our stack that the association does not have, to begin with.
     pub(crate) spare: Vec<IpAddr>,
+    /// The peer's socket can get IPv6 addresses, although it begins without any.
+    pub(crate) may_get_ipv6: bool,
     pub(crate) transport: Transport,
     /// Percent of the packets that are lost, in each direction.
     pub(crate) loss: u32,
@@ -70,6 +72,7 @@ impl Plan {
             ours: vec!["10.77.0.1".parse().unwrap()],
             theirs: vec!["10.77.0.2".parse().unwrap()],
             spare: Vec::new(),
+            may_get_ipv6: false,
             transport: Transport::Raw,
             loss: 0,
             marks: 0,
@@ -166,6 +169,16 @@ impl<'a> Ground<'a> {
         }
     }
 
+    /// No packet reaches the other side any more.
+    pub(crate) fn unplug_all(&self) {
+        (0..NETWORKS).for_each(|network| self.ours.unplug(network));
+    }
+
+    /// Packets pass again.
+    pub(crate) fn plug_all(&self) {
+        (0..NETWORKS).for_each(|network| self.ours.plug(network));
+    }
+
     /// What of our packets is larger than this is lost on its way to the peer; nobody is told.
     pub(crate) fn set_mtu(&self, network: u8, mtu: u32) {
         self.ours.ip(&format!("link set p{network} mtu {mtu}"));
@@ -198,7 +211,8 @@ impl<'a> Ground<'a> {
     /// Opens the peer's socket, at ports that no association had before.
     fn open(&mut self, plan: &Plan) {
         self.port += 2;
-        self.peer.tell(&format!("open {} {}", self.peer_port(), words(&plan.theirs)));
+        let open = if plan.may_get_ipv6 { "open6" } else { "open" };
+        self.peer.tell(&format!("{open} {} {}", self.peer_port(), words(&plan.theirs)));
         for command in &plan.peer_settings {
             self.peer.tell(command);
         }
@@ -218,6 +232,12 @@ impl<'a> Ground<'a> {
         let peer: Vec<_> = plan.theirs.iter().map(|&ip| SocketAddr::new(ip, self.peer_port())).collect();
         let builder = SocketBuilder::new(stack).bind(&*self.our_addresses(plan));
         with(builder.notifications(Notifications::ALL)).connect(&*peer).expect("the peer answers")
+    }
+
+    /// The peer's program begins anew, from the same port.
+    pub(crate) fn connect_peer_again(&mut self, plan: &Plan) {
+        self.peer.tell(&format!("open {} {}", self.peer_port(), words(&plan.theirs)));
+        self.peer.tell(&format!("connect {} {}", self.our_port(), words(&plan.ours)));
     }
 
     fn accept(&mut self, stack: &OurStack, plan: &Plan) -> SctpStream {

@@ -14,10 +14,12 @@ const ASCONF: &str = "Changing addresses (RFC 5061)";
 
 pub(super) const CASES: &[Case] = &[
     Case::new(ASCONF, "the peer adds an address", the_peer_adds),
+    Case::new(ASCONF, "by IPv4: the peer adds an IPv6 address", the_peer_adds_ipv6),
     Case::new(ASCONF, "the peer removes an address", the_peer_removes),
     Case::new(ASCONF, "the peer chooses the address that we send to", the_peer_chooses),
     Case::new(ASCONF, "the peer moves to another network while we send", the_peer_moves),
     Case::new(ASCONF, "we add an address", we_add),
+    Case::new(ASCONF, "by IPv4: we add an IPv6 address", we_add_ipv6),
     Case::new(ASCONF, "we remove an address", we_remove),
     Case::new(ASCONF, "we choose the address that the peer sends to", we_choose),
     Case::new(ASCONF, "we move to another network while the peer sends", we_move),
@@ -62,12 +64,21 @@ fn converse(ground: &mut Ground<'_>, association: &Association) {
 }
 
 fn the_peer_adds(ground: &mut Ground<'_>) -> String {
-    let association = ground.associate(&plan(&["10.77.0.2"]));
+    the_peer_adds_to(ground, &plan(&["10.77.0.2"]), "10.77.1.2")
+}
+
+fn the_peer_adds_ipv6(ground: &mut Ground<'_>) -> String {
+    let plan = plan(&[]).between(&["10.77.0.1", "fd77:1::1"], &["10.77.0.2"]);
+    the_peer_adds_to(ground, &Plan { may_get_ipv6: true, ..plan }, "fd77:1::2")
+}
+
+fn the_peer_adds_to(ground: &mut Ground<'_>, plan: &Plan, address: &str) -> String {
+    let association = ground.associate(plan);
     assert!(association.extensions().asconf);
     let port = ground.peer_port();
-    ground.peer.tell(&format!("add {port} 10.77.1.2"));
-    await_change(&association, "10.77.1.2", PathChange::Added);
-    await_change(&association, "10.77.1.2", PathChange::Confirmed);
+    ground.peer.tell(&format!("add {port} {address}"));
+    await_change(&association, address, PathChange::Added);
+    await_change(&association, address, PathChange::Confirmed);
     // Without the first network, only the new address is left.
     ground.ours.unplug(0);
     converse(ground, &association);
@@ -165,10 +176,19 @@ fn await_removal(ground: &mut Ground<'_>) {
 }
 
 fn we_add(ground: &mut Ground<'_>) -> String {
-    let association = ground.associate(&ours_alone());
-    association.stream.options().add_address(second()).expect("it is one of the stack's");
-    await_local_change(&association, second(), LocalAddressChange::Added);
-    ground.peer.await_event("ADDR_CONFIRMED 10.77.1.1");
+    we_add_to(ground, &ours_alone())
+}
+
+fn we_add_ipv6(ground: &mut Ground<'_>) -> String {
+    let plan = ours_alone().between(&["10.77.0.1", "fd77:0::1"], &["10.77.0.2", "fd77:1::2"]);
+    we_add_to(ground, &Plan { spare: vec!["fd77:1::1".parse().expect("an address")], ..plan })
+}
+
+fn we_add_to(ground: &mut Ground<'_>, plan: &Plan) -> String {
+    let (association, address) = (ground.associate(plan), plan.spare[0]);
+    association.stream.options().add_address(address).expect("it is one of the stack's");
+    await_local_change(&association, address, LocalAddressChange::Added);
+    ground.peer.await_event(&format!("ADDR_CONFIRMED {address}"));
     ground.ours.unplug(0);
     converse(ground, &association);
     ground.ours.plug(0);

@@ -1,12 +1,16 @@
 //! Authenticated chunks.
 
-use sctp_core::auth::ChunkTypes;
+use std::time::Duration;
+
+use sctp_core::auth::{ChunkTypes, HmacAlgorithm};
 use sctp_core::wire::chunk::ChunkType;
 use socketapi::{AssociationConfig, Bytes};
 
 use super::Case;
 use crate::ground::{Begins, Ground, Plan};
 use crate::ours::Job;
+use crate::peer::Stack;
+use crate::wire::Wire;
 
 const AUTH: &str = "Authentication (RFC 4895)";
 
@@ -18,6 +22,25 @@ pub(super) const CASES: &[Case] = &[
         let plan = plan(Begins::Peer).peer("set key 1 open-sesame");
         authenticated(ground, &plan.config(|config| with_key(config, b"open-sesame")))
     }),
+    Case::new(AUTH, "with SHA-1 alone", |ground| {
+        let plan = plan(Begins::We).peer("set hmac 1");
+        with_algorithm(
+            ground,
+            plan.config(|config| config.auth.hmacs = [HmacAlgorithm::Sha1].into_iter().collect()),
+            SHA_1,
+        )
+    }),
+    Case {
+        not_done: &[(Stack::Usrsctp, "not in peer: Debian builds it with SHA-1 alone")],
+        ..Case::new(AUTH, "with SHA-256, the preferred one of both", |ground| {
+            with_algorithm(ground, plan(Begins::We).peer("set hmac 3 1"), SHA_256)
+        })
+    },
+    Case::new(AUTH, "by IPv6, with a shared key", |ground| {
+        let plan = plan(Begins::We).by_ipv6().peer("set key 1 open-sesame");
+        authenticated(ground, &plan.config(|config| with_key(config, b"open-sesame")))
+    }),
+    Case::new(AUTH, "both sides change to another key while data flows both ways", keys_change),
     Case::new(AUTH, "with different keys no user data is taken; with the same one it is", keys_differ),
 ];
 
@@ -43,6 +66,44 @@ fn authenticated(ground: &mut Ground<'_>, plan: &Plan) -> String {
     ground.converse(&association, job);
     ground.end(&association);
     "100 messages each way".into()
+}
+
+/// Codes of algorithms (RFC 4895, 3.3).
+const SHA_1: u16 = 1;
+const SHA_256: u16 = 3;
+
+fn with_algorithm(ground: &mut Ground<'_>, mut plan: Plan, algorithm: u16) -> String {
+    let wire = Wire::record(&mut plan);
+    let measured = authenticated(ground, &plan);
+    for port in [ground.our_port(), ground.peer_port()] {
+        let authenticated =
+            format!("sctp.srcport == {port} and sctp.chunk_type == 0 and sctp.hmac_id == {algorithm}");
+        let data = wire.count_chunks(port, 0);
+        assert!(data > 0 && wire.count(&authenticated) == data);
+    }
+    measured
+}
+
+/// Both have the new key before either uses it.
+fn keys_change(ground: &mut Ground<'_>) -> String {
+    let plan = plan(Begins::We).with_short_timers().peer("set key 1 open-sesame");
+    let association = ground.associate(&plan.config(|config| with_key(config, b"open-sesame")));
+    let job = Job::new(1000, 1000).pace(Duration::from_millis(1));
+    ground.peer.tell(&format!("{} tell=300", job.command()));
+    let counts = std::thread::scope(|scope| {
+        scope.spawn(|| association.send(job));
+        let receiver = scope.spawn(|| association.receive(job.count.into()));
+        ground.peer.await_event("sent 300");
+        let options = association.stream.options();
+        options.set_auth_key(2, b"open-barley").expect("keys can be set");
+        ground.peer.tell("set key 2 open-barley");
+        options.set_active_auth_key(2).expect("there is such a key");
+        receiver.join().expect("it receives")
+    });
+    counts.assert_complete(job.count.into(), job.bytes());
+    ground.peer.await_messages(job.count.into()).assert_complete(job.count.into(), job.bytes());
+    ground.end(&association);
+    "1,000 messages each way, complete and in order".into()
 }
 
 /// What fails the check is discarded in silence (RFC 4895, 6.3), and sent again until the keys agree.

@@ -1,6 +1,6 @@
 //! Messages of several streams that may be cut at the same time.
 
-use socketapi::LossReason;
+use socketapi::{LossReason, StreamScheduler};
 
 use super::Case;
 use crate::ground::{Begins, Ground, Plan};
@@ -34,6 +34,16 @@ pub(super) const CASES: &[Case] = &[
         not_done: &[NOT_IN_USRSCTP],
         ..Case::new(INTERLEAVING, "fragments that a peer numbers wrongly end the association", wrong_numbers)
     },
+    Case {
+        not_done: &[NOT_IN_USRSCTP],
+        ..Case::new(INTERLEAVING, "whole messages in I-DATA with each scheduler of both sides", |ground| {
+            schedulers(ground, &plan(Begins::We))
+        })
+    },
+    Case::new(INTERLEAVING, "in DATA with each scheduler of both sides", |ground| {
+        schedulers(ground, &Plan::new(Begins::We))
+    }),
+    Case::new(INTERLEAVING, "we offer it, the peer does not: DATA", without),
 ];
 
 fn plan(begins: Begins) -> Plan {
@@ -75,4 +85,55 @@ fn wrong_numbers(ground: &mut Ground<'_>) -> String {
     ground.peer.await_event("COMM_LOST");
     ground.peer.tell("sysctl intl_enable 0");
     "ABORT with cause 13, Protocol Violation".into()
+}
+
+const OURS: [StreamScheduler; 6] = [
+    StreamScheduler::FirstComeFirstServed,
+    StreamScheduler::RoundRobin,
+    StreamScheduler::RoundRobinPerPacket,
+    StreamScheduler::Priority,
+    StreamScheduler::FairCapacity,
+    StreamScheduler::WeightedFairQueueing,
+];
+
+/// FCFS, priority and round robin in Linux; usrsctp has round robin, per packet too, priority, fair bandwidth and FCFS.
+fn theirs(stack: Stack) -> u32 {
+    match stack {
+        Stack::Linux => 3,
+        Stack::Usrsctp => 6,
+    }
+}
+
+/// Messages on five streams each way at the same time, under each scheduler.
+fn schedulers(ground: &mut Ground<'_>, plan: &Plan) -> String {
+    let job = Job::new(100, 1000).streams(5);
+    for (scheduler, number) in OURS.into_iter().zip((0..theirs(ground.stack)).cycle()) {
+        let plan = plan.clone().peer(format!("set scheduler {number}"));
+        let association = ground.associate(&plan.config(|config| {
+            config.scheduler = scheduler;
+            config.stream_values = (0..5).map(|stream| (stream, stream + 1)).collect();
+        }));
+        ground.peer.tell(&job.command());
+        let counts = std::thread::scope(|scope| {
+            scope.spawn(|| association.send(job));
+            association.receive(job.count.into())
+        });
+        counts.assert_complete(job.count.into(), job.bytes());
+        ground.peer.await_messages(job.count.into()).assert_complete(job.count.into(), job.bytes());
+        ground.end(&association);
+        ground.peer.tell("close");
+    }
+    if ground.stack == Stack::Linux {
+        ground.peer.tell("sysctl intl_enable 0");
+    }
+    format!("our 6, {} of the peer, complete and in order", theirs(ground.stack))
+}
+
+fn without(ground: &mut Ground<'_>) -> String {
+    let association =
+        ground.associate(&Plan::new(Begins::We).config(|config| config.extensions.interleaving = true));
+    assert!(!association.extensions().interleaving);
+    ground.converse(&association, Job::new(100, 5000).streams(5));
+    ground.end(&association);
+    "not agreed, 100 messages of 5,000 bytes each way".into()
 }

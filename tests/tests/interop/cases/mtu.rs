@@ -7,17 +7,24 @@ use socketapi::{MtuSearchConfig, MtuState};
 use super::Case;
 use crate::ground::{Begins, Ground, MTU, Plan};
 use crate::ours::{Association, Job};
-use crate::peer::LIMIT;
+use crate::peer::{LIMIT, Stack};
+use crate::wire::Wire;
 
 const SEARCH: &str = "Path MTU discovery by probes (RFC 8899)";
 
 /// What the network carries once it is narrow.
 const NARROW: u32 = 1400;
 const IP_HEADER: u32 = 20;
+const IPV6_HEADER: u32 = 40;
 
 pub(super) const CASES: &[Case] = &[
     Case::new(SEARCH, "the search ends where the network does", |ground| search(ground, MTU)),
     Case::new(SEARCH, "the network loses packets above 1,400 bytes", |ground| search(ground, NARROW)),
+    Case::new(SEARCH, "by IPv6: the search ends where the network does", search_by_ipv6),
+    Case {
+        not_done: &[(Stack::Usrsctp, "not in peer: usrsctp.h has no such option")],
+        ..Case::new(SEARCH, "the peer searches, and we answer its probes", the_peer_searches)
+    },
 ];
 
 fn plan() -> Plan {
@@ -61,4 +68,48 @@ fn search(ground: &mut Ground<'_>, mtu: u32) -> String {
 fn end(ground: &mut Ground<'_>, association: &Association) {
     ground.end(&association);
     ground.set_mtu(0, MTU);
+}
+
+fn search_by_ipv6(ground: &mut Ground<'_>) -> String {
+    let association = ground.associate(&plan().by_ipv6());
+    await_size(&association, MTU - IPV6_HEADER);
+    send(ground, &association);
+    ground.end(&association);
+    format!("found: {MTU} bytes with IP header")
+}
+
+/// How often Linux probes at most.
+const PROBE_INTERVAL: Duration = Duration::from_secs(5);
+const HEARTBEAT_ACK: u8 = 5;
+const PAD: u8 = 132;
+
+/// Linux begins after one interval, with 1,200 bytes, and goes on in steps as long as its probes are answered.
+fn the_peer_searches(ground: &mut Ground<'_>) -> String {
+    let interval = format!("set probe-interval {}", PROBE_INTERVAL.as_millis());
+    let mut plan = Plan::new(Begins::Peer).peer(interval).config(|config| config.mtu_search = None);
+    let wire = Wire::record(&mut plan);
+    let association = ground.associate(&plan);
+    // A probe is a HEARTBEAT and a PAD.
+    let chunks = |association: &Association| association.look(|it| it.stats().control_chunks_received);
+    let (before, end) = (chunks(&association), Instant::now() + LIMIT);
+    while chunks(&association) < before + 8 || mtu_of_peer(ground) < MTU - STEP {
+        assert!(Instant::now() < end, "the peer's search does not get on: {}", ground.peer.tell("status"));
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    let found = mtu_of_peer(ground);
+    ground.receive(&association, Job::new(100, 3000));
+    ground.end(&association);
+    let (probes, answers) =
+        (wire.count_chunks(ground.peer_port(), PAD), wire.count_chunks(ground.our_port(), HEARTBEAT_ACK));
+    assert!(probes > 0 && answers >= probes, "{probes} probes, {answers} answers");
+    format!("{found} bytes after {probes} probes, each answered")
+}
+
+/// The smallest step of Linux's search at its end.
+const STEP: u32 = 32;
+
+fn mtu_of_peer(ground: &mut Ground<'_>) -> u32 {
+    let status = ground.peer.tell("status");
+    let mut words = status.split(' ').skip_while(|word| *word != "mtu");
+    words.nth(1).and_then(|word| word.parse().ok()).expect("an MTU")
 }

@@ -11,36 +11,47 @@ use crate::ours::{Association, Job};
 const RESTART: &str = "Restart (RFC 9260, 5.2)";
 
 pub(super) const CASES: &[Case] = &[
-    Case::new(RESTART, "we restart, the peer goes on with the same association", we_restart),
-    Case::new(RESTART, "the peer restarts, we go on with the same association", the_peer_restarts),
+    Case::new(RESTART, "we restart, the peer goes on with the same association", |ground| {
+        we_restart(ground, &Plan::new(Begins::We))
+    }),
+    Case::new(RESTART, "the peer restarts, we go on with the same association", |ground| {
+        the_peer_restarts(ground, &Plan::new(Begins::Peer))
+    }),
+    Case::new(RESTART, "by IPv6: we restart", |ground| we_restart(ground, &Plan::new(Begins::We).by_ipv6())),
+    Case::new(RESTART, "by IPv6: the peer restarts", |ground| {
+        the_peer_restarts(ground, &Plan::new(Begins::Peer).by_ipv6())
+    }),
+    Case::new(RESTART, "with IPv4 and IPv6 on two networks: we restart", |ground| {
+        we_restart(ground, &Plan::new(Begins::We).by_both_families())
+    }),
+    Case::new(RESTART, "with IPv4 and IPv6 on two networks: the peer restarts", |ground| {
+        the_peer_restarts(ground, &Plan::new(Begins::Peer).by_both_families())
+    }),
 ];
 
-fn we_restart(ground: &mut Ground<'_>) -> String {
-    let plan = Plan::new(Begins::We);
-    let before = ground.associate(&plan);
+fn we_restart(ground: &mut Ground<'_>, plan: &Plan) -> String {
+    let before = ground.associate(plan);
     // What we say at our end does not arrive.
-    ground.ours.unplug(0);
+    ground.unplug_all();
     before.stream.abort(b"").expect("it has not ended");
     assert_eq!(before.await_loss(), LossReason::UserAborted);
     before.stack.close();
     drop(before);
-    ground.ours.plug(0);
-    let stack = our_stack(&plan);
-    let stream = ground.connect(&stack, &plan);
+    ground.plug_all();
+    let stack = our_stack(plan);
+    let stream = ground.connect(&stack, plan);
     let after = Association::new(stack, stream);
     ground.peer.await_event("RESTART");
     converse(ground, &after)
 }
 
-fn the_peer_restarts(ground: &mut Ground<'_>) -> String {
-    let plan = Plan::new(Begins::Peer);
-    let association = ground.associate(&plan);
-    ground.ours.unplug(0);
+fn the_peer_restarts(ground: &mut Ground<'_>, plan: &Plan) -> String {
+    let association = ground.associate(plan);
+    ground.unplug_all();
     ground.peer.tell("abort");
     ground.peer.tell("close");
-    ground.ours.plug(0);
-    ground.peer.tell(&format!("open {} 10.77.0.2", ground.peer_port()));
-    ground.peer.tell(&format!("connect {} 10.77.0.1", ground.our_port()));
+    ground.plug_all();
+    ground.connect_peer_again(plan);
     association.await_notification(|it| matches!(it, Notification::Restarted));
     ground.peer.await_event("COMM_UP");
     converse(ground, &association)
