@@ -18,6 +18,9 @@ and with the bytes that were sent, except for what a case gives up on purpose.
 Written by `cargo test -p system-tests --test interop -- --write-table` (root), never by hand. CI fails if a case
 fails, or if this table and the run do not name the same cases. Times and rates are those of one run on a busy virtual
 machine, and rates from and to Linux those of a kernel that runs as a process: read them as orders of magnitude.
+
+\"yes\" is what was done and seen; \"peer: no\" is what the other stack does not have, and where that is said (a case beside
+it shows that our offer does no harm then); \"no\" is what fails, and why.
 ";
 
 /// What came of one case with one peer.
@@ -81,14 +84,12 @@ impl Table {
     }
 
     fn text(&self) -> String {
-        let mut text = HEAD.to_owned();
+        let mut text = format!("{HEAD}\n{}", self.summary());
         let mut feature = "";
         for case in cases::all() {
             if case.feature != feature {
                 feature = case.feature;
-                let peers = Stack::ALL.map(Stack::title).join(" | ");
-                let rule = "|---".repeat(Stack::ALL.len() + 1);
-                write!(text, "\n## {feature}\n\n| | {peers} |\n{rule}|\n").expect("a String takes all");
+                write!(text, "\n## {feature}\n\n{}", head("")).expect("a String takes all");
             }
             let cells = Stack::ALL.map(|stack| self.cell(stack, case).map_or_else(String::new, Cell::text));
             writeln!(text, "| {} | {} |", case.what, cells.join(" | ")).expect("a String takes all");
@@ -96,11 +97,36 @@ impl Table {
         text
     }
 
+    /// Of each feature, how many of its cases were seen with each peer.
+    fn summary(&self) -> String {
+        let mut text = format!("## In short\n\n{}", head("feature"));
+        let mut features: Vec<_> = cases::all().map(|case| case.feature).collect();
+        features.dedup();
+        for feature in features {
+            let counts = Stack::ALL.map(|stack| self.count(stack, feature));
+            writeln!(text, "| {feature} | {} |", counts.join(" | ")).expect("a String takes all");
+        }
+        text
+    }
+
+    fn count(&self, stack: Stack, feature: &str) -> String {
+        let cells = self.cells.iter().filter(|entry| (entry.0, entry.1) == (stack, feature));
+        let (all, seen) =
+            (cells.clone().count(), cells.filter(|entry| matches!(entry.3, Cell::Seen(_))).count());
+        if seen == all { format!("yes, {seen} cases") } else { format!("{seen} of {all} cases") }
+    }
+
     fn cell(&self, stack: Stack, case: &Case) -> Option<&Cell> {
         let is_it =
             |entry: &&(Stack, _, _, _)| entry.0 == stack && entry.1 == case.feature && entry.2 == case.what;
         self.cells.iter().find(is_it).map(|(.., cell)| cell)
     }
+}
+
+/// The first lines of a table.
+fn head(first: &str) -> String {
+    let peers = Stack::ALL.map(Stack::title).join(" | ");
+    format!("| {first} | {peers} |\n{}|\n", "|---".repeat(Stack::ALL.len() + 1))
 }
 
 /// The rows of a table without what was measured: feature, case, and a verdict for each peer.

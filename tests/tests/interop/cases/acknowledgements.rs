@@ -19,7 +19,7 @@ pub(super) const CASES: &[Case] = &[
         immediately(ground, From::Peer)
     }),
     Case {
-        not_done: &[(Stack::Linux, "not in peer: include/linux/sctp.h of 6.1 knows no chunk of type 16")],
+        not_done: &[(Stack::Linux, "peer: no; its linux/sctp.h has no chunk type 16")],
         ..Case::new(NR_SACK, "both sides acknowledge with it, 5 % of the packets lost", |ground| {
             nr_sacks(ground, true)
         })

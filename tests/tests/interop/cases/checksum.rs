@@ -32,5 +32,5 @@ fn offered(ground: &mut Ground<'_>, begins: Begins) -> String {
         |port| wire.count(&format!("sctp.srcport == {port} and sctp.parameter_type == {ACCEPTABLE}"));
     assert_eq!((offers(ours) > 0, offers(theirs)), (true, 0));
     assert_eq!(wire.count("sctp.checksum == 0 or sctp.checksum.status != 1"), 0);
-    "not in peer; 100 messages each way".into()
+    "100 messages each way (peer: no; its headers have no option for it)".into()
 }

@@ -8,10 +8,11 @@ use crate::ours::Job;
 use crate::peer::Stack;
 
 const INTERLEAVING: &str = "User message interleaving (RFC 8260)";
-const NOT_IN_USRSCTP: (Stack, &str) = (Stack::Usrsctp, "not in peer: no I-DATA in this release");
+const NOT_IN_USRSCTP: (Stack, &str) =
+    (Stack::Usrsctp, "peer: no; its usrsctp.h has no SCTP_INTERLEAVING_SUPPORTED");
 /// Its receiver expects what its sender does, so ours is never put together there.
 const FRAGMENTS: (Stack, &str) =
-    (Stack::Linux, "not in peer: its second fragment is number 0 instead of 1 (2.1)");
+    (Stack::Linux, "peer: no; it numbers the second fragment 0 instead of 1 (2.1), as the next case shows");
 
 pub(super) const CASES: &[Case] = &[
     Case {

@@ -24,7 +24,7 @@ pub(crate) struct Case {
     pub(crate) feature: &'static str,
     /// What is seen, as a sentence.
     pub(crate) what: &'static str,
-    /// Peers with which it is not done, and why: `not in peer: ...`, `not tested: ...`, or `no: ...` where it is
+    /// Peers with which it is not done, and why: `peer: no; SOURCE OF THE FACT`, or `no: ...` where it is
     /// known to fail.
     pub(crate) not_done: &'static [(Stack, &'static str)],
     /// Does it, and says what was measured. Panics if something is not as it should be.

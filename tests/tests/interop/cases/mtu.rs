@@ -22,7 +22,7 @@ pub(super) const CASES: &[Case] = &[
     Case::new(SEARCH, "the network loses packets above 1,400 bytes", |ground| search(ground, NARROW)),
     Case::new(SEARCH, "by IPv6: the search ends where the network does", search_by_ipv6),
     Case {
-        not_done: &[(Stack::Usrsctp, "not in peer: usrsctp.h has no such option")],
+        not_done: &[(Stack::Usrsctp, "peer: no; its usrsctp.h has no option for it")],
         ..Case::new(SEARCH, "the peer searches, and we answer its probes", the_peer_searches)
     },
 ];

@@ -16,11 +16,17 @@ pub(super) const CASES: &[Case] = &[
         on_both(ground, From::Us, 5)
     }),
     Case {
-        not_done: &[(Stack::Linux, "not in peer: data takes the primary path alone")],
+        not_done: &[(
+            Stack::Linux,
+            "peer: no; its linux/sctp.h (uapi) has no option for it, and data takes the primary path",
+        )],
         ..Case::new(MULTIPATH, "the peer sends on both networks", |ground| on_both(ground, From::Peer, 0))
     },
     Case {
-        not_done: &[(Stack::Linux, "not in peer: data takes the primary path alone")],
+        not_done: &[(
+            Stack::Linux,
+            "peer: no; its linux/sctp.h (uapi) has no option for it, and data takes the primary path",
+        )],
         ..Case::new(MULTIPATH, "the peer sends on both networks, 5 % of the packets lost", |ground| {
             on_both(ground, From::Peer, 5)
         })
