@@ -99,7 +99,7 @@ impl Table {
 
     /// Of each feature, how many of its cases were seen with each peer.
     fn summary(&self) -> String {
-        let mut text = format!("## In short\n\n{}", head("feature"));
+        let mut text = format!("## In short\n\n{}", head("feature "));
         let mut features: Vec<_> = cases::all().map(|case| case.feature).collect();
         features.dedup();
         for feature in features {
@@ -126,7 +126,7 @@ impl Table {
 /// The first lines of a table.
 fn head(first: &str) -> String {
     let peers = Stack::ALL.map(Stack::title).join(" | ");
-    format!("| {first} | {peers} |\n{}|\n", "|---".repeat(Stack::ALL.len() + 1))
+    format!("| {first}| {peers} |\n{}|\n", "|---".repeat(Stack::ALL.len() + 1))
 }
 
 /// The rows of a table without what was measured: feature, case, and a verdict for each peer.
