@@ -518,8 +518,9 @@ static int tell_status(void) {
   char text[64];
   struct sockaddr_storage primary;
   memcpy(&primary, (char *)&status.sstat_primary + offsetof(struct sctp_paddrinfo, spinfo_address), sizeof primary);
-  printf("= ok state %d out %u in %u primary %s mtu %u peers", status.sstat_state, status.sstat_outstrms,
-         status.sstat_instrms, text_of(&primary, text, sizeof text), status.sstat_primary.spinfo_mtu);
+  printf("= ok state %d out %u in %u primary %s mtu %u rto %u peers", status.sstat_state, status.sstat_outstrms,
+         status.sstat_instrms, text_of(&primary, text, sizeof text), status.sstat_primary.spinfo_mtu,
+         status.sstat_primary.spinfo_rto);
   struct sockaddr *peers;
   int found = stack_paddrs(sock, association, &peers);
   const char *peer = (const char *)peers;

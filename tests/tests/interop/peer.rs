@@ -211,6 +211,13 @@ impl Peer {
         }
     }
 
+    /// The RTO of its primary path.
+    pub(crate) fn rto(&mut self) -> Duration {
+        let status = self.tell("status");
+        let mut words = status.split(' ').skip_while(|word| *word != "rto");
+        Duration::from_millis(words.nth(1).and_then(|word| word.parse().ok()).expect("an RTO"))
+    }
+
     /// How many messages its stack counted as given up (`SCTP_PR_ASSOC_STATUS`).
     pub(crate) fn abandoned(&mut self) -> u64 {
         let answer = self.tell("abandoned");
