@@ -60,7 +60,7 @@ fn known(association: &Association) -> Vec<String> {
 fn converse(ground: &mut Ground<'_>, association: &Association) {
     let job = Job::new(50, 3000);
     ground.peer.tell("forget");
-    ground.converse(&association, job);
+    ground.converse(association, job);
 }
 
 fn the_peer_adds(ground: &mut Ground<'_>) -> String {

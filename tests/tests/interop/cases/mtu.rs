@@ -66,7 +66,7 @@ fn search(ground: &mut Ground<'_>, mtu: u32) -> String {
 }
 
 fn end(ground: &mut Ground<'_>, association: &Association) {
-    ground.end(&association);
+    ground.end(association);
     ground.set_mtu(0, MTU);
 }
 

@@ -140,7 +140,7 @@ fn we_switch(ground: &mut Ground<'_>) -> String {
 fn finish(ground: &mut Ground<'_>, association: &Association, job: Job) -> Counts {
     let counts = ground.peer.await_messages(job.count.into());
     counts.assert_complete(job.count.into(), job.bytes());
-    ground.end(&association);
+    ground.end(association);
     counts
 }
 

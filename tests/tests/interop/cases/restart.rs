@@ -59,7 +59,7 @@ fn the_peer_restarts(ground: &mut Ground<'_>, plan: &Plan) -> String {
 
 fn converse(ground: &mut Ground<'_>, association: &Association) -> String {
     let job = Job::new(100, 3000).pace(Duration::ZERO);
-    ground.converse(&association, job);
-    ground.end(&association);
+    ground.converse(association, job);
+    ground.end(association);
     "RESTART is told, then 100 messages each way".into()
 }
