@@ -7,6 +7,7 @@ import json
 import os
 import pathlib
 import re
+import shutil
 import subprocess
 
 import mutants
@@ -58,6 +59,10 @@ class Build:
         self.functions = {}  # reference -> (item, where its body begins, {body: number})
         self.binaries = collections.defaultdict(list)
         self.lists = {}
+        # What an earlier run left; but not what it built.
+        for entry in self.folder.iterdir() if self.folder.is_dir() else []:
+            if entry.is_dir() and entry.name != "target":
+                shutil.rmtree(entry)
         names = subprocess.run(["git", "ls-files", "-z"], cwd=sources.ROOT, check=True, capture_output=True).stdout
         for name in names.decode().split("\0"):
             if name and (sources.ROOT / name).is_file():
