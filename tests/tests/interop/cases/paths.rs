@@ -41,12 +41,14 @@ pub(super) const CASES: &[Case] = &[
     Case::new(
         QUICK,
         "fast settings, from IPv4 to IPv6: we send, the primary path fails and returns",
-        |ground| quick(&we_send(ground, &fast(Begins::We).by_both_families(), PathChange::PotentiallyFailed)),
+        |ground| {
+            report(&we_send(ground, &fast(Begins::We).by_both_families(), PathChange::PotentiallyFailed))
+        },
     ),
     Case::new(
         QUICK,
         "fast settings, from IPv4 to IPv6: the peer sends, its primary path fails and returns",
-        |ground| quick(&the_peer_sends(ground, &fast(Begins::Peer).by_both_families())),
+        |ground| report(&the_peer_sends(ground, &fast(Begins::Peer).by_both_families())),
     ),
     Case::new(QUICK, "after the primary path failed, another one stays the primary path", we_switch),
 ];
