@@ -23,6 +23,9 @@ use smallvec::SmallVec;
 const FULL_GROWTH: u32 = 1_000;
 /// How long a peer may put off a SACK, usually (RFC 9260, 6.2).
 const SACK_DELAY: Duration = Duration::from_millis(200);
+/// A chunk that was sent again so often waits for T3-rtx where it is: each move starts that anew on the other path, and
+/// a peer that is silent on all of them would never be found out (RFC 9260, 8.1 and 8.2).
+const MAX_MOVES: u16 = 3;
 
 impl Sender {
     /// A path on which new data may leave now.
@@ -114,7 +117,9 @@ impl Sender {
         let mut moves = SmallVec::new();
         for position in self.missing() {
             let Some(chunk) = self.outstanding.get(position) else { break };
-            if chunk.path != from.id || !matches!(chunk.state, ChunkState::InFlight { .. }) {
+            let waits =
+                chunk.retransmissions >= MAX_MOVES || !matches!(chunk.state, ChunkState::InFlight { .. });
+            if chunk.path != from.id || waits {
                 continue;
             }
             if due.is_due(now - chunk.sent_at) {

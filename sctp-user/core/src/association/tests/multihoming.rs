@@ -2,6 +2,7 @@
 
 use super::harness::{Fate, Hop, Pair, Side, chunk, header_to, ip, packet};
 use crate::config::AssociationConfig;
+use crate::multipath::Multipath;
 use crate::net::PathAddress;
 use crate::path::PathState;
 use crate::wire::chunk::{ChunkType, RawChunk};
@@ -231,4 +232,26 @@ fn sacks_do_not_go_to_an_address_that_does_not_answer() {
     let data = last_data(&pair);
     send_again(&mut pair, &data);
     assert_eq!(sacks_to(&mut pair), [ip("10.0.2.1")]);
+}
+
+/// RFC 9260, 8.1: what is moved from path to path, sooner than T3-rtx expires, hides nobody's silence.
+#[test]
+fn a_peer_that_falls_silent_ends_an_association_that_uses_all_paths_at_once() {
+    let mut pair = Pair::multihomed();
+    let config = AssociationConfig {
+        multipath: Multipath::Concurrent,
+        hb_interval: None,
+        ..AssociationConfig::default()
+    };
+    let (a, z) = pair.establish_with(config);
+    // Both paths are measured.
+    (0..100).for_each(|_| pair.send(Side::A, a, &[7; 1_000]));
+    pair.run_secs(10);
+    assert_eq!(pair.read(Side::Z, z).len(), 100);
+    pair.events(Side::A);
+    pair.set_rule(|_| Fate::Drop);
+    pair.send(Side::A, a, b"nobody hears it");
+    pair.run_secs(600);
+    let events = pair.events(Side::A);
+    assert_eq!(events.last().map(String::as_str), Some("lost: TimedOut"), "{events:?}");
 }
