@@ -178,13 +178,11 @@ impl Association {
     }
 
     /// What remains to be done once all chunks of a packet are processed.
-    pub(super) fn end_packet(&mut self, cx: &mut Context<'_>, had_data: bool) {
+    pub(super) fn end_packet(&mut self, cx: &mut Context<'_>) {
         if self.is_closed() {
             return;
         }
-        if let Some(receiver) = &mut self.receiver {
-            receiver.end_of_packet(cx.now);
-        }
+        let had_data = self.receiver.as_mut().is_some_and(|receiver| receiver.end_of_packet(cx.now));
         self.end_ecn_packet();
         self.note_packet_while_ending(cx.now, had_data);
         self.tell_readable();

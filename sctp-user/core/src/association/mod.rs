@@ -349,7 +349,6 @@ impl Association {
         const OTHER_ANSWERS: usize = 16;
         let room = self.paths.get(source).map_or(0, Path::pmdcs);
         self.outbox.begin_packet(room.saturating_sub(OTHER_ANSWERS));
-        let data_before = self.stats.acknowledgeable();
         // 6.10: a partial chunk ends the walk; those before it count.
         let mut chunks = echo.map_or_else(|| packet.chunks(), Echo::behind);
         if let Some(receiver) = &mut self.receiver {
@@ -369,7 +368,7 @@ impl Association {
                 break;
             }
         }
-        self.end_packet(cx, self.stats.acknowledgeable() != data_before);
+        self.end_packet(cx);
     }
 
     fn count_chunk(&mut self, chunk_type: ChunkType) {

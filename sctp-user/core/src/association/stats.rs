@@ -106,10 +106,3 @@ impl AssociationStats {
         ]
     }
 }
-
-impl AssociationStats {
-    /// Chunks received that are acknowledged: DATA, and FORWARD TSN like it (RFC 3758, 3.6).
-    pub(super) fn acknowledgeable(&self) -> u64 {
-        self.data_chunks_received + self.forward_tsns_received
-    }
-}

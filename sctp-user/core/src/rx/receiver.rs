@@ -163,12 +163,15 @@ impl Receiver {
         outcome
     }
 
-    /// After the last chunk of a packet: decides whether to acknowledge now or later.
-    pub fn end_of_packet(&mut self, now: Time) {
+    /// After the last chunk of a packet: decides whether to acknowledge now or later. Whether there was anything that is
+    /// acknowledged: DATA, or FORWARD TSN like it (RFC 3758, 3.6).
+    pub fn end_of_packet(&mut self, now: Time) -> bool {
         let notes = core::mem::take(&mut self.packet);
-        if notes.data {
+        let had_data = notes.data;
+        if had_data {
             self.sack.end_of_packet(now, notes);
         }
+        had_data
     }
 
     /// No more packets are waiting right now.

@@ -234,7 +234,7 @@ impl Association {
                 break;
             }
         }
-        self.end_packet(cx, false);
+        self.end_packet(cx);
         Disposition::Done
     }
 
