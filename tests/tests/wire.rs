@@ -50,7 +50,10 @@ fn handshake_data_and_shutdown_come_in_their_order_over_raw_ip_and_udp() {
             let file = capture.finish_after("sctp.chunk_type == 14");
             assert_well_formed(&file, 40);
             let chunks = chunk_types(&file);
-            let first: Vec<_> = chunks.iter().take(4).map(|types| types[0]).collect();
+            // One that was sent again because the other host was busy for a second counts once.
+            let mut first: Vec<_> = chunks.iter().take(8).map(|types| types[0]).collect();
+            first.dedup();
+            first.truncate(4);
             assert_eq!(first, [INIT, INIT_ACK, COOKIE_ECHO, COOKIE_ACK], "RFC 9260, 5.1");
             let last: Vec<_> =
                 chunks[chunks.len() - 3..].iter().map(|types| types[types.len() - 1]).collect();

@@ -30,7 +30,12 @@ pub(crate) struct Ground<'a> {
     pub(crate) ours: &'a Host,
     theirs: Option<&'a Host>,
     port: u16,
+    /// Packets get lost.
+    lossy: bool,
 }
+
+/// How SCTP_COMM_LOST ends if it was by an ABORT with the T bit and without a cause.
+const REFLECTED_ABORT: &str = " 06 01 00 04";
 
 /// Who sends INIT.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -155,7 +160,7 @@ impl Hosts {
 impl<'a> Ground<'a> {
     pub(crate) fn new(stack: Stack, hosts: &'a Hosts) -> Self {
         let (ours, theirs) = (&hosts.ours, hosts.theirs.as_ref());
-        Self { peer: stack.start(ours, theirs, NETWORKS), stack, ours, theirs, port: 20_000 }
+        Self { peer: stack.start(ours, theirs, NETWORKS), stack, ours, theirs, port: 20_000, lossy: false }
     }
 
     /// Replaces a peer of which nobody knows what it does.
@@ -211,6 +216,7 @@ impl<'a> Ground<'a> {
     /// Opens the peer's socket, at ports that no association had before.
     fn open(&mut self, plan: &Plan) {
         self.port += 2;
+        self.lossy = plan.loss > 0;
         let open = if plan.may_get_ipv6 { "open6" } else { "open" };
         self.peer.tell(&format!("{open} {} {}", self.peer_port(), words(&plan.theirs)));
         for command in &plan.peer_settings {
@@ -273,7 +279,10 @@ impl<'a> Ground<'a> {
     /// Ends an association in good order, on our word; its capture is complete then.
     pub(crate) fn end(&mut self, association: &Association) {
         association.shut_down();
-        self.peer.await_event("SHUTDOWN_COMP");
+        // If SHUTDOWN COMPLETE is lost, we know nothing of what the peer sends next: a SHUTDOWN ACK is answered by SHUTDOWN
+        // COMPLETE, but a HEARTBEAT by ABORT with the T bit (RFC 9260, 8.4).
+        let ends: &[_] = if self.lossy { &["SHUTDOWN_COMP", REFLECTED_ABORT] } else { &["SHUTDOWN_COMP"] };
+        self.peer.await_one_of(ends);
         association.stack.close();
     }
 

@@ -184,10 +184,18 @@ impl Peer {
     /// # Panics
     /// If it does not come.
     pub(crate) fn await_event(&mut self, text: &str) -> String {
+        self.await_one_of(&[text])
+    }
+
+    /// The same for an event that holds one of `texts`.
+    ///
+    /// # Panics
+    /// If none comes.
+    pub(crate) fn await_one_of(&mut self, texts: &[&str]) -> String {
         let end = Instant::now() + LIMIT;
         loop {
-            let line = self.events.pop_front().unwrap_or_else(|| self.next_line(text, end));
-            if line.starts_with("! ") && line.contains(text) {
+            let line = self.events.pop_front().unwrap_or_else(|| self.next_line(&texts.join(" or "), end));
+            if line.starts_with("! ") && texts.iter().any(|text| line.contains(text)) {
                 return line;
             }
         }
