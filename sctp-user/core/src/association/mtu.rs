@@ -5,12 +5,13 @@
 
 use super::bundle::{PacketKind, Written};
 use super::{Association, Context};
+use crate::auth::Authenticator;
 use crate::config::AssociationConfig;
 use crate::net::{Ecn, PathAddress};
 use crate::path::mtu::{Limits, MtuSearch};
 use crate::path::{PathId, PathState};
 use crate::time::Time;
-use crate::wire::chunk::{HeartbeatChunk, PadChunk};
+use crate::wire::chunk::{ChunkType, HeartbeatChunk, PadChunk};
 use crate::wire::{CHUNK_HEADER_LEN, PacketBuilder};
 use core::time::Duration;
 use std::sync::Arc;
@@ -126,7 +127,10 @@ impl Association {
         path.stats.mtu_probes_sent += 1;
         let address = path.address;
         let mut packet = PacketBuilder::new(buffer, self.header(), size);
-        if let Some(authenticator) = self.authenticator() {
+        // Else room would be kept for an AUTH chunk that does not come, and the probe would be that much too short.
+        let covers =
+            |auth: &&Arc<Authenticator>| auth.covers(ChunkType::HEARTBEAT) || auth.covers(ChunkType::PAD);
+        if let Some(authenticator) = self.authenticator().filter(covers) {
             packet.authenticate(Arc::clone(authenticator));
         }
         packet.push(&HeartbeatChunk::request(probe_info(nonce, id, size))).ok()?;

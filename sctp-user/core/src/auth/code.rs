@@ -119,8 +119,8 @@ impl Authenticator {
         algorithm: HmacAlgorithm,
         key: &[u8],
     ) -> Option<Self> {
-        const FITTED: [ChunkType; 4] =
-            [ChunkType::DATA, ChunkType::I_DATA, ChunkType::SACK, ChunkType::NR_SACK];
+        const FITTED: [ChunkType; 5] =
+            [ChunkType::DATA, ChunkType::I_DATA, ChunkType::SACK, ChunkType::NR_SACK, ChunkType::PAD];
         let reserves = FITTED.iter().any(|&chunk_type| chunks.contains(chunk_type));
         let code = Code::new(algorithm, key)?;
         Some(Self { chunks, shared_key_id, algorithm, code, reserves })

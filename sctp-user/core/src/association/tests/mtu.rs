@@ -57,6 +57,36 @@ fn a_probe_is_a_heartbeat_with_padding_and_its_answer_raises_the_packet_size() {
     assert!(answers.clone().count() > 5 && answers.clone().all(|hop| hop.bytes.len() < 100));
 }
 
+/// RFC 8899, 4.1: a probe has the size that it stands for, whatever the peer wants authenticated (RFC 4895, 6.2), so that
+/// packets with DATA behind AUTH fit what was found.
+#[test]
+fn a_probe_has_the_size_that_it_stands_for_whatever_is_authenticated() {
+    let lists: [&[ChunkType]; 4] = [
+        &[ChunkType::DATA],
+        &[ChunkType::HEARTBEAT],
+        &[ChunkType::PAD],
+        &[ChunkType::DATA, ChunkType::HEARTBEAT, ChunkType::PAD],
+    ];
+    for list in lists {
+        let mut pair = Pair::new();
+        pair.mtu_search = Some(MtuSearchConfig::default());
+        carries(&mut pair, 1_400);
+        let (a, _) = pair.establish_with(super::auth::demanding(list));
+        pair.run_secs(1);
+        assert_eq!(path(&mut pair, a, REMOTE).max_packet_size, 1_380, "{list:?}");
+        let probes = pair.hops.iter().filter(|hop| hop.from == Side::A && is_probe(hop));
+        let sizes: Vec<_> = probes.map(|hop| hop.bytes.len()).collect();
+        assert_eq!(sizes, [1_200, 1_260, 1_380, 1_432], "{list:?}");
+        pair.send(Side::A, a, &[7; 20_000]);
+        pair.run_secs(1);
+        let longest =
+            pair.hops.iter().filter(|hop| hop.has(ChunkType::DATA)).map(|hop| hop.bytes.len()).max();
+        // A little room is kept for an AUTH chunk that only probes need.
+        let kept = if list == [ChunkType::PAD] { 40 } else { 0 };
+        assert_eq!(longest, Some(1_380 - kept), "{list:?}");
+    }
+}
+
 /// RFC 8899, 6.2.1.1: the search begins when the peer is known to answer, not before.
 /// RFC 8899, 3.
 #[test]
