@@ -276,6 +276,18 @@ impl<'a> Ground<'a> {
         self.receive(association, job);
     }
 
+    /// A job each way, both at the same time.
+    pub(crate) fn converse_at_once(&mut self, association: &Association, job: Job) {
+        self.peer.tell("forget");
+        self.peer.tell(&job.command());
+        let counts = std::thread::scope(|scope| {
+            scope.spawn(|| association.send(job));
+            association.receive(job.count.into())
+        });
+        counts.assert_complete(job.count.into(), job.bytes());
+        self.peer.await_messages(job.count.into()).assert_complete(job.count.into(), job.bytes());
+    }
+
     /// Ends an association in good order, on our word; its capture is complete then.
     pub(crate) fn end(&mut self, association: &Association) {
         association.shut_down();

@@ -57,11 +57,7 @@ fn known(association: &Association) -> Vec<String> {
     status.paths.iter().map(|path| path.address.to_string()).collect()
 }
 
-fn converse(ground: &mut Ground<'_>, association: &Association) {
-    let job = Job::new(50, 3000);
-    ground.peer.tell("forget");
-    ground.converse(association, job);
-}
+const DATA: Job = Job::new(50, 3000);
 
 fn the_peer_adds(ground: &mut Ground<'_>) -> String {
     the_peer_adds_to(ground, &plan(&["10.77.0.2"]), "10.77.1.2")
@@ -81,7 +77,7 @@ fn the_peer_adds_to(ground: &mut Ground<'_>, plan: &Plan, address: &str) -> Stri
     await_change(&association, address, PathChange::Confirmed);
     // Without the first network, only the new address is left.
     ground.ours.unplug(0);
-    converse(ground, &association);
+    ground.converse(&association, DATA);
     ground.ours.plug(0);
     ground.end(&association);
     "added, confirmed, and used when the first one fails".into()
@@ -94,7 +90,7 @@ fn the_peer_removes(ground: &mut Ground<'_>) -> String {
     ground.peer.tell(&format!("remove {port} 10.77.0.2"));
     await_change(&association, "10.77.0.2", PathChange::Removed);
     assert_eq!(known(&association), ["10.77.1.2"]);
-    converse(ground, &association);
+    ground.converse(&association, DATA);
     ground.end(&association);
     "removed, and data goes to the other one".into()
 }
@@ -106,7 +102,7 @@ fn the_peer_chooses(ground: &mut Ground<'_>) -> String {
     await_change(&association, "10.77.1.2", PathChange::MadePrimary);
     let primary = association.stream.status().expect("it has not ended").primary;
     assert_eq!(primary, Some("10.77.1.2".parse().unwrap()));
-    converse(ground, &association);
+    ground.converse(&association, DATA);
     ground.end(&association);
     "it is our primary path then".into()
 }
@@ -190,7 +186,7 @@ fn we_add_to(ground: &mut Ground<'_>, plan: &Plan) -> String {
     await_local_change(&association, address, LocalAddressChange::Added);
     ground.peer.await_event(&format!("ADDR_CONFIRMED {address}"));
     ground.ours.unplug(0);
-    converse(ground, &association);
+    ground.converse(&association, DATA);
     ground.ours.plug(0);
     ground.end(&association);
     "added, confirmed, and used when the first one fails".into()
@@ -201,7 +197,7 @@ fn we_remove(ground: &mut Ground<'_>) -> String {
     association.stream.options().remove_address(first()).expect("there is another one");
     await_local_change(&association, first(), LocalAddressChange::Removed);
     await_removal(ground);
-    converse(ground, &association);
+    ground.converse(&association, DATA);
     ground.end(&association);
     "removed, and data goes to the other one".into()
 }
@@ -211,7 +207,7 @@ fn we_choose(ground: &mut Ground<'_>) -> String {
     ground.peer.await_event("ADDR_CONFIRMED 10.77.1.1");
     association.stream.options().set_peer_primary(second()).expect("it is one of the association's");
     await_primary(ground);
-    converse(ground, &association);
+    ground.converse(&association, DATA);
     ground.end(&association);
     "it is the peer's primary path then".into()
 }

@@ -97,13 +97,7 @@ fn both_ways(ground: &mut Ground<'_>) -> String {
     let association = ground.associate(&Plan::new(Begins::We));
     let job = Job::new(1000, 1400).streams(2);
     let start = Instant::now();
-    ground.peer.tell(&job.command());
-    let counts = std::thread::scope(|scope| {
-        scope.spawn(|| association.send(job));
-        association.receive(job.count.into())
-    });
-    counts.assert_complete(job.count.into(), job.bytes());
-    ground.peer.await_messages(job.count.into()).assert_complete(job.count.into(), job.bytes());
+    ground.converse_at_once(&association, job);
     let time = start.elapsed();
     ground.end(&association);
     rate(2 * job.bytes(), time)

@@ -66,11 +66,7 @@ fn exchange(ground: &mut Ground<'_>, begins: Begins, jobs: &[Job]) -> String {
     let association = ground.associate(&plan(begins).loss(1).with_short_timers());
     assert!(association.extensions().interleaving);
     for job in jobs {
-        ground.peer.tell("forget");
-        association.send(*job);
-        ground.peer.await_messages(job.count.into()).assert_complete(job.count.into(), job.bytes());
-        ground.peer.tell(&job.command());
-        association.receive(job.count.into()).assert_complete(job.count.into(), job.bytes());
+        ground.converse(&association, *job);
     }
     ground.end(&association);
     ground.peer.tell("sysctl intl_enable 0");
@@ -114,13 +110,7 @@ fn schedulers(ground: &mut Ground<'_>, plan: &Plan) -> String {
             config.scheduler = scheduler;
             config.stream_values = (0..5).map(|stream| (stream, stream + 1)).collect();
         }));
-        ground.peer.tell(&job.command());
-        let counts = std::thread::scope(|scope| {
-            scope.spawn(|| association.send(job));
-            association.receive(job.count.into())
-        });
-        counts.assert_complete(job.count.into(), job.bytes());
-        ground.peer.await_messages(job.count.into()).assert_complete(job.count.into(), job.bytes());
+        ground.converse_at_once(&association, job);
         ground.end(&association);
         ground.peer.tell("close");
     }

@@ -49,31 +49,22 @@ fn await_size(association: &Association, size: u32) {
     }
 }
 
-fn send(ground: &mut Ground<'_>, association: &Association) {
-    let job = Job::new(500, 3000);
-    ground.peer.tell("forget");
-    association.send(job);
-    ground.peer.await_messages(job.count.into()).assert_complete(job.count.into(), job.bytes());
-}
+const DATA: Job = Job::new(500, 3000);
 
 fn search(ground: &mut Ground<'_>, mtu: u32) -> String {
     ground.set_mtu(0, mtu);
     let association = ground.associate(&plan());
     await_size(&association, mtu - IP_HEADER);
-    send(ground, &association);
-    end(ground, &association);
-    format!("found: {mtu} bytes with IP header")
-}
-
-fn end(ground: &mut Ground<'_>, association: &Association) {
-    ground.end(association);
+    ground.send(&association, DATA);
+    ground.end(&association);
     ground.set_mtu(0, MTU);
+    format!("found: {mtu} bytes with IP header")
 }
 
 fn search_by_ipv6(ground: &mut Ground<'_>) -> String {
     let association = ground.associate(&plan().by_ipv6());
     await_size(&association, MTU - IPV6_HEADER);
-    send(ground, &association);
+    ground.send(&association, DATA);
     ground.end(&association);
     format!("found: {MTU} bytes with IP header")
 }

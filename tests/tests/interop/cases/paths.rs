@@ -78,21 +78,29 @@ fn stream_of_messages() -> Job {
 
 fn we_send(ground: &mut Ground<'_>, plan: &Plan, failure: PathChange) -> Seen {
     let association = ground.associate(plan);
+    let seen = fail_and_return(ground, &association, failure);
+    ground.end(&association);
+    seen
+}
+
+/// While we send, the first network fails until we say so and data goes on without it, and returns.
+fn fail_and_return(ground: &mut Ground<'_>, association: &Association, failure: PathChange) -> Seen {
     let job = stream_of_messages();
     let rto = std::thread::scope(|scope| {
         scope.spawn(|| association.send(job));
         ground.peer.await_messages(200);
-        let rto = our_rto(&association);
+        let rto = our_rto(association);
         ground.ours.unplug(0);
         association.await_notification(|it| is_change(it, failure));
-        // Data goes on without that path.
         let count = ground.peer.counts().messages;
         ground.peer.await_messages(count + 100);
         ground.ours.plug(0);
         association.await_notification(|it| is_change(it, PathChange::Available));
         rto
     });
-    Seen { counts: finish(ground, &association, job), rto }
+    let counts = ground.peer.await_messages(job.count.into());
+    counts.assert_complete(job.count.into(), job.bytes());
+    Seen { counts, rto }
 }
 
 fn our_rto(association: &Association) -> Duration {
@@ -123,27 +131,11 @@ fn the_peer_sends(ground: &mut Ground<'_>, plan: &Plan) -> Seen {
 fn we_switch(ground: &mut Ground<'_>) -> String {
     let plan = fast(Begins::We).config(|config| config.primary_switchover_max_retrans = Some(0));
     let association = ground.associate(&plan);
-    let job = stream_of_messages();
-    let rto = std::thread::scope(|scope| {
-        scope.spawn(|| association.send(job));
-        ground.peer.await_messages(200);
-        let rto = our_rto(&association);
-        ground.ours.unplug(0);
-        association.await_notification(|it| is_change(it, PathChange::MadePrimary));
-        ground.ours.plug(0);
-        association.await_notification(|it| is_change(it, PathChange::Available));
-        rto
-    });
+    let seen = fail_and_return(ground, &association, PathChange::MadePrimary);
     let primary = association.stream.status().expect("it has not ended").primary;
     assert_eq!(primary, Some("10.77.1.2".parse().unwrap()));
-    quick(&Seen { counts: finish(ground, &association, job), rto })
-}
-
-fn finish(ground: &mut Ground<'_>, association: &Association, job: Job) -> Counts {
-    let counts = ground.peer.await_messages(job.count.into());
-    counts.assert_complete(job.count.into(), job.bytes());
-    ground.end(association);
-    counts
+    ground.end(&association);
+    quick(&seen)
 }
 
 fn quick(seen: &Seen) -> String {

@@ -93,8 +93,7 @@ fn the_peer_adds_streams(ground: &mut Ground<'_>) -> String {
         std::thread::yield_now();
     }
     let job = Job::new(100, 100).streams(before.0 + 3);
-    association.send(job);
-    ground.peer.await_messages(job.count.into()).assert_complete(job.count.into(), job.bytes());
+    ground.send(&association, job);
     ground.end(&association);
     "5 of its own, 3 of ours, and data on all of ours".into()
 }
@@ -175,11 +174,9 @@ fn we_add_streams(ground: &mut Ground<'_>) -> String {
     }
     assert_eq!(streams(&association), (before.0 + 5, before.1 + 3));
     let job = Job::new(100, 100).streams(before.0 + 5);
-    association.send(job);
-    ground.peer.await_messages(job.count.into()).assert_complete(job.count.into(), job.bytes());
+    ground.send(&association, job);
     let job = job.streams(before.1 + 3);
-    ground.peer.tell(&job.command());
-    association.receive(job.count.into()).assert_complete(job.count.into(), job.bytes());
+    ground.receive(&association, job);
     ground.end(&association);
     "5 of ours, 3 of its own, and data on all of them".into()
 }
