@@ -114,6 +114,7 @@ pub mod reliability;
 pub mod rng;
 pub mod rx;
 pub mod serial;
+mod steps;
 pub mod stream_set;
 pub mod time;
 pub mod tx;

@@ -36,9 +36,11 @@ impl Sender {
     }
 
     /// The position after the last chunk of the paused streams, once nothing more of them leaves.
-    fn end_before_pause(&self) -> Option<u64> {
-        let streams = self.queue.paused()?;
-        (!self.queue.waits_before_pause()).then(|| self.outstanding.end_of(streams))
+    fn end_before_pause(&mut self) -> Option<u64> {
+        if self.queue.waits_before_pause() {
+            return None;
+        }
+        self.queue.paused().map(|streams| self.outstanding.end_of(streams))
     }
 
     /// Whether streams are paused.

@@ -10,9 +10,12 @@
 //! | fair capacity (3.5), weighted fair queueing (3.6) | its virtual time: bytes sent, divided by its weight |
 //!
 //! A turn is a message; a fragment if messages are interleaved; or a packet. The stream whose turn it is stands
-//! apart from the heap of the others, so that a stream that is alone costs a comparison for each message.
+//! apart from the heap of the others, so that a stream that is alone costs a comparison for each message. One that has
+//! nothing to send any longer without having had its turn (its messages were given up) leaves a *void* turn behind, which
+//! is dropped once it is the first of the heap, or once half of the heap is void.
 
 use crate::config::StreamScheduler;
+use crate::steps;
 use core::cmp::Reverse;
 use rustc_hash::FxHashMap;
 use std::collections::{BTreeMap, BinaryHeap};
@@ -36,7 +39,12 @@ pub(super) struct Scheduler {
     /// Messages are interleaved: streams may change at each fragment.
     interleaving: bool,
     current: Option<Turn>,
+    /// Its first one is not void.
     others: BinaryHeap<Reverse<Turn>>,
+    /// How many of a stream's turns in `others` are void: those of the lowest ranks.
+    void: FxHashMap<u16, usize>,
+    /// How many turns are void.
+    voids: usize,
     /// The current stream is within a message that no other may interrupt (RFC 9260, 6.9).
     within_message: bool,
     /// The packet in work takes no other stream's chunks (RFC 8260, 3.3).
@@ -57,6 +65,8 @@ impl Scheduler {
             interleaving: false,
             current: None,
             others: BinaryHeap::new(),
+            void: FxHashMap::default(),
+            voids: 0,
             within_message: false,
             packet_is_full: false,
             turns: 0,
@@ -91,7 +101,7 @@ impl Scheduler {
     /// `streams` are those that have something to send from now on.
     pub(super) fn restart(&mut self, mut streams: Vec<(u64, u16)>) {
         let current = self.next().filter(|_| self.within_message);
-        self.others.clear();
+        self.clear_others();
         streams.sort_unstable_by_key(|&(first, stream_id)| (Some(stream_id) != current, first));
         self.current = current.map(|stream_id| Turn { rank: 0, stream_id });
         for (first, stream_id) in streams {
@@ -102,8 +112,14 @@ impl Scheduler {
     /// No stream has anything to send any longer.
     pub(super) fn clear(&mut self) {
         self.current = None;
-        self.others.clear();
+        self.clear_others();
         self.within_message = false;
+    }
+
+    fn clear_others(&mut self) {
+        self.others.clear();
+        self.void.clear();
+        self.voids = 0;
     }
 
     /// The stream whose turn it is.
@@ -126,6 +142,10 @@ impl Scheduler {
         if self.within_message && self.next() == Some(stream_id) {
             return;
         }
+        // It comes back to the turn that it had; but its first message is another one.
+        if self.discipline != StreamScheduler::FirstComeFirstServed && self.take_void(stream_id) {
+            return;
+        }
         let turn = Turn { rank: self.first_rank(stream_id, first), stream_id };
         match self.current {
             None => self.current = Some(turn),
@@ -137,14 +157,15 @@ impl Scheduler {
         }
     }
 
-    /// The stream has no message any longer, or another first one. Rare: only lost messages leave
-    /// out of turn.
+    /// The stream, which had something to send, has no message any longer, or another first one.
     pub(super) fn deactivate(&mut self, stream_id: u16) {
         if self.next() == Some(stream_id) {
             self.within_message = false;
             self.leave();
         } else {
-            self.others.retain(|Reverse(turn)| turn.stream_id != stream_id);
+            *self.void.entry(stream_id).or_default() += 1;
+            self.voids += 1;
+            self.drop_voids();
         }
     }
 
@@ -209,12 +230,18 @@ impl Scheduler {
 
     /// The current stream has nothing to send.
     fn leave(&mut self) {
-        let is_fair =
-            matches!(self.discipline, StreamScheduler::FairCapacity | StreamScheduler::WeightedFairQueueing);
-        if let Some(turn) = self.current.filter(|_| is_fair) {
-            self.left_at.insert(turn.stream_id, turn.rank);
+        if let Some(turn) = self.current {
+            self.note_left(turn);
         }
         self.current = self.others.pop().map(|Reverse(turn)| turn);
+        self.drop_voids();
+    }
+
+    /// Remembers how far a stream is that has nothing to send.
+    fn note_left(&mut self, turn: Turn) {
+        if matches!(self.discipline, StreamScheduler::FairCapacity | StreamScheduler::WeightedFairQueueing) {
+            self.left_at.insert(turn.stream_id, turn.rank);
+        }
     }
 
     /// Lets another stream go first whose rank is lower.
@@ -225,6 +252,51 @@ impl Scheduler {
         {
             core::mem::swap(current, &mut first.0);
         }
+        self.drop_voids();
+    }
+
+    /// Drops void turns that come first, and all of them once they are most of the heap.
+    #[inline]
+    fn drop_voids(&mut self) {
+        if self.voids > 0 {
+            self.drop_first_voids();
+        }
+    }
+
+    fn drop_first_voids(&mut self) {
+        if self.voids > self.others.len() / 2 {
+            return self.drop_all_voids();
+        }
+        while let Some(Reverse(first)) = self.others.peek().copied()
+            && self.take_void(first.stream_id)
+        {
+            steps::count(1);
+            self.note_left(first);
+            self.others.pop();
+        }
+    }
+
+    fn drop_all_voids(&mut self) {
+        let turns = core::mem::take(&mut self.others).into_sorted_vec();
+        steps::count(turns.len());
+        for Reverse(turn) in turns.into_iter().rev() {
+            if self.take_void(turn.stream_id) {
+                self.note_left(turn);
+            } else {
+                self.others.push(Reverse(turn));
+            }
+        }
+    }
+
+    /// Whether a turn of the stream is void; if so, it counts as dropped, or as given back.
+    fn take_void(&mut self, stream_id: u16) -> bool {
+        let Some(voids) = self.void.get_mut(&stream_id) else { return false };
+        *voids -= 1;
+        if *voids == 0 {
+            self.void.remove(&stream_id);
+        }
+        self.voids -= 1;
+        true
     }
 
     fn next_turn(&mut self) -> u128 {
@@ -247,5 +319,17 @@ impl Scheduler {
 
     fn value(&self, stream_id: u16) -> u16 {
         self.values.get(&stream_id).copied().unwrap_or(0)
+    }
+
+    /// Panics unless the streams with a turn are `ready`, and none of the void turns comes first.
+    #[cfg(any(test, debug_assertions))]
+    pub(super) fn check(&self, ready: usize) {
+        // The rest of its message may be missing (explicit EOR).
+        let waits = usize::from(self.within_message);
+        let turns = self.others.len() - self.voids + usize::from(self.current.is_some());
+        assert!(turns == ready || turns == ready + waits, "{turns} streams have a turn, not {ready}");
+        assert_eq!(self.voids, self.void.values().sum::<usize>(), "void turns");
+        let first = self.others.peek().map(|Reverse(turn)| turn.stream_id);
+        assert!(first.is_none_or(|first| !self.void.contains_key(&first)), "the first turn is void");
     }
 }

@@ -7,6 +7,7 @@ use super::scheduler::Scheduler;
 use super::waiting::Waiting;
 use crate::config::AssociationConfig;
 use crate::serial::{Fsn, Mid};
+use crate::steps;
 use crate::stream_set::StreamSet;
 use crate::time::Time;
 use rustc_hash::FxHashMap;
@@ -35,6 +36,8 @@ pub(super) struct SendQueue {
 struct Pause {
     streams: StreamSet,
     from: u64,
+    /// Those of which something from before may still be there: such a stream never comes back to this list.
+    busy: Vec<u16>,
 }
 
 impl Pause {
@@ -124,6 +127,12 @@ impl Stream {
     fn ready(&self, stream_id: u16, pause: Option<&Pause>) -> Option<u64> {
         let is_held = |first| pause.is_some_and(|pause| pause.holds(stream_id, first));
         self.first().filter(|&first| self.within_message || !is_held(first))
+    }
+
+    /// Whether something of it that came before its pause is not cut yet.
+    fn waits_before(&self, pause_from: u64) -> bool {
+        let record = self.record.map(|record| record.first);
+        self.within_message || self.first().or(record).is_some_and(|first| first < pause_from)
     }
 
     fn number_message(&mut self, unordered: bool) -> Mid {
@@ -438,14 +447,14 @@ impl SendQueue {
 
     fn remove(&mut self, stream_id: u16, number: u64) -> Option<OutgoingMessage> {
         let stream = self.streams.get_mut(&stream_id)?;
-        let first = stream.first()?;
+        let before = stream.ready(stream_id, self.pause.as_ref());
         let message = stream.give_up(number)?;
         stream.tidy();
-        let new_first = stream.first();
-        if new_first != Some(first) {
+        let after = stream.ready(stream_id, self.pause.as_ref());
+        if after != before {
             self.scheduler.deactivate(stream_id);
-            if let Some(new_first) = new_first.filter(|&new_first| !self.holds(stream_id, new_first)) {
-                self.scheduler.activate(stream_id, new_first);
+            if let Some(first) = after {
+                self.scheduler.activate(stream_id, first);
             }
             self.choose();
         }
@@ -453,18 +462,21 @@ impl SendQueue {
         Some(message)
     }
 
-    fn holds(&self, stream_id: u16, number: u64) -> bool {
-        self.pause.as_ref().is_some_and(|pause| pause.holds(stream_id, number))
-    }
-
     /// Holds back what comes from now on for `streams`; what waits already still leaves.
     pub(super) fn pause(&mut self, streams: StreamSet) {
-        self.pause = Some(Pause { streams, from: self.next_number });
+        self.pause_from(streams, self.next_number);
+    }
+
+    fn pause_from(&mut self, streams: StreamSet, from: u64) {
+        let busy =
+            self.streams.iter().filter(|(id, stream)| stream.waits_before(from) && streams.contains(**id));
+        let busy = busy.map(|(&id, _)| id).collect();
+        self.pause = Some(Pause { streams, from, busy });
     }
 
     /// Holds back all messages, also those that wait, but not the rest of one that is partly cut.
     pub(super) fn pause_all_now(&mut self) {
-        self.pause = Some(Pause { streams: StreamSet::All, from: 0 });
+        self.pause_from(StreamSet::All, 0);
         let active = self.active();
         self.scheduler.restart(active);
         self.choose();
@@ -476,13 +488,17 @@ impl SendQueue {
     }
 
     /// Whether messages wait that came before their stream was paused.
-    pub(super) fn waits_before_pause(&self) -> bool {
-        let Some(pause) = &self.pause else { return false };
-        let before = |stream: &Stream| {
-            let record = stream.record.map(|record| record.first);
-            stream.within_message || stream.first().or(record).is_some_and(|first| first < pause.from)
-        };
-        self.streams.iter().any(|(&id, stream)| before(stream) && pause.streams.contains(id))
+    pub(super) fn waits_before_pause(&mut self) -> bool {
+        let Some(Pause { from, busy, .. }) = &mut self.pause else { return false };
+        let waits = |id: &u16| self.streams.get(id).is_some_and(|stream| stream.waits_before(*from));
+        while let Some(last) = busy.last() {
+            steps::count(1);
+            if waits(last) {
+                return true;
+            }
+            busy.pop();
+        }
+        false
     }
 
     /// What was held back may leave.
@@ -516,6 +532,7 @@ impl SendQueue {
     #[cfg(any(test, debug_assertions))]
     pub(super) fn check(&self) {
         assert_eq!(self.turn, self.find_turn(), "whose turn it is");
+        self.scheduler.check(self.active().len());
     }
 
     /// Bytes of send buffer that the messages take, counted one by one.

@@ -1,6 +1,7 @@
 //! Tests of the sending half, each against the clause that it names.
 
 mod abandoning;
+mod cost;
 mod forwarding;
 mod harness;
 mod hostile;
