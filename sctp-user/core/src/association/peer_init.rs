@@ -30,25 +30,49 @@ pub struct PeerCapabilities {
     pub more_addresses: bool,
     /// Extensions that it offers.
     pub extensions: Extensions,
+    /// It lists I-FORWARD-TSN, without which interleaved messages are not given up.
+    pub interleaved_forwarding: bool,
 }
 
 impl Default for PeerCapabilities {
     fn default() -> Self {
-        Self { ipv4: false, ipv6: false, more_addresses: false, extensions: Extensions::NONE }
+        Self {
+            ipv4: false,
+            ipv6: false,
+            more_addresses: false,
+            extensions: Extensions::NONE,
+            interleaved_forwarding: false,
+        }
     }
 }
 
 impl PeerCapabilities {
     /// Two bytes for the state cookie.
     pub(crate) fn to_bytes(self) -> [u8; 2] {
-        let flags = [self.ipv4, self.ipv6, self.more_addresses].map(u8::from);
-        [flags[0] | flags[1] << 1 | flags[2] << 2, self.extensions.to_bits()]
+        let flags = [self.ipv4, self.ipv6, self.more_addresses, self.interleaved_forwarding];
+        let flags = flags.into_iter().zip(0..).map(|(flag, bit)| u8::from(flag) << bit).sum();
+        [flags, self.extensions.to_bits()]
     }
 
     /// What [`to_bytes`](Self::to_bytes) made.
     pub(crate) fn from_bytes([flags, extensions]: [u8; 2]) -> Self {
-        let extensions = Extensions::from_bits(extensions);
-        Self { ipv4: flags & 1 != 0, ipv6: flags & 2 != 0, more_addresses: flags & 4 != 0, extensions }
+        let flag = |bit: u8| flags >> bit & 1 != 0;
+        Self {
+            ipv4: flag(0),
+            ipv6: flag(1),
+            more_addresses: flag(2),
+            extensions: Extensions::from_bits(extensions),
+            interleaved_forwarding: flag(3),
+        }
+    }
+
+    /// What is in use with a peer of these abilities where we offer `ours`. FORWARD TSN goes with DATA and I-FORWARD-TSN
+    /// with I-DATA: which of the two the peer must know depends on the data that both agree on (RFC 8260, 2.3.1).
+    pub(crate) fn agree_on(self, ours: Extensions) -> Extensions {
+        let common = ours.common(self.extensions);
+        let forwarding =
+            if common.interleaving { self.interleaved_forwarding } else { self.extensions.partial_reliability };
+        Extensions { partial_reliability: ours.partial_reliability && forwarding, ..common }
     }
 
     /// Whether it can do with addresses of this family.
@@ -108,9 +132,7 @@ impl PeerInit {
             }
         }
         peer.capabilities.extensions.auth = peer.auth.offer_auth();
-        // RFC 8260, 2.3.1: with I-DATA there is no partial reliability but by I-FORWARD-TSN.
-        let extensions = &mut peer.capabilities.extensions;
-        extensions.partial_reliability &= !extensions.interleaving || lists_i_forward_tsn(init);
+        peer.capabilities.interleaved_forwarding = lists_i_forward_tsn(init);
         if !types_listed {
             (peer.capabilities.ipv4, peer.capabilities.ipv6) = (true, true);
         }

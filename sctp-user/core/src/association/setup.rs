@@ -272,7 +272,7 @@ impl Association {
     pub(super) fn adopt_peer(&mut self, peer: &PeerHalf) {
         self.tags.peer = peer.tag;
         self.capabilities = peer.capabilities;
-        self.extensions = self.config.extensions.common(peer.capabilities.extensions);
+        self.extensions = peer.capabilities.agree_on(self.config.extensions);
         self.adopt_auth(peer.auth.as_ref());
         self.adopt_asconf(peer.initial_tsn);
         self.wishes = peer.wishes;

@@ -280,6 +280,7 @@ mod tests {
                 ipv6: false,
                 more_addresses: true,
                 extensions: Extensions::from_bits(0b101),
+                interleaved_forwarding: true,
             },
             offered: Extensions::from_bits(0b110),
             auth: None,

@@ -340,22 +340,56 @@ fn the_forward_tsn_that_does_not_go_with_the_data_ends_the_association() {
     }
 }
 
-/// RFC 8260, 2.3.1: a peer that knows I-DATA and not I-FORWARD-TSN gets no messages that may be given up.
+/// RFC 8260, 2.3.1: FORWARD TSN goes with DATA, I-FORWARD-TSN with I-DATA. What a peer must have listed for messages to be
+/// given up depends on the data in use, and not on what it lists besides. RFC 3758, 3.1, RFC 5061, 4.2.7: FORWARD TSN has
+/// two ways to be listed.
 #[test]
-fn with_i_data_partial_reliability_needs_i_forward_tsn() {
-    for (types, both) in [(&[64, 192, 194][..], true), (&[64, 192], false)] {
+fn partial_reliability_is_what_goes_with_the_data_in_use() {
+    const LISTS: [ChunkType; 3] = [ChunkType::FORWARD_TSN, ChunkType::I_DATA, ChunkType::I_FORWARD_TSN];
+    for (case, we_interleave) in (0..16).flat_map(|case| [(case, false), (case, true)]) {
+        let [forward_tsn, i_data, i_forward_tsn, parameter] = [0, 1, 2, 3].map(|bit| case >> bit & 1 != 0);
+        let listed = LISTS.into_iter().zip([forward_tsn, i_data, i_forward_tsn]);
+        let types = listed.filter_map(|(chunk_type, listed)| listed.then_some(chunk_type)).collect();
+        let parameter = parameter.then_some(Parameter::ForwardTsnSupported);
+        let offers = core::iter::once(Parameter::SupportedExtensions(types)).chain(parameter.clone());
+        let extensions = extensions_with_peer(we_interleave, offers);
+        let interleaving = we_interleave && i_data;
+        let forwarding = if interleaving { i_forward_tsn } else { forward_tsn || parameter.is_some() };
+        let expected = (interleaving, forwarding);
+        assert_eq!((extensions.interleaving, extensions.partial_reliability), expected, "{case:04b}");
+    }
+}
+
+/// What is in use with a peer whose INIT holds these parameters.
+fn extensions_with_peer(we_interleave: bool, offers: impl Iterator<Item = Parameter>) -> Extensions {
+    let mut pair = Pair::new();
+    pair.listen(if we_interleave { interleaving() } else { AssociationConfig::default() });
+    let mut offer = InitChunk::parse(&init(7, &[])).unwrap();
+    offer.parameters = Parameters::from_iter(offers);
+    pair.forge(Side::Z, 0, &[to_raw(&offer)]);
+    pair.drain();
+    let (cookie, tag) = pair.last_cookie();
+    pair.forge(Side::Z, tag, &[cookie]);
+    pair.drain();
+    let z = pair.z.id();
+    pair.association(Side::Z, z).extensions()
+}
+
+/// RFC 8260, 2.3.1: the INIT ACK of such a peer is read like its INIT.
+#[test]
+fn a_peer_without_i_forward_tsn_has_messages_given_up_where_we_do_not_interleave() {
+    for (we_interleave, both) in [(false, true), (true, false)] {
         let mut pair = Pair::new();
-        pair.listen(interleaving());
+        let a = pair.connect(if we_interleave { interleaving() } else { AssociationConfig::default() });
+        pair.drain();
         let mut offer = InitChunk::parse(&init(7, &[])).unwrap();
-        let types = types.iter().map(|&code| ChunkType(code)).collect();
-        offer.parameters = Parameters::from_iter([Parameter::SupportedExtensions(types)]);
-        pair.forge(Side::Z, 0, &[to_raw(&offer)]);
+        offer.kind = InitKind::InitAck;
+        let types = [ChunkType::FORWARD_TSN, ChunkType::I_DATA].into_iter().collect();
+        let cookie = Parameter::StateCookie(Bytes::from_static(b"cookie"));
+        offer.parameters = Parameters::from_iter([Parameter::SupportedExtensions(types), cookie]);
+        let tag = pair.association(Side::A, a).local_tag();
+        pair.forge(Side::A, tag, &[to_raw(&offer)]);
         pair.drain();
-        let (cookie, tag) = pair.last_cookie();
-        pair.forge(Side::Z, tag, &[cookie]);
-        pair.drain();
-        let z = pair.z.id();
-        let extensions = pair.association(Side::Z, z).extensions();
-        assert_eq!((extensions.interleaving, extensions.partial_reliability), (true, both));
+        assert_eq!(pair.association(Side::A, a).extensions().partial_reliability, both);
     }
 }
