@@ -70,8 +70,11 @@ impl PeerCapabilities {
     /// with I-DATA: which of the two the peer must know depends on the data that both agree on (RFC 8260, 2.3.1).
     pub(crate) fn agree_on(self, ours: Extensions) -> Extensions {
         let common = ours.common(self.extensions);
-        let forwarding =
-            if common.interleaving { self.interleaved_forwarding } else { self.extensions.partial_reliability };
+        let forwarding = if common.interleaving {
+            self.interleaved_forwarding
+        } else {
+            self.extensions.partial_reliability
+        };
         Extensions { partial_reliability: ours.partial_reliability && forwarding, ..common }
     }
 

@@ -134,10 +134,12 @@ impl Association {
             return CookieVerdict::Discarded;
         }
         let wants_end = matches!(self.state, State::ShutdownPending | State::ShutdownSent(_));
+        let wanted_addresses = self.coming_addresses();
         self.fail_messages();
         self.tags = cookie.tags;
         self.tie_tags = None;
         self.local_initial_tsn = cookie.local_initial_tsn;
+        self.local_addresses.clone_from(&cookie.local_addresses);
         self.renew_auth(cookie);
         let stats = *self.sender.stats();
         self.sender = Sender::new(&self.config, cookie.local_initial_tsn).counting_on(stats);
@@ -151,6 +153,8 @@ impl Association {
         self.adopt_peer(&PeerHalf::of_cookie(cookie));
         self.events.push_back(Event::Restart);
         self.enter_established(cx);
+        // What has changed since the INIT ACK its reader does not know.
+        self.follow_addresses(cx.now, &wanted_addresses);
         self.acknowledge_cookie(from);
         CookieVerdict::Accepted
     }

@@ -39,6 +39,8 @@ pub(crate) struct Offer {
     pub(crate) inbound_streams: u16,
     /// Our addresses; not listed if there is only one, the packet's source.
     pub(crate) addresses: Vec<IpAddr>,
+    /// They are not listed in any case (RFC 6951, 5.7).
+    pub(crate) hides_addresses: bool,
     pub(crate) extensions: Extensions,
     /// What it says of AUTH.
     pub(crate) auth: Option<AuthOffer>,
@@ -63,7 +65,8 @@ impl Offer {
             a_rwnd: u32::try_from(config.receive_buffer).unwrap_or(u32::MAX).max(1_500),
             outbound_streams: config.outbound_streams.max(1),
             inbound_streams: config.max_inbound_streams.max(1),
-            addresses: if config.hide_addresses { Vec::new() } else { addresses },
+            addresses,
+            hides_addresses: config.hide_addresses,
             extensions: config.extensions,
             adaptation: config.adaptation_indication,
             auth,
@@ -73,7 +76,8 @@ impl Offer {
     /// The chunk, with `more` parameters behind the addresses and extensions.
     /// RFC 9260, 5.1.1; RFC 6951, 3.2.
     pub(crate) fn chunk(&self, kind: InitKind, more: impl Iterator<Item = Parameter>) -> InitChunk {
-        let listed = if self.addresses.len() > 1 { self.addresses.as_slice() } else { &[] };
+        let lists = self.addresses.len() > 1 && !self.hides_addresses;
+        let listed = if lists { self.addresses.as_slice() } else { &[] };
         let addresses = listed.iter().copied().map(address_parameter);
         let auth = self.auth.iter().flat_map(AuthOffer::parameters);
         let more = self.adaptation.map(Parameter::AdaptationLayerIndication).into_iter().chain(more);

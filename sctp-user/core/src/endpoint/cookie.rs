@@ -57,6 +57,8 @@ pub(crate) struct StateCookie {
     pub(crate) wishes: PeerWishes,
     /// Where the INIT came from, and where the INIT ACK went.
     pub(crate) source: PathAddress,
+    /// Our addresses that the INIT ACK told of: the host may have others by the time that the cookie comes back.
+    pub(crate) local_addresses: Vec<IpAddr>,
     /// Further addresses that the INIT listed.
     pub(crate) addresses: Vec<IpAddr>,
 }
@@ -105,6 +107,9 @@ impl StateCookie {
         self.auth.iter().for_each(|auth| auth.write(out));
         write_address(out, self.source.local);
         write_address(out, Some(self.source.remote));
+        out.push(u8::try_from(self.local_addresses.len()).unwrap_or(u8::MAX));
+        let local_addresses = self.local_addresses.iter().take(u8::MAX.into());
+        local_addresses.for_each(|&address| write_address(out, Some(address)));
         self.addresses.iter().for_each(|&address| write_address(out, Some(address)));
     }
 
@@ -132,6 +137,8 @@ impl StateCookie {
         };
         let local = fields.address()?;
         let source = PathAddress { local, remote: fields.address()??, remote_udp_port };
+        let [count] = fields.array()?;
+        let local_addresses = (0..count).map(|_| fields.address().flatten()).collect::<Option<_>>()?;
         let mut addresses = Vec::new();
         while !fields.0.is_empty() && addresses.len() < PathSet::MAX_PATHS {
             addresses.push(fields.address()??);
@@ -153,6 +160,7 @@ impl StateCookie {
             auth,
             wishes,
             source,
+            local_addresses,
             addresses,
         })
     }
@@ -290,6 +298,7 @@ mod tests {
                 remote: "2001:db8::1".parse().unwrap(),
                 remote_udp_port: 9_899,
             },
+            local_addresses: vec!["192.0.2.1".parse().unwrap(), "2001:db8::2".parse().unwrap()],
             addresses: vec!["192.0.2.9".parse().unwrap(), "2001:db8::1".parse().unwrap()],
         }
     }

@@ -273,6 +273,7 @@ impl Endpoint {
             wishes: request.peer.wishes,
             auth: auth.map(|(local, peer)| Box::new(AuthAgreement { local, peer })),
             source: request.from,
+            local_addresses: offer.addresses.clone(),
             addresses: request.peer.addresses.clone(),
         };
         let sealed = self.cookie_keys.seal(now, &cookie, &mut self.random);
@@ -356,20 +357,22 @@ impl Endpoint {
             let abort = abort_for_init(&arrived.packet.header, cookie.tags.peer, causes.0);
             return self.answer_anybody(now, arrived.from, abort);
         };
-        let bound = !listener.addresses.is_empty();
-        let ours = if bound { &listener.addresses } else { &self.config.local_addresses };
         let blueprint = Blueprint {
             local_port: cookie.local_port,
             peer_port: cookie.peer_port,
             tags: cookie.tags,
             initial_tsn: cookie.local_initial_tsn,
-            local_addresses: suitable(ours, cookie.source.remote).collect(),
-            bound,
+            local_addresses: cookie.local_addresses.clone(),
+            bound: !listener.addresses.is_empty(),
             auth: cookie.auth.as_ref().map(|agreement| agreement.local.clone()),
             config: listener.config_offering(cookie.offered),
         };
         let mut cx = Context { now, random: &mut self.random };
         let mut association = Association::accept(&mut cx, blueprint, cookie);
+        if !listener.addresses.is_empty() {
+            // They may have changed since the INIT ACK, as those of the host.
+            association.follow_addresses(now, &listener.addresses);
+        }
         association.acknowledge_cookie(arrived.from);
         association.handle_bundled(&mut cx, &arrived.packet, arrived.from, echo);
         let slot = self.slots.insert(association);

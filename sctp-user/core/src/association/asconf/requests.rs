@@ -74,7 +74,7 @@ impl Asconf {
 
 impl Association {
     /// Our addresses as they will be once all changes are made.
-    fn coming_addresses(&self) -> Vec<IpAddr> {
+    pub(in super::super) fn coming_addresses(&self) -> Vec<IpAddr> {
         let mut addresses = self.local_addresses.clone();
         let Some(asconf) = &self.asconf else { return addresses };
         for change in asconf.asked().chain(asconf.waiting.iter().copied()) {
@@ -139,11 +139,11 @@ impl Association {
 
     /// Whether our addresses are those of the host, whatever they are.
     pub(crate) fn follows_host(&self) -> bool {
-        let follows = self.config.auto_asconf && !self.config.hide_addresses;
-        self.asconf.is_some() && follows && !self.bound && !self.is_closed()
+        self.asconf.is_some() && self.config.auto_asconf && !self.bound && !self.is_closed()
     }
 
-    /// The host's addresses have changed to `host`. The last one of an association stays until there is another one.
+    /// Our addresses are to be those of `host` that the peer can use. The last one of an association stays until there is
+    /// another one.
     pub(crate) fn follow_addresses(&mut self, now: Time, host: &[IpAddr]) {
         let Some(primary) = self.paths.get(self.paths.primary()).map(|path| path.address.remote) else {
             return;
@@ -151,7 +151,7 @@ impl Association {
         let wanted: Vec<_> = scope::suitable(host, primary).collect();
         let coming = self.coming_addresses();
         let Some(asconf) = &mut self.asconf else { return };
-        if wanted.is_empty() || asconf.no_addresses {
+        if wanted.is_empty() || asconf.no_addresses || self.config.hide_addresses {
             return;
         }
         let added = wanted.iter().filter(|address| !coming.contains(address)).map(|&new| Change::Add(new));

@@ -272,7 +272,7 @@ impl Pair {
         }
     }
 
-    fn deliver(&mut self, hop: &Hop) {
+    pub(crate) fn deliver(&mut self, hop: &Hop) {
         self.inject_marked(hop.from.other(), hop.source, hop.destination, hop.ecn, hop.bytes.clone());
     }
 
@@ -476,6 +476,11 @@ impl Pair {
     /// What is on its way is lost.
     pub(crate) fn drop_in_flight(&mut self) {
         self.in_flight.clear();
+    }
+
+    /// What is on its way, which does not arrive by itself any more.
+    pub(crate) fn take_in_flight(&mut self) -> Vec<Hop> {
+        core::mem::take(&mut self.in_flight).into_iter().map(|(_, hop)| hop).collect()
     }
 
     /// Makes Z anew, with cookies that live so long. To be called first.

@@ -4,6 +4,7 @@ mod asconf;
 mod asconf_harness;
 mod asconf_receiver;
 mod asconf_rules;
+mod asconf_setup;
 mod attacks;
 mod auth;
 mod data;
