@@ -291,7 +291,8 @@ impl<'a> Options<'a> {
         self.change(|config| config.send_buffer = bytes)
     }
 
-    /// Bytes of the receive buffer of each association (`SO_RCVBUF`).
+    /// Bytes of the receive buffer of each association (`SO_RCVBUF`). That of one which is up may grow, but does not
+    /// shrink (RFC 9260, 3.3.2).
     ///
     /// # Errors
     /// See [`Options::change`].

@@ -82,8 +82,15 @@ pub(super) struct Account {
 
 impl Account {
     pub(super) fn new(receive_buffer: usize) -> Self {
-        // More than a_rwnd can say is of no use.
-        Self { receive_buffer: receive_buffer.min(u32::MAX as usize), held: Charge::default() }
+        Self { receive_buffer: useful(receive_buffer), held: Charge::default() }
+    }
+
+    /// There is more room from now on; less than was offered there never is. Whether it is more.
+    /// RFC 9260, 3.3.2, 3.3.3.
+    pub(super) fn grow(&mut self, receive_buffer: usize) -> bool {
+        let before = self.receive_buffer;
+        self.receive_buffer = before.max(useful(receive_buffer));
+        self.receive_buffer > before
     }
 
     /// Bytes held, bookkeeping included.
@@ -142,4 +149,9 @@ impl Account {
     pub(super) fn release(&mut self, charge: Charge) {
         self.held.subtract(charge);
     }
+}
+
+/// More than a_rwnd can say is of no use.
+fn useful(receive_buffer: usize) -> usize {
+    receive_buffer.min(u32::MAX as usize)
 }

@@ -32,8 +32,14 @@ pub(super) struct Interleaved {
 
 impl Interleaved {
     pub(super) fn new(max_message_size: usize) -> Self {
-        let max_message_size = max_message_size.min(u32::MAX as usize);
-        Self { runs: BTreeMap::new(), max_message_size, has_skipped: false }
+        let mut interleaved = Self { runs: BTreeMap::new(), max_message_size: 0, has_skipped: false };
+        interleaved.set_max_message_size(max_message_size);
+        interleaved
+    }
+
+    /// Longer messages end the association from now on.
+    pub(super) fn set_max_message_size(&mut self, max_message_size: usize) {
+        self.max_message_size = max_message_size.min(u32::MAX as usize);
     }
 
     /// Takes a chunk whose TSN is new; gives the message that it completes, or a piece of one that is

@@ -74,6 +74,11 @@ impl Reassembly {
         }
     }
 
+    /// Longer messages end the association from now on.
+    pub(super) fn set_max_message_size(&mut self, max_message_size: usize) {
+        self.max_message_size = max_message_size;
+    }
+
     /// The peer may give up on messages that it has begun to send.
     pub(super) fn set_gives_up(&mut self) {
         self.gives_up = true;

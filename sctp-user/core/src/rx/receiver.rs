@@ -56,6 +56,13 @@ pub(super) enum Fragments {
 }
 
 impl Fragments {
+    fn set_max_message_size(&mut self, max_message_size: usize) {
+        match self {
+            Self::ByTsn(reassembly) => reassembly.set_max_message_size(max_message_size),
+            Self::ByFsn(interleaved) => interleaved.set_max_message_size(max_message_size),
+        }
+    }
+
     /// Drops all.
     pub(super) fn clear(&mut self) -> Dropped {
         match self {
@@ -85,11 +92,17 @@ impl Receiver {
         receiver
     }
 
-    /// Takes over settings that were changed on a living association.
+    /// Takes over settings that were changed on a living association; a buffer only if it is larger than before.
     /// RFC 9260, 3.3.2, 3.3.3.
     pub fn update_config(&mut self, config: &AssociationConfig) {
         self.partial_delivery_point = config.partial_delivery_point.unwrap_or(usize::MAX);
         self.streams.set_fragment_interleave(config.fragment_interleave);
+        self.sack.update_config(config);
+        self.reassembly.set_max_message_size(config.max_message_size);
+        if self.account.grow(config.receive_buffer) {
+            self.window.suit(config.receive_buffer, config);
+            self.tell_window();
+        }
     }
 
     /// The peer may give up on messages that it has begun to send (RFC 3758).
@@ -267,10 +280,15 @@ impl Receiver {
         let held = self.streams.read()?;
         self.account.release(held.charge);
         self.relieve();
+        self.tell_window();
+        Some(held.message)
+    }
+
+    /// The peer is to hear of a window that has grown much.
+    fn tell_window(&mut self) {
         if self.window.needs_update(self.account.advertised(), !self.is_readable()) {
             self.sack.request();
         }
-        Some(held.message)
     }
 
     /// Whether a message waits for the reader.

@@ -75,9 +75,10 @@ pub(super) struct SackTimer {
 impl SackTimer {
     /// RFC 9260, 6.2.
     pub(super) fn new(config: &AssociationConfig) -> Self {
+        let (delay, frequency) = settings(config);
         Self {
-            delay: config.sack_delay.min(MAX_SACK_DELAY),
-            frequency: config.sack_frequency.unwrap_or(AssociationConfig::STRETCHED_SACK_FREQUENCY).max(1),
+            delay,
+            frequency,
             every_packet: false,
             gaps_wait: false,
             wanted: false,
@@ -87,6 +88,11 @@ impl SackTimer {
             long_batches: 0,
             last_data: None,
         }
+    }
+
+    /// Takes over settings that were changed. What waits already waits on.
+    pub(super) fn update_config(&mut self, config: &AssociationConfig) {
+        (self.delay, self.frequency) = settings(config);
     }
 
     /// A packet with DATA has been taken in.
@@ -191,4 +197,10 @@ impl SackTimer {
             self.frequency.min(EVERY_SECOND_PACKET)
         }
     }
+}
+
+/// How long, and for how many packets, a SACK may wait.
+fn settings(config: &AssociationConfig) -> (Duration, u32) {
+    let frequency = config.sack_frequency.unwrap_or(AssociationConfig::STRETCHED_SACK_FREQUENCY);
+    (config.sack_delay.min(MAX_SACK_DELAY), frequency.max(1))
 }

@@ -20,8 +20,14 @@ pub(super) struct Window {
 
 impl Window {
     pub(super) fn new(config: &AssociationConfig) -> Self {
-        let buffer = config.receive_buffer;
-        Self { left: buffer, step: config.path_mtu.min(buffer / 2), update: (buffer / 4).max(1) }
+        let mut window = Self { left: config.receive_buffer, step: 0, update: 0 };
+        window.suit(config.receive_buffer, config);
+        window
+    }
+
+    /// The buffer has so many bytes.
+    pub(super) fn suit(&mut self, buffer: usize, config: &AssociationConfig) {
+        (self.step, self.update) = (config.path_mtu.min(buffer / 2), (buffer / 4).max(1));
     }
 
     /// A window that is smaller is none: half of the buffer, or a packet.

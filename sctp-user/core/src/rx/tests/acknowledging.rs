@@ -70,6 +70,21 @@ fn a_sack_delay_of_more_than_500_ms_is_cut() {
     assert_eq!(harness.receiver.sack_deadline(), Some(harness.now + Duration::from_millis(500)));
 }
 
+/// RFC 6458, 8.1.19: what a user says of delayed acknowledgement holds for an association that is up, too.
+#[test]
+fn delay_and_frequency_may_be_changed_later() {
+    let mut harness = running(2);
+    let sack_delay = Duration::from_millis(50);
+    let config = AssociationConfig { sack_delay, sack_frequency: Some(1), ..AssociationConfig::default() };
+    harness.receiver.update_config(&AssociationConfig { sack_frequency: Some(2), ..config.clone() });
+    let _ = harness.message(1);
+    assert_eq!(harness.receiver.sack_deadline(), Some(harness.now + sack_delay));
+    harness.sack();
+    harness.receiver.update_config(&config);
+    let _ = harness.message(2);
+    assert!(harness.take_wanted());
+}
+
 /// RFC 9260, 6.7: a gap is reported at once, and so is every packet until it is filled.
 /// RFC 9260, 6.2, 7.2.4.
 #[test]

@@ -76,6 +76,26 @@ fn a_message_above_the_limit_is_refused_for_want_of_resources() {
     assert_eq!(violation.cause_code(), 4);
 }
 
+/// RFC 9260, 6.9: a receiver that can take longer messages from now on does so, of DATA and of I-DATA.
+#[test]
+fn the_limit_on_messages_may_be_changed_later() {
+    let raised = AssociationConfig { max_message_size: 20_000, ..small() };
+    let mut harness = Harness::with(&small());
+    harness.receiver.update_config(&raised);
+    for offset in 0..11 {
+        let flags = if offset == 0 { "B" } else { "" };
+        let outcome = harness.packet(chunk(offset, 0, 0, flags, &[0; 1_000]));
+        assert_eq!(outcome, DataOutcome::Accepted);
+    }
+    let mut harness = super::interleaved::harness(&small());
+    harness.receiver.update_config(&raised);
+    for offset in 0..11 {
+        let flags = if offset == 0 { "B" } else { "" };
+        let outcome = harness.packet(super::interleaved::i_data(offset, 0, 0, offset, flags, &[0; 1_000]));
+        assert_eq!(outcome, DataOutcome::Accepted);
+    }
+}
+
 /// Its turn never comes, for the number before it is never used: nothing of it can be handed over either.
 #[test]
 fn a_message_out_of_turn_that_the_buffer_cannot_hold_does_not_stall_the_association() {

@@ -165,6 +165,21 @@ fn the_buffer_of_a_living_association_stays() {
     }
 }
 
+/// RFC 9260, 6.2: a window that has grown is told without waiting for DATA.
+#[test]
+fn a_buffer_that_is_made_larger_opens_the_window_of_a_living_association() {
+    let mut harness = harness();
+    for offset in 0..40 {
+        assert_eq!(harness.packet(big(offset)), DataOutcome::Accepted);
+    }
+    assert_eq!((harness.sack().a_rwnd, harness.packet(big(40))), (0, DataOutcome::NoBuffer));
+    harness.sack();
+    let config = AssociationConfig { receive_buffer: 60_000, ..AssociationConfig::default() };
+    harness.receiver.update_config(&config);
+    assert!(harness.receiver.sack_wanted());
+    assert_eq!((harness.sack().a_rwnd, harness.packet(big(40))), (20_000, DataOutcome::Accepted));
+}
+
 /// RFC 9260, 3.3.4: a_rwnd has 32 bits, however large the buffer is.
 #[test]
 fn a_buffer_larger_than_a_window_can_be_is_taken_for_the_largest_window() {
