@@ -154,6 +154,7 @@ impl Sender {
     pub fn update_config(&mut self, config: &AssociationConfig) {
         self.settings = Settings::new(config);
         self.recovery.split = config.multipath.is_on();
+        self.window.update_config(config);
         self.queue.set_scheduler(config);
     }
 

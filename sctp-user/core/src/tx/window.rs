@@ -54,6 +54,11 @@ impl PeerWindow {
         self.largest = self.largest.max(self.a_rwnd);
     }
 
+    /// Takes over RTO.Max when it is changed on a living association.
+    pub(super) fn update_config(&mut self, config: &AssociationConfig) {
+        self.rto_max = config.rto_max;
+    }
+
     /// The RTO that times the first probe.
     pub(super) fn set_rto(&mut self, rto: Duration) {
         self.rto = rto;

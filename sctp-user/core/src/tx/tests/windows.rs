@@ -40,6 +40,22 @@ fn a_closed_window_is_probed_after_one_rto_and_then_ever_more_rarely() {
 }
 
 #[test]
+fn probes_keep_to_an_rto_max_that_is_set_later() {
+    // RFC 9260, 6.1 A; RFC 6458, 8.1.1
+    let mut t = Harness::new();
+    t.sender.update_config(&AssociationConfig { rto_max: Duration::from_millis(1_500), ..config() });
+    t.enqueue(FULL);
+    t.send();
+    t.sack_window(1, 0);
+    t.enqueue_full(9);
+    t.wait(1_000);
+    t.sender.handle_timeout(t.now);
+    assert_eq!(t.send_numbers(), [[1]]);
+    t.sack_window(2, 0);
+    assert_eq!(t.sender.deadline(), Some(t.now + Duration::from_millis(1_500)));
+}
+
+#[test]
 fn a_window_that_a_larger_chunk_does_not_fit_is_probed_when_larger_packets_fit() {
     // RFC 9260, 6.1 A; RFC 8899, 3
     let mut t = Harness::new();
