@@ -185,9 +185,11 @@ impl Link {
         &self.config
     }
 
-    /// Sets it anew; what is on the way stays on the way.
-    pub fn set_config(&mut self, config: LinkConfig) {
+    /// Sets it anew; what is on the way stays on the way, and what waits leaves at the new rate.
+    pub fn set_config(&mut self, now: Time, config: LinkConfig) {
+        let waiting = self.queued_bytes(now);
         self.config = config;
+        self.busy_until = now + self.serialization(waiting);
     }
 
     /// What happened on it so far.
@@ -196,11 +198,12 @@ impl Link {
     }
 
     /// Whether the link carries a datagram: whole, in the fragments that its sender makes, or in those that the router in
-    /// front of it does. A switch, which says nothing, makes none.
+    /// front of it does. A switch, which says nothing, makes none, nor does a router of IPv6 (RFC 8200, 5).
     fn takes(&self, datagram: &Datagram) -> bool {
         let len = datagram.wire_len();
         let LinkConfig { mtu, reports_too_big, .. } = self.config;
-        len <= mtu || datagram.fragment_to.is_some_and(|to| reports_too_big || to <= mtu)
+        let router_cuts = reports_too_big && datagram.destination.is_ipv4();
+        len <= mtu || datagram.fragment_to.is_some_and(|to| router_cuts || to <= mtu)
     }
 
     /// Sends a datagram over the link.
@@ -228,15 +231,21 @@ impl Link {
 
     /// When the last bit will have left, or `None` if the queue is full.
     fn enqueue(&mut self, now: Time, len: usize) -> Option<Time> {
-        let Some(rate) = self.config.rate else { return Some(now) };
+        if self.config.rate.is_none() {
+            return Some(now);
+        }
         let waiting = self.queued_bytes(now);
         if waiting > 0 && waiting + len > self.config.queue_bytes {
             return None;
         }
-        let serialization =
-            Duration::from_nanos((len as u64 * 8).saturating_mul(1_000_000_000) / rate.max(1));
-        self.busy_until = self.busy_until.max(now) + serialization;
+        self.busy_until = self.busy_until.max(now) + self.serialization(len);
         Some(self.busy_until)
+    }
+
+    /// How long the line takes for so many bytes.
+    fn serialization(&self, len: usize) -> Duration {
+        let nanos = |rate: u64| (len as u64 * 8).saturating_mul(1_000_000_000) / rate.max(1);
+        Duration::from_nanos(self.config.rate.map_or(0, nanos))
     }
 
     /// Bytes that wait for the line at `now`, with the rest of what is on it.

@@ -176,7 +176,7 @@ impl<N: Node> Network<N> {
 
     /// Sets the link from an interface anew, now.
     pub fn reconfigure(&mut self, interface: InterfaceId, link: LinkConfig) {
-        self.topology.link_mut(interface).set_config(link);
+        self.topology.link_mut(interface).set_config(self.now, link);
     }
 
     /// The virtual time.
@@ -378,7 +378,8 @@ impl<N: Node> Network<N> {
         }
         self.show(host, Fate::Sent, &datagram);
         let receivers = self.topology.receivers(way_out, datagram.destination);
-        if receivers.iter().any(|receiver| self.topology.interface(*receiver).host == host) {
+        let is_own = |receiver: &InterfaceId| self.topology.interface(*receiver).host == host;
+        if !datagram.destination.is_multicast() && receivers.iter().any(is_own) {
             return self.events.push(self.now, Event::Loopback { host, datagram });
         }
         let outage = self.topology.interface(way_out).outage;

@@ -21,13 +21,15 @@ pub struct Translator {
     plain: Option<IpAddr>,
     /// When it will forget all mappings, and perhaps have another address; the next time last.
     rebinds: Vec<(Time, Option<IpAddr>)>,
-    bound: u64,
+    rebound: u64,
 }
 
 #[derive(Debug)]
 struct Mapping {
     port: u16,
     used: Time,
+    /// Nothing comes in by it any more, and what goes out gets another one.
+    forgotten: bool,
 }
 
 /// The first port that is given out.
@@ -44,7 +46,7 @@ impl Translator {
             next_port: FIRST_PORT,
             plain: None,
             rebinds: Vec::new(),
-            bound: 0,
+            rebound: 0,
         }
     }
 
@@ -75,12 +77,12 @@ impl Translator {
 
     /// How often an address and port inside got another port outside than before.
     pub fn rebound(&self) -> u64 {
-        self.bound.saturating_sub(1)
+        self.rebound
     }
 
     /// Forgets all mappings: what is sent next gets a new port.
     pub fn rebind(&mut self) {
-        self.mappings.clear();
+        self.mappings.values_mut().for_each(|mapping| mapping.forgotten = true);
         self.plain = None;
     }
 
@@ -102,10 +104,10 @@ impl Translator {
 
     fn port_for(&mut self, now: Time, address: IpAddr, port: u16) -> u16 {
         let key = (address, port);
-        if self.mappings.get(&key).is_none_or(|mapping| now.since(mapping.used) > self.timeout) {
-            self.mappings.insert(key, Mapping { port: self.next_port, used: now });
+        if self.mappings.get(&key).is_none_or(|mapping| !self.is_alive(now, mapping)) {
+            let mapping = Mapping { port: self.next_port, used: now, forgotten: false };
+            self.rebound += u64::from(self.mappings.insert(key, mapping).is_some());
             self.next_port = self.next_port.checked_add(1).unwrap_or(FIRST_PORT);
-            self.bound += 1;
         }
         self.mappings.get_mut(&key).map_or(port, |mapping| {
             mapping.used = now;
@@ -147,8 +149,12 @@ impl Translator {
 
     /// Whose port outside this is.
     fn mapped(&self, now: Time, port: u16) -> Option<(IpAddr, u16)> {
-        let is_it = |mapping: &Mapping| mapping.port == port && now.since(mapping.used) <= self.timeout;
+        let is_it = |mapping: &Mapping| mapping.port == port && self.is_alive(now, mapping);
         self.mappings.iter().find(|(_, mapping)| is_it(mapping)).map(|(inside, _)| *inside)
+    }
+
+    fn is_alive(&self, now: Time, mapping: &Mapping) -> bool {
+        !mapping.forgotten && now.since(mapping.used) <= self.timeout
     }
 
     fn pass_time(&mut self, now: Time) {

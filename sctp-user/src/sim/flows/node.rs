@@ -83,4 +83,13 @@ impl Application for FlowEnd {
             _ => None,
         }
     }
+
+    fn check(&self, _now: Time, _endpoint: &Endpoint) -> Result<(), String> {
+        match self {
+            Self::Source { request: None, association: None, .. } => {
+                Err("the endpoint refused to connect".into())
+            }
+            _ => Ok(()),
+        }
+    }
 }

@@ -61,6 +61,12 @@ pub enum Fault {
         /// Bytes, bookkeeping included.
         bytes: usize,
     },
+    /// The association has ended in good order, and neither the rest of a message came nor word that it will not.
+    #[error("{messages} messages came in part, and nothing told that the rest will not come")]
+    Unfinished {
+        /// How many.
+        messages: usize,
+    },
     /// It neither arrived nor was it reported.
     #[error("message {index} got lost: neither delivered nor reported as failed")]
     Missing {
@@ -228,6 +234,17 @@ impl Inbox {
         for (stream, resets) in (0..).zip(&mut self.resets) {
             *resets += usize::from(streams.is_empty() || streams.contains(&stream));
         }
+    }
+
+    /// The peer has restarted: all streams begin anew, and what came in part has no rest.
+    pub fn restart(&mut self) {
+        self.reset(&[]);
+        self.parts.clear();
+    }
+
+    /// Messages that came in part so far.
+    pub fn unfinished(&self) -> usize {
+        self.parts.len()
     }
 
     /// Enters a message that came, or a piece of one.

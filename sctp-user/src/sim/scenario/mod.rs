@@ -7,7 +7,8 @@
 //! - after each step: data outstanding means a timer runs; nothing is delivered twice, damaged or out
 //!   of order; buffers keep their bounds;
 //! - in the end: every message was delivered exactly once, or its sender was told that it failed: because it might be
-//!   given up, or because the association was lost; nothing stalls (the virtual time is limited) and nothing turns in circles.
+//!   given up, or because the association was lost, which no side's breach of the protocol is the reason for; nothing stalls
+//!   (the virtual time is limited) and nothing turns in circles.
 
 mod features;
 mod keys;
@@ -34,7 +35,7 @@ use sctp_core::config::AssociationConfig;
 use sctp_core::extensions::Extensions;
 use sctp_core::reliability::Reliability;
 
-use super::link::LinkConfig;
+use super::link::{CorruptedChecksum, LinkConfig};
 use super::topology::Outage;
 
 /// One of the two hosts.
@@ -197,6 +198,16 @@ impl Scenario {
             Extensions { zero_checksum: offered.zero_checksum && side.finds_damage, ..offered }
         };
         offered(&self.client).common(offered(&self.server))
+    }
+
+    /// Whether the lines change packets in ways that no checksum finds.
+    pub fn has_forgers(&self) -> bool {
+        let changed = self.faults.iter().filter_map(|(_, _, fault)| match fault {
+            PathFault::Change(plan) => Some(&**plan),
+            PathFault::Down(_) | PathFault::Up => None,
+        });
+        let links = self.paths.iter().chain(changed).flat_map(|path| [&path.to_server, &path.to_client]);
+        links.into_iter().any(|link| link.corrupted_checksum == CorruptedChecksum::Fixed)
     }
 
     /// The address that the client has behind its NAT.

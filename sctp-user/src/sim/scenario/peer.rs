@@ -81,6 +81,22 @@ pub enum End {
     Lost(LossReason),
 }
 
+/// The cause code of an ABORT on the user's word (RFC 9260, 3.3.10.12).
+const USER_INITIATED_ABORT: u16 = 12;
+
+impl End {
+    /// The cause code, if one side says that the other one broke the protocol.
+    pub fn accusation(&self) -> Option<u16> {
+        match self {
+            Self::Lost(LossReason::ProtocolError { cause }) => Some(*cause),
+            Self::Lost(LossReason::PeerAborted { cause, .. }) => {
+                cause.filter(|cause| *cause != USER_INITIATED_ABORT)
+            }
+            _ => None,
+        }
+    }
+}
+
 /// What happened to a side's association.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct PeerStats {
@@ -395,13 +411,22 @@ impl Peer {
             self.note(called.map_err(|_| Fault::Refused("abort")));
         }
         if self.end.is_some() && !self.released && !endpoint.is_readable(id) {
-            let left = endpoint.association(id).map_or(0, Association::held_bytes);
-            if matches!(self.end, Some(End::Shutdown)) && left > 0 {
-                self.note::<()>(Err(Fault::Left { bytes: left }));
+            if self.end == Some(End::Shutdown) {
+                let left = endpoint.association(id).map_or(0, Association::held_bytes);
+                self.note(self.nothing_is_left(left));
             }
             self.stats = self.stats(endpoint);
             endpoint.release(id);
             self.released = true;
+        }
+    }
+
+    /// After an end in good order, when all was read: neither the endpoint nor the reader has parts of messages.
+    fn nothing_is_left(&self, bytes: usize) -> Result<(), Fault> {
+        match (bytes, self.inbox.unfinished()) {
+            (0, 0) => Ok(()),
+            (0, messages) => Err(Fault::Unfinished { messages }),
+            (bytes, _) => Err(Fault::Left { bytes }),
         }
     }
 
@@ -459,7 +484,7 @@ impl Application for Peer {
             Event::ShutdownComplete => self.end = Some(End::Shutdown),
             Event::Restart => {
                 self.stats.restarts += 1;
-                self.inbox.reset(&[]);
+                self.inbox.restart();
             }
             Event::PartialDeliveryAborted(aborted) => self.inbox.abort(&aborted),
             Event::PathChanged { change: PathChange::PotentiallyFailed, .. } => self.stats.path_doubts += 1,

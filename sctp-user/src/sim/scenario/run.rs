@@ -154,6 +154,9 @@ impl Run {
         for side in Side::BOTH {
             self.balance(side).map_err(|fault| self.failure(FailureKind::Books { sender: side, fault }))?;
         }
+        if let Some(kind) = self.accusation().filter(|_| !self.scenario.has_forgers()) {
+            return Err(self.failure(kind));
+        }
         match *self.wire.borrow() {
             WireStats { malformed: packets @ 1.., .. } => {
                 Err(self.failure(FailureKind::Malformed { packets }))
@@ -166,6 +169,14 @@ impl Run {
             }
             _ => Ok(self.report()),
         }
+    }
+
+    /// A side that says that the other one broke the protocol: one of them is wrong, if all packets are theirs.
+    fn accusation(&self) -> Option<FailureKind> {
+        Side::BOTH.into_iter().find_map(|by| {
+            let cause = self.peer(by).end.as_ref()?.accusation()?;
+            Some(FailureKind::Accused { by, cause })
+        })
     }
 
     /// Balances what this side sent in its present life. What it sent before a restart of its own has
@@ -373,6 +384,13 @@ pub enum FailureKind {
         /// What does not balance.
         fault: Fault,
     },
+    /// An association was lost because one side says that the other one broke the protocol.
+    Accused {
+        /// The side that says so, or was told by ABORT.
+        by: Side,
+        /// The cause code (RFC 9260, 3.3.10).
+        cause: u16,
+    },
     /// Packets were sent that our own parser refuses.
     Malformed {
         /// How many.
@@ -395,6 +413,9 @@ impl fmt::Display for Failure {
             FailureKind::Network(Outcome::Broken { what, .. }) => write!(f, "{what}")?,
             FailureKind::Network(outcome) => write!(f, "{outcome:?}")?,
             FailureKind::Books { sender, fault } => write!(f, "of the {sender:?}'s messages: {fault}")?,
+            FailureKind::Accused { by, cause } => {
+                write!(f, "the {by:?}'s association was lost by a breach of the protocol, cause {cause}")?;
+            }
             FailureKind::Malformed { packets } => write!(f, "{packets} malformed packets were sent")?,
             FailureKind::OutOfPlace { packets } => {
                 write!(f, "{packets} packets of an extension that is not in use were sent")?;
