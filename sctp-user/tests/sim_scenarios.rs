@@ -521,3 +521,19 @@ fn an_idle_association_notices_a_dead_peer_by_its_heartbeats() {
         assert_eq!(run.peer(side).end, Some(End::Lost(LossReason::TimedOut)), "{side:?}");
     }
 }
+
+/// RFC 9260, 3.3.10.12: an ABORT on the user's word accuses nobody; any other cause says that the peer broke the protocol.
+#[test]
+fn a_loss_by_a_breach_of_the_protocol_is_told_from_others() {
+    let aborted = |cause| LossReason::PeerAborted { cause, value: bytes::Bytes::new() };
+    let losses = [
+        (LossReason::ProtocolError { cause: 13 }, Some(13)),
+        (aborted(Some(13)), Some(13)),
+        (aborted(Some(12)), None),
+        (aborted(None), None),
+        (LossReason::TimedOut, None),
+    ];
+    for (reason, accusation) in losses {
+        assert_eq!(End::Lost(reason.clone()).accusation(), accusation, "{reason:?}");
+    }
+}

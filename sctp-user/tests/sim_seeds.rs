@@ -1,5 +1,5 @@
 //! Random scenarios: two paths of which one fails, loss, duplication, reordering, corruption, the
-//! protocol's default limits. The long run is `cargo run --release -p sctp-user --example sim_seeds`.
+//! protocol's default limits. The long run is `cargo run --profile simulation -p sctp-user --example sim_seeds`.
 
 use sctp_user::sim::scenario::{Features, Report, Scenario};
 
@@ -13,7 +13,7 @@ fn random_scenarios_deliver_every_message_once_or_name_it() {
         match Scenario::random(seed).run() {
             Ok(report) => total += report,
             Err(failure) => panic!(
-                "{failure}replay with: cargo run --release -p sctp-user --example sim_seeds -- --seed {seed} --trace"
+                "{failure}replay with: cargo run --profile simulation -p sctp-user --example sim_seeds -- --seed {seed} --trace"
             ),
         }
     }

@@ -210,6 +210,16 @@ mod tests {
     }
 
     #[test]
+    fn another_host_inside_is_no_rebinding() {
+        let mut translator = Translator::new(OUTSIDE, Duration::from_secs(30));
+        for last in [1, 2, 1] {
+            let inside = IpAddr::V4(Ipv4Addr::new(192, 168, 0, last));
+            translator.outward(Time::ZERO, datagram((inside, 9_899), (PEER, 9_899)));
+        }
+        assert_eq!(translator.rebound(), 0);
+    }
+
+    #[test]
     fn what_comes_to_a_former_address_is_dropped() {
         let (translator, at) =
             (Translator::new(OUTSIDE, Duration::from_secs(30)).of(HOST), Time::from_millis);

@@ -18,6 +18,10 @@ const NAT_TIMEOUT: Duration = Duration::from_secs(120);
 const LONGEST: f64 = 31_536_000.0;
 /// No message is longer.
 const LARGEST: f64 = 1e9;
+/// No message is shorter: its number has so many bytes.
+const SMALLEST: usize = 4;
+/// The least MTU that IPv4 has (RFC 791).
+const LEAST_MTU: usize = 68;
 
 /// What is wrong with a scenario, and where.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -88,16 +92,14 @@ fn statement(script: &mut Script, words: &mut Words<'_>, line: usize, text: &str
         }
         "link" => {
             let (node, network) = (node(script, words)?, network_name(script, words)?);
-            let settings = settings(words)?;
+            is_attached(script, node, network)?;
+            let settings = some_settings(words)?;
             let attachments = script.nodes[node].attachments.iter_mut();
             for attachment in attachments.filter(|attachment| attachment.network == network) {
                 settings.iter().for_each(|setting| setting.apply(&mut attachment.link));
             }
         }
-        "listen" => {
-            let listen = (host_name(script, words)?, words.port()?);
-            script.listens.push(listen);
-        }
+        "listen" => listen(script, words)?,
         "at" => {
             let at = words.time()?;
             let action = action(script, words)?;
@@ -129,7 +131,7 @@ fn host(script: &mut Script, words: &mut Words<'_>) -> Parsed<()> {
     let mut options = HostOptions::default();
     while let Some(word) = words.optional() {
         match word {
-            "udp" => options.udp_port = Some(words.optional_number().unwrap_or(ENCAPSULATION_PORT)),
+            "udp" => options.udp_port = Some(words.optional_port()?.unwrap_or(ENCAPSULATION_PORT)),
             "fast" => options.fast = true,
             "dynamic" => options.dynamic = true,
             "hidden" => (options.dynamic, options.hidden) = (true, true),
@@ -139,6 +141,15 @@ fn host(script: &mut Script, words: &mut Words<'_>) -> Parsed<()> {
         }
     }
     script.nodes.push(NodePlan { name, kind: NodeKind::Host(options), attachments });
+    Ok(())
+}
+
+fn listen(script: &mut Script, words: &mut Words<'_>) -> Parsed<()> {
+    let listen = (host_name(script, words)?, words.port()?);
+    if script.listens.contains(&listen) {
+        return Err(format!("`{}` listens on {} already", script.nodes[listen.0].name, listen.1));
+    }
+    script.listens.push(listen);
     Ok(())
 }
 
@@ -158,12 +169,12 @@ fn route(script: &Script, words: &mut Words<'_>) -> Parsed<Route> {
     let network = if words.take("to") { Some(network_name(script, words)?) } else { None };
     words.expect("via")?;
     let via = node(script, words)?;
-    let neighbours = script.nodes[from]
-        .attachments
-        .iter()
-        .any(|own| script.nodes[via].attachments.iter().any(|other| other.network == own.network));
-    if !neighbours {
-        return Err("the two nodes have no network in common".into());
+    if matches!(script.nodes[via].kind, NodeKind::Host(_)) {
+        return Err(format!("`{}` is a host, and sends nothing on", script.nodes[via].name));
+    }
+    let meets = |own: &Attachment| script.nodes[via].attachments.iter().any(|other| other.meets(own));
+    if !script.nodes[from].attachments.iter().any(meets) {
+        return Err("the two nodes have no network, or no family of addresses, in common".into());
     }
     Ok(Route { node: from, network, via })
 }
@@ -195,7 +206,7 @@ fn action(script: &Script, words: &mut Words<'_>) -> Parsed<Action> {
         "up" => place(script, words).map(|(node, network)| Action::Up(node, network))?,
         "link" => {
             let (node, network) = place(script, words)?;
-            Action::Link { node, network, settings: settings(words)? }
+            Action::Link { node, network, settings: some_settings(words)? }
         }
         other => return Err(format!("`{other}` is no action")),
     })
@@ -223,12 +234,15 @@ fn place(script: &Script, words: &mut Words<'_>) -> Parsed<(Option<usize>, usize
     let is_node = words.peek().is_some_and(|word| script.nodes.iter().any(|node| node.name == word));
     let node = if is_node { Some(node(script, words)?) } else { None };
     let network = network_name(script, words)?;
-    let attached = |node: usize| script.nodes[node].attachments.iter().any(|own| own.network == network);
-    match node {
-        Some(node) if !attached(node) => {
-            Err(format!("`{}` is not in `{}`", script.nodes[node].name, script.networks[network].name))
-        }
-        node => Ok((node, network)),
+    node.map_or(Ok(()), |node| is_attached(script, node, network))?;
+    Ok((node, network))
+}
+
+fn is_attached(script: &Script, node: usize, network: usize) -> Parsed<()> {
+    let (node, name) = (&script.nodes[node], &script.networks[network].name);
+    match node.attachments.iter().any(|own| own.network == network) {
+        true => Ok(()),
+        false => Err(format!("`{}` is not in `{name}`", node.name)),
     }
 }
 
@@ -236,7 +250,10 @@ fn order(words: &mut Words<'_>) -> Parsed<Order> {
     let count = words.parse("a number of messages")?;
     words.expect("messages")?;
     words.expect("of")?;
-    let size = words.size()?.max(4);
+    let size = words.size()?;
+    if size < SMALLEST {
+        return Err(format!("a message has its number in it: {SMALLEST} bytes at least"));
+    }
     let mut order = Order { count, size, every: Duration::ZERO, stream_id: 0, unordered: false };
     while let Some(word) = words.optional() {
         match word {
@@ -280,8 +297,8 @@ fn expectation(script: &Script, words: &mut Words<'_>, line: usize, text: &str) 
         }
         other => return Err(format!("`{other}` cannot be expected")),
     };
-    let preposition = if what.is_state() { "at" } else { "by" };
-    let when = if words.take(preposition) { Some(words.time()?) } else { None };
+    let is_timed = what.preposition().is_some_and(|preposition| words.take(preposition));
+    let when = if is_timed { Some(words.time()?) } else { None };
     Ok(Expectation { line, text: text.to_owned(), host, what, when })
 }
 
@@ -303,7 +320,7 @@ fn settings(words: &mut Words<'_>) -> Parsed<Vec<Setting>> {
             "jitter" => Setting::Jitter(words.time()?),
             "rate" => Setting::Rate(words.rate()?),
             "queue" => Setting::Queue(words.size()?),
-            "mtu" => Setting::Mtu(words.size()?),
+            "mtu" => Setting::Mtu(words.mtu()?),
             "silent" => Setting::Silent,
             "loss" => Setting::Loss(words.probability()?),
             "bursts" => Setting::Bursts(words.time()?, words.time()?),
@@ -314,6 +331,12 @@ fn settings(words: &mut Words<'_>) -> Parsed<Vec<Setting>> {
         });
     }
     Ok(settings)
+}
+
+/// Settings of a line that is about nothing else.
+fn some_settings(words: &mut Words<'_>) -> Parsed<Vec<Setting>> {
+    let settings = settings(words)?;
+    if settings.is_empty() { Err("a setting is missing at the end of the line".into()) } else { Ok(settings) }
 }
 
 fn new_name(script: &Script, words: &mut Words<'_>) -> Parsed<String> {
@@ -409,10 +432,11 @@ impl<'a> Words<'a> {
         word.parse().map_err(|_| format!("{what} is needed, not `{word}`"))
     }
 
-    fn optional_number(&mut self) -> Option<u16> {
-        let number = self.peek()?.parse().ok()?;
-        self.at += 1;
-        Some(number)
+    /// A port, if the next word is a number.
+    fn optional_port(&mut self) -> Parsed<Option<u16>> {
+        let is_number =
+            self.peek().is_some_and(|word| word.starts_with(|first: char| first.is_ascii_digit()));
+        is_number.then(|| self.port()).transpose()
     }
 
     /// A port, or a number of streams: from 1 to 65,535.
@@ -440,6 +464,13 @@ impl<'a> Words<'a> {
             Err("a size of a billion bytes is the largest".into())
         } else {
             Ok(bytes as usize)
+        }
+    }
+
+    fn mtu(&mut self) -> Parsed<usize> {
+        match self.size()? {
+            mtu if mtu < LEAST_MTU => Err(format!("{LEAST_MTU} bytes are the least MTU")),
+            mtu => Ok(mtu),
         }
     }
 

@@ -135,6 +135,7 @@ impl Lab {
         match outcome {
             Outcome::Broken { host, what } => format!("{}: {what}", self.network.name(host)),
             Outcome::LiveLock { host } => format!("{} has always something to do", self.network.name(host)),
+            Outcome::EventLimit => format!("it is too long: {} events", self.network.events()),
             other => format!("{other:?}"),
         }
     }
@@ -180,8 +181,8 @@ impl Lab {
         for (host, port) in &self.script.listens {
             if *host == index {
                 let config = association_config(plan, &options);
-                // The parser lets each port be listened on once.
-                let _ = endpoint.listen(*port, ListenOptions { config, ..ListenOptions::default() });
+                let listens = endpoint.listen(*port, ListenOptions { config, ..ListenOptions::default() });
+                listens.expect("the parser lets each port be listened on once");
             }
         }
         let node = EndpointNode::new(endpoint, LabApplication::default(), options.udp_port);
@@ -309,13 +310,9 @@ impl Lab {
         let lan = route.network.map(|network| LanId(network as u32));
         let nodes = &self.script.nodes;
         for (own, from) in nodes[route.node].attachments.iter().enumerate() {
-            let meets = |other: &&(usize, &Attachment)| {
-                other.1.network == from.network && other.1.address.is_ipv4() == from.address.is_ipv4()
-            };
-            let routers: Vec<_> = nodes[route.via].attachments.iter().enumerate().collect();
-            if let Some((via, _)) = routers.iter().find(meets) {
+            if let Some(via) = nodes[route.via].attachments.iter().position(|other| other.meets(from)) {
                 let (interface, next_hop) =
-                    (self.interfaces[route.node][own].0, self.interfaces[route.via][*via].0);
+                    (self.interfaces[route.node][own].0, self.interfaces[route.via][via].0);
                 self.network.set_gateway(self.hosts[route.node], lan, interface, next_hop);
             }
         }

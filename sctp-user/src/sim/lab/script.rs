@@ -44,6 +44,13 @@ pub(super) struct Attachment {
     pub(super) link: LinkConfig,
 }
 
+impl Attachment {
+    /// Whether one can send to the other without a router.
+    pub(super) fn meets(&self, other: &Self) -> bool {
+        (self.network, self.address.is_ipv4()) == (other.network, other.address.is_ipv4())
+    }
+}
+
 #[derive(Clone, Copy, Debug)]
 pub(super) enum NodeKind {
     Host(HostOptions),
@@ -169,6 +176,15 @@ impl Expected {
     /// Whether it is about the state at a time, and not about what has happened until then.
     pub(super) fn is_state(self) -> bool {
         matches!(self, Self::Primary(_) | Self::Path(..))
+    }
+
+    /// Which word may name a time; none if it is about the whole run.
+    pub(super) fn preposition(self) -> Option<&'static str> {
+        match self {
+            Self::GapBelow(_) | Self::AgainAtMost(_) | Self::AgainAtLeast(_) | Self::PathSends(_) => None,
+            _ if self.is_state() => Some("at"),
+            _ => Some("by"),
+        }
     }
 }
 

@@ -27,6 +27,28 @@ fn mistakes_are_told_with_their_line_and_reason() {
         ("network n\nhost a 10.0.0.1@n\nat 1s shutdown a now", 3, "nothing can follow before `now`"),
         ("network n\nnetwork m\nhost a 10.0.0.1@n\nat 1s down a m", 4, "`a` is not in `m`"),
         ("network n\nhost a 10.0.0.1@n\nexpect a happy", 3, "`happy` cannot be expected"),
+        ("network n\nnetwork m\nhost a 10.0.0.1@n\nlink a m loss 1%", 4, "`a` is not in `m`"),
+        ("network n\nhost a 10.0.0.1@n\nlink a n", 3, "a setting is missing at the end of the line"),
+        ("network n\nhost a 10.0.0.1@n\nlisten a 7\nlisten a 7", 4, "`a` listens on 7 already"),
+        ("network n\nhost a 10.0.0.1@n udp 0", 2, "a number from 1 to 65535 is needed, not `0`"),
+        ("network n mtu 67", 1, "68 bytes are the least MTU"),
+        (
+            "network n\nhost a 10.0.0.1@n\nat 1s send a 1 messages of 3",
+            3,
+            "a message has its number in it: 4 bytes at least",
+        ),
+        ("network n\nhost a 10.0.0.1@n\nexpect a gap below 1s by 2s", 3, "nothing can follow before `by`"),
+        ("network n\nhost a 10.0.0.1@n\nexpect a up at 2s", 3, "nothing can follow before `at`"),
+        (
+            "network n\nhost a 10.0.0.1@n\nhost b 10.0.0.2@n\nroute a via b",
+            4,
+            "`b` is a host, and sends nothing on",
+        ),
+        (
+            "network n\nhost a 10.0.0.1@n\nrouter r fd00::1@n\nroute a via r",
+            4,
+            "the two nodes have no network, or no family of addresses, in common",
+        ),
         ("seed 5\n\n", 2, "no `end TIME` says how long it takes"),
     ] {
         let error = text.parse::<Script>().unwrap_err();

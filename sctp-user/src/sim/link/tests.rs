@@ -118,3 +118,30 @@ fn a_long_queue_marks_what_is_capable_of_it() {
     assert_eq!(ecn, [Ecn::Ect0, Ecn::Ect0, marked, Ecn::NotCapable, marked]);
     assert_eq!(link.stats().marked, 2);
 }
+
+#[test]
+fn what_waits_leaves_at_the_new_rate() {
+    let slow = LinkConfig { rate: Some(8_000), queue_bytes: 1_000, ..LinkConfig::default() };
+    let mut link = link(slow.clone());
+    let now = Time::from_millis(0);
+    link.carry(now, datagram(980)).expect("carried");
+    link.set_config(now, LinkConfig { rate: Some(8_000_000), ..slow });
+    assert_eq!(link.queued_bytes(now), 1_000);
+    assert_eq!(link.queued_bytes(Time::from_millis(1)), 0);
+    let arrivals = link.carry(Time::from_millis(2), datagram(980)).expect("there is room");
+    assert_eq!(arrivals[0].0, Time::from_millis(1_001), "what left before at the old rate is not overtaken");
+}
+
+#[test]
+fn routers_make_fragments_of_ipv4_and_none_of_ipv6() {
+    let mut link = link(LinkConfig { mtu: 1_280, ..LinkConfig::default() });
+    let fragmented = |destination: &str, to: usize| Datagram {
+        destination: destination.parse().expect("an address"),
+        fragment_to: Some(to),
+        ..datagram(1_400)
+    };
+    assert!(link.carry(Time::ZERO, fragmented("10.0.0.2", 1_500)).is_ok());
+    // RFC 8200, 5: only the sender cuts.
+    assert_eq!(link.carry(Time::ZERO, fragmented("2001:db8::2", 1_500)), Err(DropReason::TooBig));
+    assert!(link.carry(Time::ZERO, fragmented("2001:db8::2", 1_280)).is_ok());
+}

@@ -148,6 +148,19 @@ fn a_multicast_datagram_reaches_those_who_joined() {
 }
 
 #[test]
+fn a_multicast_datagram_reaches_another_interface_of_its_host_and_others_too() {
+    let (mut network, [a, b], [_, joined]) = pair(&LinkConfig::default());
+    let second = network.attach(a, LAN, address(3), LinkConfig::default());
+    let group = IpAddr::V4(Ipv4Addr::new(239, 0, 0, 1));
+    network.join(joined, group);
+    network.join(second, group);
+    network.with_node(b, |node, _| node.answers = false);
+    ask(&mut network, a, datagram(group, b"announce"));
+    network.run_for(Duration::from_secs(1));
+    assert_eq!([a, b].map(|host| network.node(host).received.len()), [1, 1]);
+}
+
+#[test]
 fn a_route_can_send_the_answer_another_way() {
     let (mut network, [a, b], [_, direct]) = pair(&LinkConfig::default());
     let detour = network.attach(

@@ -200,3 +200,16 @@ fn a_message_whose_end_was_not_handed_over_need_not_come_and_must_not() {
     inbox.enter(message(&outbox, 0)).unwrap();
     assert_eq!(balance(&outbox, &[&inbox], true), Err(Fault::NotSent { index: 0 }));
 }
+
+#[test]
+fn a_message_in_part_is_unfinished_until_its_end_or_word_of_none_comes() {
+    let (outbox, mut inbox) = books();
+    let part = |index: usize| Message { end_of_record: false, ..message(&outbox, index) };
+    inbox.enter(part(0)).unwrap();
+    inbox.enter(part(1)).unwrap();
+    assert_eq!(inbox.unfinished(), 2);
+    inbox.abort(&AbortedDelivery { stream_id: 1, unordered: false, mid: Mid(1) });
+    assert_eq!(inbox.unfinished(), 1);
+    inbox.restart();
+    assert_eq!(inbox.unfinished(), 0);
+}
