@@ -6,12 +6,7 @@
 //! blocks are compared with those of the SACK before, and chunks that are marked for retransmission
 //! have an index of their own.
 //!
-//! What a hostile peer can make of it: gap blocks that come and go with each SACK change every chunk each time,
-//! up to [`MAX_OUTSTANDING_CHUNKS`] in plain steps. That is accepted. The peer must have let the window grow to
-//! so many packets in flight first, all of them ours to send, so what it costs us is of the order of what it
-//! costs to send them. [`first_in_flight`](Outstanding::first_in_flight) walks over marked chunks; those are sent
-//! again from the lowest, so that after a time-out the first chunk is in flight as soon as one is. It walks over
-//! abandoned ones too, until the peer has acknowledged that they are skipped.
+//! What a hostile peer can make of it is bounded in [`gaps`].
 
 use super::message::{Fragment, MESSAGE_OVERHEAD, SentMessage, header_len};
 use super::slab::Slab;
@@ -25,9 +20,11 @@ use core::ops::Range;
 use std::collections::{BTreeSet, VecDeque};
 
 mod abandon;
+mod gaps;
 mod keep;
 mod report;
 
+pub(super) use gaps::{MAX_COUNTED, MAX_GAPS};
 pub(super) use report::{AckReport, PathAck};
 
 /// Chunks that may be outstanding. Gap blocks can speak of 65,535 (RFC 9260, 3.3.4), but a stream's sequence numbers
@@ -128,6 +125,14 @@ pub(super) struct Outstanding {
     gaps: Vec<Range<u64>>,
     /// What of that it will never take back (NR-SACK).
     kept: Vec<Range<u64>>,
+    /// Retransmissions of chunks.
+    sent_again: u64,
+    /// Chunks that were taken back, or that could have been and never will.
+    reneged: u64,
+    /// Miss indications say nothing new of chunks before this position.
+    misses_from: u64,
+    /// No chunk before this position is in flight.
+    flight_from: u64,
     /// Positions of the chunks marked for retransmission.
     marked: BTreeSet<u64>,
     in_flight_payload: usize,
@@ -148,6 +153,10 @@ impl Outstanding {
             messages: Slab::default(),
             gaps: Vec::new(),
             kept: Vec::new(),
+            sent_again: 0,
+            reneged: 0,
+            misses_from: 0,
+            flight_from: 0,
             marked: BTreeSet::new(),
             in_flight_payload: 0,
             in_flight: 0,
@@ -295,59 +304,6 @@ impl Outstanding {
         self.marked.first().copied()
     }
 
-    /// The first chunk in flight on `path`.
-    pub(super) fn first_in_flight(&self, path: PathId) -> Option<u64> {
-        if !self.has_in_flight() {
-            return None;
-        }
-        let in_flight =
-            |chunk: &Chunk| chunk.path == path && matches!(chunk.state, ChunkState::InFlight { .. });
-        (0..=self.gaps.len())
-            .flat_map(|hole| self.hole(hole))
-            .find(|&position| self.get(position).is_some_and(in_flight))
-    }
-
-    /// What lies before the `index`th gap block, or behind the last one: not gap-acknowledged.
-    pub(super) fn hole(&self, index: usize) -> Range<u64> {
-        let start = match index.checked_sub(1) {
-            None => self.first,
-            Some(previous) => self.gaps.get(previous).map_or(self.end(), |gap| gap.end),
-        };
-        start..self.gaps.get(index).map_or(self.end(), |gap| gap.start)
-    }
-
-    /// Gap blocks of the last SACK.
-    pub(super) fn gap_count(&self) -> usize {
-        self.gaps.len()
-    }
-
-    /// The end of the last gap block: what lies before it and is not acknowledged is reported missing.
-    pub(super) fn reported_end(&self) -> u64 {
-        self.gaps.last().map_or(self.first, |gap| gap.end)
-    }
-
-    /// Counts `count` miss indications; whether there are three (6.7 and 7.2.4), or the chunk, which may be a
-    /// retransmission, left its path before the time that `overtaken` has for it.
-    pub(super) fn count_misses(&mut self, position: u64, count: u8, overtaken: &[(PathId, Time)]) -> bool {
-        let index = self.index(position);
-        let Some(chunk) = index.and_then(|index| self.chunks.get_mut(index)) else { return false };
-        match &mut chunk.state {
-            ChunkState::InFlight { misses } => {
-                *misses = misses.saturating_add(count);
-                let is_overtaken =
-                    || overtaken.iter().any(|&(path, time)| path == chunk.path && chunk.sent_at < time);
-                (*misses >= 3 && !chunk.fast_retransmitted) || is_overtaken()
-            }
-            // RFC 3758, 3.5 F5: what was in flight when it was given up may still turn out to be lost.
-            ChunkState::Abandoned { misses } => {
-                let before = *misses;
-                *misses = misses.saturating_add(count);
-                before < 3 && *misses >= 3 && !chunk.fast_retransmitted
-            }
-            ChunkState::Marked(_) | ChunkState::GapAcked => false,
-        }
-    }
-
     /// Takes a chunk in flight for lost.
     pub(super) fn mark(&mut self, position: u64, cause: Cause, paths: &mut PathSet) {
         let Some(index) = self.index(position) else { return };
@@ -394,6 +350,8 @@ impl Outstanding {
         chunk.retransmissions = chunk.retransmissions.saturating_add(1);
         let chunk = *chunk;
         self.join_flight(&chunk, paths);
+        self.flight_from = self.flight_from.min(position);
+        self.sent_again += 1;
     }
 
     /// Takes off what lies before `new_first`, with the last report of it missing (6.7).
@@ -439,55 +397,6 @@ impl Outstanding {
         }
         self.messages.remove(chunk.message);
         MESSAGE_OVERHEAD
-    }
-
-    /// Forgets gap blocks that the cumulative acknowledgement has passed. One that it ends within is
-    /// contradicted: by the acknowledgement the first chunk is missing. SHUTDOWN can do that, whose
-    /// acknowledgement comes without gap blocks (9.2); the chunk must then be in flight, or no timer would run. Unless
-    /// the peer has promised to keep it: then it was acknowledged already, and the acknowledgement is late.
-    fn trim_gaps(&mut self, paths: &mut PathSet, report: &mut AckReport) {
-        let first = self.first;
-        let passed = self.gaps.iter().take_while(|gap| gap.end <= first).count();
-        self.gaps.drain(..passed);
-        if let Some(end) = self.kept.first().filter(|kept| kept.start <= first).map(|kept| kept.end) {
-            return self.acknowledge_up_to(end, paths, report);
-        }
-        let Some(gap) = self.gaps.first_mut().filter(|gap| gap.start <= first) else { return };
-        gap.start = first + 1;
-        if gap.is_empty() {
-            self.gaps.remove(0);
-        }
-        self.renege(first, paths);
-    }
-
-    /// Puts the gap blocks of a new SACK in the place of those of the one before.
-    pub(super) fn replace_gaps(&mut self, new: Vec<Range<u64>>, paths: &mut PathSet, report: &mut AckReport) {
-        let old = core::mem::replace(&mut self.gaps, new);
-        let new = core::mem::take(&mut self.gaps);
-        for_each_difference(&new, &old, |position| self.gap_ack(position, paths, report));
-        for_each_difference(&old, &new, |position| self.renege(position, paths));
-        self.gaps = new;
-    }
-
-    fn gap_ack(&mut self, position: u64, paths: &mut PathSet, report: &mut AckReport) {
-        let Some(index) = self.index(position) else { return };
-        let Some(chunk) = self.chunks.get_mut(index) else { return };
-        let before = *chunk;
-        if before.is_abandoned() {
-            return;
-        }
-        chunk.state = ChunkState::GapAcked;
-        self.settle(position, &before, paths, report);
-    }
-
-    /// The peer no longer has what it reported before: it counts as in flight, missed once (6.2.1 D iii), unless it
-    /// was given up since.
-    fn renege(&mut self, position: u64, paths: &mut PathSet) {
-        let Some(index) = self.index(position) else { return };
-        let Some(chunk) = self.chunks.get_mut(index).filter(|chunk| !chunk.is_abandoned()) else { return };
-        chunk.state = ChunkState::InFlight { misses: 1 };
-        let chunk = *chunk;
-        self.join_flight(&chunk, paths);
     }
 
     fn join_flight(&mut self, chunk: &Chunk, paths: &mut PathSet) {
@@ -562,19 +471,5 @@ impl Outstanding {
         let in_gaps = in_gaps.filter(|&position| !self.get(position).is_some_and(Chunk::is_abandoned));
         assert!(in_gaps.eq(acked.map(|(position, _)| position)), "gap blocks");
         self.check_abandoned();
-    }
-}
-
-/// Calls `visit` for each position in `a` that is not in `b`; both are ascending and disjoint.
-fn for_each_difference(a: &[Range<u64>], b: &[Range<u64>], mut visit: impl FnMut(u64)) {
-    let mut b = b.iter().peekable();
-    for range in a {
-        let mut start = range.start;
-        while start < range.end {
-            while b.next_if(|other| other.end <= start).is_some() {}
-            let (covered_from, covered_to) = b.peek().map_or((range.end, range.end), |o| (o.start, o.end));
-            (start..covered_from.min(range.end)).for_each(&mut visit);
-            start = start.max(covered_to);
-        }
     }
 }

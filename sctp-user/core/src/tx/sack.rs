@@ -1,6 +1,6 @@
 //! Takes in acknowledgements (RFC 9260, 6.2.1) and reports of missing chunks (7.2.4).
 
-use super::outstanding::{AckReport, Cause, PathAck};
+use super::outstanding::{AckReport, Cause, MAX_COUNTED, MAX_GAPS, PathAck};
 use super::sender::Sender;
 use crate::path::congestion::Acknowledged;
 use crate::path::{PathId, PathSet};
@@ -117,7 +117,9 @@ impl Sender {
         let both: SmallVec<[GapBlock; 8]> =
             sack.renegable_blocks.iter().chain(&sack.non_renegable_blocks).copied().collect();
         let all = self.gap_ranges(new_first, &both)?;
-        let kept = self.gap_ranges(new_first, &sack.non_renegable_blocks)?;
+        let mut kept = self.gap_ranges(new_first, &sack.non_renegable_blocks)?;
+        let end = all.last().map_or(0, |last| last.end);
+        kept.retain(|range| range.end <= end);
         let gaps = Gaps { all, kept, packets: sack.packets.max(1) };
         Ok(self.take_in(now, new_first, gaps, sack.a_rwnd, paths))
     }
@@ -181,7 +183,7 @@ impl Sender {
     }
 
     /// The gap blocks as ascending, disjoint ranges of positions. Blocks that end before they start
-    /// say nothing, and none can hold the TSN after the cumulative TSN ack (3.3.4).
+    /// say nothing, and none can hold the TSN after the cumulative TSN ack (3.3.4). What lies behind many is left out.
     fn gap_ranges(&self, new_first: u64, blocks: &[GapBlock]) -> Result<Vec<Range<u64>>, SackError> {
         let end = self.outstanding.end();
         let range = |block: &GapBlock| {
@@ -203,6 +205,7 @@ impl Sender {
             }
             joined
         });
+        ranges.truncate(MAX_GAPS);
         Ok(ranges)
     }
 
@@ -223,8 +226,8 @@ impl Sender {
         self.outstanding.acknowledge_up_to(new_first, paths, &mut report);
         if let Some(gaps) = gaps {
             let all = self.outstanding.with_kept(gaps.all);
-            self.outstanding.replace_gaps(all, paths, &mut report);
-            if !gaps.kept.is_empty() {
+            let replaced = self.outstanding.replace_gaps(all, paths, &mut report);
+            if replaced && !gaps.kept.is_empty() {
                 report.freed += self.outstanding.keep(&gaps.kept);
             }
         }
@@ -308,12 +311,10 @@ impl Sender {
         let end = if all_reported { self.outstanding.reported_end() } else { report.newly_acked_end };
         let overtaken = overtaken(now, self.recovery.split, report, paths);
         let mut lost: SmallVec<[u64; 8]> = SmallVec::new();
-        for hole in 0..self.outstanding.gap_count() {
-            let hole = self.outstanding.hole(hole);
-            if hole.start >= end {
-                break;
-            }
-            for position in hole.start..hole.end.min(end) {
+        let (mut next, mut left) = (self.outstanding.first_to_count(!overtaken.is_empty()), MAX_COUNTED);
+        while let Some(missing) = self.outstanding.missing(next..end, left) {
+            (next, left) = (missing.end, left.saturating_sub(missing.clone().count()));
+            for position in missing {
                 let missed = self.is_missed(position, report, cumulative_advanced);
                 let count = misses_of(position, packets, report);
                 if missed && self.outstanding.count_misses(position, count, &overtaken) {
@@ -354,7 +355,7 @@ impl Sender {
     }
 
     /// RFC 9260, 6.3.2 R3 and R4. (R2: the timer stops as the last chunk leaves the flight.)
-    fn update_timers(&self, now: Time, report: &AckReport, paths: &mut PathSet) {
+    fn update_timers(&mut self, now: Time, report: &AckReport, paths: &mut PathSet) {
         for path in paths.iter_mut() {
             if path.flight_size == 0 {
                 continue;

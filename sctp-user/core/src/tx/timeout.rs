@@ -45,7 +45,7 @@ impl Sender {
     /// Whether what is in flight on `path` does not fit the peer's window, and the peer has said so since
     /// it was sent.
     /// RFC 9260, 6.1.
-    fn is_window_probe(&self, path: PathId) -> bool {
+    fn is_window_probe(&mut self, path: PathId) -> bool {
         let chunk = self.outstanding.first_in_flight(path).and_then(|first| self.outstanding.get(first));
         chunk.is_some_and(|chunk| {
             let closed = self.window.advertised() < chunk.payload_len();

@@ -1,20 +1,22 @@
 //! What the peer says it will never give back (NR-SACK; draft-tuexen-tsvwg-sctp-multipath, 4.4.2): a message that it
 //! keeps wholly needs not be kept here.
 
-use super::{Chunk, Outstanding, for_each_difference};
+use super::gaps::{MAX_GAPS, differences};
+use super::{Chunk, Outstanding};
 use bytes::Bytes;
 use core::ops::Range;
 
 impl Outstanding {
     /// The peer keeps what lies in `ranges`, ascending and disjoint, for good. Returns bytes of send buffer that came
-    /// free. Chunks count as acknowledged only once they are reported in gap blocks too; see
+    /// free. If that makes too many stretches, it may as well take them back. Chunks count as acknowledged only once they are reported in gap blocks too; see
     /// [`with_kept`](Self::with_kept).
     pub(in crate::tx) fn keep(&mut self, ranges: &[Range<u64>]) -> usize {
-        let old = core::mem::take(&mut self.kept);
-        let mut freed = 0;
-        for_each_difference(ranges, &old, |position| freed += self.keep_chunk(position));
-        self.kept = union(&old, ranges);
-        freed
+        let all = union(&self.kept, ranges);
+        if all.len() > MAX_GAPS {
+            return 0;
+        }
+        let old = core::mem::replace(&mut self.kept, all);
+        differences(ranges, &old).flatten().map(|position| self.keep_chunk(position)).sum()
     }
 
     /// Gap blocks, and with them all that the peer has said it keeps, whether it repeats that or not.
