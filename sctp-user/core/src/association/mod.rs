@@ -342,6 +342,29 @@ impl Association {
         }
     }
 
+    /// A packet came with our tag from an address of the peer's that is not held
+    /// ([`PeerCapabilities::more_addresses`]). It is as good as one from where data goes to, and is answered there.
+    /// RFC 9260, 5.1.2.
+    pub(crate) fn handle_overlooked(
+        &mut self,
+        cx: &mut Context<'_>,
+        packet: &Packet,
+        from: PathAddress,
+    ) -> Disposition {
+        if let Some(verdict) = self.check_destination(packet, from) {
+            return verdict;
+        }
+        match self.check_tag(packet) {
+            TagCheck::Accept => {
+                self.stats.packets_received += 1;
+                self.handle_chunks(cx, packet, self.data_path(), None);
+                Disposition::Done
+            }
+            TagCheck::OutOfTheBlue => Disposition::OutOfTheBlue,
+            TagCheck::Reflected(_) | TagCheck::Discard => Disposition::Done,
+        }
+    }
+
     /// Processes the chunks of an accepted packet: all, or those behind the COOKIE ECHO that was accepted.
     /// RFC 4895, 6.3.
     fn handle_chunks(&mut self, cx: &mut Context<'_>, packet: &Packet, source: PathId, echo: Option<&Echo>) {
@@ -356,10 +379,12 @@ impl Association {
         }
         self.begin_authentication(echo.is_some_and(Echo::has_auth));
         self.begin_address_changes();
+        let mut laborious = 0;
         while let Some(Ok(chunk)) = chunks.next() {
             self.count_chunk(chunk.chunk_type);
+            laborious += usize::from(is_laborious(chunk.chunk_type));
             let admission = self.admit(&chunk, chunks.rest(), source);
-            if admission == Admission::Discard {
+            if admission == Admission::Discard || laborious > MAX_LABORIOUS {
                 continue;
             }
             let stops =
@@ -524,6 +549,23 @@ impl Association {
         self.probes.clear();
         self.events.push_back(event);
     }
+}
+
+/// How many [laborious](is_laborious) chunks of a packet are processed. An honest peer sends one of each type; what is beyond
+/// is as good as lost.
+const MAX_LABORIOUS: usize = 8;
+
+/// Whether what there is to do for such a chunk is not bounded by its length.
+fn is_laborious(chunk_type: ChunkType) -> bool {
+    matches!(
+        chunk_type,
+        ChunkType::SACK
+            | ChunkType::NR_SACK
+            | ChunkType::FORWARD_TSN
+            | ChunkType::I_FORWARD_TSN
+            | ChunkType::RE_CONFIG
+            | ChunkType::ASCONF
+    )
 }
 
 /// Whether the T bit of an ABORT or SHUTDOWN COMPLETE is set.

@@ -26,7 +26,8 @@ pub struct PeerCapabilities {
     pub ipv4: bool,
     /// The same of IPv6.
     pub ipv6: bool,
-    /// It lists more addresses than are [held](PathSet::MAX_PATHS).
+    /// It lists addresses that are not held: more than [there may be](PathSet::MAX_PATHS), or such as mean nothing from
+    /// afar.
     pub more_addresses: bool,
     /// Extensions that it offers.
     pub extensions: Extensions,
@@ -141,9 +142,11 @@ impl PeerInit {
         }
         // What is local to the peer's host or link means another host, or none, from afar.
         let reach = Scope::of(source).min(Scope::Private);
+        let listed = peer.addresses.len();
+        let source_is_listed = peer.addresses.contains(&source);
         peer.addresses.retain(|&address| Scope::of(address) >= reach);
         peer.capabilities.more_addresses |=
-            peer.addresses.len() == PathSet::MAX_PATHS && !peer.addresses.contains(&source);
+            peer.addresses.len() < listed || (listed == PathSet::MAX_PATHS && !source_is_listed);
         peer.support_families_in_use(source);
         if init.kind == InitKind::InitAck && peer.cookie.is_none() {
             return Err(missing_cookie());

@@ -114,10 +114,7 @@ impl Endpoint {
         let by_tag = || names_tag().then(|| self.demux.find_tag(&tag_key(header))).flatten();
         let slot = self.find_any(header, named_addresses(&arrived.packet)).or_else(by_tag);
         let Some(entry) = slot.and_then(|slot| self.slots.get_mut(slot)) else {
-            if !self.is_overlooked(header) {
-                self.answer_out_of_the_blue(now, arrived);
-            }
-            return;
+            return self.receive_overlooked(now, arrived);
         };
         let mut cx = Context { now, random: &mut self.random };
         let disposition = entry.association.handle_relocated(&mut cx, &arrived.packet, arrived.from);
@@ -127,11 +124,21 @@ impl Endpoint {
         }
     }
 
-    /// Whether a packet may come from an address of a peer that lists more of them than are held. It is not taken, but an
-    /// ABORT would end the association.
-    fn is_overlooked(&self, header: &CommonHeader) -> bool {
-        let entry = self.demux.find_tag(&tag_key(header)).and_then(|slot| self.slots.get(slot));
-        entry.is_some_and(|entry| entry.association.capabilities().more_addresses)
+    /// A packet that may come from an address of a peer that lists some that are not held: its tag says whose it is. (An
+    /// ABORT in answer would end the association.)
+    /// RFC 9260, 5.1.2, 8.4.
+    fn receive_overlooked(&mut self, now: Time, arrived: &Arrived) {
+        let slot = self.demux.find_tag(&tag_key(&arrived.packet.header));
+        let entry = slot.and_then(|slot| self.slots.get_mut(slot));
+        let entry = entry.filter(|entry| entry.association.capabilities().more_addresses);
+        let Some(entry) = entry else { return self.answer_out_of_the_blue(now, arrived) };
+        let mut cx = Context { now, random: &mut self.random };
+        entry.association.set_arriving_ecn(arrived.ecn);
+        let disposition = entry.association.handle_overlooked(&mut cx, &arrived.packet, arrived.from);
+        match (disposition, slot) {
+            (Disposition::Done, Some(slot)) => self.after_packet(now, slot),
+            _ => self.answer_out_of_the_blue(now, arrived),
+        }
     }
 
     /// 8.4.

@@ -9,12 +9,17 @@ use super::{Association, Few, MAX_LISTED, Reconfig};
 use crate::association::Flow;
 use crate::association::outbox::to_raw;
 use crate::event::ReconfigOutcome;
-use crate::path::PathId;
+use crate::path::{Path, PathId};
 use crate::serial::Tsn;
 use crate::stream_set::StreamSet;
 use crate::time::Time;
 use crate::wire::chunk::{RawChunk, ReConfigChunk};
 use crate::wire::param::{AddStreams, IncomingReset, OutgoingReset, Parameter, Parameters, ReconfigResponse};
+use core::time::Duration;
+
+/// An answer of no more bytes is given as often as the request comes. A larger one, which is a request of ours that lists
+/// streams, at most once in an RTO: sooner no honest peer asks again, and a dishonest one could have it sent without end.
+const SMALL_ANSWER: usize = 64;
 
 /// What the peer has asked for.
 #[derive(Debug)]
@@ -34,6 +39,8 @@ struct Answered {
     responses: Few<ReconfigResponse>,
     /// What is said when it comes again.
     chunk: RawChunk,
+    /// When that was said last.
+    said_at: Time,
 }
 
 impl Answered {
@@ -104,9 +111,13 @@ impl Association {
             receiver.request_sack();
         }
         let Some(first) = requests.first().map(Request::sequence) else { return Flow::Continue };
-        if let Some(answered) = self.reconfig.peer.answered.as_ref().filter(|said| said.first == first) {
-            let chunk = answered.chunk.clone();
-            self.reply(source, &chunk);
+        if let Some(answered) = self.reconfig.peer.answered.as_mut().filter(|said| said.first == first) {
+            let rto = self.paths.get(source).map_or(Duration::ZERO, Path::rto);
+            if answered.chunk.value.len() <= SMALL_ANSWER || now - answered.said_at >= rto {
+                answered.said_at = now;
+                let chunk = answered.chunk.clone();
+                self.reply(source, &chunk);
+            }
             return Flow::Continue;
         }
         let refusal = if !self.reconfig.peer.expects(&requests) {
@@ -148,7 +159,7 @@ impl Association {
             self.reply(source, &chunk);
             chunk
         });
-        self.reconfig.peer.answered = Some(Answered { first, responses, chunk });
+        self.reconfig.peer.answered = Some(Answered { first, responses, chunk, said_at: now });
         Flow::Continue
     }
 

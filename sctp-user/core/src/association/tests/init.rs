@@ -1,13 +1,15 @@
 //! What stands in INIT and INIT ACK, where they go, and which addresses they bring (RFC 9260, 3.3.2, 3.3.3, 5.1).
 
 use super::harness::{Fate, PORT_Z, Pair, Side, chunk, header_to, init, ip, packet};
-use crate::association::{AssociationState, initial_tsn};
+use crate::association::{AssociationState, initial_tsn, to_raw};
 use crate::config::AssociationConfig;
 use crate::endpoint::ListenOptions;
 use crate::net::PathAddress;
 use crate::rng::Random;
-use crate::wire::chunk::{ChunkType, InitChunk, RawChunk};
+use crate::serial::Ssn;
+use crate::wire::chunk::{ChunkType, DataChunk, DataFlags, InitChunk, RawChunk};
 use crate::wire::param::ParameterType;
+use bytes::Bytes;
 use core::net::IpAddr;
 use core::time::Duration;
 use std::collections::BTreeSet;
@@ -130,27 +132,60 @@ fn who_connects_to_an_ipv4_address_in_the_guise_of_ipv6_reaches_it() {
     assert_eq!(pair.state(Side::A, a), AssociationState::Established);
 }
 
-/// RFC 9260, 5.1.2 and 8.4: of a peer with more addresses than we hold a packet may come from one that we do not know. It is
-/// dropped, and no ABORT ends the association; but it does not become an association's packet either.
+/// RFC 9260, 5.1.2 and 8.4: of a peer with more addresses than we hold a packet may come from one that we do not know. Its tag
+/// says whose it is; the answer goes to an address that is known, and is no ABORT.
 #[test]
-fn an_address_of_the_peers_that_is_not_held_does_not_end_the_association() {
+fn an_address_of_the_peers_that_is_not_held_is_the_peers_all_the_same() {
     let many: Vec<_> = (1..=20).map(|i| format!("10.0.1.1{i:02}")).collect();
     let addresses: Vec<_> = many.iter().map(String::as_str).collect();
-    for (count, dropped) in [(20, true), (17, true), (16, false)] {
+    for (count, known) in [(20, true), (17, true), (16, false)] {
         let mut pair = Pair::with_addresses(&addresses[..count], &["10.0.1.2"]);
         let (a, z) = pair.establish();
         assert_eq!(pair.association(Side::Z, z).paths().iter().count(), 16);
         let heartbeat = chunk(ChunkType::HEARTBEAT, 0, &[0, 1, 0, 4]);
         let tag = pair.association(Side::Z, z).local_tag();
-        for (tag, dropped) in [(tag, dropped), (tag ^ 1, false)] {
+        for (tag, known) in [(tag, known), (tag ^ 1, false)] {
             pair.hops.clear();
             let bytes = packet(header_to(Side::Z, tag), core::slice::from_ref(&heartbeat));
             pair.inject(Side::Z, ip("10.0.1.120"), ip("10.0.1.2"), bytes);
             pair.drain();
             pair.drop_in_flight();
-            assert_eq!(pair.hops.is_empty(), dropped, "{count}");
+            let [answer] = &pair.hops[..] else { panic!("one answer") };
+            assert_eq!(answer.has(ChunkType::HEARTBEAT_ACK), known, "{count}");
+            assert_eq!(answer.has(ChunkType::ABORT), !known, "{count}");
+            assert_eq!(answer.destination == ip("10.0.1.120"), !known, "{count}");
         }
         assert_eq!(pair.state(Side::A, a), AssociationState::Established);
+    }
+}
+
+/// RFC 9260, 5.1.2: data from such an address is delivered and acknowledged, on both sides.
+#[test]
+fn data_from_an_address_that_is_not_held_arrives() {
+    let many: Vec<_> = (1..=17).map(|i| format!("10.0.1.1{i:02}")).collect();
+    let addresses: Vec<_> = many.iter().map(String::as_str).collect();
+    let (few, many) = (&["10.0.1.2"][..], &addresses[..]);
+    for (side, a, z) in [(Side::A, many, few), (Side::Z, few, many)] {
+        let mut pair = Pair::with_addresses(a, z);
+        let (a, z) = pair.establish();
+        let (from, to) = if side == Side::A { (a, z) } else { (z, a) };
+        let (sender, receiver) = (pair.association(side, from), side.other());
+        let data = DataChunk {
+            tsn: sender.sender.next_tsn(),
+            stream_id: 0,
+            ssn: Ssn(0),
+            ppid: 0,
+            flags: DataFlags { begin: true, end: true, ..DataFlags::default() },
+            payload: Bytes::from_static(b"x"),
+        };
+        let tag = pair.association(receiver, to).local_tag();
+        let bytes = packet(header_to(receiver, tag), &[to_raw(&data)]);
+        pair.hops.clear();
+        pair.inject(receiver, ip("10.0.1.117"), ip("10.0.1.2"), bytes);
+        pair.drain();
+        assert_eq!(pair.read(receiver, to), ["x"]);
+        assert!(pair.hops.iter().any(|hop| hop.has(ChunkType::SACK) && hop.destination != ip("10.0.1.117")));
+        pair.drop_in_flight();
     }
 }
 

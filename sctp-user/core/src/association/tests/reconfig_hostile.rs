@@ -1,13 +1,15 @@
 //! Re-configuration requests and responses that no honest peer sends (RFC 6525).
 
-use super::harness::{Pair, Side, chunk};
+use super::harness::{Fate, Pair, Side, chunk};
 use super::reconfig_harness::{config, out_reset, re_config, reset_request, willing};
-use crate::association::AssociationState;
+use crate::association::{AssociationState, to_raw};
 use crate::config::{AssociationConfig, ReconfigPermissions};
+use crate::message::SendOptions;
 use crate::serial::Tsn;
 use crate::wire::cause::CauseCode;
-use crate::wire::chunk::{ChunkType, ErrorChunk};
-use crate::wire::param::{AddStreams, IncomingReset, Parameter, ReconfigResponse};
+use crate::wire::chunk::{ChunkType, ErrorChunk, ReConfigChunk};
+use crate::wire::param::{AddStreams, IncomingReset, Parameter, Parameters, ReconfigResponse};
+use bytes::Bytes;
 use proptest::prelude::*;
 
 /// A TSN from before the initial ones of these tests.
@@ -291,4 +293,43 @@ proptest! {
             pair.run_for(core::time::Duration::from_millis(15));
         }
     }
+}
+
+/// RFC 6525, 5.2.1: the answer that comes again is the same, but 32 KB for each request of a few bytes are not to be had.
+#[test]
+fn a_long_answer_is_repeated_once_in_an_rto() {
+    let mut pair = Pair::new();
+    let config = AssociationConfig { outbound_streams: 20_000, ..config(ReconfigPermissions::ALL) };
+    let config = AssociationConfig { max_inbound_streams: 20_000, ..config };
+    let (a, z) = pair.establish_with(config);
+    let streams: Vec<_> = (0..10_000).collect();
+    for &stream_id in &[0, 9_999] {
+        let options = SendOptions { stream_id, ..SendOptions::default() };
+        let now = pair.now;
+        pair.z.endpoint.send(now, z, &options, Bytes::from_static(b"x")).unwrap();
+    }
+    pair.run_secs(1);
+    pair.read(Side::A, a);
+    let first = pair.expected_request(Side::Z, z);
+    pair.set_rule(
+        |hop| if hop.from == Side::Z && hop.has(ChunkType::RE_CONFIG) { Fate::Drop } else { Fate::Pass },
+    );
+    pair.hops.clear();
+    let bytes_of_answers = |pair: &mut Pair, streams: &[u16]| {
+        let request = ReConfigChunk { parameters: Parameters::from_iter([in_reset(first, streams)]) };
+        let tag = pair.association(Side::Z, z).local_tag();
+        pair.hops.clear();
+        pair.forge(Side::Z, tag, &[to_raw(&request)]);
+        pair.drain();
+        let chunks = pair.hops.iter().filter(|hop| hop.from == Side::Z).flat_map(|hop| &hop.chunks);
+        chunks
+            .filter(|chunk| chunk.chunk_type == ChunkType::RE_CONFIG)
+            .map(|chunk| chunk.value.len())
+            .sum::<usize>()
+    };
+    assert!(bytes_of_answers(&mut pair, &streams) > 20_000);
+    let again: Vec<_> = (0..20).map(|_| bytes_of_answers(&mut pair, &[])).collect();
+    assert_eq!(again, [0; 20]);
+    pair.run_secs(10);
+    assert!(bytes_of_answers(&mut pair, &[]) > 20_000);
 }
