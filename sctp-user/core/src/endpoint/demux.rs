@@ -7,6 +7,7 @@ use super::slots::Slot;
 use crate::rng::Random;
 use core::hash::{BuildHasher, Hash, Hasher};
 use core::net::IpAddr;
+use std::collections::VecDeque;
 use std::hash::DefaultHasher;
 
 /// What names the association of a packet.
@@ -67,8 +68,8 @@ pub(super) struct Demux {
     slots: KeyedMap<PeerKey, Slot>,
     /// Only of associations that change addresses.
     tags: KeyedMap<TagKey, Slot>,
-    /// Those who came second. Nearly always empty, so a list will do.
-    claims: Vec<(PeerKey, Slot)>,
+    /// Those who came second. Nearly always empty.
+    claims: KeyedMap<PeerKey, VecDeque<Slot>>,
     /// What was found last: packets come in runs.
     last: Option<(PeerKey, Slot)>,
 }
@@ -76,8 +77,8 @@ pub(super) struct Demux {
 impl Demux {
     pub(super) fn new(random: &mut Random) -> Self {
         let keyed = KeyedState([random.u64(), random.u64()]);
-        let (slots, tags) = (KeyedMap::with_hasher(keyed.clone()), KeyedMap::with_hasher(keyed));
-        Self { slots, tags, claims: Vec::new(), last: None }
+        let (slots, tags) = (KeyedMap::with_hasher(keyed.clone()), KeyedMap::with_hasher(keyed.clone()));
+        Self { slots, tags, claims: KeyedMap::with_hasher(keyed), last: None }
     }
 
     pub(super) fn find(&self, key: &PeerKey) -> Option<Slot> {
@@ -112,20 +113,25 @@ impl Demux {
     /// Enters `slot` under `key`, behind another one that is there already.
     pub(super) fn insert(&mut self, key: PeerKey, slot: Slot) {
         if *self.slots.entry(key).or_insert(slot) != slot {
-            self.claims.push((key, slot));
+            self.claims.entry(key).or_default().push_back(slot);
         }
     }
 
     /// Removes `slot` from `key`; if it was the one, the next that claims the key takes its place.
     pub(super) fn remove(&mut self, key: &PeerKey, slot: Slot) {
-        if self.find(key) != Some(slot) {
-            return self.claims.retain(|claim| *claim != (*key, slot));
+        let holds = self.find(key) == Some(slot);
+        let claims = self.claims.get_mut(key);
+        if holds {
+            self.last = None;
+            match claims.and_then(VecDeque::pop_front) {
+                Some(next) => _ = self.slots.insert(*key, next),
+                None => _ = self.slots.remove(key),
+            }
+        } else if let Some(claims) = claims {
+            claims.retain(|claim| *claim != slot);
         }
-        self.last = None;
-        self.slots.remove(key);
-        if let Some(next) = self.claims.iter().position(|(claimed, _)| claimed == key) {
-            let (key, next) = self.claims.remove(next);
-            self.slots.insert(key, next);
+        if self.claims.get(key).is_some_and(VecDeque::is_empty) {
+            self.claims.remove(key);
         }
     }
 }

@@ -47,9 +47,10 @@ impl Receiver {
                 true => self.streams.skip_unordered(stream_id, mid, self.map.cumulative()),
                 false => self.streams.skip(stream_id, mid),
             }
+            self.note_turn(stream_id);
         }
         self.abort_deliveries(dropped);
-        self.follow_turns();
+        self.relieve();
     }
 
     /// Moves the cumulative TSN to `tsn` and over what had arrived behind it; whether it moved.

@@ -7,8 +7,8 @@
 //! An FSN wraps after 2^32 fragments, of a byte at least each. The limit on a message is lower than that,
 //! so that FSNs are plain numbers here.
 
-use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 
 use super::Violation;
@@ -16,6 +16,8 @@ use super::account::Charge;
 use super::run::{Dropped, Fragment, Held, Run};
 use super::streams::mid_ranges;
 use crate::serial::{Mid, Tsn};
+use crate::steps;
+use crate::stream_set::StreamSet;
 
 /// Names a message: stream, unordered, MID. The order of keys means nothing.
 type MessageKey = (u16, bool, u32);
@@ -26,13 +28,17 @@ pub(super) struct Interleaved {
     /// By message and FSN of the first fragment.
     runs: BTreeMap<(MessageKey, u32), Run>,
     max_message_size: usize,
+    /// Messages whose first fragment has come, or whose turn, since they were last asked whether they are to be handed over
+    /// as they come: each is asked once, not with each further fragment.
+    unasked: BTreeSet<MessageKey>,
     /// Messages were [skipped](Self::skip): what is late is no violation.
     pub(super) has_skipped: bool,
 }
 
 impl Interleaved {
     pub(super) fn new(max_message_size: usize) -> Self {
-        let mut interleaved = Self { runs: BTreeMap::new(), max_message_size: 0, has_skipped: false };
+        let mut interleaved =
+            Self { runs: BTreeMap::new(), max_message_size: 0, unasked: BTreeSet::new(), has_skipped: false };
         interleaved.set_max_message_size(max_message_size);
         interleaved
     }
@@ -79,7 +85,11 @@ impl Interleaved {
         }
         run.check_size(self.max_message_size)?;
         if run.is_complete() {
+            self.unasked.remove(&message);
             return Ok(self.runs.remove(&key).map(Run::into_held));
+        }
+        if flags.begin {
+            self.unasked.insert(message);
         }
         Ok(if run.is_open() || opens(run) { run.take_piece() } else { None })
     }
@@ -91,7 +101,10 @@ impl Interleaved {
         for mids in mid_ranges(Mid(mid.0.wrapping_add(1 << 31)), mid) {
             let keys =
                 ((stream_id, unordered, *mids.start()), 0)..=((stream_id, unordered, *mids.end()), u32::MAX);
-            self.runs.extract_if(keys, |_, _| true).for_each(|(_, run)| dropped.add(&run));
+            for ((message, _), run) in self.runs.extract_if(keys, |_, _| true) {
+                self.unasked.remove(&message);
+                dropped.add(&run);
+            }
         }
     }
 
@@ -103,14 +116,39 @@ impl Interleaved {
         first.is_some_and(|(_, run)| run.head.tsn.at_most(tsn))
     }
 
-    /// Begins to hand over the messages that `opens` agrees to.
+    /// Begins to hand over the messages that `opens` agrees to, of those that were not asked yet.
     pub(super) fn open(&mut self, mut opens: impl FnMut(&Run) -> bool) -> Vec<Held> {
-        let runs = self.runs.values_mut().filter(|run| !run.is_open() && opens(run));
-        runs.filter_map(Run::take_piece).collect()
+        let unasked = core::mem::take(&mut self.unasked).into_iter();
+        let mut piece_of = |message| {
+            steps::count(1);
+            let run = self.runs.get_mut(&(message, 0)).filter(|run| !run.is_open() && opens(run))?;
+            run.take_piece()
+        };
+        unasked.filter_map(&mut piece_of).collect()
+    }
+
+    /// It is the turn of this message of a stream.
+    pub(super) fn note_turn(&mut self, stream_id: u16, mid: Mid) {
+        let message = (stream_id, false, mid.0);
+        if self.runs.contains_key(&(message, 0)) {
+            self.unasked.insert(message);
+        }
+    }
+
+    /// It may be the turn of any message of these streams.
+    pub(super) fn note_turns(&mut self, streams: &StreamSet) {
+        let messages = self.runs.keys().map(|&(message, _)| message);
+        self.unasked.extend(messages.filter(|&(stream_id, ..)| streams.contains(stream_id)));
+    }
+
+    /// Whether nothing waits.
+    pub(super) fn is_empty(&self) -> bool {
+        self.runs.is_empty()
     }
 
     /// Drops all fragments that wait.
     pub(super) fn clear(&mut self) -> Dropped {
+        self.unasked.clear();
         Dropped::of(core::mem::take(&mut self.runs).into_values())
     }
 

@@ -40,8 +40,6 @@ pub struct Receiver {
     pub(super) packet: PacketNotes,
     /// Messages are delivered in pieces from so many bytes on.
     partial_delivery_point: usize,
-    /// What waits was asked whether it can be delivered in pieces: nothing else can, unless its turn comes.
-    relieved: bool,
     /// New DATA is dropped: it may be numbered by TSNs not known yet (RFC 6525, 5.1.4).
     pub(super) suspended: bool,
 }
@@ -85,7 +83,6 @@ impl Receiver {
             streams: InboundStreams::new(inbound_streams),
             packet: PacketNotes::default(),
             partial_delivery_point: usize::MAX,
-            relieved: false,
             suspended: false,
         };
         receiver.update_config(config);
@@ -370,9 +367,8 @@ impl Receiver {
         }
         let (payload, charge) = self.account.take_in(data.payload, self.packet.len);
         data.payload = payload;
-        let (point, cumulative, relieved) =
-            (self.partial_delivery_point, self.map.cumulative(), self.relieved);
-        let (streams, account, window) = (&mut self.streams, &self.account, &self.window);
+        let (point, cumulative) = (self.partial_delivery_point, self.map.cumulative());
+        let streams = &mut self.streams;
         let whole = match &mut self.reassembly {
             Fragments::ByTsn(reassembly) => {
                 let opens =
@@ -380,33 +376,36 @@ impl Receiver {
                 reassembly.insert(data, charge, neighbours, opens)?
             }
             Fragments::ByFsn(interleaved) => {
-                let opens = |run: &Run| {
-                    let is_time = run.len() >= point || (relieved && is_stuck(account, window, streams));
-                    is_time && run.begin && streams.is_next(&run.head)
-                };
+                let opens = |run: &Run| run.len() >= point && run.begin && streams.is_next(&run.head);
                 interleaved.insert(data, charge, opens)?
             }
         };
-        match whole {
-            Some(held) if held.is_piece => self.streams.deliver_piece(held),
-            Some(held) => self.streams.deliver(held)?,
-            None => {}
+        if let Some(held) = whole {
+            let stream_id = held.message.stream_id;
+            match held.is_piece {
+                true => self.streams.deliver_piece(held),
+                false => self.streams.deliver(held)?,
+            }
+            self.note_turn(stream_id);
         }
         self.relieve();
         self.drop_cut_off();
         Ok(())
     }
 
-    /// It may be the turn of messages for another reason than that one before them was complete.
-    pub(super) fn follow_turns(&mut self) {
-        self.relieved = false;
-        self.relieve();
+    /// It may be the turn of another message of this stream.
+    pub(super) fn note_turn(&mut self, stream_id: u16) {
+        if let Fragments::ByFsn(interleaved) = &mut self.reassembly
+            && !interleaved.is_empty()
+            && self.streams.has(stream_id)
+        {
+            interleaved.note_turn(stream_id, self.streams.next_mid(stream_id));
+        }
     }
 
     /// If nothing can be read, and the peer has no window left to complete a message, then messages are delivered in
     /// pieces (RFC 9260, 6.9).
-    fn relieve(&mut self) {
-        let relieved = core::mem::replace(&mut self.relieved, false);
+    pub(super) fn relieve(&mut self) {
         if !is_stuck(&self.account, &self.window, &self.streams) {
             return;
         }
@@ -417,13 +416,8 @@ impl Receiver {
                 let opens = |run: &Run| is_front(run, cumulative) && streams.is_next(&run.head);
                 reassembly.open(opens).into_iter().collect()
             }
-            // Of many messages that wait each is looked at once, not with each further fragment.
-            Fragments::ByFsn(_) if relieved => SmallVec::new(),
-            Fragments::ByFsn(interleaved) => {
-                interleaved.open(|run| run.begin && streams.is_next(&run.head)).into()
-            }
+            Fragments::ByFsn(interleaved) => interleaved.open(|run| streams.is_next(&run.head)).into(),
         };
-        self.relieved = true;
         pieces.into_iter().for_each(|piece| self.streams.deliver_piece(piece));
     }
 }

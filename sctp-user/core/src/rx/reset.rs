@@ -1,7 +1,7 @@
 //! Streams and TSNs that the peer numbers anew, and streams that it adds (RFC 6525).
 
 use super::Violation;
-use super::receiver::Receiver;
+use super::receiver::{Fragments, Receiver};
 use super::tsn_map::TsnMap;
 use crate::serial::Tsn;
 use crate::stream_set::StreamSet;
@@ -35,7 +35,10 @@ impl Receiver {
     /// RFC 6525, 5.2.2.
     pub fn reset_streams(&mut self, streams: &StreamSet, last_assigned_tsn: Tsn) -> Result<(), Violation> {
         self.streams.reset(streams, last_assigned_tsn)?;
-        self.follow_turns();
+        if let Fragments::ByFsn(interleaved) = &mut self.reassembly {
+            interleaved.note_turns(streams);
+        }
+        self.relieve();
         Ok(())
     }
 

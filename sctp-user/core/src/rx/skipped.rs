@@ -38,6 +38,9 @@ impl SkippedUnordered {
 
     /// These streams count from 0 again.
     pub(super) fn forget(&mut self, streams: &StreamSet) {
-        self.last.retain(|stream_id, _| !streams.contains(*stream_id));
+        match streams {
+            StreamSet::All => self.last.clear(),
+            StreamSet::Listed(streams) => streams.iter().for_each(|stream| _ = self.last.remove(stream)),
+        }
     }
 }

@@ -6,7 +6,6 @@
 //! Ordered messages are counted by message identifiers (RFC 8260, 2.1); the SSN of DATA is the lower half of one.
 
 use core::ops::RangeInclusive;
-use rustc_hash::FxHashMap;
 use std::collections::{BTreeMap, VecDeque};
 
 use super::Violation;
@@ -18,6 +17,7 @@ use crate::config::FragmentInterleave;
 use crate::event::AbortedDelivery;
 use crate::message::Message;
 use crate::serial::{Mid, Ssn, Tsn};
+use crate::steps;
 use crate::stream_set::StreamSet;
 
 /// Streams in a page.
@@ -239,8 +239,17 @@ impl InboundStreams {
 
     /// Takes the messages of `streams` that wait for others, in their order.
     fn take_waiting(&mut self, streams: &StreamSet) -> Vec<Held> {
-        let taken = self.waiting.extract_if(.., |(stream, _), _| streams.contains(*stream));
-        let mut taken: Vec<_> = taken.map(|(_, held)| held).collect();
+        let mut taken = Vec::new();
+        match streams {
+            StreamSet::All => taken.extend(core::mem::take(&mut self.waiting).into_values()),
+            StreamSet::Listed(streams) => {
+                for &stream in streams {
+                    let of_stream = (stream, 0)..=(stream, u32::MAX);
+                    let of_stream = self.waiting.extract_if(of_stream, |_, _| true);
+                    taken.extend(of_stream.inspect(|_| steps::count(1)).map(|(_, held)| held));
+                }
+            }
+        }
         let Some(first) = taken.first().map(|held| held.message.tsn) else { return taken };
         taken.sort_by_key(|held| held.message.tsn.distance_from(first).cast_signed());
         taken
@@ -258,6 +267,11 @@ impl InboundStreams {
             kept.note(held.message.tsn, last);
         }
         self.ready.push_back(held);
+    }
+
+    /// The number of the next ordered message of a stream.
+    pub(super) fn next_mid(&mut self, stream_id: u16) -> Mid {
+        *self.next_mids.get_mut(stream_id)
     }
 
     /// Whether nothing of its stream is before this message, so that its pieces may be read as they come.
@@ -301,7 +315,7 @@ impl InboundStreams {
     /// dropped: what they cost. If all that was `handed_over` of a message was among them the reader need not know.
     /// RFC 3758, 3.6.
     pub(super) fn abort(&mut self, open: Vec<(Head, usize)>) -> Charge {
-        let mut cut_off: FxHashMap<MessageKey, CutOff> = open
+        let mut cut_off: BTreeMap<MessageKey, CutOff> = open
             .into_iter()
             .map(|(head, handed_over)| (self.key_of_head(&head), CutOff::new(handed_over)))
             .collect();
@@ -315,7 +329,7 @@ impl InboundStreams {
         let mut dropped = Charge::default();
         for ((stream_id, unordered, mid), message) in cut_off {
             if message.dropped.payload() < message.handed_over {
-                self.aborted.push(AbortedDelivery { stream_id, unordered, mid });
+                self.aborted.push(AbortedDelivery { stream_id, unordered, mid: Mid(mid) });
             }
             dropped.add(message.dropped);
         }
@@ -323,7 +337,7 @@ impl InboundStreams {
     }
 
     fn key_of_head(&mut self, head: &Head) -> MessageKey {
-        (head.stream_id, head.unordered, self.mid_of(head))
+        (head.stream_id, head.unordered, self.mid_of(head).0)
     }
 
     /// A message of which the rest will not come; each is told once.
@@ -435,9 +449,9 @@ pub(super) fn mid_ranges(first: Mid, last: Mid) -> impl Iterator<Item = RangeInc
     core::iter::once(before).chain(wraps.then_some(0..=last.0))
 }
 
-/// Names a message: stream, unordered, number.
-type MessageKey = (u16, bool, Mid);
+/// Names a message: stream, unordered, number. The order of keys means nothing.
+type MessageKey = (u16, bool, u32);
 
 fn key_of(message: &Message) -> MessageKey {
-    (message.stream_id, message.unordered, message.mid)
+    (message.stream_id, message.unordered, message.mid.0)
 }

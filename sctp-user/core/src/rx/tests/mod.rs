@@ -1,6 +1,7 @@
 //! The receiver as a whole, by topic. TSNs start right before the wrap.
 
 mod acknowledging;
+mod cost;
 mod delivery;
 mod forwarding;
 mod hostile;
