@@ -45,7 +45,8 @@ impl Options<'_> {
         })
     }
 
-    /// Authenticates what is sent with this key (`SCTP_AUTH_ACTIVE_KEY`; 8.1.18).
+    /// Authenticates what is sent with this key (`SCTP_AUTH_ACTIVE_KEY`; 8.1.18), but for messages with a
+    /// [key of their own](crate::SendInfo::auth_key).
     ///
     /// # Errors
     /// See [`Options::set_auth_key`].
@@ -53,7 +54,8 @@ impl Options<'_> {
         self.socket().change_keys(self.association(), |keys| keys.activate(key))
     }
 
-    /// Sends nothing with this key any more (`SCTP_AUTH_DEACTIVATE_KEY`; 8.3.4).
+    /// Sends no more messages with this key (`SCTP_AUTH_DEACTIVATE_KEY`; 8.3.4). Those that are on their way keep it:
+    /// [`AuthenticationEvent::FreeKey`](crate::AuthenticationEvent::FreeKey) tells when the last of them is through.
     ///
     /// # Errors
     /// See [`Options::set_auth_key`].
@@ -61,7 +63,7 @@ impl Options<'_> {
         self.socket().change_keys(self.association(), |keys| keys.deactivate(key))
     }
 
-    /// Forgets a key that is deactivated (`SCTP_AUTH_DELETE_KEY`; 8.3.5).
+    /// Forgets a key that is deactivated and free (`SCTP_AUTH_DELETE_KEY`; 8.3.5).
     ///
     /// # Errors
     /// See [`Options::set_auth_key`].

@@ -27,6 +27,9 @@ pub struct SendInfo {
     pub sack_immediately: bool,
     /// When to give the message up (`SCTP_PRINFO`); `None`: as the socket's default has it.
     pub reliability: Option<Reliability>,
+    /// The shared key that it is authenticated with, where the peer wants that (`SCTP_AUTHINFO`); `None`: the
+    /// [active](crate::Options::set_active_auth_key) one.
+    pub auth_key: Option<u16>,
     /// The message ends with this send (`SCTP_EOR`). Of use only where
     /// [`Options::set_explicit_eor`](crate::Options::set_explicit_eor) is on; else each send is a message.
     pub end_of_record: bool,
@@ -42,6 +45,7 @@ impl SendInfo {
             context: 0,
             sack_immediately: false,
             reliability: None,
+            auth_key: None,
             end_of_record: false,
         }
     }
@@ -76,6 +80,13 @@ impl SendInfo {
         self
     }
 
+    /// Authenticated with this shared key (RFC 6458, 5.3.8). The send fails if there is none, it is deactivated, or the
+    /// association offers no authentication.
+    pub const fn auth_key(mut self, key: u16) -> Self {
+        self.auth_key = Some(key);
+        self
+    }
+
     /// The last piece of a message that is handed over in several sends (`SCTP_EOR`; RFC 6458, 8.1.26).
     pub const fn end_of_record(mut self) -> Self {
         self.end_of_record = true;
@@ -91,6 +102,7 @@ impl SendInfo {
             context: self.context,
             sack_immediately: self.sack_immediately,
             reliability: self.reliability,
+            auth_key: self.auth_key,
             more: explicit_eor && !self.end_of_record,
         }
     }

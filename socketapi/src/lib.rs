@@ -51,7 +51,7 @@ pub use sctp_core::config::{
     AssociationConfig, EndpointConfig, FragmentInterleave, ReconfigPermissions, StreamScheduler,
 };
 pub use sctp_core::endpoint::ResetDirections;
-pub use sctp_core::error::ReconfigError;
+pub use sctp_core::error::{CommandError, ReconfigError, SendError};
 pub use sctp_core::event::{
     AbortedDelivery, AssociationId, AuthenticationEvent, LocalAddressChange, LossReason, PathChange,
     ReconfigOutcome, SendFailure,

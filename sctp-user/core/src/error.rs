@@ -33,6 +33,12 @@ pub enum SendError {
     /// Empty messages do not exist in SCTP (RFC 9260, 3.3.1).
     #[error("SCTP cannot carry an empty message")]
     Empty,
+    /// It is to be sent with a shared key of its own, and the association does not offer AUTH (RFC 4895).
+    #[error("the association does not authenticate")]
+    NotAuthenticated,
+    /// It cannot be sent with this shared key.
+    #[error(transparent)]
+    Key(#[from] KeyError),
     /// The association has fewer streams.
     #[error("stream {stream_id} does not exist: the association has {streams} outbound streams")]
     InvalidStream {

@@ -23,8 +23,12 @@ pub struct SendOptions {
     ///
     /// [`AssociationConfig::reliability`]: crate::config::AssociationConfig::reliability
     pub reliability: Option<Reliability>,
+    /// The shared key that it is authenticated with, where the peer wants that (RFC 4895; `SCTP_AUTHINFO` of RFC 6458, 5.3.8);
+    /// `None`: the one that is active when it leaves.
+    pub auth_key: Option<u16>,
     /// More of the message comes with the next send on its stream, which ends it unless it says the same (explicit EOR;
-    /// RFC 6458, 8.1.26). A message sent in pieces is reliable, and `ppid` and `unordered` are those of its first piece.
+    /// RFC 6458, 8.1.26). A message sent in pieces is reliable, and `ppid`, `unordered` and `auth_key` are those of its first
+    /// piece.
     pub more: bool,
 }
 

@@ -4,7 +4,8 @@ use std::net::IpAddr;
 
 use socketapi::{
     AssociationConfig, AuthenticationEvent, ChunkType, Error, HmacAlgorithm, KeyError, LocalAddressChange,
-    Notification, Notifications, PathChange, Received, SctpListener, SctpStream, SendInfo, SocketBuilder,
+    Notification, Notifications, PathChange, Received, SctpListener, SctpStream, SendError, SendInfo,
+    SocketBuilder,
 };
 
 use crate::support::{LONG, Pair, in_memory, over_udp, soon, wait_until};
@@ -123,6 +124,29 @@ fn keys_change_and_only_who_knows_them_is_heard() {
     assert!(
         matches!(&again, Err(Error::Command(error)) if error.to_string() == KeyError::Unknown(0).to_string())
     );
+}
+
+/// RFC 6458, 5.3.8: `SCTP_AUTHINFO`; 8.3.4, 8.3.5: a key is given up.
+#[test]
+fn a_message_may_have_a_key_of_its_own() {
+    let pair = in_memory();
+    let mut config = AssociationConfig::default();
+    config.extensions.auth = true;
+    config.auth.chunks.insert(ChunkType::DATA);
+    let (_listener, server, client) = connected(&pair, &config);
+    for stream in [&server, &client] {
+        stream.options().set_auth_key(9, b"known to both").unwrap();
+    }
+    client.send(b"own", &SendInfo::new().auth_key(9)).unwrap();
+    client.send(b"active", &SendInfo::new()).unwrap();
+    assert!(matches!(told(&server), Notification::Authentication(AuthenticationEvent::NewKey(9))));
+    assert_eq!(server.recv_message().unwrap().unwrap().into_bytes(), "own");
+    assert_eq!(server.recv_message().unwrap().unwrap().into_bytes(), "active");
+    client.options().deactivate_auth_key(9).unwrap();
+    assert!(matches!(told(&client), Notification::Authentication(AuthenticationEvent::FreeKey(9))));
+    let refused = client.send(b"too late", &SendInfo::new().auth_key(9));
+    assert!(matches!(refused, Err(Error::Send(SendError::Key(KeyError::Deactivated(9))))), "{refused:?}");
+    client.options().delete_auth_key(9).unwrap();
 }
 
 #[test]

@@ -2,11 +2,12 @@
 
 use super::Association;
 use crate::auth::{
-    AuthAgreement, AuthOffer, Authenticator, ChunkTypes, Code, HmacAlgorithm, KeyError, SharedKeys,
+    AuthAgreement, AuthOffer, Authenticator, ChunkTypes, Code, HeldKey, HeldKeys, HmacAlgorithm, KeyError,
+    SharedKeys,
 };
 use crate::config::AssociationConfig;
 use crate::endpoint::StateCookie;
-use crate::error::CommandError;
+use crate::error::{CommandError, SendError};
 use crate::event::{AuthenticationEvent, Event};
 use crate::path::PathId;
 use crate::wire::cause::Cause;
@@ -24,6 +25,10 @@ pub(super) struct Auth {
     /// What we said in INIT or INIT ACK.
     pub(super) offer: AuthOffer,
     keys: SharedKeys,
+    /// Those that messages on their way are sent with.
+    held: HeldKeys,
+    /// Keys that are deactivated, without the user having been told that they are free.
+    leaving: Vec<u16>,
     /// Exists where the peer offers AUTH too.
     agreed: Option<Agreed>,
     /// An AUTH chunk stood in front of the chunks that are processed now, and its code was right.
@@ -37,8 +42,8 @@ struct Agreed {
     /// Types that we take only authenticated.
     required: ChunkTypes,
     sending: Arc<Authenticator>,
-    /// The key that the peer used last.
-    received_key: u16,
+    /// The keys that the peer has used.
+    received_keys: Vec<u16>,
     /// The code that was right last, with its key and algorithm.
     receiving: Option<(u16, HmacAlgorithm, Code)>,
 }
@@ -64,7 +69,14 @@ enum Proof {
 
 impl Auth {
     pub(super) fn new(offer: AuthOffer, config: &AssociationConfig) -> Self {
-        Self { offer, keys: config.auth.keys.clone(), agreed: None, authenticated: false }
+        Self {
+            offer,
+            keys: config.auth.keys.clone(),
+            held: HeldKeys::default(),
+            leaving: Vec::new(),
+            agreed: None,
+            authenticated: false,
+        }
     }
 
     fn agree(&mut self, peer: AuthOffer) {
@@ -73,7 +85,7 @@ impl Auth {
             required: agreement.local.chunks(),
             sending: Arc::new(sending),
             agreement,
-            received_key: 0,
+            received_keys: vec![0],
             receiving: None,
         });
     }
@@ -111,11 +123,13 @@ fn code(
     Code::new(algorithm, &agreement.key(keys.secret(shared_key_id)?))
 }
 
-/// What authenticates with the active key, and the algorithm that the peer likes best (RFC 4895, 6.1, 6.2).
+/// What authenticates with the active key or another one, and the algorithm that the peer likes best (RFC 4895, 6.1, 6.2).
 fn authenticator(agreement: &AuthAgreement, keys: &SharedKeys) -> Option<Authenticator> {
     let algorithm = agreement.peer.algorithm()?;
-    let secret = keys.secret(keys.active())?;
-    Authenticator::new(agreement.peer.chunks(), keys.active(), algorithm, &agreement.key(secret))
+    let under = |id| Some((id, code(agreement, keys, id, algorithm)?));
+    let active = under(keys.active())?;
+    let others = keys.ids().filter(|&id| id != active.0).filter_map(under).collect();
+    Some(Authenticator::new(agreement.peer.chunks(), algorithm, active, others))
 }
 
 impl Association {
@@ -232,13 +246,16 @@ impl Association {
         }
     }
 
-    /// The peer used this key: tells the user if it is another one than before (RFC 6458, 6.1.8).
+    /// The peer used this key: tells the user if that is for the first time (RFC 6458, 6.1.8).
     fn note_key(&mut self, chunk: &RawChunk) {
         let agreed = self.auth.as_mut().and_then(|auth| auth.agreed.as_mut());
         let (Some(agreed), Ok(used)) = (agreed, AuthChunk::parse(chunk)) else { return };
-        let is_new = agreed.received_key != used.shared_key_id;
-        agreed.received_key = used.shared_key_id;
-        if is_new && self.events.len() < MAX_WAITING_EVENTS {
+        if agreed.received_keys.contains(&used.shared_key_id) {
+            return;
+        }
+        // There are no more of them than keys of ours.
+        agreed.received_keys.push(used.shared_key_id);
+        if self.events.len() < MAX_WAITING_EVENTS {
             self.events.push_back(Event::Authentication(AuthenticationEvent::NewKey(used.shared_key_id)));
         }
     }
@@ -254,6 +271,14 @@ impl Association {
         }
     }
 
+    /// A message is to be sent with this key (RFC 6458, 5.3.8); what it is to hold until it is through.
+    pub(super) fn hold_key(&mut self, key: Option<u16>) -> Result<Option<HeldKey>, SendError> {
+        let Some(key) = key else { return Ok(None) };
+        let auth = self.auth.as_mut().ok_or(SendError::NotAuthenticated)?;
+        auth.keys.check(key)?;
+        Ok(Some(auth.held.hold(key)))
+    }
+
     /// Changes the shared keys (RFC 6458, 8.3.3 to 8.3.5).
     pub(crate) fn change_keys(
         &mut self,
@@ -262,19 +287,32 @@ impl Association {
         let auth = self.auth.as_mut().ok_or(CommandError::NotInUse)?;
         let mut keys = auth.keys.clone();
         change(&mut keys)?;
-        let freed: Vec<_> =
-            keys.deactivated().filter(|&id| !auth.keys.deactivated().any(|old| old == id)).collect();
-        auth.keys = keys;
+        if let Some(gone) = auth.keys.ids().find(|&id| keys.secret(id).is_none() && auth.held.is_held(id)) {
+            return Err(KeyError::InUse(gone).into());
+        }
+        let was = core::mem::replace(&mut auth.keys, keys);
+        auth.leaving.retain(|&id| auth.keys.deactivated().any(|leaving| leaving == id));
+        auth.leaving.extend(auth.keys.deactivated().filter(|&id| was.check(id).is_ok()));
         if let Some(agreed) = &mut auth.agreed
             && let Some(sending) = authenticator(&agreed.agreement, &auth.keys)
         {
             agreed.sending = Arc::new(sending);
             agreed.receiving = None;
         }
-        // Packets are authenticated when they leave, so that nothing that waits holds a key.
-        let freed = freed.into_iter().map(AuthenticationEvent::FreeKey);
-        self.events.extend(freed.map(Event::Authentication));
+        self.tell_free_keys();
         Ok(())
+    }
+
+    /// Tells the user of keys that are deactivated, and that no message is to be sent with any more (RFC 6458, 6.1.8). What
+    /// names no key is authenticated with the active one when it leaves, and holds none.
+    pub(super) fn tell_free_keys(&mut self) {
+        let closed = self.is_closed();
+        let Some(auth) = self.auth.as_mut().filter(|auth| !auth.leaving.is_empty() && !closed) else {
+            return;
+        };
+        let held = &auth.held;
+        let freed = auth.leaving.extract_if(.., |id| !held.is_held(*id)).map(AuthenticationEvent::FreeKey);
+        self.events.extend(freed.map(Event::Authentication));
     }
 }
 

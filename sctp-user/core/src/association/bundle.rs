@@ -88,6 +88,9 @@ impl Association {
         let mut packet = PacketBuilder::new(buffer, self.header_in_state(), size);
         if let Some(authenticator) = self.authenticator() {
             packet.authenticate(Arc::clone(authenticator));
+            if destination.carries_data {
+                self.sender.choose_key(id, &self.paths, &mut packet);
+            }
         }
         self.ecn.leaves_as = Ecn::NotCapable;
         match &self.state {

@@ -30,13 +30,14 @@ impl Association {
             _ => return Err(SendError::ShuttingDown),
         }
         let len = payload.len() as u64;
+        let key = self.hold_key(options.auth_key)?;
         if self.config.disable_fragments {
             self.sender.check_uncut(options, payload.len(), &self.paths)?;
         }
         if self.sender.make_room(now, options, payload.len(), &mut self.paths) {
             self.tell_failures();
         }
-        self.sender.enqueue(now, options, payload)?;
+        self.sender.enqueue(now, options, key, payload)?;
         self.last_activity = now;
         self.stats.messages_sent += 1;
         self.stats.bytes_sent += len;
@@ -211,6 +212,7 @@ impl Association {
     pub(crate) fn follow_up(&mut self, now: Time) {
         self.advance_reconfig(now);
         self.tell_sender();
+        self.tell_free_keys();
         self.advance_shutdown(now);
     }
 

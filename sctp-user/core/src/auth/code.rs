@@ -105,9 +105,11 @@ impl core::fmt::Debug for Code {
 pub struct Authenticator {
     /// Types that the peer takes only authenticated.
     chunks: ChunkTypes,
-    shared_key_id: u16,
     algorithm: HmacAlgorithm,
-    code: Code,
+    /// The number of the active shared key, and the code under it.
+    active: (u16, Code),
+    /// Those of the others, with which single messages may be sent (RFC 6458, 5.3.8).
+    others: Vec<(u16, Code)>,
     /// Room for the AUTH chunk is kept in all packets.
     reserves: bool,
 }
@@ -115,15 +117,24 @@ pub struct Authenticator {
 impl Authenticator {
     pub(crate) fn new(
         chunks: ChunkTypes,
-        shared_key_id: u16,
         algorithm: HmacAlgorithm,
-        key: &[u8],
-    ) -> Option<Self> {
+        active: (u16, Code),
+        others: Vec<(u16, Code)>,
+    ) -> Self {
         const FITTED: [ChunkType; 5] =
             [ChunkType::DATA, ChunkType::I_DATA, ChunkType::SACK, ChunkType::NR_SACK, ChunkType::PAD];
         let reserves = FITTED.iter().any(|&chunk_type| chunks.contains(chunk_type));
-        let code = Code::new(algorithm, key)?;
-        Some(Self { chunks, shared_key_id, algorithm, code, reserves })
+        Self { chunks, algorithm, active, others, reserves }
+    }
+
+    /// The key that is meant: the active one, unless another one is named that there is.
+    pub(crate) fn key(&self, named: Option<u16>) -> u16 {
+        named.map_or(self.active.0, |named| self.under(named).0)
+    }
+
+    /// A key and the code under it.
+    fn under(&self, key: u16) -> &(u16, Code) {
+        self.others.iter().find(|other| other.0 == key).unwrap_or(&self.active)
     }
 
     /// Whether chunks of this type must stand behind an AUTH chunk.
@@ -142,18 +153,18 @@ impl Authenticator {
         CHUNK_HEADER_LEN + 4 + self.algorithm.code_len()
     }
 
-    /// An AUTH chunk whose code is still zero (Figure 6).
-    pub(crate) fn blank(&self) -> AuthChunk {
+    /// An AUTH chunk whose code, under this key, is still zero (Figure 6).
+    pub(crate) fn blank(&self, key: u16) -> AuthChunk {
         AuthChunk {
-            shared_key_id: self.shared_key_id,
+            shared_key_id: self.under(key).0,
             hmac_id: self.algorithm.identifier(),
             hmac: Bytes::from_static(&[0; 32]).slice(..self.algorithm.code_len()),
         }
     }
 
     /// Fills in the code of the blank AUTH chunk that `chunks` begin with (RFC 4895, 6.2).
-    pub(crate) fn fill_in(&self, chunks: &mut [u8]) {
-        let code = self.code.over(&[chunks]);
+    pub(crate) fn fill_in(&self, key: u16, chunks: &mut [u8]) {
+        let code = self.under(key).1.over(&[chunks]);
         let field = chunks.get_mut(CHUNK_HEADER_LEN + 4..).and_then(|rest| rest.get_mut(..code.len()));
         if let Some(field) = field {
             field.copy_from_slice(&code);
@@ -165,11 +176,12 @@ impl Authenticator {
         if !self.covers(chunk.chunk_type) {
             return None;
         }
-        let mut auth = self.blank();
+        let (key, code) = &self.active;
+        let mut auth = self.blank(*key);
         let mut bytes = Vec::new();
         write_whole(&auth, &mut bytes);
         write_whole(chunk, &mut bytes);
-        auth.hmac = Bytes::copy_from_slice(&self.code.over(&[&bytes]));
+        auth.hmac = Bytes::copy_from_slice(&code.over(&[&bytes]));
         Some(auth)
     }
 }

@@ -3,6 +3,7 @@
 
 use bytes::Bytes;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use thiserror::Error;
 
 /// Why a command about keys was refused. It changes nothing.
@@ -21,6 +22,9 @@ pub enum KeyError {
     /// This key is deactivated.
     #[error("shared key {0} is deactivated")]
     Deactivated(u16),
+    /// Messages that are not through yet are sent with this key.
+    #[error("messages are still to be sent with shared key {0}")]
+    InUse(u16),
 }
 
 #[derive(Clone, PartialEq, Eq)]
@@ -49,9 +53,7 @@ impl SharedKeys {
 
     /// What is sent from now on is authenticated with this key (`SCTP_AUTH_ACTIVE_KEY`).
     pub fn activate(&mut self, id: u16) -> Result<(), KeyError> {
-        if self.key(id)?.deactivated {
-            return Err(KeyError::Deactivated(id));
-        }
+        self.check(id)?;
         self.active = id;
         Ok(())
     }
@@ -77,6 +79,16 @@ impl SharedKeys {
         Ok(())
     }
 
+    /// Whether a message may be sent with this key.
+    pub(crate) fn check(&self, id: u16) -> Result<(), KeyError> {
+        if self.key(id)?.deactivated { Err(KeyError::Deactivated(id)) } else { Ok(()) }
+    }
+
+    /// The numbers of all keys.
+    pub(crate) fn ids(&self) -> impl Iterator<Item = u16> {
+        self.keys.keys().copied()
+    }
+
     /// The secret of a key; `None` if there is no key of this number.
     pub(crate) fn secret(&self, id: u16) -> Option<&Bytes> {
         self.keys.get(&id).map(|key| &key.secret)
@@ -98,6 +110,39 @@ impl Default for SharedKeys {
     fn default() -> Self {
         let key = Key { secret: Bytes::new(), deactivated: false };
         Self { keys: BTreeMap::from([(0, key)]), active: 0 }
+    }
+}
+
+/// What a message has that is to be sent with a key of its own: as long as there is one, the key is in use.
+#[derive(Clone, Debug)]
+pub(crate) struct HeldKey(Arc<u16>);
+
+impl HeldKey {
+    /// The number of the key.
+    pub(crate) fn id(&self) -> u16 {
+        *self.0
+    }
+}
+
+/// The keys that messages have been sent with, one entry each.
+#[derive(Debug, Default)]
+pub(crate) struct HeldKeys(Vec<HeldKey>);
+
+impl HeldKeys {
+    /// One more message is to be sent with this key.
+    pub(crate) fn hold(&mut self, id: u16) -> HeldKey {
+        if let Some(held) = self.0.iter().find(|held| held.id() == id) {
+            return held.clone();
+        }
+        self.0.retain(|held| Arc::strong_count(&held.0) > 1);
+        let held = HeldKey(Arc::new(id));
+        self.0.push(held.clone());
+        held
+    }
+
+    /// Whether a message has the key that is not through yet: neither acknowledged nor given up.
+    pub(crate) fn is_held(&self, id: u16) -> bool {
+        self.0.iter().any(|held| held.id() == id && Arc::strong_count(&held.0) > 1)
     }
 }
 

@@ -22,6 +22,7 @@ pub use keys::{KeyError, SharedKeys};
 pub use types::ChunkTypes;
 
 pub(crate) use code::Code;
+pub(crate) use keys::{HeldKey, HeldKeys};
 pub(crate) use offer::{AuthAgreement, AuthOffer, AuthParameters};
 
 use crate::wire::chunk::ChunkType;

@@ -1,12 +1,13 @@
 //! A message on its way out.
 
 use super::outstanding::Chunk;
+use crate::auth::HeldKey;
 use crate::event::SendFailure;
 use crate::message::SendOptions;
 use crate::reliability::{Policy, Reliability};
 use crate::serial::{Fsn, Mid, Ssn, Tsn};
 use crate::time::Time;
-use crate::wire::chunk::{DATA_HEADER_LEN, DataFlags, DataHeader, I_DATA_HEADER_LEN, IDataHeader};
+use crate::wire::chunk::{ChunkType, DATA_HEADER_LEN, DataFlags, DataHeader, I_DATA_HEADER_LEN, IDataHeader};
 use crate::wire::{CHUNK_HEADER_LEN, NoRoom, PacketBuilder};
 use bytes::Bytes;
 use core::ops::Range;
@@ -95,10 +96,17 @@ impl From<&SendOptions> for Options {
 pub(super) struct OutgoingMessage {
     pub(super) options: Options,
     pub(super) limit: Limit,
+    /// The shared key that it is to be authenticated with, if not the active one.
+    pub(super) key: Option<HeldKey>,
     pub(super) payload: Bytes,
 }
 
 impl OutgoingMessage {
+    /// The number of the shared key that it is to be authenticated with, if not the active one.
+    pub(super) fn key_id(&self) -> Option<u16> {
+        self.key.as_ref().map(HeldKey::id)
+    }
+
     /// Bytes that it takes of the send buffer.
     pub(super) fn cost(&self) -> usize {
         self.payload.len() + MESSAGE_OVERHEAD
@@ -168,8 +176,8 @@ impl SentMessage {
     pub(super) fn abandon(&mut self) -> SendFailure {
         let payload = core::mem::take(&mut self.message.payload);
         self.abandoned = true;
-        let OutgoingMessage { options, limit, .. } = self.message;
-        OutgoingMessage { options, limit, payload }.into_failure(true)
+        let OutgoingMessage { options, limit, ref mut key, .. } = self.message;
+        OutgoingMessage { options, limit, key: key.take(), payload }.into_failure(true)
     }
 }
 
@@ -181,14 +189,21 @@ pub(super) struct Fragment<'a> {
     pub(super) mid: Mid,
     pub(super) fsn: Fsn,
     pub(super) ppid: u32,
+    /// The shared key of its message, if it has one of its own.
+    pub(super) key: Option<u16>,
     pub(super) flags: DataFlags,
     pub(super) payload: &'a [u8],
 }
 
 impl Fragment<'_> {
+    /// Whether the packet may take it: chunks under different keys do not share one (RFC 6458, 5.3.8).
+    pub(super) fn may_join(&self, interleaving: bool, packet: &mut PacketBuilder<'_>) -> bool {
+        may_join(self.key, interleaving, packet)
+    }
+
     /// Appends it to a packet, as I-DATA or as DATA (RFC 8260, 2.2.1).
     pub(super) fn write(&self, interleaving: bool, packet: &mut PacketBuilder<'_>) -> Result<(), NoRoom> {
-        let Self { tsn, stream_id, mid, fsn, ppid, flags, payload } = *self;
+        let Self { tsn, stream_id, mid, fsn, ppid, flags, payload, .. } = *self;
         if interleaving {
             let ppid_or_fsn = if flags.begin { ppid } else { fsn.0 };
             packet.push_i_data(&IDataHeader { tsn, stream_id, mid, ppid_or_fsn, flags }, payload)
@@ -197,4 +212,9 @@ impl Fragment<'_> {
             packet.push_data(&DataHeader { tsn, stream_id, ssn, ppid, flags }, payload)
         }
     }
+}
+
+/// Whether user data that is to be authenticated with this shared key may come into the packet.
+pub(super) fn may_join(key: Option<u16>, interleaving: bool, packet: &mut PacketBuilder<'_>) -> bool {
+    packet.take_key(if interleaving { ChunkType::I_DATA } else { ChunkType::DATA }, key)
 }

@@ -294,6 +294,7 @@ impl Outstanding {
             mid: *mid,
             fsn: chunk.fsn,
             ppid: message.options.ppid,
+            key: message.key_id(),
             flags,
             payload: message.payload.get(start..end)?,
         })

@@ -5,6 +5,7 @@ use super::message::{Limit, OutgoingMessage, SentMessage};
 use super::outstanding::KEPT_CAPACITY;
 use super::scheduler::Scheduler;
 use super::waiting::Waiting;
+use crate::auth::HeldKey;
 use crate::config::AssociationConfig;
 use crate::serial::{Fsn, Mid};
 use crate::steps;
@@ -66,13 +67,14 @@ struct Stream {
 }
 
 /// A message that is handed over in pieces (explicit EOR; RFC 6458, 8.1.26).
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 struct Record {
     /// Number of the first piece.
     first: u64,
     /// What was said with it.
     ppid: u32,
     unordered: bool,
+    key: Option<HeldKey>,
     /// Bytes so far.
     len: usize,
 }
@@ -93,6 +95,8 @@ struct Partial {
     uncut: usize,
     /// Further pieces of the message follow.
     more: bool,
+    /// Its own shared key.
+    key: Option<u16>,
 }
 
 /// What is to be cut next.
@@ -106,6 +110,8 @@ pub(super) struct Turn {
     pub(super) uncut: usize,
     /// Further pieces of the message follow.
     more: bool,
+    /// The shared key that the message has of its own.
+    pub(super) key: Option<u16>,
 }
 
 #[derive(Debug)]
@@ -131,7 +137,7 @@ impl Stream {
 
     /// Whether something of it that came before its pause is not cut yet.
     fn waits_before(&self, pause_from: u64) -> bool {
-        let record = self.record.map(|record| record.first);
+        let record = self.record.as_ref().map(|record| record.first);
         self.within_message || self.first().or(record).is_some_and(|first| first < pause_from)
     }
 
@@ -144,13 +150,13 @@ impl Stream {
 
     /// What is to be cut next of it: one message at a time (RFC 8260, 2.2.2).
     fn turn(&self, stream_id: u16) -> Option<Turn> {
-        if let Some(Partial { number, slot, uncut, more }) = self.partial {
-            return Some(Turn { stream_id, number, slot: Some(slot), uncut, more });
+        if let Some(Partial { number, slot, uncut, more, key }) = self.partial {
+            return Some(Turn { stream_id, number, slot: Some(slot), uncut, more, key });
         }
         let Entry { number, message } = self.queue.front()?;
         let message = message.as_ref()?;
-        let (uncut, more) = (message.payload.len(), message.options.more);
-        Some(Turn { stream_id, number: *number, slot: None, uncut, more })
+        let (uncut, more, key) = (message.payload.len(), message.options.more, message.key_id());
+        Some(Turn { stream_id, number: *number, slot: None, uncut, more, key })
     }
 
     /// Takes its first message, of which nothing was cut, with the identifier that it gets (RFC 9260, 6.5; RFC 8260, 2.1).
@@ -280,18 +286,20 @@ impl SendQueue {
             return;
         }
         message.limit = Limit::None;
-        let options = &mut message.options;
-        let mut record = before.unwrap_or(Record {
+        let OutgoingMessage { options, key, payload, .. } = message;
+        options.continues = before.is_some();
+        let mut record = before.unwrap_or_else(|| Record {
             first: number,
             ppid: options.ppid,
             unordered: options.unordered,
+            key: key.clone(),
             len: 0,
         });
-        options.continues = before.is_some();
         (options.ppid, options.unordered) = (record.ppid, record.unordered);
-        record.len += message.payload.len();
+        key.clone_from(&record.key);
+        record.len += payload.len();
         stream.record = more.then_some(record);
-        self.records -= usize::from(before.is_some());
+        self.records -= usize::from(options.continues);
         self.records += usize::from(more);
     }
 
@@ -300,7 +308,7 @@ impl SendQueue {
         if self.records == 0 {
             return 0;
         }
-        let record = self.streams.get(&stream_id).and_then(|stream| stream.record);
+        let record = self.streams.get(&stream_id).and_then(|stream| stream.record.as_ref());
         record.map_or(0, |record| record.len)
     }
 
@@ -327,7 +335,7 @@ impl SendQueue {
     /// Cuts `len` bytes of the message whose turn it is. One of which nothing was cut goes to `begin`, which finds a place
     /// for it among the messages sent. That place, and the fragment's number.
     pub(super) fn cut(&mut self, len: usize, begin: impl FnOnce(SentMessage) -> u32) -> Option<(u32, Fsn)> {
-        let Turn { stream_id, number, slot, uncut, more } = self.turn?;
+        let Turn { stream_id, number, slot, uncut, more, key } = self.turn?;
         let stream = self.streams.get_mut(&stream_id)?;
         let slot = match slot {
             Some(slot) => slot,
@@ -342,7 +350,7 @@ impl SendQueue {
         let uncut = uncut.saturating_sub(len);
         self.partials -= usize::from(stream.partial.is_some());
         self.partials += usize::from(uncut > 0);
-        stream.partial = (uncut > 0).then_some(Partial { number, slot, uncut, more });
+        stream.partial = (uncut > 0).then_some(Partial { number, slot, uncut, more, key });
         let is_end = uncut == 0 && !more;
         stream.within_message = !is_end;
         self.scheduler.served(len, is_end, stream.ready(stream_id, self.pause.as_ref()));
@@ -552,6 +560,7 @@ mod tests {
         OutgoingMessage {
             options: (&SendOptions { stream_id, context, ..SendOptions::default() }).into(),
             limit: expires.map_or(Limit::None, |at| Limit::Expires(Time::from_millis(at))),
+            key: None,
             payload: b"x".as_slice().into(),
         }
     }

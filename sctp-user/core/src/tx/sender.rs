@@ -6,6 +6,7 @@ use super::outstanding::Outstanding;
 use super::recovery::FastRecovery;
 use super::send_queue::SendQueue;
 use super::window::PeerWindow;
+use crate::auth::HeldKey;
 use crate::config::AssociationConfig;
 use crate::error::SendError;
 use crate::event::SendFailure;
@@ -176,11 +177,17 @@ impl Sender {
 
     /// Accepts a message, or a piece of one. A message larger than the send buffer is taken once nothing else is in it:
     /// its bytes are in memory already.
-    pub fn enqueue(&mut self, now: Time, options: &SendOptions, payload: Bytes) -> Result<(), SendError> {
+    pub(crate) fn enqueue(
+        &mut self,
+        now: Time,
+        options: &SendOptions,
+        key: Option<HeldKey>,
+        payload: Bytes,
+    ) -> Result<(), SendError> {
         self.check(options, payload.len())?;
         self.check_room(payload.len())?;
         let limit = self.limit(now, options);
-        let message = OutgoingMessage { options: options.into(), limit, payload };
+        let message = OutgoingMessage { options: options.into(), limit, key, payload };
         self.used += message.cost();
         self.queue.push(message);
         self.review_window(now);

@@ -1,6 +1,6 @@
 //! Fills packets with DATA chunks (RFC 9260, 6.1, 6.9 and 6.10).
 
-use super::message::header_len;
+use super::message::{header_len, may_join};
 use super::outstanding::{Cause, ChunkState, MAX_OUTSTANDING_CHUNKS};
 use super::sender::Sender;
 use crate::path::{Path, PathId, PathSet, PathState};
@@ -101,6 +101,22 @@ impl Sender {
         self.review_window(now);
     }
 
+    /// The shared key of the message whose turn it is, if it has one of its own.
+    fn next_key(&self) -> Option<u16> {
+        self.queue.turn().and_then(|turn| turn.key)
+    }
+
+    /// Has the packet take the key of the data that [`fill`](Self::fill) will begin with: so control chunks come in front of it
+    /// that need one too.
+    pub fn choose_key(&self, id: PathId, paths: &PathSet, packet: &mut PacketBuilder<'_>) {
+        let again = self.outstanding.first_marked().filter(|_| self.retransmits_on(id, paths));
+        let key = match again.and_then(|position| self.outstanding.fragment(position)) {
+            Some(fragment) => fragment.key,
+            None => self.next_key(),
+        };
+        may_join(key, self.outstanding.is_interleaving(), packet);
+    }
+
     /// The path on which a packet of retransmissions must leave at once.
     fn urgent_path(&self) -> Option<PathId> {
         self.outstanding.first_marked().and_then(|_| self.urgent.first().copied())
@@ -147,6 +163,9 @@ impl Sender {
             let Some(mut fragment) = self.outstanding.fragment(position) else { break };
             // Much may wait for it at the peer (RFC 7053, 5.1).
             fragment.flags.immediate |= self.settings.multipath.is_on();
+            if !fragment.may_join(self.outstanding.is_interleaving(), packet) {
+                break;
+            }
             let other_stream = *stream_id.get_or_insert(fragment.stream_id) != fragment.stream_id;
             if (other_stream && self.queue.keeps_streams_apart())
                 || fragment.write(self.outstanding.is_interleaving(), packet).is_err()
@@ -191,6 +210,9 @@ impl Sender {
         let mut count = 0;
         while self.outstanding.len() < MAX_OUTSTANDING_CHUNKS && self.overdue(now).is_none() {
             let Some(Wanted { payload, probe }) = self.wanted(now, largest) else { break };
+            if !may_join(self.next_key(), self.outstanding.is_interleaving(), packet) {
+                break;
+            }
             let room = packet.remaining().saturating_sub(self.header_len());
             let Some(len) = self.fit(payload, room, largest) else { break };
             if !self.send_new(now, id, len, paths, packet) {

@@ -61,6 +61,8 @@ pub struct PacketBuilder<'a> {
 #[derive(Debug)]
 struct Auth {
     with: Arc<Authenticator>,
+    /// The shared key: one in each packet, as there is one AUTH chunk (5.1).
+    key: u16,
     /// Where the AUTH chunk starts in the buffer, once a chunk has needed it.
     at: Option<usize>,
 }
@@ -88,7 +90,19 @@ impl<'a> PacketBuilder<'a> {
 
     /// From now on chunks of the types that `with` covers stand behind an AUTH chunk.
     pub fn authenticate(&mut self, with: Arc<Authenticator>) {
-        self.auth = Some(Auth { with, at: None });
+        self.auth = Some(Auth { key: with.key(None), with, at: None });
+    }
+
+    /// Whether a chunk of this type may come that is to be authenticated with this key (`None`: the active one), if at all. The
+    /// first chunk that needs a key decides on that of the packet; until then the one that was asked for last does.
+    /// RFC 6458, 5.3.8.
+    pub(crate) fn take_key(&mut self, chunk_type: ChunkType, key: Option<u16>) -> bool {
+        let Some(auth) = self.auth.as_mut().filter(|auth| auth.with.covers(chunk_type)) else { return true };
+        let key = auth.with.key(key);
+        if auth.at.is_none() {
+            auth.key = key;
+        }
+        auth.key == key
     }
 
     /// The longest chunk that fits, counted with its header but without its padding (for which
@@ -194,16 +208,16 @@ impl<'a> PacketBuilder<'a> {
     fn start_authentication(&mut self) {
         let Some(auth) = &mut self.auth else { return };
         auth.at = Some(self.buffer.len());
-        let blank = auth.with.blank();
+        let blank = auth.with.blank(auth.key);
         // It cannot fail: the room was measured with it.
         let _ = self.push(&blank);
     }
 
     /// Fills in the code of the AUTH chunk, if there is one.
     fn fill_in_auth(&mut self) {
-        let Some(Auth { with, at: Some(at) }) = &self.auth else { return };
+        let Some(Auth { with, key, at: Some(at) }) = &self.auth else { return };
         if let Some(chunks) = self.buffer.get_mut(*at..) {
-            with.fill_in(chunks);
+            with.fill_in(*key, chunks);
         }
     }
 

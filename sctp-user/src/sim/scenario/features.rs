@@ -11,7 +11,7 @@ use super::{Move, PlannedMessage, Scenario, Side, SidePlan};
 /// A feature: what it is called, and whether it is in use.
 type Feature = (&'static str, fn(&Scenario) -> bool);
 
-const FEATURES: [Feature; 49] = [
+const FEATURES: [Feature; 50] = [
     ("IPv6", |plan| plan.ipv6),
     ("UDP encapsulation", |plan| plan.udp_port.is_some()),
     ("NAT", |plan| plan.nat.is_some()),
@@ -26,6 +26,10 @@ const FEATURES: [Feature; 49] = [
     ("AUTH", |plan| plan.extensions().auth),
     ("AUTH with changes of keys", |plan| {
         plan.extensions().auth && any(plan, |side| !side.behaviour.key_changes.is_empty())
+    }),
+    ("AUTH of DATA with keys of messages", |plan| {
+        let signs = |side: &SidePlan| side.behaviour.keys_in_turn;
+        plan.extensions().auth && any(plan, |side| !side.config.auth.chunks.is_empty()) && any(plan, signs)
     }),
     ("AUTH of DATA", |plan| plan.extensions().auth && any(plan, |side| !side.config.auth.chunks.is_empty())),
     ("ASCONF", |plan| plan.extensions().asconf),

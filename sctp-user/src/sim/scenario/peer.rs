@@ -59,6 +59,8 @@ pub struct Behaviour {
     pub moves: Vec<(Duration, Move)>,
     /// When it changes its shared keys (RFC 4895), in order.
     pub key_changes: Vec<(Duration, KeyChange)>,
+    /// Its messages are sent with keys of their own, in turn, as far as there are some (RFC 6458, 5.3.8).
+    pub keys_in_turn: bool,
 }
 
 /// A change of addresses. What cannot be (the last address goes, the association has no ASCONF) is not done.
@@ -332,10 +334,18 @@ impl Peer {
                 context: index as u32,
                 reliability: Some(planned.reliability),
                 more: !ends,
+                auth_key: self.behaviour.keys_in_turn.then_some((index % 3) as u16),
                 ..SendOptions::default()
             };
             let payload = self.outbox.traffic.payload(index).slice(planned.piece(number));
-            match endpoint.send(now, id, &options, payload) {
+            let sent = match endpoint.send(now, id, &options, payload.clone()) {
+                // It was given up since, or there is no AUTH.
+                Err(SendError::Key(_) | SendError::NotAuthenticated) => {
+                    endpoint.send(now, id, &SendOptions { auth_key: None, ..options }, payload)
+                }
+                sent => sent,
+            };
+            match sent {
                 Ok(()) => {
                     self.stats.in_pieces += u64::from(ends && number > 0);
                     self.outbox.taken();

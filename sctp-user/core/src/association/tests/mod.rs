@@ -7,6 +7,7 @@ mod asconf_rules;
 mod asconf_setup;
 mod attacks;
 mod auth;
+mod auth_keys;
 mod data;
 mod ecn;
 mod failover;

@@ -123,7 +123,7 @@ impl Harness {
     pub(super) fn try_enqueue(&mut self, options: &SendOptions, len: usize) -> Result<(), SendError> {
         self.sender.make_room(self.now, options, len, &mut self.paths);
         self.collect_failures();
-        let outcome = self.sender.enqueue(self.now, options, Bytes::from(vec![7; len]));
+        let outcome = self.sender.enqueue(self.now, options, None, Bytes::from(vec![7; len]));
         self.check();
         outcome
     }

@@ -100,6 +100,9 @@ impl Scenario {
             for side in [&mut self.client, &mut self.server] {
                 draw_keys(rng, side, first, lasts);
             }
+            for side in [&mut self.client, &mut self.server] {
+                side.behaviour.keys_in_turn = rng.chance(0.4);
+            }
         }
     }
 }
