@@ -108,7 +108,8 @@ pub(crate) fn problem(v4: bool, kind: u8, code: u8, mtu: usize) -> Problem {
     }
 }
 
-/// The errors that an ICMP message leaves behind for the next call.
+/// The errors that an ICMP message leaves behind for the next call. Anybody can forge one: what is missing here lets a
+/// stranger end the driver.
 pub(crate) fn is_icmp(error: &io::Error) -> bool {
     matches!(
         error.raw_os_error(),
@@ -117,6 +118,7 @@ pub(crate) fn is_icmp(error: &io::Error) -> bool {
                 | libc::EHOSTUNREACH
                 | libc::ENETUNREACH
                 | libc::EHOSTDOWN
+                | libc::ENONET
                 | libc::ENOPROTOOPT
                 | libc::EPROTO
                 | libc::EMSGSIZE
@@ -154,6 +156,26 @@ mod tests {
             ee_info: info,
             ee_data: 0,
         }
+    }
+
+    // RFC 9260, 10: what the kernel makes of each code of a "destination unreachable", and of the other errors.
+    #[test]
+    fn no_icmp_message_ends_a_driver() {
+        for errno in [
+            libc::ENETUNREACH,
+            libc::EHOSTUNREACH,
+            libc::ENOPROTOOPT,
+            libc::ECONNREFUSED,
+            libc::EMSGSIZE,
+            libc::EOPNOTSUPP,
+            libc::EHOSTDOWN,
+            libc::ENONET,
+            libc::EACCES,
+            libc::EPROTO,
+        ] {
+            assert!(is_icmp(&io::Error::from_raw_os_error(errno)), "{errno}");
+        }
+        assert!(!is_icmp(&io::Error::from_raw_os_error(libc::EBADF)));
     }
 
     #[test]
