@@ -18,7 +18,8 @@ pub(super) struct Registry {
     pub(super) sockets: FxHashMap<SocketId, Mailbox>,
     pub(super) links: FxHashMap<AssociationId, Link>,
     ports: FxHashMap<u16, Port>,
-    ephemeral: Option<RangeInclusive<u16>>,
+    /// Blocks of ports that were leased for sockets that did not bind one.
+    ephemeral: Vec<RangeInclusive<u16>>,
     next_socket: u64,
     /// Associations without a socket that have not ended.
     pub(super) orphans: usize,
@@ -67,7 +68,7 @@ impl Registry {
             sockets: FxHashMap::default(),
             links: FxHashMap::default(),
             ports: FxHashMap::default(),
-            ephemeral: None,
+            ephemeral: Vec::new(),
             next_socket: 0,
             orphans: 0,
         }
@@ -125,19 +126,23 @@ impl Registry {
     }
 
     fn is_ephemeral(&self, port: u16) -> bool {
-        self.ephemeral.as_ref().is_some_and(|block| block.contains(&port))
+        self.ephemeral.iter().any(|block| block.contains(&port))
     }
 
     fn ephemeral_port(&mut self, engine: &mut Engine, random: u16) -> Result<u16, Error> {
-        if let Some(port) = self.free_port(random) {
+        // The latest block first: the earlier ones were full.
+        if let Some(port) = self.ephemeral.iter().rev().find_map(|block| self.free_port(block, random)) {
             return Ok(port);
         }
-        self.ephemeral = Some(engine.driver.lease_ephemeral_ports()?);
-        self.free_port(random).ok_or_else(|| crate::driver::LeaseError::Exhausted.into())
+        let block = engine.driver.lease_ephemeral_ports()?;
+        let port = self.free_port(&block, random);
+        if !self.ephemeral.contains(&block) {
+            self.ephemeral.push(block);
+        }
+        port.ok_or_else(|| crate::driver::LeaseError::Exhausted.into())
     }
 
-    fn free_port(&self, random: u16) -> Option<u16> {
-        let block = self.ephemeral.as_ref()?;
+    fn free_port(&self, block: &RangeInclusive<u16>, random: u16) -> Option<u16> {
         let count = block.end() - block.start() + 1;
         let first = random % count;
         (0..count)

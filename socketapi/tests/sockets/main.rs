@@ -10,6 +10,7 @@ mod one_to_many;
 mod one_to_one;
 mod partial_reliability;
 mod poller;
+mod ports;
 mod raw;
 mod reconfig;
 mod stacks;
