@@ -15,6 +15,9 @@ use nix::{
     unistd::getuid,
 };
 
+#[cfg(test)]
+use nix::sys::socket::socketpair;
+
 use super::message::{LEN, Message};
 
 /// The name, in the abstract namespace. All versions share it, so that they find each other.
@@ -50,6 +53,15 @@ impl Channel {
         setsockopt(&socket, sockopt::ReceiveTimeout, &patience)?;
         setsockopt(&socket, sockopt::SendTimeout, &patience)?;
         Ok(Self(socket))
+    }
+
+    /// Two ends of a connection; reads of the first wait at most `patience` seconds.
+    #[cfg(test)]
+    pub(crate) fn pair(patience: i64) -> (Self, Self) {
+        let pair = socketpair(AddressFamily::Unix, SockType::SeqPacket, None, SockFlag::SOCK_CLOEXEC);
+        let (first, second) = pair.unwrap();
+        setsockopt(&first, sockopt::ReceiveTimeout, &TimeVal::new(patience, 0)).unwrap();
+        (Self(first), Self(second))
     }
 
     pub(crate) fn peer(&self) -> io::Result<Peer> {
@@ -92,6 +104,12 @@ impl Listener {
         bind(socket.as_raw_fd(), &UnixAddr::new_abstract(NAME)?)?;
         listen(&socket, Backlog::new(BACKLOG)?)?;
         Ok(Self(socket))
+    }
+
+    /// A socket that no connection can be taken from.
+    #[cfg(test)]
+    pub(crate) fn broken() -> Self {
+        Self(open(SockFlag::SOCK_CLOEXEC).unwrap())
     }
 
     pub(crate) fn accept(&self) -> io::Result<Channel> {

@@ -215,15 +215,23 @@ impl Session {
         let Some(channel) = &self.channel else {
             return Err(LeaseError::Broker("there is no port broker".into()));
         };
+        channel.send(request).map_err(failed)?;
         loop {
-            channel.send(request).map_err(failed)?;
-            match channel.receive().map_err(failed)? {
-                Some(Message::Granted(lease)) => return Ok(lease),
-                Some(Message::Taken { lease, pid }) => {
+            match channel.receive().map_err(|error| silent(channel, error))? {
+                Some(Message::Granted(lease)) if request.asks_for(&lease) => return Ok(lease),
+                Some(Message::Taken { lease, pid }) if request.asks_for(&lease) => {
                     return Err(LeaseError::Taken { port: *lease.ports.start(), pid });
                 }
+                // Answers to what was asked before and given up, when the broker was stopped.
+                Some(Message::Granted(lease)) if !self.leases.contains(&lease) => {
+                    channel.send(&Message::Release(lease)).map_err(failed)?;
+                }
+                Some(Message::Granted(_) | Message::Taken { .. }) => {}
                 Some(Message::Exhausted) => return Err(LeaseError::Exhausted),
-                Some(Message::Wait) if Instant::now() < deadline => thread::sleep(pause()),
+                Some(Message::Wait) if Instant::now() < deadline => {
+                    thread::sleep(pause());
+                    channel.send(request).map_err(failed)?;
+                }
                 Some(Message::OtherVersion { version }) => {
                     let text =
                         format!("they speak version {version}, this program {VERSION}: restart the older");
@@ -277,6 +285,58 @@ fn pause() -> Duration {
     rand::rng().random_range(Duration::from_millis(1)..LONGEST_PAUSE)
 }
 
+/// Why there is no answer: the broker's process may be stopped, or out of descriptors.
+fn silent(channel: &Channel, error: io::Error) -> LeaseError {
+    match channel.peer() {
+        Ok(peer) if error.kind() == io::ErrorKind::WouldBlock => {
+            let text = format!("process {}, their port broker, does not answer (is it stopped?)", peer.pid);
+            LeaseError::Broker(text)
+        }
+        _ => failed(error),
+    }
+}
+
 fn failed(error: impl Into<io::Error>) -> LeaseError {
     LeaseError::Broker(error.into().to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn session() -> (Session, Channel) {
+        let (ours, brokers) = Channel::pair(1);
+        (Session { broker: None, channel: Some(ours), leases: Vec::new(), answer: None }, brokers)
+    }
+
+    fn port(port: u16) -> Lease {
+        Lease { address: None, ports: port..=port }
+    }
+
+    #[test]
+    fn an_answer_that_comes_late_is_not_taken_for_the_next_one() {
+        let (mut session, broker) = session();
+        session.leases.push(port(1));
+        let block = Lease { address: None, ports: 40_000..=40_255 };
+        broker.send(&Message::Granted(port(1))).unwrap();
+        broker.send(&Message::Granted(port(2))).unwrap();
+        broker.send(&Message::Taken { lease: port(3), pid: 9 }).unwrap();
+        broker.send(&Message::Granted(port(4))).unwrap();
+        let wanted = Message::Lease { lease: port(4), renewal: false };
+        assert_eq!(session.exchange(&wanted).unwrap(), port(4));
+        broker.send(&Message::Granted(port(5))).unwrap();
+        broker.send(&Message::Granted(block.clone())).unwrap();
+        assert_eq!(session.exchange(&Message::LeaseBlock).unwrap(), block);
+        let asked: Vec<Message> = (0..4).map(|_| broker.receive().unwrap().unwrap()).collect();
+        let (release, released) = (Message::Release(port(2)), Message::Release(port(5)));
+        assert_eq!(asked, [wanted, release, Message::LeaseBlock, released], "port 1 is held");
+    }
+
+    #[test]
+    fn a_broker_that_does_not_answer_is_named() {
+        let (session, _broker) = session();
+        let error = session.exchange(&Message::LeaseBlock).unwrap_err().to_string();
+        let expected = format!("process {}, their port broker, does not answer", std::process::id());
+        assert!(error.contains(&expected), "{error}");
+    }
 }

@@ -46,6 +46,15 @@ pub(crate) enum Message {
 }
 
 impl Message {
+    /// Whether an answer about `lease` is the one to this request.
+    pub(crate) fn asks_for(&self, lease: &Lease) -> bool {
+        match self {
+            Self::Lease { lease: wanted, .. } => wanted == lease,
+            Self::LeaseBlock => lease.ports.len() > 1,
+            _ => false,
+        }
+    }
+
     pub(crate) fn encode(&self) -> [u8; LEN] {
         let mut bytes = [0; LEN];
         bytes[0] = VERSION;

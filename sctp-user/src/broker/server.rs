@@ -37,6 +37,8 @@ use crate::driver::{
 const RENEWAL_TIME: Duration = Duration::from_secs(1);
 /// Stacks served at a time.
 const MOST_CLIENTS: usize = 256;
+/// How long a stack waits that cannot be accepted, since this process has no descriptor left.
+const PAUSE: Duration = Duration::from_millis(20);
 /// What the kernel holds of packets for nobody; a flood of them should be lost.
 const RECEIVE_BUFFER: usize = 256 << 10;
 
@@ -150,7 +152,15 @@ impl Broker {
     }
 
     fn accept(&mut self) {
-        let Ok(channel) = self.listener.accept() else { return };
+        let channel = match self.listener.accept() {
+            Ok(channel) => channel,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
+            Err(error) => {
+                tracing::warn!(%error, "a stack is not served by the port broker");
+                // It stays readable.
+                return thread::sleep(PAUSE);
+            }
+        };
         match channel.peer() {
             Ok(peer) if peer.is_trusted() && self.clients.len() < MOST_CLIENTS => {
                 self.last_id += 1;
@@ -268,5 +278,18 @@ impl Broker {
             // An answer that cannot leave is like one lost on the way: the peer sends again.
             socket.send(&[outgoing], &mut None, &mut |_| {});
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stack_that_cannot_be_accepted_does_not_keep_a_core_busy() {
+        let mut broker = Broker::new(Listener::broken(), false, None);
+        let begun = Instant::now();
+        broker.accept();
+        assert!(broker.clients.is_empty() && begun.elapsed() >= PAUSE);
     }
 }
