@@ -20,6 +20,8 @@ const ROOM: usize = 8_192;
 pub(super) struct AddressWatch {
     socket: OwnedFd,
     known: Vec<IpAddr>,
+    /// There was a sign, and the addresses could not be listed since.
+    stale: bool,
 }
 
 impl AddressWatch {
@@ -29,7 +31,7 @@ impl AddressWatch {
         // Addresses come and go, and so do the links that bear them.
         let groups = libc::RTMGRP_IPV4_IFADDR | libc::RTMGRP_IPV6_IFADDR | libc::RTMGRP_LINK;
         bind(socket.as_raw_fd(), &NetlinkAddr::new(0, groups as u32))?;
-        Ok(Self { socket, known: route::local_addresses()? })
+        Ok(Self { socket, known: route::local_addresses()?, stale: false })
     }
 
     /// The addresses as they are known.
@@ -39,11 +41,13 @@ impl AddressWatch {
 
     /// The addresses, if they have changed since this was last asked.
     pub(super) fn poll(&mut self) -> Option<Vec<IpAddr>> {
-        if !self.has_news() {
+        self.stale |= self.has_news();
+        if !self.stale {
             return None;
         }
-        // What could not be listed is listed with the next sign.
+        // Without a descriptor left to list them with, the next call tries again.
         let now = route::local_addresses().ok()?;
+        self.stale = false;
         let changed = now != self.known;
         self.known.clone_from(&now);
         changed.then_some(now)

@@ -195,7 +195,7 @@ pub enum OpenError {
     /// Another stack has the encapsulation port.
     #[error(
         "UDP port {port} on {address} is taken: another SCTP stack (or another program) uses it; \
-         use another address or another port, or share one stack through sctpd"
+         use another address or another port"
     )]
     PortTaken {
         /// Our address.
@@ -206,6 +206,12 @@ pub enum OpenError {
     /// The address is not one of ours.
     #[error("{address} is not an address of this host: `ip address` lists those that are")]
     NotLocal {
+        /// The address.
+        address: IpAddr,
+    },
+    /// It means another host on each interface.
+    #[error("{address} is a link-local address, which a stack cannot be reached by: name another one")]
+    LinkLocal {
         /// The address.
         address: IpAddr,
     },
@@ -262,9 +268,7 @@ impl OpenError {
 #[non_exhaustive]
 pub enum LeaseError {
     /// Another stack of this host has it.
-    #[error(
-        "SCTP port {port} is taken by process {pid}: stop it, use another port, or share one stack through sctpd"
-    )]
+    #[error("SCTP port {port} is taken by process {pid}: stop it, or use another port")]
     Taken {
         /// The port.
         port: u16,

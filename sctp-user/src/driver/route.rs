@@ -6,7 +6,7 @@ use std::{
 };
 
 use nix::{
-    ifaddrs::getifaddrs,
+    ifaddrs::{InterfaceAddress, getifaddrs},
     net::if_::InterfaceFlags,
     sys::socket::{getsockopt, sockopt},
 };
@@ -72,8 +72,8 @@ pub fn local_addresses() -> io::Result<Vec<IpAddr>> {
                 (_, Some(v6)) => IpAddr::V6(v6.ip()),
                 _ => return None,
             };
-            let is_usable = !matches!(address, IpAddr::V6(v6) if v6.is_unicast_link_local());
-            is_usable.then(|| (interface.flags.contains(InterfaceFlags::IFF_LOOPBACK), address))
+            (!is_link_local(address))
+                .then(|| (interface.flags.contains(InterfaceFlags::IFF_LOOPBACK), address))
         })
         .collect();
     found.sort_by_key(|&(loopback, _)| loopback);
@@ -83,7 +83,20 @@ pub fn local_addresses() -> io::Result<Vec<IpAddr>> {
 /// Whether an address can be a stack's own.
 pub(crate) fn is_local(address: IpAddr) -> bool {
     let refused = |error: io::Error| error.kind() == io::ErrorKind::AddrNotAvailable;
-    !address.is_multicast() && !std::net::UdpSocket::bind((address, 0)).is_err_and(refused)
+    !address.is_multicast() && !is_broadcast(address) && !UdpSocket::bind((address, 0)).is_err_and(refused)
+}
+
+/// The kernel lets a socket be bound to all hosts of a network, too.
+fn is_broadcast(address: IpAddr) -> bool {
+    let IpAddr::V4(v4) = address else { return false };
+    let broadcast = |interface: InterfaceAddress| Some(interface.broadcast?.as_sockaddr_in()?.ip());
+    v4.is_broadcast()
+        || getifaddrs().is_ok_and(|mut all| all.any(|interface| broadcast(interface) == Some(v4)))
+}
+
+/// Such an address means another host on each interface.
+pub(crate) fn is_link_local(address: IpAddr) -> bool {
+    matches!(address, IpAddr::V6(v6) if v6.is_unicast_link_local())
 }
 
 /// Whether the kernel has SCTP at work: it then answers all SCTP packets of the host itself.
@@ -105,6 +118,12 @@ mod tests {
         assert!(is_local(Ipv4Addr::new(127, 0, 0, 77).into()));
         assert!(!is_local(Ipv4Addr::new(192, 0, 2, 77).into()), "TEST-NET-1 (RFC 5737)");
         assert!(!is_local(Ipv4Addr::new(224, 0, 0, 1).into()));
+        assert!(!is_local(Ipv4Addr::BROADCAST.into()));
+        let broadcasts: Vec<Ipv4Addr> = getifaddrs()
+            .unwrap()
+            .filter_map(|interface| Some(interface.broadcast?.as_sockaddr_in()?.ip()))
+            .collect();
+        assert!(!broadcasts.into_iter().any(|address| is_local(address.into())));
     }
 
     #[test]

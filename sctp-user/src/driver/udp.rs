@@ -24,7 +24,7 @@ use super::{
     icmp::{self, is_icmp},
     outbox::runs,
     pool::Pool,
-    route::route_to,
+    route::{is_link_local, route_to},
     sys::option,
 };
 
@@ -318,8 +318,7 @@ impl Port {
 /// Whether the kernel will take the destination. If it answered EINVAL, quinn-udp would take that for
 /// a lack of segmentation offload, and do without for all peers from then on.
 fn is_sendable(path: &PathAddress) -> bool {
-    let needs_scope = matches!(path.remote, IpAddr::V6(v6) if v6.is_unicast_link_local());
-    path.remote_udp_port != 0 && !needs_scope
+    path.remote_udp_port != 0 && !is_link_local(path.remote)
 }
 
 fn ecn_of(codepoint: Option<EcnCodepoint>) -> Ecn {

@@ -323,6 +323,9 @@ impl StackBuilder {
             if address.is_unspecified() {
                 return Err(OpenError::Wildcard { address });
             }
+            if route::is_link_local(address) {
+                return Err(OpenError::LinkLocal { address });
+            }
             if !route::is_local(address) {
                 return Err(OpenError::NotLocal { address });
             }

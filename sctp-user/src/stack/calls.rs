@@ -19,6 +19,7 @@ use super::mailbox::{End, Interest, Link, Mailbox, Owner, SocketId, SocketKind};
 use super::notification::Notification;
 use super::registry::Change;
 use super::state::State;
+use crate::driver::route;
 
 /// What [`Socket::receive`](super::Socket::receive) brings.
 #[derive(Clone, Debug)]
@@ -150,6 +151,9 @@ impl State {
         socket: SocketId,
         peer: &Peer,
     ) -> Result<AssociationId, Error> {
+        if let Some(&remote) = peer.addresses.iter().find(|remote| route::is_link_local(**remote)) {
+            return Err(Error::LinkLocal(remote));
+        }
         let local_port = self.bind_if_unbound(socket)?;
         let mailbox = self.mailbox(socket)?;
         let (kind, mut config) = (mailbox.kind, mailbox.config.clone());

@@ -53,6 +53,9 @@ pub enum Error {
         family = family(.0)
     )]
     NoCommonFamily(IpAddr),
+    /// A link-local address of a peer means another host on each interface.
+    #[error("{0} is a link-local address, which cannot be reached without its interface: use another one")]
+    LinkLocal(IpAddr),
     /// The addresses given name more than one port.
     #[error("all addresses of a socket share one port, but {0} and {1} were given")]
     PortsDiffer(u16, u16),
@@ -118,6 +121,7 @@ impl Error {
             Self::Reconfig(ReconfigError::NotSupported) => Kind::Unsupported,
             Self::Reconfig(ReconfigError::InProgress) => Kind::ResourceBusy,
             Self::NoAddress
+            | Self::LinkLocal(_)
             | Self::PortsDiffer(..)
             | Self::NotListening
             | Self::Send(_)
@@ -138,7 +142,7 @@ fn open_kind(error: &OpenError) -> io::ErrorKind {
     match error {
         OpenError::NeedsNetRaw => io::ErrorKind::PermissionDenied,
         OpenError::PortTaken { .. } | OpenError::Lease(_) => io::ErrorKind::AddrInUse,
-        OpenError::NotLocal { .. } => io::ErrorKind::AddrNotAvailable,
+        OpenError::NotLocal { .. } | OpenError::LinkLocal { .. } => io::ErrorKind::AddrNotAvailable,
         OpenError::System { source, .. } => source.kind(),
         _ => io::ErrorKind::Other,
     }

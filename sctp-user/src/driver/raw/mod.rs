@@ -82,6 +82,8 @@ pub struct RawDriver {
     fragmenter: Fragmenter,
     pool: Pool,
     addresses: Vec<IpAddr>,
+    /// The host's when this was opened, for when they cannot be listed: without a descriptor left.
+    found: Vec<IpAddr>,
     ports: PortSet,
     /// Holds our ports against the other stacks of the host.
     keeper: Option<LeaseKeeper>,
@@ -127,6 +129,7 @@ impl RawDriver {
             fragmenter,
             pool: Pool::new(socket::BUFFER, config.held),
             addresses: config.addresses.clone(),
+            found: route::local_addresses().map_err(OpenError::system("list the addresses of this host"))?,
             ports: PortSet::default(),
             keeper,
         })
@@ -264,7 +267,7 @@ impl Driver for RawDriver {
             return watch.known().to_vec();
         }
         if self.addresses.is_empty() {
-            return route::local_addresses().unwrap_or_default();
+            return route::local_addresses().unwrap_or_else(|_| self.found.clone());
         }
         self.addresses.clone()
     }
