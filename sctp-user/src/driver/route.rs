@@ -89,9 +89,16 @@ pub(crate) fn is_local(address: IpAddr) -> bool {
 /// The kernel lets a socket be bound to all hosts of a network, too.
 fn is_broadcast(address: IpAddr) -> bool {
     let IpAddr::V4(v4) = address else { return false };
-    let broadcast = |interface: InterfaceAddress| Some(interface.broadcast?.as_sockaddr_in()?.ip());
-    v4.is_broadcast()
-        || getifaddrs().is_ok_and(|mut all| all.any(|interface| broadcast(interface) == Some(v4)))
+    let is_last = |interface| last_address(&interface) == Some(v4);
+    v4.is_broadcast() || getifaddrs().is_ok_and(|mut interfaces| interfaces.any(is_last))
+}
+
+/// The last address of an interface's network means all of its hosts (RFC 1122, 3.2.1.3), but where it has two addresses
+/// or one (RFC 3021).
+fn last_address(interface: &InterfaceAddress) -> Option<Ipv4Addr> {
+    let address = interface.address?.as_sockaddr_in()?.ip();
+    let hosts = !interface.netmask?.as_sockaddr_in()?.ip();
+    (hosts.to_bits() > 1).then_some(address | hosts)
 }
 
 /// Such an address means another host on each interface.
@@ -119,11 +126,8 @@ mod tests {
         assert!(!is_local(Ipv4Addr::new(192, 0, 2, 77).into()), "TEST-NET-1 (RFC 5737)");
         assert!(!is_local(Ipv4Addr::new(224, 0, 0, 1).into()));
         assert!(!is_local(Ipv4Addr::BROADCAST.into()));
-        let broadcasts: Vec<Ipv4Addr> = getifaddrs()
-            .unwrap()
-            .filter_map(|interface| Some(interface.broadcast?.as_sockaddr_in()?.ip()))
-            .collect();
-        assert!(!broadcasts.into_iter().any(|address| is_local(address.into())));
+        // Linux gives the loopback 127.0.0.1/8.
+        assert!(!is_local(Ipv4Addr::new(127, 255, 255, 255).into()));
     }
 
     #[test]
