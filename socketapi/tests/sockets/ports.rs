@@ -54,8 +54,7 @@ fn ports_of_all_leased_blocks_are_used_again() {
 #[test]
 fn a_link_local_peer_is_refused_at_once() {
     let stack = Stack::builder().driver(Alone(vec![40_000..=40_003])).build().unwrap();
-    let peers: [std::net::SocketAddr; 2] =
-        ["10.0.0.2:5000".parse().unwrap(), "[fe80::1%7]:5000".parse().unwrap()];
+    let peers: [SocketAddr; 2] = ["10.0.0.2:5000".parse().unwrap(), "[fe80::1%7]:5000".parse().unwrap()];
     let error = SctpStream::connect(&stack, &peers[..]).unwrap_err();
     assert!(matches!(error, Error::LinkLocal(_)), "{error}");
 }
