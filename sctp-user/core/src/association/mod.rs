@@ -315,7 +315,7 @@ impl Association {
         self.state = state;
     }
 
-    /// A packet came for these ports from an address of the peer's.
+    /// A packet came for these ports from an address of the peer's, perhaps from one that is not held.
     pub(crate) fn handle_packet(
         &mut self,
         cx: &mut Context<'_>,
@@ -342,29 +342,6 @@ impl Association {
         }
     }
 
-    /// A packet came with our tag from an address of the peer's that is not held
-    /// ([`PeerCapabilities::more_addresses`]). It is as good as one from where data goes to, and is answered there.
-    /// RFC 9260, 5.1.2.
-    pub(crate) fn handle_overlooked(
-        &mut self,
-        cx: &mut Context<'_>,
-        packet: &Packet,
-        from: PathAddress,
-    ) -> Disposition {
-        if let Some(verdict) = self.check_destination(packet, from) {
-            return verdict;
-        }
-        match self.check_tag(packet) {
-            TagCheck::Accept => {
-                self.stats.packets_received += 1;
-                self.handle_chunks(cx, packet, self.data_path(), None);
-                Disposition::Done
-            }
-            TagCheck::OutOfTheBlue => Disposition::OutOfTheBlue,
-            TagCheck::Reflected(_) | TagCheck::Discard => Disposition::Done,
-        }
-    }
-
     /// Processes the chunks of an accepted packet: all, or those behind the COOKIE ECHO that was accepted.
     /// RFC 4895, 6.3.
     fn handle_chunks(&mut self, cx: &mut Context<'_>, packet: &Packet, source: PathId, echo: Option<&Echo>) {
@@ -381,8 +358,8 @@ impl Association {
         self.begin_address_changes();
         let mut laborious = 0;
         while let Some(Ok(chunk)) = chunks.next() {
-            self.count_chunk(chunk.chunk_type);
-            laborious += usize::from(is_laborious(chunk.chunk_type));
+            let is_control = self.count_chunk(chunk.chunk_type);
+            laborious += usize::from(is_control && is_laborious(chunk.chunk_type));
             let admission = self.admit(&chunk, chunks.rest(), source);
             if admission == Admission::Discard || laborious > MAX_LABORIOUS {
                 continue;
@@ -396,9 +373,11 @@ impl Association {
         self.end_packet(cx);
     }
 
-    fn count_chunk(&mut self, chunk_type: ChunkType) {
+    /// Counts a chunk; whether it is one of control.
+    fn count_chunk(&mut self, chunk_type: ChunkType) -> bool {
         let is_control = !matches!(chunk_type, ChunkType::DATA | ChunkType::I_DATA);
         self.stats.control_chunks_received += u64::from(is_control);
+        is_control
     }
 
     /// The chunks behind a COOKIE ECHO from `from` that made this association or was taken by it.
@@ -483,7 +462,9 @@ impl Association {
 
     /// A packet with the right tag came from `from`: learns what its addresses say. The path's index.
     fn note_arrival(&mut self, from: PathAddress) -> Option<PathId> {
-        let id = self.paths.by_remote(from.remote)?.id;
+        let Some(id) = self.paths.by_remote(from.remote).map(|path| path.id) else {
+            return self.note_overlooked();
+        };
         let path = self.paths.get_mut(id)?;
         self.stats.packets_received += 1;
         path.stats.packets_received += 1;
@@ -493,6 +474,15 @@ impl Association {
             self.set_udp_port(id, from.remote_udp_port);
         }
         Some(id)
+    }
+
+    /// The same for an address that is not held ([`PeerCapabilities::more_addresses`]): the packet is as good as one from
+    /// where data goes to, and is answered there.
+    /// RFC 9260, 5.1.2.
+    #[cold]
+    fn note_overlooked(&mut self) -> Option<PathId> {
+        self.stats.packets_received += u64::from(self.capabilities.more_addresses);
+        self.capabilities.more_addresses.then(|| self.data_path())
     }
 
     /// From now on packets to `id` go to this UDP port of the peer's; 0: they go without UDP.

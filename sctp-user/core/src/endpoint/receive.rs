@@ -127,6 +127,7 @@ impl Endpoint {
     /// A packet that may come from an address of a peer that lists some that are not held: its tag says whose it is. (An
     /// ABORT in answer would end the association.)
     /// RFC 9260, 5.1.2, 8.4.
+    #[cold]
     fn receive_overlooked(&mut self, now: Time, arrived: &Arrived) {
         let slot = self.demux.find_tag(&tag_key(&arrived.packet.header));
         let entry = slot.and_then(|slot| self.slots.get_mut(slot));
@@ -134,7 +135,7 @@ impl Endpoint {
         let Some(entry) = entry else { return self.answer_out_of_the_blue(now, arrived) };
         let mut cx = Context { now, random: &mut self.random };
         entry.association.set_arriving_ecn(arrived.ecn);
-        let disposition = entry.association.handle_overlooked(&mut cx, &arrived.packet, arrived.from);
+        let disposition = entry.association.handle_packet(&mut cx, &arrived.packet, arrived.from);
         match (disposition, slot) {
             (Disposition::Done, Some(slot)) => self.after_packet(now, slot),
             _ => self.answer_out_of_the_blue(now, arrived),

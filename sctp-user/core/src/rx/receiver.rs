@@ -394,6 +394,7 @@ impl Receiver {
     }
 
     /// It may be the turn of another message of this stream.
+    #[inline]
     pub(super) fn note_turn(&mut self, stream_id: u16) {
         if let Fragments::ByFsn(interleaved) = &mut self.reassembly
             && !interleaved.is_empty()

@@ -307,6 +307,9 @@ impl Sender {
         report: &AckReport,
         paths: &mut PathSet,
     ) {
+        if self.outstanding.gap_count() == 0 {
+            return;
+        }
         let all_reported = cumulative_advanced && self.recovery.holds_any();
         let end = if all_reported { self.outstanding.reported_end() } else { report.newly_acked_end };
         let overtaken = overtaken(now, self.recovery.split, report, paths);

@@ -247,9 +247,10 @@ impl Scheduler {
     /// Lets another stream go first whose rank is lower.
     fn give_way(&mut self) {
         let Some(current) = &mut self.current else { return };
-        if self.others.peek().is_some_and(|Reverse(first)| first < current)
-            && let Some(mut first) = self.others.peek_mut()
-        {
+        if self.others.peek().is_none_or(|Reverse(first)| first >= current) {
+            return;
+        }
+        if let Some(mut first) = self.others.peek_mut() {
             core::mem::swap(current, &mut first.0);
         }
         self.drop_voids();

@@ -77,8 +77,12 @@ impl Outstanding {
         let in_flight = |position: &u64| {
             self.get(*position).filter(|chunk| matches!(chunk.state, ChunkState::InFlight { .. }))
         };
-        let first = self.not_acked_from(self.flight_from).find(|position| in_flight(position).is_some())?;
         let is_on_path = |position: &u64| in_flight(position).is_some_and(|chunk| chunk.path == path);
+        // Nearly always.
+        if is_on_path(&self.first) {
+            return Some(self.first);
+        }
+        let first = self.not_acked_from(self.flight_from).find(|position| in_flight(position).is_some())?;
         let first_on_path = self.not_acked_from(first).find(is_on_path);
         self.flight_from = first;
         first_on_path
@@ -156,6 +160,9 @@ impl Outstanding {
         paths: &mut PathSet,
         report: &mut AckReport,
     ) -> bool {
+        if new.is_empty() && self.gaps.is_empty() {
+            return true;
+        }
         let old = core::mem::take(&mut self.gaps);
         if !self.pay_for_reneging(&old, &new) {
             self.gaps = old;
