@@ -259,14 +259,8 @@ impl Association {
 
     /// RFC 9260, 5.1.4, 3.3.3.
     fn echo_cookie(&mut self, now: Time, cookie: bytes::Bytes, before: &Setup, path: PathId) {
-        let setup = Setup {
-            t1: now + rto(&self.paths, path),
-            sent_at: now,
-            path,
-            due: true,
-            life_span_increment: None,
-            ..before.clone()
-        };
+        let setup =
+            Setup { t1: now + rto(&self.paths, path), sent_at: now, path, due: true, ..before.clone() };
         self.set_state(State::CookieEchoed(setup, cookie));
     }
 
@@ -422,7 +416,9 @@ impl Association {
             self.lose(LossReason::SetupTimedOut);
             return;
         }
-        let increment = now.since(setup.sent_at) + staleness.min(MAX_EXTENSION);
+        // The increment counts from the peer's own life span: what was asked for before was not enough.
+        let before = Duration::from_millis(setup.life_span_increment.unwrap_or(0).into());
+        let increment = now.since(setup.sent_at) + (before + staleness).min(MAX_EXTENSION);
         setup.life_span_increment = u32::try_from(increment.as_millis()).ok();
         setup.due = true;
         setup.t1 = now + rto(&self.paths, setup.path);

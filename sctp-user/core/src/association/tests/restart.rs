@@ -1,6 +1,6 @@
 //! Unexpected INIT, INIT ACK, COOKIE ECHO and COOKIE ACK (RFC 9260, 5.2).
 
-use super::harness::{PORT_A, Pair, Side, chunk, init, ip};
+use super::harness::{Fate, PORT_A, Pair, Side, chunk, init, ip};
 use crate::association::AssociationState;
 use crate::config::AssociationConfig;
 use crate::event::AssociationId;
@@ -339,6 +339,27 @@ fn a_stale_cookie_gets_an_error_and_the_peer_begins_again_asking_for_more_time()
     pair.run_secs(100);
     assert_eq!(pair.events(Side::A), ["lost: SetupTimedOut"]);
     assert_eq!(pair.state(Side::A, a), AssociationState::Closed);
+}
+
+/// RFC 9260, 5.2.6: the peer adds to its own life span, not to the one before. The first copy of each COOKIE ECHO is lost, so
+/// that it arrives 1 s late, and then 1.2 s.
+#[test]
+fn each_stale_cookie_asks_for_more_than_the_one_before() {
+    let mut pair = Pair::new();
+    pair.set_cookie_life(Duration::from_millis(700));
+    pair.listen(AssociationConfig::default());
+    let mut echoes = 0;
+    pair.set_rule(move |hop| {
+        echoes += u32::from(hop.has(ChunkType::COOKIE_ECHO));
+        if hop.has(ChunkType::COOKIE_ECHO) && echoes % 2 == 1 { Fate::Drop } else { Fate::Pass }
+    });
+    pair.connect(AssociationConfig { rto_max: Duration::from_millis(1200), ..AssociationConfig::default() });
+    pair.run_secs(20);
+    assert_eq!(pair.events(Side::A), ["up"]);
+    let inits = pair.hops.iter().filter_map(|hop| InitChunk::parse(&hop.chunks[0]).ok());
+    let asked =
+        inits.filter_map(|init| init.parameters.find(crate::wire::ParameterType::COOKIE_PRESERVATIVE));
+    assert!(asked.count() > 0);
 }
 
 /// RFC 9260, 5.1.5 step 4: the packet with the stale cookie is discarded, and its DATA with it. It need not wait for
