@@ -90,6 +90,9 @@ pub trait Driver: Send {
     fn lease_ephemeral_ports(&mut self) -> Result<RangeInclusive<u16>, LeaseError> {
         Ok(EPHEMERAL_PORTS)
     }
+
+    /// The stack is closed: writes down what was kept for later.
+    fn flush_records(&mut self) {}
 }
 
 /// Who finds damaged packets (RFC 9653 lets a lower layer do it).

@@ -135,6 +135,7 @@ impl Stack {
         self.shared().with(|state, now| {
             state.registry.abort_all(&mut state.engine, now);
             state.engine.transmit(now);
+            state.engine.driver.flush_records();
             state.end(Life::Closed);
         });
         self.shared().wake_all();

@@ -111,6 +111,10 @@ fn run(case: &Case, ground: &mut Ground<'_>) -> Cell {
             ("FAILED", Cell::Failed)
         }
     };
-    println!("test {} ... {verdict} ({:.2} s)", name(ground.stack, case), start.elapsed().as_secs_f64());
+    println!(
+        "test {} ... {verdict} ({:.2} s) {cell:?}",
+        name(ground.stack, case),
+        start.elapsed().as_secs_f64()
+    );
     cell
 }

@@ -139,6 +139,13 @@ impl Driver for LayeredDriver {
     fn lease_ephemeral_ports(&mut self) -> Result<RangeInclusive<u16>, LeaseError> {
         self.driver.lease_ephemeral_ports()
     }
+
+    fn flush_records(&mut self) {
+        if let Some(capture) = &mut self.capture {
+            capture.flush();
+        }
+        self.driver.flush_records();
+    }
 }
 
 fn since_epoch() -> std::time::Duration {

@@ -223,8 +223,14 @@ impl Capture {
             let envelope = self.envelope(&packet.path, packet.ecn, Direction::In);
             self.record(at, Direction::In, &envelope, &packet.datagram);
         }
-        if packets.is_empty() && self.unflushed {
-            self.unflushed = false;
+        if packets.is_empty() {
+            self.flush();
+        }
+    }
+
+    /// Writes the file, as far as it is not written.
+    pub(super) fn flush(&mut self) {
+        if std::mem::take(&mut self.unflushed) {
             let result = self.writer.flush();
             self.note(result);
         }

@@ -132,6 +132,17 @@ fn a_capture_holds_whole_blocks_of_each_packet() {
 }
 
 #[test]
+fn a_capture_is_complete_when_the_stack_is_closed() {
+    let (mut ours, _) = pair();
+    let file = Shared::default();
+    ours.set_capture(Some(Capture::new(file.clone(), 9899).unwrap()));
+    let before = file.0.lock().unwrap().len();
+    ours.send(&[transmit(THERE, 0, 20, 20)], &[0x5a; 20], &mut Vec::new());
+    ours.flush_records();
+    assert!(file.0.lock().unwrap().len() > before);
+}
+
+#[test]
 fn tshark_reads_a_capture() {
     let file = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(file.path(), captured()).unwrap();
