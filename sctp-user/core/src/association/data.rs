@@ -218,13 +218,14 @@ impl Association {
 
     /// T3-rtx of `path` expired (6.3.3).
     pub(super) fn handle_t3(&mut self, now: Time, path: PathId) {
+        let flight_size = self.paths.get(path).map_or(0, |path| path.flight_size);
         let expiry = self.sender.handle_t3(now, path, &mut self.paths);
         if expiry.window_probe {
             // 6.1 A: the peer answers, with a closed window. What went unanswered before was not in a row.
             self.error_count = 0;
         } else if !(self.state().is_forming() || self.is_closed()) {
             // During the set-up T1 alone counts (Max.Init.Retransmits).
-            self.note_mtu_time_out(now, path);
+            self.note_mtu_time_out(now, path, flight_size);
             self.note_error(path, true);
         }
     }

@@ -162,10 +162,10 @@ impl Association {
         }
     }
 
-    /// T3-rtx of `id` expired: full packets may no longer fit (4.3).
-    pub(super) fn note_mtu_time_out(&mut self, now: Time, id: PathId) {
+    /// T3-rtx of `id` expired, with so many bytes in flight: full packets may no longer fit (4.3).
+    pub(super) fn note_mtu_time_out(&mut self, now: Time, id: PathId, flight_size: usize) {
         let Some(path) = self.paths.get_mut(id) else { return };
-        if path.mtu.on_time_out(now) {
+        if path.mtu.on_time_out(now, flight_size) {
             path.stats.black_holes += 1;
             self.take_over_size(id);
         }

@@ -250,15 +250,17 @@ impl MtuSearch {
         self.probed = self.probed.max(size);
     }
 
-    /// T3-rtx expired: if full packets get lost again and again, they are too large. Whether that is so now.
+    /// T3-rtx expired, with so many bytes of DATA in flight: if full packets get lost again and again, they are too large.
+    /// Whether that is so now.
     /// RFC 6951, 5.5, 5.6; RFC 8899, 4.3.
-    pub(crate) fn on_time_out(&mut self, now: Time) -> bool {
+    pub(crate) fn on_time_out(&mut self, now: Time, flight_size: usize) -> bool {
         let least = match self.state {
             MtuState::Disabled | MtuState::Error => return false,
             MtuState::Base => self.limits.min,
             MtuState::Searching | MtuState::Complete => self.limits.base,
         };
-        if self.packet_size <= least {
+        // So little data, with all headers and other chunks beside it, was in no packet that is larger than that.
+        if self.packet_size <= least || flight_size <= least / 2 {
             return false;
         }
         self.time_outs += 1;

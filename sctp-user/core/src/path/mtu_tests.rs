@@ -1,6 +1,8 @@
 use super::*;
 
 const LIMITS: Limits = Limits { min: 508, base: 1_200, max: 65_512, headers: 20 };
+/// Data in flight, more than one packet.
+const MUCH: usize = 10_000;
 const RTT: Duration = Duration::from_millis(100);
 
 /// A search on a path that carries SCTP packets of `mtu` bytes, under virtual time.
@@ -185,28 +187,39 @@ fn a_path_below_the_base_size_gets_the_least_size_until_it_carries_the_base_size
     assert_eq!((world.search.state(), world.search.packet_size()), (MtuState::Error, Some(508)));
 }
 
+/// RFC 8899, 4.3: what gets lost was in no packet that could be too large, however often that happens. A peer may delay its
+/// SACK for longer than the RTO (RFC 9260, 6.2).
+#[test]
+fn time_outs_of_little_data_are_no_black_hole() {
+    let mut world = World::new(1_480);
+    world.run();
+    assert!((0..5).all(|_| !world.search.on_time_out(world.now, LIMITS.base / 2)));
+    assert!(!world.search.on_time_out(world.now, LIMITS.base));
+    assert!(world.search.on_time_out(world.now, LIMITS.base), "the smallest that may be too large");
+}
+
 #[test]
 fn full_packets_that_get_lost_twice_in_a_row_are_a_black_hole() {
     // RFC 8899, 4.3: MUST NOT rely on messages alone; 5.2: back to BASE.
     let mut world = World::new(8_980);
     world.run();
-    assert!(!world.search.on_time_out(world.now));
+    assert!(!world.search.on_time_out(world.now, MUCH));
     world.search.on_acknowledged(8_000);
-    assert!(!world.search.on_time_out(world.now), "a large chunk got through in between");
+    assert!(!world.search.on_time_out(world.now, MUCH), "a large chunk got through in between");
     world.search.on_acknowledged(1_000);
-    assert!(world.search.on_time_out(world.now), "a small one says nothing");
+    assert!(world.search.on_time_out(world.now, MUCH), "a small one says nothing");
     assert_eq!((world.search.state(), world.search.packet_size()), (MtuState::Base, Some(1_200)));
     world.mtu = 1_432;
     assert_eq!(world.run(), 1_432);
     let mut base = World::new(1_200);
     base.run();
-    assert!((0..5).all(|_| !base.search.on_time_out(base.now)), "the base size is known to be good");
+    assert!((0..5).all(|_| !base.search.on_time_out(base.now, MUCH)), "the base size is known to be good");
     // Not yet known: data tells sooner than the probes (ERROR).
     let mut unknown = World::new(0);
     unknown.step();
-    assert!(!unknown.search.on_time_out(unknown.now) && unknown.search.on_time_out(unknown.now));
+    assert!(!unknown.search.on_time_out(unknown.now, MUCH) && unknown.search.on_time_out(unknown.now, MUCH));
     assert_eq!((unknown.search.state(), unknown.search.packet_size()), (MtuState::Error, Some(508)));
-    assert!(!unknown.search.on_time_out(unknown.now));
+    assert!(!unknown.search.on_time_out(unknown.now, MUCH));
 }
 
 #[test]
@@ -280,7 +293,7 @@ mod random {
                     }
                     Step::Answer => _ = search.on_answer(now, nonce),
                     Step::TooBig(size) => _ = search.on_too_big(now, size, RTT),
-                    Step::TimeOut => _ = search.on_time_out(now),
+                    Step::TimeOut => _ = search.on_time_out(now, MUCH),
                     Step::Acknowledged(len) => search.on_acknowledged(len),
                     Step::Postpone => search.postpone(now + RTT),
                 }
