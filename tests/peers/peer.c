@@ -21,7 +21,7 @@
 #define MAX_COUNTED (1 << 20)
 #define MAX_STREAMS 65536
 #define MAX_WORDS 64
-#define MAX_ADDRESSES 8
+#define MAX_ADDRESSES 16
 
 static Socket sock = NO_SOCKET;
 static sctp_assoc_t association;
@@ -348,6 +348,7 @@ static int set_path(unsigned heartbeat, unsigned retransmissions) {
   struct sctp_paddrparams path = {.spp_assoc_id = association, .spp_hbinterval = heartbeat};
   path.spp_pathmaxrxt = retransmissions;
   path.spp_flags = heartbeat ? SPP_HB_ENABLE : SPP_HB_DISABLE;
+  path.spp_address.ss_family = AF_INET; /* any address, so all paths */
   return set(SCTP_PEER_ADDR_PARAMS, &path, sizeof path);
 }
 
@@ -384,6 +385,11 @@ static int do_set(void) {
     return set(SCTP_RTOINFO, &rto, sizeof rto);
   }
   if (!strcmp(name, "path")) return set_path(a, b);
+  if (!strcmp(name, "attempts")) return set(SCTP_INITMSG, &(struct sctp_initmsg){0, 0, a, b}, sizeof(struct sctp_initmsg));
+  if (!strcmp(name, "cookie-life")) {
+    struct sctp_assocparams limits = {.sasoc_assoc_id = association, .sasoc_cookie_life = a};
+    return set(SCTP_ASSOCINFO, &limits, sizeof limits);
+  }
   if (!strcmp(name, "max-retrans")) {
     struct sctp_assocparams limits = {.sasoc_assoc_id = association, .sasoc_asocmaxrxt = a};
     return set(SCTP_ASSOCINFO, &limits, sizeof limits);
@@ -447,6 +453,14 @@ static int do_primary(void) {
   uint8_t address[sizeof(struct sockaddr_in6)];
   memcpy(&primary.ssp_addr, address, parse_address(words[2], number(1), address));
   return set(SCTP_PRIMARY_ADDR, &primary, sizeof primary);
+}
+
+/* heartbeat PORT ADDRESS: to one of the peer's addresses, at once */
+static int do_heartbeat(void) {
+  struct sctp_paddrparams path = {.spp_assoc_id = association, .spp_flags = SPP_HB_DEMAND};
+  uint8_t address[sizeof(struct sockaddr_in6)];
+  memcpy(&path.spp_address, address, parse_address(words[2], number(1), address));
+  return set(SCTP_PEER_ADDR_PARAMS, &path, sizeof path);
 }
 
 static int do_peer_primary(void) {
@@ -562,6 +576,7 @@ static const struct {
                 {"add", do_add},
                 {"remove", do_remove},
                 {"primary", do_primary},
+                {"heartbeat", do_heartbeat},
                 {"peer-primary", do_peer_primary},
                 {"reset", do_reset},
                 {"reset-association", do_reset_association},

@@ -150,6 +150,16 @@ impl Host {
         run(&format!("ip -n {} {arguments}", self.namespace));
     }
 
+    /// Whether there is an interface of this name.
+    ///
+    /// # Panics
+    /// If `ip` cannot be run.
+    pub fn has_link(&self, name: &str) -> bool {
+        let mut command = Command::new("ip");
+        command.args(["-n", &self.namespace, "link", "show", name]);
+        command.output().expect("ip runs").status.success()
+    }
+
     /// Takes a network's interface down, or up again.
     pub fn set_link(&self, network: u8, up: bool) {
         self.ip(&format!("link set n{network} {}", if up { "up" } else { "down" }));

@@ -1,16 +1,17 @@
 //! Where a case takes place: two hosts on two networks, one peer, and ports that no case used before.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+use sctp_core::config::EndpointConfig;
 use socketapi::{
-    AssociationConfig, Fault, Impairments, Notifications, SctpStream, SocketBuilder, Stack as OurStack,
-    Transport,
+    AssociationConfig, Error, Fault, Impairments, Notifications, SctpStream, SocketBuilder,
+    Stack as OurStack, Transport,
 };
 use system_tests::{Host, Lab};
 
-use crate::driver::DetectsErrors;
+use crate::driver::{Late, Odd};
 use crate::ours::{Association, Job};
 use crate::peer::{Counts, LIMIT, Peer, Stack};
 
@@ -32,6 +33,15 @@ pub(crate) struct Ground<'a> {
     port: u16,
     /// Packets get lost.
     lossy: bool,
+}
+
+const FORGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/peers/forge");
+
+/// Who sends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum From {
+    Us,
+    Peer,
 }
 
 /// How SCTP_COMM_LOST ends if it was by an ABORT with the T bit and without a cause.
@@ -61,6 +71,9 @@ pub(crate) struct Plan {
     pub(crate) marks: u32,
     /// We say that our driver finds damaged packets by itself.
     pub(crate) detects_errors: bool,
+    pub(crate) late_cookies: Option<Late>,
+    /// How long our state cookies are good for.
+    pub(crate) valid_cookie_life: Duration,
     pub(crate) config: AssociationConfig,
     /// Where the packets are recorded; unless a case says so, in the file that the environment variable INTEROP_PCAP
     /// names (the last association stays).
@@ -82,6 +95,8 @@ impl Plan {
             loss: 0,
             marks: 0,
             detects_errors: false,
+            late_cookies: None,
+            valid_cookie_life: EndpointConfig::default().valid_cookie_life,
             config: AssociationConfig::default(),
             capture: std::env::var_os("INTEROP_PCAP").map(PathBuf::from),
             peer_settings: vec!["set nodelay 1".into()],
@@ -147,13 +162,33 @@ impl Plan {
 
 impl Hosts {
     pub(crate) fn new(stack: Stack) -> Self {
-        match stack {
+        let hosts = match stack {
             Stack::Linux => Self { ours: Lab::switches(NETWORKS, MTU), theirs: None },
             Stack::Usrsctp => {
                 let lab = Lab::switched(NETWORKS, MTU);
                 Self { ours: lab.a, theirs: Some(lab.b) }
             }
+        };
+        // usrsctp knows those that are there when it starts; user-mode Linux sets its own.
+        for network in 0..NETWORKS {
+            add_addresses(&hosts.ours, "lan", network, 1);
+            if let Some(theirs) = &hosts.theirs {
+                add_addresses(theirs, "n", network, 2);
+            }
         }
+        hosts
+    }
+
+    /// The IPv4 addresses of host `last` in a network: the one that all cases use, and four more.
+    pub(crate) fn addresses(network: u8, last: u8) -> Vec<IpAddr> {
+        (0..5).map(|n| Ipv4Addr::new(10, 77, network, last + 10 * n).into()).collect()
+    }
+}
+
+/// The first one is there.
+fn add_addresses(host: &Host, device: &str, network: u8, last: u8) {
+    for address in &Hosts::addresses(network, last)[1..] {
+        host.ip(&format!("addr add {address}/24 dev {device}{network}"));
     }
 }
 
@@ -170,7 +205,9 @@ impl<'a> Ground<'a> {
         self.peer = self.stack.start(self.ours, self.theirs, NETWORKS);
         for network in 0..NETWORKS {
             self.ours.plug(network);
-            self.set_mtu(network, MTU);
+        }
+        if self.ours.has_link("far0") {
+            self.widen();
         }
     }
 
@@ -184,9 +221,24 @@ impl<'a> Ground<'a> {
         (0..NETWORKS).for_each(|network| self.ours.plug(network));
     }
 
-    /// What of our packets is larger than this is lost on its way to the peer; nobody is told.
-    pub(crate) fn set_mtu(&self, network: u8, mtu: u32) {
-        self.ours.ip(&format!("link set p{network} mtu {mtu}"));
+    /// A stretch between the first network and the peer that loses packets larger than this, in both directions; nobody is
+    /// told. Its end on our side is `w0`.
+    pub(crate) fn narrow(&self, mtu: u32) {
+        // Else the host answers ARP there too, and the stretch is bypassed.
+        self.ours.ip("link add name far0 type bridge mcast_snooping 0");
+        self.ours.ip("link set far0 arp off");
+        self.ours.ip(&format!("link add name w0 mtu {mtu} type veth peer name x0 mtu {mtu}"));
+        for (port, switch) in [("w0", "lan0"), ("x0", "far0"), ("p0", "far0")] {
+            self.ours.ip(&format!("link set {port} up master {switch}"));
+        }
+        self.ours.ip("link set far0 up");
+    }
+
+    /// Takes the stretch away.
+    pub(crate) fn widen(&self) {
+        self.ours.plug(0);
+        self.ours.ip("link del w0");
+        self.ours.ip("link del far0");
     }
 
     /// Sets an association up, and waits until both sides know.
@@ -235,9 +287,32 @@ impl<'a> Ground<'a> {
         plan: &Plan,
         with: impl FnOnce(SocketBuilder<'s>) -> SocketBuilder<'s>,
     ) -> SctpStream {
+        self.attempt(stack, plan, with).expect("the peer answers")
+    }
+
+    fn attempt<'s>(
+        &self,
+        stack: &'s OurStack,
+        plan: &Plan,
+        with: impl FnOnce(SocketBuilder<'s>) -> SocketBuilder<'s>,
+    ) -> Result<SctpStream, Error> {
         let peer: Vec<_> = plan.theirs.iter().map(|&ip| SocketAddr::new(ip, self.peer_port())).collect();
         let builder = SocketBuilder::new(stack).bind(&*self.our_addresses(plan));
-        with(builder.notifications(Notifications::ALL)).connect(&*peer).expect("the peer answers")
+        with(builder.notifications(Notifications::ALL)).connect(&*peer)
+    }
+
+    /// Connects to the peer's port, at which nobody listens.
+    pub(crate) fn try_to_connect(&mut self, plan: &Plan) -> Result<SctpStream, Error> {
+        self.open(plan);
+        self.attempt(&our_stack(plan), plan, |builder| builder)
+    }
+
+    /// Has the peer connect to our port, at which nobody listens; our stack answers as long as it lives.
+    pub(crate) fn let_peer_connect_in_vain(&mut self, plan: &Plan) -> OurStack {
+        self.open(plan);
+        let stack = our_stack(plan);
+        self.peer.tell(&format!("connect {} {}", self.our_port(), words(&plan.ours)));
+        stack
     }
 
     /// The peer's program begins anew, from the same port.
@@ -288,6 +363,23 @@ impl<'a> Ground<'a> {
         self.peer.await_messages(job.count.into()).assert_complete(job.count.into(), job.bytes());
     }
 
+    /// Sends a packet as if it were from one side of an association on the first network, in `tests/peers/forge`'s words.
+    pub(crate) fn forge(&mut self, association: &Association, from: From, chunks: &[&str]) {
+        let (ours, theirs, port, chunks) = ("10.77.0.1", "10.77.0.2", self.port, chunks.join(" "));
+        match from {
+            From::Us => {
+                let tag = association.look(|it| it.peer_tag());
+                let line = format!("{ours} {theirs} {port} {} {tag} {chunks}", port + 1);
+                let status = self.ours.command(FORGE).args(line.split(' ')).status().expect("it runs");
+                assert!(status.success(), "{line}");
+            }
+            From::Peer => {
+                let tag = association.look(|it| it.local_tag());
+                self.peer.tell(&format!("run {FORGE} {theirs} {ours} {} {port} {tag} {chunks}", port + 1));
+            }
+        }
+    }
+
     /// Ends an association in good order, on our word; its capture is complete then.
     pub(crate) fn end(&mut self, association: &Association) {
         association.shut_down();
@@ -314,9 +406,12 @@ impl<'a> Ground<'a> {
 /// A stack on our host, with the impairments of the plan.
 pub(crate) fn our_stack(plan: &Plan) -> OurStack {
     let addresses: Vec<_> = plan.ours.iter().chain(&plan.spare).copied().collect();
-    let mut builder = OurStack::builder().defaults(plan.config.clone());
-    if plan.detects_errors {
-        builder = builder.driver(DetectsErrors::open(addresses));
+    let endpoint = EndpointConfig { valid_cookie_life: plan.valid_cookie_life, ..EndpointConfig::default() };
+    let mut builder = OurStack::builder().defaults(plan.config.clone()).endpoint(endpoint);
+    if plan.detects_errors || plan.late_cookies.is_some() {
+        let mut driver = Odd::open(addresses);
+        (driver.detects_errors, driver.late_cookies) = (plan.detects_errors, plan.late_cookies);
+        builder = builder.driver(driver);
     } else {
         builder = builder.transport(plan.transport).addresses(addresses);
     }

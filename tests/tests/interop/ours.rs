@@ -108,9 +108,14 @@ impl Association {
                 sack_immediately: job.immediately,
                 ..SendInfo::new().stream(stream).reliability(job.reliability)
             };
-            let deadline = Instant::now() + LIMIT;
-            self.stream.send_deadline(message(number, job.size), &info, deadline).expect("there is room");
+            self.send_one(number, job.size, &info);
         }
+    }
+
+    /// Sends message `number`.
+    pub(crate) fn send_one(&self, number: u32, size: usize, info: &SendInfo) {
+        let deadline = Instant::now() + LIMIT;
+        self.stream.send_deadline(message(number, size), info, deadline).expect("there is room");
     }
 
     /// Receives so many messages, and notifications that come between.

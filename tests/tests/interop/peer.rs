@@ -10,6 +10,8 @@ use std::time::{Duration, Instant};
 use system_tests::{Host, Program};
 use tempfile::TempDir;
 
+use crate::ground::Hosts;
+
 /// How long the peer may take to do anything, on a loaded machine.
 pub(crate) const LIMIT: Duration = Duration::from_secs(30);
 
@@ -108,12 +110,9 @@ impl Stack {
             command.args(["--sysctl", &format!("{limit}=8388608")]);
         }
         for n in 0..networks {
-            command.args([
-                "-i",
-                &format!(
-                    "p{n},bridge=lan{n},mac=02:77:01:00:00:{n:02x},guest=10.77.{n}.2/24,guest=fd77:{n}::2/64"
-                ),
-            ]);
+            let v4: String = Hosts::addresses(n, 2).iter().map(|ip| format!("guest={ip}/24,")).collect();
+            let device = format!("p{n},bridge=lan{n},mac=02:77:01:00:00:{n:02x}");
+            command.args(["-i", &format!("{device},{v4}guest=fd77:{n}::2/64")]);
         }
         command.arg("--").arg(self.executable()).arg(UDP_PORT.to_string());
         command
@@ -185,6 +184,19 @@ impl Peer {
     /// If it does not come.
     pub(crate) fn await_event(&mut self, text: &str) -> String {
         self.await_one_of(&[text])
+    }
+
+    /// The same for several events, in any order, each of which holds one of `texts` and ends with it.
+    ///
+    /// # Panics
+    /// If one does not come.
+    pub(crate) fn await_events(&mut self, texts: impl Iterator<Item = String>) {
+        let mut awaited: Vec<_> = texts.collect();
+        while !awaited.is_empty() {
+            let all: Vec<_> = awaited.iter().map(String::as_str).collect();
+            let event = self.await_one_of(&all);
+            awaited.retain(|text| !event.ends_with(text));
+        }
     }
 
     /// The same for an event that holds one of `texts`.

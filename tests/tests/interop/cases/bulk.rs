@@ -2,6 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use socketapi::SendInfo;
+
 use super::{Case, From};
 use crate::ground::{Begins, Ground, Plan};
 use crate::ours::{Association, Job};
@@ -15,6 +17,15 @@ pub(super) const CASES: &[Case] = &[
     Case::new(DATA, "messages of 8 to 100,000 bytes from the peer", |ground| sizes(ground, From::Peer)),
     Case::new(DATA, "ten streams and no order, to the peer", |ground| many_streams(ground, From::Us)),
     Case::new(DATA, "ten streams and no order, from the peer", |ground| many_streams(ground, From::Peer)),
+    Case::new(DATA, "large messages in no order, to the peer", |ground| large_unordered(ground, From::Us)),
+    Case::new(DATA, "large messages in no order, from the peer", |ground| {
+        large_unordered(ground, From::Peer)
+    }),
+    Case::new(
+        DATA,
+        "the payload protocol identifier arrives as it was given, both ways",
+        protocol_identifiers,
+    ),
     Case::new(DATA, "every message comes back from the peer's echo", echo),
     Case::new(DATA, "both sides send at the same time", both_ways),
     Case::new(DATA, "the peer stops reading and goes on", a_reader_that_pauses),
@@ -79,6 +90,42 @@ fn many_streams(ground: &mut Ground<'_>, from: From) -> String {
     ground.end(&association);
     rate(bytes, time)
 }
+
+fn large_unordered(ground: &mut Ground<'_>, from: From) -> String {
+    let association = ground.associate(&Plan::new(Begins::We).peer("set streams 3 3"));
+    let job = Job::new(40, 100_000).streams(3).unordered();
+    let time = transfer(ground, &association, job, from);
+    ground.end(&association);
+    rate(job.bytes(), time)
+}
+
+/// In network byte order on the wire, so that both sides and tshark name the same number.
+fn protocol_identifiers(ground: &mut Ground<'_>) -> String {
+    let mut plan = Plan::new(Begins::We);
+    let wire = Wire::record(&mut plan);
+    let association = ground.associate(&plan);
+    ground.peer.tell("trace 1");
+    for ppid in IDENTIFIERS {
+        association.send_one(0, 100, &SendInfo::new().ppid(ppid));
+        ground.peer.await_event(&format!("message stream 0 bytes 100 ppid {ppid}"));
+        ground.peer.tell(&format!("send 1 100 ppid={ppid}"));
+        assert_eq!(association.next_message().info.ppid, ppid);
+    }
+    ground.end(&association);
+    for port in [ground.our_port(), ground.peer_port()] {
+        let sent = wire.fields(
+            &format!("sctp.srcport == {port} and sctp.chunk_type == 0"),
+            ["sctp.data_payload_proto_id"],
+        );
+        let mut sent: Vec<u32> = sent.iter().map(|[ppids]| ppids[0].parse().expect("a number")).collect();
+        // Some may have been sent twice.
+        sent.dedup();
+        assert_eq!(sent, IDENTIFIERS);
+    }
+    "0, 46 (Diameter), 0x01020304 and 0xfffffffe".into()
+}
+
+const IDENTIFIERS: [u32; 4] = [0, 46, 0x0102_0304, 0xffff_fffe];
 
 fn echo(ground: &mut Ground<'_>) -> String {
     let association = ground.associate(&Plan::new(Begins::We));

@@ -5,7 +5,9 @@ mod asconf;
 mod auth;
 mod bulk;
 mod checksum;
+mod cookies;
 mod ecn;
+mod heartbeats;
 mod interleaving;
 mod mtu;
 mod multipath;
@@ -14,8 +16,9 @@ mod paths;
 mod reconfig;
 mod restart;
 mod setup;
+mod unknown;
 
-use crate::ground::Ground;
+use crate::ground::{From, Ground};
 use crate::peer::Stack;
 
 /// Something that is done with a peer.
@@ -31,13 +34,6 @@ pub(crate) struct Case {
     pub(crate) run: fn(&mut Ground<'_>) -> String,
 }
 
-/// Who sends the data.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum From {
-    Us,
-    Peer,
-}
-
 impl Case {
     const fn new(feature: &'static str, what: &'static str, run: fn(&mut Ground<'_>) -> String) -> Self {
         Self { feature, what, not_done: &[], run }
@@ -48,8 +44,11 @@ impl Case {
 pub(crate) fn all() -> impl Iterator<Item = &'static Case> {
     let all = [
         setup::CASES,
+        cookies::CASES,
+        unknown::CASES,
         bulk::CASES,
         acknowledgements::CASES,
+        heartbeats::CASES,
         paths::CASES,
         multipath::CASES,
         restart::CASES,

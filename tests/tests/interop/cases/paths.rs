@@ -5,12 +5,14 @@ use std::time::Duration;
 use sctp_core::path::{Path, PathState};
 use socketapi::{AssociationConfig, Notification, PathChange};
 
-use super::Case;
-use crate::ground::{Begins, Ground, Plan};
+use super::{Case, From};
+use crate::ground::{Begins, Ground, Hosts, Plan};
 use crate::ours::{Association, Job};
 use crate::peer::Counts;
+use crate::wire::Wire;
 
 const PATHS: &str = "Path failure and return (RFC 9260, 8.2 and 8.3)";
+const PRIMARY: &str = "Primary path (RFC 9260, 6.4)";
 const QUICK: &str = "Quick failover (RFC 7829)";
 
 /// How long data may stand still with the fast settings of `docs/failover.md`, where packets take no longer than they
@@ -33,6 +35,9 @@ pub(super) const CASES: &[Case] = &[
     Case::new(PATHS, "the peer sends, its primary path fails and returns", |ground| {
         report(&the_peer_sends(ground, &plain(Begins::Peer)))
     }),
+    Case::new(PRIMARY, "our user chooses another primary path", |ground| chosen(ground, From::Us)),
+    Case::new(PRIMARY, "the peer's user chooses another primary path", |ground| chosen(ground, From::Peer)),
+    Case::new(PRIMARY, "ten addresses on each side: data goes to the tenth", ten_addresses),
     Case::new(QUICK, "fast settings: we send, the primary path fails and returns", |ground| {
         quick(&we_send(ground, &fast(Begins::We), PathChange::PotentiallyFailed))
     }),
@@ -81,7 +86,7 @@ fn stream_of_messages() -> Job {
 fn associate(ground: &mut Ground<'_>, plan: &Plan) -> Association {
     let association = ground.associate(plan);
     if plan.begins == Begins::We {
-        ground.peer.await_event(&format!("ADDR_CONFIRMED {}", plan.ours[1]));
+        ground.peer.await_events(plan.ours[1..].iter().map(|address| format!("ADDR_CONFIRMED {address}")));
     }
     let is_confirmed = |path: &Path| path.state == PathState::Active;
     association.await_state("a path is not confirmed", |it| it.paths().iter().all(is_confirmed));
@@ -148,6 +153,63 @@ fn we_switch(ground: &mut Ground<'_>) -> String {
     assert_eq!(primary, Some("10.77.1.2".parse().unwrap()));
     ground.end(&association);
     quick(&seen)
+}
+
+/// Data goes where the user wants it, and comes back when the user changes his mind.
+fn chosen(ground: &mut Ground<'_>, from: From) -> String {
+    let mut plan = plain(Begins::We);
+    let wire = Wire::record(&mut plan);
+    let association = associate(ground, &plan);
+    for network in [1, 0] {
+        choose(ground, &association, from, &plan, network);
+        let job = Job::new(100, 1000);
+        match from {
+            From::Us => drop(ground.send(&association, job)),
+            From::Peer => drop(ground.receive(&association, job)),
+        }
+    }
+    ground.end(&association);
+    let port = if from == From::Us { ground.our_port() } else { ground.peer_port() };
+    let on = |network: usize| {
+        let network = format!("ip.addr == 10.77.{network}.0/24");
+        wire.count(&format!("sctp.srcport == {port} and sctp.chunk_type == 0 and {network}"))
+    };
+    let (first, second) = (on(0), on(1));
+    assert!(first.min(second) >= 50, "packets with DATA on the two networks: {first}, {second}");
+    "data takes it, and the first one again when that is chosen".into()
+}
+
+/// Sends data of one side to this address of the other.
+fn choose(ground: &mut Ground<'_>, association: &Association, from: From, plan: &Plan, which: usize) {
+    match from {
+        From::Us => association.stream.set_primary(plan.theirs[which]).expect("it is the peer's address"),
+        From::Peer => {
+            let (port, address) = (ground.our_port(), plan.ours[which]);
+            drop(ground.peer.tell(&format!("primary {port} {address}")));
+        }
+    }
+}
+
+/// Five on each network.
+fn ten_addresses(ground: &mut Ground<'_>) -> String {
+    let all = |last: u8| (0..2).flat_map(move |network| Hosts::addresses(network, last)).collect();
+    let mut plan = plain(Begins::We);
+    (plan.ours, plan.theirs) = (all(1), all(2));
+    let wire = Wire::record(&mut plan);
+    let association = associate(ground, &plan);
+    assert_eq!(association.stream.status().expect("it has not ended").paths.len(), 10);
+    let theirs = ground.peer.tell("status");
+    assert!(plan.ours.iter().all(|address| theirs.contains(&format!(" {address}"))), "{theirs}");
+    for from in [From::Us, From::Peer] {
+        choose(ground, &association, from, &plan, 9);
+    }
+    ground.converse(&association, Job::new(100, 1000));
+    ground.end(&association);
+    for (port, address) in [(ground.our_port(), plan.theirs[9]), (ground.peer_port(), plan.ours[9])] {
+        let there = format!("sctp.srcport == {port} and sctp.chunk_type == 0 and ip.dst == {address}");
+        assert!(wire.count(&there) >= 50, "no data to {address}");
+    }
+    "both sides know all, each confirmed; 100 messages each way to the tenth".into()
 }
 
 fn quick(seen: &Seen) -> String {

@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use socketapi::{LossReason, Notification};
 
-use super::Case;
+use super::{Case, From};
 use crate::ground::{Begins, Ground, Plan, our_stack};
 use crate::ours::{Association, Job};
+use crate::peer::Stack;
 
 const RESTART: &str = "Restart (RFC 9260, 5.2)";
 
@@ -16,6 +17,18 @@ pub(super) const CASES: &[Case] = &[
     }),
     Case::new(RESTART, "the peer restarts, we go on with the same association", |ground| {
         the_peer_restarts(ground, &Plan::new(Begins::Peer))
+    }),
+    Case {
+        not_done: &[(
+            Stack::Usrsctp,
+            "no: it sends no data any more, and answers no SHUTDOWN; a capture shows",
+        )],
+        ..Case::new(RESTART, "data of both sides is on the way when we restart", |ground| {
+            restart_with_data(ground, From::Us)
+        })
+    },
+    Case::new(RESTART, "data of both sides is on the way when the peer restarts", |ground| {
+        restart_with_data(ground, From::Peer)
     }),
     Case::new(RESTART, "by IPv6: we restart", |ground| we_restart(ground, &Plan::new(Begins::We).by_ipv6())),
     Case::new(RESTART, "by IPv6: the peer restarts", |ground| {
@@ -31,8 +44,13 @@ pub(super) const CASES: &[Case] = &[
 
 fn we_restart(ground: &mut Ground<'_>, plan: &Plan) -> String {
     let before = ground.associate(plan);
-    // What we say at our end does not arrive.
     ground.unplug_all();
+    let after = begin_anew(ground, plan, before);
+    converse(ground, &after)
+}
+
+/// What we say at our end does not arrive: the network is away.
+fn begin_anew(ground: &mut Ground<'_>, plan: &Plan, before: Association) -> Association {
     before.stream.abort(b"").expect("it has not ended");
     assert_eq!(before.await_loss(), LossReason::UserAborted);
     before.stack.close();
@@ -42,18 +60,41 @@ fn we_restart(ground: &mut Ground<'_>, plan: &Plan) -> String {
     let stream = ground.connect(&stack, plan);
     let after = Association::new(stack, stream);
     ground.peer.await_event("RESTART");
-    converse(ground, &after)
+    after
 }
 
 fn the_peer_restarts(ground: &mut Ground<'_>, plan: &Plan) -> String {
     let association = ground.associate(plan);
     ground.unplug_all();
+    the_peer_begins_anew(ground, plan, &association);
+    converse(ground, &association)
+}
+
+fn the_peer_begins_anew(ground: &mut Ground<'_>, plan: &Plan, association: &Association) {
     ground.peer.tell("abort");
     ground.peer.tell("close");
     ground.plug_all();
     ground.connect_peer_again(plan);
     association.await_notification(|it| matches!(it, Notification::Restarted));
     ground.peer.await_event("COMM_UP");
+}
+
+/// What was sent to the side that restarts belongs to its former life: none of it arrives in the new one.
+fn restart_with_data(ground: &mut Ground<'_>, who: From) -> String {
+    let plan = Plan::new(if who == From::Us { Begins::We } else { Begins::Peer }).with_short_timers();
+    let association = ground.associate(&plan);
+    let job = Job::new(100, 1000);
+    ground.unplug_all();
+    association.send(job);
+    ground.peer.tell(&job.command());
+    ground.peer.await_event("sent 100");
+    let association = match who {
+        From::Us => begin_anew(ground, &plan, association),
+        From::Peer => {
+            the_peer_begins_anew(ground, &plan, &association);
+            association
+        }
+    };
     converse(ground, &association)
 }
 

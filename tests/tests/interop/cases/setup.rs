@@ -1,6 +1,8 @@
 //! How associations begin and end.
 
-use socketapi::LossReason;
+use std::time::{Duration, Instant};
+
+use socketapi::{Error, LossReason, Notification, SendInfo};
 
 use super::Case;
 use crate::ground::{Begins, Ground, Plan};
@@ -25,6 +27,14 @@ pub(super) const CASES: &[Case] = &[
     Case::new(SET_UP, "the peer aborts, and we know why", the_peer_aborts),
     Case::new(SET_UP, "we abort, and the peer knows", we_abort),
     Case::new(SET_UP, "each side gets as many streams as the other allows", streams_are_negotiated),
+    Case::new(SET_UP, "65,535 streams each way", all_streams),
+    Case::new(
+        SET_UP,
+        "both sides tell their adaptation layer indication (RFC 5061, 4.2.6)",
+        adaptation_layers,
+    ),
+    Case::new(SET_UP, "nobody listens at the peer: we are refused", we_are_refused),
+    Case::new(SET_UP, "nobody listens with us: the peer is refused", the_peer_is_refused),
     Case::new(SET_UP, "we connect through 30 % loss", |ground| {
         talk(ground, &hurried(Begins::We).loss(30), Ends::We)
     }),
@@ -38,6 +48,8 @@ pub(super) const CASES: &[Case] = &[
     Case::new(SET_UP, "data waits on both sides when the peer shuts down", |ground| {
         shut_down_with_data(ground, Ends::Peer)
     }),
+    Case::new(SET_UP, "both shut down at the same time", both_shut_down),
+    Case::new(SET_UP, "the network fails for good: both sides give up", both_give_up),
     Case::new(ADDRESSES, "we connect by IPv6", |ground| talk(ground, &v6(Begins::We), Ends::We)),
     Case::new(ADDRESSES, "the peer connects by IPv6", |ground| talk(ground, &v6(Begins::Peer), Ends::Peer)),
     Case::new(ADDRESSES, "we connect with IPv4 and IPv6 on two networks", |ground| {
@@ -178,6 +190,88 @@ fn streams_are_negotiated(ground: &mut Ground<'_>) -> String {
         ground.peer.tell("close");
     }
     "9 asked, 5 allowed: 5; 7 asked, 4 allowed: 4".into()
+}
+
+/// The first and the last, and those where 16 bits could be taken for 15 or for signed.
+const FAR_STREAMS: [u16; 5] = [0, 1, 32_767, 32_768, 65_534];
+
+fn all_streams(ground: &mut Ground<'_>) -> String {
+    let plan = Plan::new(Begins::We).peer("set streams 65535 65535").config(|config| {
+        config.outbound_streams = 65_535;
+        config.max_inbound_streams = 65_535;
+    });
+    let association = ground.associate(&plan);
+    let status = association.stream.status().expect("it has not ended");
+    assert_eq!((status.outbound_streams, status.inbound_streams), (65_535, 65_535));
+    ground.peer.tell("trace 1");
+    for stream in FAR_STREAMS {
+        association.send_one(0, 100, &SendInfo::new().stream(stream));
+        ground.peer.await_event(&format!("message stream {stream} bytes 100"));
+        ground.peer.tell(&format!("send 1 100 stream={stream}"));
+        assert_eq!(association.next_message().info.stream, stream);
+    }
+    ground.end(&association);
+    "agreed, and data on the first and the last of them".into()
+}
+
+fn adaptation_layers(ground: &mut Ground<'_>) -> String {
+    for begins in [Begins::We, Begins::Peer] {
+        let plan = Plan::new(begins).peer("set adaptation 0x01020304");
+        let association = ground.associate(&plan.config(|config| config.adaptation_indication = Some(7)));
+        let is_it = |it: &Notification| matches!(it, Notification::AdaptationIndication(0x0102_0304));
+        association.await_notification(is_it);
+        ground.peer.await_event("ADAPTATION 7");
+        ground.end(&association);
+        ground.peer.tell("close");
+    }
+    "told, whoever connects".into()
+}
+
+fn we_are_refused(ground: &mut Ground<'_>) -> String {
+    let plan = Plan::new(Begins::We);
+    let refusal = ground.try_to_connect(&plan).expect_err("nobody listens");
+    assert!(matches!(refusal, Error::Lost(LossReason::PeerAborted { .. })), "{refusal:?}");
+    "refused at once".into()
+}
+
+fn the_peer_is_refused(ground: &mut Ground<'_>) -> String {
+    let start = Instant::now();
+    let _stack = ground.let_peer_connect_in_vain(&Plan::new(Begins::Peer));
+    ground.peer.await_event("CANT_STR_ASSOC");
+    assert!(start.elapsed() < Duration::from_secs(1), "{:?}", start.elapsed());
+    "refused at once".into()
+}
+
+/// Both are in SHUTDOWN-SENT when the other's SHUTDOWN comes (RFC 9260, 9.2).
+fn both_shut_down(ground: &mut Ground<'_>) -> String {
+    let association = ground.associate(&Plan::new(Begins::We).with_short_timers());
+    let job = Job::new(50, 1000);
+    ground.peer.tell(&job.command());
+    association.send(job);
+    ground.peer.await_messages(job.count.into()).assert_complete(job.count.into(), job.bytes());
+    association.await_state("the peer has not taken all", |it| !it.has_unacknowledged());
+    ground.peer.await_event("DRY");
+    ground.ours.unplug(0);
+    ground.peer.tell("shutdown");
+    association.stream.shutdown().expect("it has not ended");
+    ground.ours.plug(0);
+    association.receive_to_end().counts().assert_complete(job.count.into(), job.bytes());
+    ground.peer.await_event("SHUTDOWN_COMP");
+    "50 messages each way, then the end in good order".into()
+}
+
+fn both_give_up(ground: &mut Ground<'_>) -> String {
+    let plan = Plan::new(Begins::We).with_short_timers().peer("set max-retrans 2");
+    let association = ground.associate(&plan.config(|config| config.association_max_retrans = 2));
+    let job = Job::new(10, 1000);
+    ground.ours.unplug(0);
+    ground.peer.tell(&job.command());
+    association.send(job);
+    let reason = association.await_loss();
+    assert_eq!(reason, LossReason::TimedOut);
+    ground.peer.await_event("COMM_LOST");
+    ground.ours.plug(0);
+    "after two retransmissions in vain".into()
 }
 
 fn lists_all_addresses(ground: &mut Ground<'_>, plan: &Plan) -> String {
