@@ -282,11 +282,12 @@ impl Endpoint {
     ) -> Result<(), SendError> {
         let slot = self.slots.find(id).ok_or(SendError::Closed)?;
         let entry = self.slots.get_mut(slot).ok_or(SendError::Closed)?;
-        entry.association.send(now, options, payload)?;
+        // A refusal can set free what waited for more, too (Nagle's algorithm).
+        let sent = entry.association.send(now, options, payload);
         if !entry.is_busy_sending() {
             self.settle(slot);
         }
-        Ok(())
+        sent
     }
 
     /// Takes the next message (RECEIVE; RFC 9260, 11.1.7). Works past the association's end, until

@@ -41,7 +41,7 @@ pub struct Sender {
     /// Bytes of the send buffer in use.
     pub(super) used: usize,
     /// Bytes that a refused message asked for.
-    refused: Option<usize>,
+    pub(super) refused: Option<usize>,
     pub(super) failures: VecDeque<SendFailure>,
     /// Both sides have partial reliability: chunks may be abandoned.
     pub(super) partial_reliability: bool,

@@ -281,12 +281,12 @@ impl Sender {
     }
 
     /// Whether the chunk just cut should be acknowledged without delay, since something waits for that: the end of the
-    /// association, a reset of streams, or data that the peer's window holds back (RFC 7053, 4.2 and 5.1). Not so when it
-    /// fills the congestion window: in a transfer that uses its window each packet does, and each would cost a SACK.
+    /// association, a reset of streams, a writer whose buffer is full, or data that the peer's window holds back (RFC 7053,
+    /// 4.2 and 5.1). Not so when it fills the congestion window: in a transfer that uses its window each packet does, and each would cost a SACK.
     fn wants_sack_at_once(&self) -> bool {
         let rwnd = self.peer_rwnd();
         match self.next_message_len() {
-            None => self.draining || self.is_paused(),
+            None => self.draining || self.refused.is_some() || self.is_paused(),
             Some(len) => len > rwnd && !self.window.worth_filling(rwnd),
         }
     }
@@ -306,11 +306,13 @@ impl Sender {
     }
 
     /// Nagle's algorithm: while data is in flight, less than a packet's worth waits for more. The end
-    /// of a message that was cut does not wait.
+    /// of a message that was cut does not wait, and nothing does while the send buffer is full: then no more can come
+    /// (a packet may be larger than the buffer, as on loopback; RFC 1122, 4.2.3.4 sends then too).
     fn waits_for_more(&self, id: PathId, paths: &PathSet) -> bool {
         let full = paths.get(id).map_or(0, Path::pmdcs);
         !self.settings.no_delay
             && !self.draining
+            && self.refused.is_none()
             && self.outstanding.has_in_flight()
             && self.queue.turn().is_some_and(|turn| turn.slot.is_none())
             && self.queue.chunk_bytes() < full

@@ -3,6 +3,7 @@ use crate::config::AssociationConfig;
 use crate::error::SendError;
 use crate::message::SendOptions;
 use crate::reliability::Reliability;
+use crate::tx::message::MESSAGE_OVERHEAD;
 use bytes::Bytes;
 use core::time::Duration;
 
@@ -157,6 +158,27 @@ fn small_packets_wait_while_data_is_in_flight_unless_told_otherwise() {
     t.sender.set_draining();
     let last = t.send();
     assert!(last[0].chunks[0].flags.immediate, "RFC 9260, 6.1; RFC 7053, 5.1: the I bit in SHUTDOWN-PENDING");
+}
+
+#[test]
+fn nothing_waits_for_more_while_the_send_buffer_is_full() {
+    // RFC 1122, 4.2.3.4; RFC 7053, 4.2: the writer goes on with the acknowledgement, so it is not to be delayed
+    let send_buffer = 2 * (100 + MESSAGE_OVERHEAD);
+    let mut t = Harness::with(1, &AssociationConfig { no_delay: false, send_buffer, ..config() });
+    t.enqueue(100);
+    assert_eq!(t.send_numbers(), [[0]]);
+    t.enqueue(100);
+    assert!(t.send().is_empty(), "more may come");
+    let refused = t.try_enqueue(&SendOptions::default(), 100);
+    assert!(matches!(refused, Err(SendError::WouldBlock { .. })), "{refused:?}");
+    let sent = t.send();
+    assert!(sent[0].chunks[0].flags.immediate);
+    t.sack(2, &[]);
+    assert!(t.sender.take_writable());
+    t.enqueue(100);
+    assert!(!t.send()[0].chunks[0].flags.immediate);
+    t.enqueue(100);
+    assert!(t.send().is_empty(), "there is room again");
 }
 
 #[test]
