@@ -84,9 +84,10 @@ impl Books {
         }
     }
 
-    /// Whether each message was read, or its sender knows that it failed because it might be given up.
+    /// Whether each message was read to its end, or its sender knows that it failed because it might be given up.
     pub(crate) fn balance(&self) -> bool {
         let unread = self.ordered.iter().flatten().chain(&self.unordered).chain(&self.passed_over);
-        unread.into_iter().all(|sent| sent.limited && self.failed.contains_key(&sent.number))
+        let failed = |sent: &Sent| sent.limited && self.failed.contains_key(&sent.number);
+        self.begun.is_empty() && unread.into_iter().all(failed)
     }
 }

@@ -8,13 +8,13 @@ use std::thread;
 use std::time::Duration;
 
 use bytes::Bytes;
-use common::{in_namespace, receive_until};
+use common::{in_namespace, receive_until, send_cut};
 use sctp_core::association::Association;
 use sctp_core::config::AssociationConfig;
 use sctp_core::message::SendOptions;
 use sctp_core::net::{Ecn, PathAddress};
 use sctp_user::driver::{
-    Driver, Inbox, Outbox, Problem, Report, Transmit,
+    Driver, Inbox, Problem, Report,
     raw::{RawConfig, RawDriver},
 };
 use sctp_user::stack::{Delivery, Patience, Peer, SocketKind, Stack};
@@ -37,30 +37,6 @@ fn alone(receive_buffer: usize) -> RawDriver {
 
 fn send(driver: &mut RawDriver, path: PathAddress, ecn: Ecn, packets: &[Vec<u8>]) -> Vec<Report> {
     send_cut(driver, path, ecn, None, packets)
-}
-
-/// In fragments of so many bytes, if there is a number.
-fn send_cut(
-    driver: &mut RawDriver,
-    path: PathAddress,
-    ecn: Ecn,
-    fragment_to: Option<usize>,
-    packets: &[Vec<u8>],
-) -> Vec<Report> {
-    let mut outbox = Outbox::default();
-    for packet in packets {
-        outbox.transmits.push(Transmit {
-            path,
-            ecn,
-            fragment_to,
-            segment_size: packet.len(),
-            len: packet.len(),
-        });
-        outbox.bytes.extend_from_slice(packet);
-    }
-    let mut reports = Vec::new();
-    assert!(outbox.flush(driver, &mut reports), "room for a small batch");
-    reports
 }
 
 #[test]

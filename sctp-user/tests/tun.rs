@@ -15,7 +15,7 @@ use common::{in_namespace, receive_until};
 use sctp_core::message::SendOptions;
 use sctp_core::net::{Ecn, PathAddress};
 use sctp_user::driver::{
-    Driver, Inbox, OpenError, Outbox, Problem, Report, Transmit,
+    Driver, Inbox, OpenError, Problem, Report,
     tun::{TunAddress, TunConfig, TunDriver},
 };
 use sctp_user::stack::{Delivery, Patience, Peer, Socket, SocketKind, Stack};
@@ -52,20 +52,7 @@ fn send(
     may_fragment: bool,
     packets: &[Vec<u8>],
 ) -> Vec<Report> {
-    let mut outbox = Outbox::default();
-    for packet in packets {
-        outbox.transmits.push(Transmit {
-            path,
-            ecn,
-            fragment_to: may_fragment.then_some(65_535),
-            segment_size: packet.len(),
-            len: packet.len(),
-        });
-        outbox.bytes.extend_from_slice(packet);
-    }
-    let mut reports = Vec::new();
-    assert!(outbox.flush(driver, &mut reports), "room for a small batch");
-    reports
+    common::send_cut(driver, path, ecn, may_fragment.then_some(65_535), packets)
 }
 
 #[test]
@@ -131,12 +118,8 @@ fn fragments_are_as_small_as_the_sender_is_told() {
         for there in B.map(address) {
             let large = packet(&[1; 1400]);
             let path = PathAddress::to(there);
-            let len = large.len();
-            let mut outbox = Outbox::default();
-            let fragment_to = Some(1280);
-            outbox.transmits.push(Transmit { path, ecn: Ecn::Ect0, fragment_to, segment_size: len, len });
-            outbox.bytes.extend_from_slice(&large);
-            assert!(outbox.flush(&mut a, &mut Vec::new()));
+            let packets = [large.clone()];
+            assert_eq!(common::send_cut(&mut a, path, Ecn::Ect0, Some(1280), &packets), []);
             let mut inbox = Inbox::default();
             receive_until(&mut b, &mut inbox, |inbox| !inbox.packets.is_empty());
             assert_eq!(inbox.packets[0].datagram, large[..]);

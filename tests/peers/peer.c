@@ -17,198 +17,20 @@
 #include <time.h>
 #include STACK
 
-#define MAX_MESSAGE (4 << 20)
-#define MAX_COUNTED (1 << 20)
-#define MAX_STREAMS 65536
 #define MAX_WORDS 64
 #define MAX_ADDRESSES 16
 
 static Socket sock = NO_SOCKET;
 static sctp_assoc_t association;
 static bool reading, echoing, tracing;
+/* Bytes of a message that came in part. */
+static size_t held;
 
-/* ---- what was received -------------------------------------------------------------------------------------- */
-
-static struct {
-  unsigned long messages, pieces, bytes, damaged, disordered, duplicated, highest;
-  uint16_t last_ssn;
-  uint64_t last, longest_gap;
-  uint8_t seen[MAX_COUNTED / 8];
-  uint32_t next[MAX_STREAMS];
-} got;
-
-static uint64_t now_us(void) {
-  struct timespec time;
-  clock_gettime(CLOCK_MONOTONIC, &time);
-  return (uint64_t)time.tv_sec * 1000000 + time.tv_nsec / 1000;
-}
-
-static uint8_t pattern(uint32_t number, size_t at) { return number * 31 + at * 7 + (at >> 8) * 13; }
-
-static void fill(uint8_t *message, size_t len, uint32_t number) {
-  for (size_t at = 0; at < len; at++) message[at] = at < 4 ? number >> (24 - 8 * at) : pattern(number, at);
-}
-
-static void count(const uint8_t *message, size_t len, const struct sctp_rcvinfo *info) {
-  uint64_t time = now_us();
-  if (got.messages && time - got.last > got.longest_gap) got.longest_gap = time - got.last;
-  got.last = time;
-  got.last_ssn = info->rcv_ssn;
-  got.messages++;
-  got.bytes += len;
-  uint32_t number = 0;
-  for (size_t at = 0; at < 4 && at < len; at++) number = number << 8 | message[at];
-  for (size_t at = 4; at < len; at++)
-    if (message[at] != pattern(number, at)) { got.damaged++; return; }
-  if (len < 4 || number >= MAX_COUNTED) { got.damaged++; return; }
-  if (got.seen[number / 8] >> number % 8 & 1) got.duplicated++;
-  got.seen[number / 8] |= 1 << number % 8;
-  if (number + 1 > got.highest) got.highest = number + 1;
-  if (info->rcv_flags & SCTP_UNORDERED) return;
-  if (number < got.next[info->rcv_sid]) got.disordered++;
-  got.next[info->rcv_sid] = number + 1;
-}
-
-static unsigned long missing(void) {
-  unsigned long holes = 0;
-  for (unsigned long number = 0; number < got.highest; number++) holes += !(got.seen[number / 8] >> number % 8 & 1);
-  return holes;
-}
-
-/* ---- what is being sent ------------------------------------------------------------------------------------- */
-
-static struct {
-  uint32_t number, remaining, size, streams, first_stream, ppid;
-  uint64_t pace, due;
-  uint32_t tell_at;
-  uint16_t flags;
-  uint16_t policy;
-  uint32_t policy_value;
-} job;
-
-static struct {
-  size_t len;
-  uint16_t stream, flags;
-  uint32_t ppid;
-  uint8_t data[MAX_MESSAGE];
-} echo;
-
-static uint8_t outgoing[MAX_MESSAGE], incoming[MAX_MESSAGE];
-
-static ssize_t send_message(const void *data, size_t len, uint16_t stream, uint16_t flags, uint32_t ppid,
-                            uint16_t policy, uint32_t value) {
-  struct sctp_sendv_spa how = {.sendv_flags = SCTP_SEND_SNDINFO_VALID};
-  how.sendv_sndinfo.snd_sid = stream;
-  how.sendv_sndinfo.snd_flags = flags;
-  how.sendv_sndinfo.snd_ppid = htonl(ppid);
-  how.sendv_sndinfo.snd_assoc_id = association;
-  if (policy != SCTP_PR_SCTP_NONE) {
-    how.sendv_flags |= SCTP_SEND_PRINFO_VALID;
-    how.sendv_prinfo.pr_policy = policy;
-    how.sendv_prinfo.pr_value = value;
-  }
-  return stack_send(sock, data, len, &how);
-}
-
-/* Whether a message that could not be sent should be tried again later; else the reason is told. */
-static bool is_full(const char *what) {
-  if (errno == EAGAIN || errno == EWOULDBLOCK || errno == ENOBUFS) return true;
-  printf("! %s failed: %s\n", what, strerror(errno));
-  return false;
-}
-
-static bool send_job(void) {
-  if (!job.remaining || now_us() < job.due) return false;
-  fill(outgoing, job.size, job.number);
-  uint16_t stream = job.first_stream + job.number % job.streams;
-  if (send_message(outgoing, job.size, stream, job.flags, job.ppid, job.policy, job.policy_value) < 0) {
-    if (!is_full("send")) job.remaining = 0;
-    return false;
-  }
-  job.number++;
-  job.due = job.due && job.pace ? job.due + job.pace : now_us() + job.pace;
-  if (!--job.remaining || job.number == job.tell_at) printf("! sent %u\n", job.number);
-  return true;
-}
-
-static bool send_echo(void) {
-  if (!echo.len) return false;
-  ssize_t sent = send_message(echo.data, echo.len, echo.stream, echo.flags, echo.ppid, SCTP_PR_SCTP_NONE, 0);
-  if (sent < 0 && is_full("echo")) return false;
-  echo.len = 0;
-  return true;
-}
-
-/* ---- what the stack tells ----------------------------------------------------------------------------------- */
-
-static const char *text_of(const void *address, char *text, size_t len) {
-  const struct sockaddr *any = address;
-  const struct sockaddr_in *v4 = address;
-  const struct sockaddr_in6 *v6 = address;
-  if (any->sa_family == AF_INET) return inet_ntop(AF_INET, &v4->sin_addr, text, len);
-  if (!IN6_IS_ADDR_V4MAPPED(&v6->sin6_addr)) return inet_ntop(AF_INET6, &v6->sin6_addr, text, len);
-  return inet_ntop(AF_INET, &v6->sin6_addr.s6_addr[12], text, len);
-}
-
-static void tell_association(const struct sctp_assoc_change *change) {
-  static const char *const states[] = {"?", "COMM_UP", "COMM_LOST", "RESTART", "SHUTDOWN_COMP", "CANT_STR_ASSOC"};
-  /* Linux counts from 0, the RFC and usrsctp from 1: SCTP_COMM_UP tells which. */
-  unsigned state = change->sac_state - SCTP_COMM_UP + 1;
-  if (state == 1 || state == 3) association = change->sac_assoc_id;
-  printf("! %s out %u in %u error %u", states[state < 6 ? state : 0], change->sac_outbound_streams,
-         change->sac_inbound_streams, change->sac_error);
-  /* The ABORT chunk of the peer. */
-  if (state == 2) for (size_t at = sizeof *change; at < change->sac_length; at++) printf(" %02x", ((const uint8_t *)change)[at]);
-  putchar('\n');
-}
-
-static void tell_path(const struct sctp_paddr_change *change) {
-  char text[64];
-  const char *state = "?";
-  switch (change->spc_state) {
-    case SCTP_ADDR_AVAILABLE: state = "AVAILABLE"; break;
-    case SCTP_ADDR_UNREACHABLE: state = "UNREACHABLE"; break;
-    case SCTP_ADDR_REMOVED: state = "REMOVED"; break;
-    case SCTP_ADDR_ADDED: state = "ADDED"; break;
-    case SCTP_ADDR_MADE_PRIM: state = "MADE_PRIM"; break;
-    case SCTP_ADDR_CONFIRMED: state = "CONFIRMED"; break;
-  }
-  struct sockaddr_storage address;
-  memcpy(&address, (const char *)change + offsetof(struct sctp_paddr_change, spc_aaddr), sizeof address);
-  printf("! ADDR_%s %s\n", state, text_of(&address, text, sizeof text));
-}
-
-static void tell(const union sctp_notification *notification, size_t len) {
-  unsigned flags = notification->sn_header.sn_flags;
-  switch (notification->sn_header.sn_type) {
-    case SCTP_ASSOC_CHANGE: tell_association(&notification->sn_assoc_change); break;
-    case SCTP_PEER_ADDR_CHANGE: tell_path(&notification->sn_paddr_change); break;
-    case SCTP_SHUTDOWN_EVENT: puts("! SHUTDOWN"); break;
-    case SCTP_REMOTE_ERROR: printf("! REMOTE_ERROR %u\n", ntohs(notification->sn_remote_error.sre_error)); break;
-    case SCTP_SEND_FAILED_EVENT: printf("! SEND_FAILED flags %u\n", flags); break;
-    case SCTP_SENDER_DRY_EVENT: puts("! DRY"); break;
-    case SCTP_ADAPTATION_INDICATION:
-      printf("! ADAPTATION %u\n", notification->sn_adaptation_event.sai_adaptation_ind);
-      break;
-    case SCTP_STREAM_RESET_EVENT: {
-      const struct sctp_stream_reset_event *reset = &notification->sn_strreset_event;
-      printf("! STREAM_RESET flags %u streams", flags);
-      for (size_t n = 0; n < (len - sizeof *reset) / 2; n++) printf(" %u", reset->strreset_stream_list[n]);
-      putchar('\n');
-      break;
-    }
-    case SCTP_ASSOC_RESET_EVENT: printf("! ASSOC_RESET flags %u\n", flags); break;
-    case SCTP_STREAM_CHANGE_EVENT:
-      printf("! STREAM_CHANGE flags %u in %u out %u\n", flags, notification->sn_strchange_event.strchange_instrms,
-             notification->sn_strchange_event.strchange_outstrms);
-      break;
-    default: printf("! NOTIFICATION %u\n", notification->sn_header.sn_type);
-  }
-}
+#include "messages.h"
+#include "notifications.h"
 
 /* Reads one message, or a part of it. */
 static bool receive(void) {
-  static size_t held;
   if (sock == NO_SOCKET || !reading || echo.len) return false;
   struct sctp_rcvinfo info = {0};
   int flags = 0;
@@ -296,7 +118,7 @@ static int do_open(void) {
   int found = parse_addresses(2, number(1), addresses, &v6);
   memset(&got, 0, sizeof got);
   memset(&job, 0, sizeof job);
-  echo.len = association = 0;
+  echo.len = association = held = 0;
   reading = true;
   echoing = tracing = false;
   sock = stack_socket(v6 ? AF_INET6 : AF_INET);
@@ -440,7 +262,7 @@ static int do_set(void) {
   return -1;
 }
 
-/* add ADDRESS | remove ADDRESS: of a living association too (ASCONF) */
+/* add PORT ADDRESS... | remove PORT ADDRESS...: of a living association too (ASCONF) */
 static int change_addresses(bool add) {
   uint8_t addresses[MAX_ADDRESSES * sizeof(struct sockaddr_in6)];
   bool v6 = false;

@@ -1,4 +1,4 @@
-//! Command lines of the RSerPool programs: help, both spellings, errors that tell what to do.
+//! Command lines of the programs: help, both spellings, errors that tell what to do.
 
 use std::fs::File;
 use std::process::{Command, Output};
@@ -26,6 +26,34 @@ fn every_program_explains_itself_with_examples_and_exit_codes() {
             assert!(help.contains(part), "{part} is missing in the help of {program}");
         }
     }
+}
+
+#[test]
+fn every_program_of_sctp_does_so_too() {
+    let perf = env!("CARGO_BIN_EXE_sctp-perf");
+    for (program, arguments) in [
+        (perf, &["--help"][..]),
+        (perf, &["server", "--help"]),
+        (perf, &["client", "--help"]),
+        (env!("CARGO_BIN_EXE_sctp-run"), &["--help"]),
+        (env!("CARGO_BIN_EXE_sctp-stat"), &["--help"]),
+        (env!("CARGO_BIN_EXE_sctp-lab"), &["--help"]),
+    ] {
+        let (code, help, _) = run(program, arguments);
+        assert_eq!(code, Some(0), "{program} {arguments:?}");
+        for part in ["Examples:", "Exit codes:"] {
+            assert!(help.contains(part), "{part} is missing in the help of {program} {arguments:?}");
+        }
+    }
+}
+
+/// It would never end: associations that are set up carry no payload.
+#[test]
+fn a_set_up_test_cannot_be_limited_by_bytes() {
+    let arguments = ["client", "127.0.0.2", "--udp", "--test", "setup", "--bytes", "1"];
+    let (code, _, errors) = run(env!("CARGO_BIN_EXE_sctp-perf"), &arguments);
+    assert_eq!(code, Some(2), "{errors}");
+    assert!(errors.starts_with("error: --bytes cannot be used with --test setup"), "{errors}");
 }
 
 #[test]

@@ -17,7 +17,8 @@ use nix::{
     sched::{CloneFlags, unshare},
     unistd::gettid,
 };
-use sctp_user::driver::{Driver, Inbox};
+use sctp_core::net::{Ecn, PathAddress};
+use sctp_user::driver::{Driver, Inbox, Outbox, Report, Transmit};
 
 /// Longer than anything takes on a loaded machine.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
@@ -116,6 +117,25 @@ pub(crate) fn loopbacks() -> Vec<IpAddr> {
 pub(crate) fn ip(arguments: &str) {
     let status = Command::new("ip").args(arguments.split(' ')).status().unwrap();
     assert!(status.success(), "ip {arguments}");
+}
+
+/// Sends these packets, in fragments of so many bytes if there is a number; what the driver reports.
+pub(crate) fn send_cut(
+    driver: &mut dyn Driver,
+    path: PathAddress,
+    ecn: Ecn,
+    fragment_to: Option<usize>,
+    packets: &[Vec<u8>],
+) -> Vec<Report> {
+    let mut outbox = Outbox::default();
+    for packet in packets {
+        let len = packet.len();
+        outbox.transmits.push(Transmit { path, ecn, fragment_to, segment_size: len, len });
+        outbox.bytes.extend_from_slice(packet);
+    }
+    let mut reports = Vec::new();
+    assert!(outbox.flush(driver, &mut reports), "room for a small batch");
+    reports
 }
 
 /// Waits for so long until something comes, and reads what has come.

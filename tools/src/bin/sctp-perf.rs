@@ -4,7 +4,8 @@ use std::net::{IpAddr, SocketAddr};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::error::ErrorKind;
+use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use sctp_tools::perf::client::{self, Failure, Limit};
 use sctp_tools::perf::report::Report;
 use sctp_tools::perf::server::{self, Served};
@@ -29,6 +30,7 @@ Examples:
   sctp-perf server --udp --local 127.0.0.2
   sctp-perf client 127.0.0.2 --udp --local 127.0.0.3 --size 65536 --time 5
   sctp-perf client 127.0.0.2 --udp --local 127.0.0.3 --test latency --count 10000
+  sctp-perf client 127.0.0.2 --udp --local 127.0.0.3 --test setup --count 1000
   sctp-perf client 10.0.0.2 --raw --foreign   towards somebody else's discard server
   sctp-perf server --raw --echo               an echo server for somebody else's client
 
@@ -46,8 +48,10 @@ struct Cli {
 #[derive(Subcommand)]
 enum Role {
     /// Takes associations, counts what comes, answers what asks for an answer; until it is ended by a signal.
+    #[command(after_help = EXAMPLES)]
     Server(ServerOptions),
     /// Runs one test against a server.
+    #[command(after_help = EXAMPLES)]
     Client(ClientOptions),
 }
 
@@ -128,8 +132,18 @@ impl ClientOptions {
     }
 }
 
+/// Setting associations up moves no payload: a number of bytes would never be reached.
+fn refuse_bytes_without_payload(role: &Role) {
+    if let Role::Client(ClientOptions { test: Test::Setup, bytes: Some(_), .. }) = role {
+        let what = "--bytes cannot be used with --test setup, which sends no payload; use --count";
+        Cli::command().error(ErrorKind::ArgumentConflict, what).exit()
+    }
+}
+
 fn main() -> ExitCode {
-    let result = match Cli::parse().role {
+    let role = Cli::parse().role;
+    refuse_bytes_without_payload(&role);
+    let result = match role {
         Role::Server(options) => run_server(&options).map(|()| true),
         Role::Client(options) => run_client(&options),
     };

@@ -29,6 +29,7 @@ mod stats;
 mod tests;
 mod transmit;
 
+pub use listener::ListenOptions;
 pub use out_of_the_blue::StatelessPacket;
 pub use stats::EndpointStats;
 
@@ -38,7 +39,7 @@ pub(crate) use scope::{is_unicast, source_for};
 use crate::association::{Association, Blueprint, Context, Quoted, initial_tsn};
 use crate::auth::AuthOffer;
 use crate::config::{AssociationConfig, EndpointConfig};
-use crate::error::{CommandError, ConnectError, ListenError, ReconfigError, SendError};
+use crate::error::{CommandError, ConnectError, ReconfigError, SendError};
 use crate::event::{AssociationId, Event};
 use crate::message::{Message, SendOptions};
 use crate::net::{Ecn, PathAddress, Transmit};
@@ -59,18 +60,6 @@ use stats::Counters;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use transmit::Carried;
-
-/// How a port is listened on.
-#[derive(Clone, Debug, Default)]
-pub struct ListenOptions {
-    /// Addresses that are bound; empty: all of the endpoint's.
-    pub addresses: Vec<IpAddr>,
-    /// `None` (one-to-many style): associations are up at once. `Some(n)` (one-to-one style): they
-    /// wait for [`Endpoint::accept`]; a COOKIE ECHO that finds `n` of them waiting gets ABORT.
-    pub backlog: Option<usize>,
-    /// Parameters of the associations that come in.
-    pub config: AssociationConfig,
-}
 
 /// What ASSOCIATE needs (RFC 9260, 11.1.2).
 #[derive(Clone, Debug)]
@@ -162,57 +151,6 @@ impl Endpoint {
             random,
             config,
         }
-    }
-
-    /// Takes associations on `port` from now on.
-    /// RFC 9260, 1.3.
-    pub fn listen(&mut self, port: u16, options: ListenOptions) -> Result<(), ListenError> {
-        if port == 0 {
-            return Err(ListenError::InvalidPort);
-        }
-        if self.listeners.contains_key(&port) {
-            return Err(ListenError::PortInUse(port));
-        }
-        Thresholds::of(&options.config).check()?;
-        let options = ListenOptions { config: self.offerable(options.config), ..options };
-        self.listeners.insert(port, Listener::new(options));
-        Ok(())
-    }
-
-    /// Changes the parameters of associations that come in on `port` from now on; those that wait to be accepted keep theirs.
-    /// A port that is not listened on has none.
-    ///
-    /// # Errors
-    /// [`CommandError::Thresholds`]: they do not fit together, and nothing is changed.
-    pub fn update_listener(
-        &mut self,
-        port: u16,
-        change: impl FnOnce(&mut AssociationConfig),
-    ) -> Result<(), CommandError> {
-        let Some(listener) = self.listeners.get(&port) else { return Ok(()) };
-        let mut changed = AssociationConfig::clone(&listener.config);
-        change(&mut changed);
-        Thresholds::of(&changed).check()?;
-        let changed = Arc::new(self.offerable(changed));
-        if let Some(listener) = self.listeners.get_mut(&port) {
-            listener.config = changed;
-        }
-        Ok(())
-    }
-
-    /// Takes no more associations on `port`; those that nobody has accepted are aborted.
-    pub fn close_listener(&mut self, port: u16) {
-        let Some(mut listener) = self.listeners.remove(&port) else { return };
-        while let Some(id) = listener.accept() {
-            self.release(id);
-        }
-    }
-
-    /// The association that has waited longest on a port listened on with a backlog. One that has ended in the
-    /// meantime waits on only if there is something to read of it; else it makes room for others, and is the
-    /// caller's to [`release`](Self::release), as its last event says.
-    pub fn accept(&mut self, port: u16) -> Option<AssociationId> {
-        self.listeners.get_mut(&port)?.accept()
     }
 
     /// Begins to set up an association (ASSOCIATE; RFC 9260, 11.1.2). `Event::CommunicationUp` or

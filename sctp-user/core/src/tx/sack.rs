@@ -66,6 +66,17 @@ impl AckedPath {
     }
 }
 
+/// What a SACK or NR-SACK says.
+struct Said<'a> {
+    cumulative_tsn_ack: Tsn,
+    a_rwnd: u32,
+    /// Blocks of what has arrived behind the cumulative TSN ack.
+    blocks: &'a [GapBlock],
+    /// Those of them that the peer will never take back.
+    kept: &'a [GapBlock],
+    packets: u8,
+}
+
 /// What a SACK or NR-SACK reports behind the cumulative TSN ack.
 struct Gaps {
     /// What has arrived.
@@ -95,12 +106,9 @@ impl Sender {
         sack: &SackChunk,
         paths: &mut PathSet,
     ) -> Result<SackOutcome, SackError> {
-        let Some(new_first) = self.locate(sack.cumulative_tsn_ack)? else {
-            return Ok(SackOutcome { old: true, ..SackOutcome::default() });
-        };
-        let all = self.gap_ranges(new_first, &sack.gap_blocks)?;
-        let gaps = Gaps { all, kept: Vec::new(), packets: 1 };
-        Ok(self.take_in(now, new_first, gaps, sack.a_rwnd, paths))
+        let SackChunk { cumulative_tsn_ack, a_rwnd, ref gap_blocks, .. } = *sack;
+        let said = Said { cumulative_tsn_ack, a_rwnd, blocks: gap_blocks, kept: &[], packets: 1 };
+        self.take_in(now, &said, paths)
     }
 
     /// Takes in an NR-SACK: as a SACK, and what it says will be kept for good needs not be kept here
@@ -111,29 +119,25 @@ impl Sender {
         sack: &NrSackChunk,
         paths: &mut PathSet,
     ) -> Result<SackOutcome, SackError> {
-        let Some(new_first) = self.locate(sack.cumulative_tsn_ack)? else {
-            return Ok(SackOutcome { old: true, ..SackOutcome::default() });
-        };
         let both: SmallVec<[GapBlock; 8]> =
             sack.renegable_blocks.iter().chain(&sack.non_renegable_blocks).copied().collect();
-        let all = self.gap_ranges(new_first, &both)?;
-        let mut kept = self.gap_ranges(new_first, &sack.non_renegable_blocks)?;
-        let end = all.last().map_or(0, |last| last.end);
-        kept.retain(|range| range.end <= end);
-        let gaps = Gaps { all, kept, packets: sack.packets.max(1) };
-        Ok(self.take_in(now, new_first, gaps, sack.a_rwnd, paths))
+        let NrSackChunk { cumulative_tsn_ack, a_rwnd, ref non_renegable_blocks, packets, .. } = *sack;
+        let kept = non_renegable_blocks;
+        let said = Said { cumulative_tsn_ack, a_rwnd, blocks: &both, kept, packets: packets.max(1) };
+        self.take_in(now, &said, paths)
     }
 
-    fn take_in(
-        &mut self,
-        now: Time,
-        new_first: u64,
-        gaps: Gaps,
-        a_rwnd: u32,
-        paths: &mut PathSet,
-    ) -> SackOutcome {
+    fn take_in(&mut self, now: Time, said: &Said<'_>, paths: &mut PathSet) -> Result<SackOutcome, SackError> {
+        let Some(new_first) = self.locate(said.cumulative_tsn_ack)? else {
+            return Ok(SackOutcome { old: true, ..SackOutcome::default() });
+        };
+        let all = self.gap_ranges(new_first, said.blocks)?;
+        let mut kept = self.gap_ranges(new_first, said.kept)?;
+        let end = all.last().map_or(0, |last| last.end);
+        kept.retain(|range| range.end <= end);
+        let gaps = Gaps { all, kept, packets: said.packets };
         let was_closed = self.window.advertised();
-        self.window.advertise(a_rwnd);
+        self.window.advertise(said.a_rwnd);
         let outcome = self.acknowledge(now, new_first, Some(gaps), paths);
         self.retransmit_dropped_probe(was_closed, paths);
         self.window.sacked_at = Some(now);
@@ -141,7 +145,7 @@ impl Sender {
             self.window.set_rto(path.rto());
         }
         self.review_window(now);
-        outcome
+        Ok(outcome)
     }
 
     /// Takes in a cumulative TSN ack that comes without gap blocks and window: SHUTDOWN has one (9.2).
