@@ -23,7 +23,32 @@ use std::time::Duration;
 /// Parts that are timed one by one, unless `--parts` says otherwise.
 const PARTS: usize = 10;
 
+/// What the command line may name.
+const OPTIONS: [&str; 20] = [
+    "--size",
+    "--megabytes",
+    "--mtu",
+    "--delay-us",
+    "--segments",
+    "--checksum",
+    "--loss",
+    "--paths",
+    "--sack-frequency",
+    "--max-burst",
+    "--receive-buffer",
+    "--send-buffer",
+    "--parts",
+    "--ecn",
+    "--auth",
+    "--i-data",
+    "--nr-sack",
+    "--multipath",
+    "--cubic",
+    "--bbr",
+];
+
 fn main() {
+    refuse_unknown_options();
     let size = option("--size", 1_444);
     let megabytes = option("--megabytes", 512);
     let mut wiring = Wiring::with_mtu(option("--mtu", 1_500));
@@ -104,6 +129,15 @@ fn time_on_cpu() -> Duration {
     let text = std::fs::read_to_string("/proc/self/schedstat").expect("this example needs Linux");
     let nanos = text.split_whitespace().next().and_then(|field| field.parse().ok());
     Duration::from_nanos(nanos.expect("schedstat begins with nanoseconds"))
+}
+
+/// A measurement without what was asked for would be a wrong one.
+fn refuse_unknown_options() {
+    let mut names = std::env::args().skip(1).step_by(2);
+    if let Some(name) = names.find(|name| !OPTIONS.contains(&&name[..])) {
+        eprintln!("core_throughput: no option {name}; each takes a number: {}", OPTIONS.join(" "));
+        std::process::exit(2);
+    }
 }
 
 /// The number behind `name` on the command line.

@@ -25,8 +25,15 @@ const CONTROLS: [(&str, CongestionControl); 3] = [
     ("BBR", CongestionControl::Bbr),
 ];
 
+const EXAMPLES: &str = "\
+Examples:
+  sim_congestion                                  the table
+  sim_congestion --scenario shared --csv /tmp     two scenarios, with their samples
+  sim_congestion --plots docs/congestion          the plots of the documentation";
+
 /// Bulk transfers over one simulated bottleneck, with each algorithm of congestion control.
 #[derive(Parser)]
+#[command(after_help = EXAMPLES)]
 struct Arguments {
     /// Only the scenarios whose names contain this.
     #[arg(long, default_value = "")]
@@ -47,13 +54,14 @@ fn main() -> Result<(), Box<dyn Error>> {
     for folder in [&arguments.plots, &arguments.csv].into_iter().flatten() {
         fs::create_dir_all(folder)?;
     }
-    println!("scenario      algorithm    Mbit/s  share  queue (BDP)  sent again  T3-rtx");
-    for scenario in scenarios::all() {
-        if scenario.name.contains(&arguments.scenario) {
-            run(&scenario, &arguments)?;
-        }
+    let all = scenarios::all();
+    let chosen: Vec<_> = all.iter().filter(|it| it.name.contains(&arguments.scenario)).collect();
+    if chosen.is_empty() {
+        let names = all.map(|scenario| scenario.name).join(", ");
+        return Err(format!("no scenario has {:?} in its name; there are {names}", arguments.scenario).into());
     }
-    Ok(())
+    println!("scenario      algorithm    Mbit/s  share  queue (BDP)  sent again  T3-rtx");
+    chosen.into_iter().try_for_each(|scenario| run(scenario, &arguments))
 }
 
 fn run(scenario: &Scenario, arguments: &Arguments) -> Result<(), Box<dyn Error>> {

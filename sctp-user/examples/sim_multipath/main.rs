@@ -16,8 +16,15 @@ use std::error::Error;
 use std::fs;
 use std::path::PathBuf;
 
+const EXAMPLES: &str = "\
+Examples:
+  sim_multipath                                   the table
+  sim_multipath --case loss --seeds 10            some cases, with other accidents
+  sim_multipath --plots docs/multipath            the plots of the documentation";
+
 /// Bulk transfers over several simulated paths at once.
 #[derive(Parser)]
+#[command(after_help = EXAMPLES)]
 struct Arguments {
     /// Only the cases whose names contain this.
     #[arg(long, default_value = "")]
@@ -26,8 +33,8 @@ struct Arguments {
     #[arg(long, value_name = "FOLDER")]
     plots: Option<PathBuf>,
     /// Megabytes of each transfer.
-    #[arg(long, default_value_t = 50)]
-    megabytes: usize,
+    #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u16).range(1..))]
+    megabytes: u16,
     /// Kilobytes of the receive buffer.
     #[arg(long, default_value_t = 4_096)]
     buffer: usize,
@@ -41,8 +48,15 @@ fn main() -> Result<(), Box<dyn Error>> {
     if let Some(folder) = &arguments.plots {
         fs::create_dir_all(folder)?;
     }
+    let all = cases::all();
+    let chosen: Vec<_> = all.iter().filter(|case| case.name.contains(&arguments.case)).collect();
+    if chosen.is_empty() {
+        let names: Vec<_> = all.iter().map(|case| case.name).collect();
+        let names = names.join(", ");
+        return Err(format!("no case has {:?} in its name; there are {names}", arguments.case).into());
+    }
     println!("case       seed  Mbit/s alone  concurrent  pooled  times");
-    for case in cases::all().iter().filter(|case| case.name.contains(&arguments.case)) {
+    for case in chosen {
         for seed in 1..=arguments.seeds {
             run(case, &arguments, seed)?;
         }
@@ -52,7 +66,13 @@ fn main() -> Result<(), Box<dyn Error>> {
 
 fn run(case: &Case, arguments: &Arguments, seed: u64) -> Result<(), Box<dyn Error>> {
     let transfer = |paths, multipath| {
-        case.transfer(paths, multipath, arguments.megabytes * 1_000_000, arguments.buffer << 10, seed)
+        case.transfer(
+            paths,
+            multipath,
+            usize::from(arguments.megabytes) * 1_000_000,
+            arguments.buffer << 10,
+            seed,
+        )
     };
     let alone = transfer(&case.paths[..1], Multipath::Off)?;
     let concurrent = transfer(&case.paths, Multipath::Concurrent)?;
