@@ -55,15 +55,21 @@ impl Sender {
 
     /// `path` became inactive: what was in flight there is to be sent elsewhere.
     pub fn handle_path_failed(&mut self, id: PathId, paths: &mut PathSet) {
-        if self.outstanding.mark_path(id, Cause::TimedOut, paths) > 0 {
+        if self.end_flight(id, Cause::TimedOut, paths) > 0 {
             self.urgent.push(id);
         }
+        self.handle_path_avoided(id, paths);
+    }
+
+    /// Nothing is in flight on `path` any more, a FORWARD TSN neither (RFC 3758, 3.5 A5); how many chunks were.
+    fn end_flight(&mut self, id: PathId, cause: Cause, paths: &mut PathSet) -> usize {
+        let marked = self.outstanding.mark_path(id, cause, paths);
         if self.expire_forward_tsn(id, paths)
             && let Some(path) = paths.get_mut(id)
         {
             path.t3_rtx = None;
         }
-        self.handle_path_avoided(id, paths);
+        marked
     }
 
     /// `path` is potentially failed: what must leave there at once is to leave elsewhere (RFC 7829, 3.2, rule 3 ii).
@@ -90,7 +96,7 @@ impl Sender {
     pub fn handle_discarded(&mut self, paths: &mut PathSet) {
         let ids: SmallVec<[PathId; 4]> = paths.iter().map(|path| path.id).collect();
         for id in ids {
-            self.outstanding.mark_path(id, Cause::Missing, paths);
+            self.end_flight(id, Cause::Missing, paths);
         }
     }
 

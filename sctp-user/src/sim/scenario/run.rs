@@ -4,6 +4,7 @@ use core::fmt;
 use core::time::Duration;
 use sctp_core::config::EndpointConfig;
 use sctp_core::endpoint::{ConnectRequest, Endpoint};
+use sctp_core::event::LossReason;
 use sctp_core::net::PathAddress;
 use sctp_core::time::Time;
 use std::cell::RefCell;
@@ -171,8 +172,13 @@ impl Run {
         }
     }
 
-    /// A side that says that the other one broke the protocol: one of them is wrong, if all packets are theirs.
+    /// A side that says that the other one broke the protocol: one of them is wrong, if all packets are theirs. Whoever
+    /// has given up waiting for the end of SHUTDOWN tells the peer by such an ABORT, too (T5-shutdown-guard; RFC 9260, 9.2).
     fn accusation(&self) -> Option<FailureKind> {
+        let timed_out = Some(End::Lost(LossReason::TimedOut));
+        if Side::BOTH.iter().any(|side| self.peer(*side).end == timed_out) {
+            return None;
+        }
         Side::BOTH.into_iter().find_map(|by| {
             let cause = self.peer(by).end.as_ref()?.accusation()?;
             Some(FailureKind::Accused { by, cause })
