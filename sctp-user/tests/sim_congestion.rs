@@ -64,6 +64,39 @@ fn bbr_beside_rfc_9260_leaves_it_its_part_and_the_queue_shorter_than_a_bdp() {
     assert!(whole > 0.9 * PAYLOAD * 20e6, "together they use {whole} bit/s");
 }
 
+/// At most 60 %, whoever was there first; and who grows by a packet in a round trip gets his part in slow start, or never.
+#[test]
+fn bbr_makes_room_for_a_flow_of_rfc_9260_on_a_path_that_holds_many_packets() {
+    for (mbit, rtt_ms, queue_bdps, begins_at) in
+        [(100, 100, 1.0, [0, 0]), (100, 100, 1.0, [3, 0]), (50, 100, 0.5, [3, 0]), (50, 100, 0.5, [0, 3])]
+    {
+        let mut shared = experiment(mbit, rtt_ms, queue_bdps, 25, &[Rfc9260, Bbr]);
+        for (flow, seconds) in shared.flows.iter_mut().zip(begins_at) {
+            flow.begins_at = Duration::from_secs(seconds);
+        }
+        let recording = run(&shared);
+        let label = format!("{mbit} Mbit/s, queue of {queue_bdps} BDP, from {begins_at:?} s on");
+        let share = recording.share(1, 10.0..25.0);
+        assert!((0.15..=0.6).contains(&share), "{label}: BBR takes {share}");
+        let queue = recording.mean_queue(10.0..25.0) / shared.bdp();
+        assert!(queue < 1.0, "{label}: {queue} BDP wait in the mean");
+        let whole = recording.goodput(0, 10.0..25.0) + recording.goodput(1, 10.0..25.0);
+        assert!(whole > 0.85 * PAYLOAD * mbit as f64 * 1e6, "{label}: together they use {whole} bit/s");
+    }
+}
+
+/// More gaps than a SACK has room for (RFC 9260, 6.2) are no reason to wait for T3-rtx.
+#[test]
+fn rfc_9260_alone_uses_a_long_fast_path_after_a_slow_start_that_loses_much() {
+    let alone = experiment(400, 100, 0.5, 8, &[Rfc9260]);
+    let recording = run(&alone);
+    let last = recording.flows[0].last().copied().unwrap_or_default();
+    assert!(last.retransmitted > 300, "{} chunks were sent again", last.retransmitted);
+    assert_eq!(last.t3_expiries, 0);
+    let used = utilization(&recording, &alone, 4.0, 8.0);
+    assert!(used > 0.7, "{used} of the link is used");
+}
+
 #[test]
 fn bbr_keeps_a_deep_queue_short_which_rfc_9260_fills() {
     let [of_bbr, of_rfc_9260] = [Bbr, Rfc9260].map(|control| {

@@ -185,7 +185,13 @@ impl Path {
     /// Whether congestion control lets another packet with DATA leave (6.1 B and D).
     #[inline]
     pub fn may_send(&self, now: Time) -> bool {
-        self.congestion.may_send(now, self.flight_size, self.idle_rtos(now), self.pmdcs())
+        self.may_send_beside(now, self.flight_size)
+    }
+
+    /// The same if `flight` bytes were in flight.
+    #[inline]
+    pub(crate) fn may_send_beside(&self, now: Time, flight: usize) -> bool {
+        self.congestion.may_send(now, flight, self.idle_rtos(now), self.pmdcs())
     }
 
     /// How many RTOs ago data was last sent here (7.2.1).

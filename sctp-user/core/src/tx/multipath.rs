@@ -11,7 +11,7 @@
 //!   once there is nothing else to send (chunk rescheduling);
 //! - a path that is silent, or has held others up, [rests](crate::path::Rest) for a while.
 
-use super::outstanding::{AckReport, Cause, ChunkState};
+use super::outstanding::{AckReport, Cause, ChunkState, PathAck};
 use super::sender::Sender;
 use crate::multipath::Multipath;
 use crate::path::{Path, PathId, PathSet};
@@ -164,11 +164,14 @@ impl Sender {
     /// Whether a miss of the chunk at `position` counts: with several paths only if one that left later on the same
     /// path was acknowledged, for between paths chunks overtake each other all the time (3.1).
     pub(super) fn is_missed(&self, position: u64, report: &AckReport, cumulative_advanced: bool) -> bool {
-        if !self.recovery.split {
-            return true;
-        }
         let Some(chunk) = self.outstanding.get(position) else { return false };
         let ack = report.paths.iter().find(|ack| ack.path == chunk.path);
+        if !self.recovery.split {
+            // What was sent again after a time-out is not missing because a SACK tells at last of what had arrived
+            // long before: a SACK with many gaps has no room for all (RFC 9260, 6.2).
+            let left_later = |ack: &PathAck| ack.latest.is_some_and(|latest| latest.at >= chunk.sent_at);
+            return chunk.retransmissions == 0 || ack.is_none_or(left_later);
+        }
         let overtaken =
             ack.is_some_and(|ack| position < ack.newly_acked_end && chunk.sent_at <= ack.newly_acked_sent_at);
         overtaken

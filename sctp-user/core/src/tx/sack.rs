@@ -242,6 +242,7 @@ impl Sender {
         self.recovery.leave_up_to(new_first);
         if let Some(packets) = packets {
             self.count_misses(now, cumulative_advanced, packets, &report, paths);
+            self.count_untold(&report, paths);
         }
         if self.outstanding.first_marked().is_none() {
             self.urgent.clear();
@@ -332,6 +333,15 @@ impl Sender {
         if !lost.is_empty() {
             self.fast_retransmit(now, &lost, paths);
         }
+    }
+
+    /// RFC 9260, 6.2: a SACK tells of as many gaps as fit into a packet.
+    fn count_untold(&mut self, report: &AckReport, paths: &PathSet) {
+        let Some(path) = self.recovery.path().and_then(|id| paths.get(id)) else { return };
+        let acked = report.paths.iter().map(|ack| ack.bytes).sum();
+        // Half of it at least: other chunks and duplicates take room, and the peer's packets may be smaller.
+        let full = self.outstanding.gap_count() * GapBlock::LEN >= path.pmdcs() / 2;
+        self.recovery.count_untold(full, path.pmdcs(), acked);
     }
 
     /// RFC 9260, 7.2.4, 1 to 6. The packet itself leaves with the next `fill`.

@@ -34,9 +34,9 @@ impl Sender {
         if !self.peer_known {
             return None;
         }
-        let may_send = |id: &PathId| paths.get(*id).is_some_and(|path| path.may_send(now));
+        let may_retransmit = |id: &PathId| paths.get(*id).is_some_and(|path| self.may_retransmit(now, path));
         self.urgent_path()
-            .or_else(|| self.retransmission_path(paths).filter(may_send))
+            .or_else(|| self.retransmission_path(paths).filter(may_retransmit))
             .or_else(|| self.path_for_new_data(now, paths))
     }
 
@@ -64,10 +64,10 @@ impl Sender {
     ) -> Filled {
         let Some(path) = paths.get_mut(id) else { return Filled::default() };
         let (idle, pmdcs) = (path.idle_rtos(now), path.pmdcs());
-        let may_send = path.may_send(now);
+        let (may_send, may_retransmit) = (path.may_send(now), self.may_retransmit(now, path));
         let room_before = packet.len();
         let mut count = 0;
-        if self.retransmits_on(id, paths) && (may_send || self.is_urgent(id)) {
+        if self.retransmits_on(id, paths) && (may_retransmit || self.is_urgent(id)) {
             count += self.fill_again(now, id, paths, packet);
         }
         let ecn_capable = count == 0 && self.peer_rwnd() > 0;
@@ -137,6 +137,11 @@ impl Sender {
                 .path_for_lost(chunk.path, false, paths)
                 .or_else(|| paths.for_fast_retransmission(chunk.path)),
         }
+    }
+
+    /// Whether congestion control lets a packet of retransmissions leave (6.1 C).
+    fn may_retransmit(&self, now: Time, path: &Path) -> bool {
+        path.may_send_beside(now, self.recovery.flight(path.flight_size))
     }
 
     fn retransmits_on(&self, id: PathId, paths: &PathSet) -> bool {

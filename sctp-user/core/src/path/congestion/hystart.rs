@@ -11,6 +11,9 @@ const MIN_RTT_DIVISOR: u32 = 8;
 const RTT_SAMPLES: u32 = 8;
 const CSS_GROWTH_DIVISOR: f64 = 4.0;
 const CSS_ROUNDS: u32 = 5;
+/// Round-trip times longer than the shortest by this part, in per cent, leave no doubt that a queue stands. To grow on for
+/// five of them, if only slowly, would make one overflow that holds no more than the path itself.
+const NO_DOUBT: u32 = 150;
 
 /// What is known of the round trips of a slow start.
 #[derive(Debug, Default)]
@@ -21,6 +24,8 @@ pub(super) struct HyStart {
     /// The shortest round-trip time of this round and of the one before.
     present: Option<Duration>,
     before: Option<Duration>,
+    /// The shortest of all.
+    shortest: Option<Duration>,
     /// Conservative slow start: the growth has slowed down to see whether the queue is one.
     conservative: Option<Conservative>,
 }
@@ -29,6 +34,8 @@ pub(super) struct HyStart {
 struct Conservative {
     baseline: Duration,
     rounds: u32,
+    /// There is no doubt of the queue: the window waits for the end of it, or of slow start.
+    holds: bool,
 }
 
 impl HyStart {
@@ -40,6 +47,8 @@ impl HyStart {
         self.samples += 1;
         let present = self.present.map_or(rtt, |present| present.min(rtt));
         self.present = Some(present);
+        let shortest = self.shortest.map_or(rtt, |shortest| shortest.min(rtt));
+        self.shortest = Some(shortest);
         if self.samples < RTT_SAMPLES {
             return;
         }
@@ -47,12 +56,15 @@ impl HyStart {
             (None, Some(before)) => {
                 let threshold = (before / MIN_RTT_DIVISOR).clamp(MIN_RTT_THRESH, MAX_RTT_THRESH);
                 if present >= before + threshold {
-                    self.conservative = Some(Conservative { baseline: present, rounds: 0 });
+                    self.conservative = Some(Conservative { baseline: present, rounds: 0, holds: false });
                 }
             }
             // It was a passing delay.
             (Some(conservative), _) if present < conservative.baseline => self.conservative = None,
             _ => {}
+        }
+        if let Some(conservative) = &mut self.conservative {
+            conservative.holds = present * 100 > shortest * NO_DOUBT;
         }
     }
 
@@ -66,7 +78,11 @@ impl HyStart {
 
     /// By how much slower the window is to grow.
     pub(super) fn divisor(&self) -> f64 {
-        if self.conservative.is_some() { CSS_GROWTH_DIVISOR } else { 1.0 }
+        match &self.conservative {
+            Some(conservative) if conservative.holds => f64::INFINITY,
+            Some(_) => CSS_GROWTH_DIVISOR,
+            None => 1.0,
+        }
     }
 
     /// The queue has stayed for long enough.
@@ -102,6 +118,19 @@ mod tests {
         assert_eq!(after(&[80, 80, 90]).divisor(), 4.0);
         assert_eq!(after(&[10, 13]).divisor(), 1.0, "less than 4 ms is noise");
         assert_eq!(after(&[400, 416]).divisor(), 4.0, "16 ms is not");
+    }
+
+    #[test]
+    fn where_the_queue_is_beyond_doubt_the_window_does_not_grow_at_all() {
+        // RFC 9406, 4.2, where growth by a quarter is the most
+        assert_eq!(after(&[80, 80, 120]).divisor(), 4.0);
+        let mut held = after(&[80, 80, 121]);
+        assert_eq!(held.divisor(), f64::INFINITY);
+        assert!(!held.ends_slow_start());
+        (0..10).for_each(|_| {
+            held.on_rtt(Time::from_millis(9_000), Time::from_millis(8_919), Duration::from_millis(81))
+        });
+        assert_eq!(held.divisor(), 1.0, "it was somebody else's, and is gone");
     }
 
     #[test]

@@ -1,4 +1,5 @@
 use super::harness::*;
+use crate::config::AssociationConfig;
 use crate::path::{PathId, PathState};
 use crate::tx::AckedPath;
 use core::time::Duration;
@@ -188,6 +189,77 @@ fn a_chunk_is_fast_retransmitted_once() {
     assert!(t.send().is_empty(), "now only T3-rtx helps");
     t.expire(0);
     assert_eq!(t.send_numbers(), [[0]]);
+}
+
+#[test]
+fn what_sacks_have_no_room_to_tell_holds_no_retransmission_up() {
+    // RFC 9260, 6.2: as many gap blocks as fit; 7.2.4, 5: "as soon as cwnd allows"; 6.1 B
+    let config = AssociationConfig { send_buffer: 1 << 22, max_burst: 0, ..config() };
+    let mut t = Harness::with(1, &config);
+    t.path(0).congestion = crate::path::congestion::Congestion::with_cwnd(1_000 * 1_016, &config);
+    t.enqueue_full(1_000);
+    assert_eq!(t.send().len(), 1_000);
+    let gaps: Vec<_> = (0..150).map(|gap| (2 * gap + 1, 2 * gap + 1)).collect();
+    (1..=150).for_each(|arrived| _ = t.sack(0, &gaps[..arrived]));
+    assert_eq!(t.send_numbers(), [[0]], "half a window is free, and 700 packets seem to be in flight");
+    t.enqueue_full(100);
+    let again: Vec<_> = (150..500)
+        .flat_map(|_| {
+            t.sack(0, &gaps);
+            t.send_numbers().concat()
+        })
+        .collect();
+    assert!(again.len() > 100, "{} chunks", again.len());
+    assert!(again.iter().all(|number| number % 2 == 0 && *number < 300), "nothing new: {again:?}");
+    t.expire(0);
+    assert_eq!(t.send_numbers(), [[0]], "7.2.3: one packet");
+}
+
+#[test]
+fn a_few_gap_blocks_tell_all_there_is_to_tell() {
+    // RFC 9260, 6.1 C, 6.2
+    let mut t = Harness::new();
+    t.path(0).congestion = crate::path::congestion::Congestion::with_cwnd(100 * 1_016, &config());
+    t.enqueue_full(100);
+    t.send();
+    let gaps = [(1, 1), (3, 3), (5, 5), (7, 7), (9, 9)];
+    (1..=5).for_each(|arrived| _ = t.sack(0, &gaps[..arrived]));
+    assert_eq!(t.send_numbers(), [[0]]);
+    (0..200).for_each(|_| _ = t.sack(0, &gaps));
+    assert!(t.send().is_empty(), "the window is full");
+}
+
+#[test]
+fn what_was_sent_again_after_a_time_out_is_not_missing_for_what_had_arrived_before() {
+    // RFC 9260, 6.2: a SACK may have had no room for it; 7.2.4: miss indications
+    let mut t = ten_in_flight(1);
+    t.expire(0);
+    t.send();
+    t.wait(10);
+    t.sack(1, &[]);
+    assert_eq!(t.send_numbers(), [[1], [2]]);
+    for end in 5..=8 {
+        t.sack(1, &[(5, end)]);
+    }
+    assert_eq!(t.path(0).stats.fast_retransmits, 0, "5 to 8 left before 1 did so again");
+}
+
+#[test]
+fn what_was_sent_again_after_a_time_out_is_missing_if_what_left_later_arrives() {
+    // RFC 9260, 7.2.4
+    let mut t = ten_in_flight(1);
+    t.expire(0);
+    t.send();
+    t.wait(10);
+    t.sack(1, &[]);
+    assert_eq!(t.send_numbers(), [[1], [2]]);
+    t.wait(10);
+    for end in 2..=4 {
+        t.sack(1, &[(2, end)]);
+        t.wait(1);
+        t.send();
+    }
+    assert_eq!(t.path(0).stats.fast_retransmits, 1);
 }
 
 #[test]

@@ -35,7 +35,7 @@ pub struct GapBlock {
 }
 
 impl GapBlock {
-    pub(super) const LEN: usize = 4;
+    pub(crate) const LEN: usize = 4;
 
     pub(super) fn read(fields: &mut Reader<'_>) -> Option<Self> {
         Some(Self { start: fields.u16()?, end: fields.u16()? })

@@ -16,9 +16,11 @@ use crate::time::Time;
 use core::time::Duration;
 use model::Model;
 
-/// Gains in per cent of bandwidth, or of the bandwidth-delay product. 277 is the least at which the rate can double
-/// in each round trip.
-const STARTUP_PACING: u64 = 277;
+/// Gains in per cent of bandwidth, or of the bandwidth-delay product. 182 is the least at which the rate can grow by half
+/// in each round trip, and 150 the window for it. That is as fast as RFC 9260 grows with a SACK for every second packet: who begins
+/// together ends together, and the queue that is built before the first answer from it comes is half a product.
+const STARTUP_PACING: u64 = 182;
+const STARTUP_WINDOW: u64 = 150;
 const DRAIN_PACING: u64 = 35;
 const DOWN_PACING: u64 = 90;
 const UP_PACING: u64 = 125;
@@ -54,7 +56,7 @@ const ASSUMED_RTT: Duration = Duration::from_millis(1);
 /// What is being done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
-    /// The rate doubles in each round trip until the path is full.
+    /// The rate grows by half in each round trip until the path is full.
     Startup,
     /// The queue that start-up has built drains.
     Drain,
@@ -90,6 +92,8 @@ pub(super) struct Bbr {
     bound: usize,
     /// Parts of a packet by which the bound has grown.
     bound_credit: usize,
+    /// What a newcomer leaves us, and in which cycle one was seen last.
+    half: Option<(usize, u32)>,
     /// The bound fell in this round trip.
     fell: bool,
     flight: usize,
@@ -111,6 +115,7 @@ impl Bbr {
             cwnd: start.cwnd,
             bound: usize::MAX,
             bound_credit: 0,
+            half: None,
             fell: false,
             flight: 0,
             pmdcs: start.pmdcs,
@@ -185,7 +190,8 @@ impl Bbr {
     /// The probe has filled what it may, or nothing more is there to fill it with.
     fn has_probed_enough(&self, now: Time) -> bool {
         let round_over = self.model.min_rtt().is_some_and(|min_rtt| now - self.since > min_rtt);
-        let filled = self.flight >= self.inflight(UP_PACING).min(self.bound);
+        let bounded = self.flight >= self.bound / 100 * 90 && self.model.queue_begins();
+        let filled = self.flight >= self.inflight(UP_PACING) || bounded;
         let lost = self.fell || self.model.loss_permille > TOO_MUCH_LOSS;
         lost || self.model.app_limited || (round_over && (filled || self.model.queue_stands()))
     }
@@ -211,13 +217,31 @@ impl Bbr {
         self.cwnd = self.cwnd.min(self.bound);
     }
 
+    /// Somebody is in slow start. He will stop when a queue stands, and then grow by one packet in a round trip: what
+    /// he is to have he must get now. He gets half, if he wants it; what he leaves is found by the next probe.
+    fn make_room(&mut self) {
+        let settled = match self.phase {
+            Phase::Down | Phase::Cruise => self.model.rounds > self.since_round + 2,
+            phase => phase == Phase::Refill,
+        };
+        if !self.model.round_begins || !settled || !self.model.newcomer() {
+            return;
+        }
+        let held = self.flight.max(self.cwnd / 2).min(self.bound);
+        let lately = self.half.filter(|&(_, cycle)| self.cycles.wrapping_sub(cycle) <= 1);
+        let least = lately.map_or(held / 2, |(half, _)| half);
+        self.half = Some((least, self.cycles));
+        self.bound = (held / 100 * BETA).max(least).min(self.bound);
+        self.fell = true;
+    }
+
     /// The bound grows while it is in full use: as Reno does while a queue stands, with the flight while probing.
     fn raise_bound(&mut self, ack: &Acknowledged) {
         if self.bound == usize::MAX || self.fell || ack.flight_before < self.bound / 100 * 90 {
             return;
         }
-        if self.phase == Phase::Up && !self.model.queue_stands() {
-            self.bound = self.bound.saturating_add(ack.bytes);
+        if self.phase == Phase::Up && !self.model.queue_begins() {
+            self.bound = self.bound.saturating_add(ack.bytes / 4);
             return;
         }
         self.bound_credit += ack.bytes.saturating_mul(ALPHA) / 1_000;
@@ -229,7 +253,11 @@ impl Bbr {
 
     /// The window follows what the path holds, but grows no faster than data is delivered.
     fn update_window(&mut self, acked: usize) {
-        let gain = if self.phase == Phase::ProbeRtt { PROBE_RTT_WINDOW } else { WINDOW };
+        let gain = match self.phase {
+            Phase::Startup => STARTUP_WINDOW,
+            Phase::ProbeRtt => PROBE_RTT_WINDOW,
+            _ => WINDOW,
+        };
         let target = self.inflight(gain).min(self.bound).max(LEAST_WINDOW * self.pmdcs);
         self.cwnd = self.cwnd.saturating_add(acked).min(target);
     }
@@ -287,6 +315,7 @@ impl Controller for Bbr {
         if self.model.round_begins {
             self.fell = false;
         }
+        self.make_room();
         self.raise_bound(ack);
         self.next_phase(ack.now);
         self.update_window(ack.bytes);

@@ -9,6 +9,12 @@ const MIN_RTT_LIFE: Duration = Duration::from_secs(10);
 /// A round-trip time longer than the shortest one by this part says that a queue stands. More than what probing
 /// for bandwidth builds up by itself.
 const QUEUE_PERCENT: u32 = 130;
+/// More than this: one begins to.
+const BEGINNING_PERCENT: u32 = 112;
+/// The shortest round-trip time of a round trip is known after so many samples.
+const SAMPLES: u32 = 8;
+/// By this part of the shortest of all it grows from one round trip to the next where somebody is in slow start.
+const NEWCOMER_DIVISOR: u32 = 8;
 
 /// Measurements of one path.
 #[derive(Debug)]
@@ -20,6 +26,9 @@ pub(super) struct Model {
     min_rtt: Option<Duration>,
     min_rtt_at: Time,
     last_rtt: Duration,
+    /// The shortest round-trip times of this round trip, with the number of samples, and of the two before.
+    present: (Duration, u32),
+    before: [Option<Duration>; 2],
     /// Round trips since the start.
     pub(super) rounds: u64,
     /// This acknowledgement begins a round trip.
@@ -45,6 +54,8 @@ impl Model {
             min_rtt: None,
             min_rtt_at: Time::ZERO,
             last_rtt: Duration::ZERO,
+            present: (Duration::MAX, 0),
+            before: [None; 2],
             rounds: 0,
             round_begins: false,
             next_round: 0,
@@ -79,6 +90,7 @@ impl Model {
 
     fn take_rtt(&mut self, now: Time, rtt: Duration) {
         self.last_rtt = rtt;
+        self.present = (self.present.0.min(rtt), self.present.1 + 1);
         if self.min_rtt.is_none_or(|min_rtt| rtt <= min_rtt) {
             (self.min_rtt, self.min_rtt_at) = (Some(rtt), now);
         }
@@ -89,6 +101,8 @@ impl Model {
         self.loss_permille = self.lost * 1_000 / (self.lost + delivered).max(1);
         (self.lost, self.delivered_before) = (0, self.delivered);
         self.next_round = self.delivered;
+        let (shortest, samples) = core::mem::replace(&mut self.present, (Duration::MAX, 0));
+        self.before = [(samples >= SAMPLES).then_some(shortest), self.before[0]];
         self.rounds += 1;
         self.round_begins = true;
     }
@@ -129,6 +143,17 @@ impl Model {
     /// The last round-trip time says that somebody, perhaps not we, has filled a queue.
     pub(super) fn queue_stands(&self) -> bool {
         self.min_rtt.is_some_and(|min_rtt| self.last_rtt * 100 > min_rtt * QUEUE_PERCENT)
+    }
+
+    /// The last round-trip time says that a queue begins to stand.
+    pub(super) fn queue_begins(&self) -> bool {
+        self.min_rtt.is_some_and(|min_rtt| self.last_rtt * 100 > min_rtt * BEGINNING_PERCENT)
+    }
+
+    /// The round-trip time has grown within one by so much as it does where somebody's window grows by half.
+    pub(super) fn newcomer(&self) -> bool {
+        let ([Some(last), Some(before)], Some(min_rtt)) = (self.before, self.min_rtt) else { return false };
+        last >= before + min_rtt / NEWCOMER_DIVISOR
     }
 
     /// Bytes that are in flight at full rate with empty queues, if it is known.

@@ -141,6 +141,15 @@ impl Line {
         }
     }
 
+    /// A round trip in which somebody else sends so many packets over the same line.
+    fn round_trip_beside(&mut self, packets: u32) {
+        for _ in 0..10 {
+            self.run_for(RTT / 10);
+            let line = Duration::from_nanos(P as u64 * 1_000_000_000 / RATE);
+            self.free_at = self.free_at.max(self.now) + line * packets / 10;
+        }
+    }
+
     fn run_for(&mut self, duration: Duration) {
         let end = self.now + duration;
         while self.now < end {
@@ -194,11 +203,26 @@ fn cubic_slows_its_start_when_the_queue_grows_and_comes_back_along_its_curve() {
 fn bbr_finds_the_rate_and_keeps_the_queue_short() {
     let mut line = Line::new(CongestionControl::Bbr);
     let windows = line.windows(12, RTT);
-    assert_eq!(windows, [5, 9, 15, 24, 49, 89, 106, 106, 66, 66, 66, 66]);
+    assert_eq!(windows, [5, 9, 12, 17, 25, 33, 46, 65, 80, 99, 106, 106]);
     line.longest_queue = 0;
     let windows = line.windows(6, Duration::from_secs(1));
-    assert_eq!(windows, [66, 66, 77, 77, 77, 77]);
+    assert_eq!(windows, [106; 6]);
     assert!(line.longest_queue < QUEUE / 2, "{} packets waited", line.longest_queue);
+}
+
+#[test]
+fn bbr_gives_half_to_a_newcomer_in_slow_start_and_nothing_to_one_who_grows_slowly() {
+    let left_by = |newcomer: &[u32]| {
+        let mut line = Line::new(CongestionControl::Bbr);
+        line.run_for(Duration::from_millis(5_300));
+        newcomer.iter().for_each(|&packets| line.round_trip_beside(packets));
+        line.run_for(2 * RTT);
+        line.congestion.cwnd() / P
+    };
+    let alone = left_by(&[]);
+    assert!(left_by(&[1; 10]) >= alone, "of {alone} packets");
+    let left = left_by(&[8, 12, 18, 27]);
+    assert!((alone * 3 / 10..=alone * 6 / 10).contains(&left), "{left} of {alone} packets");
 }
 
 #[test]
