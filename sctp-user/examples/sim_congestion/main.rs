@@ -5,6 +5,7 @@
 
 #[path = "../plots/chart.rs"]
 mod chart;
+mod fairness;
 mod plot;
 mod scenarios;
 
@@ -47,12 +48,24 @@ struct Arguments {
     /// Fixes all accidents.
     #[arg(long, default_value_t = 1)]
     seed: u64,
+    /// Instead: BBR beside RFC 9260 on links of many kinds.
+    #[arg(long)]
+    fairness: bool,
+    /// With `--fairness`, only these rates.
+    #[arg(long, value_name = "MBIT", value_delimiter = ',', default_value = "10,50,100,300,1000")]
+    rates: Vec<u64>,
+    /// With `--fairness`, seconds of each run.
+    #[arg(long, default_value_t = 60)]
+    seconds: u64,
 }
 
 fn main() -> Result<(), Box<dyn Error>> {
     let arguments = Arguments::parse();
     for folder in [&arguments.plots, &arguments.csv].into_iter().flatten() {
         fs::create_dir_all(folder)?;
+    }
+    if arguments.fairness {
+        return fairness::run_all(&arguments);
     }
     let all = scenarios::all();
     let chosen: Vec<_> = all.iter().filter(|it| it.name.contains(&arguments.scenario)).collect();

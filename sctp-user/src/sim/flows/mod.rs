@@ -182,6 +182,7 @@ fn sample(network: &Network<EndpointNode<FlowEnd>>, hosts: &Hosts) -> Sample {
     let path = association.and_then(|association| association.paths().iter().next());
     path.map_or(Sample { received, ..Sample::default() }, |path| Sample {
         cwnd: path.congestion.cwnd(),
+        ssthresh: path.congestion.ssthresh(),
         flight: path.flight_size,
         srtt: path.rtt.srtt(),
         received,

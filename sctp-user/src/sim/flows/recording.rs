@@ -11,6 +11,8 @@ use crate::sim::link::LinkStats;
 pub struct Sample {
     /// Bytes that may be in flight.
     pub cwnd: usize,
+    /// Where slow start ends; `usize::MAX` before that is known.
+    pub ssthresh: usize,
     /// Bytes in flight.
     pub flight: usize,
     /// Smoothed round-trip time, once it is known.
@@ -80,16 +82,19 @@ impl Recording {
     pub fn write_csv(&self, mut to: impl Write) -> io::Result<()> {
         write!(to, "seconds,queue_bytes")?;
         for flow in 0..self.flows.len() {
-            write!(to, ",cwnd_{flow},flight_{flow},srtt_ms_{flow},received_{flow},t3_{flow},again_{flow}")?;
+            write!(
+                to,
+                ",cwnd_{flow},ssthresh_{flow},flight_{flow},srtt_ms_{flow},received_{flow},t3_{flow},again_{flow}"
+            )?;
         }
         writeln!(to)?;
         for (index, queue) in self.queue.iter().enumerate() {
             write!(to, "{:.3},{queue}", self.seconds(index))?;
-            for Sample { cwnd, flight, srtt, received, t3_expiries, retransmitted } in
+            for Sample { cwnd, ssthresh, flight, srtt, received, t3_expiries, retransmitted } in
                 self.flows.iter().map(|samples| samples[index])
             {
                 let srtt = srtt.map_or(0.0, |srtt| srtt.as_secs_f64() * 1e3);
-                write!(to, ",{cwnd},{flight},{srtt:.3},{received},{t3_expiries},{retransmitted}")?;
+                write!(to, ",{cwnd},{ssthresh},{flight},{srtt:.3},{received},{t3_expiries},{retransmitted}")?;
             }
             writeln!(to)?;
         }
