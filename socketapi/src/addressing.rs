@@ -38,8 +38,9 @@ impl Options<'_> {
     }
 
     /// Keeps our addresses out of packets, for associations to come that go through a NAT (RFC 6951, 5.7): they begin with
-    /// the one that packets come from. Where addresses may be [changed](Options::set_address_changes), the peer is told when
-    /// the NAT's outer address changes.
+    /// the one that packets come from. Where addresses may be [changed](Options::set_address_changes),
+    /// [`add_address`](Options::add_address) adds another one that may be behind a NAT of its own, and the peer is told when a
+    /// NAT's outer address changes.
     ///
     /// # Errors
     /// See [`Options::change`].

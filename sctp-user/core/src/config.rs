@@ -133,8 +133,9 @@ pub struct AssociationConfig {
     /// (`SCTP_DISABLE_FRAGMENTS`; RFC 6458, 8.1.11).
     pub disable_fragments: bool,
     /// INIT and INIT ACK list no addresses, so that a NAT on the way has nothing to translate in them: the association
-    /// begins with the one address that its packets come from (RFC 6951, 5.7). Ours are not changed later, but where
-    /// `extensions.asconf` is in use the peer is told when a NAT has changed the outer address.
+    /// begins with the one address that its packets come from (RFC 6951, 5.7). Where `extensions.asconf` is in use, others are
+    /// [added](crate::endpoint::Endpoint::add_local_address) without being named, and the peer is told when a NAT has changed
+    /// the outer address.
     pub hide_addresses: bool,
     /// Path MTU, IP header included, of a path of which the driver does not say otherwise, where it is not searched
     /// for: only a verified ICMP message makes it smaller.

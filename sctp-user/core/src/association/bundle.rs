@@ -83,7 +83,9 @@ impl Association {
     ) -> Option<Written> {
         let id = destination.path;
         let path = self.paths.get(id)?;
-        let (address, fits) = (path.address, path.max_packet_size);
+        let (mut address, fits) = (path.address, path.max_packet_size);
+        let asconf_from = self.source_of_asconf(id);
+        address.local = asconf_from.or(address.local);
         let size = fits.max(self.lone_packet_size(id));
         let mut packet = PacketBuilder::new(buffer, self.header_in_state(), size);
         if let Some(authenticator) = self.authenticator() {
@@ -97,6 +99,8 @@ impl Association {
             State::Closed => return None,
             State::CookieWait(_) => self.write_init(now, &mut packet),
             State::CookieEchoed(..) => self.write_cookie_echo(now, id, &mut packet),
+            // RFC 5061, 5.3 F1: nothing else.
+            _ if asconf_from.is_some() => self.write_asconf(id, &mut packet),
             _ => self.write_chunks(now, destination, &mut packet),
         }
         let controls = packet.control_chunks();

@@ -206,7 +206,8 @@ impl Association {
     /// Supported Address Types (3.3.2.1.5), where we have addresses of one family only.
     /// RFC 9260, 3.3.2, 3.3.2.1.4.
     fn address_types(&self) -> Option<Parameter> {
-        let first = self.local_addresses.first()?;
+        // Others may follow.
+        let first = self.local_addresses.first().filter(|_| !self.config.hide_addresses)?;
         let only = self.local_addresses.iter().all(|address| address.is_ipv4() == first.is_ipv4());
         let family = if first.is_ipv4() { ParameterType::IPV4_ADDRESS } else { ParameterType::IPV6_ADDRESS };
         only.then(|| Parameter::SupportedAddressTypes(smallvec![family]))

@@ -22,7 +22,9 @@ impl Endpoint {
     }
 
     /// Adds an address of ours to a living association (RFC 5061; `sctp_bindx`). It is used once the peer has agreed:
-    /// [`Event::LocalAddressChanged`](crate::event::Event::LocalAddressChanged).
+    /// [`Event::LocalAddressChanged`](crate::event::Event::LocalAddressChanged). Where addresses are
+    /// [hidden](crate::config::AssociationConfig::hide_addresses), the request leaves from there and names none, so that it may
+    /// come from behind a NAT (RFC 6951, 5.7).
     pub fn add_local_address(
         &mut self,
         now: Time,

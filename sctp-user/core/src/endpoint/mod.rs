@@ -168,7 +168,7 @@ impl Endpoint {
             peer_port: request.peer_port,
             tags: Tags { local: self.random.verification_tag(), peer: 0 },
             initial_tsn: initial_tsn(&mut self.random),
-            local_addresses: scope::suitable(ours, primary).collect(),
+            local_addresses: scope::known(ours, primary, request.config.hide_addresses),
             bound,
             auth: AuthOffer::of(&request.config, &mut self.random),
             config: Arc::new(self.offerable(request.config)),

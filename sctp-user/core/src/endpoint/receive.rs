@@ -4,7 +4,7 @@ use super::Endpoint;
 use super::cookie::{StateCookie, Tags};
 use super::demux::{PeerKey, TagKey};
 use super::out_of_the_blue::{self, StatelessPacket, abort_for_init, answering};
-use super::scope::suitable;
+use super::scope::known;
 use super::slots::Slot;
 use crate::association::{
     Association, Blueprint, Context, CookieVerdict, Disposition, Echo, InitVerdict, Offer, PeerInit,
@@ -230,7 +230,9 @@ impl Endpoint {
         let config = Arc::clone(&listener.config);
         let bound =
             if listener.addresses.is_empty() { &self.config.local_addresses } else { &listener.addresses };
-        let addresses = suitable(bound, request.from.remote).collect();
+        let own = request.from.local.as_slice();
+        let bound = if config.hide_addresses && !own.is_empty() { own } else { bound };
+        let addresses = known(bound, request.from.remote, config.hide_addresses);
         let tag = self.random.verification_tag();
         let initial_tsn = initial_tsn(&mut self.random);
         let auth = AuthOffer::of(&config, &mut self.random);

@@ -64,6 +64,15 @@ pub fn suitable(local: &[IpAddr], remote: IpAddr) -> impl Iterator<Item = IpAddr
     local.iter().copied().filter(move |&address| is_unicast(address) && Scope::of(address) >= needed)
 }
 
+/// Those of `local` that a peer at `remote` knows when the association is set up: all that it can use or, where they are
+/// hidden, the one that packets to it come from (RFC 6951, 5.7).
+pub fn known(local: &[IpAddr], remote: IpAddr, hidden: bool) -> Vec<IpAddr> {
+    match source_for(local, remote).filter(|_| hidden) {
+        Some(source) => vec![source],
+        None => suitable(local, remote).collect(),
+    }
+}
+
 /// Our address to talk to `remote` from: of its family, of its own scope if there is one, and of its
 /// network, as far as addresses tell.
 pub fn source_for(local: &[IpAddr], remote: IpAddr) -> Option<IpAddr> {

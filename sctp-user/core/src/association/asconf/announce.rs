@@ -9,11 +9,12 @@
 //! - the user, who may know more.
 
 use super::super::Association;
+use super::further::wildcard_like;
 use super::{Asconf, Change};
 use crate::error::CommandError;
 use crate::path::PathId;
 use crate::time::Time;
-use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use core::net::{IpAddr, Ipv4Addr};
 
 /// So often T4 may expire after the peer has said that it knows nothing. The first time it may have said so to what left
 /// before the ASCONF.
@@ -112,9 +113,7 @@ impl Association {
 
     /// "The source of this packet", in the family of a path.
     pub(super) fn wildcard_for(&self, path: PathId) -> IpAddr {
-        match self.paths.get(path).map(|path| path.address.remote) {
-            Some(IpAddr::V6(_)) => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
-            _ => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
-        }
+        let remote = self.paths.get(path).map(|path| path.address.remote);
+        wildcard_like(remote.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED)))
     }
 }

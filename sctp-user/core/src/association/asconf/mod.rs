@@ -4,10 +4,12 @@
 //! |---|---|
 //! | `requests` | what we ask of the peer: one ASCONF at a time, T4 (5.1) |
 //! | `responses` | what the peer asks of us (5.2) |
+//! | `further` | a second address of ours behind a NAT (RFC 6951, 5.7) |
 //! | `announce` | that a NAT has given us another outer address (RFC 6951, 5.7) |
 //! | `sources` | which of our addresses packets leave from meanwhile (5.3) |
 
 mod announce;
+mod further;
 mod requests;
 mod responses;
 mod sources;
@@ -36,6 +38,8 @@ enum Change {
     Delete(IpAddr),
     /// The address that the request comes from, by the wildcard of its family (4.2.1).
     AddSource(IpAddr),
+    /// What packets from this address of ours come from, by the same wildcard; the request leaves from there.
+    AddFrom(IpAddr),
     /// All addresses but that one (4.2.2).
     DeleteOthers(IpAddr),
 }

@@ -2,6 +2,7 @@
 
 use super::super::setup::rto;
 use super::super::{Association, Flow};
+use super::further::{Way, wildcard_like};
 use super::{Asconf, Change};
 use crate::endpoint::{is_unicast, scope};
 use crate::error::CommandError;
@@ -28,6 +29,8 @@ pub(super) struct Outstanding {
     /// What it asks for; a request's correlation id is its index.
     pub(super) changes: Vec<Change>,
     pub(super) path: PathId,
+    /// It leaves from an address of its own.
+    pub(super) way: Option<Way>,
     /// It is to be sent now.
     pub(super) due: bool,
     pub(super) t4: Time,
@@ -63,10 +66,13 @@ impl Asconf {
             _ => !no_addresses,
         });
         let rank = |change: &Change| match change {
-            Change::Add(_) | Change::AddSource(_) => 0,
+            Change::Add(_) | Change::AddSource(_) | Change::AddFrom(_) => 0,
             Change::SetPrimary(_) => 1,
             Change::Delete(_) | Change::DeleteOthers(_) => 2,
         };
+        if let Some(change) = self.take_addition_from() {
+            return vec![change];
+        }
         self.waiting.sort_by_key(rank);
         self.waiting.drain(..self.waiting.len().min(MAX_CHANGES)).collect()
     }
@@ -79,7 +85,9 @@ impl Association {
         let Some(asconf) = &self.asconf else { return addresses };
         for change in asconf.asked().chain(asconf.waiting.iter().copied()) {
             match change {
-                Change::Add(address) if !addresses.contains(&address) => addresses.push(address),
+                Change::Add(address) | Change::AddFrom(address) if !addresses.contains(&address) => {
+                    addresses.push(address);
+                }
                 Change::Delete(address) => addresses.retain(|&other| other != address),
                 _ => {}
             }
@@ -93,18 +101,20 @@ impl Association {
         if !is_unicast(address) {
             return Err(CommandError::NotUnicast(address));
         }
-        self.change(now, Change::Add(address), !self.coming_addresses().contains(&address))
+        let hidden = self.config.hide_addresses;
+        let change = if hidden { Change::AddFrom(address) } else { Change::Add(address) };
+        self.change(now, change, !self.coming_addresses().contains(&address))
     }
 
     /// Takes an address of ours off.
     /// RFC 5061, 4.2.2.
     pub(crate) fn remove_local_address(&mut self, now: Time, address: IpAddr) -> Result<(), CommandError> {
         let coming = self.coming_addresses();
-        if self.asconf.is_some() && !coming.contains(&address) {
+        if self.names_addresses() && !coming.contains(&address) {
             return Err(CommandError::UnknownLocalAddress(address));
         }
         // 5.3 F5.
-        if self.asconf.is_some() && coming.len() < 2 {
+        if self.names_addresses() && coming.len() < 2 {
             return Err(CommandError::LastAddress(address));
         }
         self.change(now, Change::Delete(address), true)
@@ -113,10 +123,15 @@ impl Association {
     /// Asks the peer to send to `address`.
     pub(crate) fn set_peer_primary(&mut self, now: Time, address: IpAddr) -> Result<(), CommandError> {
         // 5.4: only one that is, or by then will be, part of the association.
-        if self.asconf.is_some() && !self.coming_addresses().contains(&address) {
+        if self.names_addresses() && !self.coming_addresses().contains(&address) {
             return Err(CommandError::UnknownLocalAddress(address));
         }
         self.change(now, Change::SetPrimary(address), true)
+    }
+
+    /// Whether addresses of ours can be named in requests. What a NAT would have to translate cannot (RFC 6951, 5.7).
+    fn names_addresses(&self) -> bool {
+        self.asconf.is_some() && !self.config.hide_addresses
     }
 
     /// RFC 6951, 3.2.
@@ -126,8 +141,9 @@ impl Association {
             Change::SetPrimary(_) => asconf.no_primary,
             _ => asconf.no_addresses,
         };
-        // 5.1 A9, 5.3 F3a and F3b; and RFC 6951, 5.7: what a NAT would have to translate is not put into packets.
-        if refused || self.config.hide_addresses {
+        // 5.1 A9, 5.3 F3a and F3b.
+        let unnamed = matches!(change, Change::AddFrom(_));
+        if refused || (self.config.hide_addresses && !unnamed) {
             return Err(CommandError::NotInUse);
         }
         if needed {
@@ -165,7 +181,7 @@ impl Association {
 
     /// Sends the next ASCONF if none is outstanding (3, 5.1 A1 to A4, 5.1.1 C1).
     pub(super) fn ask_next(&mut self, now: Time) {
-        let (allowed, path) = (self.state().changes_addresses(), self.data_path());
+        let allowed = self.state().changes_addresses();
         let Some(asconf) = &mut self.asconf else { return };
         if !allowed || asconf.outstanding.is_some() {
             return;
@@ -174,16 +190,22 @@ impl Association {
         if changes.is_empty() {
             return;
         }
+        let way = Way::of(&changes);
         let sequence = asconf.next_sequence;
         asconf.next_sequence = sequence.next();
         // 5.3: what comes to an address that is being added is not out of the blue.
         asconf.retired.retain(|&retired| !changes.contains(&Change::Add(retired)));
+        let path = changes.iter().find_map(|change| match *change {
+            Change::AddFrom(address) => self.path_from(address),
+            _ => None,
+        });
+        let path = path.unwrap_or_else(|| self.data_path());
         let parameters = core::iter::once(Parameter::address(self.lookup_address(path)));
         let parameters = Parameters::from_iter(parameters.chain(requests(&changes)));
         let chunk = AsconfChunk { kind: AsconfKind::Asconf, sequence_number: sequence.0, parameters };
         let t4 = now + rto(&self.paths, path);
         if let Some(asconf) = &mut self.asconf {
-            asconf.outstanding = Some(Outstanding { chunk, changes, path, due: true, t4 });
+            asconf.outstanding = Some(Outstanding { chunk, changes, path, way, due: true, t4 });
         }
         self.choose_sources();
     }
@@ -214,7 +236,7 @@ impl Association {
         let Some(failed) = outstanding.filter(|outstanding| outstanding.t4 <= now).map(|it| it.path) else {
             return;
         };
-        if self.is_closed() {
+        if self.is_closed() || self.try_way_again(now) {
             return;
         }
         if let Some(path) = self.paths.get_mut(failed) {
@@ -251,9 +273,16 @@ impl Association {
         };
         self.error_count = 0;
         self.note_path_works(outstanding.path);
-        let verdicts = verdicts(&outstanding, &ack.parameters);
+        let given_up = outstanding.way.is_some_and(|way| way.is_given_up());
+        let mut verdicts = verdicts(&outstanding, &ack.parameters);
+        if given_up {
+            verdicts.fill(Verdict::Refused);
+        }
         for (&change, &verdict) in outstanding.changes.iter().zip(&verdicts) {
             self.finish(change, verdict);
+            if matches!(change, Change::DeleteOthers(_)) && verdict == Verdict::Granted {
+                self.add_others_again(outstanding.path);
+            }
         }
         self.choose_sources();
         self.ask_next(now);
@@ -285,9 +314,14 @@ impl Association {
                 asconf.retire(address);
                 (address, LocalAddressChange::Removed)
             }
+            (Change::AddFrom(address), true) => {
+                self.local_addresses.push(address);
+                self.spread_sources(address);
+                (address, LocalAddressChange::Added)
+            }
             (Change::SetPrimary(_) | Change::AddSource(_) | Change::DeleteOthers(_), true) => return,
             // F10: not part of the association.
-            (Change::Add(address) | Change::AddSource(address), false) => {
+            (Change::Add(address) | Change::AddSource(address) | Change::AddFrom(address), false) => {
                 (address, LocalAddressChange::AdditionRefused)
             }
             (Change::Delete(address) | Change::DeleteOthers(address), false) => {
@@ -318,6 +352,9 @@ impl Association {
 /// The requests for these changes, each under an id of its own (5.1 A1).
 fn requests(changes: &[Change]) -> impl Iterator<Item = Parameter> {
     changes.iter().zip(0..).map(|(&change, correlation_id)| match change {
+        Change::AddFrom(address) => {
+            Parameter::AddAddress(AddressRequest { correlation_id, address: wildcard_like(address) })
+        }
         Change::Add(address) | Change::AddSource(address) => {
             Parameter::AddAddress(AddressRequest { correlation_id, address })
         }

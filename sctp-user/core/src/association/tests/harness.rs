@@ -99,6 +99,8 @@ pub(crate) struct Pair {
     pub(crate) udp_ports: [u16; 2],
     /// A NAT in front of A has this address outside, and lets nothing in that comes to another one.
     pub(crate) outer: Option<IpAddr>,
+    /// NATs in front of single addresses of A: what they are inside, and outside, with the UDP port there.
+    pub(crate) nats: Vec<(IpAddr, IpAddr, u16)>,
     /// Packets may lack their checksum.
     zero_checksums: bool,
     unchecked: bool,
@@ -147,6 +149,7 @@ impl Pair {
             mtu_search: None,
             udp_ports: [0; 2],
             outer: None,
+            nats: Vec::new(),
             zero_checksums: false,
             unchecked: false,
             restarts: 0,
@@ -283,7 +286,8 @@ impl Pair {
 
     fn inject_marked(&mut self, side: Side, source: IpAddr, destination: IpAddr, ecn: Ecn, bytes: Bytes) {
         let now = self.now;
-        let remote_udp_port = self.udp_ports[side.other() as usize];
+        let nat = self.nats.iter().find(|nat| side == Side::Z && nat.1 == source);
+        let remote_udp_port = nat.map_or(self.udp_ports[side.other() as usize], |nat| nat.2);
         let path = PathAddress { local: Some(destination), remote: source, remote_udp_port };
         self.host(side).endpoint.handle_packet(now, path, ecn, bytes);
         self.check();
@@ -380,12 +384,28 @@ impl Pair {
 
     /// What the NAT does; false if it does not let the packet through.
     fn translate(&mut self, hop: &mut Hop) -> bool {
+        if !self.nats.is_empty() {
+            return self.translate_one(hop);
+        }
         let Some(outer) = self.outer else { return true };
         let inner = self.address(Side::A);
         match hop.from {
             Side::A => hop.source = outer,
             Side::Z if hop.destination != outer => return false,
             Side::Z => hop.destination = inner,
+        }
+        true
+    }
+
+    fn translate_one(&self, hop: &mut Hop) -> bool {
+        let is_it = |nat: &&(IpAddr, IpAddr, u16)| match hop.from {
+            Side::A => nat.0 == hop.source,
+            Side::Z => (nat.1, nat.2) == (hop.destination, hop.udp_port),
+        };
+        let Some(&(inside, outside, _)) = self.nats.iter().find(is_it) else { return false };
+        match hop.from {
+            Side::A => hop.source = outside,
+            Side::Z => hop.destination = inside,
         }
         true
     }

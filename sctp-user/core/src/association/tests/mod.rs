@@ -20,6 +20,7 @@ mod interleaving;
 mod mtu;
 mod multihoming;
 mod nat;
+mod nats;
 mod partial_reliability;
 mod reconfig;
 mod reconfig_harness;
