@@ -46,8 +46,8 @@ pub struct EndpointNode<A> {
     pub application: A,
     /// Our UDP port as others see it, if SCTP travels in UDP (RFC 6951).
     udp_port: Option<u16>,
-    /// A NAT that all goes through.
-    pub translator: Option<Translator>,
+    /// NATs that all goes through: the first one, but for what another one has the source of.
+    pub translators: Vec<Translator>,
     buffer: Vec<u8>,
     ready: VecDeque<Datagram>,
 }
@@ -56,12 +56,22 @@ impl<A: Application> EndpointNode<A> {
     /// A node that speaks SCTP as such, or in UDP from `udp_port`.
     pub fn new(endpoint: Endpoint, application: A, udp_port: Option<u16>) -> Self {
         let (buffer, ready) = (Vec::new(), VecDeque::new());
-        Self { endpoint, application, udp_port, translator: None, buffer, ready }
+        Self { endpoint, application, udp_port, translators: Vec::new(), buffer, ready }
     }
 
     /// A NAT in front of the node binds another port: packets come from there, and what is sent to the one before is lost.
     pub fn rebind(&mut self, udp_port: u16) {
         self.udp_port = Some(udp_port);
+    }
+
+    /// `None` if no NAT lets it in.
+    fn translated_inward(&mut self, now: Time, datagram: Datagram) -> Option<Datagram> {
+        if self.translators.is_empty() {
+            return Some(datagram);
+        }
+        let mut copies =
+            self.translators.iter_mut().map(|translator| translator.inward(now, datagram.clone()));
+        copies.find_map(|translated| translated)
     }
 
     fn hand_out_events(&mut self, now: Time) {
@@ -91,21 +101,15 @@ impl<A: Application> EndpointNode<A> {
                 fragment_to: transmit.fragment_to,
                 payload: Bytes::copy_from_slice(packet),
             };
-            self.ready.push_back(match &mut self.translator {
-                Some(translator) => translator.outward(now, datagram),
-                None => datagram,
-            });
+            self.ready.push_back(outward(&mut self.translators, now, datagram));
         }
         true
     }
 }
 
 impl<A: Application> Node for EndpointNode<A> {
-    fn handle_datagram(&mut self, now: Time, mut datagram: Datagram) {
-        if let Some(translator) = &mut self.translator {
-            let Some(translated) = translator.inward(now, datagram) else { return };
-            datagram = translated;
-        }
+    fn handle_datagram(&mut self, now: Time, datagram: Datagram) {
+        let Some(datagram) = self.translated_inward(now, datagram) else { return };
         let remote_udp_port = match (self.udp_port, datagram.protocol) {
             (None, Protocol::Sctp) => 0,
             (Some(port), Protocol::Udp { source_port, destination_port }) if port == destination_port => {
@@ -123,7 +127,9 @@ impl<A: Application> Node for EndpointNode<A> {
     }
 
     fn handle_unreachable(&mut self, now: Time, mut report: Unreachable) {
-        if let Some(translator) = &mut self.translator {
+        let source = report.datagram.source;
+        let own = self.translators.iter().position(|translator| translator.outside() == source);
+        if let Some(translator) = self.translators.get_mut(own.unwrap_or(0)) {
             let Some(translated) = translator.report(now, report) else { return };
             report = translated;
         }
@@ -167,6 +173,15 @@ impl<A: Application> Node for EndpointNode<A> {
 
     fn check(&self, now: Time) -> Result<(), String> {
         self.application.check(now, &self.endpoint)
+    }
+}
+
+/// What becomes of a datagram that goes out.
+fn outward(translators: &mut [Translator], now: Time, datagram: Datagram) -> Datagram {
+    let own = translators.iter().position(|translator| translator.is_of(datagram.source));
+    match translators.get_mut(own.unwrap_or(0)) {
+        Some(translator) => translator.outward(now, datagram),
+        None => datagram,
     }
 }
 

@@ -70,6 +70,11 @@ impl Translator {
         self.outside
     }
 
+    /// Whether it belongs to the host that has this address inside.
+    pub fn is_of(&self, host: IpAddr) -> bool {
+        self.host == Some(host)
+    }
+
     /// It has another address outside from now on.
     pub fn move_to(&mut self, outside: IpAddr) {
         self.outside = outside;

@@ -11,13 +11,16 @@ use super::{Move, PlannedMessage, Scenario, Side, SidePlan};
 /// A feature: what it is called, and whether it is in use.
 type Feature = (&'static str, fn(&Scenario) -> bool);
 
-const FEATURES: [Feature; 50] = [
+const FEATURES: [Feature; 51] = [
     ("IPv6", |plan| plan.ipv6),
     ("UDP encapsulation", |plan| plan.udp_port.is_some()),
     ("NAT", |plan| plan.nat.is_some()),
     ("NAT that rebinds", |plan| plan.nat.as_ref().is_some_and(|nat| !nat.rebinds.is_empty())),
     ("NAT that moves, and ASCONF", |plan| {
         plan.extensions().asconf && plan.nat.as_ref().is_some_and(|nat| !nat.moves.is_empty())
+    }),
+    ("second interface behind a NAT, and ASCONF", |plan| {
+        plan.extensions().asconf && plan.nat.as_ref().is_some_and(|nat| nat.second)
     }),
     ("ECN", |plan| plan.extensions().ecn),
     ("ECN, and links that mark", |plan| plan.extensions().ecn && has_marks(plan)),

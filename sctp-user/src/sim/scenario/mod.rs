@@ -83,6 +83,8 @@ pub struct NatPlan {
     pub rebinds: Vec<Duration>,
     /// When it gets another address, too.
     pub moves: Vec<Duration>,
+    /// The client has an interface on the second path, too, behind a NAT of its own, which keeps its address.
+    pub second: bool,
 }
 
 /// A path between the two hosts: a network of its own, with a link each way.
@@ -210,13 +212,14 @@ impl Scenario {
         links.into_iter().any(|link| link.corrupted_checksum == CorruptedChecksum::Fixed)
     }
 
-    /// The address that the client has behind its NAT.
-    pub fn inside_address(&self) -> IpAddr {
-        if self.ipv6 {
-            Ipv6Addr::new(0xfd00, 0, 0, 0, 0, 0, 0, 1).into()
-        } else {
-            Ipv4Addr::new(192, 168, 0, 1).into()
-        }
+    /// The addresses that the client has behind its NATs.
+    pub fn inside_addresses(&self) -> Vec<IpAddr> {
+        let inside = |net: u8| match self.ipv6 {
+            true => Ipv6Addr::new(0xfd00, 0, 0, net.into(), 0, 0, 0, 1).into(),
+            false => Ipv4Addr::new(192, 168, net, 1).into(),
+        };
+        let nats = self.nat.as_ref().map_or(0, |nat| 1 + u8::from(nat.second));
+        (0..nats).map(inside).collect()
     }
 
     /// The NAT's address on the first path after so many moves.

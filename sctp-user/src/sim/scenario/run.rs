@@ -1,6 +1,7 @@
 //! A scenario on its way, and what comes out of it.
 
 use core::fmt;
+use core::net::IpAddr;
 use core::time::Duration;
 use sctp_core::config::EndpointConfig;
 use sctp_core::endpoint::{ConnectRequest, Endpoint};
@@ -16,7 +17,7 @@ use super::ledger::{Fault, balance};
 use super::peer::{Behaviour, End, Peer, PeerStats};
 use super::traffic::Traffic;
 use super::witness::WireStats;
-use super::{PathFault, Scenario, Side};
+use super::{NatPlan, PathFault, Scenario, Side};
 use crate::sim::endpoint_node::EndpointNode;
 use crate::sim::link::LinkStats;
 use crate::sim::network::{Network, Outcome};
@@ -217,7 +218,7 @@ impl Run {
             report.messages_failed += peer.outbox.failed_count() as u64;
             report.messages_delivered += peer.inbox.count() as u64;
             report.associations_lost += u64::from(matches!(peer.end, Some(End::Lost(_))));
-            report.rebindings += node.translator.as_ref().map_or(0, Translator::rebound);
+            report.rebindings += node.translators.iter().map(Translator::rebound).sum::<u64>();
         }
         report
     }
@@ -239,7 +240,7 @@ fn new_node(
     let addresses = |side| (0..scenario.paths.len()).map(move |path| scenario.address(side, path));
     let nat = scenario.nat.as_ref().filter(|_| side == Side::Client);
     let local_addresses = match nat {
-        Some(_) => vec![scenario.inside_address()],
+        Some(_) => scenario.inside_addresses(),
         None => addresses(side).collect(),
     };
     let config = EndpointConfig {
@@ -261,14 +262,19 @@ fn new_node(
     let peer = Peer::new(behaviour, request, sends, expects);
     peer.listen(&mut endpoint).expect("a fresh endpoint has no listener yet");
     let mut node = EndpointNode::new(endpoint, peer, scenario.udp_port);
-    node.translator = nat.map(|nat| {
-        let moves = (1..).zip(&nat.moves).map(|(moves, at)| (at, Some(scenario.outside_address(moves))));
-        let rebinds = nat.rebinds.iter().map(|at| (at, None)).chain(moves);
-        let rebinds = rebinds.map(|(at, to)| (Time::ZERO + *at, to)).collect();
-        let translator = Translator::new(scenario.address(side, 0), nat.timeout);
-        translator.of(scenario.inside_address()).rebinding(rebinds)
-    });
+    node.translators = nat.map_or_else(Vec::new, |nat| translators(scenario, nat));
     node
+}
+
+/// The NATs of the client: both forget their mappings at the same times, and the first one gets other addresses.
+fn translators(scenario: &Scenario, nat: &NatPlan) -> Vec<Translator> {
+    let one = |(path, inside): (usize, IpAddr)| {
+        let moves = (1..).zip(&nat.moves).map(|(moves, at)| (at, Some(scenario.outside_address(moves))));
+        let rebinds = nat.rebinds.iter().map(|at| (at, None)).chain(moves.filter(|_| path == 0));
+        let rebinds = rebinds.map(|(at, to)| (Time::ZERO + *at, to)).collect();
+        Translator::new(scenario.address(Side::Client, path), nat.timeout).of(inside).rebinding(rebinds)
+    };
+    scenario.inside_addresses().into_iter().enumerate().map(one).collect()
 }
 
 fn attach(

@@ -134,7 +134,7 @@ impl Association {
         self.asconf.is_some() && !self.config.hide_addresses
     }
 
-    /// RFC 6951, 3.2.
+    /// Asks the peer for a change, now or after those before it. RFC 6951, 3.2, 5.7.
     fn change(&mut self, now: Time, change: Change, needed: bool) -> Result<(), CommandError> {
         let asconf = self.asconf.as_mut().ok_or(CommandError::NotInUse)?;
         let refused = match change {

@@ -27,6 +27,8 @@ const POLICIES: u64 = 4 << 32;
 const MORE: u64 = 5 << 32;
 /// Label of the generator that draws other addresses of NATs.
 const NAT_MOVES: u64 = 6 << 32;
+/// Label of the generator that draws second NATs.
+const SECOND_NATS: u64 = 7 << 32;
 /// Most streams that a random scenario uses; the default number of outbound streams.
 const STREAMS: u64 = 10;
 
@@ -39,6 +41,7 @@ impl Scenario {
         let (mut scenario, lasts) = Self::draw(seed);
         scenario.draw_more(&mut SimRng::new(seed).split(MORE), lasts);
         scenario.draw_nat_moves(&mut SimRng::new(seed).split(NAT_MOVES), lasts + Duration::from_secs(60));
+        scenario.draw_second_nat(&mut SimRng::new(seed).split(SECOND_NATS), lasts);
         scenario
     }
 

@@ -2,7 +2,7 @@
 
 use core::time::Duration;
 
-use super::super::{NatPlan, PathFault, PathPlan, Scenario};
+use super::super::{Move, NatPlan, PathFault, PathPlan, Scenario};
 use crate::sim::link::{LinkConfig, Loss};
 use crate::sim::rng::SimRng;
 use crate::sim::topology::Outage;
@@ -69,7 +69,7 @@ impl Scenario {
         let timeout = Duration::from_millis(rng.magnitude(5_000, 300_000));
         let rebinds = if rng.chance(0.5) { rng.between(1, 5) } else { 0 };
         let rebinds = (0..rebinds).map(|_| lasts.mul_f64(rng.unit())).collect();
-        self.nat = Some(NatPlan { timeout, rebinds, moves: Vec::new() });
+        self.nat = Some(NatPlan { timeout, rebinds, moves: Vec::new(), second: false });
         // RFC 6951, 5.7.
         self.client.config.hide_addresses = true;
         // The server knows but one address of the client's: were that lost for good, the association would be, too.
@@ -88,6 +88,20 @@ impl Scenario {
         let Some(nat) = self.nat.as_mut().filter(|_| rng.chance(0.3)) else { return };
         nat.moves = (0..rng.between(1, 3)).map(|_| lasts.mul_f64(rng.unit())).collect();
         nat.moves.sort_unstable();
+        for side in [&mut self.client, &mut self.server] {
+            let offers = rng.chance(0.9);
+            (side.config.extensions.auth, side.config.extensions.asconf) = (offers, offers);
+        }
+    }
+
+    /// Half of the clients behind a NAT have a second interface, which they add while the traffic lasts (RFC 6951, 5.7), where
+    /// both sides offer that: as they do, here, in most cases.
+    pub(super) fn draw_second_nat(&mut self, rng: &mut SimRng, lasts: Duration) {
+        let Some(nat) = self.nat.as_mut().filter(|_| rng.chance(0.5)) else { return };
+        nat.second = true;
+        let second = self.inside_addresses().last().copied();
+        let at = lasts.mul_f64(rng.unit());
+        self.client.behaviour.moves = second.map(|address| (at, Move::Add(address))).into_iter().collect();
         for side in [&mut self.client, &mut self.server] {
             let offers = rng.chance(0.9);
             (side.config.extensions.auth, side.config.extensions.asconf) = (offers, offers);
