@@ -54,6 +54,17 @@ impl Options<'_> {
         self.socket().change_keys(self.association(), |keys| keys.activate(key))
     }
 
+    /// The key that what is sent is authenticated with (`SCTP_AUTH_ACTIVE_KEY`; 8.1.18): of the association, else of those to
+    /// come and of a stream.
+    ///
+    /// # Errors
+    /// [`Error::NoAssociation`]; [`Error::Closed`]. An association that offers no authentication is none.
+    pub fn active_auth_key(&self) -> Result<u16, Error> {
+        let Some(id) = self.association() else { return Ok(self.parameters()?.auth.keys.active()) };
+        let active = self.socket().association(Some(id), |association| association.active_key())?;
+        active.ok_or(Error::NoAssociation)
+    }
+
     /// Sends no more messages with this key (`SCTP_AUTH_DEACTIVATE_KEY`; 8.3.4). Those that are on their way keep it:
     /// [`AuthenticationEvent::FreeKey`](crate::AuthenticationEvent::FreeKey) tells when the last of them is through.
     ///

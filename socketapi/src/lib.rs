@@ -56,6 +56,7 @@ pub use sctp_core::event::{
     AbortedDelivery, AssociationId, AuthenticationEvent, LocalAddressChange, LossReason, PathChange,
     ReconfigOutcome, SendFailure,
 };
+pub use sctp_core::extensions::Extensions;
 pub use sctp_core::multipath::Multipath;
 pub use sctp_core::path::congestion::{self, CongestionControl};
 pub use sctp_core::path::mtu::{MtuSearchConfig, MtuState};

@@ -6,6 +6,7 @@ use std::time::Duration;
 use sctp_core::association::Association;
 use sctp_core::config::{AssociationConfig, FragmentInterleave, ReconfigPermissions, StreamScheduler};
 use sctp_core::endpoint::ResetDirections;
+use sctp_core::extensions::Extensions;
 use sctp_core::multipath::Multipath;
 use sctp_core::path::Thresholds;
 use sctp_core::path::congestion::CongestionControl;
@@ -368,6 +369,23 @@ impl<'a> Options<'a> {
     /// See [`Options::change`].
     pub fn set_default_reliability(&self, reliability: Reliability) -> Result<(), Error> {
         self.change(|config| config.reliability = reliability)
+    }
+
+    /// Offers these extensions to the peers of associations to come, and no others: `SCTP_ECN_SUPPORTED`,
+    /// `SCTP_RECONFIG_SUPPORTED`, `SCTP_AUTH_SUPPORTED` and the like of other systems, in one.
+    ///
+    /// # Errors
+    /// See [`Options::change`].
+    pub fn set_extensions(&self, offered: Extensions) -> Result<(), Error> {
+        self.change(|config| config.extensions = offered)
+    }
+
+    /// The extensions that the association uses: those that both sides offered.
+    ///
+    /// # Errors
+    /// [`Error::NoAssociation`], [`Error::NotConnected`].
+    pub fn extensions(&self) -> Result<Extensions, Error> {
+        self.base.socket.association(self.association, |association| association.extensions())
     }
 
     /// Whether partial reliability is offered to the peers of associations to come (`SCTP_PR_SUPPORTED`; RFC 7496,

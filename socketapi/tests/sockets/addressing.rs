@@ -113,7 +113,9 @@ fn keys_change_and_only_who_knows_them_is_heard() {
     for stream in [&server, &client] {
         stream.options().set_auth_key(9, b"known to both").unwrap();
     }
+    assert_eq!(client.options().active_auth_key().unwrap(), 0);
     client.options().set_active_auth_key(9).unwrap();
+    assert_eq!(client.options().active_auth_key().unwrap(), 9);
     client.send(b"signed", &SendInfo::new()).unwrap();
     assert!(matches!(told(&server), Notification::Authentication(AuthenticationEvent::NewKey(9))));
     assert_eq!(server.recv_message().unwrap().unwrap().into_bytes(), "signed");

@@ -1,8 +1,8 @@
 //! Messages that may be given up, by the calls of an application (RFC 6458, 5.3.7; RFC 7496, 4).
 
 use socketapi::{
-    Abandoned, Error, Notification, Notifications, Policy, Received, Reliability, SctpStream, SendInfo,
-    SocketBuilder,
+    Abandoned, Error, Extensions, Notification, Notifications, Policy, Received, Reliability, SctpStream,
+    SendInfo, SocketBuilder,
 };
 use std::time::Duration;
 
@@ -23,6 +23,23 @@ fn partial_reliability_is_agreed_on_and_can_be_refused() {
         assert!(!server.options().partial_reliability().unwrap());
         client.wait_connected(association).unwrap();
         assert!(!client.options_of(association).partial_reliability().unwrap());
+    });
+}
+
+/// The other extensions can be refused, or asked for, in the same way.
+#[test]
+fn extensions_are_those_that_both_sides_offer() {
+    Pair::each(|pair| {
+        let (listener, address) = pair.listen();
+        let offered = Extensions { nr_sack: true, ecn: true, ..Extensions::NONE };
+        listener.options().set_extensions(Extensions { nr_sack: true, ..Extensions::default() }).unwrap();
+        let client = SocketBuilder::new(&pair.client).one_to_many().unwrap();
+        client.options().set_extensions(offered).unwrap();
+        let association = client.connect(address).unwrap();
+        let (server, _) = listener.accept_deadline(soon()).unwrap();
+        client.wait_connected(association).unwrap();
+        assert_eq!(server.options().extensions().unwrap(), offered);
+        assert_eq!(client.options_of(association).extensions().unwrap(), offered);
     });
 }
 
