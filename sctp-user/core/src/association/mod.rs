@@ -65,6 +65,7 @@ pub(crate) use restart::{CookieVerdict, InitVerdict};
 pub(crate) use setup::{Blueprint, Offer, agree_on_streams, initial_tsn};
 
 use crate::config::AssociationConfig;
+use crate::endpoint::scope;
 use crate::endpoint::{StatelessPacket, Tags};
 use crate::error::CommandError;
 use crate::event::{Event, LossReason, PathChange};
@@ -584,7 +585,8 @@ fn add_path(
     if paths.by_remote(address.remote).is_some() {
         return;
     }
-    address.local = address.local.or_else(|| crate::endpoint::source_for(local, address.remote));
+    let choose = if config.hide_addresses { scope::hidden_source } else { scope::source_for };
+    address.local = address.local.or_else(|| choose(local, address.remote));
     // An association bound to addresses of one family has no way to the peer's other family; the
     // address that the user named first is tried all the same.
     if address.local.is_none() && !local.is_empty() && paths.iter().next().is_some() {

@@ -67,10 +67,17 @@ pub fn suitable(local: &[IpAddr], remote: IpAddr) -> impl Iterator<Item = IpAddr
 /// Those of `local` that a peer at `remote` knows when the association is set up: all that it can use or, where they are
 /// hidden, the one that packets to it come from (RFC 6951, 5.7).
 pub fn known(local: &[IpAddr], remote: IpAddr, hidden: bool) -> Vec<IpAddr> {
-    match source_for(local, remote).filter(|_| hidden) {
-        Some(source) => vec![source],
-        None => suitable(local, remote).collect(),
+    if hidden {
+        hidden_source(local, remote).into_iter().collect()
+    } else {
+        suitable(local, remote).collect()
     }
+}
+
+/// As [`source_for`], where a NAT may make more of an address than it is.
+pub fn hidden_source(local: &[IpAddr], remote: IpAddr) -> Option<IpAddr> {
+    let same_family = |address: &IpAddr| address.is_ipv4() == remote.is_ipv4() && is_unicast(*address);
+    source_for(local, remote).or_else(|| local.iter().copied().find(same_family))
 }
 
 /// Our address to talk to `remote` from: of its family, of its own scope if there is one, and of its
@@ -113,6 +120,16 @@ mod tests {
         assert_eq!(listed("8.8.8.8"), [ip("192.0.2.1"), ip("2001:db8::1")]);
         assert_eq!(listed("100.64.0.7"), ["10.0.0.1", "192.0.2.1", "fd00::1", "2001:db8::1"].map(ip));
         assert!(!listed("fe80::2").contains(&ip("127.0.0.1")));
+    }
+
+    /// RFC 6951, 5.7.
+    #[test]
+    fn a_peer_beyond_a_nat_knows_one_address_whatever_its_reach() {
+        let local = ["2001:db8::1", "192.168.0.1", "192.168.1.1"].map(ip);
+        assert_eq!(known(&local, ip("8.8.8.8"), true), [ip("192.168.0.1")]);
+        assert_eq!(known(&local, ip("8.8.8.8"), false), [ip("2001:db8::1")]);
+        assert_eq!(known(&local, ip("192.168.1.9"), true), [ip("192.168.1.1")]);
+        assert_eq!(known(&local[1..], ip("2001:db8::9"), true), [] as [IpAddr; 0]);
     }
 
     #[test]

@@ -8,6 +8,7 @@
 use super::super::Association;
 use super::super::setup::rto;
 use super::{Asconf, Change};
+use crate::endpoint::scope::hidden_source;
 use crate::path::{Path, PathId};
 use crate::time::Time;
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -97,6 +98,16 @@ impl Association {
         }
         let Some(asconf) = &mut self.asconf else { return };
         others.into_iter().for_each(|other| asconf.wait_with(Change::AddFrom(other)));
+    }
+
+    /// Each path leaves from an address that the peer knows the outside of. What ours reach by themselves says nothing: a NAT
+    /// is in between.
+    pub(super) fn keep_hidden_sources(&mut self) {
+        let known = &self.local_addresses;
+        for path in self.paths.iter_mut() {
+            let source = path.address.local.filter(|local| known.contains(local));
+            path.address.local = source.or_else(|| hidden_source(known, path.address.remote));
+        }
     }
 
     /// `address` is ours from now on: a path that shares its source with another one leaves from there.

@@ -28,6 +28,9 @@ impl Association {
         if self.asconf.is_none() || self.local_addresses.is_empty() {
             return;
         }
+        if self.config.hide_addresses {
+            return self.keep_hidden_sources();
+        }
         let mut sources = self.sources();
         let reached = self.paths.iter().any(|path| source_for(&sources, path.address.remote).is_some());
         if let Some(asconf) = &mut self.asconf {

@@ -10,12 +10,13 @@ use crate::wire::chunk::ChunkType;
 use crate::wire::param::Parameter;
 
 const INSIDE: [&str; 2] = ["192.168.0.1", "192.168.1.1"];
-const OUTSIDE: [&str; 2] = ["10.0.1.1", "10.0.2.1"];
+/// Of a wider scope than what is inside, as they mostly are.
+const OUTSIDE: [&str; 2] = ["192.0.2.1", "198.51.100.1"];
 const PORTS: [u16; 2] = [20_001, 30_002];
 
 /// Both up. Z has two addresses and A has two interfaces, of which the association knows one.
 fn behind_two_nats() -> (Pair, AssociationId, AssociationId) {
-    let mut pair = Pair::with_addresses(&INSIDE, &["10.0.1.2", "10.0.2.2"]);
+    let mut pair = Pair::with_addresses(&INSIDE, &["192.0.2.2", "198.51.100.2"]);
     pair.udp_ports = [9_899; 2];
     pair.nats = (0..2).map(|nat| (ip(INSIDE[nat]), ip(OUTSIDE[nat]), PORTS[nat])).collect();
     pair.listen(dynamic());
@@ -23,7 +24,7 @@ fn behind_two_nats() -> (Pair, AssociationId, AssociationId) {
     pair.run_secs(5);
     let z = pair.z.id();
     assert_eq!(locals(&mut pair, Side::A, a), [INSIDE[0]]);
-    assert_eq!(remotes(&mut pair, Side::A, a), ["10.0.1.2", "10.0.2.2"]);
+    assert_eq!(remotes(&mut pair, Side::A, a), ["192.0.2.2", "198.51.100.2"]);
     assert_eq!(remotes(&mut pair, Side::Z, z), [OUTSIDE[0]]);
     pair.events(Side::A);
     pair.events(Side::Z);
@@ -130,10 +131,10 @@ fn after_an_announcement_the_other_address_is_added_again() {
     let (mut pair, a, z) = behind_two_nats();
     pair.a.endpoint.add_local_address(pair.now, a, ip(INSIDE[1])).unwrap();
     pair.run_secs(5);
-    pair.nats[0].1 = ip("10.0.1.9");
+    pair.nats[0].1 = ip("192.0.2.9");
     pair.a.endpoint.announce_source(pair.now, a).unwrap();
     pair.run_secs(5);
-    assert_eq!(remotes(&mut pair, Side::Z, z), ["10.0.1.9", OUTSIDE[1]]);
+    assert_eq!(remotes(&mut pair, Side::Z, z), ["192.0.2.9", OUTSIDE[1]]);
     assert_eq!(locals(&mut pair, Side::A, a), INSIDE);
 }
 

@@ -99,6 +99,11 @@ impl Scenario {
     pub(super) fn draw_second_nat(&mut self, rng: &mut SimRng, lasts: Duration) {
         let Some(nat) = self.nat.as_mut().filter(|_| rng.chance(0.5)) else { return };
         nat.second = true;
+        // Chunks that were cut for a larger path do not pass a smaller one where IP does not fragment (docs/remaining.md).
+        let mtus = [self.paths[0].to_server.mtu, self.paths[0].to_client.mtu];
+        for index in 0..self.paths.len() {
+            self.change_plans(index, |plan| (plan.to_server.mtu, plan.to_client.mtu) = (mtus[0], mtus[1]));
+        }
         let second = self.inside_addresses().last().copied();
         let at = lasts.mul_f64(rng.unit());
         self.client.behaviour.moves = second.map(|address| (at, Move::Add(address))).into_iter().collect();
