@@ -1,9 +1,9 @@
 //! Packets that no honest peer sends (RFC 9260, 12.2; RFC 5062).
 
-use super::harness::{PORT_A, PORT_Z, Pair, Side, chunk, init, ip, packet};
-use crate::association::AssociationState;
+use super::harness::{Fate, PORT_A, PORT_Z, Pair, Side, chunk, init, ip, packet};
+use crate::association::{AssociationState, to_raw};
 use crate::config::AssociationConfig;
-use crate::wire::chunk::{ChunkType, RawChunk};
+use crate::wire::chunk::{ChunkType, RawChunk, SackChunk};
 use crate::wire::{CommonHeader, checksum};
 use bytes::Bytes;
 use proptest::prelude::*;
@@ -342,4 +342,28 @@ fn replies_to_one_packet_fit_into_one_packet() {
     pair.drain();
     assert_eq!(pair.hops.len(), 1, "IP fragments it, but it is one");
     assert_eq!(pair.hops[0].chunks.len(), 1);
+}
+
+/// RFC 9260, 6.10: thousands of chunks fit into a packet. Of those that may be dear to process an honest one holds few.
+#[test]
+fn of_many_sacks_in_one_packet_the_first_few_count() {
+    let mut pair = Pair::new();
+    let (a, _) = pair.establish_with(AssociationConfig { no_delay: true, ..AssociationConfig::default() });
+    pair.set_rule(|hop| if hop.from == Side::Z { Fate::Drop } else { Fate::Pass });
+    let first = pair.association(Side::A, a).sender.next_tsn();
+    (0..20).for_each(|_| pair.send(Side::A, a, b"x"));
+    pair.drain();
+    let sack = |chunks| SackChunk {
+        cumulative_tsn_ack: first.plus(chunks),
+        a_rwnd: 1 << 20,
+        gap_blocks: Default::default(),
+        duplicates: Default::default(),
+    };
+    let sacks: Vec<_> = (0..20).map(|chunks| to_raw(&sack(chunks))).collect();
+    let tag = pair.association(Side::A, a).local_tag();
+    pair.forge(Side::A, tag, &sacks);
+    assert_eq!(pair.association(Side::A, a).sender.outstanding_chunks(), 12);
+    pair.forge(Side::A, tag, &sacks[19..]);
+    assert_eq!(pair.association(Side::A, a).sender.outstanding_chunks(), 0);
+    assert_eq!(pair.state(Side::A, a), AssociationState::Established);
 }
