@@ -139,9 +139,10 @@ impl AssociationState {
         self.sends_data() || self == Self::CookieEchoed
     }
 
-    /// HEARTBEATs are answered (8.3).
+    /// HEARTBEATs are answered (8.3); in SHUTDOWN-SENT, too, where that is free: the peer, which has data to send, may have
+    /// to verify a new address of ours before SHUTDOWN ACK can go there.
     pub(super) fn answers_heartbeats(self) -> bool {
-        self.sends_data() || self == Self::CookieEchoed
+        self.sends_data() || matches!(self, Self::CookieEchoed | Self::ShutdownSent)
     }
 
     /// HEARTBEATs are sent (8.3): not after SHUTDOWN or SHUTDOWN ACK.

@@ -105,6 +105,26 @@ fn without_hidden_addresses_that_may_be_changed_such_an_abort_is_the_end() {
     }
 }
 
+/// RFC 9260, 8.3 and 9.2: the peer, which still has data to send, verifies the new address by a HEARTBEAT, although SHUTDOWN
+/// came from there already.
+#[test]
+fn an_outer_address_that_changes_during_a_shutdown_does_not_keep_it_from_its_end() {
+    let (mut pair, a, z) = behind_nat(hidden());
+    pair.set_rule(
+        |hop| if hop.from == Side::Z && hop.has(ChunkType::DATA) { Fate::Drop } else { Fate::Pass },
+    );
+    pair.send(Side::Z, z, b"late");
+    let now = pair.now;
+    pair.a.endpoint.shutdown(now, a).unwrap();
+    pair.run_for(Duration::from_millis(100));
+    assert_eq!(pair.state(Side::A, a), AssociationState::ShutdownSent);
+    pair.outer = Some(ip(SECOND));
+    pair.set_rule(|_| Fate::Pass);
+    pair.run_secs(60);
+    assert_eq!(pair.read(Side::A, a), ["late"]);
+    assert!(pair.events(Side::A).contains(&"ShutdownComplete".to_owned()));
+}
+
 /// The peer's ABORT may not get through.
 #[test]
 fn a_path_that_falls_silent_has_the_address_announced() {
