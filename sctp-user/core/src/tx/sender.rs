@@ -23,7 +23,7 @@ use std::collections::VecDeque;
 
 /// The sending half of one association.
 ///
-/// Messages go in by [`enqueue`](Self::enqueue). While [`next_path`](Self::next_path) names a path,
+/// Messages go in by `enqueue`. While [`next_path`](Self::next_path) names a path,
 /// the association builds a packet for it and lets [`fill`](Self::fill) put DATA chunks into it.
 /// Acknowledgements and time-outs come in by the `handle_*` methods.
 #[derive(Debug)]
