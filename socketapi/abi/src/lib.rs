@@ -1,0 +1,23 @@
+#![doc = include_str!("lib.md")]
+
+mod address;
+pub mod constants;
+pub mod control;
+pub mod errno;
+mod events;
+mod ids;
+mod layout;
+pub mod notification;
+pub mod options;
+mod settings;
+mod stack;
+mod structures;
+mod target;
+
+pub use address::{Form, decode};
+pub use errno::Errno;
+pub use events::Events;
+pub use ids::AssocIds;
+pub use settings::{DefaultSend, Manner, Settings};
+pub use stack::{Effects, StackTarget};
+pub use target::{Command, Style, Target};

@@ -1,0 +1,133 @@
+//! What a program has set that the stack below knows nothing of: how sends and receives look in C, and values that are
+//! kept only so that they can be read again.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use sctp_core::event::AssociationId;
+
+use crate::address::Form;
+use crate::events::Events;
+
+/// Of one socket.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// How addresses look: the family of the socket, and `SCTP_I_WANT_MAPPED_V4_ADDR`.
+    pub form: Form,
+    /// Messages come with [`SCTP_RCVINFO`](crate::constants::SCTP_RCVINFO) (`SCTP_RECVRCVINFO`).
+    pub rcvinfo: bool,
+    /// Messages come with [`SCTP_NXTINFO`](crate::constants::SCTP_NXTINFO) (`SCTP_RECVNXTINFO`).
+    pub nxtinfo: bool,
+    /// Several sockets of one user may listen on one port (`SCTP_REUSE_PORT`). Kept only.
+    pub reuse_port: bool,
+    /// How long an INIT may wait for its answer at most, milliseconds (`sinit_max_init_timeo`). Kept only: RTO.Max rules.
+    pub max_init_timeout: u16,
+    /// The peers' UDP encapsulation port for associations to come, once it was set (`SCTP_REMOTE_UDP_ENCAPS_PORT`).
+    pub remote_udp_port: Option<u16>,
+    /// For associations to come.
+    pub future: Manner,
+    associations: BTreeMap<AssociationId, Manner>,
+}
+
+/// Of one association, or of those to come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Manner {
+    /// What sends without information of their own use.
+    pub send: DefaultSend,
+    /// Comes with each received message (`SCTP_CONTEXT`; RFC 6458, 8.1.25).
+    pub receive_context: u32,
+    /// Notifications that are delivered.
+    pub events: Events,
+    /// The interval of heartbeats, whether they are on or not.
+    pub hb_interval: Duration,
+    /// Whether potentially failed paths are shown, as Linux has it: 0 in the status only, 1 nowhere, 2 in both.
+    pub expose_potentially_failed: u32,
+    /// How long state cookies are good for, milliseconds (`sasoc_cookie_life`). Kept only: it is the stack's.
+    pub cookie_life: u32,
+    /// The traffic class of packets (`spp_dscp`). Kept only.
+    pub dscp: Option<u8>,
+    /// The flow label of IPv6 packets (`spp_ipv6_flowlabel`). Kept only.
+    pub flow_label: Option<u32>,
+}
+
+/// `SCTP_DEFAULT_SEND_PARAM` and `SCTP_DEFAULT_SNDINFO` (RFC 6458, 8.1.13 and 8.1.31). When messages are given up is in the
+/// stack's own parameters.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct DefaultSend {
+    /// Stream.
+    pub stream: u16,
+    /// `SCTP_UNORDERED` and its fellows.
+    pub flags: u16,
+    /// Payload protocol identifier, as a number.
+    pub ppid: u32,
+    /// Comes back when the message fails.
+    pub context: u32,
+}
+
+impl Settings {
+    /// Those of a new socket, of AF_INET6 or AF_INET.
+    pub fn new(ipv6: bool) -> Self {
+        Self {
+            form: Form { ipv6, mapped: true },
+            rcvinfo: false,
+            nxtinfo: false,
+            reuse_port: false,
+            max_init_timeout: 60_000,
+            remote_udp_port: None,
+            future: Manner::default(),
+            associations: BTreeMap::new(),
+        }
+    }
+
+    /// An association has begun: from now on it has settings of its own.
+    pub fn begin(&mut self, association: AssociationId) {
+        self.associations.entry(association).or_insert(self.future);
+    }
+
+    /// An association is gone.
+    pub fn end(&mut self, association: AssociationId) {
+        self.associations.remove(&association);
+    }
+
+    /// The settings of a socket that takes over an association of this one (accept, peel-off).
+    #[must_use]
+    pub fn hand_over(&mut self, association: AssociationId) -> Self {
+        let own = self.associations.remove(&association).unwrap_or(self.future);
+        let mut other = Self { associations: BTreeMap::new(), ..self.clone() };
+        other.associations.insert(association, own);
+        other
+    }
+
+    /// Those of an association, or of those to come.
+    pub fn of(&self, association: Option<AssociationId>) -> &Manner {
+        association.and_then(|id| self.associations.get(&id)).unwrap_or(&self.future)
+    }
+
+    /// The same, to be changed.
+    pub fn of_mut(&mut self, association: Option<AssociationId>) -> &mut Manner {
+        match association {
+            Some(id) => self.associations.entry(id).or_insert(self.future),
+            None => &mut self.future,
+        }
+    }
+
+    /// What any association of the socket is subscribed to, or those to come.
+    pub fn all_events(&self) -> Events {
+        self.associations.values().fold(self.future.events, |all, one| all.union(one.events))
+    }
+}
+
+impl Default for Manner {
+    fn default() -> Self {
+        Self {
+            send: DefaultSend::default(),
+            receive_context: 0,
+            events: Events::default(),
+            hb_interval: Duration::from_secs(30),
+            expose_potentially_failed: 0,
+            cookie_life: 60_000,
+            dscp: None,
+            flow_label: None,
+        }
+    }
+}

@@ -1,0 +1,170 @@
+/* Asks a kernel with SCTP what it answers to getsockopt and setsockopt at level SOL_SCTP.
+ *
+ *   probe lengths             each option, read and written with zeros of each length
+ *   probe script < FILE       the steps of FILE (see options.script), each with what came of it
+ */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define SOL_SCTP 132
+#define MOST 4096
+
+static int current = -1, listener = -1;
+static unsigned char id[4];
+
+static void hex(char *to, const unsigned char *from, int len) {
+	for (int i = 0; i < len; i++) sprintf(to + 2 * i, "%02x", from[i]);
+	to[2 * len] = 0;
+}
+
+static int unhex(unsigned char *to, const char *from) {
+	int len = 0;
+	for (; *from; from += 2, len++) {
+		if (*from == '.') { from--; len--; continue; }
+		if (*from == '$') { memcpy(to + len, id, 4); len += 3; continue; }
+		unsigned byte = 0;
+		if (sscanf(from, "%2x", &byte) != 1) break;
+		to[len] = byte;
+	}
+	return len;
+}
+
+static int fresh(const char *style) {
+	return socket(AF_INET, strcmp(style, "one") ? SOCK_SEQPACKET : SOCK_STREAM, 132);
+}
+
+/* What came of a getsockopt, in words. */
+static void get(char *text, int fd, int number, unsigned char *value, int len) {
+	socklen_t given = len;
+	if (getsockopt(fd, SOL_SCTP, number, value, &given) < 0) {
+		sprintf(text, "errno %d", errno);
+		return;
+	}
+	int filled = (int)given < len ? (int)given : len;
+	if (filled >= 4 && memcmp(value, id, 4) == 0 && value[0]) {
+		sprintf(text, "%d $$", given);
+		hex(text + strlen(text), value + 4, filled - 4);
+		return;
+	}
+	sprintf(text, "%d ", given);
+	hex(text + strlen(text), value, filled);
+}
+
+static void set(char *text, int fd, int number, const unsigned char *value, int len) {
+	if (setsockopt(fd, SOL_SCTP, number, value, len) < 0) sprintf(text, "errno %d", errno);
+	else sprintf(text, "ok");
+}
+
+static void walk(const char *style, int reads, int number, int most) {
+	static char now[3 * MOST], before[3 * MOST];
+	int from = 0;
+	for (int len = 0; len <= most; len++) {
+		unsigned char value[MOST] = {0};
+		int fd = fresh(style);
+		if (reads) get(now, fd, number, value, len);
+		else set(now, fd, number, value, len);
+		close(fd);
+		if (len == 0) strcpy(before, now);
+		if (strcmp(before, now)) {
+			printf("%s %s %d %d-%d %s\n", style, reads ? "get" : "set", number, from, len - 1, before);
+			strcpy(before, now);
+			from = len;
+		}
+		if (len == most) printf("%s %s %d %d-%d %s\n", style, reads ? "get" : "set", number, from, len, before);
+	}
+}
+
+static void lengths(void) {
+	const char *styles[] = {"one", "many"};
+	for (int style = 0; style < 2; style++)
+		for (int reads = 0; reads < 2; reads++)
+			for (int number = 0; number < 140; number++) {
+				unsigned char value[MOST] = {0};
+				char text[3 * MOST];
+				int fd = fresh(styles[style]);
+				if (reads) get(text, fd, number, value, 64);
+				else set(text, fd, number, value, 64);
+				close(fd);
+				walk(styles[style], reads, number, strcmp(text, "errno 92") ? 300 : 1);
+			}
+}
+
+static struct sockaddr_in at(const char *address, int port) {
+	struct sockaddr_in in = {.sin_family = AF_INET, .sin_port = htons(port)};
+	inet_pton(AF_INET, address, &in.sin_addr);
+	return in;
+}
+
+/* An association of the current socket, 127.0.0.1:7001, with a listener at 127.0.0.2:7000. */
+static void pair(const char *style) {
+	int one = 1;
+	listener = fresh("many");
+	struct sockaddr_in there = at("127.0.0.2", 7000), here = at("127.0.0.1", 7001);
+	setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
+	setsockopt(current, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
+	if (bind(listener, (void *)&there, sizeof there) || listen(listener, 5)) perror("listen");
+	if (bind(current, (void *)&here, sizeof here)) perror("bind");
+	if (connect(current, (void *)&there, sizeof there)) perror("connect");
+	memset(id, 0, 4);
+	if (strcmp(style, "many") == 0) {
+		unsigned ids[2] = {0};
+		socklen_t len = sizeof ids;
+		if (getsockopt(current, SOL_SCTP, 29, ids, &len)) perror("ids");
+		memcpy(id, &ids[1], 4);
+	} else {
+		unsigned status[44] = {0};
+		socklen_t len = sizeof status;
+		if (getsockopt(current, SOL_SCTP, 14, status, &len)) perror("status");
+		memcpy(id, status, 4);
+	}
+}
+
+static void drop(void) {
+	struct linger now = {1, 0};
+	for (int i = 0; i < 2; i++) {
+		int fd = i ? listener : current;
+		if (fd >= 0) setsockopt(fd, SOL_SOCKET, SO_LINGER, &now, sizeof now), close(fd);
+	}
+	current = listener = -1;
+	usleep(20000);
+}
+
+static void script(void) {
+	static char line[4 * MOST], text[3 * MOST], argument[3 * MOST], style[16];
+	while (fgets(line, sizeof line, stdin)) {
+		unsigned char value[MOST] = {0};
+		int number, len;
+		line[strcspn(line, "\n")] = 0;
+		argument[0] = 0;
+		if (sscanf(line, "socket %15s", style) == 1) {
+			drop();
+			memset(id, 0, 4);
+			current = fresh(style);
+			printf("%s\n", line);
+		} else if (strcmp(line, "pair") == 0) {
+			pair(style);
+			printf("%s\n", line);
+		} else if (sscanf(line, "get %d %d %s", &number, &len, argument) >= 2) {
+			unhex(value, argument);
+			get(text, current, number, value, len);
+			printf("%s = %s\n", line, text);
+		} else if (sscanf(line, "set %d %s", &number, argument) >= 1) {
+			len = unhex(value, argument);
+			set(text, current, number, value, len);
+			printf("%s = %s\n", line, text);
+		} else {
+			printf("%s\n", line);
+		}
+	}
+}
+
+int main(int count, char **words) {
+	if (count > 1 && strcmp(words[1], "lengths") == 0) lengths();
+	else script();
+	return 0;
+}
