@@ -97,6 +97,12 @@ impl<T: Scalar> Field<T> {
         self.at
     }
 
+    /// Its size.
+    #[cfg(test)]
+    pub(crate) const fn size(self) -> usize {
+        T::SIZE
+    }
+
     fn range(self) -> std::ops::Range<usize> {
         self.at..self.at + T::SIZE
     }
@@ -201,8 +207,8 @@ macro_rules! structures {
                 size: $size,
                 fields: &[$((
                     stringify!($field),
-                    $at,
-                    <$holds as crate::layout::Scalar>::SIZE,
+                    $name::$field.at(),
+                    $name::$field.size(),
                 )),*],
             }
         ),*];

@@ -3,6 +3,7 @@
 mod address;
 pub mod constants;
 pub mod control;
+mod defaults;
 pub mod errno;
 mod events;
 mod ids;
@@ -15,6 +16,7 @@ mod structures;
 mod target;
 
 pub use address::{Form, decode};
+pub use defaults::defaults;
 pub use errno::Errno;
 pub use events::Events;
 pub use ids::AssocIds;

@@ -40,6 +40,8 @@ pub struct Manner {
     pub events: Events,
     /// The interval of heartbeats, whether they are on or not.
     pub hb_interval: Duration,
+    /// Packets that a SACK may wait for, once it was set, whether SACKs are delayed or not.
+    pub sack_frequency: Option<u32>,
     /// Whether potentially failed paths are shown, as Linux has it: 0 in the status only, 1 nowhere, 2 in both.
     pub expose_potentially_failed: u32,
     /// How long state cookies are good for, milliseconds (`sasoc_cookie_life`). Kept only: it is the stack's.
@@ -124,6 +126,7 @@ impl Default for Manner {
             receive_context: 0,
             events: Events::default(),
             hb_interval: Duration::from_secs(30),
+            sack_frequency: None,
             expose_potentially_failed: 0,
             cookie_life: 60_000,
             dscp: None,

@@ -53,7 +53,8 @@ use crate::target::Target;
 pub struct Answer {
     /// What to write to the program's buffer; it fits.
     pub bytes: Vec<u8>,
-    /// The length to report, which for one option is not that of the bytes.
+    /// The length to report. For some options that is not the one of the bytes, as on Linux: what is beyond them in the
+    /// buffer stays.
     pub len: usize,
     /// A set-up has begun: the call fails with EINPROGRESS on a socket that may not wait, but reports `bytes` all the
     /// same. Else it waits first.
@@ -142,6 +143,8 @@ pub struct Row {
     pub name: &'static str,
     /// What it is of.
     pub scope: Scope,
+    /// What is said to who reads an option that can be written only.
+    unreadable: Errno,
     read: Option<Access<Get>>,
     write: Option<Access<Set>>,
 }
@@ -162,7 +165,12 @@ impl<F> Access<F> {
 
 impl Row {
     const fn new(number: i32, name: &'static str, scope: Scope) -> Self {
-        Self { number, name, scope, read: None, write: None }
+        Self { number, name, scope, unreadable: Errno::ENOPROTOOPT, read: None, write: None }
+    }
+
+    const fn unreadable(mut self, errno: Errno) -> Self {
+        self.unreadable = errno;
+        self
     }
 
     const fn read(mut self, size: Size, act: Get) -> Self {
@@ -214,7 +222,8 @@ pub fn row(number: i32) -> Option<&'static Row> {
 /// # Errors
 /// ENOPROTOOPT for an option that does not exist or cannot be read, EINVAL for a wrong length, and what the option says.
 pub fn get(target: &mut dyn Target, number: i32, input: &[u8], room: usize) -> Result<Answer, Errno> {
-    let access = row(number).and_then(|row| row.read).ok_or(Errno::ENOPROTOOPT)?;
+    let row = row(number).ok_or(Errno::ENOPROTOOPT)?;
+    let access = row.read.ok_or(row.unreadable)?;
     access.check(target, room)?;
     (access.act)(target, Asked { view: View(input), room })
 }

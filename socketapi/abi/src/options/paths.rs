@@ -11,7 +11,7 @@ use sctp_core::event::AssociationId;
 use sctp_core::path::Path;
 
 use super::protocol::{
-    LEAST_MTU, LONGEST_SACK_DELAY, enable_delayed_sack, milliseconds, millis, saturated,
+    LEAST_MTU, LONGEST_SACK_DELAY, milliseconds, millis, saturated,
 };
 use super::scope::{Place, config, look, look_at_path, place};
 use super::status::mtu_of;
@@ -86,8 +86,8 @@ pub(super) fn set(target: &mut dyn Target, view: View<'_>) -> Result<Outcome, Er
     let manner = target.settings_mut().of_mut(place.whose());
     manner.hb_interval = interval.unwrap_or(manner.hb_interval);
     mark_packets(view, manner);
-    let interval = manner.hb_interval;
-    target.configure(place.whose(), &|config| apply(view, interval, config))?;
+    let manner = *manner;
+    target.configure(place.whose(), &|config| apply(view, &manner, config))?;
     let max_retrans = u32::from(view.get(spp_pathmaxrxt));
     if max_retrans > 0 {
         set_max_retrans(target, &place, max_retrans)?;
@@ -142,11 +142,11 @@ fn mark_packets(view: View<'_>, manner: &mut Manner) {
     }
 }
 
-fn apply(view: View<'_>, hb_interval: Duration, config: &mut AssociationConfig) {
+fn apply(view: View<'_>, manner: &Manner, config: &mut AssociationConfig) {
     let flags = view.get(spp_flags);
     let (mtu, sack_delay) = (view.get(spp_pathmtu), view.get(spp_sackdelay));
     if flags & SPP_HB_ENABLE != 0 {
-        config.hb_interval = Some(hb_interval);
+        config.hb_interval = Some(manner.hb_interval);
     }
     if flags & SPP_HB_DISABLE != 0 {
         config.hb_interval = None;
@@ -160,7 +160,7 @@ fn apply(view: View<'_>, hb_interval: Duration, config: &mut AssociationConfig) 
     }
     if flags & SPP_SACKDELAY_ENABLE != 0 {
         config.sack_delay = if sack_delay > 0 { millis(sack_delay) } else { config.sack_delay };
-        enable_delayed_sack(config);
+        config.sack_frequency = manner.sack_frequency;
     }
     if flags & SPP_SACKDELAY_DISABLE != 0 {
         config.sack_frequency = Some(1);

@@ -168,30 +168,31 @@ pub(super) fn set_delayed_sack(target: &mut dyn Target, view: View<'_>) -> Resul
         return Err(Errno::EINVAL);
     }
     for whose in several(target, view.get(sack_assoc_id))? {
-        target.configure(whose, &|config| apply_delayed_sack(config, delay, frequency))?;
+        let chosen = &mut target.settings_mut().of_mut(whose).sack_frequency;
+        *chosen = Some(frequency).filter(|frequency| *frequency > 1).or(*chosen);
+        let chosen = *chosen;
+        target.configure(whose, &|config| apply_delayed_sack(config, delay, frequency, chosen))?;
     }
     Ok(Outcome::Done)
 }
 
-/// Zero leaves a value as it is.
-fn apply_delayed_sack(config: &mut AssociationConfig, delay: u32, frequency: u32) {
+/// Zero leaves a value as it is. `chosen`: the frequency that rules unless each packet is acknowledged.
+fn apply_delayed_sack(config: &mut AssociationConfig, delay: u32, frequency: u32, chosen: Option<u32>) {
     if delay > 0 {
         config.sack_delay = millis(delay);
-        enable_delayed_sack(config);
     }
-    if frequency > 0 {
-        config.sack_frequency = Some(frequency);
+    match frequency {
+        1 => config.sack_frequency = Some(1),
+        _ => config.sack_frequency = chosen,
     }
-}
-
-/// Ends that each packet is acknowledged.
-pub(super) fn enable_delayed_sack(config: &mut AssociationConfig) {
-    config.sack_frequency = config.sack_frequency.filter(|frequency| *frequency > 1);
 }
 
 /// RFC 6458, 8.1.24; an `int` is the old form.
 pub(super) fn get_max_burst(target: &mut dyn Target, asked: Asked<'_>) -> Result<Answer, Errno> {
-    get_value(target, asked, |config| config.max_burst)
+    let number = if asked.room == OLD { 0 } else { asked.view.get(assoc_id) };
+    let packets = config(target, one(target, number)?)?.max_burst;
+    // Linux reports the length of the buffer.
+    Ok(Answer { len: asked.room, ..value_answer(asked, packets) })
 }
 
 pub(super) fn set_max_burst(target: &mut dyn Target, view: View<'_>) -> Result<Outcome, Errno> {
@@ -236,16 +237,6 @@ fn number_and_value(view: View<'_>) -> (i32, u32) {
         OLD => (0, view.get(Field::new(0))),
         _ => (view.get(assoc_id), view.get(assoc_value)),
     }
-}
-
-fn get_value(
-    target: &mut dyn Target,
-    asked: Asked<'_>,
-    value: fn(&AssociationConfig) -> u32,
-) -> Result<Answer, Errno> {
-    let number = if asked.room == OLD { 0 } else { asked.view.get(assoc_id) };
-    let value = value(&config(target, one(target, number)?)?);
-    Ok(value_answer(asked, value))
 }
 
 fn value_answer(asked: Asked<'_>, value: u32) -> Answer {

@@ -5,6 +5,7 @@ use super::Size::{AtLeast, AtMost, Either, Exactly};
 use super::{Row, addresses, authentication, events, features, flags, paths, protocol, sending, status, streams};
 use super::thresholds;
 use crate::constants::*;
+use crate::errno::Errno;
 
 /// A row: the name is that of the constant.
 macro_rules! option {
@@ -76,16 +77,19 @@ pub static TABLE: &[Row] = &[
         .read(Either(4, 8), protocol::get_max_burst)
         .write(Exactly(&[4, 8]), protocol::set_max_burst),
     option!(SCTP_AUTH_CHUNK, Endpoint)
+        .unreadable(Errno::EOPNOTSUPP)
         .write_after(authentication::is_offered, Exactly(&[1]), authentication::set_chunk),
     option!(SCTP_HMAC_IDENT, Endpoint)
         .read_after(authentication::is_offered, AtLeast(4), authentication::get_hmac_ident)
         .write_after(authentication::is_offered, AtLeast(4), authentication::set_hmac_ident),
     option!(SCTP_AUTH_KEY, Several)
+        .unreadable(Errno::EOPNOTSUPP)
         .write(AtLeast(9), authentication::set_key),
     option!(SCTP_AUTH_ACTIVE_KEY, Several)
         .read(AtLeast(8), authentication::get_active_key)
         .write(Exactly(&[8]), authentication::set_active_key),
     option!(SCTP_AUTH_DELETE_KEY, Several)
+        .unreadable(Errno::EOPNOTSUPP)
         .write(Exactly(&[8]), authentication::set_delete_key),
     option!(SCTP_PEER_AUTH_CHUNKS, Association)
         .read(AtLeast(8), authentication::get_peer_chunks),
@@ -111,12 +115,13 @@ pub static TABLE: &[Row] = &[
         .read(AtLeast(16), sending::get_default_sndinfo)
         .write(Exactly(&[16]), sending::set_default_sndinfo),
     option!(SCTP_AUTH_DEACTIVATE_KEY, Several)
+        .unreadable(Errno::EOPNOTSUPP)
         .write(Exactly(&[8]), authentication::set_deactivate_key),
     option!(SCTP_REUSE_PORT, Endpoint)
         .read(AtLeast(4), flags::get_reuse_port)
         .write_after(flags::may_reuse_port, AtLeast(4), flags::set_reuse_port),
     option!(SCTP_PEER_ADDR_THLDS_V2, Path)
-        .read(AtLeast(144), thresholds::get_thresholds_v2)
+        .read(AtLeast(144), thresholds::get_thresholds)
         .write(AtLeast(144), thresholds::set_thresholds_v2),
     option!(SCTP_SOCKOPT_BINDX_ADD, Endpoint)
         .write(AtLeast(0), addresses::bindx_add),

@@ -1,5 +1,5 @@
 //! Thresholds of paths (RFC 7829, 7), their UDP encapsulation ports (RFC 6951, 6.1) and the search for their MTU (RFC 8899).
-//! An address that is none of a peer's is ENOENT.
+//! An address that is none of a peer's is ENOENT for the first, EINVAL for the others.
 
 use sctp_core::path::Thresholds;
 use sctp_core::path::mtu::MtuSearchConfig;
@@ -33,24 +33,16 @@ fn thresholds_of(target: &dyn Target, place: &Place) -> Result<Thresholds, Errno
     }
 }
 
-/// The first form: it does not know when the primary path is switched.
+/// RFC 7829, 7.2. The first form of the structure does not know when the primary path is switched, but is as long: Linux
+/// writes it all the same.
 pub(super) fn get_thresholds(target: &mut dyn Target, asked: Asked<'_>) -> Result<Answer, Errno> {
     let thresholds = thresholds_of(target, &at(target, asked.view)?)?;
-    Ok(write(asked.view, thresholds).into())
-}
-
-fn write(view: View<'_>, thresholds: Thresholds) -> Record {
-    let potentially_failed = thresholds.potentially_failed_max_retrans.map_or(NEVER, saturated);
-    Record::from_view(view, sctp_paddrthlds_v2::SIZE)
+    let never_or = |threshold: Option<u32>| threshold.map_or(NEVER, saturated);
+    let record = Record::from_view(asked.view, sctp_paddrthlds_v2::SIZE)
         .set(spt_pathmaxrxt, saturated(thresholds.path_max_retrans))
-        .set(spt_pathpfthld, potentially_failed)
-}
-
-/// RFC 7829, 7.2.
-pub(super) fn get_thresholds_v2(target: &mut dyn Target, asked: Asked<'_>) -> Result<Answer, Errno> {
-    let thresholds = thresholds_of(target, &at(target, asked.view)?)?;
-    let switchover = thresholds.primary_switchover_max_retrans.map_or(NEVER, saturated);
-    Ok(write(asked.view, thresholds).set(spt_pathcpthld, switchover).into())
+        .set(spt_pathpfthld, never_or(thresholds.potentially_failed_max_retrans))
+        .set(spt_pathcpthld, never_or(thresholds.primary_switchover_max_retrans));
+    Ok(record.into())
 }
 
 pub(super) fn set_thresholds(target: &mut dyn Target, view: View<'_>) -> Result<Outcome, Errno> {
@@ -117,7 +109,7 @@ pub(super) fn set_expose(target: &mut dyn Target, view: View<'_>) -> Result<Outc
 
 /// RFC 6951, 6.1. Of an association it is the port of its first path.
 pub(super) fn get_udp_port(target: &mut dyn Target, asked: Asked<'_>) -> Result<Answer, Errno> {
-    let place = place(target, &asked.view.get(sue_address), asked.view.get(sue_assoc_id), Errno::ENOENT)?;
+    let place = place(target, &asked.view.get(sue_address), asked.view.get(sue_assoc_id), Errno::EINVAL)?;
     let port = match place {
         Place::Path(association, remote) => {
             look_at_path(target, association, remote, |path| path.address.remote_udp_port)?
@@ -131,7 +123,7 @@ pub(super) fn get_udp_port(target: &mut dyn Target, asked: Asked<'_>) -> Result<
 }
 
 pub(super) fn set_udp_port(target: &mut dyn Target, view: View<'_>) -> Result<Outcome, Errno> {
-    let place = place(target, &view.get(sue_address), view.get(sue_assoc_id), Errno::ENOENT)?;
+    let place = place(target, &view.get(sue_address), view.get(sue_assoc_id), Errno::EINVAL)?;
     let Network(port) = view.get(sue_port);
     match place {
         Place::Path(association, remote) => {
@@ -166,6 +158,6 @@ pub(super) fn set_probe_interval(target: &mut dyn Target, view: View<'_>) -> Res
 }
 
 fn probed(target: &dyn Target, view: View<'_>) -> Result<Whose, Errno> {
-    let place = place(target, &view.get(spi_address), view.get(spi_assoc_id), Errno::ENOENT)?;
+    let place = place(target, &view.get(spi_address), view.get(spi_assoc_id), Errno::EINVAL)?;
     Ok(place.whose())
 }

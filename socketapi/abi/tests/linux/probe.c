@@ -1,7 +1,7 @@
 /* Asks a kernel with SCTP what it answers to getsockopt and setsockopt at level SOL_SCTP.
  *
- *   probe lengths             each option, read and written with zeros of each length
- *   probe script < FILE       the steps of FILE (see options.script), each with what came of it
+ *   probe lengths             each option, read and written with zeros of each length from 0 to 300
+ *   probe script < FILE       the steps of FILE (options.script says how they are written), each with what came of it
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -14,6 +14,7 @@
 #define SOL_SCTP 132
 #define MOST 4096
 
+static const int features[] = {129, 128, 117}; /* AUTH, ASCONF, RECONFIG */
 static int current = -1, listener = -1;
 static unsigned char id[4];
 
@@ -26,7 +27,8 @@ static int unhex(unsigned char *to, const char *from) {
 	int len = 0;
 	for (; *from; from += 2, len++) {
 		if (*from == '.') { from--; len--; continue; }
-		if (*from == '$') { memcpy(to + len, id, 4); len += 3; continue; }
+		if (*from == '$') { memcpy(to + len, id, 4); from--; len += 3; continue; }
+		if (*from == 'z') { len += atoi(from + 1) - 1; from += 2; continue; }
 		unsigned byte = 0;
 		if (sscanf(from, "%2x", &byte) != 1) break;
 		to[len] = byte;
@@ -47,7 +49,7 @@ static void get(char *text, int fd, int number, unsigned char *value, int len) {
 	}
 	int filled = (int)given < len ? (int)given : len;
 	if (filled >= 4 && memcmp(value, id, 4) == 0 && value[0]) {
-		sprintf(text, "%d $$", given);
+		sprintf(text, "%d $", given);
 		hex(text + strlen(text), value + 4, filled - 4);
 		return;
 	}
@@ -60,13 +62,19 @@ static void set(char *text, int fd, int number, const unsigned char *value, int 
 	else sprintf(text, "ok");
 }
 
+/* Only how long the answer is. */
+static void shorten(char *text) {
+	char *space = strchr(text, ' ');
+	if (space && strncmp(text, "errno", 5)) *space = 0;
+}
+
 static void walk(const char *style, int reads, int number, int most) {
 	static char now[3 * MOST], before[3 * MOST];
 	int from = 0;
 	for (int len = 0; len <= most; len++) {
 		unsigned char value[MOST] = {0};
 		int fd = fresh(style);
-		if (reads) get(now, fd, number, value, len);
+		if (reads) get(now, fd, number, value, len), shorten(now);
 		else set(now, fd, number, value, len);
 		close(fd);
 		if (len == 0) strcpy(before, now);
@@ -90,7 +98,7 @@ static void lengths(void) {
 				if (reads) get(text, fd, number, value, 64);
 				else set(text, fd, number, value, 64);
 				close(fd);
-				walk(styles[style], reads, number, strcmp(text, "errno 92") ? 300 : 1);
+				if (strcmp(text, "errno 92")) walk(styles[style], reads, number, 300);
 			}
 }
 
@@ -107,6 +115,11 @@ static void pair(const char *style) {
 	struct sockaddr_in there = at("127.0.0.2", 7000), here = at("127.0.0.1", 7001);
 	setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
 	setsockopt(current, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
+	unsigned on[2] = {0, 1};
+	/* The other side does what this one asks for: extensions are on. */
+	for (int number = 0; number < 3; number++) setsockopt(listener, SOL_SCTP, features[number], on, sizeof on);
+	unsigned all[2] = {0, 7};
+	setsockopt(listener, SOL_SCTP, 118, all, sizeof all);
 	if (bind(listener, (void *)&there, sizeof there) || listen(listener, 5)) perror("listen");
 	if (bind(current, (void *)&here, sizeof here)) perror("bind");
 	if (connect(current, (void *)&there, sizeof there)) perror("connect");
@@ -152,6 +165,11 @@ static void script(void) {
 		} else if (sscanf(line, "get %d %d %s", &number, &len, argument) >= 2) {
 			unhex(value, argument);
 			get(text, current, number, value, len);
+			printf("%s = %s\n", line, text);
+		} else if (sscanf(line, "len %d %d %s", &number, &len, argument) >= 2) {
+			unhex(value, argument);
+			get(text, current, number, value, len);
+			shorten(text);
 			printf("%s = %s\n", line, text);
 		} else if (sscanf(line, "set %d %s", &number, argument) >= 1) {
 			len = unhex(value, argument);

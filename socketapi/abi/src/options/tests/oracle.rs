@@ -1,0 +1,124 @@
+//! What Linux does, and what we do, must be the same. `tests/linux` has what its kernel said (6.1, Debian 12), the program
+//! that asked it, and how to ask again.
+
+use super::Program;
+use crate::Style;
+use crate::options::row;
+
+const LENGTHS: &str = include_str!("../../../tests/linux/options.lengths");
+const SCRIPT: &str = include_str!("../../../tests/linux/options.linux");
+
+fn style(word: &str) -> Style {
+    if word == "one" { Style::OneToOne } else { Style::OneToMany }
+}
+
+#[test]
+fn each_option_takes_and_reports_the_lengths_that_it_does_on_linux() {
+    let mut program = Program::new(Style::OneToOne);
+    let mut differences = Vec::new();
+    for line in LENGTHS.lines() {
+        let words: Vec<&str> = line.splitn(5, ' ').collect();
+        let [socket, verb, number, lengths, expected] = words[..] else { panic!("{line}") };
+        let number: i32 = number.parse().unwrap();
+        let (from, to) = lengths.split_once('-').unwrap();
+        for len in from.parse::<usize>().unwrap()..=to.parse().unwrap() {
+            let zeros = vec![0; len];
+            program.renew(style(socket));
+            let found = match verb {
+                "get" => program.get(number, &zeros, len).map(|answer| answer.len.to_string()),
+                _ => program.set(number, &zeros).map(|_| "ok".into()),
+            };
+            let found = found.unwrap_or_else(|errno| format!("errno {}", errno.0));
+            if found != expected {
+                differences.push(format!("{socket} {verb} {:?} {len}: {found}, Linux: {expected}", row(number)));
+                break;
+            }
+        }
+    }
+    assert!(differences.is_empty(), "{}", differences.join("\n"));
+}
+
+/// Steps that differ.
+const DIFFERENT: &[&str] = &[
+    // Linux offers SHA-1 alone until it is told otherwise. We offer SHA-256 first: RFC 4895, 6.1 leaves all but SHA-1 open.
+    "get 22 100",
+    "get 22 7",
+];
+
+#[test]
+fn options_do_what_they_do_on_linux() {
+    let mut program = Program::new(Style::OneToOne);
+    let mut differences = Vec::new();
+    for (place, line) in SCRIPT.lines().enumerate() {
+        let (step, expected) = line.split_once(" = ").unwrap_or((line, ""));
+        let found = program.step(step);
+        let known = DIFFERENT.contains(&step);
+        if found != expected && !known {
+            differences.push(format!("{}: {step}\n    ours:  {found}\n    Linux: {expected}", place + 1));
+        }
+    }
+    assert!(differences.is_empty(), "{}", differences.join("\n"));
+}
+
+impl Program {
+    /// One of `tests/linux/options.script`.
+    fn step(&mut self, step: &str) -> String {
+        let mut words = step.split_whitespace();
+        let verb = words.next().unwrap_or("#");
+        let rest: Vec<&str> = words.collect();
+        let number = rest.first().and_then(|word| word.parse().ok()).unwrap_or(-1);
+        match (verb, &rest[..]) {
+            ("socket", [kind]) => *self = Self::new(style(kind)),
+            ("pair", []) => self.connect(),
+            ("set", [_, bytes]) => {
+                let bytes = self.bytes(bytes);
+                return self.set(number, &bytes).map_or_else(|errno| format!("errno {}", errno.0), |_| "ok".into());
+            }
+            ("get" | "len", [_, room, bytes @ ..]) => {
+                let input = bytes.first().map(|bytes| self.bytes(bytes)).unwrap_or_default();
+                let room = room.parse().unwrap();
+                return match self.get(number, &input, room) {
+                    Err(errno) => format!("errno {}", errno.0),
+                    Ok(answer) if verb == "len" => answer.len.to_string(),
+                    // Of what is longer than the length that is reported Linux shows as much as that.
+                    Ok(answer) => self.shown(answer.len, &answer.bytes[..answer.bytes.len().min(answer.len)]),
+                };
+            }
+            _ => {}
+        }
+        String::new()
+    }
+
+    fn shown(&mut self, len: usize, bytes: &[u8]) -> String {
+        let number = self.number().to_ne_bytes();
+        let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+        match bytes.strip_prefix(&number[..]) {
+            Some(rest) if self.association.is_some() => format!("{len} ${}", hex(rest)),
+            _ => format!("{len} {}", hex(bytes)),
+        }
+    }
+
+    fn bytes(&mut self, text: &str) -> Vec<u8> {
+        let number = self.number().to_ne_bytes();
+        let mut bytes = Vec::new();
+        let mut rest = text.replace('.', "");
+        while !rest.is_empty() {
+            let taken = match rest.as_bytes()[0] {
+                b'$' => {
+                    bytes.extend(number);
+                    1
+                }
+                b'z' => {
+                    bytes.resize(bytes.len() + rest[1..4].parse::<usize>().unwrap(), 0);
+                    4
+                }
+                _ => {
+                    bytes.push(u8::from_str_radix(&rest[..2], 16).unwrap());
+                    2
+                }
+            };
+            rest.drain(..taken);
+        }
+        bytes
+    }
+}
