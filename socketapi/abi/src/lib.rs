@@ -6,6 +6,10 @@ pub mod control;
 mod defaults;
 pub mod errno;
 mod events;
+#[cfg(test)]
+mod harness;
+#[cfg(test)]
+mod header_tests;
 mod ids;
 mod layout;
 pub mod notification;

@@ -1,12 +1,14 @@
 //! Control messages of `sendmsg` and `recvmsg` (RFC 6458, 5.3): [`SendInfo`] is what a sender says of a message,
-//! [`received`] what a receiver is told.
+//! [`destination`] whom the message goes to, [`received`] what a receiver is told.
 
+mod destination;
 mod receive;
 mod send;
 #[cfg(test)]
 mod tests;
 
-pub use receive::{Control, Next, received};
+pub use destination::{Destination, destination};
+pub use receive::{Arrived, Control, Next, received};
 pub use send::{Action, SendInfo};
 
 use crate::constants::SOL_SCTP;

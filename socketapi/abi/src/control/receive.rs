@@ -29,6 +29,19 @@ pub struct Next {
     pub len: u32,
 }
 
+/// A message that is being read.
+#[derive(Clone, Copy, Debug)]
+pub struct Arrived<'a> {
+    /// Its association.
+    pub association: AssociationId,
+    /// The number of that.
+    pub number: i32,
+    /// The message, or a piece of it.
+    pub message: &'a Message,
+    /// Up to which TSN everything has come on the association; shown with unordered messages only.
+    pub cumulative_tsn: u32,
+}
+
 /// A buffer of control messages.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Control {
@@ -39,26 +52,21 @@ pub struct Control {
     room: usize,
 }
 
-/// What comes with a message of association `number`: as the socket asked for (`SCTP_RECVNXTINFO`, `SCTP_RECVRCVINFO`,
-/// SCTP_DATA_IO_EVENT), in Linux's order. Notifications come with nothing. `room` is the length of the program's buffer.
-pub fn received(
-    settings: &Settings,
-    association: AssociationId,
-    number: i32,
-    message: &Message,
-    next: Option<&Next>,
-    room: usize,
-) -> Control {
+/// What comes with a message: as the socket asked for (`SCTP_RECVNXTINFO`, `SCTP_RECVRCVINFO`, SCTP_DATA_IO_EVENT), in Linux's
+/// order. With a notification, for which `arrived` is `None`, comes what is known of the next item only. `room` is the
+/// length of the program's buffer.
+pub fn received(settings: &Settings, arrived: Option<&Arrived<'_>>, next: Option<&Next>, room: usize) -> Control {
     let mut control = Control { bytes: Vec::new(), truncated: false, room };
-    let context = settings.of(Some(association)).receive_context;
     if let Some(next) = next.filter(|_| settings.nxtinfo) {
         control.put(SCTP_NXTINFO, nxtinfo(next));
     }
+    let Some(arrived) = arrived else { return control };
+    let context = settings.of(Some(arrived.association)).receive_context;
     if settings.rcvinfo {
-        control.put(SCTP_RCVINFO, rcvinfo(number, context, message));
+        control.put(SCTP_RCVINFO, rcvinfo(arrived, context));
     }
     if settings.future.events.contains(SCTP_DATA_IO_EVENT) {
-        control.put(SCTP_SNDRCV, sndrcvinfo(number, context, message));
+        control.put(SCTP_SNDRCV, sndrcvinfo(arrived, context));
     }
     control
 }
@@ -82,18 +90,26 @@ fn nxtinfo(next: &Next) -> Record {
         .set(nxt_assoc_id, next.number)
 }
 
-fn rcvinfo(number: i32, context: u32, message: &Message) -> Record {
+/// Valid with unordered messages only (5.3.5).
+fn cumulative_tsn(arrived: &Arrived<'_>) -> u32 {
+    if arrived.message.unordered { arrived.cumulative_tsn } else { 0 }
+}
+
+fn rcvinfo(arrived: &Arrived<'_>, context: u32) -> Record {
+    let message = arrived.message;
     Record::new(sctp_rcvinfo::SIZE)
         .set(rcv_sid, message.stream_id)
         .set(rcv_ssn, ssn(message))
         .set(rcv_flags, flags(message.unordered))
         .set(rcv_ppid, Network(message.ppid))
         .set(rcv_tsn, message.tsn.0)
+        .set(rcv_cumtsn, cumulative_tsn(arrived))
         .set(rcv_context, context)
-        .set(rcv_assoc_id, number)
+        .set(rcv_assoc_id, arrived.number)
 }
 
-fn sndrcvinfo(number: i32, context: u32, message: &Message) -> Record {
+fn sndrcvinfo(arrived: &Arrived<'_>, context: u32) -> Record {
+    let message = arrived.message;
     Record::new(sctp_sndrcvinfo::SIZE)
         .set(sinfo_stream, message.stream_id)
         .set(sinfo_ssn, ssn(message))
@@ -101,7 +117,8 @@ fn sndrcvinfo(number: i32, context: u32, message: &Message) -> Record {
         .set(sinfo_ppid, Network(message.ppid))
         .set(sinfo_context, context)
         .set(sinfo_tsn, message.tsn.0)
-        .set(sinfo_assoc_id, number)
+        .set(sinfo_cumtsn, cumulative_tsn(arrived))
+        .set(sinfo_assoc_id, arrived.number)
 }
 
 impl Control {

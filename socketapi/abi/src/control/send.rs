@@ -19,9 +19,14 @@ use crate::structures::sctp_sndrcvinfo::{self, *};
 use crate::structures::sctp_initmsg;
 use crate::target::Style;
 
-/// Flags that `SCTP_SNDINFO` may have. `SCTP_SNDRCV` may have a policy of partial reliability, too.
-const FLAGS: u16 =
-    SCTP_UNORDERED | SCTP_ADDR_OVER | SCTP_SACK_IMMEDIATELY | SCTP_SENDALL | SCTP_ABORT | SCTP_EOF;
+/// Flags that there are. The policy of partial reliability among them counts in `SCTP_SNDRCV` only.
+const FLAGS: u16 = SCTP_UNORDERED
+    | SCTP_ADDR_OVER
+    | SCTP_SACK_IMMEDIATELY
+    | SCTP_SENDALL
+    | SCTP_ABORT
+    | SCTP_EOF
+    | SCTP_PR_SCTP_MASK;
 
 /// What is to be done to the association.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -101,7 +106,7 @@ impl SendInfo {
     /// 5.3.2. What it says of partial reliability holds even if that is nothing, but not against `SCTP_PRINFO`.
     fn take_sndrcv(&mut self, view: View<'_>) -> Result<(), Errno> {
         let flags = view.get(sinfo_flags);
-        if flags & !(FLAGS | SCTP_PR_SCTP_MASK) != 0 {
+        if flags & !FLAGS != 0 {
             return Err(Errno::EINVAL);
         }
         let policy = match flags & SCTP_PR_SCTP_MASK {

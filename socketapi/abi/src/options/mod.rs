@@ -30,7 +30,7 @@ mod features;
 mod flags;
 mod paths;
 mod protocol;
-mod scope;
+pub(crate) mod scope;
 mod sending;
 mod status;
 mod streams;

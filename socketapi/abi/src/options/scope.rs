@@ -16,10 +16,10 @@ use crate::errno::Errno;
 use crate::target::{Style, Target};
 
 /// One association, or those to come.
-pub(super) type Whose = Option<AssociationId>;
+pub(crate) type Whose = Option<AssociationId>;
 
 /// Looks at an association.
-pub(super) fn look<T>(
+pub(crate) fn look<T>(
     target: &dyn Target,
     association: AssociationId,
     look: impl FnOnce(&Association) -> T,
@@ -30,7 +30,7 @@ pub(super) fn look<T>(
 }
 
 /// The association that a number names, if it is up.
-pub(super) fn named(target: &dyn Target, number: i32) -> Whose {
+pub(crate) fn named(target: &dyn Target, number: i32) -> Whose {
     match target.style() {
         Style::OneToMany if number > SCTP_ALL_ASSOC => target.find_number(number),
         Style::OneToMany => None,

@@ -137,6 +137,17 @@ static void pair(const char *style) {
 	}
 }
 
+/* A message with control messages, to nobody in particular or to the peer's address. */
+static void message(char *text, int len, int addressed, unsigned char *control, int controllen) {
+	static char payload[MOST];
+	struct sockaddr_in there = at("127.0.0.2", 7000);
+	struct iovec part = {payload, len};
+	struct msghdr header = {.msg_iov = &part, .msg_iovlen = 1, .msg_control = control, .msg_controllen = controllen};
+	if (addressed) header.msg_name = &there, header.msg_namelen = sizeof there;
+	if (sendmsg(current, &header, MSG_NOSIGNAL) < 0) sprintf(text, "errno %d", errno);
+	else sprintf(text, "ok");
+}
+
 static void drop(void) {
 	struct linger now = {1, 0};
 	for (int i = 0; i < 2; i++) {
@@ -170,6 +181,10 @@ static void script(void) {
 			unhex(value, argument);
 			get(text, current, number, value, len);
 			shorten(text);
+			printf("%s = %s\n", line, text);
+		} else if (sscanf(line, "send %d %d %s", &len, &number, argument) >= 2) {
+			int controllen = unhex(value, argument);
+			message(text, len, number, value, controllen);
 			printf("%s = %s\n", line, text);
 		} else if (sscanf(line, "set %d %s", &number, argument) >= 1) {
 			len = unhex(value, argument);

@@ -1,0 +1,303 @@
+//! Values that `tests/linux` does not reach: several addresses, IPv6, associations that begin and are peeled off, keys.
+
+use std::net::{IpAddr, SocketAddr};
+
+use sctp_core::association::AssociationState;
+use sctp_user::driver::mem::MemDriver;
+use sctp_user::stack::{Patience, SocketKind};
+
+use crate::constants::*;
+use crate::errno::Errno;
+use crate::harness::{HERE, Program, THERE, at};
+use crate::options::Outcome;
+use crate::{Form, Style, decode};
+
+const V4: Form = Form { ipv6: false, mapped: true };
+
+/// Addresses one behind the other.
+fn list(addresses: &[&str]) -> Vec<u8> {
+    addresses.iter().flat_map(|address| V4.encode(at(address))).collect()
+}
+
+/// The addresses in an answer to `sctp_getpaddrs` or `sctp_getladdrs`.
+fn addresses(bytes: &[u8]) -> Vec<SocketAddr> {
+    let count = u32::from_ne_bytes(bytes[4..8].try_into().unwrap());
+    let mut rest = &bytes[8..];
+    let mut addresses = Vec::new();
+    for _ in 0..count {
+        let address = decode(rest).unwrap();
+        rest = &rest[if rest[0] == libc::AF_INET as u8 { 16 } else { 28 }..];
+        addresses.push(address);
+    }
+    assert!(rest.is_empty());
+    addresses
+}
+
+/// Two addresses on each side.
+fn multihomed(style: Style) -> Program {
+    let ips = |texts: [&str; 2]| texts.map(|text| text.parse::<IpAddr>().unwrap());
+    let (ours, theirs) =
+        MemDriver::pair(ips(["127.0.0.1", "127.0.0.3"]), ips(["127.0.0.2", "127.0.0.4"]), 1_500).unwrap();
+    Program::on(ours, theirs, style)
+}
+
+fn value(number: i32, value: u32) -> Vec<u8> {
+    [number.to_ne_bytes(), value.to_ne_bytes()].concat()
+}
+
+/// RFC 6458, 9.1.
+#[test]
+fn bindx_adds_and_takes_off_addresses() {
+    let mut program = multihomed(Style::OneToMany);
+    let all = list(&["127.0.0.1:7001", "127.0.0.3:7001"]);
+    assert_eq!(program.set(SCTP_SOCKOPT_BINDX_ADD, &list(&["127.0.0.9:7001"])), Err(Errno::EADDRNOTAVAIL));
+    program.set(SCTP_SOCKOPT_BINDX_ADD, &list(&["127.0.0.1:7001"])).unwrap();
+    // Bound already, or to another port.
+    assert_eq!(program.set(SCTP_SOCKOPT_BINDX_ADD, &all), Err(Errno::EINVAL));
+    assert_eq!(program.set(SCTP_SOCKOPT_BINDX_ADD, &list(&["127.0.0.3:7002"])), Err(Errno::EINVAL));
+    program.set(SCTP_SOCKOPT_BINDX_ADD, &list(&["127.0.0.3:0"])).unwrap();
+    let bound = |program: &mut Program| addresses(&program.get(SCTP_GET_LOCAL_ADDRS, &[0; 8], 400).unwrap().bytes);
+    assert_eq!(bound(&mut program), [at("127.0.0.1:7001"), at("127.0.0.3:7001")]);
+    assert_eq!(program.set(SCTP_SOCKOPT_BINDX_REM, &list(&["127.0.0.9:0"])), Err(Errno::EBUSY));
+}
+
+#[test]
+fn bindx_takes_off_all_addresses_but_the_last() {
+    let ips = ["127.0.0.1", "127.0.0.3", "127.0.0.5"].map(|text| text.parse::<IpAddr>().unwrap());
+    let (ours, theirs) = MemDriver::pair(ips, [at(THERE).ip()], 1_500).unwrap();
+    let mut program = Program::on(ours, theirs, Style::OneToMany);
+    program.set(SCTP_SOCKOPT_BINDX_ADD, &list(&["127.0.0.1:7001", "127.0.0.3:7001"])).unwrap();
+    assert_eq!(program.set(SCTP_SOCKOPT_BINDX_REM, &list(&["127.0.0.5:0"])), Err(Errno::EINVAL));
+    assert_eq!(program.set(SCTP_SOCKOPT_BINDX_REM, &list(&["127.0.0.1:7002"])), Err(Errno::EINVAL));
+    // All or none.
+    let both = list(&["127.0.0.1:0", "127.0.0.3:0"]);
+    assert_eq!(program.set(SCTP_SOCKOPT_BINDX_REM, &both), Err(Errno::EBUSY));
+    program.set(SCTP_SOCKOPT_BINDX_REM, &list(&["127.0.0.1:7001"])).unwrap();
+    let left = program.get(SCTP_GET_LOCAL_ADDRS, &[0; 8], 400).unwrap();
+    assert_eq!(addresses(&left.bytes), [at("127.0.0.3:7001")]);
+    // As on Linux the length is that of the addresses alone.
+    assert_eq!((left.len, left.bytes.len()), (16, 24));
+}
+
+/// Begins an association to both addresses of the peer.
+fn listening(program: &Program) {
+    program.peer.bind(&[], at(THERE).port()).unwrap();
+    program.peer.listen(5).unwrap();
+}
+
+/// RFC 6458, 9.9, in the three forms that libsctp has had.
+#[test]
+fn connectx_begins_an_association_and_tells_its_number() {
+    let to = list(&["127.0.0.2:7000", "127.0.0.4:7000"]);
+    let mut program = multihomed(Style::OneToMany);
+    listening(&program);
+    assert_eq!(program.set(SCTP_SOCKOPT_CONNECTX, &to), Ok(Outcome::Begun(3)));
+    assert!(program.effects.begun.is_some());
+    let mut program = multihomed(Style::OneToMany);
+    listening(&program);
+    assert_eq!(program.set(SCTP_SOCKOPT_CONNECTX_OLD, &to), Ok(Outcome::Begun(0)));
+    let mut program = multihomed(Style::OneToMany);
+    listening(&program);
+    let asked = [&0_i32.to_ne_bytes()[..], &32_i32.to_ne_bytes(), &[0; 8], &to].concat();
+    let answer = program.get(SCTP_SOCKOPT_CONNECTX3, &asked, 16).unwrap();
+    assert_eq!((answer.bytes, answer.begun), (3_i32.to_ne_bytes().to_vec(), true));
+}
+
+#[test]
+fn connectx_refuses_what_it_cannot_connect_to() {
+    let mut program = multihomed(Style::OneToOne);
+    listening(&program);
+    let mut connect = |addresses: &[&str]| program.set(SCTP_SOCKOPT_CONNECTX, &list(addresses));
+    assert_eq!(connect(&[]), Err(Errno::EINVAL));
+    assert_eq!(connect(&["127.0.0.2:7000", "127.0.0.4:7001"]), Err(Errno::EINVAL));
+    assert_eq!(connect(&["127.0.0.2:0"]), Err(Errno::EINVAL));
+    assert_eq!(connect(&["127.0.0.2:7000"]), Ok(Outcome::Begun(3)));
+    // RFC 6458, 4.1.4: under way, and then done.
+    let again = connect(&["127.0.0.2:7000"]).unwrap_err();
+    assert!(again == Errno::EALREADY || again == Errno::EISCONN);
+    program.socket.wait_connected(program.effects.begun.unwrap_or_else(|| only(&program)), Patience::Forever).unwrap();
+    assert_eq!(program.set(SCTP_SOCKOPT_CONNECTX, &list(&["127.0.0.2:7000"])), Err(Errno::EISCONN));
+    assert_eq!(program.set(SCTP_SOCKOPT_CONNECTX, &list(&["127.0.0.9:7000"])), Err(Errno::EISCONN));
+}
+
+fn only(program: &Program) -> sctp_core::event::AssociationId {
+    program.socket.only_association().unwrap()
+}
+
+/// RFC 6458, 9.3 and 9.5; 8.1.9.
+#[test]
+fn addresses_of_an_association_are_told_and_one_is_chosen() {
+    let mut program = multihomed(Style::OneToMany);
+    listening(&program);
+    let to = list(&["127.0.0.2:7000", "127.0.0.4:7000"]);
+    let Ok(Outcome::Begun(number)) = program.set(SCTP_SOCKOPT_CONNECTX, &to) else { panic!() };
+    program.socket.wait_connected(program.effects.begun.unwrap(), Patience::Forever).unwrap();
+    let ask = value(number, 0);
+    let told = program.get(SCTP_GET_PEER_ADDRS, &ask, 400).unwrap();
+    assert_eq!((addresses(&told.bytes), told.len), (vec![at("127.0.0.2:7000"), at("127.0.0.4:7000")], 40));
+    assert_eq!(program.get(SCTP_GET_PEER_ADDRS, &ask, 39), Err(Errno::ENOMEM));
+    let primary = |address| [&number.to_ne_bytes()[..], &V4.storage(at(address))].concat();
+    program.set(SCTP_PRIMARY_ADDR, &primary("127.0.0.4:7000")).unwrap();
+    assert_eq!(program.get(SCTP_PRIMARY_ADDR, &ask, 132).unwrap().bytes, primary("127.0.0.4:7000"));
+    assert_eq!(program.set(SCTP_PRIMARY_ADDR, &primary("127.0.0.9:7000")), Err(Errno::EINVAL));
+}
+
+/// RFC 6458, 9.2.
+#[test]
+fn an_association_is_peeled_off_a_one_to_many_socket_only() {
+    let mut program = Program::connected(Style::OneToMany);
+    let number = program.number();
+    let answer = program.get(SCTP_SOCKOPT_PEELOFF_FLAGS, &[&value(number, 0)[..], &[0, 8, 0, 0]].concat(), 12).unwrap();
+    assert_eq!((answer.descriptor_at, &answer.bytes[..4]), (Some(4), &number.to_ne_bytes()[..]));
+    let (association, socket, flags) = program.effects.peeled_off.take().unwrap();
+    assert_eq!((Some(association), flags), (program.association, i32::from_ne_bytes([0, 8, 0, 0])));
+    assert_eq!(socket.kind().unwrap(), SocketKind::OneToOne);
+    // It is none of this socket's any more, and cannot be peeled off the other one.
+    assert_eq!(program.get(SCTP_SOCKOPT_PEELOFF, &value(number, 0), 8), Err(Errno::EINVAL));
+    program.settings = program.settings.hand_over(association);
+    (program.socket, program.style) = (socket, Style::PeeledOff);
+    assert_eq!(program.get(SCTP_SOCKOPT_PEELOFF, &value(number, 0), 8), Err(Errno::EINVAL));
+    assert!(program.get(SCTP_STATUS, &[0; 4], 176).is_ok());
+}
+
+/// RFC 6458, 8.1.15.
+#[test]
+fn sockets_of_ipv6_speak_of_ipv4_as_mapped_addresses() {
+    let mut program = Program::connected(Style::OneToOne);
+    program.settings.form.ipv6 = true;
+    let told = program.get(SCTP_GET_PEER_ADDRS, &[0; 8], 400).unwrap();
+    assert_eq!((told.bytes.len(), addresses(&told.bytes)), (36, vec![at(THERE)]));
+    program.set(SCTP_I_WANT_MAPPED_V4_ADDR, &0_i32.to_ne_bytes()).unwrap();
+    assert_eq!(program.get(SCTP_GET_PEER_ADDRS, &[0; 8], 400).unwrap().bytes.len(), 24);
+    // Whichever form it is given in.
+    let mapped = Form { ipv6: true, mapped: true };
+    for form in [V4, mapped] {
+        let info = [&[0; 4][..], &form.storage(at(THERE))].concat();
+        assert!(program.get(SCTP_GET_PEER_ADDR_INFO, &info, 152).is_ok());
+    }
+}
+
+/// RFC 6458, 8.2.1 and 8.2.2.
+#[test]
+fn the_status_is_that_of_the_association() {
+    let mut program = Program::connected(Style::OneToOne);
+    let status = program.get(SCTP_STATUS, &[], 176).unwrap().bytes;
+    let u32_at = |at: usize| u32::from_ne_bytes(status[at..at + 4].try_into().unwrap());
+    let u16_at = |at: usize| u16::from_ne_bytes(status[at..at + 2].try_into().unwrap());
+    let id = only(&program);
+    let look = |association: &sctp_core::association::Association| {
+        assert_eq!(association.state(), AssociationState::Established);
+        (association.outbound_streams(), association.inbound_streams(), association.peer_rwnd())
+    };
+    let (outbound, inbound, rwnd) = program.socket.association(Some(id), look).unwrap();
+    assert_eq!(u32_at(4), SCTP_ESTABLISHED as u32);
+    assert_eq!((u16_at(18), u16_at(16), u32_at(8) as usize), (outbound, inbound, rwnd));
+    assert_eq!(decode(&status[28..]), Some(at(THERE)));
+    assert_eq!((u32_at(24), u32_at(24 + 132)), (u32_at(0), SCTP_ACTIVE as u32));
+    // What is cut to fits into the path's MTU with the headers of IP, SCTP and DATA.
+    assert_eq!(u32_at(20), u32_at(24 + 148) - 20 - 12 - 16);
+}
+
+/// RFC 6458, 8.1.12: of one path, of an association, of those to come.
+#[test]
+fn thresholds_are_of_one_path_or_of_all() {
+    let mut program = multihomed(Style::OneToMany);
+    listening(&program);
+    let to = list(&["127.0.0.2:7000", "127.0.0.4:7000"]);
+    let Ok(Outcome::Begun(number)) = program.set(SCTP_SOCKOPT_CONNECTX, &to) else { panic!() };
+    program.socket.wait_connected(program.effects.begun.unwrap(), Patience::Forever).unwrap();
+    let parameters = |number: i32, address: Option<&str>, max_retrans: u16| {
+        let storage = address.map_or([0; 128], |address| V4.storage(at(address)));
+        let mut bytes = [&number.to_ne_bytes()[..], &storage, &[0; 24]].concat();
+        bytes[136..138].copy_from_slice(&max_retrans.to_ne_bytes());
+        bytes
+    };
+    program.set(SCTP_PEER_ADDR_PARAMS, &parameters(number, Some("127.0.0.4:7000"), 7)).unwrap();
+    program.set(SCTP_PEER_ADDR_PARAMS, &parameters(0, None, 9)).unwrap();
+    let mut max_retrans = |number, address| {
+        let told = program.get(SCTP_PEER_ADDR_PARAMS, &parameters(number, address, 0), 156).unwrap();
+        u16::from_ne_bytes(told.bytes[136..138].try_into().unwrap())
+    };
+    assert_eq!(max_retrans(number, Some("127.0.0.4:7000")), 7);
+    assert_eq!(max_retrans(number, Some("127.0.0.2:7000")), 5);
+    assert_eq!((max_retrans(number, None), max_retrans(0, None)), (5, 9));
+}
+
+/// RFC 6458, 6.1.9: who subscribes while everything is acknowledged is told at once.
+#[test]
+fn a_subscriber_to_sender_dry_is_told_at_once() {
+    let mut program = Program::connected(Style::OneToOne);
+    let mut events = [0; 14];
+    events[usize::from(SCTP_SENDER_DRY_EVENT - SCTP_DATA_IO_EVENT)] = 1;
+    program.set(SCTP_EVENTS, &events).unwrap();
+    assert_eq!(program.effects.dry, [only(&program)]);
+    let mut program = Program::connected(Style::OneToMany);
+    let event = [&program.number().to_ne_bytes()[..], &SCTP_SENDER_DRY_EVENT.to_ne_bytes(), &[1, 0]].concat();
+    program.set(SCTP_EVENT, &event).unwrap();
+    assert_eq!(program.effects.dry, [program.association.unwrap()]);
+}
+
+/// RFC 6458, 7.2: an association begins with what holds for those to come, and keeps it.
+#[test]
+fn an_association_keeps_what_it_began_with() {
+    let mut program = Program::new(Style::OneToMany);
+    program.set(SCTP_CONTEXT, &value(SCTP_FUTURE_ASSOC, 1)).unwrap();
+    program.connect();
+    program.set(SCTP_CONTEXT, &value(SCTP_FUTURE_ASSOC, 2)).unwrap();
+    let number = program.number();
+    let mut context = |number| program.get(SCTP_CONTEXT, &value(number, 0), 8).unwrap().bytes[4];
+    assert_eq!((context(number), context(SCTP_FUTURE_ASSOC)), (1, 2));
+}
+
+/// RFC 6458, 8.3.2 to 8.3.5; RFC 4895.
+#[test]
+fn keys_are_set_where_authentication_is_in_use() {
+    let mut program = Program::new(Style::OneToMany);
+    program.set(SCTP_AUTH_SUPPORTED, &value(0, 1)).unwrap();
+    program.connect();
+    let number = program.number();
+    let key = |number: i32, key: u16, secret: &[u8]| {
+        let len = u16::try_from(secret.len()).unwrap();
+        [&number.to_ne_bytes()[..], &key.to_ne_bytes(), &len.to_ne_bytes(), secret].concat()
+    };
+    let id = |key: u16| [&number.to_ne_bytes()[..], &key.to_ne_bytes(), &[0, 0]].concat();
+    program.set(SCTP_AUTH_KEY, &key(number, 5, b"secret")).unwrap();
+    assert_eq!(program.set(SCTP_AUTH_ACTIVE_KEY, &id(6)), Err(Errno::EINVAL));
+    program.set(SCTP_AUTH_ACTIVE_KEY, &id(5)).unwrap();
+    assert_eq!(program.get(SCTP_AUTH_ACTIVE_KEY, &id(0), 8).unwrap().bytes, id(5));
+    assert_eq!(program.set(SCTP_AUTH_DELETE_KEY, &id(5)), Err(Errno::EINVAL));
+    program.set(SCTP_AUTH_DELETE_KEY, &id(0)).unwrap();
+    let chunks = program.get(SCTP_PEER_AUTH_CHUNKS, &value(number, 0), 100).unwrap().bytes;
+    // RFC 5061, 4.1.1: ASCONF-ACK and ASCONF, which the peer offers.
+    assert_eq!(chunks[4..], [&2_u32.to_ne_bytes()[..], &[0x80, 0xc1]].concat());
+    assert_eq!(program.get(SCTP_PEER_AUTH_CHUNKS, &value(number, 0), 9), Err(Errno::EINVAL));
+    // One after the other: FUTURE, then each that there is.
+    program.set(SCTP_AUTH_KEY, &key(SCTP_ALL_ASSOC, 6, b"other")).unwrap();
+    program.set(SCTP_AUTH_ACTIVE_KEY, &id(6)).unwrap();
+}
+
+/// RFC 6525, 6.3.2 to 6.3.4.
+#[test]
+fn streams_are_reset_and_added() {
+    let mut program = Program::new(Style::OneToMany);
+    program.set(SCTP_RECONFIG_SUPPORTED, &value(0, 1)).unwrap();
+    program.set(SCTP_ENABLE_STREAM_RESET, &value(0, 7)).unwrap();
+    program.connect();
+    let number = program.number();
+    let request = |first: u16, second: u16| {
+        [&number.to_ne_bytes()[..], &first.to_ne_bytes(), &second.to_ne_bytes()].concat()
+    };
+    let outgoing = request(SCTP_STREAM_RESET_OUTGOING, 1);
+    assert_eq!(program.set(SCTP_RESET_STREAMS, &outgoing), Err(Errno::EINVAL));
+    program.set(SCTP_RESET_STREAMS, &[&outgoing[..], &1_u16.to_ne_bytes()].concat()).unwrap();
+    // One request at a time. The first may be answered by now.
+    let second = program.set(SCTP_ADD_STREAMS, &request(0, 2));
+    assert!(second == Ok(Outcome::Done) || second == Err(Errno::EINPROGRESS));
+}
+
+#[test]
+fn the_harness_speaks_of_the_addresses_that_it_says() {
+    let mut program = Program::connected(Style::OneToMany);
+    let told = program.get(SCTP_GET_LOCAL_ADDRS, &[0; 8], 400).unwrap();
+    assert_eq!(addresses(&told.bytes), [at(HERE)]);
+}
