@@ -50,7 +50,8 @@ fn expected() -> String {
 
 #[test]
 fn structures_and_numbers_are_those_of_linux_sctp_h() {
-    let has_compiler = Command::new("cc").arg("--version").output().is_ok_and(|output| output.status.success());
+    let has_compiler =
+        Command::new("cc").arg("--version").output().is_ok_and(|output| output.status.success());
     if !has_compiler || !Path::new(HEADER).exists() {
         println!("SKIPPED: there is no C compiler (cc), or no {HEADER} (Debian's linux-libc-dev)");
         return;

@@ -60,14 +60,17 @@ impl AssocIds {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use sctp_core::endpoint::{ConnectRequest, Endpoint};
     use sctp_core::config::{AssociationConfig, EndpointConfig};
+    use sctp_core::endpoint::{ConnectRequest, Endpoint};
     use sctp_core::net::PathAddress;
     use sctp_core::time::Time;
 
     /// Associations under way, each towards another port.
     fn associations(count: u16) -> Vec<AssociationId> {
-        let config = EndpointConfig { local_addresses: vec!["10.0.0.1".parse().unwrap()], ..EndpointConfig::default() };
+        let config = EndpointConfig {
+            local_addresses: vec!["10.0.0.1".parse().unwrap()],
+            ..EndpointConfig::default()
+        };
         let mut endpoint = Endpoint::new(config, [7; 32]);
         let mut connect = |peer_port| {
             let request = ConnectRequest {

@@ -108,7 +108,8 @@ fn lost(reason: &LossReason, origin: &Origin) -> Unfinished {
         LossReason::UserAborted => (USER_INITIATED_ABORT, Vec::new()),
         _ => (0, Vec::new()),
     };
-    let (state, info) = if origin.was_up { (SCTP_COMM_LOST, info) } else { (SCTP_CANT_STR_ASSOC, Vec::new()) };
+    let (state, info) =
+        if origin.was_up { (SCTP_COMM_LOST, info) } else { (SCTP_CANT_STR_ASSOC, Vec::new()) };
     assoc_change(state, error, (0, 0), &info, origin)
 }
 

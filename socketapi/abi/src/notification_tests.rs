@@ -1,6 +1,8 @@
 use bytes::Bytes;
 use proptest::prelude::*;
-use sctp_core::event::{AbortedDelivery, AuthenticationEvent, LossReason, PathChange, ReconfigOutcome, SendFailure};
+use sctp_core::event::{
+    AbortedDelivery, AuthenticationEvent, LossReason, PathChange, ReconfigOutcome, SendFailure,
+};
 use sctp_core::serial::Mid;
 use sctp_user::stack::Notification;
 
@@ -56,11 +58,15 @@ fn notifications_have_the_bytes_of_linux() {
         streams: streams.to_vec(),
         outcome: done,
     };
-    let tsns = Notification::AssociationReset { local_tsn: 0x1d50_5ce2, remote_tsn: 0x5721_bf6c, outcome: done };
+    let tsns =
+        Notification::AssociationReset { local_tsn: 0x1d50_5ce2, remote_tsn: 0x5721_bf6c, outcome: done };
     let written = [
         (up, "0180000014000000000000000500030004000000"),
         (Notification::CommunicationLost(aborted), "018000001b0000000100000c0000000004000000000c0007776879"),
-        (Notification::CommunicationLost(LossReason::UserAborted), "01800000140000000100000c0000000004000000"),
+        (
+            Notification::CommunicationLost(LossReason::UserAborted),
+            "01800000140000000100000c0000000004000000",
+        ),
         (Notification::ShutdownComplete, "0180000014000000030000000000000004000000"),
         (Notification::ShutdownReceived, "058000000c00000004000000"),
         (Notification::AdaptationIndication(0x0102_0304), "07800000100000000403020104000000"),
@@ -105,10 +111,8 @@ fn a_set_up_that_failed_is_no_association_that_was_lost() {
 #[test]
 #[cfg(target_endian = "little")]
 fn an_address_of_the_peer_is_shown_in_the_form_of_the_socket() {
-    let change = Notification::PathChanged {
-        address: "127.0.0.2".parse().unwrap(),
-        change: PathChange::Unreachable,
-    };
+    let change =
+        Notification::PathChanged { address: "127.0.0.2".parse().unwrap(), change: PathChange::Unreachable };
     let plain = one(change.clone(), &ORIGIN);
     assert_eq!(plain.len(), 2 * 148);
     assert!(plain.starts_with("028000009400000002001b587f000002"));

@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use sctp_core::association::Association;
+use sctp_core::association::{Association, AssociationState};
 use sctp_core::auth::{KeyError, SharedKeys};
 use sctp_core::config::AssociationConfig;
 use sctp_core::event::AssociationId;
@@ -45,6 +45,12 @@ impl<'a> StackTarget<'a> {
     pub fn new(socket: &'a Socket, style: Style, settings: &'a mut Settings, ids: &'a mut AssocIds) -> Self {
         Self { socket, style, settings, ids, effects: Effects::default() }
     }
+
+    /// Whether it is one of the socket's, and has not ended: of one that has only messages may be left.
+    fn is_alive(&self, association: AssociationId) -> bool {
+        let has_ended = |association: &Association| association.state() == AssociationState::Closed;
+        self.socket.association(Some(association), has_ended).is_ok_and(|ended| !ended)
+    }
 }
 
 fn checked<T>(result: Result<T, Error>) -> Result<T, Errno> {
@@ -65,11 +71,12 @@ impl Target for StackTarget<'_> {
     }
 
     fn associations(&self) -> Vec<AssociationId> {
-        match self.style {
+        let all = match self.style {
             Style::OneToMany => self.socket.associations(),
             // Those that wait to be accepted are not the socket's yet.
             Style::OneToOne | Style::PeeledOff => self.socket.only_association().into_iter().collect(),
-        }
+        };
+        all.into_iter().filter(|association| self.is_alive(*association)).collect()
     }
 
     fn number(&mut self, association: AssociationId) -> i32 {
@@ -77,7 +84,7 @@ impl Target for StackTarget<'_> {
     }
 
     fn find_number(&self, number: i32) -> Option<AssociationId> {
-        self.ids.find(number).filter(|id| self.socket.association(Some(*id), |_| ()).is_ok())
+        self.ids.find(number).filter(|association| self.is_alive(*association))
     }
 
     fn find_peer(&self, peer: SocketAddr) -> Option<AssociationId> {

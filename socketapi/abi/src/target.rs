@@ -61,13 +61,13 @@ pub trait Target {
     /// What kind of socket it is.
     fn style(&self) -> Style;
 
-    /// Its associations.
+    /// Its associations that have not ended.
     fn associations(&self) -> Vec<AssociationId>;
 
     /// The number of an association: never 0, 1 or 2 ([`AssocIds`](crate::AssocIds)).
     fn number(&mut self, association: AssociationId) -> i32;
 
-    /// The association of this number, if it is one of this socket's.
+    /// The association of this number, if it is one of this socket's and has not ended.
     fn find_number(&self, number: i32) -> Option<AssociationId>;
 
     /// The association with this peer, named by any of its addresses with its port.

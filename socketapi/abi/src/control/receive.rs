@@ -55,7 +55,12 @@ pub struct Control {
 /// What comes with a message: as the socket asked for (`SCTP_RECVNXTINFO`, `SCTP_RECVRCVINFO`, SCTP_DATA_IO_EVENT), in Linux's
 /// order. With a notification, for which `arrived` is `None`, comes what is known of the next item only. `room` is the
 /// length of the program's buffer.
-pub fn received(settings: &Settings, arrived: Option<&Arrived<'_>>, next: Option<&Next>, room: usize) -> Control {
+pub fn received(
+    settings: &Settings,
+    arrived: Option<&Arrived<'_>>,
+    next: Option<&Next>,
+    room: usize,
+) -> Control {
     let mut control = Control { bytes: Vec::new(), truncated: false, room };
     if let Some(next) = next.filter(|_| settings.nxtinfo) {
         control.put(SCTP_NXTINFO, nxtinfo(next));

@@ -13,10 +13,10 @@ use crate::layout::{Field, View};
 use crate::options::{apply_init, reliability};
 use crate::settings::DefaultSend;
 use crate::structures::sctp_authinfo::{self, auth_keynumber};
+use crate::structures::sctp_initmsg;
 use crate::structures::sctp_prinfo::{self, *};
 use crate::structures::sctp_sndinfo::{self, *};
 use crate::structures::sctp_sndrcvinfo::{self, *};
-use crate::structures::sctp_initmsg;
 use crate::target::Style;
 
 /// Flags that there are. The policy of partial reliability among them counts in `SCTP_SNDRCV` only.

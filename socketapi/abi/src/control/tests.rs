@@ -105,7 +105,10 @@ fn what_is_not_said_is_as_the_default_has_it() {
 }
 
 fn sndrcv(flags: u16, time_to_live: u32) -> Vec<u8> {
-    message(SCTP_SNDRCV, &packed!(1_u16, 0_u16, flags, 0_u16, 0_u32, 0_u32, time_to_live, 0_u32, 0_u32, 4_i32))
+    message(
+        SCTP_SNDRCV,
+        &packed!(1_u16, 0_u16, flags, 0_u16, 0_u32, 0_u32, time_to_live, 0_u32, 0_u32, 4_i32),
+    )
 }
 
 fn prinfo(policy: u16, value: u32) -> Vec<u8> {

@@ -159,10 +159,14 @@ pub(super) fn get_peer_addrs(target: &mut dyn Target, asked: Asked<'_>) -> Resul
 /// RFC 6458, 9.5: of an association, or with 0 of the socket. Linux reports the length without the structure itself.
 pub(super) fn get_local_addrs(target: &mut dyn Target, asked: Asked<'_>) -> Result<Answer, Errno> {
     let (addresses, port) = match asked.view.get(assoc_id) {
-        0 => target.local().map(|(addresses, port)| if port == 0 { (Vec::new(), 0) } else { (addresses, port) })?,
+        0 => target
+            .local()
+            .map(|(addresses, port)| if port == 0 { (Vec::new(), 0) } else { (addresses, port) })?,
         number => {
             let id = association(target, number)?;
-            look(target, id, |association| (association.local_addresses().to_vec(), association.local_port()))?
+            look(target, id, |association| {
+                (association.local_addresses().to_vec(), association.local_port())
+            })?
         }
     };
     let addresses: Vec<_> = addresses.into_iter().map(|ip| SocketAddr::new(ip, port)).collect();
@@ -174,11 +178,7 @@ pub(super) fn get_local_addrs(target: &mut dyn Target, asked: Asked<'_>) -> Resu
 }
 
 /// Addresses one behind the other, and how many.
-fn written(
-    target: &dyn Target,
-    asked: Asked<'_>,
-    addresses: &[SocketAddr],
-) -> Result<(Vec<u8>, u32), Errno> {
+fn written(target: &dyn Target, asked: Asked<'_>, addresses: &[SocketAddr]) -> Result<(Vec<u8>, u32), Errno> {
     let form = target.settings().form;
     let list: Vec<u8> = addresses.iter().flat_map(|address| form.encode(*address)).collect();
     let fits = sctp_getaddrs::SIZE + list.len() <= asked.room;

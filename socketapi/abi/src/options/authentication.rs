@@ -67,7 +67,8 @@ pub(super) fn set_hmac_ident(target: &mut dyn Target, view: View<'_>) -> Result<
     if !(1..=MOST_IDENTS).contains(&count) || count as usize * IDENT > tail.len() {
         return Err(Errno::EINVAL);
     }
-    let identifiers = tail.chunks_exact(IDENT).take(count as usize).map(|ident| View(ident).get(Field::new(0)));
+    let identifiers =
+        tail.chunks_exact(IDENT).take(count as usize).map(|ident| View(ident).get(Field::new(0)));
     let algorithms: Option<Vec<_>> = identifiers.map(HmacAlgorithm::of).collect();
     let algorithms = algorithms.ok_or(Errno::EOPNOTSUPP)?;
     if !algorithms.contains(&HmacAlgorithm::Sha1) {

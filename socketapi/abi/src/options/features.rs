@@ -13,11 +13,7 @@ use crate::layout::{Record, View};
 use crate::structures::sctp_assoc_value::{self, assoc_id, assoc_value};
 use crate::target::Target;
 
-fn get(
-    target: &mut dyn Target,
-    asked: Asked<'_>,
-    feature: fn(&Extensions) -> bool,
-) -> Result<Answer, Errno> {
+fn get(target: &mut dyn Target, asked: Asked<'_>, feature: fn(&Extensions) -> bool) -> Result<Answer, Errno> {
     let extensions = match one(target, asked.view.get(assoc_id))? {
         Some(association) => look(target, association, |association| association.extensions())?,
         None => target.config()?.extensions,
@@ -37,55 +33,36 @@ fn set(
     Ok(Outcome::Done)
 }
 
-pub(super) fn get_pr(target: &mut dyn Target, asked: Asked<'_>) -> Result<Answer, Errno> {
-    get(target, asked, |extensions| extensions.partial_reliability)
+/// The two functions of a row.
+macro_rules! features {
+    ($($get:ident, $set:ident: $feature:ident,)*) => { $(
+        pub(super) fn $get(target: &mut dyn Target, asked: Asked<'_>) -> Result<Answer, Errno> {
+            get(target, asked, |extensions| extensions.$feature)
+        }
+
+        pub(super) fn $set(target: &mut dyn Target, view: View<'_>) -> Result<Outcome, Errno> {
+            set(target, view, |extensions| &mut extensions.$feature)
+        }
+    )* };
 }
 
-pub(super) fn set_pr(target: &mut dyn Target, view: View<'_>) -> Result<Outcome, Errno> {
-    set(target, view, |extensions| &mut extensions.partial_reliability)
-}
-
-pub(super) fn get_reconfig(target: &mut dyn Target, asked: Asked<'_>) -> Result<Answer, Errno> {
-    get(target, asked, |extensions| extensions.reconfig)
-}
-
-pub(super) fn set_reconfig(target: &mut dyn Target, view: View<'_>) -> Result<Outcome, Errno> {
-    set(target, view, |extensions| &mut extensions.reconfig)
-}
-
-pub(super) fn get_interleaving(target: &mut dyn Target, asked: Asked<'_>) -> Result<Answer, Errno> {
-    get(target, asked, |extensions| extensions.interleaving)
+features! {
+    get_pr, set_pr: partial_reliability,
+    get_reconfig, set_reconfig: reconfig,
+    get_interleaving, set_interleaving: interleaving,
+    get_asconf, set_asconf: asconf,
+    get_auth, set_auth: auth,
+    get_ecn, set_ecn: ecn,
 }
 
 /// RFC 8260, 4.3.1: not where nothing may come between the pieces of a message.
-pub(super) fn set_interleaving(target: &mut dyn Target, view: View<'_>) -> Result<Outcome, Errno> {
+pub(super) fn set_interleaving_if_readable(
+    target: &mut dyn Target,
+    view: View<'_>,
+) -> Result<Outcome, Errno> {
     one(target, view.get(assoc_id))?;
     if target.config()?.fragment_interleave == FragmentInterleave::Nothing {
         return Err(Errno::EPERM);
     }
-    set(target, view, |extensions| &mut extensions.interleaving)
-}
-
-pub(super) fn get_asconf(target: &mut dyn Target, asked: Asked<'_>) -> Result<Answer, Errno> {
-    get(target, asked, |extensions| extensions.asconf)
-}
-
-pub(super) fn set_asconf(target: &mut dyn Target, view: View<'_>) -> Result<Outcome, Errno> {
-    set(target, view, |extensions| &mut extensions.asconf)
-}
-
-pub(super) fn get_auth(target: &mut dyn Target, asked: Asked<'_>) -> Result<Answer, Errno> {
-    get(target, asked, |extensions| extensions.auth)
-}
-
-pub(super) fn set_auth(target: &mut dyn Target, view: View<'_>) -> Result<Outcome, Errno> {
-    set(target, view, |extensions| &mut extensions.auth)
-}
-
-pub(super) fn get_ecn(target: &mut dyn Target, asked: Asked<'_>) -> Result<Answer, Errno> {
-    get(target, asked, |extensions| extensions.ecn)
-}
-
-pub(super) fn set_ecn(target: &mut dyn Target, view: View<'_>) -> Result<Outcome, Errno> {
-    set(target, view, |extensions| &mut extensions.ecn)
+    set_interleaving(target, view)
 }

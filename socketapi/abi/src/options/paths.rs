@@ -10,9 +10,7 @@ use sctp_core::config::AssociationConfig;
 use sctp_core::event::AssociationId;
 use sctp_core::path::Path;
 
-use super::protocol::{
-    LEAST_MTU, LONGEST_SACK_DELAY, milliseconds, millis, saturated,
-};
+use super::protocol::{LEAST_MTU, LONGEST_SACK_DELAY, millis, milliseconds, saturated};
 use super::scope::{Place, config, look, look_at_path, place};
 use super::status::mtu_of;
 use super::{Answer, Asked, Outcome};

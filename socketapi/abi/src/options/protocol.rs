@@ -139,9 +139,8 @@ pub(crate) fn apply_init(view: View<'_>, config: &mut AssociationConfig) {
 /// RFC 6458, 8.1.19. The old form has no frequency.
 pub(super) fn get_delayed_sack(target: &mut dyn Target, asked: Asked<'_>) -> Result<Answer, Errno> {
     let (delay, frequency) = delayed_sack(&config(target, one(target, asked.view.get(sack_assoc_id))?)?);
-    let record = Record::from_view(asked.view, sctp_sack_info::SIZE)
-        .set(sack_delay, delay)
-        .set(sack_freq, frequency);
+    let record =
+        Record::from_view(asked.view, sctp_sack_info::SIZE).set(sack_delay, delay).set(sack_freq, frequency);
     let len = asked.room.min(sctp_sack_info::SIZE);
     Ok(record.truncate(len).into())
 }

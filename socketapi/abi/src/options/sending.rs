@@ -104,9 +104,8 @@ fn policy_and_value(reliability: Reliability) -> (u16, u32) {
 pub(super) fn get_default_prinfo(target: &mut dyn Target, asked: Asked<'_>) -> Result<Answer, Errno> {
     let whose = one(target, asked.view.get(pr_assoc_id))?;
     let (policy, value) = policy_and_value(config(target, whose)?.reliability);
-    let record = Record::from_view(asked.view, sctp_default_prinfo::SIZE)
-        .set(pr_value, value)
-        .set(pr_policy, policy);
+    let record =
+        Record::from_view(asked.view, sctp_default_prinfo::SIZE).set(pr_value, value).set(pr_policy, policy);
     Ok(record.into())
 }
 

@@ -100,7 +100,8 @@ pub(super) fn get_status(target: &mut dyn Target, asked: Asked<'_>) -> Result<An
 
 fn status(association: &Association, number: i32, form: Form) -> Record {
     let paths = association.paths();
-    let primary = paths.get(paths.primary()).map(|path| path_info(path, association.peer_port(), number, form));
+    let primary =
+        paths.get(paths.primary()).map(|path| path_info(path, association.peer_port(), number, form));
     let primary = primary.unwrap_or_else(|| Record::new(sctp_paddrinfo::SIZE));
     Record::new(sctp_status::SIZE)
         .set(sstat_assoc_id, number)

@@ -26,13 +26,15 @@ pub(super) fn get_enable_reset(target: &mut dyn Target, asked: Asked<'_>) -> Res
 
 fn permission_bits(permissions: ReconfigPermissions) -> u32 {
     let ReconfigPermissions { reset_streams, reset_association, add_streams } = permissions;
-    u32::from(reset_streams) * SCTP_ENABLE_RESET_STREAM_REQ
-        | u32::from(reset_association) * SCTP_ENABLE_RESET_ASSOC_REQ
-        | u32::from(add_streams) * SCTP_ENABLE_CHANGE_ASSOC_REQ
+    let bit = |granted, bit| if granted { bit } else { 0 };
+    bit(reset_streams, SCTP_ENABLE_RESET_STREAM_REQ)
+        | bit(reset_association, SCTP_ENABLE_RESET_ASSOC_REQ)
+        | bit(add_streams, SCTP_ENABLE_CHANGE_ASSOC_REQ)
 }
 
 pub(super) fn set_enable_reset(target: &mut dyn Target, view: View<'_>) -> Result<Outcome, Errno> {
-    const ALL: u32 = SCTP_ENABLE_RESET_STREAM_REQ | SCTP_ENABLE_RESET_ASSOC_REQ | SCTP_ENABLE_CHANGE_ASSOC_REQ;
+    const ALL: u32 =
+        SCTP_ENABLE_RESET_STREAM_REQ | SCTP_ENABLE_RESET_ASSOC_REQ | SCTP_ENABLE_CHANGE_ASSOC_REQ;
     let bits = view.get(assoc_value);
     if bits & !ALL != 0 {
         return Err(Errno::EINVAL);
@@ -70,8 +72,7 @@ fn reconfigure(
 pub(super) fn set_reset_streams(target: &mut dyn Target, view: View<'_>) -> Result<Outcome, Errno> {
     let list = view.after(sctp_reset_streams::SIZE);
     let list = list.get(..usize::from(view.get(srs_number_streams)) * STREAM).ok_or(Errno::EINVAL)?;
-    let streams: Vec<u16> =
-        list.chunks_exact(STREAM).map(|stream| View(stream).get(Field::new(0))).collect();
+    let streams: Vec<u16> = list.chunks_exact(STREAM).map(|stream| View(stream).get(Field::new(0))).collect();
     let flags = view.get(srs_flags);
     let directions = ResetDirections {
         outgoing: flags & SCTP_STREAM_RESET_OUTGOING != 0,

@@ -2,8 +2,10 @@
 
 use super::Scope::{Association, AssociationOrFuture, Endpoint, Path, Several};
 use super::Size::{AtLeast, AtMost, Either, Exactly};
-use super::{Row, addresses, authentication, events, features, flags, paths, protocol, sending, status, streams};
 use super::thresholds;
+use super::{
+    Row, addresses, authentication, events, features, flags, paths, protocol, sending, status, streams,
+};
 use crate::constants::*;
 use crate::errno::Errno;
 
@@ -31,8 +33,11 @@ pub static TABLE: &[Row] = &[
     option!(SCTP_AUTOCLOSE, Endpoint)
         .read_after(flags::not_one_to_one, AtLeast(4), flags::get_autoclose)
         .write_after(flags::not_one_to_one, Exactly(&[4]), flags::set_autoclose),
-    option!(SCTP_SET_PEER_PRIMARY_ADDR, Association)
-        .write_after(addresses::may_change_addresses, Exactly(&[132]), addresses::set_peer_primary),
+    option!(SCTP_SET_PEER_PRIMARY_ADDR, Association).write_after(
+        addresses::may_change_addresses,
+        Exactly(&[132]),
+        addresses::set_peer_primary,
+    ),
     option!(SCTP_PRIMARY_ADDR, Association)
         .read(AtLeast(132), status::get_primary)
         .write(Exactly(&[132]), status::set_primary),
@@ -48,19 +53,15 @@ pub static TABLE: &[Row] = &[
     option!(SCTP_DEFAULT_SEND_PARAM, Several)
         .read(AtLeast(32), sending::get_default_send_param)
         .write(Exactly(&[32]), sending::set_default_send_param),
-    option!(SCTP_EVENTS, Endpoint)
-        .read(AtLeast(1), events::get_events)
-        .write(AtMost(14), events::set_events),
+    option!(SCTP_EVENTS, Endpoint).read(AtLeast(1), events::get_events).write(AtMost(14), events::set_events),
     option!(SCTP_I_WANT_MAPPED_V4_ADDR, Endpoint)
         .read(AtLeast(4), flags::get_mapped_v4)
         .write(AtLeast(4), flags::set_mapped_v4),
     option!(SCTP_MAXSEG, AssociationOrFuture)
         .read(Either(4, 8), protocol::get_maxseg)
         .write(Exactly(&[4, 8]), protocol::set_maxseg),
-    option!(SCTP_STATUS, Association)
-        .read(AtLeast(176), status::get_status),
-    option!(SCTP_GET_PEER_ADDR_INFO, Path)
-        .read(AtLeast(152), status::get_peer_addr_info),
+    option!(SCTP_STATUS, Association).read(AtLeast(176), status::get_status),
+    option!(SCTP_GET_PEER_ADDR_INFO, Path).read(AtLeast(152), status::get_peer_addr_info),
     option!(SCTP_DELAYED_SACK, Several)
         .read(Either(8, 12), protocol::get_delayed_sack)
         .write(Exactly(&[8, 12]), protocol::set_delayed_sack),
@@ -76,29 +77,33 @@ pub static TABLE: &[Row] = &[
     option!(SCTP_MAX_BURST, Several)
         .read(Either(4, 8), protocol::get_max_burst)
         .write(Exactly(&[4, 8]), protocol::set_max_burst),
-    option!(SCTP_AUTH_CHUNK, Endpoint)
-        .unreadable(Errno::EOPNOTSUPP)
-        .write_after(authentication::is_offered, Exactly(&[1]), authentication::set_chunk),
+    option!(SCTP_AUTH_CHUNK, Endpoint).unreadable(Errno::EOPNOTSUPP).write_after(
+        authentication::is_offered,
+        Exactly(&[1]),
+        authentication::set_chunk,
+    ),
     option!(SCTP_HMAC_IDENT, Endpoint)
         .read_after(authentication::is_offered, AtLeast(4), authentication::get_hmac_ident)
         .write_after(authentication::is_offered, AtLeast(4), authentication::set_hmac_ident),
-    option!(SCTP_AUTH_KEY, Several)
-        .unreadable(Errno::EOPNOTSUPP)
-        .write(AtLeast(9), authentication::set_key),
+    option!(SCTP_AUTH_KEY, Several).unreadable(Errno::EOPNOTSUPP).write(AtLeast(9), authentication::set_key),
     option!(SCTP_AUTH_ACTIVE_KEY, Several)
         .read(AtLeast(8), authentication::get_active_key)
         .write(Exactly(&[8]), authentication::set_active_key),
     option!(SCTP_AUTH_DELETE_KEY, Several)
         .unreadable(Errno::EOPNOTSUPP)
         .write(Exactly(&[8]), authentication::set_delete_key),
-    option!(SCTP_PEER_AUTH_CHUNKS, Association)
-        .read(AtLeast(8), authentication::get_peer_chunks),
-    option!(SCTP_LOCAL_AUTH_CHUNKS, AssociationOrFuture)
-        .read(AtLeast(8), authentication::get_local_chunks),
-    option!(SCTP_GET_ASSOC_NUMBER, Endpoint)
-        .read_after(flags::not_one_to_one, AtLeast(4), status::get_assoc_number),
-    option!(SCTP_GET_ASSOC_ID_LIST, Endpoint)
-        .read_after(flags::not_one_to_one, AtLeast(4), status::get_assoc_id_list),
+    option!(SCTP_PEER_AUTH_CHUNKS, Association).read(AtLeast(8), authentication::get_peer_chunks),
+    option!(SCTP_LOCAL_AUTH_CHUNKS, AssociationOrFuture).read(AtLeast(8), authentication::get_local_chunks),
+    option!(SCTP_GET_ASSOC_NUMBER, Endpoint).read_after(
+        flags::not_one_to_one,
+        AtLeast(4),
+        status::get_assoc_number,
+    ),
+    option!(SCTP_GET_ASSOC_ID_LIST, Endpoint).read_after(
+        flags::not_one_to_one,
+        AtLeast(4),
+        status::get_assoc_id_list,
+    ),
     option!(SCTP_AUTO_ASCONF, Endpoint)
         .read(AtLeast(4), flags::get_auto_asconf)
         .write(AtLeast(4), flags::set_auto_asconf),
@@ -117,54 +122,41 @@ pub static TABLE: &[Row] = &[
     option!(SCTP_AUTH_DEACTIVATE_KEY, Several)
         .unreadable(Errno::EOPNOTSUPP)
         .write(Exactly(&[8]), authentication::set_deactivate_key),
-    option!(SCTP_REUSE_PORT, Endpoint)
-        .read(AtLeast(4), flags::get_reuse_port)
-        .write_after(flags::may_reuse_port, AtLeast(4), flags::set_reuse_port),
+    option!(SCTP_REUSE_PORT, Endpoint).read(AtLeast(4), flags::get_reuse_port).write_after(
+        flags::may_reuse_port,
+        AtLeast(4),
+        flags::set_reuse_port,
+    ),
     option!(SCTP_PEER_ADDR_THLDS_V2, Path)
         .read(AtLeast(144), thresholds::get_thresholds)
         .write(AtLeast(144), thresholds::set_thresholds_v2),
-    option!(SCTP_SOCKOPT_BINDX_ADD, Endpoint)
-        .write(AtLeast(0), addresses::bindx_add),
-    option!(SCTP_SOCKOPT_BINDX_REM, Endpoint)
-        .write(AtLeast(0), addresses::bindx_rem),
-    option!(SCTP_SOCKOPT_PEELOFF, Association)
-        .read(AtLeast(8), addresses::peeloff),
-    option!(SCTP_SOCKOPT_CONNECTX_OLD, Endpoint)
-        .write(AtLeast(0), addresses::connectx_old),
-    option!(SCTP_GET_PEER_ADDRS, Association)
-        .read(AtLeast(8), addresses::get_peer_addrs),
-    option!(SCTP_GET_LOCAL_ADDRS, AssociationOrFuture)
-        .read(AtLeast(8), addresses::get_local_addrs),
-    option!(SCTP_SOCKOPT_CONNECTX, Endpoint)
-        .write(AtLeast(0), addresses::connectx),
-    option!(SCTP_SOCKOPT_CONNECTX3, Endpoint)
-        .read(AtLeast(16), addresses::connectx3),
-    option!(SCTP_GET_ASSOC_STATS, Association)
-        .read(AtLeast(4), status::get_assoc_stats),
+    option!(SCTP_SOCKOPT_BINDX_ADD, Endpoint).write(AtLeast(0), addresses::bindx_add),
+    option!(SCTP_SOCKOPT_BINDX_REM, Endpoint).write(AtLeast(0), addresses::bindx_rem),
+    option!(SCTP_SOCKOPT_PEELOFF, Association).read(AtLeast(8), addresses::peeloff),
+    option!(SCTP_SOCKOPT_CONNECTX_OLD, Endpoint).write(AtLeast(0), addresses::connectx_old),
+    option!(SCTP_GET_PEER_ADDRS, Association).read(AtLeast(8), addresses::get_peer_addrs),
+    option!(SCTP_GET_LOCAL_ADDRS, AssociationOrFuture).read(AtLeast(8), addresses::get_local_addrs),
+    option!(SCTP_SOCKOPT_CONNECTX, Endpoint).write(AtLeast(0), addresses::connectx),
+    option!(SCTP_SOCKOPT_CONNECTX3, Endpoint).read(AtLeast(16), addresses::connectx3),
+    option!(SCTP_GET_ASSOC_STATS, Association).read(AtLeast(4), status::get_assoc_stats),
     option!(SCTP_PR_SUPPORTED, AssociationOrFuture)
         .read(AtLeast(8), features::get_pr)
         .write(Exactly(&[8]), features::set_pr),
     option!(SCTP_DEFAULT_PRINFO, Several)
         .read(AtLeast(12), sending::get_default_prinfo)
         .write(Exactly(&[12]), sending::set_default_prinfo),
-    option!(SCTP_PR_ASSOC_STATUS, Association)
-        .read(AtLeast(24), status::get_pr_assoc_status),
-    option!(SCTP_PR_STREAM_STATUS, Association)
-        .read(AtLeast(24), status::get_pr_stream_status),
+    option!(SCTP_PR_ASSOC_STATUS, Association).read(AtLeast(24), status::get_pr_assoc_status),
+    option!(SCTP_PR_STREAM_STATUS, Association).read(AtLeast(24), status::get_pr_stream_status),
     option!(SCTP_RECONFIG_SUPPORTED, AssociationOrFuture)
         .read(AtLeast(8), features::get_reconfig)
         .write(Exactly(&[8]), features::set_reconfig),
     option!(SCTP_ENABLE_STREAM_RESET, Several)
         .read(AtLeast(8), streams::get_enable_reset)
         .write(Exactly(&[8]), streams::set_enable_reset),
-    option!(SCTP_RESET_STREAMS, Association)
-        .write(AtLeast(8), streams::set_reset_streams),
-    option!(SCTP_RESET_ASSOC, Association)
-        .write(Exactly(&[4]), streams::set_reset_assoc),
-    option!(SCTP_ADD_STREAMS, Association)
-        .write(Exactly(&[8]), streams::set_add_streams),
-    option!(SCTP_SOCKOPT_PEELOFF_FLAGS, Association)
-        .read(AtLeast(12), addresses::peeloff_flags),
+    option!(SCTP_RESET_STREAMS, Association).write(AtLeast(8), streams::set_reset_streams),
+    option!(SCTP_RESET_ASSOC, Association).write(Exactly(&[4]), streams::set_reset_assoc),
+    option!(SCTP_ADD_STREAMS, Association).write(Exactly(&[8]), streams::set_add_streams),
+    option!(SCTP_SOCKOPT_PEELOFF_FLAGS, Association).read(AtLeast(12), addresses::peeloff_flags),
     option!(SCTP_STREAM_SCHEDULER, Several)
         .read(AtLeast(8), streams::get_scheduler)
         .write(AtLeast(8), streams::set_scheduler),
@@ -173,10 +165,8 @@ pub static TABLE: &[Row] = &[
         .write(AtLeast(8), streams::set_scheduler_value),
     option!(SCTP_INTERLEAVING_SUPPORTED, AssociationOrFuture)
         .read(AtLeast(8), features::get_interleaving)
-        .write(AtLeast(8), features::set_interleaving),
-    option!(SCTP_EVENT, Several)
-        .read(AtLeast(8), events::get_event)
-        .write(AtLeast(8), events::set_event),
+        .write(AtLeast(8), features::set_interleaving_if_readable),
+    option!(SCTP_EVENT, Several).read(AtLeast(8), events::get_event).write(AtLeast(8), events::set_event),
     option!(SCTP_ASCONF_SUPPORTED, AssociationOrFuture)
         .read(AtLeast(8), features::get_asconf)
         .write(Exactly(&[8]), features::set_asconf),

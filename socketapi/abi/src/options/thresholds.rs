@@ -4,7 +4,7 @@
 use sctp_core::path::Thresholds;
 use sctp_core::path::mtu::MtuSearchConfig;
 
-use super::protocol::{milliseconds, millis, saturated};
+use super::protocol::{millis, milliseconds, saturated};
 use super::scope::{Place, Whose, config, look, look_at_path, one, place};
 use super::{Answer, Asked, Outcome};
 use crate::errno::Errno;
@@ -26,9 +26,7 @@ fn at(target: &dyn Target, view: View<'_>) -> Result<Place, Errno> {
 
 fn thresholds_of(target: &dyn Target, place: &Place) -> Result<Thresholds, Errno> {
     match *place {
-        Place::Path(association, remote) => {
-            look_at_path(target, association, remote, |path| path.thresholds)
-        }
+        Place::Path(association, remote) => look_at_path(target, association, remote, |path| path.thresholds),
         Place::All(whose) => Ok(Thresholds::of(&config(target, whose)?)),
     }
 }

@@ -30,7 +30,8 @@ fn each_option_takes_and_reports_the_lengths_that_it_does_on_linux() {
             };
             let found = found.unwrap_or_else(|errno| format!("errno {}", errno.0));
             if found != expected {
-                differences.push(format!("{socket} {verb} {:?} {len}: {found}, Linux: {expected}", row(number)));
+                differences
+                    .push(format!("{socket} {verb} {:?} {len}: {found}, Linux: {expected}", row(number)));
                 break;
             }
         }
@@ -74,7 +75,9 @@ impl Program {
             ("pair", []) => self.connect(),
             ("set", [_, bytes]) => {
                 let bytes = self.bytes(bytes);
-                return self.set(number, &bytes).map_or_else(|errno| format!("errno {}", errno.0), |_| "ok".into());
+                return self
+                    .set(number, &bytes)
+                    .map_or_else(|errno| format!("errno {}", errno.0), |_| "ok".into());
             }
             ("get" | "len", [_, room, bytes @ ..]) => {
                 let input = bytes.first().map(|bytes| self.bytes(bytes)).unwrap_or_default();

@@ -12,10 +12,8 @@ const STYLES: [Style; 3] = [Style::OneToOne, Style::OneToMany, Style::PeeledOff]
 /// Structures begin with a number of an association mostly: one that names none, several, ours, or nobody's.
 fn input() -> impl Strategy<Value = Vec<u8>> {
     let number = prop_oneof![0_i32..5, any::<i32>()];
-    let rest = prop_oneof![
-        prop::collection::vec(any::<u8>(), 0..300),
-        prop::collection::vec(0_u8..4, 0..300),
-    ];
+    let rest =
+        prop_oneof![prop::collection::vec(any::<u8>(), 0..300), prop::collection::vec(0_u8..4, 0..300),];
     (number, rest).prop_map(|(number, rest)| [&number.to_ne_bytes()[..], &rest].concat())
 }
 

@@ -1,10 +1,10 @@
 //! The table of options has no gaps.
 
 use crate::Style;
-use crate::constants::{CONSTANTS, SCTP_ALL_ASSOC, SCTP_INIT};
+use crate::constants::*;
 use crate::errno::Errno;
 use crate::harness::Program;
-use crate::options::{Size, TABLE, row};
+use crate::options::{Row, Scope, Size, TABLE, row};
 
 /// The numbers of options: those between the special associations and the control messages.
 fn option_constants() -> impl Iterator<Item = (&'static str, i64)> {
@@ -61,5 +61,67 @@ fn numbers_that_are_no_options_are_unknown() {
     for number in (-1..200).filter(|number| row(*number).is_none()) {
         assert_eq!(program.get(number, &[0; 64], 64), Err(Errno::ENOPROTOOPT));
         assert_eq!(program.set(number, &[0; 64]), Err(Errno::ENOPROTOOPT));
+    }
+}
+
+/// A number that names no association.
+const NOBODY: i32 = 99;
+
+/// Where the number of the association is.
+fn number_at(row: &Row) -> usize {
+    match row.number {
+        SCTP_DEFAULT_SEND_PARAM => 28,
+        SCTP_DEFAULT_SNDINFO => 12,
+        _ => 0,
+    }
+}
+
+/// Valid input for an option but for the number of the association, which is this one.
+fn input(row: &Row, size: Size, number: i32) -> Vec<u8> {
+    let mut input = vec![0; accepted(size).max(8)];
+    match row.number {
+        SCTP_EVENT => input[4..6].copy_from_slice(&SCTP_ASSOC_CHANGE.to_ne_bytes()),
+        SCTP_PR_ASSOC_STATUS | SCTP_PR_STREAM_STATUS => {
+            input[6..8].copy_from_slice(&SCTP_PR_SCTP_ALL.to_ne_bytes());
+        }
+        SCTP_PEER_ADDR_THLDS_V2 => input[140..142].fill(0xff),
+        SCTP_RESET_ASSOC => input.truncate(4),
+        _ => {}
+    }
+    input[number_at(row)..][..4].copy_from_slice(&number.to_ne_bytes());
+    input
+}
+
+/// RFC 6458, 7.2: the scope that the table shows is the one that the code has.
+#[test]
+fn each_option_is_of_what_its_scope_says() {
+    for row in TABLE.iter().filter(|row| row.scope != Scope::Endpoint) {
+        // It takes an address, and no number alone.
+        if matches!(row.number, SCTP_GET_PEER_ADDR_INFO | SCTP_PRIMARY_ADDR | SCTP_SET_PEER_PRIMARY_ADDR) {
+            continue;
+        }
+        let mut program = Program::new(Style::OneToMany);
+        program.set(SCTP_AUTH_SUPPORTED, &[0_i32.to_ne_bytes(), 1_i32.to_ne_bytes()].concat()).unwrap();
+        let of_future = row.scope != Scope::Association && row.number != SCTP_STREAM_SCHEDULER_VALUE;
+        if let Some(size) = row.read_size() {
+            let mut get = |number| program.get(row.number, &input(row, size, number), 300);
+            assert_eq!(get(NOBODY), Err(Errno::EINVAL), "{row:?}");
+            assert_eq!(get(SCTP_FUTURE_ASSOC).is_ok(), of_future, "{row:?}");
+        }
+        if let Some(size) = row.write_size() {
+            let mut set = |number| program.set(row.number, &input(row, size, number));
+            assert_eq!(set(NOBODY), Err(Errno::EINVAL), "{row:?}");
+            // Key 0 is the active one: it stays.
+            if matches!(
+                row.number,
+                SCTP_AUTH_DELETE_KEY | SCTP_AUTH_DEACTIVATE_KEY | SCTP_INTERLEAVING_SUPPORTED
+            ) {
+                continue;
+            }
+            assert_eq!(set(SCTP_FUTURE_ASSOC).is_ok(), of_future, "{row:?}");
+            let of_several = row.scope == Scope::Several && of_future;
+            assert_eq!(set(SCTP_ALL_ASSOC).is_ok(), of_several, "{row:?}");
+            assert_eq!(set(SCTP_CURRENT_ASSOC).is_ok(), row.scope == Scope::Several, "{row:?}");
+        }
     }
 }

@@ -56,7 +56,8 @@ fn bindx_adds_and_takes_off_addresses() {
     assert_eq!(program.set(SCTP_SOCKOPT_BINDX_ADD, &all), Err(Errno::EINVAL));
     assert_eq!(program.set(SCTP_SOCKOPT_BINDX_ADD, &list(&["127.0.0.3:7002"])), Err(Errno::EINVAL));
     program.set(SCTP_SOCKOPT_BINDX_ADD, &list(&["127.0.0.3:0"])).unwrap();
-    let bound = |program: &mut Program| addresses(&program.get(SCTP_GET_LOCAL_ADDRS, &[0; 8], 400).unwrap().bytes);
+    let bound =
+        |program: &mut Program| addresses(&program.get(SCTP_GET_LOCAL_ADDRS, &[0; 8], 400).unwrap().bytes);
     assert_eq!(bound(&mut program), [at("127.0.0.1:7001"), at("127.0.0.3:7001")]);
     assert_eq!(program.set(SCTP_SOCKOPT_BINDX_REM, &list(&["127.0.0.9:0"])), Err(Errno::EBUSY));
 }
@@ -115,7 +116,10 @@ fn connectx_refuses_what_it_cannot_connect_to() {
     // RFC 6458, 4.1.4: under way, and then done.
     let again = connect(&["127.0.0.2:7000"]).unwrap_err();
     assert!(again == Errno::EALREADY || again == Errno::EISCONN);
-    program.socket.wait_connected(program.effects.begun.unwrap_or_else(|| only(&program)), Patience::Forever).unwrap();
+    program
+        .socket
+        .wait_connected(program.effects.begun.unwrap_or_else(|| only(&program)), Patience::Forever)
+        .unwrap();
     assert_eq!(program.set(SCTP_SOCKOPT_CONNECTX, &list(&["127.0.0.2:7000"])), Err(Errno::EISCONN));
     assert_eq!(program.set(SCTP_SOCKOPT_CONNECTX, &list(&["127.0.0.9:7000"])), Err(Errno::EISCONN));
 }
@@ -147,7 +151,9 @@ fn addresses_of_an_association_are_told_and_one_is_chosen() {
 fn an_association_is_peeled_off_a_one_to_many_socket_only() {
     let mut program = Program::connected(Style::OneToMany);
     let number = program.number();
-    let answer = program.get(SCTP_SOCKOPT_PEELOFF_FLAGS, &[&value(number, 0)[..], &[0, 8, 0, 0]].concat(), 12).unwrap();
+    let answer = program
+        .get(SCTP_SOCKOPT_PEELOFF_FLAGS, &[&value(number, 0)[..], &[0, 8, 0, 0]].concat(), 12)
+        .unwrap();
     assert_eq!((answer.descriptor_at, &answer.bytes[..4]), (Some(4), &number.to_ne_bytes()[..]));
     let (association, socket, flags) = program.effects.peeled_off.take().unwrap();
     assert_eq!((Some(association), flags), (program.association, i32::from_ne_bytes([0, 8, 0, 0])));
