@@ -45,6 +45,14 @@ impl Form {
         }
     }
 
+    /// A `sockaddr_storage` that the program gave, as it is shown: what names no address stays as it is.
+    pub(crate) fn normalized(self, storage: [u8; 128]) -> [u8; 128] {
+        match self.named(&storage) {
+            Named::One(address) => self.storage(address),
+            Named::Any | Named::Unusable => storage,
+        }
+    }
+
     /// As it is shown: in 16 or 28 bytes.
     pub fn encode(self, address: SocketAddr) -> Vec<u8> {
         match self.shown(address.ip()) {

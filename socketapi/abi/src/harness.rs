@@ -78,7 +78,9 @@ impl Program {
         self.peer.configure(None, all).unwrap();
         self.peer.bind(&[at(THERE).ip()], at(THERE).port()).unwrap();
         self.peer.listen(5).unwrap();
-        self.socket.bind(&[at(HERE).ip()], at(HERE).port()).unwrap();
+        if self.socket.local().unwrap().1 == 0 {
+            self.socket.bind(&[at(HERE).ip()], at(HERE).port()).unwrap();
+        }
         let peer = Peer { addresses: vec![at(THERE).ip()], port: at(THERE).port() };
         let association = self.socket.connect(&peer).unwrap();
         self.socket.wait_connected(association, Patience::Forever).unwrap();

@@ -5,10 +5,10 @@ use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 
 use nix::sys::epoll::EpollFlags;
 use nix::sys::socket::{ControlMessage, MsgFlags, sendmsg};
+use sctp_abi::errno;
 use sctp_descriptors::{Command, Reply, Request, SocketName, VERSION};
 use sctp_user::stack::{Error, SocketKind};
 
-use crate::errno;
 use crate::pair::Pair;
 use crate::service::Service;
 use crate::socket::Served;
@@ -62,7 +62,7 @@ impl Service {
         };
         // Listening and connecting have to be followed.
         self.advance(number);
-        result.map(|reply| (reply, None)).map_err(|error| errno::of(&error))
+        result.map(|reply| (reply, None)).map_err(|error| errno::of(&error).0)
     }
 
     /// Another user's socket is as if it were not there.
@@ -71,7 +71,7 @@ impl Service {
     }
 
     fn make_socket(&mut self, user: u32, ipv6: bool) -> Answer {
-        let socket = self.stack.socket(SocketKind::OneToOne).map_err(|error| errno::of(&error))?;
+        let socket = self.stack.socket(SocketKind::OneToOne).map_err(|error| errno::of(&error).0)?;
         let number = self.new_number();
         let (pair, client) = self.new_pair(user, number, false)?;
         let served = Served::new(user, pair, socket, self.wakes.waker(number), ipv6);

@@ -7,7 +7,7 @@
 //!
 //! - `service`: the loop, and who is served; `commands`: what clients ask for.
 //! - `socket`: one socket, from its making to its end; `pump`: its messages, in both directions.
-//! - `pair`: the kernel's half of a socket. `wakes`: how the stack calls. `errno`: what errors are to C programs.
+//! - `pair`: the kernel's half of a socket. `wakes`: how the stack calls.
 //!
 //! A socket ends with the last copy of its descriptor, however that copy ends; the service sees the end of file.
 //! Where the association ends first, the service closes its end, so that the program finds what the kernel's SCTP
@@ -15,7 +15,6 @@
 //! one, waits in the service until it is asked for.
 
 mod commands;
-mod errno;
 mod pair;
 mod pump;
 mod service;

@@ -3,11 +3,11 @@
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
+use sctp_abi::errno;
 use sctp_core::message::SendOptions;
 use sctp_descriptors::MAX_RECORD_LEN;
 use sctp_user::stack::{Delivery, Error};
 
-use crate::errno;
 use crate::pair::{Incoming, Outgoing};
 use crate::socket::{Outcome, Served};
 
@@ -86,7 +86,7 @@ impl Served {
                         Poll::Ready(Ok(Some(Delivery::Message { message, .. }))) => message.into_bytes(),
                         Poll::Ready(Ok(Some(Delivery::Notification { .. }))) => continue,
                         Poll::Ready(Ok(None)) => return Progress::Over(0),
-                        Poll::Ready(Err(error)) => return Progress::Over(errno::of(&error)),
+                        Poll::Ready(Err(error)) => return Progress::Over(errno::of(&error).0),
                         Poll::Pending => return Progress::Waits,
                     }
                 }

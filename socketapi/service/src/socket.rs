@@ -5,10 +5,10 @@ use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
 use nix::sys::epoll::EpollFlags;
+use sctp_abi::errno;
 use sctp_core::event::AssociationId;
 use sctp_user::stack::{Error, Peer, Socket, SocketKind};
 
-use crate::errno;
 use crate::pair::Pair;
 
 /// A socket of the stack, and the pair whose other end the program holds.
@@ -149,7 +149,7 @@ impl Served {
         self.phase = match result {
             Ok(()) => Phase::Open,
             Err(error) => {
-                self.error = errno::of_setup(&error);
+                self.error = errno::of_setup(&error).0;
                 Phase::Idle
             }
         };

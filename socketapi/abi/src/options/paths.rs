@@ -36,7 +36,9 @@ pub(super) fn get(target: &mut dyn Target, asked: Asked<'_>) -> Result<Answer, E
     let config = config(target, whose)?;
     let manner = *target.settings().of(whose);
     let (mtu, max_retrans) = of_place(target, &place, &config)?;
+    let address = target.settings().form.normalized(asked.view.get(spp_address));
     let record = Record::from_view(asked.view, LONG)
+        .set(spp_address, address)
         .set(spp_hbinterval, milliseconds(config.hb_interval.unwrap_or(manner.hb_interval)))
         .set(spp_pathmaxrxt, saturated(max_retrans))
         .set(spp_pathmtu, mtu)

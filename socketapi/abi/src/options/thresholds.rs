@@ -37,6 +37,7 @@ pub(super) fn get_thresholds(target: &mut dyn Target, asked: Asked<'_>) -> Resul
     let thresholds = thresholds_of(target, &at(target, asked.view)?)?;
     let never_or = |threshold: Option<u32>| threshold.map_or(NEVER, saturated);
     let record = Record::from_view(asked.view, sctp_paddrthlds_v2::SIZE)
+        .set(spt_address, target.settings().form.normalized(asked.view.get(spt_address)))
         .set(spt_pathmaxrxt, saturated(thresholds.path_max_retrans))
         .set(spt_pathpfthld, never_or(thresholds.potentially_failed_max_retrans))
         .set(spt_pathcpthld, never_or(thresholds.primary_switchover_max_retrans));
@@ -117,7 +118,9 @@ pub(super) fn get_udp_port(target: &mut dyn Target, asked: Asked<'_>) -> Result<
         })?,
         Place::All(None) => target.remote_udp_port(),
     };
-    Ok(Record::from_view(asked.view, sctp_udpencaps::SIZE).set(sue_port, Network(port)).into())
+    let address = target.settings().form.normalized(asked.view.get(sue_address));
+    let record = Record::from_view(asked.view, sctp_udpencaps::SIZE).set(sue_address, address);
+    Ok(record.set(sue_port, Network(port)).into())
 }
 
 pub(super) fn set_udp_port(target: &mut dyn Target, view: View<'_>) -> Result<Outcome, Errno> {
@@ -138,7 +141,9 @@ pub(super) fn get_probe_interval(target: &mut dyn Target, asked: Asked<'_>) -> R
     let whose = probed(target, asked.view)?;
     let search = config(target, whose)?.mtu_search;
     let interval = search.map_or(0, |search| milliseconds(search.probe_timer));
-    Ok(Record::from_view(asked.view, sctp_probeinterval::SIZE).set(spi_interval, interval).into())
+    let address = target.settings().form.normalized(asked.view.get(spi_address));
+    let record = Record::from_view(asked.view, sctp_probeinterval::SIZE).set(spi_address, address);
+    Ok(record.set(spi_interval, interval).into())
 }
 
 pub(super) fn set_probe_interval(target: &mut dyn Target, view: View<'_>) -> Result<Outcome, Errno> {

@@ -37,7 +37,8 @@ static int unhex(unsigned char *to, const char *from) {
 }
 
 static int fresh(const char *style) {
-	return socket(AF_INET, strcmp(style, "one") ? SOCK_SEQPACKET : SOCK_STREAM, 132);
+	int family = strchr(style, '6') ? AF_INET6 : AF_INET;
+	return socket(family, strncmp(style, "one", 3) ? SOCK_SEQPACKET : SOCK_STREAM, 132);
 }
 
 /* What came of a getsockopt, in words. */
@@ -124,7 +125,7 @@ static void pair(const char *style) {
 	if (bind(current, (void *)&here, sizeof here)) perror("bind");
 	if (connect(current, (void *)&there, sizeof there)) perror("connect");
 	memset(id, 0, 4);
-	if (strcmp(style, "many") == 0) {
+	if (strncmp(style, "many", 4) == 0) {
 		unsigned ids[2] = {0};
 		socklen_t len = sizeof ids;
 		if (getsockopt(current, SOL_SCTP, 29, ids, &len)) perror("ids");

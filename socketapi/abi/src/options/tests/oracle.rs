@@ -1,15 +1,15 @@
 //! What Linux does, and what we do, must be the same. `tests/linux` has what its kernel said (6.1, Debian 12), the program
 //! that asked it, and how to ask again.
 
-use crate::Style;
 use crate::harness::Program;
 use crate::options::row;
+use crate::{Settings, Style};
 
 const LENGTHS: &str = include_str!("../../../tests/linux/options.lengths");
 const SCRIPT: &str = include_str!("../../../tests/linux/options.linux");
 
 fn style(word: &str) -> Style {
-    if word == "one" { Style::OneToOne } else { Style::OneToMany }
+    if word.starts_with("one") { Style::OneToOne } else { Style::OneToMany }
 }
 
 #[test]
@@ -44,6 +44,8 @@ const DIFFERENT: &[&str] = &[
     // Linux offers SHA-1 alone until it is told otherwise. We offer SHA-256 first: RFC 4895, 6.1 leaves all but SHA-1 open.
     "get 22 100",
     "get 22 7",
+    // Linux leaves bytes of the form that the address was given in.
+    "get 31 144 $.00000000.0a00.1b58.00000000.00000000000000000000ffff7f000002",
 ];
 
 #[test]
@@ -71,7 +73,10 @@ impl Program {
         let rest: Vec<&str> = words.collect();
         let number = rest.first().and_then(|word| word.parse().ok()).unwrap_or(-1);
         match (verb, &rest[..]) {
-            ("socket", [kind]) => *self = Self::new(style(kind)),
+            ("socket", [kind]) => {
+                *self = Self::new(style(kind));
+                self.settings = Settings::new(kind.ends_with('6'));
+            }
             ("pair", []) => self.connect(),
             ("set", [_, bytes]) => {
                 let bytes = self.bytes(bytes);
