@@ -44,8 +44,6 @@ pub enum Action {
 pub struct SendInfo {
     /// The association, where neither an address nor the socket says it.
     pub number: i32,
-    /// The shared key to authenticate the message with (`SCTP_AUTHINFO`; 5.3.8).
-    pub key: Option<u16>,
     /// Further addresses of a peer that there is no association with yet (`SCTP_DSTADDRV4`, `SCTP_DSTADDRV6`; 5.3.9,
     /// 5.3.10).
     pub more_addresses: Vec<IpAddr>,
@@ -53,6 +51,8 @@ pub struct SendInfo {
     message: Option<Told>,
     /// From `SCTP_PRINFO`, or from `SCTP_SNDRCV`.
     reliability: Option<Reliability>,
+    /// From `SCTP_AUTHINFO` (5.3.8).
+    auth_key: Option<u16>,
     init: Option<[u8; sctp_initmsg::SIZE]>,
 }
 
@@ -89,7 +89,7 @@ impl SendInfo {
                 let view = exactly(data, sctp_prinfo::SIZE)?;
                 *partial = Some(read_prinfo(view)?);
             }
-            SCTP_AUTHINFO => self.key = Some(exactly(data, sctp_authinfo::SIZE)?.get(auth_keynumber)),
+            SCTP_AUTHINFO => self.auth_key = Some(exactly(data, sctp_authinfo::SIZE)?.get(auth_keynumber)),
             SCTP_DSTADDRV4 if data.len() >= 4 => {
                 let ip: [u8; 4] = view.get(Field::new(0));
                 self.more_addresses.push(Ipv4Addr::from(ip).into());
@@ -191,6 +191,7 @@ impl SendInfo {
             context: told.context,
             sack_immediately: told.flags & SCTP_SACK_IMMEDIATELY != 0,
             reliability: self.reliability,
+            auth_key: self.auth_key,
             more: false,
         }
     }

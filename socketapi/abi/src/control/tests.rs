@@ -80,7 +80,7 @@ fn read(control: &[u8]) -> SendInfo {
 #[test]
 fn send_information_becomes_options_of_the_stack() {
     let info = read(&sndinfo(3, SCTP_UNORDERED | SCTP_SACK_IMMEDIATELY, 4));
-    assert_eq!((info.number, info.action(), info.key), (4, Action::Send, None));
+    assert_eq!((info.number, info.action()), (4, Action::Send));
     let expected = SendOptions {
         stream_id: 3,
         ppid: 7,
@@ -88,6 +88,7 @@ fn send_information_becomes_options_of_the_stack() {
         context: 9,
         sack_immediately: true,
         reliability: None,
+        auth_key: None,
         more: false,
     };
     assert_eq!(info.options(&DefaultSend::default()), expected);
@@ -158,7 +159,8 @@ fn keys_and_further_addresses_are_read() {
     ];
     let info = read(&control.concat());
     let addresses: [IpAddr; 3] = ["10.0.0.2", "::1", "10.0.0.3"].map(|text| text.parse().unwrap());
-    assert_eq!((info.key, &info.more_addresses[..]), (Some(11), &addresses[..]));
+    assert_eq!(info.options(&DefaultSend::default()).auth_key, Some(11));
+    assert_eq!(info.more_addresses, addresses);
 }
 
 /// RFC 6458, 3.1.4.
