@@ -1,5 +1,7 @@
 //! What errors of the stack are to C programs.
 
+use std::io::ErrorKind;
+
 use sctp_core::error::{CommandError, ConnectError, ReconfigError, SendError};
 use sctp_core::event::LossReason;
 use sctp_user::stack::Error;
@@ -64,8 +66,17 @@ pub fn of(error: &Error) -> Errno {
         Error::System { source, .. } | Error::Driver(source) => {
             source.raw_os_error().map_or(Errno::EIO, Errno)
         }
-        Error::Open(_) if error.kind() == std::io::ErrorKind::PermissionDenied => Errno::EACCES,
+        Error::Open(_) => of_open(error.kind()),
         _ => Errno::EINVAL,
+    }
+}
+
+fn of_open(kind: ErrorKind) -> Errno {
+    match kind {
+        ErrorKind::PermissionDenied => Errno::EACCES,
+        ErrorKind::AddrInUse => Errno::EADDRINUSE,
+        ErrorKind::AddrNotAvailable => Errno::EADDRNOTAVAIL,
+        _ => Errno::EIO,
     }
 }
 

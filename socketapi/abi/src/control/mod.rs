@@ -1,5 +1,5 @@
 //! Control messages of `sendmsg` and `recvmsg` (RFC 6458, 5.3): [`SendInfo`] is what a sender says of a message,
-//! [`destination`] whom the message goes to, [`received`] what a receiver is told.
+//! [`destination()`] whom the message goes to, [`received`] what a receiver is told.
 
 mod destination;
 mod receive;
