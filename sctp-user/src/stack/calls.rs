@@ -150,6 +150,7 @@ impl State {
         now: Time,
         socket: SocketId,
         peer: &Peer,
+        change: impl FnOnce(&mut AssociationConfig),
     ) -> Result<AssociationId, Error> {
         if let Some(&remote) = peer.addresses.iter().find(|remote| route::is_link_local(**remote)) {
             return Err(Error::LinkLocal(remote));
@@ -174,6 +175,7 @@ impl State {
         let path = |&remote| self.engine.path_to(remote, remote_udp_port, ours);
         let peers: Vec<_> = peer.addresses.iter().map(path).collect();
         config.path_mtu = self.engine.mtu(peers.first().ok_or(Error::NoAddress)?);
+        change(&mut config);
         let request = ConnectRequest { local_port, local_addresses, peers, peer_port: peer.port, config };
         let id = self.engine.endpoint.connect(now, request)?;
         self.registry.link(id, local_port, socket);

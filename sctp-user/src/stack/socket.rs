@@ -92,9 +92,22 @@ impl Socket {
     /// # Errors
     /// [`Error::Connect`], and those of [`Socket::bind`] if the socket is not bound yet.
     pub fn connect(&self, peer: &Peer) -> Result<AssociationId, Error> {
+        self.connect_with(peer, |_| ())
+    }
+
+    /// As [`Socket::connect`], with parameters of this association's own: `change` gets those of the socket (`SCTP_INIT` as a
+    /// control message; RFC 6458, 5.3.1).
+    ///
+    /// # Errors
+    /// As [`Socket::connect`].
+    pub fn connect_with(
+        &self,
+        peer: &Peer,
+        change: impl FnOnce(&mut AssociationConfig),
+    ) -> Result<AssociationId, Error> {
         self.with(|state, now| {
             state.check_open()?;
-            state.connect(now, self.id, peer)
+            state.connect(now, self.id, peer, change)
         })
     }
 

@@ -14,8 +14,10 @@ const AF_INET6: u16 = libc::AF_INET6 as u16;
 pub struct Form {
     /// The socket is one of AF_INET6.
     pub ipv6: bool,
-    /// On such a socket IPv4 addresses are shown as mapped IPv6 addresses.
+    /// Such a socket shows IPv4 addresses as mapped IPv6 addresses.
     pub mapped: bool,
+    /// Such a socket has nothing to do with IPv4 (`IPV6_V6ONLY`).
+    pub v6_only: bool,
 }
 
 /// What a `sockaddr_storage` in a structure names.
@@ -30,6 +32,11 @@ pub(crate) enum Named {
 }
 
 impl Form {
+    /// That of a new socket of AF_INET6 or AF_INET.
+    pub const fn new(ipv6: bool) -> Self {
+        Self { ipv6, mapped: true, v6_only: false }
+    }
+
     /// Reads a `sockaddr_storage`. One without a family is of the socket's.
     pub(crate) fn named(self, storage: &[u8]) -> Named {
         let view = View(storage);
@@ -75,7 +82,7 @@ impl Form {
 
     /// Whether a socket of this family may use the address at all.
     pub(crate) fn takes(self, address: SocketAddr) -> bool {
-        self.ipv6 || address.is_ipv4()
+        if self.ipv6 { !(self.v6_only && address.is_ipv4()) } else { address.is_ipv4() }
     }
 }
 
@@ -133,9 +140,9 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    const V4: Form = Form { ipv6: false, mapped: true };
-    const MAPPED: Form = Form { ipv6: true, mapped: true };
-    const PLAIN: Form = Form { ipv6: true, mapped: false };
+    const V4: Form = Form::new(false);
+    const MAPPED: Form = Form::new(true);
+    const PLAIN: Form = Form { mapped: false, ..MAPPED };
 
     fn at(text: &str) -> SocketAddr {
         text.parse().unwrap()
@@ -154,6 +161,16 @@ mod tests {
         assert_eq!(MAPPED.encode(at("127.0.0.1:7")), PLAIN.encode(at("[::ffff:127.0.0.1]:7")));
         assert_eq!(PLAIN.encode(at("127.0.0.1:7")), V4.encode(at("127.0.0.1:7")));
         assert_eq!(decode(&MAPPED.encode(at("127.0.0.1:7"))), Some(at("127.0.0.1:7")));
+    }
+
+    #[test]
+    fn a_socket_takes_addresses_of_its_families() {
+        let (v4, v6) = (at("127.0.0.1:7"), at("[::1]:7"));
+        let only = Form { v6_only: true, ..MAPPED };
+        assert_eq!(
+            [V4, MAPPED, only].map(|form| (form.takes(v4), form.takes(v6))),
+            [(true, false), (true, true), (false, true)]
+        );
     }
 
     #[test]

@@ -1,5 +1,8 @@
 #![doc = include_str!("lib.md")]
 
+#[cfg(not(target_pointer_width = "64"))]
+compile_error!("the offsets of C's structures are those of 64-bit machines");
+
 mod address;
 pub mod constants;
 pub mod control;

@@ -14,13 +14,8 @@ use crate::events::{Events, TYPES};
 /// What a Linux kernel wrote (6.1, little-endian; `tests/linux/events.c`).
 const LINUX: &str = include_str!("../tests/linux/events.linux");
 
-const ORIGIN: Origin = Origin {
-    number: 4,
-    peer_port: 7000,
-    was_up: true,
-    streams: (5, 3),
-    form: Form { ipv6: false, mapped: true },
-};
+const ORIGIN: Origin =
+    Origin { number: 4, peer_port: 7000, was_up: true, streams: (5, 3), form: Form::new(false) };
 
 fn all() -> Events {
     let mut events = Events::default();
@@ -107,7 +102,7 @@ fn addresses_of_the_peer_have_the_bytes_of_linux() {
     for change in [PathChange::Confirmed, PathChange::MadePrimary] {
         let notification = Notification::PathChanged { address: "127.0.0.4".parse().unwrap(), change };
         for (ipv6, number) in [(false, 7), (true, 9)] {
-            let form = Form { ipv6, mapped: true };
+            let form = Form::new(ipv6);
             let written = one(notification.clone(), &Origin { number, peer_port: 7003, form, ..ORIGIN });
             assert!(LINUX.contains(&format!("data {written}")), "{change:?}: {written}");
         }

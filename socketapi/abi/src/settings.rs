@@ -12,7 +12,7 @@ use crate::events::Events;
 /// Of one socket.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// How addresses look: the family of the socket, and `SCTP_I_WANT_MAPPED_V4_ADDR`.
+    /// How addresses look: the family of the socket, and `SCTP_I_WANT_MAPPED_V4_ADDR`, `IPV6_V6ONLY`.
     pub form: Form,
     /// Messages come with [`SCTP_RCVINFO`](crate::constants::SCTP_RCVINFO) (`SCTP_RECVRCVINFO`).
     pub rcvinfo: bool,
@@ -70,7 +70,7 @@ impl Settings {
     /// Those of a new socket, of AF_INET6 or AF_INET.
     pub fn new(ipv6: bool) -> Self {
         Self {
-            form: Form { ipv6, mapped: true },
+            form: Form::new(ipv6),
             rcvinfo: false,
             nxtinfo: false,
             reuse_port: false,

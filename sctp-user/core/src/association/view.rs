@@ -7,6 +7,7 @@ use crate::extensions::Extensions;
 use crate::path::PathSet;
 use crate::reliability::{Abandoned, Policy};
 use crate::rx::Receiver;
+use crate::serial::Tsn;
 use core::net::IpAddr;
 
 impl Association {
@@ -137,6 +138,11 @@ impl Association {
     /// Bytes that we have room for; none until the peer has answered.
     pub fn a_rwnd(&self) -> Option<u32> {
         self.receiver.as_ref().map(Receiver::a_rwnd)
+    }
+
+    /// The last TSN of the peer's before the first that is missing; none until the peer has answered.
+    pub fn cumulative_tsn(&self) -> Option<Tsn> {
+        self.receiver.as_ref().map(Receiver::cumulative_tsn)
     }
 
     /// Whether a message can be read.

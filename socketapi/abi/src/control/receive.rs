@@ -38,7 +38,9 @@ pub struct Arrived<'a> {
     pub number: i32,
     /// The message, or a piece of it.
     pub message: &'a Message,
-    /// Up to which TSN everything has come on the association; shown with unordered messages only.
+    /// Up to which TSN everything has come ([`Association::cumulative_tsn`]); shown with unordered messages only.
+    ///
+    /// [`Association::cumulative_tsn`]: sctp_core::association::Association::cumulative_tsn
     pub cumulative_tsn: u32,
 }
 

@@ -7,6 +7,7 @@ use sctp_core::config::AssociationConfig;
 use sctp_core::message::{Message, SendOptions};
 use sctp_core::reliability::Reliability;
 use sctp_core::serial::{Mid, Ssn, Tsn};
+use sctp_user::stack::Peer;
 
 use super::*;
 use crate::constants::*;
@@ -148,6 +149,17 @@ fn an_init_message_changes_the_parameters_of_the_association_to_come() {
     info.apply_init(&mut config);
     assert_eq!((config.outbound_streams, config.max_inbound_streams), (3, before));
     assert_eq!(config.max_init_retransmits, 2);
+}
+
+/// RFC 6458, 5.3.1: of this association only.
+#[test]
+fn an_association_that_a_message_begins_has_the_streams_of_its_init_message() {
+    let program = Program::new(Style::OneToMany);
+    let info = read(&message(SCTP_INIT, &packed!(3_u16, 0_u16, 2_u16, 0_u16)));
+    let peer = Peer { addresses: vec![at(THERE).ip()], port: at(THERE).port() };
+    let id = program.socket.connect_with(&peer, |config| info.apply_init(config)).unwrap();
+    let streams = program.socket.association(Some(id), |association| association.config().outbound_streams);
+    assert_eq!((streams.unwrap(), program.socket.config().unwrap().outbound_streams), (3, 10));
 }
 
 /// RFC 6458, 5.3.8 to 5.3.10.

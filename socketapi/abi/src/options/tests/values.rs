@@ -12,7 +12,7 @@ use crate::harness::{HERE, Program, THERE, at};
 use crate::options::Outcome;
 use crate::{Form, Style, decode};
 
-const V4: Form = Form { ipv6: false, mapped: true };
+const V4: Form = Form::new(false);
 
 /// Addresses one behind the other.
 fn list(addresses: &[&str]) -> Vec<u8> {
@@ -176,7 +176,7 @@ fn sockets_of_ipv6_speak_of_ipv4_as_mapped_addresses() {
     program.set(SCTP_I_WANT_MAPPED_V4_ADDR, &0_i32.to_ne_bytes()).unwrap();
     assert_eq!(program.get(SCTP_GET_PEER_ADDRS, &[0; 8], 400).unwrap().bytes.len(), 24);
     // Whichever form it is given in.
-    let mapped = Form { ipv6: true, mapped: true };
+    let mapped = Form::new(true);
     for form in [V4, mapped] {
         let info = [&[0; 4][..], &form.storage(at(THERE))].concat();
         assert!(program.get(SCTP_GET_PEER_ADDR_INFO, &info, 152).is_ok());
