@@ -83,7 +83,9 @@ impl State {
         }
         self.on_each(socket, |state, id| state.engine.endpoint.remove_local_address(now, id, address))?;
         // The lease stays: packets to it are taken until all peers know.
-        self.mailbox(socket)?.addresses.retain(|&other| other != address);
+        let mailbox = self.mailbox(socket)?;
+        mailbox.addresses.retain(|&other| other != address);
+        mailbox.bound_to_all = false;
         self.rebind_listener(socket)
     }
 

@@ -62,12 +62,14 @@ impl State {
             return Err(Error::NotLocal(*foreign));
         }
         // Without addresses of its own a socket has the stack's, which may be fewer than the host's.
-        let addresses = if addresses.is_empty() { self.addresses.clone() } else { addresses.to_vec() };
+        let bound_to_all = addresses.is_empty();
+        let addresses = if bound_to_all { self.addresses.clone() } else { addresses.to_vec() };
         let random = self.random.below(1 << 16) as u16;
         self.mailbox(socket)?;
         let port = self.registry.bind_port(&mut self.engine, port, &addresses, random)?;
         let mailbox = self.mailbox(socket)?;
         mailbox.addresses = addresses;
+        mailbox.bound_to_all = bound_to_all;
         mailbox.port = port;
         mailbox.owns_port = true;
         Ok(())
@@ -130,6 +132,7 @@ impl State {
         let mut mailbox = Mailbox::new(SocketKind::OneToOne, config);
         mailbox.port = old.port;
         mailbox.addresses.clone_from(&old.addresses);
+        mailbox.bound_to_all = old.bound_to_all;
         mailbox.subscribed = old.subscribed;
         mailbox.linger = old.linger;
         mailbox.remote_udp_port = old.remote_udp_port;
@@ -158,6 +161,9 @@ impl State {
         let local_port = self.bind_if_unbound(socket)?;
         let mailbox = self.mailbox(socket)?;
         let (kind, mut config) = (mailbox.kind, mailbox.config.clone());
+        if kind != SocketKind::OneToMany && mailbox.listening {
+            return Err(Error::Listening);
+        }
         let local_addresses = mailbox.addresses.clone();
         let udp_port = mailbox.remote_udp_port;
         if kind != SocketKind::OneToMany && mailbox.association.is_some() {

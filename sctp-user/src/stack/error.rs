@@ -68,6 +68,9 @@ pub enum Error {
     /// The socket does not listen.
     #[error("the socket does not listen")]
     NotListening,
+    /// The socket listens: it is for the associations of others.
+    #[error("the socket listens: connect another one")]
+    Listening,
     /// The association is not one of this socket's, or has ended.
     #[error("the association has ended or belongs to another socket")]
     NoAssociation,
@@ -124,6 +127,7 @@ impl Error {
             | Self::LinkLocal(_)
             | Self::PortsDiffer(..)
             | Self::NotListening
+            | Self::Listening
             | Self::Send(_)
             | Self::Connect(_)
             | Self::Listen(_)

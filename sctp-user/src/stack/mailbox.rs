@@ -83,6 +83,8 @@ pub(super) struct Mailbox {
     pub(super) port: u16,
     /// Empty: all of the stack's.
     pub(super) addresses: Vec<IpAddr>,
+    /// It was bound without naming addresses, and none was taken off.
+    pub(super) bound_to_all: bool,
     /// The port is this socket's to give back.
     pub(super) owns_port: bool,
     pub(super) listening: bool,
@@ -119,6 +121,7 @@ impl Mailbox {
             kind,
             port: 0,
             addresses: Vec::new(),
+            bound_to_all: false,
             owns_port: false,
             listening: false,
             config,

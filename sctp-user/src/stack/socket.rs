@@ -90,7 +90,7 @@ impl Socket {
     /// Begins an association and does not wait for its set-up.
     ///
     /// # Errors
-    /// [`Error::Connect`], and those of [`Socket::bind`] if the socket is not bound yet.
+    /// [`Error::Connect`], [`Error::Listening`], and those of [`Socket::bind`] if the socket is not bound yet.
     pub fn connect(&self, peer: &Peer) -> Result<AssociationId, Error> {
         self.connect_with(peer, |_| ())
     }
@@ -395,6 +395,14 @@ impl Socket {
             let addresses = if mailbox.addresses.is_empty() { all } else { mailbox.addresses.clone() };
             Ok((addresses, mailbox.port))
         })
+    }
+
+    /// Whether it is bound to all of the stack's addresses, since none was named.
+    ///
+    /// # Errors
+    /// [`Error::Closed`].
+    pub fn is_bound_to_all(&self) -> Result<bool, Error> {
+        self.with(|state, _| Ok(state.mailbox(self.id)?.bound_to_all))
     }
 
     /// Style of the socket.

@@ -58,6 +58,7 @@ pub fn of(error: &Error) -> Errno {
         Error::NotLocal(_) | Error::NoCommonFamily(_) => Errno::EADDRNOTAVAIL,
         Error::Closed | Error::StackClosed | Error::NotConnected | Error::NoAssociation => Errno::ENOTCONN,
         Error::ShuttingDown => Errno::EPIPE,
+        Error::Listening => Errno::EISCONN,
         Error::Lost(reason) => of_loss(reason),
         Error::Send(error) => of_send(error),
         Error::Connect(error) => of_connect(error),

@@ -161,9 +161,7 @@ impl Target for StackTarget<'_> {
     }
 
     fn is_bound_to_all(&self) -> bool {
-        let all = self.socket.stack().local_addresses();
-        let has_all = |addresses: &[IpAddr]| all.iter().all(|address| addresses.contains(address));
-        self.socket.local().is_ok_and(|(addresses, port)| port != 0 && has_all(&addresses))
+        self.socket.is_bound_to_all().unwrap_or(false)
     }
 
     fn bind(&mut self, addresses: &[IpAddr], port: u16) -> Result<(), Errno> {

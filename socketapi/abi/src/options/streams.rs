@@ -1,6 +1,6 @@
 //! Re-configuration of streams (RFC 6525, 6.3) and how streams share what may be sent (RFC 8260, 4.3.2 and 4.3.3).
 
-use sctp_core::config::{ReconfigPermissions, StreamScheduler};
+use sctp_core::config::{AssociationConfig, ReconfigPermissions, StreamScheduler};
 use sctp_core::endpoint::ResetDirections;
 
 use super::scope::{association, config, look, named, one, several};
@@ -122,16 +122,24 @@ pub(super) fn set_scheduler(target: &mut dyn Target, view: View<'_>) -> Result<O
     Ok(Outcome::Done)
 }
 
-/// RFC 8260, 4.3.3.
+/// RFC 8260, 4.3.3: a priority or a weight. Where streams have neither it is 0, whatever was set.
 pub(super) fn get_scheduler_value(target: &mut dyn Target, asked: Asked<'_>) -> Result<Answer, Errno> {
     let id = association(target, asked.view.get(assoc_id))?;
     let stream = asked.view.get(stream_id);
     let value = look(target, id, |association| {
-        let exists = stream < association.outbound_streams();
-        exists.then(|| association.config().stream_values.get(&stream).copied().unwrap_or(0))
+        (stream < association.outbound_streams()).then(|| value_of(association.config(), stream))
     })?;
     let value = value.ok_or(Errno::EINVAL)?;
     Ok(Record::from_view(asked.view, sctp_stream_value::SIZE).set(stream_value, value).into())
+}
+
+fn value_of(config: &AssociationConfig, stream: u16) -> u16 {
+    let set = config.stream_values.get(&stream).copied();
+    match config.scheduler {
+        StreamScheduler::Priority => set.unwrap_or(0),
+        StreamScheduler::WeightedFairQueueing => set.unwrap_or(1),
+        _ => 0,
+    }
 }
 
 /// Of an association, or of all that there are.

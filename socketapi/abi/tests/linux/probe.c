@@ -149,6 +149,22 @@ static void message(char *text, int len, int addressed, unsigned char *control, 
 	else sprintf(text, "ok");
 }
 
+/* The association becomes a socket of its own, which is the current one then. */
+static void peel(void) {
+	int value[2];
+	socklen_t len = sizeof value;
+	memcpy(value, id, 4);
+	int peeled = getsockopt(current, SOL_SCTP, 102, value, &len);
+	if (peeled < 0) perror("peel off");
+	close(current);
+	current = peeled;
+}
+
+static void listening(void) {
+	struct sockaddr_in here = at("127.0.0.1", 7001);
+	if (bind(current, (void *)&here, sizeof here) || listen(current, 5)) perror("listen");
+}
+
 static void drop(void) {
 	struct linger now = {1, 0};
 	for (int i = 0; i < 2; i++) {
@@ -173,6 +189,12 @@ static void script(void) {
 			printf("%s\n", line);
 		} else if (strcmp(line, "pair") == 0) {
 			pair(style);
+			printf("%s\n", line);
+		} else if (strcmp(line, "peel") == 0) {
+			peel();
+			printf("%s\n", line);
+		} else if (strcmp(line, "listen") == 0) {
+			listening();
 			printf("%s\n", line);
 		} else if (sscanf(line, "get %d %d %s", &number, &len, argument) >= 2) {
 			unhex(value, argument);

@@ -59,7 +59,19 @@ fn bindx_adds_and_takes_off_addresses() {
     let bound =
         |program: &mut Program| addresses(&program.get(SCTP_GET_LOCAL_ADDRS, &[0; 8], 400).unwrap().bytes);
     assert_eq!(bound(&mut program), [at("127.0.0.1:7001"), at("127.0.0.3:7001")]);
-    assert_eq!(program.set(SCTP_SOCKOPT_BINDX_REM, &list(&["127.0.0.9:0"])), Err(Errno::EBUSY));
+    assert_eq!(program.set(SCTP_SOCKOPT_BINDX_REM, &list(&["127.0.0.9:0"])), Err(Errno::EINVAL));
+}
+
+/// What is bound to all addresses has one of them in Linux's eyes. Only such a socket can follow the host's addresses.
+#[test]
+fn the_wildcard_is_one_address() {
+    let mut program = multihomed(Style::OneToMany);
+    let on = 1_i32.to_ne_bytes();
+    assert_eq!(program.set(SCTP_AUTO_ASCONF, &on), Err(Errno::EINVAL));
+    program.set(SCTP_SOCKOPT_BINDX_ADD, &list(&["0.0.0.0:7001"])).unwrap();
+    assert_eq!(program.set(SCTP_SOCKOPT_BINDX_REM, &list(&["127.0.0.1:0"])), Err(Errno::EBUSY));
+    program.set(SCTP_AUTO_ASCONF, &on).unwrap();
+    assert_eq!(program.get(SCTP_AUTO_ASCONF, &[], 4).unwrap().bytes, on);
 }
 
 #[test]
