@@ -38,7 +38,8 @@ fn kind(style: Style) -> SocketKind {
 
 impl Program {
     pub(crate) fn new(style: Style) -> Self {
-        let (ours, theirs) = MemDriver::pair([at(HERE).ip()], [at(THERE).ip()], 1_500).unwrap();
+        let ours = [at(HERE).ip(), [127, 0, 0, 3].into(), [127, 0, 0, 5].into()];
+        let (ours, theirs) = MemDriver::pair(ours, [at(THERE).ip()], 1_500).unwrap();
         Self::on(ours, theirs, style)
     }
 

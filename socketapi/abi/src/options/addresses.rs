@@ -1,12 +1,13 @@
 //! What libsctp's functions do through options: `sctp_bindx`, `sctp_connectx`, `sctp_peeloff`, `sctp_getpaddrs`,
 //! `sctp_getladdrs` (RFC 6458, 9), and `SCTP_SET_PEER_PRIMARY_ADDR` (8.3.1).
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 
 use sctp_core::association::{Association, AssociationState};
 use sctp_core::path::Path;
 use sctp_user::stack::Peer;
 
+use super::numbers::count;
 use super::scope::{association, look};
 use super::{Answer, Asked, Outcome};
 use crate::address::{Named, decode_list};
@@ -26,20 +27,13 @@ fn list(target: &dyn Target, bytes: &[u8]) -> Result<Vec<SocketAddr>, Errno> {
     if addresses.iter().all(|address| form.takes(*address)) { Ok(addresses) } else { Err(Errno::EINVAL) }
 }
 
-/// RFC 6458, 9.1: all of them or none.
+/// RFC 6458, 9.1: all of them or none. Of a socket that was not bound one address stays, as on Linux.
 pub(super) fn bindx_add(target: &mut dyn Target, view: View<'_>) -> Result<Outcome, Errno> {
     let addresses = list(target, view.0)?;
-    let (bound, port) = target.local()?;
-    if port == 0 {
-        return bind_first(target, &addresses);
-    }
-    if let Some(error) = addresses.iter().find_map(|address| refusal_to_add(*address, &bound, port)) {
-        return Err(error);
-    }
     for (place, address) in addresses.iter().enumerate() {
-        if let Err(error) = target.add_address(address.ip()) {
+        if let Err(error) = add(target, *address) {
             for added in addresses.iter().take(place) {
-                // It could be added: it can be taken off.
+                // It could be added: it can be taken off, unless it is the last one.
                 let _ = target.remove_address(added.ip());
             }
             return Err(error);
@@ -48,21 +42,17 @@ pub(super) fn bindx_add(target: &mut dyn Target, view: View<'_>) -> Result<Outco
     Ok(Outcome::Done)
 }
 
-fn refusal_to_add(address: SocketAddr, bound: &[IpAddr], port: u16) -> Option<Errno> {
-    let other_port = address.port() != 0 && address.port() != port;
-    (other_port || bound.contains(&address.ip())).then_some(Errno::EINVAL)
-}
-
-fn bind_first(target: &mut dyn Target, addresses: &[SocketAddr]) -> Result<Outcome, Errno> {
-    let port = addresses.first().map_or(0, SocketAddr::port);
-    if addresses.iter().any(|address| address.port() != port) {
+fn add(target: &mut dyn Target, address: SocketAddr) -> Result<(), Errno> {
+    let (ip, (bound, port)) = (address.ip(), target.local()?);
+    if port == 0 {
+        let one = [ip];
+        return target.bind(if ip.is_unspecified() { &[] } else { &one }, address.port());
+    }
+    let is_bound = bound.contains(&ip) || (ip.is_unspecified() && target.is_bound_to_all());
+    if is_bound || (address.port() != 0 && address.port() != port) {
         return Err(Errno::EINVAL);
     }
-    let any = addresses.iter().any(|address| address.ip().is_unspecified());
-    let addresses: Vec<IpAddr> =
-        if any { Vec::new() } else { addresses.iter().map(SocketAddr::ip).collect() };
-    target.bind(&addresses, port)?;
-    Ok(Outcome::Done)
+    target.add_address(ip)
 }
 
 /// RFC 6458, 9.1: a socket keeps at least one address.
@@ -182,7 +172,7 @@ fn written(target: &dyn Target, asked: Asked<'_>, addresses: &[SocketAddr]) -> R
     let form = target.settings().form;
     let list: Vec<u8> = addresses.iter().flat_map(|address| form.encode(*address)).collect();
     let fits = sctp_getaddrs::SIZE + list.len() <= asked.room;
-    let count = u32::try_from(addresses.len()).unwrap_or(u32::MAX);
+    let count = count(addresses.len());
     if fits { Ok((list, count)) } else { Err(Errno::ENOMEM) }
 }
 

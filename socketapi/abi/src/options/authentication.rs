@@ -5,6 +5,7 @@ use bytes::Bytes;
 use sctp_core::auth::{ChunkTypes, HmacAlgorithm, KeyError, SharedKeys};
 use sctp_core::wire::chunk::ChunkType;
 
+use super::numbers::count;
 use super::scope::{Whose, association, look, one, several};
 use super::{Answer, Asked, Outcome};
 use crate::errno::Errno;
@@ -57,7 +58,7 @@ pub(super) fn get_hmac_ident(target: &mut dyn Target, asked: Asked<'_>) -> Resul
         return Err(Errno::EINVAL);
     }
     let tail: Vec<u8> = identifiers.iter().flat_map(|identifier| identifier.to_ne_bytes()).collect();
-    let count = u32::try_from(identifiers.len()).unwrap_or(u32::MAX);
+    let count = count(identifiers.len());
     Ok(Record::new(sctp_hmacalgo::SIZE).set(shmac_num_idents, count).with_tail(&tail).into())
 }
 
@@ -157,7 +158,7 @@ fn chunk_list(asked: Asked<'_>, chunks: ChunkTypes) -> Result<Answer, Errno> {
     if asked.room < sctp_authchunks::SIZE + types.len() {
         return Err(Errno::EINVAL);
     }
-    let count = u32::try_from(types.len()).unwrap_or(u32::MAX);
+    let count = count(types.len());
     let record = Record::from_view(asked.view, sctp_authchunks::SIZE).set(gauth_number_of_chunks, count);
     Ok(record.with_tail(&types).into())
 }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use sctp_core::config::FragmentInterleave;
 
+use super::numbers::count;
 use super::scope::configure_all;
 use super::{Answer, Asked, Outcome};
 use crate::errno::Errno;
@@ -111,7 +112,7 @@ pub(super) fn set_fragment_interleave(target: &mut dyn Target, value: View<'_>) 
 /// RFC 6458, 8.1.21: bytes, 0 for no such point.
 pub(super) fn get_partial_delivery_point(target: &mut dyn Target, _: Asked<'_>) -> Result<Answer, Errno> {
     let point = target.config()?.partial_delivery_point.unwrap_or(0);
-    Ok(Record::new(INT).set(UNSIGNED, u32::try_from(point).unwrap_or(u32::MAX)).into())
+    Ok(Record::new(INT).set(UNSIGNED, count(point)).into())
 }
 
 pub(super) fn set_partial_delivery_point(target: &mut dyn Target, value: View<'_>) -> Result<Outcome, Errno> {

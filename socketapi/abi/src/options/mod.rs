@@ -28,6 +28,7 @@ mod authentication;
 mod events;
 mod features;
 mod flags;
+mod numbers;
 mod paths;
 mod protocol;
 pub(crate) mod scope;

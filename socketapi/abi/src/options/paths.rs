@@ -10,7 +10,8 @@ use sctp_core::config::AssociationConfig;
 use sctp_core::event::AssociationId;
 use sctp_core::path::Path;
 
-use super::protocol::{LEAST_MTU, LONGEST_SACK_DELAY, millis, milliseconds, saturated};
+use super::numbers::{count, millis, milliseconds, short};
+use super::protocol::{LEAST_MTU, LONGEST_SACK_DELAY};
 use super::scope::{Place, config, look, look_at_path, place};
 use super::status::mtu_of;
 use super::{Answer, Asked, Outcome};
@@ -40,7 +41,7 @@ pub(super) fn get(target: &mut dyn Target, asked: Asked<'_>) -> Result<Answer, E
     let record = Record::from_view(asked.view, LONG)
         .set(spp_address, address)
         .set(spp_hbinterval, milliseconds(config.hb_interval.unwrap_or(manner.hb_interval)))
-        .set(spp_pathmaxrxt, saturated(max_retrans))
+        .set(spp_pathmaxrxt, short(max_retrans))
         .set(spp_pathmtu, mtu)
         .set(spp_sackdelay, milliseconds(config.sack_delay))
         .set(spp_flags, flags(&config, &manner))
@@ -61,7 +62,7 @@ fn of_place(target: &dyn Target, place: &Place, config: &AssociationConfig) -> R
         }),
         Place::All(None) => {
             let fixed = if config.mtu_search.is_none() { config.path_mtu } else { 0 };
-            Ok((u32::try_from(fixed).unwrap_or(u32::MAX), config.path_max_retrans))
+            Ok((count(fixed), config.path_max_retrans))
         }
     }
 }

@@ -1,10 +1,9 @@
 //! Time-outs and limits of associations. Zero in a structure leaves the value as it is.
 
-use std::time::Duration;
-
 use sctp_core::config::AssociationConfig;
 use sctp_core::path::Path;
 
+use super::numbers::{count, millis, milliseconds, short};
 use super::scope::{Whose, config, look, one, several};
 use super::{Answer, Asked, Outcome};
 use crate::errno::Errno;
@@ -20,18 +19,6 @@ use crate::target::Target;
 pub(super) const LONGEST_SACK_DELAY: u32 = 500;
 /// The least path MTU that counts on Linux.
 pub(super) const LEAST_MTU: u32 = 512;
-
-pub(super) fn milliseconds(duration: Duration) -> u32 {
-    u32::try_from(duration.as_millis()).unwrap_or(u32::MAX)
-}
-
-pub(super) fn millis(number: u32) -> Duration {
-    Duration::from_millis(number.into())
-}
-
-pub(super) fn saturated(number: u32) -> u16 {
-    u16::try_from(number).unwrap_or(u16::MAX)
-}
 
 /// RFC 6458, 8.1.1.
 pub(super) fn get_rtoinfo(target: &mut dyn Target, asked: Asked<'_>) -> Result<Answer, Errno> {
@@ -65,14 +52,14 @@ pub(super) fn get_associnfo(target: &mut dyn Target, asked: Asked<'_>) -> Result
     let (paths, peer_rwnd, local_rwnd) = match whose {
         None => (0, 0, 0),
         Some(association) => look(target, association, |association| {
-            let peer_rwnd = u32::try_from(association.peer_rwnd()).unwrap_or(u32::MAX);
+            let peer_rwnd = count(association.peer_rwnd());
             (association.paths().iter().count(), peer_rwnd, association.a_rwnd().unwrap_or(0))
         })?,
     };
     let config = config(target, whose)?;
     let record = Record::from_view(asked.view, sctp_assocparams::SIZE)
-        .set(sasoc_asocmaxrxt, saturated(config.association_max_retrans))
-        .set(sasoc_number_peer_destinations, u16::try_from(paths).unwrap_or(u16::MAX))
+        .set(sasoc_asocmaxrxt, short(config.association_max_retrans))
+        .set(sasoc_number_peer_destinations, short(paths))
         .set(sasoc_peer_rwnd, peer_rwnd)
         .set(sasoc_local_rwnd, local_rwnd)
         .set(sasoc_cookie_life, target.settings().of(whose).cookie_life);
@@ -111,7 +98,7 @@ pub(super) fn get_initmsg(target: &mut dyn Target, _: Asked<'_>) -> Result<Answe
     let record = Record::new(sctp_initmsg::SIZE)
         .set(sinit_num_ostreams, config.outbound_streams)
         .set(sinit_max_instreams, config.max_inbound_streams)
-        .set(sinit_max_attempts, saturated(config.max_init_retransmits))
+        .set(sinit_max_attempts, short(config.max_init_retransmits))
         .set(sinit_max_init_timeo, target.settings().max_init_timeout);
     Ok(record.into())
 }
@@ -207,7 +194,7 @@ pub(super) fn get_maxseg(target: &mut dyn Target, asked: Asked<'_>) -> Result<An
     let number = if asked.room == OLD { 0 } else { asked.view.get(assoc_id) };
     let bytes = match one(target, number)? {
         Some(association) => look(target, association, super::status::fragmentation_point)?,
-        None => u32::try_from(target.config()?.fragmentation_point).unwrap_or(u32::MAX),
+        None => count(target.config()?.fragmentation_point),
     };
     Ok(value_answer(asked, bytes))
 }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use sctp_core::reliability::Reliability;
 
+use super::numbers::milliseconds;
 use super::scope::{config, one, several};
 use super::{Answer, Asked, Outcome};
 use crate::constants::*;
@@ -94,7 +95,7 @@ pub(crate) fn reliability(policy: u16, value: u32) -> Reliability {
 fn policy_and_value(reliability: Reliability) -> (u16, u32) {
     match reliability {
         Reliability::Full => (SCTP_PR_SCTP_NONE, 0),
-        Reliability::Timed(lifetime) => (SCTP_PR_SCTP_TTL, super::protocol::milliseconds(lifetime)),
+        Reliability::Timed(lifetime) => (SCTP_PR_SCTP_TTL, milliseconds(lifetime)),
         Reliability::Retransmissions(most) => (SCTP_PR_SCTP_RTX, most),
         Reliability::Priority(priority) => (SCTP_PR_SCTP_PRIO, priority),
     }

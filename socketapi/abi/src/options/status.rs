@@ -6,7 +6,7 @@ use sctp_core::association::{Association, AssociationState, AssociationStats};
 use sctp_core::path::{Path, PathState};
 use sctp_core::reliability::Policy;
 
-use super::protocol::milliseconds;
+use super::numbers::{count, milliseconds, short};
 use super::scope::{association, look, look_at_path, path};
 use super::{Answer, Asked, Outcome};
 use crate::address::Form;
@@ -47,14 +47,6 @@ pub(super) fn mtu_of(path: &Path) -> u32 {
     let ip = if path.address.remote.is_ipv4() { 20 } else { 40 };
     let udp = if path.address.remote_udp_port == 0 { 0 } else { UDP_HEADER };
     count(path.max_packet_size + ip + udp)
-}
-
-fn count(number: usize) -> u32 {
-    u32::try_from(number).unwrap_or(u32::MAX)
-}
-
-fn short_count(number: usize) -> u16 {
-    u16::try_from(number).unwrap_or(u16::MAX)
 }
 
 fn state_number(state: AssociationState) -> i32 {
@@ -107,7 +99,7 @@ fn status(association: &Association, number: i32, form: Form) -> Record {
         .set(sstat_assoc_id, number)
         .set(sstat_state, state_number(association.state()))
         .set(sstat_rwnd, count(association.peer_rwnd()))
-        .set(sstat_unackdata, short_count(association.outstanding_chunks()))
+        .set(sstat_unackdata, short(association.outstanding_chunks()))
         .set(sstat_penddata, 0)
         .set(sstat_instrms, association.inbound_streams())
         .set(sstat_outstrms, association.outbound_streams())

@@ -4,7 +4,7 @@
 use sctp_core::path::Thresholds;
 use sctp_core::path::mtu::MtuSearchConfig;
 
-use super::protocol::{millis, milliseconds, saturated};
+use super::numbers::{millis, milliseconds, short};
 use super::scope::{Place, Whose, config, look, look_at_path, one, place};
 use super::{Answer, Asked, Outcome};
 use crate::errno::Errno;
@@ -35,10 +35,10 @@ fn thresholds_of(target: &dyn Target, place: &Place) -> Result<Thresholds, Errno
 /// writes it all the same.
 pub(super) fn get_thresholds(target: &mut dyn Target, asked: Asked<'_>) -> Result<Answer, Errno> {
     let thresholds = thresholds_of(target, &at(target, asked.view)?)?;
-    let never_or = |threshold: Option<u32>| threshold.map_or(NEVER, saturated);
+    let never_or = |threshold: Option<u32>| threshold.map_or(NEVER, short);
     let record = Record::from_view(asked.view, sctp_paddrthlds_v2::SIZE)
         .set(spt_address, target.settings().form.normalized(asked.view.get(spt_address)))
-        .set(spt_pathmaxrxt, saturated(thresholds.path_max_retrans))
+        .set(spt_pathmaxrxt, short(thresholds.path_max_retrans))
         .set(spt_pathpfthld, never_or(thresholds.potentially_failed_max_retrans))
         .set(spt_pathcpthld, never_or(thresholds.primary_switchover_max_retrans));
     Ok(record.into())
