@@ -154,7 +154,7 @@ impl Run {
         for host in [!side, side] {
             self.on(host, |endpoint, _, id| {
                 _ = endpoint.change_keys(id, |keys| {
-                    keys.set(key, Bytes::from(vec![key as u8; 5]));
+                    keys.set(key, Bytes::from(vec![key as u8; 5]))?;
                     if host == side { keys.activate(key) } else { Ok(()) }
                 });
             });

@@ -39,10 +39,7 @@ impl Options<'_> {
     /// [`Error::Command`], [`Error::NoAssociation`]; so for all options about keys.
     pub fn set_auth_key(&self, key: u16, secret: &[u8]) -> Result<(), Error> {
         let secret = Bytes::copy_from_slice(secret);
-        self.socket().change_keys(self.association(), |keys| {
-            keys.set(key, secret.clone());
-            Ok(())
-        })
+        self.socket().change_keys(self.association(), |keys| keys.set(key, secret.clone()))
     }
 
     /// Authenticates what is sent with this key (`SCTP_AUTH_ACTIVE_KEY`; 8.1.18), but for messages with a

@@ -2,6 +2,7 @@
 
 use std::io::ErrorKind;
 
+use sctp_core::auth::KeyError;
 use sctp_core::error::{CommandError, ConnectError, ReconfigError, SendError};
 use sctp_core::event::LossReason;
 use sctp_user::stack::Error;
@@ -121,7 +122,7 @@ fn of_command(error: &CommandError) -> Errno {
         CommandError::NotInUse => Errno::EPERM,
         CommandError::UnknownLocalAddress(_) | CommandError::NotUnicast(_) => Errno::EADDRNOTAVAIL,
         CommandError::LastAddress(_) => Errno::EBUSY,
-        CommandError::TooManyChanges(_) => Errno::ENOBUFS,
+        CommandError::TooManyChanges(_) | CommandError::Key(KeyError::TooMany(_)) => Errno::ENOBUFS,
         _ => Errno::EINVAL,
     }
 }

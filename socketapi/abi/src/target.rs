@@ -98,7 +98,7 @@ pub trait Target {
     /// Changes shared keys, likewise.
     ///
     /// # Errors
-    /// What `change` says, as EINVAL.
+    /// What `change` says, as EINVAL; ENOBUFS if there would be too many keys.
     fn change_keys(
         &mut self,
         association: Option<AssociationId>,

@@ -25,6 +25,9 @@ pub enum KeyError {
     /// Messages that are not through yet are sent with this key.
     #[error("messages are still to be sent with shared key {0}")]
     InUse(u16),
+    /// There are [`SharedKeys::MOST`] keys already.
+    #[error("there are {0} shared keys already: delete one first")]
+    TooMany(usize),
 }
 
 #[derive(Clone, PartialEq, Eq)]
@@ -41,14 +44,21 @@ pub struct SharedKeys {
 }
 
 impl SharedKeys {
+    /// Keys that there may be. All of them are hashed anew when one changes, and each may have 65,535 bytes.
+    pub const MOST: usize = 32;
+
     /// The number of the active key.
     pub fn active(&self) -> u16 {
         self.active
     }
 
     /// Sets the key of this number, whether there is one or not (`SCTP_AUTH_KEY`). Empty: a null key.
-    pub fn set(&mut self, id: u16, secret: Bytes) {
+    pub fn set(&mut self, id: u16, secret: Bytes) -> Result<(), KeyError> {
+        if self.keys.len() >= Self::MOST && !self.keys.contains_key(&id) {
+            return Err(KeyError::TooMany(Self::MOST));
+        }
         self.keys.insert(id, Key { secret, deactivated: false });
+        Ok(())
     }
 
     /// What is sent from now on is authenticated with this key (`SCTP_AUTH_ACTIVE_KEY`).

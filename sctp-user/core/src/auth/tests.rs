@@ -156,7 +156,7 @@ fn the_algorithm_is_the_peers_first_choice() {
 fn keys_are_deactivated_before_they_are_deleted_and_the_active_one_stays() {
     let mut keys = SharedKeys::default();
     assert_eq!((keys.active(), keys.secret(0).map(Bytes::len)), (0, Some(0)), "RFC 4895, 6.2: a null key");
-    keys.set(1, Bytes::from_static(b"one"));
+    keys.set(1, Bytes::from_static(b"one")).unwrap();
     assert_eq!(keys.delete(1), Err(KeyError::NotDeactivated(1)));
     keys.activate(1).unwrap();
     assert_eq!(keys.deactivate(1), Err(KeyError::Active(1)));
@@ -167,6 +167,21 @@ fn keys_are_deactivated_before_they_are_deleted_and_the_active_one_stays() {
     keys.delete(0).unwrap();
     assert_eq!((keys.secret(0), keys.clone().activate(0)), (None, Err(KeyError::Unknown(0))));
     assert!(!format!("{keys:?}").contains("one"), "secrets are not printed");
+}
+
+/// A program, or another one that shares the stack, must not be able to fill the memory with keys.
+#[test]
+fn there_is_a_limit_of_keys_and_one_that_is_there_can_be_set_anew() {
+    let mut keys = SharedKeys::default();
+    let secret = || Bytes::from_static(b"secret");
+    for id in 1..SharedKeys::MOST as u16 {
+        keys.set(id, secret()).unwrap();
+    }
+    assert_eq!(keys.set(u16::MAX, secret()), Err(KeyError::TooMany(SharedKeys::MOST)));
+    keys.set(0, secret()).unwrap();
+    keys.deactivate(1).unwrap();
+    keys.delete(1).unwrap();
+    keys.set(u16::MAX, secret()).unwrap();
 }
 
 /// RFC 4895, 5.1: sent as 0; the code covers flags that came otherwise, and nothing else depends on them.

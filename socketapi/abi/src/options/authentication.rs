@@ -84,10 +84,7 @@ pub(super) fn set_key(target: &mut dyn Target, view: View<'_>) -> Result<Outcome
     let secret = view.after(sctp_authkey::SIZE).get(..usize::from(view.get(sca_keylength)));
     let secret = Bytes::copy_from_slice(secret.ok_or(Errno::EINVAL)?);
     let key = view.get(sca_keynumber);
-    change_keys(target, view.get(sca_assoc_id), &|keys| {
-        keys.set(key, secret.clone());
-        Ok(())
-    })
+    change_keys(target, view.get(sca_assoc_id), &|keys| keys.set(key, secret.clone()))
 }
 
 fn change_keys(

@@ -58,7 +58,7 @@ fn plan(begins: Begins) -> Plan {
 }
 
 fn with_key(config: &mut AssociationConfig, secret: &'static [u8]) {
-    config.auth.keys.set(1, Bytes::from_static(secret));
+    config.auth.keys.set(1, Bytes::from_static(secret)).expect("few keys");
     config.auth.keys.activate(1).expect("there is such a key");
 }
 

@@ -23,7 +23,7 @@ pub(super) fn demanding(chunks: &[ChunkType]) -> AssociationConfig {
 }
 
 fn with_key(mut config: AssociationConfig, id: u16, secret: &'static [u8]) -> AssociationConfig {
-    config.auth.keys.set(id, Bytes::from_static(secret));
+    config.auth.keys.set(id, Bytes::from_static(secret)).unwrap();
     config.auth.keys.activate(id).unwrap();
     config
 }
@@ -145,12 +145,12 @@ fn chunks_under_a_key_that_is_not_known_are_discarded_in_silence() {
         let mut pair = Pair::new();
         let mut known = demanding(&[ChunkType::DATA]);
         if others {
-            known.auth.keys.set(2, Bytes::from_static(b"another"));
+            known.auth.keys.set(2, Bytes::from_static(b"another")).unwrap();
         }
         let (a, z) = pair.establish_with(known);
         let set = |id: u16, secret: &'static [u8]| {
             move |keys: &mut SharedKeys| {
-                keys.set(id, Bytes::from_static(secret));
+                keys.set(id, Bytes::from_static(secret))?;
                 keys.activate(id)
             }
         };
@@ -309,10 +309,7 @@ fn keys_change_on_a_living_association() {
     let mut pair = Pair::new();
     let (a, z) = pair.establish_with(demanding(&[ChunkType::DATA]));
     pair.events(Side::Z);
-    let add = |keys: &mut SharedKeys| {
-        keys.set(7, Bytes::from_static(b"new"));
-        Ok(())
-    };
+    let add = |keys: &mut SharedKeys| keys.set(7, Bytes::from_static(b"new"));
     pair.a.endpoint.change_keys(a, add).unwrap();
     pair.a.endpoint.change_keys(a, |keys| keys.activate(7)).unwrap();
     pair.send(Side::A, a, b"one");

@@ -16,8 +16,8 @@ use core::time::Duration;
 /// The null key is the active one; there are 1 and 2 besides.
 fn config(chunks: &[ChunkType]) -> AssociationConfig {
     let mut config = demanding(chunks);
-    config.auth.keys.set(1, Bytes::from_static(b"first"));
-    config.auth.keys.set(2, Bytes::from_static(b"second"));
+    config.auth.keys.set(1, Bytes::from_static(b"first")).unwrap();
+    config.auth.keys.set(2, Bytes::from_static(b"second")).unwrap();
     config
 }
 
@@ -185,10 +185,7 @@ fn a_key_that_is_set_anew_meanwhile_is_not_told_to_be_free() {
     let (mut pair, a, _) = up(config(&[ChunkType::DATA]));
     send_all(&mut pair, a, &[2], 10);
     pair.a.endpoint.change_keys(a, |keys| keys.deactivate(2)).unwrap();
-    let again = |keys: &mut crate::auth::SharedKeys| {
-        keys.set(2, Bytes::from_static(b"second"));
-        Ok(())
-    };
+    let again = |keys: &mut crate::auth::SharedKeys| keys.set(2, Bytes::from_static(b"second"));
     pair.a.endpoint.change_keys(a, again).unwrap();
     pair.run_secs(2);
     assert_eq!(events(&mut pair), [] as [&str; 0]);

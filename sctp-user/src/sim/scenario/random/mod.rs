@@ -114,7 +114,8 @@ impl Scenario {
 /// while the traffic lasts.
 fn draw_keys(rng: &mut SimRng, side: &mut SidePlan, first: bool, lasts: Duration) {
     for key in [1, 2] {
-        side.config.auth.keys.set(key, vec![key as u8; 20 * usize::from(key)].into());
+        let secret = vec![key as u8; 20 * usize::from(key)];
+        side.config.auth.keys.set(key, secret.into()).expect("few keys");
     }
     if first {
         side.config.auth.keys.activate(1).expect("it was just set");

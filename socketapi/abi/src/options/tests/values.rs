@@ -3,6 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 
 use sctp_core::association::AssociationState;
+use sctp_core::auth::SharedKeys;
 use sctp_user::driver::mem::MemDriver;
 use sctp_user::stack::{Patience, SocketKind};
 
@@ -292,6 +293,22 @@ fn keys_are_set_where_authentication_is_in_use() {
     // One after the other: FUTURE, then each that there is.
     program.set(SCTP_AUTH_KEY, &key(SCTP_ALL_ASSOC, 6, b"other")).unwrap();
     program.set(SCTP_AUTH_ACTIVE_KEY, &id(6)).unwrap();
+}
+
+/// Each key may have 65,535 bytes: a program must not fill the memory of a service with them.
+#[test]
+fn there_is_a_limit_of_keys() {
+    let mut program = Program::new(Style::OneToMany);
+    program.set(SCTP_AUTH_SUPPORTED, &value(0, 1)).unwrap();
+    let secret = [7; 9];
+    let mut set = |key: u16| {
+        let head = [&0_i32.to_ne_bytes()[..], &key.to_ne_bytes(), &9_u16.to_ne_bytes()].concat();
+        program.set(SCTP_AUTH_KEY, &[&head[..], &secret].concat())
+    };
+    // Key 0 is there from the start.
+    let most = SharedKeys::MOST as u16;
+    assert!((1..most).all(|key| set(key).is_ok()));
+    assert_eq!((set(most), set(1)), (Err(Errno::ENOBUFS), Ok(Outcome::Done)));
 }
 
 /// RFC 6525, 6.3.2 to 6.3.4.
