@@ -169,7 +169,7 @@ fn keys_are_deactivated_before_they_are_deleted_and_the_active_one_stays() {
     assert!(!format!("{keys:?}").contains("one"), "secrets are not printed");
 }
 
-/// A program, or another one that shares the stack, must not be able to fill the memory with keys.
+/// Who shares a stack with others must not fill its memory with keys.
 #[test]
 fn there_is_a_limit_of_keys_and_one_that_is_there_can_be_set_anew() {
     let mut keys = SharedKeys::default();

@@ -6,7 +6,7 @@ use sctp_core::auth::{ChunkTypes, HmacAlgorithm, KeyError, SharedKeys};
 use sctp_core::wire::chunk::ChunkType;
 
 use super::numbers::count;
-use super::scope::{Whose, association, look, one, several};
+use super::scope::{Whose, association, for_each, look, one};
 use super::{Answer, Asked, Outcome};
 use crate::errno::Errno;
 use crate::layout::{Field, Record, View};
@@ -92,11 +92,10 @@ fn change_keys(
     number: i32,
     change: &dyn Fn(&mut SharedKeys) -> Result<(), KeyError>,
 ) -> Result<Outcome, Errno> {
-    for whose in several(target, number)? {
+    for_each(target, number, |target, whose| {
         is_usable(target, whose)?;
-        target.change_keys(whose, change)?;
-    }
-    Ok(Outcome::Done)
+        target.change_keys(whose, change)
+    })
 }
 
 /// RFC 6458, 8.1.18.

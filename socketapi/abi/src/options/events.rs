@@ -1,6 +1,6 @@
 //! Which notifications are delivered (RFC 6458, 6.2).
 
-use super::scope::{Whose, one, several};
+use super::scope::{Whose, for_each, one};
 use super::{Answer, Asked, Outcome};
 use crate::constants::SCTP_SENDER_DRY_EVENT;
 use crate::errno::Errno;
@@ -47,11 +47,12 @@ pub(super) fn get_event(target: &mut dyn Target, asked: Asked<'_>) -> Result<Ans
 
 pub(super) fn set_event(target: &mut dyn Target, view: View<'_>) -> Result<Outcome, Errno> {
     let kind = kind(view)?;
-    for whose in several(target, view.get(se_assoc_id))? {
+    let done = for_each(target, view.get(se_assoc_id), |target, whose| {
         set_one(target, whose, kind, view.get(se_on) != 0);
-    }
+        Ok(())
+    })?;
     target.subscribe();
-    Ok(Outcome::Done)
+    Ok(done)
 }
 
 fn set_one(target: &mut dyn Target, whose: Whose, kind: u16, on: bool) {

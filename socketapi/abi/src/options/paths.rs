@@ -83,16 +83,15 @@ pub(super) fn set(target: &mut dyn Target, view: View<'_>) -> Result<Outcome, Er
     if view.get(spp_flags) & SPP_HB_DEMAND != 0 {
         demand_heartbeats(target, &place)?;
     }
-    let interval = hb_interval(view);
-    let manner = target.settings_mut().of_mut(place.whose());
-    manner.hb_interval = interval.unwrap_or(manner.hb_interval);
-    mark_packets(view, manner);
-    let manner = *manner;
-    target.configure(place.whose(), &|config| apply(view, &manner, config))?;
     let max_retrans = u32::from(view.get(spp_pathmaxrxt));
     if max_retrans > 0 {
         set_max_retrans(target, &place, max_retrans)?;
     }
+    let mut manner = *target.settings().of(place.whose());
+    manner.hb_interval = hb_interval(view).unwrap_or(manner.hb_interval);
+    mark_packets(view, &mut manner);
+    target.configure(place.whose(), &|config| apply(view, &manner, config))?;
+    *target.settings_mut().of_mut(place.whose()) = manner;
     Ok(Outcome::Done)
 }
 

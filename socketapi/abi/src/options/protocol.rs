@@ -4,7 +4,7 @@ use sctp_core::config::AssociationConfig;
 use sctp_core::path::Path;
 
 use super::numbers::{count, millis, milliseconds, short};
-use super::scope::{Whose, config, look, one, several};
+use super::scope::{Whose, config, for_each, look, one};
 use super::{Answer, Asked, Outcome};
 use crate::errno::Errno;
 use crate::layout::{Field, Record, View};
@@ -15,7 +15,7 @@ use crate::structures::sctp_rtoinfo::{self, *};
 use crate::structures::sctp_sack_info::{self, *};
 use crate::target::Target;
 
-/// RFC 6458, 8.1.19: "a value above 500 is an error" (RFC 9260, 6.2).
+/// The longest delay of a SACK, milliseconds (RFC 9260, 6.2).
 pub(super) const LONGEST_SACK_DELAY: u32 = 500;
 /// The least path MTU that counts on Linux.
 pub(super) const LEAST_MTU: u32 = 512;
@@ -104,10 +104,10 @@ pub(super) fn get_initmsg(target: &mut dyn Target, _: Asked<'_>) -> Result<Answe
 }
 
 pub(super) fn set_initmsg(target: &mut dyn Target, view: View<'_>) -> Result<Outcome, Errno> {
+    target.configure(None, &|config| apply_init(view, config))?;
     if let Some(timeout) = given(view, sinit_max_init_timeo) {
         target.settings_mut().max_init_timeout = timeout;
     }
-    target.configure(None, &|config| apply_init(view, config))?;
     Ok(Outcome::Done)
 }
 
@@ -153,13 +153,13 @@ pub(super) fn set_delayed_sack(target: &mut dyn Target, view: View<'_>) -> Resul
     if delay > LONGEST_SACK_DELAY {
         return Err(Errno::EINVAL);
     }
-    for whose in several(target, view.get(sack_assoc_id))? {
-        let chosen = &mut target.settings_mut().of_mut(whose).sack_frequency;
-        *chosen = Some(frequency).filter(|frequency| *frequency > 1).or(*chosen);
-        let chosen = *chosen;
+    let given = Some(frequency).filter(|frequency| *frequency > 1);
+    for_each(target, view.get(sack_assoc_id), |target, whose| {
+        let chosen = given.or(target.settings().of(whose).sack_frequency);
         target.configure(whose, &|config| apply_delayed_sack(config, delay, frequency, chosen))?;
-    }
-    Ok(Outcome::Done)
+        target.settings_mut().of_mut(whose).sack_frequency = chosen;
+        Ok(())
+    })
 }
 
 /// Zero leaves a value as it is. `chosen`: the frequency that rules unless each packet is acknowledged.
@@ -183,10 +183,7 @@ pub(super) fn get_max_burst(target: &mut dyn Target, asked: Asked<'_>) -> Result
 
 pub(super) fn set_max_burst(target: &mut dyn Target, view: View<'_>) -> Result<Outcome, Errno> {
     let (number, packets) = number_and_value(view);
-    for whose in several(target, number)? {
-        target.configure(whose, &|config| config.max_burst = packets)?;
-    }
-    Ok(Outcome::Done)
+    for_each(target, number, |target, whose| target.configure(whose, &|config| config.max_burst = packets))
 }
 
 /// RFC 6458, 8.1.16; an `int` is the old form. Of an association it is the size that messages are cut to now.

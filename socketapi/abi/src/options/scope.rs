@@ -1,7 +1,7 @@
 //! Which associations and paths an option means (RFC 6458, 7.2 and 8).
 //!
-//! On sockets that have at most one association its number in structures is ignored; while there is none, an option is
-//! about associations to come. An association counts once its set-up is over, as on Linux.
+//! On sockets that have at most one association its number in structures is ignored, and it counts once its set-up is
+//! over, as on Linux; while there is none, an option is about associations to come.
 
 use std::net::IpAddr;
 
@@ -10,6 +10,7 @@ use sctp_core::config::AssociationConfig;
 use sctp_core::event::AssociationId;
 use sctp_core::path::Path;
 
+use super::Outcome;
 use crate::address::Named;
 use crate::constants::{SCTP_ALL_ASSOC, SCTP_CURRENT_ASSOC, SCTP_FUTURE_ASSOC};
 use crate::errno::Errno;
@@ -29,7 +30,7 @@ pub(crate) fn look<T>(
     seen.ok_or(Errno::EINVAL)
 }
 
-/// The association that a number names, if it is up.
+/// The association that a number names.
 pub(crate) fn named(target: &dyn Target, number: i32) -> Whose {
     match target.style() {
         Style::OneToMany if number > SCTP_ALL_ASSOC => target.find_number(number),
@@ -59,7 +60,7 @@ pub(super) fn one(target: &dyn Target, number: i32) -> Result<Whose, Errno> {
 }
 
 /// Options that can be set for several associations at once. Negative numbers name none, and are no error.
-pub(super) fn several(target: &dyn Target, number: i32) -> Result<Vec<Whose>, Errno> {
+fn several(target: &dyn Target, number: i32) -> Result<Vec<Whose>, Errno> {
     if let Some(association) = named(target, number) {
         return Ok(vec![Some(association)]);
     }
@@ -75,6 +76,24 @@ pub(super) fn several(target: &dyn Target, number: i32) -> Result<Vec<Whose>, Er
         Vec::new()
     };
     Ok(future.into_iter().chain(current.into_iter().map(Some)).collect())
+}
+
+/// Does something for each of [`several`]. What fails for one association is done for the others all the same, and the
+/// first error is told; if those to come refuse it, nothing else is tried. So it is on Linux.
+pub(super) fn for_each(
+    target: &mut dyn Target,
+    number: i32,
+    mut act: impl FnMut(&mut dyn Target, Whose) -> Result<(), Errno>,
+) -> Result<Outcome, Errno> {
+    let mut result = Ok(Outcome::Done);
+    for whose in several(target, number)? {
+        let done = act(target, whose);
+        if whose.is_none() {
+            done?;
+        }
+        result = result.and(done.map(|()| Outcome::Done));
+    }
+    result
 }
 
 /// What a structure with an address and a number is about.

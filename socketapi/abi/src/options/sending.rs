@@ -5,7 +5,7 @@ use std::time::Duration;
 use sctp_core::reliability::Reliability;
 
 use super::numbers::milliseconds;
-use super::scope::{config, one, several};
+use super::scope::{config, for_each, one};
 use super::{Answer, Asked, Outcome};
 use crate::constants::*;
 use crate::errno::Errno;
@@ -46,11 +46,11 @@ pub(super) fn set_default_send_param(target: &mut dyn Target, view: View<'_>) ->
     };
     // The time to live is what SCTP_DEFAULT_PRINFO has with the policy for it.
     let reliability = reliability(SCTP_PR_SCTP_TTL, view.get(sinfo_timetolive));
-    for whose in several(target, view.get(sinfo_assoc_id))? {
-        target.settings_mut().of_mut(whose).send = send;
+    for_each(target, view.get(sinfo_assoc_id), |target, whose| {
         target.configure(whose, &|config| config.reliability = reliability)?;
-    }
-    Ok(Outcome::Done)
+        target.settings_mut().of_mut(whose).send = send;
+        Ok(())
+    })
 }
 
 /// RFC 6458, 8.1.31.
@@ -75,10 +75,10 @@ pub(super) fn set_default_sndinfo(target: &mut dyn Target, view: View<'_>) -> Re
         ppid: view.get(snd_ppid).0,
         context: view.get(snd_context),
     };
-    for whose in several(target, view.get(snd_assoc_id))? {
+    for_each(target, view.get(snd_assoc_id), |target, whose| {
         target.settings_mut().of_mut(whose).send = send;
-    }
-    Ok(Outcome::Done)
+        Ok(())
+    })
 }
 
 /// The policy and value of C as our own (RFC 6458, 5.3.7; RFC 7496, 4.2). No time to live is no limit.
@@ -115,10 +115,9 @@ pub(super) fn set_default_prinfo(target: &mut dyn Target, view: View<'_>) -> Res
         return Err(Errno::EINVAL);
     }
     let reliability = reliability(view.get(pr_policy), view.get(pr_value));
-    for whose in several(target, view.get(pr_assoc_id))? {
-        target.configure(whose, &|config| config.reliability = reliability)?;
-    }
-    Ok(Outcome::Done)
+    for_each(target, view.get(pr_assoc_id), |target, whose| {
+        target.configure(whose, &|config| config.reliability = reliability)
+    })
 }
 
 /// RFC 6458, 8.1.25.
@@ -129,8 +128,8 @@ pub(super) fn get_context(target: &mut dyn Target, asked: Asked<'_>) -> Result<A
 }
 
 pub(super) fn set_context(target: &mut dyn Target, view: View<'_>) -> Result<Outcome, Errno> {
-    for whose in several(target, view.get(assoc_id))? {
+    for_each(target, view.get(assoc_id), |target, whose| {
         target.settings_mut().of_mut(whose).receive_context = view.get(assoc_value);
-    }
-    Ok(Outcome::Done)
+        Ok(())
+    })
 }

@@ -3,7 +3,7 @@
 use sctp_core::config::{AssociationConfig, ReconfigPermissions, StreamScheduler};
 use sctp_core::endpoint::ResetDirections;
 
-use super::scope::{association, config, look, named, one, several};
+use super::scope::{association, config, for_each, look, named, one};
 use super::{Answer, Asked, Outcome};
 use crate::constants::*;
 use crate::errno::Errno;
@@ -44,10 +44,9 @@ pub(super) fn set_enable_reset(target: &mut dyn Target, view: View<'_>) -> Resul
         reset_association: bits & SCTP_ENABLE_RESET_ASSOC_REQ != 0,
         add_streams: bits & SCTP_ENABLE_CHANGE_ASSOC_REQ != 0,
     };
-    for whose in several(target, view.get(assoc_id))? {
-        target.configure(whose, &|config| config.reconfig_permissions = permissions)?;
-    }
-    Ok(Outcome::Done)
+    for_each(target, view.get(assoc_id), |target, whose| {
+        target.configure(whose, &|config| config.reconfig_permissions = permissions)
+    })
 }
 
 /// On Linux one asks for what one would grant only.
@@ -116,10 +115,9 @@ pub(super) fn set_scheduler(target: &mut dyn Target, view: View<'_>) -> Result<O
         SCTP_SS_WFQ => StreamScheduler::WeightedFairQueueing,
         _ => return Err(Errno::EINVAL),
     };
-    for whose in several(target, view.get(assoc_id))? {
-        target.configure(whose, &|config| config.scheduler = scheduler)?;
-    }
-    Ok(Outcome::Done)
+    for_each(target, view.get(assoc_id), |target, whose| {
+        target.configure(whose, &|config| config.scheduler = scheduler)
+    })
 }
 
 /// RFC 8260, 4.3.3: a priority or a weight. Where streams have neither it is 0, whatever was set.
@@ -144,21 +142,17 @@ fn value_of(config: &AssociationConfig, stream: u16) -> u16 {
 
 /// Of an association, or of all that there are.
 pub(super) fn set_scheduler_value(target: &mut dyn Target, view: View<'_>) -> Result<Outcome, Errno> {
-    let number = view.get(assoc_id);
-    let associations = match named(target, number) {
-        Some(association) => vec![association],
-        None if number != SCTP_CURRENT_ASSOC && target.style() == Style::OneToMany => {
-            return Err(Errno::EINVAL);
-        }
-        None if target.style() == Style::OneToMany => target.associations(),
-        None => Vec::new(),
-    };
-    let (stream, value) = (view.get(stream_id), view.get(stream_value));
-    for association in associations {
+    let (number, stream, value) = (view.get(assoc_id), view.get(stream_id), view.get(stream_value));
+    let names_none = named(target, number).is_none() && number != SCTP_CURRENT_ASSOC;
+    if names_none && target.style() == Style::OneToMany {
+        return Err(Errno::EINVAL);
+    }
+    for_each(target, number, |target, whose| {
+        // Streams to come have none.
+        let Some(association) = whose else { return Ok(()) };
         if stream >= look(target, association, |association| association.outbound_streams())? {
             return Err(Errno::EINVAL);
         }
-        target.configure(Some(association), &|config| _ = config.stream_values.insert(stream, value))?;
-    }
-    Ok(Outcome::Done)
+        target.configure(whose, &|config| _ = config.stream_values.insert(stream, value))
+    })
 }

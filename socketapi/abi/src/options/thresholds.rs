@@ -101,8 +101,8 @@ pub(super) fn set_expose(target: &mut dyn Target, view: View<'_>) -> Result<Outc
         return Err(Errno::EINVAL);
     }
     let whose = one(target, view.get(assoc_id))?;
-    target.settings_mut().of_mut(whose).expose_potentially_failed = value;
     target.configure(whose, &|config| config.expose_potentially_failed = value == BOTH)?;
+    target.settings_mut().of_mut(whose).expose_potentially_failed = value;
     Ok(Outcome::Done)
 }
 
