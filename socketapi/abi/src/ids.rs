@@ -46,7 +46,7 @@ impl AssocIds {
         }
     }
 
-    /// A stack has room for 2^32 associations at most in theory, and for far fewer numbers in use in practice.
+    /// Ends, since the stack's `max_associations` leaves most numbers free.
     fn next(&mut self) -> i32 {
         loop {
             self.last = self.last.checked_add(1).unwrap_or(SCTP_ALL_ASSOC + 1);

@@ -95,8 +95,9 @@ impl Settings {
     #[must_use]
     pub fn hand_over(&mut self, association: AssociationId) -> Self {
         let own = self.associations.remove(&association).unwrap_or(self.future);
-        let mut other = Self { associations: BTreeMap::new(), ..self.clone() };
-        other.associations.insert(association, own);
+        let others = std::mem::replace(&mut self.associations, BTreeMap::from([(association, own)]));
+        let other = self.clone();
+        self.associations = others;
         other
     }
 

@@ -88,7 +88,8 @@ impl Target for StackTarget<'_> {
     }
 
     fn find_peer(&self, peer: SocketAddr) -> Option<AssociationId> {
-        self.socket.find(&Peer { addresses: vec![peer.ip()], port: peer.port() })
+        let found = self.socket.find(&Peer { addresses: vec![peer.ip()], port: peer.port() });
+        found.filter(|association| self.is_alive(*association))
     }
 
     fn look(&self, association: AssociationId, look: &mut dyn FnMut(&Association)) -> Result<(), Errno> {

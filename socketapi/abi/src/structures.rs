@@ -304,7 +304,7 @@ structures! {
     }
     sctp_peeloff_flags_arg_t: 12 {
         p_arg: [u8; 8] = 0,
-        flags: u32 = 8,
+        flags: i32 = 8,
     }
     sctp_paddrthlds: 144 {
         spt_assoc_id: i32 = 0,

@@ -70,7 +70,8 @@ pub trait Target {
     /// The association of this number, if it is one of this socket's and has not ended.
     fn find_number(&self, number: i32) -> Option<AssociationId>;
 
-    /// The association with this peer, named by any of its addresses with its port.
+    /// The association with this peer, named by any of its addresses with its port, if it is one of this socket's and has not
+    /// ended.
     fn find_peer(&self, peer: SocketAddr) -> Option<AssociationId>;
 
     /// Looks at an association.
@@ -170,7 +171,7 @@ pub trait Target {
     fn connect(&mut self, peer: &Peer) -> Result<AssociationId, Errno>;
 
     /// Gives an association a socket of its own (RFC 6458, 9.2). `flags` are those of `sctp_peeloff_flags`: SOCK_NONBLOCK and
-    /// SOCK_CLOEXEC. How the program comes by the descriptor is between the target and the program.
+    /// SOCK_CLOEXEC, no others. How the program comes by the descriptor is between the target and the program.
     ///
     /// # Errors
     /// No more sockets can be made.

@@ -61,12 +61,11 @@ type Told = DefaultSend;
 
 impl SendInfo {
     /// Reads the control messages of a message of `len` bytes. `addressed`: it comes with an address. Of several messages of
-    /// one type the last one counts, but addresses are collected; types that are for receivers are passed over, as are
-    /// those of other levels.
+    /// one type the last one counts, but addresses are collected; those of other levels are passed over.
     ///
     /// # Errors
-    /// EINVAL, as on Linux: wrong lengths, types and flags that do not exist, an empty message without
-    /// `SCTP_EOF` or `SCTP_ABORT`, a message with `SCTP_EOF`, these two on a one-to-one socket, `SCTP_ADDR_OVER`
+    /// EINVAL, as on Linux: wrong lengths, types that do not exist or are for receivers, flags that do not exist, an empty
+    /// message without `SCTP_EOF` or `SCTP_ABORT`, a message with `SCTP_EOF`, these two on a one-to-one socket, `SCTP_ADDR_OVER`
     /// without an address.
     pub fn read(control: &[u8], len: usize, style: Style, addressed: bool) -> Result<Self, Errno> {
         let mut info = Self::default();

@@ -119,10 +119,10 @@ pub(super) fn peeloff(target: &mut dyn Target, asked: Asked<'_>) -> Result<Answe
     peel_off(target, asked, sctp_peeloff_arg_t::SIZE, 0)
 }
 
-/// Linux's own, with SOCK_NONBLOCK and SOCK_CLOEXEC.
+/// Linux's own, with SOCK_NONBLOCK and SOCK_CLOEXEC; other flags mean nothing.
 pub(super) fn peeloff_flags(target: &mut dyn Target, asked: Asked<'_>) -> Result<Answer, Errno> {
-    let bits = asked.view.get(flags);
-    peel_off(target, asked, sctp_peeloff_flags_arg_t::SIZE, bits as i32)
+    let bits = asked.view.get(flags) & (libc::SOCK_NONBLOCK | libc::SOCK_CLOEXEC);
+    peel_off(target, asked, sctp_peeloff_flags_arg_t::SIZE, bits)
 }
 
 fn peel_off(target: &mut dyn Target, asked: Asked<'_>, size: usize, bits: i32) -> Result<Answer, Errno> {

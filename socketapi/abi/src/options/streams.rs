@@ -148,7 +148,7 @@ pub(super) fn set_scheduler_value(target: &mut dyn Target, view: View<'_>) -> Re
         return Err(Errno::EINVAL);
     }
     for_each(target, number, |target, whose| {
-        // Streams to come have none.
+        // Those to come have no streams yet.
         let Some(association) = whose else { return Ok(()) };
         if stream >= look(target, association, |association| association.outbound_streams())? {
             return Err(Errno::EINVAL);
