@@ -55,11 +55,12 @@ impl Program {
         }
     }
 
-    /// Another socket of the same stack, instead of this one.
-    pub(crate) fn renew(&mut self, style: Style) {
-        self.socket = self.socket.stack().socket(kind(style)).unwrap();
+    /// Another socket of the same stack, instead of this one, which is given back.
+    pub(crate) fn renew(&mut self, style: Style) -> Socket {
+        let socket = self.socket.stack().socket(kind(style)).unwrap();
         self.style = style;
         self.settings = Settings::new(false);
+        std::mem::replace(&mut self.socket, socket)
     }
 
     /// With an association that is up. The peer offers all extensions, and grants all requests.

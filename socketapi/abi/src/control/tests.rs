@@ -198,6 +198,21 @@ fn a_message_goes_where_its_information_and_its_address_say() {
     assert_eq!(goes(&[], 1, Some("[::1]:7000")), Err(Errno::EINVAL));
 }
 
+/// All sockets of a stack share its numbers, also those of different programs.
+#[test]
+fn no_message_reaches_the_association_of_another_socket() {
+    let mut program = Program::connected(Style::OneToMany);
+    let number = program.number();
+    let _owner = program.renew(Style::OneToMany);
+    let mut goes = |flags, number, address: Option<&str>| {
+        let info = read(&sndinfo(0, flags, number));
+        program.target(|target| destination(target, &info, address.map(at)))
+    };
+    assert_eq!(goes(0, number, None), Err(Errno::EPIPE));
+    assert_eq!(goes(0, number, Some(THERE)), Ok(Destination::New(at(THERE))));
+    assert_eq!(goes(SCTP_SENDALL, number, None), Ok(Destination::All(vec![])));
+}
+
 /// RFC 6458, 4.1.8.
 #[test]
 fn a_one_to_one_socket_sends_to_its_peer_only() {

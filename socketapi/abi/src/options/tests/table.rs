@@ -92,6 +92,39 @@ fn input(row: &Row, size: Size, number: i32) -> Vec<u8> {
     input
 }
 
+/// All sockets of a stack share its numbers, also those of different programs: a number that is another socket's names
+/// nobody, and nothing happens to that association.
+#[test]
+fn no_option_reaches_the_association_of_another_socket() {
+    let mut program = Program::connected(Style::OneToMany);
+    let (association, number) = (program.association, program.number());
+    let owner = program.renew(Style::OneToMany);
+    program.set(SCTP_AUTH_SUPPORTED, &[0_i32.to_ne_bytes(), 1_i32.to_ne_bytes()].concat()).unwrap();
+    let parameters = || owner.association(association, |it| format!("{:?}", it.config())).unwrap();
+    let before = parameters();
+    for row in TABLE.iter().filter(|row| row.scope != Scope::Endpoint) {
+        if let Some(size) = row.read_size() {
+            assert_eq!(
+                program.get(row.number, &input(row, size, number), 300),
+                Err(Errno::EINVAL),
+                "{row:?}"
+            );
+        }
+        // ASCONF is not offered, and is looked at first.
+        let first = if row.number == SCTP_SET_PEER_PRIMARY_ADDR { Errno::EPERM } else { Errno::EINVAL };
+        if let Some(size) = row.write_size() {
+            assert_eq!(program.set(row.number, &input(row, size, number)), Err(first), "{row:?}");
+        }
+    }
+    for several in [SCTP_CURRENT_ASSOC, SCTP_ALL_ASSOC] {
+        for row in TABLE.iter().filter(|row| row.scope == Scope::Several) {
+            // Whatever comes of it for associations to come.
+            let _ = row.write_size().map(|size| program.set(row.number, &input(row, size, several)));
+        }
+    }
+    assert_eq!(parameters(), before);
+}
+
 /// RFC 6458, 7.2: the scope that the table shows is the one that the code has.
 #[test]
 fn each_option_is_of_what_its_scope_says() {

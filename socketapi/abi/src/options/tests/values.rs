@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use sctp_core::association::AssociationState;
 use sctp_core::auth::SharedKeys;
 use sctp_user::driver::mem::MemDriver;
-use sctp_user::stack::{Patience, SocketKind};
+use sctp_user::stack::{Patience, Peer, Socket, SocketKind};
 
 use crate::constants::*;
 use crate::errno::Errno;
@@ -164,12 +164,12 @@ fn addresses_of_an_association_are_told_and_one_is_chosen() {
 fn an_association_is_peeled_off_a_one_to_many_socket_only() {
     let mut program = Program::connected(Style::OneToMany);
     let number = program.number();
-    let answer = program
-        .get(SCTP_SOCKOPT_PEELOFF_FLAGS, &[&value(number, 0)[..], &[0, 8, 0, 0]].concat(), 12)
-        .unwrap();
+    // SOCK_NONBLOCK, and one that means nothing.
+    let asked = [number, -1, libc::SOCK_NONBLOCK | 1].map(i32::to_ne_bytes).concat();
+    let answer = program.get(SCTP_SOCKOPT_PEELOFF_FLAGS, &asked, 12).unwrap();
     assert_eq!((answer.descriptor_at, &answer.bytes[..4]), (Some(4), &number.to_ne_bytes()[..]));
     let (association, socket, flags) = program.effects.peeled_off.take().unwrap();
-    assert_eq!((Some(association), flags), (program.association, i32::from_ne_bytes([0, 8, 0, 0])));
+    assert_eq!((Some(association), flags), (program.association, libc::SOCK_NONBLOCK));
     assert_eq!(socket.kind().unwrap(), SocketKind::OneToOne);
     // It is none of this socket's any more, and cannot be peeled off the other one.
     assert_eq!(program.get(SCTP_SOCKOPT_PEELOFF, &value(number, 0), 8), Err(Errno::EINVAL));
@@ -309,6 +309,38 @@ fn there_is_a_limit_of_keys() {
     let most = SharedKeys::MOST as u16;
     assert!((1..most).all(|key| set(key).is_ok()));
     assert_eq!((set(most), set(1)), (Err(Errno::ENOBUFS), Ok(Outcome::Done)));
+}
+
+/// RFC 6458, 7.2: of all associations, those that cannot do it are told of, and the others do it.
+#[test]
+fn what_fails_for_one_association_is_done_for_the_others() {
+    let mut program = Program::new(Style::OneToMany);
+    program.set(SCTP_AUTH_SUPPORTED, &value(0, 1)).unwrap();
+    let plain = [7005, 7006].map(|port| without_authentication(&program, port));
+    program.socket.bind(&[at(HERE).ip()], at(HERE).port()).unwrap();
+    associate(&mut program, 7005);
+    program.connect();
+    associate(&mut program, 7006);
+    let key = [&value(SCTP_ALL_ASSOC, 5 | 3 << 16)[..], b"key"].concat();
+    assert_eq!(program.set(SCTP_AUTH_KEY, &key), Err(Errno::EACCES));
+    let number = program.number();
+    assert_eq!(program.set(SCTP_AUTH_ACTIVE_KEY, &value(number, 5)), Ok(Outcome::Done));
+    drop(plain);
+}
+
+/// A socket of the peer that does not offer AUTH.
+fn without_authentication(program: &Program, port: u16) -> Socket {
+    let socket = program.peer.stack().socket(SocketKind::OneToMany).unwrap();
+    socket.bind(&[at(THERE).ip()], port).unwrap();
+    socket.listen(5).unwrap();
+    socket
+}
+
+fn associate(program: &mut Program, port: u16) {
+    let peer = Peer { addresses: vec![at(THERE).ip()], port };
+    let association = program.socket.connect(&peer).unwrap();
+    program.socket.wait_connected(association, Patience::Forever).unwrap();
+    program.settings.begin(association);
 }
 
 /// RFC 6525, 6.3.2 to 6.3.4.
