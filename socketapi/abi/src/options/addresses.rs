@@ -1,7 +1,7 @@
 //! What libsctp's functions do through options: `sctp_bindx`, `sctp_connectx`, `sctp_peeloff`, `sctp_getpaddrs`,
 //! `sctp_getladdrs` (RFC 6458, 9), and `SCTP_SET_PEER_PRIMARY_ADDR` (8.3.1).
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use sctp_core::association::{Association, AssociationState};
 use sctp_core::path::Path;
@@ -30,12 +30,20 @@ fn list(target: &dyn Target, bytes: &[u8]) -> Result<Vec<SocketAddr>, Errno> {
 /// RFC 6458, 9.1: all of them or none. Of a socket that was not bound one address stays, as on Linux.
 pub(super) fn bindx_add(target: &mut dyn Target, view: View<'_>) -> Result<Outcome, Errno> {
     let addresses = list(target, view.0)?;
+    all_or_none(target, &addresses, add, |target, added| target.remove_address(added))
+}
+
+/// Does something for all addresses. If it fails for one, it is undone for those before.
+fn all_or_none(
+    target: &mut dyn Target,
+    addresses: &[SocketAddr],
+    act: fn(&mut dyn Target, SocketAddr) -> Result<(), Errno>,
+    undo: fn(&mut dyn Target, IpAddr) -> Result<(), Errno>,
+) -> Result<Outcome, Errno> {
     for (place, address) in addresses.iter().enumerate() {
-        if let Err(error) = add(target, *address) {
-            for added in addresses.iter().take(place) {
-                // It could be added: it can be taken off, unless it is the last one.
-                let _ = target.remove_address(added.ip());
-            }
+        if let Err(error) = act(target, *address) {
+            // What was done can be undone, unless it is about the socket's last address.
+            addresses.iter().take(place).for_each(|done| _ = undo(target, done.ip()));
             return Err(error);
         }
     }
@@ -55,7 +63,7 @@ fn add(target: &mut dyn Target, address: SocketAddr) -> Result<(), Errno> {
     target.add_address(ip)
 }
 
-/// RFC 6458, 9.1: a socket keeps at least one address.
+/// RFC 6458, 9.1: all of them or none; a socket keeps at least one address.
 pub(super) fn bindx_rem(target: &mut dyn Target, view: View<'_>) -> Result<Outcome, Errno> {
     let addresses = list(target, view.0)?;
     let (mut bound, port) = target.local()?;
@@ -73,8 +81,8 @@ pub(super) fn bindx_rem(target: &mut dyn Target, view: View<'_>) -> Result<Outco
         }
         bound.retain(|bound| *bound != address.ip());
     }
-    addresses.iter().try_for_each(|address| target.remove_address(address.ip()))?;
-    Ok(Outcome::Done)
+    let remove = |target: &mut dyn Target, address: SocketAddr| target.remove_address(address.ip());
+    all_or_none(target, &addresses, remove, |target, removed| target.add_address(removed))
 }
 
 /// RFC 6458, 9.9. Returns the number of the association.

@@ -56,9 +56,13 @@ fn bindx_adds_and_takes_off_addresses() {
     // Bound already, or to another port.
     assert_eq!(program.set(SCTP_SOCKOPT_BINDX_ADD, &all), Err(Errno::EINVAL));
     assert_eq!(program.set(SCTP_SOCKOPT_BINDX_ADD, &list(&["127.0.0.3:7002"])), Err(Errno::EINVAL));
-    program.set(SCTP_SOCKOPT_BINDX_ADD, &list(&["127.0.0.3:0"])).unwrap();
     let bound =
         |program: &mut Program| addresses(&program.get(SCTP_GET_LOCAL_ADDRS, &[0; 8], 400).unwrap().bytes);
+    // All or none.
+    let with_foreign = list(&["127.0.0.3:0", "127.0.0.9:0"]);
+    assert_eq!(program.set(SCTP_SOCKOPT_BINDX_ADD, &with_foreign), Err(Errno::EADDRNOTAVAIL));
+    assert_eq!(bound(&mut program), [at("127.0.0.1:7001")]);
+    program.set(SCTP_SOCKOPT_BINDX_ADD, &list(&["127.0.0.3:0"])).unwrap();
     assert_eq!(bound(&mut program), [at("127.0.0.1:7001"), at("127.0.0.3:7001")]);
     assert_eq!(program.set(SCTP_SOCKOPT_BINDX_REM, &list(&["127.0.0.9:0"])), Err(Errno::EINVAL));
 }
