@@ -40,7 +40,7 @@ impl Programs {
 
 /// Where both ends run, and over what.
 enum Network {
-    /// UDP encapsulation on one loopback address.
+    /// UDP encapsulation on loopback addresses, separated by commas.
     Udp(&'static str),
     /// Raw IP on a host of its own.
     Raw(Host),
@@ -183,6 +183,14 @@ fn closing_with_unread_data_aborts_the_association() {
     let (status, output) = client.wait(LIMIT).expect("it ends");
     assert_eq!(status.code(), Some(1), "{output}");
     assert!(output.contains("Connection reset by peer"), "{output}");
+}
+
+#[test]
+fn options_are_set_and_read_and_begin_associations() {
+    let Some(programs) = Programs::compile(&["socket_options"]) else { return };
+    let addresses = ["127.0.9.2", "127.0.9.3"];
+    let program = Network::Udp("127.0.9.2,127.0.9.3").start(&programs.path("socket_options"), &addresses);
+    assert!(finish(program).ends_with("0 failures\n"));
 }
 
 #[test]

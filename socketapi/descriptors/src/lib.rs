@@ -13,14 +13,16 @@
 mod message;
 mod name;
 
-pub use message::{Address, Command, DecodeError, MAX_MESSAGE_LEN, Reply, Request};
+pub use message::{
+    Address, Command, DecodeError, MAX_MESSAGE_LEN, MAX_OPTION_LEN, OptionName, Reply, Request, Value,
+};
 pub use name::SocketName;
 
 /// Environment variable that names the service's control socket (an abstract name, without the leading zero).
 pub const SERVICE_VARIABLE: &str = "SCTP_SERVICE";
 
 /// Version of all that is defined here; the first thing a client says, and refused if it differs.
-pub const VERSION: u16 = 1;
+pub const VERSION: u16 = 2;
 
 /// Largest record in a data pair; longer messages cross in several.
 pub const MAX_RECORD_LEN: usize = 64 * 1024;

@@ -19,6 +19,8 @@ const LOWEST_DESCRIPTOR: c_int = 500;
 struct Connection {
     process: u32,
     socket: OwnedFd,
+    /// Room for a reply.
+    buffer: Vec<u8>,
 }
 
 thread_local! {
@@ -31,19 +33,39 @@ pub(crate) fn ask(request: &Request) -> Result<(Reply, Option<OwnedFd>), c_int> 
     CONNECTION.with_borrow_mut(|connection| {
         let process = std::process::id();
         if connection.as_ref().is_none_or(|connection| connection.process != process) {
-            *connection = Some(Connection { process, socket: connect().map_err(|_| libc::ENETDOWN)? });
+            *connection = Some(Connection::open(process).map_err(|_| libc::ENETDOWN)?);
         }
-        let Some(open) = connection.as_ref() else { return Err(libc::ENETDOWN) };
-        let answer = exchange(open.socket.as_raw_fd(), &request.encode());
-        if answer.is_err() {
-            *connection = None;
-        }
-        let (bytes, descriptor) = answer.map_err(|_| libc::ENETDOWN)?;
-        match Reply::decode(&bytes).map_err(|_| libc::EPROTO)? {
+        let Some(open) = connection.as_mut() else { return Err(libc::ENETDOWN) };
+        let (reply, descriptor) = match open.exchange(&request.encode()) {
+            Ok((bytes, descriptor)) => (Reply::decode(bytes), descriptor),
+            Err(_) => {
+                *connection = None;
+                return Err(libc::ENETDOWN);
+            }
+        };
+        match reply.map_err(|_| libc::EPROTO)? {
             Reply::Errno(errno) if errno != 0 => Err(errno),
             reply => Ok((reply, descriptor)),
         }
     })
+}
+
+impl Connection {
+    fn open(process: u32) -> io::Result<Self> {
+        let mut opened = Self { process, socket: connect()?, buffer: vec![0; MAX_MESSAGE_LEN] };
+        let (greeting, _) = opened.exchange(&VERSION.to_ne_bytes())?;
+        if greeting != VERSION.to_ne_bytes() {
+            return Err(io::ErrorKind::Unsupported.into());
+        }
+        Ok(opened)
+    }
+
+    /// Says something, and hears the answer; a descriptor may come with it.
+    fn exchange(&mut self, request: &[u8]) -> io::Result<(&[u8], Option<OwnedFd>)> {
+        send(self.socket.as_raw_fd(), request)?;
+        let (len, descriptor) = receive(self.socket.as_raw_fd(), &mut self.buffer)?;
+        Ok((self.buffer.get(..len).unwrap_or_default(), descriptor))
+    }
 }
 
 fn connect() -> io::Result<OwnedFd> {
@@ -61,10 +83,6 @@ fn connect() -> io::Result<OwnedFd> {
     if result != 0 {
         return Err(io::Error::last_os_error());
     }
-    let (greeting, _) = exchange(socket.as_raw_fd(), &VERSION.to_ne_bytes())?;
-    if greeting != VERSION.to_ne_bytes() {
-        return Err(io::ErrorKind::Unsupported.into());
-    }
     Ok(socket)
 }
 
@@ -80,20 +98,14 @@ fn owned(fd: c_int) -> io::Result<OwnedFd> {
 #[repr(C, align(8))]
 struct Ancillary([u8; 32]);
 
-fn exchange(socket: RawFd, request: &[u8]) -> io::Result<(Vec<u8>, Option<OwnedFd>)> {
-    send(socket, request)?;
-    receive(socket)
-}
-
 fn send(socket: RawFd, bytes: &[u8]) -> io::Result<()> {
     // SAFETY: `bytes` is valid for its length.
     retry(|| unsafe { (real().send)(socket, bytes.as_ptr().cast(), bytes.len(), libc::MSG_NOSIGNAL) })
         .map(|_| ())
 }
 
-fn receive(socket: RawFd) -> io::Result<(Vec<u8>, Option<OwnedFd>)> {
-    let mut bytes = vec![0; MAX_MESSAGE_LEN];
-    let mut part = libc::iovec { iov_base: bytes.as_mut_ptr().cast(), iov_len: bytes.len() };
+fn receive(socket: RawFd, buffer: &mut [u8]) -> io::Result<(usize, Option<OwnedFd>)> {
+    let mut part = libc::iovec { iov_base: buffer.as_mut_ptr().cast(), iov_len: buffer.len() };
     let mut ancillary = Ancillary([0; 32]);
     // SAFETY: all zeros is a valid message header.
     let mut message: libc::msghdr = unsafe { core::mem::zeroed() };
@@ -106,7 +118,6 @@ fn receive(socket: RawFd) -> io::Result<(Vec<u8>, Option<OwnedFd>)> {
     if got == 0 {
         return Err(io::ErrorKind::UnexpectedEof.into());
     }
-    bytes.truncate(got);
     // SAFETY: the kernel filled `message`.
     let header = unsafe { libc::CMSG_FIRSTHDR(&raw const message) };
     // SAFETY: not null means that the kernel wrote a header there.
@@ -117,7 +128,7 @@ fn receive(socket: RawFd) -> io::Result<(Vec<u8>, Option<OwnedFd>)> {
         }
         _ => None,
     };
-    Ok((bytes, descriptor))
+    Ok((got, descriptor))
 }
 
 /// The service answers at once, so a signal does not interrupt an exchange.

@@ -3,11 +3,11 @@
 use core::ffi::{c_int, c_void};
 
 use libc::{size_t, sockaddr, socklen_t, ssize_t};
-use sctp_descriptors::Command;
+use sctp_descriptors::{Command, OptionName};
 
 use crate::ops::{self, Detour};
 use crate::real::real;
-use crate::{address, table};
+use crate::{address, options, table};
 
 /// Ends a hook: our result, our `errno`, or the C library's own answer.
 fn conclude<T: From<i8>>(detour: Detour<T>, bypass: impl FnOnce() -> T) -> T {
@@ -139,48 +139,43 @@ unsafe extern "C" fn getsockopt(
     value: *mut c_void,
     length: *mut socklen_t,
 ) -> c_int {
-    let answer = match (level, option) {
-        (libc::SOL_SOCKET, libc::SO_ERROR) => ops::with_socket(fd, |name| Ok(ops::take_error(name))),
-        (libc::SOL_SOCKET, libc::SO_PROTOCOL) => ops::with_socket(fd, |_| Ok(libc::IPPROTO_SCTP)),
-        (libc::SOL_SOCKET, libc::SO_TYPE) => ops::with_socket(fd, |_| Ok(libc::SOCK_STREAM)),
-        _ => Detour::Bypass,
-    };
-    let detour = match answer {
-        Detour::Done(number) if !value.is_null() && !length.is_null() => {
-            // SAFETY: not null, and the caller's promise.
-            unsafe { write_int(number, value, length) };
-            Detour::Done(0)
-        }
-        Detour::Done(_) => Detour::Failed(libc::EFAULT),
-        Detour::Failed(errno) => Detour::Failed(errno),
-        Detour::Bypass => Detour::Bypass,
+    let named = OptionName { level, number: option };
+    let detour = if options::is_served(named) {
+        // SAFETY: the caller's promise.
+        ops::with_socket(fd, |name| unsafe { options::get(fd, name, named, value, length) })
+    } else {
+        Detour::Bypass
     };
     // SAFETY: the caller's own arguments.
     conclude(detour, || unsafe { (real().getsockopt)(fd, level, option, value, length) })
 }
 
 /// # Safety
-/// `value` is valid for `*length` bytes.
-unsafe fn write_int(number: c_int, value: *mut c_void, length: *mut socklen_t) {
-    let bytes = number.to_ne_bytes();
-    // SAFETY: the caller's promise.
-    let room = (unsafe { *length } as usize).min(bytes.len());
-    // SAFETY: at most `*length` bytes.
-    unsafe { core::ptr::copy_nonoverlapping(bytes.as_ptr(), value.cast::<u8>(), room) };
-    // SAFETY: the caller's promise.
-    unsafe { *length = room as socklen_t };
+/// As `setsockopt(2)`.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn setsockopt(
+    fd: c_int,
+    level: c_int,
+    option: c_int,
+    value: *const c_void,
+    length: socklen_t,
+) -> c_int {
+    let named = OptionName { level, number: option };
+    let detour = if options::is_served(named) {
+        // SAFETY: the caller's promise.
+        ops::with_socket(fd, |name| unsafe { options::set(fd, name, named, value, length) })
+    } else {
+        Detour::Bypass
+    };
+    // SAFETY: the caller's own arguments.
+    conclude(detour, || unsafe { (real().setsockopt)(fd, level, option, value, length) })
 }
 
 /// # Safety
 /// As `shutdown(2)`.
 #[unsafe(no_mangle)]
 unsafe extern "C" fn shutdown(fd: c_int, how: c_int) -> c_int {
-    // Of the rest the service learns from the kernel, after all that was written before. SCTP has no half that
-    // could stop reading alone (RFC 6458, 4.1.7).
-    let detour = match how {
-        libc::SHUT_RD => ops::with_socket(fd, |_| Ok(0)),
-        _ => Detour::Bypass,
-    };
+    let detour = ops::shutdown(fd, how);
     // SAFETY: the caller's own arguments.
     conclude(detour, || unsafe { (real().shutdown)(fd, how) })
 }

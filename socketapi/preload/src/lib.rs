@@ -6,6 +6,7 @@
 //!
 //! - `hooks`: the C functions, signatures and errno only.
 //! - `ops`: what they do for a descriptor of ours. `Detour::Bypass` means: not ours, the C library's turn.
+//! - `options`: the same for options, which are bytes here.
 //! - `control`: commands to the service. `table`: which descriptors are ours. `address`: C's socket addresses.
 //! - `real`: the C library's own functions.
 
@@ -13,5 +14,6 @@ mod address;
 mod control;
 mod hooks;
 mod ops;
+mod options;
 mod real;
 mod table;

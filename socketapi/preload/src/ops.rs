@@ -62,10 +62,29 @@ pub(crate) fn take_error(name: SocketName) -> c_int {
     command(name, Command::TakeError).err().unwrap_or(0)
 }
 
-/// `connect()`: the service makes the descriptor writable when the outcome is known.
+/// `connect()`.
 pub(crate) fn connect(fd: c_int, name: SocketName, peer: SocketAddr) -> Result<(), c_int> {
-    let request = Request { socket: name.socket, command: Command::Connect(peer) };
-    control::ask(&request)?;
+    begin(fd, name, Command::Connect(peer))?;
+    await_setup(fd, name)
+}
+
+/// A command that may begin the set-up of an association. If the descriptor polls writable since an earlier set-up failed, a
+/// filler makes it do so no more.
+pub(crate) fn begin(fd: c_int, name: SocketName, command: Command) -> Result<Reply, c_int> {
+    let request = Request { socket: name.socket, command };
+    let (reply, _) = control::ask(&request)?;
+    let Reply::Fill(length) = reply else { return Ok(reply) };
+    let filler = vec![0u8; length as usize];
+    let flags = libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL;
+    // SAFETY: `filler` is valid for its length.
+    if unsafe { (real().send)(fd, filler.as_ptr().cast(), filler.len(), flags) } < 0 {
+        return Err(errno());
+    }
+    control::ask(&request).map(|(reply, _)| reply)
+}
+
+/// Waits for the end of a set-up, if the descriptor may wait: the service makes it writable then.
+pub(crate) fn await_setup(fd: c_int, name: SocketName) -> Result<(), c_int> {
     if is_non_blocking(fd) {
         return Err(libc::EINPROGRESS);
     }
@@ -73,6 +92,19 @@ pub(crate) fn connect(fd: c_int, name: SocketName, peer: SocketAddr) -> Result<(
     match take_error(name) {
         0 => Ok(()),
         errno => Err(errno),
+    }
+}
+
+/// `shutdown()`, of an association only. The service learns of it from the kernel, after all that was written before. SCTP has
+/// no half that could stop reading alone (RFC 6458, 4.1.7).
+pub(crate) fn shutdown(fd: c_int, how: c_int) -> Detour<c_int> {
+    let associated = with_socket(fd, |name| match how {
+        libc::SHUT_RD | libc::SHUT_WR | libc::SHUT_RDWR => address(name, Command::PeerAddress).map(|_| 0),
+        _ => Err(libc::EINVAL),
+    });
+    match associated {
+        Detour::Done(_) if how != libc::SHUT_RD => Detour::Bypass,
+        other => other,
     }
 }
 
@@ -151,7 +183,7 @@ fn set_peek_offset(fd: c_int, offset: c_int) -> Result<(), c_int> {
     let length = size_of::<c_int>() as libc::socklen_t;
     let value = (&raw const offset).cast();
     // SAFETY: the value is valid for its length.
-    let result = unsafe { libc::setsockopt(fd, libc::SOL_SOCKET, libc::SO_PEEK_OFF, value, length) };
+    let result = unsafe { (real().setsockopt)(fd, libc::SOL_SOCKET, libc::SO_PEEK_OFF, value, length) };
     if result == 0 { Ok(()) } else { Err(errno()) }
 }
 

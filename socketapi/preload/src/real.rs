@@ -38,6 +38,7 @@ real! {
     getsockname: fn(c_int, *mut sockaddr, *mut socklen_t) -> c_int;
     getpeername: fn(c_int, *mut sockaddr, *mut socklen_t) -> c_int;
     getsockopt: fn(c_int, c_int, c_int, *mut c_void, *mut socklen_t) -> c_int;
+    setsockopt: fn(c_int, c_int, c_int, *const c_void, socklen_t) -> c_int;
     shutdown: fn(c_int, c_int) -> c_int;
     close: fn(c_int) -> c_int;
     dup: fn(c_int) -> c_int;

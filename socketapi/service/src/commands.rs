@@ -5,10 +5,11 @@ use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 
 use nix::sys::epoll::EpollFlags;
 use nix::sys::socket::{ControlMessage, MsgFlags, sendmsg};
-use sctp_abi::errno;
+use sctp_abi::{Errno, errno};
 use sctp_descriptors::{Command, Reply, Request, SocketName, VERSION};
-use sctp_user::stack::{Error, SocketKind};
+use sctp_user::stack::SocketKind;
 
+use crate::options;
 use crate::pair::Pair;
 use crate::service::Service;
 use crate::socket::Served;
@@ -47,27 +48,41 @@ impl Service {
         let number = request.socket;
         match &request.command {
             Command::Socket { ipv6 } => return self.make_socket(user, *ipv6),
-            Command::TakeError => return Ok((Reply::Errno(self.take_error(user, number)), None)),
             Command::Accept => return self.accept(user, number),
+            Command::TakeError => return Ok((Reply::Errno(self.take_error(user, number)), None)),
+            Command::GetOption { option, room, .. } if *option == options::ERROR => {
+                return Ok((options::int(self.take_error(user, number), *room), None));
+            }
             _ => {}
         }
-        let socket = self.socket_of(user, number).ok_or(libc::ENOTCONN)?;
-        let result = match &request.command {
-            Command::Bind(local) => socket.bind(*local).map(|()| Reply::Done),
-            Command::Listen(backlog) => socket.listen(*backlog).map(|()| Reply::Done),
-            Command::Connect(peer) => socket.connect(*peer).map(|()| Reply::Done),
-            Command::LocalAddress => socket.local_address().map(Reply::Address),
-            Command::PeerAddress => socket.peer_address().map(Reply::Address),
-            Command::Socket { .. } | Command::TakeError | Command::Accept => Err(Error::Closed),
-        };
+        let result = self.command(user, number, &request.command);
         // Listening and connecting have to be followed.
         self.advance(number);
-        result.map(|reply| (reply, None)).map_err(|error| errno::of(&error).0)
+        result.map(|reply| (reply, None)).map_err(|errno| errno.0)
+    }
+
+    /// What is done to one socket, and needs no other one.
+    fn command(&mut self, user: u32, number: u64, command: &Command) -> Result<Reply, Errno> {
+        let found = self.sockets.get_mut(&number).filter(|socket| socket.is_of(user));
+        let Some(socket) = found else { return options::of_ended(command) };
+        let of = |error| errno::of(&error);
+        match command {
+            Command::Bind(local) => socket.bind(*local).map(|()| Reply::Done),
+            Command::Listen(backlog) => socket.listen(*backlog).map(|()| Reply::Done),
+            Command::Connect(peer) => socket.connect(*peer),
+            Command::LocalAddress => socket.local_address().map(Reply::Address).map_err(of),
+            Command::PeerAddress => socket.peer_address().map(Reply::Address).map_err(of),
+            Command::GetOption { option, room, input } => {
+                socket.get_option(&mut self.ids, *option, input, *room)
+            }
+            Command::SetOption { option, value } => socket.set_option(&mut self.ids, *option, value),
+            Command::Socket { .. } | Command::TakeError | Command::Accept => Err(Errno::EINVAL),
+        }
     }
 
     /// Another user's socket is as if it were not there.
     fn socket_of(&mut self, user: u32, number: u64) -> Option<&mut Served> {
-        self.sockets.get_mut(&number).filter(|socket| socket.user == user || user == 0)
+        self.sockets.get_mut(&number).filter(|socket| socket.is_of(user))
     }
 
     fn make_socket(&mut self, user: u32, ipv6: bool) -> Answer {

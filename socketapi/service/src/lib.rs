@@ -7,6 +7,7 @@
 //!
 //! - `service`: the loop, and who is served; `commands`: what clients ask for.
 //! - `socket`: one socket, from its making to its end; `pump`: its messages, in both directions.
+//! - `options`: what can be asked and set by `getsockopt` and `setsockopt`.
 //! - `pair`: the kernel's half of a socket. `wakes`: how the stack calls.
 //!
 //! A socket ends with the last copy of its descriptor, however that copy ends; the service sees the end of file.
@@ -15,10 +16,12 @@
 //! one, waits in the service until it is asked for.
 
 mod commands;
+mod options;
 mod pair;
 mod pump;
 mod service;
 mod socket;
 mod wakes;
 
+pub use sctp_abi::defaults;
 pub use service::{Limits, Service, ServiceError};

@@ -1,6 +1,7 @@
 //! The kernel's half of a socket: a pair of `AF_UNIX` `SEQPACKET` ends.
 
 use std::io::{self, ErrorKind, Read};
+use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -11,7 +12,9 @@ use socket2::{Domain, SockAddr, Socket, Type};
 #[derive(Debug)]
 pub(crate) struct Pair {
     end: Socket,
-    /// The first record is a filler.
+    /// The size of a record that keeps the client's end from polling writable.
+    filler_len: usize,
+    /// Such a record comes first, or is about to come.
     filled: bool,
     /// The client left before it had read all.
     reset: bool,
@@ -47,18 +50,27 @@ impl Pair {
         let (end, client) = Socket::pair(Domain::UNIX, Type::SEQPACKET, None)?;
         end.bind(&abstract_address(&name.to_bytes())?)?;
         end.set_nonblocking(true)?;
+        let filler_len = client.send_buffer_size()? / 4 + 1;
         if !open {
-            client.send(&vec![0; client.send_buffer_size()? / 4 + 1])?;
+            client.send(&vec![0; filler_len])?;
         }
-        Ok((Self { end, filled: !open, reset: false }, client.into()))
+        Ok((Self { end, filler_len, filled: !open, reset: false }, client.into()))
     }
 
     /// Lets the client's end poll writable from now on; edge-triggered pollers are told.
     pub(crate) fn open(&mut self) {
-        if std::mem::take(&mut self.filled) {
-            // The filler is there: only this reads it. One byte of room takes the whole record out of the queue.
-            let _ = self.end.read(&mut [0]);
+        if !std::mem::take(&mut self.filled) {
+            return;
         }
+        // One byte of room takes a whole record out of the queue. Where the client has filled its end again, what it wrote
+        // before that went nowhere.
+        let mut room = [MaybeUninit::uninit()];
+        while self.end.recv_with_flags(&mut room, libc::MSG_TRUNC).is_ok_and(|len| len != self.filler_len) {}
+    }
+
+    /// The size of the filler that the client is to write, so that its end polls writable no more; `None` if one is there.
+    pub(crate) fn close(&mut self) -> Option<usize> {
+        (!std::mem::replace(&mut self.filled, true)).then_some(self.filler_len)
     }
 
     /// Reads what comes next.
@@ -143,6 +155,20 @@ mod tests {
     #[test]
     fn a_closed_pair_becomes_writable_when_it_opens() {
         let (mut pair, client) = pair(1, false);
+        assert_eq!(events(&client), PollFlags::empty());
+        pair.open();
+        assert_eq!(events(&client), PollFlags::POLLOUT);
+        assert!(matches!(pair.read(&mut [0; 8]), Incoming::Nothing));
+    }
+
+    #[test]
+    fn a_pair_is_closed_again_by_a_filler_that_the_client_writes() {
+        let (mut pair, client) = pair(6, false);
+        assert_eq!(pair.close(), None);
+        pair.open();
+        nix::unistd::write(&client, b"goes nowhere").unwrap();
+        let len = pair.close().unwrap();
+        nix::unistd::write(&client, &vec![0; len]).unwrap();
         assert_eq!(events(&client), PollFlags::empty());
         pair.open();
         assert_eq!(events(&client), PollFlags::POLLOUT);

@@ -8,6 +8,7 @@ use nix::errno::Errno;
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
 use nix::sys::socket::{getsockopt, sockopt};
 use rustc_hash::FxHashMap;
+use sctp_abi::AssocIds;
 use sctp_descriptors::MAX_MESSAGE_LEN;
 use sctp_user::stack::Stack;
 use socket2::{Domain, Socket, Type};
@@ -83,12 +84,17 @@ pub struct Service {
     pub(crate) sockets: FxHashMap<u64, Served>,
     pub(crate) clients: FxHashMap<u64, Client>,
     pub(crate) wakes: Wakes,
+    /// Numbers of associations, for all programs.
+    pub(crate) ids: AssocIds,
     /// Errors of sockets that have ended.
     pub(crate) errors: VecDeque<(u64, i32)>,
     listener: Socket,
     epoll: Epoll,
     next_number: u64,
+    /// For records.
     buffer: Vec<u8>,
+    /// For commands.
+    message: Vec<u8>,
 }
 
 impl Service {
@@ -112,11 +118,13 @@ impl Service {
             sockets: FxHashMap::default(),
             clients: FxHashMap::default(),
             wakes,
+            ids: AssocIds::default(),
             errors: VecDeque::new(),
             listener,
             epoll,
             next_number: FIRST_NUMBER,
             buffer: vec![0; BUFFER_LEN],
+            message: vec![0; MAX_MESSAGE_LEN],
         })
     }
 
@@ -168,8 +176,9 @@ impl Service {
     /// Lets a socket do what it can.
     pub(crate) fn advance(&mut self, number: u64) {
         let Some(socket) = self.sockets.get_mut(&number) else { return };
-        match socket.advance(&mut self.buffer) {
+        match socket.advance(&mut self.buffer, &mut self.ids) {
             Outcome::Over { error } => {
+                socket.forget_association(&mut self.ids);
                 self.sockets.remove(&number);
                 if error != 0 {
                     self.errors.truncate(MOST_ERRORS - 1);
@@ -216,18 +225,19 @@ impl Service {
 
     /// Reads requests and answers them. A connection's end ends nothing else: sockets live as long as descriptors.
     fn listen_to(&mut self, number: u64) {
-        let mut message = [0; MAX_MESSAGE_LEN];
+        let mut message = std::mem::take(&mut self.message);
         while let Some(client) = self.clients.get_mut(&number) {
             let goes_on = match client.connection.read(&mut message) {
                 Ok(0) => false,
                 Ok(len) => self.answer(number, message.get(..len).unwrap_or_default()).is_ok(),
-                Err(error) if error.kind() == ErrorKind::WouldBlock => return,
+                Err(error) if error.kind() == ErrorKind::WouldBlock => break,
                 Err(error) => error.kind() == ErrorKind::Interrupted,
             };
             if !goes_on {
                 self.clients.remove(&number);
             }
         }
+        self.message = message;
     }
 }
 

@@ -5,10 +5,12 @@ use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
 use nix::sys::epoll::EpollFlags;
-use sctp_abi::errno;
+use sctp_abi::{AssocIds, Errno, Settings, errno};
 use sctp_core::event::AssociationId;
+use sctp_descriptors::Reply;
 use sctp_user::stack::{Error, Peer, Socket, SocketKind};
 
+use crate::options::Kept;
 use crate::pair::Pair;
 
 /// A socket of the stack, and the pair whose other end the program holds.
@@ -30,9 +32,9 @@ pub(crate) struct Served {
     pub(crate) unwritten: Option<Bytes>,
     /// The program writes no more.
     pub(crate) shut_down: bool,
-    ipv6: bool,
-    /// The addresses that it was bound to; empty for all.
-    bound: Vec<IpAddr>,
+    /// What the program has set that the stack knows nothing of.
+    pub(crate) settings: Settings,
+    pub(crate) kept: Kept,
 }
 
 /// How far it is.
@@ -75,60 +77,101 @@ impl Served {
             unsent: None,
             unwritten: None,
             shut_down: false,
-            ipv6,
-            bound: Vec::new(),
+            settings: Settings::new(ipv6),
+            kept: Kept::default(),
         }
     }
 
+    /// Whether this user may use it: root may.
+    pub(crate) fn is_of(&self, user: u32) -> bool {
+        self.user == user || user == 0
+    }
+
     /// A socket for an association of this listener.
-    pub(crate) fn accepted(&self, pair: Pair, socket: Socket, waker: Waker) -> Self {
-        let mut accepted = Self::new(self.user, pair, socket, waker, self.ipv6);
+    pub(crate) fn accepted(&mut self, pair: Pair, socket: Socket, waker: Waker) -> Self {
+        let settings = match socket.only_association() {
+            Some(association) => self.settings.hand_over(association),
+            None => self.settings.clone(),
+        };
+        let mut accepted = Self::new(self.user, pair, socket, waker, settings.form.ipv6);
         accepted.phase = Phase::Open;
-        accepted.bound.clone_from(&self.bound);
+        accepted.settings = settings;
+        accepted.kept = self.kept;
         accepted
     }
 
-    pub(crate) fn bind(&mut self, local: SocketAddr) -> Result<(), Error> {
-        let addresses: Vec<IpAddr> =
-            Some(local.ip()).into_iter().filter(|address| !address.is_unspecified()).collect();
-        self.socket.bind(&addresses, local.port())?;
-        self.bound = addresses;
-        Ok(())
+    /// Once, and before it has got an address in another way, as on Linux.
+    pub(crate) fn bind(&mut self, local: SocketAddr) -> Result<(), Errno> {
+        let is_bound = self.port()? != 0;
+        if is_bound || !(self.settings.form.ipv6 || local.is_ipv4()) {
+            return Err(Errno::EINVAL);
+        }
+        let address = Some(local.ip()).filter(|address| !address.is_unspecified());
+        checked(self.socket.bind(address.as_slice(), local.port()))
     }
 
-    pub(crate) fn listen(&mut self, backlog: u32) -> Result<(), Error> {
-        self.become_kind(SocketKind::Listener)?;
+    fn port(&self) -> Result<u16, Errno> {
+        checked(self.socket.local().map(|(_, port)| port))
+    }
+
+    pub(crate) fn listen(&mut self, backlog: u32) -> Result<(), Errno> {
+        match self.phase {
+            Phase::Idle => checked(self.renew(SocketKind::Listener))?,
+            Phase::Listening(_) => {}
+            Phase::Connecting(_) | Phase::Open => return Err(Errno::EINVAL),
+        }
         // Linux, too, takes one association where the backlog is 0.
-        self.socket.listen(backlog.max(1) as usize)?;
+        checked(self.socket.listen(backlog.max(1) as usize))?;
         if !matches!(self.phase, Phase::Listening(_)) {
             self.phase = Phase::Listening(None);
         }
         Ok(())
     }
 
-    pub(crate) fn connect(&mut self, peer: SocketAddr) -> Result<(), Error> {
+    pub(crate) fn connect(&mut self, peer: SocketAddr) -> Result<Reply, Errno> {
+        match self.phase {
+            Phase::Idle => {}
+            Phase::Connecting(_) => return Err(Errno::EALREADY),
+            Phase::Listening(_) | Phase::Open => return Err(Errno::EISCONN),
+        }
+        if let Some(filler) = self.filler() {
+            return Ok(filler);
+        }
         let peer = Peer { addresses: vec![peer.ip()], port: peer.port() };
-        self.phase = Phase::Connecting(self.socket.connect(&peer)?);
-        Ok(())
+        let association = checked(self.socket.connect(&peer))?;
+        self.settings.begin(association);
+        self.phase = Phase::Connecting(association);
+        Ok(Reply::Done)
     }
 
-    /// C programs say what a socket is for after they have bound it, the stack wants to know before.
-    fn become_kind(&mut self, kind: SocketKind) -> Result<(), Error> {
-        if self.socket.kind()? == kind {
-            return Ok(());
-        }
-        let (_, port) = self.socket.local()?;
+    /// What a program has to do before its descriptor can tell the outcome of a set-up.
+    pub(crate) fn filler(&mut self) -> Option<Reply> {
+        self.pair.close().map(|len| Reply::Fill(u32::try_from(len).unwrap_or(u32::MAX)))
+    }
+
+    /// Takes another socket of the stack, with all that was set on this one. C programs say what a socket is for after they
+    /// have bound it, the stack wants to know before; and a socket of the stack has one association in its life.
+    fn renew(&mut self, kind: SocketKind) -> Result<(), Error> {
+        let (addresses, port) = self.socket.local()?;
+        let addresses = if self.socket.is_bound_to_all()? { Vec::new() } else { addresses };
+        let config = self.socket.config()?;
         let other = self.socket.stack().socket(kind)?;
-        self.socket.close();
-        if port != 0 {
-            other.bind(&self.bound, port)?;
+        other.configure(None, |own| own.clone_from(&config))?;
+        other.subscribe(self.settings.all_events().notifications())?;
+        other.set_linger(self.kept.linger.of_stack())?;
+        if let Some(port) = self.settings.remote_udp_port {
+            other.set_remote_udp_port(Some(port))?;
         }
-        self.socket = other;
+        // It gives its port back.
+        std::mem::replace(&mut self.socket, other).close();
+        if port != 0 {
+            self.socket.bind(&addresses, port)?;
+        }
         Ok(())
     }
 
     /// Starts or finishes what the stack has news of; messages are the pump's.
-    pub(crate) fn advance(&mut self, buffer: &mut [u8]) -> Outcome {
+    pub(crate) fn advance(&mut self, buffer: &mut [u8], ids: &mut AssocIds) -> Outcome {
         match self.phase {
             Phase::Open => return self.pump(buffer),
             _ if self.hung_up => return Outcome::Over { error: 0 },
@@ -138,22 +181,34 @@ impl Served {
                 let mut context = Context::from_waker(&self.waker);
                 match self.socket.poll_connected(&mut context, id) {
                     Poll::Pending => {}
-                    Poll::Ready(result) => self.conclude_setup(result),
+                    Poll::Ready(result) => self.conclude_setup(result, ids),
                 }
             }
         }
         if matches!(self.phase, Phase::Open) { Outcome::Again } else { Outcome::Waits }
     }
 
-    fn conclude_setup(&mut self, result: Result<(), Error>) {
+    fn conclude_setup(&mut self, result: Result<(), Error>, ids: &mut AssocIds) {
         self.phase = match result {
             Ok(()) => Phase::Open,
             Err(error) => {
                 self.error = errno::of_setup(&error).0;
+                self.forget_association(ids);
+                if let Err(error) = self.renew(SocketKind::OneToOne) {
+                    tracing::warn!(%error, "a socket whose set-up failed cannot be used again");
+                }
                 Phase::Idle
             }
         };
         self.pair.open();
+    }
+
+    /// The association has ended, or gets no descriptor any more.
+    pub(crate) fn forget_association(&mut self, ids: &mut AssocIds) {
+        if let Some(association) = self.socket.only_association() {
+            ids.forget(association);
+            self.settings.end(association);
+        }
     }
 
     /// Puts a token into a listener's pair if an association waits and none is there yet.
@@ -192,8 +247,10 @@ impl Served {
             let suits = |address: &&IpAddr| address.is_ipv4() == path.address.remote.is_ipv4();
             path.address.local.or_else(|| all.iter().find(suits).copied())
         });
-        let any: IpAddr = if self.ipv6 { Ipv6Addr::UNSPECIFIED.into() } else { Ipv4Addr::UNSPECIFIED.into() };
-        let address = of_path.ok().flatten().or(self.bound.first().copied()).unwrap_or(any);
+        let any: IpAddr =
+            if self.settings.form.ipv6 { Ipv6Addr::UNSPECIFIED.into() } else { Ipv4Addr::UNSPECIFIED.into() };
+        let bound = if self.socket.is_bound_to_all()? || port == 0 { None } else { all.first().copied() };
+        let address = of_path.ok().flatten().or(bound).unwrap_or(any);
         Ok(self.in_family(address, port))
     }
 
@@ -208,11 +265,17 @@ impl Served {
         Ok(self.in_family(address.ok_or(Error::NotConnected)?, port))
     }
 
-    /// A socket of IPv6 shows IPv4 addresses in their mapped form.
+    /// A socket of IPv6 shows IPv4 addresses in their mapped form, unless the program wants them plain.
     fn in_family(&self, address: IpAddr, port: u16) -> SocketAddr {
+        let form = self.settings.form;
         match address {
-            IpAddr::V4(v4) if self.ipv6 => SocketAddr::new(v4.to_ipv6_mapped().into(), port),
+            IpAddr::V4(v4) if form.ipv6 && form.mapped => SocketAddr::new(v4.to_ipv6_mapped().into(), port),
             other => SocketAddr::new(other, port),
         }
     }
+}
+
+/// The error as C has it.
+fn checked<T>(result: Result<T, Error>) -> Result<T, Errno> {
+    result.map_err(|error| errno::of(&error))
 }

@@ -183,7 +183,11 @@ fn serve(options: &Options, name: &str) {
 
 fn open_service(options: &Options, name: &str) -> Result<(Service, String), String> {
     let builder = options.transport.builder().map_err(|error| error.to_string())?;
-    let stack = builder.linger(LINGER).build().map_err(|error| error.to_string())?;
+    let stack = builder
+        .defaults(sctp_service::defaults())
+        .linger(LINGER)
+        .build()
+        .map_err(|error| error.to_string())?;
     let transport = match stack.udp_port() {
         0 => "SCTP over raw IP".to_owned(),
         port => format!("SCTP over UDP encapsulation, port {port}"),

@@ -1,0 +1,263 @@
+//! `getsockopt` and `setsockopt`.
+//!
+//! Options of SCTP are `sctp-abi`'s. Of those that sockets have in general, the shim brings the ones that mean something else
+//! to SCTP than to the pair that the program holds; the kernel does the others on the pair.
+
+use std::time::Duration;
+
+use sctp_abi::constants::{SCTP_SOCKOPT_CONNECTX, SCTP_SOCKOPT_CONNECTX_OLD, SCTP_SOCKOPT_CONNECTX3};
+use sctp_abi::options::{self, Outcome};
+use sctp_abi::{AssocIds, Errno, StackTarget, Style, errno};
+use sctp_descriptors::{Command, MAX_OPTION_LEN, OptionName, Reply, Value};
+
+use crate::socket::{Phase, Served};
+
+/// The pending error.
+pub(crate) const ERROR: OptionName = OptionName { level: libc::SOL_SOCKET, number: libc::SO_ERROR };
+/// Linux's own bounds of SO_SNDBUF and SO_RCVBUF (`net.core.wmem_max` and `rmem_max`, where nobody has set them).
+const MOST_BUFFER: u32 = 212_992;
+const LEAST_SEND_BUFFER: u32 = 4_608;
+const LEAST_RECEIVE_BUFFER: u32 = 2_304;
+
+/// Options of the socket that the stack knows nothing of.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Kept {
+    pub(crate) linger: Linger,
+    /// SO_REUSEADDR. Ports that were given back can be bound at once without it, and those in use cannot with it.
+    reuse_address: bool,
+}
+
+/// SO_LINGER, `struct linger`.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Linger {
+    on: bool,
+    seconds: i32,
+}
+
+impl Linger {
+    /// Zero seconds mean an ABORT (RFC 6458, 8.1.4). The service never waits in `close`.
+    pub(crate) fn of_stack(self) -> Option<Duration> {
+        (self.on && self.seconds == 0).then_some(Duration::ZERO)
+    }
+}
+
+impl Served {
+    pub(crate) fn get_option(
+        &mut self,
+        ids: &mut AssocIds,
+        option: OptionName,
+        input: &[u8],
+        room: u32,
+    ) -> Result<Reply, Errno> {
+        match option.level {
+            libc::IPPROTO_SCTP => self.get_of_sctp(ids, option.number, input, room as usize),
+            libc::SOL_SOCKET => Ok(cut(self.of_sockets(option.number)?, room)),
+            libc::IPPROTO_IPV6 if self.has_of_ipv6(option.number) => {
+                Ok(int(i32::from(self.settings.form.v6_only), room))
+            }
+            _ => Err(Errno::ENOPROTOOPT),
+        }
+    }
+
+    pub(crate) fn set_option(
+        &mut self,
+        ids: &mut AssocIds,
+        option: OptionName,
+        value: &[u8],
+    ) -> Result<Reply, Errno> {
+        match option.level {
+            libc::IPPROTO_SCTP => return self.set_of_sctp(ids, option.number, value),
+            libc::SOL_SOCKET => self.set_of_sockets(option.number, value)?,
+            libc::IPPROTO_IPV6 if self.has_of_ipv6(option.number) => self.set_v6_only(value)?,
+            _ => return Err(Errno::ENOPROTOOPT),
+        }
+        Ok(Reply::Done)
+    }
+
+    fn get_of_sctp(
+        &mut self,
+        ids: &mut AssocIds,
+        number: i32,
+        input: &[u8],
+        room: usize,
+    ) -> Result<Reply, Errno> {
+        if let Some(filler) = self.filler_before(number) {
+            return Ok(filler);
+        }
+        let answer = self.on_target(ids, |target| options::get(target, number, input, room))?;
+        if answer.bytes.len() > MAX_OPTION_LEN {
+            return Err(Errno::ENOMEM);
+        }
+        let len = u32::try_from(answer.len).unwrap_or(u32::MAX);
+        Ok(Reply::Value(Value { bytes: answer.bytes, len, begun: answer.begun }))
+    }
+
+    fn set_of_sctp(&mut self, ids: &mut AssocIds, number: i32, value: &[u8]) -> Result<Reply, Errno> {
+        if let Some(filler) = self.filler_before(number) {
+            return Ok(filler);
+        }
+        Ok(match self.on_target(ids, |target| options::set(target, number, value))? {
+            Outcome::Done => Reply::Done,
+            Outcome::Begun(result) => Reply::Begun(result),
+        })
+    }
+
+    /// The options that begin a set-up need what `connect` needs.
+    fn filler_before(&mut self, number: i32) -> Option<Reply> {
+        let connects = [SCTP_SOCKOPT_CONNECTX_OLD, SCTP_SOCKOPT_CONNECTX, SCTP_SOCKOPT_CONNECTX3];
+        let begins = connects.contains(&number) && matches!(self.phase, Phase::Idle);
+        if begins { self.filler() } else { None }
+    }
+
+    fn on_target<T>(&mut self, ids: &mut AssocIds, act: impl FnOnce(&mut StackTarget<'_>) -> T) -> T {
+        let mut target = StackTarget::new(&self.socket, Style::OneToOne, &mut self.settings, ids);
+        let result = act(&mut target);
+        if let Some(association) = target.effects.begun {
+            self.phase = Phase::Connecting(association);
+        }
+        result
+    }
+
+    fn of_sockets(&self, number: i32) -> Result<Vec<u8>, Errno> {
+        let config = self.socket.config().map_err(|error| errno::of(&error))?;
+        // As Linux, which counts as much again for its bookkeeping.
+        let doubled = |bytes: usize| i32::try_from(2 * bytes).unwrap_or(i32::MAX);
+        let value = match number {
+            libc::SO_DOMAIN if self.settings.form.ipv6 => libc::AF_INET6,
+            libc::SO_DOMAIN => libc::AF_INET,
+            libc::SO_ACCEPTCONN => i32::from(matches!(self.phase, Phase::Listening(_))),
+            libc::SO_SNDBUF => doubled(config.send_buffer),
+            libc::SO_RCVBUF => doubled(config.receive_buffer),
+            libc::SO_REUSEADDR => i32::from(self.kept.reuse_address),
+            libc::SO_LINGER => {
+                let Linger { on, seconds } = self.kept.linger;
+                return Ok([i32::from(on), seconds].map(i32::to_ne_bytes).concat());
+            }
+            other => always(other).ok_or(Errno::ENOPROTOOPT)?,
+        };
+        Ok(value.to_ne_bytes().to_vec())
+    }
+
+    fn set_of_sockets(&mut self, number: i32, value: &[u8]) -> Result<(), Errno> {
+        let [first, second] = ints(value);
+        let first = first.ok_or(Errno::EINVAL)?;
+        let doubled = |least: u32| (2 * (first as u32).min(MOST_BUFFER)).max(least) as usize / 2;
+        let result = match number {
+            libc::SO_SNDBUF => {
+                let bytes = doubled(LEAST_SEND_BUFFER);
+                self.socket.configure(None, |config| config.send_buffer = bytes)
+            }
+            libc::SO_RCVBUF => {
+                let bytes = doubled(LEAST_RECEIVE_BUFFER);
+                self.socket.configure(None, |config| config.receive_buffer = bytes)
+            }
+            libc::SO_LINGER => {
+                let seconds = second.ok_or(Errno::EINVAL)?;
+                let before = self.kept.linger.seconds;
+                self.kept.linger =
+                    Linger { on: first != 0, seconds: if first != 0 { seconds } else { before } };
+                self.socket.set_linger(self.kept.linger.of_stack())
+            }
+            libc::SO_REUSEADDR => {
+                self.kept.reuse_address = first != 0;
+                Ok(())
+            }
+            _ => return Err(Errno::ENOPROTOOPT),
+        };
+        result.map_err(|error| errno::of(&error))
+    }
+
+    fn has_of_ipv6(&self, number: i32) -> bool {
+        self.settings.form.ipv6 && number == libc::IPV6_V6ONLY
+    }
+
+    /// Before the socket has a port.
+    fn set_v6_only(&mut self, value: &[u8]) -> Result<(), Errno> {
+        let [first, _] = ints(value);
+        let is_bound = self.socket.local().is_ok_and(|(_, port)| port != 0);
+        self.settings.form.v6_only = first.filter(|_| !is_bound).ok_or(Errno::EINVAL)? != 0;
+        Ok(())
+    }
+}
+
+/// What is asked of a socket whose association has ended: the program holds a descriptor still, but the service nothing
+/// behind it.
+///
+/// # Errors
+/// ENOTCONN, or EINVAL for options of associations.
+pub(crate) fn of_ended(command: &Command) -> Result<Reply, Errno> {
+    match command {
+        Command::GetOption { option: OptionName { level: libc::SOL_SOCKET, number }, room, .. } => {
+            Ok(int(always(*number).unwrap_or(0), *room))
+        }
+        Command::SetOption { option: OptionName { level: libc::SOL_SOCKET, .. }, .. } => Ok(Reply::Done),
+        Command::GetOption { .. } | Command::SetOption { .. } => Err(Errno::EINVAL),
+        _ => Err(Errno::ENOTCONN),
+    }
+}
+
+/// What is the same for all sockets.
+fn always(number: i32) -> Option<i32> {
+    match number {
+        libc::SO_TYPE => Some(libc::SOCK_STREAM),
+        libc::SO_PROTOCOL => Some(libc::IPPROTO_SCTP),
+        _ => None,
+    }
+}
+
+/// A number as `getsockopt` gives it back.
+pub(crate) fn int(value: i32, room: u32) -> Reply {
+    cut(value.to_ne_bytes().to_vec(), room)
+}
+
+/// Options of sockets in general are cut to the room there is.
+fn cut(mut bytes: Vec<u8>, room: u32) -> Reply {
+    bytes.truncate(room as usize);
+    let len = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
+    Reply::Value(Value { bytes, len, begun: false })
+}
+
+/// The first two numbers of a value, where it is long enough.
+fn ints(value: &[u8]) -> [Option<i32>; 2] {
+    let int = |at: usize| Some(i32::from_ne_bytes(*value.get(at..)?.first_chunk()?));
+    [int(0), int(4)]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_are_cut_to_the_room_there_is() {
+        let Reply::Value(value) = int(-2, 3) else { panic!("a value") };
+        assert_eq!((value.bytes.as_slice(), value.len), (&(-2_i32).to_ne_bytes()[..3], 3));
+    }
+
+    #[test]
+    fn numbers_are_read_where_they_are_whole() {
+        let bytes = [[1; 4], [2; 4]].concat();
+        assert_eq!(ints(&bytes[..7]), [Some(0x0101_0101), None]);
+        assert_eq!(ints(&bytes), [Some(0x0101_0101), Some(0x0202_0202)]);
+        assert_eq!(ints(&[]), [None, None]);
+    }
+
+    /// RFC 6458, 8.1.4.
+    #[test]
+    fn only_a_linger_of_zero_aborts() {
+        let of = |on, seconds| Linger { on, seconds }.of_stack();
+        assert_eq!([of(true, 0), of(true, 5), of(false, 0)], [Some(Duration::ZERO), None, None]);
+    }
+
+    #[test]
+    fn a_socket_that_has_ended_still_says_what_it_is() {
+        let option = |level, number| Command::GetOption {
+            option: OptionName { level, number },
+            room: 4,
+            input: Vec::new(),
+        };
+        let kind = of_ended(&option(libc::SOL_SOCKET, libc::SO_TYPE));
+        assert_eq!(kind, Ok(int(libc::SOCK_STREAM, 4)));
+        assert_eq!(of_ended(&option(libc::IPPROTO_SCTP, 14)), Err(Errno::EINVAL));
+        assert_eq!(of_ended(&Command::PeerAddress), Err(Errno::ENOTCONN));
+    }
+}
