@@ -353,6 +353,12 @@ static void lingering(void) {
   close(listener);
 }
 
+static void at_exit(void) {
+  int fd = new_socket();
+  if (get_int(fd, SOL_SCTP, SCTP_NODELAY) != 0) _exit(3);
+  close(fd);
+}
+
 int main(int argc, char **argv) {
   if (argc != 3) {
     fprintf(stderr, "usage: socket_options ADDRESS OTHER_ADDRESS\n");
@@ -362,6 +368,7 @@ int main(int argc, char **argv) {
     addresses[i].sin_family = AF_INET;
     if (inet_pton(AF_INET, argv[1 + i], &addresses[i].sin_addr) != 1) return 2;
   }
+  atexit(at_exit);
   values();
   lengths_and_errors();
   options_of_all_sockets();

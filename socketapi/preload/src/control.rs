@@ -30,24 +30,34 @@ thread_local! {
 /// Asks the service; a descriptor may come with the reply.
 /// The error is an `errno`: ENETDOWN where the service cannot be reached.
 pub(crate) fn ask(request: &Request) -> Result<(Reply, Option<OwnedFd>), c_int> {
-    CONNECTION.with_borrow_mut(|connection| {
-        let process = std::process::id();
-        if connection.as_ref().is_none_or(|connection| connection.process != process) {
-            *connection = Some(Connection::open(process).map_err(|_| libc::ENETDOWN)?);
+    let own = CONNECTION.try_with(|own| own.try_borrow_mut().map(|mut own| ask_over(&mut own, request)));
+    match own {
+        Ok(Ok(answer)) => answer,
+        // The thread's own is gone in a handler of `exit`, and busy in a handler of signals.
+        _ => ask_over(&mut None, request),
+    }
+}
+
+fn ask_over(
+    connection: &mut Option<Connection>,
+    request: &Request,
+) -> Result<(Reply, Option<OwnedFd>), c_int> {
+    let process = std::process::id();
+    if connection.as_ref().is_none_or(|connection| connection.process != process) {
+        *connection = Some(Connection::open(process).map_err(|_| libc::ENETDOWN)?);
+    }
+    let Some(open) = connection.as_mut() else { return Err(libc::ENETDOWN) };
+    let (reply, descriptor) = match open.exchange(&request.encode()) {
+        Ok((bytes, descriptor)) => (Reply::decode(bytes), descriptor),
+        Err(_) => {
+            *connection = None;
+            return Err(libc::ENETDOWN);
         }
-        let Some(open) = connection.as_mut() else { return Err(libc::ENETDOWN) };
-        let (reply, descriptor) = match open.exchange(&request.encode()) {
-            Ok((bytes, descriptor)) => (Reply::decode(bytes), descriptor),
-            Err(_) => {
-                *connection = None;
-                return Err(libc::ENETDOWN);
-            }
-        };
-        match reply.map_err(|_| libc::EPROTO)? {
-            Reply::Errno(errno) if errno != 0 => Err(errno),
-            reply => Ok((reply, descriptor)),
-        }
-    })
+    };
+    match reply.map_err(|_| libc::EPROTO)? {
+        Reply::Errno(errno) if errno != 0 => Err(errno),
+        reply => Ok((reply, descriptor)),
+    }
 }
 
 impl Connection {
