@@ -1,6 +1,7 @@
 /* Sets and reads options of one-to-one sockets, as programs do for a kernel with SCTP, and connects a socket of this process
  * with another one of it. What libsctp does through options is done through options.
- * usage: socket_options ADDRESS OTHER_ADDRESS, both of this host */
+ * usage: socket_options ADDRESS OTHER_ADDRESS [silent]
+ * Both addresses are of this host; with `silent` no packet arrives there. */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <errno.h>
@@ -11,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <unistd.h>
 
 #include <linux/sctp.h>
@@ -90,6 +92,17 @@ static int count_addresses(int fd, int option, int association, char room[400]) 
   list->assoc_id = association;
   if (getsockopt(fd, SOL_SCTP, option, room, &length) != 0) return -1;
   return list->addr_num;
+}
+
+/* An address of the peer's can be used once a HEARTBEAT was acknowledged. */
+static void await_confirmed(int fd, const struct sockaddr_in *address) {
+  for (int waited = 0; waited < 30000; waited++) {
+    struct sctp_paddrinfo info = {0};
+    memcpy(&info.spinfo_address, address, sizeof *address);
+    if (get(fd, SCTP_GET_PEER_ADDR_INFO, &info, sizeof info) == 0 && info.spinfo_state == SCTP_ACTIVE) return;
+    poll(NULL, 0, 1);
+  }
+  CHECK(!"confirmed within 30 s");
 }
 
 static int listener_with_streams(int streams) {
@@ -238,7 +251,8 @@ static void an_association(void) {
   CHECK(count_addresses(fd, SCTP_GET_PEER_ADDRS, 0, list) == 2);
   found = (struct sockaddr_in *)(list + sizeof(struct sctp_getaddrs));
   CHECK(found[0].sin_port == both[0].sin_port && found[1].sin_port == both[0].sin_port);
-  CHECK(count_addresses(fd, SCTP_GET_LOCAL_ADDRS, 1, list) == 2);
+  CHECK(count_addresses(fd, SCTP_GET_LOCAL_ADDRS, 1, list) >= 2);
+  await_confirmed(fd, &both[1]);
   memcpy(&primary.ssp_addr, &both[1], sizeof both[1]);
   CHECK(set(fd, SCTP_PRIMARY_ADDR, &primary, sizeof primary) == 0);
   memset(&primary, 0, sizeof primary);
@@ -258,21 +272,17 @@ static void an_association(void) {
   close(listener);
 }
 
-static int peer_addresses_arrived(int fd) {
-  char list[400];
-  return count_addresses(fd, SCTP_GET_PEER_ADDRS, 0, list);
-}
-
 /* All three forms of sctp_connectx, with and without waiting. */
 static void connecting_to_a_list(void) {
   struct sockaddr_in both[2];
+  char list[400];
   int listener = listener_with_streams(2);
   with_port(both, port_of(listener));
 
   int fd = new_socket();
   CHECK(set(fd, SCTP_SOCKOPT_CONNECTX, both, sizeof both) > SCTP_ALL_ASSOC);
+  CHECK(count_addresses(fd, SCTP_GET_PEER_ADDRS, 0, list) == 2);
   close(accepted(listener));
-  CHECK(peer_addresses_arrived(fd) == 2);
   close(fd);
 
   fd = new_socket();
@@ -309,6 +319,19 @@ static void connecting_to_a_list(void) {
   REFUSED(getsockopt(fd, SOL_SCTP, SCTP_SOCKOPT_CONNECTX3, &asked, &length), EFAULT);
   close(fd);
   close(listener);
+}
+
+/* Nobody answers in time: SO_SNDTIMEO bounds the wait, and the set-up goes on. */
+static void a_silent_peer(void) {
+  struct timeval soon = {.tv_usec = 100000};
+  struct sockaddr_in peer[2];
+  int fd = new_socket();
+  with_port(peer, 9);
+  CHECK(setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &soon, sizeof soon) == 0);
+  REFUSED(connect(fd, (struct sockaddr *)peer, sizeof peer[0]), EINPROGRESS);
+  REFUSED(connect(fd, (struct sockaddr *)peer, sizeof peer[0]), EALREADY);
+  REFUSED(set(fd, SCTP_SOCKOPT_CONNECTX, peer, sizeof peer), EALREADY);
+  close(fd);
 }
 
 /* A socket whose set-up failed is as good as before. */
@@ -353,6 +376,32 @@ static void lingering(void) {
   close(listener);
 }
 
+/* Sockets of IPv6 take IPv4, and show it mapped unless told otherwise. */
+static void mapped_addresses(void) {
+  struct sockaddr_in6 peer = {.sin6_family = AF_INET6};
+  struct sockaddr_storage shown;
+  socklen_t length = sizeof shown;
+  int listener = listener_with_streams(2), fd = socket(AF_INET6, SOCK_STREAM, IPPROTO_SCTP);
+  CHECK(get_int(fd, SOL_SOCKET, SO_DOMAIN) == AF_INET6);
+  CHECK(set_int(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1) == 0);
+  CHECK(get_int(fd, IPPROTO_IPV6, IPV6_V6ONLY) == 1);
+  CHECK(set_int(fd, IPPROTO_IPV6, IPV6_V6ONLY, 0) == 0);
+  CHECK(get_int(fd, SOL_SCTP, SCTP_I_WANT_MAPPED_V4_ADDR) == 1);
+  peer.sin6_port = htons(port_of(listener));
+  peer.sin6_addr.s6_addr[10] = peer.sin6_addr.s6_addr[11] = 0xff;
+  memcpy(&peer.sin6_addr.s6_addr[12], &addresses[0].sin_addr, 4);
+  CHECK(connect(fd, (struct sockaddr *)&peer, sizeof peer) == 0);
+  REFUSED(set_int(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1), EINVAL);
+  CHECK(getpeername(fd, (struct sockaddr *)&shown, &length) == 0 && length == sizeof peer);
+  CHECK(memcmp(&((struct sockaddr_in6 *)&shown)->sin6_addr, &peer.sin6_addr, 16) == 0);
+  CHECK(set_int(fd, SOL_SCTP, SCTP_I_WANT_MAPPED_V4_ADDR, 0) == 0);
+  length = sizeof shown;
+  CHECK(getpeername(fd, (struct sockaddr *)&shown, &length) == 0 && shown.ss_family == AF_INET);
+  close(accepted(listener));
+  close(fd);
+  close(listener);
+}
+
 static void at_exit(void) {
   int fd = new_socket();
   if (get_int(fd, SOL_SCTP, SCTP_NODELAY) != 0) _exit(3);
@@ -360,13 +409,18 @@ static void at_exit(void) {
 }
 
 int main(int argc, char **argv) {
-  if (argc != 3) {
-    fprintf(stderr, "usage: socket_options ADDRESS OTHER_ADDRESS\n");
+  if (argc != 3 && argc != 4) {
+    fprintf(stderr, "usage: socket_options ADDRESS OTHER_ADDRESS [silent]\n");
     return 2;
   }
   for (int i = 0; i < 2; i++) {
     addresses[i].sin_family = AF_INET;
     if (inet_pton(AF_INET, argv[1 + i], &addresses[i].sin_addr) != 1) return 2;
+  }
+  if (argc == 4) {
+    a_silent_peer();
+    printf("%d failures\n", failures);
+    return failures != 0;
   }
   atexit(at_exit);
   values();
@@ -377,6 +431,7 @@ int main(int argc, char **argv) {
   connecting_to_a_list();
   trying_again();
   lingering();
+  mapped_addresses();
   printf("%d failures\n", failures);
   return failures != 0;
 }

@@ -185,12 +185,35 @@ fn closing_with_unread_data_aborts_the_association() {
     assert!(output.contains("Connection reset by peer"), "{output}");
 }
 
-#[test]
-fn options_are_set_and_read_and_begin_associations() {
+fn options(network: &Network) {
     let Some(programs) = Programs::compile(&["socket_options"]) else { return };
-    let addresses = ["127.0.9.2", "127.0.9.3"];
-    let program = Network::Udp("127.0.9.2,127.0.9.3").start(&programs.path("socket_options"), &addresses);
+    let program = network.start(&programs.path("socket_options"), &["127.0.9.2", "127.0.9.3"]);
     assert!(finish(program).ends_with("0 failures\n"));
+}
+
+#[test]
+fn options_are_set_and_read_and_begin_associations_over_udp() {
+    options(&Network::Udp("127.0.9.2,127.0.9.3"));
+}
+
+#[test]
+fn options_are_set_and_read_and_begin_associations_over_raw_ip() {
+    if is_root_or_skip() {
+        let host = Lab::loopback();
+        for address in ["127.0.9.2/8", "127.0.9.3/8"] {
+            host.ip(&format!("addr add {address} dev lo"));
+        }
+        options(&Network::Raw(host));
+    }
+}
+
+#[test]
+fn a_set_up_is_waited_for_as_long_as_the_program_says() {
+    let Some(programs) = Programs::compile(&["socket_options"]) else { return };
+    let mut command = Network::Udp("127.0.10.2").sctp_run();
+    command.args(["--loss", "100"]).arg(programs.path("socket_options"));
+    command.args(["127.0.10.2", "127.0.10.3", "silent"]);
+    assert!(finish(Program::start(command)).ends_with("0 failures\n"));
 }
 
 #[test]

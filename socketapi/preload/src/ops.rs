@@ -83,12 +83,12 @@ pub(crate) fn begin(fd: c_int, name: SocketName, command: Command) -> Result<Rep
     control::ask(&request).map(|(reply, _)| reply)
 }
 
-/// Waits for the end of a set-up, if the descriptor may wait: the service makes it writable then.
+/// Waits for the end of a set-up, as long as the descriptor may wait (O_NONBLOCK, SO_SNDTIMEO): the service makes it writable
+/// then.
 pub(crate) fn await_setup(fd: c_int, name: SocketName) -> Result<(), c_int> {
-    if is_non_blocking(fd) {
+    if is_non_blocking(fd) || !await_event(fd, libc::POLLOUT, send_timeout(fd))? {
         return Err(libc::EINPROGRESS);
     }
-    await_event(fd, libc::POLLOUT)?;
     match take_error(name) {
         0 => Ok(()),
         errno => Err(errno),
@@ -209,11 +209,23 @@ fn is_non_blocking(fd: c_int) -> bool {
     unsafe { libc::fcntl(fd, libc::F_GETFL) & libc::O_NONBLOCK != 0 }
 }
 
-fn await_event(fd: c_int, events: i16) -> Result<(), c_int> {
+/// SO_SNDTIMEO in milliseconds, as `poll` has it: -1 for none.
+fn send_timeout(fd: c_int) -> c_int {
+    let mut time = libc::timeval { tv_sec: 0, tv_usec: 0 };
+    let mut length = size_of::<libc::timeval>() as libc::socklen_t;
+    let value = (&raw mut time).cast();
+    // SAFETY: both pointers are valid, and `length` is the value's. A failure leaves it as it is.
+    unsafe { (real().getsockopt)(fd, libc::SOL_SOCKET, libc::SO_SNDTIMEO, value, &raw mut length) };
+    let milliseconds = time.tv_sec.saturating_mul(1_000).saturating_add((time.tv_usec + 999) / 1_000);
+    if milliseconds == 0 { -1 } else { c_int::try_from(milliseconds).unwrap_or(c_int::MAX) }
+}
+
+/// Whether one of `events` came in time.
+fn await_event(fd: c_int, events: i16, timeout: c_int) -> Result<bool, c_int> {
     let mut wanted = libc::pollfd { fd, events, revents: 0 };
     // SAFETY: one valid entry.
-    let ready = unsafe { libc::poll(&raw mut wanted, 1, -1) };
-    if ready < 0 { Err(errno()) } else { Ok(()) }
+    let ready = unsafe { libc::poll(&raw mut wanted, 1, timeout) };
+    if ready < 0 { Err(errno()) } else { Ok(ready > 0) }
 }
 
 /// The calling thread's `errno`.

@@ -173,6 +173,19 @@ impl Service {
         }
     }
 
+    /// What a program closed before it gave a command is closed when the command is done: in which order events are told is
+    /// no promise of the kernel's.
+    fn hear_hang_ups(&mut self) {
+        let mut events = [EpollEvent::empty(); 64];
+        let count = self.epoll.wait(&mut events, EpollTimeout::ZERO).unwrap_or(0);
+        for event in events.iter().take(count) {
+            let (number, events) = (event.data(), event.events());
+            if events.contains(EpollFlags::EPOLLHUP) && self.sockets.contains_key(&number) {
+                self.serve(number, events);
+            }
+        }
+    }
+
     /// Lets a socket do what it can.
     pub(crate) fn advance(&mut self, number: u64) {
         let Some(socket) = self.sockets.get_mut(&number) else { return };
@@ -229,7 +242,10 @@ impl Service {
         while let Some(client) = self.clients.get_mut(&number) {
             let goes_on = match client.connection.read(&mut message) {
                 Ok(0) => false,
-                Ok(len) => self.answer(number, message.get(..len).unwrap_or_default()).is_ok(),
+                Ok(len) => {
+                    self.hear_hang_ups();
+                    self.answer(number, message.get(..len).unwrap_or_default()).is_ok()
+                }
                 Err(error) if error.kind() == ErrorKind::WouldBlock => break,
                 Err(error) => error.kind() == ErrorKind::Interrupted,
             };

@@ -174,7 +174,7 @@ impl Served {
     pub(crate) fn advance(&mut self, buffer: &mut [u8], ids: &mut AssocIds) -> Outcome {
         match self.phase {
             Phase::Open => return self.pump(buffer),
-            _ if self.hung_up => return Outcome::Over { error: 0 },
+            _ if self.hung_up => return self.leave(),
             Phase::Idle => {}
             Phase::Listening(_) => self.offer(),
             Phase::Connecting(id) => {
@@ -186,6 +186,15 @@ impl Served {
             }
         }
         if matches!(self.phase, Phase::Open) { Outcome::Again } else { Outcome::Waits }
+    }
+
+    /// Nobody waits any more for the outcome of a set-up.
+    fn leave(&mut self) -> Outcome {
+        if matches!(self.phase, Phase::Connecting(_)) {
+            // It may have ended already.
+            let _ = self.socket.abort(None, Bytes::new());
+        }
+        Outcome::Over { error: 0 }
     }
 
     fn conclude_setup(&mut self, result: Result<(), Error>, ids: &mut AssocIds) {
