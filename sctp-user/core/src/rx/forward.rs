@@ -25,6 +25,7 @@ impl Receiver {
             self.streams.skip(stream_id, Mid(ssn.0.into()));
         }
         self.drop_cut_off();
+        self.relieve();
     }
 
     /// The same for I-FORWARD-TSN.

@@ -6,7 +6,7 @@ use core::time::Duration;
 use sctp_core::association::{Association, AssociationState};
 use sctp_core::config::AssociationConfig;
 use sctp_core::endpoint::{ConnectRequest, Endpoint, ListenOptions};
-use sctp_core::error::SendError;
+use sctp_core::error::{CommandError, SendError};
 use sctp_core::event::{AssociationId, Event, LossReason, PathChange, ReconfigOutcome};
 use sctp_core::message::SendOptions;
 use sctp_core::path::PathStats;
@@ -412,13 +412,12 @@ impl Peer {
         self.look_at = waits.then(|| now + LOOK_INTERVAL);
         if self.end.is_none() && self.behaviour.ending == Ending::Shutdown && done && !self.shutdown_called {
             self.shutdown_called = true;
-            let called = endpoint.shutdown(now, id).map_err(|_| Fault::Refused("shutdown"));
-            self.note(called);
+            self.note(unless_ended(endpoint.shutdown(now, id), "shutdown"));
         }
         if self.end.is_none() && self.abort_at.is_some_and(|at| at <= now) {
             self.abort_at = None;
             let called = endpoint.abort(now, id, bytes::Bytes::from_static(b"enough"));
-            self.note(called.map_err(|_| Fault::Refused("abort")));
+            self.note(unless_ended(called, "abort"));
         }
         if self.end.is_some() && !self.released && !endpoint.is_readable(id) {
             if self.end == Some(End::Shutdown) {
@@ -584,4 +583,13 @@ fn check_association(
 /// The receiver's own bound: twice the buffer with bookkeeping, and a reserve to fill holes.
 fn max_held_bytes(config: &AssociationConfig) -> usize {
     2 * config.receive_buffer + config.receive_buffer.max(1 << 17)
+}
+
+/// A command to an association that lives must not be refused. One that has ended refuses all; that it has is told by an
+/// event, which may still wait behind others.
+fn unless_ended(called: Result<(), CommandError>, command: &'static str) -> Result<(), Fault> {
+    match called {
+        Ok(()) | Err(CommandError::Closed) => Ok(()),
+        Err(_) => Err(Fault::Refused(command)),
+    }
 }

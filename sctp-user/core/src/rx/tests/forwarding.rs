@@ -42,6 +42,23 @@ fn the_cumulative_tsn_moves_over_what_is_skipped_and_what_had_arrived_behind_it(
     );
 }
 
+/// RFC 3758, 3.6; RFC 9260, 6.9: a message that has filled the buffer, and whose turn comes because what was before it is
+/// skipped, is handed over in pieces: nothing else makes room for the rest of it.
+#[test]
+fn a_message_that_fills_the_buffer_is_delivered_in_pieces_once_what_was_before_it_is_skipped() {
+    let config = AssociationConfig { receive_buffer: 20_000, ..AssociationConfig::default() };
+    let mut harness = Harness::with(&config);
+    let filled = (2..100).take_while(|&offset| {
+        harness.packet(chunk(offset, 1, 0, "", &[b'x'; 1_000])) == DataOutcome::Accepted
+    });
+    assert_eq!(filled.count(), 20);
+    assert_eq!(harness.packet(chunk(1, 1, 0, "B", &[b'x'; 1_000])), DataOutcome::Accepted);
+    assert!(!harness.receiver.is_readable());
+    harness.forward(0, &[(0, 0)]);
+    assert_eq!(harness.read().map(|(stream_id, text)| (stream_id, text.len())), Some((1, 21_000)));
+    assert_eq!(harness.packet(chunk(22, 1, 0, "E", b"x")), DataOutcome::Accepted);
+}
+
 /// RFC 3758, 3.6: an old one changes nothing but is answered, for our SACK may be lost.
 #[test]
 fn an_old_forward_tsn_is_answered_at_once() {
