@@ -305,11 +305,15 @@ impl Association {
 
     /// Tells the user of keys that are deactivated, and that no message is to be sent with any more (RFC 6458, 6.1.8). What
     /// names no key is authenticated with the active one when it leaves, and holds none.
+    #[inline]
     pub(super) fn tell_free_keys(&mut self) {
-        let closed = self.is_closed();
-        let Some(auth) = self.auth.as_mut().filter(|auth| !auth.leaving.is_empty() && !closed) else {
-            return;
-        };
+        if self.auth.as_ref().is_some_and(|auth| !auth.leaving.is_empty()) && !self.is_closed() {
+            self.free_keys();
+        }
+    }
+
+    fn free_keys(&mut self) {
+        let Some(auth) = self.auth.as_mut() else { return };
         let held = &auth.held;
         let freed = auth.leaving.extract_if(.., |id| !held.is_held(*id)).map(AuthenticationEvent::FreeKey);
         self.events.extend(freed.map(Event::Authentication));

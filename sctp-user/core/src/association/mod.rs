@@ -195,6 +195,7 @@ impl Association {
     }
 
     /// Says which messages were given up; whether there were some.
+    #[inline]
     fn tell_failures(&mut self) -> bool {
         let mut any = false;
         while let Some(failure) = self.sender.poll_failure() {

@@ -2,7 +2,7 @@
 
 use super::reassembly::Neighbours;
 use super::receiver::{Fragments, Receiver};
-use super::run::{Dropped, Fragment};
+use super::run::{Dropped, Fragment, Run};
 use super::tsn_map::MAX_SPAN;
 use crate::serial::{Mid, Tsn};
 use crate::wire::chunk::{ForwardTsnChunk, IForwardTsnChunk, SkippedMessage, SkippedStream};
@@ -79,16 +79,21 @@ impl Receiver {
     /// Drops the parts of messages behind which others began, once it is their turn: nothing else tells of them if the
     /// FORWARD TSN is lost, for no TSN is missing.
     /// RFC 3758, 3.6.
+    #[inline]
     pub(super) fn drop_cut_off(&mut self) {
         let cumulative = self.map.cumulative();
         while let Fragments::ByTsn(reassembly) = &mut self.reassembly
             && let Some(run) = reassembly.take_cut_off(cumulative)
         {
-            let head = run.head;
-            self.abort_deliveries(Dropped::of(core::iter::once(run)));
-            if !head.unordered && self.streams.is_next(&head) {
-                self.streams.skip(head.stream_id, head.mid);
-            }
+            self.drop_part(run);
+        }
+    }
+
+    fn drop_part(&mut self, run: Run) {
+        let head = run.head;
+        self.abort_deliveries(Dropped::of(core::iter::once(run)));
+        if !head.unordered && self.streams.is_next(&head) {
+            self.streams.skip(head.stream_id, head.mid);
         }
     }
 

@@ -187,6 +187,7 @@ impl Reassembly {
 
     /// Takes out the first part of a message that can have no end: all up to `cumulative` has come, and with it something
     /// else right behind that part. The FORWARD TSN that told of it was lost, or is late (RFC 3758, 3.6).
+    #[inline]
     pub(super) fn take_cut_off(&mut self, cumulative: Tsn) -> Option<Run> {
         if !self.has_cut_off {
             return None;

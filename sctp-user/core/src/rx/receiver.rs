@@ -406,10 +406,14 @@ impl Receiver {
 
     /// If nothing can be read, and the peer has no window left to complete a message, then messages are delivered in
     /// pieces (RFC 9260, 6.9).
+    #[inline]
     pub(super) fn relieve(&mut self) {
-        if !is_stuck(&self.account, &self.window, &self.streams) {
-            return;
+        if is_stuck(&self.account, &self.window, &self.streams) {
+            self.begin_pieces();
         }
+    }
+
+    fn begin_pieces(&mut self) {
         let cumulative = self.map.cumulative();
         let streams = &mut self.streams;
         let pieces: SmallVec<[_; 1]> = match &mut self.reassembly {

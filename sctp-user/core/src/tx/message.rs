@@ -215,6 +215,7 @@ impl Fragment<'_> {
 }
 
 /// Whether user data that is to be authenticated with this shared key may come into the packet.
+#[inline]
 pub(super) fn may_join(key: Option<u16>, interleaving: bool, packet: &mut PacketBuilder<'_>) -> bool {
     packet.take_key(if interleaving { ChunkType::I_DATA } else { ChunkType::DATA }, key)
 }

@@ -64,10 +64,11 @@ impl Sender {
     ) -> Filled {
         let Some(path) = paths.get_mut(id) else { return Filled::default() };
         let (idle, pmdcs) = (path.idle_rtos(now), path.pmdcs());
-        let (may_send, may_retransmit) = (path.may_send(now), self.may_retransmit(now, path));
+        let may_send = path.may_send(now);
         let room_before = packet.len();
         let mut count = 0;
-        if self.retransmits_on(id, paths) && (may_retransmit || self.is_urgent(id)) {
+        let may_retransmit = |path: &Path| self.is_urgent(id) || self.may_retransmit(now, path);
+        if self.retransmits_on(id, paths) && paths.get(id).is_some_and(may_retransmit) {
             count += self.fill_again(now, id, paths, packet);
         }
         let ecn_capable = count == 0 && self.peer_rwnd() > 0;

@@ -96,6 +96,7 @@ impl<'a> PacketBuilder<'a> {
     /// Whether a chunk of this type may come that is to be authenticated with this key (`None`: the active one), if at all. The
     /// first chunk that needs a key decides on that of the packet; until then the one that was asked for last does.
     /// RFC 6458, 5.3.8.
+    #[inline]
     pub(crate) fn take_key(&mut self, chunk_type: ChunkType, key: Option<u16>) -> bool {
         let Some(auth) = self.auth.as_mut().filter(|auth| auth.with.covers(chunk_type)) else { return true };
         let key = auth.with.key(key);
