@@ -3,9 +3,11 @@
 use std::fs::File;
 use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use nix::sched::{CloneFlags, setns};
+
+use crate::look_until;
 
 static NEXT: AtomicU32 = AtomicU32::new(0);
 
@@ -174,12 +176,11 @@ impl Host {
     /// # Panics
     /// If that takes longer than 60 s.
     pub fn wait_until_sent(&self, network: u8, bytes: u64) {
-        let aim = self.sent_bytes(network) + bytes;
-        let end = Instant::now() + Duration::from_secs(60);
-        while self.sent_bytes(network) < aim {
-            assert!(Instant::now() < end, "only {} of {aim} bytes left n{network}", self.sent_bytes(network));
-            std::thread::sleep(Duration::from_millis(5));
-        }
+        let before = self.sent_bytes(network);
+        look_until(Duration::from_secs(60), || match self.sent_bytes(network) - before {
+            sent if sent >= bytes => Ok(()),
+            sent => Err(format!("only {sent} of {bytes} bytes left n{network}")),
+        });
     }
 
     fn sent_bytes(&self, network: u8) -> u64 {

@@ -4,12 +4,14 @@
 //! A test that cannot run on this machine says so with [`skip`].
 
 mod lab;
+mod patience;
 mod perf;
 mod program;
 mod tshark;
 mod usrsctp;
 
 pub use lab::{Host, Lab};
+pub use patience::{look_until, wait_until};
 pub use perf::{PerfServer, perf_result, run_perf_client, start_perf_client};
 pub use program::{Program, ProgramError, built};
 pub use tshark::{

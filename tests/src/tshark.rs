@@ -2,9 +2,9 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use crate::{Host, Program, is_installed_or_skip, is_root_or_skip};
+use crate::{Host, Program, is_installed_or_skip, is_root_or_skip, wait_until};
 
 /// Whether captures can be made and judged here; says SKIPPED if not.
 pub fn has_judge_or_skip() -> bool {
@@ -46,11 +46,8 @@ impl Capture {
     /// # Panics
     /// If none comes within 20 s, or tcpdump does not end.
     pub fn finish_after(self, filter: &str) -> PathBuf {
-        let end = Instant::now() + Duration::from_secs(20);
-        while tshark(&self.file, &["-Y", filter]).is_empty() {
-            assert!(Instant::now() < end, "no packet with {filter} in {}", self.file.display());
-            std::thread::sleep(Duration::from_millis(100));
-        }
+        let missing = format!("no packet with {filter} in {}", self.file.display());
+        wait_until(Duration::from_secs(20), &missing, || !tshark(&self.file, &["-Y", filter]).is_empty());
         self.finish()
     }
 

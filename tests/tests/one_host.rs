@@ -2,12 +2,12 @@
 
 use std::path::Path;
 use std::process::Command;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use nix::sys::signal::Signal;
 use system_tests::{
     Capture, Host, Lab, PerfServer, Program, count_packets, has_judge_or_skip, is_installed_or_skip,
-    perf_result, run_perf_client, start_perf_client,
+    perf_result, run_perf_client, start_perf_client, wait_until,
 };
 use tempfile::TempDir;
 
@@ -43,7 +43,6 @@ fn inits_and_aborts(lab: &Lab, port: u16, folder: &Path) -> (usize, usize) {
 }
 
 fn wait_for_broker(host: &Host) {
-    let end = Instant::now() + LIMIT;
     let is_listening = |mut command: Command| {
         let sockets = command.arg("/proc/net/unix").output().expect("cat runs").stdout;
         // The fourth field holds the flag "accepts connections".
@@ -51,10 +50,7 @@ fn wait_for_broker(host: &Host) {
             .lines()
             .any(|line| line.contains(BROKER) && line.contains(" 00010000 "))
     };
-    while !is_listening(host.command("cat")) {
-        assert!(Instant::now() < end, "no broker within {LIMIT:?}");
-        std::thread::sleep(Duration::from_millis(20));
-    }
+    wait_until(LIMIT, "no broker", || is_listening(host.command("cat")));
 }
 
 #[test]

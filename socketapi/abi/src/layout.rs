@@ -97,14 +97,13 @@ impl<T: Scalar> Field<T> {
         self.at
     }
 
-    /// Its size.
-    #[cfg(test)]
-    pub(crate) const fn size(self) -> usize {
-        T::SIZE
+    /// Where what follows it is.
+    pub(crate) const fn end(self) -> usize {
+        self.at + T::SIZE
     }
 
     fn range(self) -> std::ops::Range<usize> {
-        self.at..self.at + T::SIZE
+        self.at..self.end()
     }
 }
 
@@ -190,12 +189,14 @@ macro_rules! structures {
         $(
             $(#[$doc])*
             #[allow(non_upper_case_globals, reason = "C's own names")]
-            #[allow(dead_code, unused_imports, reason = "structures are whole, whatever is used of them")]
             pub(crate) mod $name {
-                use crate::layout::{Field, Network};
+                use super::*;
 
                 pub(crate) const SIZE: usize = $size;
                 $(pub(crate) const $field: Field<$holds> = Field::new($at);)*
+
+                // Structures are whole, whatever is used of them.
+                const _: () = assert!(true $(&& $field.end() <= SIZE)*, "a field lies outside");
             }
         )*
 
@@ -208,7 +209,7 @@ macro_rules! structures {
                 fields: &[$((
                     stringify!($field),
                     $name::$field.at(),
-                    $name::$field.size(),
+                    $name::$field.end() - $name::$field.at(),
                 )),*],
             }
         ),*];

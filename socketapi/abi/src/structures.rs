@@ -1,7 +1,7 @@
 //! The structures of Linux's SCTP socket interface (`linux/sctp.h`), of RFC 6458, RFC 6525, RFC 7496, RFC 7829, RFC 8260
 //! and RFC 6951, and those of sockets in general that come with them.
 
-use crate::layout::structures;
+use crate::layout::{Field, Network, structures};
 
 structures! {
     // Addresses. The family of a sockaddr_storage is where that of the others is.

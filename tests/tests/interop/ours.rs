@@ -8,6 +8,7 @@ use parking_lot::Mutex;
 use sctp_core::extensions::Extensions;
 use sctp_core::reliability::Reliability;
 use socketapi::{Error, Message, Notification, Received, SctpStream, SendInfo, Stack};
+use system_tests::wait_until;
 
 use crate::peer::{Counts, LIMIT};
 
@@ -101,6 +102,7 @@ impl Association {
         let start = Instant::now();
         for (sent, number) in (job.first..).take(job.count as usize).enumerate() {
             let due = start + job.pace * sent as u32;
+            // The rate that the job names, not a wait for anything.
             std::thread::sleep(due.saturating_duration_since(Instant::now()));
             let stream = (number % u32::from(job.streams)) as u16;
             let info = SendInfo {
@@ -174,14 +176,10 @@ impl Association {
     /// Waits until something is so of the core's association.
     pub(crate) fn await_state(
         &self,
-        what: &str,
+        missing: &str,
         is_so: impl Fn(&sctp_core::association::Association) -> bool,
     ) {
-        let end = Instant::now() + LIMIT;
-        while !self.look(&is_so) {
-            assert!(Instant::now() < end, "{what}");
-            std::thread::sleep(Duration::from_millis(2));
-        }
+        wait_until(LIMIT, missing, || self.look(&is_so));
     }
 
     /// SCTP packets that left.

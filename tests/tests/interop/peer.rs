@@ -7,7 +7,7 @@ use std::process::{ChildStdin, Command};
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
-use system_tests::{Host, Program};
+use system_tests::{Host, Program, look_until};
 use tempfile::TempDir;
 
 use crate::ground::Hosts;
@@ -152,14 +152,7 @@ impl Peer {
     /// # Panics
     /// If it refuses it for good.
     pub(crate) fn tell_when_ready(&mut self, command: &str) -> String {
-        let end = Instant::now() + LIMIT;
-        loop {
-            match self.ask(command) {
-                Ok(answer) => return answer,
-                Err(error) => assert!(Instant::now() < end, "peer: {command}: {error}"),
-            }
-            std::thread::sleep(Duration::from_millis(10));
-        }
+        look_until(LIMIT, || self.ask(command).map_err(|error| format!("peer: {command}: {error}")))
     }
 
     /// Gives it a command that it may refuse.
@@ -249,15 +242,10 @@ impl Peer {
     /// # Panics
     /// If that takes too long.
     pub(crate) fn await_messages(&mut self, messages: u64) -> Counts {
-        let end = Instant::now() + LIMIT;
-        loop {
-            let counts = self.counts();
-            if counts.messages >= messages {
-                return counts;
-            }
-            assert!(Instant::now() < end, "only {counts:?} of {messages} messages arrived at the peer");
-            std::thread::sleep(Duration::from_millis(10));
-        }
+        look_until(LIMIT, || match self.counts() {
+            counts if counts.messages >= messages => Ok(counts),
+            counts => Err(format!("only {counts:?} of {messages} messages arrived at the peer")),
+        })
     }
 
     /// Ends it, and waits until it has ended: its devices are free then.

@@ -1,9 +1,10 @@
 //! Addresses that come and go during an association.
 
 use std::net::IpAddr;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use socketapi::{LocalAddressChange, MtuState, Notification, PathChange, PathStatus};
+use system_tests::{look_until, wait_until};
 
 use super::Case;
 use crate::ground::{Begins, Ground, Plan};
@@ -43,12 +44,10 @@ fn await_change(association: &Association, text: &str, awaited: PathChange) {
 /// Waits until the paths are no longer probed. usrsctp forgets an address as soon as it is to be removed, and answers what
 /// is on its way there with ABORT (but see RFC 5061, 5.3 F4).
 fn await_silence(association: &Association) {
-    let end = Instant::now() + LIMIT;
     let is_probed = |path: &PathStatus| path.srtt.is_none() || path.mtu_search != MtuState::Complete;
-    while association.stream.status().expect("it has not ended").paths.iter().any(is_probed) {
-        assert!(Instant::now() < end, "the paths are probed for ever");
-        std::thread::sleep(Duration::from_millis(5));
-    }
+    wait_until(LIMIT, "the paths are probed for ever", || {
+        !association.stream.status().expect("it has not ended").paths.iter().any(is_probed)
+    });
 }
 
 /// The peer's addresses, as we know them.
@@ -152,13 +151,10 @@ fn await_local_change(association: &Association, address: IpAddr, awaited: Local
 }
 
 fn await_status(ground: &mut Ground<'_>, is_it: impl Fn(&str) -> bool) {
-    let end = Instant::now() + LIMIT;
-    let mut status = ground.peer.tell("status");
-    while !is_it(&status) {
-        assert!(Instant::now() < end, "{status}");
-        std::thread::sleep(Duration::from_millis(10));
-        status = ground.peer.tell("status");
-    }
+    look_until(LIMIT, || match ground.peer.tell("status") {
+        status if is_it(&status) => Ok(()),
+        status => Err(status),
+    });
 }
 
 /// Waits until the peer sends to our second address.

@@ -5,11 +5,12 @@ use std::time::Duration;
 use sctp_core::auth::{ChunkTypes, HmacAlgorithm};
 use sctp_core::wire::chunk::ChunkType;
 use socketapi::{AssociationConfig, Bytes};
+use system_tests::wait_until;
 
 use super::Case;
 use crate::ground::{Begins, Ground, Plan};
 use crate::ours::Job;
-use crate::peer::Stack;
+use crate::peer::{LIMIT, Stack};
 use crate::wire::Wire;
 
 const AUTH: &str = "Authentication (RFC 4895)";
@@ -122,11 +123,9 @@ fn keys_differ(ground: &mut Ground<'_>) -> String {
     let job = Job::new(3, 3000);
     association.send(job);
     let sent = association.packets_sent();
-    let end = std::time::Instant::now() + crate::peer::LIMIT;
-    while association.packets_sent() < sent + 3 {
-        assert!(std::time::Instant::now() < end, "what is not acknowledged is not sent again");
-        std::thread::sleep(std::time::Duration::from_millis(10));
-    }
+    wait_until(LIMIT, "what is not acknowledged is not sent again", || {
+        association.packets_sent() >= sent + 3
+    });
     assert_eq!(ground.peer.counts().messages, 0, "what fails the check was taken");
     ground.peer.tell("set key 1 open-sesame");
     ground.peer.await_messages(3).assert_complete(3, job.bytes());

@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use socketapi::PathParameters;
+use system_tests::wait_until;
 
 use super::{Case, From};
 use crate::ground::{Begins, Ground, Plan};
@@ -57,13 +58,9 @@ fn large(ground: &mut Ground<'_>, from: From, sizes: &[usize]) -> String {
     let wire = Wire::record(&mut plan);
     let association = ground.associate(&plan);
     for size in sizes {
-        let handled = |it: &Association| it.look(|it| it.stats().control_chunks_received);
-        let (before, end) = (handled(&association), Instant::now() + LIMIT);
+        let before = heard(&association);
         ground.forge(&association, from, &[&format!("heartbeat:{size}")]);
-        while handled(&association) == before {
-            assert!(Instant::now() < end, "{size} bytes: no answer");
-            std::thread::sleep(Duration::from_millis(5));
-        }
+        wait_until(LIMIT, &format!("{size} bytes: no answer"), || heard(&association) > before);
     }
     ground.converse(&association, Job::new(10, 1000));
     ground.end(&association);
@@ -81,6 +78,11 @@ fn large(ground: &mut Ground<'_>, from: From, sizes: &[usize]) -> String {
     "every byte as it was sent".into()
 }
 
+/// HEARTBEATs or their answers.
+fn heard(association: &Association) -> u64 {
+    association.look(|it| it.stats().control_chunks_received)
+}
+
 /// What `tests/peers/forge` puts into a HEARTBEAT, as tshark prints it.
 fn information(size: usize) -> String {
     (0..size).map(|at| format!("{:02x}", (at * 7) & 0xff)).collect()
@@ -96,19 +98,17 @@ fn on_and_off(ground: &mut Ground<'_>, from: From) -> String {
     let wire = Wire::record(&mut plan);
     let association = ground.associate(&plan);
     ground.converse(&association, Job::new(1, 100));
-    let heartbeats = |it: &Association| it.look(|it| it.stats().control_chunks_received);
     turn(ground, &association, from, Some(INTERVAL));
-    let (before, end) = (heartbeats(&association), Instant::now() + LIMIT);
-    while heartbeats(&association) < before + 5 {
-        assert!(Instant::now() < end, "they do not begin");
-        std::thread::sleep(Duration::from_millis(5));
-    }
+    let before = heard(&association);
+    wait_until(LIMIT, "they do not begin", || heard(&association) >= before + 5);
     turn(ground, &association, from, None);
-    // The one that is under way.
-    std::thread::sleep(INTERVAL);
-    let before = heartbeats(&association);
-    std::thread::sleep(INTERVAL * 4);
-    assert_eq!(heartbeats(&association), before, "they go on");
+    let (mut last, mut since) = (heard(&association), Instant::now());
+    wait_until(LIMIT, "they go on", || {
+        if heard(&association) > last {
+            (last, since) = (heard(&association), Instant::now());
+        }
+        since.elapsed() > INTERVAL * 4
+    });
     ground.end(&association);
     let port = if from == From::Us { ground.our_port() } else { ground.peer_port() };
     let packets = wire
@@ -137,7 +137,7 @@ fn on_demand(ground: &mut Ground<'_>) -> String {
     let mut plan = quiet(Begins::We);
     let wire = Wire::record(&mut plan);
     let association = ground.associate(&plan);
-    let handled = association.look(|it| it.stats().control_chunks_received);
+    let handled = heard(&association);
     association.stream.options().request_heartbeat(plan.theirs[0]).expect("it is the peer's address");
     association.await_state("no answer", |it| it.stats().control_chunks_received == handled + 1);
     ground.peer.tell(&format!("heartbeat {} {}", ground.our_port(), plan.ours[0]));

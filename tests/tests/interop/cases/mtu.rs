@@ -1,9 +1,9 @@
 //! Packets that are too large for a network that does not say so.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use socketapi::{ChunkType, MtuSearchConfig, MtuState};
-use system_tests::{Capture, count_packets, packet_fields};
+use system_tests::{Capture, count_packets, look_until, packet_fields};
 use tempfile::NamedTempFile;
 
 use super::Case;
@@ -53,15 +53,13 @@ fn plan() -> Plan {
 }
 
 fn await_size(association: &Association, size: u32) {
-    let end = Instant::now() + LIMIT;
-    loop {
+    look_until(LIMIT, || {
         let path = association.stream.status().expect("it has not ended").paths[0];
-        if (path.mtu_search, path.max_packet_size) == (MtuState::Complete, size as usize) {
-            return;
+        match (path.mtu_search, path.max_packet_size) == (MtuState::Complete, size as usize) {
+            true => Ok(()),
+            false => Err(format!("{path:?}")),
         }
-        assert!(Instant::now() < end, "{path:?}");
-        std::thread::sleep(Duration::from_millis(20));
-    }
+    });
 }
 
 const DATA: Job = Job::new(500, 3000);
@@ -132,11 +130,16 @@ fn the_peer_searches(ground: &mut Ground<'_>, mtu: u32) -> String {
     let association = ground.associate(&plan);
     // A probe is a HEARTBEAT and a PAD.
     let chunks = |association: &Association| association.look(|it| it.stats().control_chunks_received);
-    let (before, end) = (chunks(&association), Instant::now() + 2 * LIMIT);
-    while chunks(&association) < before + 8 || !(mtu - STEP..=mtu).contains(&mtu_of_peer(ground)) {
-        assert!(Instant::now() < end, "the peer's search does not get on: {}", ground.peer.tell("status"));
-        std::thread::sleep(Duration::from_millis(50));
-    }
+    let before = chunks(&association);
+    look_until(2 * LIMIT, || {
+        let is_found =
+            chunks(&association) >= before + 8 && (mtu - STEP..=mtu).contains(&mtu_of_peer(ground));
+        if is_found {
+            Ok(())
+        } else {
+            Err(format!("the search does not get on: {}", ground.peer.tell("status")))
+        }
+    });
     let found = mtu_of_peer(ground);
     ground.receive(&association, Job::new(100, 3000));
     ground.end(&association);

@@ -1,8 +1,7 @@
 //! Streams and TSNs that are numbered anew, and streams that are added.
 
-use std::time::Instant;
-
 use socketapi::{Notification, ReconfigOutcome, ReconfigPermissions, ResetDirections};
+use system_tests::wait_until;
 
 use super::Case;
 use crate::ground::{Begins, Ground, Plan};
@@ -87,11 +86,7 @@ fn the_peer_adds_streams(ground: &mut Ground<'_>) -> String {
     ground.peer.await_event("STREAM_CHANGE flags 0");
     assert_eq!(streams(&association), (before.0, before.1 + 5));
     ground.peer.tell("add-streams 0 3");
-    let end_of_wait = Instant::now() + LIMIT;
-    while streams(&association) != (before.0 + 3, before.1 + 5) {
-        assert!(Instant::now() < end_of_wait, "{:?}", streams(&association));
-        std::thread::yield_now();
-    }
+    wait_until(LIMIT, "no further streams", || streams(&association) == (before.0 + 3, before.1 + 5));
     let job = Job::new(100, 100).streams(before.0 + 3);
     ground.send(&association, job);
     ground.end(&association);
