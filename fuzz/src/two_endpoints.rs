@@ -294,7 +294,7 @@ fn config(input: &mut Unstructured<'_>) -> AssociationConfig {
         no_delay: byte() & 1 != 0,
         max_burst: u32::from(byte() % 9),
         extensions,
-        scheduler: scheduler(byte()),
+        scheduler: StreamScheduler::ALL[usize::from(byte()) % StreamScheduler::ALL.len()],
         reconfig_permissions: ReconfigPermissions {
             reset_streams: true,
             reset_association: true,
@@ -307,17 +307,6 @@ fn config(input: &mut Unstructured<'_>) -> AssociationConfig {
     config.auth.chunks =
         (0..).zip(listed).filter(|(bit, _)| demands >> bit & 1 != 0).map(|(_, one)| one).collect();
     config
-}
-
-fn scheduler(number: u8) -> StreamScheduler {
-    match number % 6 {
-        0 => StreamScheduler::FirstComeFirstServed,
-        1 => StreamScheduler::RoundRobin,
-        2 => StreamScheduler::RoundRobinPerPacket,
-        3 => StreamScheduler::Priority,
-        4 => StreamScheduler::FairCapacity,
-        _ => StreamScheduler::WeightedFairQueueing,
-    }
 }
 
 /// Half of the messages must arrive.

@@ -257,6 +257,18 @@ pub enum StreamScheduler {
     WeightedFairQueueing,
 }
 
+impl StreamScheduler {
+    /// All six.
+    pub const ALL: [Self; 6] = [
+        Self::FirstComeFirstServed,
+        Self::RoundRobin,
+        Self::RoundRobinPerPacket,
+        Self::Priority,
+        Self::FairCapacity,
+        Self::WeightedFairQueueing,
+    ];
+}
+
 /// What may be read between the pieces of a message that is delivered before all of it has come
 /// (`SCTP_FRAGMENT_INTERLEAVE`; RFC 6458, 8.1.20). Where I-DATA is in use it is always [`Streams`](Self::Streams):
 /// else the reader would wait for a fragment that there is no room for (RFC 8260, 4.3.1).

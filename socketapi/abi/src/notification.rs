@@ -1,7 +1,6 @@
 //! Notifications as bytes (RFC 6458, 6.1; RFC 6525, 6.1).
 
 #[cfg(test)]
-#[path = "notification_tests.rs"]
 mod tests;
 
 use std::net::{IpAddr, SocketAddr};

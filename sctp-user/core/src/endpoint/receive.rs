@@ -91,18 +91,30 @@ impl Endpoint {
     /// RFC 5061, 5.3.2.
     fn receive_other(&mut self, now: Time, arrived: &Arrived) {
         let slot = self.demux.find_for_packet(&key(&arrived.packet.header, arrived.from));
-        let Some(entry) = slot.and_then(|slot| self.slots.get_mut(slot)) else {
+        let Some((slot, entry)) = slot.and_then(|slot| Some((slot, self.slots.get_mut(slot)?))) else {
             return self.receive_relocated(now, arrived);
         };
         if entry.association.wants_sack() && self.early_sacks.has_room() {
             self.early_sacks.push(|buffer| entry.association.write_sack_packet(now, buffer));
         }
+        self.hand_over(now, slot, arrived, Association::handle_packet);
+    }
+
+    /// Has an association handle the packet, unless it turns out to be nobody's.
+    #[inline]
+    fn hand_over(
+        &mut self,
+        now: Time,
+        slot: Slot,
+        arrived: &Arrived,
+        handle: fn(&mut Association, &mut Context<'_>, &Packet, PathAddress) -> Disposition,
+    ) {
+        let Some(entry) = self.slots.get_mut(slot) else { return self.answer_out_of_the_blue(now, arrived) };
         let mut cx = Context { now, random: &mut self.random };
         entry.association.set_arriving_ecn(arrived.ecn);
-        let disposition = entry.association.handle_packet(&mut cx, &arrived.packet, arrived.from);
-        match (disposition, slot) {
-            (Disposition::Done, Some(slot)) => self.after_packet(now, slot),
-            _ => self.answer_out_of_the_blue(now, arrived),
+        match handle(&mut entry.association, &mut cx, &arrived.packet, arrived.from) {
+            Disposition::Done => self.after_packet(now, slot),
+            Disposition::OutOfTheBlue => self.answer_out_of_the_blue(now, arrived),
         }
     }
 
@@ -112,15 +124,9 @@ impl Endpoint {
         let header = &arrived.packet.header;
         let names_tag = || named_addresses(&arrived.packet).any(|address| address.is_unspecified());
         let by_tag = || names_tag().then(|| self.demux.find_tag(&tag_key(header))).flatten();
-        let slot = self.find_any(header, named_addresses(&arrived.packet)).or_else(by_tag);
-        let Some(entry) = slot.and_then(|slot| self.slots.get_mut(slot)) else {
-            return self.receive_overlooked(now, arrived);
-        };
-        let mut cx = Context { now, random: &mut self.random };
-        let disposition = entry.association.handle_relocated(&mut cx, &arrived.packet, arrived.from);
-        match (disposition, slot) {
-            (Disposition::Done, Some(slot)) => self.after_packet(now, slot),
-            _ => self.answer_out_of_the_blue(now, arrived),
+        match self.find_any(header, named_addresses(&arrived.packet)).or_else(by_tag) {
+            Some(slot) => self.hand_over(now, slot, arrived, Association::handle_relocated),
+            None => self.receive_overlooked(now, arrived),
         }
     }
 
@@ -130,15 +136,12 @@ impl Endpoint {
     #[cold]
     fn receive_overlooked(&mut self, now: Time, arrived: &Arrived) {
         let slot = self.demux.find_tag(&tag_key(&arrived.packet.header));
-        let entry = slot.and_then(|slot| self.slots.get_mut(slot));
-        let entry = entry.filter(|entry| entry.association.capabilities().more_addresses);
-        let Some(entry) = entry else { return self.answer_out_of_the_blue(now, arrived) };
-        let mut cx = Context { now, random: &mut self.random };
-        entry.association.set_arriving_ecn(arrived.ecn);
-        let disposition = entry.association.handle_packet(&mut cx, &arrived.packet, arrived.from);
-        match (disposition, slot) {
-            (Disposition::Done, Some(slot)) => self.after_packet(now, slot),
-            _ => self.answer_out_of_the_blue(now, arrived),
+        let lists_more = |slot: &Slot| {
+            self.slots.get(*slot).is_some_and(|entry| entry.association.capabilities().more_addresses)
+        };
+        match slot.filter(lists_more) {
+            Some(slot) => self.hand_over(now, slot, arrived, Association::handle_packet),
+            None => self.answer_out_of_the_blue(now, arrived),
         }
     }
 

@@ -316,5 +316,4 @@ impl MtuSearch {
 }
 
 #[cfg(test)]
-#[path = "mtu_tests.rs"]
 mod tests;

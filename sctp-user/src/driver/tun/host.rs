@@ -247,5 +247,4 @@ impl Allowance {
 }
 
 #[cfg(test)]
-#[path = "host_tests.rs"]
 mod tests;

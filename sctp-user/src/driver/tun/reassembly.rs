@@ -236,5 +236,4 @@ fn is_duplicate(one: &Piece, other: &Piece) -> bool {
 }
 
 #[cfg(test)]
-#[path = "reassembly_tests.rs"]
 mod tests;

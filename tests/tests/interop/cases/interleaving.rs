@@ -84,15 +84,6 @@ fn wrong_numbers(ground: &mut Ground<'_>) -> String {
     "ABORT with cause 13, Protocol Violation".into()
 }
 
-const OURS: [StreamScheduler; 6] = [
-    StreamScheduler::FirstComeFirstServed,
-    StreamScheduler::RoundRobin,
-    StreamScheduler::RoundRobinPerPacket,
-    StreamScheduler::Priority,
-    StreamScheduler::FairCapacity,
-    StreamScheduler::WeightedFairQueueing,
-];
-
 /// FCFS, priority and round robin in Linux; usrsctp has round robin, per packet too, priority, fair bandwidth and FCFS.
 fn theirs(stack: Stack) -> u32 {
     match stack {
@@ -104,7 +95,7 @@ fn theirs(stack: Stack) -> u32 {
 /// Messages on five streams each way at the same time, under each scheduler.
 fn schedulers(ground: &mut Ground<'_>, plan: &Plan) -> String {
     let job = Job::new(100, 1000).streams(5);
-    for (scheduler, number) in OURS.into_iter().zip((0..theirs(ground.stack)).cycle()) {
+    for (scheduler, number) in StreamScheduler::ALL.into_iter().zip((0..theirs(ground.stack)).cycle()) {
         let plan = plan.clone().peer(format!("set scheduler {number}"));
         let association = ground.associate(&plan.config(|config| {
             config.scheduler = scheduler;

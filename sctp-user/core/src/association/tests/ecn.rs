@@ -1,15 +1,17 @@
 //! Congestion marks, from the router to the window (RFC 4960, Appendix A; RFC 3168).
 
-use super::harness::{Fate, Hop, Pair, Side, chunk};
-use crate::association::AssociationState;
+use super::asconf_harness::{add, asconf, dynamic, first_sequence, signed};
+use super::harness::{Fate, Hop, Pair, Side, chunk, ip};
+use crate::association::{AssociationState, to_raw};
 use crate::config::AssociationConfig;
 use crate::event::AssociationId;
 use crate::extensions::Extensions;
 use crate::net::Ecn;
 use crate::path::Path;
-use crate::serial::Tsn;
-use crate::wire::chunk::{ChunkType, DataChunk, EcnChunk, InitChunk, RawChunk};
+use crate::serial::{Ssn, Tsn};
+use crate::wire::chunk::{ChunkType, DataChunk, DataFlags, EcnChunk, InitChunk, RawChunk};
 use crate::wire::param::ParameterType;
+use bytes::Bytes;
 use core::time::Duration;
 
 /// Sooner than an RTO, after which the window would shrink by itself.
@@ -268,4 +270,31 @@ fn forged_echoes_slow_nobody_down_more_than_once() {
     pair.send(Side::Z, z, b"alive");
     pair.run_secs(1);
     assert_eq!(pair.read(Side::A, a), ["alive"]);
+}
+
+/// RFC 4960, Appendix A: the mark is that of the packet, wherever it came from (RFC 5061, 5.2 D2).
+#[test]
+fn a_mark_on_a_packet_from_a_new_address_is_echoed_and_is_not_taken_for_one_on_the_next() {
+    let mut pair = Pair::multihomed();
+    let mut config = dynamic();
+    config.extensions.ecn = true;
+    let (a, _) = pair.establish_with(config);
+    let (first, next) = (first_sequence(&mut pair, a), pair.association(Side::A, a).sender.next_tsn());
+    let data = |offset| {
+        let payload = Bytes::from_static(b"marked?");
+        let flags = DataFlags { begin: true, end: true, unordered: true, ..DataFlags::default() };
+        to_raw(&DataChunk { tsn: next.plus(offset), stream_id: 0, ssn: Ssn(0), ppid: 0, flags, payload })
+    };
+    pair.hops.clear();
+    for (offset, source, ecn) in [(0, "10.0.3.1", Ecn::CongestionExperienced), (1, "10.0.4.1", Ecn::Ect0)] {
+        let request = asconf(first.wrapping_add(offset), [add(1, "0.0.0.0")]);
+        let bytes = signed(&mut pair, a, &[request, data(offset)]);
+        pair.inject_marked(Side::Z, ip(source), ip("10.0.1.2"), ecn, bytes);
+    }
+    pair.run_for(SOON);
+    assert!(
+        pair.ecn_chunks(Side::Z, ChunkType::ECNE).iter().all(|lowest| *lowest == next),
+        "the first alone"
+    );
+    assert!(!pair.ecn_chunks(Side::Z, ChunkType::ECNE).is_empty());
 }

@@ -284,7 +284,14 @@ impl Pair {
         self.inject_marked(side, source, destination, Ecn::NotCapable, bytes);
     }
 
-    fn inject_marked(&mut self, side: Side, source: IpAddr, destination: IpAddr, ecn: Ecn, bytes: Bytes) {
+    pub(crate) fn inject_marked(
+        &mut self,
+        side: Side,
+        source: IpAddr,
+        destination: IpAddr,
+        ecn: Ecn,
+        bytes: Bytes,
+    ) {
         let now = self.now;
         let nat = self.nats.iter().find(|nat| side == Side::Z && nat.1 == source);
         let remote_udp_port = nat.map_or(self.udp_ports[side.other() as usize], |nat| nat.2);

@@ -11,15 +11,6 @@ use crate::wire::chunk::SackChunk;
 use bytes::Bytes;
 use core::time::Duration;
 
-const SCHEDULERS: [StreamScheduler; 6] = [
-    StreamScheduler::FirstComeFirstServed,
-    StreamScheduler::RoundRobin,
-    StreamScheduler::RoundRobinPerPacket,
-    StreamScheduler::Priority,
-    StreamScheduler::FairCapacity,
-    StreamScheduler::WeightedFairQueueing,
-];
-
 /// A sender with so many streams and a message on each, whose lifetimes end in an order that is none.
 fn mortal(scheduler: StreamScheduler, streams: u16) -> Harness {
     let mut t = Harness::unconnected(1, &AssociationConfig { scheduler, send_buffer: 1 << 30, ..config() });
@@ -36,7 +27,7 @@ fn mortal(scheduler: StreamScheduler, streams: u16) -> Harness {
 /// RFC 8260, 3: messages that are given up out of turn leave the schedulers without a look at all other streams.
 #[test]
 fn messages_that_expire_on_many_streams_cost_no_more_for_each_than_on_few() {
-    for scheduler in SCHEDULERS {
+    for scheduler in StreamScheduler::ALL {
         let cost = |streams| {
             let mut t = mortal(scheduler, streams);
             let steps = steps::of(|| {
@@ -61,7 +52,7 @@ fn messages_that_expire_on_many_streams_cost_no_more_for_each_than_on_few() {
 /// RFC 8260, 3.1 to 3.6: what is left is sent by the rules; a stream whose first message was given up is served as before.
 #[test]
 fn what_outlives_the_others_is_still_scheduled_by_the_rules() {
-    for scheduler in SCHEDULERS {
+    for scheduler in StreamScheduler::ALL {
         let mut t = mortal(scheduler, 1_000);
         for stream_id in (0..1_000).rev() {
             let options = SendOptions { stream_id, context: 2_000, ..SendOptions::default() };

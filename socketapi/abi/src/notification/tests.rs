@@ -12,7 +12,7 @@ use crate::constants::*;
 use crate::events::{Events, TYPES};
 
 /// What a Linux kernel wrote (6.1, little-endian; `tests/linux/events.c`).
-const LINUX: &str = include_str!("../tests/linux/events.linux");
+const LINUX: &str = include_str!("../../tests/linux/events.linux");
 
 const ORIGIN: Origin =
     Origin { number: 4, peer_port: 7000, was_up: true, streams: (5, 3), form: Form::new(false) };
