@@ -5,24 +5,42 @@
 //! that [`SocketName`] describes: `getpeername` on the client's end tells any process what it holds. Commands
 //! travel over a control connection of the process's own, one [`Request`] and one [`Reply`] at a time.
 //!
-//! What needs no command: sending and receiving (a record is a message, or a piece of a long one); shutting down, which
-//! the service sees on its end; closing, which it sees when the last copy is gone. The end of the association is the
-//! end of file. A descriptor that must not poll writable yet holds a filler record, which the service takes out.
-//! On a listener's descriptor each byte stands for an association that waits.
+//! # What is in a pair
+//!
+//! | record | towards | means |
+//! |---|---|---|
+//! | bare: anything that does not begin with the socket's [marker](SocketName::marker) | both | a message; of [`MAX_RECORD_LEN`] bytes towards the client: a piece that does not end one |
+//! | the marker alone, a *token* | the client | something waits that must be asked for, by [`Command::Receive`] or [`Command::Accept`] |
+//! | the marker and zeros, a *filler* | the service | nothing: it keeps the descriptor from polling writable |
+//!
+//! So a plain one-to-one socket is read and written by the kernel's own calls, also by programs and parts of the C library
+//! that know nothing of us. What only a command can say or ask for goes by commands: control messages, notifications,
+//! everything on one-to-many sockets. A token is taken out *before* it is asked for, which the command says; the service puts
+//! another one where more is left. A client that dies between leaves no token behind that promises too much.
+//!
+//! A client that finds nothing in the pair asks before it says so, because what has reached the host may not have reached the
+//! pair yet. A write is bare if the [`Slot`] of the socket says that it may be, else it is a [`Command::Send`], whose errno is
+//! exact. Shutting down and closing the service sees on its end; the end of the association is the end of file.
 
+mod board;
 mod message;
 mod name;
+mod pieces;
 
+pub use board::Slot;
 pub use message::{
-    Address, Command, DecodeError, MAX_MESSAGE_LEN, MAX_OPTION_LEN, OptionName, Reply, Request, Value,
+    Address, Command, DecodeError, MAX_OPTION_LEN, MAX_PAYLOAD_LEN, MAX_REPLY_LEN, OptionName, Peeled, Queue,
+    Receive, Received, Reply, Request, Send, Value,
 };
-pub use name::SocketName;
+pub use name::{Marker, SocketName, Style};
+pub use pieces::{Joiner, MAX_PIECE_LEN, pieces};
 
 /// Environment variable that names the service's control socket (an abstract name, without the leading zero).
 pub const SERVICE_VARIABLE: &str = "SCTP_SERVICE";
 
 /// Version of all that is defined here; the first thing a client says, and refused if it differs.
-pub const VERSION: u16 = 2;
+pub const VERSION: u16 = 3;
 
-/// Largest record in a data pair; longer messages cross in several.
-pub const MAX_RECORD_LEN: usize = 64 * 1024;
+/// A record of this length in a data pair is a piece of a message that does not end it; shorter ones end one. The largest
+/// messages that programs like to send fit into one record.
+pub const MAX_RECORD_LEN: usize = 72 * 1024;

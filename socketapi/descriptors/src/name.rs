@@ -1,33 +1,75 @@
 //! The name of the service's end of a data pair.
 
+use serde::{Deserialize, Serialize};
+
 /// Which service a descriptor belongs to, and which of its sockets it is.
 ///
-/// Written as an abstract UNIX name `sctp-user/SERVICE/SOCKET`, both hexadecimal.
+/// Written as an abstract UNIX name `sctp-user/SERVICE/SOCKET/SLOT/STYLE`, the numbers hexadecimal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct SocketName {
     /// Picked by the service at random when it starts.
     pub service: u64,
     /// Picked by the service, not used twice.
     pub socket: u64,
+    /// Place on the board of the socket's user ([`Slot`](crate::Slot)); used again after the socket's end.
+    pub slot: u32,
+    /// What kind of socket it is.
+    pub style: Style,
 }
 
+/// The two styles of RFC 6458, as the numbers that `socket()` has for them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Style {
+    /// SOCK_STREAM; also what was peeled off.
+    OneToOne,
+    /// SOCK_SEQPACKET.
+    OneToMany,
+}
+
+/// Sixteen bytes that no bare record of a socket begins with.
+pub type Marker = [u8; 16];
+
 const PREFIX: &[u8] = b"sctp-user/";
-const LEN: usize = PREFIX.len() + 16 + 1 + 16;
+/// Digits of service, socket and slot.
+const DIGITS: [usize; 3] = [16, 16, 8];
+const LEN: usize = PREFIX.len() + 16 + 1 + 16 + 1 + 8 + 1 + 1;
 
 impl SocketName {
     /// The name's bytes, without the leading zero of abstract names.
     pub fn to_bytes(self) -> Vec<u8> {
-        format!("sctp-user/{:016x}/{:016x}", self.service, self.socket).into_bytes()
+        let style = match self.style {
+            Style::OneToOne => '1',
+            Style::OneToMany => 'm',
+        };
+        let Self { service, socket, slot, .. } = self;
+        format!("sctp-user/{service:016x}/{socket:016x}/{slot:08x}/{style}").into_bytes()
     }
 
     /// Reads a name as `getpeername` gives it, without the leading zero; `None` if it is somebody else's.
     /// Allocates nothing: the preload shim calls it wherever the program calls.
     pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
-        if bytes.len() != LEN || bytes.get(PREFIX.len() + 16) != Some(&b'/') {
-            return None;
+        let mut rest = bytes.strip_prefix(PREFIX).filter(|_| bytes.len() == LEN)?;
+        let mut numbers = [0; 3];
+        for (number, digits) in numbers.iter_mut().zip(DIGITS) {
+            *number = hex(rest.get(..digits)?)?;
+            rest = rest.get(digits..)?.strip_prefix(b"/")?;
         }
-        let numbers = bytes.strip_prefix(PREFIX)?;
-        Some(Self { service: hex(numbers.get(..16)?)?, socket: hex(numbers.get(17..)?)? })
+        let style = match rest {
+            b"1" => Style::OneToOne,
+            b"m" => Style::OneToMany,
+            _ => return None,
+        };
+        let [service, socket, slot] = numbers;
+        Some(Self { service, socket, slot: u32::try_from(slot).ok()?, style })
+    }
+
+    /// What tokens and fillers of this socket begin with.
+    pub fn marker(self) -> Marker {
+        let mut marker = Marker::default();
+        let (service, socket) = marker.split_at_mut(8);
+        service.copy_from_slice(&self.service.to_ne_bytes());
+        socket.copy_from_slice(&self.socket.to_ne_bytes());
+        marker
     }
 }
 
@@ -44,10 +86,24 @@ mod tests {
 
     #[test]
     fn a_name_is_read_back_and_strange_ones_are_refused() {
-        let name = SocketName { service: 0xfeed_0000_0000_0001, socket: 42 };
-        assert_eq!(SocketName::from_bytes(&name.to_bytes()), Some(name));
-        for strange in [&b""[..], b"sctp-user/", b"/tmp/x", b"sctp-user/zzzzzzzzzzzzzzzz/000000000000002a"] {
+        for style in [Style::OneToOne, Style::OneToMany] {
+            let name = SocketName { service: 0xfeed_0000_0000_0001, socket: 42, slot: 0x00c0_ffee, style };
+            assert_eq!(SocketName::from_bytes(&name.to_bytes()), Some(name));
+            let mut strange = name.to_bytes();
+            strange.pop();
+            assert_eq!(SocketName::from_bytes(&strange), None);
+            strange.push(b'x');
+            assert_eq!(SocketName::from_bytes(&strange), None);
+        }
+        for strange in [&b""[..], b"sctp-user/", b"/tmp/x", &[b'z'; LEN]] {
             assert_eq!(SocketName::from_bytes(strange), None, "{strange:?}");
         }
+    }
+
+    #[test]
+    fn markers_tell_sockets_of_all_services_apart() {
+        let name = SocketName { service: 1, socket: 2, slot: 3, style: Style::OneToOne };
+        assert_ne!(name.marker(), SocketName { service: 2, socket: 1, ..name }.marker());
+        assert_eq!(name.marker(), SocketName { slot: 9, ..name }.marker());
     }
 }
