@@ -241,6 +241,11 @@ impl State {
         }
     }
 
+    /// Whether an association is over, or forgotten.
+    pub(super) fn has_ended(&self, id: AssociationId) -> bool {
+        self.registry.links.get(&id).is_none_or(|link| link.end.is_some())
+    }
+
     fn why_ended(&self, id: AssociationId) -> Option<Error> {
         match self.registry.links.get(&id)?.end.as_ref()? {
             End::Lost(reason) => Some(Error::Lost(reason.clone())),

@@ -117,6 +117,16 @@ impl Stack {
         self.shared().clock.at(instant)
     }
 
+    /// Reads what has reached this host and does what is due: for who must not say that nothing has come, or how something
+    /// stands, before that. Bounded, so that a flood does not hold up its caller.
+    pub fn look(&self) {
+        /// Batches of packets.
+        const MOST: usize = 16;
+        self.shared().with(|state, now| {
+            let _dry = (0..MOST).find(|_| !state.turn(now));
+        });
+    }
+
     /// A new, unbound socket.
     ///
     /// # Errors
