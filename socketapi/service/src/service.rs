@@ -206,8 +206,9 @@ impl Service {
         {
             board.write(socket.name.slot, slot);
         }
-        if !socket.hung_up {
-            let mut event = EpollEvent::new(socket.interest(), number);
+        let interest = socket.interest();
+        if !socket.hung_up && std::mem::replace(&mut socket.watched, interest) != interest {
+            let mut event = EpollEvent::new(interest, number);
             // Cannot fail: it was added, and still is.
             let _ = self.epoll.modify(socket.pair.as_fd(), &mut event);
         }
