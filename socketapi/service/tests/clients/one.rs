@@ -107,7 +107,7 @@ fn short_reads_leave_the_rest_and_peeking_leaves_all() {
     server.set(SCTP_RECVRCVINFO, &1_i32.to_ne_bytes());
     client.send(None, Vec::new(), b"abcdef");
     server.take_token();
-    let mut read = |flags, room, took| match server.receive_as(flags, room, took) {
+    let read = |flags, room, took| match server.receive_as(flags, room, took) {
         Reply::Received(received) => (received.payload, received.flags),
         other => panic!("{other:?}"),
     };
