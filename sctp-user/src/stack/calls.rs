@@ -193,7 +193,11 @@ impl State {
 
     /// Whether the set-up is over, and how.
     pub(super) fn connected(&mut self, socket: SocketId, id: AssociationId) -> Poll<Result<(), Error>> {
-        self.mailbox(socket)?;
+        let mailbox = self.mailbox(socket)?;
+        // One-to-many sockets keep nothing of an association that has ended but what they tell of it.
+        if let Some(reason) = mailbox.why_lost(id) {
+            return Poll::Ready(Err(Error::Lost(reason.clone())));
+        }
         match self.registry.links.get(&id) {
             Some(Link { end: Some(End::Lost(reason)), .. }) => Poll::Ready(Err(Error::Lost(reason.clone()))),
             Some(Link { end: Some(End::Shutdown), .. }) | None => Poll::Ready(Err(Error::NoAssociation)),
@@ -239,6 +243,11 @@ impl State {
             Err(SendError::WouldBlock { .. }) => Poll::Pending,
             Err(error) => Poll::Ready(Err(self.why_ended(id).unwrap_or_else(|| error.into()))),
         }
+    }
+
+    /// Whether an association is over, or forgotten.
+    pub(super) fn has_ended(&self, id: AssociationId) -> bool {
+        self.registry.links.get(&id).is_none_or(|link| link.end.is_some())
     }
 
     fn why_ended(&self, id: AssociationId) -> Option<Error> {

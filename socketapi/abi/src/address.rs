@@ -81,7 +81,7 @@ impl Form {
     }
 
     /// Whether a socket of this family may use the address at all.
-    pub(crate) fn takes(self, address: SocketAddr) -> bool {
+    pub fn takes(self, address: SocketAddr) -> bool {
         if self.ipv6 { !(self.v6_only && address.is_ipv4()) } else { address.is_ipv4() }
     }
 }

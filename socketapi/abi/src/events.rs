@@ -46,6 +46,11 @@ impl Events {
         (SCTP_DATA_IO_EVENT..).take(TYPES).map(|kind| u8::from(self.contains(kind))).collect()
     }
 
+    /// Whether there is one.
+    pub fn any(self) -> bool {
+        self.0 != 0
+    }
+
     /// What is in one of the sets.
     #[must_use]
     pub fn union(self, other: Self) -> Self {

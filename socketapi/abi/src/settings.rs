@@ -5,9 +5,11 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use sctp_core::event::AssociationId;
+use sctp_user::stack::Notifications;
 
 use crate::address::Form;
 use crate::events::Events;
+use crate::target::Style;
 
 /// Of one socket.
 #[derive(Clone, Debug)]
@@ -112,6 +114,12 @@ impl Settings {
             Some(id) => self.associations.entry(id).or_insert(self.future),
             None => &mut self.future,
         }
+    }
+
+    /// What the stack has to tell: also which associations a one-to-many socket has, whoever began them.
+    pub fn notifications(&self, style: Style) -> Notifications {
+        let own = if style == Style::OneToMany { Notifications::ASSOCIATION } else { Notifications::NONE };
+        self.all_events().notifications() | own
     }
 
     /// What any association of the socket is subscribed to, or those to come.

@@ -192,7 +192,7 @@ impl Target for StackTarget<'_> {
 
     fn subscribe(&mut self) {
         // A socket that is closed tells nothing any more.
-        let _ = self.socket.subscribe(self.settings.all_events().notifications());
+        let _ = self.socket.subscribe(self.settings.notifications(self.style));
     }
 
     fn tell_if_dry(&mut self, association: AssociationId) {

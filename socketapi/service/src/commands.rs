@@ -5,35 +5,41 @@ use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 
 use nix::sys::epoll::EpollFlags;
 use nix::sys::socket::{ControlMessage, MsgFlags, sendmsg};
-use sctp_abi::{Errno, errno};
-use sctp_descriptors::{Command, Reply, Request, SocketName, VERSION};
-use sctp_user::stack::SocketKind;
+use sctp_abi::{Errno, Settings, Style, errno};
+use sctp_descriptors::{self as descriptors, Command, Peeled, Queue, Reply, Request, SocketName, VERSION};
+use sctp_user::stack::{Socket, SocketKind};
 
 use crate::options;
 use crate::pair::Pair;
+use crate::receive;
 use crate::service::Service;
-use crate::socket::Served;
+use crate::socket::{Phase, Place, Served};
 
 /// A reply, and the descriptor that goes with it.
-type Answer = Result<(Reply, Option<OwnedFd>), i32>;
+type Answer = Result<(Reply, Option<OwnedFd>), Errno>;
 
 impl Service {
-    /// Answers one message of a client.
+    /// Answers one record of a client.
     ///
     /// # Errors
     /// The client is to be dropped.
-    pub(crate) fn answer(&mut self, number: u64, message: &[u8]) -> io::Result<()> {
+    pub(crate) fn answer(&mut self, number: u64, record: &[u8]) -> io::Result<()> {
         let client = self.clients.get_mut(&number).ok_or(ErrorKind::NotFound)?;
         if !std::mem::replace(&mut client.greeted, true) {
             // The client hears our version in any case, and can say what is wrong.
             client.connection.send(&VERSION.to_ne_bytes())?;
-            let same = message == VERSION.to_ne_bytes();
+            let same = record == VERSION.to_ne_bytes();
             return if same { Ok(()) } else { Err(ErrorKind::Unsupported.into()) };
         }
         let user = client.user;
-        let request = Request::decode(message).map_err(|_| ErrorKind::InvalidData)?;
+        let whole = client.joiner.push(record).map_err(|_| ErrorKind::InvalidData)?;
+        let Some(message) = whole else { return Ok(()) };
+        let request = Request::decode(&message).map_err(|_| ErrorKind::InvalidData)?;
+        // What has come, and what is due, comes first.
+        self.stack.look();
+        self.hear();
         let (reply, descriptor) =
-            self.execute(user, &request).unwrap_or_else(|errno| (Reply::Errno(errno), None));
+            self.execute(user, &request).unwrap_or_else(|errno| (Reply::Errno(errno.0), None));
         let client = self.clients.get(&number).ok_or(ErrorKind::NotFound)?;
         let bytes = reply.encode();
         let rights: Vec<_> = descriptor.iter().map(AsRawFd::as_raw_fd).collect();
@@ -47,37 +53,68 @@ impl Service {
     fn execute(&mut self, user: u32, request: &Request) -> Answer {
         let number = request.socket;
         match &request.command {
-            Command::Socket { ipv6 } => return self.make_socket(user, *ipv6),
-            Command::Accept => return self.accept(user, number),
+            Command::Socket { ipv6, style } => return self.make_socket(user, *ipv6, *style),
+            Command::Board => {
+                return Ok((Reply::Done, Some(self.board(user)?.for_reading().map_err(io_errno)?)));
+            }
+            Command::Accept { took } => return self.accept(user, number, *took),
             Command::TakeError => return Ok((Reply::Errno(self.take_error(user, number)), None)),
             Command::GetOption { option, room, .. } if *option == options::ERROR => {
                 return Ok((options::int(self.take_error(user, number), *room), None));
             }
             _ => {}
         }
-        let result = self.command(user, number, &request.command);
-        // Listening and connecting have to be followed.
+        // What was written bare before the command comes before it.
         self.advance(number);
-        result.map(|reply| (reply, None)).map_err(|errno| errno.0)
+        let answer = self.command(user, number, &request.command);
+        // Listening and connecting have to be followed; what was asked for may have made room.
+        self.advance(number);
+        answer
     }
 
-    /// What is done to one socket, and needs no other one.
-    fn command(&mut self, user: u32, number: u64, command: &Command) -> Result<Reply, Errno> {
+    /// What is done to one socket.
+    fn command(&mut self, user: u32, number: u64, command: &Command) -> Answer {
         let found = self.sockets.get_mut(&number).filter(|socket| socket.is_of(user));
-        let Some(socket) = found else { return options::of_ended(command) };
+        let Some(socket) = found else { return self.command_to_ended(number, command) };
+        socket.hear_command();
+        let ids = &mut self.ids;
         let of = |error| errno::of(&error);
-        match command {
+        let reply = match command {
             Command::Bind(local) => socket.bind(*local).map(|()| Reply::Done),
             Command::Listen(backlog) => socket.listen(*backlog).map(|()| Reply::Done),
             Command::Connect(peer) => socket.connect(*peer),
+            Command::Send(message) => socket.send(ids, message),
+            Command::Receive(asked) => socket.receive(ids, asked),
+            Command::Shutdown(how) => socket.check_shutdown(*how),
+            Command::Queued(Queue::In) => Ok(count(socket.readable(ids))),
+            Command::Queued(Queue::Out) => Ok(count(socket.unacknowledged())),
             Command::LocalAddress => socket.local_address().map(Reply::Address).map_err(of),
             Command::PeerAddress => socket.peer_address().map(Reply::Address).map_err(of),
             Command::GetOption { option, room, input } => {
-                socket.get_option(&mut self.ids, *option, input, *room)
+                let got = socket.get_option(ids, *option, input, *room)?;
+                return match got.peeled_off {
+                    Some(peeled) => self.give_out(user, number, got.reply, peeled),
+                    None => Ok((got.reply, None)),
+                };
             }
-            Command::SetOption { option, value } => socket.set_option(&mut self.ids, *option, value),
-            Command::Socket { .. } | Command::TakeError | Command::Accept => Err(Errno::EINVAL),
-        }
+            Command::SetOption { option, value } => socket.set_option(ids, *option, value),
+            Command::Socket { .. } | Command::Board | Command::TakeError | Command::Accept { .. } => {
+                Err(Errno::EINVAL)
+            }
+        };
+        reply.map(|reply| (reply, None))
+    }
+
+    /// The association of the socket has ended, and the program holds its descriptor still.
+    fn command_to_ended(&mut self, number: u64, command: &Command) -> Answer {
+        let reply = match command {
+            Command::Receive(_) => match self.take_error_of_ended(number) {
+                0 => Ok(receive::end()),
+                error => Err(Errno(error)),
+            },
+            other => options::of_ended(other),
+        };
+        reply.map(|reply| (reply, None))
     }
 
     /// Another user's socket is as if it were not there.
@@ -85,51 +122,107 @@ impl Service {
         self.sockets.get_mut(&number).filter(|socket| socket.is_of(user))
     }
 
-    fn make_socket(&mut self, user: u32, ipv6: bool) -> Answer {
-        let socket = self.stack.socket(SocketKind::OneToOne).map_err(|error| errno::of(&error).0)?;
-        let number = self.new_number();
-        let (pair, client) = self.new_pair(user, number, false)?;
-        let served = Served::new(user, pair, socket, self.wakes.waker(number), ipv6);
-        self.insert(number, served, client)
+    fn make_socket(&mut self, user: u32, ipv6: bool, style: descriptors::Style) -> Answer {
+        let (kind, own) = match style {
+            descriptors::Style::OneToOne => (SocketKind::OneToOne, Style::OneToOne),
+            descriptors::Style::OneToMany => (SocketKind::OneToMany, Style::OneToMany),
+        };
+        let of = |error| errno::of(&error);
+        let socket = self.stack.socket(kind).map_err(of)?;
+        let settings = Settings::new(ipv6);
+        socket.subscribe(settings.notifications(own)).map_err(of)?;
+        let (place, client) = self.new_place(user, style, own == Style::OneToMany)?;
+        self.insert(Served::new(place, own, socket, settings), client)
     }
 
     /// Hands over the association that a token stood for, and offers the next.
-    fn accept(&mut self, user: u32, listener: u64) -> Answer {
-        let number = self.new_number();
-        let socket = self.socket_of(user, listener).ok_or(libc::EBADF)?;
-        // The token was there, the association is not: somebody else has taken it.
-        let accepted = socket.take_waiting().ok_or(libc::ECONNABORTED)?;
-        let made = self.new_pair(user, number, true);
+    fn accept(&mut self, user: u32, listener: u64, took: bool) -> Answer {
         self.advance(listener);
-        let (pair, client) = made?;
-        let waker = self.wakes.waker(number);
-        let socket = self.socket_of(user, listener).ok_or(libc::EBADF)?;
-        let served = socket.accepted(pair, accepted, waker);
-        let answer = self.insert(number, served, client);
+        let socket = self.socket_of(user, listener).ok_or(Errno::EINVAL)?;
+        if took {
+            socket.pair.took();
+        }
+        let accepted = match &mut socket.phase {
+            Phase::Listening(waiting) => waiting.take(),
+            Phase::Many(_) => return Err(Errno::EOPNOTSUPP),
+            _ => return Err(Errno::EINVAL),
+        };
+        let Some(accepted) = accepted else {
+            return Ok((Reply::Empty { stale: socket.pair.stale() }, None));
+        };
+        let answer = self.hand_over(user, listener, Style::OneToOne, accepted);
+        self.advance(listener);
+        answer
+    }
+
+    /// A descriptor for an association that was another socket's.
+    fn hand_over(&mut self, user: u32, from: u64, style: Style, socket: Socket) -> Answer {
+        let (place, client) = self.new_place(user, descriptors::Style::OneToOne, true)?;
+        let number = place.name.socket;
+        let old = self.socket_of(user, from).ok_or(Errno::EINVAL)?;
+        let served = old.hand_over(place, style, socket);
+        let answer = self.insert(served, client);
         self.advance(number);
         answer
     }
 
-    fn new_pair(&self, user: u32, number: u64, open: bool) -> Result<(Pair, OwnedFd), i32> {
-        if self.sockets.values().filter(|socket| socket.user == user).count() >= self.limits.sockets {
-            return Err(libc::ENOBUFS);
-        }
-        Pair::new(SocketName { service: self.id, socket: number }, open)
-            .map_err(|error| error.raw_os_error().unwrap_or(libc::ENOBUFS))
+    /// The value of an option that made a socket, and its descriptor.
+    fn give_out(&mut self, user: u32, from: u64, reply: Reply, peeled: (Socket, Peeled)) -> Answer {
+        let (socket, place) = peeled;
+        let (_, descriptor) = self.hand_over(user, from, Style::PeeledOff, socket)?;
+        let reply = match reply {
+            Reply::Value(value) => Reply::Value(descriptors::Value { descriptor: Some(place), ..value }),
+            other => other,
+        };
+        Ok((reply, descriptor))
     }
 
-    fn insert(&mut self, number: u64, served: Served, client: OwnedFd) -> Answer {
-        self.watch(served.pair.as_fd(), number, EpollFlags::empty()).map_err(|errno| errno as i32)?;
+    fn new_place(
+        &mut self,
+        user: u32,
+        style: descriptors::Style,
+        open: bool,
+    ) -> Result<(Place, OwnedFd), Errno> {
+        let slot = self.board(user)?.take().ok_or(Errno::ENOBUFS)?;
+        let socket = self.new_number();
+        let name = SocketName { service: self.id, socket, slot, style };
+        match Pair::new(name, open) {
+            Ok((pair, client)) => Ok((Place { user, name, pair, waker: self.wakes.waker(socket) }, client)),
+            Err(error) => {
+                self.board(user)?.give_back(slot);
+                Err(io_errno(error))
+            }
+        }
+    }
+
+    fn insert(&mut self, served: Served, client: OwnedFd) -> Answer {
+        let number = served.name.socket;
+        self.watch(served.pair.as_fd(), number, EpollFlags::empty()).map_err(|errno| Errno(errno as i32))?;
         self.sockets.insert(number, served);
+        // What is allowed without asking is on the board before the program has the descriptor.
+        self.advance(number);
         Ok((Reply::Done, Some(client)))
     }
 
     /// The pending error of a socket, also of one that has ended.
     fn take_error(&mut self, user: u32, number: u64) -> i32 {
-        if let Some(socket) = self.socket_of(user, number) {
-            return std::mem::take(&mut socket.error);
+        self.advance(number);
+        match self.socket_of(user, number) {
+            Some(socket) => std::mem::take(&mut socket.error),
+            None => self.take_error_of_ended(number),
         }
+    }
+
+    fn take_error_of_ended(&mut self, number: u64) -> i32 {
         let at = self.errors.iter().position(|(ended, _)| *ended == number);
         at.and_then(|at| self.errors.remove(at)).map_or(0, |(_, errno)| errno)
     }
+}
+
+fn count(bytes: usize) -> Reply {
+    Reply::Number(i32::try_from(bytes).unwrap_or(i32::MAX))
+}
+
+fn io_errno(error: io::Error) -> Errno {
+    Errno(error.raw_os_error().unwrap_or(libc::ENOBUFS))
 }

@@ -6,19 +6,26 @@
 //! the pairs, and for the stack, whose sockets wake it through a descriptor.
 //!
 //! - `service`: the loop, and who is served; `commands`: what clients ask for.
-//! - `socket`: one socket, from its making to its end; `pump`: its messages, in both directions.
+//! - `socket`: one socket, from its making to its end; `pump`: its bare messages, in both directions; `send` and `receive`:
+//!   messages by command, with all that comes with them; `inbox`: what waits to be read; `known`: what is remembered of
+//!   associations.
 //! - `options`: what can be asked and set by `getsockopt` and `setsockopt`.
-//! - `pair`: the kernel's half of a socket. `wakes`: how the stack calls.
+//! - `pair`: the kernel's half of a socket; `board`: what programs know without asking. `wakes`: how the stack calls.
 //!
 //! A socket ends with the last copy of its descriptor, however that copy ends; the service sees the end of file.
 //! Where the association ends first, the service closes its end, so that the program finds what the kernel's SCTP
 //! would show: what came before, then end of file, a hang-up in `poll`, EPIPE for writers. The error, if there is
 //! one, waits in the service until it is asked for.
 
+mod board;
 mod commands;
+mod inbox;
+mod known;
 mod options;
 mod pair;
 mod pump;
+mod receive;
+mod send;
 mod service;
 mod socket;
 mod wakes;

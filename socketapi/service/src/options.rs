@@ -6,9 +6,10 @@
 use std::time::Duration;
 
 use sctp_abi::constants::{SCTP_SOCKOPT_CONNECTX, SCTP_SOCKOPT_CONNECTX_OLD, SCTP_SOCKOPT_CONNECTX3};
-use sctp_abi::options::{self, Outcome};
+use sctp_abi::options::{self, Answer, Outcome};
 use sctp_abi::{AssocIds, Errno, StackTarget, Style, errno};
-use sctp_descriptors::{Command, MAX_OPTION_LEN, OptionName, Reply, Value};
+use sctp_descriptors::{Command, MAX_OPTION_LEN, OptionName, Peeled, Reply, Value};
+use sctp_user::stack::{Notification, Socket};
 
 use crate::socket::{Phase, Served};
 
@@ -41,6 +42,20 @@ impl Linger {
     }
 }
 
+/// What `getsockopt` has done.
+#[derive(Debug)]
+pub(crate) struct Got {
+    pub(crate) reply: Reply,
+    /// A socket that was made, which goes to the program with the value.
+    pub(crate) peeled_off: Option<(Socket, Peeled)>,
+}
+
+impl From<Reply> for Got {
+    fn from(reply: Reply) -> Self {
+        Self { reply, peeled_off: None }
+    }
+}
+
 impl Served {
     pub(crate) fn get_option(
         &mut self,
@@ -48,12 +63,12 @@ impl Served {
         option: OptionName,
         input: &[u8],
         room: u32,
-    ) -> Result<Reply, Errno> {
+    ) -> Result<Got, Errno> {
         match option.level {
             libc::IPPROTO_SCTP => self.get_of_sctp(ids, option.number, input, room as usize),
-            libc::SOL_SOCKET => Ok(cut(self.of_sockets(option.number)?, room)),
+            libc::SOL_SOCKET => Ok(cut(self.of_sockets(option.number)?, room).into()),
             libc::IPPROTO_IPV6 if self.has_of_ipv6(option.number) => {
-                Ok(int(i32::from(self.settings.form.v6_only), room))
+                Ok(int(i32::from(self.settings.form.v6_only), room).into())
             }
             _ => Err(Errno::ENOPROTOOPT),
         }
@@ -80,23 +95,27 @@ impl Served {
         number: i32,
         input: &[u8],
         room: usize,
-    ) -> Result<Reply, Errno> {
+    ) -> Result<Got, Errno> {
         if let Some(filler) = self.filler_before(number) {
-            return Ok(filler);
+            return Ok(filler.into());
         }
-        let answer = self.on_target(ids, |target| options::get(target, number, input, room))?;
-        if answer.bytes.len() > MAX_OPTION_LEN {
+        let (answer, peeled_off) = self.on_target(ids, |target| options::get(target, number, input, room));
+        let Answer { bytes, len, begun, descriptor_at } = answer?;
+        if bytes.len() > MAX_OPTION_LEN {
             return Err(Errno::ENOMEM);
         }
-        let len = u32::try_from(answer.len).unwrap_or(u32::MAX);
-        Ok(Reply::Value(Value { bytes: answer.bytes, len, begun: answer.begun }))
+        let peeled_off = peeled_off.zip(descriptor_at).map(|((socket, flags), at)| {
+            (socket, Peeled { offset: u32::try_from(at).unwrap_or(u32::MAX), flags })
+        });
+        let len = u32::try_from(len).unwrap_or(u32::MAX);
+        Ok(Got { reply: Reply::Value(Value { bytes, len, begun, descriptor: None }), peeled_off })
     }
 
     fn set_of_sctp(&mut self, ids: &mut AssocIds, number: i32, value: &[u8]) -> Result<Reply, Errno> {
         if let Some(filler) = self.filler_before(number) {
             return Ok(filler);
         }
-        Ok(match self.on_target(ids, |target| options::set(target, number, value))? {
+        Ok(match self.on_target(ids, |target| options::set(target, number, value)).0? {
             Outcome::Done => Reply::Done,
             Outcome::Begun(result) => Reply::Begun(result),
         })
@@ -105,17 +124,26 @@ impl Served {
     /// The options that begin a set-up need what `connect` needs.
     fn filler_before(&mut self, number: i32) -> Option<Reply> {
         let connects = [SCTP_SOCKOPT_CONNECTX_OLD, SCTP_SOCKOPT_CONNECTX, SCTP_SOCKOPT_CONNECTX3];
-        let begins = connects.contains(&number) && matches!(self.phase, Phase::Idle);
+        let begins = connects.contains(&number) && matches!(self.phase, Phase::Idle | Phase::Many(_));
         if begins { self.filler() } else { None }
     }
 
-    fn on_target<T>(&mut self, ids: &mut AssocIds, act: impl FnOnce(&mut StackTarget<'_>) -> T) -> T {
-        let mut target = StackTarget::new(&self.socket, Style::OneToOne, &mut self.settings, ids);
+    /// Does something with an option, and what follows from it. A socket that was peeled off comes with its flags.
+    fn on_target<T>(
+        &mut self,
+        ids: &mut AssocIds,
+        act: impl FnOnce(&mut StackTarget<'_>) -> T,
+    ) -> (T, Option<(Socket, i32)>) {
+        let mut target = StackTarget::new(&self.socket, self.style, &mut self.settings, ids);
         let result = act(&mut target);
-        if let Some(association) = target.effects.begun {
-            self.phase = Phase::Connecting(association);
+        let effects = target.effects;
+        if let Some(association) = effects.begun {
+            self.begin(association, true);
         }
-        result
+        for association in effects.dry {
+            self.notify(ids, association, &Notification::SenderDry);
+        }
+        (result, effects.peeled_off.map(|(_, socket, flags)| (socket, flags)))
     }
 
     fn of_sockets(&self, number: i32) -> Result<Vec<u8>, Errno> {
@@ -125,7 +153,8 @@ impl Served {
         let value = match number {
             libc::SO_DOMAIN if self.settings.form.ipv6 => libc::AF_INET6,
             libc::SO_DOMAIN => libc::AF_INET,
-            libc::SO_ACCEPTCONN => i32::from(matches!(self.phase, Phase::Listening(_))),
+            libc::SO_ACCEPTCONN => i32::from(self.is_listening()),
+            libc::SO_TYPE if self.style == Style::OneToMany => libc::SOCK_SEQPACKET,
             libc::SO_SNDBUF => doubled(config.send_buffer),
             libc::SO_RCVBUF => doubled(config.receive_buffer),
             libc::SO_REUSEADDR => i32::from(self.kept.reuse_address),
@@ -165,6 +194,13 @@ impl Served {
             _ => return Err(Errno::ENOPROTOOPT),
         };
         result.map_err(|error| errno::of(&error))
+    }
+
+    fn is_listening(&self) -> bool {
+        match &self.phase {
+            Phase::Many(many) => many.listening,
+            phase => matches!(phase, Phase::Listening(_)),
+        }
     }
 
     fn has_of_ipv6(&self, number: i32) -> bool {
@@ -214,7 +250,7 @@ pub(crate) fn int(value: i32, room: u32) -> Reply {
 fn cut(mut bytes: Vec<u8>, room: u32) -> Reply {
     bytes.truncate(room as usize);
     let len = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
-    Reply::Value(Value { bytes, len, begun: false })
+    Reply::Value(Value { bytes, len, begun: false, descriptor: None })
 }
 
 /// The first two numbers of a value, where it is long enough.

@@ -1,21 +1,24 @@
 //! The kernel's half of a socket: a pair of `AF_UNIX` `SEQPACKET` ends.
 
 use std::io::{self, ErrorKind, Read};
-use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use sctp_descriptors::SocketName;
+use sctp_descriptors::{Marker, SocketName};
 use socket2::{Domain, SockAddr, Socket, Type};
 
 /// The service's end.
 #[derive(Debug)]
 pub(crate) struct Pair {
     end: Socket,
+    /// Tokens and fillers begin with it.
+    marker: Marker,
     /// The size of a record that keeps the client's end from polling writable.
     filler_len: usize,
     /// Such a record comes first, or is about to come.
     filled: bool,
+    /// Tokens that the client has not taken out, as far as is known.
+    tokens: u32,
     /// The client left before it had read all.
     reset: bool,
 }
@@ -44,29 +47,30 @@ pub(crate) enum Outgoing {
 
 impl Pair {
     /// A pair whose service's end has this name; the client's end comes back beside it. Unless it is `open`, the
-    /// client's end does not poll writable: it has written a filler record that takes a quarter of its send buffer,
+    /// client's end does not poll writable: it has written a filler that takes a quarter of its send buffer,
     /// which is where the kernel draws the line (`unix_writable`).
     pub(crate) fn new(name: SocketName, open: bool) -> io::Result<(Self, OwnedFd)> {
         let (end, client) = Socket::pair(Domain::UNIX, Type::SEQPACKET, None)?;
         end.bind(&abstract_address(&name.to_bytes())?)?;
         end.set_nonblocking(true)?;
-        let filler_len = client.send_buffer_size()? / 4 + 1;
+        let (marker, filler_len) = (name.marker(), client.send_buffer_size()? / 4 + 1);
         if !open {
-            client.send(&vec![0; filler_len])?;
+            let mut filler = marker.to_vec();
+            filler.resize(filler_len, 0);
+            client.send(&filler)?;
         }
-        Ok((Self { end, filler_len, filled: !open, reset: false }, client.into()))
+        Ok((Self { end, marker, filler_len, filled: !open, tokens: 0, reset: false }, client.into()))
     }
 
-    /// Lets the client's end poll writable from now on; edge-triggered pollers are told.
+    /// Lets the client's end poll writable from now on; edge-triggered pollers are told. What is not a filler goes nowhere:
+    /// there was nobody to send it to.
     pub(crate) fn open(&mut self) {
         if !std::mem::take(&mut self.filled) {
             return;
         }
-        // One byte of room takes a whole record out of the queue. Where the client was to fill its end again, what it wrote
-        // before that went nowhere, and it may have left without.
-        let mut room = [MaybeUninit::uninit()];
-        let is_other = |len: usize| len != 0 && len != self.filler_len;
-        while self.end.recv_with_flags(&mut room, libc::MSG_TRUNC).is_ok_and(is_other) {}
+        // So much of a record tells whether it is one. Where the client was to fill its end, it may have left without.
+        let mut start = Marker::default();
+        while self.end.read(&mut start).is_ok_and(|len| len != 0 && start != self.marker) {}
     }
 
     /// The size of the filler that the client is to write, so that its end polls writable no more; `None` if one is there.
@@ -74,7 +78,47 @@ impl Pair {
         (!std::mem::replace(&mut self.filled, true)).then_some(self.filler_len)
     }
 
-    /// Reads what comes next.
+    /// Whether a filler keeps the client's end from polling writable, or is to.
+    pub(crate) fn is_filled(&self) -> bool {
+        self.filled
+    }
+
+    /// Whether a bare record may not begin so.
+    pub(crate) fn is_marked(&self, record: &[u8]) -> bool {
+        record.starts_with(&self.marker)
+    }
+
+    /// Tells the client that something waits, unless it knows.
+    pub(crate) fn offer(&mut self) {
+        // Without room the client has enough to read: it asks when it has read all.
+        if self.tokens == 0 && self.write(&self.marker.clone()) == Outgoing::Written {
+            self.tokens = 1;
+        }
+    }
+
+    /// Whether there is a token that the client has not taken out.
+    pub(crate) fn has_token(&self) -> bool {
+        self.tokens > 0
+    }
+
+    /// The client has taken a token out.
+    pub(crate) fn took(&mut self) {
+        self.tokens = self.tokens.saturating_sub(1);
+    }
+
+    /// Nothing waits any more: so many tokens are to be taken out by the client.
+    pub(crate) fn stale(&mut self) -> u32 {
+        std::mem::take(&mut self.tokens)
+    }
+
+    /// A process has ended that may have taken the token out, and did not ask: others are told anew.
+    pub(crate) fn renew_token(&mut self) {
+        if self.tokens == 1 && self.write(&self.marker.clone()) == Outgoing::Written {
+            self.tokens = 2;
+        }
+    }
+
+    /// Reads what comes next; fillers are passed over.
     pub(crate) fn read(&mut self, buffer: &mut [u8]) -> Incoming {
         let mut empty = false;
         loop {
@@ -83,6 +127,7 @@ impl Pair {
                 // An empty record looks the same, but there is only one, as SCTP has no empty messages.
                 Ok(0) if std::mem::replace(&mut empty, true) => return Incoming::Shutdown,
                 Ok(0) => {}
+                Ok(len) if self.is_marked(buffer.get(..len).unwrap_or_default()) => self.filled = false,
                 Ok(len) => return Incoming::Record(len),
                 Err(error) => match error.kind() {
                     ErrorKind::Interrupted => {}
@@ -141,6 +186,7 @@ pub(crate) fn abstract_address(name: &[u8]) -> io::Result<SockAddr> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use sctp_descriptors::Style;
     use std::os::fd::AsRawFd;
 
     fn events(fd: &OwnedFd) -> PollFlags {
@@ -149,8 +195,19 @@ mod tests {
         polled[0].revents().unwrap()
     }
 
+    fn name(socket: u64) -> SocketName {
+        SocketName { service: rand::random(), socket, slot: 0, style: Style::OneToOne }
+    }
+
     fn pair(socket: u64, open: bool) -> (Pair, OwnedFd) {
-        Pair::new(SocketName { service: rand::random(), socket }, open).unwrap()
+        Pair::new(name(socket), open).unwrap()
+    }
+
+    /// The filler that a client writes.
+    fn fill(pair: &mut Pair, client: &OwnedFd) {
+        let mut filler = pair.marker.to_vec();
+        filler.resize(pair.close().unwrap(), 0);
+        nix::unistd::write(client, &filler).unwrap();
     }
 
     #[test]
@@ -168,8 +225,7 @@ mod tests {
         assert_eq!(pair.close(), None);
         pair.open();
         nix::unistd::write(&client, b"goes nowhere").unwrap();
-        let len = pair.close().unwrap();
-        nix::unistd::write(&client, &vec![0; len]).unwrap();
+        fill(&mut pair, &client);
         assert_eq!(events(&client), PollFlags::empty());
         pair.open();
         assert_eq!(events(&client), PollFlags::POLLOUT);
@@ -216,10 +272,37 @@ mod tests {
 
     #[test]
     fn the_name_of_a_pair_outlives_the_service_s_end() {
-        let name = SocketName { service: rand::random(), socket: 5 };
+        let name = name(5);
         let (pair, client) = Pair::new(name, true).unwrap();
         drop(pair);
         let peer: nix::sys::socket::UnixAddr = nix::sys::socket::getpeername(client.as_raw_fd()).unwrap();
         assert_eq!(peer.as_abstract().and_then(SocketName::from_bytes), Some(name));
+    }
+
+    #[test]
+    fn what_was_written_before_a_filler_is_read_and_the_filler_passed_over() {
+        let (mut pair, client) = pair(8, true);
+        nix::unistd::write(&client, b"before").unwrap();
+        fill(&mut pair, &client);
+        assert_eq!(events(&client), PollFlags::empty());
+        let mut buffer = [0; 64];
+        assert!(matches!(pair.read(&mut buffer), Incoming::Record(6)));
+        assert!(matches!(pair.read(&mut buffer), Incoming::Nothing));
+        assert_eq!(events(&client), PollFlags::POLLOUT);
+        assert!(pair.close().is_some());
+    }
+
+    #[test]
+    fn there_is_one_token_until_it_is_taken() {
+        let (mut pair, client) = pair(9, true);
+        pair.offer();
+        pair.offer();
+        let mut buffer = [0; 64];
+        assert_eq!(nix::unistd::read(&client, &mut buffer), Ok(pair.marker.len()));
+        assert_eq!(events(&client), PollFlags::POLLOUT);
+        pair.took();
+        assert_eq!(pair.stale(), 0);
+        pair.offer();
+        assert_eq!(pair.stale(), 1);
     }
 }

@@ -1,15 +1,19 @@
-//! Messages of one association, between the pair and the stack.
+//! Bare messages of one association, between the pair and the stack.
 
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use sctp_abi::errno;
-use sctp_core::message::SendOptions;
-use sctp_descriptors::MAX_RECORD_LEN;
-use sctp_user::stack::{Delivery, Error};
+use sctp_abi::constants::SCTP_DATA_IO_EVENT;
+use sctp_abi::control::SendInfo;
+use sctp_abi::{AssocIds, Style, errno};
+use sctp_core::association::Association;
+use sctp_core::event::AssociationId;
+use sctp_descriptors::{MAX_RECORD_LEN, Slot};
+use sctp_user::stack::Error;
 
+use crate::inbox::Item;
 use crate::pair::{Incoming, Outgoing};
-use crate::socket::{Outcome, Served};
+use crate::socket::{Outcome, Phase, Served};
 
 /// Records that one socket may pass in each direction before it is another's turn.
 const SHARE: usize = 64;
@@ -23,14 +27,14 @@ enum Progress {
 
 impl Served {
     /// Passes on what there is, both ways.
-    pub(crate) fn pump(&mut self, buffer: &mut [u8]) -> Outcome {
+    pub(crate) fn pump(&mut self, buffer: &mut [u8], ids: &mut AssocIds) -> Outcome {
         let outwards = self.pump_out(buffer);
         if let Progress::Over(error) = outwards {
             self.close();
             return Outcome::Over { error };
         }
         // Nobody reads any more: what comes stays in the stack, whose own close looks at it.
-        let inwards = if self.hung_up { Progress::Waits } else { self.pump_in() };
+        let inwards = if self.hung_up { Progress::Waits } else { self.pump_in(ids) };
         match (outwards, inwards) {
             (_, Progress::Over(error)) => {
                 // Left unread it would show as ECONNRESET in the program, before what it has not read yet.
@@ -43,6 +47,9 @@ impl Served {
     }
 
     fn pump_out(&mut self, buffer: &mut [u8]) -> Progress {
+        if !self.has_room() {
+            return Progress::Waits;
+        }
         for _ in 0..SHARE {
             let payload = match self.unsent.take() {
                 Some(payload) => payload,
@@ -58,53 +65,115 @@ impl Served {
                     }
                 },
             };
-            let mut context = Context::from_waker(&self.waker);
-            match self.socket.poll_send(&mut context, None, &SendOptions::default(), &payload) {
-                Poll::Ready(Ok(())) => {}
-                Poll::Ready(Err(Error::Send(error))) => {
-                    tracing::debug!(%error, "a message was refused");
-                    self.error = libc::EMSGSIZE;
-                }
-                // The association is ending; the other direction tells how.
-                Poll::Ready(Err(_)) => {}
-                Poll::Pending => {
-                    self.unsent = Some(payload);
-                    return Progress::Waits;
-                }
-            }
-        }
-        Progress::Again
-    }
-
-    fn pump_in(&mut self) -> Progress {
-        for _ in 0..SHARE {
-            let record = match self.unwritten.take() {
-                Some(record) => record,
-                None => {
-                    let mut context = Context::from_waker(&self.waker);
-                    match self.socket.poll_receive(&mut context, MAX_RECORD_LEN) {
-                        Poll::Ready(Ok(Some(Delivery::Message { message, .. }))) => message.into_bytes(),
-                        Poll::Ready(Ok(Some(Delivery::Notification { .. }))) => continue,
-                        Poll::Ready(Ok(None)) => return Progress::Over(0),
-                        Poll::Ready(Err(error)) => return Progress::Over(errno::of(&error).0),
-                        Poll::Pending => return Progress::Waits,
-                    }
-                }
-            };
-            if self.pair.write(&record) == Outgoing::NoRoom {
-                self.unwritten = Some(record);
+            if let Some(payload) = self.send_bare(payload) {
+                self.unsent = Some(payload);
                 return Progress::Waits;
             }
         }
         Progress::Again
     }
 
-    /// The program has closed its last descriptor. What it did not read is lost, and the peer must learn of it
-    /// (ABORT, as on Linux); else the stack's socket ends the association in good order.
-    fn close(&mut self) {
-        if self.pair.is_reset() || self.unwritten.is_some() {
-            // It may have ended already.
-            let _ = self.socket.abort(None, Bytes::new());
+    /// Sends a message about which nothing was said. It comes back if there is no room for it.
+    fn send_bare(&mut self, payload: Bytes) -> Option<Bytes> {
+        let association = self.socket.only_association();
+        let options = SendInfo::default().options(&self.settings.of(association).send);
+        let mut context = Context::from_waker(&self.waker);
+        match self.socket.poll_send(&mut context, None, &options, &payload) {
+            Poll::Ready(Ok(())) => {}
+            Poll::Ready(Err(Error::Send(error))) => {
+                tracing::debug!(%error, "a message was refused");
+                self.error = errno::of(&Error::Send(error)).0;
+            }
+            // The association is ending; the other direction tells how.
+            Poll::Ready(Err(_)) => {}
+            Poll::Pending => return Some(payload),
         }
+        None
+    }
+
+    fn pump_in(&mut self, ids: &mut AssocIds) -> Progress {
+        for _ in 0..SHARE {
+            self.fill(ids, 1);
+            let Some(front) = self.inbox.front() else {
+                return self.inbox.end.map_or(Progress::Waits, Progress::Over);
+            };
+            if !self.is_bare(front) {
+                self.pair.offer();
+                return Progress::Waits;
+            }
+            if !self.write_bare() {
+                return Progress::Waits;
+            }
+        }
+        Progress::Again
+    }
+
+    /// Whether the pair can carry this one. A message whose pieces would all be whole records has no end there; and where the
+    /// program holds a token, what comes first is asked for.
+    pub(crate) fn is_bare(&self, item: &Item) -> bool {
+        let Item::Message { message, .. } = item else { return false };
+        let starts_marked = || message.payload.first().is_some_and(|piece| self.pair.is_marked(piece));
+        self.is_plain()
+            && !self.pair.has_token()
+            && message.end_of_record
+            && message.len() % MAX_RECORD_LEN != 0
+            && !starts_marked()
+    }
+
+    /// Whether messages mean nothing to the program but their bytes.
+    fn is_plain(&self) -> bool {
+        let settings = &self.settings;
+        let informed =
+            settings.rcvinfo || settings.nxtinfo || settings.future.events.contains(SCTP_DATA_IO_EVENT);
+        self.style != Style::OneToMany && !informed && !settings.all_events().any()
+    }
+
+    /// Writes the next record of the first message. False if the pair has no room for it.
+    fn write_bare(&mut self) -> bool {
+        let Some((record, _)) = self.inbox.read(MAX_RECORD_LEN, true) else { return true };
+        match self.pair.write(&record) {
+            Outgoing::NoRoom => return false,
+            Outgoing::Written => self.wrote_bare = true,
+            Outgoing::Lost => {}
+        }
+        self.inbox.read(record.len(), false);
+        true
+    }
+
+    /// The program has closed its last descriptor. What it did not read is lost, and the peers must learn of it
+    /// (ABORT, as on Linux); else the stack's socket ends its associations in good order.
+    pub(crate) fn close(&mut self) {
+        let mut unread: Vec<AssociationId> = self.inbox.unread().collect();
+        // A token that is left says nothing: it may stand for a notification.
+        if self.pair.is_reset() && !self.pair.has_token() && matches!(self.phase, Phase::Open) {
+            unread.extend(self.socket.only_association());
+        }
+        for association in unread {
+            // It may have ended already.
+            let _ = self.socket.abort(Some(association), Bytes::new());
+        }
+    }
+
+    /// What the program may do without asking.
+    pub(crate) fn slot(&self) -> Slot {
+        let may_wait = match &self.phase {
+            Phase::Open => true,
+            Phase::Many(many) => many.listening || !self.memory.is_empty(),
+            _ => false,
+        };
+        let max_bare_len = u32::try_from(self.max_bare_len()).unwrap_or(u32::MAX);
+        Slot { socket: self.name.socket, max_bare_len, may_wait }
+    }
+
+    fn max_bare_len(&self) -> usize {
+        if !matches!(self.phase, Phase::Open) || self.shut_down {
+            return 0;
+        }
+        let look = |association: &Association| {
+            let config = association.config();
+            let most = config.send_buffer.min(config.max_message_size);
+            if config.disable_fragments { 0 } else { most }
+        };
+        self.socket.association(None, look).unwrap_or(0)
     }
 }

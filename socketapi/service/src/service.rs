@@ -1,6 +1,7 @@
 //! The loop, and who is served.
 
 use std::collections::VecDeque;
+use std::collections::hash_map::Entry;
 use std::io::{self, ErrorKind, Read};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
@@ -9,10 +10,11 @@ use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTime
 use nix::sys::socket::{getsockopt, sockopt};
 use rustc_hash::FxHashMap;
 use sctp_abi::AssocIds;
-use sctp_descriptors::MAX_MESSAGE_LEN;
+use sctp_descriptors::{Joiner, MAX_PIECE_LEN};
 use sctp_user::stack::Stack;
 use socket2::{Domain, Socket, Type};
 
+use crate::board::Board;
 use crate::pair::abstract_address;
 use crate::socket::{Outcome, Served};
 use crate::wakes::Wakes;
@@ -72,6 +74,7 @@ pub(crate) struct Client {
     pub(crate) connection: Socket,
     pub(crate) user: u32,
     pub(crate) greeted: bool,
+    pub(crate) joiner: Joiner,
 }
 
 /// A stack that serves other processes.
@@ -84,6 +87,7 @@ pub struct Service {
     pub(crate) sockets: FxHashMap<u64, Served>,
     pub(crate) clients: FxHashMap<u64, Client>,
     pub(crate) wakes: Wakes,
+    boards: FxHashMap<u32, Board>,
     /// Numbers of associations, for all programs.
     pub(crate) ids: AssocIds,
     /// Errors of sockets that have ended.
@@ -118,13 +122,14 @@ impl Service {
             sockets: FxHashMap::default(),
             clients: FxHashMap::default(),
             wakes,
+            boards: FxHashMap::default(),
             ids: AssocIds::default(),
             errors: VecDeque::new(),
             listener,
             epoll,
             next_number: FIRST_NUMBER,
             buffer: vec![0; BUFFER_LEN],
-            message: vec![0; MAX_MESSAGE_LEN],
+            message: vec![0; MAX_PIECE_LEN],
         })
     }
 
@@ -142,7 +147,12 @@ impl Service {
         let for_ever = lease.is_none();
         let mut events = [EpollEvent::empty(); 64];
         while for_ever || lease.is_some() || !self.sockets.is_empty() || !self.clients.is_empty() {
-            let count = match self.epoll.wait(&mut events, EpollTimeout::NONE) {
+            // A stack that has failed tells so at each call, by its sockets; clients are still answered.
+            let patience = match self.stack.serve_until(self.epoll.0.as_fd()) {
+                Ok(()) => EpollTimeout::ZERO,
+                Err(_) => EpollTimeout::NONE,
+            };
+            let count = match self.epoll.wait(&mut events, patience) {
                 Err(Errno::EINTR) => 0,
                 other => other.map_err(system)?,
             };
@@ -173,9 +183,10 @@ impl Service {
         }
     }
 
-    /// What a program closed before it gave a command is closed when the command is done: in which order events are told is
-    /// no promise of the kernel's.
-    fn hear_hang_ups(&mut self) {
+    /// What a program closed before it gave a command is closed when the command is done, and what the stack has called for is
+    /// seen: in which order events are told is no promise of the kernel's.
+    pub(crate) fn hear(&mut self) {
+        self.wakes.take().into_iter().for_each(|number| self.advance(number));
         let mut events = [EpollEvent::empty(); 64];
         let count = self.epoll.wait(&mut events, EpollTimeout::ZERO).unwrap_or(0);
         for event in events.iter().take(count) {
@@ -190,22 +201,51 @@ impl Service {
     pub(crate) fn advance(&mut self, number: u64) {
         let Some(socket) = self.sockets.get_mut(&number) else { return };
         match socket.advance(&mut self.buffer, &mut self.ids) {
-            Outcome::Over { error } => {
-                socket.forget_association(&mut self.ids);
-                self.sockets.remove(&number);
-                if error != 0 {
-                    self.errors.truncate(MOST_ERRORS - 1);
-                    self.errors.push_front((number, error));
-                }
-                return;
-            }
+            Outcome::Over { error } => return self.end(number, error),
             Outcome::Again => self.wakes.call(number),
             Outcome::Waits => {}
         }
-        if !socket.hung_up {
-            let mut event = EpollEvent::new(socket.interest(), number);
+        let slot = socket.slot();
+        if std::mem::replace(&mut socket.shown, slot) != slot
+            && let Some(board) = self.boards.get(&socket.user)
+        {
+            board.write(socket.name.slot, slot);
+        }
+        let interest = socket.interest();
+        if !socket.hung_up && std::mem::replace(&mut socket.watched, interest) != interest {
+            let mut event = EpollEvent::new(interest, number);
             // Cannot fail: it was added, and still is.
             let _ = self.epoll.modify(socket.pair.as_fd(), &mut event);
+        }
+    }
+
+    fn end(&mut self, number: u64, error: i32) {
+        let Some(mut socket) = self.sockets.remove(&number) else { return };
+        socket.forget_all(&mut self.ids);
+        if let Some(board) = self.boards.get_mut(&socket.user) {
+            board.give_back(socket.name.slot);
+        }
+        if error != 0 {
+            self.errors.truncate(MOST_ERRORS - 1);
+            self.errors.push_front((number, error));
+        }
+    }
+
+    /// The board of a user.
+    pub(crate) fn board(&mut self, user: u32) -> Result<&mut Board, sctp_abi::Errno> {
+        match self.boards.entry(user) {
+            Entry::Occupied(board) => Ok(board.into_mut()),
+            Entry::Vacant(place) => {
+                let board = Board::new(self.limits.sockets).map_err(|_| sctp_abi::Errno::ENOBUFS)?;
+                Ok(place.insert(board))
+            }
+        }
+    }
+
+    /// A process that ends may have taken a token, and not asked: who shares its sockets is told anew.
+    fn renew_tokens(&mut self, user: u32) {
+        for socket in self.sockets.values_mut().filter(|socket| socket.user == user) {
+            socket.pair.renew_token();
         }
     }
 
@@ -232,7 +272,10 @@ impl Service {
         let ready = connection.set_nonblocking(true).is_ok()
             && self.watch(connection.as_fd(), number, EpollFlags::EPOLLIN).is_ok();
         if ready {
-            self.clients.insert(number, Client { connection, user: peer.uid(), greeted: false });
+            self.clients.insert(
+                number,
+                Client { connection, user: peer.uid(), greeted: false, joiner: Joiner::default() },
+            );
         }
     }
 
@@ -242,15 +285,12 @@ impl Service {
         while let Some(client) = self.clients.get_mut(&number) {
             let goes_on = match client.connection.read(&mut message) {
                 Ok(0) => false,
-                Ok(len) => {
-                    self.hear_hang_ups();
-                    self.answer(number, message.get(..len).unwrap_or_default()).is_ok()
-                }
+                Ok(len) => self.answer(number, message.get(..len).unwrap_or_default()).is_ok(),
                 Err(error) if error.kind() == ErrorKind::WouldBlock => break,
                 Err(error) => error.kind() == ErrorKind::Interrupted,
             };
-            if !goes_on {
-                self.clients.remove(&number);
+            if !goes_on && let Some(client) = self.clients.remove(&number) {
+                self.renew_tokens(client.user);
             }
         }
         self.message = message;

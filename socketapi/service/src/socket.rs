@@ -5,19 +5,23 @@ use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
 use nix::sys::epoll::EpollFlags;
-use sctp_abi::{AssocIds, Errno, Settings, errno};
+use sctp_abi::{AssocIds, Errno, Settings, Style, errno};
 use sctp_core::event::AssociationId;
-use sctp_descriptors::Reply;
+use sctp_descriptors::{Reply, Slot, SocketName};
 use sctp_user::stack::{Error, Peer, Socket, SocketKind};
 
+use crate::inbox::Inbox;
+use crate::known::Memory;
 use crate::options::Kept;
-use crate::pair::Pair;
+use crate::pair::{Incoming, Pair};
 
 /// A socket of the stack, and the pair whose other end the program holds.
 #[derive(Debug)]
 pub(crate) struct Served {
     /// Whose it is.
     pub(crate) user: u32,
+    pub(crate) name: SocketName,
+    pub(crate) style: Style,
     pub(crate) pair: Pair,
     /// The last copy of the program's descriptor is closed; what it wrote may still be in the pair.
     pub(crate) hung_up: bool,
@@ -26,15 +30,25 @@ pub(crate) struct Served {
     pub(crate) waker: Waker,
     /// The pending error (`SO_ERROR`), 0 for none.
     pub(crate) error: i32,
-    /// A record for the stack, while the association's send buffer is full. Nothing more is read meanwhile.
+    /// A bare record for the stack, while the association's send buffer is full. Nothing more is read meanwhile.
     pub(crate) unsent: Option<Bytes>,
-    /// A record for the program, while the pair is full. Nothing more is received meanwhile, so a_rwnd closes.
-    pub(crate) unwritten: Option<Bytes>,
+    /// Messages that were refused for want of room, by their lengths. The descriptor polls writable when one has it; bare
+    /// records are not read meanwhile.
+    pub(crate) wanted: Vec<(AssociationId, usize)>,
+    /// What the program reads next.
+    pub(crate) inbox: Inbox,
+    /// A bare record was written since the program last asked whether there is anything.
+    pub(crate) wrote_bare: bool,
     /// The program writes no more.
     pub(crate) shut_down: bool,
     /// What the program has set that the stack knows nothing of.
     pub(crate) settings: Settings,
     pub(crate) kept: Kept,
+    pub(crate) memory: Memory,
+    /// What the board says.
+    pub(crate) shown: Slot,
+    /// What is waited for on the pair.
+    pub(crate) watched: EpollFlags,
 }
 
 /// How far it is.
@@ -48,6 +62,18 @@ pub(crate) enum Phase {
     Connecting(AssociationId),
     /// Associated.
     Open,
+    /// One-to-many style: all at once.
+    Many(Many),
+}
+
+/// A one-to-many socket.
+#[derive(Debug, Default)]
+pub(crate) struct Many {
+    pub(crate) listening: bool,
+    /// The set-up that somebody waits for.
+    connecting: Option<AssociationId>,
+    /// A client is about to write a filler, which must stay, and to begin a set-up.
+    is_filling: bool,
 }
 
 /// What becomes of a socket after its turn.
@@ -64,21 +90,43 @@ pub(crate) enum Outcome {
     },
 }
 
+/// A pair for a socket, and whose it is to be.
+#[derive(Debug)]
+pub(crate) struct Place {
+    pub(crate) user: u32,
+    pub(crate) name: SocketName,
+    pub(crate) pair: Pair,
+    pub(crate) waker: Waker,
+}
+
 impl Served {
-    pub(crate) fn new(user: u32, pair: Pair, socket: Socket, waker: Waker, ipv6: bool) -> Self {
+    pub(crate) fn new(place: Place, style: Style, socket: Socket, settings: Settings) -> Self {
+        let Place { user, name, pair, waker } = place;
+        let phase = match style {
+            Style::OneToMany => Phase::Many(Many::default()),
+            Style::OneToOne => Phase::Idle,
+            Style::PeeledOff => Phase::Open,
+        };
         Self {
             user,
+            name,
+            style,
             pair,
             hung_up: false,
-            phase: Phase::Idle,
+            phase,
             socket,
             waker,
             error: 0,
             unsent: None,
-            unwritten: None,
+            wanted: Vec::new(),
+            inbox: Inbox::default(),
+            wrote_bare: false,
             shut_down: false,
-            settings: Settings::new(ipv6),
+            settings,
             kept: Kept::default(),
+            memory: Memory::default(),
+            shown: Slot::default(),
+            watched: EpollFlags::empty(),
         }
     }
 
@@ -87,23 +135,38 @@ impl Served {
         self.user == user || user == 0
     }
 
-    /// A socket for an association of this listener.
-    pub(crate) fn accepted(&mut self, pair: Pair, socket: Socket, waker: Waker) -> Self {
-        let settings = match socket.only_association() {
-            Some(association) => self.settings.hand_over(association),
+    /// A socket for an association that was this one's, and is `socket`'s own now: accepted, or peeled off.
+    pub(crate) fn hand_over(&mut self, place: Place, style: Style, socket: Socket) -> Self {
+        let association = socket.only_association();
+        let settings = match association {
+            Some(id) => self.settings.hand_over(id),
             None => self.settings.clone(),
         };
-        let mut accepted = Self::new(self.user, pair, socket, waker, settings.form.ipv6);
-        accepted.phase = Phase::Open;
-        accepted.settings = settings;
-        accepted.kept = self.kept;
-        accepted
+        let mut other = Self::new(place, style, socket, settings);
+        other.kept = self.kept;
+        other.phase = Phase::Open;
+        if let Some(association) = association {
+            other.inbox = self.inbox.split_off(association);
+            other.memory = self.memory.split_off(association);
+            other.memory.set_up(&other.socket, association);
+            self.wanted.retain(|(wanted, _)| *wanted != association);
+        }
+        other
+    }
+
+    /// An address that the program gave: IPv4 also if it was given as a mapped IPv6 address.
+    ///
+    /// # Errors
+    /// EINVAL if a socket of this family cannot use it.
+    pub(crate) fn canonical(&self, address: SocketAddr) -> Result<SocketAddr, Errno> {
+        let address = SocketAddr::new(address.ip().to_canonical(), address.port());
+        if self.settings.form.takes(address) { Ok(address) } else { Err(Errno::EINVAL) }
     }
 
     /// Once, and before it has got an address in another way, as on Linux.
     pub(crate) fn bind(&mut self, local: SocketAddr) -> Result<(), Errno> {
-        let is_bound = self.port()? != 0;
-        if is_bound || !(self.settings.form.ipv6 || local.is_ipv4()) {
+        let local = self.canonical(local)?;
+        if self.port()? != 0 {
             return Err(Errno::EINVAL);
         }
         let address = Some(local.ip()).filter(|address| !address.is_unspecified());
@@ -114,39 +177,73 @@ impl Served {
         checked(self.socket.local().map(|(_, port)| port))
     }
 
-    pub(crate) fn listen(&mut self, backlog: u32) -> Result<(), Errno> {
+    pub(crate) fn listen(&mut self, backlog: i32) -> Result<(), Errno> {
         match self.phase {
             Phase::Idle => checked(self.renew(SocketKind::Listener))?,
-            Phase::Listening(_) => {}
+            Phase::Listening(_) | Phase::Many(_) => {}
             Phase::Connecting(_) | Phase::Open => return Err(Errno::EINVAL),
         }
         // Linux, too, takes one association where the backlog is 0.
-        checked(self.socket.listen(backlog.max(1) as usize))?;
-        if !matches!(self.phase, Phase::Listening(_)) {
-            self.phase = Phase::Listening(None);
+        checked(self.socket.listen(usize::try_from(backlog).unwrap_or(0).max(1)))?;
+        match &mut self.phase {
+            Phase::Many(many) => many.listening = true,
+            Phase::Listening(_) => {}
+            _ => self.phase = Phase::Listening(None),
         }
         Ok(())
     }
 
     pub(crate) fn connect(&mut self, peer: SocketAddr) -> Result<Reply, Errno> {
+        let peer = self.canonical(peer)?;
         match self.phase {
             Phase::Idle => {}
             Phase::Connecting(_) => return Err(Errno::EALREADY),
             Phase::Listening(_) | Phase::Open => return Err(Errno::EISCONN),
+            Phase::Many(_) => self.check_unknown(peer)?,
         }
         if let Some(filler) = self.filler() {
             return Ok(filler);
         }
         let peer = Peer { addresses: vec![peer.ip()], port: peer.port() };
         let association = checked(self.socket.connect(&peer))?;
-        self.settings.begin(association);
-        self.phase = Phase::Connecting(association);
+        self.begin(association, true);
         Ok(Reply::Done)
+    }
+
+    /// A one-to-many socket has one association with a peer.
+    fn check_unknown(&self, peer: SocketAddr) -> Result<(), Errno> {
+        let peer = Peer { addresses: vec![peer.ip()], port: peer.port() };
+        let Some(known) = self.socket.find(&peer) else { return Ok(()) };
+        let mut context = Context::from_waker(&self.waker);
+        let is_up = self.socket.poll_connected(&mut context, known).is_ready();
+        Err(if is_up { Errno::EISCONN } else { Errno::EALREADY })
+    }
+
+    /// A set-up has begun; perhaps somebody waits for its end, by the descriptor that polls writable then.
+    pub(crate) fn begin(&mut self, association: AssociationId, is_awaited: bool) {
+        self.settings.begin(association);
+        self.memory.recall(&self.socket, association);
+        match &mut self.phase {
+            Phase::Many(many) if is_awaited => many.connecting = Some(association),
+            Phase::Many(_) => {}
+            phase => *phase = Phase::Connecting(association),
+        }
     }
 
     /// What a program has to do before its descriptor can tell the outcome of a set-up.
     pub(crate) fn filler(&mut self) -> Option<Reply> {
-        self.pair.close().map(|len| Reply::Fill(u32::try_from(len).unwrap_or(u32::MAX)))
+        let filler = self.pair.close().map(fill);
+        if let Phase::Many(many) = &mut self.phase {
+            many.is_filling = filler.is_some();
+        }
+        filler
+    }
+
+    /// A command has come: if it is the one that a filler was to be written for, then that has been done.
+    pub(crate) fn hear_command(&mut self) {
+        if let Phase::Many(many) = &mut self.phase {
+            many.is_filling = false;
+        }
     }
 
     /// Takes another socket of the stack, with all that was set on this one. C programs say what a socket is for after they
@@ -157,7 +254,7 @@ impl Served {
         let config = self.socket.config()?;
         let other = self.socket.stack().socket(kind)?;
         other.configure(None, |own| own.clone_from(&config))?;
-        other.subscribe(self.settings.all_events().notifications())?;
+        other.subscribe(self.settings.notifications(self.style))?;
         other.set_linger(self.kept.linger.of_stack())?;
         if let Some(port) = self.settings.remote_udp_port {
             other.set_remote_udp_port(Some(port))?;
@@ -170,22 +267,22 @@ impl Served {
         Ok(())
     }
 
-    /// Starts or finishes what the stack has news of; messages are the pump's.
+    /// Starts or finishes what the stack has news of.
     pub(crate) fn advance(&mut self, buffer: &mut [u8], ids: &mut AssocIds) -> Outcome {
         match self.phase {
-            Phase::Open => return self.pump(buffer),
+            Phase::Open => return self.pump(buffer, ids),
             _ if self.hung_up => return self.leave(),
             Phase::Idle => {}
             Phase::Listening(_) => self.offer(),
-            Phase::Connecting(id) => {
-                let mut context = Context::from_waker(&self.waker);
-                match self.socket.poll_connected(&mut context, id) {
-                    Poll::Pending => {}
-                    Poll::Ready(result) => self.conclude_setup(result, ids),
-                }
-            }
+            Phase::Connecting(id) => self.await_setup(id, ids),
+            Phase::Many(_) => self.advance_many(buffer, ids),
         }
         if matches!(self.phase, Phase::Open) { Outcome::Again } else { Outcome::Waits }
+    }
+
+    /// The program has no descriptor any more: nobody can name the associations.
+    pub(crate) fn forget_all(&mut self, ids: &mut AssocIds) {
+        self.memory.take_all().for_each(|association| ids.forget(association));
     }
 
     /// Nobody waits any more for the outcome of a set-up.
@@ -194,29 +291,68 @@ impl Served {
             // It may have ended already.
             let _ = self.socket.abort(None, Bytes::new());
         }
+        self.close();
         Outcome::Over { error: 0 }
     }
 
-    fn conclude_setup(&mut self, result: Result<(), Error>, ids: &mut AssocIds) {
+    fn await_setup(&mut self, id: AssociationId, ids: &mut AssocIds) {
+        let mut context = Context::from_waker(&self.waker);
+        let Poll::Ready(result) = self.socket.poll_connected(&mut context, id) else { return };
         self.phase = match result {
             Ok(()) => Phase::Open,
             Err(error) => {
-                self.error = errno::of_setup(&error).0;
-                self.forget_association(ids);
-                if let Err(error) = self.renew(SocketKind::OneToOne) {
-                    tracing::warn!(%error, "a socket whose set-up failed cannot be used again");
-                }
+                self.conclude_failure(&error, id, ids);
                 Phase::Idle
             }
         };
         self.pair.open();
     }
 
-    /// The association has ended, or gets no descriptor any more.
-    pub(crate) fn forget_association(&mut self, ids: &mut AssocIds) {
-        if let Some(association) = self.socket.only_association() {
-            ids.forget(association);
-            self.settings.end(association);
+    /// The program may read why, and use the socket again.
+    fn conclude_failure(&mut self, error: &Error, id: AssociationId, ids: &mut AssocIds) {
+        self.error = errno::of_setup(error).0;
+        self.fill(ids, usize::MAX);
+        self.inbox.end = None;
+        if self.inbox.front().is_some() {
+            self.pair.offer();
+        }
+        self.forget(ids, id);
+        if let Err(error) = self.renew(SocketKind::OneToOne) {
+            tracing::warn!(%error, "a socket whose set-up failed cannot be used again");
+        }
+    }
+
+    fn advance_many(&mut self, buffer: &mut [u8], ids: &mut AssocIds) {
+        self.conclude_setup_of_many();
+        let Phase::Many(many) = &self.phase else { return };
+        let awaits_setup = many.is_filling || many.connecting.is_some();
+        if self.pair.is_filled() && !awaits_setup && self.has_room() {
+            // Nothing is written bare on such a socket.
+            while matches!(self.pair.read(buffer), Incoming::Record(_)) {}
+        }
+        self.fill(ids, 1);
+        if self.inbox.front().is_some() {
+            self.pair.offer();
+        }
+    }
+
+    /// A set-up has failed, perhaps the one that somebody waits for.
+    pub(crate) fn lose_setup(&mut self, id: AssociationId, error: &Error) {
+        if let Phase::Many(many) = &mut self.phase
+            && many.connecting.take_if(|connecting| *connecting == id).is_some()
+        {
+            self.error = errno::of_setup(error).0;
+        }
+    }
+
+    fn conclude_setup_of_many(&mut self) {
+        let Phase::Many(many) = &mut self.phase else { return };
+        let Some(id) = many.connecting else { return };
+        let mut context = Context::from_waker(&self.waker);
+        match self.socket.poll_connected(&mut context, id) {
+            Poll::Ready(Ok(())) => many.connecting = None,
+            Poll::Ready(Err(error)) => self.lose_setup(id, &error),
+            Poll::Pending => {}
         }
     }
 
@@ -226,15 +362,7 @@ impl Served {
         let mut context = Context::from_waker(&self.waker);
         if let Poll::Ready(Ok(socket)) = self.socket.poll_accept(&mut context) {
             *waiting = Some(socket);
-            self.pair.write(&[1]);
-        }
-    }
-
-    /// The association that the token stood for.
-    pub(crate) fn take_waiting(&mut self) -> Option<Socket> {
-        match &mut self.phase {
-            Phase::Listening(waiting) => waiting.take(),
-            _ => None,
+            self.pair.offer();
         }
     }
 
@@ -244,9 +372,21 @@ impl Served {
             return EpollFlags::empty();
         }
         let mut interest = EpollFlags::empty();
-        interest.set(EpollFlags::EPOLLIN, self.unsent.is_none() && !self.shut_down);
-        interest.set(EpollFlags::EPOLLOUT, self.unwritten.is_some());
+        let reads = self.unsent.is_none() && self.wanted.is_empty() && !self.shut_down;
+        interest.set(EpollFlags::EPOLLIN, reads);
+        interest.set(EpollFlags::EPOLLOUT, self.inbox.front().is_some_and(|front| self.is_bare(front)));
         interest
+    }
+
+    /// SCTP has no half that could stop reading alone (RFC 6458, 4.1.7): only of an association more is to be done, which the
+    /// service learns of from the kernel, after all that was written before.
+    pub(crate) fn check_shutdown(&self, how: i32) -> Result<Reply, Errno> {
+        match (how, &self.phase) {
+            (libc::SHUT_RD, Phase::Open) | (libc::SHUT_WR, Phase::Listening(_)) => Ok(Reply::Number(0)),
+            (libc::SHUT_WR | libc::SHUT_RDWR, Phase::Open) => Ok(Reply::Done),
+            (libc::SHUT_RD | libc::SHUT_WR | libc::SHUT_RDWR, _) => Err(Errno::ENOTCONN),
+            _ => Err(Errno::EINVAL),
+        }
     }
 
     pub(crate) fn local_address(&self) -> Result<SocketAddr, Error> {
@@ -275,13 +415,18 @@ impl Served {
     }
 
     /// A socket of IPv6 shows IPv4 addresses in their mapped form, unless the program wants them plain.
-    fn in_family(&self, address: IpAddr, port: u16) -> SocketAddr {
+    pub(crate) fn in_family(&self, address: IpAddr, port: u16) -> SocketAddr {
         let form = self.settings.form;
         match address {
             IpAddr::V4(v4) if form.ipv6 && form.mapped => SocketAddr::new(v4.to_ipv6_mapped().into(), port),
             other => SocketAddr::new(other, port),
         }
     }
+}
+
+/// The descriptor is to be filled before a command is given again.
+pub(crate) fn fill(len: usize) -> Reply {
+    Reply::Fill(u32::try_from(len).unwrap_or(u32::MAX))
 }
 
 /// The error as C has it.

@@ -44,6 +44,11 @@ impl Association {
         Ok(())
     }
 
+    /// Whether the send buffer has room for a message of `len` bytes; if not, `Event::Writable` follows.
+    pub(crate) fn has_room(&mut self, len: usize) -> bool {
+        self.sender.has_room(len)
+    }
+
     /// RECEIVE (11.1.7).
     pub(crate) fn receive(&mut self, now: Time) -> Option<Message> {
         let message = self.receiver.as_mut().and_then(|receiver| receiver.read(now));

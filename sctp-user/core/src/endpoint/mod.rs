@@ -228,6 +228,13 @@ impl Endpoint {
         sent
     }
 
+    /// Whether the send buffer has room for a message of `len` bytes. If not, `Event::Writable` follows when it has. Of what
+    /// has ended it is true: a send tells.
+    pub fn has_room(&mut self, id: AssociationId, len: usize) -> bool {
+        let entry = self.slots.find(id).and_then(|slot| self.slots.get_mut(slot));
+        entry.is_none_or(|entry| entry.association.has_room(len))
+    }
+
     /// Takes the next message (RECEIVE; RFC 9260, 11.1.7). Works past the association's end, until
     /// [`release`](Self::release).
     pub fn receive(&mut self, now: Time, id: AssociationId) -> Option<Message> {

@@ -223,6 +223,11 @@ impl Sender {
         Ok(())
     }
 
+    /// Whether a message of `len` bytes has room now. If not, [`take_writable`](Self::take_writable) says when it has.
+    pub fn has_room(&mut self, len: usize) -> bool {
+        self.check_room(len).is_ok()
+    }
+
     fn check_room(&mut self, len: usize) -> Result<(), SendError> {
         let (free, needed) = (self.free(), len + MESSAGE_OVERHEAD);
         if needed > free && self.used > 0 {

@@ -1,0 +1,157 @@
+//! `recvmsg`: what waits, asked for by a command.
+
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use sctp_abi::notification::{Origin, encode};
+use sctp_abi::{AssocIds, Errno, Style, control, errno};
+use sctp_core::association::Association;
+use sctp_core::event::AssociationId;
+use sctp_descriptors::{MAX_RECORD_LEN, Receive, Received, Reply};
+use sctp_user::stack::{Delivery, Error, Notification};
+
+use crate::inbox::Item;
+use crate::socket::{Phase, Served};
+
+impl Served {
+    /// Answers a `recvmsg`. Where messages are bare this only looks whether any has come.
+    pub(crate) fn receive(&mut self, ids: &mut AssocIds, asked: &Receive) -> Result<Reply, Errno> {
+        if asked.took {
+            self.pair.took();
+        }
+        if std::mem::take(&mut self.wrote_bare) {
+            return Ok(Reply::InPair);
+        }
+        self.fill(ids, if self.settings.nxtinfo { 2 } else { 1 });
+        let Some(front) = self.inbox.front() else { return self.nothing(asked) };
+        if self.is_bare(front) && !asked.took {
+            return Ok(Reply::InPair);
+        }
+        let next = self.inbox.second().map(Item::as_next);
+        let cumulative_tsn = self.cumulative_tsn(front.association());
+        let arrived = front.as_arrived(cumulative_tsn);
+        let room = asked.control_room as usize;
+        let control = control::received(&self.settings, arrived.as_ref(), next.as_ref(), room);
+        let association = arrived.map(|arrived| arrived.association);
+        let from = association.map(|id| self.memory.recall(&self.socket, id).peer);
+        let from = from.map(|peer| self.in_family(peer.ip(), peer.port()));
+        let (room, peeks) = ((asked.room as usize).min(MAX_RECORD_LEN), asked.flags & libc::MSG_PEEK != 0);
+        let (payload, flags) = self.inbox.read(room, peeks).unwrap_or_default();
+        let flags = flags | if control.truncated { libc::MSG_CTRUNC } else { 0 };
+        let stale = self.settle(ids);
+        Ok(Reply::Received(Received { flags, from, control: control.bytes, payload, stale }))
+    }
+
+    fn cumulative_tsn(&self, association: AssociationId) -> u32 {
+        let look = |association: &Association| association.cumulative_tsn();
+        self.socket.association(Some(association), look).ok().flatten().map_or(0, |tsn| tsn.0)
+    }
+
+    /// Makes the pair tell what is left. Returns the number of tokens that promise too much.
+    fn settle(&mut self, ids: &mut AssocIds) -> u32 {
+        self.fill(ids, 1);
+        match self.inbox.front() {
+            Some(front) if !self.is_bare(front) => self.pair.offer(),
+            Some(_) => {}
+            None => return self.pair.stale(),
+        }
+        0
+    }
+
+    /// Why nothing can be read, or that it is worth waiting.
+    fn nothing(&mut self, asked: &Receive) -> Result<Reply, Errno> {
+        let waits = asked.flags & libc::MSG_DONTWAIT == 0;
+        if self.error != 0 {
+            return Err(Errno(std::mem::take(&mut self.error)));
+        }
+        match self.phase {
+            Phase::Open if self.inbox.end.is_some() => return self.end(),
+            Phase::Listening(_) => return Err(Errno::ENOTCONN),
+            Phase::Idle if waits => return Err(Errno::ENOTCONN),
+            Phase::Many(ref many) if waits && !many.listening && self.memory.is_empty() => {
+                return Err(Errno::ENOTCONN);
+            }
+            _ => {}
+        }
+        Ok(Reply::Empty { stale: self.pair.stale() })
+    }
+
+    /// The error that ended the association, once; then the end.
+    fn end(&mut self) -> Result<Reply, Errno> {
+        match self.inbox.end.replace(0) {
+            Some(error) if error != 0 => Err(Errno(error)),
+            _ => Ok(end()),
+        }
+    }
+
+    /// Takes out of the stack what comes next, until so many items are there.
+    pub(crate) fn fill(&mut self, ids: &mut AssocIds, want: usize) {
+        while self.inbox.len() < want && self.inbox.end.is_none() {
+            let mut context = Context::from_waker(&self.waker);
+            match self.socket.poll_receive(&mut context, usize::MAX) {
+                Poll::Ready(Ok(Some(Delivery::Message { association, message, .. }))) => {
+                    let number = ids.number(association);
+                    self.inbox.push(Item::Message { association, number, message });
+                }
+                Poll::Ready(Ok(Some(Delivery::Notification { association, notification }))) => {
+                    if let Some(association) = association {
+                        self.take_notification(ids, association, &notification);
+                    }
+                }
+                Poll::Ready(Ok(None)) => self.inbox.end = Some(0),
+                Poll::Ready(Err(error)) => self.inbox.end = Some(errno::of(&error).0),
+                Poll::Pending => return,
+            }
+        }
+    }
+
+    /// Shows a notification, if the program wants it, and does what it means for us.
+    fn take_notification(&mut self, ids: &mut AssocIds, id: AssociationId, notification: &Notification) {
+        self.memory.note(id, notification);
+        if matches!(notification, Notification::CommunicationUp { .. }) {
+            self.settings.begin(id);
+        }
+        if let Notification::CommunicationLost(reason) = notification {
+            self.lose_setup(id, &Error::Lost(reason.clone()));
+        }
+        self.notify(ids, id, notification);
+        let is_over =
+            matches!(notification, Notification::CommunicationLost(_) | Notification::ShutdownComplete);
+        if is_over && self.style == Style::OneToMany {
+            self.forget(ids, id);
+        }
+    }
+
+    pub(crate) fn notify(&mut self, ids: &mut AssocIds, id: AssociationId, notification: &Notification) {
+        let known = self.memory.recall(&self.socket, id);
+        let origin = Origin {
+            number: ids.number(id),
+            peer_port: known.peer.port(),
+            was_up: known.was_up,
+            streams: known.streams,
+            form: self.settings.form,
+        };
+        for record in encode(notification, &origin, self.settings.of(Some(id)).events) {
+            let record = Bytes::from(record);
+            self.inbox.push(Item::Notification { association: id, number: origin.number, record });
+        }
+    }
+
+    /// An association is over, and everything of it has been taken out of the stack.
+    pub(crate) fn forget(&mut self, ids: &mut AssocIds, id: AssociationId) {
+        ids.forget(id);
+        self.memory.forget(id);
+        self.settings.end(id);
+    }
+
+    /// Bytes of what can be read next by a command (FIONREAD).
+    pub(crate) fn readable(&mut self, ids: &mut AssocIds) -> usize {
+        self.fill(ids, 1);
+        self.inbox.front().map_or(0, Item::len)
+    }
+}
+
+/// The end of file.
+pub(crate) fn end() -> Reply {
+    Reply::Received(Received { flags: 0, from: None, control: Vec::new(), payload: Vec::new(), stale: 0 })
+}

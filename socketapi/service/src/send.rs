@@ -1,0 +1,133 @@
+//! `sendmsg`: a message with what its control messages and its address say.
+
+use std::net::SocketAddr;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use sctp_abi::control::{Action, Destination, SendInfo, destination};
+use sctp_abi::{AssocIds, Errno, StackTarget, errno};
+use sctp_core::event::AssociationId;
+use sctp_descriptors::{Reply, Send};
+use sctp_user::stack::{Error, Peer};
+
+use crate::socket::{Phase, Served, fill};
+
+impl Served {
+    /// Answers a `sendmsg`; what was written bare before has been sent, or is in the way.
+    pub(crate) fn send(&mut self, ids: &mut AssocIds, asked: &Send) -> Result<Reply, Errno> {
+        if self.unsent.is_some() {
+            return Ok(self.full(None));
+        }
+        let info = SendInfo::read(&asked.control, asked.payload.len(), self.style, asked.to.is_some())?;
+        let to = asked.to.map(|address| self.canonical(address)).transpose()?;
+        let target = StackTarget::new(&self.socket, self.style, &mut self.settings, ids);
+        let payload = Bytes::copy_from_slice(&asked.payload);
+        match destination(&target, &info, to)? {
+            Destination::Association(id) | Destination::Path(id, _) => self.send_to(id, &info, payload),
+            Destination::All(ids) => self.send_to_all(&ids, &info, &payload),
+            Destination::New(peer) => self.send_to_new(peer, &info, payload, asked.flags),
+        }
+    }
+
+    fn send_to(&mut self, id: AssociationId, info: &SendInfo, payload: Bytes) -> Result<Reply, Errno> {
+        let len = i32::try_from(payload.len()).unwrap_or(i32::MAX);
+        let done = match info.action() {
+            Action::Send => return self.send_message(id, info, &payload),
+            Action::Shutdown => self.socket.shutdown(Some(id)),
+            Action::Abort => self.socket.abort(Some(id), payload),
+        };
+        done.map(|()| Reply::Number(len)).map_err(|error| errno::of(&error))
+    }
+
+    fn send_message(&mut self, id: AssociationId, info: &SendInfo, payload: &Bytes) -> Result<Reply, Errno> {
+        let options = info.options(&self.settings.of(Some(id)).send);
+        let mut context = Context::from_waker(&self.waker);
+        match self.socket.poll_send(&mut context, Some(id), &options, payload) {
+            Poll::Ready(Ok(())) => Ok(Reply::Number(i32::try_from(payload.len()).unwrap_or(i32::MAX))),
+            // A reset that is on record tells more than a closed socket.
+            Poll::Ready(Err(Error::Lost(_) | Error::NotConnected | Error::NoAssociation)) => {
+                Err(Errno::EPIPE)
+            }
+            Poll::Ready(Err(error)) => Err(errno::of(&error)),
+            Poll::Pending => Ok(self.full(Some((id, payload.len())))),
+        }
+    }
+
+    /// RFC 6458, 5.3.4: as if it were sent to each of them. Who has no room goes without, as on Linux where the first failure
+    /// is the outcome.
+    fn send_to_all(
+        &mut self,
+        all: &[AssociationId],
+        info: &SendInfo,
+        payload: &Bytes,
+    ) -> Result<Reply, Errno> {
+        let mut outcome = Ok(Reply::Number(i32::try_from(payload.len()).unwrap_or(i32::MAX)));
+        for id in all {
+            let sent = self.send_to(*id, info, payload.clone());
+            if outcome.is_ok() && !matches!(sent, Ok(Reply::Number(_))) {
+                outcome = sent;
+            }
+        }
+        outcome
+    }
+
+    /// RFC 6458, 3.1.3 and 4.1.8: the association is set up with the message. A call that may wait returns when it is up.
+    fn send_to_new(
+        &mut self,
+        peer: SocketAddr,
+        info: &SendInfo,
+        payload: Bytes,
+        flags: i32,
+    ) -> Result<Reply, Errno> {
+        let waits = flags & libc::MSG_DONTWAIT == 0;
+        if waits && let Some(filler) = self.filler() {
+            return Ok(filler);
+        }
+        let mut addresses = vec![peer.ip()];
+        addresses.extend(&info.more_addresses);
+        let peer = Peer { addresses, port: peer.port() };
+        let connected = self.socket.connect_with(&peer, |config| info.apply_init(config));
+        let id = connected.map_err(|error| errno::of(&error))?;
+        self.begin(id, waits);
+        let sent = self.send_message(id, info, &payload);
+        match sent {
+            Ok(Reply::Number(len)) if waits => Ok(Reply::Begun(len)),
+            Ok(_) => sent,
+            Err(error) => {
+                // Without its message nobody asked for the association.
+                let _ = self.socket.abort(Some(id), Bytes::new());
+                Err(error)
+            }
+        }
+    }
+
+    /// The send buffer is full: the descriptor is to poll writable when it has room again for so many bytes on this association.
+    fn full(&mut self, wanted: Option<(AssociationId, usize)>) -> Reply {
+        if let Some((id, len)) = wanted {
+            self.wanted.retain(|(other, _)| *other != id);
+            self.wanted.push((id, len));
+        }
+        self.pair.close().map_or(Reply::Errno(libc::EAGAIN), fill)
+    }
+
+    /// Whether nobody waits for room in a send buffer, or one of those who do can go on.
+    pub(crate) fn has_room(&mut self) -> bool {
+        let mut context = Context::from_waker(&self.waker);
+        let (socket, wanted) = (&self.socket, &mut self.wanted);
+        let before = wanted.len();
+        wanted.retain(|(id, len)| socket.poll_room(&mut context, *id, *len).is_pending());
+        before == 0 || wanted.len() < before
+    }
+
+    /// Bytes that were not acknowledged yet (SIOCOUTQ).
+    pub(crate) fn unacknowledged(&self) -> usize {
+        let used = |id| {
+            let look = |it: &sctp_core::association::Association| it.config().send_buffer - it.send_space();
+            self.socket.association(Some(id), look).unwrap_or(0)
+        };
+        match self.phase {
+            Phase::Many(_) => self.socket.associations().into_iter().map(used).sum(),
+            _ => self.socket.only_association().map_or(0, used),
+        }
+    }
+}

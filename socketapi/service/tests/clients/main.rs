@@ -1,0 +1,6 @@
+//! Clients of the service that speak its protocol directly: what a shim would do, in Rust.
+
+mod client;
+mod many;
+mod one;
+mod sharing;
