@@ -57,12 +57,16 @@ impl Service {
             Command::Board => {
                 return Ok((Reply::Done, Some(self.board(user)?.for_reading().map_err(io_errno)?)));
             }
+            Command::ProcFile(name) => return Ok((Reply::Done, Some(self.proc_file(name)?))),
             Command::Accept { took } => return self.accept(user, number, *took),
             Command::TakeError => return Ok((Reply::Errno(self.take_error(user, number)), None)),
             Command::GetOption { option, room, .. } if *option == options::ERROR => {
                 return Ok((options::int(self.take_error(user, number), *room), None));
             }
             _ => {}
+        }
+        if self.control.rules().keep_port_from(user, &request.command) {
+            return Err(Errno::EACCES);
         }
         // What was written bare before the command comes before it.
         self.advance(number);
@@ -98,9 +102,11 @@ impl Service {
                 };
             }
             Command::SetOption { option, value } => socket.set_option(ids, *option, value),
-            Command::Socket { .. } | Command::Board | Command::TakeError | Command::Accept { .. } => {
-                Err(Errno::EINVAL)
-            }
+            Command::Socket { .. }
+            | Command::Board
+            | Command::ProcFile(_)
+            | Command::TakeError
+            | Command::Accept { .. } => Err(Errno::EINVAL),
         };
         reply.map(|reply| (reply, None))
     }
@@ -141,6 +147,11 @@ impl Service {
         let socket = self.socket_of(user, listener).ok_or(Errno::EINVAL)?;
         if took {
             socket.pair.took();
+        }
+        if let (Phase::Listening(Some(_)), Err(errno)) = (&socket.phase, socket.check_accept()) {
+            // It goes on waiting.
+            socket.pair.offer();
+            return Err(errno);
         }
         let accepted = match &mut socket.phase {
             Phase::Listening(waiting) => waiting.take(),
@@ -183,11 +194,14 @@ impl Service {
         style: descriptors::Style,
         open: bool,
     ) -> Result<(Place, OwnedFd), Errno> {
+        let holding = self.control.hold(user)?;
         let slot = self.board(user)?.take().ok_or(Errno::ENOBUFS)?;
         let socket = self.new_number();
         let name = SocketName { service: self.id, socket, slot, style };
         match Pair::new(name, open) {
-            Ok((pair, client)) => Ok((Place { user, name, pair, waker: self.wakes.waker(socket) }, client)),
+            Ok((pair, client)) => {
+                Ok((Place { user, holding, name, pair, waker: self.wakes.waker(socket) }, client))
+            }
             Err(error) => {
                 self.board(user)?.give_back(slot);
                 Err(io_errno(error))

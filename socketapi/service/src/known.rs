@@ -61,6 +61,19 @@ impl Memory {
         self.associations.remove(&id);
     }
 
+    /// All associations.
+    pub(crate) fn associations(&self) -> impl Iterator<Item = AssociationId> + '_ {
+        self.associations.keys().copied()
+    }
+
+    pub(crate) fn has(&self, id: AssociationId) -> bool {
+        self.associations.contains_key(&id)
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.associations.len()
+    }
+
     /// Whether there is no association.
     pub(crate) fn is_empty(&self) -> bool {
         self.associations.is_empty()
