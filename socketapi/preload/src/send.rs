@@ -77,7 +77,7 @@ pub(crate) unsafe fn message(fd: c_int, message: *const msghdr, flags: c_int) ->
         // SAFETY: null, or the caller's promise.
         let message = unsafe { message.as_ref() }.ok_or(libc::EFAULT)?;
         // SAFETY: the caller's promise.
-        let parts = unsafe { Parts::from_c(message.msg_iov, message.msg_iovlen as usize) };
+        let parts = unsafe { Parts::from_c(message.msg_iov, message.msg_iovlen as _) };
         let parts = parts.map_err(|errno| if errno == libc::EINVAL { libc::EMSGSIZE } else { errno })?;
         // SAFETY: the caller's promise.
         let to = unsafe { destination(message.msg_name.cast(), message.msg_namelen) }?;
@@ -127,7 +127,7 @@ unsafe fn destination(to: *const sockaddr, length: socklen_t) -> Result<Option<S
 /// # Safety
 /// The message's control messages are valid for their length.
 unsafe fn control_of(message: &msghdr) -> Result<&[u8], c_int> {
-    let length = message.msg_controllen as usize;
+    let length: usize = message.msg_controllen as _;
     if length > MAX_CONTROL_LEN {
         return Err(libc::ENOBUFS);
     }
