@@ -204,6 +204,11 @@ fn messages_are_sent_and_received_with_all_that_comes_beside_them() {
 }
 
 #[test]
+fn threads_and_processes_share_sockets() {
+    without_failures("socket_shared", "127.0.93.2");
+}
+
+#[test]
 fn the_files_of_sctp_are_there_below_proc() {
     without_failures("proc_files", "127.0.92.2");
 }
