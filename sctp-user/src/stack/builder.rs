@@ -257,7 +257,7 @@ impl StackBuilder {
             return Ok(driver);
         }
         let mut layered = LayeredDriver::new(driver);
-        layered.set_fault(self.fault.take());
+        layered.set_fault(self.fault.take()).map_err(Error::system("make a timer for delays"))?;
         if let Some(out) = self.capture.take() {
             let capture = Capture::new(out, udp_port).map_err(Error::system("begin the capture"))?;
             layered.set_capture(Some(capture));
