@@ -34,7 +34,7 @@ fn two(pair: &Pair) -> Two {
 #[test]
 fn options_of_one_association_are_read_and_set_apart() {
     let pair = in_memory();
-    let Two { server, names: [first, second], .. } = two(&pair);
+    let Two { server, clients: _clients, names: [first, second] } = two(&pair);
     let before = server.options().rto_info().unwrap();
     let rto = RtoInfo { initial: before.initial, min: Duration::from_millis(300), max: before.max };
     server.options_of(first).set_rto_info(rto).unwrap();
