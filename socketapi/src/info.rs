@@ -1,5 +1,7 @@
 //! Messages on their way out and in.
 
+use std::io::IoSliceMut;
+
 use bytes::Bytes;
 use sctp_core::reliability::Reliability;
 use sctp_user::stack::{Delivery, Notification};
@@ -123,6 +125,8 @@ pub struct RecvInfo {
     pub tsn: u32,
     /// Payload protocol identifier, as a number.
     pub ppid: u32,
+    /// What [`Options::set_context`](crate::Options::set_context) said of the association.
+    pub context: u32,
     /// It was sent unordered.
     pub unordered: bool,
     /// The message ends here (`MSG_EOR`). Else the buffer was too small, or the message is larger than what the receive
@@ -161,14 +165,24 @@ impl Message {
         whole.into()
     }
 
-    /// Copies the bytes to the beginning of `buffer`, which must be long enough; returns how many.
-    pub(crate) fn copy_to(&self, buffer: &mut [u8]) -> usize {
-        let mut at = 0;
-        for piece in &self.pieces {
-            buffer[at..at + piece.len()].copy_from_slice(piece);
-            at += piece.len();
+    /// Copies the bytes to the beginning of `buffers`, which must be long enough together; returns how many.
+    pub(crate) fn copy_to(&self, buffers: &mut [IoSliceMut<'_>]) -> usize {
+        let mut pieces = self.pieces.iter();
+        let mut piece: &[u8] = &[];
+        let mut copied = 0;
+        for buffer in buffers {
+            let mut at = 0;
+            while at < buffer.len() {
+                if piece.is_empty() {
+                    let Some(next) = pieces.next() else { return copied };
+                    piece = next;
+                }
+                let (now, later) = piece.split_at(piece.len().min(buffer.len() - at));
+                buffer[at..at + now.len()].copy_from_slice(now);
+                (piece, at, copied) = (later, at + now.len(), copied + now.len());
+            }
         }
-        at
+        copied
     }
 }
 
@@ -182,7 +196,8 @@ pub enum Received {
 }
 
 impl Received {
-    pub(crate) fn new(delivery: Delivery) -> Self {
+    /// `context` tells that of an association.
+    pub(crate) fn new(delivery: Delivery, context: impl FnOnce(AssociationId) -> u32) -> Self {
         match delivery {
             Delivery::Message { association, message, end_of_record } => Self::Message(Message {
                 info: RecvInfo {
@@ -192,6 +207,7 @@ impl Received {
                     mid: message.mid.0,
                     tsn: message.tsn.0,
                     ppid: message.ppid,
+                    context: context(association),
                     unordered: message.unordered,
                     end_of_record,
                 },

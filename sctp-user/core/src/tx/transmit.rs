@@ -326,7 +326,7 @@ impl Sender {
 
     /// Payload of the largest chunk: AMDCS, so that the chunk can be sent again on any path (6.9).
     /// RFC 9260, 6, 7.3.
-    pub(super) fn largest_payload(&self, paths: &PathSet) -> usize {
+    pub(crate) fn largest_payload(&self, paths: &PathSet) -> usize {
         // A path that is not confirmed carries no data; its size is not known yet.
         let usable = paths.iter().filter(|path| path.state != PathState::Unconfirmed);
         let amdcs = usable.map(Path::pmdcs).min().or_else(|| paths.iter().map(Path::pmdcs).min());
