@@ -75,7 +75,9 @@ impl Association {
             self.data_source = source;
             self.sack_detour =
                 SackDetour::settled_until(cx.now + self.paths.get(source).map_or(Duration::ZERO, Path::rto));
-            receiver.handle_new_path();
+            if let Some(path) = self.paths.get(source) {
+                receiver.handle_new_path(&path.parameters);
+            }
         }
         let (unordered, tsn) = (data.is_unordered(), data.tsn());
         let outcome = receiver.handle_data(cx.now, data);

@@ -108,7 +108,7 @@ impl Association {
             return self.reply(path.id, answer);
         }
         let auth = self.authenticator().and_then(|auth| auth.for_lone(answer));
-        let packet = StatelessPacket { header: self.header(), auth, chunk: answer.clone() };
+        let packet = StatelessPacket { auth, ..StatelessPacket::of(self.header(), answer.clone()) };
         self.farewell = Some((from, packet));
     }
 

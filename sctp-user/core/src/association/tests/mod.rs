@@ -22,6 +22,7 @@ mod multihoming;
 mod nat;
 mod nats;
 mod partial_reliability;
+mod path_parameters;
 mod reconfig;
 mod reconfig_harness;
 mod reconfig_hostile;
