@@ -33,7 +33,7 @@ pub(crate) enum PacketKind {
     /// It does not fit, and cannot be cut: IP is to fragment it into packets that have what does.
     Oversize {
         /// SCTP bytes that fit.
-        fits: usize,
+        fits: u32,
     },
 }
 
@@ -107,7 +107,10 @@ impl Association {
         let controls = packet.control_chunks();
         let len = finish(packet, self.extensions.zero_checksum)?;
         self.count_packet(id, controls);
-        let kind = if len > fits { PacketKind::Oversize { fits } } else { PacketKind::Fitting };
+        let kind = match len > fits {
+            true => PacketKind::Oversize { fits: u32::try_from(fits).unwrap_or(u32::MAX) },
+            false => PacketKind::Fitting,
+        };
         Some(Written { address, ecn: self.ecn.leaves_as, marks, len, kind })
     }
 

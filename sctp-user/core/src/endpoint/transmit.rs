@@ -85,7 +85,7 @@ impl Endpoint {
             ecn: first.ecn,
             marks: first.marks,
             fragment_to: match first.kind {
-                PacketKind::Oversize { fits } => Some(fits + headers_len(&first.address)),
+                PacketKind::Oversize { fits } => Some(fits as usize + headers_len(&first.address)),
                 PacketKind::Fitting | PacketKind::Probe => None,
             },
             segment_size,
