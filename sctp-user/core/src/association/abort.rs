@@ -37,7 +37,7 @@ impl Association {
         let (address, marks) = (*address, *marks);
         let chunk = to_raw(chunk);
         let auth = self.authenticator().and_then(|auth| auth.for_lone(&chunk));
-        self.farewell = Some((address, StatelessPacket { marks, header, auth, chunk }));
+        self.farewell = Some(Box::new((address, StatelessPacket { marks, header, auth, chunk })));
     }
 
     /// ABORT came, with the right tag (8.5.1 B): never answered; discarded if it is malformed.

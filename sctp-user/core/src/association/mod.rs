@@ -172,8 +172,8 @@ pub struct Association {
     events: VecDeque<Event>,
     /// `Event::Readable` was given and not all has been read since.
     readable_told: bool,
-    /// The last packet of an association that has ended.
-    farewell: Option<(PathAddress, StatelessPacket)>,
+    /// The last packet of an association that has ended. It is looked for after each packet: a pointer is soon moved.
+    farewell: Option<Box<(PathAddress, StatelessPacket)>>,
     stats: AssociationStats,
 }
 
@@ -208,7 +208,7 @@ impl Association {
     }
 
     /// The last packet of an association that has ended, once.
-    pub(crate) fn take_farewell(&mut self) -> Option<(PathAddress, StatelessPacket)> {
+    pub(crate) fn take_farewell(&mut self) -> Option<Box<(PathAddress, StatelessPacket)>> {
         self.farewell.take()
     }
 

@@ -542,7 +542,8 @@ impl Endpoint {
             let deadline = entry.association.deadline();
             self.deadlines.update(slot, entry, deadline);
         }
-        if let Some((path, packet)) = farewell {
+        if let Some(farewell) = farewell {
+            let (path, packet) = *farewell;
             self.push_stateless(path, packet);
         }
     }

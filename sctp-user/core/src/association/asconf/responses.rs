@@ -109,7 +109,7 @@ impl Association {
         }
         let auth = self.authenticator().and_then(|auth| auth.for_lone(answer));
         let packet = StatelessPacket { auth, ..StatelessPacket::of(self.header(), answer.clone()) };
-        self.farewell = Some((from, packet));
+        self.farewell = Some(Box::new((from, packet)));
     }
 
     /// Does what the requests ask for, in their order (5.2 E4 V1, V2); `None` if the address in front of them is missing.

@@ -21,6 +21,7 @@ mod mtu;
 mod multihoming;
 mod nat;
 mod nats;
+mod own_path;
 mod partial_reliability;
 mod path_parameters;
 mod reconfig;
