@@ -1,6 +1,7 @@
 //! Messages on their way out and in.
 
 use std::io::IoSliceMut;
+use std::net::IpAddr;
 
 use bytes::Bytes;
 use sctp_core::reliability::Reliability;
@@ -32,6 +33,8 @@ pub struct SendInfo {
     /// The shared key that it is authenticated with, where the peer wants that (`SCTP_AUTHINFO`); `None`: the
     /// [active](crate::Options::set_active_auth_key) one.
     pub auth_key: Option<u16>,
+    /// The peer's address that it goes to (`SCTP_ADDR_OVER`); `None`: the primary one.
+    pub path: Option<IpAddr>,
     /// The message ends with this send (`SCTP_EOR`). Of use only where
     /// [`Options::set_explicit_eor`](crate::Options::set_explicit_eor) is on; else each send is a message.
     pub end_of_record: bool,
@@ -48,6 +51,7 @@ impl SendInfo {
             sack_immediately: false,
             reliability: None,
             auth_key: None,
+            path: None,
             end_of_record: false,
         }
     }
@@ -89,6 +93,13 @@ impl SendInfo {
         self
     }
 
+    /// To this address of the peer's instead of the primary one, while that path is active (`SCTP_ADDR_OVER`; RFC 6458, 5.3.2).
+    /// The send fails if the peer has no such address.
+    pub const fn path(mut self, remote: IpAddr) -> Self {
+        self.path = Some(remote);
+        self
+    }
+
     /// The last piece of a message that is handed over in several sends (`SCTP_EOR`; RFC 6458, 8.1.26).
     pub const fn end_of_record(mut self) -> Self {
         self.end_of_record = true;
@@ -105,6 +116,7 @@ impl SendInfo {
             sack_immediately: self.sack_immediately,
             reliability: self.reliability,
             auth_key: self.auth_key,
+            path: self.path,
             more: explicit_eor && !self.end_of_record,
         }
     }

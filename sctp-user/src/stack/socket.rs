@@ -11,7 +11,7 @@ use sctp_core::config::AssociationConfig;
 use sctp_core::endpoint::ResetDirections;
 use sctp_core::event::AssociationId;
 use sctp_core::message::SendOptions;
-use sctp_core::path::Thresholds;
+use sctp_core::path::{PathParameters, Thresholds};
 use sctp_core::time::Time;
 
 use super::Stack;
@@ -261,6 +261,23 @@ impl Socket {
         self.with(|state, _| {
             let id = state.association_of(self.id, id)?;
             Ok(state.engine.endpoint.set_remote_udp_port(id, remote, port)?)
+        })
+    }
+
+    /// Changes parameters of the path to `remote` alone (RFC 6458, 8.1.12). What is changed for the association afterwards holds
+    /// for it, too.
+    ///
+    /// # Errors
+    /// [`Error::NoAssociation`], [`Error::Command`] if the peer has no such address.
+    pub fn configure_path(
+        &self,
+        id: Option<AssociationId>,
+        remote: IpAddr,
+        change: impl FnOnce(&mut PathParameters),
+    ) -> Result<(), Error> {
+        self.with(|state, _| {
+            let id = state.association_of(self.id, id)?;
+            Ok(state.engine.endpoint.update_path(id, remote, change)?)
         })
     }
 
