@@ -72,9 +72,9 @@ impl Served {
             }
             libc::IPPROTO_IP | libc::IPPROTO_IPV6 => {
                 let OptionName { level, number } = option;
-                let answer =
-                    self.on_target(ids, |target| options::get_ip(target, level, number, room as usize))?;
-                Ok(cut(answer.bytes, room))
+                let (answer, _) =
+                    self.on_target(ids, |target| options::get_ip(target, level, number, room as usize));
+                Ok(cut(answer?.bytes, room).into())
             }
             _ => Err(Errno::ENOPROTOOPT),
         }
@@ -92,7 +92,7 @@ impl Served {
             libc::IPPROTO_IPV6 if self.has_of_ipv6(option.number) => self.set_v6_only(value)?,
             libc::IPPROTO_IP | libc::IPPROTO_IPV6 => {
                 let OptionName { level, number } = option;
-                self.on_target(ids, |target| options::set_ip(target, level, number, value))?;
+                self.on_target(ids, |target| options::set_ip(target, level, number, value)).0?;
             }
             _ => return Err(Errno::ENOPROTOOPT),
         }
