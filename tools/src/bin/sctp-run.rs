@@ -16,6 +16,7 @@ use clap::Parser;
 use nix::fcntl::{FcntlArg, OFlag, fcntl, open};
 use sctp_descriptors::SERVICE_VARIABLE;
 use sctp_service::{Limits, Service};
+use sctp_tools::supervised;
 use sctp_tools::transport::TransportOptions;
 
 /// The shim's file, beside this program.
@@ -36,12 +37,13 @@ const EXAMPLES: &str = "\
 Examples:
   sctp-run --udp --local 127.0.0.2 ./server -p 5001
   sctp-run --raw ./client 192.0.2.1
+  sctp-run --udp --seccomp ./program-in-go
 
 Exit codes: the program's; 2 wrong usage; 126 the program or the stack cannot be started; 127 there is no \
 such program.";
 
 /// Runs a program that uses SCTP sockets, unmodified, where the kernel has no SCTP. The program must be dynamically
-/// linked; one-to-one sockets (SOCK_STREAM) are served.
+/// linked, or run with --seccomp.
 #[derive(Parser, Debug)]
 #[command(name = "sctp-run", version, after_help = EXAMPLES, override_usage = "sctp-run [OPTIONS] PROGRAM [ARGUMENT]...")]
 struct Options {
@@ -53,14 +55,20 @@ struct Options {
     /// The preload shim [default: $SCTP_PRELOAD, else libsctp_preload.so beside this program]
     #[arg(long, value_name = "FILE")]
     preload: Option<PathBuf>,
+    /// Supervise the program's system calls instead: for programs without a C library (Go, static binaries)
+    #[arg(long)]
+    seccomp: bool,
     /// Serve at this name, for sctp-run itself
     #[arg(long, hide = true)]
     serve: Option<String>,
-    /// Start the host and leave, for sctp-run itself
-    #[arg(long, hide = true, requires = "serve")]
+    /// Supervise with the service at this name, for sctp-run itself
+    #[arg(long, hide = true, value_name = "NAME")]
+    supervise: Option<String>,
+    /// Start a child that serves or supervises and leave, for sctp-run itself
+    #[arg(long, hide = true)]
     detach: bool,
     /// The program and its arguments
-    #[arg(required_unless_present = "serve", trailing_var_arg = true, allow_hyphen_values = true)]
+    #[arg(required_unless_present_any = ["serve", "supervise"], trailing_var_arg = true, allow_hyphen_values = true)]
     program: Vec<OsString>,
 }
 
@@ -78,13 +86,17 @@ impl From<String> for Failure {
 
 fn main() -> ExitCode {
     let options = Options::parse();
-    let result = match &options.serve {
-        Some(_) if options.detach => start_host_and_leave(),
-        Some(name) => {
+    let result = match (&options.serve, &options.supervise) {
+        (Some(_), _) | (_, Some(_)) if options.detach => start_child_and_leave(),
+        (Some(name), _) => {
             serve(&options, name);
-            return ExitCode::SUCCESS;
+            Ok(())
         }
-        None => run(&options),
+        (_, Some(name)) => {
+            supervise(name);
+            Ok(())
+        }
+        (None, None) => run(&options),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
@@ -97,7 +109,7 @@ fn main() -> ExitCode {
 
 /// Starts the host, and becomes the program.
 fn run(options: &Options) -> Result<(), Failure> {
-    let shim = shim(options.preload.as_deref())?;
+    let shim = if options.seccomp { None } else { Some(shim(options.preload.as_deref())?) };
     let name = format!("sctp-run/{:032x}", rand::random::<u128>());
     let transport = start_host(&name)?;
     if options.verbose {
@@ -105,18 +117,29 @@ fn run(options: &Options) -> Result<(), Failure> {
     }
     let (program, arguments) =
         options.program.split_first().ok_or_else(|| "no program was given".to_owned())?;
+    let mut command = Command::new(program);
+    command.args(arguments).env(SERVICE_VARIABLE, &name);
+    match shim {
+        Some(shim) => command.env("LD_PRELOAD", before_other_libraries(shim)),
+        None => {
+            supervised::enter(&["--supervise", &name, "--detach"])?;
+            &mut command
+        }
+    };
+    // Only a failure returns.
+    let error = command.exec();
+    let code = if error.kind() == std::io::ErrorKind::NotFound { NOT_FOUND } else { CANNOT_RUN };
+    Err(Failure { code, message: format!("cannot run {}: {error}", program.display()) })
+}
+
+fn before_other_libraries(shim: PathBuf) -> OsString {
     let preload = std::env::var_os("LD_PRELOAD").unwrap_or_default();
     let mut all = shim.into_os_string();
     if !preload.is_empty() {
         all.push(":");
         all.push(preload);
     }
-    let mut command = Command::new(program);
-    command.args(arguments).env("LD_PRELOAD", all).env(SERVICE_VARIABLE, name);
-    // Only a failure returns.
-    let error = command.exec();
-    let code = if error.kind() == std::io::ErrorKind::NotFound { NOT_FOUND } else { CANNOT_RUN };
-    Err(Failure { code, message: format!("cannot run {}: {error}", program.display()) })
+    all
 }
 
 fn shim(named: Option<&Path>) -> Result<PathBuf, String> {
@@ -157,11 +180,11 @@ fn start_host(name: &str) -> Result<String, String> {
     Ok(transport.trim_end().to_owned())
 }
 
-/// The host's parent, which leaves at once: so the host is nobody's child.
-fn start_host_and_leave() -> Result<(), Failure> {
+/// The parent of the host, or of the supervisor, which leaves at once: so that one is nobody's child.
+fn start_child_and_leave() -> Result<(), Failure> {
     let arguments: Vec<_> = std::env::args_os().skip(1).filter(|argument| argument != "--detach").collect();
-    let host = std::env::current_exe().and_then(|exe| Command::new(exe).args(arguments).spawn());
-    host.map(|_| ()).map_err(|error| format!("cannot start the host of the stack: {error}").into())
+    let child = std::env::current_exe().and_then(|exe| Command::new(exe).args(arguments).spawn());
+    child.map(|_| ()).map_err(|error| format!("cannot start a process beside the program: {error}").into())
 }
 
 /// The host. It tells on standard output whether it serves; standard input is its lease.
@@ -181,6 +204,15 @@ fn serve(options: &Options, name: &str) {
     }
 }
 
+/// The supervisor. Standard input is its channel to the program.
+fn supervise(service: &str) {
+    if let Ok(channel) = detach()
+        && let Err(error) = sctp_supervisor::supervise(channel.into(), service)
+    {
+        tracing::error!(%error, "the supervisor ends");
+    }
+}
+
 fn open_service(options: &Options, name: &str) -> Result<(Service, String), String> {
     let builder = options.transport.builder().map_err(|error| error.to_string())?;
     let stack = builder
@@ -196,7 +228,7 @@ fn open_service(options: &Options, name: &str) -> Result<(Service, String), Stri
     Ok((service, transport))
 }
 
-/// Lets go of everything that is the program's: streams, terminal, folder. Returns the lease.
+/// Lets go of everything that is the program's: streams, terminal, folder. Returns what was standard input.
 fn detach() -> nix::Result<OwnedFd> {
     let lease = std::io::stdin().as_fd().try_clone_to_owned().map_err(|_| nix::Error::EMFILE)?;
     let null = open("/dev/null", OFlag::O_RDWR, nix::sys::stat::Mode::empty())?;
