@@ -1,8 +1,9 @@
 //! Which system calls the supervisor hears of: the filter, in classic BPF.
 //!
 //! A filter sees numbers, not what a descriptor is. So our descriptors have high numbers, from a threshold on, and calls on
-//! low ones are not disturbed, with two exceptions. Options at level SOL_SCTP are heard of on any descriptor. And programs that
-//! are started with a socket as standard input or output are heard when they use it as one.
+//! low ones are not disturbed, with two exceptions. Options at level SOL_SCTP are heard of on any descriptor. And a program that
+//! is started with a socket as its standard streams, as inetd does, is heard when it uses them as one: calls that are of
+//! sockets only on all three, reads on the first. What it writes the kernel's own call can do.
 
 use core::mem::offset_of;
 use std::collections::HashMap;
@@ -22,20 +23,17 @@ pub(crate) const ARCHITECTURE: Option<u32> = if cfg!(target_arch = "x86_64") {
 const FIRST_OF_X32: u32 = 0x4000_0000;
 /// No descriptor has this number or a higher one; negative ones look as if.
 const NO_DESCRIPTOR: u32 = 1 << 30;
+/// Standard input is below.
+const FIRST_OF_OUTPUT: u32 = 1;
 /// Standard input, output and error are below.
 const FIRST_OF_OTHERS: u32 = 3;
 
 /// Heard of on our descriptors only.
-const DATA: [c_long; 8] = [
-    libc::SYS_read,
-    libc::SYS_write,
-    libc::SYS_readv,
-    libc::SYS_writev,
-    libc::SYS_preadv2,
-    libc::SYS_pwritev2,
-    libc::SYS_close,
-    libc::SYS_dup,
-];
+const DATA: [c_long; 5] =
+    [libc::SYS_write, libc::SYS_writev, libc::SYS_pwritev2, libc::SYS_close, libc::SYS_dup];
+
+/// Heard of on standard input too.
+const READS: [c_long; 3] = [libc::SYS_read, libc::SYS_readv, libc::SYS_preadv2];
 
 /// Calls of sockets only: heard of on standard descriptors too.
 const SOCKETS: [c_long; 14] = [
@@ -64,6 +62,7 @@ enum Label {
     Request,
     Option,
     SocketCall,
+    Read,
     Ours,
     Bounded,
     Allow,
@@ -77,7 +76,12 @@ pub(crate) fn program(architecture: u32, threshold: u32) -> Vec<sock_filter> {
     code.unless_equal(architecture, Label::Allow);
     code.load(offset_of!(seccomp_data, nr));
     code.if_at_least(FIRST_OF_X32, Label::Allow);
-    let targets = [(&DATA[..], Label::Ours), (&SOCKETS, Label::SocketCall), (&OPTIONS, Label::Option)];
+    let targets = [
+        (&DATA[..], Label::Ours),
+        (&READS, Label::Read),
+        (&SOCKETS, Label::SocketCall),
+        (&OPTIONS, Label::Option),
+    ];
     for (calls, label) in targets {
         calls.iter().for_each(|call| code.if_equal(*call as u32, label));
     }
@@ -98,6 +102,12 @@ pub(crate) fn program(architecture: u32, threshold: u32) -> Vec<sock_filter> {
     code.load(argument(0));
     code.if_at_least(threshold, Label::Bounded);
     code.if_at_least(FIRST_OF_OTHERS, Label::Allow);
+    code.answer(libc::SECCOMP_RET_USER_NOTIF);
+
+    code.place(Label::Read);
+    code.load(argument(0));
+    code.if_at_least(threshold, Label::Bounded);
+    code.if_at_least(FIRST_OF_OUTPUT, Label::Allow);
     code.answer(libc::SECCOMP_RET_USER_NOTIF);
 
     code.place(Label::Request);

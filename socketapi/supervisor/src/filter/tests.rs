@@ -53,6 +53,14 @@ fn data_calls_are_heard_of_from_the_threshold_on() {
 }
 
 #[test]
+fn reads_are_heard_of_on_standard_input_too() {
+    for call in READS {
+        assert!(is_heard(call, &[0]) && is_heard(call, &[512]), "{call}");
+        assert!(!is_heard(call, &[1]) && !is_heard(call, &[511]) && !is_heard(call, &[-1]), "{call}");
+    }
+}
+
+#[test]
 fn calls_of_sockets_are_heard_of_on_standard_descriptors_too() {
     for call in SOCKETS {
         assert!(is_heard(call, &[0]) && is_heard(call, &[2]) && is_heard(call, &[512]), "{call}");
