@@ -193,7 +193,11 @@ impl State {
 
     /// Whether the set-up is over, and how.
     pub(super) fn connected(&mut self, socket: SocketId, id: AssociationId) -> Poll<Result<(), Error>> {
-        self.mailbox(socket)?;
+        let mailbox = self.mailbox(socket)?;
+        // One-to-many sockets keep nothing of an association that has ended but what they tell of it.
+        if let Some(reason) = mailbox.why_lost(id) {
+            return Poll::Ready(Err(Error::Lost(reason.clone())));
+        }
         match self.registry.links.get(&id) {
             Some(Link { end: Some(End::Lost(reason)), .. }) => Poll::Ready(Err(Error::Lost(reason.clone()))),
             Some(Link { end: Some(End::Shutdown), .. }) | None => Poll::Ready(Err(Error::NoAssociation)),

@@ -11,7 +11,7 @@
 //! whose buffer is never full would leave acknowledgements to that tick: so a sender reads the network on
 //! its way out when nobody has for [`LOOK`], which costs less than a wake-up of the thread would.
 
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::task::{Poll, Waker};
@@ -169,14 +169,51 @@ impl Shared {
         result
     }
 
+    /// Serves the network until `other` is readable: for who waits for other things, too, and is woken by tasks' wakers, which
+    /// make `other` readable. Where another caller leads already, it only waits.
+    pub(super) fn lead_until(&self, other: BorrowedFd<'_>) -> Result<(), Error> {
+        let mut call = Call { shared: self, waiter: None, leads: false };
+        let mut guard = self.state.lock();
+        let result = loop {
+            if let Err(error) = guard.check_open() {
+                break Err(error);
+            }
+            if !call.leads && guard.lead.leader == Leader::Caller {
+                MutexGuard::unlocked(&mut guard, || wait_for(other));
+                break Ok(());
+            }
+            call.lead(&mut guard);
+            let now = self.clock.now();
+            let _dry = (0..LOOKS_WITHOUT_PATIENCE).find(|_| !guard.turn(now));
+            if self.sleep_beside(&mut guard, Leader::Caller, now, None, Some(other)) {
+                break Ok(());
+            }
+        };
+        call.leave(guard);
+        result
+    }
+
     /// Sleeps until a descriptor is ready, the bell rings or `until` comes. The lock is free meanwhile.
     fn sleep(&self, guard: &mut MutexGuard<'_, State>, role: Leader, now: Time, until: Option<Time>) {
+        self.sleep_beside(guard, role, now, until, None);
+    }
+
+    /// As [`sleep`](Self::sleep), and until `other` is readable: that is the answer.
+    fn sleep_beside(
+        &self,
+        guard: &mut MutexGuard<'_, State>,
+        role: Leader,
+        now: Time,
+        until: Option<Time>,
+        other: Option<BorrowedFd<'_>>,
+    ) -> bool {
         let deadline = guard.plan_sleep(now, until);
         let room = guard.engine.is_blocked();
+        let timeout = if guard.engine.is_unfinished() { Duration::ZERO } else { deadline.since(now) };
         let wakes = std::mem::take(&mut guard.wakes);
-        MutexGuard::unlocked(guard, || {
+        let ready = MutexGuard::unlocked(guard, || {
             wake(wakes);
-            self.poll(role, deadline.since(now), room);
+            self.poll(role, timeout, room, other)
         });
         if guard.lead.leader == role {
             guard.lead.asleep_until = None;
@@ -185,16 +222,20 @@ impl Shared {
             Leader::Background => guard.lead.background_bell.hush(),
             _ => guard.lead.bell.hush(),
         }
+        ready
     }
 
-    fn poll(&self, role: Leader, timeout: Duration, room: bool) {
+    /// Whether `other` is readable.
+    fn poll(&self, role: Leader, timeout: Duration, room: bool, other: Option<BorrowedFd<'_>>) -> bool {
         let flags = if room { PollFlags::POLLIN | PollFlags::POLLOUT } else { PollFlags::POLLIN };
         let bell = if role == Leader::Background { &self.background_bell } else { &self.bell };
         let mut polled: SmallVec<[PollFd<'_>; 8]> =
             self.descriptors.iter().map(|fd| PollFd::new(fd.as_fd(), flags)).collect();
         polled.push(PollFd::new(bell.as_fd(), PollFlags::POLLIN));
+        polled.extend(other.map(|other| PollFd::new(other, PollFlags::POLLIN)));
         // An interrupted or failed poll is a wake-up without a reason: the caller looks again.
         let _ = ppoll(&mut polled, Some(TimeSpec::from_duration(timeout)), None);
+        other.is_some() && polled.last().is_some_and(|last| last.any() == Some(true))
     }
 
     /// Wakes a sleeping leader that would wake too late for what has changed.
@@ -286,6 +327,11 @@ impl Shared {
     }
 }
 
+fn wait_for(fd: BorrowedFd<'_>) {
+    // An interrupted or failed poll is a wake-up without a reason: the caller looks again.
+    let _ = ppoll(&mut [PollFd::new(fd, PollFlags::POLLIN)], None, None);
+}
+
 /// Frees the lock, then wakes the tasks.
 fn release(mut guard: MutexGuard<'_, State>) {
     let wakes = std::mem::take(&mut guard.wakes);
@@ -330,17 +376,21 @@ impl Call<'_> {
         }
     }
 
-    fn take_lead(&mut self, state: &mut State, target: Target, interest: Interest) {
+    fn lead(&mut self, state: &mut State) {
         if state.lead.leader == Leader::Background {
             // It notices that it does not lead any more.
             state.lead.background_bell.ring();
             state.lead.asleep_until = None;
         }
+        state.lead.leader = Leader::Caller;
+        self.leads = true;
+    }
+
+    fn take_lead(&mut self, state: &mut State, target: Target, interest: Interest) {
         if let Some(key) = self.waiter.take() {
             state.remove_waiter(key);
         }
-        state.lead.leader = Leader::Caller;
-        self.leads = true;
+        self.lead(state);
         self.waiter = Some(state.attach_waiter(target, interest, How::Leader));
     }
 

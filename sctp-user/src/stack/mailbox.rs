@@ -184,6 +184,14 @@ impl Mailbox {
         }
     }
 
+    /// Why an association was lost, if that is still to be told.
+    pub(super) fn why_lost(&self, id: AssociationId) -> Option<&LossReason> {
+        self.notifications.iter().find_map(|(of, notification)| match notification {
+            Notification::CommunicationLost(reason) if *of == id => Some(reason),
+            _ => None,
+        })
+    }
+
     /// The next notification whose turn it is; `has_data` says whether messages of an association wait.
     pub(super) fn next_notification(
         &mut self,

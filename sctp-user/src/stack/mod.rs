@@ -39,6 +39,7 @@ mod state;
 
 use std::fmt;
 use std::net::IpAddr;
+use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -125,6 +126,15 @@ impl Stack {
         self.shared().with(|state, now| {
             let _dry = (0..MOST).find(|_| !state.turn(now));
         });
+    }
+
+    /// Serves the network in this thread until `other` is readable: for who waits for other descriptors and for this stack's
+    /// sockets by wakers, which are to make `other` readable. Saves the wake-up of a second thread for each packet.
+    ///
+    /// # Errors
+    /// [`Error::StackClosed`], [`Error::Driver`].
+    pub fn serve_until(&self, other: BorrowedFd<'_>) -> Result<(), Error> {
+        self.shared().lead_until(other)
     }
 
     /// A new, unbound socket.

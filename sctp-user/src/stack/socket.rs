@@ -183,7 +183,12 @@ impl Socket {
 
     /// For tasks: whether the send buffer of an association has room for a message of `len` bytes. Ready also when the
     /// association has ended, which a send then tells.
-    pub fn poll_room(&self, context: &mut Context<'_>, id: AssociationId, len: usize) -> Poll<Result<(), Error>> {
+    pub fn poll_room(
+        &self,
+        context: &mut Context<'_>,
+        id: AssociationId,
+        len: usize,
+    ) -> Poll<Result<(), Error>> {
         self.poll(context, Interest::Write, |state, _| {
             let has_room = state.has_ended(id) || state.engine.endpoint.has_room(id, len);
             if has_room { Poll::Ready(Ok(())) } else { Poll::Pending }

@@ -91,6 +91,9 @@ pub enum Command {
         #[serde(with = "serde_bytes")]
         value: Vec<u8>,
     },
+    /// A file that Linux has below `/proc` where it has SCTP, by its name there: `sys/net/sctp/…` or `net/sctp/…`. The reply
+    /// carries a descriptor to read its text by, from the beginning; ENOENT if there is none of this name.
+    ProcFile(String),
 }
 
 /// A `sendmsg`.
@@ -270,6 +273,7 @@ mod tests {
             Command::Receive(Receive { flags: 2, room: u32::MAX, control_room: 256, took: true }),
             Command::GetOption { option: OPTION, room: 400, input: vec![1, 2, 3] },
             Command::SetOption { option: OPTION, value: Vec::new() },
+            Command::ProcFile("net/sctp/snmp".into()),
         ];
         for command in commands {
             let request = Request { socket: u64::MAX - 1, command };

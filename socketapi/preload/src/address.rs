@@ -2,12 +2,12 @@
 
 use core::ffi::c_int;
 use core::mem::{offset_of, size_of};
-use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use core::net::{Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
 
 use libc::{sockaddr, sockaddr_in, sockaddr_in6, sockaddr_un, socklen_t};
 use sctp_descriptors::SocketName;
 
-/// Reads an IPv4 or IPv6 address that a program gave; the error is an `errno`.
+/// Reads an IPv4 or IPv6 address just as a program gave it; it may be in a longer structure. The error is an `errno`.
 ///
 /// # Safety
 /// `address` is null or valid for `length` bytes.
@@ -22,13 +22,13 @@ pub(crate) unsafe fn read(address: *const sockaddr, length: socklen_t) -> Result
             // SAFETY: long enough for this type, of which every bit pattern is valid.
             let v4 = unsafe { core::ptr::read_unaligned(address.cast::<sockaddr_in>()) };
             let ip = Ipv4Addr::from(u32::from_be(v4.sin_addr.s_addr));
-            Ok(SocketAddr::new(ip.into(), u16::from_be(v4.sin_port)))
+            Ok(SocketAddrV4::new(ip, u16::from_be(v4.sin_port)).into())
         }
         libc::AF_INET6 if length as usize >= size_of::<sockaddr_in6>() => {
             // SAFETY: as above.
             let v6 = unsafe { core::ptr::read_unaligned(address.cast::<sockaddr_in6>()) };
-            let ip = Ipv6Addr::from(v6.sin6_addr.s6_addr).to_canonical();
-            Ok(SocketAddr::new(ip, u16::from_be(v6.sin6_port)))
+            let (ip, port) = (Ipv6Addr::from(v6.sin6_addr.s6_addr), u16::from_be(v6.sin6_port));
+            Ok(SocketAddrV6::new(ip, port, u32::from_be(v6.sin6_flowinfo), v6.sin6_scope_id).into())
         }
         libc::AF_INET | libc::AF_INET6 => Err(libc::EINVAL),
         _ => Err(libc::EAFNOSUPPORT),
@@ -43,24 +43,24 @@ pub(crate) unsafe fn write(value: SocketAddr, address: *mut sockaddr, length: *m
     if address.is_null() || length.is_null() {
         return;
     }
-    match value.ip() {
-        IpAddr::V4(ip) => {
+    match value {
+        SocketAddr::V4(value) => {
             let v4 = sockaddr_in {
                 sin_family: libc::AF_INET as libc::sa_family_t,
                 sin_port: value.port().to_be(),
-                sin_addr: libc::in_addr { s_addr: u32::from(ip).to_be() },
+                sin_addr: libc::in_addr { s_addr: u32::from(*value.ip()).to_be() },
                 sin_zero: [0; 8],
             };
             // SAFETY: the caller's promise.
             unsafe { copy_out(&v4, address, length) };
         }
-        IpAddr::V6(ip) => {
+        SocketAddr::V6(value) => {
             let v6 = sockaddr_in6 {
                 sin6_family: libc::AF_INET6 as libc::sa_family_t,
                 sin6_port: value.port().to_be(),
-                sin6_flowinfo: 0,
-                sin6_addr: libc::in6_addr { s6_addr: ip.octets() },
-                sin6_scope_id: 0,
+                sin6_flowinfo: value.flowinfo().to_be(),
+                sin6_addr: libc::in6_addr { s6_addr: value.ip().octets() },
+                sin6_scope_id: value.scope_id(),
             };
             // SAFETY: the caller's promise.
             unsafe { copy_out(&v6, address, length) };
@@ -80,12 +80,20 @@ unsafe fn copy_out<T>(value: &T, address: *mut sockaddr, length: *mut socklen_t)
     unsafe { *length = size_of::<T>() as socklen_t };
 }
 
+/// Nothing yet.
+pub(crate) const NO_NAME: sockaddr_un = sockaddr_un { sun_family: 0, sun_path: [0; 108] };
+
 /// The abstract name that `ask` (a `getpeername`) writes, if it is one of ours.
 pub(crate) fn unix_name(ask: impl FnOnce(*mut sockaddr, *mut socklen_t) -> c_int) -> Option<SocketName> {
-    let mut name = sockaddr_un { sun_family: 0, sun_path: [0; 108] };
+    let mut name = NO_NAME;
     let mut length = size_of::<sockaddr_un>() as socklen_t;
     let result = ask(core::ptr::from_mut(&mut name).cast(), &mut length);
-    if result != 0 || c_int::from(name.sun_family) != libc::AF_UNIX || name.sun_path[0] != 0 {
+    if result == 0 { socket_name(&name, length) } else { None }
+}
+
+/// What the address of a service's end says.
+pub(crate) fn socket_name(name: &sockaddr_un, length: socklen_t) -> Option<SocketName> {
+    if c_int::from(name.sun_family) != libc::AF_UNIX || name.sun_path[0] != 0 {
         return None;
     }
     let end = (length as usize).checked_sub(offset_of!(sockaddr_un, sun_path))?;

@@ -1,24 +1,29 @@
 //! Commands to the service, over a connection for each thread.
 //!
 //! A thread's own connection needs no lock, so nothing is held across `fork`. A child, which inherits its parent's
-//! connection, sees another process id and opens its own.
+//! connection, sees another process id and opens its own; so does one between `vfork` and `exec`, and its parent after it.
+//! A thread is not cancelled while it asks: the answer comes at once.
 
 use core::cell::RefCell;
-use core::ffi::c_int;
+use core::ffi::{c_int, c_ulong};
 use std::io;
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsRawFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
 
-use sctp_descriptors::{MAX_MESSAGE_LEN, Reply, Request, SERVICE_VARIABLE, VERSION};
+use sctp_descriptors::{
+    Command, MAX_REPLY_LEN, Reply, Request, SERVICE_VARIABLE, SocketName, VERSION, pieces,
+};
 
-use crate::address;
-use crate::real::real;
+use crate::{address, real};
 
 /// Control descriptors are moved up here, out of the way of programs that count on low numbers.
-const LOWEST_DESCRIPTOR: c_int = 500;
+const LOWEST_DESCRIPTOR: c_ulong = 500;
 
 struct Connection {
     process: u32,
-    socket: OwnedFd,
+    /// Not an owned descriptor: a program that closes all numbers closes this one, and another one may have it by now.
+    socket: RawFd,
+    /// Device and inode: they tell whether the number is still this connection.
+    identity: (u64, u64),
     /// Room for a reply.
     buffer: Vec<u8>,
 }
@@ -27,9 +32,15 @@ thread_local! {
     static CONNECTION: RefCell<Option<Connection>> = const { RefCell::new(None) };
 }
 
+/// Asks the service about this socket.
+pub(crate) fn command(name: SocketName, command: Command) -> Result<Reply, c_int> {
+    ask(&Request { socket: name.socket, command }).map(|(reply, _)| reply)
+}
+
 /// Asks the service; a descriptor may come with the reply.
 /// The error is an `errno`: ENETDOWN where the service cannot be reached.
 pub(crate) fn ask(request: &Request) -> Result<(Reply, Option<OwnedFd>), c_int> {
+    let _uncancelled = Uncancelled::begin();
     let own = CONNECTION.try_with(|own| own.try_borrow_mut().map(|mut own| ask_over(&mut own, request)));
     match own {
         Ok(Ok(answer)) => answer,
@@ -43,15 +54,19 @@ fn ask_over(
     request: &Request,
 ) -> Result<(Reply, Option<OwnedFd>), c_int> {
     let process = std::process::id();
-    if connection.as_ref().is_none_or(|connection| connection.process != process) {
+    if connection.as_ref().is_none_or(|connection| connection.process != process || !connection.is_open()) {
         *connection = Some(Connection::open(process).map_err(|_| libc::ENETDOWN)?);
     }
     let Some(open) = connection.as_mut() else { return Err(libc::ENETDOWN) };
-    let (reply, descriptor) = match open.exchange(&request.encode()) {
+    let (reply, descriptor) = match open.request(&request.encode()) {
         Ok((bytes, descriptor)) => (Reply::decode(bytes), descriptor),
-        Err(_) => {
+        Err(error) => {
             *connection = None;
-            return Err(libc::ENETDOWN);
+            // No number was left for the descriptor.
+            return Err(error
+                .raw_os_error()
+                .filter(|errno| *errno == libc::EMFILE)
+                .unwrap_or(libc::ENETDOWN));
         }
     };
     match reply.map_err(|_| libc::EPROTO)? {
@@ -60,22 +75,82 @@ fn ask_over(
     }
 }
 
+/// While this lives the thread is not cancelled: an answer that nobody took would be taken for the next one's.
+struct Uncancelled {
+    before: c_int,
+}
+
+unsafe extern "C" {
+    fn pthread_setcancelstate(state: c_int, before: *mut c_int) -> c_int;
+}
+
+/// As `pthread.h` has it, of all of Linux's C libraries.
+const PTHREAD_CANCEL_DISABLE: c_int = 1;
+
+impl Uncancelled {
+    fn begin() -> Self {
+        let mut before = 0;
+        // SAFETY: `before` is valid.
+        unsafe { pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &raw mut before) };
+        Self { before }
+    }
+}
+
+impl Drop for Uncancelled {
+    fn drop(&mut self) {
+        let mut ours = 0;
+        // SAFETY: `ours` is valid.
+        unsafe { pthread_setcancelstate(self.before, &raw mut ours) };
+    }
+}
+
 impl Connection {
     fn open(process: u32) -> io::Result<Self> {
-        let mut opened = Self { process, socket: connect()?, buffer: vec![0; MAX_MESSAGE_LEN] };
-        let (greeting, _) = opened.exchange(&VERSION.to_ne_bytes())?;
+        let socket = connect()?;
+        let identity = identity(socket.as_raw_fd()).ok_or_else(io::Error::last_os_error)?;
+        let mut opened =
+            Self { process, socket: socket.into_raw_fd(), identity, buffer: vec![0; MAX_REPLY_LEN] };
+        send(opened.socket, &VERSION.to_ne_bytes())?;
+        let (greeting, _) = opened.reply()?;
         if greeting != VERSION.to_ne_bytes() {
             return Err(io::ErrorKind::Unsupported.into());
         }
         Ok(opened)
     }
 
+    fn is_open(&self) -> bool {
+        identity(self.socket) == Some(self.identity)
+    }
+
     /// Says something, and hears the answer; a descriptor may come with it.
-    fn exchange(&mut self, request: &[u8]) -> io::Result<(&[u8], Option<OwnedFd>)> {
-        send(self.socket.as_raw_fd(), request)?;
-        let (len, descriptor) = receive(self.socket.as_raw_fd(), &mut self.buffer)?;
+    fn request(&mut self, request: &[u8]) -> io::Result<(&[u8], Option<OwnedFd>)> {
+        for piece in pieces(request) {
+            send(self.socket, &piece)?;
+        }
+        self.reply()
+    }
+
+    fn reply(&mut self) -> io::Result<(&[u8], Option<OwnedFd>)> {
+        let (len, descriptor) = receive(self.socket, &mut self.buffer)?;
         Ok((self.buffer.get(..len).unwrap_or_default(), descriptor))
     }
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        if self.is_open() {
+            // SAFETY: the number is still ours.
+            unsafe { real::close(self.socket) };
+        }
+    }
+}
+
+/// What tells this open descriptor from all others.
+fn identity(fd: RawFd) -> Option<(u64, u64)> {
+    // SAFETY: all zeros is a valid value of it.
+    let mut found: libc::stat = unsafe { core::mem::zeroed() };
+    // SAFETY: `found` is valid.
+    (unsafe { libc::fstat(fd, &raw mut found) } == 0).then_some((found.st_dev, found.st_ino))
 }
 
 fn connect() -> io::Result<OwnedFd> {
@@ -83,13 +158,13 @@ fn connect() -> io::Result<OwnedFd> {
     let (address, length) =
         address::abstract_name(name.as_encoded_bytes()).ok_or(io::ErrorKind::InvalidInput)?;
     // SAFETY: plain numbers.
-    let low = unsafe { (real().socket)(libc::AF_UNIX, libc::SOCK_SEQPACKET | libc::SOCK_CLOEXEC, 0) };
+    let low = unsafe { real::socket(libc::AF_UNIX, libc::SOCK_SEQPACKET | libc::SOCK_CLOEXEC, 0) };
     let low = owned(low)?;
     // SAFETY: `low` is open.
-    let high = unsafe { libc::fcntl(low.as_raw_fd(), libc::F_DUPFD_CLOEXEC, LOWEST_DESCRIPTOR) };
+    let high = unsafe { real::fcntl(low.as_raw_fd(), libc::F_DUPFD_CLOEXEC, LOWEST_DESCRIPTOR) };
     let socket = owned(high).unwrap_or(low);
     // SAFETY: the address is valid for `length` bytes.
-    let result = unsafe { (real().connect)(socket.as_raw_fd(), (&raw const address).cast(), length) };
+    let result = unsafe { real::connect(socket.as_raw_fd(), (&raw const address).cast(), length) };
     if result != 0 {
         return Err(io::Error::last_os_error());
     }
@@ -110,7 +185,7 @@ struct Ancillary([u8; 32]);
 
 fn send(socket: RawFd, bytes: &[u8]) -> io::Result<()> {
     // SAFETY: `bytes` is valid for its length.
-    retry(|| unsafe { (real().send)(socket, bytes.as_ptr().cast(), bytes.len(), libc::MSG_NOSIGNAL) })
+    retry(|| unsafe { real::send(socket, bytes.as_ptr().cast(), bytes.len(), libc::MSG_NOSIGNAL) })
         .map(|_| ())
 }
 
@@ -122,11 +197,14 @@ fn receive(socket: RawFd, buffer: &mut [u8]) -> io::Result<(usize, Option<OwnedF
     message.msg_iov = &raw mut part;
     message.msg_iovlen = 1;
     message.msg_control = ancillary.0.as_mut_ptr().cast();
-    message.msg_controllen = ancillary.0.len();
+    message.msg_controllen = ancillary.0.len() as _;
     // SAFETY: `message` and all that it points to live until the call returns.
-    let got = retry(|| unsafe { libc::recvmsg(socket, &raw mut message, libc::MSG_CMSG_CLOEXEC) })?;
+    let got = retry(|| unsafe { real::recvmsg(socket, &raw mut message, libc::MSG_CMSG_CLOEXEC) })?;
     if got == 0 {
         return Err(io::ErrorKind::UnexpectedEof.into());
+    }
+    if message.msg_flags & libc::MSG_CTRUNC != 0 {
+        return Err(io::Error::from_raw_os_error(libc::EMFILE));
     }
     // SAFETY: the kernel filled `message`.
     let header = unsafe { libc::CMSG_FIRSTHDR(&raw const message) };

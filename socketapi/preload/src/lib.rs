@@ -4,16 +4,50 @@
 //! whose other end the service holds (see `sctp-descriptors`); what only the service knows is asked over a control
 //! connection; everything else is left to the kernel, because the descriptor is a real one.
 //!
-//! - `hooks`: the C functions, signatures and errno only.
-//! - `ops`: what they do for a descriptor of ours. `Detour::Bypass` means: not ours, the C library's turn.
-//! - `options`: the same for options, which are bytes here.
-//! - `control`: commands to the service. `table`: which descriptors are ours. `address`: C's socket addresses.
-//! - `real`: the C library's own functions.
+//! - `hooks`: the C functions, signatures only. `names`, `data`, `descriptors`, `files`, and `raw` for `syscall`.
+//! - `ops`: sockets and their names. `receive`, `send`, `transfer`: data. `options`: bytes here. `procfs`: files of SCTP.
+//! - `record`: what is in the pair. `parts`: the program's memory. `wait`: whether a call may wait.
+//! - `control`: commands to the service. `board`: what can be known without asking.
+//! - `table`: which descriptors are ours. `address`: C's socket addresses. `real`: the C library's own functions.
+//! - `detour`: what becomes of a call; `Detour::Bypass` means: not ours, the C library's turn.
+//!
+//! # What is left alone, and why
+//!
+//! - `poll`, `select`, `epoll` (and their fortified names), `fstat`, O_NONBLOCK, FIONBIO, close-on-exec, SO_RCVTIMEO: the
+//!   descriptor is the kernel's.
+//! - `fork`, `vfork`, `_Fork`, `clone`, `posix_spawn`: descriptors are inherited as all are, a name tells what each is, and a
+//!   control connection notices that it is another process's (see `control`, `table`).
+//! - What the C library does inside of itself, such as standard I/O: it finds bare messages, and writes them.
+//!
+//! Calls on descriptors that are not ours allocate nothing and take no lock, so that they may be made in handlers of signals
+//! and between `fork` and `exec`.
 
 mod address;
+mod board;
 mod control;
+mod detour;
 mod hooks;
 mod ops;
 mod options;
+mod parts;
+mod procfs;
 mod real;
+mod receive;
+mod record;
+mod send;
 mod table;
+mod transfer;
+mod wait;
+
+/// Runs when the shim is loaded.
+#[used]
+#[unsafe(link_section = ".init_array")]
+static BEGIN: extern "C" fn() = begin;
+
+extern "C" fn begin() {
+    real::find_all();
+    // SAFETY: it has no conditions.
+    unsafe { table::adopt_table() };
+    // SAFETY: the function does what may be done in a child of a program with many threads.
+    unsafe { libc::pthread_atfork(None, None, Some(table::adopt_table)) };
+}

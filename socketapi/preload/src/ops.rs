@@ -1,92 +1,121 @@
-//! What the hooked functions do for a descriptor of ours.
+//! Sockets and their names: `socket`, `bind`, `listen`, `accept`, `connect`, `shutdown`, addresses.
 
-use core::ffi::{c_int, c_void};
+use core::ffi::{c_int, c_uint};
 use core::net::SocketAddr;
 use std::os::fd::{AsRawFd, FromRawFd, IntoRawFd, OwnedFd};
 
-use sctp_descriptors::{Command, Reply, Request, SocketName};
+use libc::{sockaddr, socklen_t};
+use sctp_descriptors::{Command, Marker, Queue, Reply, Request, SocketName, Style};
 
-use crate::control;
-use crate::real::real;
-use crate::table;
+use crate::detour::{Detour, Stop, checked, errno, with_socket};
+use crate::record::{self, Head};
+use crate::{address, control, real, table, wait};
 
-/// What became of a call.
-pub(crate) enum Detour<T> {
-    /// Not ours: the C library's turn.
-    Bypass,
-    /// Done.
-    Done(T),
-    /// Failed, with this `errno`.
-    Failed(c_int),
-}
-
-impl<T> From<Result<T, c_int>> for Detour<T> {
-    fn from(result: Result<T, c_int>) -> Self {
-        result.map_or_else(Detour::Failed, Detour::Done)
-    }
-}
-
-/// Runs `operation` with the socket's name, if `fd` is ours.
-pub(crate) fn with_socket<T>(fd: c_int, operation: impl FnOnce(SocketName) -> Result<T, c_int>) -> Detour<T> {
-    table::lookup(fd).map_or(Detour::Bypass, |name| operation(name).into())
-}
-
-/// `socket()` for protocol 132 and one-to-one style; the service does not do the other one yet.
+/// `socket()` for protocol 132; both styles of RFC 6458.
 pub(crate) fn socket(domain: c_int, kind: c_int, protocol: c_int) -> Detour<c_int> {
-    let style = kind & !(libc::SOCK_NONBLOCK | libc::SOCK_CLOEXEC);
-    if protocol != libc::IPPROTO_SCTP || style != libc::SOCK_STREAM {
-        return Detour::Bypass;
-    }
-    if domain != libc::AF_INET && domain != libc::AF_INET6 {
-        return Detour::Bypass;
-    }
-    let command = Command::Socket { ipv6: domain == libc::AF_INET6 };
+    let Some(command) = creation(domain, kind, protocol) else { return Detour::Bypass };
     control::ask(&Request { socket: 0, command }).and_then(|(_, fd)| adopt(fd, kind)).into()
 }
 
-/// Commands that only change something.
-pub(crate) fn command(name: SocketName, command: Command) -> Result<(), c_int> {
-    control::ask(&Request { socket: name.socket, command }).map(|_| ())
+/// What `socket()` is to ask for, if it is ours.
+fn creation(domain: c_int, kind: c_int, protocol: c_int) -> Option<Command> {
+    let style = match kind & !(libc::SOCK_NONBLOCK | libc::SOCK_CLOEXEC) {
+        libc::SOCK_STREAM => Style::OneToOne,
+        libc::SOCK_SEQPACKET => Style::OneToMany,
+        _ => return None,
+    };
+    let ipv6 = match domain {
+        libc::AF_INET => false,
+        libc::AF_INET6 => true,
+        _ => return None,
+    };
+    (protocol == libc::IPPROTO_SCTP).then_some(Command::Socket { ipv6, style })
 }
 
-/// Commands that ask for an address.
+/// # Safety
+/// `local` is null or valid for `length` bytes.
+pub(crate) unsafe fn bind(fd: c_int, local: *const sockaddr, length: socklen_t) -> Detour<c_int> {
+    with_socket(fd, |name| {
+        // SAFETY: the caller's promise.
+        let local = unsafe { address::read(local, length) }?;
+        control::command(name, Command::Bind(local)).map(|_| 0)
+    })
+}
+
+pub(crate) fn listen(fd: c_int, backlog: c_int) -> Detour<c_int> {
+    with_socket(fd, |name| control::command(name, Command::Listen(backlog)).map(|_| 0))
+}
+
+/// # Safety
+/// `peer` is null or valid for `length` bytes.
+pub(crate) unsafe fn connect(fd: c_int, peer: *const sockaddr, length: socklen_t) -> Detour<c_int> {
+    with_socket(fd, |name| {
+        // SAFETY: the caller's promise.
+        let peer = unsafe { address::read(peer, length) }?;
+        begin(fd, name, Command::Connect(peer))?;
+        await_setup(fd, name).map(|()| 0)
+    })
+}
+
+/// An address that the service knows, for `getsockname` and its like.
 pub(crate) fn address(name: SocketName, command: Command) -> Result<SocketAddr, c_int> {
-    match control::ask(&Request { socket: name.socket, command })? {
-        (Reply::Address(address), _) => Ok(address),
+    match control::command(name, command)? {
+        Reply::Address(address) => Ok(address),
         _ => Err(libc::EPROTO),
     }
 }
 
+/// `getsockname()`, `getpeername()`.
+///
+/// # Safety
+/// Both pointers are null, or valid: `value` for `*length` bytes.
+pub(crate) unsafe fn get_address(
+    fd: c_int,
+    command: Command,
+    value: *mut sockaddr,
+    length: *mut socklen_t,
+) -> Detour<c_int> {
+    with_socket(fd, |name| {
+        let found = address(name, command.clone())?;
+        if value.is_null() || length.is_null() {
+            return Err(libc::EFAULT);
+        }
+        // SAFETY: the caller's promise.
+        unsafe { address::write(found, value, length) };
+        Ok(0)
+    })
+}
+
 /// The pending error, which is cleared; 0 for none.
 pub(crate) fn take_error(name: SocketName) -> c_int {
-    command(name, Command::TakeError).err().unwrap_or(0)
+    control::command(name, Command::TakeError).err().unwrap_or(0)
 }
 
-/// `connect()`.
-pub(crate) fn connect(fd: c_int, name: SocketName, peer: SocketAddr) -> Result<(), c_int> {
-    begin(fd, name, Command::Connect(peer))?;
-    await_setup(fd, name)
-}
-
-/// A command that may begin the set-up of an association. If the descriptor polls writable since an earlier set-up failed, a
+/// A command that may begin the set-up of an association. If the descriptor polls writable and would not tell the outcome, a
 /// filler makes it do so no more.
 pub(crate) fn begin(fd: c_int, name: SocketName, command: Command) -> Result<Reply, c_int> {
+    begin_with_descriptor(fd, name, command).map(|(reply, _)| reply)
+}
+
+/// As [`begin`], where a descriptor may come with the reply.
+pub(crate) fn begin_with_descriptor(
+    fd: c_int,
+    name: SocketName,
+    command: Command,
+) -> Result<(Reply, Option<OwnedFd>), c_int> {
     let request = Request { socket: name.socket, command };
-    let (reply, _) = control::ask(&request)?;
-    let Reply::Fill(length) = reply else { return Ok(reply) };
-    let filler = vec![0u8; length as usize];
-    let flags = libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL;
-    // SAFETY: `filler` is valid for its length.
-    if unsafe { (real().send)(fd, filler.as_ptr().cast(), filler.len(), flags) } < 0 {
-        return Err(errno());
+    loop {
+        match control::ask(&request)? {
+            (Reply::Fill(length), _) => record::fill(fd, name, length)?,
+            answer => return Ok(answer),
+        }
     }
-    control::ask(&request).map(|(reply, _)| reply)
 }
 
 /// Waits for the end of a set-up, as long as the descriptor may wait (O_NONBLOCK, SO_SNDTIMEO): the service makes it writable
 /// then.
 pub(crate) fn await_setup(fd: c_int, name: SocketName) -> Result<(), c_int> {
-    if is_non_blocking(fd) || !await_event(fd, libc::POLLOUT, send_timeout(fd))? {
+    if wait::is_non_blocking(fd) || !wait::await_writable(fd)? {
         return Err(libc::EINPROGRESS);
     }
     match take_error(name) {
@@ -95,39 +124,86 @@ pub(crate) fn await_setup(fd: c_int, name: SocketName) -> Result<(), c_int> {
     }
 }
 
-/// `shutdown()`, of an association only. The service learns of it from the kernel, after all that was written before. SCTP has
-/// no half that could stop reading alone (RFC 6458, 4.1.7).
+/// `shutdown()`. If the service has nothing against it, the kernel does it, which the service sees behind all that was written
+/// before. SCTP has no half that could stop reading alone (RFC 6458, 4.1.7).
 pub(crate) fn shutdown(fd: c_int, how: c_int) -> Detour<c_int> {
-    let associated = with_socket(fd, |name| match how {
-        libc::SHUT_RD | libc::SHUT_WR | libc::SHUT_RDWR => address(name, Command::PeerAddress).map(|_| 0),
-        _ => Err(libc::EINVAL),
-    });
-    match associated {
+    match with_socket(fd, |name| control::command(name, Command::Shutdown(how)).map(|_| 0)) {
         Detour::Done(_) if how != libc::SHUT_RD => Detour::Bypass,
         other => other,
     }
 }
 
-/// `accept4()`: a token read from the listener stands for one waiting association. A descriptor is reserved before:
-/// one that comes when the program has no number left for it would be lost, and its association with it.
-pub(crate) fn accept(fd: c_int, name: SocketName, flags: c_int) -> Result<c_int, c_int> {
-    let reserved = reserve(fd)?;
-    let mut token = [0u8; 1];
-    // SAFETY: `token` is valid for its length.
-    let got = unsafe { (real().recv)(fd, token.as_mut_ptr().cast(), token.len(), 0) };
-    match got {
-        1 => {}
-        0 => return Err(libc::EINVAL),
-        _ => return Err(errno()),
+/// `accept4()`. A token in the pair stands for one waiting association.
+///
+/// # Safety
+/// Both pointers are null, or valid: `peer` for `*length` bytes.
+pub(crate) unsafe fn accept(
+    fd: c_int,
+    peer: *mut sockaddr,
+    length: *mut socklen_t,
+    flags: c_int,
+) -> Detour<c_int> {
+    if flags & !(libc::SOCK_NONBLOCK | libc::SOCK_CLOEXEC) != 0 {
+        return with_socket(fd, |_| Err(libc::EINVAL));
     }
-    drop(reserved);
-    let (_, accepted) = control::ask(&Request { socket: name.socket, command: Command::Accept })?;
-    adopt(accepted, flags)
+    with_socket(fd, |name| {
+        let accepted = accept_one(fd, name)?;
+        let accepted = adopt(Some(accepted), flags)?;
+        if let (false, Some(name)) = (peer.is_null(), table::lookup(accepted))
+            && let Ok(value) = address(name, Command::PeerAddress)
+        {
+            // SAFETY: the caller's promise.
+            unsafe { address::write(value, peer, length) };
+        }
+        Ok(accepted)
+    })
 }
 
-fn reserve(fd: c_int) -> Result<OwnedFd, c_int> {
-    // SAFETY: a plain number.
-    let reserved = unsafe { libc::fcntl(fd, libc::F_DUPFD_CLOEXEC, 0) };
+/// A descriptor is reserved before: one that comes when the program has no number left for it would be lost, and its
+/// association with it.
+fn accept_one(fd: c_int, name: SocketName) -> Result<OwnedFd, c_int> {
+    let mut reserved = Some(reserve(fd)?);
+    let mut took = match record::look_for_token(fd, name) {
+        Ok(Head::Token) => record::take(fd).is_some(),
+        Ok(_) => false,
+        Err(Stop::Errno(errno)) => return Err(errno),
+        Err(Stop::Stranger) => return Err(libc::EBADF),
+    };
+    loop {
+        drop(reserved.take());
+        match control::ask(&Request { socket: name.socket, command: Command::Accept { took } }) {
+            Ok((Reply::Done, Some(accepted))) => return Ok(accepted),
+            Ok((Reply::Empty { stale }, _)) => record::discard(fd, name, stale),
+            Err(libc::EAGAIN) => {}
+            Err(errno) => return Err(errno),
+            Ok(_) => return Err(libc::EPROTO),
+        }
+        if wait::is_non_blocking(fd) {
+            return Err(libc::EAGAIN);
+        }
+        reserved = Some(reserve(fd)?);
+        await_token(fd, name)?;
+        took = true;
+    }
+}
+
+/// Waits for a token at a listener, where nothing else comes, and takes it out. The kernel knows how long.
+fn await_token(fd: c_int, name: SocketName) -> Result<(), c_int> {
+    let mut token = Marker::default();
+    // SAFETY: `token` is valid for its length.
+    match checked(unsafe { real::recv(fd, token.as_mut_ptr().cast(), token.len(), 0) })? {
+        0 => Err(match take_error(name) {
+            0 => libc::EINVAL,
+            errno => errno,
+        }),
+        _ => Ok(()),
+    }
+}
+
+/// A number that nobody else gets, until it is dropped.
+pub(crate) fn reserve(fd: c_int) -> Result<OwnedFd, c_int> {
+    // SAFETY: plain numbers.
+    let reserved = unsafe { real::fcntl(fd, libc::F_DUPFD_CLOEXEC, 0) };
     if reserved < 0 {
         return Err(errno());
     }
@@ -135,100 +211,87 @@ fn reserve(fd: c_int) -> Result<OwnedFd, c_int> {
     Ok(unsafe { OwnedFd::from_raw_fd(reserved) })
 }
 
-/// `read()`. A record is a message, or a piece of one; what a short read leaves must stay. So the record is peeked at
-/// (the socket's SO_PEEK_OFF moves on by what was read), and taken out of the kernel's queue once it is read up.
-pub(crate) fn read(
-    fd: c_int,
-    name: SocketName,
-    buffer: *mut c_void,
-    room: usize,
-    flags: c_int,
-) -> Result<isize, c_int> {
-    let only_peeks = flags & libc::MSG_PEEK != 0;
-    let offset = if only_peeks { peek_offset(fd)? } else { 0 };
-    let peek = flags | libc::MSG_PEEK | libc::MSG_TRUNC;
-    // SAFETY: the caller's buffer, valid for `room` bytes.
-    let rest = unsafe { (real().recv)(fd, buffer, room, peek) };
-    let Ok(rest) = usize::try_from(rest) else {
-        return Err(errno());
-    };
-    if rest == 0 {
-        // The end; the service knows whether it is a good one.
-        return match take_error(name) {
-            0 => Ok(0),
-            errno => Err(errno),
-        };
-    }
-    if only_peeks {
-        set_peek_offset(fd, offset)?;
-    } else if rest <= room {
-        let take = libc::MSG_DONTWAIT | libc::MSG_TRUNC;
-        // SAFETY: nothing is written: there is no room.
-        unsafe { (real().recv)(fd, core::ptr::null_mut(), 0, take) };
-    }
-    Ok(rest.min(room) as isize)
-}
-
-fn peek_offset(fd: c_int) -> Result<c_int, c_int> {
-    let mut offset: c_int = 0;
-    let mut length = size_of::<c_int>() as libc::socklen_t;
-    let value = (&raw mut offset).cast();
-    // SAFETY: both pointers are valid, and `length` is the value's.
-    let result =
-        unsafe { (real().getsockopt)(fd, libc::SOL_SOCKET, libc::SO_PEEK_OFF, value, &raw mut length) };
-    if result == 0 { Ok(offset) } else { Err(errno()) }
-}
-
-fn set_peek_offset(fd: c_int, offset: c_int) -> Result<(), c_int> {
-    let length = size_of::<c_int>() as libc::socklen_t;
-    let value = (&raw const offset).cast();
-    // SAFETY: the value is valid for its length.
-    let result = unsafe { (real().setsockopt)(fd, libc::SOL_SOCKET, libc::SO_PEEK_OFF, value, length) };
-    if result == 0 { Ok(()) } else { Err(errno()) }
-}
-
-fn adopt(fd: Option<OwnedFd>, flags: c_int) -> Result<c_int, c_int> {
+/// Makes a descriptor that came from the service the program's; `flags` are those of `socket()`.
+pub(crate) fn adopt(fd: Option<OwnedFd>, flags: c_int) -> Result<c_int, c_int> {
     let fd = fd.ok_or(libc::EPROTO)?;
-    set_peek_offset(fd.as_raw_fd(), 0)?;
+    record::set_peek_offset(fd.as_raw_fd(), 0)?;
     if flags & libc::SOCK_NONBLOCK != 0 {
-        // SAFETY: `fd` is open.
-        let status = unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_GETFL) };
-        // SAFETY: as above.
-        unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_SETFL, status | libc::O_NONBLOCK) };
+        // SAFETY: plain numbers.
+        unsafe { real::fcntl(fd.as_raw_fd(), libc::F_SETFL, (libc::O_RDWR | libc::O_NONBLOCK) as _) };
     }
-    if flags & libc::SOCK_CLOEXEC == 0 {
-        // SAFETY: as above.
-        unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_SETFD, 0) };
+    Ok(release(fd, flags & libc::SOCK_CLOEXEC != 0))
+}
+
+/// Makes a descriptor that came from the service, with close-on-exec, the program's.
+pub(crate) fn release(fd: OwnedFd, close_on_exec: bool) -> c_int {
+    if !close_on_exec {
+        // SAFETY: plain numbers.
+        unsafe { real::fcntl(fd.as_raw_fd(), libc::F_SETFD, 0) };
     }
     table::forget(fd.as_raw_fd());
-    Ok(fd.into_raw_fd())
+    fd.into_raw_fd()
 }
 
-fn is_non_blocking(fd: c_int) -> bool {
-    // SAFETY: a plain number.
-    unsafe { libc::fcntl(fd, libc::F_GETFL) & libc::O_NONBLOCK != 0 }
+/// `ioctl()`: how much waits; the rest is the kernel's.
+///
+/// # Safety
+/// `value` is null or valid, where the request has one.
+pub(crate) unsafe fn ioctl(fd: c_int, request: u64, value: *mut c_int) -> Detour<c_int> {
+    let queue = match request as c_uint as u64 {
+        FIONREAD => Queue::In,
+        SIOCOUTQ => Queue::Out,
+        _ => return Detour::Bypass,
+    };
+    with_socket(fd, |name| {
+        let waiting = match bare_waiting(fd, name, queue) {
+            Some(waiting) => waiting,
+            None => match control::command(name, Command::Queued(queue))? {
+                Reply::Number(waiting) => waiting,
+                _ => return Err(libc::EPROTO),
+            },
+        };
+        if value.is_null() {
+            return Err(libc::EFAULT);
+        }
+        // SAFETY: not null, and the caller's promise.
+        unsafe { value.write_unaligned(waiting) };
+        Ok(0)
+    })
 }
 
-/// SO_SNDTIMEO in milliseconds, as `poll` has it: -1 for none.
-fn send_timeout(fd: c_int) -> c_int {
-    let mut time = libc::timeval { tv_sec: 0, tv_usec: 0 };
-    let mut length = size_of::<libc::timeval>() as libc::socklen_t;
-    let value = (&raw mut time).cast();
-    // SAFETY: both pointers are valid, and `length` is the value's. A failure leaves it as it is.
-    unsafe { (real().getsockopt)(fd, libc::SOL_SOCKET, libc::SO_SNDTIMEO, value, &raw mut length) };
-    let milliseconds = time.tv_sec.saturating_mul(1_000).saturating_add((time.tv_usec + 999) / 1_000);
-    if milliseconds == 0 { -1 } else { c_int::try_from(milliseconds).unwrap_or(c_int::MAX) }
+/// Linux's numbers; the second is also TIOCOUTQ.
+const FIONREAD: u64 = 0x541b;
+const SIOCOUTQ: u64 = 0x5411;
+
+/// What is left of a bare record in the pair, if one comes next.
+fn bare_waiting(fd: c_int, name: SocketName, queue: Queue) -> Option<c_int> {
+    match (queue, record::look_for_token(fd, name)) {
+        (Queue::In, Ok(Head::Bare(waiting))) => c_int::try_from(waiting).ok(),
+        _ => None,
+    }
 }
 
-/// Whether one of `events` came in time.
-fn await_event(fd: c_int, events: i16, timeout: c_int) -> Result<bool, c_int> {
-    let mut wanted = libc::pollfd { fd, events, revents: 0 };
-    // SAFETY: one valid entry.
-    let ready = unsafe { libc::poll(&raw mut wanted, 1, timeout) };
-    if ready < 0 { Err(errno()) } else { Ok(ready > 0) }
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-/// The calling thread's `errno`.
-pub(crate) fn errno() -> c_int {
-    std::io::Error::last_os_error().raw_os_error().unwrap_or(libc::EIO)
+    #[test]
+    fn sockets_of_protocol_132_are_ours_and_no_others() {
+        let flags = libc::SOCK_NONBLOCK | libc::SOCK_CLOEXEC;
+        let (stream, packets, sctp) = (libc::SOCK_STREAM, libc::SOCK_SEQPACKET, libc::IPPROTO_SCTP);
+        let ours = |ipv6, style| Some(Command::Socket { ipv6, style });
+        assert_eq!(creation(libc::AF_INET, stream | flags, sctp), ours(false, Style::OneToOne));
+        assert_eq!(creation(libc::AF_INET6, packets, sctp), ours(true, Style::OneToMany));
+        for (domain, kind, protocol) in [
+            (libc::AF_INET, stream, 0),
+            (libc::AF_INET, stream, libc::IPPROTO_TCP),
+            (libc::AF_INET, packets, 0),
+            (libc::AF_INET, libc::SOCK_DGRAM, sctp),
+            (libc::AF_INET, libc::SOCK_RAW, sctp),
+            (libc::AF_UNIX, packets, 0),
+            (libc::AF_PACKET, stream, sctp),
+        ] {
+            assert_eq!(creation(domain, kind, protocol), None, "{domain} {kind} {protocol}");
+        }
+    }
 }

@@ -1,14 +1,17 @@
 //! Options: bytes to the service, and back.
 //!
 //! What they mean is known there. What only this process can do is done here: reading and writing the program's memory,
-//! waiting, and following the one pointer that an option has.
+//! waiting, following the one pointer that an option has, and taking the descriptors that some make.
 
 use core::ffi::{c_int, c_void};
 
-use libc::socklen_t;
-use sctp_descriptors::{Command, MAX_OPTION_LEN, OptionName, Reply, SocketName, Value};
+use std::os::fd::OwnedFd;
 
-use crate::ops;
+use libc::socklen_t;
+use sctp_descriptors::{Command, MAX_OPTION_LEN, OptionName, Peeled, Reply, SocketName, Value};
+
+use crate::detour::{Detour, with_socket};
+use crate::{ops, real};
 
 /// Of options that are read at most so much is looked at: no structure is longer.
 const MAX_INPUT: usize = 512;
@@ -38,14 +41,62 @@ const NOT_OF_PAIR: [c_int; 9] = [
     libc::SO_TYPE,
 ];
 
-/// Whether the service is to be asked, if the descriptor is ours.
-pub(crate) fn is_served(option: OptionName) -> bool {
-    option.level != libc::SOL_SOCKET || NOT_OF_PAIR.contains(&option.number)
+/// Who answers for an option, if the descriptor is ours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Owner {
+    Service,
+    Kernel,
+    /// SO_PEEK_OFF, which we need ourselves. Sockets of SCTP do not have it.
+    Nobody,
 }
 
+fn owner(option: OptionName) -> Owner {
+    match (option.level, option.number) {
+        (libc::SOL_SOCKET, libc::SO_PEEK_OFF) => Owner::Nobody,
+        (libc::SOL_SOCKET, number) if !NOT_OF_PAIR.contains(&number) => Owner::Kernel,
+        _ => Owner::Service,
+    }
+}
+
+/// `getsockopt()`.
+///
 /// # Safety
 /// `length` is null or valid; `value` is null or valid for `*length` bytes; so is what it points to.
 pub(crate) unsafe fn get(
+    fd: c_int,
+    option: OptionName,
+    value: *mut c_void,
+    length: *mut socklen_t,
+) -> Detour<c_int> {
+    match owner(option) {
+        Owner::Kernel => Detour::Bypass,
+        Owner::Nobody => with_socket(fd, |_| Err(libc::EOPNOTSUPP)),
+        // SAFETY: the caller's promise.
+        Owner::Service => with_socket(fd, |name| unsafe { get_served(fd, name, option, value, length) }),
+    }
+}
+
+/// `setsockopt()`.
+///
+/// # Safety
+/// `value` is null or valid for `length` bytes.
+pub(crate) unsafe fn set(
+    fd: c_int,
+    option: OptionName,
+    value: *const c_void,
+    length: socklen_t,
+) -> Detour<c_int> {
+    match owner(option) {
+        Owner::Kernel => Detour::Bypass,
+        Owner::Nobody => with_socket(fd, |_| Err(libc::EOPNOTSUPP)),
+        // SAFETY: the caller's promise.
+        Owner::Service => with_socket(fd, |name| unsafe { set_served(fd, name, option, value, length) }),
+    }
+}
+
+/// # Safety
+/// As [`get`].
+unsafe fn get_served(
     fd: c_int,
     name: SocketName,
     option: OptionName,
@@ -60,10 +111,15 @@ pub(crate) unsafe fn get(
     c_int::try_from(room).map_err(|_| libc::EINVAL)?;
     // SAFETY: the caller's promise.
     let input = unsafe { input(option, value, room as usize) }?;
-    let answer = match ops::begin(fd, name, Command::GetOption { option, room, input })? {
-        Reply::Value(answer) => answer,
+    // A descriptor may come, for which a number must be left: see `ops::accept`.
+    let reserved = if option.level == libc::IPPROTO_SCTP { Some(ops::reserve(fd)?) } else { None };
+    drop(reserved);
+    let command = Command::GetOption { option, room, input };
+    let (mut answer, descriptor) = match ops::begin_with_descriptor(fd, name, command)? {
+        (Reply::Value(answer), descriptor) => (answer, descriptor),
         _ => return Err(libc::EPROTO),
     };
+    let made = answer.descriptor.map(|peeled| peel(&mut answer, peeled, descriptor)).transpose()?;
     let outcome = if answer.begun { ops::await_setup(fd, name) } else { Ok(()) };
     if let Err(errno) = outcome
         && errno != libc::EINPROGRESS
@@ -71,10 +127,26 @@ pub(crate) unsafe fn get(
         return Err(errno);
     }
     // SAFETY: the caller's promise.
-    unsafe { write(&answer, value, room as usize) }?;
+    if let Err(errno) = unsafe { write(&answer, value, room as usize) } {
+        if let Some(made) = made {
+            // SAFETY: just made, and not told to anybody.
+            unsafe { real::close(made) };
+        }
+        return Err(errno);
+    }
     // SAFETY: as above.
     unsafe { length.write_unaligned(answer.len) };
-    outcome.map(|()| 0)
+    outcome.map(|()| made.unwrap_or(0))
+}
+
+/// Makes the descriptor of a peeled-off socket the program's, and writes its number where it belongs.
+fn peel(answer: &mut Value, peeled: Peeled, descriptor: Option<OwnedFd>) -> Result<c_int, c_int> {
+    let number = ops::adopt(descriptor, peeled.flags)?;
+    let start = peeled.offset as usize;
+    if let Some(place) = answer.bytes.get_mut(start..start + size_of::<c_int>()) {
+        place.copy_from_slice(&number.to_ne_bytes());
+    }
+    Ok(number)
 }
 
 /// # Safety
@@ -100,8 +172,8 @@ unsafe fn input(option: OptionName, value: *const c_void, room: usize) -> Result
 }
 
 /// # Safety
-/// `value` is null or valid for `length` bytes.
-pub(crate) unsafe fn set(
+/// As [`set`].
+unsafe fn set_served(
     fd: c_int,
     name: SocketName,
     option: OptionName,
@@ -143,4 +215,32 @@ unsafe fn write(answer: &Value, value: *mut c_void, room: usize) -> Result<(), c
         unsafe { core::ptr::copy_nonoverlapping(answer.bytes.as_ptr(), value.cast::<u8>(), length) };
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_kernel_answers_for_what_the_pair_has_and_nobody_for_what_we_need() {
+        let owner = |level, number| owner(OptionName { level, number });
+        assert_eq!(owner(libc::SOL_SOCKET, libc::SO_RCVTIMEO), Owner::Kernel);
+        assert_eq!(owner(libc::SOL_SOCKET, libc::SO_TYPE), Owner::Service);
+        assert_eq!(owner(libc::SOL_SOCKET, libc::SO_PEEK_OFF), Owner::Nobody);
+        for level in [libc::IPPROTO_SCTP, libc::IPPROTO_IP, libc::IPPROTO_IPV6, libc::IPPROTO_TCP] {
+            assert_eq!(owner(level, libc::SO_PEEK_OFF), Owner::Service);
+        }
+    }
+
+    #[test]
+    fn the_number_of_a_new_descriptor_is_written_into_the_value() {
+        let descriptor = std::os::unix::net::UnixDatagram::unbound().unwrap().into();
+        let peeled = Peeled { offset: 4, flags: libc::SOCK_NONBLOCK };
+        let mut answer = Value { bytes: vec![7; 12], len: 12, begun: false, descriptor: Some(peeled) };
+        let number = peel(&mut answer, peeled, Some(descriptor)).unwrap();
+        assert_eq!(answer.bytes, [&[7; 4][..], &number.to_ne_bytes(), &[7; 4]].concat());
+        assert!(crate::wait::is_non_blocking(number));
+        // SAFETY: just made.
+        unsafe { real::close(number) };
+    }
 }

@@ -1,47 +1,174 @@
 //! Which descriptors are ours.
 //!
-//! The truth is the name of the peer's end, which any process can ask for, after `exec` and after descriptor
-//! passing too. What is known *not* to be ours is remembered, so that other descriptors cost one memory access.
+//! The truth is the name of the peer's end, which any process can ask for, after `exec` and after descriptor passing too.
+//!
+//! - What is known *not* to be ours is remembered, so that other descriptors cost one memory access. A number becomes ours only
+//!   by calls that we see (ours, `dup` and its fellows, descriptors that arrive in messages), and each of them forgets it.
+//! - What is ours is remembered too, but a number may become another one's without our seeing it: `fclose` closes inside of
+//!   the C library. So that is a hint ([`recall`]), good for what goes through the kernel and shows by itself if it was wrong: a
+//!   record that is read brings its sender's name, a bare write does to a stranger what the program wants. Before a command,
+//!   the kernel is asked ([`lookup`]), at a fraction of the command's cost.
+//!
+//! A child between `vfork` and `exec` shares this memory, but not its descriptors. So only the process that the table belongs
+//! to writes what it knows; after `fork`, which copies the table, that is the child.
 
 use core::ffi::c_int;
-use std::sync::atomic::{AtomicU8, Ordering};
+use core::sync::atomic::{AtomicI32, AtomicU32, AtomicU64, Ordering};
 
-use sctp_descriptors::SocketName;
+use sctp_descriptors::{SocketName, Style};
 
-use crate::address;
-use crate::real::real;
-
-const UNKNOWN: u8 = 0;
-const FOREIGN: u8 = 1;
+use crate::detour::Stop;
+use crate::{address, real};
 
 /// Descriptors above this are looked up every time.
 const REMEMBERED: usize = 4_096;
 
-static KNOWN: [AtomicU8; REMEMBERED] = [const { AtomicU8::new(UNKNOWN) }; REMEMBERED];
+/// What is known of a number: the low bits of [`Entry::state`].
+const KIND: u32 = 3;
+const UNKNOWN: u32 = 0;
+const FOREIGN: u32 = 1;
+const ONE_TO_ONE: u32 = 2;
+const ONE_TO_MANY: u32 = 3;
+
+/// What is remembered of a number.
+struct Entry {
+    /// Above the kind it counts how often the number was forgotten: what is found out meanwhile is outdated.
+    state: AtomicU32,
+    slot: AtomicU32,
+    service: AtomicU64,
+    socket: AtomicU64,
+}
+
+static KNOWN: [Entry; REMEMBERED] = [const { Entry::new() }; REMEMBERED];
+
+/// The process that may remember.
+static OWNER: AtomicI32 = AtomicI32::new(0);
+
+impl Entry {
+    const fn new() -> Self {
+        Self {
+            state: AtomicU32::new(UNKNOWN),
+            slot: AtomicU32::new(0),
+            service: AtomicU64::new(0),
+            socket: AtomicU64::new(0),
+        }
+    }
+
+    fn of(fd: c_int) -> Option<&'static Self> {
+        KNOWN.get(usize::try_from(fd).ok()?)
+    }
+
+    /// May be mixed of two names, when numbers are used anew at the same time. So it is a hint.
+    fn name(&self, kind: u32) -> SocketName {
+        SocketName {
+            service: self.service.load(Ordering::Relaxed),
+            socket: self.socket.load(Ordering::Relaxed),
+            slot: self.slot.load(Ordering::Relaxed),
+            style: if kind == ONE_TO_ONE { Style::OneToOne } else { Style::OneToMany },
+        }
+    }
+
+    /// Remembers what was found out since the state was `before`.
+    fn remember(&self, before: u32, name: Option<SocketName>) {
+        let kind = match name.map(|name| name.style) {
+            None => FOREIGN,
+            Some(Style::OneToOne) => ONE_TO_ONE,
+            Some(Style::OneToMany) => ONE_TO_MANY,
+        };
+        if !is_owner() {
+            return;
+        }
+        if let Some(name) = name {
+            self.service.store(name.service, Ordering::Relaxed);
+            self.socket.store(name.socket, Ordering::Relaxed);
+            self.slot.store(name.slot, Ordering::Relaxed);
+        }
+        let after = before & !KIND | kind;
+        // Forgotten meanwhile: then it is for the next one to find out.
+        let _ = self.state.compare_exchange(before, after, Ordering::AcqRel, Ordering::Relaxed);
+    }
+}
 
 /// The name of `fd` if it is one of ours.
 pub(crate) fn lookup(fd: c_int) -> Option<SocketName> {
-    let known = usize::try_from(fd).ok().and_then(|fd| KNOWN.get(fd));
-    if known.is_some_and(|known| known.load(Ordering::Relaxed) == FOREIGN) {
+    let Some(entry) = Entry::of(fd) else { return peer_name(fd) };
+    let before = entry.state.load(Ordering::Acquire);
+    if before & KIND == FOREIGN {
         return None;
     }
     let name = peer_name(fd);
-    if let (None, Some(known)) = (name, known) {
-        known.store(FOREIGN, Ordering::Relaxed);
-    }
+    entry.remember(before, name);
     name
+}
+
+/// As [`lookup`], but may be wrong where it says that `fd` is ours.
+pub(crate) fn recall(fd: c_int) -> Option<SocketName> {
+    let entry = Entry::of(fd);
+    match entry.map(|entry| (entry, entry.state.load(Ordering::Acquire) & KIND)) {
+        Some((entry, kind @ (ONE_TO_ONE | ONE_TO_MANY))) => Some(entry.name(kind)),
+        _ => lookup(fd),
+    }
+}
+
+/// Whether `fd` is what was recalled.
+pub(crate) fn confirm(fd: c_int, name: SocketName) -> Result<(), Stop> {
+    if peer_name(fd) == Some(name) { Ok(()) } else { Err(Stop::Stranger) }
 }
 
 /// The number `fd` may mean something else from now on.
 pub(crate) fn forget(fd: c_int) {
-    if let Some(known) = usize::try_from(fd).ok().and_then(|fd| KNOWN.get(fd)) {
-        known.store(UNKNOWN, Ordering::Relaxed);
+    if let Some(entry) = Entry::of(fd) {
+        let _ = entry.state.fetch_update(Ordering::AcqRel, Ordering::Relaxed, |state| {
+            Some((state & !KIND).wrapping_add(KIND + 1))
+        });
     }
+}
+
+/// So may all of these.
+pub(crate) fn forget_range(first: u32, last: u32) {
+    let last = last.min(REMEMBERED as u32 - 1);
+    (first..=last).for_each(|fd| forget(fd as c_int));
+}
+
+/// Belongs to this process from now on.
+pub(crate) unsafe extern "C" fn adopt_table() {
+    // SAFETY: it cannot fail.
+    OWNER.store(unsafe { libc::getpid() }, Ordering::Relaxed);
+}
+
+fn is_owner() -> bool {
+    // SAFETY: it cannot fail.
+    OWNER.load(Ordering::Relaxed) == unsafe { libc::getpid() }
 }
 
 fn peer_name(fd: c_int) -> Option<SocketName> {
     address::unix_name(|storage, length| {
         // SAFETY: both pointers are valid for the call; the kernel writes at most `*length` bytes.
-        unsafe { (real().getpeername)(fd, storage, length) }
+        unsafe { real::getpeername(fd, storage, length) }
     })
+}
+
+/// Descriptors have come in this message (SCM_RIGHTS).
+///
+/// # Safety
+/// The kernel has filled `message` in.
+pub(crate) unsafe fn forget_received(message: &libc::msghdr) {
+    if message.msg_control.is_null() {
+        return;
+    }
+    // SAFETY: the caller's promise.
+    let mut next = unsafe { libc::CMSG_FIRSTHDR(message) };
+    // SAFETY: not null means that the kernel wrote a header there.
+    while let Some(header) = unsafe { next.as_ref() } {
+        if header.cmsg_level == libc::SOL_SOCKET && header.cmsg_type == libc::SCM_RIGHTS {
+            // SAFETY: the numbers lie behind the header, as many as its length says.
+            unsafe {
+                let numbers = libc::CMSG_DATA(header).cast::<c_int>();
+                let length = (header.cmsg_len as usize).saturating_sub(libc::CMSG_LEN(0) as usize);
+                (0..length / size_of::<c_int>()).for_each(|at| forget(numbers.add(at).read_unaligned()));
+            }
+        }
+        // SAFETY: as above.
+        next = unsafe { libc::CMSG_NXTHDR(message, header) };
+    }
 }

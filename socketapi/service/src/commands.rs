@@ -57,6 +57,7 @@ impl Service {
             Command::Board => {
                 return Ok((Reply::Done, Some(self.board(user)?.for_reading().map_err(io_errno)?)));
             }
+            Command::ProcFile(name) => return Ok((Reply::Done, Some(self.proc_file(name)?))),
             Command::Accept { took } => return self.accept(user, number, *took),
             Command::TakeError => return Ok((Reply::Errno(self.take_error(user, number)), None)),
             Command::GetOption { option, room, .. } if *option == options::ERROR => {
@@ -76,6 +77,7 @@ impl Service {
     fn command(&mut self, user: u32, number: u64, command: &Command) -> Answer {
         let found = self.sockets.get_mut(&number).filter(|socket| socket.is_of(user));
         let Some(socket) = found else { return self.command_to_ended(number, command) };
+        socket.hear_command();
         let ids = &mut self.ids;
         let of = |error| errno::of(&error);
         let reply = match command {
@@ -97,9 +99,11 @@ impl Service {
                 };
             }
             Command::SetOption { option, value } => socket.set_option(ids, *option, value),
-            Command::Socket { .. } | Command::Board | Command::TakeError | Command::Accept { .. } => {
-                Err(Errno::EINVAL)
-            }
+            Command::Socket { .. }
+            | Command::Board
+            | Command::ProcFile(_)
+            | Command::TakeError
+            | Command::Accept { .. } => Err(Errno::EINVAL),
         };
         reply.map(|reply| (reply, None))
     }

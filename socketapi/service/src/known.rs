@@ -61,6 +61,11 @@ impl Memory {
         self.associations.remove(&id);
     }
 
+    /// All associations.
+    pub(crate) fn associations(&self) -> impl Iterator<Item = AssociationId> + '_ {
+        self.associations.keys().copied()
+    }
+
     /// Whether there is no association.
     pub(crate) fn is_empty(&self) -> bool {
         self.associations.is_empty()

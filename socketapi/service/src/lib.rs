@@ -10,6 +10,7 @@
 //!   messages by command, with all that comes with them; `inbox`: what waits to be read; `known`: what is remembered of
 //!   associations.
 //! - `options`: what can be asked and set by `getsockopt` and `setsockopt`.
+//! - `procfs`: what Linux shows below `/proc`.
 //! - `pair`: the kernel's half of a socket; `board`: what programs know without asking. `wakes`: how the stack calls.
 //!
 //! A socket ends with the last copy of its descriptor, however that copy ends; the service sees the end of file.
@@ -23,6 +24,7 @@ mod inbox;
 mod known;
 mod options;
 mod pair;
+mod procfs;
 mod pump;
 mod receive;
 mod send;

@@ -8,7 +8,7 @@ use sctp_abi::{AssocIds, Errno, Style, control, errno};
 use sctp_core::association::Association;
 use sctp_core::event::AssociationId;
 use sctp_descriptors::{MAX_RECORD_LEN, Receive, Received, Reply};
-use sctp_user::stack::{Delivery, Notification};
+use sctp_user::stack::{Delivery, Error, Notification};
 
 use crate::inbox::Item;
 use crate::socket::{Phase, Served};
@@ -110,6 +110,9 @@ impl Served {
         self.memory.note(id, notification);
         if matches!(notification, Notification::CommunicationUp { .. }) {
             self.settings.begin(id);
+        }
+        if let Notification::CommunicationLost(reason) = notification {
+            self.lose_setup(id, &Error::Lost(reason.clone()));
         }
         self.notify(ids, id, notification);
         let is_over =

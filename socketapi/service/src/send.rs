@@ -10,7 +10,7 @@ use sctp_core::event::AssociationId;
 use sctp_descriptors::{Reply, Send};
 use sctp_user::stack::{Error, Peer};
 
-use crate::socket::{Phase, Served};
+use crate::socket::{Phase, Served, fill};
 
 impl Served {
     /// Answers a `sendmsg`; what was written bare before has been sent, or is in the way.
@@ -107,7 +107,7 @@ impl Served {
             self.wanted.retain(|(other, _)| *other != id);
             self.wanted.push((id, len));
         }
-        self.filler().unwrap_or(Reply::Errno(libc::EAGAIN))
+        self.pair.close().map_or(Reply::Errno(libc::EAGAIN), fill)
     }
 
     /// Whether nobody waits for room in a send buffer, or one of those who do can go on.

@@ -147,7 +147,12 @@ impl Service {
         let for_ever = lease.is_none();
         let mut events = [EpollEvent::empty(); 64];
         while for_ever || lease.is_some() || !self.sockets.is_empty() || !self.clients.is_empty() {
-            let count = match self.epoll.wait(&mut events, EpollTimeout::NONE) {
+            // A stack that has failed tells so at each call, by its sockets; clients are still answered.
+            let patience = match self.stack.serve_until(self.epoll.0.as_fd()) {
+                Ok(()) => EpollTimeout::ZERO,
+                Err(_) => EpollTimeout::NONE,
+            };
+            let count = match self.epoll.wait(&mut events, patience) {
                 Err(Errno::EINTR) => 0,
                 other => other.map_err(system)?,
             };
@@ -206,8 +211,9 @@ impl Service {
         {
             board.write(socket.name.slot, slot);
         }
-        if !socket.hung_up {
-            let mut event = EpollEvent::new(socket.interest(), number);
+        let interest = socket.interest();
+        if !socket.hung_up && std::mem::replace(&mut socket.watched, interest) != interest {
+            let mut event = EpollEvent::new(interest, number);
             // Cannot fail: it was added, and still is.
             let _ = self.epoll.modify(socket.pair.as_fd(), &mut event);
         }

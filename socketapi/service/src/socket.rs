@@ -47,6 +47,8 @@ pub(crate) struct Served {
     pub(crate) memory: Memory,
     /// What the board says.
     pub(crate) shown: Slot,
+    /// What is waited for on the pair.
+    pub(crate) watched: EpollFlags,
 }
 
 /// How far it is.
@@ -70,6 +72,8 @@ pub(crate) struct Many {
     pub(crate) listening: bool,
     /// The set-up that somebody waits for.
     connecting: Option<AssociationId>,
+    /// A client is about to write a filler, which must stay, and to begin a set-up.
+    is_filling: bool,
 }
 
 /// What becomes of a socket after its turn.
@@ -122,6 +126,7 @@ impl Served {
             kept: Kept::default(),
             memory: Memory::default(),
             shown: Slot::default(),
+            watched: EpollFlags::empty(),
         }
     }
 
@@ -227,7 +232,18 @@ impl Served {
 
     /// What a program has to do before its descriptor can tell the outcome of a set-up.
     pub(crate) fn filler(&mut self) -> Option<Reply> {
-        self.pair.close().map(|len| Reply::Fill(u32::try_from(len).unwrap_or(u32::MAX)))
+        let filler = self.pair.close().map(fill);
+        if let Phase::Many(many) = &mut self.phase {
+            many.is_filling = filler.is_some();
+        }
+        filler
+    }
+
+    /// A command has come: if it is the one that a filler was to be written for, then that has been done.
+    pub(crate) fn hear_command(&mut self) {
+        if let Phase::Many(many) = &mut self.phase {
+            many.is_filling = false;
+        }
     }
 
     /// Takes another socket of the stack, with all that was set on this one. C programs say what a socket is for after they
@@ -308,7 +324,8 @@ impl Served {
 
     fn advance_many(&mut self, buffer: &mut [u8], ids: &mut AssocIds) {
         self.conclude_setup_of_many();
-        let awaits_setup = matches!(&self.phase, Phase::Many(many) if many.connecting.is_some());
+        let Phase::Many(many) = &self.phase else { return };
+        let awaits_setup = many.is_filling || many.connecting.is_some();
         if self.pair.is_filled() && !awaits_setup && self.has_room() {
             // Nothing is written bare on such a socket.
             while matches!(self.pair.read(buffer), Incoming::Record(_)) {}
@@ -319,15 +336,23 @@ impl Served {
         }
     }
 
+    /// A set-up has failed, perhaps the one that somebody waits for.
+    pub(crate) fn lose_setup(&mut self, id: AssociationId, error: &Error) {
+        if let Phase::Many(many) = &mut self.phase
+            && many.connecting.take_if(|connecting| *connecting == id).is_some()
+        {
+            self.error = errno::of_setup(error).0;
+        }
+    }
+
     fn conclude_setup_of_many(&mut self) {
         let Phase::Many(many) = &mut self.phase else { return };
         let Some(id) = many.connecting else { return };
         let mut context = Context::from_waker(&self.waker);
-        if let Poll::Ready(result) = self.socket.poll_connected(&mut context, id) {
-            many.connecting = None;
-            if let Err(error) = result {
-                self.error = errno::of_setup(&error).0;
-            }
+        match self.socket.poll_connected(&mut context, id) {
+            Poll::Ready(Ok(())) => many.connecting = None,
+            Poll::Ready(Err(error)) => self.lose_setup(id, &error),
+            Poll::Pending => {}
         }
     }
 
@@ -397,6 +422,11 @@ impl Served {
             other => SocketAddr::new(other, port),
         }
     }
+}
+
+/// The descriptor is to be filled before a command is given again.
+pub(crate) fn fill(len: usize) -> Reply {
+    Reply::Fill(u32::try_from(len).unwrap_or(u32::MAX))
 }
 
 /// The error as C has it.

@@ -1,0 +1,119 @@
+//! Numbers of descriptors: what comes to mean something else is forgotten, after it has happened. What was forgotten too often
+//! is looked up again.
+
+use core::ffi::{c_int, c_uint, c_ulong};
+
+use crate::{real, table};
+
+/// The service sees that the socket is closed by the kernel.
+///
+/// # Safety
+/// As `close(2)`.
+#[unsafe(no_mangle)]
+pub(super) unsafe extern "C-unwind" fn close(fd: c_int) -> c_int {
+    // SAFETY: the caller's own argument.
+    let closed = unsafe { real::close(fd) };
+    table::forget(fd);
+    closed
+}
+
+/// # Safety
+/// As `close_range(2)`.
+#[cfg(target_env = "gnu")]
+#[unsafe(no_mangle)]
+pub(super) unsafe extern "C-unwind" fn close_range(first: c_uint, last: c_uint, flags: c_int) -> c_int {
+    // SAFETY: the caller's own arguments.
+    let closed = unsafe { real::close_range(first, last, flags) };
+    table::forget_range(first, last);
+    closed
+}
+
+/// # Safety
+/// As `closefrom(3)`.
+#[cfg(target_env = "gnu")]
+#[unsafe(no_mangle)]
+unsafe extern "C-unwind" fn closefrom(first: c_int) {
+    // SAFETY: the caller's own argument.
+    unsafe { real::closefrom(first) };
+    table::forget_range(c_uint::try_from(first).unwrap_or(0), c_uint::MAX);
+}
+
+/// # Safety
+/// As `dup(2)`.
+#[unsafe(no_mangle)]
+pub(super) unsafe extern "C-unwind" fn dup(fd: c_int) -> c_int {
+    // SAFETY: the caller's own argument.
+    let copy = unsafe { real::dup(fd) };
+    table::forget(copy);
+    copy
+}
+
+/// # Safety
+/// As `dup2(2)`.
+#[unsafe(no_mangle)]
+pub(super) unsafe extern "C-unwind" fn dup2(from: c_int, to: c_int) -> c_int {
+    // SAFETY: the caller's own arguments.
+    let copy = unsafe { real::dup2(from, to) };
+    table::forget(to);
+    copy
+}
+
+/// # Safety
+/// As `dup3(2)`.
+#[unsafe(no_mangle)]
+pub(super) unsafe extern "C-unwind" fn dup3(from: c_int, to: c_int, flags: c_int) -> c_int {
+    // SAFETY: the caller's own arguments.
+    let copy = unsafe { real::dup3(from, to, flags) };
+    table::forget(to);
+    copy
+}
+
+/// # Safety
+/// As `fcntl(2)`.
+#[unsafe(no_mangle)]
+pub(super) unsafe extern "C-unwind" fn fcntl(fd: c_int, command: c_int, argument: c_ulong) -> c_int {
+    // SAFETY: the caller's own arguments.
+    let result = unsafe { real::fcntl(fd, command, argument) };
+    if matches!(command, libc::F_DUPFD | libc::F_DUPFD_CLOEXEC) {
+        table::forget(result);
+    }
+    result
+}
+
+/// Names that only glibc has.
+#[cfg(target_env = "gnu")]
+mod glibc {
+    use super::*;
+
+    /// # Safety
+    /// As `close(2)`.
+    #[unsafe(no_mangle)]
+    unsafe extern "C-unwind" fn __close(fd: c_int) -> c_int {
+        // SAFETY: the caller's own argument.
+        unsafe { close(fd) }
+    }
+
+    /// # Safety
+    /// As `dup2(2)`.
+    #[unsafe(no_mangle)]
+    unsafe extern "C-unwind" fn __dup2(from: c_int, to: c_int) -> c_int {
+        // SAFETY: the caller's own arguments.
+        unsafe { dup2(from, to) }
+    }
+
+    /// # Safety
+    /// As `fcntl(2)`.
+    #[unsafe(no_mangle)]
+    unsafe extern "C-unwind" fn __fcntl(fd: c_int, command: c_int, argument: c_ulong) -> c_int {
+        // SAFETY: the caller's own arguments.
+        unsafe { fcntl(fd, command, argument) }
+    }
+
+    /// # Safety
+    /// As `fcntl(2)`.
+    #[unsafe(no_mangle)]
+    unsafe extern "C-unwind" fn fcntl64(fd: c_int, command: c_int, argument: c_ulong) -> c_int {
+        // SAFETY: the caller's own arguments; 64-bit machines have one kind of lock.
+        unsafe { fcntl(fd, command, argument) }
+    }
+}

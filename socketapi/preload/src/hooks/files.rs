@@ -1,0 +1,275 @@
+//! Paths, some of which name files that Linux has where it has SCTP.
+
+use core::ffi::{c_char, c_int, c_uint};
+use core::ptr;
+use std::os::fd::{FromRawFd, OwnedFd};
+
+use libc::{FILE, mode_t};
+
+use crate::detour::{Detour, set_errno};
+use crate::{procfs, real};
+
+/// # Safety
+/// As `open(2)`.
+#[unsafe(no_mangle)]
+pub(super) unsafe extern "C-unwind" fn open(path: *const c_char, flags: c_int, mode: mode_t) -> c_int {
+    // SAFETY: the caller's own arguments.
+    unsafe { procfs::open(path, flags).conclude(|| real::open(path, flags, mode)) }
+}
+
+/// # Safety
+/// As `openat(2)`.
+#[unsafe(no_mangle)]
+pub(super) unsafe extern "C-unwind" fn openat(
+    folder: c_int,
+    path: *const c_char,
+    flags: c_int,
+    mode: mode_t,
+) -> c_int {
+    // SAFETY: the caller's own arguments.
+    unsafe { procfs::open(path, flags).conclude(|| real::openat(folder, path, flags, mode)) }
+}
+
+/// # Safety
+/// As `fopen(3)`.
+#[unsafe(no_mangle)]
+unsafe extern "C-unwind" fn fopen(path: *const c_char, mode: *const c_char) -> *mut FILE {
+    // SAFETY: the caller's own arguments.
+    match unsafe { procfs::open(path, procfs::flags_of(mode)) } {
+        // SAFETY: as above.
+        Detour::Bypass => unsafe { real::fopen(path, mode) },
+        Detour::Failed(errno) => {
+            set_errno(errno);
+            ptr::null_mut()
+        }
+        Detour::Done(fd) => {
+            // SAFETY: an open descriptor, and the caller's mode.
+            let file = unsafe { libc::fdopen(fd, mode) };
+            if file.is_null() {
+                // SAFETY: just made, and nobody else's.
+                drop(unsafe { OwnedFd::from_raw_fd(fd) });
+            }
+            file
+        }
+    }
+}
+
+/// # Safety
+/// As `access(2)`.
+#[unsafe(no_mangle)]
+unsafe extern "C-unwind" fn access(path: *const c_char, mode: c_int) -> c_int {
+    // SAFETY: the caller's own arguments.
+    unsafe { procfs::access(path, mode).conclude(|| real::access(path, mode)) }
+}
+
+/// # Safety
+/// As `faccessat(2)`.
+#[unsafe(no_mangle)]
+unsafe extern "C-unwind" fn faccessat(
+    folder: c_int,
+    path: *const c_char,
+    mode: c_int,
+    flags: c_int,
+) -> c_int {
+    // SAFETY: the caller's own arguments.
+    unsafe { procfs::access(path, mode).conclude(|| real::faccessat(folder, path, mode, flags)) }
+}
+
+/// # Safety
+/// As `stat(2)`.
+#[unsafe(no_mangle)]
+unsafe extern "C-unwind" fn stat(path: *const c_char, result: *mut libc::stat) -> c_int {
+    // SAFETY: the caller's own arguments.
+    unsafe { procfs::stat(path, result).conclude(|| real::stat(path, result)) }
+}
+
+/// # Safety
+/// As `lstat(2)`.
+#[unsafe(no_mangle)]
+unsafe extern "C-unwind" fn lstat(path: *const c_char, result: *mut libc::stat) -> c_int {
+    // SAFETY: the caller's own arguments.
+    unsafe { procfs::stat(path, result).conclude(|| real::lstat(path, result)) }
+}
+
+/// # Safety
+/// As `fstatat(2)`.
+#[unsafe(no_mangle)]
+unsafe extern "C-unwind" fn fstatat(
+    folder: c_int,
+    path: *const c_char,
+    result: *mut libc::stat,
+    flags: c_int,
+) -> c_int {
+    // SAFETY: the caller's own arguments.
+    unsafe { procfs::stat(path, result).conclude(|| real::fstatat(folder, path, result, flags)) }
+}
+
+/// # Safety
+/// As `statx(2)`.
+#[unsafe(no_mangle)]
+unsafe extern "C-unwind" fn statx(
+    folder: c_int,
+    path: *const c_char,
+    flags: c_int,
+    mask: c_uint,
+    result: *mut libc::statx,
+) -> c_int {
+    // SAFETY: the caller's own arguments.
+    unsafe { procfs::statx(path, mask, result).conclude(|| real::statx(folder, path, flags, mask, result)) }
+}
+
+/// Names that only glibc has. On 64-bit machines all structures and offsets are the large ones.
+#[cfg(target_env = "gnu")]
+mod glibc {
+    use super::*;
+
+    /// # Safety
+    /// As `open(2)`.
+    #[unsafe(no_mangle)]
+    unsafe extern "C-unwind" fn open64(path: *const c_char, flags: c_int, mode: mode_t) -> c_int {
+        // SAFETY: the caller's own arguments.
+        unsafe { open(path, flags, mode) }
+    }
+
+    /// # Safety
+    /// As `open(2)`.
+    #[unsafe(no_mangle)]
+    unsafe extern "C-unwind" fn __open(path: *const c_char, flags: c_int, mode: mode_t) -> c_int {
+        // SAFETY: the caller's own arguments.
+        unsafe { open(path, flags, mode) }
+    }
+
+    /// # Safety
+    /// As `open(2)`.
+    #[unsafe(no_mangle)]
+    unsafe extern "C-unwind" fn __open64(path: *const c_char, flags: c_int, mode: mode_t) -> c_int {
+        // SAFETY: the caller's own arguments.
+        unsafe { open(path, flags, mode) }
+    }
+
+    /// # Safety
+    /// As `open(2)`; creates no file.
+    #[unsafe(no_mangle)]
+    unsafe extern "C-unwind" fn __open_2(path: *const c_char, flags: c_int) -> c_int {
+        // SAFETY: the caller's own arguments.
+        unsafe { open(path, flags, 0) }
+    }
+
+    /// # Safety
+    /// As `open(2)`; creates no file.
+    #[unsafe(no_mangle)]
+    unsafe extern "C-unwind" fn __open64_2(path: *const c_char, flags: c_int) -> c_int {
+        // SAFETY: the caller's own arguments.
+        unsafe { open(path, flags, 0) }
+    }
+
+    /// # Safety
+    /// As `openat(2)`.
+    #[unsafe(no_mangle)]
+    unsafe extern "C-unwind" fn openat64(
+        folder: c_int,
+        path: *const c_char,
+        flags: c_int,
+        mode: mode_t,
+    ) -> c_int {
+        // SAFETY: the caller's own arguments.
+        unsafe { openat(folder, path, flags, mode) }
+    }
+
+    /// # Safety
+    /// As `openat(2)`; creates no file.
+    #[unsafe(no_mangle)]
+    unsafe extern "C-unwind" fn __openat_2(folder: c_int, path: *const c_char, flags: c_int) -> c_int {
+        // SAFETY: the caller's own arguments.
+        unsafe { openat(folder, path, flags, 0) }
+    }
+
+    /// # Safety
+    /// As `openat(2)`; creates no file.
+    #[unsafe(no_mangle)]
+    unsafe extern "C-unwind" fn __openat64_2(folder: c_int, path: *const c_char, flags: c_int) -> c_int {
+        // SAFETY: the caller's own arguments.
+        unsafe { openat(folder, path, flags, 0) }
+    }
+
+    /// # Safety
+    /// As `fopen(3)`.
+    #[unsafe(no_mangle)]
+    unsafe extern "C-unwind" fn fopen64(path: *const c_char, mode: *const c_char) -> *mut FILE {
+        // SAFETY: the caller's own arguments.
+        unsafe { fopen(path, mode) }
+    }
+
+    /// # Safety
+    /// As `euidaccess(3)`.
+    #[unsafe(no_mangle)]
+    unsafe extern "C-unwind" fn euidaccess(path: *const c_char, mode: c_int) -> c_int {
+        // SAFETY: the caller's own arguments.
+        unsafe { procfs::access(path, mode).conclude(|| real::euidaccess(path, mode)) }
+    }
+
+    /// # Safety
+    /// As `euidaccess(3)`.
+    #[unsafe(no_mangle)]
+    unsafe extern "C-unwind" fn eaccess(path: *const c_char, mode: c_int) -> c_int {
+        // SAFETY: the caller's own arguments.
+        unsafe { euidaccess(path, mode) }
+    }
+
+    /// # Safety
+    /// As `stat(2)`.
+    #[unsafe(no_mangle)]
+    unsafe extern "C-unwind" fn stat64(path: *const c_char, result: *mut libc::stat) -> c_int {
+        // SAFETY: the caller's own arguments.
+        unsafe { stat(path, result) }
+    }
+
+    /// # Safety
+    /// As `lstat(2)`.
+    #[unsafe(no_mangle)]
+    unsafe extern "C-unwind" fn lstat64(path: *const c_char, result: *mut libc::stat) -> c_int {
+        // SAFETY: the caller's own arguments.
+        unsafe { lstat(path, result) }
+    }
+
+    /// # Safety
+    /// As `fstatat(2)`.
+    #[unsafe(no_mangle)]
+    unsafe extern "C-unwind" fn fstatat64(
+        folder: c_int,
+        path: *const c_char,
+        result: *mut libc::stat,
+        flags: c_int,
+    ) -> c_int {
+        // SAFETY: the caller's own arguments.
+        unsafe { fstatat(folder, path, result, flags) }
+    }
+
+    /// What `stat` was before glibc 2.33.
+    ///
+    /// # Safety
+    /// As `stat(2)`.
+    #[unsafe(no_mangle)]
+    unsafe extern "C-unwind" fn __xstat(
+        version: c_int,
+        path: *const c_char,
+        result: *mut libc::stat,
+    ) -> c_int {
+        // SAFETY: the caller's own arguments.
+        unsafe { procfs::stat(path, result).conclude(|| real::__xstat(version, path, result)) }
+    }
+
+    /// What `stat64` was before glibc 2.33.
+    ///
+    /// # Safety
+    /// As `stat(2)`.
+    #[unsafe(no_mangle)]
+    unsafe extern "C-unwind" fn __xstat64(
+        version: c_int,
+        path: *const c_char,
+        result: *mut libc::stat,
+    ) -> c_int {
+        // SAFETY: the caller's own arguments.
+        unsafe { __xstat(version, path, result) }
+    }
+}

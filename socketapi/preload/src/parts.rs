@@ -1,0 +1,128 @@
+//! Pieces of the program's memory that make up one message: `struct iovec`.
+
+use core::ffi::c_int;
+use core::ffi::c_void;
+
+use libc::iovec;
+use sctp_descriptors::Marker;
+
+/// As the kernel has it (`UIO_MAXIOV`).
+const MAX_PARTS: usize = 1_024;
+
+/// Pieces of the program's memory, valid for as long as the call lasts.
+#[derive(Clone, Copy)]
+pub(crate) struct Parts<'a>(&'a [iovec]);
+
+/// One piece.
+pub(crate) fn one(base: *const c_void, length: usize) -> [iovec; 1] {
+    [iovec { iov_base: base.cast_mut(), iov_len: length.min(isize::MAX as usize) }]
+}
+
+impl<'a> Parts<'a> {
+    /// # Safety
+    /// Each piece is valid for its length, for what is done with it here; null pieces have none.
+    pub(crate) unsafe fn new(parts: &'a [iovec]) -> Self {
+        Self(parts)
+    }
+
+    /// As C gives them; the error, if there are too many or they are too long, is as `readv` has it.
+    ///
+    /// # Safety
+    /// `first` is valid for `count` pieces, and these as [`new`](Self::new) has it.
+    pub(crate) unsafe fn from_c(first: *const iovec, count: usize) -> Result<Self, c_int> {
+        if count == 0 {
+            return Ok(Self(&[]));
+        }
+        if first.is_null() {
+            return Err(libc::EFAULT);
+        }
+        if count > MAX_PARTS {
+            return Err(libc::EINVAL);
+        }
+        // SAFETY: the caller's promise.
+        let parts = Self(unsafe { core::slice::from_raw_parts(first, count) });
+        let mut length = 0usize;
+        for part in parts.0 {
+            length = length.checked_add(part.iov_len).ok_or(libc::EINVAL)?;
+            if part.iov_base.is_null() && part.iov_len > 0 {
+                return Err(libc::EFAULT);
+            }
+        }
+        if isize::try_from(length).is_ok() { Ok(parts) } else { Err(libc::EINVAL) }
+    }
+
+    pub(crate) fn len(self) -> usize {
+        self.0.iter().map(|part| part.iov_len).sum()
+    }
+
+    /// For the kernel.
+    pub(crate) fn as_slice(self) -> &'a [iovec] {
+        self.0
+    }
+
+    /// What is behind the first `skipped` bytes.
+    pub(crate) fn behind(self, mut skipped: usize) -> Vec<iovec> {
+        let mut rest = Vec::with_capacity(self.0.len());
+        for part in self.0 {
+            let step = skipped.min(part.iov_len);
+            skipped -= step;
+            let base = part.iov_base.cast::<u8>().wrapping_add(step);
+            rest.push(iovec { iov_base: base.cast(), iov_len: part.iov_len - step });
+        }
+        rest
+    }
+
+    /// Whether the first `length` bytes are the marker's first.
+    pub(crate) fn start_with(self, marker: &Marker, length: usize) -> bool {
+        let mut wanted = marker.get(..length).unwrap_or(marker);
+        for part in self.0 {
+            let (here, rest) = wanted.split_at(part.iov_len.min(wanted.len()));
+            // SAFETY: the promise of `new`; no more than the piece has.
+            if unsafe { bytes(part, here.len()) } != here {
+                return false;
+            }
+            wanted = rest;
+        }
+        wanted.is_empty()
+    }
+
+    /// Their first bytes, at most so many.
+    pub(crate) fn copy_out(self, limit: usize) -> Vec<u8> {
+        let mut all = Vec::with_capacity(limit.min(self.len()));
+        for part in self.0 {
+            let length = part.iov_len.min(limit - all.len());
+            // SAFETY: the promise of `new`; no more than the piece has.
+            all.extend_from_slice(unsafe { bytes(part, length) });
+        }
+        all
+    }
+
+    /// Copies as much as there is room for to them.
+    pub(crate) fn copy_in(self, mut source: &[u8]) -> usize {
+        let all = source.len();
+        for part in self.0 {
+            let (here, rest) = source.split_at(part.iov_len.min(source.len()));
+            if !here.is_empty() {
+                // SAFETY: the promise of `new`; no more than the piece has, and the program's memory is not ours.
+                unsafe {
+                    core::ptr::copy_nonoverlapping(here.as_ptr(), part.iov_base.cast::<u8>(), here.len())
+                };
+            }
+            source = rest;
+        }
+        all - source.len()
+    }
+}
+
+/// # Safety
+/// The piece is valid for `length` bytes.
+unsafe fn bytes(part: &iovec, length: usize) -> &[u8] {
+    if length == 0 {
+        return &[];
+    }
+    // SAFETY: the caller's promise.
+    unsafe { core::slice::from_raw_parts(part.iov_base.cast::<u8>(), length) }
+}
+
+#[cfg(test)]
+mod tests;

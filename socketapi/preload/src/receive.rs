@@ -1,0 +1,344 @@
+//! Receiving: from the pair, and what is there for the asking.
+
+use core::ffi::{c_int, c_uint, c_void};
+use core::net::SocketAddr;
+use core::ptr;
+
+use libc::{MSG_DONTWAIT, MSG_EOR, MSG_PEEK, iovec, mmsghdr, msghdr, size_t, sockaddr, socklen_t, timespec};
+use sctp_descriptors::{Command, MAX_RECORD_LEN, Receive, Received, Reply, SocketName};
+
+use crate::detour::{Detour, Stop, with_remembered};
+use crate::parts::{Parts, one};
+use crate::record::{self, Head};
+use crate::{address, board, control, ops, wait};
+
+/// How often the service may say that a record waits where none is: another thread may be about to take it.
+const MAX_LOOKS: u32 = 8;
+
+/// What is to be received, and where to.
+#[derive(Clone, Copy)]
+struct Wanted<'a> {
+    parts: Parts<'a>,
+    flags: c_int,
+    control_room: usize,
+    /// Whether the sender's address is of interest.
+    from: bool,
+}
+
+/// What was received.
+struct Got {
+    len: usize,
+    flags: c_int,
+    from: Option<SocketAddr>,
+    control: Vec<u8>,
+}
+
+/// What the service answers.
+enum Answer {
+    Got(Got),
+    Empty,
+    InPair,
+}
+
+/// `read()`, `recv()`.
+///
+/// # Safety
+/// `buffer` is valid for `room` bytes.
+pub(crate) unsafe fn plain(fd: c_int, buffer: *mut c_void, room: size_t, flags: c_int) -> Detour<isize> {
+    let parts = one(buffer, room);
+    // SAFETY: the caller's promise.
+    let parts = unsafe { Parts::new(&parts) };
+    let wanted = Wanted { parts, flags, control_room: 0, from: false };
+    with_remembered(fd, |name| receive(fd, name, &wanted).map(|got| got.len as isize))
+}
+
+/// `readv()`.
+///
+/// # Safety
+/// `parts` is valid for `count` pieces, each of which is valid for its length.
+pub(crate) unsafe fn vector(fd: c_int, parts: *const iovec, count: c_int, flags: c_int) -> Detour<isize> {
+    with_remembered(fd, |name| {
+        let count = usize::try_from(count).map_err(|_| libc::EINVAL)?;
+        // SAFETY: the caller's promise.
+        let parts = unsafe { Parts::from_c(parts, count) }?;
+        let wanted = Wanted { parts, flags, control_room: 0, from: false };
+        receive(fd, name, &wanted).map(|got| got.len as isize)
+    })
+}
+
+/// `recvfrom()`.
+///
+/// # Safety
+/// `buffer` is valid for `room` bytes; `peer` and `length` are null, or valid: `peer` for `*length` bytes.
+pub(crate) unsafe fn from(
+    fd: c_int,
+    buffer: *mut c_void,
+    room: size_t,
+    flags: c_int,
+    peer: *mut sockaddr,
+    length: *mut socklen_t,
+) -> Detour<isize> {
+    let parts = one(buffer, room);
+    // SAFETY: the caller's promise.
+    let parts = unsafe { Parts::new(&parts) };
+    let wanted = Wanted { parts, flags, control_room: 0, from: !peer.is_null() };
+    with_remembered(fd, |name| {
+        let got = receive(fd, name, &wanted)?;
+        // SAFETY: the caller's promise.
+        unsafe { write_address(got.from, peer, length) };
+        Ok(got.len as isize)
+    })
+}
+
+/// `recvmsg()`.
+///
+/// # Safety
+/// `message` is null or valid, with all that it points to.
+pub(crate) unsafe fn message(fd: c_int, message: *mut msghdr, flags: c_int) -> Detour<isize> {
+    with_remembered(fd, |name| {
+        // SAFETY: null, or the caller's promise.
+        let message = unsafe { message.as_mut() }.ok_or(libc::EFAULT)?;
+        // SAFETY: the caller's promise.
+        unsafe { into_message(fd, name, message, flags) }
+    })
+}
+
+/// # Safety
+/// All that `message` points to is valid.
+unsafe fn into_message(
+    fd: c_int,
+    name: SocketName,
+    message: &mut msghdr,
+    flags: c_int,
+) -> Result<isize, Stop> {
+    // SAFETY: the caller's promise.
+    let parts = unsafe { Parts::from_c(message.msg_iov, message.msg_iovlen as usize) };
+    let parts = parts.map_err(|errno| if errno == libc::EINVAL { libc::EMSGSIZE } else { errno })?;
+    let control_room = if message.msg_control.is_null() { 0 } else { message.msg_controllen as usize };
+    let got = receive(fd, name, &Wanted { parts, flags, control_room, from: !message.msg_name.is_null() })?;
+    // SAFETY: the caller's promise.
+    unsafe { write_address(got.from, message.msg_name.cast(), &raw mut message.msg_namelen) };
+    let control = got.control.get(..control_room).unwrap_or(&got.control);
+    if !control.is_empty() {
+        // SAFETY: the caller's promise; no more than there is room for.
+        unsafe { ptr::copy_nonoverlapping(control.as_ptr(), message.msg_control.cast(), control.len()) };
+    }
+    message.msg_controllen = control.len() as _;
+    message.msg_flags = got.flags;
+    Ok(got.len as isize)
+}
+
+/// `recvmmsg()`: messages until one would have to be waited for, after the first if the flags say so. The time-out is looked at
+/// between messages, as in the kernel.
+///
+/// # Safety
+/// `messages` is valid for `count` entries with all that they point to; `timeout` is null or valid.
+pub(crate) unsafe fn messages(
+    fd: c_int,
+    messages: *mut mmsghdr,
+    count: c_uint,
+    flags: c_int,
+    timeout: *mut timespec,
+) -> Detour<c_int> {
+    // SAFETY: null, or the caller's promise.
+    let limit = unsafe { timeout.as_ref() }.map(|limit| {
+        core::time::Duration::new(limit.tv_sec.max(0) as u64, limit.tv_nsec.clamp(0, 999_999_999) as u32)
+    });
+    let begin = std::time::Instant::now();
+    let mut flags = flags;
+    let mut received = 0;
+    while received < count.min(1_024) {
+        // SAFETY: below `count`, and the caller's promise.
+        let entry = unsafe { &mut *messages.add(received as usize) };
+        let once = flags & !libc::MSG_WAITFORONE;
+        // SAFETY: the caller's promise.
+        match unsafe { message(fd, &raw mut entry.msg_hdr, once) } {
+            Detour::Done(length) => entry.msg_len = length as c_uint,
+            // What was received before counts; the failure shows itself again.
+            _ if received > 0 => break,
+            Detour::Bypass => return Detour::Bypass,
+            Detour::Failed(errno) => return Detour::Failed(errno),
+        }
+        received += 1;
+        if flags & libc::MSG_WAITFORONE != 0 {
+            flags |= MSG_DONTWAIT;
+        }
+        if limit.is_some_and(|limit| begin.elapsed() >= limit) {
+            break;
+        }
+    }
+    Detour::Done(received as c_int)
+}
+
+/// # Safety
+/// Both pointers are null, or valid: `peer` for `*length` bytes.
+unsafe fn write_address(from: Option<SocketAddr>, peer: *mut sockaddr, length: *mut socklen_t) {
+    match from {
+        // SAFETY: the caller's promise.
+        Some(from) => unsafe { address::write(from, peer, length) },
+        // SAFETY: not null, and the caller's promise.
+        None if !length.is_null() => unsafe { *length = 0 },
+        None => {}
+    }
+}
+
+fn receive(fd: c_int, name: SocketName, wanted: &Wanted<'_>) -> Result<Got, Stop> {
+    if wanted.flags & libc::MSG_ERRQUEUE != 0 {
+        return Err(libc::EAGAIN.into());
+    }
+    let mut waits = wanted.flags & MSG_DONTWAIT == 0 && board::slot(name).may_wait;
+    let mut looks = 0;
+    loop {
+        match look(fd, name, wanted, waits)? {
+            Looked::Got(got) => return Ok(with_peer(name, wanted, got)),
+            Looked::Token(took) => match ask(fd, name, wanted, took)? {
+                Answer::Got(got) => return Ok(got),
+                Answer::Empty | Answer::InPair => {}
+            },
+            Looked::End => return end(name).map_err(Stop::Errno),
+            Looked::Nothing => {
+                let patient = wait::is_patient(fd, wanted.flags);
+                if waits && patient {
+                    // SO_RCVTIMEO.
+                    return Err(libc::EAGAIN.into());
+                }
+                looks += 1;
+                match ask(fd, name, wanted, false)? {
+                    Answer::Got(got) => return Ok(got),
+                    Answer::InPair if looks < MAX_LOOKS => {}
+                    _ if patient => waits = true,
+                    _ => return Err(libc::EAGAIN.into()),
+                }
+            }
+        }
+    }
+}
+
+/// What was found in the pair.
+enum Looked {
+    Got(Got),
+    /// A token, which was taken out, or was left there.
+    Token(bool),
+    Nothing,
+    End,
+}
+
+/// Looks into the pair, and takes what was read.
+fn look(fd: c_int, name: SocketName, wanted: &Wanted<'_>, waits: bool) -> Result<Looked, Stop> {
+    let only_peeks = wanted.flags & MSG_PEEK != 0;
+    let offset = if only_peeks { record::peek_offset(fd)? } else { 0 };
+    let room = wanted.parts.len();
+    let mut got = match record::look(fd, name, wanted.parts, if waits { 0 } else { MSG_DONTWAIT })? {
+        Head::Nothing => return Ok(Looked::Nothing),
+        Head::End => return Ok(Looked::End),
+        Head::Token if only_peeks => {
+            record::set_peek_offset(fd, 0)?;
+            return Ok(Looked::Token(false));
+        }
+        Head::Token => return Ok(Looked::Token(record::take(fd).is_some())),
+        Head::Bare(rest) if only_peeks => {
+            record::set_peek_offset(fd, offset)?;
+            bare(rest, room, Some(rest + offset as usize))
+        }
+        Head::Bare(rest) if rest <= room => bare(rest, room, record::take(fd)),
+        Head::Bare(rest) => bare(rest, room, None),
+    };
+    if !only_peeks {
+        read_on(fd, name, wanted.parts, &mut got)?;
+    }
+    Ok(Looked::Got(got))
+}
+
+/// What a read of a bare record brought, of which `rest` bytes were left. The whole length, if the record was read to its end,
+/// tells whether it was the end of a message.
+fn bare(rest: usize, room: usize, whole: Option<usize>) -> Got {
+    let ends = rest <= room && whole.is_none_or(|whole| whole != MAX_RECORD_LEN);
+    Got { len: rest.min(room), flags: if ends { MSG_EOR } else { 0 }, from: None, control: Vec::new() }
+}
+
+/// Reads more pieces of the message, as far as there is room and they are there.
+fn read_on(fd: c_int, name: SocketName, parts: Parts<'_>, got: &mut Got) -> Result<(), Stop> {
+    while got.flags & MSG_EOR == 0 && got.len < parts.len() {
+        let rest = parts.behind(got.len);
+        // SAFETY: as `parts`, of which they are the rest.
+        let rest = unsafe { Parts::new(&rest) };
+        let more = match record::look(fd, name, rest, MSG_DONTWAIT)? {
+            Head::Bare(more) if more <= rest.len() => bare(more, rest.len(), record::take(fd)),
+            Head::Bare(more) => bare(more, rest.len(), None),
+            Head::Token => return Ok(record::set_peek_offset(fd, 0)?),
+            Head::Nothing | Head::End => return Ok(()),
+        };
+        got.len += more.len;
+        got.flags = more.flags;
+    }
+    Ok(())
+}
+
+/// Bare messages come from the one peer there is.
+fn with_peer(name: SocketName, wanted: &Wanted<'_>, got: Got) -> Got {
+    let from = if wanted.from { ops::address(name, Command::PeerAddress).ok() } else { None };
+    Got { from, ..got }
+}
+
+/// The end of file; the service knows whether it is a good one.
+fn end(name: SocketName) -> Result<Got, c_int> {
+    match ops::take_error(name) {
+        0 => Ok(Got { len: 0, flags: 0, from: None, control: Vec::new() }),
+        errno => Err(errno),
+    }
+}
+
+fn ask(fd: c_int, name: SocketName, wanted: &Wanted<'_>, took: bool) -> Result<Answer, c_int> {
+    let flags = wait::told(wanted.flags, wait::is_patient(fd, wanted.flags));
+    let room = clamped(wanted.parts.len());
+    let asked = Receive { flags, room, control_room: clamped(wanted.control_room), took };
+    match control::command(name, Command::Receive(asked))? {
+        Reply::Received(received) => Ok(Answer::Got(keep(fd, name, wanted, received))),
+        Reply::Empty { stale } => {
+            record::discard(fd, name, stale);
+            Ok(Answer::Empty)
+        }
+        Reply::InPair => Ok(Answer::InPair),
+        _ => Err(libc::EPROTO),
+    }
+}
+
+fn clamped(room: usize) -> u32 {
+    u32::try_from(room).unwrap_or(u32::MAX)
+}
+
+/// Gives the program what came, and what else there is of a message that one reply has not room for.
+fn keep(fd: c_int, name: SocketName, wanted: &Wanted<'_>, received: Received) -> Got {
+    let Received { mut flags, from, control, payload, stale } = received;
+    record::discard(fd, name, stale);
+    let mut len = wanted.parts.copy_in(&payload);
+    let mut full = payload.len() >= MAX_RECORD_LEN;
+    while full && flags & MSG_EOR == 0 && len < wanted.parts.len() && wanted.flags & MSG_PEEK == 0 {
+        let room = clamped(wanted.parts.len() - len);
+        let asked = Receive { flags: wanted.flags | MSG_DONTWAIT, room, control_room: 0, took: false };
+        // What fails now shows itself again.
+        let Ok(Reply::Received(more)) = control::command(name, Command::Receive(asked)) else { break };
+        record::discard(fd, name, more.stale);
+        let rest = wanted.parts.behind(len);
+        // SAFETY: as `wanted.parts`, of which they are the rest.
+        len += unsafe { Parts::new(&rest) }.copy_in(&more.payload);
+        full = more.payload.len() >= MAX_RECORD_LEN;
+        flags = more.flags;
+    }
+    Got { len, flags, from, control }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bare_record_ends_its_message_unless_it_is_of_the_greatest_length() {
+        let flags = |rest, room, whole| bare(rest, room, whole).flags;
+        assert_eq!(flags(10, 100, Some(10)), MSG_EOR);
+        assert_eq!(flags(10, 10, Some(30)), MSG_EOR);
+        assert_eq!(flags(10, 9, None), 0);
+        assert_eq!(flags(MAX_RECORD_LEN, MAX_RECORD_LEN, Some(MAX_RECORD_LEN)), 0);
+        assert_eq!(flags(10, 100, Some(MAX_RECORD_LEN)), 0);
+    }
+}

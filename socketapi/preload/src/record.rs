@@ -1,0 +1,149 @@
+//! Records in the pair: what is there, looked at without taking it, and taking it.
+//!
+//! A record is a message, or a piece of one; what a short read leaves must stay. So a record is peeked at (SO_PEEK_OFF of the
+//! socket moves on by what was read), and taken out of the kernel's queue once it is read up. The next peek begins at 0 then.
+
+use core::ffi::{c_int, c_void};
+use core::mem::size_of;
+use core::ptr;
+
+use libc::{MSG_DONTWAIT, MSG_PEEK, MSG_TRUNC, msghdr};
+use sctp_descriptors::{Marker, SocketName};
+
+use crate::detour::{Stop, checked, errno};
+use crate::parts::{Parts, one};
+use crate::{address, real, table};
+
+const TOKEN_LEN: usize = size_of::<Marker>();
+
+/// What comes next in a pair.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Head {
+    /// A bare record, of which so many bytes were left to read. As many of them as there was room for have been read.
+    Bare(usize),
+    /// A token, which is still there.
+    Token,
+    /// Nothing, for now or until the time-out.
+    Nothing,
+    /// The end of file.
+    End,
+}
+
+/// Looks at what comes next, and reads it if it is bare; `flags` is MSG_DONTWAIT or nothing.
+pub(crate) fn look(fd: c_int, name: SocketName, parts: Parts<'_>, flags: c_int) -> Result<Head, Stop> {
+    let mut sender = address::NO_NAME;
+    // SAFETY: all zeros is a valid message header.
+    let mut message: msghdr = unsafe { core::mem::zeroed() };
+    message.msg_name = (&raw mut sender).cast();
+    message.msg_namelen = size_of::<libc::sockaddr_un>() as libc::socklen_t;
+    message.msg_iov = parts.as_slice().as_ptr().cast_mut();
+    message.msg_iovlen = parts.as_slice().len() as _;
+    // SAFETY: `message` and all that it points to live until the call returns.
+    let rest = checked(unsafe { real::recvmsg(fd, &raw mut message, flags | MSG_PEEK | MSG_TRUNC) });
+    let rest = match rest {
+        Ok(0) => return table::confirm(fd, name).map(|()| Head::End),
+        Ok(rest) => rest,
+        Err(libc::EAGAIN) => return table::confirm(fd, name).map(|()| Head::Nothing),
+        Err(libc::EINTR) => return Err(libc::EINTR.into()),
+        Err(errno) => return table::confirm(fd, name).and(Err(errno.into())),
+    };
+    if address::socket_name(&sender, message.msg_namelen) != Some(name) {
+        return Err(unlook(fd, rest.min(parts.len())));
+    }
+    let is_token = rest == TOKEN_LEN && is_token(fd, name, parts)?;
+    Ok(if is_token { Head::Token } else { Head::Bare(rest) })
+}
+
+/// The record that was peeked at is a stranger's. If it is another one of ours, it is to be read from where it was.
+fn unlook(fd: c_int, length: usize) -> Stop {
+    match peek_offset(fd) {
+        Ok(after) if after >= length as c_int => {
+            let _ = set_peek_offset(fd, after - length as c_int);
+            Stop::Stranger
+        }
+        _ => Stop::Stranger,
+    }
+}
+
+/// Whether a token was peeked at, where so many bytes were left of a record.
+fn is_token(fd: c_int, name: SocketName, parts: Parts<'_>) -> Result<bool, c_int> {
+    let length = parts.len().min(TOKEN_LEN);
+    // The end of a longer record is none.
+    if !parts.start_with(&name.marker(), length) || peek_offset(fd)? != length as c_int {
+        return Ok(false);
+    }
+    if length == TOKEN_LEN {
+        return Ok(true);
+    }
+    // The program has not room for all of it.
+    set_peek_offset(fd, 0)?;
+    let mut whole = Marker::default();
+    let flags = MSG_PEEK | MSG_DONTWAIT;
+    // SAFETY: `whole` is valid for its length.
+    checked(unsafe { real::recv(fd, whole.as_mut_ptr().cast(), TOKEN_LEN, flags) })?;
+    if whole != name.marker() {
+        set_peek_offset(fd, length as c_int)?;
+    }
+    Ok(whole == name.marker())
+}
+
+/// As [`look`], at a socket where bare records are none of the caller's business: they stay as they were.
+pub(crate) fn look_for_token(fd: c_int, name: SocketName) -> Result<Head, Stop> {
+    let offset = peek_offset(fd)?;
+    let mut start = Marker::default();
+    let start = one(start.as_mut_ptr().cast::<c_void>(), TOKEN_LEN);
+    // SAFETY: of `start`.
+    let head = look(fd, name, unsafe { Parts::new(&start) }, MSG_DONTWAIT)?;
+    if matches!(head, Head::Bare(_)) {
+        set_peek_offset(fd, offset)?;
+    }
+    Ok(head)
+}
+
+/// Takes the record out that was looked at; its whole length. None if another thread or process was faster.
+pub(crate) fn take(fd: c_int) -> Option<usize> {
+    // SAFETY: nothing is written: there is no room.
+    checked(unsafe { real::recv(fd, ptr::null_mut(), 0, MSG_DONTWAIT | MSG_TRUNC) }).ok()
+}
+
+/// Takes out tokens that promise what is not there.
+pub(crate) fn discard(fd: c_int, name: SocketName, tokens: u32) {
+    for _ in 0..tokens {
+        // One that lies behind bare records is met, and asked for in vain, when these have been read.
+        if look_for_token(fd, name) != Ok(Head::Token) || take(fd).is_none() {
+            return;
+        }
+    }
+}
+
+/// Writes a filler, so that the descriptor polls writable no more. Without room it does not do so anyway.
+pub(crate) fn fill(fd: c_int, name: SocketName, length: u32) -> Result<(), c_int> {
+    let mut filler = name.marker().to_vec();
+    filler.resize(TOKEN_LEN.max(length as usize), 0);
+    let flags = MSG_DONTWAIT | libc::MSG_NOSIGNAL;
+    // SAFETY: `filler` is valid for its length.
+    match checked(unsafe { real::send(fd, filler.as_ptr().cast(), filler.len(), flags) }) {
+        Ok(_) | Err(libc::EAGAIN) => Ok(()),
+        Err(errno) => Err(errno),
+    }
+}
+
+pub(crate) fn peek_offset(fd: c_int) -> Result<c_int, c_int> {
+    let mut offset: c_int = 0;
+    let mut length = size_of::<c_int>() as libc::socklen_t;
+    let value = (&raw mut offset).cast();
+    // SAFETY: both pointers are valid, and `length` is the value's.
+    let result = unsafe { real::getsockopt(fd, libc::SOL_SOCKET, libc::SO_PEEK_OFF, value, &raw mut length) };
+    if result == 0 { Ok(offset) } else { Err(errno()) }
+}
+
+pub(crate) fn set_peek_offset(fd: c_int, offset: c_int) -> Result<(), c_int> {
+    let length = size_of::<c_int>() as libc::socklen_t;
+    let value = (&raw const offset).cast();
+    // SAFETY: the value is valid for its length.
+    let result = unsafe { real::setsockopt(fd, libc::SOL_SOCKET, libc::SO_PEEK_OFF, value, length) };
+    if result == 0 { Ok(()) } else { Err(errno()) }
+}
+
+#[cfg(test)]
+mod tests;

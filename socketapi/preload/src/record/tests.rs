@@ -1,0 +1,129 @@
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+
+use sctp_descriptors::Style;
+
+use super::*;
+
+/// Both ends of a pair; the service's is named.
+struct Pair {
+    service: OwnedFd,
+    client: OwnedFd,
+    name: SocketName,
+}
+
+impl Pair {
+    fn new(socket: u64) -> Self {
+        let mut ends = [0; 2];
+        // SAFETY: `ends` has room for two.
+        let made = unsafe { libc::socketpair(libc::AF_UNIX, libc::SOCK_SEQPACKET, 0, ends.as_mut_ptr()) };
+        assert_eq!(made, 0);
+        // SAFETY: just made, and owned by nobody else.
+        let [service, client] = ends.map(|fd| unsafe { OwnedFd::from_raw_fd(fd) });
+        let service_number = u64::from(std::process::id()) << 32 | service.as_raw_fd() as u64;
+        let name = SocketName { service: service_number, socket, slot: 0, style: Style::OneToOne };
+        let (address, length) = address::abstract_name(&name.to_bytes()).unwrap();
+        // SAFETY: the address is valid for its length.
+        assert_eq!(unsafe { real::bind(service.as_raw_fd(), (&raw const address).cast(), length) }, 0);
+        set_peek_offset(client.as_raw_fd(), 0).unwrap();
+        Self { service, client, name }
+    }
+
+    fn put(&self, record: &[u8]) {
+        // SAFETY: the record is valid for its length.
+        let sent = unsafe { real::send(self.service.as_raw_fd(), record.as_ptr().cast(), record.len(), 0) };
+        assert_eq!(sent, record.len() as isize);
+    }
+
+    fn look(&self, buffer: &mut [u8]) -> Result<Head, Stop> {
+        let parts = one(buffer.as_mut_ptr().cast(), buffer.len());
+        // SAFETY: of `buffer`.
+        look(self.client.as_raw_fd(), self.name, unsafe { Parts::new(&parts) }, MSG_DONTWAIT)
+    }
+
+    fn take(&self) -> Option<usize> {
+        take(self.client.as_raw_fd())
+    }
+}
+
+#[test]
+fn short_reads_leave_the_rest_and_the_last_takes_the_record() {
+    let pair = Pair::new(1);
+    pair.put(b"abcdef");
+    let mut buffer = [0; 4];
+    assert_eq!((pair.look(&mut buffer), &buffer), (Ok(Head::Bare(6)), b"abcd"));
+    assert_eq!((pair.look(&mut buffer), &buffer[..2]), (Ok(Head::Bare(2)), &b"ef"[..]));
+    assert_eq!(pair.take(), Some(6));
+    assert_eq!(pair.look(&mut buffer), Ok(Head::Nothing));
+    pair.put(b"x");
+    assert_eq!(pair.look(&mut buffer), Ok(Head::Bare(1)));
+}
+
+#[test]
+fn tokens_are_told_from_records_with_any_room() {
+    for room in [0, 1, 15, 16, 64] {
+        let pair = Pair::new(2);
+        let marker = pair.name.marker();
+        let mut other = marker;
+        other[15] ^= 1;
+        pair.put(&other);
+        pair.put(&marker);
+        let mut buffer = vec![0; room];
+        assert_eq!(pair.look(&mut buffer), Ok(Head::Bare(16)), "{room}");
+        if (1..16).contains(&room) {
+            // The rest of a record that began like a token.
+            assert_eq!(pair.look(&mut [0; 16]), Ok(Head::Bare(16 - room)));
+        }
+        assert_eq!(pair.take(), Some(16));
+        assert_eq!(pair.look(&mut buffer), Ok(Head::Token), "{room}");
+        assert_eq!((pair.take(), pair.look(&mut buffer)), (Some(16), Ok(Head::Nothing)));
+    }
+}
+
+#[test]
+fn a_marker_at_the_end_of_a_record_is_no_token() {
+    let pair = Pair::new(3);
+    pair.put(&[b"0123", &pair.name.marker()[..]].concat());
+    assert_eq!(pair.look(&mut [0; 4]), Ok(Head::Bare(20)));
+    assert_eq!(pair.look(&mut [0; 16]), Ok(Head::Bare(16)));
+    assert_eq!(pair.take(), Some(20));
+}
+
+#[test]
+fn looking_for_a_token_leaves_records_as_they_were() {
+    let pair = Pair::new(4);
+    pair.put(b"abcdef");
+    pair.put(&pair.name.marker());
+    assert_eq!(pair.look(&mut [0; 2]), Ok(Head::Bare(6)));
+    assert_eq!(look_for_token(pair.client.as_raw_fd(), pair.name), Ok(Head::Bare(4)));
+    discard(pair.client.as_raw_fd(), pair.name, 1);
+    let mut buffer = [0; 4];
+    assert_eq!((pair.look(&mut buffer), &buffer), (Ok(Head::Bare(4)), b"cdef"));
+    pair.take();
+    discard(pair.client.as_raw_fd(), pair.name, 9);
+    assert_eq!(pair.look(&mut buffer), Ok(Head::Nothing));
+}
+
+#[test]
+fn a_descriptor_that_is_not_what_was_remembered_is_noticed() {
+    let pair = Pair::new(5);
+    let wrong = SocketName { socket: 6, ..pair.name };
+    let mut buffer = [0; 16];
+    let parts = one(buffer.as_mut_ptr().cast(), buffer.len());
+    // SAFETY: of `buffer`.
+    let parts = unsafe { Parts::new(&parts) };
+    let look_as = |name| look(pair.client.as_raw_fd(), name, parts, MSG_DONTWAIT);
+    assert_eq!(look_as(wrong), Err(Stop::Stranger));
+    pair.put(b"abc");
+    assert_eq!((look_as(wrong), look_as(pair.name)), (Err(Stop::Stranger), Ok(Head::Bare(3))));
+    let file = std::fs::File::open("/dev/null").unwrap();
+    assert_eq!(look(file.as_raw_fd(), pair.name, parts, MSG_DONTWAIT), Err(Stop::Stranger));
+}
+
+#[test]
+fn the_end_is_seen_behind_all_records() {
+    let mut pair = Pair::new(7);
+    pair.put(b"last");
+    pair.service = pair.client.try_clone().unwrap();
+    assert_eq!((pair.look(&mut [0; 8]), pair.take()), (Ok(Head::Bare(4)), Some(4)));
+    assert_eq!(pair.look(&mut [0; 8]), Ok(Head::End));
+}

@@ -1,0 +1,265 @@
+//! Sending: bare through the pair where that says all, else by a command.
+
+use core::ffi::{c_int, c_uint, c_void};
+use core::net::SocketAddr;
+
+use libc::{MSG_DONTWAIT, MSG_EOR, MSG_NOSIGNAL, iovec, mmsghdr, msghdr, size_t, sockaddr, socklen_t};
+use sctp_descriptors::{Command, MAX_PAYLOAD_LEN, Marker, Reply, Request, Send, Slot, SocketName};
+
+use crate::detour::{Detour, Stop, checked, with_remembered};
+use crate::parts::{Parts, one};
+use crate::{address, board, control, ops, real, record, table, wait};
+
+/// No program needs more control messages (ENOBUFS beyond), in bytes.
+const MAX_CONTROL_LEN: usize = 20 * 1024;
+
+/// What is to be sent.
+#[derive(Clone, Copy)]
+pub(crate) struct Message<'a> {
+    parts: Parts<'a>,
+    flags: c_int,
+    to: Option<SocketAddr>,
+    control: &'a [u8],
+}
+
+/// `write()`, `send()`.
+///
+/// # Safety
+/// `bytes` is valid for `length`.
+pub(crate) unsafe fn plain(fd: c_int, bytes: *const c_void, length: size_t, flags: c_int) -> Detour<isize> {
+    let parts = one(bytes, length);
+    // SAFETY: the caller's promise.
+    let parts = unsafe { Parts::new(&parts) };
+    with_remembered(fd, |name| send(fd, name, &Message { parts, flags, to: None, control: &[] }))
+}
+
+/// `writev()`.
+///
+/// # Safety
+/// `parts` is valid for `count` pieces, each of which is valid for its length.
+pub(crate) unsafe fn vector(fd: c_int, parts: *const iovec, count: c_int, flags: c_int) -> Detour<isize> {
+    with_remembered(fd, |name| {
+        let count = usize::try_from(count).map_err(|_| libc::EINVAL)?;
+        // SAFETY: the caller's promise.
+        let parts = unsafe { Parts::from_c(parts, count) }?;
+        send(fd, name, &Message { parts, flags, to: None, control: &[] })
+    })
+}
+
+/// `sendto()`.
+///
+/// # Safety
+/// `bytes` is valid for `length`; `to` is null or valid for `to_length` bytes.
+pub(crate) unsafe fn to(
+    fd: c_int,
+    bytes: *const c_void,
+    length: size_t,
+    flags: c_int,
+    to: *const sockaddr,
+    to_length: socklen_t,
+) -> Detour<isize> {
+    let parts = one(bytes, length);
+    // SAFETY: the caller's promise.
+    let parts = unsafe { Parts::new(&parts) };
+    with_remembered(fd, |name| {
+        // SAFETY: the caller's promise.
+        let to = unsafe { destination(to, to_length) }?;
+        send(fd, name, &Message { parts, flags, to, control: &[] })
+    })
+}
+
+/// `sendmsg()`.
+///
+/// # Safety
+/// `message` is null or valid, with all that it points to.
+pub(crate) unsafe fn message(fd: c_int, message: *const msghdr, flags: c_int) -> Detour<isize> {
+    with_remembered(fd, |name| {
+        // SAFETY: null, or the caller's promise.
+        let message = unsafe { message.as_ref() }.ok_or(libc::EFAULT)?;
+        // SAFETY: the caller's promise.
+        let parts = unsafe { Parts::from_c(message.msg_iov, message.msg_iovlen as usize) };
+        let parts = parts.map_err(|errno| if errno == libc::EINVAL { libc::EMSGSIZE } else { errno })?;
+        // SAFETY: the caller's promise.
+        let to = unsafe { destination(message.msg_name.cast(), message.msg_namelen) }?;
+        // SAFETY: the caller's promise.
+        let control = unsafe { control_of(message) }?;
+        send(fd, name, &Message { parts, flags, to, control })
+    })
+}
+
+/// `sendmmsg()`: messages until one cannot be sent.
+///
+/// # Safety
+/// `messages` is valid for `count` entries with all that they point to.
+pub(crate) unsafe fn messages(
+    fd: c_int,
+    messages: *mut mmsghdr,
+    count: c_uint,
+    flags: c_int,
+) -> Detour<c_int> {
+    let mut sent = 0;
+    while sent < count.min(1_024) {
+        // SAFETY: below `count`, and the caller's promise.
+        let entry = unsafe { &mut *messages.add(sent as usize) };
+        // SAFETY: the caller's promise.
+        match unsafe { message(fd, &raw const entry.msg_hdr, flags) } {
+            Detour::Done(length) => entry.msg_len = length as c_uint,
+            // What was sent before counts; the failure shows itself again.
+            _ if sent > 0 => break,
+            Detour::Bypass => return Detour::Bypass,
+            Detour::Failed(errno) => return Detour::Failed(errno),
+        }
+        sent += 1;
+    }
+    Detour::Done(sent as c_int)
+}
+
+/// # Safety
+/// `to` is null or valid for `length` bytes.
+unsafe fn destination(to: *const sockaddr, length: socklen_t) -> Result<Option<SocketAddr>, c_int> {
+    if to.is_null() || length == 0 {
+        return Ok(None);
+    }
+    // SAFETY: the caller's promise.
+    unsafe { address::read(to, length) }.map(Some)
+}
+
+/// # Safety
+/// The message's control messages are valid for their length.
+unsafe fn control_of(message: &msghdr) -> Result<&[u8], c_int> {
+    let length = message.msg_controllen as usize;
+    if length > MAX_CONTROL_LEN {
+        return Err(libc::ENOBUFS);
+    }
+    if message.msg_control.is_null() || length == 0 {
+        return Ok(&[]);
+    }
+    // SAFETY: not null, and the caller's promise.
+    Ok(unsafe { core::slice::from_raw_parts(message.msg_control.cast::<u8>(), length) })
+}
+
+/// Sends a message of this process's own memory, as [`plain`]; the kernel's flags may be given.
+pub(crate) fn bytes(fd: c_int, name: SocketName, bytes: &[u8], flags: c_int) -> Result<isize, Stop> {
+    let parts = one(bytes.as_ptr().cast(), bytes.len());
+    // SAFETY: of `bytes`, which are only read.
+    let parts = unsafe { Parts::new(&parts) };
+    send(fd, name, &Message { parts, flags, to: None, control: &[] })
+}
+
+fn send(fd: c_int, name: SocketName, message: &Message<'_>) -> Result<isize, Stop> {
+    if may_be_bare(board::slot(name), &name.marker(), message) {
+        match send_bare(fd, message) {
+            Ok(length) => return Ok(length as isize),
+            // No socket at all. What is another socket has got what the program wanted it to get.
+            Err(libc::ENOTSOCK) => return Err(Stop::Stranger),
+            // The pair's buffers are smaller than the message.
+            Err(libc::EMSGSIZE) => {}
+            Err(errno) => return Err(errno.into()),
+        }
+    }
+    table::confirm(fd, name)?;
+    match command(fd, name, message) {
+        Err(libc::EPIPE) if message.flags & MSG_NOSIGNAL == 0 => {
+            // SAFETY: a plain number. The signal goes to this thread, as the kernel's.
+            unsafe { libc::raise(libc::SIGPIPE) };
+            Err(libc::EPIPE.into())
+        }
+        result => result.map(|length| length as isize).map_err(Stop::Errno),
+    }
+}
+
+/// Whether writing the payload into the pair says all that there is to say.
+fn may_be_bare(slot: Slot, marker: &Marker, message: &Message<'_>) -> bool {
+    let length = message.parts.len();
+    let says_more = message.to.is_some()
+        || !message.control.is_empty()
+        || message.flags & !(MSG_DONTWAIT | MSG_NOSIGNAL | MSG_EOR) != 0;
+    let fits = length > 0 && length <= slot.max_bare_len as usize;
+    fits && !says_more && !message.parts.start_with(marker, marker.len())
+}
+
+/// The kernel waits, sends SIGPIPE, and is a cancellation point, as it is for all sockets.
+fn send_bare(fd: c_int, message: &Message<'_>) -> Result<usize, c_int> {
+    // SAFETY: all zeros is a valid message header.
+    let mut header: msghdr = unsafe { core::mem::zeroed() };
+    header.msg_iov = message.parts.as_slice().as_ptr().cast_mut();
+    header.msg_iovlen = message.parts.as_slice().len() as _;
+    let flags = message.flags & (MSG_DONTWAIT | MSG_NOSIGNAL);
+    // SAFETY: `header` and all that it points to live until the call returns.
+    checked(unsafe { real::sendmsg(fd, &raw const header, flags) })
+}
+
+fn command(fd: c_int, name: SocketName, message: &Message<'_>) -> Result<usize, c_int> {
+    let length = message.parts.len();
+    if length > MAX_PAYLOAD_LEN {
+        return Err(libc::EMSGSIZE);
+    }
+    let patient = wait::is_patient(fd, message.flags);
+    let send = Send {
+        flags: wait::told(message.flags, patient),
+        to: message.to,
+        control: message.control.to_vec(),
+        payload: message.parts.copy_out(length),
+    };
+    let request = Request { socket: name.socket, command: Command::Send(send) };
+    loop {
+        match control::ask(&request).map(|(reply, _)| reply) {
+            Ok(Reply::Number(sent)) => return Ok(usize::try_from(sent).unwrap_or(length)),
+            Ok(Reply::Done) => return Ok(length),
+            Ok(Reply::Begun(sent)) => return begun(fd, name, sent),
+            Ok(Reply::Fill(length)) => record::fill(fd, name, length)?,
+            Err(libc::EAGAIN) if patient && wait::await_writable(fd)? => {}
+            Err(errno) => return Err(errno),
+            Ok(_) => return Err(libc::EPROTO),
+        }
+    }
+}
+
+/// The message waits for its association, which is being set up. If that takes longer than SO_SNDTIMEO the message has been
+/// taken all the same.
+fn begun(fd: c_int, name: SocketName, sent: c_int) -> Result<usize, c_int> {
+    match ops::await_setup(fd, name) {
+        Ok(()) | Err(libc::EINPROGRESS | libc::EINTR) => Ok(usize::try_from(sent).unwrap_or(0)),
+        Err(errno) => Err(errno),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SLOT: Slot = Slot { socket: 1, max_bare_len: 20, may_wait: true };
+    const MARKER: Marker = *b"0123456789abcdef";
+
+    fn is_bare(payload: &[u8], flags: c_int, to: Option<SocketAddr>, control: &[u8]) -> bool {
+        let parts = one(payload.as_ptr().cast(), payload.len());
+        // SAFETY: of `payload`.
+        let parts = unsafe { Parts::new(&parts) };
+        may_be_bare(SLOT, &MARKER, &Message { parts, flags, to, control })
+    }
+
+    #[test]
+    fn only_what_is_no_more_than_its_payload_goes_bare() {
+        let flags = MSG_DONTWAIT | MSG_NOSIGNAL | MSG_EOR;
+        assert!(is_bare(b"payload", 0, None, b"") && is_bare(b"payload", flags, None, b""));
+        assert!(!is_bare(b"payload", 0, None, b"control"));
+        assert!(!is_bare(b"payload", 0, Some(([127, 0, 0, 1], 7).into()), b""));
+        // RFC 6458, 4.1.8: MSG_EOF and MSG_ABORT end the association.
+        assert!(!is_bare(b"payload", libc::MSG_FIN, None, b""));
+    }
+
+    #[test]
+    fn only_payloads_of_lengths_that_the_board_allows_go_bare() {
+        assert!(
+            is_bare(&[1; 20], 0, None, b"")
+                && !is_bare(&[1; 21], 0, None, b"")
+                && !is_bare(b"", 0, None, b"")
+        );
+    }
+
+    #[test]
+    fn a_payload_that_begins_like_a_token_goes_by_command() {
+        assert!(!is_bare(&MARKER, 0, None, b"") && !is_bare(b"0123456789abcdefgh", 0, None, b""));
+        assert!(is_bare(&MARKER[..15], 0, None, b"") && is_bare(b"x0123456789abcdef", 0, None, b""));
+    }
+}

@@ -1,0 +1,216 @@
+//! A client, and two services whose stacks reach each other in memory.
+
+use std::io::{IoSliceMut, Read, Write};
+use std::net::{IpAddr, SocketAddr};
+use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::thread;
+
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::socket::{ControlMessageOwned, MsgFlags, UnixAddr, getpeername, recvmsg};
+use sctp_descriptors::{
+    Command, MAX_REPLY_LEN, OptionName, Receive, Received, Reply, Request, Send, SocketName, Style, VERSION,
+    pieces,
+};
+use sctp_service::{Limits, Service, defaults};
+use sctp_user::driver::mem::MemDriver;
+use sctp_user::stack::Stack;
+use socket2::{Domain, SockAddr, Socket, Type};
+
+/// Milliseconds: longer than anything here takes on a busy machine.
+const LIMIT: u16 = 30_000;
+
+/// Level of SCTP's options and control messages.
+pub(crate) const SCTP: i32 = libc::IPPROTO_SCTP;
+
+/// The addresses of the two services' stacks.
+pub(crate) const HERE: &str = "127.0.0.1";
+pub(crate) const THERE: &str = "127.0.0.2";
+
+/// Clients of two services.
+pub(crate) fn clients() -> [Client; 2] {
+    let (here, there) = MemDriver::pair([ip(HERE)], [ip(THERE)], 1_500).unwrap();
+    [here, there].map(|driver| Client::connect(&serve(driver)))
+}
+
+fn ip(text: &str) -> IpAddr {
+    text.parse().unwrap()
+}
+
+pub(crate) fn at(ip: &str, port: u16) -> SocketAddr {
+    SocketAddr::new(self::ip(ip), port)
+}
+
+/// Starts a service, which ends with this process; returns its name.
+fn serve(driver: MemDriver) -> String {
+    let stack = Stack::builder().driver(driver).defaults(defaults()).build().unwrap();
+    let name = format!("sctp-service-test/{:032x}", rand::random::<u128>());
+    let service = Service::open(stack, &name, Limits::default()).unwrap();
+    thread::spawn(move || service.run(None));
+    name
+}
+
+/// A control connection.
+#[derive(Debug)]
+pub(crate) struct Client {
+    connection: Socket,
+    service: String,
+}
+
+/// A socket of a service, as a program holds it.
+#[derive(Debug)]
+pub(crate) struct Handle<'a> {
+    client: &'a Client,
+    pub(crate) end: Socket,
+    pub(crate) name: SocketName,
+}
+
+impl Client {
+    fn connect(service: &str) -> Self {
+        let connection = Socket::new(Domain::UNIX, Type::SEQPACKET, None).unwrap();
+        let path = [&[0], service.as_bytes()].concat();
+        connection.connect(&SockAddr::unix(std::ffi::OsStr::from_bytes(&path)).unwrap()).unwrap();
+        connection.send(&VERSION.to_ne_bytes()).unwrap();
+        assert_eq!((&connection).read(&mut [0; 2]).unwrap(), 2);
+        Self { connection, service: service.to_owned() }
+    }
+
+    /// Another process's.
+    pub(crate) fn another(&self) -> Self {
+        Self::connect(&self.service)
+    }
+
+    pub(crate) fn ask(&self, socket: u64, command: Command) -> (Reply, Option<OwnedFd>) {
+        for piece in pieces(&Request { socket, command }.encode()) {
+            self.connection.send(&piece).unwrap();
+        }
+        let mut buffer = vec![0; MAX_REPLY_LEN];
+        let mut space = nix::cmsg_space!([i32; 1]);
+        let mut parts = [IoSliceMut::new(&mut buffer)];
+        let flags = MsgFlags::MSG_CMSG_CLOEXEC;
+        let got = recvmsg::<()>(self.connection.as_raw_fd(), &mut parts, Some(&mut space), flags).unwrap();
+        let fds = got.cmsgs().unwrap().find_map(|message| match message {
+            ControlMessageOwned::ScmRights(fds) => Some(fds),
+            _ => None,
+        });
+        let len = got.bytes;
+        (Reply::decode(&buffer[..len]).unwrap(), fds.map(|fds| owned(fds[0])))
+    }
+
+    pub(crate) fn socket(&self, style: Style) -> Handle<'_> {
+        let (_, fd) = self.ask(0, Command::Socket { ipv6: false, style });
+        Handle::of(self, fd.unwrap())
+    }
+}
+
+#[expect(unsafe_code, reason = "nix gives received descriptors as numbers")]
+fn owned(fd: i32) -> OwnedFd {
+    // SAFETY: the kernel has just made it for us, and nobody else knows it.
+    unsafe { OwnedFd::from_raw_fd(fd) }
+}
+
+impl<'a> Handle<'a> {
+    pub(crate) fn of(client: &'a Client, fd: OwnedFd) -> Self {
+        let peer: UnixAddr = getpeername(fd.as_raw_fd()).unwrap();
+        let name = peer.as_abstract().and_then(SocketName::from_bytes).unwrap();
+        Self { client, end: fd.into(), name }
+    }
+
+    /// The same socket in another process.
+    pub(crate) fn shared_with<'b>(&self, client: &'b Client) -> Handle<'b> {
+        Handle { client, end: self.end.try_clone().unwrap(), name: self.name }
+    }
+
+    pub(crate) fn ask(&self, command: Command) -> Reply {
+        self.client.ask(self.name.socket, command).0
+    }
+
+    /// Bound and listening.
+    pub(crate) fn listen(&self, address: SocketAddr) {
+        assert_eq!(self.ask(Command::Bind(address)), Reply::Done);
+        assert_eq!(self.ask(Command::Listen(5)), Reply::Done);
+    }
+
+    /// Gives a command; if the descriptor has to be filled before, does so.
+    pub(crate) fn ask_filling(&self, command: Command) -> Reply {
+        let reply = self.ask(command.clone());
+        let Reply::Fill(len) = reply else { return reply };
+        let mut filler = self.name.marker().to_vec();
+        filler.resize(len as usize, 0);
+        (&self.end).write_all(&filler).unwrap();
+        self.ask(command)
+    }
+
+    pub(crate) fn connect(&self, peer: SocketAddr) {
+        assert_eq!(self.ask_filling(Command::Connect(peer)), Reply::Done);
+        self.wait_for(PollFlags::POLLOUT);
+        assert_eq!(self.ask(Command::TakeError), Reply::Errno(0));
+    }
+
+    pub(crate) fn accept(&self) -> Handle<'a> {
+        self.take_token();
+        let (_, fd) = self.client.ask(self.name.socket, Command::Accept { took: true });
+        Handle::of(self.client, fd.unwrap())
+    }
+
+    pub(crate) fn set(&self, number: i32, value: &[u8]) {
+        let option = OptionName { level: SCTP, number };
+        assert_eq!(self.ask(Command::SetOption { option, value: value.to_vec() }), Reply::Done);
+    }
+
+    pub(crate) fn events(&self) -> PollFlags {
+        self.poll(PollTimeout::ZERO)
+    }
+
+    fn poll(&self, timeout: impl Into<PollTimeout>) -> PollFlags {
+        let mut polled = [PollFd::new(self.end.as_fd(), PollFlags::POLLIN | PollFlags::POLLOUT)];
+        poll(&mut polled, timeout).unwrap();
+        polled[0].revents().unwrap()
+    }
+
+    pub(crate) fn wait_for(&self, event: PollFlags) {
+        let mut polled = [PollFd::new(self.end.as_fd(), event)];
+        assert_eq!(poll(&mut polled, LIMIT).unwrap(), 1, "{event:?} did not come");
+    }
+
+    pub(crate) fn take_token(&self) {
+        self.wait_for(PollFlags::POLLIN);
+        let mut token = [0; 64];
+        assert_eq!((&self.end).read(&mut token).unwrap(), 16);
+        assert_eq!(token[..16], self.name.marker());
+    }
+
+    /// The next bare record.
+    pub(crate) fn read_bare(&self) -> Vec<u8> {
+        self.wait_for(PollFlags::POLLIN);
+        let mut record = vec![0; 1 << 17];
+        let len = (&self.end).read(&mut record).unwrap();
+        record.truncate(len);
+        record
+    }
+
+    pub(crate) fn write_bare(&self, record: &[u8]) {
+        (&self.end).write_all(record).unwrap();
+    }
+
+    pub(crate) fn send(&self, to: Option<SocketAddr>, control: Vec<u8>, payload: &[u8]) -> Reply {
+        let payload = payload.to_vec();
+        self.ask_filling(Command::Send(Send { flags: 0, to, control, payload }))
+    }
+
+    pub(crate) fn receive_as(&self, flags: i32, room: u32, took: bool) -> Reply {
+        self.ask(Command::Receive(Receive { flags, room, control_room: 256, took }))
+    }
+
+    /// Waits for a token, and takes what it stands for.
+    pub(crate) fn receive(&self) -> Received {
+        self.take_token();
+        match self.receive_as(0, 1 << 20, true) {
+            Reply::Received(received) => {
+                assert_eq!(received.stale, 0);
+                received
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+}

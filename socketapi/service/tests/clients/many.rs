@@ -1,0 +1,105 @@
+//! One-to-many sockets.
+
+use nix::poll::PollFlags;
+use sctp_abi::constants::{SCTP_EOF, SCTP_EVENT, SCTP_RECVRCVINFO, SCTP_SOCKOPT_PEELOFF};
+use sctp_descriptors::{Command, OptionName, Reply, Style};
+
+use super::client::{HERE, Handle, SCTP, THERE, at, clients};
+use super::one::{rcvinfo, sndinfo};
+
+const SCTP_ASSOC_CHANGE: u16 = 0x8001;
+
+fn subscribe(socket: &Handle<'_>, kind: u16) {
+    let mut event = 0_i32.to_ne_bytes().to_vec();
+    event.extend(kind.to_ne_bytes());
+    event.extend([1, 0]);
+    socket.set(SCTP_EVENT, &event);
+}
+
+/// The state and the association of an `sctp_assoc_change` (RFC 6458, 6.1.1).
+fn assoc_change(record: &[u8]) -> (u16, i32) {
+    assert_eq!(record[..2], SCTP_ASSOC_CHANGE.to_ne_bytes());
+    let state = u16::from_ne_bytes([record[8], record[9]]);
+    (state, i32::from_ne_bytes(record[16..20].try_into().unwrap()))
+}
+
+/// RFC 6458, 3.1.3: an association begins with a message; 3.1.6: it ends with SCTP_EOF.
+#[test]
+fn associations_begin_and_end_with_messages() {
+    let [here, there] = clients();
+    let server = there.socket(Style::OneToMany);
+    server.listen(at(THERE, 1));
+    server.set(SCTP_RECVRCVINFO, &1_i32.to_ne_bytes());
+    subscribe(&server, SCTP_ASSOC_CHANGE);
+    let client = here.socket(Style::OneToMany);
+    client.set(SCTP_RECVRCVINFO, &1_i32.to_ne_bytes());
+    assert_eq!(client.send(Some(at(THERE, 1)), sndinfo(1, 0, 7, 0), b"first"), Reply::Begun(5));
+    let (state, association) = assoc_change(&server.receive().payload);
+    assert_eq!(state, 0);
+    let message = server.receive();
+    assert_eq!(message.payload, b"first");
+    assert_eq!(rcvinfo(&message.control), (1, 7, association));
+    assert_eq!(message.from.map(|from| from.ip()), Some(at(HERE, 0).ip()));
+    assert_eq!(server.send(None, sndinfo(0, 0, 8, association), b"answer"), Reply::Number(6));
+    let answer = client.receive();
+    assert_eq!(answer.payload, b"answer");
+    let (_, _, own) = rcvinfo(&answer.control);
+    assert_eq!(client.send(None, sndinfo(0, SCTP_EOF, 0, own), b""), Reply::Number(0));
+    assert_eq!(assoc_change(&server.receive().payload), (3, association));
+    // It is gone, and so is its number.
+    assert_eq!(server.send(None, sndinfo(0, 0, 8, association), b"late"), Reply::Errno(libc::EPIPE));
+}
+
+/// RFC 6458, 9.2.
+#[test]
+fn a_peeled_off_association_takes_its_unread_messages_along() {
+    let [here, there] = clients();
+    let server = there.socket(Style::OneToMany);
+    server.listen(at(THERE, 2));
+    server.set(SCTP_RECVRCVINFO, &1_i32.to_ne_bytes());
+    let client = here.socket(Style::OneToMany);
+    client.send(Some(at(THERE, 2)), Vec::new(), b"one");
+    client.send(Some(at(THERE, 2)), Vec::new(), b"two");
+    let (_, _, association) = rcvinfo(&server.receive().control);
+    server.wait_for(PollFlags::POLLIN);
+    let option = OptionName { level: SCTP, number: SCTP_SOCKOPT_PEELOFF };
+    let input = [association.to_ne_bytes(), [0; 4]].concat();
+    let (reply, fd) = there.ask(server.name.socket, Command::GetOption { option, room: 8, input });
+    assert!(matches!(reply, Reply::Value(ref value) if value.descriptor.is_some()), "{reply:?}");
+    let peeled = Handle::of(&there, fd.unwrap());
+    assert_eq!(peeled.receive().payload, b"two");
+    // The token of the message that has moved promises nothing any more.
+    assert_eq!(server.receive_as(libc::MSG_DONTWAIT, 100, false), Reply::Empty { stale: 1 });
+    peeled.send(None, Vec::new(), b"three");
+    assert_eq!(client.receive().payload, b"three");
+}
+
+#[test]
+fn a_set_up_that_fails_is_told_by_the_error_and_by_a_notification() {
+    let [here, _there] = clients();
+    let client = here.socket(Style::OneToMany);
+    subscribe(&client, SCTP_ASSOC_CHANGE);
+    assert_eq!(client.ask_filling(Command::Connect(at(THERE, 3))), Reply::Done);
+    client.wait_for(PollFlags::POLLOUT);
+    assert_eq!(client.ask(Command::TakeError), Reply::Errno(libc::ECONNREFUSED));
+    assert_eq!(assoc_change(&client.receive().payload).0, 4);
+}
+
+/// RFC 6458, 5.3.2 (SCTP_SENDALL).
+#[test]
+fn one_message_goes_to_all() {
+    const SCTP_SENDALL: u16 = 0x40;
+    let [here, there] = clients();
+    let servers = [4, 5].map(|port| {
+        let server = there.socket(Style::OneToMany);
+        server.listen(at(THERE, port));
+        server
+    });
+    let client = here.socket(Style::OneToMany);
+    client.connect(at(THERE, 4));
+    client.connect(at(THERE, 5));
+    assert_eq!(client.send(None, sndinfo(0, SCTP_SENDALL, 0, 0), b"to all"), Reply::Number(6));
+    for server in &servers {
+        assert_eq!(server.receive().payload, b"to all");
+    }
+}
