@@ -92,8 +92,9 @@ fn programs_in_go_exchange_messages_with_streams_and_protocol_identifiers() {
 #[test]
 fn static_programs_of_both_c_libraries_fork_and_wait_with_epoll() {
     let programs = Programs::new();
-    let compile =
-        |name| Some([programs.compile("gcc", "gcc", name)?, programs.compile("musl-gcc", "musl-tools", name)?]);
+    let compile = |name| {
+        Some([programs.compile("gcc", "gcc", name)?, programs.compile("musl-gcc", "musl-tools", name)?])
+    };
     let (Some(servers), Some(clients)) = (compile("echo_server"), compile("echo_client")) else { return };
     let mut hosts = (12..).map(|host| format!("127.0.60.{host}"));
     for (server, client) in servers.iter().zip(clients.iter().rev()) {

@@ -34,6 +34,7 @@ pub use message::{
 };
 pub use name::{Marker, SocketName, Style};
 pub use pieces::{Joiner, MAX_PIECE_LEN, pieces};
+pub use serde_bytes::ByteBuf;
 
 /// Environment variable that names the service's control socket (an abstract name, without the leading zero).
 pub const SERVICE_VARIABLE: &str = "SCTP_SERVICE";

@@ -11,7 +11,7 @@ use libc::socklen_t;
 use sctp_descriptors::{Command, MAX_OPTION_LEN, OptionName, Peeled, Reply, SocketName, Value};
 
 use crate::detour::{Detour, with_socket};
-use crate::{ops, real};
+use crate::{control, ops, real, record};
 
 /// Of options that are read at most so much is looked at: no structure is longer.
 const MAX_INPUT: usize = 512;
@@ -188,6 +188,7 @@ unsafe fn set_served(
     let value = unsafe { read(value, length) }?;
     match ops::begin(fd, name, Command::SetOption { option, value })? {
         Reply::Begun(result) => ops::await_setup(fd, name).map(|()| result),
+        Reply::GiveBack => control::command(name, Command::GiveBack(record::take_bare(fd, name)?)).map(|_| 0),
         _ => Ok(0),
     }
 }

@@ -8,7 +8,7 @@ use core::mem::size_of;
 use core::ptr;
 
 use libc::{MSG_DONTWAIT, MSG_PEEK, MSG_TRUNC, msghdr};
-use sctp_descriptors::{Marker, SocketName};
+use sctp_descriptors::{ByteBuf, MAX_RECORD_LEN, Marker, SocketName};
 
 use crate::detour::{Stop, checked, errno};
 use crate::parts::{Parts, one};
@@ -104,6 +104,25 @@ pub(crate) fn look_for_token(fd: c_int, name: SocketName) -> Result<Head, Stop> 
 pub(crate) fn take(fd: c_int) -> Option<usize> {
     // SAFETY: nothing is written: there is no room.
     checked(unsafe { real::recv(fd, ptr::null_mut(), 0, MSG_DONTWAIT | MSG_TRUNC) }).ok()
+}
+
+/// Takes out the bare records that are there.
+pub(crate) fn take_bare(fd: c_int, name: SocketName) -> Result<Vec<ByteBuf>, c_int> {
+    let mut buffer = vec![0; MAX_RECORD_LEN];
+    let mut records = Vec::new();
+    loop {
+        let parts = one(buffer.as_mut_ptr().cast(), buffer.len());
+        // SAFETY: of `buffer`.
+        let parts = unsafe { Parts::new(&parts) };
+        match look(fd, name, parts, MSG_DONTWAIT) {
+            Ok(Head::Bare(length)) if take(fd).is_some() => {
+                records.push(ByteBuf::from(parts.copy_out(length)));
+            }
+            Ok(Head::Token) => return set_peek_offset(fd, 0).map(|()| records),
+            Err(Stop::Errno(errno)) => return Err(errno),
+            Ok(_) | Err(Stop::Stranger) => return Ok(records),
+        }
+    }
 }
 
 /// Takes out tokens that promise what is not there.

@@ -7,7 +7,7 @@
 //!
 //! - `service`: the loop, and who is served; `commands`: what clients ask for.
 //! - `socket`: one socket, from its making to its end; `pump`: its bare messages, in both directions; `send` and `receive`:
-//!   messages by command, with all that comes with them; `inbox`: what waits to be read; `known`: what is remembered of
+//!   messages by command, with all that comes with them; `inbox`: what waits to be read; `early`: what was written bare too early; `known`: what is remembered of
 //!   associations.
 //! - `options`: what can be asked and set by `getsockopt` and `setsockopt`.
 //! - `procfs`: what Linux shows below `/proc`.
@@ -20,6 +20,7 @@
 
 mod board;
 mod commands;
+mod early;
 mod inbox;
 mod known;
 mod options;

@@ -58,11 +58,7 @@ impl Control {
     }
 }
 
-fn exchange(
-    socket: &OwnedFd,
-    buffer: &mut [u8],
-    request: &Request,
-) -> io::Result<(Reply, Option<OwnedFd>)> {
+fn exchange(socket: &OwnedFd, buffer: &mut [u8], request: &Request) -> io::Result<(Reply, Option<OwnedFd>)> {
     for piece in pieces(&request.encode()) {
         say(socket, &piece)?;
     }

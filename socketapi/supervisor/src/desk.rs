@@ -5,13 +5,13 @@ use std::os::fd::{OwnedFd, RawFd};
 use nix::errno::Errno;
 use nix::poll::PollFlags;
 use sctp_descriptors::{
-    Command, MAX_RECORD_LEN, OptionName, Peeled, Receive, Received, Reply, Send, Style, Value,
+    Command, MAX_RECORD_LEN, OptionName, Peeled, Queue, Receive, Received, Reply, Send, Style, Value,
 };
 
 use crate::control::{Answer, Control};
 use crate::numbers::Numbers;
 use crate::operation::{Call, Incoming, Message, NameRoom, Operation, Outgoing};
-use crate::socket::{Front, Socket};
+use crate::socket::{Front, Record, Socket};
 use crate::target::Target;
 
 /// Somebody else may take a record out before we do; so often it is looked for again.
@@ -77,10 +77,8 @@ impl Desk {
             Operation::Listen(backlog) => self.order(number, Command::Listen(*backlog)),
             Operation::Connect(address) => {
                 let command = Command::Connect(*address);
-                match self.ask_filling(socket, command)? {
-                    Reply::Begun(result) => self.begin_set_up(job, result.into()),
-                    _ => self.begin_set_up(job, 0),
-                }
+                self.ask_filling(socket, command)?;
+                self.begin_set_up(job, 0)
             }
             Operation::AwaitSetUp { result } => {
                 let result = *result;
@@ -95,8 +93,9 @@ impl Desk {
                     return Ok(Step::Kernel);
                 }
                 let command = Command::SetOption { option: *option, value: value.clone() };
-                match self.ask_filling(socket, command)? {
+                match self.ask_filling(socket, command)?.0 {
                     Reply::Begun(result) => self.begin_set_up(job, result.into()),
+                    Reply::GiveBack => self.order(number, Command::GiveBack(socket.take_bare()?)),
                     _ => Ok(Step::Done(0)),
                 }
             }
@@ -105,13 +104,11 @@ impl Desk {
                 (Reply::Done, _) => Step::Kernel,
                 _ => Step::Done(0),
             }),
-            Operation::Queued { queue, at } => match self.ask(number, Command::Queued(*queue))? {
-                (Reply::Number(count), _) => {
-                    target.write(*at, &count.to_ne_bytes())?;
-                    Ok(Step::Done(0))
-                }
-                _ => Err(Errno::EPROTO),
-            },
+            Operation::Queued { queue, at } => {
+                let count = self.queued(socket, *queue)?;
+                target.write(*at, &count.to_ne_bytes())?;
+                Ok(Step::Done(0))
+            }
             Operation::Copy { lowest, close_on_exec } => {
                 let number = self.numbers.find(target, *lowest)?;
                 let fd = socket.fd.try_clone().map_err(|_| Errno::EMFILE)?;
@@ -135,12 +132,15 @@ impl Desk {
     }
 
     /// A command that may ask for a filler first.
-    fn ask_filling(&mut self, socket: &Socket, command: Command) -> nix::Result<Reply> {
+    fn ask_filling(&mut self, socket: &Socket, command: Command) -> Answer {
         let number = socket.name.socket;
-        let (reply, _) = self.ask(number, command.clone())?;
-        let Reply::Fill(len) = reply else { return Ok(reply) };
-        socket.fill(len as usize)?;
-        self.ask(number, command).map(|(reply, _)| reply)
+        match self.ask(number, command.clone())? {
+            (Reply::Fill(len), _) => {
+                socket.fill(len as usize)?;
+                self.ask(number, command)
+            }
+            answer => Ok(answer),
+        }
     }
 
     /// A command that only changes something.
@@ -213,7 +213,7 @@ impl Desk {
             return Ok(Step::Kernel);
         }
         let command = Command::GetOption { option: *option, room: *room, input: input.clone() };
-        let (Reply::Value(value), fd) = self.ask(job.socket.name.socket, command)? else {
+        let (Reply::Value(value), fd) = self.ask_filling(&job.socket, command)? else {
             return Err(Errno::EPROTO);
         };
         let Value { mut bytes, len, begun, descriptor } = value;
@@ -242,6 +242,17 @@ impl Desk {
         adopt(fd, number, peeled.flags)
     }
 
+    /// How much waits: of a bare record, if one comes next.
+    fn queued(&mut self, socket: &Socket, queue: Queue) -> nix::Result<i32> {
+        if let (Queue::In, Front::Bare(record)) = (queue, socket.front(0)?) {
+            return Ok(i32::try_from(record.left).unwrap_or(i32::MAX));
+        }
+        match self.ask(socket.name.socket, Command::Queued(queue))? {
+            (Reply::Number(count), _) => Ok(count),
+            _ => Err(Errno::EPROTO),
+        }
+    }
+
     fn send(&mut self, job: &mut Job) -> nix::Result<Step> {
         let Operation::Send(outgoing) = &job.operation else { return Err(Errno::EINVAL) };
         let (target, socket) = (&job.target, &job.socket);
@@ -252,7 +263,7 @@ impl Desk {
         let len = payload.len();
         let (flags, to, control) = (socket.flags(outgoing.flags), outgoing.to, outgoing.control.clone());
         let command = Command::Send(Send { flags, to, control, payload });
-        match self.ask_filling(socket, command) {
+        match self.ask_filling(socket, command).map(|(reply, _)| reply) {
             Ok(Reply::Begun(_)) => {
                 let result = outgoing.result(target, len)?;
                 self.begin_set_up(job, result)
@@ -272,100 +283,130 @@ impl Desk {
 
     /// Whether the kernel's own call does, which writes into the pair.
     fn may_be_bare(&self, target: &Target, socket: &Socket, outgoing: &Outgoing) -> nix::Result<bool> {
-        let plain_flags = libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL;
+        let plain_flags = libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL | libc::MSG_EOR;
         let is_plain =
             outgoing.to.is_none() && outgoing.control.is_empty() && outgoing.flags & !plain_flags == 0;
         let len = outgoing.len();
         let most = self.control.as_ref().map_or(0, |control| control.slot(socket.name).max_bare_len);
-        if !is_plain || len == 0 || len > most as usize {
+        if !is_plain || len == 0 || len > socket.room().min(most as usize) {
             return Ok(false);
         }
         let marker = socket.name.marker();
         Ok(outgoing.start(target, marker.len())? != marker)
     }
 
-    fn receive(
-        &mut self,
-        target: &Target,
-        socket: &Socket,
-        incoming: &Incoming,
-    ) -> nix::Result<Step> {
-        let flags = socket.flags(incoming.flags);
-        let peeks = flags & libc::MSG_PEEK != 0;
+    fn receive(&mut self, target: &Target, socket: &Socket, incoming: &Incoming) -> nix::Result<Step> {
+        if incoming.flags & libc::MSG_ERRQUEUE != 0 {
+            return Err(Errno::EAGAIN);
+        }
         let mut message = Message::default();
         for _ in 0..MOST_LOOKS {
             let room = incoming.room() - message.payload.len();
-            let took = match socket.front(room.min(MAX_RECORD_LEN))? {
-                Front::Bare { bytes, left, before } if message.payload.is_empty() => {
-                    return self.take_bare(target, socket, incoming, (bytes, left, before));
-                }
-                Front::Bare { .. } => break,
-                Front::Token if !peeks => {
-                    socket.discard();
-                    true
-                }
-                Front::Token | Front::Nothing | Front::End => false,
+            let look = match socket.front(room.min(MAX_RECORD_LEN))? {
+                Front::Bare(record) => self.take_bare(socket, incoming, record, &mut message)?,
+                _ if !message.payload.is_empty() => Look::Finished,
+                Front::End => self.take_error(socket.name.socket).map(|()| Look::Finished)?,
+                Front::Token => self.ask_for(socket, incoming, true, &mut message)?,
+                Front::Nothing => self.ask_for(socket, incoming, false, &mut message)?,
             };
-            let room = u32::try_from(room).unwrap_or(u32::MAX);
-            let receive = Receive { flags, room, control_room: incoming.control_room(), took };
-            match self.ask(socket.name.socket, Command::Receive(receive))?.0 {
-                Reply::Received(got) => {
-                    socket.drop_stale(got.stale)?;
-                    if add(&mut message, got) || peeks || message.payload.len() >= incoming.room() {
-                        break;
-                    }
-                }
-                Reply::Empty { stale } => {
-                    socket.drop_stale(stale)?;
-                    if message.payload.is_empty() {
-                        return wait(socket, flags, PollFlags::POLLIN, Errno::EAGAIN);
-                    }
-                    break;
-                }
-                Reply::InPair if message.payload.is_empty() => {}
-                _ => break,
+            match look {
+                Look::Finished => return incoming.deliver(target, &message).map(Step::Done),
+                Look::Missing => break,
+                Look::More => {}
             }
+        }
+        if message.payload.is_empty() {
+            return wait(socket, incoming.flags, PollFlags::POLLIN, Errno::EAGAIN);
         }
         incoming.deliver(target, &message).map(Step::Done)
     }
 
-    /// Hands over a bare record, or as much of it as there is room for.
+    /// Takes a bare record, or as much of it as there is room for.
     fn take_bare(
         &mut self,
-        target: &Target,
         socket: &Socket,
         incoming: &Incoming,
-        (payload, left, before): (Vec<u8>, usize, usize),
-    ) -> nix::Result<Step> {
-        let is_whole = payload.len() == left;
-        let ends = is_whole && before + left < MAX_RECORD_LEN;
-        let read = payload.len();
-        let from = match incoming.name {
-            Some(_) => match self.ask(socket.name.socket, Command::PeerAddress) {
-                Ok((Reply::Address(address), _)) => Some(address),
-                _ => None,
-            },
-            None => None,
-        };
-        let flags = if ends { libc::MSG_EOR } else { 0 };
-        let result = incoming.deliver(target, &Message { payload, from, control: Vec::new(), flags })?;
-        match (incoming.flags & libc::MSG_PEEK != 0, is_whole) {
+        record: Record,
+        message: &mut Message,
+    ) -> nix::Result<Look> {
+        let Record { bytes, left, before } = record;
+        let is_whole = bytes.len() == left;
+        let is_piece = before + left == MAX_RECORD_LEN;
+        let peeks = incoming.flags & libc::MSG_PEEK != 0;
+        match (peeks, is_whole) {
             (true, _) => {}
             (false, true) => socket.discard(),
-            (false, false) => socket.set_offset(before + read)?,
+            (false, false) => socket.set_offset(before + bytes.len())?,
         }
-        Ok(Step::Done(result))
+        // Bare messages come from the one peer there is.
+        if let (Some(_), None) = (incoming.name, message.from)
+            && let Ok((Reply::Address(peer), _)) = self.ask(socket.name.socket, Command::PeerAddress)
+        {
+            message.from = Some(peer);
+        }
+        message.flags = if is_whole && !is_piece { libc::MSG_EOR } else { 0 };
+        message.payload.extend(bytes);
+        let has_room = message.payload.len() < incoming.room();
+        Ok(if is_whole && is_piece && has_room && !peeks { Look::More } else { Look::Finished })
+    }
+
+    /// Asks for what comes next, and for the rest of it where one reply has not room for all.
+    fn ask_for(
+        &mut self,
+        socket: &Socket,
+        incoming: &Incoming,
+        is_offered: bool,
+        message: &mut Message,
+    ) -> nix::Result<Look> {
+        let peeks = incoming.flags & libc::MSG_PEEK != 0;
+        let mut took = is_offered && !peeks;
+        if took {
+            socket.discard();
+        }
+        let mut flags = socket.flags(incoming.flags);
+        loop {
+            let room = u32::try_from(incoming.room() - message.payload.len()).unwrap_or(u32::MAX);
+            let receive = Receive { flags, room, control_room: incoming.control_room(), took };
+            let got = match self.ask(socket.name.socket, Command::Receive(receive)) {
+                Ok((Reply::Received(got), _)) => got,
+                // What fails now shows itself again.
+                _ if !message.payload.is_empty() => return Ok(Look::Finished),
+                Ok((Reply::Empty { stale }, _)) => return socket.drop_stale(stale).map(|()| Look::Missing),
+                Ok((Reply::InPair, _)) => return Ok(Look::More),
+                Ok(_) => return Err(Errno::EPROTO),
+                Err(errno) => return Err(errno),
+            };
+            socket.drop_stale(got.stale)?;
+            let is_cut = got.payload.len() >= MAX_RECORD_LEN && got.flags & libc::MSG_EOR == 0;
+            add(message, got);
+            if !is_cut || peeks || message.payload.len() >= incoming.room() {
+                return Ok(Look::Finished);
+            }
+            flags |= libc::MSG_DONTWAIT;
+            took = false;
+        }
     }
 }
 
-/// Adds a piece to a message; true if it is the last one.
-fn add(message: &mut Message, got: Received) -> bool {
-    let is_last = got.payload.is_empty() || got.flags & libc::MSG_EOR != 0;
+/// What came of looking for a message.
+#[derive(Debug)]
+enum Look {
+    /// It is there.
+    Finished,
+    /// There may be more of it.
+    More,
+    /// Nothing waits.
+    Missing,
+}
+
+/// Adds a piece to a message, whose control messages came with the first one.
+fn add(message: &mut Message, got: Received) {
+    if message.payload.is_empty() {
+        message.control = got.control;
+    }
     message.payload.extend(got.payload);
     message.flags = got.flags;
     message.from = got.from;
-    message.control = got.control;
-    is_last
 }
 
 /// Waits, if the call may.

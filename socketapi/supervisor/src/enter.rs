@@ -23,7 +23,9 @@ pub(crate) const READY: &str = "ready";
 #[non_exhaustive]
 pub enum Refusal {
     /// Not a machine whose system calls we know.
-    #[error("supervision works on x86_64 and aarch64 only; run dynamically linked programs without --seccomp")]
+    #[error(
+        "supervision works on x86_64 and aarch64 only; run dynamically linked programs without --seccomp"
+    )]
     Machine,
     /// The kernel is too old, or built without it.
     #[error(
@@ -73,8 +75,8 @@ impl Introduction {
     }
 
     pub(crate) fn from_bytes(bytes: [u8; Self::LEN]) -> Self {
-        let [process, threshold, low, high] =
-            [0, 4, 8, 12].map(|at| u32::from_ne_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]]));
+        let [process, threshold, low, high] = [0, 4, 8, 12]
+            .map(|at| u32::from_ne_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]]));
         let (first, second) = if cfg!(target_endian = "little") { (low, high) } else { (high, low) };
         let proof_at = u64::from(first) | u64::from(second) << 32;
         Self { process: Pid::from_raw(process as i32), threshold, proof_at }
@@ -146,7 +148,8 @@ mod tests {
 
     #[test]
     fn an_introduction_is_read_back() {
-        let told = Introduction { process: Pid::from_raw(77), threshold: 512, proof_at: 0x7fff_1234_5678_9abc };
+        let told =
+            Introduction { process: Pid::from_raw(77), threshold: 512, proof_at: 0x7fff_1234_5678_9abc };
         let bytes = told.to_bytes().try_into().expect("its length");
         let Introduction { process, threshold, proof_at } = Introduction::from_bytes(bytes);
         assert_eq!((process, threshold, proof_at), (told.process, told.threshold, told.proof_at));

@@ -46,18 +46,38 @@ pub(crate) enum Operation {
     Bind(SocketAddr),
     Listen(i32),
     Connect(SocketAddr),
-    Accept { from: Option<NameRoom>, flags: i32 },
+    Accept {
+        from: Option<NameRoom>,
+        flags: i32,
+    },
     LocalAddress(NameRoom),
     PeerAddress(NameRoom),
-    GetOption { option: OptionName, input: Vec<u8>, at: u64, room: u32, len_at: u64 },
-    SetOption { option: OptionName, value: Vec<u8> },
+    GetOption {
+        option: OptionName,
+        input: Vec<u8>,
+        at: u64,
+        room: u32,
+        len_at: u64,
+    },
+    SetOption {
+        option: OptionName,
+        value: Vec<u8>,
+    },
     Shutdown(i32),
-    Queued { queue: Queue, at: u64 },
-    Copy { lowest: u32, close_on_exec: bool },
+    Queued {
+        queue: Queue,
+        at: u64,
+    },
+    Copy {
+        lowest: u32,
+        close_on_exec: bool,
+    },
     Send(Outgoing),
     Receive(Incoming),
     /// A set-up has begun; this is what the call returns when it is over well.
-    AwaitSetUp { result: i64 },
+    AwaitSetUp {
+        result: i64,
+    },
 }
 
 /// Where an address belongs.

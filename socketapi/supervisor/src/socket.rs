@@ -6,9 +6,9 @@ use std::time::Duration;
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use nix::sys::socket::sockopt::{ReceiveTimeout, SendTimeout};
+use nix::sys::socket::sockopt::{ReceiveTimeout, SendTimeout, SndBuf};
 use nix::sys::socket::{MsgFlags, UnixAddr, getpeername, getsockopt, recv, send};
-use sctp_descriptors::SocketName;
+use sctp_descriptors::{ByteBuf, MAX_RECORD_LEN, SocketName};
 
 use crate::sys;
 
@@ -28,8 +28,19 @@ pub(crate) enum Front {
     End,
     /// A token.
     Token,
-    /// A bare record: what is left of it, as far as it was looked at, and how long that is; how much was read before.
-    Bare { bytes: Vec<u8>, left: usize, before: usize },
+    /// A bare record.
+    Bare(Record),
+}
+
+/// A message, or a piece of one.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Record {
+    /// What is left of it, as far as it was looked at.
+    pub(crate) bytes: Vec<u8>,
+    /// How long that is.
+    pub(crate) left: usize,
+    /// How much of it was read before.
+    pub(crate) before: usize,
 }
 
 impl Socket {
@@ -56,9 +67,14 @@ impl Socket {
         };
         let time = time.ok()?;
         let seconds = u64::try_from(time.tv_sec()).ok()?;
-        let patience = Duration::from_secs(seconds)
-            + Duration::from_micros(u64::try_from(time.tv_usec()).unwrap_or(0));
+        let patience =
+            Duration::from_secs(seconds) + Duration::from_micros(u64::try_from(time.tv_usec()).unwrap_or(0));
         (!patience.is_zero()).then_some(patience)
+    }
+
+    /// No longer record fits into the pair, in bytes; the kernel keeps a little for itself.
+    pub(crate) fn room(&self) -> usize {
+        getsockopt(&self.fd, SndBuf).unwrap_or(0).saturating_sub(32)
     }
 
     /// Whether one of these events is there.
@@ -84,7 +100,7 @@ impl Socket {
             return Ok(Front::Token);
         }
         bytes.truncate(room);
-        Ok(Front::Bare { bytes, left, before })
+        Ok(Front::Bare(Record { bytes, left, before }))
     }
 
     /// So much of the first record has been read.
@@ -101,6 +117,16 @@ impl Socket {
     pub(crate) fn discard(&self) {
         // If another process was faster there is nothing to take out.
         let _ = recv(self.fd.as_raw_fd(), &mut [], MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_TRUNC);
+    }
+
+    /// Takes out the bare records that are there.
+    pub(crate) fn take_bare(&self) -> nix::Result<Vec<ByteBuf>> {
+        let mut records = Vec::new();
+        while let Front::Bare(record) = self.front(MAX_RECORD_LEN)? {
+            self.discard();
+            records.push(ByteBuf::from(record.bytes));
+        }
+        Ok(records)
     }
 
     /// Takes a token out, if one is first.
@@ -126,7 +152,11 @@ impl Socket {
     pub(crate) fn fill(&self, len: usize) -> nix::Result<()> {
         let mut filler = self.name.marker().to_vec();
         filler.resize(len.max(filler.len()), 0);
-        send(self.fd.as_raw_fd(), &filler, MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_NOSIGNAL).map(drop)
+        match send(self.fd.as_raw_fd(), &filler, MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_NOSIGNAL) {
+            // Without room it does not poll writable anyway.
+            Ok(_) | Err(Errno::EAGAIN) => Ok(()),
+            Err(errno) => Err(errno),
+        }
     }
 
     /// Makes a descriptor as a program asked for it (`SOCK_NONBLOCK`).

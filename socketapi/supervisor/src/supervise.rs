@@ -45,7 +45,10 @@ fn prepare(listener: OwnedFd, introduction: Introduction, service: &str) -> Resu
         )
     })?;
     if !can_inject(&listener) {
-        return Err("this kernel cannot give descriptors to a supervised program: Linux 5.14 or later is needed".into());
+        return Err(
+            "this kernel cannot give descriptors to a supervised program: Linux 5.14 or later is needed"
+                .into(),
+        );
     }
     let most = raise_limit().map_err(|errno| format!("the limit of descriptors cannot be read: {errno}"))?;
     let desk = Desk::new(service, control, Numbers::new(introduction.threshold));

@@ -157,7 +157,8 @@ impl Supervisor {
         }
         let key = self.next_key;
         self.next_key += 1;
-        let events = if events.contains(PollFlags::POLLIN) { EpollFlags::EPOLLIN } else { EpollFlags::EPOLLOUT };
+        let events =
+            if events.contains(PollFlags::POLLIN) { EpollFlags::EPOLLIN } else { EpollFlags::EPOLLOUT };
         match self.epoll.add(&parked.job.socket.fd, EpollEvent::new(events, key)) {
             Ok(()) => drop(self.parked.insert(key, parked)),
             Err(errno) => self.finish(parked.id, Err(errno)),

@@ -29,9 +29,8 @@ pub(crate) fn install(filter: &[sock_filter], flags: c_ulong) -> nix::Result<Own
     };
     let flags = flags | libc::SECCOMP_FILTER_FLAG_NEW_LISTENER;
     // SAFETY: `program` and the filter it points to outlive the call.
-    let listener = unsafe {
-        libc::syscall(libc::SYS_seccomp, libc::SECCOMP_SET_MODE_FILTER, flags, &raw const program)
-    };
+    let listener =
+        unsafe { libc::syscall(libc::SYS_seccomp, libc::SECCOMP_SET_MODE_FILTER, flags, &raw const program) };
     owned(listener)
 }
 
@@ -101,16 +100,12 @@ pub(crate) fn descriptor_limit(thread: Pid) -> nix::Result<u64> {
     let mut limit = libc::rlimit64 { rlim_cur: 0, rlim_max: 0 };
     let nothing = core::ptr::null();
     // SAFETY: `limit` outlives the call; a null pointer means that nothing is set.
-    let result =
-        unsafe { libc::prlimit64(thread.as_raw(), libc::RLIMIT_NOFILE, nothing, &raw mut limit) };
+    let result = unsafe { libc::prlimit64(thread.as_raw(), libc::RLIMIT_NOFILE, nothing, &raw mut limit) };
     Errno::result(result).map(|_| limit.rlim_cur)
 }
 
 /// Receives a message, and the descriptor that came with it.
-pub(crate) fn receive(
-    socket: BorrowedFd<'_>,
-    buffer: &mut [u8],
-) -> nix::Result<(usize, Option<OwnedFd>)> {
+pub(crate) fn receive(socket: BorrowedFd<'_>, buffer: &mut [u8]) -> nix::Result<(usize, Option<OwnedFd>)> {
     let mut room = nix::cmsg_space!([RawFd; 1]);
     let mut parts = [IoSliceMut::new(buffer)];
     let flags = MsgFlags::MSG_CMSG_CLOEXEC;

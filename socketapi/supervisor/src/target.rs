@@ -47,8 +47,8 @@ impl Target {
     pub(crate) fn read(&self, address: u64, len: usize) -> nix::Result<Vec<u8>> {
         let mut bytes = vec![0; len];
         let wanted = RemoteIoVec { base: base(address)?, len };
-        let whole = len == 0
-            || process_vm_readv(self.thread, &mut [IoSliceMut::new(&mut bytes)], &[wanted])? == len;
+        let whole =
+            len == 0 || process_vm_readv(self.thread, &mut [IoSliceMut::new(&mut bytes)], &[wanted])? == len;
         if whole { Ok(bytes) } else { Err(Errno::EFAULT) }
     }
 
