@@ -44,7 +44,7 @@ impl Signals {
     /// # Errors
     /// The system's.
     pub fn have_come(&self) -> io::Result<bool> {
-        Ok(self.descriptor.read_signal()?.is_some())
+        Ok(self.take()?.is_some())
     }
 
     /// Waits until one comes, at most for `limit`. Whether one came.
@@ -52,11 +52,24 @@ impl Signals {
     /// # Errors
     /// The system's.
     pub fn wait(&self, limit: Option<Duration>) -> io::Result<bool> {
+        Ok(self.next(limit)?.is_some())
+    }
+
+    /// Waits until one comes, at most for `limit`, and takes it.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn next(&self, limit: Option<Duration>) -> io::Result<Option<Signal>> {
         let limit = limit.unwrap_or(LONGEST_SLEEP).min(LONGEST_SLEEP);
         let mut polled = [PollFd::new(self.descriptor.as_fd(), PollFlags::POLLIN)];
         match ppoll(&mut polled, Some(TimeSpec::from_duration(limit)), None) {
-            Ok(_) | Err(Errno::EINTR) => self.have_come(),
+            Ok(_) | Err(Errno::EINTR) => self.take(),
             Err(error) => Err(error.into()),
         }
+    }
+
+    fn take(&self) -> io::Result<Option<Signal>> {
+        let told = self.descriptor.read_signal()?;
+        Ok(told.and_then(|told| Signal::try_from(told.ssi_signo as i32).ok()))
     }
 }

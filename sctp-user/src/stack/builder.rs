@@ -28,6 +28,7 @@ use crate::driver::raw::{RawConfig, RawDriver};
 use crate::driver::tun::{TunAddress, TunConfig, TunDriver};
 use crate::driver::udp::{ENCAPSULATION_PORT, UdpConfig, UdpDriver};
 use crate::driver::{Driver, ErrorDetection, OpenError, route};
+use crate::statistics::UserReport;
 
 /// What carries the packets of a stack.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -80,6 +81,7 @@ pub struct StackBuilder {
     seed: Option<[u8; 32]>,
     linger: Duration,
     serve_statistics: bool,
+    tell_users: Option<report::TellUsers>,
     fault: Option<Fault>,
     capture: Option<Box<dyn Write + Send>>,
     watch_addresses: bool,
@@ -99,6 +101,7 @@ impl StackBuilder {
             seed: None,
             linger: Duration::from_secs(5),
             serve_statistics: false,
+            tell_users: None,
             fault: None,
             capture: None,
             watch_addresses: false,
@@ -192,6 +195,12 @@ impl StackBuilder {
         self
     }
 
+    /// Adds what the users of the stack hold, where it is shared, to the statistics that are read from outside.
+    pub fn tell_users(mut self, tell: impl Fn() -> Vec<UserReport> + Send + 'static) -> Self {
+        self.tell_users = Some(Box::new(tell));
+        self
+    }
+
     /// Damages packets of both directions, to see how applications bear a bad network.
     pub fn fault(mut self, fault: Fault) -> Self {
         self.fault = Some(fault);
@@ -219,7 +228,7 @@ impl StackBuilder {
         self.endpoint.local_addresses = opened.driver.local_addresses();
         self.endpoint.default_remote_udp_port = remote_udp_port;
         self.endpoint.alternate_error_detection = opened.driver.error_detection() == ErrorDetection::Driver;
-        let (linger, serves) = (self.linger, self.serve_statistics);
+        let (linger, serves, users) = (self.linger, self.serve_statistics, self.tell_users.take());
         let shared = Arc::new(self.shared(opened.driver, remote_udp_port)?);
         let background = Arc::clone(&shared);
         let thread = std::thread::Builder::new()
@@ -227,8 +236,7 @@ impl StackBuilder {
             .spawn(move || background.run_background())
             .map_err(Error::system("start the stack's thread"))?;
         let thread = Mutex::new(Some(thread));
-        let statistics =
-            serves.then(|| report::serve(&shared, transport, udp_port, rand::random())).transpose();
+        let statistics = serves.then(|| report::serve(&shared, transport, udp_port, users)).transpose();
         let handle = Handle {
             shared,
             thread,

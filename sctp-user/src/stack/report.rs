@@ -12,7 +12,7 @@ use super::lead::Shared;
 use super::mailbox::SocketKind;
 use super::state::State;
 use super::{Handle, Stack};
-use crate::statistics::{AssociationReport, EndpointReport, Line, Server, StackReport};
+use crate::statistics::{AssociationReport, EndpointReport, Line, Server, StackReport, UserReport};
 
 /// Associations that are looked at under one lock.
 const AT_ONCE: usize = 64;
@@ -86,12 +86,15 @@ impl State {
     }
 }
 
+/// Tells what users hold.
+pub(super) type TellUsers = Box<dyn Fn() -> Vec<UserReport> + Send>;
+
 /// Serves the statistics socket of a stack for as long as the stack lives.
 pub(super) fn serve(
     shared: &Arc<Shared>,
     transport: Transport,
     udp_port: u16,
-    number: u32,
+    users: Option<TellUsers>,
 ) -> Result<Server, Error> {
     let shared = Arc::downgrade(shared);
     let tell = move |write: &mut dyn FnMut(&Line) -> io::Result<()>| {
@@ -100,7 +103,9 @@ pub(super) fn serve(
         let endpoints = shared.with(|state, _| state.endpoints());
         endpoints.into_iter().try_for_each(|endpoint| write(&Line::Endpoint(endpoint)))?;
         shared.each_association(&mut |report| write(&Line::Association(Box::new(report))))?;
+        let users = users.as_ref().map(|tell| tell()).unwrap_or_default();
+        users.into_iter().try_for_each(|report| write(&Line::User(report)))?;
         Ok(true)
     };
-    Server::start(number, Box::new(tell)).map_err(Error::system("open the statistics socket"))
+    Server::start(rand::random(), Box::new(tell)).map_err(Error::system("open the statistics socket"))
 }

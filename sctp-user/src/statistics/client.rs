@@ -12,7 +12,7 @@ use nix::sys::socket::{getsockopt, sockopt};
 use nix::unistd::geteuid;
 use socket2::{Domain, SockAddr, Socket, Type};
 
-use super::{AssociationReport, EndpointReport, Line, NAME, StackReport};
+use super::{AssociationReport, EndpointReport, Line, NAME, StackReport, UserReport};
 
 /// How long a stack may keep us waiting, for all of it: any user may have taken a name like a stack's.
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -37,6 +37,8 @@ pub struct Snapshot {
     pub endpoints: Vec<EndpointReport>,
     /// Its associations, by number.
     pub associations: Vec<AssociationReport>,
+    /// The users of a service that shares it, by number.
+    pub users: Vec<UserReport>,
 }
 
 /// Why a stack could not be asked.
@@ -102,12 +104,14 @@ impl Found {
             return Err(ReadError::NotTrusted { name: self.name.clone(), uid: peer.uid() });
         }
         let lines = BufReader::new(Patient { stream, until }.take(MOST)).split(b'\n');
-        let (mut stack, mut endpoints, mut associations) = (None, Vec::new(), Vec::new());
+        let (mut stack, mut endpoints, mut associations, mut users) =
+            (None, Vec::new(), Vec::new(), Vec::new());
         for line in lines {
             match serde_json::from_slice(&line.map_err(system)?) {
                 Ok(Line::Stack(report)) => stack = Some(*report),
                 Ok(Line::Endpoint(report)) => endpoints.push(report),
                 Ok(Line::Association(report)) => associations.push(*report),
+                Ok(Line::User(report)) => users.push(report),
                 // A later version tells more.
                 Err(_) => {}
             }
@@ -115,7 +119,8 @@ impl Found {
         let stack = stack.ok_or_else(|| ReadError::NoStack { name: self.name.clone() })?;
         endpoints.sort_by_key(|endpoint: &EndpointReport| endpoint.port);
         associations.sort_by_key(|association: &AssociationReport| association.id);
-        Ok(Snapshot { pid: peer.pid(), stack, endpoints, associations })
+        users.sort_by_key(|user: &UserReport| user.user);
+        Ok(Snapshot { pid: peer.pid(), stack, endpoints, associations, users })
     }
 
     fn connect(&self) -> io::Result<UnixStream> {

@@ -12,6 +12,7 @@ mod server;
 pub use client::{Found, ReadError, Snapshot, running};
 pub use report::{
     AssociationReport, Counters, EndpointReport, GeneralStatistics, PathReport, StackReport, Timing,
+    UserReport,
 };
 
 pub(crate) use server::Server;
@@ -32,4 +33,6 @@ pub enum Line {
     Endpoint(EndpointReport),
     /// An association.
     Association(Box<AssociationReport>),
+    /// A user of a service that shares the stack.
+    User(UserReport),
 }

@@ -93,6 +93,23 @@ impl From<EndpointStats> for GeneralStatistics {
     }
 }
 
+/// What a user of a service that shares the stack holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UserReport {
+    /// Its number.
+    pub user: u32,
+    /// Sockets.
+    pub sockets: usize,
+    /// Associations.
+    pub associations: usize,
+    /// Control connections.
+    pub connections: usize,
+    /// Bytes of send and receive buffers that its associations may fill.
+    pub buffer_bytes: usize,
+    /// How often it was refused something.
+    pub refused: u64,
+}
+
 /// A socket that takes associations.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EndpointReport {

@@ -65,6 +65,9 @@ impl Service {
             }
             _ => {}
         }
+        if self.control.rules().keep_port_from(user, &request.command) {
+            return Err(Errno::EACCES);
+        }
         // What was written bare before the command comes before it.
         self.advance(number);
         let answer = self.command(user, number, &request.command);
@@ -151,6 +154,11 @@ impl Service {
         if took {
             socket.pair.took();
         }
+        if let (Phase::Listening(Some(_)), Err(errno)) = (&socket.phase, socket.check_accept()) {
+            // It goes on waiting.
+            socket.pair.offer();
+            return Err(errno);
+        }
         let accepted = match &mut socket.phase {
             Phase::Listening(waiting) => waiting.take(),
             Phase::Many(_) => return Err(Errno::EOPNOTSUPP),
@@ -192,11 +200,14 @@ impl Service {
         style: descriptors::Style,
         open: bool,
     ) -> Result<(Place, OwnedFd), Errno> {
+        let holding = self.control.hold(user)?;
         let slot = self.board(user)?.take().ok_or(Errno::ENOBUFS)?;
         let socket = self.new_number();
         let name = SocketName { service: self.id, socket, slot, style };
         match Pair::new(name, open) {
-            Ok((pair, client)) => Ok((Place { user, name, pair, waker: self.wakes.waker(socket) }, client)),
+            Ok((pair, client)) => {
+                Ok((Place { user, holding, name, pair, waker: self.wakes.waker(socket) }, client))
+            }
             Err(error) => {
                 self.board(user)?.give_back(slot);
                 Err(io_errno(error))

@@ -66,6 +66,14 @@ impl Memory {
         self.associations.keys().copied()
     }
 
+    pub(crate) fn has(&self, id: AssociationId) -> bool {
+        self.associations.contains_key(&id)
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.associations.len()
+    }
+
     /// Whether there is no association.
     pub(crate) fn is_empty(&self) -> bool {
         self.associations.is_empty()

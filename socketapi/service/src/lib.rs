@@ -5,10 +5,12 @@
 //! `sctp-descriptors`. One thread serves everything: it waits for the control listener, the control connections,
 //! the pairs, and for the stack, whose sockets wake it through a descriptor.
 //!
-//! - `service`: the loop, and who is served; `commands`: what clients ask for.
+//! - `service`: the loop; `commands`: what clients ask for.
+//! - `rules`: who is served, and to what; `users`: what each user holds; `control`: what can be done to a service while it runs;
+//!   `stop`: its end.
 //! - `socket`: one socket, from its making to its end; `pump`: its bare messages, in both directions; `send` and `receive`:
-//!   messages by command, with all that comes with them; `inbox`: what waits to be read; `early`: what was written bare too early; `known`: what is remembered of
-//!   associations.
+//!   messages by command, with all that comes with them; `inbox`: what waits to be read; `early`: what was written bare too
+//!   early; `known`: what is remembered of associations.
 //! - `options`: what can be asked and set by `getsockopt` and `setsockopt`.
 //! - `procfs`: what Linux shows below `/proc`.
 //! - `pair`: the kernel's half of a socket; `board`: what programs know without asking. `wakes`: how the stack calls.
@@ -20,6 +22,7 @@
 
 mod board;
 mod commands;
+mod control;
 mod early;
 mod inbox;
 mod known;
@@ -28,10 +31,16 @@ mod pair;
 mod procfs;
 mod pump;
 mod receive;
+mod rules;
 mod send;
 mod service;
 mod socket;
+mod stop;
+mod users;
 mod wakes;
 
+pub use control::Control;
+pub use rules::{Access, Rules};
 pub use sctp_abi::defaults;
-pub use service::{Limits, Service, ServiceError};
+pub use service::{Listener, Service, ServiceError};
+pub use users::Limits;

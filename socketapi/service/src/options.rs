@@ -96,7 +96,7 @@ impl Served {
         input: &[u8],
         room: usize,
     ) -> Result<Got, Errno> {
-        if let Some(filler) = self.filler_before(number) {
+        if let Some(filler) = self.filler_before(number)? {
             return Ok(filler.into());
         }
         let (answer, peeled_off) = self.on_target(ids, |target| options::get(target, number, input, room));
@@ -112,7 +112,7 @@ impl Served {
     }
 
     fn set_of_sctp(&mut self, ids: &mut AssocIds, number: i32, value: &[u8]) -> Result<Reply, Errno> {
-        if let Some(filler) = self.filler_before(number) {
+        if let Some(filler) = self.filler_before(number)? {
             return Ok(filler);
         }
         Ok(match self.on_target(ids, |target| options::set(target, number, value)).0? {
@@ -122,10 +122,14 @@ impl Served {
     }
 
     /// The options that begin a set-up need what `connect` needs.
-    fn filler_before(&mut self, number: i32) -> Option<Reply> {
+    fn filler_before(&mut self, number: i32) -> Result<Option<Reply>, Errno> {
         let connects = [SCTP_SOCKOPT_CONNECTX_OLD, SCTP_SOCKOPT_CONNECTX, SCTP_SOCKOPT_CONNECTX3];
         let begins = connects.contains(&number) && matches!(self.phase, Phase::Idle | Phase::Many(_));
-        if begins { self.filler() } else { None }
+        if !begins {
+            return Ok(None);
+        }
+        self.check_limit()?;
+        Ok(self.filler())
     }
 
     /// Does something with an option, and what follows from it. A socket that was peeled off comes with its flags.

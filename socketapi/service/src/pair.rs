@@ -1,6 +1,7 @@
 //! The kernel's half of a socket: a pair of `AF_UNIX` `SEQPACKET` ends.
 
 use std::io::{self, ErrorKind, Read};
+use std::net::Shutdown;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -162,6 +163,12 @@ impl Pair {
                 },
             }
         }
+    }
+
+    /// Lets the client write no more (EPIPE). What it has written can still be read; then comes [`Incoming::Shutdown`].
+    pub(crate) fn refuse_more(&self) {
+        // Fails only if the client has gone.
+        let _ = self.end.shutdown(Shutdown::Read);
     }
 
     /// Whether the client left something unread, as far as is known.

@@ -107,9 +107,11 @@ impl Served {
 
     /// Shows a notification, if the program wants it, and does what it means for us.
     fn take_notification(&mut self, ids: &mut AssocIds, id: AssociationId, notification: &Notification) {
+        let is_known = self.memory.has(id);
         self.memory.note(id, notification);
         if matches!(notification, Notification::CommunicationUp { .. }) {
             self.settings.begin(id);
+            self.admit(is_known, id);
         }
         if let Notification::CommunicationLost(reason) = notification {
             self.lose_setup(id, &Error::Lost(reason.clone()));
@@ -120,6 +122,15 @@ impl Served {
         if is_over && self.style == Style::OneToMany {
             self.forget(ids, id);
         }
+    }
+
+    /// An association is up. One that a peer has begun on a one-to-many socket nobody could refuse before.
+    fn admit(&mut self, is_known: bool, id: AssociationId) {
+        if self.style == Style::OneToMany && !is_known && self.check_limit().is_err() {
+            // It may have ended already.
+            let _ = self.socket.abort(Some(id), Bytes::new());
+        }
+        self.account();
     }
 
     pub(crate) fn notify(&mut self, ids: &mut AssocIds, id: AssociationId, notification: &Notification) {

@@ -83,6 +83,7 @@ impl Served {
         if waits && let Some(filler) = self.filler() {
             return Ok(filler);
         }
+        self.check_limit()?;
         let mut addresses = vec![peer.ip()];
         addresses.extend(&info.more_addresses);
         let peer = Peer { addresses, port: peer.port() };

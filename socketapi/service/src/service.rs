@@ -8,6 +8,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use nix::errno::Errno;
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
 use nix::sys::socket::{getsockopt, sockopt};
+use nix::sys::timerfd::TimerFd;
 use rustc_hash::FxHashMap;
 use sctp_abi::AssocIds;
 use sctp_descriptors::{Joiner, MAX_PIECE_LEN};
@@ -15,8 +16,10 @@ use sctp_user::stack::Stack;
 use socket2::{Domain, Socket, Type};
 
 use crate::board::Board;
+use crate::control::Control;
 use crate::pair::abstract_address;
 use crate::socket::{Outcome, Served};
+use crate::users::{Held, Limits, Resource};
 use crate::wakes::Wakes;
 
 /// Errors of sockets that have ended are kept, oldest out first, until they are asked for.
@@ -28,23 +31,10 @@ const BUFFER_LEN: usize = 1 << 20;
 const LISTENER: u64 = 0;
 const WAKES: u64 = 1;
 const LEASE: u64 = 2;
+const STOP: u64 = 3;
+pub(crate) const DEADLINE: u64 = 4;
 /// Numbers of clients and sockets begin here; none is used twice.
 const FIRST_NUMBER: u64 = 16;
-
-/// What one user may hold.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Limits {
-    /// Sockets; ENOBUFS beyond.
-    pub sockets: usize,
-    /// Control connections, one for each thread that calls; closed at once beyond.
-    pub connections: usize,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self { sockets: 4_096, connections: 1_024 }
-    }
-}
 
 /// Why a service cannot start, or go on.
 #[derive(Debug, thiserror::Error)]
@@ -75,6 +65,21 @@ pub(crate) struct Client {
     pub(crate) user: u32,
     pub(crate) greeted: bool,
     pub(crate) joiner: Joiner,
+    _held: Held,
+}
+
+/// Where clients come to. Bind it before a change of user: clients see, and trust, whose it was then.
+#[derive(Debug)]
+pub struct Listener(Socket);
+
+impl Listener {
+    /// Listens for clients at the abstract UNIX name `name`.
+    ///
+    /// # Errors
+    /// [`ServiceError::Name`].
+    pub fn bind(name: &str) -> Result<Self, ServiceError> {
+        listen(name).map(Self).map_err(|source| ServiceError::Name { name: name.to_owned(), source })
+    }
 }
 
 /// A stack that serves other processes.
@@ -83,7 +88,7 @@ pub struct Service {
     pub(crate) stack: Stack,
     /// Tells this service's descriptors from others'.
     pub(crate) id: u64,
-    pub(crate) limits: Limits,
+    pub(crate) control: Control,
     pub(crate) sockets: FxHashMap<u64, Served>,
     pub(crate) clients: FxHashMap<u64, Client>,
     pub(crate) wakes: Wakes,
@@ -92,7 +97,10 @@ pub struct Service {
     pub(crate) ids: AssocIds,
     /// Errors of sockets that have ended.
     pub(crate) errors: VecDeque<(u64, i32)>,
-    listener: Socket,
+    /// `None` once it is to stop.
+    pub(crate) listener: Option<Socket>,
+    /// When it is over at the latest, then.
+    pub(crate) deadline: Option<TimerFd>,
     epoll: Epoll,
     next_number: u64,
     /// For records.
@@ -102,30 +110,31 @@ pub struct Service {
 }
 
 impl Service {
-    /// Listens for clients at the abstract UNIX name `name`. Only processes of this user, and of root, are served.
+    /// Serves clients that come to `listener`, as the rules of `control` allow.
     ///
     /// # Errors
     /// [`ServiceError`].
-    pub fn open(stack: Stack, name: &str, limits: Limits) -> Result<Self, ServiceError> {
-        let listener = listen(name).map_err(|source| ServiceError::Name { name: name.to_owned(), source })?;
+    pub fn open(stack: Stack, listener: Listener, control: Control) -> Result<Self, ServiceError> {
+        let Listener(listener) = listener;
         let system = |what| move |source| ServiceError::System { what, source };
         let epoll =
             Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC).map_err(system("make an epoll descriptor"))?;
         let wakes = Wakes::new().map_err(system("make an event descriptor"))?;
-        for (fd, number) in [(listener.as_fd(), LISTENER), (wakes.as_fd(), WAKES)] {
+        for (fd, number) in [(listener.as_fd(), LISTENER), (wakes.as_fd(), WAKES), (control.as_fd(), STOP)] {
             epoll.add(fd, EpollEvent::new(EpollFlags::EPOLLIN, number)).map_err(system("wait for events"))?;
         }
         Ok(Self {
             stack,
             id: rand::random(),
-            limits,
+            control,
             sockets: FxHashMap::default(),
             clients: FxHashMap::default(),
             wakes,
             boards: FxHashMap::default(),
             ids: AssocIds::default(),
             errors: VecDeque::new(),
-            listener,
+            listener: Some(listener),
+            deadline: None,
             epoll,
             next_number: FIRST_NUMBER,
             buffer: vec![0; BUFFER_LEN],
@@ -135,7 +144,7 @@ impl Service {
 
     /// Serves. With a `lease`, which is the reading end of a pipe, until its other ends, all sockets and all
     /// control connections are closed; then the stack, if this is its last handle, still ends its associations in
-    /// good order. Without one it serves for ever.
+    /// good order. Without one it serves for ever, or until it is told to [stop](Control::stop).
     ///
     /// # Errors
     /// [`ServiceError::System`] if it cannot wait for events.
@@ -146,7 +155,9 @@ impl Service {
         }
         let for_ever = lease.is_none();
         let mut events = [EpollEvent::empty(); 64];
-        while for_ever || lease.is_some() || !self.sockets.is_empty() || !self.clients.is_empty() {
+        while !self.has_stopped()
+            && (for_ever || lease.is_some() || !self.sockets.is_empty() || !self.clients.is_empty())
+        {
             // A stack that has failed tells so at each call, by its sockets; clients are still answered.
             let patience = match self.stack.serve_until(self.epoll.0.as_fd()) {
                 Ok(()) => EpollTimeout::ZERO,
@@ -162,6 +173,9 @@ impl Service {
                     WAKES => self.wakes.take().into_iter().for_each(|number| self.advance(number)),
                     // Nothing is written into it: its end is the only event.
                     LEASE => lease = None,
+                    STOP => self.begin_to_stop(),
+                    // Told by the timer itself.
+                    DEADLINE => {}
                     number => self.serve(number, event.events()),
                 }
             }
@@ -205,6 +219,7 @@ impl Service {
             Outcome::Again => self.wakes.call(number),
             Outcome::Waits => {}
         }
+        socket.account();
         let slot = socket.slot();
         if std::mem::replace(&mut socket.shown, slot) != slot
             && let Some(board) = self.boards.get(&socket.user)
@@ -236,7 +251,7 @@ impl Service {
         match self.boards.entry(user) {
             Entry::Occupied(board) => Ok(board.into_mut()),
             Entry::Vacant(place) => {
-                let board = Board::new(self.limits.sockets).map_err(|_| sctp_abi::Errno::ENOBUFS)?;
+                let board = Board::new(Limits::MOST_SOCKETS).map_err(|_| sctp_abi::Errno::ENOBUFS)?;
                 Ok(place.insert(board))
             }
         }
@@ -253,6 +268,11 @@ impl Service {
         self.epoll.add(fd, EpollEvent::new(events, number))
     }
 
+    pub(crate) fn unwatch(&self, fd: BorrowedFd<'_>) {
+        // Cannot fail for what was added.
+        let _ = self.epoll.delete(fd);
+    }
+
     pub(crate) fn new_number(&mut self) -> u64 {
         self.next_number += 1;
         self.next_number
@@ -260,22 +280,20 @@ impl Service {
 
     /// Takes a control connection, if its user may have one more.
     fn admit(&mut self) {
-        let Ok((connection, _)) = self.listener.accept() else { return };
+        let Some(Ok((connection, _))) = self.listener.as_ref().map(Socket::accept) else { return };
         let Ok(peer) = getsockopt(&connection, sockopt::PeerCredentials) else { return };
-        let own = nix::unistd::geteuid().as_raw();
-        let held = self.clients.values().filter(|client| client.user == peer.uid()).count();
-        if (peer.uid() != own && peer.uid() != 0) || held >= self.limits.connections {
-            tracing::warn!(user = peer.uid(), held, "a client is not served");
-            return;
+        let (user, own) = (peer.uid(), nix::unistd::geteuid().as_raw());
+        if !self.control.rules().access.serves(user, peer.gid(), own) {
+            self.control.refuse(user);
+            return tracing::info!(user, process = peer.pid(), "a client is not served");
         }
+        let Some(held) = self.control.take(user, Resource::Connection) else { return };
         let number = self.new_number();
         let ready = connection.set_nonblocking(true).is_ok()
             && self.watch(connection.as_fd(), number, EpollFlags::EPOLLIN).is_ok();
         if ready {
-            self.clients.insert(
-                number,
-                Client { connection, user: peer.uid(), greeted: false, joiner: Joiner::default() },
-            );
+            let joiner = Joiner::default();
+            self.clients.insert(number, Client { connection, user, greeted: false, joiner, _held: held });
         }
     }
 

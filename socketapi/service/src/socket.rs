@@ -10,6 +10,7 @@ use sctp_core::event::AssociationId;
 use sctp_descriptors::{Reply, Slot, SocketName};
 use sctp_user::stack::{Error, Peer, Socket, SocketKind};
 
+use crate::control::Holding;
 use crate::early::Early;
 use crate::inbox::Inbox;
 use crate::known::Memory;
@@ -21,6 +22,7 @@ use crate::pair::{Incoming, Pair};
 pub(crate) struct Served {
     /// Whose it is.
     pub(crate) user: u32,
+    pub(crate) holding: Holding,
     pub(crate) name: SocketName,
     pub(crate) style: Style,
     pub(crate) pair: Pair,
@@ -97,6 +99,7 @@ pub(crate) enum Outcome {
 #[derive(Debug)]
 pub(crate) struct Place {
     pub(crate) user: u32,
+    pub(crate) holding: Holding,
     pub(crate) name: SocketName,
     pub(crate) pair: Pair,
     pub(crate) waker: Waker,
@@ -104,7 +107,7 @@ pub(crate) struct Place {
 
 impl Served {
     pub(crate) fn new(place: Place, style: Style, socket: Socket, settings: Settings) -> Self {
-        let Place { user, name, pair, waker } = place;
+        let Place { user, holding, name, pair, waker } = place;
         let phase = match style {
             Style::OneToMany => Phase::Many(Many::default()),
             Style::OneToOne => Phase::Idle,
@@ -112,6 +115,7 @@ impl Served {
         };
         Self {
             user,
+            holding,
             name,
             style,
             pair,
@@ -208,10 +212,36 @@ impl Served {
         if let Some(filler) = self.filler() {
             return Ok(filler);
         }
+        self.check_limit()?;
         let peer = Peer { addresses: vec![peer.ip()], port: peer.port() };
         let association = checked(self.socket.connect(&peer))?;
         self.begin(association, true);
         Ok(Reply::Done)
+    }
+
+    /// Whether its user may have an association more.
+    pub(crate) fn check_limit(&self) -> Result<(), Errno> {
+        self.holding.check(self.buffer_bytes())
+    }
+
+    /// Whether its user may have a socket more, with an association.
+    pub(crate) fn check_accept(&self) -> Result<(), Errno> {
+        self.holding.check_socket()?;
+        self.check_limit()
+    }
+
+    /// Bytes of the buffers that an association of this socket has.
+    fn buffer_bytes(&self) -> usize {
+        self.socket.config().map_or(0, |config| config.send_buffer.saturating_add(config.receive_buffer))
+    }
+
+    /// Counts its associations, which come and go in many ways.
+    pub(crate) fn account(&mut self) {
+        let associations = self.memory.len();
+        if associations != self.holding.associations() {
+            let buffer_bytes = self.buffer_bytes();
+            self.holding.set(associations, buffer_bytes);
+        }
     }
 
     /// A one-to-many socket has one association with a peer.

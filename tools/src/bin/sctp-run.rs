@@ -15,7 +15,7 @@ use std::time::Duration;
 use clap::Parser;
 use nix::fcntl::{FcntlArg, OFlag, fcntl, open};
 use sctp_descriptors::SERVICE_VARIABLE;
-use sctp_service::{Limits, Service};
+use sctp_service::{Control, Listener, Rules, Service};
 use sctp_tools::supervised;
 use sctp_tools::transport::TransportOptions;
 
@@ -224,7 +224,9 @@ fn open_service(options: &Options, name: &str) -> Result<(Service, String), Stri
         0 => "SCTP over raw IP".to_owned(),
         port => format!("SCTP over UDP encapsulation, port {port}"),
     };
-    let service = Service::open(stack, name, Limits::default()).map_err(|error| error.to_string())?;
+    let control = Control::new(Rules::default()).map_err(|error| error.to_string())?;
+    let service = Listener::bind(name).and_then(|listener| Service::open(stack, listener, control));
+    let service = service.map_err(|error| error.to_string())?;
     Ok((service, transport))
 }
 

@@ -1,5 +1,6 @@
 //! Lists the SCTP stacks of this host: endpoints, associations, paths, counters.
 
+use std::io::ErrorKind;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -63,7 +64,8 @@ fn main() -> ExitCode {
 /// Whether any stack was found in the last round.
 fn show_all(cli: &Cli, signals: &Signals) -> Result<bool, Box<dyn std::error::Error>> {
     loop {
-        let found = show(cli)?;
+        // Without a reader there is nothing left to do.
+        let Some(found) = show(cli)? else { return Ok(true) };
         let Some(interval) = cli.watch else { return Ok(found) };
         if signals.wait(Some(interval))? {
             return Ok(true);
@@ -71,7 +73,8 @@ fn show_all(cli: &Cli, signals: &Signals) -> Result<bool, Box<dyn std::error::Er
     }
 }
 
-fn show(cli: &Cli) -> Result<bool, Box<dyn std::error::Error>> {
+/// Whether any stack was found; `None` if nobody reads any more.
+fn show(cli: &Cli) -> Result<Option<bool>, Box<dyn std::error::Error>> {
     let (listed, silent) = stat::list(&cli.filter)?;
     let mut text = String::new();
     for stack in &listed {
@@ -84,11 +87,15 @@ fn show(cli: &Cli) -> Result<bool, Box<dyn std::error::Error>> {
         text = format!("{CLEAR}{text}");
     }
     if !text.is_empty() {
-        program::say(text.trim_end_matches('\n'))?;
+        match program::say(text.trim_end_matches('\n')) {
+            // `sctp-stat | head`: who reads has read enough.
+            Err(error) if error.kind() == ErrorKind::BrokenPipe => return Ok(None),
+            said => said?,
+        }
     }
     silent.iter().for_each(|reason| eprintln!("sctp-stat: {reason}"));
     if listed.is_empty() && cli.watch.is_none() {
         eprintln!("sctp-stat: no stack that we may ask runs in this network namespace");
     }
-    Ok(!listed.is_empty())
+    Ok(Some(!listed.is_empty()))
 }

@@ -6,7 +6,7 @@ mod table;
 pub use filter::Filter;
 pub use table::Detail;
 
-use sctp_user::statistics::{AssociationReport, EndpointReport, Snapshot, StackReport, running};
+use sctp_user::statistics::{AssociationReport, EndpointReport, Snapshot, StackReport, UserReport, running};
 use serde::Serialize;
 
 /// A stack with its program's name.
@@ -22,14 +22,17 @@ pub struct Listed {
     pub endpoints: Vec<EndpointReport>,
     /// Its associations.
     pub associations: Vec<AssociationReport>,
+    /// What the users of a service that shares it hold.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub users: Vec<UserReport>,
 }
 
 impl Listed {
     fn new(snapshot: Snapshot, filter: &Filter) -> Self {
-        let Snapshot { pid, stack, mut endpoints, mut associations } = snapshot;
+        let Snapshot { pid, stack, mut endpoints, mut associations, users } = snapshot;
         associations.retain(|association| filter.wants(association));
         endpoints.retain(|endpoint| filter.wants_endpoint(endpoint));
-        Self { pid, program: program(pid), stack, endpoints, associations }
+        Self { pid, program: program(pid), stack, endpoints, associations, users }
     }
 }
 

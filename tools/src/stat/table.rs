@@ -3,7 +3,7 @@
 use std::fmt::{self, Display, Formatter, Write};
 use std::net::IpAddr;
 
-use sctp_user::statistics::{AssociationReport, EndpointReport, PathReport};
+use sctp_user::statistics::{AssociationReport, EndpointReport, PathReport, UserReport};
 
 use super::Listed;
 
@@ -20,15 +20,25 @@ impl Display for Detail<'_> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         // Whoever wrote it: nothing of it is a command to the terminal.
         let f = &mut Plain(f);
-        let Listed { pid, program, stack, endpoints, associations } = self.listed;
+        let Listed { pid, program, stack, endpoints, associations, users } = self.listed;
         let up = Time { millis: stack.uptime_ms };
         let udp = if stack.udp_port == 0 { String::new() } else { format!(" {}", stack.udp_port) };
         let addresses = addresses(&stack.addresses);
         writeln!(f, "{program} ({pid}): {}{udp} at {addresses}, up {up}", stack.transport)?;
+        users.iter().try_for_each(|user| write_user(f, user))?;
         endpoints.iter().try_for_each(|endpoint| write_endpoint(f, endpoint))?;
         associations.iter().try_for_each(|association| write_association(f, association))?;
         if self.counters { write_counters(f, self.listed) } else { Ok(()) }
     }
+}
+
+fn write_user(f: &mut Plain<'_, '_>, report: &UserReport) -> fmt::Result {
+    let UserReport { user, sockets, associations, connections, buffer_bytes, refused } = report;
+    writeln!(
+        f,
+        "  user {user}: {sockets} sockets, {associations} associations, {connections} connections, {buffer_bytes} bytes of \
+         buffers, {refused} refusals"
+    )
 }
 
 fn write_endpoint(f: &mut Plain<'_, '_>, endpoint: &EndpointReport) -> fmt::Result {

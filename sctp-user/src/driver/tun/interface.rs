@@ -1,6 +1,7 @@
 //! The TUN interface: made, addressed and brought up.
 
 use std::{
+    fmt,
     io::{self, ErrorKind, IoSlice},
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
     os::fd::{AsFd, BorrowedFd},
@@ -131,6 +132,12 @@ impl FromStr for TunAddress {
         };
         let address = address.parse().map_err(|_| syntax())?;
         prefix.map_or_else(|| Self::alone(address), |prefix| Self::new(address, prefix))
+    }
+}
+
+impl fmt::Display for TunAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.address, self.prefix)
     }
 }
 

@@ -12,7 +12,7 @@ use sctp_descriptors::{
     Command, MAX_REPLY_LEN, OptionName, Receive, Received, Reply, Request, Send, SocketName, Style, VERSION,
     pieces,
 };
-use sctp_service::{Limits, Service, defaults};
+use sctp_service::{Control, Listener, Rules, Service, defaults};
 use sctp_user::driver::mem::MemDriver;
 use sctp_user::stack::Stack;
 use socket2::{Domain, SockAddr, Socket, Type};
@@ -29,8 +29,16 @@ pub(crate) const THERE: &str = "127.0.0.2";
 
 /// Clients of two services.
 pub(crate) fn clients() -> [Client; 2] {
+    clients_under(&Rules::default()).map(|(client, _)| client)
+}
+
+/// The same with other rules, and what controls the services.
+pub(crate) fn clients_under(rules: &Rules) -> [(Client, Control); 2] {
     let (here, there) = MemDriver::pair([ip(HERE)], [ip(THERE)], 1_500).unwrap();
-    [here, there].map(|driver| Client::connect(&serve(driver)))
+    [here, there].map(|driver| {
+        let control = Control::new(rules.clone()).unwrap();
+        (Client::connect(&serve(driver, control.clone())), control)
+    })
 }
 
 fn ip(text: &str) -> IpAddr {
@@ -42,10 +50,10 @@ pub(crate) fn at(ip: &str, port: u16) -> SocketAddr {
 }
 
 /// Starts a service, which ends with this process; returns its name.
-fn serve(driver: MemDriver) -> String {
+fn serve(driver: MemDriver, control: Control) -> String {
     let stack = Stack::builder().driver(driver).defaults(defaults()).build().unwrap();
     let name = format!("sctp-service-test/{:032x}", rand::random::<u128>());
-    let service = Service::open(stack, &name, Limits::default()).unwrap();
+    let service = Service::open(stack, Listener::bind(&name).unwrap(), control).unwrap();
     thread::spawn(move || service.run(None));
     name
 }
@@ -67,9 +75,7 @@ pub(crate) struct Handle<'a> {
 
 impl Client {
     fn connect(service: &str) -> Self {
-        let connection = Socket::new(Domain::UNIX, Type::SEQPACKET, None).unwrap();
-        let path = [&[0], service.as_bytes()].concat();
-        connection.connect(&SockAddr::unix(std::ffi::OsStr::from_bytes(&path)).unwrap()).unwrap();
+        let connection = connection_to(service);
         connection.send(&VERSION.to_ne_bytes()).unwrap();
         assert_eq!((&connection).read(&mut [0; 2]).unwrap(), 2);
         Self { connection, service: service.to_owned() }
@@ -78,6 +84,14 @@ impl Client {
     /// Another process's.
     pub(crate) fn another(&self) -> Self {
         Self::connect(&self.service)
+    }
+
+    /// Whether another process's would be hung up on.
+    pub(crate) fn is_refused_another(&self) -> bool {
+        let connection = connection_to(&self.service);
+        // The service may have hung up before.
+        let _ = connection.send(&VERSION.to_ne_bytes());
+        !(&connection).read(&mut [0; 2]).is_ok_and(|len| len == 2)
     }
 
     pub(crate) fn ask(&self, socket: u64, command: Command) -> (Reply, Option<OwnedFd>) {
@@ -101,6 +115,13 @@ impl Client {
         let (_, fd) = self.ask(0, Command::Socket { ipv6: false, style });
         Handle::of(self, fd.unwrap())
     }
+}
+
+fn connection_to(service: &str) -> Socket {
+    let connection = Socket::new(Domain::UNIX, Type::SEQPACKET, None).unwrap();
+    let path = [&[0], service.as_bytes()].concat();
+    connection.connect(&SockAddr::unix(std::ffi::OsStr::from_bytes(&path)).unwrap()).unwrap();
+    connection
 }
 
 #[expect(unsafe_code, reason = "nix gives received descriptors as numbers")]

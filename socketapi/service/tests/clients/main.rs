@@ -2,6 +2,8 @@
 
 mod client;
 mod files;
+mod limits;
 mod many;
 mod one;
 mod sharing;
+mod stop;

@@ -1,0 +1,104 @@
+//! Whether a service serves us.
+
+use std::io::{self, Read, Write};
+use std::time::Duration;
+
+use nix::sys::socket::{getsockopt, sockopt};
+use nix::unistd::{User, geteuid};
+use sctp_descriptors::VERSION;
+use socket2::{Domain, SockAddr, Socket, Type};
+
+use super::DAEMON_USER;
+
+/// A service that does not answer for so long is as good as none.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// What became of an attempt to use a service.
+#[derive(Debug)]
+pub enum Probe {
+    /// It serves us.
+    Serves {
+        /// Its process; 0 in another process namespace.
+        process: i32,
+    },
+    /// There is none.
+    Absent,
+    /// It is there, and does not serve this user, or not now.
+    Refuses {
+        /// Its process.
+        process: i32,
+    },
+    /// It speaks another version.
+    OtherVersion {
+        /// Its process.
+        process: i32,
+    },
+    /// Somebody whom we do not trust has taken its name.
+    Impostor {
+        /// Who.
+        user: u32,
+    },
+    /// The system's answer.
+    Failed(io::Error),
+}
+
+impl Probe {
+    /// In words: what a reader should know of it.
+    pub fn describe(&self) -> String {
+        match self {
+            Self::Serves { process } => format!("sctpd (process {process}) serves this user"),
+            Self::Absent => "no sctpd runs in this network namespace".into(),
+            Self::Refuses { process } => format!(
+                "sctpd (process {process}) does not serve this user: see [access] and [limits] in its configuration"
+            ),
+            Self::OtherVersion { process } => {
+                format!("sctpd (process {process}) is of another version: restart it after an update")
+            }
+            Self::Impostor { user } => format!(
+                "the name of sctpd is taken by user {user}, whom this user does not trust (only root, {DAEMON_USER} \
+                 and oneself)"
+            ),
+            Self::Failed(error) => format!("sctpd cannot be asked: {error}"),
+        }
+    }
+}
+
+/// Whether the service at the abstract name `name` serves us.
+pub fn probe(name: &str) -> Probe {
+    match try_probe(name) {
+        Ok(probe) => probe,
+        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => Probe::Absent,
+        Err(error) => Probe::Failed(error),
+    }
+}
+
+fn try_probe(name: &str) -> io::Result<Probe> {
+    let mut connection = Socket::new(Domain::UNIX, Type::SEQPACKET, None)?;
+    connection.set_write_timeout(Some(PATIENCE))?;
+    connection.set_read_timeout(Some(PATIENCE))?;
+    connection.connect(&SockAddr::unix(format!("\0{name}"))?)?;
+    let peer = getsockopt(&connection, sockopt::PeerCredentials)?;
+    if !is_trusted(peer.uid()) {
+        return Ok(Probe::Impostor { user: peer.uid() });
+    }
+    let process = peer.pid();
+    let mut answer = [0; 64];
+    // Whom it does not serve it hangs up on.
+    let said = connection.write(&VERSION.to_ne_bytes()).and_then(|_| connection.read(&mut answer));
+    Ok(match said {
+        Ok(len) if answer.get(..len) == Some(&VERSION.to_ne_bytes()) => Probe::Serves { process },
+        Ok(0) => Probe::Refuses { process },
+        Ok(_) => Probe::OtherVersion { process },
+        Err(error) if matches!(error.kind(), io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset) => {
+            Probe::Refuses { process }
+        }
+        Err(error) => return Err(error),
+    })
+}
+
+/// Any user may take an abstract name: a service may be root's, our own, or the user's that root made for it.
+fn is_trusted(user: u32) -> bool {
+    let is_daemon =
+        || matches!(User::from_name(DAEMON_USER), Ok(Some(daemon)) if daemon.uid.as_raw() == user);
+    user == 0 || user == geteuid().as_raw() || is_daemon()
+}
