@@ -17,6 +17,9 @@ use crate::target::Target;
 /// Somebody else may take a record out before we do; so often it is looked for again.
 const MOST_LOOKS: usize = 16;
 
+/// What the kernel says of a record that is longer than the pair's buffer: the message goes by command.
+const NOT_BARE: Errno = Errno::EMSGSIZE;
+
 /// How a call goes on.
 #[derive(Debug)]
 pub(crate) enum Step {
@@ -255,15 +258,21 @@ impl Desk {
 
     fn send(&mut self, job: &mut Job) -> nix::Result<Step> {
         let Operation::Send(outgoing) = &job.operation else { return Err(Errno::EINVAL) };
-        let (target, socket) = (&job.target, &job.socket);
-        if self.may_be_bare(target, socket, outgoing)? {
-            return Ok(Step::Kernel);
-        }
+        let (target, socket, len) = (&job.target, &job.socket, outgoing.len());
         let payload = outgoing.payload(target)?;
-        let len = payload.len();
-        let (flags, to, control) = (socket.flags(outgoing.flags), outgoing.to, outgoing.control.clone());
-        let command = Command::Send(Send { flags, to, control, payload });
-        match self.ask_filling(socket, command).map(|(reply, _)| reply) {
+        let is_bare = self.may_be_bare(socket, outgoing, &payload);
+        let sent = if is_bare { socket.send(&payload) } else { Err(NOT_BARE) };
+        let sent = match sent {
+            Ok(()) => Ok(Reply::Done),
+            Err(NOT_BARE) => {
+                let flags = socket.flags(outgoing.flags);
+                let (to, control) = (outgoing.to, outgoing.control.clone());
+                let command = Command::Send(Send { flags, to, control, payload });
+                self.ask_filling(socket, command).map(|(reply, _)| reply)
+            }
+            Err(errno) => Err(errno),
+        };
+        match sent {
             Ok(Reply::Begun(_)) => {
                 let result = outgoing.result(target, len)?;
                 self.begin_set_up(job, result)
@@ -272,8 +281,8 @@ impl Desk {
                 outgoing.result(target, usize::try_from(sent).unwrap_or(0)).map(Step::Done)
             }
             Ok(_) => outgoing.result(target, len).map(Step::Done),
-            Err(Errno::EAGAIN) => wait(socket, flags, PollFlags::POLLOUT, Errno::EAGAIN),
-            Err(Errno::EPIPE) if flags & libc::MSG_NOSIGNAL == 0 => {
+            Err(Errno::EAGAIN) => wait(socket, outgoing.flags, PollFlags::POLLOUT, Errno::EAGAIN),
+            Err(Errno::EPIPE) if outgoing.flags & libc::MSG_NOSIGNAL == 0 => {
                 target.signal(libc::SIGPIPE);
                 Err(Errno::EPIPE)
             }
@@ -281,18 +290,14 @@ impl Desk {
         }
     }
 
-    /// Whether the kernel's own call does, which writes into the pair.
-    fn may_be_bare(&self, target: &Target, socket: &Socket, outgoing: &Outgoing) -> nix::Result<bool> {
+    /// Whether writing the payload into the pair says all that there is to say.
+    fn may_be_bare(&self, socket: &Socket, outgoing: &Outgoing, payload: &[u8]) -> bool {
         let plain_flags = libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL | libc::MSG_EOR;
-        let is_plain =
-            outgoing.to.is_none() && outgoing.control.is_empty() && outgoing.flags & !plain_flags == 0;
-        let len = outgoing.len();
+        let says_more =
+            outgoing.to.is_some() || !outgoing.control.is_empty() || outgoing.flags & !plain_flags != 0;
         let most = self.control.as_ref().map_or(0, |control| control.slot(socket.name).max_bare_len);
-        if !is_plain || len == 0 || len > socket.room().min(most as usize) {
-            return Ok(false);
-        }
-        let marker = socket.name.marker();
-        Ok(outgoing.start(target, marker.len())? != marker)
+        let fits = !payload.is_empty() && payload.len() <= most as usize;
+        fits && !says_more && !payload.starts_with(&socket.name.marker())
     }
 
     fn receive(&mut self, target: &Target, socket: &Socket, incoming: &Incoming) -> nix::Result<Step> {

@@ -289,18 +289,16 @@ impl Outgoing {
         len(&self.parts)
     }
 
-    /// What it begins with.
-    pub(crate) fn start(&self, target: &Target, most: usize) -> nix::Result<Vec<u8>> {
-        let mut bytes = Vec::new();
-        for part in &self.parts {
-            bytes.extend(target.read(part.at, part.len.min(most - bytes.len()))?);
-        }
-        Ok(bytes)
-    }
-
     /// All of it.
     pub(crate) fn payload(&self, target: &Target) -> nix::Result<Vec<u8>> {
-        if self.len() > MAX_PAYLOAD_LEN { Err(Errno::EMSGSIZE) } else { self.start(target, self.len()) }
+        if self.len() > MAX_PAYLOAD_LEN {
+            return Err(Errno::EMSGSIZE);
+        }
+        let mut bytes = Vec::with_capacity(self.len());
+        for part in &self.parts {
+            bytes.extend(target.read(part.at, part.len)?);
+        }
+        Ok(bytes)
     }
 
     /// What the call returns when so many bytes are sent.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use nix::sys::socket::sockopt::{ReceiveTimeout, SendTimeout, SndBuf};
+use nix::sys::socket::sockopt::{ReceiveTimeout, SendTimeout};
 use nix::sys::socket::{MsgFlags, UnixAddr, getpeername, getsockopt, recv, send};
 use sctp_descriptors::{ByteBuf, MAX_RECORD_LEN, SocketName};
 
@@ -70,11 +70,6 @@ impl Socket {
         let patience =
             Duration::from_secs(seconds) + Duration::from_micros(u64::try_from(time.tv_usec()).unwrap_or(0));
         (!patience.is_zero()).then_some(patience)
-    }
-
-    /// No longer record fits into the pair, in bytes; the kernel keeps a little for itself.
-    pub(crate) fn room(&self) -> usize {
-        getsockopt(&self.fd, SndBuf).unwrap_or(0).saturating_sub(32)
     }
 
     /// Whether one of these events is there.
@@ -148,13 +143,18 @@ impl Socket {
         Ok(())
     }
 
+    /// Sends a bare record.
+    pub(crate) fn send(&self, record: &[u8]) -> nix::Result<()> {
+        send(self.fd.as_raw_fd(), record, MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_NOSIGNAL).map(drop)
+    }
+
     /// Keeps the descriptor from polling writable.
     pub(crate) fn fill(&self, len: usize) -> nix::Result<()> {
         let mut filler = self.name.marker().to_vec();
         filler.resize(len.max(filler.len()), 0);
-        match send(self.fd.as_raw_fd(), &filler, MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_NOSIGNAL) {
+        match self.send(&filler) {
             // Without room it does not poll writable anyway.
-            Ok(_) | Err(Errno::EAGAIN) => Ok(()),
+            Ok(()) | Err(Errno::EAGAIN) => Ok(()),
             Err(errno) => Err(errno),
         }
     }
