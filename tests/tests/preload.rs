@@ -28,7 +28,7 @@ impl Programs {
             let source =
                 Path::new(env!("CARGO_MANIFEST_DIR")).join("programs").join(name).with_extension("c");
             let mut compiler = Command::new("cc");
-            let compiled = compiler.args(["-O2", "-o"]).arg(folder.path().join(name)).arg(source).status();
+            let compiled = compiler.args(["-O2", "-pthread", "-o"]).arg(folder.path().join(name)).arg(source).status();
             assert!(compiled.expect("cc runs").success(), "{name}");
         }
         Some(Self { folder })
@@ -184,6 +184,28 @@ fn closing_with_unread_data_aborts_the_association() {
     let (status, output) = client.wait(LIMIT).expect("it ends");
     assert_eq!(status.code(), Some(1), "{output}");
     assert!(output.contains("Connection reset by peer"), "{output}");
+}
+
+/// Runs a program that does everything in one process, and counts what is not as it should be.
+fn without_failures(name: &str, address: &'static str) {
+    let Some(programs) = Programs::compile(&[name]) else { return };
+    let program = Network::Udp(address).start(&programs.path(name), &[address]);
+    assert_eq!(finish(program), "0 failures\n");
+}
+
+#[test]
+fn every_call_that_reads_or_writes_does_it() {
+    without_failures("socket_data", "127.0.90.2");
+}
+
+#[test]
+fn messages_are_sent_and_received_with_all_that_comes_beside_them() {
+    without_failures("socket_many", "127.0.91.2");
+}
+
+#[test]
+fn the_files_of_sctp_are_there_below_proc() {
+    without_failures("proc_files", "127.0.92.2");
 }
 
 fn options(network: &Network) {

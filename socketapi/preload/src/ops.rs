@@ -163,7 +163,7 @@ pub(crate) unsafe fn accept(
 /// association with it.
 fn accept_one(fd: c_int, name: SocketName) -> Result<OwnedFd, c_int> {
     let mut reserved = Some(reserve(fd)?);
-    let mut took = match record::look_for_token(fd, name) {
+    let mut took = match record::glance(fd, name) {
         Ok(Head::Token) => record::take(fd).is_some(),
         Ok(_) => false,
         Err(Stop::Errno(errno)) => return Err(errno),
@@ -265,7 +265,7 @@ const SIOCOUTQ: u64 = 0x5411;
 
 /// What is left of a bare record in the pair, if one comes next.
 fn bare_waiting(fd: c_int, name: SocketName, queue: Queue) -> Option<c_int> {
-    match (queue, record::look_for_token(fd, name)) {
+    match (queue, record::glance(fd, name)) {
         (Queue::In, Ok(Head::Bare(waiting))) => c_int::try_from(waiting).ok(),
         _ => None,
     }

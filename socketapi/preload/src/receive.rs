@@ -112,9 +112,9 @@ unsafe fn into_message(
     flags: c_int,
 ) -> Result<isize, Stop> {
     // SAFETY: the caller's promise.
-    let parts = unsafe { Parts::from_c(message.msg_iov, message.msg_iovlen as usize) };
+    let parts = unsafe { Parts::from_c(message.msg_iov, message.msg_iovlen as _) };
     let parts = parts.map_err(|errno| if errno == libc::EINVAL { libc::EMSGSIZE } else { errno })?;
-    let control_room = if message.msg_control.is_null() { 0 } else { message.msg_controllen as usize };
+    let control_room = if message.msg_control.is_null() { 0 } else { message.msg_controllen as _ };
     let got = receive(fd, name, &Wanted { parts, flags, control_room, from: !message.msg_name.is_null() })?;
     // SAFETY: the caller's promise.
     unsafe { write_address(got.from, message.msg_name.cast(), &raw mut message.msg_namelen) };

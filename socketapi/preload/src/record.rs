@@ -87,16 +87,14 @@ fn is_token(fd: c_int, name: SocketName, parts: Parts<'_>) -> Result<bool, c_int
     Ok(whole == name.marker())
 }
 
-/// As [`look`], at a socket where bare records are none of the caller's business: they stay as they were.
-pub(crate) fn look_for_token(fd: c_int, name: SocketName) -> Result<Head, Stop> {
+/// As [`look`], but everything stays as it was.
+pub(crate) fn glance(fd: c_int, name: SocketName) -> Result<Head, Stop> {
     let offset = peek_offset(fd)?;
     let mut start = Marker::default();
     let start = one(start.as_mut_ptr().cast::<c_void>(), TOKEN_LEN);
     // SAFETY: of `start`.
     let head = look(fd, name, unsafe { Parts::new(&start) }, MSG_DONTWAIT)?;
-    if matches!(head, Head::Bare(_)) {
-        set_peek_offset(fd, offset)?;
-    }
+    set_peek_offset(fd, offset)?;
     Ok(head)
 }
 
@@ -129,7 +127,7 @@ pub(crate) fn take_bare(fd: c_int, name: SocketName) -> Result<Vec<ByteBuf>, c_i
 pub(crate) fn discard(fd: c_int, name: SocketName, tokens: u32) {
     for _ in 0..tokens {
         // One that lies behind bare records is met, and asked for in vain, when these have been read.
-        if look_for_token(fd, name) != Ok(Head::Token) || take(fd).is_none() {
+        if glance(fd, name) != Ok(Head::Token) || take(fd).is_none() {
             return;
         }
     }

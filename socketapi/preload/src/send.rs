@@ -77,7 +77,7 @@ pub(crate) unsafe fn message(fd: c_int, message: *const msghdr, flags: c_int) ->
         // SAFETY: null, or the caller's promise.
         let message = unsafe { message.as_ref() }.ok_or(libc::EFAULT)?;
         // SAFETY: the caller's promise.
-        let parts = unsafe { Parts::from_c(message.msg_iov, message.msg_iovlen as usize) };
+        let parts = unsafe { Parts::from_c(message.msg_iov, message.msg_iovlen as _) };
         let parts = parts.map_err(|errno| if errno == libc::EINVAL { libc::EMSGSIZE } else { errno })?;
         // SAFETY: the caller's promise.
         let to = unsafe { destination(message.msg_name.cast(), message.msg_namelen) }?;
@@ -127,7 +127,7 @@ unsafe fn destination(to: *const sockaddr, length: socklen_t) -> Result<Option<S
 /// # Safety
 /// The message's control messages are valid for their length.
 unsafe fn control_of(message: &msghdr) -> Result<&[u8], c_int> {
-    let length = message.msg_controllen as usize;
+    let length: usize = message.msg_controllen as _;
     if length > MAX_CONTROL_LEN {
         return Err(libc::ENOBUFS);
     }
@@ -154,18 +154,25 @@ fn send(fd: c_int, name: SocketName, message: &Message<'_>) -> Result<isize, Sto
             Err(libc::ENOTSOCK) => return Err(Stop::Stranger),
             // The pair's buffers are smaller than the message.
             Err(libc::EMSGSIZE) => {}
+            // The kernel has told what is not ours by itself: it sends no signal for pairs.
+            Err(libc::EPIPE) if table::confirm(fd, name).is_ok() => return Err(broken(message).into()),
             Err(errno) => return Err(errno.into()),
         }
     }
     table::confirm(fd, name)?;
     match command(fd, name, message) {
-        Err(libc::EPIPE) if message.flags & MSG_NOSIGNAL == 0 => {
-            // SAFETY: a plain number. The signal goes to this thread, as the kernel's.
-            unsafe { libc::raise(libc::SIGPIPE) };
-            Err(libc::EPIPE.into())
-        }
+        Err(libc::EPIPE) => Err(broken(message).into()),
         result => result.map(|length| length as isize).map_err(Stop::Errno),
     }
+}
+
+/// EPIPE, and its signal to this thread.
+fn broken(message: &Message<'_>) -> c_int {
+    if message.flags & MSG_NOSIGNAL == 0 {
+        // SAFETY: a plain number.
+        unsafe { libc::raise(libc::SIGPIPE) };
+    }
+    libc::EPIPE
 }
 
 /// Whether writing the payload into the pair says all that there is to say.
@@ -178,7 +185,7 @@ fn may_be_bare(slot: Slot, marker: &Marker, message: &Message<'_>) -> bool {
     fits && !says_more && !message.parts.start_with(marker, marker.len())
 }
 
-/// The kernel waits, sends SIGPIPE, and is a cancellation point, as it is for all sockets.
+/// The kernel waits, and is a cancellation point, as it is for all sockets.
 fn send_bare(fd: c_int, message: &Message<'_>) -> Result<usize, c_int> {
     // SAFETY: all zeros is a valid message header.
     let mut header: msghdr = unsafe { core::mem::zeroed() };

@@ -164,7 +164,8 @@ pub(crate) unsafe fn forget_received(message: &libc::msghdr) {
             // SAFETY: the numbers lie behind the header, as many as its length says.
             unsafe {
                 let numbers = libc::CMSG_DATA(header).cast::<c_int>();
-                let length = (header.cmsg_len as usize).saturating_sub(libc::CMSG_LEN(0) as usize);
+                let whole: usize = header.cmsg_len as _;
+                let length = whole.saturating_sub(libc::CMSG_LEN(0) as usize);
                 (0..length / size_of::<c_int>()).for_each(|at| forget(numbers.add(at).read_unaligned()));
             }
         }

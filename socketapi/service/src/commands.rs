@@ -124,6 +124,10 @@ impl Service {
                 0 => Ok(receive::end()),
                 error => Err(Errno(error)),
             },
+            Command::Send(_) => match self.take_error_of_ended(number) {
+                0 => Err(Errno::EPIPE),
+                error => Err(Errno(error)),
+            },
             other => options::of_ended(other),
         };
         reply.map(|reply| (reply, None))

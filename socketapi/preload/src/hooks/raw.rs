@@ -60,18 +60,17 @@ unsafe extern "C-unwind" fn syscall(
     }
     #[cfg(target_arch = "x86_64")]
     match number {
-        // SAFETY: the caller's own arguments, of this call.
         libc::SYS_open => {
-            return c_long::from(unsafe {
-                files::open(FromRegister::from_register(a), b as c_int, c as libc::mode_t)
-            });
+            let path = FromRegister::from_register(a);
+            // SAFETY: the caller's own arguments, of this call.
+            return unsafe { files::open(path, b as c_int, c as libc::mode_t) }.into();
         }
         // SAFETY: as above.
-        libc::SYS_dup2 => return c_long::from(unsafe { descriptors::dup2(a as c_int, b as c_int) }),
+        libc::SYS_dup2 => return unsafe { descriptors::dup2(a as c_int, b as c_int) }.into(),
         _ => {}
     }
     if number == libc::SYS_close_range {
-        // SAFETY: as above.
+        // SAFETY: the caller's own arguments.
         let closed = unsafe { real::syscall(number, a, b, c, d, e, f) };
         table::forget_range(a as c_uint, b as c_uint);
         return closed;

@@ -89,16 +89,18 @@ fn a_marker_at_the_end_of_a_record_is_no_token() {
 }
 
 #[test]
-fn looking_for_a_token_leaves_records_as_they_were() {
+fn a_glance_leaves_everything_as_it_was() {
     let pair = Pair::new(4);
     pair.put(b"abcdef");
     pair.put(&pair.name.marker());
     assert_eq!(pair.look(&mut [0; 2]), Ok(Head::Bare(6)));
-    assert_eq!(look_for_token(pair.client.as_raw_fd(), pair.name), Ok(Head::Bare(4)));
+    assert_eq!(glance(pair.client.as_raw_fd(), pair.name), Ok(Head::Bare(4)));
     discard(pair.client.as_raw_fd(), pair.name, 1);
     let mut buffer = [0; 4];
     assert_eq!((pair.look(&mut buffer), &buffer), (Ok(Head::Bare(4)), b"cdef"));
     pair.take();
+    assert_eq!(glance(pair.client.as_raw_fd(), pair.name), Ok(Head::Token));
+    assert_eq!(glance(pair.client.as_raw_fd(), pair.name), Ok(Head::Token));
     discard(pair.client.as_raw_fd(), pair.name, 9);
     assert_eq!(pair.look(&mut buffer), Ok(Head::Nothing));
 }
