@@ -5,7 +5,7 @@ use std::os::fd::{OwnedFd, RawFd};
 use nix::errno::Errno;
 use nix::poll::PollFlags;
 use sctp_descriptors::{
-    Command, MAX_RECORD_LEN, OptionName, Peeled, Queue, Receive, Received, Reply, Send, Style, Value,
+    Command, MAX_RECORD_LEN, OptionName, Owner, Queue, Receive, Received, Reply, Send, Style, Value,
 };
 
 use crate::control::{Answer, Control};
@@ -66,9 +66,8 @@ impl Desk {
         if domain != libc::AF_INET && domain != libc::AF_INET6 {
             return Ok(Step::Kernel);
         }
-        let number = self.numbers.find(target, 0)?;
         let (_, fd) = self.ask(0, Command::Socket { ipv6: domain == libc::AF_INET6, style })?;
-        adopt(fd, number, kind)
+        self.adopt(target, fd, kind)
     }
 
     /// Does what can be done of a call now.
@@ -92,7 +91,7 @@ impl Desk {
             Operation::PeerAddress(room) => self.tell_address(target, number, Command::PeerAddress, *room),
             Operation::GetOption { .. } => self.get_option(job),
             Operation::SetOption { option, value } => {
-                if !is_served(*option) {
+                if !is_served(*option)? {
                     return Ok(Step::Kernel);
                 }
                 let command = Command::SetOption { option: *option, value: value.clone() };
@@ -182,7 +181,7 @@ impl Desk {
         Ok(Step::Done(result))
     }
 
-    /// A number is looked for before: an association that came without one would be lost.
+    /// A number is looked for before: an association that came where there is none would be lost.
     fn accept(
         &mut self,
         target: &Target,
@@ -190,7 +189,7 @@ impl Desk {
         from: Option<NameRoom>,
         flags: i32,
     ) -> nix::Result<Step> {
-        let number = self.numbers.find(target, 0)?;
+        self.numbers.find(target, 0)?;
         let took = socket.take_token()?;
         let (reply, fd) = self.ask(socket.name.socket, Command::Accept { took })?;
         if let Reply::Empty { stale } = reply {
@@ -205,14 +204,14 @@ impl Desk {
                 room.write(target, address)?;
             }
         }
-        adopt(Some(accepted.fd), number, flags)
+        self.adopt(target, Some(accepted.fd), flags)
     }
 
     fn get_option(&mut self, job: &mut Job) -> nix::Result<Step> {
         let Operation::GetOption { option, input, at, room, len_at } = &job.operation else {
             return Err(Errno::EINVAL);
         };
-        if !is_served(*option) {
+        if !is_served(*option)? {
             return Ok(Step::Kernel);
         }
         let command = Command::GetOption { option: *option, room: *room, input: input.clone() };
@@ -220,29 +219,26 @@ impl Desk {
             return Err(Errno::EPROTO);
         };
         let Value { mut bytes, len, begun, descriptor } = value;
-        let step = match descriptor {
+        let made = match descriptor {
             None => Step::Done(0),
-            Some(peeled) => self.peel(&job.target, fd, peeled, &mut bytes)?,
+            Some(peeled) => self.adopt(&job.target, fd, peeled.flags)?,
         };
+        if let (Some(peeled), Step::Inject { number, .. }) = (descriptor, &made)
+            && let Some(place) = bytes.get_mut(peeled.offset as usize..)
+        {
+            place.iter_mut().zip(number.to_ne_bytes()).for_each(|(to, from)| *to = from);
+        }
         job.target.write(*at, bytes.get(..*room as usize).unwrap_or(&bytes))?;
         job.target.write(*len_at, &len.to_ne_bytes())?;
-        if begun { self.begin_set_up(job, 0) } else { Ok(step) }
+        if begun { self.begin_set_up(job, 0) } else { Ok(made) }
     }
 
-    /// A descriptor that an option made; its number belongs into the value.
-    fn peel(
-        &mut self,
-        target: &Target,
-        fd: Option<OwnedFd>,
-        peeled: Peeled,
-        value: &mut [u8],
-    ) -> nix::Result<Step> {
+    /// A descriptor for the program.
+    fn adopt(&self, target: &Target, fd: Option<OwnedFd>, flags: i32) -> nix::Result<Step> {
+        let fd = fd.ok_or(Errno::EPROTO)?;
+        Socket::prepare(&fd, flags)?;
         let number = self.numbers.find(target, 0)?;
-        let from = peeled.offset as usize;
-        if let Some(place) = value.get_mut(from..).and_then(|rest| rest.first_chunk_mut()) {
-            *place = number.to_ne_bytes();
-        }
-        adopt(fd, number, peeled.flags)
+        Ok(Step::Inject { fd, number, close_on_exec: flags & libc::SOCK_CLOEXEC != 0 })
     }
 
     /// How much waits: of a bare record, if one comes next.
@@ -422,25 +418,11 @@ fn wait(socket: &Socket, flags: i32, events: PollFlags, in_vain: Errno) -> nix::
     Ok(Step::Wait { events, in_vain })
 }
 
-fn adopt(fd: Option<OwnedFd>, number: RawFd, flags: i32) -> nix::Result<Step> {
-    let fd = fd.ok_or(Errno::EPROTO)?;
-    Socket::prepare(&fd, flags)?;
-    Ok(Step::Inject { fd, number, close_on_exec: flags & libc::SOCK_CLOEXEC != 0 })
-}
-
-/// Options of all sockets that the pair cannot answer for. The others, such as time-outs, are the kernel's.
-const NOT_OF_PAIR: [i32; 9] = [
-    libc::SO_ACCEPTCONN,
-    libc::SO_DOMAIN,
-    libc::SO_ERROR,
-    libc::SO_LINGER,
-    libc::SO_PROTOCOL,
-    libc::SO_RCVBUF,
-    libc::SO_REUSEADDR,
-    libc::SO_SNDBUF,
-    libc::SO_TYPE,
-];
-
-fn is_served(option: OptionName) -> bool {
-    option.level != libc::SOL_SOCKET || NOT_OF_PAIR.contains(&option.number)
+/// Whether the service answers for an option, and not the kernel.
+fn is_served(option: OptionName) -> nix::Result<bool> {
+    match option.owner() {
+        Owner::Service => Ok(true),
+        Owner::Kernel => Ok(false),
+        Owner::Nobody => Err(Errno::EOPNOTSUPP),
+    }
 }

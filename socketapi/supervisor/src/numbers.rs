@@ -10,7 +10,7 @@ use crate::target::Target;
 #[derive(Debug)]
 pub(crate) struct Numbers {
     threshold: u32,
-    /// Below it, down to the threshold, numbers are likely to be taken in each process.
+    /// Below it, down to the threshold, numbers are likely to be taken in every process.
     lowest: u32,
 }
 
@@ -19,8 +19,9 @@ impl Numbers {
         Self { threshold, lowest: threshold }
     }
 
-    /// A number that is not taken, not below `least`: the lowest one as far as is known. EMFILE: there is none.
-    pub(crate) fn find(&mut self, target: &Target, least: u32) -> nix::Result<RawFd> {
+    /// A number that is not taken, not below `least`: the lowest one as far as is known. EMFILE: there is none. It is to be used at
+    /// once: a program that has as many descriptors of its own may take it.
+    pub(crate) fn find(&self, target: &Target, least: u32) -> nix::Result<RawFd> {
         let limit = u32::try_from(target.descriptor_limit()?).unwrap_or(u32::MAX);
         if least >= limit {
             return Err(Errno::EINVAL);
@@ -28,11 +29,14 @@ impl Numbers {
         let first = self.lowest.max(least);
         let again = self.threshold.max(least);
         let number = (first..limit).chain(again..first).find(|number| target.is_free(*number as RawFd));
-        let number = number.ok_or(Errno::EMFILE)?;
-        if first == self.lowest {
-            self.lowest = number + 1;
+        number.and_then(|number| RawFd::try_from(number).ok()).ok_or(Errno::EMFILE)
+    }
+
+    /// A program has it now.
+    pub(crate) fn taken(&mut self, number: RawFd) {
+        if u32::try_from(number) == Ok(self.lowest) {
+            self.lowest += 1;
         }
-        RawFd::try_from(number).map_err(|_| Errno::EMFILE)
     }
 
     /// A program closes this number.

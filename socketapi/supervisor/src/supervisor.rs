@@ -140,7 +140,7 @@ impl Supervisor {
     fn attempt(&mut self, id: u64, mut job: Job, deadline: Option<Instant>) {
         match self.desk.attempt(&mut job) {
             Ok(Step::Wait { events, in_vain }) => {
-                let patience = || job.socket.patience(events).map(|patience| Instant::now() + patience);
+                let patience = || Instant::now().checked_add(job.socket.patience(events)?);
                 let deadline = deadline.or_else(patience);
                 self.park(Parked { id, job, deadline, in_vain }, events);
             }
@@ -207,9 +207,11 @@ impl Supervisor {
             Ok(Step::Done(value)) => self.respond(id, value, 0, 0),
             Ok(Step::Inject { fd, number, close_on_exec }) => {
                 let order = order(id, fd.as_fd(), number, close_on_exec);
-                if let Err(errno) = sys::inject(self.listener.as_fd(), order) {
-                    // The limit was lowered, or the call has gone.
-                    self.respond(id, 0, if errno == Errno::EBADF { Errno::EMFILE } else { errno } as i32, 0);
+                match sys::inject(self.listener.as_fd(), order) {
+                    Ok(_) => self.desk.numbers.taken(number),
+                    // The limit was lowered.
+                    Err(Errno::EBADF) => self.respond(id, 0, libc::EMFILE, 0),
+                    Err(errno) => self.respond(id, 0, errno as i32, 0),
                 }
             }
             Ok(Step::Kernel | Step::Wait { .. }) => {
@@ -250,6 +252,3 @@ pub(crate) fn order(id: u64, fd: BorrowedFd<'_>, number: RawFd, close_on_exec: b
         newfd_flags: if close_on_exec { libc::O_CLOEXEC as u32 } else { 0 },
     }
 }
-
-#[cfg(test)]
-mod tests;
