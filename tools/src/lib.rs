@@ -2,6 +2,8 @@
 
 pub mod daemon;
 pub mod demo;
+pub mod holder;
+pub mod launch;
 pub mod logging;
 pub mod perf;
 pub mod pinger;

@@ -6,10 +6,13 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 
 use clap::Args;
+use sctp_user::driver::OpenError;
 use sctp_user::driver::layer::fault::{Fault, Impairments};
 use sctp_user::driver::tun::{TunAddress, TunConfig};
 use sctp_user::driver::udp::ENCAPSULATION_PORT;
 use socketapi::{Stack, StackBuilder, Transport};
+
+use crate::holder::holder_of_udp;
 
 /// How this program's SCTP packets travel, and what happens to them on the way.
 #[derive(Args, Clone, Debug, Default)]
@@ -45,7 +48,11 @@ pub struct TransportOptions {
     /// Lose so many percent of the packets in each direction
     #[arg(long, value_name = "PERCENT", default_value_t = 0.0, value_parser = percent)]
     pub loss: f64,
-    /// The number that decides which packets get lost: the same number loses the same ones again
+    /// Damage packets in each direction, such as loss=1%,delay=20ms: shares of loss, duplicate (or dup), corrupt (a wrong
+    /// bit), reorder (10 ms late) and mark (ECN), and a delay
+    #[arg(long, value_name = "KIND=AMOUNT,...", conflicts_with = "loss")]
+    pub impair: Option<Impairments>,
+    /// The number that decides which packets get lost or damaged: the same number hits the same ones again
     #[arg(long, value_name = "NUMBER", default_value_t = 1)]
     pub seed: u64,
 }
@@ -86,8 +93,9 @@ impl TransportOptions {
         if let Some(port) = self.remote_udp_port {
             builder = builder.remote_udp_port(port);
         }
-        if self.loss > 0.0 {
-            let impairments = Impairments { loss: self.loss / 100.0, ..Impairments::default() };
+        let loss = Impairments { loss: self.loss / 100.0, ..Impairments::default() };
+        let impairments = self.impair.unwrap_or(loss);
+        if impairments != Impairments::default() {
             builder = builder.fault(Fault::new(impairments, self.fault_seed()));
         }
         if let Some(file) = &self.pcap {
@@ -116,6 +124,13 @@ impl TransportOptions {
         }
     }
 
+    /// Whether anything was said about how packets travel: then a stack of the program's own is meant.
+    pub fn is_particular(&self) -> bool {
+        let addressed = !self.local.is_empty() || self.remote_udp_port.is_some();
+        let watched = self.pcap.is_some() || self.no_statistics;
+        self.transport().is_some() || addressed || watched || self.loss > 0.0 || self.impair.is_some()
+    }
+
     fn fault_seed(&self) -> [u8; 32] {
         let mut seed = [0; 32];
         seed[..8].copy_from_slice(&self.seed.to_le_bytes());
@@ -129,6 +144,26 @@ pub fn carrier(stack: &Stack) -> String {
         Transport::Udp => format!("UDP encapsulation, port {}", stack.udp_port()),
         Transport::Tun => "IP on a TUN interface".into(),
         Transport::Raw | Transport::Other => "raw IP".into(),
+    }
+}
+
+/// The address and the UDP port that somebody else has, if that is why there is no stack.
+pub fn taken_port(error: &socketapi::Error) -> Option<(IpAddr, u16)> {
+    let socketapi::Error::Open(reason) = error else { return None };
+    match **reason {
+        OpenError::PortTaken { address, port } => Some((address, port)),
+        _ => None,
+    }
+}
+
+/// Why there is no stack, with what this host tells of it.
+pub fn explain(error: &socketapi::Error) -> String {
+    let Some((address, port)) = taken_port(error) else { return error.to_string() };
+    match holder_of_udp(address, port) {
+        Some(holder) => format!(
+            "UDP port {port} on {address} is taken by {holder}: use another port (--udp=PORT) or address (--local ADDRESS)"
+        ),
+        None => error.to_string(),
     }
 }
 

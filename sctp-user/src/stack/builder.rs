@@ -243,6 +243,7 @@ impl StackBuilder {
             linger,
             transport,
             udp_port,
+            passed_over: opened.passed_over.map(Arc::new),
             // Nobody does without a stack for want of statistics.
             _statistics: statistics.unwrap_or_else(|error| {
                 tracing::warn!(%error);
@@ -257,7 +258,7 @@ impl StackBuilder {
             return Ok(driver);
         }
         let mut layered = LayeredDriver::new(driver);
-        layered.set_fault(self.fault.take());
+        layered.set_fault(self.fault.take()).map_err(Error::system("make a timer for delays"))?;
         if let Some(out) = self.capture.take() {
             let capture = Capture::new(out, udp_port).map_err(Error::system("begin the capture"))?;
             layered.set_capture(Some(capture));
@@ -299,7 +300,7 @@ impl StackBuilder {
 
     fn open(&mut self) -> Result<Opened, Error> {
         if let Some(driver) = self.driver.take() {
-            return Ok(Opened { driver, transport: Transport::Other, udp_port: 0 });
+            return Ok(Opened { driver, transport: Transport::Other, udp_port: 0, passed_over: None });
         }
         if self.transport == Some(Transport::Tun) {
             return self.open_tun();
@@ -311,7 +312,7 @@ impl StackBuilder {
             None => match self.open_raw() {
                 Err(reason @ (OpenError::NeedsNetRaw | OpenError::KernelHasSctp)) => {
                     tracing::warn!("{reason}; using UDP encapsulation on port {}", self.udp_port);
-                    self.open_udp()
+                    Ok(Opened { passed_over: Some(reason), ..self.open_udp()? })
                 }
                 raw => Ok(raw?),
             },
@@ -345,7 +346,7 @@ impl StackBuilder {
         let watch_addresses = self.watch_addresses || self.defaults.auto_asconf;
         let config = RawConfig { addresses: self.addresses.clone(), watch_addresses, ..RawConfig::default() };
         let driver = Box::new(RawDriver::open(&config)?);
-        Ok(Opened { driver, transport: Transport::Raw, udp_port: 0 })
+        Ok(Opened { driver, transport: Transport::Raw, udp_port: 0, passed_over: None })
     }
 
     fn open_tun(&mut self) -> Result<Opened, Error> {
@@ -353,7 +354,7 @@ impl StackBuilder {
         let mut config = self.tun.take().unwrap_or_else(|| TunConfig::new([]));
         config.addresses.extend(alone.map_err(OpenError::from)?);
         let driver = Box::new(TunDriver::open(&config)?);
-        Ok(Opened { driver, transport: Transport::Tun, udp_port: 0 })
+        Ok(Opened { driver, transport: Transport::Tun, udp_port: 0, passed_over: None })
     }
 
     fn open_udp(&self) -> Result<Opened, Error> {
@@ -363,7 +364,7 @@ impl StackBuilder {
         }
         let driver = UdpDriver::open(&UdpConfig { port: self.udp_port, ..UdpConfig::new(addresses) })?;
         let udp_port = driver.port();
-        Ok(Opened { driver: Box::new(driver), transport: Transport::Udp, udp_port })
+        Ok(Opened { driver: Box::new(driver), transport: Transport::Udp, udp_port, passed_over: None })
     }
 }
 
@@ -371,4 +372,5 @@ struct Opened {
     driver: Box<dyn Driver>,
     transport: Transport,
     udp_port: u16,
+    passed_over: Option<OpenError>,
 }

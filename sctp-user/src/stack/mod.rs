@@ -60,6 +60,7 @@ use lead::Shared;
 use mailbox::Mailbox;
 use state::Life;
 
+use crate::driver::OpenError;
 use crate::statistics::Server;
 
 /// A handle of a stack. Clones are handles of the same one.
@@ -74,6 +75,7 @@ struct Handle {
     linger: Duration,
     transport: Transport,
     udp_port: u16,
+    passed_over: Option<Arc<OpenError>>,
     /// Ends with the handle.
     _statistics: Option<Server>,
 }
@@ -101,6 +103,11 @@ impl Stack {
     /// Its UDP encapsulation port, 0 if packets do not travel in UDP.
     pub fn udp_port(&self) -> u16 {
         self.handle.udp_port
+    }
+
+    /// Why packets travel in UDP, where nobody asked for that: what is wrong with raw IP on this host.
+    pub fn why_not_raw(&self) -> Option<&OpenError> {
+        self.handle.passed_over.as_deref()
     }
 
     /// Its addresses.

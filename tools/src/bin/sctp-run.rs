@@ -4,20 +4,24 @@
 //! service that hands out descriptors. It is started as a grandchild, so that the program never finds it among its
 //! children, and it lives until the program and its descendants, all descriptors and all associations have ended.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
+use std::fs::File;
 use std::io::{Read, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
+use std::sync::Mutex;
 use std::time::Duration;
 
 use clap::Parser;
 use nix::fcntl::{FcntlArg, OFlag, fcntl, open};
 use sctp_descriptors::SERVICE_VARIABLE;
 use sctp_service::{Control, Listener, Rules, Service};
-use sctp_tools::supervised;
-use sctp_tools::transport::TransportOptions;
+use sctp_tools::daemon::{self, Probe, SERVICE_NAME};
+use sctp_tools::transport::{self, TransportOptions, carrier};
+use sctp_tools::{launch, supervised};
+use tracing_subscriber::EnvFilter;
 
 /// The shim's file, beside this program.
 const SHIM: &str = "libsctp_preload.so";
@@ -35,23 +39,43 @@ const LINGER: Duration = Duration::from_secs(300);
 
 const EXAMPLES: &str = "\
 Examples:
-  sctp-run --udp --local 127.0.0.2 ./server -p 5001
-  sctp-run --raw ./client 192.0.2.1
-  sctp-run --udp --seccomp ./program-in-go
+  sctp-run -v ./server -p 5001                     and say what carries its packets, and why
+  sctp-run --udp --local 127.0.0.2 ./server        SCTP in UDP, from one address
+  sctp-run --raw ./client 192.0.2.1                SCTP over IP, as a kernel has it
+  sctp-run --tun 10.9.0.2/24 ./server              as a host of its own on a TUN interface
+  sctp-run --seccomp ./program-in-go               by supervising its system calls
+  sctp-run --udp --impair loss=1%,delay=20ms ./client 192.0.2.1
+  sctp-run --udp --pcap run.pcapng --trace=run.log ./client 192.0.2.1
+
+Which stack: a running sctpd that serves this user, else a stack of the program's own (over raw IP where that is permitted, else \
+over UDP), which ends with the program and its associations. --own, --trace and every transport option mean a stack of its own.
+
+Which programs: those that load shared libraries. What is static, set-uid, or for another processor or C library is refused, \
+with the reason. With --seccomp all that are for this processor; set-uid programs have no privileges then.
 
 Exit codes: the program's; 2 wrong usage; 126 the program or the stack cannot be started; 127 there is no \
 such program.";
 
-/// Runs a program that uses SCTP sockets, unmodified, where the kernel has no SCTP. The program must be dynamically
-/// linked, or run with --seccomp.
+/// Runs a program that uses SCTP sockets, unmodified, where the kernel has no SCTP.
 #[derive(Parser, Debug)]
 #[command(name = "sctp-run", version, after_help = EXAMPLES, override_usage = "sctp-run [OPTIONS] PROGRAM [ARGUMENT]...")]
 struct Options {
     #[command(flatten)]
     transport: TransportOptions,
-    /// Say on standard error which transport is used
+    /// Say on standard error which stack and transport are used, and why not others
     #[arg(short, long)]
     verbose: bool,
+    /// Use a stack of the program's own, although sctpd runs
+    #[arg(long)]
+    own: bool,
+    /// Use the service at this abstract UNIX name instead of sctpd's, or fail
+    #[arg(long, value_name = "NAME", conflicts_with = "own")]
+    service: Option<String>,
+    /// Write what the stack does to standard error, or to this file. The environment variable RUST_LOG says how much, e.g.
+    /// RUST_LOG=sctp_user=trace
+    #[arg(long, value_name = "FILE", num_args = 0..=1, require_equals = true)]
+    #[expect(clippy::option_option, reason = "the option, and its value")]
+    trace: Option<Option<PathBuf>>,
     /// The preload shim [default: $SCTP_PRELOAD, else libsctp_preload.so beside this program]
     #[arg(long, value_name = "FILE")]
     preload: Option<PathBuf>,
@@ -109,14 +133,13 @@ fn main() -> ExitCode {
 
 /// Starts the host, and becomes the program.
 fn run(options: &Options) -> Result<(), Failure> {
-    let shim = if options.seccomp { None } else { Some(shim(options.preload.as_deref())?) };
-    let name = format!("sctp-run/{:032x}", rand::random::<u128>());
-    let transport = start_host(&name)?;
-    if options.verbose {
-        eprintln!("sctp-run: {transport}");
-    }
     let (program, arguments) =
         options.program.split_first().ok_or_else(|| "no program was given".to_owned())?;
+    let shim = if options.seccomp { None } else { Some(shim_for(program, options)?) };
+    let (name, told) = service(options)?;
+    if options.verbose {
+        eprintln!("sctp-run: {told}");
+    }
     let mut command = Command::new(program);
     command.args(arguments).env(SERVICE_VARIABLE, &name);
     match shim {
@@ -130,6 +153,15 @@ fn run(options: &Options) -> Result<(), Failure> {
     let error = command.exec();
     let code = if error.kind() == std::io::ErrorKind::NotFound { NOT_FOUND } else { CANNOT_RUN };
     Err(Failure { code, message: format!("cannot run {}: {error}", program.display()) })
+}
+
+/// The shim, if the program can have it.
+fn shim_for(program: &OsStr, options: &Options) -> Result<PathBuf, String> {
+    let shim = shim(options.preload.as_deref())?;
+    if let Some(file) = launch::find(program) {
+        launch::check(&file, &shim).map_err(|refusal| refusal.to_string())?;
+    }
+    Ok(shim)
 }
 
 fn before_other_libraries(shim: PathBuf) -> OsString {
@@ -153,6 +185,28 @@ fn shim(named: Option<&Path>) -> Result<PathBuf, String> {
             file.display()
         )
     })
+}
+
+/// The name of a service for the program, and what there is to say of it.
+fn service(options: &Options) -> Result<(String, String), String> {
+    if let Some(name) = &options.service {
+        return match daemon::probe(name) {
+            found @ Probe::Serves { .. } => Ok((name.clone(), found.describe())),
+            other => Err(format!("the service {name} cannot be used: {}", other.describe())),
+        };
+    }
+    let is_particular = options.own || options.trace.is_some() || options.transport.is_particular();
+    let why_own = if is_particular {
+        "as the options ask".to_owned()
+    } else {
+        match daemon::probe(SERVICE_NAME) {
+            found @ Probe::Serves { .. } => return Ok((SERVICE_NAME.to_owned(), found.describe())),
+            other => other.describe(),
+        }
+    };
+    let name = format!("sctp-run/{:032x}", rand::random::<u128>());
+    let transport = start_host(&name)?;
+    Ok((name, format!("{transport}; a stack of its own: {why_own}")))
 }
 
 /// Starts the host and waits until it serves; says what it serves with.
@@ -189,7 +243,7 @@ fn start_child_and_leave() -> Result<(), Failure> {
 
 /// The host. It tells on standard output whether it serves; standard input is its lease.
 fn serve(options: &Options, name: &str) {
-    let opened = open_service(options, name);
+    let opened = start_trace(options).and_then(|()| open_service(options, name));
     let said = match &opened {
         Ok((_, transport)) => format!("{READY}{transport}"),
         Err(error) => error.clone(),
@@ -213,21 +267,44 @@ fn supervise(service: &str) {
     }
 }
 
+fn start_trace(options: &Options) -> Result<(), String> {
+    let out = match &options.trace {
+        None => return Ok(()),
+        Some(Some(file)) => {
+            File::create(file).map_err(|error| format!("cannot write {}: {error}", file.display()))?
+        }
+        // A copy: the host lets go of the program's streams.
+        Some(None) => {
+            std::io::stderr().as_fd().try_clone_to_owned().map_err(|error| error.to_string())?.into()
+        }
+    };
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("debug"));
+    tracing_subscriber::fmt().with_env_filter(filter).with_ansi(false).with_writer(Mutex::new(out)).init();
+    Ok(())
+}
+
 fn open_service(options: &Options, name: &str) -> Result<(Service, String), String> {
     let builder = options.transport.builder().map_err(|error| error.to_string())?;
-    let stack = builder
-        .defaults(sctp_service::defaults())
-        .linger(LINGER)
-        .build()
-        .map_err(|error| error.to_string())?;
-    let transport = match stack.udp_port() {
-        0 => "SCTP over raw IP".to_owned(),
-        port => format!("SCTP over UDP encapsulation, port {port}"),
+    let stack = builder.defaults(sctp_service::defaults()).linger(LINGER).build().map_err(explain)?;
+    let transport = match stack.why_not_raw() {
+        Some(reason) => format!("SCTP over {}, not over raw IP: {reason}", carrier(&stack)),
+        None => format!("SCTP over {}", carrier(&stack)),
     };
     let control = Control::new(Rules::default()).map_err(|error| error.to_string())?;
     let service = Listener::bind(name).and_then(|listener| Service::open(stack, listener, control));
-    let service = service.map_err(|error| error.to_string())?;
-    Ok((service, transport))
+    Ok((service.map_err(|error| error.to_string())?, transport))
+}
+
+/// Why there is no stack, and what to do.
+fn explain(error: socketapi::Error) -> String {
+    let reason = transport::explain(&error);
+    match transport::taken_port(&error) {
+        Some(_) => format!(
+            "{reason}. The stack of a program under sctp-run stays until its last association has ended; an sctpd is shared by \
+             all programs: start one"
+        ),
+        None => reason,
+    }
 }
 
 /// Lets go of everything that is the program's: streams, terminal, folder. Returns what was standard input.

@@ -14,7 +14,7 @@ use super::access::rules;
 use super::config::{Config, ConfigError};
 use super::privileges;
 use crate::signals::Signals;
-use crate::transport::{TransportOptions, carrier};
+use crate::transport::{TransportOptions, carrier, explain};
 
 /// Why the daemon does not run.
 #[derive(Debug, thiserror::Error)]
@@ -86,7 +86,7 @@ fn open_stack(config: &Config, flags: &TransportOptions, control: &Control) -> R
         .defaults(config.defaults.parameters())
         .linger(Duration::from_millis(config.stop_ms))
         .tell_users(move || users.users());
-    builder.build().map_err(host)
+    builder.build().map_err(|error| host(explain(&error)))
 }
 
 fn already_runs(name: &str, error: &sctp_service::ServiceError) -> StartError {

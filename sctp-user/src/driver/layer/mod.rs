@@ -4,17 +4,19 @@ use std::{
     io,
     net::IpAddr,
     ops::RangeInclusive,
-    os::fd::BorrowedFd,
+    os::fd::{AsFd, BorrowedFd},
     time::{SystemTime, UNIX_EPOCH},
 };
 
 use sctp_core::net::PathAddress;
 
-use super::{Driver, ErrorDetection, Inbox, LeaseError, Outbox, Report, Sent, Transmit};
+use super::{Driver, ErrorDetection, Inbox, LeaseError, Outbox, Report, Sent, Transmit, outbox::runs};
 
+mod delay;
 pub mod fault;
 pub mod pcap;
 
+use delay::DelayLine;
 use fault::Fault;
 use pcap::Capture;
 
@@ -25,6 +27,8 @@ use pcap::Capture;
 pub struct LayeredDriver {
     driver: Box<dyn Driver>,
     fault: Option<Fault>,
+    /// Where the fault delays packets.
+    delay: Option<DelayLine>,
     capture: Option<Capture>,
     /// Packets that have passed the faults and that the driver had no room for yet.
     passed: Outbox,
@@ -33,12 +37,19 @@ pub struct LayeredDriver {
 impl LayeredDriver {
     /// The driver as it is.
     pub fn new(driver: Box<dyn Driver>) -> Self {
-        Self { driver, fault: None, capture: None, passed: Outbox::default() }
+        Self { driver, fault: None, delay: None, capture: None, passed: Outbox::default() }
     }
 
-    /// Damages packets of both directions, or no longer.
-    pub fn set_fault(&mut self, fault: Option<Fault>) {
+    /// Damages packets of both directions, or no longer. To be called before the descriptors are asked for: delays have
+    /// one of their own.
+    ///
+    /// # Errors
+    /// If the process has no descriptor left.
+    pub fn set_fault(&mut self, fault: Option<Fault>) -> io::Result<()> {
+        let delays = fault.as_ref().is_some_and(Fault::delays);
+        self.delay = delays.then(DelayLine::new).transpose()?;
         self.fault = fault;
+        Ok(())
     }
 
     /// Records packets of both directions, or no longer.
@@ -53,6 +64,27 @@ impl LayeredDriver {
             capture.record_sent(since_epoch(), batch, bytes, sent);
         }
         sent
+    }
+
+    /// Sends them on their long way.
+    fn delay_passed(&mut self, fresh: &Outbox) {
+        let (Some(fault), Some(line)) = (&mut self.fault, &mut self.delay) else { return };
+        for (transmit, run) in runs(&fresh.transmits, &fresh.bytes) {
+            for packet in run.chunks(transmit.segment_size.max(1)) {
+                let alone = Transmit { segment_size: packet.len(), len: packet.len(), ..*transmit };
+                line.send(fault.next_delay(), alone, packet);
+            }
+        }
+        line.arrive(&mut self.passed, None);
+    }
+
+    /// Lets what has come, from `before` on, arrive later, and what came earlier now.
+    fn delay_received(&mut self, inbox: &mut Inbox, before: usize) {
+        let (Some(fault), Some(line)) = (&mut self.fault, &mut self.delay) else { return };
+        for packet in inbox.packets.drain(before..) {
+            line.receive(fault.next_delay(), packet);
+        }
+        line.arrive(&mut self.passed, Some(inbox));
     }
 
     /// Whether nothing waits behind the faults any more.
@@ -77,6 +109,11 @@ impl Driver for LayeredDriver {
             return Sent::default();
         }
         match &mut self.fault {
+            Some(fault) if self.delay.is_some() => {
+                let mut fresh = Outbox::default();
+                fault.pass(batch, bytes, &mut fresh);
+                self.delay_passed(&fresh);
+            }
             Some(fault) => fault.pass(batch, bytes, &mut self.passed),
             None => return self.send_recorded(batch, bytes, reports),
         }
@@ -97,11 +134,20 @@ impl Driver for LayeredDriver {
         if let Some(fault) = &mut self.fault {
             fault.lose(&mut inbox.packets, before);
         }
+        if self.delay.is_some() {
+            self.delay_received(inbox, before);
+            // They have waited long enough.
+            let mut reports = std::mem::take(&mut inbox.reports);
+            self.flush_passed(&mut reports);
+            inbox.reports = reports;
+        }
         Ok(())
     }
 
     fn descriptors(&self) -> Vec<BorrowedFd<'_>> {
-        self.driver.descriptors()
+        let mut descriptors = self.driver.descriptors();
+        descriptors.extend(self.delay.as_ref().map(AsFd::as_fd));
+        descriptors
     }
 
     fn max_segments(&self) -> usize {

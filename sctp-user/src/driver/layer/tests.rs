@@ -22,13 +22,13 @@ fn transmit(remote: [u8; 4], udp_port: u16, segment_size: usize, len: usize) -> 
 }
 
 fn lossy(loss: f64, duplicate: f64) -> Option<Fault> {
-    Some(Fault::new(Impairments { loss, duplicate, mark: 0.0 }, [7; 32]))
+    Some(Fault::new(Impairments { loss, duplicate, ..Impairments::default() }, [7; 32]))
 }
 
 /// Lengths of what arrives of 20 runs of 10 packets, the last one of each shorter.
 fn arrivals(fault: Option<Fault>) -> Vec<usize> {
     let (mut ours, mut theirs) = pair();
-    ours.set_fault(fault);
+    ours.set_fault(fault).unwrap();
     let mut inbox = Inbox::default();
     for _ in 0..20 {
         let sent = ours.send(&[transmit(THERE, 0, 100, 950)], &[1; 950], &mut Vec::new());
@@ -52,7 +52,7 @@ fn faults_take_and_double_packets_by_their_seed() {
 #[test]
 fn faults_mark_packets_in_both_directions() {
     let (mut ours, mut theirs) = pair();
-    ours.set_fault(Some(Fault::new(Impairments { mark: 1.0, ..Impairments::default() }, [7; 32])));
+    ours.set_fault(Some(Fault::new(Impairments { mark: 1.0, ..Impairments::default() }, [7; 32]))).unwrap();
     let mut inbox = Inbox::default();
     for ecn in [Ecn::Ect0, Ecn::NotCapable] {
         ours.send(&[Transmit { ecn, ..transmit(THERE, 0, 100, 100) }], &[1; 100], &mut Vec::new());
@@ -68,12 +68,12 @@ fn faults_mark_packets_in_both_directions() {
 #[test]
 fn faults_are_in_both_directions() {
     let (mut ours, mut theirs) = pair();
-    ours.set_fault(lossy(1.0, 0.0));
+    ours.set_fault(lossy(1.0, 0.0)).unwrap();
     theirs.send(&[transmit(HERE, 0, 100, 100)], &[1; 100], &mut Vec::new());
     let mut inbox = Inbox::default();
     ours.receive(&mut inbox).unwrap();
     assert!(inbox.is_empty());
-    ours.set_fault(lossy(0.0, 1.0));
+    ours.set_fault(lossy(0.0, 1.0)).unwrap();
     theirs.send(&[transmit(HERE, 0, 100, 100)], &[1; 100], &mut Vec::new());
     ours.receive(&mut inbox).unwrap();
     assert_eq!(inbox.packets.len(), 2);
@@ -174,4 +174,72 @@ fn tshark_reads_a_capture() {
         "10.0.0.2,10.0.0.1,2,1,9900,0x00000001",
     ];
     assert_eq!(text.lines().collect::<Vec<_>>(), expected);
+}
+
+#[test]
+fn a_wrong_bit_is_one_and_the_length_stays() {
+    let (mut ours, mut theirs) = pair();
+    ours.set_fault(Some(Fault::new(Impairments { corrupt: 1.0, ..Impairments::default() }, [7; 32])))
+        .unwrap();
+    let mut inbox = Inbox::default();
+    ours.send(&[transmit(THERE, 0, 100, 100)], &[0; 100], &mut Vec::new());
+    theirs.receive(&mut inbox).unwrap();
+    theirs.send(&[transmit(HERE, 0, 100, 100)], &[0; 100], &mut Vec::new());
+    ours.receive(&mut inbox).unwrap();
+    for packet in &inbox.packets {
+        let ones: u32 = packet.datagram.iter().map(|byte| byte.count_ones()).sum();
+        assert_eq!((packet.datagram.len(), ones), (100, 1));
+    }
+    assert_eq!(inbox.packets.len(), 2);
+}
+
+/// Waits for the timer of the delays.
+fn wait_for(driver: &LayeredDriver) {
+    use nix::poll::{PollFd, PollFlags, poll};
+    let mut polled: Vec<_> =
+        driver.descriptors().into_iter().map(|fd| PollFd::new(fd, PollFlags::POLLIN)).collect();
+    assert!(poll(&mut polled, 30_000u16).unwrap() > 0, "a packet arrives");
+}
+
+#[test]
+fn packets_arrive_later_in_both_directions() {
+    let delay = std::time::Duration::from_millis(20);
+    let (mut ours, mut theirs) = pair();
+    ours.set_fault(Some(Fault::new(Impairments { delay, ..Impairments::default() }, [7; 32]))).unwrap();
+    let (mut here, mut there) = (Inbox::default(), Inbox::default());
+    let start = std::time::Instant::now();
+    ours.send(&[transmit(THERE, 0, 100, 250)], &[1; 250], &mut Vec::new());
+    theirs.receive(&mut there).unwrap();
+    assert!(there.is_empty());
+    while there.packets.len() < 3 {
+        wait_for(&ours);
+        ours.receive(&mut here).unwrap();
+        theirs.receive(&mut there).unwrap();
+    }
+    assert!(start.elapsed() >= delay);
+    let start = std::time::Instant::now();
+    theirs.send(&[transmit(HERE, 0, 100, 100)], &[1; 100], &mut Vec::new());
+    while here.is_empty() {
+        wait_for(&ours);
+        ours.receive(&mut here).unwrap();
+    }
+    assert!(start.elapsed() >= delay);
+}
+
+#[test]
+fn some_packets_are_overtaken() {
+    let (mut ours, mut theirs) = pair();
+    ours.set_fault(Some(Fault::new(Impairments { reorder: 0.3, ..Impairments::default() }, [7; 32])))
+        .unwrap();
+    let (mut here, mut there) = (Inbox::default(), Inbox::default());
+    for number in 0..20 {
+        ours.send(&[transmit(THERE, 0, 10, 10)], &[number; 10], &mut Vec::new());
+    }
+    while there.packets.len() < 20 {
+        wait_for(&ours);
+        ours.receive(&mut here).unwrap();
+        theirs.receive(&mut there).unwrap();
+    }
+    let order: Vec<u8> = there.packets.iter().map(|packet| packet.datagram[0]).collect();
+    assert!(!order.is_sorted(), "{order:?}");
 }
