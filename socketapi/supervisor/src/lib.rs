@@ -2,7 +2,7 @@
 //!
 //! The program runs under a seccomp filter. The calls that the filter picks wait, and the kernel tells the supervisor, another
 //! process, of them: it does them for the program as a client of the service (see `sctp-descriptors`), or lets the kernel go on
-//! with the descriptor, which is a real one. The program keeps its process: [`enter`] puts the calling thread under the filter, and
+//! with the descriptor, which is a real one. The program keeps its process: [`enter()`] puts the calling thread under the filter, and
 //! what it executes then is under it, with all its descendants.
 //!
 //! - `filter`: which calls are picked. `enter`, `supervise`: how the two processes begin.

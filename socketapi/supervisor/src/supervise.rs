@@ -15,7 +15,7 @@ use crate::supervisor::{Supervisor, order};
 use crate::sys;
 use crate::target::Target;
 
-/// Supervises the program at the other end of `channel`, which calls [`enter`](crate::enter), until it and its descendants
+/// Supervises the program at the other end of `channel`, which calls [`enter`](crate::enter()), until it and its descendants
 /// have ended. Its sockets are those of the service at the abstract name `service`.
 ///
 /// # Errors
