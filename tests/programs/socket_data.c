@@ -261,22 +261,63 @@ static void *wait_for_data(void *end) {
   return NULL;
 }
 
-/* A call that waits is a cancellation point, and signals interrupt it. */
-static void ignore(int number) { (void)number; }
+static void *wait_for_room(void *end) {
+  static char much[20000];
+  while (sendto(*(int *)end, much, sizeof much, 0, NULL, 0) > 0) {}
+  return NULL;
+}
+
+static void *wait_for_peers(void *listener) {
+  accept(*(int *)listener, NULL, NULL);
+  return NULL;
+}
+
+/* A call that waits is a cancellation point. By then it waits, most likely; if not yet, it is cancelled as it begins to. */
+static void cancel(void *(*waits)(void *), int *fd) {
+  pthread_t waiting;
+  void *result = NULL;
+  CHECK(pthread_create(&waiting, NULL, waits, fd) == 0);
+  poll(NULL, 0, 50);
+  CHECK(pthread_cancel(waiting) == 0 && pthread_join(waiting, &result) == 0 && result == PTHREAD_CANCELED);
+}
+
+static volatile sig_atomic_t alarms;
+
+static void count_alarm(int number) {
+  (void)number;
+  alarms++;
+}
+
+/* Writes for later, when a call waits, from a handler. */
+static int late_end;
+static void write_late(int number) {
+  (void)number;
+  if (++alarms == 3) write(late_end, "late", 4);
+}
+
+static void every_20_ms(void (*handler)(int), int flags) {
+  struct sigaction action = {.sa_handler = handler, .sa_flags = flags};
+  struct itimerval soon = {.it_value.tv_usec = 20000, .it_interval.tv_usec = 20000}, never = {0};
+  alarms = 0;
+  sigaction(SIGALRM, &action, NULL);
+  setitimer(ITIMER_REAL, handler == SIG_DFL ? &never : &soon, NULL);
+}
 
 static void test_waiting(int ends[2]) {
-  pthread_t reader;
-  void *result = NULL;
   char room[8];
-  CHECK(pthread_create(&reader, NULL, wait_for_data, &ends[1]) == 0);
-  CHECK(pthread_cancel(reader) == 0 && pthread_join(reader, &result) == 0 && result == PTHREAD_CANCELED);
-
-  struct sigaction action = {.sa_handler = ignore};
-  struct itimerval soon = {.it_value.tv_usec = 20000, .it_interval.tv_usec = 20000}, never = {0};
-  sigaction(SIGALRM, &action, NULL);
-  setitimer(ITIMER_REAL, &soon, NULL);
+  int listener = socket(AF_INET, SOCK_STREAM, IPPROTO_SCTP);
+  CHECK(bind(listener, (struct sockaddr *)&address, sizeof address) == 0 && listen(listener, 1) == 0);
+  cancel(wait_for_data, &ends[1]);
+  cancel(wait_for_peers, &listener);
+  every_20_ms(count_alarm, 0);
   REFUSED(read(ends[1], room, sizeof room), EINTR);
-  setitimer(ITIMER_REAL, &never, NULL);
+  REFUSED(accept(listener, NULL, NULL), EINTR);
+  late_end = ends[0];
+  every_20_ms(write_late, SA_RESTART);
+  CHECK(read(ends[1], room, sizeof room) == 4 && says(room, "late") && alarms >= 3);
+  every_20_ms(SIG_DFL, 0);
+  cancel(wait_for_room, &ends[0]);
+  close(listener);
 }
 
 /* Children go on with what they inherit, and so does the parent. */
@@ -358,7 +399,13 @@ int main(int argc, char **argv) {
   };
   address.sin_family = AF_INET;
   address.sin_addr.s_addr = inet_addr(argv[1]);
-  alarm(50);
+  /* Nothing waits for ever. */
+  pid_t self = getpid();
+  if (fork() == 0) {
+    for (int waited = 0; waited < 50 && getppid() == self; waited++) poll(NULL, 0, 1000);
+    if (getppid() == self) kill(self, SIGKILL);
+    _exit(0);
+  }
   for (size_t at = 0; at < sizeof tests / sizeof *tests; at++) {
     int ends[2];
     connected(ends);

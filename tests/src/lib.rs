@@ -3,6 +3,7 @@
 //! Everything here is made by the test and undone when it ends: namespaces ([`Lab`]), processes ([`Program`]).
 //! A test that cannot run on this machine says so with [`skip`].
 
+mod compile;
 mod lab;
 mod patience;
 mod perf;
@@ -10,6 +11,7 @@ mod program;
 mod tshark;
 mod usrsctp;
 
+pub use compile::Programs;
 pub use lab::{Host, Lab};
 pub use patience::{look_until, wait_until};
 pub use perf::{PerfServer, perf_result, run_perf_client, start_perf_client};

@@ -143,14 +143,20 @@ impl Drop for Program {
     }
 }
 
-/// The path of one of this project's programs, built in release mode before (`tests/run` does that).
+/// The path of one of this project's programs, built before in release mode (`tests/run` does that), or in the mode that the
+/// variable BUILT_MODE names: `BUILT_MODE=debug` saves time while one works on them.
 ///
 /// # Panics
 /// If it is not there.
 pub fn built(name: &str) -> PathBuf {
     let root = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("..");
     let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), PathBuf::from);
-    let path = target.join("release").join(name);
-    assert!(path.exists(), "{} is missing: run `cargo build --release -p sctp-tools` first", path.display());
+    let mode = std::env::var("BUILT_MODE").unwrap_or_else(|_| "release".into());
+    let path = target.join(mode).join(name);
+    assert!(
+        path.exists(),
+        "{} is missing: run `cargo build --release -p sctp-tools -p sctp-preload` first",
+        path.display()
+    );
     path
 }

@@ -2,42 +2,15 @@
 
 use std::io::Write;
 use std::os::unix::process::ExitStatusExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
 use nix::sys::signal::Signal;
-use system_tests::{Host, Lab, Program, built, is_installed_or_skip, is_root_or_skip};
+use system_tests::{Host, Lab, Program, Programs, built, is_installed_or_skip, is_root_or_skip};
 
 /// Longer than anything here takes on a busy machine.
 const LIMIT: Duration = Duration::from_secs(60);
-
-/// The programs under test, compiled for this test.
-struct Programs {
-    folder: tempfile::TempDir,
-}
-
-impl Programs {
-    /// `None`, and SKIPPED, without a C compiler.
-    fn compile(names: &[&str]) -> Option<Self> {
-        if !is_installed_or_skip("cc", "gcc") {
-            return None;
-        }
-        let folder = tempfile::tempdir().expect("a temporary folder");
-        for name in names {
-            let source =
-                Path::new(env!("CARGO_MANIFEST_DIR")).join("programs").join(name).with_extension("c");
-            let mut compiler = Command::new("cc");
-            let compiled = compiler.args(["-O2", "-pthread", "-o"]).arg(folder.path().join(name)).arg(source).status();
-            assert!(compiled.expect("cc runs").success(), "{name}");
-        }
-        Some(Self { folder })
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
-    }
-}
 
 /// Where both ends run, and over what.
 enum Network {
@@ -201,6 +174,11 @@ fn every_call_that_reads_or_writes_does_it() {
 #[test]
 fn messages_are_sent_and_received_with_all_that_comes_beside_them() {
     without_failures("socket_many", "127.0.91.2");
+}
+
+#[test]
+fn threads_and_processes_share_sockets() {
+    without_failures("socket_shared", "127.0.93.2");
 }
 
 #[test]

@@ -11,6 +11,9 @@ const PROGRAMS: [&str; 5] = [
     env!("CARGO_BIN_EXE_rsp-demo"),
 ];
 
+const SCTPD: &str = env!("CARGO_BIN_EXE_sctpd");
+const SCTP_RUN: &str = env!("CARGO_BIN_EXE_sctp-run");
+
 fn run(program: &str, arguments: &[&str]) -> (Option<i32>, String, String) {
     let output: Output = Command::new(program).args(arguments).output().expect("the program starts");
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
@@ -36,6 +39,7 @@ fn every_program_of_sctp_does_so_too() {
         (perf, &["server", "--help"]),
         (perf, &["client", "--help"]),
         (env!("CARGO_BIN_EXE_sctp-run"), &["--help"]),
+        (SCTPD, &["--help"]),
         (env!("CARGO_BIN_EXE_sctp-stat"), &["--help"]),
         (env!("CARGO_BIN_EXE_sctp-lab"), &["--help"]),
     ] {
@@ -103,4 +107,99 @@ fn an_output_that_takes_nothing_is_an_error_and_no_panic() {
     let errors = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(1));
     assert!(errors.starts_with("rspserver: cannot write to standard output"), "{errors}");
+}
+
+/// A configuration of this text.
+fn configured(text: &str, arguments: &[&str]) -> (Option<i32>, String, String) {
+    let file = tempfile::NamedTempFile::new().expect("a temporary file");
+    std::fs::write(file.path(), text).expect("it is ours");
+    let mut command = Command::new(SCTPD);
+    command.arg("--config").arg(file.path()).args(arguments).env("SCTPD_LIMITS_CONNECTIONS", "77");
+    let output = command.output().expect("it starts");
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    (output.status.code(), text(&output.stdout), text(&output.stderr))
+}
+
+#[test]
+fn a_configuration_is_checked_without_a_start() {
+    let (code, output, errors) = configured("log = \"info\"\n", &["--check-config"]);
+    assert_eq!((code, output.as_str(), errors.as_str()), (Some(0), "", ""));
+    for (text, part) in [
+        ("log = \"info\"\n[limits]\nsocket = 9\n", "line 3: unknown field `socket`"),
+        ("[transport]\nkind = \"tun\"\n", "transport.tun"),
+        ("access.users = [\"no-such-user\"]\n", "this host has no user no-such-user"),
+    ] {
+        let (code, _, errors) = configured(text, &["--check-config"]);
+        assert_eq!(code, Some(2), "{errors}");
+        assert!(errors.starts_with("sctpd: ") && errors.contains(part), "{errors}");
+    }
+    let (code, _, errors) = run(SCTPD, &["--config", "/nonexistent/sctpd.toml", "--check-config"]);
+    assert_eq!(code, Some(2));
+    assert!(errors.contains("cannot read /nonexistent/sctpd.toml"), "{errors}");
+}
+
+#[test]
+fn the_configuration_that_holds_is_printed_and_can_be_read_again() {
+    let arguments = ["--udp=9001", "--local", "127.0.0.1", "--set", "limits.sockets=3", "--print-config"];
+    let (code, printed, errors) = configured("limits.sockets = 4\nstop_ms = 5\n", &arguments);
+    assert_eq!(code, Some(0), "{errors}");
+    for line in
+        ["stop_ms = 5", "udp_port = 9001", "local = [\"127.0.0.1\"]", "sockets = 3", "connections = 77"]
+    {
+        assert!(printed.lines().any(|printed| printed == line), "{line}: {printed}");
+    }
+    assert_eq!(configured(&printed, &["--print-config"]).1, printed);
+}
+
+#[test]
+fn where_no_sctpd_runs_the_status_says_so() {
+    let (code, output, errors) = run(SCTPD, &["--status", "--set", "name=sctp-user/test-of-nobody"]);
+    assert_eq!((code, output.as_str()), (Some(3), ""));
+    assert!(errors.contains("no sctpd runs"), "{errors}");
+    let (code, _, errors) =
+        run(SCTP_RUN, &["--service", "sctp-user/test-of-nobody", "--preload", SCTPD, "true"]);
+    assert_eq!(code, Some(126));
+    assert!(errors.contains("no sctpd runs"), "{errors}");
+}
+
+#[test]
+fn sctpd_refuses_what_excludes_each_other() {
+    for arguments in [&["--check-config", "--status"][..], &["--json"], &["--raw", "--udp"]] {
+        assert_eq!(run(SCTPD, arguments).0, Some(2), "{arguments:?}");
+    }
+}
+
+#[test]
+fn impairments_are_named_when_they_are_none() {
+    let (code, _, errors) = run(SCTP_RUN, &["--udp", "--impair", "latency=5ms", "true"]);
+    assert_eq!(code, Some(2));
+    assert!(errors.contains("`latency=5ms` is no impairment") && errors.contains("delay=20ms"), "{errors}");
+}
+
+/// 64 bytes of an ELF header without segments: static, whatever it does.
+#[test]
+fn a_program_that_no_shim_gets_into_is_refused() {
+    let header = std::fs::read(SCTPD).expect("it is built")[..64].to_vec();
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let file = folder.path().join("static");
+    // No program headers, no sections.
+    let mut header = header;
+    header[32..48].fill(0);
+    header[56..64].fill(0);
+    std::fs::write(&file, header).expect("it is ours");
+    let path = file.to_str().expect("a path in UTF-8");
+    let (code, _, errors) = run(SCTP_RUN, &["--preload", SCTPD, path]);
+    assert_eq!(code, Some(126));
+    assert!(errors.contains("is statically linked"), "{errors}");
+}
+
+/// The stack of a program lives on while it has associations; a file that is no shim is enough to see that.
+#[test]
+fn who_has_the_port_is_named_with_the_cure() {
+    let socket = std::net::UdpSocket::bind("127.77.9.2:0").expect("a port");
+    let udp = format!("--udp={}", socket.local_addr().expect("an address").port());
+    let (code, _, errors) = run(SCTP_RUN, &["--preload", SCTPD, &udp, "--local", "127.77.9.2", "true"]);
+    assert_eq!(code, Some(126));
+    let process = format!("(process {})", std::process::id());
+    assert!(errors.contains(&process) && errors.contains("an sctpd is shared by all programs"), "{errors}");
 }

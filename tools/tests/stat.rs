@@ -140,6 +140,18 @@ fn who_does_not_want_to_be_seen_is_not_and_nobody_to_be_seen_is_failure() {
     assert_eq!((code, text.trim()), (Some(1), ""));
 }
 
+/// `sctp-stat | head`
+#[test]
+fn a_reader_that_has_read_enough_is_no_failure() {
+    let server = server("127.77.5.2");
+    let (reader, writer) = std::io::pipe().expect("a pipe");
+    drop(reader);
+    let mut command = Command::new(env!("CARGO_BIN_EXE_sctp-stat"));
+    command.args(["--pid", &server.0.id().to_string()]).stdout(writer);
+    let output = command.output().expect("it starts");
+    assert_eq!((output.status.code(), output.stderr.as_slice()), (Some(0), &b""[..]));
+}
+
 #[test]
 fn another_user_is_told_nothing() {
     if !nix::unistd::geteuid().is_root() {

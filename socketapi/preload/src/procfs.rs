@@ -6,9 +6,10 @@
 use core::ffi::{CStr, c_char, c_int, c_uint};
 use std::os::fd::{AsRawFd, OwnedFd};
 
+use libc::FILE;
 use sctp_descriptors::{Command, Request};
 
-use crate::detour::{Detour, checked};
+use crate::detour::{Detour, checked, errno};
 use crate::{control, ops, real};
 
 /// What a path names.
@@ -63,6 +64,28 @@ pub(crate) unsafe fn open(path: *const c_char, flags: c_int) -> Detour<c_int> {
     text(folder, file).map(|text| ops::release(text, flags & libc::O_CLOEXEC != 0)).into()
 }
 
+/// `fopen()`.
+///
+/// # Safety
+/// Both strings are null, or end with a zero byte.
+pub(crate) unsafe fn fopen(path: *const c_char, mode: *const c_char) -> Detour<*mut FILE> {
+    // SAFETY: the caller's promise.
+    let fd = match unsafe { open(path, flags_of(mode)) } {
+        Detour::Bypass => return Detour::Bypass,
+        Detour::Failed(errno) => return Detour::Failed(errno),
+        Detour::Done(fd) => fd,
+    };
+    // SAFETY: an open descriptor, and the caller's mode.
+    let file = unsafe { libc::fdopen(fd, mode) };
+    if file.is_null() {
+        let errno = errno();
+        // SAFETY: just made, and nobody else's.
+        unsafe { real::close(fd) };
+        return Detour::Failed(errno);
+    }
+    Detour::Done(file)
+}
+
 /// Its text, by a descriptor of our own.
 pub(crate) fn text(folder: &str, file: &str) -> Result<OwnedFd, c_int> {
     let command = Command::ProcFile([folder, file].concat());
@@ -92,7 +115,7 @@ pub(crate) unsafe fn access(path: *const c_char, mode: c_int) -> Detour<c_int> {
 ///
 /// # Safety
 /// `mode` is null, or ends with a zero byte.
-pub(crate) unsafe fn flags_of(mode: *const c_char) -> c_int {
+unsafe fn flags_of(mode: *const c_char) -> c_int {
     if mode.is_null() {
         return libc::O_RDONLY;
     }
@@ -101,6 +124,22 @@ pub(crate) unsafe fn flags_of(mode: *const c_char) -> c_int {
     let access =
         if mode.first() == Some(&b'r') && !mode.contains(&b'+') { libc::O_RDONLY } else { libc::O_RDWR };
     access | if mode.contains(&b'e') { libc::O_CLOEXEC } else { 0 }
+}
+
+/// `realpath()`: a file of ours has no other path.
+///
+/// # Safety
+/// `path` is null, or ends with a zero byte; `resolved` is null or has PATH_MAX bytes.
+pub(crate) unsafe fn realpath(path: *const c_char, resolved: *mut c_char) -> Detour<*mut c_char> {
+    // SAFETY: the caller's promise.
+    let Some(Entry::File(folder, file)) = (unsafe { entry(path) }) else { return Detour::Bypass };
+    if let Err(errno) = text(folder, file) {
+        return Detour::Failed(errno);
+    }
+    // SAFETY: the path is as it was given, and that of a file of ours is shorter than PATH_MAX.
+    Detour::Done(unsafe {
+        if resolved.is_null() { libc::strdup(path) } else { libc::strcpy(resolved, path) }
+    })
 }
 
 /// `stat()`.

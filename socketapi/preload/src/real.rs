@@ -6,7 +6,10 @@ use core::ffi::{CStr, c_char, c_int, c_long, c_uint, c_ulong, c_void};
 use core::ptr;
 use core::sync::atomic::{AtomicPtr, Ordering};
 
-use libc::{FILE, iovec, mmsghdr, mode_t, msghdr, off_t, size_t, sockaddr, socklen_t, ssize_t, timespec};
+use libc::{
+    FILE, iovec, mmsghdr, mode_t, msghdr, nfds_t, off_t, pollfd, size_t, sockaddr, socklen_t, ssize_t,
+    timespec,
+};
 
 macro_rules! real {
     ($($name:ident($($arg:ident: $type:ty),*) -> $result:ty;)*) => {
@@ -79,6 +82,9 @@ real! {
         from: c_int, from_offset: *mut off_t, to: c_int, to_offset: *mut off_t, length: size_t, flags: c_uint
     ) -> ssize_t;
 
+    poll(wanted: *mut pollfd, count: nfds_t, timeout: c_int) -> c_int;
+    pread(fd: c_int, buffer: *mut c_void, room: size_t, offset: off_t) -> ssize_t;
+
     close(fd: c_int) -> c_int;
     close_range(first: c_uint, last: c_uint, flags: c_int) -> c_int;
     closefrom(first: c_int) -> ();
@@ -94,6 +100,8 @@ real! {
     open(path: *const c_char, flags: c_int, mode: mode_t) -> c_int;
     openat(folder: c_int, path: *const c_char, flags: c_int, mode: mode_t) -> c_int;
     fopen(path: *const c_char, mode: *const c_char) -> *mut FILE;
+    realpath(path: *const c_char, resolved: *mut c_char) -> *mut c_char;
+    __realpath_chk(path: *const c_char, resolved: *mut c_char, room: size_t) -> *mut c_char;
     access(path: *const c_char, mode: c_int) -> c_int;
     faccessat(folder: c_int, path: *const c_char, mode: c_int, flags: c_int) -> c_int;
     euidaccess(path: *const c_char, mode: c_int) -> c_int;

@@ -3,18 +3,20 @@
 //! A record is a message, or a piece of one; what a short read leaves must stay. So a record is peeked at (SO_PEEK_OFF of the
 //! socket moves on by what was read), and taken out of the kernel's queue once it is read up. The next peek begins at 0 then.
 
-use core::ffi::{c_int, c_void};
+use core::ffi::{c_int, c_long, c_void};
 use core::mem::size_of;
-use core::ptr;
 
 use libc::{MSG_DONTWAIT, MSG_PEEK, MSG_TRUNC, msghdr};
-use sctp_descriptors::{ByteBuf, MAX_RECORD_LEN, Marker, SocketName};
+use sctp_descriptors::{ByteBuf, MAX_RECORD_LEN, Marker, SocketName, Style};
 
 use crate::detour::{Stop, checked, errno};
 use crate::parts::{Parts, one};
 use crate::{address, real, table};
 
 const TOKEN_LEN: usize = size_of::<Marker>();
+
+/// So many bytes of a marker are as good as all: the service's own number, which it picked at random.
+const SURE_LEN: usize = 8;
 
 /// What comes next in a pair.
 #[derive(Debug, PartialEq, Eq)]
@@ -50,7 +52,8 @@ pub(crate) fn look(fd: c_int, name: SocketName, parts: Parts<'_>, flags: c_int) 
     if address::socket_name(&sender, message.msg_namelen) != Some(name) {
         return Err(unlook(fd, rest.min(parts.len())));
     }
-    let is_token = rest == TOKEN_LEN && is_token(fd, name, parts)?;
+    // To one-to-many sockets nothing else comes; another thread may be looking at the beginning of this one.
+    let is_token = name.style == Style::OneToMany || rest == TOKEN_LEN && is_token(fd, name, parts)?;
     Ok(if is_token { Head::Token } else { Head::Bare(rest) })
 }
 
@@ -65,22 +68,24 @@ fn unlook(fd: c_int, length: usize) -> Stop {
     }
 }
 
-/// Whether a token was peeked at, where so many bytes were left of a record.
+/// Whether a token was peeked at, where as many bytes were left of a record as it has. No offset is needed to tell, which other
+/// threads move: the end of a longer record that looks like one is somebody's who knows the marker, and loses it. Only where
+/// threads share a one-to-one socket and read it into fewer bytes than it takes to be sure, they may miss one.
 fn is_token(fd: c_int, name: SocketName, parts: Parts<'_>) -> Result<bool, c_int> {
     let length = parts.len().min(TOKEN_LEN);
-    // The end of a longer record is none.
-    if !parts.start_with(&name.marker(), length) || peek_offset(fd)? != length as c_int {
+    if !parts.start_with(&name.marker(), length) {
         return Ok(false);
     }
-    if length == TOKEN_LEN {
+    if length >= SURE_LEN {
         return Ok(true);
     }
-    // The program has not room for all of it.
+    // The program has not room for enough of it, so it is read again.
+    if peek_offset(fd)? != length as c_int {
+        return Ok(false);
+    }
     set_peek_offset(fd, 0)?;
     let mut whole = Marker::default();
-    let flags = MSG_PEEK | MSG_DONTWAIT;
-    // SAFETY: `whole` is valid for its length.
-    checked(unsafe { real::recv(fd, whole.as_mut_ptr().cast(), TOKEN_LEN, flags) })?;
+    receive(fd, &mut whole, MSG_PEEK)?;
     if whole != name.marker() {
         set_peek_offset(fd, length as c_int)?;
     }
@@ -100,8 +105,15 @@ pub(crate) fn glance(fd: c_int, name: SocketName) -> Result<Head, Stop> {
 
 /// Takes the record out that was looked at; its whole length. None if another thread or process was faster.
 pub(crate) fn take(fd: c_int) -> Option<usize> {
-    // SAFETY: nothing is written: there is no room.
-    checked(unsafe { real::recv(fd, ptr::null_mut(), 0, MSG_DONTWAIT | MSG_TRUNC) }).ok()
+    receive(fd, &mut [], MSG_TRUNC).ok()
+}
+
+/// Receives without waiting, and without being a cancellation point: what was begun by looking is ended.
+fn receive(fd: c_int, buffer: &mut [u8], flags: c_int) -> Result<usize, c_int> {
+    let (start, length) = (buffer.as_mut_ptr().expose_provenance() as c_long, buffer.len() as c_long);
+    let flags = c_long::from(flags | MSG_DONTWAIT);
+    // SAFETY: `buffer` is valid for its length.
+    checked(unsafe { real::syscall(libc::SYS_recvfrom, fd.into(), start, length, flags, 0, 0) } as isize)
 }
 
 /// Takes out the bare records that are there.

@@ -48,7 +48,7 @@ fn send_file(out: c_int, name: SocketName, from: c_int, start: off_t, length: us
     while sent < length {
         let room = buffer.len().min(length - sent);
         // SAFETY: `buffer` has so much room.
-        let got = unsafe { libc::pread(from, buffer.as_mut_ptr().cast(), room, start + sent as off_t) };
+        let got = unsafe { real::pread(from, buffer.as_mut_ptr().cast(), room, start + sent as off_t) };
         let chunk = match checked(got) {
             Ok(0) => break,
             Ok(got) => buffer.get(..got).unwrap_or_default(),
@@ -151,7 +151,7 @@ fn is_ready(fd: c_int, events: i16, waits: bool) -> Result<bool, c_int> {
     let waits = waits && !wait::is_non_blocking(fd);
     let mut wanted = libc::pollfd { fd, events, revents: 0 };
     // SAFETY: one valid entry.
-    match unsafe { libc::poll(&raw mut wanted, 1, if waits { -1 } else { 0 }) } {
+    match unsafe { real::poll(&raw mut wanted, 1, if waits { -1 } else { 0 }) } {
         -1 => Err(errno()),
         ready => Ok(ready > 0),
     }

@@ -21,12 +21,31 @@ pub(crate) fn is_non_blocking(fd: c_int) -> bool {
     unsafe { real::fcntl(fd, libc::F_GETFL, 0) & libc::O_NONBLOCK != 0 }
 }
 
-/// Waits until the descriptor polls writable; false if SO_SNDTIMEO comes before.
+/// Waits until the descriptor polls writable; false if SO_SNDTIMEO comes before. The kernel's own calls go on after a signal if
+/// its handler says so (SA_RESTART), unless there is a time-out.
 pub(crate) fn await_writable(fd: c_int) -> Result<bool, c_int> {
-    let mut wanted = libc::pollfd { fd, events: libc::POLLOUT, revents: 0 };
-    // SAFETY: one valid entry.
-    let ready = unsafe { libc::poll(&raw mut wanted, 1, send_timeout(fd)) };
-    if ready < 0 { Err(errno()) } else { Ok(ready > 0) }
+    let timeout = send_timeout(fd);
+    loop {
+        let mut wanted = libc::pollfd { fd, events: libc::POLLOUT, revents: 0 };
+        // SAFETY: one valid entry.
+        match unsafe { real::poll(&raw mut wanted, 1, timeout) } {
+            -1 if errno() == libc::EINTR && timeout < 0 && all_handlers_restart() => {}
+            -1 => return Err(errno()),
+            ready => return Ok(ready > 0),
+        }
+    }
+}
+
+/// Whether the handlers of all signals want calls to go on. `poll` does not tell which signal came.
+fn all_handlers_restart() -> bool {
+    (1..=libc::SIGRTMAX()).all(|signal| {
+        // SAFETY: all zeros is a valid value of it.
+        let mut action: libc::sigaction = unsafe { core::mem::zeroed() };
+        // SAFETY: nothing is changed, and `action` is valid. The C library keeps some signals for itself: they count as default.
+        unsafe { libc::sigaction(signal, core::ptr::null(), &raw mut action) };
+        let handled = action.sa_sigaction != libc::SIG_DFL && action.sa_sigaction != libc::SIG_IGN;
+        !handled || action.sa_flags & libc::SA_RESTART != 0
+    })
 }
 
 /// SO_SNDTIMEO in milliseconds, as `poll` has it: -1 for none.

@@ -8,7 +8,7 @@ use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::sockopt::{ReceiveTimeout, SendTimeout};
 use nix::sys::socket::{MsgFlags, UnixAddr, getpeername, getsockopt, recv, send};
-use sctp_descriptors::{ByteBuf, MAX_RECORD_LEN, SocketName};
+use sctp_descriptors::{ByteBuf, MAX_RECORD_LEN, SocketName, Style};
 
 use crate::sys;
 
@@ -91,7 +91,8 @@ impl Socket {
         };
         self.set_offset(before)?;
         bytes.truncate(left);
-        if before == 0 && left == marker.len() && bytes == marker {
+        // To one-to-many sockets nothing else comes.
+        if self.name.style == Style::OneToMany || before == 0 && left == marker.len() && bytes == marker {
             return Ok(Front::Token);
         }
         bytes.truncate(room);

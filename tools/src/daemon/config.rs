@@ -249,13 +249,15 @@ pub enum ConfigError {
         /// The system's answer.
         source: std::io::Error,
     },
-    /// The file says what cannot be; the text has the line.
-    #[error("{}: {error}", file.display())]
+    /// The file says what cannot be.
+    #[error("{}, line {line}: {what}", file.display())]
     File {
         /// Which.
         file: PathBuf,
-        /// Where and what.
-        error: Box<toml::de::Error>,
+        /// Where, from 1 on.
+        line: usize,
+        /// What.
+        what: String,
     },
     /// A variable, or an option `--set`, says what cannot be.
     #[error("{from}: {}", error.message())]
@@ -331,7 +333,11 @@ impl Config {
         let text = file.map_or(Ok(String::new()), std::fs::read_to_string);
         let path = || file.map(Path::to_owned).unwrap_or_default();
         let text = text.map_err(|source| ConfigError::Read { file: path(), source })?;
-        let of_file = |error| ConfigError::File { file: path(), error: Box::new(error) };
+        let of_file = |error: toml::de::Error| {
+            let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
+            let line = before.matches('\n').count() + 1;
+            ConfigError::File { file: path(), line, what: error.message().to_owned() }
+        };
         // First as it is: what is wrong with it then has its line.
         let mut config: Self = toml::from_str(&text).map_err(of_file)?;
         let mut table: toml::Table = text.parse().map_err(of_file)?;

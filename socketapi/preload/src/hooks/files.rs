@@ -2,7 +2,6 @@
 
 use core::ffi::{c_char, c_int, c_uint};
 use core::ptr;
-use std::os::fd::{FromRawFd, OwnedFd};
 
 use libc::{FILE, mode_t};
 
@@ -35,23 +34,27 @@ pub(super) unsafe extern "C-unwind" fn openat(
 #[unsafe(no_mangle)]
 unsafe extern "C-unwind" fn fopen(path: *const c_char, mode: *const c_char) -> *mut FILE {
     // SAFETY: the caller's own arguments.
-    match unsafe { procfs::open(path, procfs::flags_of(mode)) } {
-        // SAFETY: as above.
-        Detour::Bypass => unsafe { real::fopen(path, mode) },
+    unsafe { pointer(procfs::fopen(path, mode), || real::fopen(path, mode)) }
+}
+
+/// As `Detour::conclude`, for functions that give a pointer.
+fn pointer<T>(detour: Detour<*mut T>, bypass: impl FnOnce() -> *mut T) -> *mut T {
+    match detour {
+        Detour::Bypass => bypass(),
+        Detour::Done(value) => value,
         Detour::Failed(errno) => {
             set_errno(errno);
             ptr::null_mut()
         }
-        Detour::Done(fd) => {
-            // SAFETY: an open descriptor, and the caller's mode.
-            let file = unsafe { libc::fdopen(fd, mode) };
-            if file.is_null() {
-                // SAFETY: just made, and nobody else's.
-                drop(unsafe { OwnedFd::from_raw_fd(fd) });
-            }
-            file
-        }
     }
+}
+
+/// # Safety
+/// As `realpath(3)`.
+#[unsafe(no_mangle)]
+unsafe extern "C-unwind" fn realpath(path: *const c_char, resolved: *mut c_char) -> *mut c_char {
+    // SAFETY: the caller's own arguments.
+    unsafe { pointer(procfs::realpath(path, resolved), || real::realpath(path, resolved)) }
 }
 
 /// # Safety
@@ -198,6 +201,18 @@ mod glibc {
     unsafe extern "C-unwind" fn fopen64(path: *const c_char, mode: *const c_char) -> *mut FILE {
         // SAFETY: the caller's own arguments.
         unsafe { fopen(path, mode) }
+    }
+
+    /// # Safety
+    /// As `realpath(3)`; there is so much room.
+    #[unsafe(no_mangle)]
+    unsafe extern "C-unwind" fn __realpath_chk(
+        path: *const c_char,
+        resolved: *mut c_char,
+        room: libc::size_t,
+    ) -> *mut c_char {
+        // SAFETY: the caller's own arguments.
+        unsafe { pointer(procfs::realpath(path, resolved), || real::__realpath_chk(path, resolved, room)) }
     }
 
     /// # Safety
