@@ -1,10 +1,11 @@
 /* What a supervisor of system calls must not change: signals, copies of descriptors, limits. For static linking.
- * usage: supervised signals|copies|limit|end ADDRESS PORT
+ * usage: supervised signals|copies|limit|early|end ADDRESS PORT
  * Prints "passed", or what is wrong; ends with 0 or 1. */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/sctp.h>
 #include <netinet/in.h>
 #include <poll.h>
 #include <pthread.h>
@@ -128,6 +129,49 @@ static void test_limit(void) {
   CHECK(socket(AF_INET, SOCK_STREAM, IPPROTO_SCTP) < 0 && errno == EMFILE);
 }
 
+static void send_on(int fd, const char *message, int stream, int ppid) {
+  struct sctp_sndrcvinfo info = {.sinfo_stream = stream, .sinfo_ppid = ppid};
+  struct iovec part = {.iov_base = (void *)message, .iov_len = strlen(message)};
+  _Alignas(struct cmsghdr) char control[CMSG_SPACE(sizeof info)] = {0};
+  struct msghdr header = {.msg_iov = &part, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof control};
+  struct cmsghdr *beside = CMSG_FIRSTHDR(&header);
+  beside->cmsg_level = IPPROTO_SCTP;
+  beside->cmsg_type = SCTP_SNDRCV;
+  beside->cmsg_len = CMSG_LEN(sizeof info);
+  memcpy(CMSG_DATA(beside), &info, sizeof info);
+  CHECK(sendmsg(fd, &header, 0) == (ssize_t)part.iov_len);
+}
+
+static void expect_on(int fd, const char *message, int stream, int ppid) {
+  struct sctp_sndrcvinfo info;
+  char got[100];
+  struct iovec part = {.iov_base = got, .iov_len = sizeof got};
+  _Alignas(struct cmsghdr) char control[200];
+  struct msghdr header = {.msg_iov = &part, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof control};
+  ssize_t length = recvmsg(fd, &header, 0);
+  CHECK(length == (ssize_t)strlen(message) && memcmp(got, message, length) == 0 && header.msg_flags == MSG_EOR);
+  struct cmsghdr *beside = CMSG_FIRSTHDR(&header);
+  CHECK(beside != NULL && beside->cmsg_type == SCTP_SNDRCV);
+  memcpy(&info, CMSG_DATA(beside), sizeof info);
+  CHECK(info.sinfo_stream == stream && info.sinfo_ppid == (unsigned)ppid);
+}
+
+/* A server subscribes when it has accepted; by then it may have got something. */
+static void test_early(void) {
+  struct sctp_event_subscribe events = {.sctp_data_io_event = 1};
+  char piece[4];
+  int fd = listener(), out = client(), in = accept(fd, NULL, NULL);
+  CHECK(in >= 0);
+  send_on(out, "partly read", 1, 11);
+  send_on(out, "unread", 2, 22);
+  CHECK(recv(in, piece, sizeof piece, 0) == 4);
+  CHECK(setsockopt(in, IPPROTO_SCTP, SCTP_EVENTS, &events, sizeof events) == 0);
+  send_on(out, "later", 3, 33);
+  expect_on(in, "ly read", 1, 11);
+  expect_on(in, "unread", 2, 22);
+  expect_on(in, "later", 3, 33);
+}
+
 /* A signal that ends the process ends it in a call that waits. */
 static void test_end(void) {
   int fd = listener();
@@ -144,6 +188,7 @@ int main(int argc, char **argv) {
   if (strcmp(argv[1], "signals") == 0) test_signals();
   if (strcmp(argv[1], "copies") == 0) test_copies();
   if (strcmp(argv[1], "limit") == 0) test_limit();
+  if (strcmp(argv[1], "early") == 0) test_early();
   if (strcmp(argv[1], "end") == 0) test_end();
   puts("passed");
   return 0;

@@ -120,25 +120,43 @@ fn an_exec_d_program_goes_on_with_the_descriptor() {
     finish(server);
 }
 
-fn passes(local: &str, case: &str) {
+/// Runs a program that checks all it does; its last line says how that went.
+fn passes(local: &str, name: &str, arguments: &[&str], last: &str) {
     let programs = Programs::new();
-    let Some(program) = programs.compile("gcc", "gcc", "supervised") else { return };
-    assert!(finish(start(local, &program, &[case, local, "5000"])).ends_with("passed\n"));
+    let Some(program) = programs.compile("gcc", "gcc", name) else { return };
+    let output = finish(start(local, &program, arguments));
+    assert!(output.ends_with(last), "{output}");
 }
 
 #[test]
 fn signals_interrupt_calls_that_wait_as_sigaction_said() {
-    passes("127.0.60.32", "signals");
+    passes("127.0.60.32", "supervised", &["signals", "127.0.60.32", "5000"], "passed\n");
 }
 
 #[test]
 fn copies_of_a_descriptor_are_the_same_socket_wherever_they_are() {
-    passes("127.0.60.33", "copies");
+    passes("127.0.60.33", "supervised", &["copies", "127.0.60.33", "5000"], "passed\n");
 }
 
 #[test]
 fn descriptors_have_numbers_below_the_limit_of_the_program() {
-    passes("127.0.60.34", "limit");
+    passes("127.0.60.34", "supervised", &["limit", "127.0.60.34", "5000"], "passed\n");
+}
+
+/// What is tested of the shim holds without it.
+#[test]
+fn all_calls_and_options_do_in_static_programs_what_they_do_in_others() {
+    passes("127.0.60.52", "socket_data", &["127.0.60.52", "supervised"], "0 failures\n");
+    passes("127.0.60.53", "socket_many", &["127.0.60.53"], "0 failures\n");
+    passes("127.0.60.54", "socket_shared", &["127.0.60.54"], "0 failures\n");
+    let addresses = ["127.0.60.55", "127.0.60.56"];
+    passes("127.0.60.55,127.0.60.56", "socket_options", &addresses, "0 failures\n");
+}
+
+/// RFC 6458, 8.1.29.
+#[test]
+fn messages_that_came_before_a_subscription_are_told_of_as_later_ones() {
+    passes("127.0.60.57", "supervised", &["early", "127.0.60.57", "5000"], "passed\n");
 }
 
 #[test]

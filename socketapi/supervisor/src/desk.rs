@@ -10,7 +10,7 @@ use sctp_descriptors::{
 
 use crate::control::{Answer, Control};
 use crate::numbers::Numbers;
-use crate::operation::{Call, Incoming, Message, NameRoom, Operation, Outgoing};
+use crate::operation::{Batch, Call, Incoming, Message, NameRoom, Operation, Outgoing};
 use crate::socket::{Front, Record, Socket};
 use crate::target::Target;
 
@@ -29,6 +29,8 @@ pub(crate) enum Step {
     Done(i64),
     /// It is done, and returns a new descriptor.
     Inject { fd: OwnedFd, number: RawFd, close_on_exec: bool },
+    /// A set-up has begun; when it is over well the call returns this.
+    SetUp { result: i64 },
     /// It waits for one of these events, or fails with this error when that takes too long.
     Wait { events: PollFlags, in_vain: Errno },
 }
@@ -72,6 +74,17 @@ impl Desk {
 
     /// Does what can be done of a call now.
     pub(crate) fn attempt(&mut self, job: &mut Job) -> nix::Result<Step> {
+        match self.go_on(job)? {
+            Step::SetUp { result } => {
+                job.operation = Operation::AwaitSetUp { result };
+                // Who does not wait is not told that it was quick.
+                wait(&job.socket, 0, PollFlags::POLLOUT, Errno::EINPROGRESS)
+            }
+            step => Ok(step),
+        }
+    }
+
+    fn go_on(&mut self, job: &mut Job) -> nix::Result<Step> {
         let Job { target, socket, operation } = job;
         let number = socket.name.socket;
         match operation {
@@ -80,7 +93,7 @@ impl Desk {
             Operation::Connect(address) => {
                 let command = Command::Connect(*address);
                 self.ask_filling(socket, command)?;
-                self.begin_set_up(job, 0)
+                Ok(Step::SetUp { result: 0 })
             }
             Operation::AwaitSetUp { result } => {
                 let result = *result;
@@ -96,7 +109,7 @@ impl Desk {
                 }
                 let command = Command::SetOption { option: *option, value: value.clone() };
                 match self.ask_filling(socket, command)?.0 {
-                    Reply::Begun(result) => self.begin_set_up(job, result.into()),
+                    Reply::Begun(result) => Ok(Step::SetUp { result: result.into() }),
                     Reply::GiveBack => self.order(number, Command::GiveBack(socket.take_bare()?)),
                     _ => Ok(Step::Done(0)),
                 }
@@ -116,8 +129,8 @@ impl Desk {
                 let fd = socket.fd.try_clone().map_err(|_| Errno::EMFILE)?;
                 Ok(Step::Inject { fd, number, close_on_exec: *close_on_exec })
             }
-            Operation::Send(_) => self.send(job),
-            Operation::Receive(incoming) => self.receive(target, socket, incoming),
+            Operation::Send(batch) => in_turn(batch, |outgoing| self.send(target, socket, outgoing)),
+            Operation::Receive(batch) => in_turn(batch, |incoming| self.receive(target, socket, incoming)),
         }
     }
 
@@ -166,11 +179,6 @@ impl Desk {
         Ok(Step::Done(0))
     }
 
-    fn begin_set_up(&mut self, job: &mut Job, result: i64) -> nix::Result<Step> {
-        job.operation = Operation::AwaitSetUp { result };
-        self.await_set_up(&job.socket, result)
-    }
-
     /// The end of a set-up: the service makes the descriptor writable then.
     fn await_set_up(&mut self, socket: &Socket, result: i64) -> nix::Result<Step> {
         let events = PollFlags::POLLOUT;
@@ -207,7 +215,7 @@ impl Desk {
         self.adopt(target, Some(accepted.fd), flags)
     }
 
-    fn get_option(&mut self, job: &mut Job) -> nix::Result<Step> {
+    fn get_option(&mut self, job: &Job) -> nix::Result<Step> {
         let Operation::GetOption { option, input, at, room, len_at } = &job.operation else {
             return Err(Errno::EINVAL);
         };
@@ -230,7 +238,7 @@ impl Desk {
         }
         job.target.write(*at, bytes.get(..*room as usize).unwrap_or(&bytes))?;
         job.target.write(*len_at, &len.to_ne_bytes())?;
-        if begun { self.begin_set_up(job, 0) } else { Ok(made) }
+        Ok(if begun { Step::SetUp { result: 0 } } else { made })
     }
 
     /// A descriptor for the program.
@@ -252,9 +260,8 @@ impl Desk {
         }
     }
 
-    fn send(&mut self, job: &mut Job) -> nix::Result<Step> {
-        let Operation::Send(outgoing) = &job.operation else { return Err(Errno::EINVAL) };
-        let (target, socket, len) = (&job.target, &job.socket, outgoing.len());
+    fn send(&mut self, target: &Target, socket: &Socket, outgoing: &Outgoing) -> nix::Result<Step> {
+        let len = outgoing.len();
         let payload = outgoing.payload(target)?;
         let is_bare = self.may_be_bare(socket, outgoing, &payload);
         let sent = if is_bare { socket.send(&payload) } else { Err(NOT_BARE) };
@@ -269,10 +276,7 @@ impl Desk {
             Err(errno) => Err(errno),
         };
         match sent {
-            Ok(Reply::Begun(_)) => {
-                let result = outgoing.result(target, len)?;
-                self.begin_set_up(job, result)
-            }
+            Ok(Reply::Begun(_)) => outgoing.result(target, len).map(|result| Step::SetUp { result }),
             Ok(Reply::Number(sent)) => {
                 outgoing.result(target, usize::try_from(sent).unwrap_or(0)).map(Step::Done)
             }
@@ -387,6 +391,19 @@ impl Desk {
             took = false;
         }
     }
+}
+
+/// Deals with one message after the other. A failure behind the first shows itself again.
+fn in_turn<T>(batch: &mut Batch<T>, mut each: impl FnMut(&T) -> nix::Result<Step>) -> nix::Result<Step> {
+    while let Some(next) = batch.next() {
+        match each(next) {
+            Ok(Step::Done(value)) => batch.done(value),
+            Ok(Step::SetUp { result }) => return Ok(Step::SetUp { result: batch.result() + result }),
+            Err(_) if batch.is_begun() => break,
+            other => return other,
+        }
+    }
+    Ok(Step::Done(batch.result()))
 }
 
 /// What came of looking for a message.

@@ -1,6 +1,7 @@
 //! System calls on a socket, read from registers and from the memory of who calls.
 
 use core::net::SocketAddr;
+use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 use sctp_descriptors::{MAX_OPTION_LEN, MAX_PAYLOAD_LEN, OptionName, Queue};
@@ -29,6 +30,8 @@ mod header {
     pub(super) const FLAGS: u64 = 48;
     /// Behind it, in `struct mmsghdr`: how much was sent or received.
     pub(super) const COUNT: u64 = 56;
+    /// Length of that.
+    pub(super) const STEP: u64 = 64;
 }
 
 /// A system call: its number, and its arguments.
@@ -72,8 +75,8 @@ pub(crate) enum Operation {
         lowest: u32,
         close_on_exec: bool,
     },
-    Send(Outgoing),
-    Receive(Incoming),
+    Send(Batch<Outgoing>),
+    Receive(Batch<Incoming>),
     /// A set-up has begun; this is what the call returns when it is over well.
     AwaitSetUp {
         result: i64,
@@ -93,6 +96,16 @@ pub(crate) struct NameRoom {
 struct Part {
     at: u64,
     len: usize,
+}
+
+/// Messages of one call.
+#[derive(Debug)]
+pub(crate) struct Batch<T> {
+    all: Vec<T>,
+    done: usize,
+    result: i64,
+    /// When `recvmmsg` begins no other one.
+    deadline: Option<Instant>,
 }
 
 /// What is to be sent.
@@ -210,11 +223,10 @@ impl Call {
         Operation::Queued { queue, at: self.long(2) }
     }
 
-    /// Calls that send or receive. Of several messages the first is dealt with, and the call returns 1: fewer than were
-    /// asked for is what these calls may always return.
+    /// Calls that send or receive.
     fn transfer(self, target: &Target) -> nix::Result<Option<Operation>> {
-        let send = |outgoing| Ok(Some(Operation::Send(outgoing)));
-        let receive = |incoming| Ok(Some(Operation::Receive(incoming)));
+        let send = |outgoing| Ok(Some(Operation::Send(Batch::new(vec![outgoing]))));
+        let receive = |incoming| Ok(Some(Operation::Receive(Batch::new(vec![incoming]))));
         match self.number {
             libc::SYS_write => send(Outgoing::bare(self.one_part()?)),
             libc::SYS_read => receive(Incoming::bare(self.one_part()?)),
@@ -236,18 +248,42 @@ impl Call {
             }
             libc::SYS_sendmsg => send(Outgoing::read(target, self.long(1), self.int(2))?),
             libc::SYS_recvmsg => receive(Incoming::read(target, self.long(1), self.int(2))?),
-            libc::SYS_sendmmsg if self.int(2) != 0 => {
-                let (at, flags) = (self.long(1), self.int(3));
-                let count_at = Some(at.wrapping_add(header::COUNT));
-                send(Outgoing { count_at, ..Outgoing::read(target, at, flags)? })
-            }
-            libc::SYS_recvmmsg if self.int(2) != 0 => {
-                let (at, flags) = (self.long(1), self.int(3) & !libc::MSG_WAITFORONE);
-                let count_at = Some(at.wrapping_add(header::COUNT));
-                receive(Incoming { count_at, ..Incoming::read(target, at, flags)? })
-            }
+            libc::SYS_sendmmsg => self.send_several(target).map(Some),
+            libc::SYS_recvmmsg => self.receive_several(target).map(Some),
             _ => Ok(None),
         }
+    }
+
+    fn send_several(self, target: &Target) -> nix::Result<Operation> {
+        let one = |at: u64| {
+            let count_at = Some(at.wrapping_add(header::COUNT));
+            Ok(Outgoing { count_at, ..Outgoing::read(target, at, self.int(3))? })
+        };
+        Ok(Operation::Send(Batch::new(self.headers().map(one).collect::<nix::Result<_>>()?)))
+    }
+
+    fn receive_several(self, target: &Target) -> nix::Result<Operation> {
+        let flags = self.int(3) & !libc::MSG_WAITFORONE;
+        let later = if flags == self.int(3) { 0 } else { libc::MSG_DONTWAIT };
+        let one = |(position, at): (usize, u64)| {
+            let flags = if position == 0 { flags } else { flags | later };
+            let count_at = Some(at.wrapping_add(header::COUNT));
+            Ok(Incoming { count_at, ..Incoming::read(target, at, flags)? })
+        };
+        let mut batch = Batch::new(self.headers().enumerate().map(one).collect::<nix::Result<_>>()?);
+        if self.long(4) != 0 {
+            let time = target.read(self.long(4), 16)?;
+            let seconds = Duration::from_secs(long_at(&time, 0));
+            let patience = seconds.saturating_add(Duration::from_nanos(long_at(&time, 8)));
+            batch.deadline = Instant::now().checked_add(patience);
+        }
+        Ok(Operation::Receive(batch))
+    }
+
+    /// Where the headers of several messages are.
+    fn headers(self) -> impl Iterator<Item = u64> {
+        let count = u64::from(self.long(2) as u32).min(MAX_PARTS);
+        (0..count).map(move |position| self.long(1).wrapping_add(position * header::STEP))
     }
 
     fn is_plain(self) -> bool {
@@ -260,6 +296,33 @@ impl Call {
 
     fn parts(self, target: &Target) -> nix::Result<Vec<Part>> {
         read_parts(target, self.long(1), u64::from(self.long(2) as u32))
+    }
+}
+
+impl<T> Batch<T> {
+    fn new(all: Vec<T>) -> Self {
+        Self { all, done: 0, result: 0, deadline: None }
+    }
+
+    /// The message whose turn it is.
+    pub(crate) fn next(&self) -> Option<&T> {
+        let is_late = self.is_begun() && self.deadline.is_some_and(|deadline| deadline <= Instant::now());
+        self.all.get(self.done).filter(|_| !is_late)
+    }
+
+    /// It is dealt with.
+    pub(crate) fn done(&mut self, value: i64) {
+        self.done += 1;
+        self.result += value;
+    }
+
+    pub(crate) fn is_begun(&self) -> bool {
+        self.done > 0
+    }
+
+    /// What the call returns: the length of one message, or how many there were.
+    pub(crate) fn result(&self) -> i64 {
+        self.result
     }
 }
 

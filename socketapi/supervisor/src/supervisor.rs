@@ -214,7 +214,7 @@ impl Supervisor {
                     Err(errno) => self.respond(id, 0, errno as i32, 0),
                 }
             }
-            Ok(Step::Kernel | Step::Wait { .. }) => {
+            Ok(Step::Kernel | Step::SetUp { .. } | Step::Wait { .. }) => {
                 self.respond(id, 0, 0, libc::SECCOMP_USER_NOTIF_FLAG_CONTINUE as u32);
             }
             Err(errno) => self.respond(id, 0, errno as i32, 0),
