@@ -101,7 +101,13 @@ impl Service {
                     None => Ok((got.reply, None)),
                 };
             }
-            Command::SetOption { option, value } => socket.set_option(ids, *option, value),
+            Command::SetOption { option, value } => {
+                let was_plain = socket.is_plain();
+                let reply = socket.set_option(ids, *option, value)?;
+                let wants_more = was_plain && !socket.is_plain() && socket.early.can_come_back();
+                Ok(if wants_more { Reply::GiveBack } else { reply })
+            }
+            Command::GiveBack(records) => socket.take_back(records).map(|()| Reply::Done),
             Command::Socket { .. }
             | Command::Board
             | Command::ProcFile(_)

@@ -124,6 +124,11 @@ impl Inbox {
         self.items.push_back(item);
     }
 
+    /// What comes before all that is here.
+    pub(crate) fn put_before(&mut self, items: Vec<Item>) {
+        items.into_iter().rev().for_each(|item| self.items.push_front(item));
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.items.len()
     }

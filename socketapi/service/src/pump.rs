@@ -3,6 +3,7 @@
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
+use libc::MSG_EOR;
 use sctp_abi::constants::SCTP_DATA_IO_EVENT;
 use sctp_abi::control::SendInfo;
 use sctp_abi::{AssocIds, Style, errno};
@@ -121,7 +122,7 @@ impl Served {
     }
 
     /// Whether messages mean nothing to the program but their bytes.
-    fn is_plain(&self) -> bool {
+    pub(crate) fn is_plain(&self) -> bool {
         let settings = &self.settings;
         let informed =
             settings.rcvinfo || settings.nxtinfo || settings.future.events.contains(SCTP_DATA_IO_EVENT);
@@ -130,10 +131,13 @@ impl Served {
 
     /// Writes the next record of the first message. False if the pair has no room for it.
     fn write_bare(&mut self) -> bool {
-        let Some((record, _)) = self.inbox.read(MAX_RECORD_LEN, true) else { return true };
+        let Some((record, flags)) = self.inbox.read(MAX_RECORD_LEN, true) else { return true };
         match self.pair.write(&record) {
             Outgoing::NoRoom => return false,
-            Outgoing::Written => self.wrote_bare = true,
+            Outgoing::Written => {
+                self.wrote_bare = true;
+                self.early.note(self.inbox.front(), flags & MSG_EOR != 0);
+            }
             Outgoing::Lost => {}
         }
         self.inbox.read(record.len(), false);
