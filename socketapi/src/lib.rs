@@ -32,9 +32,10 @@ pub use sctp_core::event::{
 };
 pub use sctp_core::extensions::Extensions;
 pub use sctp_core::multipath::Multipath;
+pub use sctp_core::net::IpDefaults;
 pub use sctp_core::path::congestion::{self, CongestionControl};
 pub use sctp_core::path::mtu::{MtuSearchConfig, MtuState};
-pub use sctp_core::path::{PathState, ThresholdError, Thresholds};
+pub use sctp_core::path::{PathParameters, PathState, ThresholdError, Thresholds};
 pub use sctp_core::reliability::{Abandoned, Policy, Reliability};
 pub use sctp_core::time::Time;
 pub use sctp_core::wire::ChunkType;
@@ -54,6 +55,5 @@ pub use info::{Message, Received, RecvInfo, SendInfo};
 pub use listener::SctpListener;
 pub use one_to_many::SctpSocket;
 pub use options::{AssociationParameters, DelayedSack, InitMessage, Options, RtoInfo};
-pub use paths::PathParameters;
 pub use status::{PathStatus, Status};
 pub use stream::SctpStream;
