@@ -224,6 +224,11 @@ fn an_impostor_is_not_trusted() {
     let program = Program::start(with(sctp_run(&host, &[]), &shared(&programs), &["sockets", "1"]));
     let output = finish(program);
     assert!(output.contains("taken by user 65534") && output.contains("a stack of its own"), "{output}");
+    // Who has the name from before, as when a daemon has died: the shim looks, too.
+    let mut command = host.command("env");
+    command.arg(format!("LD_PRELOAD={}", path_of("libsctp_preload.so"))).arg("SCTP_SERVICE=sctp-user/sctpd");
+    let output = finish(Program::start(with(command, &shared(&programs), &["sockets", "1"])));
+    assert!(output.contains("0 sockets: Network is down"), "{output}");
 }
 
 #[test]
