@@ -54,6 +54,29 @@ impl Daemon {
         Program::start(with(command, program, arguments))
     }
 
+    /// Waits until a user holds so many sockets, at most, and associations.
+    fn wait_for_holdings(&self, user: &str, sockets: u64, associations: u64) {
+        look_until(LIMIT, || {
+            let status = self.status();
+            let users = status["users"].as_array().cloned().unwrap_or_default();
+            let found = users.iter().find(|holdings| holdings["user"] == user).cloned().unwrap_or_default();
+            let holds = |what: &str| found[what].as_u64().unwrap_or(u64::MAX);
+            let done = holds("sockets") <= sockets && holds("associations") == associations;
+            if done { Ok(()) } else { Err(status.to_string()) }
+        });
+    }
+
+    fn descriptors(&self) -> usize {
+        std::fs::read_dir(format!("/proc/{}/fd", self.program.id())).expect("it runs").count()
+    }
+
+    /// Resident memory, in kilobytes.
+    fn memory(&self) -> u64 {
+        let text = std::fs::read_to_string(format!("/proc/{}/status", self.program.id())).expect("it runs");
+        let line = text.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("the line");
+        line.trim().trim_end_matches(" kB").parse().expect("a number")
+    }
+
     fn status(&self) -> serde_json::Value {
         let mut command = self.host.command(path_of("sctpd"));
         let output = command.args(["--status", "--json"]).output().expect("it runs");
@@ -323,4 +346,47 @@ fn it_becomes_another_user_and_keeps_one_capability_over_raw_ip() {
     let output = finish(client);
     assert!(output.contains("sctpd (process") && output.contains("echoed 40 messages"), "{output}");
     finish(server);
+}
+
+/// Processes with twenty sockets each, killed at random under load; each socket has its other end in the same service.
+fn swarm(processes: u32, kills: u32) {
+    let Some((host, programs)) = prepare(&["swarm", "echo_server", "echo_client"]) else { return };
+    let limits = "limits = { sockets = 65536, associations = 65536, connections = 4096, buffer_bytes = 1099511627776 }";
+    let daemon = Daemon::start(host, limits);
+    let swarm = programs.path("swarm");
+    let mut server = daemon.run(&swarm, &["serve", "127.0.0.1", "5000"]);
+    server.wait_for("listening", LIMIT).expect("it listens");
+    // Somebody else, who is to be left alone.
+    let mut other = daemon.run_as_nobody(&programs.path("echo_server"), &["127.0.0.1", "5001", "fork", "1"]);
+    other.wait_for("listening", LIMIT).expect("it listens");
+    let witness = daemon.run_as_nobody(&programs.path("echo_client"), &["127.0.0.1", "5001", "2000"]);
+    let before = daemon.descriptors();
+    let attack = |seed: &str| {
+        let (processes, kills) = (processes.to_string(), kills.to_string());
+        let program = daemon.run(&swarm, &["attack", "127.0.0.1", "5000", &processes, "20", &kills, seed]);
+        let (status, output) = program.wait(LIMIT * 10).expect("it ends");
+        assert!(status.success() && output.contains("killed"), "{status}: {output}");
+        daemon.wait_for_holdings("root", 2, 0);
+    };
+    attack("1");
+    let (_, output) = witness.wait(LIMIT * 10).expect("it ends");
+    assert!(output.contains("echoed 2000 messages"), "{output}");
+    finish(other);
+    daemon.wait_for_holdings("nobody", 0, 0);
+    let memory = daemon.memory();
+    attack("2");
+    // The same load again needs no more of anything.
+    assert!(daemon.memory() < memory + memory / 4, "{} after {memory} kilobytes", daemon.memory());
+    wait_until(LIMIT, "descriptors are left", || daemon.descriptors() <= before);
+}
+
+#[test]
+fn processes_killed_at_random_leak_nothing_and_disturb_nobody() {
+    swarm(40, 100);
+}
+
+#[test]
+#[ignore = "takes minutes: `tests/long swarm`"]
+fn five_hundred_processes_killed_at_random_leak_nothing_and_disturb_nobody() {
+    swarm(500, 1_000);
 }
