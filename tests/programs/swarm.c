@@ -39,8 +39,9 @@ static void watch(int poll_fd, int fd) {
 static void serve(void) {
   static char buffer[65536];
   int listener = sctp_socket(), poll_fd = epoll_create1(EPOLL_CLOEXEC);
+  signal(SIGPIPE, SIG_IGN);
   if (bind(listener, (struct sockaddr *)&address, sizeof address) != 0) fail("bind");
-  if (listen(listener, 512) != 0) fail("listen");
+  if (listen(listener, 16384) != 0) fail("listen");
   watch(poll_fd, listener);
   printf("listening\n");
   fflush(stdout);
@@ -95,6 +96,8 @@ static void stop(pid_t child) {
 
 static void attack(int processes, int sockets, int kills) {
   pid_t *children = calloc(processes, sizeof *children);
+  /* What is killed when something fails. */
+  setpgid(0, 0);
   for (int i = 0; i < processes; i++) children[i] = start(sockets);
   for (int i = 0; i < kills; i++) {
     int victim = rand() % processes;
