@@ -52,6 +52,33 @@ pub struct DelayedSack {
 }
 
 /// The options of a socket, or of one association of a one-to-many socket.
+///
+/// ```
+/// # use socketapi::{MemDriver, SctpListener, SctpStream, Stack};
+/// use socketapi::{DelayedSack, ReconfigPermissions, ResetDirections, StreamScheduler};
+/// use std::time::Duration;
+///
+/// # let (ours, theirs) = MemDriver::pair([[10, 0, 0, 1].into()], [[10, 0, 0, 2].into()], 1500)?;
+/// # let (there, here) = (Stack::builder().driver(theirs).build()?, Stack::builder().driver(ours).build()?);
+/// # let listener = SctpListener::bind(&there, "10.0.0.2:5001")?;
+/// // Of associations to come: which re-configurations peers may ask for, and a key that both sides know.
+/// listener.options().set_reconfig_permissions(ReconfigPermissions::ALL)?;
+/// listener.options().set_auth_key(1, b"a secret")?;
+/// # let stream = SctpStream::connect(&here, "10.0.0.2:5001")?;
+///
+/// // Of one that is up.
+/// let options = stream.options();
+/// options.set_no_delay(true)?;
+/// options.set_delayed_sack(DelayedSack { delay: Duration::from_millis(50), frequency: 2 })?;
+/// options.set_stream_scheduler(StreamScheduler::WeightedFairQueueing)?;
+/// options.set_stream_value(3, 10)?;
+/// options.change_path(None, |path| path.hb_interval = Some(Duration::from_secs(5)))?;
+/// options.reset_streams(ResetDirections { outgoing: true, incoming: false }, &[3])?;
+/// // What has no call of its own is among the parameters, where all can be read, too.
+/// options.change(|config| config.ipv4.traffic_class = 0x28)?;
+/// assert_eq!(options.parameters()?.hb_interval, Some(Duration::from_secs(5)));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct Options<'a> {
     base: &'a Base,
