@@ -29,6 +29,8 @@ pub struct RtoInfo {
 pub struct AssociationParameters {
     /// Errors in a row, over all paths, that end it.
     pub association_max_retrans: u32,
+    /// How long the state cookies of a listening socket are good for; `None`: as long as the stack's.
+    pub cookie_life: Option<Duration>,
 }
 
 /// What INIT says and how often it is sent (`SCTP_INITMSG`; RFC 6458, 8.1.3).
@@ -40,6 +42,8 @@ pub struct InitMessage {
     pub max_inbound_streams: u16,
     /// INITs without an answer that end the set-up.
     pub max_attempts: u32,
+    /// How long each may wait for its answer at most; `None`: as long as any other chunk.
+    pub max_timeout: Option<Duration>,
 }
 
 /// Delayed acknowledgement (`SCTP_DELAYED_SACK`; RFC 6458, 8.1.19).
@@ -144,7 +148,9 @@ impl<'a> Options<'a> {
     /// # Errors
     /// See [`Options::parameters`].
     pub fn association_parameters(&self) -> Result<AssociationParameters, Error> {
-        Ok(AssociationParameters { association_max_retrans: self.parameters()?.association_max_retrans })
+        let config = self.parameters()?;
+        let (association_max_retrans, cookie_life) = (config.association_max_retrans, config.cookie_life);
+        Ok(AssociationParameters { association_max_retrans, cookie_life })
     }
 
     /// Sets the limits of the association.
@@ -152,7 +158,10 @@ impl<'a> Options<'a> {
     /// # Errors
     /// See [`Options::change`].
     pub fn set_association_parameters(&self, parameters: AssociationParameters) -> Result<(), Error> {
-        self.change(|config| config.association_max_retrans = parameters.association_max_retrans)
+        self.change(|config| {
+            config.association_max_retrans = parameters.association_max_retrans;
+            config.cookie_life = parameters.cookie_life;
+        })
     }
 
     /// What INIT says.
@@ -165,6 +174,7 @@ impl<'a> Options<'a> {
             outbound_streams: config.outbound_streams,
             max_inbound_streams: config.max_inbound_streams,
             max_attempts: config.max_init_retransmits,
+            max_timeout: config.max_init_timeout,
         })
     }
 
@@ -177,6 +187,7 @@ impl<'a> Options<'a> {
             config.outbound_streams = init.outbound_streams;
             config.max_inbound_streams = init.max_inbound_streams;
             config.max_init_retransmits = init.max_attempts;
+            config.max_init_timeout = init.max_timeout;
         })
     }
 
