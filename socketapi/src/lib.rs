@@ -28,7 +28,7 @@ pub use sctp_core::endpoint::ResetDirections;
 pub use sctp_core::error::{CommandError, ReconfigError, SendError};
 pub use sctp_core::event::{
     AbortedDelivery, AssociationId, AuthenticationEvent, LocalAddressChange, LossReason, PathChange,
-    ReconfigOutcome, SendFailure,
+    ReconfigOutcome, SendFailure, SignOfLife,
 };
 pub use sctp_core::extensions::Extensions;
 pub use sctp_core::multipath::Multipath;

@@ -308,6 +308,14 @@ impl SctpSocket {
         Status::of(&self.base.socket, Some(association))
     }
 
+    /// As [`SctpStream::take_largest_rto`], of an association.
+    ///
+    /// # Errors
+    /// [`Error::NoAssociation`].
+    pub fn take_largest_rto(&self, association: AssociationId) -> Result<Option<(IpAddr, Duration)>, Error> {
+        self.base.socket.take_largest_rto(Some(association))
+    }
+
     /// Our addresses.
     ///
     /// # Errors

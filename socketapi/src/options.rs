@@ -29,6 +29,8 @@ pub struct RtoInfo {
 pub struct AssociationParameters {
     /// Errors in a row, over all paths, that end it.
     pub association_max_retrans: u32,
+    /// How long the state cookies of a listening socket are good for; `None`: as long as the stack's.
+    pub cookie_life: Option<Duration>,
 }
 
 /// What INIT says and how often it is sent (`SCTP_INITMSG`; RFC 6458, 8.1.3).
@@ -40,6 +42,8 @@ pub struct InitMessage {
     pub max_inbound_streams: u16,
     /// INITs without an answer that end the set-up.
     pub max_attempts: u32,
+    /// How long each may wait for its answer at most; `None`: as long as any other chunk.
+    pub max_timeout: Option<Duration>,
 }
 
 /// Delayed acknowledgement (`SCTP_DELAYED_SACK`; RFC 6458, 8.1.19).
@@ -52,6 +56,33 @@ pub struct DelayedSack {
 }
 
 /// The options of a socket, or of one association of a one-to-many socket.
+///
+/// ```
+/// # use socketapi::{MemDriver, SctpListener, SctpStream, Stack};
+/// use socketapi::{DelayedSack, ReconfigPermissions, ResetDirections, StreamScheduler};
+/// use std::time::Duration;
+///
+/// # let (ours, theirs) = MemDriver::pair([[10, 0, 0, 1].into()], [[10, 0, 0, 2].into()], 1500)?;
+/// # let (there, here) = (Stack::builder().driver(theirs).build()?, Stack::builder().driver(ours).build()?);
+/// # let listener = SctpListener::bind(&there, "10.0.0.2:5001")?;
+/// // Of associations to come: which re-configurations peers may ask for, and a key that both sides know.
+/// listener.options().set_reconfig_permissions(ReconfigPermissions::ALL)?;
+/// listener.options().set_auth_key(1, b"a secret")?;
+/// # let stream = SctpStream::connect(&here, "10.0.0.2:5001")?;
+///
+/// // Of one that is up.
+/// let options = stream.options();
+/// options.set_no_delay(true)?;
+/// options.set_delayed_sack(DelayedSack { delay: Duration::from_millis(50), frequency: 2 })?;
+/// options.set_stream_scheduler(StreamScheduler::WeightedFairQueueing)?;
+/// options.set_stream_value(3, 10)?;
+/// options.change_path(None, |path| path.hb_interval = Some(Duration::from_secs(5)))?;
+/// options.reset_streams(ResetDirections { outgoing: true, incoming: false }, &[3])?;
+/// // What has no call of its own is among the parameters, where all can be read, too.
+/// options.change(|config| config.ipv4.traffic_class = 0x28)?;
+/// assert_eq!(options.parameters()?.hb_interval, Some(Duration::from_secs(5)));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct Options<'a> {
     base: &'a Base,
@@ -117,7 +148,9 @@ impl<'a> Options<'a> {
     /// # Errors
     /// See [`Options::parameters`].
     pub fn association_parameters(&self) -> Result<AssociationParameters, Error> {
-        Ok(AssociationParameters { association_max_retrans: self.parameters()?.association_max_retrans })
+        let config = self.parameters()?;
+        let (association_max_retrans, cookie_life) = (config.association_max_retrans, config.cookie_life);
+        Ok(AssociationParameters { association_max_retrans, cookie_life })
     }
 
     /// Sets the limits of the association.
@@ -125,7 +158,10 @@ impl<'a> Options<'a> {
     /// # Errors
     /// See [`Options::change`].
     pub fn set_association_parameters(&self, parameters: AssociationParameters) -> Result<(), Error> {
-        self.change(|config| config.association_max_retrans = parameters.association_max_retrans)
+        self.change(|config| {
+            config.association_max_retrans = parameters.association_max_retrans;
+            config.cookie_life = parameters.cookie_life;
+        })
     }
 
     /// What INIT says.
@@ -138,6 +174,7 @@ impl<'a> Options<'a> {
             outbound_streams: config.outbound_streams,
             max_inbound_streams: config.max_inbound_streams,
             max_attempts: config.max_init_retransmits,
+            max_timeout: config.max_init_timeout,
         })
     }
 
@@ -150,6 +187,7 @@ impl<'a> Options<'a> {
             config.outbound_streams = init.outbound_streams;
             config.max_inbound_streams = init.max_inbound_streams;
             config.max_init_retransmits = init.max_attempts;
+            config.max_init_timeout = init.max_timeout;
         })
     }
 

@@ -242,6 +242,15 @@ impl SctpStream {
         Status::of(&self.base.socket, Some(self.association))
     }
 
+    /// The largest retransmission time-out since this was last asked, and the peer's address where it was; `None` if there was
+    /// none meanwhile (`sas_maxrto` of `SCTP_GET_ASSOC_STATS`).
+    ///
+    /// # Errors
+    /// [`Error::NoAssociation`] once it is forgotten.
+    pub fn take_largest_rto(&self) -> Result<Option<(IpAddr, Duration)>, Error> {
+        self.base.socket.take_largest_rto(Some(self.association))
+    }
+
     /// Our addresses.
     ///
     /// # Errors

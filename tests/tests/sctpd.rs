@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+use nix::sys::resource::{Resource, getrlimit};
 use nix::sys::signal::Signal;
 use system_tests::{
     Host, Lab, Program, Programs, built, is_installed_or_skip, is_root_or_skip, look_until, wait_until,
@@ -52,6 +53,29 @@ impl Daemon {
         let mut command = as_nobody(&self.host);
         command.arg(path_of("sctp-run")).args(["-v"]);
         Program::start(with(command, program, arguments))
+    }
+
+    /// Waits until a user holds so many sockets, at most, and associations.
+    fn wait_for_holdings(&self, user: &str, sockets: u64, associations: u64) {
+        look_until(LIMIT, || {
+            let status = self.status();
+            let users = status["users"].as_array().cloned().unwrap_or_default();
+            let found = users.iter().find(|holdings| holdings["user"] == user).cloned().unwrap_or_default();
+            let holds = |what: &str| found[what].as_u64().unwrap_or(u64::MAX);
+            let done = holds("sockets") <= sockets && holds("associations") == associations;
+            if done { Ok(()) } else { Err(status.to_string()) }
+        });
+    }
+
+    fn descriptors(&self) -> usize {
+        std::fs::read_dir(format!("/proc/{}/fd", self.program.id())).expect("it runs").count()
+    }
+
+    /// Resident memory, in kilobytes.
+    fn memory(&self) -> u64 {
+        let text = std::fs::read_to_string(format!("/proc/{}/status", self.program.id())).expect("it runs");
+        let line = text.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("the line");
+        line.trim().trim_end_matches(" kB").parse().expect("a number")
     }
 
     fn status(&self) -> serde_json::Value {
@@ -224,6 +248,11 @@ fn an_impostor_is_not_trusted() {
     let program = Program::start(with(sctp_run(&host, &[]), &shared(&programs), &["sockets", "1"]));
     let output = finish(program);
     assert!(output.contains("taken by user 65534") && output.contains("a stack of its own"), "{output}");
+    // Who has the name from before, as when a daemon has died: the shim looks, too.
+    let mut command = host.command("env");
+    command.arg(format!("LD_PRELOAD={}", path_of("libsctp_preload.so"))).arg("SCTP_SERVICE=sctp-user/sctpd");
+    let output = finish(Program::start(with(command, &shared(&programs), &["sockets", "1"])));
+    assert!(output.contains("0 sockets: Network is down"), "{output}");
 }
 
 #[test]
@@ -318,4 +347,55 @@ fn it_becomes_another_user_and_keeps_one_capability_over_raw_ip() {
     let output = finish(client);
     assert!(output.contains("sctpd (process") && output.contains("echoed 40 messages"), "{output}");
     finish(server);
+}
+
+/// What the swarm needs.
+const WIDE: &str =
+    "limits = { sockets = 65536, associations = 65536, connections = 4096, buffer_bytes = 1099511627776 }";
+
+/// Processes with twenty sockets each, killed at random under load. Their server is on a stack of its own.
+fn swarm(processes: u32, kills: u32) {
+    let Some((host, programs)) = prepare(&["swarm", "echo_server", "echo_client"]) else { return };
+    host.ip("addr add 127.0.0.2/8 dev lo");
+    let daemon = Daemon::start(host, WIDE);
+    let mut command = daemon.host.command(path_of("sctpd"));
+    command.args(["--udp", "--local", "127.0.0.2", "--set", "log=info", "--set", "name=sctp-user/other"]);
+    command.arg("--config").arg(daemon.config.path());
+    let mut other_daemon = Program::start(command);
+    other_daemon.wait_for("serving", LIMIT).expect("it serves");
+    let swarm = programs.path("swarm");
+    let command = sctp_run(&daemon.host, &["--service", "sctp-user/other"]);
+    let mut server = Program::start(with(command, &swarm, &["serve", "127.0.0.2", "5000"]));
+    server.wait_for("listening", LIMIT).expect("it listens");
+    // Somebody else, who is to be left alone.
+    let mut other = daemon.run_as_nobody(&programs.path("echo_server"), &["127.0.0.1", "5001", "fork", "1"]);
+    other.wait_for("listening", LIMIT).expect("it listens");
+    let witness = daemon.run_as_nobody(&programs.path("echo_client"), &["127.0.0.1", "5001", "2000"]);
+    let before = daemon.descriptors();
+    let attack = |seed: &str| {
+        let (processes, kills) = (processes.to_string(), kills.to_string());
+        let program = daemon.run(&swarm, &["attack", "127.0.0.2", "5000", &processes, "20", &kills, seed]);
+        let (status, output) = program.wait(LIMIT * 10).expect("it ends");
+        assert!(status.success() && output.contains("killed"), "{status}: {output}");
+        daemon.wait_for_holdings("root", 0, 0);
+    };
+    attack("1");
+    let (_, output) = witness.wait(LIMIT * 10).expect("it ends");
+    assert!(output.contains("echoed 2000 messages"), "{output}");
+    finish(other);
+    daemon.wait_for_holdings("nobody", 0, 0);
+    let memory = daemon.memory();
+    attack("2");
+    // The same load again needs no more of anything.
+    assert!(daemon.memory() < memory + memory / 4, "{} after {memory} kilobytes", daemon.memory());
+    wait_until(LIMIT, "descriptors are left", || daemon.descriptors() <= before);
+}
+
+#[test]
+fn five_hundred_processes_killed_at_random_leak_nothing_and_disturb_nobody() {
+    let (_, most) = getrlimit(Resource::RLIMIT_NOFILE).expect("a limit");
+    if most < 12_000 {
+        return system_tests::skip("the hard limit of descriptors (ulimit -Hn) is below 12000");
+    }
+    swarm(500, 1_000);
 }

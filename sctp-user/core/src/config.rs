@@ -92,6 +92,12 @@ pub struct AssociationConfig {
     pub expose_potentially_failed: bool,
     /// Unanswered INITs or COOKIE ECHOs that end the set-up (Max.Init.Retransmits; 8).
     pub max_init_retransmits: u32,
+    /// How long an INIT or COOKIE ECHO may wait for its answer at most, below `rto_max` (`sinit_max_init_timeo`; RFC 6458, 8.1.3).
+    /// `None`: as long as any other chunk.
+    pub max_init_timeout: Option<Duration>,
+    /// How long the state cookies of a listener are good for (`sasoc_cookie_life`; RFC 6458, 8.1.2), not longer than
+    /// [`EndpointConfig::cookie_key_life`]. `None`: [`EndpointConfig::valid_cookie_life`].
+    pub cookie_life: Option<Duration>,
     /// Idle time between heartbeats of a path, RTO and jitter come on top (HB.interval; 30 s); `None`: no heartbeats.
     pub hb_interval: Option<Duration>,
     /// Heartbeats in a row to unconfirmed paths at the start (HB.Max.Burst; 1).
@@ -214,6 +220,8 @@ impl Default for AssociationConfig {
             primary_switchover_max_retrans: None,
             expose_potentially_failed: true,
             max_init_retransmits: 8,
+            max_init_timeout: None,
+            cookie_life: None,
             hb_interval: Some(Duration::from_secs(30)),
             hb_max_burst: 1,
             max_burst: 4,

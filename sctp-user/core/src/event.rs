@@ -167,7 +167,7 @@ pub enum PathChange {
     /// It was verified (RFC 9260, 5.4).
     Confirmed,
     /// It answers again.
-    Available,
+    Available(SignOfLife),
     /// It does not answer for the moment, and data avoids it (RFC 7829, 3).
     PotentiallyFailed,
     /// It no longer answers.
@@ -178,6 +178,15 @@ pub enum PathChange {
     Added,
     /// It was removed.
     Removed,
+}
+
+/// What showed that a path works.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SignOfLife {
+    /// A HEARTBEAT was answered (RFC 9260, 8.3), or a probe of the path MTU.
+    Heartbeat,
+    /// What was sent there was acknowledged: data, or a request (8.2).
+    Acknowledgement,
 }
 
 /// Why an association was lost.

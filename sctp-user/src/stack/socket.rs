@@ -272,6 +272,18 @@ impl Socket {
         })
     }
 
+    /// The largest RTO of the association since this was last asked, and the peer's address where it was; `None` if none was computed
+    /// meanwhile.
+    ///
+    /// # Errors
+    /// [`Error::NoAssociation`], [`Error::NotConnected`].
+    pub fn take_largest_rto(&self, id: Option<AssociationId>) -> Result<Option<(IpAddr, Duration)>, Error> {
+        self.with(|state, _| {
+            let id = state.association_of(self.id, id)?;
+            Ok(state.engine.endpoint.take_largest_rto(id))
+        })
+    }
+
     /// Changes parameters of the path to `remote` alone (RFC 6458, 8.1.12). What is changed for the association afterwards holds
     /// for it, too.
     ///

@@ -156,6 +156,7 @@ constants! {
         SCTP_ADDR_CONFIRMED = 5,
         SCTP_ADDR_POTENTIALLY_FAILED = 6,
         SCTP_FAILED_THRESHOLD = 0,
+        SCTP_RECEIVED_SACK = 1,
         SCTP_HEARTBEAT_SUCCESS = 2,
     }
     // Flags and indications of other notifications.

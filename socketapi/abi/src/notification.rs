@@ -6,7 +6,7 @@ mod tests;
 use std::net::{IpAddr, SocketAddr};
 
 use sctp_core::event::{
-    AbortedDelivery, AuthenticationEvent, LossReason, PathChange, ReconfigOutcome, SendFailure,
+    AbortedDelivery, AuthenticationEvent, LossReason, PathChange, ReconfigOutcome, SendFailure, SignOfLife,
 };
 use sctp_user::stack::Notification;
 
@@ -124,7 +124,8 @@ fn error_cause(cause: u16, value: &[u8]) -> Vec<u8> {
 fn paddr_change(address: IpAddr, change: PathChange, origin: &Origin) -> Unfinished {
     use sctp_paddr_change::*;
     let (state, error) = match change {
-        PathChange::Available => (SCTP_ADDR_AVAILABLE, SCTP_HEARTBEAT_SUCCESS),
+        PathChange::Available(SignOfLife::Heartbeat) => (SCTP_ADDR_AVAILABLE, SCTP_HEARTBEAT_SUCCESS),
+        PathChange::Available(SignOfLife::Acknowledgement) => (SCTP_ADDR_AVAILABLE, SCTP_RECEIVED_SACK),
         PathChange::Unreachable => (SCTP_ADDR_UNREACHABLE, SCTP_FAILED_THRESHOLD),
         PathChange::Removed => (SCTP_ADDR_REMOVED, 0),
         PathChange::Added => (SCTP_ADDR_ADDED, 0),

@@ -22,8 +22,6 @@ pub struct Settings {
     pub nxtinfo: bool,
     /// Several sockets of one user may listen on one port (`SCTP_REUSE_PORT`). Kept only.
     pub reuse_port: bool,
-    /// How long an INIT may wait for its answer at most, milliseconds (`sinit_max_init_timeo`). Kept only: RTO.Max rules.
-    pub max_init_timeout: u16,
     /// The peers' UDP encapsulation port for associations to come, once it was set (`SCTP_REMOTE_UDP_ENCAPS_PORT`).
     pub remote_udp_port: Option<u16>,
     /// For associations to come.
@@ -46,8 +44,6 @@ pub struct Manner {
     pub sack_frequency: Option<u32>,
     /// Whether potentially failed paths are shown, as Linux has it: 0 in the status only, 1 nowhere, 2 in both.
     pub expose_potentially_failed: u32,
-    /// How long state cookies are good for, milliseconds (`sasoc_cookie_life`). Kept only: it is the stack's.
-    pub cookie_life: u32,
 }
 
 /// `SCTP_DEFAULT_SEND_PARAM` and `SCTP_DEFAULT_SNDINFO` (RFC 6458, 8.1.13 and 8.1.31). When messages are given up is in the
@@ -72,7 +68,6 @@ impl Settings {
             rcvinfo: false,
             nxtinfo: false,
             reuse_port: false,
-            max_init_timeout: 60_000,
             remote_udp_port: None,
             future: Manner::default(),
             associations: BTreeMap::new(),
@@ -133,7 +128,6 @@ impl Default for Manner {
             hb_interval: Duration::from_secs(30),
             sack_frequency: None,
             expose_potentially_failed: 0,
-            cookie_life: 60_000,
         }
     }
 }

@@ -1,6 +1,7 @@
 //! [`Target`] over a socket of our stack.
 
 use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
 
 use sctp_core::association::{Association, AssociationState};
 use sctp_core::auth::{KeyError, SharedKeys};
@@ -123,6 +124,10 @@ impl Target for StackTarget<'_> {
         change: &dyn Fn(&mut PathParameters),
     ) -> Result<(), Errno> {
         checked(self.socket.configure_path(Some(association), remote, change))
+    }
+
+    fn take_largest_rto(&mut self, association: AssociationId) -> Result<Option<(IpAddr, Duration)>, Errno> {
+        checked(self.socket.take_largest_rto(Some(association)))
     }
 
     fn set_thresholds(

@@ -1,6 +1,7 @@
 //! What options work on: the seam between the ABI and a socket of our stack.
 
 use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
 
 use sctp_core::association::Association;
 use sctp_core::auth::{KeyError, SharedKeys};
@@ -116,6 +117,12 @@ pub trait Target {
         remote: IpAddr,
         change: &dyn Fn(&mut PathParameters),
     ) -> Result<(), Errno>;
+
+    /// The largest RTO since this was last asked, and the peer's address where it was; none if none was computed.
+    ///
+    /// # Errors
+    /// The association is gone.
+    fn take_largest_rto(&mut self, association: AssociationId) -> Result<Option<(IpAddr, Duration)>, Errno>;
 
     /// Sets the thresholds of one path (RFC 7829, 7.2).
     ///

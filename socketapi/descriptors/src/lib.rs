@@ -42,6 +42,10 @@ pub use serde_bytes::ByteBuf;
 /// Environment variable that names the service's control socket (an abstract name, without the leading zero).
 pub const SERVICE_VARIABLE: &str = "SCTP_SERVICE";
 
+/// Environment variable that names the user, by number, whose service that is. Anybody may take an abstract name once its owner
+/// has gone; clients hang up on who is neither this user nor root.
+pub const SERVICE_USER_VARIABLE: &str = "SCTP_SERVICE_USER";
+
 /// Version of all that is defined here; the first thing a client says, and refused if it differs.
 pub const VERSION: u16 = 4;
 

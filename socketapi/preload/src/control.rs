@@ -10,7 +10,8 @@ use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
 
 use sctp_descriptors::{
-    Command, MAX_REPLY_LEN, Reply, Request, SERVICE_VARIABLE, SocketName, VERSION, pieces,
+    Command, MAX_REPLY_LEN, Reply, Request, SERVICE_USER_VARIABLE, SERVICE_VARIABLE, SocketName, VERSION,
+    pieces,
 };
 
 use crate::{address, real};
@@ -168,7 +169,28 @@ fn connect() -> io::Result<OwnedFd> {
     if result != 0 {
         return Err(io::Error::last_os_error());
     }
+    if !is_trusted(user_of_peer(&socket)?) {
+        return Err(io::ErrorKind::PermissionDenied.into());
+    }
     Ok(socket)
+}
+
+/// Whether a service may be this user's.
+fn is_trusted(user: u32) -> bool {
+    let named = std::env::var(SERVICE_USER_VARIABLE).ok().and_then(|named| named.parse().ok());
+    // SAFETY: it cannot fail.
+    user == 0 || user == named.unwrap_or_else(|| unsafe { libc::geteuid() })
+}
+
+fn user_of_peer(socket: &OwnedFd) -> io::Result<u32> {
+    let mut peer = libc::ucred { pid: 0, uid: 0, gid: 0 };
+    let mut length = size_of::<libc::ucred>() as libc::socklen_t;
+    let value = (&raw mut peer).cast();
+    // SAFETY: `peer` is valid for `length` bytes.
+    let result = unsafe {
+        real::getsockopt(socket.as_raw_fd(), libc::SOL_SOCKET, libc::SO_PEERCRED, value, &raw mut length)
+    };
+    if result == 0 { Ok(peer.uid) } else { Err(io::Error::last_os_error()) }
 }
 
 fn owned(fd: c_int) -> io::Result<OwnedFd> {

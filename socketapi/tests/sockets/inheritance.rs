@@ -19,10 +19,12 @@ const SETTINGS: &[Setting] = &[
         options.set_rto_info(RtoInfo { initial, min, max })
     }),
     ("SCTP_ASSOCINFO", |options| {
-        options.set_association_parameters(AssociationParameters { association_max_retrans: 3 })
+        let cookie_life = Some(Duration::from_secs(7));
+        options.set_association_parameters(AssociationParameters { association_max_retrans: 3, cookie_life })
     }),
     ("SCTP_INITMSG", |options| {
-        let init = InitMessage { outbound_streams: 7, max_inbound_streams: 8, max_attempts: 2 };
+        let max_timeout = Some(Duration::from_secs(2));
+        let init = InitMessage { outbound_streams: 7, max_inbound_streams: 8, max_attempts: 2, max_timeout };
         options.set_init_message(init)
     }),
     ("SCTP_NODELAY", |options| options.set_no_delay(true)),

@@ -18,4 +18,5 @@ mod reconfig;
 mod stacks;
 mod stress;
 mod support;
+#[cfg(feature = "tokio")]
 mod tasks;

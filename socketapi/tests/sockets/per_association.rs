@@ -47,7 +47,8 @@ fn options_of_one_association_are_read_and_set_apart() {
     assert_eq!(server.options_of(second).delayed_sack().unwrap(), sack);
     assert_ne!(server.options_of(first).delayed_sack().unwrap(), sack);
 
-    let init = InitMessage { outbound_streams: 3, max_inbound_streams: 4, max_attempts: 5 };
+    let before_init = server.options().init_message().unwrap();
+    let init = InitMessage { max_attempts: 5, max_timeout: Some(LONG), ..before_init };
     server.options().set_init_message(init).unwrap();
     assert_eq!(server.options().init_message().unwrap(), init);
     assert_eq!(server.options().association_parameters().unwrap().association_max_retrans, 10);
@@ -141,9 +142,14 @@ fn the_status_tells_what_is_under_way() {
     assert_eq!(status.local_addresses, pair.client.local_addresses());
     assert_eq!((status.unacknowledged_chunks, status.queued_messages), (0, 0));
     let (before, full) = (server.status().unwrap(), status.peer_window);
+    client.take_largest_rto().unwrap();
     client.send(&[1; 900], &SendInfo::new()).unwrap();
     wait_until("it is acknowledged", || !client.status().unwrap().has_unacknowledged);
     let after = server.status().unwrap();
+    let (largest_at, largest) = client.take_largest_rto().unwrap().expect("it was measured");
+    let path = client.status().unwrap().paths[0];
+    assert_eq!((largest_at, largest), (path.address, path.rto));
+    assert!(client.take_largest_rto().unwrap().is_none(), "nothing since");
     assert_eq!(client.status().unwrap().peer_window, full - 900);
     assert_eq!(after.local_window.unwrap(), before.local_window.unwrap() - 900);
     assert_eq!(after.cumulative_tsn.unwrap(), before.cumulative_tsn.unwrap().wrapping_add(2), "two chunks");

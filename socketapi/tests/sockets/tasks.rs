@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Wake, Waker};
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use proptest::prelude::*;
 use socketapi::tokio::{SctpListener, SctpSocket, SctpStream};
 use socketapi::{
@@ -159,6 +160,41 @@ fn associations_are_accepted_once_each_whoever_gives_up() {
         let clients: Vec<_> = clients.join_all().await;
         let servers: HashSet<_> = servers.join_all().await.iter().map(SctpStream::association).collect();
         assert_eq!((clients.len(), servers.len()), (CLIENTS, CLIENTS));
+    });
+}
+
+/// A task that was woken for a message and is aborted before it runs: the others take the message.
+#[test]
+fn tasks_that_are_aborted_take_no_message_with_them() {
+    const MESSAGES: u32 = 2_000;
+    const READERS: usize = 8;
+    under_each_runtime(|| async {
+        let pair = in_memory();
+        let (server, client) = connected(&pair);
+        let (server, seen) = (Arc::new(server), Arc::new(Mutex::new(Vec::new())));
+        let reader = || {
+            let (server, seen) = (Arc::clone(&server), Arc::clone(&seen));
+            tokio::spawn(async move {
+                while let Some(message) = server.recv_message().await.unwrap() {
+                    seen.lock().push(number_of(&message.into_bytes()));
+                }
+            })
+        };
+        let mut readers: Vec<_> = (0..READERS).map(|_| reader()).collect();
+        for number in 0..MESSAGES {
+            client.send(&number.to_be_bytes(), &SendInfo::new()).await.unwrap();
+            // Always another one, sometimes before it has run, sometimes after.
+            let victim = number as usize * 5 % READERS;
+            yields((number % 4) as u8).await;
+            std::mem::replace(&mut readers[victim], reader()).abort();
+        }
+        client.shutdown().unwrap();
+        for reader in readers {
+            reader.await.unwrap();
+        }
+        let mut seen = seen.lock().clone();
+        seen.sort_unstable();
+        assert_eq!(seen, (0..MESSAGES).collect::<Vec<_>>());
     });
 }
 

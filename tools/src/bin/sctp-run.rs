@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use clap::Parser;
 use nix::fcntl::{FcntlArg, OFlag, fcntl, open};
-use sctp_descriptors::SERVICE_VARIABLE;
+use sctp_descriptors::{SERVICE_USER_VARIABLE, SERVICE_VARIABLE};
 use sctp_service::{Control, Listener, Rules, Service};
 use sctp_tools::daemon::{self, Probe, SERVICE_NAME};
 use sctp_tools::transport::{self, TransportOptions, carrier};
@@ -136,16 +136,17 @@ fn run(options: &Options) -> Result<(), Failure> {
     let (program, arguments) =
         options.program.split_first().ok_or_else(|| "no program was given".to_owned())?;
     let shim = if options.seccomp { None } else { Some(shim_for(program, options)?) };
-    let (name, told) = service(options)?;
+    let service = find_service(options)?;
     if options.verbose {
-        eprintln!("sctp-run: {told}");
+        eprintln!("sctp-run: {}", service.told);
     }
     let mut command = Command::new(program);
-    command.args(arguments).env(SERVICE_VARIABLE, &name);
+    command.args(arguments).env(SERVICE_VARIABLE, &service.name);
+    command.env(SERVICE_USER_VARIABLE, service.user.to_string());
     match shim {
         Some(shim) => command.env("LD_PRELOAD", before_other_libraries(shim)),
         None => {
-            supervised::enter(&["--supervise", &name, "--detach"])?;
+            supervised::enter(&["--supervise", &service.name, "--detach"])?;
             &mut command
         }
     };
@@ -187,26 +188,38 @@ fn shim(named: Option<&Path>) -> Result<PathBuf, String> {
     })
 }
 
-/// The name of a service for the program, and what there is to say of it.
-fn service(options: &Options) -> Result<(String, String), String> {
-    if let Some(name) = &options.service {
-        return match daemon::probe(name) {
-            found @ Probe::Serves { .. } => Ok((name.clone(), found.describe())),
-            other => Err(format!("the service {name} cannot be used: {}", other.describe())),
-        };
-    }
+/// What serves a program.
+struct Found {
+    /// Its abstract name.
+    name: String,
+    /// Whose it is.
+    user: u32,
+    /// What there is to say of it.
+    told: String,
+}
+
+/// What is to serve the program.
+fn find_service(options: &Options) -> Result<Found, String> {
+    let name = options.service.as_deref().unwrap_or(SERVICE_NAME);
     let is_particular = options.own || options.trace.is_some() || options.transport.is_particular();
-    let why_own = if is_particular {
+    let why_own = if options.service.is_none() && is_particular {
         "as the options ask".to_owned()
     } else {
-        match daemon::probe(SERVICE_NAME) {
-            found @ Probe::Serves { .. } => return Ok((SERVICE_NAME.to_owned(), found.describe())),
-            other => other.describe(),
+        let found = daemon::probe(name);
+        match (&found, &options.service) {
+            (Probe::Serves { user, .. }, _) => {
+                return Ok(Found { name: name.to_owned(), user: *user, told: found.describe() });
+            }
+            (_, Some(name)) => {
+                return Err(format!("the service {name} cannot be used: {}", found.describe()));
+            }
+            (_, None) => found.describe(),
         }
     };
     let name = format!("sctp-run/{:032x}", rand::random::<u128>());
     let transport = start_host(&name)?;
-    Ok((name, format!("{transport}; a stack of its own: {why_own}")))
+    let told = format!("{transport}; a stack of its own: {why_own}");
+    Ok(Found { name, user: nix::unistd::geteuid().as_raw(), told })
 }
 
 /// Starts the host and waits until it serves; says what it serves with.

@@ -20,6 +20,8 @@ pub enum Probe {
     Serves {
         /// Its process; 0 in another process namespace.
         process: i32,
+        /// Its user.
+        user: u32,
     },
     /// There is none.
     Absent,
@@ -46,7 +48,7 @@ impl Probe {
     /// In words: what a reader should know of it.
     pub fn describe(&self) -> String {
         match self {
-            Self::Serves { process } => format!("sctpd (process {process}) serves this user"),
+            Self::Serves { process, .. } => format!("sctpd (process {process}) serves this user"),
             Self::Absent => "no sctpd runs in this network namespace".into(),
             Self::Refuses { process } => format!(
                 "sctpd (process {process}) does not serve this user: see [access] and [limits] in its configuration"
@@ -81,12 +83,12 @@ fn try_probe(name: &str) -> io::Result<Probe> {
     if !is_trusted(peer.uid()) {
         return Ok(Probe::Impostor { user: peer.uid() });
     }
-    let process = peer.pid();
+    let (process, user) = (peer.pid(), peer.uid());
     let mut answer = [0; 64];
     // Whom it does not serve it hangs up on.
     let said = connection.write(&VERSION.to_ne_bytes()).and_then(|_| connection.read(&mut answer));
     Ok(match said {
-        Ok(len) if answer.get(..len) == Some(&VERSION.to_ne_bytes()) => Probe::Serves { process },
+        Ok(len) if answer.get(..len) == Some(&VERSION.to_ne_bytes()) => Probe::Serves { process, user },
         Ok(0) => Probe::Refuses { process },
         Ok(_) => Probe::OtherVersion { process },
         Err(error) if matches!(error.kind(), io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset) => {

@@ -61,7 +61,7 @@ pub struct Holdings {
 pub fn status(name: &str) -> Result<Status, String> {
     let found = probe(name);
     let (process, serves_us) = match &found {
-        Probe::Serves { process } => (*process, true),
+        Probe::Serves { process, .. } => (*process, true),
         Probe::Refuses { process } | Probe::OtherVersion { process } => (*process, false),
         Probe::Absent | Probe::Impostor { .. } | Probe::Failed(_) => return Err(found.describe()),
     };

@@ -7,6 +7,7 @@ use crate::error::CommandError;
 use crate::net::IpDefaults;
 use crate::path::{PathId, PathParameters, Thresholds};
 use core::net::IpAddr;
+use core::time::Duration;
 use std::sync::Arc;
 
 impl Association {
@@ -88,6 +89,13 @@ impl Association {
             path.thresholds = thresholds;
         }
         Ok(())
+    }
+
+    /// The largest RTO of all paths since this was last asked, and the address of its path; none if no RTO was computed.
+    pub(crate) fn take_largest_rto(&mut self) -> Option<(IpAddr, Duration)> {
+        let observed =
+            self.paths.iter_mut().filter_map(|path| Some((path.address.remote, path.rtt.take_largest()?)));
+        observed.max_by_key(|&(_, rto)| rto)
     }
 
     /// SACKs wait as it was set for the path that data comes on.

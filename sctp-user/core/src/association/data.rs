@@ -5,7 +5,7 @@ use super::sack_path::SackDetour;
 use super::state::State;
 use super::{Association, AssociationState, Context, Flow};
 use crate::error::SendError;
-use crate::event::{Event, LossReason};
+use crate::event::{Event, LossReason, SignOfLife};
 use crate::message::{Message, SendOptions};
 use crate::path::{Path, PathId};
 use crate::rx::{DataOutcome, Fragment, Receiver};
@@ -89,7 +89,11 @@ impl Association {
             }
         }
         let (unordered, tsn) = (data.is_unordered(), data.tsn());
+        let is_next = tsn == receiver.cumulative_tsn().next();
         let outcome = receiver.handle_data(cx.now, data);
+        if !is_next && outcome == DataOutcome::Accepted {
+            self.stats.out_of_order_chunks_received += 1;
+        }
         if outcome == DataOutcome::Accepted {
             self.note_ecn_data(tsn);
         }
@@ -133,6 +137,7 @@ impl Association {
             return Flow::Continue;
         }
         let Ok(sack) = SackChunk::parse(chunk) else { return Flow::Stop };
+        self.count_sack(sack.gap_blocks.len());
         let outcome = self.sender.handle_sack(cx.now, &sack, &mut self.paths);
         self.act_on_ack(outcome)
     }
@@ -143,8 +148,14 @@ impl Association {
             return Flow::Continue;
         }
         let Ok(sack) = NrSackChunk::parse(chunk) else { return Flow::Stop };
+        self.count_sack(sack.renegable_blocks.len() + sack.non_renegable_blocks.len());
         let outcome = self.sender.handle_nr_sack(cx.now, &sack, &mut self.paths);
         self.act_on_ack(outcome)
+    }
+
+    fn count_sack(&mut self, gap_blocks: usize) {
+        self.stats.sacks_received += 1;
+        self.stats.gap_blocks_received += gap_blocks as u64;
     }
 
     /// Whether SACKs may tell of several packets although there are gaps: the peer counts with it
@@ -180,7 +191,7 @@ impl Association {
             }
             // RFC 7829, 3.2, rules 9 and 10; an active path is credited either way (RFC 9260, 8.2).
             if certain || !self.paths.get(path).is_some_and(Path::is_failing) {
-                self.note_path_works(path);
+                self.note_path_works(path, SignOfLife::Acknowledgement);
             }
         }
         if outcome.became_empty {

@@ -2,7 +2,7 @@
 //! and the switch of the primary path (RFC 7829).
 
 use super::Association;
-use crate::event::{Event, LossReason, PathChange};
+use crate::event::{Event, LossReason, PathChange, SignOfLife};
 use crate::path::{PathId, PathState};
 use crate::time::Time;
 
@@ -86,7 +86,7 @@ impl Association {
     /// Data or a HEARTBEAT sent to `path` was acknowledged.
     /// RFC 7829, 3.2.
     /// RFC 9260, 8.2, 8.3.
-    pub(super) fn note_path_works(&mut self, id: PathId) {
+    pub(super) fn note_path_works(&mut self, id: PathId, sign: SignOfLife) {
         let exposed = self.config.expose_potentially_failed;
         let Some(path) = self.paths.get_mut(id) else { return };
         path.error_count = 0;
@@ -101,7 +101,7 @@ impl Association {
             self.start_mtu_search(id);
         }
         if told {
-            self.tell_path(id, PathChange::Available);
+            self.tell_path(id, PathChange::Available(sign));
         }
     }
 

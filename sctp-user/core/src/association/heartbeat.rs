@@ -6,7 +6,7 @@
 
 use super::{Association, Context, Flow};
 use crate::error::CommandError;
-use crate::event::PathChange;
+use crate::event::{PathChange, SignOfLife};
 use crate::path::{Path, PathId, PathState};
 use crate::rng::Random;
 use crate::time::Time;
@@ -208,7 +208,7 @@ impl Association {
     /// A HEARTBEAT to `id` was answered.
     /// RFC 9260, 8.3.
     pub(super) fn note_answer(&mut self, id: PathId) {
-        self.note_path_works(id);
+        self.note_path_works(id, SignOfLife::Heartbeat);
         // 8.1: with data outstanding the counter MAY stay, so that a path that carries HEARTBEATs but no
         // DATA does not keep a dead association alive.
         if !self.sender.has_outstanding() {

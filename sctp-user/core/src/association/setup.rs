@@ -128,7 +128,7 @@ impl Association {
         }
         let path = paths.primary();
         let setup = Setup {
-            t1: now + rto(&paths, path),
+            t1: now + set_up_timeout(&blueprint.config, &paths, path),
             sent_at: now,
             attempts: 0,
             path,
@@ -260,8 +260,13 @@ impl Association {
 
     /// RFC 9260, 5.1.4, 3.3.3.
     fn echo_cookie(&mut self, now: Time, cookie: bytes::Bytes, before: &Setup, path: PathId) {
-        let setup =
-            Setup { t1: now + rto(&self.paths, path), sent_at: now, path, due: true, ..before.clone() };
+        let setup = Setup {
+            t1: now + set_up_timeout(&self.config, &self.paths, path),
+            sent_at: now,
+            path,
+            due: true,
+            ..before.clone()
+        };
         self.set_state(State::CookieEchoed(setup, cookie));
     }
 
@@ -401,11 +406,11 @@ impl Association {
         }
         // 5.1: retransmissions use all addresses of the peer, in turn.
         let next = self.paths.for_retransmission(failed).unwrap_or(failed);
-        let rto = rto(&self.paths, next);
+        let timeout = set_up_timeout(&self.config, &self.paths, next);
         if let Some(setup) = self.state.setup_mut() {
             setup.path = next;
             setup.due = true;
-            setup.t1 = now + rto;
+            setup.t1 = now + timeout;
         }
     }
 
@@ -423,7 +428,7 @@ impl Association {
         let increment = now.since(setup.sent_at) + (before + staleness).min(MAX_EXTENSION);
         setup.life_span_increment = u32::try_from(increment.as_millis()).ok();
         setup.due = true;
-        setup.t1 = now + rto(&self.paths, setup.path);
+        setup.t1 = now + set_up_timeout(&self.config, &self.paths, setup.path);
         self.tags.peer = 0;
         self.outbox.clear();
         // DATA beside the COOKIE ECHO was discarded with it (5.1.5): it leaves beside the next one.
@@ -497,6 +502,12 @@ pub(super) fn paths_of(cookie: &StateCookie, config: &AssociationConfig, local: 
         add_path(&mut paths, config, local, address, PathState::Unconfirmed);
     }
     paths
+}
+
+/// How long T1 runs (RFC 9260, 5.1; RFC 6458, 8.1.3).
+fn set_up_timeout(config: &AssociationConfig, paths: &PathSet, path: PathId) -> Duration {
+    let rto = rto(paths, path);
+    config.max_init_timeout.map_or(rto, |most| rto.min(most))
 }
 
 /// The RTO of a path.

@@ -17,6 +17,8 @@ pub struct AssociationStats {
     pub ordered_chunks_received: u64,
     /// New DATA chunks received with the U bit (sctpInUnorderChunks).
     pub unordered_chunks_received: u64,
+    /// New DATA chunks received although a TSN before them was missing.
+    pub out_of_order_chunks_received: u64,
     /// DATA chunks received once more.
     pub duplicate_chunks_received: u64,
     /// DATA chunks sent in order of their stream, without those sent again (sctpOutOrderChunks).
@@ -33,6 +35,10 @@ pub struct AssociationStats {
     pub congestion_marks_received: u64,
     /// SACKs sent.
     pub sacks_sent: u64,
+    /// SACKs received, and NR-SACKs.
+    pub sacks_received: u64,
+    /// Gap blocks in them.
+    pub gap_blocks_received: u64,
     /// User messages that were taken for sending.
     pub messages_sent: u64,
     /// Bytes of them.
@@ -75,13 +81,14 @@ impl AddAssign<&Self> for AssociationStats {
 }
 
 impl AssociationStats {
-    fn counters(&mut self) -> [&mut u64; 26] {
+    fn counters(&mut self) -> [&mut u64; 29] {
         [
             &mut self.packets_sent,
             &mut self.packets_received,
             &mut self.data_chunks_received,
             &mut self.ordered_chunks_received,
             &mut self.unordered_chunks_received,
+            &mut self.out_of_order_chunks_received,
             &mut self.duplicate_chunks_received,
             &mut self.ordered_chunks_sent,
             &mut self.unordered_chunks_sent,
@@ -90,6 +97,8 @@ impl AssociationStats {
             &mut self.control_chunks_sent,
             &mut self.congestion_marks_received,
             &mut self.sacks_sent,
+            &mut self.sacks_received,
+            &mut self.gap_blocks_received,
             &mut self.messages_sent,
             &mut self.bytes_sent,
             &mut self.messages_fragmented,

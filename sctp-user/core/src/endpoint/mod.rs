@@ -49,6 +49,7 @@ use crate::time::Time;
 use bytes::Bytes;
 use cookie::CookieKeys;
 use core::net::IpAddr;
+use core::time::Duration;
 use deadlines::Deadlines;
 use demux::{Demux, PeerKey};
 use early_sacks::EarlySacks;
@@ -388,6 +389,13 @@ impl Endpoint {
         port: u16,
     ) -> Result<(), CommandError> {
         self.command(id, |association, _| association.set_remote_udp_port(remote, port))
+    }
+
+    /// The largest RTO that any path of an association had since this was last asked, and the peer's address of that path; `None`:
+    /// there was no measurement and no time-out meanwhile (`sas_maxrto` of `SCTP_GET_ASSOC_STATS`).
+    pub fn take_largest_rto(&mut self, id: AssociationId) -> Option<(IpAddr, Duration)> {
+        let slot = self.slots.find(id)?;
+        self.slots.get_mut(slot)?.association.take_largest_rto()
     }
 
     /// Changes parameters of the path to `remote` alone. What is changed for all paths afterwards holds for it, too.

@@ -272,7 +272,7 @@ impl Endpoint {
         offer.outbound_streams = outbound_streams;
         let cookie = StateCookie {
             created_at: now,
-            life_span: self.life_span(request.peer.life_span_increment),
+            life_span: self.life_span(config, request.peer.life_span_increment),
             local_port: request.header.destination_port,
             peer_port: request.header.source_port,
             tags: Tags { local: offer.tag, peer: request.init.initiate_tag },
@@ -300,8 +300,8 @@ impl Endpoint {
     }
 
     /// Valid.Cookie.Life, and what a Cookie Preservative asks for up to as much again (5.2.6).
-    fn life_span(&self, increment_ms: u32) -> Duration {
-        let life = self.config.valid_cookie_life;
+    fn life_span(&self, config: &AssociationConfig, increment_ms: u32) -> Duration {
+        let life = config.cookie_life.unwrap_or(self.config.valid_cookie_life);
         life + Duration::from_millis(increment_ms.into()).min(life)
     }
 

@@ -17,6 +17,8 @@ pub struct RttEstimator {
     rto_max: Duration,
     measured_at: Option<Time>,
     latest: Option<Duration>,
+    /// The largest RTO since this was last asked for.
+    largest: Option<Duration>,
 }
 
 impl RttEstimator {
@@ -30,6 +32,7 @@ impl RttEstimator {
             rto_max: config.rto_max,
             measured_at: None,
             latest: None,
+            largest: None,
         };
         rtt.set_rto(config.rto_initial);
         rtt
@@ -92,11 +95,22 @@ impl RttEstimator {
         self.srtt = Some(srtt);
         self.rttvar = self.rttvar.max(GRANULARITY);
         self.set_rto(srtt + self.rttvar * 4);
+        self.note_largest();
     }
 
     /// T3-rtx expired: the time-out doubles (6.3.3 E2).
     pub fn back_off(&mut self) {
         self.set_rto(self.rto.saturating_mul(2));
+        self.note_largest();
+    }
+
+    fn note_largest(&mut self) {
+        self.largest = self.largest.max(Some(self.rto));
+    }
+
+    /// The largest RTO that came of a measurement or a time-out since this was last asked.
+    pub(crate) fn take_largest(&mut self) -> Option<Duration> {
+        self.largest.take()
     }
 
     /// C6 and C7. The upper bound wins should the user have set the two the wrong way round.

@@ -498,7 +498,7 @@ impl Application for Peer {
             Event::PartialDeliveryAborted(aborted) => self.inbox.abort(&aborted),
             Event::PathChanged { change: PathChange::PotentiallyFailed, .. } => self.stats.path_doubts += 1,
             Event::PathChanged { change: PathChange::Unreachable, .. } => self.stats.path_failures += 1,
-            Event::PathChanged { change: PathChange::Available, .. } => self.stats.path_returns += 1,
+            Event::PathChanged { change: PathChange::Available(_), .. } => self.stats.path_returns += 1,
             Event::Writable => self.blocked = false,
             _ => {}
         }

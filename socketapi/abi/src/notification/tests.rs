@@ -1,7 +1,7 @@
 use bytes::Bytes;
 use proptest::prelude::*;
 use sctp_core::event::{
-    AbortedDelivery, AuthenticationEvent, LossReason, PathChange, ReconfigOutcome, SendFailure,
+    AbortedDelivery, AuthenticationEvent, LossReason, PathChange, ReconfigOutcome, SendFailure, SignOfLife,
 };
 use sctp_core::serial::Mid;
 use sctp_user::stack::Notification;
@@ -105,6 +105,19 @@ fn addresses_of_the_peer_have_the_bytes_of_linux() {
             let form = Form::new(ipv6);
             is_linux(&one(notification.clone(), &Origin { number, peer_port: 7003, form, ..ORIGIN }));
         }
+    }
+}
+
+/// RFC 6458, 6.1.2: spc_error (its numbers are those of Linux).
+#[test]
+#[cfg(target_endian = "little")]
+fn what_brought_a_path_back_is_told() {
+    for (sign, error) in [(SignOfLife::Heartbeat, "02000000"), (SignOfLife::Acknowledgement, "01000000")] {
+        let change = PathChange::Available(sign);
+        let notification = Notification::PathChanged { address: "127.0.0.4".parse().unwrap(), change };
+        let told = one(notification, &ORIGIN);
+        // Behind the header, the address and spc_state.
+        assert_eq!(told[2 * (8 + 128 + 4)..][..8], *error);
     }
 }
 

@@ -1,5 +1,7 @@
 //! Time-outs and limits of associations. Zero in a structure leaves the value as it is.
 
+use std::time::Duration;
+
 use sctp_core::config::AssociationConfig;
 use sctp_core::path::Path;
 
@@ -19,6 +21,11 @@ use crate::target::Target;
 pub(super) const LONGEST_SACK_DELAY: u32 = 500;
 /// The least path MTU that counts on Linux.
 pub(super) const LEAST_MTU: u32 = 512;
+
+/// Valid.Cookie.Life (RFC 9260, 16), where nobody has said otherwise.
+const COOKIE_LIFE: Duration = Duration::from_secs(60);
+/// What Linux tells of the longest time-out of an INIT before it was set: RTO.Max.
+const MAX_INIT_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// RFC 6458, 8.1.1.
 pub(super) fn get_rtoinfo(target: &mut dyn Target, asked: Asked<'_>) -> Result<Answer, Errno> {
@@ -57,12 +64,13 @@ pub(super) fn get_associnfo(target: &mut dyn Target, asked: Asked<'_>) -> Result
         })?,
     };
     let config = config(target, whose)?;
+    let cookie_life = config.cookie_life.unwrap_or(COOKIE_LIFE);
     let record = Record::from_view(asked.view, sctp_assocparams::SIZE)
         .set(sasoc_asocmaxrxt, short(config.association_max_retrans))
         .set(sasoc_number_peer_destinations, short(paths))
         .set(sasoc_peer_rwnd, peer_rwnd)
         .set(sasoc_local_rwnd, local_rwnd)
-        .set(sasoc_cookie_life, target.settings().of(whose).cookie_life);
+        .set(sasoc_cookie_life, milliseconds(cookie_life));
     Ok(record.into())
 }
 
@@ -77,7 +85,7 @@ pub(super) fn set_associnfo(target: &mut dyn Target, view: View<'_>) -> Result<O
         target.configure(whose, &|config| config.association_max_retrans = max_retrans)?;
     }
     if cookie_life > 0 {
-        target.settings_mut().of_mut(whose).cookie_life = cookie_life;
+        target.configure(whose, &|config| config.cookie_life = Some(millis(cookie_life)))?;
     }
     Ok(Outcome::Done)
 }
@@ -99,15 +107,12 @@ pub(super) fn get_initmsg(target: &mut dyn Target, _: Asked<'_>) -> Result<Answe
         .set(sinit_num_ostreams, config.outbound_streams)
         .set(sinit_max_instreams, config.max_inbound_streams)
         .set(sinit_max_attempts, short(config.max_init_retransmits))
-        .set(sinit_max_init_timeo, target.settings().max_init_timeout);
+        .set(sinit_max_init_timeo, short(config.max_init_timeout.unwrap_or(MAX_INIT_TIMEOUT).as_millis()));
     Ok(record.into())
 }
 
 pub(super) fn set_initmsg(target: &mut dyn Target, view: View<'_>) -> Result<Outcome, Errno> {
     target.configure(None, &|config| apply_init(view, config))?;
-    if let Some(timeout) = given(view, sinit_max_init_timeo) {
-        target.settings_mut().max_init_timeout = timeout;
-    }
     Ok(Outcome::Done)
 }
 
@@ -121,6 +126,8 @@ pub(crate) fn apply_init(view: View<'_>, config: &mut AssociationConfig) {
     config.max_inbound_streams = given(view, sinit_max_instreams).unwrap_or(config.max_inbound_streams);
     config.max_init_retransmits =
         given(view, sinit_max_attempts).map_or(config.max_init_retransmits, u32::from);
+    let timeout = given(view, sinit_max_init_timeo).map(|timeout| millis(timeout.into()));
+    config.max_init_timeout = timeout.or(config.max_init_timeout);
 }
 
 /// RFC 6458, 8.1.19. The old form has no frequency.

@@ -160,13 +160,22 @@ pub(super) fn get_assoc_id_list(target: &mut dyn Target, asked: Asked<'_>) -> Re
 pub(super) fn get_assoc_stats(target: &mut dyn Target, asked: Asked<'_>) -> Result<Answer, Errno> {
     let id = association(target, asked.view.get(sas_assoc_id))?;
     let number = target.number(id);
-    let counters = look(target, id, Association::stats)?;
-    Ok(write_stats(&counters).set(sas_assoc_id, number).truncate(asked.room).into())
+    let (counters, port) = look(target, id, |association| (association.stats(), association.peer_port()))?;
+    let mut record = write_stats(&counters).set(sas_assoc_id, number);
+    // A call begins a new time of observation.
+    if let Some((remote, rto)) = target.take_largest_rto(id)? {
+        let address = target.settings().form.storage(SocketAddr::new(remote, port));
+        record = record.set(sas_obs_rto_ipaddr, address).set(sas_maxrto, milliseconds(rto).into());
+    }
+    Ok(record.truncate(asked.room).into())
 }
 
 fn write_stats(counters: &AssociationStats) -> Record {
     Record::new(sctp_assoc_stats::SIZE)
         .set(sas_osacks, counters.sacks_sent)
+        .set(sas_isacks, counters.sacks_received)
+        .set(sas_gapcnt, counters.gap_blocks_received)
+        .set(sas_outofseqtsns, counters.out_of_order_chunks_received)
         .set(sas_opackets, counters.packets_sent)
         .set(sas_ipackets, counters.packets_received)
         .set(sas_rtxchunks, counters.retransmitted_chunks)

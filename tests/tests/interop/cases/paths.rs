@@ -112,7 +112,9 @@ fn fail_and_return(ground: &mut Ground<'_>, association: &Association, failure: 
         let count = ground.peer.counts().messages;
         ground.peer.await_messages(count + 100);
         ground.ours.plug(0);
-        association.await_notification(|it| is_change(it, PathChange::Available));
+        association.await_notification(|it| {
+            matches!(it, Notification::PathChanged { change: PathChange::Available(_), .. })
+        });
         rto
     });
     let counts = ground.peer.await_messages(job.count.into());

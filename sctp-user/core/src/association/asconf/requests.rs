@@ -6,7 +6,7 @@ use super::further::{Way, wildcard_like};
 use super::{Asconf, Change};
 use crate::endpoint::{is_unicast, scope};
 use crate::error::CommandError;
-use crate::event::{Event, LocalAddressChange, LossReason};
+use crate::event::{Event, LocalAddressChange, LossReason, SignOfLife};
 use crate::path::PathId;
 use crate::serial::Tsn;
 use crate::time::Time;
@@ -272,7 +272,7 @@ impl Association {
             return if illegal { self.abort_for(source, Cause::IllegalAsconfAck) } else { Flow::Continue };
         };
         self.error_count = 0;
-        self.note_path_works(outstanding.path);
+        self.note_path_works(outstanding.path, SignOfLife::Acknowledgement);
         let given_up = outstanding.way.is_some_and(|way| way.is_given_up());
         let mut verdicts = verdicts(&outstanding, &ack.parameters);
         if given_up {

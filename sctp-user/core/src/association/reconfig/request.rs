@@ -5,7 +5,7 @@ use crate::association::AssociationState;
 use crate::association::outbox::to_raw;
 use crate::association::setup::rto;
 use crate::error::ReconfigError;
-use crate::event::{LossReason, ReconfigOutcome};
+use crate::event::{LossReason, ReconfigOutcome, SignOfLife};
 use crate::path::PathId;
 use crate::rx::Receiver;
 use crate::stream_set::StreamSet;
@@ -336,7 +336,7 @@ impl Association {
         }
         // The peer answers: what went unanswered before was not in a row.
         self.error_count = 0;
-        self.note_path_works(path);
+        self.note_path_works(path, SignOfLife::Acknowledgement);
         let Some((_, part)) = part else { return };
         if in_progress {
             self.note_in_progress(part);

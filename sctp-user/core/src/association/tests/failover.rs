@@ -288,3 +288,33 @@ fn a_forged_heartbeat_ack_does_not_bring_a_path_back() {
     pair.forge(Side::A, tag, &[chunk(ChunkType::HEARTBEAT_ACK, 0, &info)]);
     assert_eq!(path(&mut pair, a, FIRST).0, PathState::PotentiallyFailed);
 }
+
+/// RFC 6458, 6.1.2: spc_error says whether a HEARTBEAT or data showed that the path works.
+#[test]
+fn it_is_told_what_brought_a_path_back() {
+    use crate::event::{Event, PathChange, SignOfLife};
+    let sign_after = |hb_interval| {
+        let (mut pair, a, _) = established(AssociationConfig { hb_interval, ..AssociationConfig::default() });
+        kill(&mut pair, &[FIRST, SECOND]);
+        pair.send(Side::A, a, b"held up");
+        pair.run_secs(3);
+        kill(&mut pair, &[]);
+        pair.a.events.clear();
+        if hb_interval.is_some() {
+            // The HEARTBEATs come first: data waits for its time-out, which has doubled.
+            let now = pair.now;
+            pair.a.endpoint.request_heartbeat(now, a, ip(FIRST)).unwrap();
+        }
+        pair.run_secs(60);
+        // RFC 7829, 3.2, rule 10: what was sent to two addresses says nothing of either; this goes to one.
+        pair.send(Side::A, a, b"later");
+        pair.run_secs(1);
+        let mut events = pair.a.events.iter();
+        events.find_map(|(_, event)| match event {
+            Event::PathChanged { change: PathChange::Available(sign), .. } => Some(*sign),
+            _ => None,
+        })
+    };
+    assert_eq!(sign_after(Some(Duration::from_secs(30))), Some(SignOfLife::Heartbeat));
+    assert_eq!(sign_after(None), Some(SignOfLife::Acknowledgement));
+}

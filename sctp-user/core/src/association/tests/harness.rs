@@ -7,7 +7,7 @@
 use crate::association::{Association, AssociationState};
 use crate::config::{AssociationConfig, EndpointConfig};
 use crate::endpoint::{ConnectRequest, Endpoint, ListenOptions};
-use crate::event::{AssociationId, Event};
+use crate::event::{AssociationId, Event, PathChange};
 use crate::message::{Message, SendOptions};
 use crate::net::{Ecn, IpMarks, PathAddress, Transmit};
 use crate::path::mtu::MtuSearchConfig;
@@ -449,6 +449,9 @@ fn short(event: &Event) -> String {
     match event {
         Event::CommunicationUp { .. } => "up".into(),
         Event::CommunicationLost { reason } => format!("lost: {reason:?}"),
+        Event::PathChanged { address, change: PathChange::Available(_) } => {
+            format!("{} Available", address.remote)
+        }
         Event::PathChanged { address, change } => format!("{} {change:?}", address.remote),
         Event::RemoteError { cause, .. } => format!("error {cause}"),
         Event::SendFailed(failure) => format!("failed {}", failure.context),

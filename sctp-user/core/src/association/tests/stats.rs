@@ -128,3 +128,45 @@ fn expiries_of_t1_and_t2_are_counted() {
     pair.run_secs(20);
     assert_eq!(pair.association(Side::A, a).stats().t2_expiries, 1);
 }
+
+/// What `SCTP_GET_ASSOC_STATS` has beside these: SACKs, their gap blocks, and DATA that came before what was missing.
+#[test]
+fn sacks_their_gaps_and_data_out_of_order_are_counted() {
+    let mut pair = Pair::new();
+    let (a, z) = pair.establish_with(AssociationConfig { no_delay: true, ..AssociationConfig::default() });
+    pair.send(Side::A, a, b"in order");
+    pair.run_secs(1);
+    pair.drop_first(1, |hop| hop.has(ChunkType::DATA));
+    for payload in [b"lost", b"new1", b"new2"] {
+        pair.send(Side::A, a, payload);
+        pair.run_for(core::time::Duration::from_millis(50));
+    }
+    pair.run_secs(5);
+    assert_eq!(pair.read(Side::Z, z).len(), 4);
+    let (ours, theirs) = (pair.association(Side::A, a).stats(), pair.association(Side::Z, z).stats());
+    assert_eq!(theirs.out_of_order_chunks_received, 2);
+    assert_eq!(ours.sacks_received, theirs.sacks_sent);
+    assert_eq!(ours.gap_blocks_received, 2, "each of two SACKs told of one gap (RFC 9260, 6.7)");
+}
+
+/// `sas_maxrto`: since it was last asked for, with the path's address.
+#[test]
+fn the_largest_rto_is_that_since_it_was_last_asked_for() {
+    use core::time::Duration;
+    let mut pair = Pair::multihomed();
+    let (a, _) = pair.establish();
+    pair.run_secs(5);
+    let second = super::harness::ip("10.0.2.2");
+    let first_rto = pair.a.endpoint.take_largest_rto(a).map(|(_, rto)| rto);
+    assert_eq!(first_rto, Some(Duration::from_secs(1)), "RTO.Min, after measurements");
+    assert_eq!(pair.a.endpoint.take_largest_rto(a), None, "nothing was computed since");
+    pair.set_rule(move |hop| match hop.destination == second {
+        true => super::harness::Fate::Drop,
+        false => super::harness::Fate::Pass,
+    });
+    let now = pair.now;
+    pair.a.endpoint.request_heartbeat(now, a, second).unwrap();
+    pair.run_secs(2);
+    // RFC 9260, 8.3 and 6.3.3, E2.
+    assert_eq!(pair.a.endpoint.take_largest_rto(a), Some((second, Duration::from_secs(2))));
+}

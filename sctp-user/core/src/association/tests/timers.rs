@@ -123,3 +123,44 @@ fn an_abort_brings_the_users_reason_to_the_peer() {
     assert_eq!(pair.events(Side::Z), ["up", "lost: PeerAborted { cause: Some(12), value: b\"enough\" }"]);
     assert_eq!(pair.a.endpoint.abort(now, a, Bytes::new()), Err(CommandError::Closed));
 }
+
+/// RFC 6458, 8.1.3: sinit_max_init_timeo bounds the time-out of INIT, and of nothing else.
+#[test]
+fn an_init_waits_no_longer_than_the_user_allows() {
+    let mut pair = Pair::new();
+    pair.set_rule(|_| Fate::Drop);
+    let config = AssociationConfig {
+        max_init_timeout: Some(Duration::from_millis(1_500)),
+        max_init_retransmits: 4,
+        ..AssociationConfig::default()
+    };
+    let begun = pair.now;
+    let a = pair.connect(config);
+    // 1 s, and then 1.5 s instead of 2, 4, 8, 16 s.
+    pair.run_for(Duration::from_millis(6_900));
+    assert_eq!(pair.state(Side::A, a), AssociationState::CookieWait);
+    pair.run_for(Duration::from_millis(200));
+    assert_eq!(pair.state(Side::A, a), AssociationState::Closed, "{:?}", pair.now - begun);
+    assert_eq!(pair.hops.len(), 5);
+}
+
+/// RFC 6458, 8.1.2: sasoc_cookie_life of a listener; RFC 9260, 5.2.6.
+#[test]
+fn the_cookies_of_a_listener_live_as_long_as_it_says() {
+    let stale_with = |cookie_life| {
+        let mut pair = Pair::new();
+        pair.listen(AssociationConfig { cookie_life, ..AssociationConfig::default() });
+        let mut lost = false;
+        // The first COOKIE ECHO is lost; the next one leaves an RTO later.
+        pair.set_rule(move |hop| {
+            let is_first = hop.has(ChunkType::COOKIE_ECHO) && !core::mem::replace(&mut lost, true);
+            if is_first { Fate::Drop } else { Fate::Pass }
+        });
+        let a = pair.connect(AssociationConfig::default());
+        pair.run_secs(10);
+        assert_eq!(pair.state(Side::A, a), AssociationState::Established);
+        pair.trace.iter().any(|line| line == "Z -> ERROR -> A")
+    };
+    assert!(!stale_with(None));
+    assert!(stale_with(Some(Duration::from_millis(500))));
+}

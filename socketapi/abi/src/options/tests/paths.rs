@@ -114,3 +114,31 @@ fn associations_to_come_have_the_fixed_path_mtu_of_their_socket() {
     let bytes = told(&mut program, number, Some(FIRST));
     assert_eq!(View(&bytes).get(spp_pathmtu), 1_100);
 }
+
+/// `SCTP_GET_ASSOC_STATS`: the largest RTO since the last call, with the address of its path, and SACKs.
+#[test]
+fn the_statistics_have_the_largest_rto_since_they_were_last_read() {
+    use crate::structures::sctp_assoc_stats::{self, *};
+    use sctp_core::message::SendOptions;
+    let (mut program, number) = connected();
+    let read = |program: &mut Program| {
+        let asked = Record::new(sctp_assoc_stats::SIZE).set(sas_assoc_id, number).into_bytes();
+        program.get(SCTP_GET_ASSOC_STATS, &asked, sctp_assoc_stats::SIZE).unwrap().bytes
+    };
+    let payload = bytes::Bytes::from_static(b"to be acknowledged");
+    program.socket.send(program.association, &SendOptions::default(), &payload, Patience::Forever).unwrap();
+    program.socket.configure(program.association, |config| config.rto_min = Duration::from_secs(3)).unwrap();
+    let is_acknowledged = |program: &Program| {
+        !program.socket.association(program.association, |it| it.has_unacknowledged()).unwrap()
+    };
+    while !is_acknowledged(&program) {
+        std::thread::yield_now();
+    }
+    let first = read(&mut program);
+    let (rto, address) = (View(&first).get(sas_maxrto), View(&first).get(sas_obs_rto_ipaddr));
+    assert!((1_000..=3_000).contains(&rto), "{rto} ms");
+    let observed = crate::decode(&address).unwrap();
+    assert!([FIRST, SECOND].contains(&observed.to_string().as_str()), "{observed}");
+    assert_eq!((View(&first).get(sas_isacks), View(&first).get(sas_gapcnt)), (1, 0));
+    assert_eq!(View(&read(&mut program)).get(sas_maxrto), 0, "no RTO was computed since");
+}

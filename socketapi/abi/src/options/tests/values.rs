@@ -347,3 +347,22 @@ fn the_harness_speaks_of_the_addresses_that_it_says() {
     let told = program.get(SCTP_GET_LOCAL_ADDRS, &[0; 8], 400).unwrap();
     assert_eq!(addresses(&told.bytes), [at(HERE)]);
 }
+
+/// RFC 6458, 8.1.2 and 8.1.3: the life of cookies and the longest time-out of an INIT are the stack's.
+#[test]
+fn limits_of_the_set_up_are_told_to_the_stack() {
+    let mut program = Program::new(Style::OneToMany);
+    let told =
+        |program: &mut Program, option: i32, room: usize| program.get(option, &[0; 20], room).unwrap().bytes;
+    assert_eq!(told(&mut program, SCTP_INITMSG, 8)[6..], 60_000_u16.to_ne_bytes());
+    assert_eq!(told(&mut program, SCTP_ASSOCINFO, 20)[16..], 60_000_u32.to_ne_bytes());
+    let init: Vec<u8> = [10_u16, 20, 4, 1_500].iter().flat_map(|number| number.to_ne_bytes()).collect();
+    program.set(SCTP_INITMSG, &init).unwrap();
+    let association = [&[0; 16][..], &5_000_u32.to_ne_bytes()].concat();
+    program.set(SCTP_ASSOCINFO, &association).unwrap();
+    let config = program.socket.config().unwrap();
+    assert_eq!(config.max_init_timeout, Some(std::time::Duration::from_millis(1_500)));
+    assert_eq!(config.cookie_life, Some(std::time::Duration::from_secs(5)));
+    assert_eq!(told(&mut program, SCTP_INITMSG, 8), init);
+    assert_eq!(told(&mut program, SCTP_ASSOCINFO, 20)[16..], 5_000_u32.to_ne_bytes());
+}
