@@ -91,6 +91,15 @@ pub enum Command {
         #[serde(with = "serde_bytes")]
         value: Vec<u8>,
     },
+    /// Bare records have been taken out of the pair unread, as [`Reply::TakeBack`] asked for. They will come by command.
+    TakeBack {
+        /// How many.
+        records: u32,
+        /// So many bytes of the first one have been read before.
+        skipped: u32,
+        /// Tokens that were among them.
+        tokens: u32,
+    },
     /// A file that Linux has below `/proc` where it has SCTP, by its name there: `sys/net/sctp/…` or `net/sctp/…`. The reply
     /// carries a descriptor to read its text by, from the beginning; ENOENT if there is none of this name.
     ProcFile(String),
@@ -156,6 +165,9 @@ pub enum Reply {
     Errno(i32),
     /// The value of an option. A descriptor may come with it.
     Value(Value),
+    /// Done. What is in the pair has not what the program wants to know of messages from now on: it is to be taken out, and
+    /// told by [`Command::TakeBack`].
+    TakeBack,
     /// A set-up has begun, as [`Command::Connect`] begins one. When it is over well, this is what the call returns.
     Begun(i32),
     /// Not done: the descriptor polls writable, and would not tell when it can be done. A filler of so many bytes is to be
@@ -273,6 +285,7 @@ mod tests {
             Command::Receive(Receive { flags: 2, room: u32::MAX, control_room: 256, took: true }),
             Command::GetOption { option: OPTION, room: 400, input: vec![1, 2, 3] },
             Command::SetOption { option: OPTION, value: Vec::new() },
+            Command::TakeBack { records: 3, skipped: 70_000, tokens: 1 },
             Command::ProcFile("net/sctp/snmp".into()),
         ];
         for command in commands {

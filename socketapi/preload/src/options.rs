@@ -11,7 +11,7 @@ use libc::socklen_t;
 use sctp_descriptors::{Command, MAX_OPTION_LEN, OptionName, Peeled, Reply, SocketName, Value};
 
 use crate::detour::{Detour, with_socket};
-use crate::{ops, real};
+use crate::{control, ops, real, record};
 
 /// Of options that are read at most so much is looked at: no structure is longer.
 const MAX_INPUT: usize = 512;
@@ -192,8 +192,16 @@ unsafe fn set_served(
     let value = unsafe { read(value, length) }?;
     match ops::begin(fd, name, Command::SetOption { option, value })? {
         Reply::Begun(result) => ops::await_setup(fd, name).map(|()| result),
+        Reply::TakeBack => take_back(fd, name).map(|()| 0),
         _ => Ok(0),
     }
+}
+
+/// Brings back what is in the pair: it lacks what the program wants to know from now on.
+fn take_back(fd: c_int, name: SocketName) -> Result<(), c_int> {
+    let skipped = record::peek_offset(fd)? as u32;
+    let (records, tokens) = record::empty(fd, name);
+    control::command(name, Command::TakeBack { records, skipped, tokens }).map(|_| ())
 }
 
 /// # Safety

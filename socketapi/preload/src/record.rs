@@ -126,6 +126,17 @@ pub(crate) fn discard(fd: c_int, name: SocketName, tokens: u32) {
     }
 }
 
+/// Takes everything out: how many bare records, and how many tokens.
+pub(crate) fn empty(fd: c_int, name: SocketName) -> (u32, u32) {
+    let (mut records, mut tokens) = (0, 0);
+    let mut start = Marker::default();
+    while let Ok(length @ 1..) = receive(fd, &mut start, MSG_TRUNC) {
+        let is_token = length == TOKEN_LEN && start == name.marker();
+        *if is_token { &mut tokens } else { &mut records } += 1;
+    }
+    (records, tokens)
+}
+
 /// Writes a filler, so that the descriptor polls writable no more. Without room it does not do so anyway.
 pub(crate) fn fill(fd: c_int, name: SocketName, length: u32) -> Result<(), c_int> {
     let mut filler = name.marker().to_vec();

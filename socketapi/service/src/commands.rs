@@ -101,7 +101,13 @@ impl Service {
                     None => Ok((got.reply, None)),
                 };
             }
-            Command::SetOption { option, value } => socket.set_option(ids, *option, value),
+            Command::SetOption { option, value } => {
+                let was_plain = socket.is_plain();
+                socket.set_option(ids, *option, value).map(|reply| socket.after_option(was_plain, reply))
+            }
+            Command::TakeBack { records, skipped, tokens } => {
+                socket.take_back(ids, *records, *skipped, *tokens)
+            }
             Command::Socket { .. }
             | Command::Board
             | Command::ProcFile(_)

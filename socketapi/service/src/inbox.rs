@@ -76,6 +76,19 @@ impl Item {
         }
     }
 
+    /// A record of it by itself: these bytes, read with these flags.
+    pub(crate) fn record(&self, bytes: Vec<u8>, flags: i32) -> Self {
+        let mut item = self.clone();
+        match &mut item {
+            Self::Message { message, .. } => {
+                message.payload = vec![bytes.into()].into();
+                message.end_of_record = flags & MSG_EOR != 0;
+            }
+            Self::Notification { record, .. } => *record = bytes.into(),
+        }
+        item
+    }
+
     /// The first `len` bytes.
     fn start(&self, len: usize) -> Vec<u8> {
         let mut start = Vec::with_capacity(len);
@@ -90,7 +103,7 @@ impl Item {
         start
     }
 
-    fn advance(&mut self, mut len: usize) {
+    pub(crate) fn advance(&mut self, mut len: usize) {
         match self {
             Self::Message { message, .. } => {
                 for piece in &mut message.payload {
@@ -122,6 +135,11 @@ fn first(bytes: &Bytes, len: usize) -> &[u8] {
 impl Inbox {
     pub(crate) fn push(&mut self, item: Item) {
         self.items.push_back(item);
+    }
+
+    /// Puts them before all others.
+    pub(crate) fn push_front(&mut self, items: Vec<Item>) {
+        items.into_iter().rev().for_each(|item| self.items.push_front(item));
     }
 
     pub(crate) fn len(&self) -> usize {

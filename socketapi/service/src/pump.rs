@@ -121,7 +121,7 @@ impl Served {
     }
 
     /// Whether messages mean nothing to the program but their bytes.
-    fn is_plain(&self) -> bool {
+    pub(crate) fn is_plain(&self) -> bool {
         let settings = &self.settings;
         let informed =
             settings.rcvinfo || settings.nxtinfo || settings.future.events.contains(SCTP_DATA_IO_EVENT);
@@ -130,13 +130,19 @@ impl Served {
 
     /// Writes the next record of the first message. False if the pair has no room for it.
     fn write_bare(&mut self) -> bool {
-        let Some((record, _)) = self.inbox.read(MAX_RECORD_LEN, true) else { return true };
+        let Some((record, flags)) = self.inbox.read(MAX_RECORD_LEN, true) else { return true };
+        let len = record.len();
         match self.pair.write(&record) {
             Outgoing::NoRoom => return false,
-            Outgoing::Written => self.wrote_bare = true,
+            Outgoing::Written => {
+                self.wrote_bare = true;
+                if let Some(front) = self.inbox.front() {
+                    self.early.push(len, || front.record(record, flags));
+                }
+            }
             Outgoing::Lost => {}
         }
-        self.inbox.read(record.len(), false);
+        self.inbox.read(len, false);
         true
     }
 

@@ -11,6 +11,7 @@ use sctp_descriptors::{Reply, Slot, SocketName};
 use sctp_user::stack::{Error, Peer, Socket, SocketKind};
 
 use crate::control::Holding;
+use crate::early::Early;
 use crate::inbox::Inbox;
 use crate::known::Memory;
 use crate::options::Kept;
@@ -41,6 +42,8 @@ pub(crate) struct Served {
     pub(crate) inbox: Inbox,
     /// A bare record was written since the program last asked whether there is anything.
     pub(crate) wrote_bare: bool,
+    /// The bare records that were written first.
+    pub(crate) early: Early,
     /// The program writes no more.
     pub(crate) shut_down: bool,
     /// What the program has set that the stack knows nothing of.
@@ -125,6 +128,7 @@ impl Served {
             wanted: Vec::new(),
             inbox: Inbox::default(),
             wrote_bare: false,
+            early: Early::default(),
             shut_down: false,
             settings,
             kept: Kept::default(),

@@ -106,6 +106,19 @@ fn a_glance_leaves_everything_as_it_was() {
 }
 
 #[test]
+fn emptying_counts_records_and_tokens() {
+    let pair = Pair::new(8);
+    [&b"abcdef"[..], b"0123456789abcdef", &pair.name.marker(), b"x"]
+        .into_iter()
+        .for_each(|record| pair.put(record));
+    assert_eq!(pair.look(&mut [0; 2]), Ok(Head::Bare(6)));
+    assert_eq!(peek_offset(pair.client.as_raw_fd()), Ok(2));
+    assert_eq!(empty(pair.client.as_raw_fd(), pair.name), (3, 1));
+    assert_eq!(pair.look(&mut [0; 8]), Ok(Head::Nothing));
+    assert_eq!(peek_offset(pair.client.as_raw_fd()), Ok(0));
+}
+
+#[test]
 fn a_descriptor_that_is_not_what_was_remembered_is_noticed() {
     let pair = Pair::new(5);
     let wrong = SocketName { socket: 6, ..pair.name };
