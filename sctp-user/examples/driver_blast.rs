@@ -16,7 +16,7 @@ use std::{
 };
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use sctp_core::net::{Ecn, PathAddress};
+use sctp_core::net::{Ecn, IpMarks, PathAddress};
 use sctp_user::driver::{
     Driver, Inbox, Outbox, Transmit,
     mem::MemDriver,
@@ -81,8 +81,14 @@ fn open(kind: &str) -> Result<Ends, Box<dyn std::error::Error>> {
 fn blast(driver: &mut dyn Driver, path: PathAddress, size: usize, time: Duration) -> u64 {
     // Bytes 2 and 3 are the destination port that the raw receiver leased.
     let bytes = vec![0x5a; size * driver.max_segments().min(65_000 / size).max(1)];
-    let transmit =
-        Transmit { path, ecn: Ecn::NotCapable, fragment_to: None, segment_size: size, len: bytes.len() };
+    let transmit = Transmit {
+        path,
+        ecn: Ecn::NotCapable,
+        marks: IpMarks::NONE,
+        fragment_to: None,
+        segment_size: size,
+        len: bytes.len(),
+    };
     let (mut outbox, mut reports, mut sent) = (Outbox::default(), Vec::new(), 0);
     let end = Instant::now() + time;
     while Instant::now() < end {

@@ -16,7 +16,7 @@ use std::{
 use bytes::Bytes;
 use common::{PATIENCE, in_namespace, receive_until};
 use sctp_core::{
-    net::{Ecn, PathAddress},
+    net::{Ecn, IpMarks, PathAddress},
     wire::{ChecksumPolicy, ChunkType, CommonHeader, Packet, PacketBuilder, RawChunk},
 };
 use sctp_user::driver::{
@@ -44,7 +44,14 @@ fn send(driver: &mut RawDriver, from: u16, to: u16, tag: u32, chunk_type: ChunkT
     builder.push(&RawChunk { chunk_type, flags: 0, value: Bytes::copy_from_slice(value) }).unwrap();
     let len = builder.finish();
     let path = PathAddress::to(HERE.into());
-    outbox.transmits.push(Transmit { path, ecn: Ecn::NotCapable, fragment_to: None, segment_size: len, len });
+    outbox.transmits.push(Transmit {
+        path,
+        ecn: Ecn::NotCapable,
+        marks: IpMarks::NONE,
+        fragment_to: None,
+        segment_size: len,
+        len,
+    });
     assert!(outbox.flush(driver, &mut Vec::new()));
 }
 

@@ -2,6 +2,7 @@
 
 mod common;
 
+use std::io::Read;
 use std::net::IpAddr;
 use std::sync::mpsc::channel;
 use std::thread;
@@ -12,12 +13,14 @@ use common::{in_namespace, receive_until, send_cut};
 use sctp_core::association::Association;
 use sctp_core::config::AssociationConfig;
 use sctp_core::message::SendOptions;
-use sctp_core::net::{Ecn, PathAddress};
+use sctp_core::net::{Ecn, IpMarks, PathAddress};
 use sctp_user::driver::{
-    Driver, Inbox, Problem, Report,
+    Driver, Inbox, Outbox, Problem, Report, Transmit,
     raw::{RawConfig, RawDriver},
+    udp::{UdpConfig, UdpDriver},
 };
 use sctp_user::stack::{Delivery, Patience, Peer, SocketKind, Stack};
+use socket2::{Domain, Protocol, Socket, Type};
 
 /// A packet with these ports and payload; drivers look at nothing else.
 fn packet(from: u16, to: u16, payload: &[u8]) -> Vec<u8> {
@@ -316,6 +319,59 @@ fn an_association_survives_a_switch_that_becomes_narrower() {
             }
             assert!(size() < 1300);
             socket.shutdown(Some(id)).unwrap();
+        }
+    });
+}
+
+/// The next IP packet of a family on loopback that carries `protocol`, as it is on the wire.
+fn on_the_wire(mut watcher: &Socket, v4: bool, protocol: u8) -> Vec<u8> {
+    let mut packet = vec![0; 65_536];
+    loop {
+        let len = watcher.read(&mut packet).unwrap();
+        let (is_v4, carries) = if packet[0] >> 4 == 4 { (true, packet[9]) } else { (false, packet[6]) };
+        if (is_v4, carries) == (v4, protocol) {
+            return packet[..len].to_vec();
+        }
+    }
+}
+
+/// Traffic class, flow label and hop limit of an IP packet.
+fn marks_of(packet: &[u8]) -> (u8, u32, u8) {
+    match packet[0] >> 4 {
+        4 => (packet[1], 0, packet[8]),
+        _ => {
+            let first = u32::from_be_bytes([packet[0], packet[1], packet[2], packet[3]]);
+            ((first >> 20) as u8, first & 0xf_ffff, packet[7])
+        }
+    }
+}
+
+/// RFC 6458, 8.1.12: DSCP and flow label; RFC 3168, 5: the ECN field stays its own. Over raw IP and UDP.
+#[test]
+fn the_headers_of_packets_are_marked_as_their_path_is() {
+    in_namespace(&["127.0.0.1", "::1"], || {
+        let watcher = Socket::new(Domain::PACKET, Type::DGRAM, Some(Protocol::from(0x300))).unwrap();
+        watcher.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+        let addresses: Vec<_> = common::loopbacks().into_iter().collect();
+        let mut raw = open(5001, &[]);
+        let mut udp = UdpDriver::open(&UdpConfig { port: 9, ..UdpConfig::new(addresses.clone()) }).unwrap();
+        let marks = IpMarks { dscp: 0xb8, hop_limit: 7, flow_label: 0x5_4321 };
+        let send = |driver: &mut dyn Driver, remote_udp_port, remote: IpAddr, marks| {
+            let path = PathAddress { local: Some(remote), remote, remote_udp_port };
+            let (ecn, fragment_to) = (Ecn::Ect0, None);
+            let run = Transmit { path, ecn, marks, fragment_to, segment_size: 100, len: 250 };
+            let mut outbox = Outbox { transmits: vec![run], bytes: packet(5001, 5002, &[7; 238]) };
+            assert!(outbox.flush(driver, &mut Vec::new()));
+            let protocol = if remote_udp_port == 0 { 132 } else { 17 };
+            marks_of(&on_the_wire(&watcher, remote.is_ipv4(), protocol))
+        };
+        for remote in addresses {
+            let flow_label = if remote.is_ipv6() { marks.flow_label } else { 0 };
+            for (udp_port, driver) in [(0, &mut raw as &mut dyn Driver), (9, &mut udp)] {
+                assert_eq!(send(driver, udp_port, remote, marks), (0xba, flow_label, 7), "{remote}");
+            }
+            let (class, _, hops) = send(&mut raw, 0, remote, IpMarks::NONE);
+            assert_eq!((class, hops), (0x02, 64), "{remote}: all is left to the host");
         }
     });
 }

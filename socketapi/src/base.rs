@@ -1,5 +1,6 @@
 //! What the kinds of sockets have in common.
 
+use std::io::{IoSlice, IoSliceMut};
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -7,9 +8,10 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use parking_lot::Mutex;
 use sctp_core::message::SendOptions;
-use sctp_user::stack::{Error, Patience, Socket};
+use sctp_user::stack::{Delivery, Error, Notifications, Patience, Socket};
 
 use crate::address::join;
+use crate::context::Contexts;
 use crate::info::{Message, Received, SendInfo};
 use crate::{AssociationId, RecvInfo};
 
@@ -25,6 +27,7 @@ pub(crate) struct Base {
     write_timeout: Timeout,
     send_info: Mutex<SendInfo>,
     explicit_eor: AtomicBool,
+    contexts: Contexts,
 }
 
 /// Nanoseconds, [`Timeout::NONE`] for as long as it takes: each call reads one, without a lock.
@@ -60,6 +63,7 @@ impl Base {
             write_timeout: Timeout::default(),
             send_info: Mutex::default(),
             explicit_eor: AtomicBool::new(false),
+            contexts: Contexts::default(),
         }
     }
 
@@ -83,9 +87,30 @@ impl Base {
         self.explicit_eor.store(explicit, Ordering::Relaxed);
     }
 
-    /// Sends as `origin`, the socket that its association comes from, does without being told.
-    pub(crate) fn inherit(&self, origin: &Self) {
+    /// `None`: of all associations that have none of their own.
+    pub(crate) fn set_context(&self, association: Option<AssociationId>, context: u32) -> Result<(), Error> {
+        match association {
+            Some(id) => {
+                let living = self.socket.associations();
+                if !living.contains(&id) {
+                    return Err(Error::NoAssociation);
+                }
+                self.contexts.set(id, context, &living);
+            }
+            None => self.contexts.set_all(context),
+        }
+        Ok(())
+    }
+
+    pub(crate) fn context_of(&self, association: Option<AssociationId>) -> u32 {
+        association.map_or_else(|| self.contexts.of_all(), |id| self.contexts.get(id))
+    }
+
+    /// Takes over from `origin`, the socket that its association comes from, how it sends without being told, and the
+    /// context.
+    pub(crate) fn inherit(&self, origin: &Self, association: AssociationId) {
         self.set_default_send_info(origin.default_send_info());
+        self.contexts.set_all(origin.contexts.get(association));
         self.set_explicit_eor(origin.explicit_eor.load(Ordering::Relaxed));
     }
 
@@ -130,32 +155,69 @@ impl Base {
         info.options(self.explicit_eor.load(Ordering::Relaxed))
     }
 
+    pub(crate) fn received(&self, delivery: Delivery) -> Received {
+        Received::new(delivery, |association| self.contexts.get(association))
+    }
+
     pub(crate) fn receive(&self, patience: Patience) -> Result<Option<Received>, Error> {
-        Ok(self.socket.receive(WHOLE, patience)?.map(Received::new))
+        Ok(self.socket.receive(WHOLE, patience)?.map(|delivery| self.received(delivery)))
+    }
+
+    pub(crate) fn peek(&self, patience: Patience) -> Result<Option<Received>, Error> {
+        Ok(self.socket.peek(patience)?.map(|delivery| self.received(delivery)))
+    }
+
+    /// `None` where nothing is there, too.
+    pub(crate) fn try_peek(&self) -> Result<Option<Received>, Error> {
+        match self.peek(Patience::None) {
+            Err(Error::WouldBlock) => Ok(None),
+            peeked => peeked,
+        }
     }
 
     /// The next message; notifications are passed over.
     pub(crate) fn receive_message(&self, limit: usize, patience: Patience) -> Result<Option<Message>, Error> {
         while let Some(delivery) = self.socket.receive(limit, patience)? {
-            if let Some(message) = Received::new(delivery).into_message() {
+            if let Some(message) = self.received(delivery).into_message() {
                 return Ok(Some(message));
             }
         }
         Ok(None)
     }
 
+    /// The next message, or the part of it that fits into the buffers.
     pub(crate) fn receive_into(
         &self,
-        buffer: &mut [u8],
+        buffers: &mut [IoSliceMut<'_>],
         patience: Patience,
     ) -> Result<Option<(usize, RecvInfo)>, Error> {
-        let message = self.receive_message(buffer.len(), patience)?;
-        Ok(message.map(|message| (message.copy_to(buffer), message.info)))
+        let room = buffers.iter().map(|buffer| buffer.len()).sum();
+        let message = self.receive_message(room, patience)?;
+        Ok(message.map(|message| (message.copy_to(buffers), message.info)))
+    }
+
+    pub(crate) fn subscribe(
+        &self,
+        association: Option<AssociationId>,
+        notifications: Notifications,
+    ) -> Result<(), Error> {
+        match association {
+            Some(id) => self.socket.subscribe_to(id, notifications)?,
+            None => self.socket.subscribe(notifications)?,
+        }
+        if notifications.contains(Notifications::SENDER_DRY) {
+            self.socket.tell_sender_dry(association)?;
+        }
+        Ok(())
     }
 
     pub(crate) fn local_addrs(&self) -> Result<Vec<SocketAddr>, Error> {
         let (addresses, port) = self.socket.local()?;
         Ok(join(addresses, port))
+    }
+
+    pub(crate) fn local_addr(&self) -> Result<SocketAddr, Error> {
+        self.local_addrs()?.first().copied().ok_or(Error::NoAddress)
     }
 
     pub(crate) fn peer_addrs(&self, association: Option<AssociationId>) -> Result<Vec<SocketAddr>, Error> {
@@ -167,4 +229,11 @@ impl Base {
             join(primary.into_iter().chain(others), association.peer_port())
         })
     }
+}
+
+/// One message out of several buffers.
+pub(crate) fn gather(buffers: &[IoSlice<'_>]) -> Bytes {
+    let mut whole = Vec::with_capacity(buffers.iter().map(|buffer| buffer.len()).sum());
+    buffers.iter().for_each(|buffer| whole.extend_from_slice(buffer));
+    whole.into()
 }

@@ -1,5 +1,8 @@
 //! Messages on their way out and in.
 
+use std::io::IoSliceMut;
+use std::net::IpAddr;
+
 use bytes::Bytes;
 use sctp_core::reliability::Reliability;
 use sctp_user::stack::{Delivery, Notification};
@@ -30,6 +33,8 @@ pub struct SendInfo {
     /// The shared key that it is authenticated with, where the peer wants that (`SCTP_AUTHINFO`); `None`: the
     /// [active](crate::Options::set_active_auth_key) one.
     pub auth_key: Option<u16>,
+    /// The peer's address that it goes to (`SCTP_ADDR_OVER`); `None`: the primary one.
+    pub path: Option<IpAddr>,
     /// The message ends with this send (`SCTP_EOR`). Of use only where
     /// [`Options::set_explicit_eor`](crate::Options::set_explicit_eor) is on; else each send is a message.
     pub end_of_record: bool,
@@ -46,6 +51,7 @@ impl SendInfo {
             sack_immediately: false,
             reliability: None,
             auth_key: None,
+            path: None,
             end_of_record: false,
         }
     }
@@ -87,6 +93,13 @@ impl SendInfo {
         self
     }
 
+    /// To this address of the peer's instead of the primary one, while that path is active (`SCTP_ADDR_OVER`; RFC 6458, 5.3.2).
+    /// The send fails if the peer has no such address.
+    pub const fn path(mut self, remote: IpAddr) -> Self {
+        self.path = Some(remote);
+        self
+    }
+
     /// The last piece of a message that is handed over in several sends (`SCTP_EOR`; RFC 6458, 8.1.26).
     pub const fn end_of_record(mut self) -> Self {
         self.end_of_record = true;
@@ -103,6 +116,7 @@ impl SendInfo {
             sack_immediately: self.sack_immediately,
             reliability: self.reliability,
             auth_key: self.auth_key,
+            path: self.path,
             more: explicit_eor && !self.end_of_record,
         }
     }
@@ -123,6 +137,8 @@ pub struct RecvInfo {
     pub tsn: u32,
     /// Payload protocol identifier, as a number.
     pub ppid: u32,
+    /// What [`Options::set_context`](crate::Options::set_context) said of the association.
+    pub context: u32,
     /// It was sent unordered.
     pub unordered: bool,
     /// The message ends here (`MSG_EOR`). Else the buffer was too small, or the message is larger than what the receive
@@ -161,14 +177,24 @@ impl Message {
         whole.into()
     }
 
-    /// Copies the bytes to the beginning of `buffer`, which must be long enough; returns how many.
-    pub(crate) fn copy_to(&self, buffer: &mut [u8]) -> usize {
-        let mut at = 0;
-        for piece in &self.pieces {
-            buffer[at..at + piece.len()].copy_from_slice(piece);
-            at += piece.len();
+    /// Copies the bytes to the beginning of `buffers`, which must be long enough together; returns how many.
+    pub(crate) fn copy_to(&self, buffers: &mut [IoSliceMut<'_>]) -> usize {
+        let mut pieces = self.pieces.iter();
+        let mut piece: &[u8] = &[];
+        let mut copied = 0;
+        for buffer in buffers {
+            let mut at = 0;
+            while at < buffer.len() {
+                if piece.is_empty() {
+                    let Some(next) = pieces.next() else { return copied };
+                    piece = next;
+                }
+                let (now, later) = piece.split_at(piece.len().min(buffer.len() - at));
+                buffer[at..at + now.len()].copy_from_slice(now);
+                (piece, at, copied) = (later, at + now.len(), copied + now.len());
+            }
         }
-        at
+        copied
     }
 }
 
@@ -182,7 +208,8 @@ pub enum Received {
 }
 
 impl Received {
-    pub(crate) fn new(delivery: Delivery) -> Self {
+    /// `context` tells that of an association.
+    pub(crate) fn new(delivery: Delivery, context: impl FnOnce(AssociationId) -> u32) -> Self {
         match delivery {
             Delivery::Message { association, message, end_of_record } => Self::Message(Message {
                 info: RecvInfo {
@@ -192,6 +219,7 @@ impl Received {
                     mid: message.mid.0,
                     tsn: message.tsn.0,
                     ppid: message.ppid,
+                    context: context(association),
                     unordered: message.unordered,
                     end_of_record,
                 },

@@ -37,12 +37,18 @@ mod addressing;
 mod authentication;
 mod base;
 mod builder;
+mod bytes_view;
+mod context;
 mod info;
 mod listener;
 mod one_to_many;
 mod options;
+mod paths;
+mod reconfig;
 mod status;
 mod stream;
+#[cfg(feature = "tokio")]
+pub mod tokio;
 
 pub use bytes::Bytes;
 pub use sctp_core::association::{AssociationState, AssociationStats};
@@ -79,6 +85,7 @@ pub use builder::SocketBuilder;
 pub use info::{Message, Received, RecvInfo, SendInfo};
 pub use listener::SctpListener;
 pub use one_to_many::SctpSocket;
-pub use options::{AssociationParameters, DelayedSack, InitMessage, Options, PathParameters, RtoInfo};
+pub use options::{AssociationParameters, DelayedSack, InitMessage, Options, RtoInfo};
+pub use paths::PathParameters;
 pub use status::{PathStatus, Status};
 pub use stream::SctpStream;

@@ -47,9 +47,9 @@ impl SctpListener {
         self.base.socket.poll_accept(context).map(|accepted| self.accepted(accepted?))
     }
 
-    fn accepted(&self, socket: Socket) -> Result<(SctpStream, SocketAddr), Error> {
+    pub(crate) fn accepted(&self, socket: Socket) -> Result<(SctpStream, SocketAddr), Error> {
         let stream = SctpStream::from_socket(socket)?;
-        stream.base.inherit(&self.base);
+        stream.base.inherit(&self.base, stream.association);
         let peer = stream.peer_addrs()?.first().copied().ok_or(Error::NotConnected)?;
         Ok((stream, peer))
     }
@@ -60,6 +60,14 @@ impl SctpListener {
     /// [`Error::Closed`].
     pub fn local_addrs(&self) -> Result<Vec<SocketAddr>, Error> {
         self.base.local_addrs()
+    }
+
+    /// The first of them.
+    ///
+    /// # Errors
+    /// [`Error::Closed`].
+    pub fn local_addr(&self) -> Result<SocketAddr, Error> {
+        self.base.local_addr()
     }
 
     /// Whether [`SctpListener::accept`] waits.

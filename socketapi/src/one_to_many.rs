@@ -1,14 +1,18 @@
 //! One-to-many style: one socket, many associations.
 
+use std::io::{IoSlice, IoSliceMut};
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use sctp_core::association::AssociationState;
+use sctp_core::config::AssociationConfig;
 use sctp_user::stack::{Error, Notifications, Patience, Socket, Stack};
 
 use crate::address::to_peer;
-use crate::base::Base;
+use crate::base::{Base, gather};
+use crate::builder::BACKLOG;
 use crate::options::Options;
 use crate::status::Status;
 use crate::{AssociationId, Message, Received, RecvInfo, SctpStream, SendInfo, SocketBuilder};
@@ -39,6 +43,35 @@ impl SctpSocket {
     /// [`Error::Connect`].
     pub fn connect(&self, peer: impl ToSocketAddrs) -> Result<AssociationId, Error> {
         self.base.socket.connect(&to_peer(peer)?)
+    }
+
+    /// As [`SctpSocket::connect`], with parameters of this association's own: `change` gets those of the socket (`SCTP_INIT`
+    /// with `sendmsg`; RFC 6458, 5.3.1).
+    ///
+    /// # Errors
+    /// [`Error::Connect`].
+    pub fn connect_with(
+        &self,
+        peer: impl ToSocketAddrs,
+        change: impl FnOnce(&mut AssociationConfig),
+    ) -> Result<AssociationId, Error> {
+        self.base.socket.connect_with(&to_peer(peer)?, change)
+    }
+
+    /// The association with the peer that has one of these addresses, if there is one.
+    ///
+    /// # Errors
+    /// [`Error::NoAddress`], [`Error::PortsDiffer`].
+    pub fn find(&self, peer: impl ToSocketAddrs) -> Result<Option<AssociationId>, Error> {
+        Ok(self.base.socket.find(&to_peer(peer)?))
+    }
+
+    /// Takes associations from now on, where it was [built](SocketBuilder::one_to_many_client) to take none.
+    ///
+    /// # Errors
+    /// [`Error::PortInUse`], [`Error::Listen`].
+    pub fn listen(&self) -> Result<(), Error> {
+        self.base.socket.listen(BACKLOG)
     }
 
     /// Waits for the end of the set-up.
@@ -85,6 +118,37 @@ impl SctpSocket {
         self.base.send(Some(association), &payload, info, self.base.until(deadline))
     }
 
+    /// Sends one message out of several buffers (`sctp_sendv`; RFC 6458, 9.12).
+    ///
+    /// # Errors
+    /// As [`SctpSocket::send`].
+    pub fn send_vectored(
+        &self,
+        association: AssociationId,
+        buffers: &[IoSlice<'_>],
+        info: &SendInfo,
+    ) -> Result<(), Error> {
+        self.send_bytes(association, gather(buffers), info)
+    }
+
+    /// Sends one message with the default information ([`Options::set_default_send_info`]).
+    ///
+    /// # Errors
+    /// As [`SctpSocket::send`].
+    pub fn send_default(&self, association: AssociationId, payload: &[u8]) -> Result<(), Error> {
+        self.send(association, payload, &self.base.default_send_info())
+    }
+
+    /// Sends one message to each association that is established (`SCTP_SENDALL`; RFC 6458, 5.3.4). Returns those that did
+    /// not take it, and why. Waits for each as [`SctpSocket::send`] does.
+    pub fn send_to_all(&self, payload: &[u8], info: &SendInfo) -> Vec<(AssociationId, Error)> {
+        let payload = Bytes::copy_from_slice(payload);
+        let state = |id| self.base.socket.association(Some(id), |association| association.state());
+        let is_up = |id: &AssociationId| state(*id).is_ok_and(|state| state == AssociationState::Established);
+        let send = |id| self.send_bytes(id, payload.clone(), info).err().map(|error| (id, error));
+        self.associations().into_iter().filter(is_up).filter_map(send).collect()
+    }
+
     /// Sends one message to a peer by address; sets the association up first if there is none (RFC 6458,
     /// 3.1.2). Returns the association.
     ///
@@ -96,13 +160,17 @@ impl SctpSocket {
         peer: impl ToSocketAddrs,
         info: &SendInfo,
     ) -> Result<AssociationId, Error> {
-        let peer = to_peer(peer)?;
-        let association = match self.base.socket.find(&peer) {
-            Some(association) => association,
-            None => self.base.socket.connect(&peer)?,
-        };
+        let association = self.find_or_connect(peer)?;
         self.send(association, payload, info)?;
         Ok(association)
+    }
+
+    pub(crate) fn find_or_connect(&self, peer: impl ToSocketAddrs) -> Result<AssociationId, Error> {
+        let peer = to_peer(peer)?;
+        match self.base.socket.find(&peer) {
+            Some(association) => Ok(association),
+            None => self.base.socket.connect(&peer),
+        }
     }
 
     /// Reads a message, or the part of it that fits: then the rest comes with the next read. Notifications
@@ -111,7 +179,15 @@ impl SctpSocket {
     /// # Errors
     /// [`Error::WouldBlock`], [`Error::TimedOut`], [`Error::Closed`].
     pub fn recv(&self, buffer: &mut [u8]) -> Result<(usize, RecvInfo), Error> {
-        self.base.receive_into(buffer, self.base.reading())?.ok_or(Error::Closed)
+        self.recv_vectored(&mut [IoSliceMut::new(buffer)])
+    }
+
+    /// As [`SctpSocket::recv`], into several buffers, one after the other (`sctp_recvv`; RFC 6458, 9.13).
+    ///
+    /// # Errors
+    /// As [`SctpSocket::recv`].
+    pub fn recv_vectored(&self, buffers: &mut [IoSliceMut<'_>]) -> Result<(usize, RecvInfo), Error> {
+        self.base.receive_into(buffers, self.base.reading())?.ok_or(Error::Closed)
     }
 
     /// Reads a message without copying it; in pieces if it is larger than the receive buffer.
@@ -149,10 +225,39 @@ impl SctpSocket {
         }
     }
 
+    /// What [`SctpSocket::receive`] would bring, all that is there of it; it stays the next (`MSG_PEEK`).
+    ///
+    /// # Errors
+    /// As [`SctpSocket::recv`].
+    pub fn peek(&self) -> Result<Received, Error> {
+        self.base.peek(self.base.reading())?.ok_or(Error::Closed)
+    }
+
+    /// As [`SctpSocket::peek`], but never waits: what follows a message that was read, if it is there already
+    /// (`SCTP_NXTINFO`; RFC 6458, 5.3.6).
+    ///
+    /// # Errors
+    /// As [`SctpSocket::recv`].
+    pub fn try_peek(&self) -> Result<Option<Received>, Error> {
+        self.base.try_peek()
+    }
+
     /// As [`SctpSocket::receive`], for tasks.
     pub fn poll_receive(&self, context: &mut Context<'_>) -> Poll<Result<Received, Error>> {
         let received = self.base.socket.poll_receive(context, usize::MAX);
-        received.map(|delivery| delivery?.map(Received::new).ok_or(Error::Closed))
+        received.map(|delivery| Ok(self.base.received(delivery?.ok_or(Error::Closed)?)))
+    }
+
+    /// As [`SctpSocket::send_bytes`], for tasks.
+    pub fn poll_send(
+        &self,
+        context: &mut Context<'_>,
+        association: AssociationId,
+        payload: &Bytes,
+        info: &SendInfo,
+    ) -> Poll<Result<(), Error>> {
+        let options = self.base.send_options(info);
+        self.base.socket.poll_send(context, Some(association), &options, payload)
     }
 
     /// Ends an association in good order.
@@ -177,7 +282,7 @@ impl SctpSocket {
     /// [`Error::NoAssociation`].
     pub fn peel_off(&self, association: AssociationId) -> Result<SctpStream, Error> {
         let stream = SctpStream::from_socket(self.base.socket.peel_off(association)?)?;
-        stream.base.inherit(&self.base);
+        stream.base.inherit(&self.base, association);
         Ok(stream)
     }
 
@@ -202,6 +307,14 @@ impl SctpSocket {
         self.base.local_addrs()
     }
 
+    /// The first of them; [`Status::local_addresses`] has those that the peer of an association knows.
+    ///
+    /// # Errors
+    /// [`Error::Closed`].
+    pub fn local_addr(&self) -> Result<SocketAddr, Error> {
+        self.base.local_addr()
+    }
+
     /// The addresses of an association's peer, the primary one first.
     ///
     /// # Errors
@@ -218,12 +331,26 @@ impl SctpSocket {
         self.base.socket.set_primary(Some(association), remote)
     }
 
-    /// Chooses the kinds of notifications to deliver in line with the messages.
+    /// Chooses the kinds of notifications to deliver in line with the messages, of all associations that have no
+    /// [choice of their own](SctpSocket::subscribe_to). If everything sent is acknowledged when
+    /// [`Notifications::SENDER_DRY`] is among them, that is told at once (RFC 6458, 6.1.9).
     ///
     /// # Errors
     /// [`Error::Closed`].
     pub fn subscribe(&self, notifications: Notifications) -> Result<(), Error> {
-        self.base.socket.subscribe(notifications)
+        self.base.subscribe(None, notifications)
+    }
+
+    /// As [`SctpSocket::subscribe`], of one association (`SCTP_EVENT`; RFC 6458, 6.2.2).
+    ///
+    /// # Errors
+    /// [`Error::NoAssociation`].
+    pub fn subscribe_to(
+        &self,
+        association: AssociationId,
+        notifications: Notifications,
+    ) -> Result<(), Error> {
+        self.base.subscribe(Some(association), notifications)
     }
 
     /// Whether calls wait.

@@ -1,16 +1,12 @@
 //! Socket options (RFC 6458, 8.1), under the names that they have there.
 
-use std::net::IpAddr;
 use std::time::Duration;
 
 use sctp_core::association::Association;
-use sctp_core::config::{AssociationConfig, FragmentInterleave, ReconfigPermissions, StreamScheduler};
-use sctp_core::endpoint::ResetDirections;
+use sctp_core::config::{AssociationConfig, FragmentInterleave, StreamScheduler};
 use sctp_core::extensions::Extensions;
 use sctp_core::multipath::Multipath;
-use sctp_core::path::Thresholds;
 use sctp_core::path::congestion::CongestionControl;
-use sctp_core::path::mtu::MtuSearchConfig;
 use sctp_core::reliability::{Abandoned, Policy, Reliability};
 use sctp_user::stack::Error;
 
@@ -44,15 +40,6 @@ pub struct InitMessage {
     pub max_inbound_streams: u16,
     /// INITs without an answer that end the set-up.
     pub max_attempts: u32,
-}
-
-/// Failure detection of paths (`SCTP_PEER_ADDR_PARAMS`; RFC 6458, 8.1.12). It holds for all paths.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct PathParameters {
-    /// Idle time between heartbeats; `None`: no heartbeats.
-    pub heartbeat_interval: Option<Duration>,
-    /// Errors in a row that make a path inactive.
-    pub path_max_retrans: u32,
 }
 
 /// Delayed acknowledgement (`SCTP_DELAYED_SACK`; RFC 6458, 8.1.19).
@@ -92,12 +79,25 @@ impl<'a> Options<'a> {
         self.base.socket.configure(self.association, change)
     }
 
-    /// The parameters of associations to come; of a stream, its own.
+    /// All parameters: of the association, else of those to come; of a stream, its own. What is set below one by one
+    /// is read here.
     ///
     /// # Errors
-    /// [`Error::Closed`].
+    /// [`Error::Closed`], [`Error::NoAssociation`].
     pub fn parameters(&self) -> Result<AssociationConfig, Error> {
-        self.base.socket.config()
+        match self.association {
+            Some(id) => self.base.socket.association(Some(id), |association| association.config().clone()),
+            None => self.base.socket.config(),
+        }
+    }
+
+    /// Bounds of the retransmission time-out.
+    ///
+    /// # Errors
+    /// See [`Options::parameters`].
+    pub fn rto_info(&self) -> Result<RtoInfo, Error> {
+        let config = self.parameters()?;
+        Ok(RtoInfo { initial: config.rto_initial, min: config.rto_min, max: config.rto_max })
     }
 
     /// Sets the bounds of the retransmission time-out.
@@ -112,12 +112,33 @@ impl<'a> Options<'a> {
         })
     }
 
+    /// Limits of the association.
+    ///
+    /// # Errors
+    /// See [`Options::parameters`].
+    pub fn association_parameters(&self) -> Result<AssociationParameters, Error> {
+        Ok(AssociationParameters { association_max_retrans: self.parameters()?.association_max_retrans })
+    }
+
     /// Sets the limits of the association.
     ///
     /// # Errors
     /// See [`Options::change`].
     pub fn set_association_parameters(&self, parameters: AssociationParameters) -> Result<(), Error> {
         self.change(|config| config.association_max_retrans = parameters.association_max_retrans)
+    }
+
+    /// What INIT says.
+    ///
+    /// # Errors
+    /// See [`Options::parameters`].
+    pub fn init_message(&self) -> Result<InitMessage, Error> {
+        let config = self.parameters()?;
+        Ok(InitMessage {
+            outbound_streams: config.outbound_streams,
+            max_inbound_streams: config.max_inbound_streams,
+            max_attempts: config.max_init_retransmits,
+        })
     }
 
     /// Sets what INIT says; for associations to come.
@@ -140,74 +161,6 @@ impl<'a> Options<'a> {
         self.change(|config| config.no_delay = no_delay)
     }
 
-    /// Sets heartbeats and failure detection of paths.
-    ///
-    /// # Errors
-    /// See [`Options::change`].
-    pub fn set_path_parameters(&self, parameters: PathParameters) -> Result<(), Error> {
-        self.change(|config| {
-            config.hb_interval = parameters.heartbeat_interval;
-            config.path_max_retrans = parameters.path_max_retrans;
-        })
-    }
-
-    /// How the MTUs of paths are found (`SPP_PMTUD_ENABLE`, `SPP_PMTUD_DISABLE`; RFC 6458, 8.1.12; RFC 8899): by
-    /// search, or with `None` not at all; then packets have what fits into `path_mtu` bytes of IP, as long as no ICMP
-    /// message says less.
-    ///
-    /// # Errors
-    /// See [`Options::change`].
-    pub fn set_mtu_search(&self, search: Option<MtuSearchConfig>, path_mtu: usize) -> Result<(), Error> {
-        self.change(|config| {
-            config.mtu_search = search;
-            config.path_mtu = path_mtu;
-        })
-    }
-
-    /// The UDP encapsulation port of the peer's address `remote`, or with `None` of all addresses of the association
-    /// (`SCTP_REMOTE_UDP_ENCAPS_PORT`; RFC 6951, 6.1). The status tells the present one of each.
-    ///
-    /// # Errors
-    /// [`Error::NotConnected`]; [`Error::Command`] if the peer has no such address.
-    pub fn set_association_udp_port(&self, remote: Option<IpAddr>, port: u16) -> Result<(), Error> {
-        self.base.socket.set_association_udp_port(self.association, remote, port)
-    }
-
-    /// Sets how many errors in a row make a path potentially failed or inactive, or take the primary path's place from
-    /// it (`SCTP_PEER_ADDR_THLDS_V2`; RFC 7829, 7.2): of one address of the peer, or with `None` of all addresses,
-    /// also of associations to come.
-    ///
-    /// # Errors
-    /// See [`Options::change`]; [`Error::Command`] if the primary path would be switched before data leaves it, or
-    /// if the peer has no such address.
-    pub fn set_thresholds(&self, remote: Option<IpAddr>, thresholds: Thresholds) -> Result<(), Error> {
-        match remote {
-            Some(remote) => self.base.socket.set_thresholds(self.association, remote, thresholds),
-            None => self.change(|config| {
-                config.path_max_retrans = thresholds.path_max_retrans;
-                config.potentially_failed_max_retrans = thresholds.potentially_failed_max_retrans;
-                config.primary_switchover_max_retrans = thresholds.primary_switchover_max_retrans;
-            }),
-        }
-    }
-
-    /// Whether paths that are potentially failed are shown as such, in notifications and in the status; else they
-    /// count as active (`SCTP_EXPOSE_POTENTIALLY_FAILED_STATE`; RFC 7829, 7.3; on).
-    ///
-    /// # Errors
-    /// See [`Options::change`].
-    pub fn set_expose_potentially_failed(&self, expose: bool) -> Result<(), Error> {
-        self.change(|config| config.expose_potentially_failed = expose)
-    }
-
-    /// Sends a HEARTBEAT to an address of the peer now (`SPP_HB_DEMAND`).
-    ///
-    /// # Errors
-    /// [`Error::NotConnected`]; [`Error::Command`] if the peer has no such address.
-    pub fn request_heartbeat(&self, remote: IpAddr) -> Result<(), Error> {
-        self.base.socket.request_heartbeat(self.association, remote)
-    }
-
     /// Sets delayed acknowledgement.
     ///
     /// # Errors
@@ -219,12 +172,12 @@ impl<'a> Options<'a> {
         })
     }
 
-    /// Delayed acknowledgement of associations to come; of a stream, its own. The frequency is 2 until it is set, as
+    /// Delayed acknowledgement. The frequency is 2 until it is set, as
     /// RFC 9260, 6.2 has it, although a bulk transfer that runs well may be acknowledged more rarely; a frequency
     /// that was set is kept to.
     ///
     /// # Errors
-    /// [`Error::Closed`].
+    /// See [`Options::parameters`].
     pub fn delayed_sack(&self) -> Result<DelayedSack, Error> {
         let config = self.parameters()?;
         let frequency = config.sack_frequency.unwrap_or(AssociationConfig::SACK_FREQUENCY);
@@ -363,6 +316,25 @@ impl<'a> Options<'a> {
         self.base.set_default_send_info(info);
     }
 
+    /// What sends without information of their own use; it is the socket's, whichever the association.
+    pub fn default_send_info(&self) -> SendInfo {
+        self.base.default_send_info()
+    }
+
+    /// A number that comes back with each message of the association, [`RecvInfo::context`](crate::RecvInfo::context), or of
+    /// all that have none of their own (`SCTP_CONTEXT`; 8.1.25; 0).
+    ///
+    /// # Errors
+    /// [`Error::NoAssociation`].
+    pub fn set_context(&self, context: u32) -> Result<(), Error> {
+        self.base.set_context(self.association, context)
+    }
+
+    /// The number that comes back with each message.
+    pub fn context(&self) -> u32 {
+        self.base.context_of(self.association)
+    }
+
     /// When messages are given up whose sender does not say otherwise (`SCTP_DEFAULT_PRINFO`; 8.1.32).
     ///
     /// # Errors
@@ -431,57 +403,5 @@ impl<'a> Options<'a> {
     /// [`Error::Closed`].
     pub fn set_linger(&self, linger: Option<Duration>) -> Result<(), Error> {
         self.base.socket.set_linger(linger)
-    }
-
-    /// The peers' UDP encapsulation port, for associations to come (RFC 6951, 6.1); `None`: the stack's
-    /// default.
-    ///
-    /// # Errors
-    /// [`Error::Closed`].
-    pub fn set_remote_udp_port(&self, port: Option<u16>) -> Result<(), Error> {
-        self.base.socket.set_remote_udp_port(port)
-    }
-
-    /// Which re-configurations the peer may ask for (`SCTP_ENABLE_STREAM_RESET`; RFC 6525, 6.3.1): none by default.
-    ///
-    /// # Errors
-    /// See [`Options::change`].
-    pub fn set_reconfig_permissions(&self, permissions: ReconfigPermissions) -> Result<(), Error> {
-        self.change(|config| config.reconfig_permissions = permissions)
-    }
-
-    /// Which re-configurations the peer of an association to come may ask for; of a stream, its own.
-    ///
-    /// # Errors
-    /// [`Error::Closed`].
-    pub fn reconfig_permissions(&self) -> Result<ReconfigPermissions, Error> {
-        Ok(self.parameters()?.reconfig_permissions)
-    }
-
-    /// Numbers the messages of streams from 0 on again; an empty list means all (`SCTP_RESET_STREAMS`; RFC 6525,
-    /// 6.3.2). [`Notification::StreamsReset`](crate::Notification::StreamsReset) tells how it went.
-    ///
-    /// # Errors
-    /// [`Error::Reconfig`] tells why it cannot be asked for now; [`Error::NotConnected`], [`Error::NoAssociation`].
-    pub fn reset_streams(&self, directions: ResetDirections, streams: &[u16]) -> Result<(), Error> {
-        self.base.socket.reset_streams(self.association, directions, streams)
-    }
-
-    /// Numbers TSNs and all streams anew, once in 30 s (`SCTP_RESET_ASSOC`; RFC 6525, 6.3.3).
-    /// [`Notification::AssociationReset`](crate::Notification::AssociationReset) tells how it went.
-    ///
-    /// # Errors
-    /// As [`Options::reset_streams`].
-    pub fn reset_association(&self) -> Result<(), Error> {
-        self.base.socket.reset_association(self.association)
-    }
-
-    /// Adds streams that we send on, and streams of the peer's (`SCTP_ADD_STREAMS`; RFC 6525, 6.3.4).
-    /// [`Notification::StreamsChanged`](crate::Notification::StreamsChanged) tells how it went.
-    ///
-    /// # Errors
-    /// As [`Options::reset_streams`].
-    pub fn add_streams(&self, outbound: u16, inbound: u16) -> Result<(), Error> {
-        self.base.socket.add_streams(self.association, outbound, inbound)
     }
 }

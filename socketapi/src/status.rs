@@ -23,6 +23,20 @@ pub struct Status {
     pub send_space: usize,
     /// Whether messages wait or are unacknowledged.
     pub has_unacknowledged: bool,
+    /// DATA chunks that were sent and are not acknowledged.
+    pub unacknowledged_chunks: usize,
+    /// Messages of which nothing was sent yet.
+    pub queued_messages: usize,
+    /// Bytes that the peer has room for beyond what is on its way.
+    pub peer_window: usize,
+    /// Bytes that we have room for; none until the peer has answered.
+    pub local_window: Option<u32>,
+    /// The peer's last TSN before the first that is missing; none until the peer has answered.
+    pub cumulative_tsn: Option<u32>,
+    /// Largest payload of a DATA chunk now, bytes: messages that are larger are cut.
+    pub fragmentation_point: usize,
+    /// Our addresses that the peer knows.
+    pub local_addresses: Vec<IpAddr>,
     /// The peer's primary address.
     pub primary: Option<IpAddr>,
     /// All its paths.
@@ -72,6 +86,13 @@ impl Status {
             inbound_streams: association.inbound_streams(),
             send_space: association.send_space(),
             has_unacknowledged: association.has_unacknowledged(),
+            unacknowledged_chunks: association.outstanding_chunks(),
+            queued_messages: association.queued_messages(),
+            peer_window: association.peer_rwnd(),
+            local_window: association.a_rwnd(),
+            cumulative_tsn: association.cumulative_tsn().map(|tsn| tsn.0),
+            fragmentation_point: association.fragmentation_point(),
+            local_addresses: association.local_addresses().to_vec(),
             primary: paths.get(paths.primary()).map(|path| path.address.remote),
             paths: paths.iter().map(|path| PathStatus::new(path, exposed)).collect(),
             stats: association.stats(),

@@ -1,13 +1,14 @@
 //! One-to-one style: an association.
 
+use std::io::{IoSlice, IoSliceMut};
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use sctp_user::stack::{End, Error, Notifications, Socket, Stack};
 
-use crate::base::Base;
+use crate::base::{Base, gather};
 use crate::options::Options;
 use crate::status::Status;
 use crate::{AssociationId, Message, Received, RecvInfo, SendInfo, SocketBuilder};
@@ -34,6 +35,22 @@ impl SctpStream {
     pub(crate) fn from_socket(socket: Socket) -> Result<Self, Error> {
         let association = socket.only_association().ok_or(Error::NotConnected)?;
         Ok(Self { base: Base::new(socket), association })
+    }
+
+    /// As [`SctpStream::connect`], for at most so long: then the set-up is given up.
+    ///
+    /// # Errors
+    /// [`Error::TimedOut`], and those of [`SctpStream::connect`].
+    pub fn connect_timeout(
+        stack: &Stack,
+        peer: impl ToSocketAddrs,
+        timeout: Duration,
+    ) -> Result<Self, Error> {
+        let stream = SocketBuilder::new(stack).nonblocking().connect(peer)?;
+        let until = stream.base.until(Instant::now() + timeout);
+        stream.base.socket.wait_connected(stream.association, until)?;
+        stream.set_nonblocking(false);
+        Ok(stream)
     }
 
     /// Waits for the set-up of a stream that was connected without waiting.
@@ -77,6 +94,14 @@ impl SctpStream {
         self.send(payload, &self.base.default_send_info())
     }
 
+    /// Sends one message out of several buffers (`sctp_sendv`; RFC 6458, 9.12).
+    ///
+    /// # Errors
+    /// As [`SctpStream::send`].
+    pub fn send_vectored(&self, buffers: &[IoSlice<'_>], info: &SendInfo) -> Result<(), Error> {
+        self.send_bytes(gather(buffers), info)
+    }
+
     /// Reads a message, or the part of it that fits: then the rest comes with the next read. `None` when the
     /// peer has ended the association in good order. Notifications are passed over: see
     /// [`SctpStream::receive`].
@@ -85,10 +110,19 @@ impl SctpStream {
     /// [`Error::Lost`] after the last message of a lost association; [`Error::WouldBlock`],
     /// [`Error::TimedOut`].
     pub fn recv(&self, buffer: &mut [u8]) -> Result<Option<(usize, RecvInfo)>, Error> {
-        self.base.receive_into(buffer, self.base.reading())
+        self.recv_vectored(&mut [IoSliceMut::new(buffer)])
     }
 
-    /// Reads a message without copying it, in pieces if it is larger than the receive buffer; `None` at the end, as [`SctpStream::recv`].
+    /// As [`SctpStream::recv`], into several buffers, one after the other (`sctp_recvv`; RFC 6458, 9.13).
+    ///
+    /// # Errors
+    /// As [`SctpStream::recv`].
+    pub fn recv_vectored(&self, buffers: &mut [IoSliceMut<'_>]) -> Result<Option<(usize, RecvInfo)>, Error> {
+        self.base.receive_into(buffers, self.base.reading())
+    }
+
+    /// Reads a message without copying it, in pieces if it is larger than the receive buffer; `None` at the end, as
+    /// [`SctpStream::recv`].
     ///
     /// # Errors
     /// As [`SctpStream::recv`].
@@ -112,10 +146,51 @@ impl SctpStream {
         self.base.receive(self.base.reading())
     }
 
+    /// What [`SctpStream::receive`] would bring, all that is there of it; it stays the next (`MSG_PEEK`).
+    ///
+    /// # Errors
+    /// As [`SctpStream::recv`].
+    pub fn peek(&self) -> Result<Option<Received>, Error> {
+        self.base.peek(self.base.reading())
+    }
+
+    /// As [`SctpStream::peek`], but never waits: what follows a message that was read, if it is there already
+    /// (`SCTP_NXTINFO`; RFC 6458, 5.3.6).
+    ///
+    /// # Errors
+    /// As [`SctpStream::recv`].
+    pub fn try_peek(&self) -> Result<Option<Received>, Error> {
+        self.base.try_peek()
+    }
+
     /// As [`SctpStream::receive`], for tasks.
     pub fn poll_receive(&self, context: &mut Context<'_>) -> Poll<Result<Option<Received>, Error>> {
         let received = self.base.socket.poll_receive(context, usize::MAX);
-        received.map_ok(|delivery| delivery.map(Received::new))
+        received.map_ok(|delivery| delivery.map(|delivery| self.base.received(delivery)))
+    }
+
+    /// As [`SctpStream::recv_message`], for tasks: at most `limit` bytes of it.
+    pub fn poll_message(
+        &self,
+        context: &mut Context<'_>,
+        limit: usize,
+    ) -> Poll<Result<Option<Message>, Error>> {
+        while let Some(delivery) = ready!(self.base.socket.poll_receive(context, limit))? {
+            if let Some(message) = self.base.received(delivery).into_message() {
+                return Poll::Ready(Ok(Some(message)));
+            }
+        }
+        Poll::Ready(Ok(None))
+    }
+
+    /// As [`SctpStream::wait_connected`], for tasks.
+    pub fn poll_connected(&self, context: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        self.base.socket.poll_connected(context, self.association)
+    }
+
+    /// As [`SctpStream::wait_ended`], for tasks.
+    pub fn poll_ended(&self, context: &mut Context<'_>) -> Poll<Result<End, Error>> {
+        self.base.socket.poll_ended(context, self.association)
     }
 
     /// As [`SctpStream::send_bytes`], for tasks.
@@ -175,6 +250,22 @@ impl SctpStream {
         self.base.local_addrs()
     }
 
+    /// The first of them; [`Status::local_addresses`] has those that the peer knows.
+    ///
+    /// # Errors
+    /// [`Error::Closed`].
+    pub fn local_addr(&self) -> Result<SocketAddr, Error> {
+        self.base.local_addr()
+    }
+
+    /// The peer's primary address (`getpeername`).
+    ///
+    /// # Errors
+    /// [`Error::NoAssociation`] once it is forgotten.
+    pub fn peer_addr(&self) -> Result<SocketAddr, Error> {
+        self.peer_addrs()?.first().copied().ok_or(Error::NotConnected)
+    }
+
     /// The peer's addresses, the primary one first.
     ///
     /// # Errors
@@ -196,12 +287,13 @@ impl SctpStream {
         self.base.socket.set_primary(Some(self.association), remote)
     }
 
-    /// Chooses the kinds of notifications to deliver in line with the messages.
+    /// Chooses the kinds of notifications to deliver in line with the messages. If everything sent is acknowledged when
+    /// [`Notifications::SENDER_DRY`] is among them, that is told at once (RFC 6458, 6.1.9).
     ///
     /// # Errors
     /// [`Error::Closed`].
     pub fn subscribe(&self, notifications: Notifications) -> Result<(), Error> {
-        self.base.socket.subscribe(notifications)
+        self.base.subscribe(None, notifications)
     }
 
     /// Whether calls wait.

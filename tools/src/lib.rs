@@ -14,4 +14,5 @@ pub mod rsplib;
 pub mod search;
 pub mod signals;
 pub mod stat;
+pub mod supervised;
 pub mod transport;

@@ -3,6 +3,7 @@
 use crate::auth::AuthConfig;
 use crate::extensions::Extensions;
 use crate::multipath::Multipath;
+use crate::net::IpDefaults;
 use crate::path::congestion::CongestionControl;
 use crate::path::mtu::MtuSearchConfig;
 use crate::reliability::Reliability;
@@ -143,6 +144,14 @@ pub struct AssociationConfig {
     /// Search for the MTU of each path by probes (RFC 8899), from what nearly all paths carry (1,200 bytes of SCTP) up
     /// to what gets through. `None`: no search. Paths that never leave the host have `path_mtu` in any case.
     pub mtu_search: Option<MtuSearchConfig>,
+    /// The DSCP of packets, in the upper six bits (`spp_dscp`; RFC 6458, 8.1.12). `None`: as `ipv4` and `ipv6` say.
+    pub dscp: Option<u8>,
+    /// The flow label of IPv6 packets, 20 bits (`spp_ipv6_flowlabel`). `None`: the host chooses.
+    pub flow_label: Option<u32>,
+    /// What the headers of IPv4 packets say where nothing else was set.
+    pub ipv4: IpDefaults,
+    /// What the headers of IPv6 packets say where nothing else was set.
+    pub ipv6: IpDefaults,
     /// How many bytes the layers below put before the SCTP packet (20 IPv4, 40 IPv6, 8 UDP) are the driver's
     /// to say; this is an upper limit on the SCTP packet that rules over all paths, 0 for none.
     pub max_packet_size: usize,
@@ -224,6 +233,10 @@ impl Default for AssociationConfig {
             hide_addresses: false,
             path_mtu: 1_500,
             mtu_search: Some(MtuSearchConfig::default()),
+            dscp: None,
+            flow_label: None,
+            ipv4: IpDefaults::default(),
+            ipv6: IpDefaults::default(),
             max_packet_size: 0,
             autoclose: None,
             reconfig_permissions: ReconfigPermissions::NONE,

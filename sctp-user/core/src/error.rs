@@ -39,6 +39,9 @@ pub enum SendError {
     /// It cannot be sent with this shared key.
     #[error(transparent)]
     Key(#[from] KeyError),
+    /// It is to be sent to an address that is none of the peer's.
+    #[error("the peer has no address {0}")]
+    UnknownAddress(IpAddr),
     /// The association has fewer streams.
     #[error("stream {stream_id} does not exist: the association has {streams} outbound streams")]
     InvalidStream {
@@ -143,6 +146,9 @@ pub enum ReconfigError {
     /// Another request is not finished, be it ours or the peer's (6.3: `EALREADY`).
     #[error("another re-configuration is in progress: wait for its event")]
     InProgress,
+    /// It is to be sent to an address that is none of the peer's.
+    #[error("the peer has no address {0}")]
+    UnknownAddress(IpAddr),
     /// The association has fewer streams.
     #[error("stream {stream_id} does not exist: the association has {streams} streams in that direction")]
     InvalidStream {

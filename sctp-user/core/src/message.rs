@@ -1,6 +1,7 @@
 //! User messages on their way in and out.
 
 use bytes::Bytes;
+use core::net::IpAddr;
 use smallvec::SmallVec;
 
 use crate::reliability::Reliability;
@@ -26,6 +27,10 @@ pub struct SendOptions {
     /// The shared key that it is authenticated with, where the peer wants that (RFC 4895; `SCTP_AUTHINFO` of RFC 6458, 5.3.8);
     /// `None`: the one that is active when it leaves.
     pub auth_key: Option<u16>,
+    /// The address of the peer's that it is to be sent to, instead of the primary one (RFC 9260, 11.1.5; `SCTP_ADDR_OVER` of RFC 6458,
+    /// 5.3.2): as long as the path there is active, and unless it must be sent again, which goes as usual (RFC 9260, 6.4). What
+    /// is behind it waits while that path may send nothing.
+    pub path: Option<IpAddr>,
     /// More of the message comes with the next send on its stream, which ends it unless it says the same (explicit EOR;
     /// RFC 6458, 8.1.26). A message sent in pieces is reliable, and `ppid`, `unordered` and `auth_key` are those of its first
     /// piece.

@@ -14,7 +14,6 @@ use nix::{
     poll::{PollFd, PollFlags, PollTimeout, poll},
     sys::eventfd::{EfdFlags, EventFd},
 };
-use sctp_core::net::Ecn;
 
 use super::{
     answer::{Answer, RateLimit},
@@ -272,8 +271,7 @@ impl Broker {
             return;
         }
         let Some(bytes) = self.answer.and_then(|answer| answer(&path, packet.datagram)) else { return };
-        let outgoing =
-            Outgoing { source: path.local, destination: path.remote, ecn: Ecn::NotCapable, bytes: &bytes };
+        let outgoing = Outgoing { source: path.local, ..Outgoing::to(path.remote, 0, &bytes) };
         if let Some(socket) = self.sockets.iter().find(|socket| socket.is_v4() == path.remote.is_ipv4()) {
             // An answer that cannot leave is like one lost on the way: the peer sends again.
             socket.send(&[outgoing], &mut None, &mut |_| {});

@@ -2,11 +2,13 @@
 
 use std::{net::IpAddr, ops::Range};
 
-use etherparse::{IpEcn, IpFragOffset, IpNumber, Ipv4Header, Ipv6FragmentHeader, Ipv6Header};
-use sctp_core::net::Ecn;
+use etherparse::{
+    IpDscp, IpEcn, IpFragOffset, IpNumber, Ipv4Header, Ipv6FlowLabel, Ipv6FragmentHeader, Ipv6Header,
+};
+use sctp_core::net::{Ecn, IpMarks};
 use smallvec::SmallVec;
 
-/// Hops of packets that we send (RFC 1700 named 64).
+/// Hops of packets of which nothing else is said (RFC 1700 named 64).
 const TTL: u8 = 64;
 /// Bytes of an IPv4 header without options.
 const IPV4_HEADER: usize = 20;
@@ -25,6 +27,7 @@ pub(crate) struct Header {
     pub(crate) destination: IpAddr,
     pub(crate) protocol: IpNumber,
     pub(crate) ecn: Ecn,
+    pub(crate) marks: IpMarks,
     /// It may be cut where it is too long for a link, here or on the way; else it must be dropped there.
     pub(crate) may_fragment: bool,
 }
@@ -62,8 +65,15 @@ impl Header {
         match (self.source, self.destination) {
             (IpAddr::V4(source), IpAddr::V4(destination)) => {
                 let len = u16::try_from(len).ok()?;
-                let mut header =
-                    Ipv4Header::new(len, TTL, self.protocol, source.octets(), destination.octets()).ok()?;
+                let mut header = Ipv4Header::new(
+                    len,
+                    self.hop_limit(),
+                    self.protocol,
+                    source.octets(),
+                    destination.octets(),
+                )
+                .ok()?;
+                header.dscp = ip_dscp(self.marks.dscp);
                 header.ecn = ip_ecn(self.ecn);
                 header.dont_fragment = !self.may_fragment;
                 // RFC 6864, 4.1: what cannot be cut needs no identification.
@@ -82,13 +92,13 @@ impl Header {
                 let next =
                     if fragment.is_some() { IpNumber::IPV6_FRAGMENTATION_HEADER } else { self.protocol };
                 let header = Ipv6Header {
-                    traffic_class: ip_ecn(self.ecn).value(),
+                    traffic_class: self.marks.dscp | ip_ecn(self.ecn).value(),
+                    flow_label: ip_flow_label(self.marks.flow_label),
                     payload_length: u16::try_from(len + extension).ok()?,
                     next_header: next,
-                    hop_limit: TTL,
+                    hop_limit: self.hop_limit(),
                     source: source.octets(),
                     destination: destination.octets(),
-                    ..Ipv6Header::default()
                 };
                 let mut bytes = HeaderBytes::from_slice(&header.to_bytes());
                 if let Some((offset, more)) = fragment {
@@ -101,6 +111,19 @@ impl Header {
             _ => None,
         }
     }
+
+    fn hop_limit(&self) -> u8 {
+        if self.marks.hop_limit == 0 { TTL } else { self.marks.hop_limit }
+    }
+}
+
+/// The upper six bits.
+pub(crate) fn ip_dscp(traffic_class: u8) -> IpDscp {
+    IpDscp::try_new(traffic_class >> 2).unwrap_or_default()
+}
+
+pub(crate) fn ip_flow_label(label: u32) -> Ipv6FlowLabel {
+    Ipv6FlowLabel::try_new(label).unwrap_or_default()
 }
 
 /// `offset` bytes, which are a multiple of 8.

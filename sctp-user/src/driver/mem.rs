@@ -160,7 +160,7 @@ mod tests {
     use std::os::fd::AsFd;
 
     use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-    use sctp_core::net::Ecn;
+    use sctp_core::net::{Ecn, IpMarks};
 
     use super::*;
 
@@ -177,6 +177,7 @@ mod tests {
         let transmit = Transmit {
             path: PathAddress::to(theirs),
             ecn: Ecn::Ect0,
+            marks: IpMarks::NONE,
             fragment_to: None,
             segment_size: 4,
             len: 10,
@@ -201,7 +202,14 @@ mod tests {
         let (mut a, _b) = MemDriver::pair([[10, 0, 0, 1].into()], [[10, 0, 0, 2].into()], 1500).unwrap();
         let path = PathAddress::to([10, 0, 0, 3].into());
         let mut reports = Vec::new();
-        let transmit = Transmit { path, ecn: Ecn::NotCapable, fragment_to: None, segment_size: 2, len: 2 };
+        let transmit = Transmit {
+            path,
+            ecn: Ecn::NotCapable,
+            marks: IpMarks::NONE,
+            fragment_to: None,
+            segment_size: 2,
+            len: 2,
+        };
         let sent = a.send(&[transmit], b"xy", &mut reports);
         assert_eq!(sent.transmits, 1);
         assert_eq!((reports[0].path, reports[0].problem), (path, Problem::HostUnreachable));

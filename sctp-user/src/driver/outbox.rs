@@ -74,7 +74,7 @@ pub(crate) fn runs<'a>(
 mod tests {
     use std::{io, net::IpAddr, os::fd::BorrowedFd};
 
-    use sctp_core::net::{Ecn, PathAddress};
+    use sctp_core::net::{Ecn, IpMarks, PathAddress};
 
     use super::*;
     use crate::driver::Inbox;
@@ -124,8 +124,14 @@ mod tests {
     #[test]
     fn a_full_driver_gets_each_packet_once_and_in_order() {
         let path = PathAddress::to([127, 0, 0, 1].into());
-        let run =
-            |segment_size, len| Transmit { path, ecn: Ecn::NotCapable, fragment_to: None, segment_size, len };
+        let run = |segment_size, len| Transmit {
+            path,
+            ecn: Ecn::NotCapable,
+            marks: IpMarks::NONE,
+            fragment_to: None,
+            segment_size,
+            len,
+        };
         let mut outbox =
             Outbox { transmits: vec![run(4, 10), run(8, 8), run(2, 5)], bytes: (0..23).collect() };
         let mut driver = Narrow { room: 2, gone: Vec::new() };

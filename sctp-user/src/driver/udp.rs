@@ -15,7 +15,7 @@ use std::{
 use bytes::BytesMut;
 use quinn_udp::{EcnCodepoint, RecvMeta, UdpSockRef, UdpSocketState};
 use rustc_hash::FxHashMap;
-use sctp_core::net::{Ecn, PathAddress};
+use sctp_core::net::{Ecn, IpMarks, PathAddress};
 use socket2::{Domain, Protocol, Socket, Type};
 
 use super::{
@@ -25,7 +25,10 @@ use super::{
     outbox::runs,
     pool::Pool,
     route::{is_link_local, route_to},
-    sys::option,
+    sys::{
+        message::{self, Outgoing},
+        option,
+    },
 };
 
 /// The IANA port of SCTP in UDP (RFC 6951, 4).
@@ -216,8 +219,9 @@ impl Port {
     fn send(&self, transmit: &Transmit, run: &[u8], reports: &mut Vec<Report>) -> Result<(), usize> {
         let segment = transmit.segment_size.max(1);
         let mut at = 0;
+        let mut most = self.state.max_gso_segments();
         while at < run.len() {
-            let segments = self.state.max_gso_segments().min(LARGEST_RUN / segment).max(1);
+            let segments = most.min(LARGEST_RUN / segment).max(1);
             let contents = &run[at..run.len().min(at + segments * segment)];
             let mut result = self.send_once(transmit, contents);
             if result.as_ref().is_err_and(is_icmp) {
@@ -229,7 +233,9 @@ impl Port {
                 Ok(()) => at += contents.len(),
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return Err(at / segment),
                 // quinn-udp just turned offload off: send again, packet by packet.
-                Err(_) if segments > self.state.max_gso_segments() => {}
+                Err(_) if segments > self.state.max_gso_segments() => most = self.state.max_gso_segments(),
+                // There is none, and quinn-udp has not seen it.
+                Err(_) if segments > 1 && transmit.marks != IpMarks::NONE => most = 1,
                 Err(error) => {
                     let errno = error.raw_os_error().unwrap_or(0);
                     reports.push(icmp::refusal(&transmit.path, contents, errno));
@@ -250,6 +256,9 @@ impl Port {
 
     /// RFC 6951, 5.3, 5.8.
     fn hand_over(&self, transmit: &Transmit, contents: &[u8]) -> io::Result<()> {
+        if transmit.marks != IpMarks::NONE {
+            return self.hand_over_marked(transmit, contents);
+        }
         let outgoing = quinn_udp::Transmit {
             destination: SocketAddr::new(transmit.path.remote, transmit.path.remote_udp_port),
             ecn: match transmit.ecn {
@@ -263,6 +272,19 @@ impl Port {
             src_ip: None,
         };
         self.state.try_send(UdpSockRef::from(&self.socket), &outgoing)
+    }
+
+    /// quinn-udp can mark the ECN field only.
+    fn hand_over_marked(&self, transmit: &Transmit, contents: &[u8]) -> io::Result<()> {
+        let segment_size = u16::try_from(transmit.segment_size).ok();
+        let PathAddress { remote, remote_udp_port, .. } = transmit.path;
+        let outgoing = Outgoing {
+            ecn: transmit.ecn,
+            marks: transmit.marks,
+            segment_size: segment_size.filter(|&size| contents.len() > usize::from(size)),
+            ..Outgoing::to(remote, remote_udp_port, contents)
+        };
+        message::send(&self.socket, &[outgoing]).map(|_| ())
     }
 
     fn drain_errors(&self, report: impl FnMut(Report)) {

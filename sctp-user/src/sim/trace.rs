@@ -1,6 +1,7 @@
 //! Taps: a readable trace of a run, and a capture for Wireshark.
 
 use core::fmt;
+use sctp_core::net::IpMarks;
 use sctp_core::time::Time;
 use sctp_core::wire::{ChecksumPolicy, Packet};
 use std::cell::RefCell;
@@ -86,7 +87,7 @@ impl<W: Write> CaptureState<W> {
             Protocol::Udp { source_port, destination_port } => Some((source_port, destination_port)),
         };
         let (source, destination, ecn) = (datagram.source, datagram.destination, datagram.ecn);
-        let envelope = Envelope { source, destination, udp, ecn };
+        let envelope = Envelope { source, destination, udp, ecn, marks: IpMarks::NONE };
         let at = observation.now.since(Time::ZERO);
         self.result = self.writer.packet(at, Direction::Out, &envelope, &datagram.payload);
     }

@@ -286,6 +286,7 @@ impl StackBuilder {
                 background_bell: bell()?,
             },
             waiters: Slab::new(),
+            next_waiter: 0,
             watches: FxHashMap::default(),
             next_watch: 0,
             wakes: Vec::new(),

@@ -95,12 +95,20 @@ impl State {
             && local.iter().all(IpAddr::is_loopback)
         {
             // Peers are on this host too. Elsewhere a peer may be anywhere: the configured MTU is the start.
-            config.path_mtu = self.engine.mtu(&PathAddress::to(first));
+            self.suit_mtu(&mut config, &PathAddress::to(first));
         }
         self.engine.endpoint.listen(port, ListenOptions { addresses, backlog, config })?;
         self.mailbox(socket)?.listening = true;
         self.registry.set_listener(port, socket);
         Ok(())
+    }
+
+    /// The path MTU to begin with is that of the interface. Where none is searched for, the configured one holds, as long as
+    /// the interface carries it (RFC 6458, 8.1.12: SPP_PMTUD_DISABLE).
+    fn suit_mtu(&self, config: &mut AssociationConfig, path: &PathAddress) {
+        let interface = self.engine.mtu(path);
+        let fixed = config.mtu_search.is_none();
+        config.path_mtu = if fixed { config.path_mtu.min(interface) } else { interface };
     }
 
     /// Takes the association that has waited longest, into a socket of its own.
@@ -180,7 +188,7 @@ impl State {
         }
         let path = |&remote| self.engine.path_to(remote, remote_udp_port, ours);
         let peers: Vec<_> = peer.addresses.iter().map(path).collect();
-        config.path_mtu = self.engine.mtu(peers.first().ok_or(Error::NoAddress)?);
+        self.suit_mtu(&mut config, peers.first().ok_or(Error::NoAddress)?);
         change(&mut config);
         let request = ConnectRequest { local_port, local_addresses, peers, peer_port: peer.port, config };
         let id = self.engine.endpoint.connect(now, request)?;

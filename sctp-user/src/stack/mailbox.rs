@@ -59,6 +59,8 @@ pub(super) struct Link {
     pub(super) end: Option<End>,
     /// In [`Mailbox::readable`].
     pub(super) queued: bool,
+    /// What is told of it; `None`: what its socket subscribed to.
+    pub(super) subscribed: Option<Notifications>,
 }
 
 /// Whose association it is.
@@ -71,7 +73,7 @@ pub(super) enum Owner {
 
 impl Link {
     pub(super) fn new(owner: Owner, port: u16) -> Self {
-        Self { owner, port, up: false, peer_done: false, end: None, queued: false }
+        Self { owner, port, up: false, peer_done: false, end: None, queued: false, subscribed: None }
     }
 }
 
@@ -174,9 +176,6 @@ impl Mailbox {
     }
 
     pub(super) fn notify(&mut self, id: AssociationId, notification: Notification) {
-        if !self.subscribed.wants(&notification) {
-            return;
-        }
         if self.notifications.len() >= MOST_NOTIFICATIONS {
             self.overflow += 1;
         } else {
@@ -204,6 +203,15 @@ impl Mailbox {
         }
         let dropped = std::mem::take(&mut self.overflow);
         (dropped > 0).then_some((None, Notification::Overflow(dropped)))
+    }
+
+    /// Gives back what [`Mailbox::next_notification`] took.
+    pub(super) fn put_back(&mut self, id: Option<AssociationId>, notification: Notification) {
+        match (id, notification) {
+            (Some(id), notification) => self.notifications.push_front((id, notification)),
+            (None, Notification::Overflow(dropped)) => self.overflow += dropped,
+            (None, _) => {}
+        }
     }
 
     /// Moves what belongs to `id` to another socket (peel-off; RFC 6458, 9.2).

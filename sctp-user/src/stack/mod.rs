@@ -31,11 +31,14 @@ mod keys;
 mod lead;
 mod mailbox;
 mod notification;
+mod peek;
 mod poller;
 mod registry;
 mod report;
 mod socket;
 mod state;
+mod subscriptions;
+mod tasks;
 
 use std::fmt;
 use std::net::IpAddr;

@@ -5,6 +5,7 @@ use std::ops::RangeInclusive;
 
 use bytes::Bytes;
 use rustc_hash::FxHashMap;
+use sctp_core::association::Association;
 use sctp_core::event::{AssociationId, Event};
 use sctp_core::time::Time;
 
@@ -251,7 +252,10 @@ impl Registry {
         // Data that nobody will read: the peer must learn that it was lost, as Linux tells it.
         let loses_data = unread || engine.endpoint.is_readable(id);
         let at_once = mailbox.linger == Some(std::time::Duration::ZERO);
-        let result = if loses_data || at_once || mailbox.kind == SocketKind::Listener {
+        // Nobody wants a set-up that goes on for the sake of nothing.
+        let is_idle = |association: &Association| !association.has_unacknowledged();
+        let given_up = !link.up && engine.endpoint.association(id).is_some_and(is_idle);
+        let result = if loses_data || at_once || given_up || mailbox.kind == SocketKind::Listener {
             engine.endpoint.abort(now, id, Bytes::new())
         } else {
             engine.endpoint.shutdown(now, id)
@@ -328,7 +332,8 @@ impl Mailbox {
         if link.end.is_some() || matches!(event, Event::PartialDeliveryAborted(_)) {
             self.note_end(id);
         }
-        if let Some(notification) = Notification::from_event(event) {
+        let subscribed = link.subscribed.unwrap_or(self.subscribed);
+        if let Some(notification) = Notification::from_event(event).filter(|it| subscribed.wants(it)) {
             self.notify(id, notification);
         }
     }

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::task::{Context, Poll, Waker};
+use std::task::Poll;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -11,21 +11,15 @@ use sctp_core::config::AssociationConfig;
 use sctp_core::endpoint::ResetDirections;
 use sctp_core::event::AssociationId;
 use sctp_core::message::SendOptions;
-use sctp_core::path::Thresholds;
+use sctp_core::path::{PathParameters, Thresholds};
 use sctp_core::time::Time;
-use smallvec::SmallVec;
 
 use super::Stack;
 use super::calls::{Delivery, Peer};
 use super::error::Error;
 use super::lead::Patience;
 use super::mailbox::{End, Interest, SocketId, SocketKind};
-use super::notification::Notifications;
-use super::state::{How, State, Target};
-
-/// Tasks that wait for the same of one socket at most. Calls that were given up leave theirs behind, since nobody
-/// says so: past the bound the oldest is woken, and if it still waits, it comes back.
-const MOST_TASKS: usize = 1_024;
+use super::state::{State, Target};
 
 /// A socket: dropping it closes it. All calls work from any thread.
 #[derive(Debug)]
@@ -53,7 +47,7 @@ impl Socket {
         self.stack.shared().with(act)
     }
 
-    fn wait<T>(
+    pub(super) fn wait<T>(
         &self,
         interest: Interest,
         patience: Patience,
@@ -152,70 +146,6 @@ impl Socket {
         self.wait(Interest::Read, patience, |state, now| state.receive(now, self.id, limit))
     }
 
-    /// As [`Socket::receive`], for tasks: when nothing is there, the task is woken when something may be.
-    pub fn poll_receive(
-        &self,
-        context: &mut Context<'_>,
-        limit: usize,
-    ) -> Poll<Result<Option<Delivery>, Error>> {
-        self.poll(context, Interest::Read, |state, now| state.receive(now, self.id, limit))
-    }
-
-    /// As [`Socket::accept`], for tasks.
-    pub fn poll_accept(&self, context: &mut Context<'_>) -> Poll<Result<Self, Error>> {
-        let accepted = self.poll(context, Interest::Read, |state, _| state.accept(self.id));
-        accepted.map_ok(|id| Self::new(self.stack.clone(), id))
-    }
-
-    /// As [`Socket::send`], for tasks.
-    pub fn poll_send(
-        &self,
-        context: &mut Context<'_>,
-        id: Option<AssociationId>,
-        options: &SendOptions,
-        payload: &Bytes,
-    ) -> Poll<Result<(), Error>> {
-        self.poll(context, Interest::Write, |state, now| {
-            let id = state.association_of(self.id, id)?;
-            state.send(now, id, options, payload)
-        })
-    }
-
-    /// For tasks: whether the send buffer of an association has room for a message of `len` bytes. Ready also when the
-    /// association has ended, which a send then tells.
-    pub fn poll_room(
-        &self,
-        context: &mut Context<'_>,
-        id: AssociationId,
-        len: usize,
-    ) -> Poll<Result<(), Error>> {
-        self.poll(context, Interest::Write, |state, _| {
-            let has_room = state.has_ended(id) || state.engine.endpoint.has_room(id, len);
-            if has_room { Poll::Ready(Ok(())) } else { Poll::Pending }
-        })
-    }
-
-    /// As [`Socket::wait_connected`], for tasks.
-    pub fn poll_connected(&self, context: &mut Context<'_>, id: AssociationId) -> Poll<Result<(), Error>> {
-        self.poll(context, Interest::Write, |state, _| state.connected(self.id, id))
-    }
-
-    fn poll<T>(
-        &self,
-        context: &mut Context<'_>,
-        interest: Interest,
-        attempt: impl FnOnce(&mut State, Time) -> Poll<Result<T, Error>>,
-    ) -> Poll<Result<T, Error>> {
-        self.with(|state, now| {
-            state.check_open()?;
-            let outcome = attempt(state, now);
-            if outcome.is_pending() {
-                state.register_task(self.id, interest, context.waker());
-            }
-            outcome
-        })
-    }
-
     /// Ends an association in good order: everything sent is delivered first (RFC 9260, 9.2).
     ///
     /// # Errors
@@ -243,10 +173,7 @@ impl Socket {
     /// # Errors
     /// Those of [`Patience`].
     pub fn wait_ended(&self, id: AssociationId, patience: Patience) -> Result<End, Error> {
-        self.wait(Interest::Read, patience, |state, _| match state.ended(id) {
-            Some(end) => Poll::Ready(Ok(end)),
-            None => Poll::Pending,
-        })
+        self.wait(Interest::Read, patience, |state, _| state.poll_end(id))
     }
 
     /// Gives an association of a one-to-many socket a one-to-one socket of its own (RFC 6458, 9.2).
@@ -334,6 +261,23 @@ impl Socket {
         self.with(|state, _| {
             let id = state.association_of(self.id, id)?;
             Ok(state.engine.endpoint.set_remote_udp_port(id, remote, port)?)
+        })
+    }
+
+    /// Changes parameters of the path to `remote` alone (RFC 6458, 8.1.12). What is changed for the association afterwards holds
+    /// for it, too.
+    ///
+    /// # Errors
+    /// [`Error::NoAssociation`], [`Error::Command`] if the peer has no such address.
+    pub fn configure_path(
+        &self,
+        id: Option<AssociationId>,
+        remote: IpAddr,
+        change: impl FnOnce(&mut PathParameters),
+    ) -> Result<(), Error> {
+        self.with(|state, _| {
+            let id = state.association_of(self.id, id)?;
+            Ok(state.engine.endpoint.update_path(id, remote, change)?)
         })
     }
 
@@ -427,17 +371,6 @@ impl Socket {
         self.with(|state, _| Ok(state.mailbox(self.id)?.kind))
     }
 
-    /// Chooses the notifications that are delivered, from now on.
-    ///
-    /// # Errors
-    /// [`Error::Closed`].
-    pub fn subscribe(&self, notifications: Notifications) -> Result<(), Error> {
-        self.with(|state, _| {
-            state.mailbox(self.id)?.subscribed = notifications;
-            Ok(())
-        })
-    }
-
     /// The peers' UDP encapsulation port for associations to come (RFC 6951, 6.1); `None`: the stack's
     /// default.
     ///
@@ -511,27 +444,5 @@ impl State {
             .iter()
             .filter(|(_, link)| link.owner == super::mailbox::Owner::Socket(socket));
         owned.map(|(id, _)| *id).collect()
-    }
-
-    /// Wakes this task when something changes for `socket`.
-    fn register_task(&mut self, socket: SocketId, interest: Interest, waker: &Waker) {
-        let Ok(mailbox) = self.mailbox(socket) else { return };
-        let keys = mailbox.waiters.clone();
-        let is_task = |how: &How| matches!(how, How::Task(_));
-        let tasks: SmallVec<[usize; 2]> = keys
-            .into_iter()
-            .filter(|key| {
-                self.waiters.get(*key).is_some_and(|it| it.interest == interest && is_task(&it.how))
-            })
-            .collect();
-        let is_known =
-            |key: &usize| matches!(&self.waiters[*key].how, How::Task(known) if known.will_wake(waker));
-        if tasks.iter().any(is_known) {
-            return;
-        }
-        if tasks.len() >= MOST_TASKS {
-            self.tell_waiter(tasks[0]);
-        }
-        self.attach_waiter(Target::Socket(socket), interest, How::Task(waker.clone()));
     }
 }

@@ -21,6 +21,8 @@ use super::registry::{Change, Registry};
 
 /// Somebody who waits for a socket.
 pub(super) struct Waiter {
+    /// Never used again, as keys of the slab are.
+    pub(super) number: u64,
     pub(super) target: Target,
     pub(super) interest: Interest,
     pub(super) how: How,
@@ -99,6 +101,7 @@ pub(super) struct State {
     pub(super) registry: Registry,
     pub(super) lead: Lead,
     pub(super) waiters: Slab<Waiter>,
+    pub(super) next_waiter: u64,
     pub(super) watches: FxHashMap<u64, Watch>,
     pub(super) next_watch: u64,
     /// Tasks to wake once the lock is free: no foreign code runs under it.
@@ -156,24 +159,33 @@ impl State {
 
     /// Wakes who waits for this socket.
     pub(super) fn tell(&mut self, socket: SocketId, change: Change) {
-        let Some(mailbox) = self.registry.sockets.get(&socket) else { return };
-        let (waiters, pollers) = (mailbox.waiters.clone(), mailbox.pollers.clone());
-        for key in waiters {
-            let concerned = self
-                .waiters
-                .get(key)
-                .is_some_and(|waiter| change == Change::Both || change == Change::One(waiter.interest));
-            if concerned {
-                self.tell_waiter(key);
-            }
+        let Some(mailbox) = self.registry.sockets.get_mut(&socket) else { return };
+        let pollers = mailbox.pollers.clone();
+        let mut waiters = std::mem::take(&mut mailbox.waiters);
+        waiters.retain(|key| !self.concerns(*key, change) || self.call(*key));
+        if let Some(mailbox) = self.registry.sockets.get_mut(&socket) {
+            mailbox.waiters = waiters;
         }
         for poller in pollers {
             self.mark_dirty(poller, socket);
         }
     }
 
+    fn concerns(&self, key: usize, change: Change) -> bool {
+        let waiter = self.waiters.get(key);
+        waiter.is_some_and(|waiter| change == Change::Both || change == Change::One(waiter.interest))
+    }
+
     pub(super) fn tell_waiter(&mut self, key: usize) {
-        let Some(waiter) = self.waiters.get_mut(key) else { return };
+        let Some(target) = self.waiters.get(key).map(|waiter| waiter.target) else { return };
+        if !self.call(key) {
+            self.detach_waiter(target, key);
+        }
+    }
+
+    /// Tells one. A thread stays among the waiters until it leaves by itself; a task is gone: false.
+    fn call(&mut self, key: usize) -> bool {
+        let Some(waiter) = self.waiters.get_mut(key) else { return false };
         match &waiter.how {
             How::Follower(condvar) => {
                 if !std::mem::replace(&mut waiter.told, true) {
@@ -186,18 +198,20 @@ impl State {
                 }
             }
             How::Task(_) => {
-                let target = waiter.target;
                 if let How::Task(waker) = self.waiters.remove(key).how {
                     self.wakes.push(waker);
                 }
-                self.detach_waiter(target, key);
+                return false;
             }
         }
+        true
     }
 
     /// Enters a waiter in its target's list.
     pub(super) fn attach_waiter(&mut self, target: Target, interest: Interest, how: How) -> usize {
-        let key = self.waiters.insert(Waiter { target, interest, how, told: false });
+        self.next_waiter += 1;
+        let key =
+            self.waiters.insert(Waiter { number: self.next_waiter, target, interest, how, told: false });
         match target {
             Target::Socket(socket) => {
                 if let Some(mailbox) = self.registry.sockets.get_mut(&socket) {
@@ -219,7 +233,7 @@ impl State {
         }
     }
 
-    fn detach_waiter(&mut self, target: Target, key: usize) {
+    pub(super) fn detach_waiter(&mut self, target: Target, key: usize) {
         match target {
             Target::Socket(socket) => {
                 if let Some(mailbox) = self.registry.sockets.get_mut(&socket) {

@@ -17,7 +17,7 @@ use nix::{
     sched::{CloneFlags, unshare},
     unistd::gettid,
 };
-use sctp_core::net::{Ecn, PathAddress};
+use sctp_core::net::{Ecn, IpMarks, PathAddress};
 use sctp_user::driver::{Driver, Inbox, Outbox, Report, Transmit};
 
 /// Longer than anything takes on a loaded machine.
@@ -130,7 +130,14 @@ pub(crate) fn send_cut(
     let mut outbox = Outbox::default();
     for packet in packets {
         let len = packet.len();
-        outbox.transmits.push(Transmit { path, ecn, fragment_to, segment_size: len, len });
+        outbox.transmits.push(Transmit {
+            path,
+            ecn,
+            marks: IpMarks::NONE,
+            fragment_to,
+            segment_size: len,
+            len,
+        });
         outbox.bytes.extend_from_slice(packet);
     }
     let mut reports = Vec::new();

@@ -48,10 +48,6 @@ pub struct Manner {
     pub expose_potentially_failed: u32,
     /// How long state cookies are good for, milliseconds (`sasoc_cookie_life`). Kept only: it is the stack's.
     pub cookie_life: u32,
-    /// The traffic class of packets (`spp_dscp`). Kept only.
-    pub dscp: Option<u8>,
-    /// The flow label of IPv6 packets (`spp_ipv6_flowlabel`). Kept only.
-    pub flow_label: Option<u32>,
 }
 
 /// `SCTP_DEFAULT_SEND_PARAM` and `SCTP_DEFAULT_SNDINFO` (RFC 6458, 8.1.13 and 8.1.31). When messages are given up is in the
@@ -138,8 +134,6 @@ impl Default for Manner {
             sack_frequency: None,
             expose_potentially_failed: 0,
             cookie_life: 60_000,
-            dscp: None,
-            flow_label: None,
         }
     }
 }

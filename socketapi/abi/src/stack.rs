@@ -6,7 +6,7 @@ use sctp_core::association::{Association, AssociationState};
 use sctp_core::auth::{KeyError, SharedKeys};
 use sctp_core::config::AssociationConfig;
 use sctp_core::event::AssociationId;
-use sctp_core::path::Thresholds;
+use sctp_core::path::{PathParameters, Thresholds};
 use sctp_user::stack::{Error, Peer, Socket};
 
 use crate::errno::{self, Errno};
@@ -114,6 +114,15 @@ impl Target for StackTarget<'_> {
         change: &dyn Fn(&mut SharedKeys) -> Result<(), KeyError>,
     ) -> Result<(), Errno> {
         checked(self.socket.change_keys(association, change))
+    }
+
+    fn configure_path(
+        &mut self,
+        association: AssociationId,
+        remote: IpAddr,
+        change: &dyn Fn(&mut PathParameters),
+    ) -> Result<(), Errno> {
+        checked(self.socket.configure_path(Some(association), remote, change))
     }
 
     fn set_thresholds(

@@ -7,7 +7,7 @@ use sctp_core::auth::{KeyError, SharedKeys};
 use sctp_core::config::AssociationConfig;
 use sctp_core::endpoint::ResetDirections;
 use sctp_core::event::AssociationId;
-use sctp_core::path::Thresholds;
+use sctp_core::path::{PathParameters, Thresholds};
 use sctp_user::stack::Peer;
 
 use crate::errno::Errno;
@@ -104,6 +104,17 @@ pub trait Target {
         &mut self,
         association: Option<AssociationId>,
         change: &dyn Fn(&mut SharedKeys) -> Result<(), KeyError>,
+    ) -> Result<(), Errno>;
+
+    /// Changes parameters of one path (RFC 6458, 8.1.12).
+    ///
+    /// # Errors
+    /// The association is gone, or has no such path.
+    fn configure_path(
+        &mut self,
+        association: AssociationId,
+        remote: IpAddr,
+        change: &dyn Fn(&mut PathParameters),
     ) -> Result<(), Errno>;
 
     /// Sets the thresholds of one path (RFC 7829, 7.2).

@@ -25,6 +25,7 @@
 mod board;
 mod message;
 mod name;
+mod owner;
 mod pieces;
 
 pub use board::Slot;
@@ -33,7 +34,9 @@ pub use message::{
     Receive, Received, Reply, Request, Send, Value,
 };
 pub use name::{Marker, SocketName, Style};
+pub use owner::Owner;
 pub use pieces::{Joiner, MAX_PIECE_LEN, pieces};
+pub use serde_bytes::ByteBuf;
 
 /// Environment variable that names the service's control socket (an abstract name, without the leading zero).
 pub const SERVICE_VARIABLE: &str = "SCTP_SERVICE";

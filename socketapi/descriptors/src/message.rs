@@ -3,6 +3,7 @@
 use core::net::SocketAddr;
 
 use serde::{Deserialize, Serialize};
+use serde_bytes::ByteBuf;
 
 use crate::name::Style;
 
@@ -91,15 +92,8 @@ pub enum Command {
         #[serde(with = "serde_bytes")]
         value: Vec<u8>,
     },
-    /// Bare records have been taken out of the pair unread, as [`Reply::TakeBack`] asked for. They will come by command.
-    TakeBack {
-        /// How many.
-        records: u32,
-        /// So many bytes of the first one have been read before.
-        skipped: u32,
-        /// Tokens that were among them.
-        tokens: u32,
-    },
+    /// Bare records that were taken out of the pair because of [`Reply::GiveBack`], in their order.
+    GiveBack(Vec<ByteBuf>),
     /// A file that Linux has below `/proc` where it has SCTP, by its name there: `sys/net/sctp/…` or `net/sctp/…`. The reply
     /// carries a descriptor to read its text by, from the beginning; ENOENT if there is none of this name.
     ProcFile(String),
@@ -165,9 +159,6 @@ pub enum Reply {
     Errno(i32),
     /// The value of an option. A descriptor may come with it.
     Value(Value),
-    /// Done. What is in the pair has not what the program wants to know of messages from now on: it is to be taken out, and
-    /// told by [`Command::TakeBack`].
-    TakeBack,
     /// A set-up has begun, as [`Command::Connect`] begins one. When it is over well, this is what the call returns.
     Begun(i32),
     /// Not done: the descriptor polls writable, and would not tell when it can be done. A filler of so many bytes is to be
@@ -182,6 +173,9 @@ pub enum Reply {
     },
     /// A bare record waits in the pair.
     InPair,
+    /// Done: the program wants to know more of messages than their bytes from now on. The bare records that wait in the pair are
+    /// to be taken out and given back ([`Command::GiveBack`]), and can be asked for then.
+    GiveBack,
 }
 
 /// What `getsockopt` gives back.
@@ -285,7 +279,7 @@ mod tests {
             Command::Receive(Receive { flags: 2, room: u32::MAX, control_room: 256, took: true }),
             Command::GetOption { option: OPTION, room: 400, input: vec![1, 2, 3] },
             Command::SetOption { option: OPTION, value: Vec::new() },
-            Command::TakeBack { records: 3, skipped: 70_000, tokens: 1 },
+            Command::GiveBack(vec![ByteBuf::from([1, 2]), ByteBuf::new()]),
             Command::ProcFile("net/sctp/snmp".into()),
         ];
         for command in commands {

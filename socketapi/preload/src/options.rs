@@ -8,7 +8,7 @@ use core::ffi::{c_int, c_void};
 use std::os::fd::OwnedFd;
 
 use libc::socklen_t;
-use sctp_descriptors::{Command, MAX_OPTION_LEN, OptionName, Peeled, Reply, SocketName, Value};
+use sctp_descriptors::{Command, MAX_OPTION_LEN, OptionName, Owner, Peeled, Reply, SocketName, Value};
 
 use crate::detour::{Detour, with_socket};
 use crate::{control, ops, real, record};
@@ -31,36 +31,6 @@ struct Getaddrs {
     addresses: *const c_void,
 }
 
-/// Options of all sockets that the pair cannot answer for. The others, such as time-outs, are the kernel's.
-const NOT_OF_PAIR: [c_int; 9] = [
-    libc::SO_ACCEPTCONN,
-    libc::SO_DOMAIN,
-    libc::SO_ERROR,
-    libc::SO_LINGER,
-    libc::SO_PROTOCOL,
-    libc::SO_RCVBUF,
-    libc::SO_REUSEADDR,
-    libc::SO_SNDBUF,
-    libc::SO_TYPE,
-];
-
-/// Who answers for an option, if the descriptor is ours.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Owner {
-    Service,
-    Kernel,
-    /// SO_PEEK_OFF, which we need ourselves. Sockets of SCTP do not have it.
-    Nobody,
-}
-
-fn owner(option: OptionName) -> Owner {
-    match (option.level, option.number) {
-        (libc::SOL_SOCKET, libc::SO_PEEK_OFF) => Owner::Nobody,
-        (libc::SOL_SOCKET, number) if !NOT_OF_PAIR.contains(&number) => Owner::Kernel,
-        _ => Owner::Service,
-    }
-}
-
 /// `getsockopt()`.
 ///
 /// # Safety
@@ -71,7 +41,7 @@ pub(crate) unsafe fn get(
     value: *mut c_void,
     length: *mut socklen_t,
 ) -> Detour<c_int> {
-    match owner(option) {
+    match option.owner() {
         Owner::Kernel => Detour::Bypass,
         Owner::Nobody => with_socket(fd, |_| Err(libc::EOPNOTSUPP)),
         // SAFETY: the caller's promise.
@@ -89,7 +59,7 @@ pub(crate) unsafe fn set(
     value: *const c_void,
     length: socklen_t,
 ) -> Detour<c_int> {
-    match owner(option) {
+    match option.owner() {
         Owner::Kernel => Detour::Bypass,
         Owner::Nobody => with_socket(fd, |_| Err(libc::EOPNOTSUPP)),
         // SAFETY: the caller's promise.
@@ -192,16 +162,9 @@ unsafe fn set_served(
     let value = unsafe { read(value, length) }?;
     match ops::begin(fd, name, Command::SetOption { option, value })? {
         Reply::Begun(result) => ops::await_setup(fd, name).map(|()| result),
-        Reply::TakeBack => take_back(fd, name).map(|()| 0),
+        Reply::GiveBack => control::command(name, Command::GiveBack(record::take_bare(fd, name)?)).map(|_| 0),
         _ => Ok(0),
     }
-}
-
-/// Brings back what is in the pair: it lacks what the program wants to know from now on.
-fn take_back(fd: c_int, name: SocketName) -> Result<(), c_int> {
-    let skipped = record::peek_offset(fd)? as u32;
-    let (records, tokens) = record::empty(fd, name);
-    control::command(name, Command::TakeBack { records, skipped, tokens }).map(|_| ())
 }
 
 /// # Safety
@@ -232,17 +195,6 @@ unsafe fn write(answer: &Value, value: *mut c_void, room: usize) -> Result<(), c
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_kernel_answers_for_what_the_pair_has_and_nobody_for_what_we_need() {
-        let owner = |level, number| owner(OptionName { level, number });
-        assert_eq!(owner(libc::SOL_SOCKET, libc::SO_RCVTIMEO), Owner::Kernel);
-        assert_eq!(owner(libc::SOL_SOCKET, libc::SO_TYPE), Owner::Service);
-        assert_eq!(owner(libc::SOL_SOCKET, libc::SO_PEEK_OFF), Owner::Nobody);
-        for level in [libc::IPPROTO_SCTP, libc::IPPROTO_IP, libc::IPPROTO_IPV6, libc::IPPROTO_TCP] {
-            assert_eq!(owner(level, libc::SO_PEEK_OFF), Owner::Service);
-        }
-    }
 
     #[test]
     fn the_number_of_a_new_descriptor_is_written_into_the_value() {

@@ -7,7 +7,7 @@ use core::ffi::{c_int, c_long, c_void};
 use core::mem::size_of;
 
 use libc::{MSG_DONTWAIT, MSG_PEEK, MSG_TRUNC, msghdr};
-use sctp_descriptors::{Marker, SocketName, Style};
+use sctp_descriptors::{ByteBuf, MAX_RECORD_LEN, Marker, SocketName, Style};
 
 use crate::detour::{Stop, checked, errno};
 use crate::parts::{Parts, one};
@@ -116,6 +116,25 @@ fn receive(fd: c_int, buffer: &mut [u8], flags: c_int) -> Result<usize, c_int> {
     checked(unsafe { real::syscall(libc::SYS_recvfrom, fd.into(), start, length, flags, 0, 0) } as isize)
 }
 
+/// Takes out the bare records that are there.
+pub(crate) fn take_bare(fd: c_int, name: SocketName) -> Result<Vec<ByteBuf>, c_int> {
+    let mut buffer = vec![0; MAX_RECORD_LEN];
+    let mut records = Vec::new();
+    loop {
+        let parts = one(buffer.as_mut_ptr().cast(), buffer.len());
+        // SAFETY: of `buffer`.
+        let parts = unsafe { Parts::new(&parts) };
+        match look(fd, name, parts, MSG_DONTWAIT) {
+            Ok(Head::Bare(length)) if take(fd).is_some() => {
+                records.push(ByteBuf::from(parts.copy_out(length)));
+            }
+            Ok(Head::Token) => return set_peek_offset(fd, 0).map(|()| records),
+            Err(Stop::Errno(errno)) => return Err(errno),
+            Ok(_) | Err(Stop::Stranger) => return Ok(records),
+        }
+    }
+}
+
 /// Takes out tokens that promise what is not there.
 pub(crate) fn discard(fd: c_int, name: SocketName, tokens: u32) {
     for _ in 0..tokens {
@@ -124,17 +143,6 @@ pub(crate) fn discard(fd: c_int, name: SocketName, tokens: u32) {
             return;
         }
     }
-}
-
-/// Takes everything out: how many bare records, and how many tokens.
-pub(crate) fn empty(fd: c_int, name: SocketName) -> (u32, u32) {
-    let (mut records, mut tokens) = (0, 0);
-    let mut start = Marker::default();
-    while let Ok(length @ 1..) = receive(fd, &mut start, MSG_TRUNC) {
-        let is_token = length == TOKEN_LEN && start == name.marker();
-        *if is_token { &mut tokens } else { &mut records } += 1;
-    }
-    (records, tokens)
 }
 
 /// Writes a filler, so that the descriptor polls writable no more. Without room it does not do so anyway.

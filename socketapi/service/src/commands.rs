@@ -103,11 +103,11 @@ impl Service {
             }
             Command::SetOption { option, value } => {
                 let was_plain = socket.is_plain();
-                socket.set_option(ids, *option, value).map(|reply| socket.after_option(was_plain, reply))
+                let reply = socket.set_option(ids, *option, value)?;
+                let wants_more = was_plain && !socket.is_plain() && socket.early.can_come_back();
+                Ok(if wants_more { Reply::GiveBack } else { reply })
             }
-            Command::TakeBack { records, skipped, tokens } => {
-                socket.take_back(ids, *records, *skipped, *tokens)
-            }
+            Command::GiveBack(records) => socket.take_back(records).map(|()| Reply::Done),
             Command::Socket { .. }
             | Command::Board
             | Command::ProcFile(_)

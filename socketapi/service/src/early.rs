@@ -1,93 +1,62 @@
-//! The bare records that a program got first. A program that accepts an association, and only then says what it wants to know
-//! of messages, may have got some by then. On Linux they have it all the same.
+//! Messages that were written bare before the program said that it wants to know more of them.
+//!
+//! A server accepts, and subscribes then; by that time its client may have sent something. Linux tells of it what a read asks for
+//! when it reads, so the client gives back what is bare, and gets it by command.
 
-use sctp_abi::{AssocIds, Errno};
-use sctp_descriptors::Reply;
+use bytes::Bytes;
+use sctp_abi::Errno;
+use sctp_core::message::Message;
+use sctp_descriptors::ByteBuf;
 
 use crate::inbox::Item;
 use crate::socket::Served;
 
-/// Bytes of messages that are kept: what comes at the beginning, before a program has set its options.
-const MAX_LEN: usize = 64 * 1024;
-/// What a message takes besides.
-const OVERHEAD: usize = 256;
+/// Programs subscribe early: after so many records nothing is kept any more.
+const MOST_RECORDS: usize = 64;
 
-/// All bare records that were ever written, or none of them, once there were too many.
-#[derive(Debug)]
-pub(crate) struct Early<T = Item> {
-    records: Vec<T>,
-    len: usize,
+/// What is known of each record, but its bytes.
+#[derive(Debug, Default)]
+pub(crate) struct Early {
+    records: Vec<Item>,
+    is_over: bool,
 }
 
-impl<T> Default for Early<T> {
-    fn default() -> Self {
-        Self { records: Vec::new(), len: 0 }
-    }
-}
-
-impl<T> Early<T> {
-    /// A record of so many bytes was written.
-    pub(crate) fn push(&mut self, len: usize, record: impl FnOnce() -> T) {
-        self.len = self.len.saturating_add(len + OVERHEAD);
-        if self.len > MAX_LEN {
-            self.records = Vec::new();
-        } else {
-            self.records.push(record());
+impl Early {
+    /// A record of this message was written, which ends it or not.
+    pub(crate) fn note(&mut self, item: Option<&Item>, ends: bool) {
+        let Some(Item::Message { association, number, message }) = item.filter(|_| !self.is_over) else {
+            return;
+        };
+        let message = Message { payload: Default::default(), end_of_record: ends, ..*message };
+        self.records.push(Item::Message { association: *association, number: *number, message });
+        if self.records.len() > MOST_RECORDS {
+            *self = Self { records: Vec::new(), is_over: true };
         }
     }
 
-    /// The last ones. All of them are asked for if the program has read none.
-    fn take_last(&mut self, count: usize) -> Vec<T> {
-        let first = self.records.len().saturating_sub(count);
-        self.records.split_off(first)
+    /// Whether there are records, all of them known.
+    pub(crate) fn can_come_back(&self) -> bool {
+        !self.records.is_empty()
     }
 }
 
 impl Served {
-    /// An option was set. If what the program got so far lacks what it wants to know since then, it is to be brought back.
-    pub(crate) fn after_option(&self, was_plain: bool, reply: Reply) -> Reply {
-        let lacks = was_plain && !self.is_plain() && !self.early.records.is_empty();
-        if lacks && reply == Reply::Done { Reply::TakeBack } else { reply }
-    }
-
-    /// The program has brought back what it had not read.
-    pub(crate) fn take_back(
-        &mut self,
-        ids: &mut AssocIds,
-        records: u32,
-        skipped: u32,
-        tokens: u32,
-    ) -> Result<Reply, Errno> {
-        (0..tokens).for_each(|_| self.pair.took());
-        let mut records = self.early.take_last(records as usize);
-        if let Some(first) = records.first_mut() {
-            first.advance(skipped as usize);
+    /// Takes back what was left in the pair: the latest records. Of the first of them a part may have been read.
+    ///
+    /// # Errors
+    /// EINVAL: there were fewer.
+    pub(crate) fn take_back(&mut self, records: &[ByteBuf]) -> Result<(), Errno> {
+        let Early { records: mut known, .. } =
+            std::mem::replace(&mut self.early, Early { records: Vec::new(), is_over: true });
+        let first = known.len().checked_sub(records.len()).ok_or(Errno::EINVAL)?;
+        let mut back = known.split_off(first);
+        for (item, bytes) in back.iter_mut().zip(records) {
+            if let Item::Message { message, .. } = item {
+                message.payload.push(Bytes::copy_from_slice(bytes));
+            }
         }
-        self.inbox.push_front(records);
-        self.settle(ids);
-        Ok(Reply::Done)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_was_not_read_is_the_last_of_what_was_written() {
-        let mut early = Early::default();
-        (1..=3).for_each(|number| early.push(1, || number));
-        assert_eq!(early.take_last(2), [2, 3]);
-        assert_eq!(early.take_last(9), [1]);
-    }
-
-    #[test]
-    fn of_too_much_nothing_is_kept_and_nothing_ever_after() {
-        let mut early = Early::default();
-        early.push(MAX_LEN - OVERHEAD, || 1);
-        assert_eq!(early.records, [1]);
-        early.push(1, || 2);
-        early.push(1, || 3);
-        assert!(early.records.is_empty());
+        self.inbox.put_before(back);
+        self.wrote_bare = false;
+        Ok(())
     }
 }

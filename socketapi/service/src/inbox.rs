@@ -76,19 +76,6 @@ impl Item {
         }
     }
 
-    /// A record of it by itself: these bytes, read with these flags.
-    pub(crate) fn record(&self, bytes: Vec<u8>, flags: i32) -> Self {
-        let mut item = self.clone();
-        match &mut item {
-            Self::Message { message, .. } => {
-                message.payload = vec![bytes.into()].into();
-                message.end_of_record = flags & MSG_EOR != 0;
-            }
-            Self::Notification { record, .. } => *record = bytes.into(),
-        }
-        item
-    }
-
     /// The first `len` bytes.
     fn start(&self, len: usize) -> Vec<u8> {
         let mut start = Vec::with_capacity(len);
@@ -103,7 +90,7 @@ impl Item {
         start
     }
 
-    pub(crate) fn advance(&mut self, mut len: usize) {
+    fn advance(&mut self, mut len: usize) {
         match self {
             Self::Message { message, .. } => {
                 for piece in &mut message.payload {
@@ -137,8 +124,8 @@ impl Inbox {
         self.items.push_back(item);
     }
 
-    /// Puts them before all others.
-    pub(crate) fn push_front(&mut self, items: Vec<Item>) {
+    /// What comes before all that is here.
+    pub(crate) fn put_before(&mut self, items: Vec<Item>) {
         items.into_iter().rev().for_each(|item| self.items.push_front(item));
     }
 

@@ -9,9 +9,8 @@
 //! - `rules`: who is served, and to what; `users`: what each user holds; `control`: what can be done to a service while it runs;
 //!   `stop`: its end.
 //! - `socket`: one socket, from its making to its end; `pump`: its bare messages, in both directions; `send` and `receive`:
-//!   messages by command, with all that comes with them; `inbox`: what waits to be read; `early`: what was passed on first;
-//!   `known`: what is remembered of
-//!   associations.
+//!   messages by command, with all that comes with them; `inbox`: what waits to be read; `early`: what was written bare too
+//!   early; `known`: what is remembered of associations.
 //! - `options`: what can be asked and set by `getsockopt` and `setsockopt`.
 //! - `procfs`: what Linux shows below `/proc`.
 //! - `pair`: the kernel's half of a socket; `board`: what programs know without asking. `wakes`: how the stack calls.

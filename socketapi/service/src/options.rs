@@ -70,6 +70,12 @@ impl Served {
             libc::IPPROTO_IPV6 if self.has_of_ipv6(option.number) => {
                 Ok(int(i32::from(self.settings.form.v6_only), room).into())
             }
+            libc::IPPROTO_IP | libc::IPPROTO_IPV6 => {
+                let OptionName { level, number } = option;
+                let (answer, _) =
+                    self.on_target(ids, |target| options::get_ip(target, level, number, room as usize));
+                Ok(cut(answer?.bytes, room).into())
+            }
             _ => Err(Errno::ENOPROTOOPT),
         }
     }
@@ -84,6 +90,10 @@ impl Served {
             libc::IPPROTO_SCTP => return self.set_of_sctp(ids, option.number, value),
             libc::SOL_SOCKET => self.set_of_sockets(option.number, value)?,
             libc::IPPROTO_IPV6 if self.has_of_ipv6(option.number) => self.set_v6_only(value)?,
+            libc::IPPROTO_IP | libc::IPPROTO_IPV6 => {
+                let OptionName { level, number } = option;
+                self.on_target(ids, |target| options::set_ip(target, level, number, value)).0?;
+            }
             _ => return Err(Errno::ENOPROTOOPT),
         }
         Ok(Reply::Done)

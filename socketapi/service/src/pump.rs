@@ -3,6 +3,7 @@
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
+use libc::MSG_EOR;
 use sctp_abi::constants::SCTP_DATA_IO_EVENT;
 use sctp_abi::control::SendInfo;
 use sctp_abi::{AssocIds, Style, errno};
@@ -131,18 +132,15 @@ impl Served {
     /// Writes the next record of the first message. False if the pair has no room for it.
     fn write_bare(&mut self) -> bool {
         let Some((record, flags)) = self.inbox.read(MAX_RECORD_LEN, true) else { return true };
-        let len = record.len();
         match self.pair.write(&record) {
             Outgoing::NoRoom => return false,
             Outgoing::Written => {
                 self.wrote_bare = true;
-                if let Some(front) = self.inbox.front() {
-                    self.early.push(len, || front.record(record, flags));
-                }
+                self.early.note(self.inbox.front(), flags & MSG_EOR != 0);
             }
             Outgoing::Lost => {}
         }
-        self.inbox.read(len, false);
+        self.inbox.read(record.len(), false);
         true
     }
 

@@ -48,7 +48,7 @@ impl Served {
     }
 
     /// Makes the pair tell what is left. Returns the number of tokens that promise too much.
-    pub(crate) fn settle(&mut self, ids: &mut AssocIds) -> u32 {
+    fn settle(&mut self, ids: &mut AssocIds) -> u32 {
         self.fill(ids, 1);
         match self.inbox.front() {
             Some(front) if !self.is_bare(front) => self.pair.offer(),

@@ -42,7 +42,7 @@ pub(crate) struct Served {
     pub(crate) inbox: Inbox,
     /// A bare record was written since the program last asked whether there is anything.
     pub(crate) wrote_bare: bool,
-    /// The bare records that were written first.
+    /// What was written bare, as long as that is little.
     pub(crate) early: Early,
     /// The program writes no more.
     pub(crate) shut_down: bool,

@@ -76,11 +76,13 @@ fn messages_of_a_lost_association_come_back() {
     assert!(failure.context < sent);
 }
 
+/// RFC 6458, 6.1.9: who subscribes when nothing is left to send is told at once.
 #[test]
 fn nothing_is_told_that_was_not_asked_for() {
     Pair::each(|pair| {
         let (server, client) = pair.connected();
         server.subscribe(Notifications::SENDER_DRY).unwrap();
+        assert!(matches!(next(&server), Received::Notification(_, Notification::SenderDry)));
         server.send(b"x", &SendInfo::new()).unwrap();
         assert_eq!(client.recv_deadline(soon()).unwrap().unwrap().len(), 1);
         assert!(matches!(next(&server), Received::Notification(_, Notification::SenderDry)));

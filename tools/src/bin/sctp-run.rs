@@ -4,7 +4,7 @@
 //! service that hands out descriptors. It is started as a grandchild, so that the program never finds it among its
 //! children, and it lives until the program and its descendants, all descriptors and all associations have ended.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io::{Read, Write};
 use std::os::fd::{AsFd, OwnedFd};
@@ -19,8 +19,8 @@ use nix::fcntl::{FcntlArg, OFlag, fcntl, open};
 use sctp_descriptors::SERVICE_VARIABLE;
 use sctp_service::{Control, Listener, Rules, Service};
 use sctp_tools::daemon::{self, Probe, SERVICE_NAME};
-use sctp_tools::launch;
 use sctp_tools::transport::{self, TransportOptions, carrier};
+use sctp_tools::{launch, supervised};
 use tracing_subscriber::EnvFilter;
 
 /// The shim's file, beside this program.
@@ -43,6 +43,7 @@ Examples:
   sctp-run --udp --local 127.0.0.2 ./server        SCTP in UDP, from one address
   sctp-run --raw ./client 192.0.2.1                SCTP over IP, as a kernel has it
   sctp-run --tun 10.9.0.2/24 ./server              as a host of its own on a TUN interface
+  sctp-run --seccomp ./program-in-go               by supervising its system calls
   sctp-run --udp --impair loss=1%,delay=20ms ./client 192.0.2.1
   sctp-run --udp --pcap run.pcapng --trace=run.log ./client 192.0.2.1
 
@@ -50,7 +51,7 @@ Which stack: a running sctpd that serves this user, else a stack of the program'
 over UDP), which ends with the program and its associations. --own, --trace and every transport option mean a stack of its own.
 
 Which programs: those that load shared libraries. What is static, set-uid, or for another processor or C library is refused, \
-with the reason.
+with the reason. With --seccomp all that are for this processor; set-uid programs have no privileges then.
 
 Exit codes: the program's; 2 wrong usage; 126 the program or the stack cannot be started; 127 there is no \
 such program.";
@@ -78,14 +79,20 @@ struct Options {
     /// The preload shim [default: $SCTP_PRELOAD, else libsctp_preload.so beside this program]
     #[arg(long, value_name = "FILE")]
     preload: Option<PathBuf>,
+    /// Supervise the program's system calls instead: for programs without a C library (Go, static binaries)
+    #[arg(long)]
+    seccomp: bool,
     /// Serve at this name, for sctp-run itself
     #[arg(long, hide = true)]
     serve: Option<String>,
-    /// Start the host and leave, for sctp-run itself
-    #[arg(long, hide = true, requires = "serve")]
+    /// Supervise with the service at this name, for sctp-run itself
+    #[arg(long, hide = true, value_name = "NAME")]
+    supervise: Option<String>,
+    /// Start a child that serves or supervises and leave, for sctp-run itself
+    #[arg(long, hide = true)]
     detach: bool,
     /// The program and its arguments
-    #[arg(required_unless_present = "serve", trailing_var_arg = true, allow_hyphen_values = true)]
+    #[arg(required_unless_present_any = ["serve", "supervise"], trailing_var_arg = true, allow_hyphen_values = true)]
     program: Vec<OsString>,
 }
 
@@ -103,13 +110,17 @@ impl From<String> for Failure {
 
 fn main() -> ExitCode {
     let options = Options::parse();
-    let result = match &options.serve {
-        Some(_) if options.detach => start_host_and_leave(),
-        Some(name) => {
+    let result = match (&options.serve, &options.supervise) {
+        (Some(_), _) | (_, Some(_)) if options.detach => start_child_and_leave(),
+        (Some(name), _) => {
             serve(&options, name);
-            return ExitCode::SUCCESS;
+            Ok(())
         }
-        None => run(&options),
+        (_, Some(name)) => {
+            supervise(name);
+            Ok(())
+        }
+        (None, None) => run(&options),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
@@ -122,28 +133,45 @@ fn main() -> ExitCode {
 
 /// Starts the host, and becomes the program.
 fn run(options: &Options) -> Result<(), Failure> {
-    let shim = shim(options.preload.as_deref())?;
     let (program, arguments) =
         options.program.split_first().ok_or_else(|| "no program was given".to_owned())?;
-    if let Some(file) = launch::find(program) {
-        launch::check(&file, &shim).map_err(|refusal| refusal.to_string())?;
-    }
+    let shim = if options.seccomp { None } else { Some(shim_for(program, options)?) };
     let (name, told) = service(options)?;
     if options.verbose {
         eprintln!("sctp-run: {told}");
     }
+    let mut command = Command::new(program);
+    command.args(arguments).env(SERVICE_VARIABLE, &name);
+    match shim {
+        Some(shim) => command.env("LD_PRELOAD", before_other_libraries(shim)),
+        None => {
+            supervised::enter(&["--supervise", &name, "--detach"])?;
+            &mut command
+        }
+    };
+    // Only a failure returns.
+    let error = command.exec();
+    let code = if error.kind() == std::io::ErrorKind::NotFound { NOT_FOUND } else { CANNOT_RUN };
+    Err(Failure { code, message: format!("cannot run {}: {error}", program.display()) })
+}
+
+/// The shim, if the program can have it.
+fn shim_for(program: &OsStr, options: &Options) -> Result<PathBuf, String> {
+    let shim = shim(options.preload.as_deref())?;
+    if let Some(file) = launch::find(program) {
+        launch::check(&file, &shim).map_err(|refusal| refusal.to_string())?;
+    }
+    Ok(shim)
+}
+
+fn before_other_libraries(shim: PathBuf) -> OsString {
     let preload = std::env::var_os("LD_PRELOAD").unwrap_or_default();
     let mut all = shim.into_os_string();
     if !preload.is_empty() {
         all.push(":");
         all.push(preload);
     }
-    let mut command = Command::new(program);
-    command.args(arguments).env("LD_PRELOAD", all).env(SERVICE_VARIABLE, name);
-    // Only a failure returns.
-    let error = command.exec();
-    let code = if error.kind() == std::io::ErrorKind::NotFound { NOT_FOUND } else { CANNOT_RUN };
-    Err(Failure { code, message: format!("cannot run {}: {error}", program.display()) })
+    all
 }
 
 fn shim(named: Option<&Path>) -> Result<PathBuf, String> {
@@ -206,11 +234,11 @@ fn start_host(name: &str) -> Result<String, String> {
     Ok(transport.trim_end().to_owned())
 }
 
-/// The host's parent, which leaves at once: so the host is nobody's child.
-fn start_host_and_leave() -> Result<(), Failure> {
+/// The parent of the host, or of the supervisor, which leaves at once: so that one is nobody's child.
+fn start_child_and_leave() -> Result<(), Failure> {
     let arguments: Vec<_> = std::env::args_os().skip(1).filter(|argument| argument != "--detach").collect();
-    let host = std::env::current_exe().and_then(|exe| Command::new(exe).args(arguments).spawn());
-    host.map(|_| ()).map_err(|error| format!("cannot start the host of the stack: {error}").into())
+    let child = std::env::current_exe().and_then(|exe| Command::new(exe).args(arguments).spawn());
+    child.map(|_| ()).map_err(|error| format!("cannot start a process beside the program: {error}").into())
 }
 
 /// The host. It tells on standard output whether it serves; standard input is its lease.
@@ -227,6 +255,15 @@ fn serve(options: &Options, name: &str) {
         && let Err(error) = service.run(Some(lease))
     {
         tracing::error!(%error, "the host ends");
+    }
+}
+
+/// The supervisor. Standard input is its channel to the program.
+fn supervise(service: &str) {
+    if let Ok(channel) = detach()
+        && let Err(error) = sctp_supervisor::supervise(channel.into(), service)
+    {
+        tracing::error!(%error, "the supervisor ends");
     }
 }
 
@@ -270,7 +307,7 @@ fn explain(error: socketapi::Error) -> String {
     }
 }
 
-/// Lets go of everything that is the program's: streams, terminal, folder. Returns the lease.
+/// Lets go of everything that is the program's: streams, terminal, folder. Returns what was standard input.
 fn detach() -> nix::Result<OwnedFd> {
     let lease = std::io::stdin().as_fd().try_clone_to_owned().map_err(|_| nix::Error::EMFILE)?;
     let null = open("/dev/null", OFlag::O_RDWR, nix::sys::stat::Mode::empty())?;

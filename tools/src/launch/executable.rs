@@ -13,7 +13,7 @@ use object::read::elf::{FileHeader, ProgramHeader};
 use object::{Endianness, FileKind, ReadCache, ReadRef};
 
 /// What is said of programs on which a shim has no effect.
-const ALTERNATIVE: &str = "`sctp-run --seccomp` serves such programs, where that is built";
+const ALTERNATIVE: &str = "`sctp-run --seccomp` serves such programs";
 /// The kernel follows no more scripts whose interpreters are scripts.
 const MOST_SCRIPTS: usize = 5;
 /// The kernel reads no more of a script's first line.

@@ -4,7 +4,7 @@ use super::outbox::to_raw;
 use super::{Association, Flow};
 use crate::endpoint::StatelessPacket;
 use crate::event::LossReason;
-use crate::path::PathId;
+use crate::path::{Path, PathId};
 use crate::wire::cause::Cause;
 use crate::wire::chunk::{AbortChunk, RawChunk};
 use crate::wire::{CommonHeader, WriteChunk};
@@ -33,10 +33,11 @@ impl Association {
     /// The association's last packet: it has one chunk, and outlives the association.
     pub(super) fn say_farewell(&mut self, path: PathId, verification_tag: u32, chunk: &impl WriteChunk) {
         let header = CommonHeader { verification_tag, ..self.header() };
-        let Some(address) = self.paths.get(path).map(|path| path.address) else { return };
+        let Some(Path { address, marks, .. }) = self.paths.get(path) else { return };
+        let (address, marks) = (*address, *marks);
         let chunk = to_raw(chunk);
         let auth = self.authenticator().and_then(|auth| auth.for_lone(&chunk));
-        self.farewell = Some((address, StatelessPacket { header, auth, chunk }));
+        self.farewell = Some(Box::new((address, StatelessPacket { marks, header, auth, chunk })));
     }
 
     /// ABORT came, with the right tag (8.5.1 B): never answered; discarded if it is malformed.

@@ -2,7 +2,7 @@
 
 use super::Association;
 use super::state::State;
-use crate::net::{Ecn, PathAddress};
+use crate::net::{Ecn, IpMarks, PathAddress};
 use crate::path::PathId;
 use crate::rx::Receiver;
 use crate::time::Time;
@@ -18,6 +18,7 @@ const MAX_LONE_PACKET: usize = 65_535 - 40 - 8;
 pub(crate) struct Written {
     pub(crate) address: PathAddress,
     pub(crate) ecn: Ecn,
+    pub(crate) marks: IpMarks,
     pub(crate) len: usize,
     pub(crate) kind: PacketKind,
 }
@@ -32,7 +33,7 @@ pub(crate) enum PacketKind {
     /// It does not fit, and cannot be cut: IP is to fragment it into packets that have what does.
     Oversize {
         /// SCTP bytes that fit.
-        fits: usize,
+        fits: u32,
     },
 }
 
@@ -83,7 +84,7 @@ impl Association {
     ) -> Option<Written> {
         let id = destination.path;
         let path = self.paths.get(id)?;
-        let (mut address, fits) = (path.address, path.max_packet_size);
+        let (mut address, marks, fits) = (path.address, path.marks, path.max_packet_size);
         let asconf_from = self.source_of_asconf(id);
         address.local = asconf_from.or(address.local);
         let size = fits.max(self.lone_packet_size(id));
@@ -106,8 +107,11 @@ impl Association {
         let controls = packet.control_chunks();
         let len = finish(packet, self.extensions.zero_checksum)?;
         self.count_packet(id, controls);
-        let kind = if len > fits { PacketKind::Oversize { fits } } else { PacketKind::Fitting };
-        Some(Written { address, ecn: self.ecn.leaves_as, len, kind })
+        let kind = match len > fits {
+            true => PacketKind::Oversize { fits: u32::try_from(fits).unwrap_or(u32::MAX) },
+            false => PacketKind::Fitting,
+        };
+        Some(Written { address, ecn: self.ecn.leaves_as, marks, len, kind })
     }
 
     /// The packet that holds just the control chunk that must come next. One larger than a packet of the path
@@ -141,7 +145,7 @@ impl Association {
         }
         let id = self.sack_path();
         let path = self.paths.get(id)?;
-        let (address, size) = (path.address, path.max_packet_size);
+        let (address, marks, size) = (path.address, path.marks, path.max_packet_size);
         let mut packet = PacketBuilder::new(buffer, self.header(), size);
         if let Some(authenticator) = self.authenticator() {
             packet.authenticate(Arc::clone(authenticator));
@@ -150,7 +154,7 @@ impl Association {
         let controls = packet.control_chunks();
         let len = finish(packet, self.extensions.zero_checksum)?;
         self.count_packet(id, controls);
-        Some(Written { address, ecn: Ecn::NotCapable, len, kind: PacketKind::Fitting })
+        Some(Written { address, ecn: Ecn::NotCapable, marks, len, kind: PacketKind::Fitting })
     }
 
     /// 8.5.1 A: the packet with INIT has the tag 0.

@@ -30,6 +30,10 @@ impl Association {
             _ => return Err(SendError::ShuttingDown),
         }
         let len = payload.len() as u64;
+        let path = match options.path {
+            Some(remote) => Some(self.paths.by_remote(remote).ok_or(SendError::UnknownAddress(remote))?.id),
+            None => None,
+        };
         let key = self.hold_key(options.auth_key)?;
         if self.config.disable_fragments {
             self.sender.check_uncut(options, payload.len(), &self.paths)?;
@@ -37,7 +41,7 @@ impl Association {
         if self.sender.make_room(now, options, payload.len(), &mut self.paths) {
             self.tell_failures();
         }
-        self.sender.enqueue(now, options, key, payload)?;
+        self.sender.enqueue(now, options, key, path, payload)?;
         self.last_activity = now;
         self.stats.messages_sent += 1;
         self.stats.bytes_sent += len;
@@ -80,7 +84,9 @@ impl Association {
             self.data_source = source;
             self.sack_detour =
                 SackDetour::settled_until(cx.now + self.paths.get(source).map_or(Duration::ZERO, Path::rto));
-            receiver.handle_new_path();
+            if let Some(path) = self.paths.get(source) {
+                receiver.handle_new_path(&path.parameters);
+            }
         }
         let (unordered, tsn) = (data.is_unordered(), data.tsn());
         let outcome = receiver.handle_data(cx.now, data);

@@ -60,8 +60,9 @@ impl Association {
 
     /// An active path becomes potentially failed (RFC 7829, 3.2, rules 2, 3 and 6).
     fn avoid_path(&mut self, id: PathId) {
-        let watched = self.config.hb_interval.is_some() && self.state().sends_heartbeats();
+        let answered = self.state().sends_heartbeats();
         let Some(path) = self.paths.get_mut(id) else { return };
+        let watched = answered && path.parameters.hb_interval.is_some();
         path.state = PathState::PotentiallyFailed;
         path.stats.potential_failures += 1;
         if watched && path.heartbeat.pending.is_none() {

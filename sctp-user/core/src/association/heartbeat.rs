@@ -24,7 +24,6 @@ impl Association {
     /// RFC 9260, 5.4.
     pub(super) fn start_heartbeats(&mut self, cx: &mut Context<'_>) {
         let burst = self.config.hb_max_burst.max(1);
-        let interval = self.config.hb_interval;
         let mut probed = 0;
         for path in self.paths.iter_mut() {
             path.heartbeat.pending = None;
@@ -33,20 +32,20 @@ impl Association {
                     probed += 1;
                     Some(cx.now + path.rto() * ((probed - 1) / burst))
                 }
-                _ => interval.map(|interval| cx.now + period(path, interval, cx.random)),
+                _ => path.parameters.hb_interval.map(|interval| cx.now + period(path, interval, cx.random)),
             };
         }
     }
 
-    /// HB.interval may have been changed, on or off. One that was turned on begins at once.
+    /// HB.interval of a path may have been changed, on or off. One that was turned on begins at once.
     pub(super) fn reschedule_heartbeats(&mut self) {
         if !self.state().sends_heartbeats() {
             return;
         }
-        let on = self.config.hb_interval.is_some();
         let idle = |path: &&mut Path| path.heartbeat.pending.is_none() && !path.sourceless;
         for path in self.paths.iter_mut().filter(idle) {
             let confirmed = path.state != PathState::Unconfirmed;
+            let on = path.parameters.hb_interval.is_some();
             match path.heartbeat.next_at {
                 None if on => path.heartbeat.next_at = Some(Time::ZERO),
                 Some(_) if !on && confirmed => path.heartbeat.next_at = None,
@@ -88,7 +87,7 @@ impl Association {
         if self.is_closed() {
             return;
         }
-        match self.config.hb_interval {
+        match self.paths.get(id).and_then(|path| path.parameters.hb_interval) {
             interval if self.is_probed(id, interval.is_some()) => self.send_heartbeat(cx, id),
             // The RTO of the period has passed already.
             Some(interval) => {
@@ -129,7 +128,7 @@ impl Association {
     /// if it is idle now.
     fn idle_from(&self, cx: &mut Context<'_>, id: PathId) -> Option<Time> {
         let path = self.paths.get(id).filter(|path| path.state == PathState::Active)?;
-        let interval = self.config.hb_interval?;
+        let interval = path.parameters.hb_interval?;
         let busy_until = path.last_data_sent? + interval + path.rto();
         (busy_until > cx.now).then(|| busy_until + self.jitter(cx.random, id))
     }
@@ -188,13 +187,13 @@ impl Association {
         let Some(info) = HeartbeatChunk::parse(chunk).info() else { return Flow::Continue };
         self.take_probe_answer(cx.now, &info);
         let Some((nonce, id)) = read_info(&info) else { return Flow::Continue };
-        let interval = self.config.hb_interval;
         let Some(path) = self.paths.get_mut(id) else { return Flow::Continue };
         let Some((_, sent_at)) = path.heartbeat.pending.filter(|&(expected, _)| expected == nonce) else {
             return Flow::Continue;
         };
         path.rtt.measure(sent_at, cx.now);
         path.heartbeat.pending = None;
+        let interval = path.parameters.hb_interval;
         path.heartbeat.next_at = interval.map(|interval| cx.now + period(path, interval, cx.random));
         if path.state == PathState::Unconfirmed {
             path.state = PathState::Active;

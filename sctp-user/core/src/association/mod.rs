@@ -19,6 +19,7 @@
 //! | `ecn` | congestion marks (RFC 4960, Appendix A) |
 //! | `mtu` | the search for path MTUs (RFC 8899) |
 //! | `bundle` | which chunks go into the next packet (6.10) |
+//! | `configure` | parameters of the association and of one path, changed while it lives |
 //! | `timers` | the next deadline, and what to do when it has come |
 //! | `view` | what can be seen of an association from outside |
 //!
@@ -29,6 +30,7 @@ mod abort;
 mod asconf;
 mod auth;
 mod bundle;
+mod configure;
 mod data;
 mod ecn;
 mod error;
@@ -71,7 +73,7 @@ use crate::error::CommandError;
 use crate::event::{Event, LossReason, PathChange};
 use crate::extensions::Extensions;
 use crate::net::PathAddress;
-use crate::path::{Path, PathId, PathSet, PathState, Thresholds};
+use crate::path::{Path, PathId, PathParameters, PathSet, PathState};
 use crate::rng::Random;
 use crate::rx::Receiver;
 use crate::serial::Tsn;
@@ -170,8 +172,8 @@ pub struct Association {
     events: VecDeque<Event>,
     /// `Event::Readable` was given and not all has been read since.
     readable_told: bool,
-    /// The last packet of an association that has ended.
-    farewell: Option<(PathAddress, StatelessPacket)>,
+    /// The last packet of an association that has ended. It is looked for after each packet: a pointer is soon moved.
+    farewell: Option<Box<(PathAddress, StatelessPacket)>>,
     stats: AssociationStats,
 }
 
@@ -206,69 +208,13 @@ impl Association {
     }
 
     /// The last packet of an association that has ended, once.
-    pub(crate) fn take_farewell(&mut self) -> Option<(PathAddress, StatelessPacket)> {
+    pub(crate) fn take_farewell(&mut self) -> Option<Box<(PathAddress, StatelessPacket)>> {
         self.farewell.take()
     }
 
     /// Whether the peer's addresses have changed since this was last asked.
     pub(crate) fn take_addresses_changed(&mut self) -> bool {
         core::mem::take(&mut self.addresses_changed)
-    }
-
-    /// Changes parameters, or none if they do not fit together.
-    pub(crate) fn update_config(
-        &mut self,
-        change: impl FnOnce(&mut AssociationConfig),
-    ) -> Result<(), CommandError> {
-        let mut changed = AssociationConfig::clone(&self.config);
-        change(&mut changed);
-        let thresholds = Thresholds::of(&changed);
-        thresholds.check()?;
-        // What INIT or INIT ACK announced holds (RFC 3758, 3.3.3; RFC 9653, 5.3).
-        changed.extensions = self.config.extensions;
-        // RFC 4895, 6.1: the list of algorithms never changes.
-        changed.auth.hmacs = self.config.auth.hmacs.clone();
-        let before = core::mem::replace(&mut self.config, Arc::new(changed));
-        let config = &self.config;
-        let mtu_of =
-            |config: &AssociationConfig| (config.path_mtu, config.max_packet_size, config.mtu_search);
-        let mtu_changed = mtu_of(config) != mtu_of(&before);
-        let thresholds_changed = thresholds != Thresholds::of(&before);
-        self.paths.iter_mut().for_each(|path| {
-            path.rtt.set_bounds(config);
-            if thresholds_changed {
-                path.thresholds = thresholds;
-            }
-            if mtu_changed {
-                path.mtu.stop();
-                path.max_packet_size = packet_size(config, &path.address);
-            }
-            let pmdcs = path.pmdcs();
-            path.congestion.update_config(pmdcs, config);
-        });
-        self.sender.update_config(config);
-        if let Some(receiver) = &mut self.receiver {
-            receiver.update_config(config);
-        }
-        self.reschedule_heartbeats();
-        if mtu_changed {
-            self.start_mtu_searches();
-        }
-        Ok(())
-    }
-
-    /// Gives the path to `remote` limits of its own (RFC 7829, 7.2).
-    pub(crate) fn set_thresholds(
-        &mut self,
-        remote: IpAddr,
-        thresholds: Thresholds,
-    ) -> Result<(), CommandError> {
-        thresholds.check()?;
-        let id = self.paths.by_remote(remote).ok_or(CommandError::UnknownAddress(remote))?.id;
-        if let Some(path) = self.paths.get_mut(id) {
-            path.thresholds = thresholds;
-        }
-        Ok(())
     }
 
     /// Its parameters, shared.
@@ -594,5 +540,7 @@ fn add_path(
         return;
     }
     // A full set ignores the rest: RFC 5062, 4 (bounded state).
-    let _ = paths.add(address, state, packet_size(config, &address), config);
+    let parameters = PathParameters::of(config);
+    let size = packet_size(&parameters, config.max_packet_size, &address);
+    let _ = paths.add(address, state, size, config);
 }

@@ -6,10 +6,11 @@
 use super::bundle::{PacketKind, Written};
 use super::{Association, Context};
 use crate::auth::Authenticator;
+#[cfg(doc)]
 use crate::config::AssociationConfig;
 use crate::net::{Ecn, PathAddress};
 use crate::path::mtu::{Limits, MtuSearch};
-use crate::path::{PathId, PathState};
+use crate::path::{PathId, PathParameters, PathState};
 use crate::time::Time;
 use crate::wire::chunk::{ChunkType, HeartbeatChunk, PadChunk};
 use crate::wire::{CHUNK_HEADER_LEN, PacketBuilder};
@@ -46,22 +47,22 @@ pub(crate) fn headers_len(address: &PathAddress) -> usize {
 }
 
 /// Largest SCTP packet to `address` until more is known, a multiple of four: what the path MTU leaves, and no more than
-/// the base size where the MTU is yet to be searched for.
-pub(super) fn packet_size(config: &AssociationConfig, address: &PathAddress) -> usize {
-    let size = fitting(config, address, config.path_mtu).max(MIN_PACKET_SIZE) & !3;
-    limits(config, address).map_or(size, |limits| size.min(limits.base))
+/// the base size where the MTU is yet to be searched for. `limit`: [`AssociationConfig::max_packet_size`].
+pub(super) fn packet_size(parameters: &PathParameters, limit: usize, address: &PathAddress) -> usize {
+    let size = fitting(limit, address, parameters.path_mtu).max(MIN_PACKET_SIZE) & !3;
+    limits(parameters, limit, address).map_or(size, |limits| size.min(limits.base))
 }
 
 /// Bytes of SCTP in an IP packet of `mtu` bytes, as far as the user allows.
-fn fitting(config: &AssociationConfig, address: &PathAddress, mtu: usize) -> usize {
-    let limit = if config.max_packet_size == 0 { usize::MAX } else { config.max_packet_size };
+fn fitting(limit: usize, address: &PathAddress, mtu: usize) -> usize {
+    let limit = if limit == 0 { usize::MAX } else { limit };
     mtu.min(MAX_IP_PACKET).saturating_sub(headers_len(address)).min(limit)
 }
 
 /// Between which sizes to search; `None` where there is nothing to search for.
-fn limits(config: &AssociationConfig, address: &PathAddress) -> Option<Limits> {
-    let search = config.mtu_search.filter(|_| !address.remote.is_loopback())?;
-    let max = fitting(config, address, search.max_mtu).max(MIN_PACKET_SIZE) & !3;
+fn limits(parameters: &PathParameters, limit: usize, address: &PathAddress) -> Option<Limits> {
+    let search = parameters.mtu_search.filter(|_| !address.remote.is_loopback())?;
+    let max = fitting(limit, address, search.max_mtu).max(MIN_PACKET_SIZE) & !3;
     let least_ipv6 = MIN_IPV6_MTU - headers_len(address);
     let (min, base) = match address.remote.is_ipv4() {
         true => (MIN_PACKET_SIZE, BASE_PACKET_SIZE),
@@ -81,10 +82,12 @@ impl Association {
     /// The path answers: its MTU is searched for, from the base size up.
     pub(super) fn start_mtu_search(&mut self, id: PathId) {
         let up = self.state().sends_heartbeats();
+        let limit = self.config.max_packet_size;
         let Some(path) = self.paths.get_mut(id).filter(|path| up && path.state == PathState::Active) else {
             return;
         };
-        if let (Some(limits), Some(config)) = (limits(&self.config, &path.address), self.config.mtu_search) {
+        let limits = limits(&path.parameters, limit, &path.address);
+        if let (Some(limits), Some(config)) = (limits, path.parameters.mtu_search) {
             path.mtu = MtuSearch::start(limits, config);
             self.take_over_size(id);
         }
@@ -125,7 +128,7 @@ impl Association {
         let blocked = self.only_asconf_leaves();
         let path = self.paths.get_mut(id).filter(|path| !path.sourceless && !blocked)?;
         path.stats.mtu_probes_sent += 1;
-        let address = path.address;
+        let (address, marks) = (path.address, path.marks);
         let mut packet = PacketBuilder::new(buffer, self.header(), size);
         // Else room would be kept for an AUTH chunk that does not come, and the probe would be that much too short.
         let covers =
@@ -138,7 +141,7 @@ impl Association {
         let controls = packet.control_chunks();
         let len = super::bundle::finish(packet, self.extensions.zero_checksum)?;
         self.count_packet(id, controls);
-        Some(Written { address, ecn: Ecn::NotCapable, len, kind: PacketKind::Probe })
+        Some(Written { address, ecn: Ecn::NotCapable, marks, len, kind: PacketKind::Probe })
     }
 
     /// A HEARTBEAT ACK with this info came: perhaps of a probe, which also shows that the path works (6.2.1.2).

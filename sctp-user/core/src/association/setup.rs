@@ -299,6 +299,7 @@ impl Association {
             receiver.note_kept();
         }
         self.receiver = Some(receiver);
+        self.time_sacks();
     }
 
     /// Drops the addresses from the user that the INIT ACK, or INIT, from `source` does not list (5.1.2 A and C): they

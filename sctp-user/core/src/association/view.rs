@@ -87,6 +87,11 @@ impl Association {
         self.inbound_streams
     }
 
+    /// Largest payload of a DATA chunk now, bytes: messages that are larger are cut (RFC 6458, 8.2.1).
+    pub fn fragmentation_point(&self) -> usize {
+        self.sender.largest_payload(&self.paths)
+    }
+
     /// Bytes free in the send buffer.
     pub fn send_space(&self) -> usize {
         self.sender.free()

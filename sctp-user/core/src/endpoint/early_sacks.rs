@@ -49,6 +49,7 @@ impl EarlySacks {
         Some(Transmit {
             path: first.address,
             ecn: first.ecn,
+            marks: first.marks,
             fragment_to: None,
             segment_size: first.len,
             len,
@@ -60,13 +61,14 @@ impl EarlySacks {
 mod tests {
     use super::*;
     use crate::association::PacketKind;
-    use crate::net::{Ecn, PathAddress};
+    use crate::net::{Ecn, IpMarks, PathAddress};
 
     fn push(sacks: &mut EarlySacks, host: u8, bytes: &[u8]) {
         let address = PathAddress::to([10, 0, 0, host].into());
         sacks.push(|buffer| {
             buffer.extend_from_slice(bytes);
-            Some(Written { address, ecn: Ecn::NotCapable, len: bytes.len(), kind: PacketKind::Fitting })
+            let (ecn, marks) = (Ecn::NotCapable, IpMarks::NONE);
+            Some(Written { address, ecn, marks, len: bytes.len(), kind: PacketKind::Fitting })
         });
     }
 

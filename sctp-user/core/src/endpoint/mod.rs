@@ -43,7 +43,7 @@ use crate::error::{CommandError, ConnectError, ReconfigError, SendError};
 use crate::event::{AssociationId, Event};
 use crate::message::{Message, SendOptions};
 use crate::net::{Ecn, PathAddress, Transmit};
-use crate::path::Thresholds;
+use crate::path::{PathParameters, Thresholds};
 use crate::rng::Random;
 use crate::time::Time;
 use bytes::Bytes;
@@ -390,6 +390,16 @@ impl Endpoint {
         self.command(id, |association, _| association.set_remote_udp_port(remote, port))
     }
 
+    /// Changes parameters of the path to `remote` alone. What is changed for all paths afterwards holds for it, too.
+    pub fn update_path(
+        &mut self,
+        id: AssociationId,
+        remote: IpAddr,
+        change: impl FnOnce(&mut PathParameters),
+    ) -> Result<(), CommandError> {
+        self.command(id, |association, _| association.update_path(remote, change))
+    }
+
     /// Sets how many errors in a row the path to `remote` may have; those of all paths, also of those to come, are in
     /// [`AssociationConfig`] (RFC 7829, 7.2).
     pub fn set_thresholds(
@@ -539,7 +549,8 @@ impl Endpoint {
             let deadline = entry.association.deadline();
             self.deadlines.update(slot, entry, deadline);
         }
-        if let Some((path, packet)) = farewell {
+        if let Some(farewell) = farewell {
+            let (path, packet) = *farewell;
             self.push_stateless(path, packet);
         }
     }

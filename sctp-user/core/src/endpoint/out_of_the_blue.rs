@@ -4,7 +4,7 @@
 //! it as an endpoint does. Both check rule 1 with [`is_answerable`] and limit the rate.
 
 use super::scope::is_unicast;
-use crate::net::PathAddress;
+use crate::net::{IpMarks, PathAddress};
 use crate::wire::chunk::{AuthChunk, ChunkType, InitChunk, RawChunk};
 use crate::wire::{CommonHeader, Packet};
 use bytes::Bytes;
@@ -18,6 +18,8 @@ const STALE_COOKIE: [u8; 2] = [0, 3];
 /// A packet of one chunk that no association sends.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StatelessPacket {
+    /// What its IP header says.
+    pub marks: IpMarks,
     /// The common header.
     pub header: CommonHeader,
     /// Authenticates the chunk, where the peer asks for it (RFC 4895).
@@ -29,7 +31,7 @@ pub struct StatelessPacket {
 impl StatelessPacket {
     /// A packet with just this chunk.
     pub fn of(header: CommonHeader, chunk: RawChunk) -> Self {
-        Self { header, auth: None, chunk }
+        Self { marks: IpMarks::NONE, header, auth: None, chunk }
     }
 }
 

@@ -12,7 +12,8 @@ use crate::association::{
 };
 use crate::auth::{AuthAgreement, AuthOffer};
 use crate::config::AssociationConfig;
-use crate::net::{Ecn, PathAddress};
+use crate::net::{Ecn, IpDefaults, PathAddress};
+use crate::path::PathParameters;
 use crate::time::Time;
 use crate::wire::cause::Cause;
 use crate::wire::chunk::{AsconfChunk, ChunkType, ErrorChunk, InitChunk, InitKind};
@@ -293,8 +294,9 @@ impl Endpoint {
         let more = core::iter::once(Parameter::StateCookie(sealed)).chain(request.peer.reports());
         let chunk = to_raw(&offer.chunk(InitKind::InitAck, more));
         let header = answering(&request.header, request.init.initiate_tag);
+        let marks = PathParameters::of(config).marks(IpDefaults::of(config, request.from.remote));
         // 5.1, 5.1.2, 5.2.1, 5.2.2: to where the INIT came from.
-        self.push_stateless(request.from, StatelessPacket::of(header, chunk));
+        self.push_stateless(request.from, StatelessPacket { marks, header, auth: None, chunk });
     }
 
     /// Valid.Cookie.Life, and what a Cookie Preservative asks for up to as much again (5.2.6).

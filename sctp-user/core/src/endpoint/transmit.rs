@@ -17,9 +17,7 @@ const MAX_BATCH: usize = 65_000;
 #[derive(Debug)]
 pub(super) struct Carried {
     slot: Slot,
-    address: PathAddress,
-    ecn: Ecn,
-    kind: PacketKind,
+    packet: Written,
 }
 
 impl Endpoint {
@@ -35,10 +33,9 @@ impl Endpoint {
         buffer: &mut Vec<u8>,
         max_segments: usize,
     ) -> Option<Transmit> {
-        if let Some(Carried { slot, address, ecn, kind }) = self.carried.take() {
+        if let Some(Carried { slot, packet }) = self.carried.take() {
             buffer.extend_from_slice(&self.carried_bytes);
-            let first = Written { address, ecn, len: self.carried_bytes.len(), kind };
-            return Some(self.extend_batch(now, slot, first, buffer, max_segments));
+            return Some(self.extend_batch(now, slot, packet, buffer, max_segments));
         }
         if let Some(transmit) = self.early_sacks.take_run(buffer, max_segments) {
             return Some(transmit);
@@ -58,7 +55,7 @@ impl Endpoint {
     }
 
     fn write_stateless(&mut self, buffer: &mut Vec<u8>) -> Option<Transmit> {
-        let (path, StatelessPacket { header, auth, chunk }) = self.stateless.pop_front()?;
+        let (path, StatelessPacket { marks, header, auth, chunk }) = self.stateless.pop_front()?;
         let mut packet = PacketBuilder::new(buffer, header, usize::MAX);
         // A chunk that we made is not longer than a chunk can be.
         auth.iter().for_each(|auth| _ = packet.push(auth));
@@ -69,7 +66,7 @@ impl Endpoint {
         let len = packet.finish();
         // Its size is that of what it holds, whatever the path carries.
         let fragment_to = (len > BASE_PACKET_SIZE).then_some(BASE_PACKET_SIZE + headers_len(&path));
-        Some(Transmit { path, ecn: Ecn::NotCapable, fragment_to, segment_size: len, len })
+        Some(Transmit { path, ecn: Ecn::NotCapable, marks, fragment_to, segment_size: len, len })
     }
 
     /// Appends further packets of the same association while they go the same way, marked alike, and are not longer;
@@ -86,8 +83,9 @@ impl Endpoint {
         let mut transmit = Transmit {
             path: first.address,
             ecn: first.ecn,
+            marks: first.marks,
             fragment_to: match first.kind {
-                PacketKind::Oversize { fits } => Some(fits + headers_len(&first.address)),
+                PacketKind::Oversize { fits } => Some(fits as usize + headers_len(&first.address)),
                 PacketKind::Fitting | PacketKind::Probe => None,
             },
             segment_size,
@@ -107,7 +105,7 @@ impl Endpoint {
             };
             let joins = next.kind == PacketKind::Fitting && next.len <= segment_size;
             if (next.address, next.ecn) != (first.address, first.ecn) || !joins {
-                self.carry(slot, &next, buffer, start);
+                self.carry(slot, next, buffer, start);
                 break;
             }
             transmit.len += next.len;
@@ -127,10 +125,10 @@ impl Endpoint {
     }
 
     /// Keeps the packet that starts at `start` for the next batch.
-    fn carry(&mut self, slot: Slot, packet: &Written, buffer: &mut Vec<u8>, start: usize) {
+    fn carry(&mut self, slot: Slot, packet: Written, buffer: &mut Vec<u8>, start: usize) {
         self.carried_bytes.clear();
         self.carried_bytes.extend_from_slice(buffer.get(start..).unwrap_or_default());
         buffer.truncate(start);
-        self.carried = Some(Carried { slot, address: packet.address, ecn: packet.ecn, kind: packet.kind });
+        self.carried = Some(Carried { slot, packet });
     }
 }

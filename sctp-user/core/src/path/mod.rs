@@ -2,7 +2,7 @@
 //! (RFC 9260, 6.3, 7.2, 8.2). Several paths are the base case: nothing here is per association.
 
 use crate::config::AssociationConfig;
-use crate::net::PathAddress;
+use crate::net::{IpDefaults, IpMarks, PathAddress};
 use crate::time::Time;
 use crate::wire::COMMON_HEADER_LEN;
 use core::time::Duration;
@@ -46,6 +46,10 @@ pub struct Path {
     pub error_count: u32,
     /// How many of them change its state.
     pub thresholds: Thresholds,
+    /// What the user may set for it alone.
+    pub parameters: PathParameters,
+    /// What its IP headers say: follows from the parameters.
+    pub(crate) marks: IpMarks,
     /// RTT and RTO (6.3.1).
     pub rtt: rtt::RttEstimator,
     /// Congestion window and its fellows (7.2).
@@ -107,10 +111,12 @@ pub struct PathStats {
 pub mod congestion;
 mod failover;
 pub mod mtu;
+mod parameters;
 mod rest;
 pub mod rtt;
 mod thresholds;
 
+pub use parameters::PathParameters;
 pub use rest::Rest;
 pub use thresholds::{ThresholdError, Thresholds};
 
@@ -124,12 +130,15 @@ impl Path {
         max_packet_size: usize,
         config: &AssociationConfig,
     ) -> Self {
+        let parameters = PathParameters::of(config);
         Self {
             id,
             address,
             state,
             error_count: 0,
             thresholds: Thresholds::of(config),
+            parameters,
+            marks: parameters.marks(IpDefaults::of(config, address.remote)),
             rtt: rtt::RttEstimator::new(config),
             congestion: congestion::Congestion::new(pmdcs_of(max_packet_size), address.remote, config),
             max_packet_size,

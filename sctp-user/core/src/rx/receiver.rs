@@ -12,6 +12,7 @@ use super::{DataOutcome, Violation};
 use crate::config::AssociationConfig;
 use crate::event::AbortedDelivery;
 use crate::message::Message;
+use crate::path::PathParameters;
 use crate::serial::Tsn;
 use crate::time::Time;
 use crate::wire::chunk::{NrSackChunk, SackChunk};
@@ -94,7 +95,7 @@ impl Receiver {
     pub fn update_config(&mut self, config: &AssociationConfig) {
         self.partial_delivery_point = config.partial_delivery_point.unwrap_or(usize::MAX);
         self.streams.set_fragment_interleave(config.fragment_interleave);
-        self.sack.update_config(config);
+        self.time_sacks(&PathParameters::of(config));
         self.reassembly.set_max_message_size(config.max_message_size);
         if self.account.grow(config.receive_buffer) {
             self.window.suit(config.receive_buffer, config);
@@ -190,8 +191,14 @@ impl Receiver {
     }
 
     /// The peer's DATA comes over another path than before: acknowledge every second packet again.
-    pub fn handle_new_path(&mut self) {
+    pub fn handle_new_path(&mut self, parameters: &PathParameters) {
         self.sack.stop_stretching();
+        self.time_sacks(parameters);
+    }
+
+    /// How long SACKs may wait is what was set for the path that data comes on.
+    pub fn time_sacks(&mut self, parameters: &PathParameters) {
+        self.sack.set_timing(parameters);
     }
 
     /// Whether a SACK is to be sent now, alone if need be.

@@ -14,6 +14,7 @@
 use core::time::Duration;
 
 use crate::config::AssociationConfig;
+use crate::path::PathParameters;
 use crate::time::Time;
 
 /// SACK.Delay must not be configured to more (RFC 9260, 6.2).
@@ -75,7 +76,7 @@ pub(super) struct SackTimer {
 impl SackTimer {
     /// RFC 9260, 6.2.
     pub(super) fn new(config: &AssociationConfig) -> Self {
-        let (delay, frequency) = settings(config);
+        let (delay, frequency) = timing(&PathParameters::of(config));
         Self {
             delay,
             frequency,
@@ -91,8 +92,8 @@ impl SackTimer {
     }
 
     /// Takes over settings that were changed. What waits already waits on.
-    pub(super) fn update_config(&mut self, config: &AssociationConfig) {
-        (self.delay, self.frequency) = settings(config);
+    pub(super) fn set_timing(&mut self, parameters: &PathParameters) {
+        (self.delay, self.frequency) = timing(parameters);
     }
 
     /// A packet with DATA has been taken in.
@@ -200,7 +201,7 @@ impl SackTimer {
 }
 
 /// How long, and for how many packets, a SACK may wait.
-fn settings(config: &AssociationConfig) -> (Duration, u32) {
-    let frequency = config.sack_frequency.unwrap_or(AssociationConfig::STRETCHED_SACK_FREQUENCY);
-    (config.sack_delay.min(MAX_SACK_DELAY), frequency.max(1))
+fn timing(parameters: &PathParameters) -> (Duration, u32) {
+    let frequency = parameters.sack_frequency.unwrap_or(AssociationConfig::STRETCHED_SACK_FREQUENCY);
+    (parameters.sack_delay.min(MAX_SACK_DELAY), frequency.max(1))
 }

@@ -4,6 +4,7 @@ use super::outstanding::Chunk;
 use crate::auth::HeldKey;
 use crate::event::SendFailure;
 use crate::message::SendOptions;
+use crate::path::PathId;
 use crate::reliability::{Policy, Reliability};
 use crate::serial::{Fsn, Mid, Ssn, Tsn};
 use crate::time::Time;
@@ -80,14 +81,17 @@ pub(super) struct Options {
     pub(super) unordered: bool,
     pub(super) sack_immediately: bool,
     pub(super) more: bool,
+    /// The path that it is to leave on.
+    pub(super) path: Option<PathId>,
     /// It is a piece of a message, and not the first one.
     pub(super) continues: bool,
 }
 
-impl From<&SendOptions> for Options {
-    fn from(options: &SendOptions) -> Self {
+impl Options {
+    /// `path`: that to [`SendOptions::path`].
+    pub(super) fn new(options: &SendOptions, path: Option<PathId>) -> Self {
         let SendOptions { stream_id, ppid, context, unordered, sack_immediately, more, .. } = *options;
-        Self { stream_id, ppid, context, unordered, sack_immediately, more, continues: false }
+        Self { stream_id, ppid, context, unordered, sack_immediately, more, path, continues: false }
     }
 }
 

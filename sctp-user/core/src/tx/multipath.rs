@@ -31,6 +31,9 @@ impl Sender {
     /// A path on which new data may leave now.
     pub(super) fn path_for_new_data(&self, now: Time, paths: &PathSet) -> Option<PathId> {
         let may_send = |path: &&Path| path.may_send(now) && self.may_send_new(now, path.id, paths);
+        if let Some(path) = self.asked_path(paths) {
+            return Some(path).filter(may_send).map(|path| path.id);
+        }
         if !self.settings.multipath.is_on() || !paths.iter().any(|path| is_ready(path, now)) {
             return paths.for_new_data().and_then(|id| paths.get(id)).filter(may_send).map(|path| path.id);
         }

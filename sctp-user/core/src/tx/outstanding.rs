@@ -275,6 +275,11 @@ impl Outstanding {
         Some(position)
     }
 
+    /// The path that the message at a place was given.
+    pub(super) fn path_of(&self, slot: u32) -> Option<PathId> {
+        self.messages.get(slot)?.message.options.path
+    }
+
     /// The chunk at `position` as it goes on the wire (RFC 9260, 3.3.1 and 6.9; RFC 8260, 2.1 and 2.2.2).
     pub(super) fn fragment(&self, position: u64) -> Option<Fragment<'_>> {
         let chunk = self.get(position)?;

@@ -7,6 +7,7 @@ use super::scheduler::Scheduler;
 use super::waiting::Waiting;
 use crate::auth::HeldKey;
 use crate::config::AssociationConfig;
+use crate::path::PathId;
 use crate::serial::{Fsn, Mid};
 use crate::steps;
 use crate::stream_set::StreamSet;
@@ -320,6 +321,12 @@ impl SendQueue {
     /// What is to be cut next.
     pub(super) fn turn(&self) -> Option<Turn> {
         self.turn
+    }
+
+    /// The path that the message whose turn it is was given, if nothing of it was cut.
+    pub(super) fn path_of_next(&self) -> Option<PathId> {
+        let Turn { stream_id, number, .. } = self.turn?;
+        self.streams.get(&stream_id)?.get(number)?.options.path
     }
 
     /// To be called after anything that may have changed whose turn it is, or what its stream has.

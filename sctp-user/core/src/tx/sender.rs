@@ -1,7 +1,7 @@
 //! Ties queue, outstanding data, the peer's window and the paths together.
 
 use super::forward::Forward;
-use super::message::{MESSAGE_OVERHEAD, OutgoingMessage};
+use super::message::{MESSAGE_OVERHEAD, Options, OutgoingMessage};
 use super::outstanding::Outstanding;
 use super::recovery::FastRecovery;
 use super::send_queue::SendQueue;
@@ -38,6 +38,8 @@ pub struct Sender {
     pub(super) largest_chunk: usize,
     pub(super) queue: SendQueue,
     pub(super) outstanding: Outstanding,
+    /// A message was given a path of its own: what waits is looked at for that.
+    pub(super) has_own_paths: bool,
     /// Bytes of the send buffer in use.
     pub(super) used: usize,
     /// Bytes that a refused message asked for.
@@ -126,6 +128,7 @@ impl Sender {
             largest_chunk: usize::MAX,
             queue: SendQueue::new(config),
             outstanding: Outstanding::new(initial_tsn),
+            has_own_paths: false,
             used: 0,
             refused: None,
             failures: VecDeque::new(),
@@ -176,18 +179,20 @@ impl Sender {
     }
 
     /// Accepts a message, or a piece of one. A message larger than the send buffer is taken once nothing else is in it:
-    /// its bytes are in memory already.
+    /// its bytes are in memory already. `path` is the one to [`SendOptions::path`].
     pub(crate) fn enqueue(
         &mut self,
         now: Time,
         options: &SendOptions,
         key: Option<HeldKey>,
+        path: Option<PathId>,
         payload: Bytes,
     ) -> Result<(), SendError> {
         self.check(options, payload.len())?;
         self.check_room(payload.len())?;
         let limit = self.limit(now, options);
-        let message = OutgoingMessage { options: options.into(), limit, key, payload };
+        self.has_own_paths |= path.is_some();
+        let message = OutgoingMessage { options: Options::new(options, path), limit, key, payload };
         self.used += message.cost();
         self.queue.push(message);
         self.review_window(now);

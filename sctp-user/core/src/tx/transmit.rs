@@ -118,6 +118,27 @@ impl Sender {
         may_join(key, self.outstanding.is_interleaving(), packet);
     }
 
+    /// The path that the message whose turn it is was given.
+    #[inline]
+    fn own_path(&self) -> Option<PathId> {
+        if self.has_own_paths { self.find_own_path() } else { None }
+    }
+
+    #[cold]
+    fn find_own_path(&self) -> Option<PathId> {
+        match self.queue.turn()?.slot {
+            Some(slot) => self.outstanding.path_of(slot),
+            None => self.queue.path_of_next(),
+        }
+    }
+
+    /// The same, while it is active (RFC 9260, 11.1.5).
+    #[inline]
+    pub(super) fn asked_path<'a>(&self, paths: &'a PathSet) -> Option<&'a Path> {
+        let id = self.own_path()?;
+        paths.get(id).filter(|path| path.is_active())
+    }
+
     /// The path on which a packet of retransmissions must leave at once.
     fn urgent_path(&self) -> Option<PathId> {
         self.outstanding.first_marked().and_then(|_| self.urgent.first().copied())
@@ -211,6 +232,10 @@ impl Sender {
         if !bundled && !self.may_send_new(now, id, paths) {
             return 0;
         }
+        let asked = self.own_path();
+        if self.asked_path(paths).is_some_and(|path| path.id != id) {
+            return 0;
+        }
         let largest = self.largest_payload(paths);
         self.largest_chunk = largest;
         let mut count = 0;
@@ -230,7 +255,7 @@ impl Sender {
                 break;
             }
             self.window.opened();
-            if self.queue.packet_is_full() {
+            if self.queue.packet_is_full() || self.own_path() != asked {
                 break;
             }
         }
@@ -326,7 +351,7 @@ impl Sender {
 
     /// Payload of the largest chunk: AMDCS, so that the chunk can be sent again on any path (6.9).
     /// RFC 9260, 6, 7.3.
-    pub(super) fn largest_payload(&self, paths: &PathSet) -> usize {
+    pub(crate) fn largest_payload(&self, paths: &PathSet) -> usize {
         // A path that is not confirmed carries no data; its size is not known yet.
         let usable = paths.iter().filter(|path| path.state != PathState::Unconfirmed);
         let amdcs = usable.map(Path::pmdcs).min().or_else(|| paths.iter().map(Path::pmdcs).min());

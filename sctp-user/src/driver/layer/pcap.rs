@@ -10,9 +10,14 @@ use std::{
 };
 
 use etherparse::{IpEcn, IpNumber, Ipv4Header, Ipv6Header, UdpHeader};
-use sctp_core::net::{Ecn, PathAddress};
+use sctp_core::net::{Ecn, IpMarks, PathAddress};
 
-use crate::driver::{Received, Sent, Transmit, outbox::runs, route::route_to};
+use crate::driver::{
+    Received, Sent, Transmit,
+    header::{ip_dscp, ip_flow_label},
+    outbox::runs,
+    route::route_to,
+};
 
 // Block types and constants of pcapng (draft-ietf-opsawg-pcapng).
 const SECTION_HEADER: u32 = 0x0a0d_0d0a;
@@ -47,6 +52,8 @@ pub struct Envelope {
     pub udp: Option<(u16, u16)>,
     /// The ECN field.
     pub ecn: Ecn,
+    /// What else the IP header says.
+    pub marks: IpMarks,
 }
 
 /// Writes a pcapng file.
@@ -153,11 +160,14 @@ fn headers(envelope: &Envelope, sctp: &[u8]) -> Vec<u8> {
         Ecn::Ect0 => IpEcn::TWO,
         Ecn::CongestionExperienced => IpEcn::THREE,
     };
+    let hop_limit = if envelope.marks.hop_limit == 0 { TTL } else { envelope.marks.hop_limit };
     let (mut headers, udp) = match (envelope.source, envelope.destination) {
         (IpAddr::V4(source), IpAddr::V4(destination)) => {
-            let Ok(mut ip) = Ipv4Header::new(len, TTL, next, source.octets(), destination.octets()) else {
+            let Ok(mut ip) = Ipv4Header::new(len, hop_limit, next, source.octets(), destination.octets())
+            else {
                 return Vec::new();
             };
+            ip.dscp = ip_dscp(envelope.marks.dscp);
             ip.ecn = ecn;
             ip.dont_fragment = true;
             ip.header_checksum = ip.calc_header_checksum();
@@ -166,13 +176,13 @@ fn headers(envelope: &Envelope, sctp: &[u8]) -> Vec<u8> {
         }
         (IpAddr::V6(source), IpAddr::V6(destination)) => {
             let ip = Ipv6Header {
-                traffic_class: ecn.value(),
+                traffic_class: envelope.marks.dscp | ecn.value(),
+                flow_label: ip_flow_label(envelope.marks.flow_label),
                 payload_length: len,
                 next_header: next,
-                hop_limit: TTL,
+                hop_limit,
                 source: source.octets(),
                 destination: destination.octets(),
-                ..Ipv6Header::default()
             };
             let udp = envelope.udp.map(|(from, to)| UdpHeader::with_ipv6_checksum(from, to, &ip, sctp));
             (ip.to_bytes().to_vec(), udp)
@@ -210,7 +220,7 @@ impl Capture {
     pub(super) fn record_sent(&mut self, at: Duration, batch: &[Transmit], bytes: &[u8], sent: Sent) {
         for (index, (transmit, run)) in runs(batch, bytes).take(sent.transmits + 1).enumerate() {
             let count = if index < sent.transmits { usize::MAX } else { sent.segments };
-            let envelope = self.envelope(&transmit.path, transmit.ecn, Direction::Out);
+            let envelope = self.envelope(&transmit.path, transmit.ecn, transmit.marks, Direction::Out);
             for packet in run.chunks(transmit.segment_size.max(1)).take(count) {
                 self.record(at, Direction::Out, &envelope, packet);
             }
@@ -220,7 +230,7 @@ impl Capture {
     /// Records what came. When nothing came there is time to write the file.
     pub(super) fn record_received(&mut self, at: Duration, packets: &[Received]) {
         for packet in packets {
-            let envelope = self.envelope(&packet.path, packet.ecn, Direction::In);
+            let envelope = self.envelope(&packet.path, packet.ecn, IpMarks::NONE, Direction::In);
             self.record(at, Direction::In, &envelope, &packet.datagram);
         }
         if packets.is_empty() {
@@ -252,16 +262,17 @@ impl Capture {
         }
     }
 
-    fn envelope(&self, path: &PathAddress, ecn: Ecn, direction: Direction) -> Envelope {
+    fn envelope(&self, path: &PathAddress, ecn: Ecn, marks: IpMarks, direction: Direction) -> Envelope {
         let local = path.local.unwrap_or_else(|| local_address(path.remote));
         let udp = (path.remote_udp_port != 0).then_some((self.udp_port, path.remote_udp_port));
         match direction {
-            Direction::Out => Envelope { source: local, destination: path.remote, udp, ecn },
+            Direction::Out => Envelope { source: local, destination: path.remote, udp, ecn, marks },
             Direction::In => Envelope {
                 source: path.remote,
                 destination: local,
                 udp: udp.map(|(ours, theirs)| (theirs, ours)),
                 ecn,
+                marks,
             },
         }
     }

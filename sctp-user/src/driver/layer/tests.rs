@@ -5,7 +5,7 @@ use std::{
 
 use super::{fault::Impairments, *};
 use crate::driver::mem::MemDriver;
-use sctp_core::net::Ecn;
+use sctp_core::net::{Ecn, IpMarks};
 
 const HERE: [u8; 4] = [10, 0, 0, 1];
 const THERE: [u8; 4] = [10, 0, 0, 2];
@@ -18,7 +18,7 @@ fn pair() -> (LayeredDriver, MemDriver) {
 fn transmit(remote: [u8; 4], udp_port: u16, segment_size: usize, len: usize) -> Transmit {
     let local = if remote == HERE { THERE } else { HERE };
     let path = PathAddress { local: Some(local.into()), remote: remote.into(), remote_udp_port: udp_port };
-    Transmit { path, ecn: Ecn::Ect0, fragment_to: None, segment_size, len }
+    Transmit { path, ecn: Ecn::Ect0, marks: IpMarks::NONE, fragment_to: None, segment_size, len }
 }
 
 fn lossy(loss: f64, duplicate: f64) -> Option<Fault> {

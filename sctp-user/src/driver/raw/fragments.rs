@@ -6,7 +6,7 @@
 use std::io::{self, ErrorKind};
 
 use etherparse::IpNumber;
-use sctp_core::net::{Ecn, Transmit};
+use sctp_core::net::Transmit;
 use socket2::{Domain, Protocol, Socket, Type};
 
 use crate::driver::{
@@ -50,6 +50,7 @@ impl Fragmenter {
             destination: path.remote,
             protocol: IpNumber::SCTP,
             ecn: transmit.ecn,
+            marks: transmit.marks,
             may_fragment: true,
         };
         self.identification = self.identification.wrapping_add(1);
@@ -59,10 +60,8 @@ impl Fragmenter {
         if fragments.is_empty() {
             return Err(io::Error::from_raw_os_error(libc::EMSGSIZE));
         }
-        let outgoing: Vec<Outgoing<'_>> = fragments
-            .iter()
-            .map(|bytes| Outgoing { source: None, destination: path.remote, ecn: Ecn::NotCapable, bytes })
-            .collect();
+        let outgoing: Vec<Outgoing<'_>> =
+            fragments.iter().map(|bytes| Outgoing::to(path.remote, 0, bytes)).collect();
         send_all(socket, &outgoing)
     }
 }

@@ -318,9 +318,9 @@ fn packets<'a>(batch: &'a [Transmit], bytes: &'a [u8]) -> impl Iterator<Item = P
             let bytes = segments.next()?;
             let outgoing = Outgoing {
                 source: transmit.path.local,
-                destination: transmit.path.remote,
                 ecn: transmit.ecn,
-                bytes,
+                marks: transmit.marks,
+                ..Outgoing::to(transmit.path.remote, 0, bytes)
             };
             Some(Packet { outgoing, transmit, last: segments.peek().is_none() })
         })

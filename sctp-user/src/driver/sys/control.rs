@@ -1,17 +1,19 @@
-//! Control messages of `sendmmsg` and `recvmmsg`: source and destination address, ECN field.
+//! Control messages of `sendmmsg` and `recvmmsg`: source and destination address, fields of the IP header.
 //!
 //! nix encodes one set for a whole batch and reads them one allocation at a time; here each packet has
 //! its own. The layout is that of Linux: length, level, type, data, padded to the word.
 
 use std::{mem::size_of, net::IpAddr};
 
-use sctp_core::net::Ecn;
+use sctp_core::net::{Ecn, IpMarks};
+
+use super::message::Outgoing;
 
 const WORD: usize = size_of::<usize>();
 const HEADER: usize = size_of::<libc::cmsghdr>();
 const _: () = assert!(HEADER == WORD + 8, "the layout of Linux");
-/// Room for packet information of either family and the traffic class, both padded.
-pub(crate) const SPACE: usize = 2 * HEADER + 32 + WORD;
+/// Room for packet information of either family, and for traffic class, hop limit, flow label and size of segments, all padded.
+pub(crate) const SPACE: usize = HEADER + 24 + 4 * (HEADER + WORD);
 
 /// Control data of one packet, aligned as the kernel wants it.
 #[derive(Clone, Copy, Debug)]
@@ -22,9 +24,10 @@ impl Control {
     pub(crate) const EMPTY: Self = Self([0; SPACE]);
 
     /// Writes where a packet leaves from and how it is marked. Returns the bytes used.
-    pub(crate) fn encode(&mut self, v4: bool, source: Option<IpAddr>, ecn: Ecn) -> usize {
+    pub(crate) fn encode(&mut self, packet: &Outgoing<'_>) -> usize {
+        let v4 = packet.destination.is_ipv4();
         let mut at = 0;
-        match source {
+        match packet.source {
             Some(IpAddr::V4(address)) => {
                 // struct in_pktinfo: interface, source address (ipi_spec_dst), destination
                 let mut info = [0; 12];
@@ -39,13 +42,34 @@ impl Control {
             }
             None => {}
         }
-        let bits = i32::from(ecn_bits(ecn));
+        let bits = i32::from(packet.marks.dscp | ecn_bits(packet.ecn));
         if bits != 0 {
             let (level, kind) = match v4 {
                 true => (libc::IPPROTO_IP, libc::IP_TOS),
                 false => (libc::IPPROTO_IPV6, libc::IPV6_TCLASS),
             };
             at = self.push(at, level, kind, &bits.to_ne_bytes());
+        }
+        if packet.marks != IpMarks::NONE {
+            at = self.push_marks(at, v4, packet.marks);
+        }
+        match packet.segment_size {
+            Some(size) => self.push(at, libc::SOL_UDP, libc::UDP_SEGMENT, &size.to_ne_bytes()),
+            None => at,
+        }
+    }
+
+    /// What is rarely asked for.
+    fn push_marks(&mut self, mut at: usize, v4: bool, marks: IpMarks) -> usize {
+        if marks.hop_limit != 0 {
+            let (level, kind) = match v4 {
+                true => (libc::IPPROTO_IP, libc::IP_TTL),
+                false => (libc::IPPROTO_IPV6, libc::IPV6_HOPLIMIT),
+            };
+            at = self.push(at, level, kind, &i32::from(marks.hop_limit).to_ne_bytes());
+        }
+        if !v4 && marks.flow_label != 0 {
+            at = self.push(at, libc::IPPROTO_IPV6, libc::IPV6_FLOWINFO, &marks.flow_label.to_be_bytes());
         }
         at
     }
@@ -122,8 +146,22 @@ mod tests {
         let address: IpAddr = "2001:db8::7".parse().unwrap();
         for ecn in [Ecn::NotCapable, Ecn::Ect0, Ecn::Ect1, Ecn::CongestionExperienced] {
             let mut control = Control::EMPTY;
-            let len = control.encode(false, Some(address), ecn);
+            let len =
+                control.encode(&Outgoing { source: Some(address), ecn, ..Outgoing::to(address, 0, &[]) });
             assert_eq!(control.decode(len), (Some(address), ecn));
+        }
+    }
+
+    #[test]
+    fn there_is_room_for_all_that_can_be_said() {
+        let marks = IpMarks { dscp: 0xb8, hop_limit: 3, flow_label: 0xf_ffff };
+        for (address, used) in [("2001:db8::7", SPACE), ("192.0.2.7", SPACE - HEADER - WORD - 8)] {
+            let address = address.parse().unwrap();
+            let packet =
+                Outgoing { source: Some(address), ecn: Ecn::Ect0, marks, ..Outgoing::to(address, 9, &[]) };
+            let mut control = Control::EMPTY;
+            let len = control.encode(&Outgoing { segment_size: Some(1_000), ..packet });
+            assert_eq!(len, used, "{address}");
         }
     }
 

@@ -10,7 +10,8 @@ use std::{
     os::fd::{AsFd, AsRawFd},
 };
 
-use sctp_core::net::Ecn;
+use sctp_core::net::{Ecn, IpMarks};
+use smallvec::SmallVec;
 
 use super::{control::Control, name::Name};
 
@@ -22,8 +23,21 @@ pub(crate) const BATCH: usize = 64;
 pub(crate) struct Outgoing<'a> {
     pub(crate) source: Option<IpAddr>,
     pub(crate) destination: IpAddr,
+    /// Of UDP; 0 on raw sockets.
+    pub(crate) port: u16,
     pub(crate) ecn: Ecn,
+    pub(crate) marks: IpMarks,
+    /// The kernel is to cut `bytes` into UDP datagrams of this size.
+    pub(crate) segment_size: Option<u16>,
     pub(crate) bytes: &'a [u8],
+}
+
+impl<'a> Outgoing<'a> {
+    /// A packet of which nothing more is said.
+    pub(crate) fn to(destination: IpAddr, port: u16, bytes: &'a [u8]) -> Self {
+        let (ecn, marks) = (Ecn::NotCapable, IpMarks::NONE);
+        Self { source: None, destination, port, ecn, marks, segment_size: None, bytes }
+    }
 }
 
 /// What came with a received packet.
@@ -47,15 +61,15 @@ impl Incoming {
 /// Sends up to [`BATCH`] packets; returns how many the kernel took, at least one.
 pub(crate) fn send(socket: &impl AsFd, packets: &[Outgoing<'_>]) -> io::Result<usize> {
     let count = packets.len().min(BATCH);
-    let mut controls = [Control::EMPTY; BATCH];
+    let mut controls: SmallVec<[Control; BATCH]> = packets[..count].iter().map(|_| Control::EMPTY).collect();
     let mut names = [Name::EMPTY; BATCH];
     let mut slices = [IoSlice::new(&[]); BATCH];
     // SAFETY: all-zero is a valid mmsghdr: null pointers and zero lengths.
     let mut headers: [libc::mmsghdr; BATCH] = unsafe { mem::zeroed() };
     for (index, packet) in packets[..count].iter().enumerate() {
         slices[index] = IoSlice::new(packet.bytes);
-        names[index] = Name::new(packet.destination);
-        let control_len = controls[index].encode(packet.destination.is_ipv4(), packet.source, packet.ecn);
+        names[index] = Name::new(packet.destination, packet.port);
+        let control_len = controls[index].encode(packet);
         let header = &mut headers[index].msg_hdr;
         header.msg_name = (&raw mut names[index]).cast();
         header.msg_namelen = names[index].len() as _;

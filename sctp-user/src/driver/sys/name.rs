@@ -8,7 +8,7 @@ const V4_LEN: usize = size_of::<libc::sockaddr_in>();
 const V6_LEN: usize = size_of::<libc::sockaddr_in6>();
 const _: () = assert!(V4_LEN == 16 && V6_LEN == 28, "the layout of Linux");
 
-/// A `sockaddr_in` or `sockaddr_in6` with port 0.
+/// A `sockaddr_in` or `sockaddr_in6`.
 #[derive(Clone, Copy)]
 #[repr(C, align(4))]
 pub(crate) struct Name([u8; V6_LEN]);
@@ -17,8 +17,9 @@ impl Name {
     pub(crate) const EMPTY: Self = Self([0; V6_LEN]);
     pub(crate) const SPACE: usize = V6_LEN;
 
-    pub(crate) fn new(address: IpAddr) -> Self {
+    pub(crate) fn new(address: IpAddr, port: u16) -> Self {
         let mut name = Self::EMPTY;
+        name.0[2..4].copy_from_slice(&port.to_be_bytes());
         match address {
             IpAddr::V4(v4) => {
                 name.0[..2].copy_from_slice(&AF_INET.to_ne_bytes());
@@ -60,7 +61,7 @@ mod tests {
     fn addresses_of_both_families_read_back() {
         for text in ["192.0.2.77", "2001:db8::77"] {
             let address: IpAddr = text.parse().unwrap();
-            assert_eq!(Name::new(address).address(), Some(address));
+            assert_eq!(Name::new(address, 9899).address(), Some(address));
         }
         assert_eq!(Name::EMPTY.address(), None);
     }

@@ -10,7 +10,7 @@ use std::{
 use bytes::Bytes;
 use etherparse::{IpNumber, Ipv6HeaderSlice};
 use rustc_hash::FxHashMap;
-use sctp_core::net::{Ecn, PathAddress};
+use sctp_core::net::{Ecn, IpMarks, PathAddress};
 
 use super::{
     icmp::{self, Kind, Message},
@@ -209,7 +209,8 @@ impl Host {
 
     fn answer(&mut self, source: IpAddr, destination: IpAddr, message: Vec<u8>) {
         let protocol = icmp::protocol(source.is_ipv4());
-        let header = Header { source, destination, protocol, ecn: Ecn::NotCapable, may_fragment: true };
+        let (ecn, marks) = (Ecn::NotCapable, IpMarks::NONE);
+        let header = Header { source, destination, protocol, ecn, marks, may_fragment: true };
         self.answers.push((header, message));
     }
 }

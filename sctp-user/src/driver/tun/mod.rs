@@ -144,8 +144,14 @@ impl TunDriver {
             reports.push(refusal(path, packet, libc::EADDRNOTAVAIL));
             return true;
         };
-        let (ecn, may_fragment) = (transmit.ecn, transmit.fragment_to.is_some());
-        let header = Header { source, destination: path.remote, protocol: IpNumber::SCTP, ecn, may_fragment };
+        let header = Header {
+            source,
+            destination: path.remote,
+            protocol: IpNumber::SCTP,
+            ecn: transmit.ecn,
+            marks: transmit.marks,
+            may_fragment: transmit.fragment_to.is_some(),
+        };
         match self.write(now, header, packet, transmit.fragment_to.unwrap_or(usize::MAX)) {
             Ok(has_room) => has_room,
             Err(error) => {

@@ -44,8 +44,22 @@ fn runs_leave_with_offload_and_arrive_as_packets_with_their_ecn() {
     let path = path_to(&b);
     let bytes: Vec<u8> = (0..50_000u32).map(|value| (value / 1000) as u8).collect();
     let transmits = [
-        Transmit { path, ecn: Ecn::Ect0, fragment_to: None, segment_size: 1000, len: 39_500 },
-        Transmit { path, ecn: Ecn::NotCapable, fragment_to: None, segment_size: 10_500, len: 10_500 },
+        Transmit {
+            path,
+            ecn: Ecn::Ect0,
+            marks: IpMarks::NONE,
+            fragment_to: None,
+            segment_size: 1000,
+            len: 39_500,
+        },
+        Transmit {
+            path,
+            ecn: Ecn::NotCapable,
+            marks: IpMarks::NONE,
+            fragment_to: None,
+            segment_size: 10_500,
+            len: 10_500,
+        },
     ];
     assert_eq!(send(&mut a, &transmits, &bytes), []);
     let mut inbox = Inbox::default();
@@ -73,7 +87,8 @@ fn the_ecn_field_travels_over_both_families() {
         let (mut a, mut b) = (open(), open());
         let path = path_to(&b);
         for ecn in [Ecn::NotCapable, Ecn::Ect0, Ecn::Ect1, Ecn::CongestionExperienced] {
-            let transmit = Transmit { path, ecn, fragment_to: None, segment_size: 6, len: 6 };
+            let transmit =
+                Transmit { path, ecn, marks: IpMarks::NONE, fragment_to: None, segment_size: 6, len: 6 };
             assert_eq!(send(&mut a, &[transmit], b"marked"), []);
             let mut inbox = Inbox::default();
             receive_until(&mut b, &mut inbox, |inbox| !inbox.packets.is_empty());
@@ -112,7 +127,14 @@ fn port_unreachable_comes_with_the_packet_it_is_about() {
         remote: closed.ip(),
         remote_udp_port: closed.port(),
     };
-    let transmit = Transmit { path, ecn: Ecn::NotCapable, fragment_to: None, segment_size: 12, len: 12 };
+    let transmit = Transmit {
+        path,
+        ecn: Ecn::NotCapable,
+        marks: IpMarks::NONE,
+        fragment_to: None,
+        segment_size: 12,
+        len: 12,
+    };
     assert_eq!(send(&mut driver, &[transmit], b"ports & tag."), []);
     let mut inbox = Inbox::default();
     receive_until(&mut driver, &mut inbox, |inbox| !inbox.reports.is_empty());
@@ -125,7 +147,14 @@ fn one_bad_destination_does_not_stop_the_others() {
     let (mut a, mut b) = (open([127, 0, 0, 1]), open([127, 0, 0, 2]));
     let good = path_to(&b);
     let foreign = PathAddress { local: Some([192, 0, 2, 9].into()), ..good };
-    let run = |path, len| Transmit { path, ecn: Ecn::NotCapable, fragment_to: None, segment_size: len, len };
+    let run = |path, len| Transmit {
+        path,
+        ecn: Ecn::NotCapable,
+        marks: IpMarks::NONE,
+        fragment_to: None,
+        segment_size: len,
+        len,
+    };
     let nowhere = PathAddress { remote_udp_port: 0, ..good };
     let segments = a.max_segments();
     let reports = send(&mut a, &[run(foreign, 4), run(nowhere, 4), run(good, 4)], b"lostalsogood");

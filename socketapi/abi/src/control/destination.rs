@@ -15,7 +15,9 @@ use crate::target::{Style, Target};
 pub enum Destination {
     /// An association.
     Association(AssociationId),
-    /// An association, by the path to this address.
+    /// An association, by the path to this address: that belongs into [`SendOptions::path`].
+    ///
+    /// [`SendOptions::path`]: sctp_core::message::SendOptions::path
     Path(AssociationId, IpAddr),
     /// All associations that are up.
     All(Vec<AssociationId>),

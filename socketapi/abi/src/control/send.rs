@@ -180,7 +180,8 @@ impl SendInfo {
         }
     }
 
-    /// How to send the message; what was not said is as `default` has it.
+    /// How to send the message; what was not said is as `default` has it. Its path is in the
+    /// [`Destination`](super::Destination).
     pub fn options(&self, default: &DefaultSend) -> SendOptions {
         let told = self.message.unwrap_or(*default);
         SendOptions {
@@ -191,6 +192,7 @@ impl SendInfo {
             sack_immediately: told.flags & SCTP_SACK_IMMEDIATELY != 0,
             reliability: self.reliability,
             auth_key: self.auth_key,
+            path: None,
             more: false,
         }
     }

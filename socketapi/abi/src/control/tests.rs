@@ -92,6 +92,7 @@ fn send_information_becomes_options_of_the_stack() {
         sack_immediately: true,
         reliability: None,
         auth_key: None,
+        path: None,
         more: false,
     };
     assert_eq!(info.options(&DefaultSend::default()), expected);

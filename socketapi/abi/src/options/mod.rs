@@ -15,6 +15,7 @@
 //! | `features` | which extensions are offered, or in use |
 //! | `streams` | re-configuration, schedulers |
 //! | `addresses` | what libsctp's functions do through options |
+//! | `ip` | what the headers of IP say: options at other levels |
 //! | `scope` | which associations and paths an option means |
 //!
 //! # Lengths
@@ -28,6 +29,7 @@ mod authentication;
 mod events;
 mod features;
 mod flags;
+mod ip;
 mod numbers;
 mod paths;
 mod protocol;
@@ -40,6 +42,7 @@ mod table;
 mod tests;
 mod thresholds;
 
+pub use ip::{get_ip, set_ip};
 pub use table::TABLE;
 
 pub(crate) use protocol::apply_init;

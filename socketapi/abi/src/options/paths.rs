@@ -1,18 +1,19 @@
-//! `SCTP_PEER_ADDR_PARAMS` (RFC 6458, 8.1.12): heartbeats, path MTU and acknowledgements.
+//! `SCTP_PEER_ADDR_PARAMS` (RFC 6458, 8.1.12): heartbeats, path MTU, acknowledgements and marks of packets: of one path, of
+//! an association with all of its paths, or of associations to come.
 //!
-//! Our stack keeps one interval of heartbeats, one kind of MTU discovery and one delay of SACKs for all paths of an
-//! association: what is set for one path holds for all. Thresholds and demanded heartbeats are of one path.
+//! The interval of heartbeats that are off, and the frequency of SACKs that are not delayed, are kept for an association, not for
+//! each path.
 
 use std::net::IpAddr;
 use std::time::Duration;
 
 use sctp_core::config::AssociationConfig;
 use sctp_core::event::AssociationId;
-use sctp_core::path::Path;
+use sctp_core::path::{Path, PathParameters};
 
 use super::numbers::{count, millis, milliseconds, short};
 use super::protocol::{LEAST_MTU, LONGEST_SACK_DELAY};
-use super::scope::{Place, config, look, look_at_path, place};
+use super::scope::{Place, look, look_at_path, place};
 use super::status::mtu_of;
 use super::{Answer, Asked, Outcome};
 use crate::constants::*;
@@ -33,66 +34,105 @@ const DSCP: u8 = 0xfc;
 
 pub(super) fn get(target: &mut dyn Target, asked: Asked<'_>) -> Result<Answer, Errno> {
     let place = place(target, &asked.view.get(spp_address), asked.view.get(spp_assoc_id), Errno::EINVAL)?;
-    let whose = place.whose();
-    let config = config(target, whose)?;
-    let manner = *target.settings().of(whose);
-    let (mtu, max_retrans) = of_place(target, &place, &config)?;
+    let manner = *target.settings().of(place.whose());
+    let Seen { parameters, mtu, max_retrans } = see(target, &place)?;
     let address = target.settings().form.normalized(asked.view.get(spp_address));
     let record = Record::from_view(asked.view, LONG)
         .set(spp_address, address)
-        .set(spp_hbinterval, milliseconds(config.hb_interval.unwrap_or(manner.hb_interval)))
+        .set(spp_hbinterval, milliseconds(parameters.hb_interval.unwrap_or(manner.hb_interval)))
         .set(spp_pathmaxrxt, short(max_retrans))
         .set(spp_pathmtu, mtu)
-        .set(spp_sackdelay, milliseconds(config.sack_delay))
-        .set(spp_flags, flags(&config, &manner))
-        .set(spp_ipv6_flowlabel, manner.flow_label.unwrap_or(0))
-        .set(spp_dscp, manner.dscp.unwrap_or(0));
+        .set(spp_sackdelay, milliseconds(parameters.sack_delay))
+        .set(spp_flags, flags(&parameters))
+        .set(spp_ipv6_flowlabel, parameters.flow_label.unwrap_or(0))
+        .set(spp_dscp, parameters.dscp.unwrap_or(0));
     let len = if asked.room < LONG { SHORT } else { LONG };
     Ok(record.truncate(len).into())
 }
 
-/// Path MTU and Path.Max.Retrans.
-fn of_place(target: &dyn Target, place: &Place, config: &AssociationConfig) -> Result<(u32, u32), Errno> {
-    match place {
-        Place::Path(association, remote) => look_at_path(target, *association, *remote, |path| {
-            (mtu_of(path), path.thresholds.path_max_retrans)
+/// What there is to be told of a place.
+struct Seen {
+    parameters: PathParameters,
+    mtu: u32,
+    max_retrans: u32,
+}
+
+fn see(target: &dyn Target, place: &Place) -> Result<Seen, Errno> {
+    let of_all = |config: &AssociationConfig, mtu| Seen {
+        parameters: PathParameters::of(config),
+        mtu,
+        max_retrans: config.path_max_retrans,
+    };
+    match *place {
+        Place::Path(association, remote) => look_at_path(target, association, remote, |path| Seen {
+            parameters: path.parameters,
+            mtu: mtu_of(path),
+            max_retrans: path.thresholds.path_max_retrans,
         }),
-        Place::All(Some(association)) => look(target, *association, |association| {
-            (association.paths().iter().map(mtu_of).min().unwrap_or(0), config.path_max_retrans)
+        Place::All(Some(association)) => look(target, association, |association| {
+            let mtu = association.paths().iter().map(mtu_of).min().unwrap_or(0);
+            of_all(association.config(), mtu)
         }),
         Place::All(None) => {
+            let config = target.config()?;
             let fixed = if config.mtu_search.is_none() { config.path_mtu } else { 0 };
-            Ok((count(fixed), config.path_max_retrans))
+            Ok(of_all(&config, count(fixed)))
         }
     }
 }
 
-fn flags(config: &AssociationConfig, manner: &Manner) -> u32 {
+fn flags(parameters: &PathParameters) -> u32 {
     let either = |on: bool, enabled, disabled| if on { enabled } else { disabled };
-    let sack_delayed = config.sack_frequency.is_none_or(|frequency| frequency > 1);
-    either(config.hb_interval.is_some(), SPP_HB_ENABLE, SPP_HB_DISABLE)
-        | either(config.mtu_search.is_some(), SPP_PMTUD_ENABLE, SPP_PMTUD_DISABLE)
+    let sack_delayed = parameters.sack_frequency.is_none_or(|frequency| frequency > 1);
+    either(parameters.hb_interval.is_some(), SPP_HB_ENABLE, SPP_HB_DISABLE)
+        | either(parameters.mtu_search.is_some(), SPP_PMTUD_ENABLE, SPP_PMTUD_DISABLE)
         | either(sack_delayed, SPP_SACKDELAY_ENABLE, SPP_SACKDELAY_DISABLE)
-        | either(manner.flow_label.is_some(), SPP_IPV6_FLOWLABEL, 0)
-        | either(manner.dscp.is_some(), SPP_DSCP, 0)
+        | either(parameters.flow_label.is_some(), SPP_IPV6_FLOWLABEL, 0)
+        | either(parameters.dscp.is_some(), SPP_DSCP, 0)
 }
 
 pub(super) fn set(target: &mut dyn Target, view: View<'_>) -> Result<Outcome, Errno> {
     check(view)?;
     let place = place(target, &view.get(spp_address), view.get(spp_assoc_id), Errno::EINVAL)?;
+    let paths = paths(target, &place)?;
     if view.get(spp_flags) & SPP_HB_DEMAND != 0 {
-        demand_heartbeats(target, &place)?;
+        let association = place.whose().ok_or(Errno::EINVAL)?;
+        paths.iter().try_for_each(|path| target.command(association, Command::RequestHeartbeat(*path)))?;
     }
-    let max_retrans = u32::from(view.get(spp_pathmaxrxt));
-    if max_retrans > 0 {
-        set_max_retrans(target, &place, max_retrans)?;
-    }
+    let max_retrans = Some(u32::from(view.get(spp_pathmaxrxt))).filter(|most| *most > 0);
     let mut manner = *target.settings().of(place.whose());
-    manner.hb_interval = hb_interval(view).unwrap_or(manner.hb_interval);
-    mark_packets(view, &mut manner);
-    target.configure(place.whose(), &|config| apply(view, &manner, config))?;
-    *target.settings_mut().of_mut(place.whose()) = manner;
+    if let Place::All(whose) = place {
+        manner.hb_interval = hb_interval(view).unwrap_or(manner.hb_interval);
+        let ipv6 = target.settings().form.ipv6;
+        target.configure(whose, &|config| {
+            let mut parameters = PathParameters::of(config);
+            apply(view, &manner, ipv6, &mut parameters);
+            parameters.apply_to(config);
+            config.path_max_retrans = max_retrans.unwrap_or(config.path_max_retrans);
+        })?;
+        *target.settings_mut().of_mut(whose) = manner;
+    }
+    for path in paths {
+        let association = place.whose().ok_or(Errno::EINVAL)?;
+        let change = |parameters: &mut PathParameters| apply(view, &manner, path.is_ipv6(), parameters);
+        target.configure_path(association, path, &change)?;
+        if let Some(most) = max_retrans {
+            set_max_retrans(target, association, path, most)?;
+        }
+    }
     Ok(Outcome::Done)
+}
+
+/// The paths that there are, of which each is set also where all are meant.
+fn paths(target: &dyn Target, place: &Place) -> Result<Vec<IpAddr>, Errno> {
+    let remote = |path: &Path| path.address.remote;
+    match *place {
+        Place::Path(_, remote) => Ok(vec![remote]),
+        Place::All(Some(association)) => {
+            look(target, association, |association| association.paths().iter().map(remote).collect())
+        }
+        Place::All(None) => Ok(Vec::new()),
+    }
 }
 
 /// Flags that exclude each other, and values out of range.
@@ -109,21 +149,6 @@ fn check(view: View<'_>) -> Result<(), Errno> {
     if wrong { Err(Errno::EINVAL) } else { Ok(()) }
 }
 
-/// Of one path, or of all that an association has.
-fn demand_heartbeats(target: &mut dyn Target, place: &Place) -> Result<(), Errno> {
-    let id = place.whose().ok_or(Errno::EINVAL)?;
-    let remotes = match place {
-        Place::Path(_, remote) => vec![*remote],
-        Place::All(_) => all_remotes(target, id)?,
-    };
-    remotes.into_iter().try_for_each(|remote| target.command(id, Command::RequestHeartbeat(remote)))
-}
-
-fn all_remotes(target: &dyn Target, association: AssociationId) -> Result<Vec<IpAddr>, Errno> {
-    let remote = |path: &Path| path.address.remote;
-    look(target, association, |association| association.paths().iter().map(remote).collect())
-}
-
 /// The new interval. Zero leaves it, unless it is said to be meant.
 fn hb_interval(view: View<'_>) -> Option<Duration> {
     let flags = view.get(spp_flags);
@@ -132,48 +157,46 @@ fn hb_interval(view: View<'_>) -> Option<Duration> {
     (flags & SPP_HB_ENABLE != 0 && (interval > 0 || zero)).then(|| millis(interval))
 }
 
-fn mark_packets(view: View<'_>, manner: &mut Manner) {
-    let flags = view.get(spp_flags);
-    if flags & SPP_IPV6_FLOWLABEL != 0 {
-        manner.flow_label = Some(view.get(spp_ipv6_flowlabel) & FLOW_LABEL);
-    }
-    if flags & SPP_DSCP != 0 {
-        manner.dscp = Some(view.get(spp_dscp) & DSCP);
-    }
-}
-
-fn apply(view: View<'_>, manner: &Manner, config: &mut AssociationConfig) {
+/// What the structure says, of a path or of those to come; `ipv6`: there are flow labels.
+fn apply(view: View<'_>, manner: &Manner, ipv6: bool, parameters: &mut PathParameters) {
     let flags = view.get(spp_flags);
     let (mtu, sack_delay) = (view.get(spp_pathmtu), view.get(spp_sackdelay));
     if flags & SPP_HB_ENABLE != 0 {
-        config.hb_interval = Some(manner.hb_interval);
+        let present = parameters.hb_interval.unwrap_or(manner.hb_interval);
+        parameters.hb_interval = Some(hb_interval(view).unwrap_or(present));
     }
     if flags & SPP_HB_DISABLE != 0 {
-        config.hb_interval = None;
+        parameters.hb_interval = None;
     }
     if flags & SPP_PMTUD_ENABLE != 0 {
-        config.mtu_search = Some(config.mtu_search.unwrap_or_default());
+        parameters.mtu_search = Some(parameters.mtu_search.unwrap_or_default());
     }
     if flags & SPP_PMTUD_DISABLE != 0 {
-        config.mtu_search = None;
-        config.path_mtu = if mtu > 0 { mtu as usize } else { config.path_mtu };
+        parameters.mtu_search = None;
+        parameters.path_mtu = if mtu > 0 { mtu as usize } else { parameters.path_mtu };
     }
     if flags & SPP_SACKDELAY_ENABLE != 0 {
-        config.sack_delay = if sack_delay > 0 { millis(sack_delay) } else { config.sack_delay };
-        config.sack_frequency = manner.sack_frequency;
+        parameters.sack_delay = if sack_delay > 0 { millis(sack_delay) } else { parameters.sack_delay };
+        parameters.sack_frequency = manner.sack_frequency;
     }
     if flags & SPP_SACKDELAY_DISABLE != 0 {
-        config.sack_frequency = Some(1);
+        parameters.sack_frequency = Some(1);
+    }
+    if flags & SPP_IPV6_FLOWLABEL != 0 && ipv6 {
+        parameters.flow_label = Some(view.get(spp_ipv6_flowlabel) & FLOW_LABEL);
+    }
+    if flags & SPP_DSCP != 0 {
+        parameters.dscp = Some(view.get(spp_dscp) & DSCP);
     }
 }
 
-fn set_max_retrans(target: &mut dyn Target, place: &Place, max_retrans: u32) -> Result<(), Errno> {
-    match *place {
-        Place::Path(association, remote) => {
-            let mut thresholds = look_at_path(target, association, remote, |path| path.thresholds)?;
-            thresholds.path_max_retrans = max_retrans;
-            target.set_thresholds(association, remote, thresholds)
-        }
-        Place::All(whose) => target.configure(whose, &|config| config.path_max_retrans = max_retrans),
-    }
+fn set_max_retrans(
+    target: &mut dyn Target,
+    association: AssociationId,
+    remote: IpAddr,
+    max_retrans: u32,
+) -> Result<(), Errno> {
+    let mut thresholds = look_at_path(target, association, remote, |path| path.thresholds)?;
+    thresholds.path_max_retrans = max_retrans;
+    target.set_thresholds(association, remote, thresholds)
 }

@@ -2,7 +2,7 @@
 
 use nix::poll::PollFlags;
 use sctp_abi::constants::{SCTP_EVENT, SCTP_RCVINFO, SCTP_RECVRCVINFO, SCTP_SNDINFO};
-use sctp_descriptors::{MAX_RECORD_LEN, Reply, Style};
+use sctp_descriptors::{ByteBuf, Command, MAX_RECORD_LEN, OptionName, Reply, Style};
 
 use super::client::{Client, HERE, Handle, SCTP, THERE, at, clients};
 
@@ -84,6 +84,32 @@ fn a_message_that_looks_like_a_token_is_asked_for() {
     let (client, server) = pair(&clients, 4);
     client.write_bare(&server.name.marker());
     assert_eq!(server.receive().payload, server.name.marker());
+}
+
+/// RFC 6458, 8.1.29: what a read tells of is what is wanted when it reads.
+#[test]
+fn messages_that_came_before_information_was_wanted_are_given_back_and_asked_for() {
+    let clients = clients();
+    let (client, server) = pair(&clients, 20);
+    client.send(None, sndinfo(1, 0, 11, 0), b"read before");
+    client.send(None, sndinfo(2, 0, 22, 0), b"partly read");
+    client.send(None, sndinfo(3, 0, 33, 0), b"unread");
+    assert_eq!(server.read_bare(), b"read before");
+    assert_eq!(server.read_bare(), b"partly read");
+    let record = server.read_bare();
+    let option = OptionName { level: SCTP, number: SCTP_RECVRCVINFO };
+    let set = Command::SetOption { option, value: 1_i32.to_ne_bytes().to_vec() };
+    assert_eq!(server.ask(set), Reply::GiveBack);
+    let records = vec![ByteBuf::from(b"read".to_vec()), ByteBuf::from(record)];
+    assert_eq!(server.ask(Command::GiveBack(records.clone())), Reply::Done);
+    client.send(None, sndinfo(4, 0, 44, 0), b"later");
+    for (payload, stream, ppid) in [(&b"read"[..], 2, 22), (b"unread", 3, 33), (b"later", 4, 44)] {
+        let received = server.receive();
+        let (on, what, _) = rcvinfo(&received.control);
+        assert_eq!((&received.payload[..], on, what, received.flags), (payload, stream, ppid, MSG_EOR));
+    }
+    // Once only, and nothing that was not written.
+    assert_eq!(server.ask(Command::GiveBack(records)), Reply::Errno(libc::EINVAL));
 }
 
 /// RFC 6458, 5.3.4, 5.3.5, 8.1.29.

@@ -108,8 +108,8 @@ impl Association {
             return self.reply(path.id, answer);
         }
         let auth = self.authenticator().and_then(|auth| auth.for_lone(answer));
-        let packet = StatelessPacket { header: self.header(), auth, chunk: answer.clone() };
-        self.farewell = Some((from, packet));
+        let packet = StatelessPacket { auth, ..StatelessPacket::of(self.header(), answer.clone()) };
+        self.farewell = Some(Box::new((from, packet)));
     }
 
     /// Does what the requests ask for, in their order (5.2 E4 V1, V2); `None` if the address in front of them is missing.

@@ -9,7 +9,7 @@ use crate::config::{AssociationConfig, EndpointConfig};
 use crate::endpoint::{ConnectRequest, Endpoint, ListenOptions};
 use crate::event::{AssociationId, Event};
 use crate::message::{Message, SendOptions};
-use crate::net::{Ecn, PathAddress, Transmit};
+use crate::net::{Ecn, IpMarks, PathAddress, Transmit};
 use crate::path::mtu::MtuSearchConfig;
 use crate::serial::Tsn;
 use crate::time::Time;
@@ -62,6 +62,7 @@ pub(crate) struct Hop {
     pub(crate) header: CommonHeader,
     pub(crate) chunks: Vec<RawChunk>,
     pub(crate) ecn: Ecn,
+    pub(crate) marks: IpMarks,
     pub(crate) bytes: Bytes,
     /// Bytes of the IP packets that it is to be cut into.
     pub(crate) fragment_to: Option<usize>,
@@ -362,7 +363,7 @@ impl Pair {
     }
 
     fn launch(&mut self, from: Side, transmit: &Transmit, bytes: Bytes) {
-        let (path, ecn) = (transmit.path, transmit.ecn);
+        let (path, ecn, marks) = (transmit.path, transmit.ecn, transmit.marks);
         let policy = if self.zero_checksums { ChecksumPolicy::Verified } else { ChecksumPolicy::Crc32c };
         let packet = Packet::parse(bytes.clone(), policy).expect("we send valid packets");
         let chunks: Vec<_> = packet.chunks().map(|chunk| chunk.expect("we send valid chunks")).collect();
@@ -372,7 +373,8 @@ impl Pair {
         let (destination, header) = (transmit.path.remote, packet.header);
         let fragment_to = transmit.fragment_to;
         let udp_port = path.remote_udp_port;
-        let mut hop = Hop { from, source, destination, header, chunks, ecn, bytes, fragment_to, udp_port };
+        let mut hop =
+            Hop { from, source, destination, header, chunks, ecn, marks, bytes, fragment_to, udp_port };
         let fate = if self.translate(&mut hop) { (self.rule)(&hop) } else { Fate::Drop };
         self.write_down(&hop, fate);
         let copies = match fate {

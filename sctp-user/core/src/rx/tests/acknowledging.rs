@@ -1,6 +1,7 @@
 //! When a SACK goes out and what it says (RFC 9260, 5.1, 6.2, 6.7, 9.2).
 
 use super::*;
+use crate::path::PathParameters;
 use crate::rx::sack::LONG_BATCHES_TO_STRETCH;
 use core::time::Duration;
 
@@ -222,7 +223,8 @@ fn a_gap_an_idle_time_and_a_new_path_end_the_stretch() {
     assert_eq!(batch(&mut harness, &mut next, 24), 12, "idle time");
 
     let (mut harness, mut next) = stretched();
-    harness.receiver.handle_new_path();
+    let config = AssociationConfig { sack_frequency: Some(8), ..AssociationConfig::default() };
+    harness.receiver.handle_new_path(&PathParameters::of(&config));
     assert_eq!(batch(&mut harness, &mut next, 24), 12, "new path");
 }
 

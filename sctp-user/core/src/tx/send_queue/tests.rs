@@ -2,10 +2,11 @@
 
 use super::*;
 use crate::message::SendOptions;
+use crate::tx::message::Options;
 
 fn message(stream_id: u16, context: u32, expires: Option<u64>) -> OutgoingMessage {
     OutgoingMessage {
-        options: (&SendOptions { stream_id, context, ..SendOptions::default() }).into(),
+        options: Options::new(&SendOptions { stream_id, context, ..SendOptions::default() }, None),
         limit: expires.map_or(Limit::None, |at| Limit::Expires(Time::from_millis(at))),
         key: None,
         payload: b"x".as_slice().into(),

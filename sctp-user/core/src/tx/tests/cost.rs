@@ -19,7 +19,7 @@ fn mortal(scheduler: StreamScheduler, streams: u16) -> Harness {
         let millis = u64::from(stream_id.wrapping_mul(40_503) % 1_000) + 1;
         let options = with(Reliability::Timed(Duration::from_millis(millis)));
         let options = SendOptions { stream_id, context: stream_id.into(), ..options };
-        t.sender.enqueue(t.now, &options, None, Bytes::from_static(b"x")).unwrap();
+        t.sender.enqueue(t.now, &options, None, None, Bytes::from_static(b"x")).unwrap();
     }
     t
 }
@@ -56,7 +56,7 @@ fn what_outlives_the_others_is_still_scheduled_by_the_rules() {
         let mut t = mortal(scheduler, 1_000);
         for stream_id in (0..1_000).rev() {
             let options = SendOptions { stream_id, context: 2_000, ..SendOptions::default() };
-            t.sender.enqueue(t.now, &options, None, Bytes::from_static(b"y")).unwrap();
+            t.sender.enqueue(t.now, &options, None, None, Bytes::from_static(b"y")).unwrap();
         }
         t.wait(500);
         t.sender.handle_timeout(t.now);
@@ -92,7 +92,7 @@ fn waiting_for_a_stream_reset_costs_little_for_each_packet() {
     t.open_cwnd();
     for stream_id in 0..10_000 {
         let options = SendOptions { stream_id, ..SendOptions::default() };
-        t.sender.enqueue(t.now, &options, None, Bytes::from(vec![7; FULL])).unwrap();
+        t.sender.enqueue(t.now, &options, None, None, Bytes::from(vec![7; FULL])).unwrap();
     }
     t.sender.pause(StreamSet::All);
     let steps = steps::of(|| {
@@ -114,7 +114,7 @@ fn in_flight(chunks: u32) -> Harness {
     t.sender.set_peer(1 << 30, 1);
     t.open_cwnd();
     for _ in 0..chunks {
-        t.sender.enqueue(t.now, &SendOptions::default(), None, Bytes::from(vec![7; FULL])).unwrap();
+        t.sender.enqueue(t.now, &SendOptions::default(), None, None, Bytes::from(vec![7; FULL])).unwrap();
     }
     while t.send_one_unchecked().is_some() {}
     assert_eq!(t.sender.outstanding_chunks(), chunks as usize);

@@ -117,7 +117,8 @@ fn a_forward_tsn_fits_into_a_packet_however_many_streams_are_skipped() {
 fn the_ack_point_is_never_further_ahead_than_receivers_keep_track_of() {
     let mut t = Harness::partial(1, &config());
     t.open_cwnd();
-    (0..5_000).for_each(|_| t.sender.enqueue(t.now, &options(0, true), None, vec![7; 4].into()).unwrap());
+    (0..5_000)
+        .for_each(|_| t.sender.enqueue(t.now, &options(0, true), None, None, vec![7; 4].into()).unwrap());
     while t.send_one_unchecked().is_some() {}
     t.expire(0);
     assert_eq!(t.forwarded(), Some((4_096, vec![])));

@@ -123,7 +123,8 @@ impl Harness {
     pub(super) fn try_enqueue(&mut self, options: &SendOptions, len: usize) -> Result<(), SendError> {
         self.sender.make_room(self.now, options, len, &mut self.paths);
         self.collect_failures();
-        let outcome = self.sender.enqueue(self.now, options, None, Bytes::from(vec![7; len]));
+        let path = options.path.and_then(|remote| self.paths.by_remote(remote)).map(|path| path.id);
+        let outcome = self.sender.enqueue(self.now, options, None, path, Bytes::from(vec![7; len]));
         self.check();
         outcome
     }

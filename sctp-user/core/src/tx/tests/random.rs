@@ -130,7 +130,7 @@ impl World {
         let reliability = lifetime.map(|millis| Reliability::Timed(Duration::from_millis(millis)));
         let options = SendOptions { stream_id, unordered, context, reliability, ..SendOptions::default() };
         let payload = Bytes::from(vec![context as u8; len]);
-        if self.t.sender.enqueue(self.t.now, &options, None, payload.clone()).is_ok() {
+        if self.t.sender.enqueue(self.t.now, &options, None, None, payload.clone()).is_ok() {
             self.accepted.push(payload);
         }
     }

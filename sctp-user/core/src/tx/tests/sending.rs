@@ -211,7 +211,9 @@ fn four_hundred_kilobytes_of_small_messages_leave_in_full_packets() {
     let mut t = Harness::with(1, &AssociationConfig { send_buffer: 16 << 20, no_delay: false, ..config() });
     t.open_cwnd();
     for _ in 0..25_000 {
-        t.sender.enqueue(t.now, &SendOptions::default(), None, bytes::Bytes::from_static(&[1; 16])).unwrap();
+        t.sender
+            .enqueue(t.now, &SendOptions::default(), None, None, bytes::Bytes::from_static(&[1; 16]))
+            .unwrap();
     }
     let mut packets = 0;
     let mut acked = 0;
@@ -253,7 +255,7 @@ fn the_chunks_in_flight_have_a_limit() {
     t.open_cwnd();
     for _ in 0..33_000 {
         let options = SendOptions::default();
-        t.sender.enqueue(t.now, &options, None, Bytes::from_static(b"x")).unwrap();
+        t.sender.enqueue(t.now, &options, None, None, Bytes::from_static(b"x")).unwrap();
     }
     let sent: u32 = core::iter::from_fn(|| t.send_one_unchecked()).sum();
     assert_eq!(sent, 32_767);

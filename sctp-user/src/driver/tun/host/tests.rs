@@ -11,7 +11,8 @@ fn host() -> Host {
 
 fn packet([from, to]: [&str; 2], protocol: IpNumber, payload: &[u8]) -> Vec<u8> {
     let (source, destination) = (from.parse().unwrap(), to.parse().unwrap());
-    let header = Header { source, destination, protocol, ecn: Ecn::Ect0, may_fragment: true };
+    let (ecn, marks) = (Ecn::Ect0, IpMarks::NONE);
+    let header = Header { source, destination, protocol, ecn, marks, may_fragment: true };
     let (bytes, _) = header.pieces(payload.len(), 65_535, 0).next().unwrap();
     [&bytes, payload].concat()
 }
@@ -184,6 +185,7 @@ fn a_packet_in_fragments_is_delivered_whole() {
             destination,
             protocol: IpNumber::SCTP,
             ecn: Ecn::NotCapable,
+            marks: IpMarks::NONE,
             may_fragment: true,
         };
         let mut host = host();
@@ -205,10 +207,26 @@ fn what_must_not_be_cut_says_so_and_does_not_leave_if_it_is_too_long() {
     // RFC 791, 3.1; RFC 8899, 3, item 2.
     let [source, destination] = V4.map(|host| host.parse().unwrap());
     for may_fragment in [false, true] {
-        let header =
-            Header { source, destination, protocol: IpNumber::SCTP, ecn: Ecn::NotCapable, may_fragment };
+        let (ecn, marks, protocol) = (Ecn::NotCapable, IpMarks::NONE, IpNumber::SCTP);
+        let header = Header { source, destination, protocol, ecn, marks, may_fragment };
         let (bytes, _) = header.pieces(100, 1500, 7).next().unwrap();
         assert_eq!(bytes[6] & 0x40 == 0, may_fragment, "the DF bit");
         assert_eq!(header.pieces(3000, 1500, 7).count(), if may_fragment { 3 } else { 0 });
     }
+}
+
+#[test]
+fn headers_have_the_marks_of_their_path() {
+    // RFC 2474, 3; RFC 8200, 3 and 6; RFC 3168, 5: the ECN field is beside the DSCP.
+    let marks = IpMarks { dscp: 0xb8, hop_limit: 9, flow_label: 0x1_2345 };
+    let header = |hosts: [&str; 2]| {
+        let [source, destination] = hosts.map(|host| host.parse().unwrap());
+        let (ecn, protocol) = (Ecn::Ect0, IpNumber::SCTP);
+        let header = Header { source, destination, protocol, ecn, marks, may_fragment: false };
+        header.pieces(100, 1500, 7).next().unwrap().0
+    };
+    let ipv4 = header(V4);
+    assert_eq!((ipv4[1], ipv4[8]), (0xba, 9));
+    let ipv6 = header(V6);
+    assert_eq!((&ipv6[..4], ipv6[7]), (&[0x6b, 0xa1, 0x23, 0x45][..], 9));
 }

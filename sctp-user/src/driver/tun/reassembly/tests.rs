@@ -15,6 +15,7 @@ fn cut([from, to]: [&str; 2], payload: &[u8], mtu: usize, identification: u32, e
         destination: to.parse().unwrap(),
         protocol: IpNumber::SCTP,
         ecn,
+        marks: sctp_core::net::IpMarks::NONE,
         may_fragment: true,
     };
     header

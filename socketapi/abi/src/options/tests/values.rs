@@ -16,7 +16,7 @@ use crate::{Form, Style, decode};
 const V4: Form = Form::new(false);
 
 /// Addresses one behind the other.
-fn list(addresses: &[&str]) -> Vec<u8> {
+pub(super) fn list(addresses: &[&str]) -> Vec<u8> {
     addresses.iter().flat_map(|address| V4.encode(at(address))).collect()
 }
 
@@ -35,7 +35,7 @@ fn addresses(bytes: &[u8]) -> Vec<SocketAddr> {
 }
 
 /// Two addresses on each side.
-fn multihomed(style: Style) -> Program {
+pub(super) fn multihomed(style: Style) -> Program {
     let ips = |texts: [&str; 2]| texts.map(|text| text.parse::<IpAddr>().unwrap());
     let (ours, theirs) =
         MemDriver::pair(ips(["127.0.0.1", "127.0.0.3"]), ips(["127.0.0.2", "127.0.0.4"]), 1_500).unwrap();
@@ -98,7 +98,7 @@ fn bindx_takes_off_all_addresses_but_the_last() {
 }
 
 /// Begins an association to both addresses of the peer.
-fn listening(program: &Program) {
+pub(super) fn listening(program: &Program) {
     program.peer.bind(&[], at(THERE).port()).unwrap();
     program.peer.listen(5).unwrap();
 }
@@ -219,31 +219,6 @@ fn the_status_is_that_of_the_association() {
     assert_eq!((u32_at(24), u32_at(24 + 132)), (u32_at(0), SCTP_ACTIVE as u32));
     // What is cut to fits into the path's MTU with the headers of IP, SCTP and DATA.
     assert_eq!(u32_at(20), u32_at(24 + 148) - 20 - 12 - 16);
-}
-
-/// RFC 6458, 8.1.12: of one path, of an association, of those to come.
-#[test]
-fn thresholds_are_of_one_path_or_of_all() {
-    let mut program = multihomed(Style::OneToMany);
-    listening(&program);
-    let to = list(&["127.0.0.2:7000", "127.0.0.4:7000"]);
-    let Ok(Outcome::Begun(number)) = program.set(SCTP_SOCKOPT_CONNECTX, &to) else { panic!() };
-    program.socket.wait_connected(program.effects.begun.unwrap(), Patience::Forever).unwrap();
-    let parameters = |number: i32, address: Option<&str>, max_retrans: u16| {
-        let storage = address.map_or([0; 128], |address| V4.storage(at(address)));
-        let mut bytes = [&number.to_ne_bytes()[..], &storage, &[0; 24]].concat();
-        bytes[136..138].copy_from_slice(&max_retrans.to_ne_bytes());
-        bytes
-    };
-    program.set(SCTP_PEER_ADDR_PARAMS, &parameters(number, Some("127.0.0.4:7000"), 7)).unwrap();
-    program.set(SCTP_PEER_ADDR_PARAMS, &parameters(0, None, 9)).unwrap();
-    let mut max_retrans = |number, address| {
-        let told = program.get(SCTP_PEER_ADDR_PARAMS, &parameters(number, address, 0), 156).unwrap();
-        u16::from_ne_bytes(told.bytes[136..138].try_into().unwrap())
-    };
-    assert_eq!(max_retrans(number, Some("127.0.0.4:7000")), 7);
-    assert_eq!(max_retrans(number, Some("127.0.0.2:7000")), 5);
-    assert_eq!((max_retrans(number, None), max_retrans(0, None)), (5, 9));
 }
 
 /// RFC 6458, 6.1.9: who subscribes while everything is acknowledged is told at once.

@@ -1,0 +1,116 @@
+//! `SCTP_PEER_ADDR_PARAMS` (RFC 6458, 8.1.12) where there are several paths.
+
+use super::values::{list, listening, multihomed};
+use crate::constants::*;
+use crate::harness::{Program, at};
+use crate::layout::{Record, View};
+use crate::options::Outcome;
+use crate::structures::sctp_paddrparams::{self, *};
+use crate::{Form, Style};
+use sctp_core::path::PathParameters;
+use sctp_user::stack::Patience;
+use std::time::Duration;
+
+const FIRST: &str = "127.0.0.2:7000";
+const SECOND: &str = "127.0.0.4:7000";
+
+/// A one-to-many socket with an association over two paths, and its number.
+fn connected() -> (Program, i32) {
+    let mut program = multihomed(Style::OneToMany);
+    listening(&program);
+    let Ok(Outcome::Begun(number)) = program.set(SCTP_SOCKOPT_CONNECTX, &list(&[FIRST, SECOND])) else {
+        panic!()
+    };
+    program.association = program.effects.begun;
+    program.socket.wait_connected(program.association.unwrap(), Patience::Forever).unwrap();
+    (program, number)
+}
+
+/// The structure; without an address for all.
+fn asked(number: i32, address: Option<&str>) -> Record {
+    let storage = address.map_or([0; 128], |address| Form::new(false).storage(at(address)));
+    Record::new(sctp_paddrparams::SIZE).set(spp_assoc_id, number).set(spp_address, storage)
+}
+
+fn told(program: &mut Program, number: i32, address: Option<&str>) -> Vec<u8> {
+    program.get(SCTP_PEER_ADDR_PARAMS, &asked(number, address).into_bytes(), 156).unwrap().bytes
+}
+
+fn set(program: &mut Program, record: Record) {
+    program.set(SCTP_PEER_ADDR_PARAMS, &record.into_bytes()).unwrap();
+}
+
+/// What the stack has for each path.
+fn parameters(program: &Program) -> [PathParameters; 2] {
+    let of = |association: &sctp_core::association::Association| {
+        [FIRST, SECOND].map(|text| association.paths().by_remote(at(text).ip()).unwrap().parameters)
+    };
+    program.socket.association(program.association, of).unwrap()
+}
+
+#[test]
+fn thresholds_are_of_one_path_or_of_all() {
+    let (mut program, number) = connected();
+    set(&mut program, asked(number, Some(SECOND)).set(spp_pathmaxrxt, 7));
+    set(&mut program, asked(0, None).set(spp_pathmaxrxt, 9));
+    let mut max_retrans = |number, address| View(&told(&mut program, number, address)).get(spp_pathmaxrxt);
+    assert_eq!(max_retrans(number, Some(SECOND)), 7);
+    assert_eq!(max_retrans(number, Some(FIRST)), 5);
+    assert_eq!((max_retrans(number, None), max_retrans(0, None)), (5, 9));
+}
+
+/// Heartbeats, path MTU, delay of SACKs, DSCP: what is set for one address is told of it, and of no other.
+#[test]
+fn what_is_set_for_one_address_is_of_that_path_alone() {
+    let (mut program, number) = connected();
+    let before = parameters(&program)[0];
+    let flags = SPP_HB_ENABLE | SPP_PMTUD_DISABLE | SPP_SACKDELAY_ENABLE | SPP_DSCP | SPP_IPV6_FLOWLABEL;
+    let one = asked(number, Some(SECOND))
+        .set(spp_hbinterval, 7_000)
+        .set(spp_pathmtu, 1_000)
+        .set(spp_sackdelay, 70)
+        .set(spp_dscp, 0xb8)
+        .set(spp_ipv6_flowlabel, 0x12345)
+        .set(spp_flags, flags);
+    set(&mut program, one);
+    let [first, second] = parameters(&program);
+    assert_eq!(first, before);
+    assert_eq!(second.hb_interval, Some(Duration::from_secs(7)));
+    assert_eq!((second.mtu_search, second.path_mtu), (None, 1_000));
+    assert_eq!((second.sack_delay, second.dscp), (Duration::from_millis(70), Some(0xb8)));
+    assert_eq!(second.flow_label, None, "IPv4 has none");
+    let bytes = told(&mut program, number, Some(SECOND));
+    let view = View(&bytes);
+    assert_eq!(
+        (view.get(spp_hbinterval), view.get(spp_pathmtu), view.get(spp_sackdelay)),
+        (7_000, 1_000, 70)
+    );
+    assert_eq!((view.get(spp_dscp), view.get(spp_flags)), (0xb8, flags & !SPP_IPV6_FLOWLABEL));
+    let others = told(&mut program, number, None);
+    assert_eq!(View(&others).get(spp_flags), SPP_HB_ENABLE | SPP_PMTUD_ENABLE | SPP_SACKDELAY_ENABLE);
+}
+
+/// The empty address: all paths, whatever was set for one before.
+#[test]
+fn what_is_set_for_all_addresses_is_of_each_path() {
+    let (mut program, number) = connected();
+    set(&mut program, asked(number, Some(SECOND)).set(spp_flags, SPP_HB_DISABLE));
+    assert_eq!(parameters(&program).map(|path| path.hb_interval.is_some()), [true, false]);
+    let again = Duration::from_secs(30);
+    set(&mut program, asked(number, None).set(spp_flags, SPP_HB_ENABLE).set(spp_hbinterval, 30_000));
+    assert_eq!(parameters(&program).map(|path| path.hb_interval), [Some(again); 2]);
+    set(&mut program, asked(number, None).set(spp_flags, SPP_DSCP).set(spp_dscp, 0x28));
+    assert_eq!(parameters(&program).map(|path| path.dscp), [Some(0x28); 2]);
+}
+
+/// SPP_PMTUD_DISABLE with an MTU, of associations to come.
+#[test]
+fn associations_to_come_have_the_fixed_path_mtu_of_their_socket() {
+    let mut program = multihomed(Style::OneToMany);
+    listening(&program);
+    set(&mut program, asked(0, None).set(spp_flags, SPP_PMTUD_DISABLE).set(spp_pathmtu, 1_100));
+    let Ok(Outcome::Begun(number)) = program.set(SCTP_SOCKOPT_CONNECTX, &list(&[FIRST])) else { panic!() };
+    program.socket.wait_connected(program.effects.begun.unwrap(), Patience::Forever).unwrap();
+    let bytes = told(&mut program, number, Some(FIRST));
+    assert_eq!(View(&bytes).get(spp_pathmtu), 1_100);
+}

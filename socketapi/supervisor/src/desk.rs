@@ -1,0 +1,445 @@
+//! What calls do to sockets of ours.
+
+use std::os::fd::{OwnedFd, RawFd};
+
+use nix::errno::Errno;
+use nix::poll::PollFlags;
+use sctp_descriptors::{
+    Command, MAX_RECORD_LEN, OptionName, Owner, Queue, Receive, Received, Reply, Send, Style, Value,
+};
+
+use crate::control::{Answer, Control};
+use crate::numbers::Numbers;
+use crate::operation::{Batch, Call, Incoming, Message, NameRoom, Operation, Outgoing};
+use crate::socket::{Front, Record, Socket};
+use crate::target::Target;
+
+/// Somebody else may take a record out before we do; so often it is looked for again.
+const MOST_LOOKS: usize = 16;
+
+/// What the kernel says of a record that is longer than the pair's buffer: the message goes by command.
+const NOT_BARE: Errno = Errno::EMSGSIZE;
+
+/// How a call goes on.
+#[derive(Debug)]
+pub(crate) enum Step {
+    /// The kernel does it with the pair.
+    Kernel,
+    /// It is done, and returns this.
+    Done(i64),
+    /// It is done, and returns a new descriptor.
+    Inject { fd: OwnedFd, number: RawFd, close_on_exec: bool },
+    /// A set-up has begun; when it is over well the call returns this.
+    SetUp { result: i64 },
+    /// It waits for one of these events, or fails with this error when that takes too long.
+    Wait { events: PollFlags, in_vain: Errno },
+}
+
+/// A call on a socket.
+#[derive(Debug)]
+pub(crate) struct Job {
+    pub(crate) target: Target,
+    pub(crate) socket: Socket,
+    pub(crate) operation: Operation,
+}
+
+/// Where calls are dealt with.
+#[derive(Debug)]
+pub(crate) struct Desk {
+    service: String,
+    /// `None`: lost, and looked for again with the next command.
+    control: Option<Control>,
+    pub(crate) numbers: Numbers,
+}
+
+impl Desk {
+    pub(crate) fn new(service: &str, control: Control, numbers: Numbers) -> Self {
+        Self { service: service.to_owned(), control: Some(control), numbers }
+    }
+
+    /// `socket()`.
+    pub(crate) fn make(&mut self, target: &Target, call: Call) -> nix::Result<Step> {
+        let (domain, kind) = (call.int(0), call.int(1));
+        let style = match kind & !(libc::SOCK_NONBLOCK | libc::SOCK_CLOEXEC) {
+            libc::SOCK_STREAM => Style::OneToOne,
+            libc::SOCK_SEQPACKET => Style::OneToMany,
+            _ => return Ok(Step::Kernel),
+        };
+        if domain != libc::AF_INET && domain != libc::AF_INET6 {
+            return Ok(Step::Kernel);
+        }
+        let (_, fd) = self.ask(0, Command::Socket { ipv6: domain == libc::AF_INET6, style })?;
+        self.adopt(target, fd, kind)
+    }
+
+    /// Does what can be done of a call now.
+    pub(crate) fn attempt(&mut self, job: &mut Job) -> nix::Result<Step> {
+        match self.go_on(job)? {
+            Step::SetUp { result } => {
+                job.operation = Operation::AwaitSetUp { result };
+                // Who does not wait is not told that it was quick.
+                wait(&job.socket, 0, PollFlags::POLLOUT, Errno::EINPROGRESS)
+            }
+            step => Ok(step),
+        }
+    }
+
+    fn go_on(&mut self, job: &mut Job) -> nix::Result<Step> {
+        let Job { target, socket, operation } = job;
+        let number = socket.name.socket;
+        match operation {
+            Operation::Bind(address) => self.order(number, Command::Bind(*address)),
+            Operation::Listen(backlog) => self.order(number, Command::Listen(*backlog)),
+            Operation::Connect(address) => {
+                let command = Command::Connect(*address);
+                self.ask_filling(socket, command)?;
+                Ok(Step::SetUp { result: 0 })
+            }
+            Operation::AwaitSetUp { result } => {
+                let result = *result;
+                self.await_set_up(socket, result)
+            }
+            Operation::Accept { from, flags } => self.accept(target, socket, *from, *flags),
+            Operation::LocalAddress(room) => self.tell_address(target, number, Command::LocalAddress, *room),
+            Operation::PeerAddress(room) => self.tell_address(target, number, Command::PeerAddress, *room),
+            Operation::GetOption { .. } => self.get_option(job),
+            Operation::SetOption { option, value } => {
+                if !is_served(*option)? {
+                    return Ok(Step::Kernel);
+                }
+                let command = Command::SetOption { option: *option, value: value.clone() };
+                match self.ask_filling(socket, command)?.0 {
+                    Reply::Begun(result) => Ok(Step::SetUp { result: result.into() }),
+                    Reply::GiveBack => self.order(number, Command::GiveBack(socket.take_bare()?)),
+                    _ => Ok(Step::Done(0)),
+                }
+            }
+            Operation::Shutdown(how) => Ok(match self.ask(number, Command::Shutdown(*how))? {
+                // The kernel's turn: it comes behind all that was written bare.
+                (Reply::Done, _) => Step::Kernel,
+                _ => Step::Done(0),
+            }),
+            Operation::Queued { queue, at } => {
+                let count = self.queued(socket, *queue)?;
+                target.write(*at, &count.to_ne_bytes())?;
+                Ok(Step::Done(0))
+            }
+            Operation::Copy { lowest, close_on_exec } => {
+                let number = self.numbers.find(target, *lowest)?;
+                let fd = socket.fd.try_clone().map_err(|_| Errno::EMFILE)?;
+                Ok(Step::Inject { fd, number, close_on_exec: *close_on_exec })
+            }
+            Operation::Send(batch) => in_turn(batch, |outgoing| self.send(target, socket, outgoing)),
+            Operation::Receive(batch) => in_turn(batch, |incoming| self.receive(target, socket, incoming)),
+        }
+    }
+
+    fn ask(&mut self, socket: u64, command: Command) -> Answer {
+        let control = match &mut self.control {
+            Some(control) => control,
+            lost => lost.insert(Control::connect(&self.service).map_err(|_| Errno::ENETDOWN)?),
+        };
+        let answer = control.ask(socket, command);
+        if matches!(answer, Err(Errno::ENETDOWN)) {
+            self.control = None;
+        }
+        answer
+    }
+
+    /// A command that may ask for a filler first.
+    fn ask_filling(&mut self, socket: &Socket, command: Command) -> Answer {
+        let number = socket.name.socket;
+        match self.ask(number, command.clone())? {
+            (Reply::Fill(len), _) => {
+                socket.fill(len as usize)?;
+                self.ask(number, command)
+            }
+            answer => Ok(answer),
+        }
+    }
+
+    /// A command that only changes something.
+    fn order(&mut self, socket: u64, command: Command) -> nix::Result<Step> {
+        self.ask(socket, command).map(|_| Step::Done(0))
+    }
+
+    fn take_error(&mut self, socket: u64) -> nix::Result<()> {
+        self.ask(socket, Command::TakeError).map(drop)
+    }
+
+    fn tell_address(
+        &mut self,
+        target: &Target,
+        socket: u64,
+        command: Command,
+        room: NameRoom,
+    ) -> nix::Result<Step> {
+        let (Reply::Address(address), _) = self.ask(socket, command)? else { return Err(Errno::EPROTO) };
+        room.write(target, address)?;
+        Ok(Step::Done(0))
+    }
+
+    /// The end of a set-up: the service makes the descriptor writable then.
+    fn await_set_up(&mut self, socket: &Socket, result: i64) -> nix::Result<Step> {
+        let events = PollFlags::POLLOUT;
+        if !socket.polls(events) {
+            return wait(socket, 0, events, Errno::EINPROGRESS);
+        }
+        self.take_error(socket.name.socket)?;
+        Ok(Step::Done(result))
+    }
+
+    /// A number is looked for before: an association that came where there is none would be lost.
+    fn accept(
+        &mut self,
+        target: &Target,
+        socket: &Socket,
+        from: Option<NameRoom>,
+        flags: i32,
+    ) -> nix::Result<Step> {
+        self.numbers.find(target, 0)?;
+        let took = socket.take_token()?;
+        let (reply, fd) = self.ask(socket.name.socket, Command::Accept { took })?;
+        if let Reply::Empty { stale } = reply {
+            socket.drop_stale(stale)?;
+            return wait(socket, 0, PollFlags::POLLIN, Errno::EAGAIN);
+        }
+        let accepted = fd.and_then(Socket::new).ok_or(Errno::EPROTO)?;
+        if let Some(room) = from {
+            let peer = self.ask(accepted.name.socket, Command::PeerAddress);
+            // An association that has ended in the meantime has no peer.
+            if let Ok((Reply::Address(address), _)) = peer {
+                room.write(target, address)?;
+            }
+        }
+        self.adopt(target, Some(accepted.fd), flags)
+    }
+
+    fn get_option(&mut self, job: &Job) -> nix::Result<Step> {
+        let Operation::GetOption { option, input, at, room, len_at } = &job.operation else {
+            return Err(Errno::EINVAL);
+        };
+        if !is_served(*option)? {
+            return Ok(Step::Kernel);
+        }
+        let command = Command::GetOption { option: *option, room: *room, input: input.clone() };
+        let (Reply::Value(value), fd) = self.ask_filling(&job.socket, command)? else {
+            return Err(Errno::EPROTO);
+        };
+        let Value { mut bytes, len, begun, descriptor } = value;
+        let made = match descriptor {
+            None => Step::Done(0),
+            Some(peeled) => self.adopt(&job.target, fd, peeled.flags)?,
+        };
+        if let (Some(peeled), Step::Inject { number, .. }) = (descriptor, &made)
+            && let Some(place) = bytes.get_mut(peeled.offset as usize..)
+        {
+            place.iter_mut().zip(number.to_ne_bytes()).for_each(|(to, from)| *to = from);
+        }
+        job.target.write(*at, bytes.get(..*room as usize).unwrap_or(&bytes))?;
+        job.target.write(*len_at, &len.to_ne_bytes())?;
+        Ok(if begun { Step::SetUp { result: 0 } } else { made })
+    }
+
+    /// A descriptor for the program.
+    fn adopt(&self, target: &Target, fd: Option<OwnedFd>, flags: i32) -> nix::Result<Step> {
+        let fd = fd.ok_or(Errno::EPROTO)?;
+        Socket::prepare(&fd, flags)?;
+        let number = self.numbers.find(target, 0)?;
+        Ok(Step::Inject { fd, number, close_on_exec: flags & libc::SOCK_CLOEXEC != 0 })
+    }
+
+    /// How much waits: of a bare record, if one comes next.
+    fn queued(&mut self, socket: &Socket, queue: Queue) -> nix::Result<i32> {
+        if let (Queue::In, Front::Bare(record)) = (queue, socket.front(0)?) {
+            return Ok(i32::try_from(record.left).unwrap_or(i32::MAX));
+        }
+        match self.ask(socket.name.socket, Command::Queued(queue))? {
+            (Reply::Number(count), _) => Ok(count),
+            _ => Err(Errno::EPROTO),
+        }
+    }
+
+    fn send(&mut self, target: &Target, socket: &Socket, outgoing: &Outgoing) -> nix::Result<Step> {
+        let len = outgoing.len();
+        let payload = outgoing.payload(target)?;
+        let is_bare = self.may_be_bare(socket, outgoing, &payload);
+        let sent = if is_bare { socket.send(&payload) } else { Err(NOT_BARE) };
+        let sent = match sent {
+            Ok(()) => Ok(Reply::Done),
+            Err(NOT_BARE) => {
+                let flags = socket.flags(outgoing.flags);
+                let (to, control) = (outgoing.to, outgoing.control.clone());
+                let command = Command::Send(Send { flags, to, control, payload });
+                self.ask_filling(socket, command).map(|(reply, _)| reply)
+            }
+            Err(errno) => Err(errno),
+        };
+        match sent {
+            Ok(Reply::Begun(_)) => outgoing.result(target, len).map(|result| Step::SetUp { result }),
+            Ok(Reply::Number(sent)) => {
+                outgoing.result(target, usize::try_from(sent).unwrap_or(0)).map(Step::Done)
+            }
+            Ok(_) => outgoing.result(target, len).map(Step::Done),
+            Err(Errno::EAGAIN) => wait(socket, outgoing.flags, PollFlags::POLLOUT, Errno::EAGAIN),
+            Err(Errno::EPIPE) if outgoing.flags & libc::MSG_NOSIGNAL == 0 => {
+                target.signal(libc::SIGPIPE);
+                Err(Errno::EPIPE)
+            }
+            Err(errno) => Err(errno),
+        }
+    }
+
+    /// Whether writing the payload into the pair says all that there is to say.
+    fn may_be_bare(&self, socket: &Socket, outgoing: &Outgoing, payload: &[u8]) -> bool {
+        let plain_flags = libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL | libc::MSG_EOR;
+        let says_more =
+            outgoing.to.is_some() || !outgoing.control.is_empty() || outgoing.flags & !plain_flags != 0;
+        let most = self.control.as_ref().map_or(0, |control| control.slot(socket.name).max_bare_len);
+        let fits = !payload.is_empty() && payload.len() <= most as usize;
+        fits && !says_more && !payload.starts_with(&socket.name.marker())
+    }
+
+    fn receive(&mut self, target: &Target, socket: &Socket, incoming: &Incoming) -> nix::Result<Step> {
+        if incoming.flags & libc::MSG_ERRQUEUE != 0 {
+            return Err(Errno::EAGAIN);
+        }
+        let mut message = Message::default();
+        for _ in 0..MOST_LOOKS {
+            let room = incoming.room() - message.payload.len();
+            let look = match socket.front(room.min(MAX_RECORD_LEN))? {
+                Front::Bare(record) => self.take_bare(socket, incoming, record, &mut message)?,
+                _ if !message.payload.is_empty() => Look::Finished,
+                Front::End => self.take_error(socket.name.socket).map(|()| Look::Finished)?,
+                Front::Token => self.ask_for(socket, incoming, true, &mut message)?,
+                Front::Nothing => self.ask_for(socket, incoming, false, &mut message)?,
+            };
+            match look {
+                Look::Finished => return incoming.deliver(target, &message).map(Step::Done),
+                Look::Missing => break,
+                Look::More => {}
+            }
+        }
+        if message.payload.is_empty() {
+            return wait(socket, incoming.flags, PollFlags::POLLIN, Errno::EAGAIN);
+        }
+        incoming.deliver(target, &message).map(Step::Done)
+    }
+
+    /// Takes a bare record, or as much of it as there is room for.
+    fn take_bare(
+        &mut self,
+        socket: &Socket,
+        incoming: &Incoming,
+        record: Record,
+        message: &mut Message,
+    ) -> nix::Result<Look> {
+        let Record { bytes, left, before } = record;
+        let is_whole = bytes.len() == left;
+        let is_piece = before + left == MAX_RECORD_LEN;
+        let peeks = incoming.flags & libc::MSG_PEEK != 0;
+        match (peeks, is_whole) {
+            (true, _) => {}
+            (false, true) => socket.discard(),
+            (false, false) => socket.set_offset(before + bytes.len())?,
+        }
+        // Bare messages come from the one peer there is.
+        if let (Some(_), None) = (incoming.name, message.from)
+            && let Ok((Reply::Address(peer), _)) = self.ask(socket.name.socket, Command::PeerAddress)
+        {
+            message.from = Some(peer);
+        }
+        message.flags = if is_whole && !is_piece { libc::MSG_EOR } else { 0 };
+        message.payload.extend(bytes);
+        let has_room = message.payload.len() < incoming.room();
+        Ok(if is_whole && is_piece && has_room && !peeks { Look::More } else { Look::Finished })
+    }
+
+    /// Asks for what comes next, and for the rest of it where one reply has not room for all.
+    fn ask_for(
+        &mut self,
+        socket: &Socket,
+        incoming: &Incoming,
+        is_offered: bool,
+        message: &mut Message,
+    ) -> nix::Result<Look> {
+        let peeks = incoming.flags & libc::MSG_PEEK != 0;
+        let mut took = is_offered && !peeks;
+        if took {
+            socket.discard();
+        }
+        let mut flags = socket.flags(incoming.flags);
+        loop {
+            let room = u32::try_from(incoming.room() - message.payload.len()).unwrap_or(u32::MAX);
+            let receive = Receive { flags, room, control_room: incoming.control_room(), took };
+            let got = match self.ask(socket.name.socket, Command::Receive(receive)) {
+                Ok((Reply::Received(got), _)) => got,
+                // What fails now shows itself again.
+                _ if !message.payload.is_empty() => return Ok(Look::Finished),
+                Ok((Reply::Empty { stale }, _)) => return socket.drop_stale(stale).map(|()| Look::Missing),
+                Ok((Reply::InPair, _)) => return Ok(Look::More),
+                Ok(_) => return Err(Errno::EPROTO),
+                Err(errno) => return Err(errno),
+            };
+            socket.drop_stale(got.stale)?;
+            let is_cut = got.payload.len() >= MAX_RECORD_LEN && got.flags & libc::MSG_EOR == 0;
+            add(message, got);
+            if !is_cut || peeks || message.payload.len() >= incoming.room() {
+                return Ok(Look::Finished);
+            }
+            flags |= libc::MSG_DONTWAIT;
+            took = false;
+        }
+    }
+}
+
+/// Deals with one message after the other. A failure behind the first shows itself again.
+fn in_turn<T>(batch: &mut Batch<T>, mut each: impl FnMut(&T) -> nix::Result<Step>) -> nix::Result<Step> {
+    while let Some(next) = batch.next() {
+        match each(next) {
+            Ok(Step::Done(value)) => batch.done(value),
+            Ok(Step::SetUp { result }) => return Ok(Step::SetUp { result: batch.result() + result }),
+            Err(_) if batch.is_begun() => break,
+            other => return other,
+        }
+    }
+    Ok(Step::Done(batch.result()))
+}
+
+/// What came of looking for a message.
+#[derive(Debug)]
+enum Look {
+    /// It is there.
+    Finished,
+    /// There may be more of it.
+    More,
+    /// Nothing waits.
+    Missing,
+}
+
+/// Adds a piece to a message, whose control messages came with the first one.
+fn add(message: &mut Message, got: Received) {
+    if message.payload.is_empty() {
+        message.control = got.control;
+    }
+    message.payload.extend(got.payload);
+    message.flags = got.flags;
+    message.from = got.from;
+}
+
+/// Waits, if the call may.
+fn wait(socket: &Socket, flags: i32, events: PollFlags, in_vain: Errno) -> nix::Result<Step> {
+    if socket.flags(flags) & libc::MSG_DONTWAIT != 0 {
+        return Err(in_vain);
+    }
+    Ok(Step::Wait { events, in_vain })
+}
+
+/// Whether the service answers for an option, and not the kernel.
+fn is_served(option: OptionName) -> nix::Result<bool> {
+    match option.owner() {
+        Owner::Service => Ok(true),
+        Owner::Kernel => Ok(false),
+        Owner::Nobody => Err(Errno::EOPNOTSUPP),
+    }
+}

@@ -1,0 +1,172 @@
+//! A socket of ours: our copy of the program's end of a pair.
+
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::time::Duration;
+
+use nix::errno::Errno;
+use nix::fcntl::{FcntlArg, OFlag, fcntl};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::socket::sockopt::{ReceiveTimeout, SendTimeout};
+use nix::sys::socket::{MsgFlags, UnixAddr, getpeername, getsockopt, recv, send};
+use sctp_descriptors::{ByteBuf, MAX_RECORD_LEN, SocketName, Style};
+
+use crate::sys;
+
+/// A descriptor, and the name of its peer.
+#[derive(Debug)]
+pub(crate) struct Socket {
+    pub(crate) fd: OwnedFd,
+    pub(crate) name: SocketName,
+}
+
+/// What is first in a pair.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Front {
+    /// Nothing yet.
+    Nothing,
+    /// The end.
+    End,
+    /// A token.
+    Token,
+    /// A bare record.
+    Bare(Record),
+}
+
+/// A message, or a piece of one.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Record {
+    /// What is left of it, as far as it was looked at.
+    pub(crate) bytes: Vec<u8>,
+    /// How long that is.
+    pub(crate) left: usize,
+    /// How much of it was read before.
+    pub(crate) before: usize,
+}
+
+impl Socket {
+    /// `None`: it is not one of ours.
+    pub(crate) fn new(fd: OwnedFd) -> Option<Self> {
+        let peer: UnixAddr = getpeername(fd.as_raw_fd()).ok()?;
+        let name = SocketName::from_bytes(peer.as_abstract()?)?;
+        Some(Self { fd, name })
+    }
+
+    /// The flags of a call: MSG_DONTWAIT is among them where the descriptor does not wait (O_NONBLOCK).
+    pub(crate) fn flags(&self, flags: i32) -> i32 {
+        let non_blocking = fcntl(&self.fd, FcntlArg::F_GETFL)
+            .is_ok_and(|status| OFlag::from_bits_retain(status).contains(OFlag::O_NONBLOCK));
+        if non_blocking { flags | libc::MSG_DONTWAIT } else { flags }
+    }
+
+    /// SO_RCVTIMEO and SO_SNDTIMEO: how long a call waits; `None` for ever.
+    pub(crate) fn patience(&self, events: PollFlags) -> Option<Duration> {
+        let time = if events.contains(PollFlags::POLLIN) {
+            getsockopt(&self.fd, ReceiveTimeout)
+        } else {
+            getsockopt(&self.fd, SendTimeout)
+        };
+        let time = time.ok()?;
+        let seconds = u64::try_from(time.tv_sec()).ok()?;
+        let patience =
+            Duration::from_secs(seconds) + Duration::from_micros(u64::try_from(time.tv_usec()).unwrap_or(0));
+        (!patience.is_zero()).then_some(patience)
+    }
+
+    /// Whether one of these events is there.
+    pub(crate) fn polls(&self, events: PollFlags) -> bool {
+        poll(&mut [PollFd::new(self.fd.as_fd(), events)], PollTimeout::ZERO) == Ok(1)
+    }
+
+    /// Looks at what is first, at up to `room` bytes of it. What a short read leaves of a record must stay: how much of it was
+    /// read is the kernel's SO_PEEK_OFF, which all processes share that have the descriptor.
+    pub(crate) fn front(&self, room: usize) -> nix::Result<Front> {
+        let marker = self.name.marker();
+        let before = self.offset()?;
+        let mut bytes = vec![0; room.max(marker.len())];
+        let look = MsgFlags::MSG_PEEK | MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_TRUNC;
+        let left = match recv(self.fd.as_raw_fd(), &mut bytes, look) {
+            Ok(0) => return Ok(Front::End),
+            Err(Errno::EAGAIN) => return Ok(Front::Nothing),
+            other => other?,
+        };
+        self.set_offset(before)?;
+        bytes.truncate(left);
+        // To one-to-many sockets nothing else comes.
+        if self.name.style == Style::OneToMany || before == 0 && left == marker.len() && bytes == marker {
+            return Ok(Front::Token);
+        }
+        bytes.truncate(room);
+        Ok(Front::Bare(Record { bytes, left, before }))
+    }
+
+    /// So much of the first record has been read.
+    pub(crate) fn set_offset(&self, offset: usize) -> nix::Result<()> {
+        let offset = i32::try_from(offset).map_err(|_| Errno::EINVAL)?;
+        sys::set_int_option(self.fd.as_fd(), libc::SO_PEEK_OFF, offset)
+    }
+
+    fn offset(&self) -> nix::Result<usize> {
+        Ok(usize::try_from(sys::int_option(self.fd.as_fd(), libc::SO_PEEK_OFF)?).unwrap_or(0))
+    }
+
+    /// Takes the first record out.
+    pub(crate) fn discard(&self) {
+        // If another process was faster there is nothing to take out.
+        let _ = recv(self.fd.as_raw_fd(), &mut [], MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_TRUNC);
+    }
+
+    /// Takes out the bare records that are there.
+    pub(crate) fn take_bare(&self) -> nix::Result<Vec<ByteBuf>> {
+        let mut records = Vec::new();
+        while let Front::Bare(record) = self.front(MAX_RECORD_LEN)? {
+            self.discard();
+            records.push(ByteBuf::from(record.bytes));
+        }
+        Ok(records)
+    }
+
+    /// Takes a token out, if one is first.
+    pub(crate) fn take_token(&self) -> nix::Result<bool> {
+        let is_there = self.front(0)? == Front::Token;
+        if is_there {
+            self.discard();
+        }
+        Ok(is_there)
+    }
+
+    /// Takes out tokens that promise what is not there.
+    pub(crate) fn drop_stale(&self, count: u32) -> nix::Result<()> {
+        for _ in 0..count {
+            if !self.take_token()? {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Sends a bare record.
+    pub(crate) fn send(&self, record: &[u8]) -> nix::Result<()> {
+        send(self.fd.as_raw_fd(), record, MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_NOSIGNAL).map(drop)
+    }
+
+    /// Keeps the descriptor from polling writable.
+    pub(crate) fn fill(&self, len: usize) -> nix::Result<()> {
+        let mut filler = self.name.marker().to_vec();
+        filler.resize(len.max(filler.len()), 0);
+        match self.send(&filler) {
+            // Without room it does not poll writable anyway.
+            Ok(()) | Err(Errno::EAGAIN) => Ok(()),
+            Err(errno) => Err(errno),
+        }
+    }
+
+    /// Makes a descriptor as a program asked for it (`SOCK_NONBLOCK`).
+    pub(crate) fn prepare(fd: &OwnedFd, flags: i32) -> nix::Result<()> {
+        sys::set_int_option(fd.as_fd(), libc::SO_PEEK_OFF, 0)?;
+        if flags & libc::SOCK_NONBLOCK != 0 {
+            let status = OFlag::from_bits_retain(fcntl(fd, FcntlArg::F_GETFL)?);
+            fcntl(fd, FcntlArg::F_SETFL(status | OFlag::O_NONBLOCK))?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,206 @@
+/* The end of associations: shutdown, close, linger, abort, and what both ends see then. */
+#include "oracle.h"
+
+static char data[100];
+
+CASE(shutdown_of_writing) {
+  struct pair pair = one_pair();
+  CALL(shutdown(pair.client, SHUT_WR));
+  CALL(recv(pair.server, data, sizeof data, 0));
+  CALL(recv(pair.client, data, sizeof data, 0));
+  CALL(send(pair.client, "x", 1, MSG_NOSIGNAL));
+  CALL(send(pair.server, "x", 1, MSG_NOSIGNAL));
+  READY(pair.client);
+  READY(pair.server);
+  CALL(shutdown(pair.client, SHUT_WR));
+  CALL(getpeername(pair.client, (void *)data, &(socklen_t){sizeof data}));
+}
+
+CASE(shutdown_of_reading) {
+  struct pair pair = one_pair();
+  CALL(shutdown(pair.client, SHUT_RD));
+  CALL(send(pair.client, "x", 1, MSG_NOSIGNAL));
+  TAKE(pair.server);
+  CALL(send(pair.server, "y", 1, MSG_NOSIGNAL));
+  TAKE(pair.client);
+}
+
+CASE(shutdown_of_both) {
+  struct pair pair = one_pair();
+  DO(send(pair.client, "last words", 10, 0));
+  CALL(shutdown(pair.client, SHUT_RDWR));
+  TAKE(pair.server);
+  TAKE(pair.server);
+  CALL(recv(pair.client, data, sizeof data, 0));
+}
+
+CASE(shutdown_with_a_wrong_direction) {
+  struct pair pair = one_pair();
+  CALL(shutdown(pair.client, 3));
+  CALL(shutdown(pair.client, -1));
+  CALL(shutdown(one(), SHUT_RD));
+  CALL(shutdown(one(), SHUT_WR));
+  CALL(shutdown(pair.listener, SHUT_RDWR));
+  CALL(shutdown(-1, SHUT_WR));
+}
+
+CASE(data_before_shutdown_arrives) {
+  struct pair pair = one_pair();
+  static char big[30000];
+  DO(send(pair.client, big, sizeof big, 0));
+  DO(send(pair.client, "last", 4, 0));
+  CALL(shutdown(pair.client, SHUT_WR));
+  size_t got = 0;
+  static char into[40000];
+  for (ssize_t length; (length = recv(pair.server, into, sizeof into, 0)) > 0;) got += length;
+  FACT("all of it", "%zu", got);
+}
+
+CASE(the_other_end_may_still_send) {
+  struct pair pair = one_pair();
+  DO(send(pair.client, "unread", 6, 0));
+  CALL(shutdown(pair.client, SHUT_WR));
+  TAKE(pair.server);
+  CALL(send(pair.server, "x", 1, MSG_NOSIGNAL));
+  CALL(recv(pair.client, data, sizeof data, 0));
+}
+
+CASE(close_ends_the_association) {
+  struct pair pair = one_pair();
+  DO(send(pair.client, "last words", 10, 0));
+  CALL(close(pair.client));
+  TAKE(pair.server);
+  TAKE(pair.server);
+  CALL(send(pair.server, "x", 1, MSG_NOSIGNAL));
+  CALL(getpeername(pair.server, (void *)data, &(socklen_t){sizeof data}));
+  READY(pair.server);
+}
+
+CASE(close_with_unread_data_aborts) {
+  struct pair pair = one_pair();
+  DO(send(pair.client, "unread", 6, 0));
+  await(pair.server, POLLIN);
+  CALL(close(pair.server));
+  await(pair.client, POLLIN);
+  CALL(recv(pair.client, data, sizeof data, 0));
+  CALL(send(pair.client, "x", 1, MSG_NOSIGNAL));
+}
+
+CASE(close_with_linger_of_zero_aborts) {
+  struct pair pair = one_pair();
+  struct linger now = {1, 0};
+  CALL(setsockopt(pair.client, SOL_SOCKET, SO_LINGER, &now, sizeof now));
+  CALL(close(pair.client));
+  await(pair.server, POLLIN);
+  READY(pair.server);
+  CALL(recv(pair.server, data, sizeof data, 0));
+  CALL(recv(pair.server, data, sizeof data, 0));
+  CALL(send(pair.server, "x", 1, MSG_NOSIGNAL));
+}
+
+CASE(close_with_linger_waits) {
+  struct pair pair = one_pair();
+  struct linger while_sending = {1, 5};
+  CALL(setsockopt(pair.client, SOL_SOCKET, SO_LINGER, &while_sending, sizeof while_sending));
+  DO(send(pair.client, "last words", 10, 0));
+  CALL(close(pair.client));
+  TAKE(pair.server);
+  TAKE(pair.server);
+}
+
+CASE(an_abort_and_so_error) {
+  struct pair pair = one_pair();
+  struct linger now = {1, 0};
+  DO(setsockopt(pair.client, SOL_SOCKET, SO_LINGER, &now, sizeof now));
+  DO(close(pair.client));
+  await(pair.server, POLLIN);
+  GET_AT(pair.server, SOL_SOCKET, SO_ERROR, int);
+  GET_AT(pair.server, SOL_SOCKET, SO_ERROR, int);
+  CALL(recv(pair.server, data, sizeof data, 0));
+}
+
+CASE(an_abort_after_data) {
+  struct pair pair = one_pair();
+  struct linger now = {1, 0};
+  DO(setsockopt(pair.client, SOL_SOCKET, SO_LINGER, &now, sizeof now));
+  DO(send(pair.client, "before", 6, 0));
+  await(pair.server, POLLIN);
+  DO(close(pair.client));
+  TAKE(pair.server);
+  TAKE(pair.server);
+  CALL(recv(pair.server, data, sizeof data, MSG_DONTWAIT));
+}
+
+CASE(close_of_a_listener) {
+  struct pair pair = one_pair();
+  int waiting = one();
+  DO(connect(waiting, at(2, 0), IN));
+  CALL(close(pair.listener));
+  await(waiting, POLLIN);
+  CALL(recv(waiting, data, sizeof data, 0));
+  CALL(send(pair.client, "still", 5, 0));
+  TAKE(pair.server);
+  CALL(connect(one(), at(2, 0), IN));
+}
+
+CASE(close_of_a_one_to_many_socket) {
+  struct pair pair = many_pair();
+  subscribe(pair.client, SCTP_SHUTDOWN_EVENT), subscribe(pair.client, SCTP_ASSOC_CHANGE);
+  CALL(close(pair.server));
+  TAKE(pair.client);
+  TAKE(pair.client);
+  GET(pair.client, SCTP_GET_ASSOC_NUMBER, uint32_t);
+}
+
+CASE(the_port_is_free_after_the_end) {
+  struct pair pair = one_pair();
+  CALL(close(pair.client));
+  TAKE(pair.server);
+  CALL(close(pair.server));
+  CALL(close(pair.listener));
+  int again = one();
+  CALL(bind(again, at(2, 0), IN));
+  CALL(listen(again, 1));
+}
+
+CASE(status_after_the_end) {
+  struct pair pair = one_pair();
+  DO(close(pair.client));
+  TAKE(pair.server);
+  GET(pair.server, SCTP_STATUS, struct sctp_status);
+  GET(pair.server, SCTP_NODELAY, int);
+  GET_AT(pair.server, SOL_SOCKET, SO_TYPE, int);
+  CALL(connect(pair.server, at(2, 0), IN));
+}
+
+CASE(a_closed_descriptor) {
+  int fd = one();
+  CALL(close(fd));
+  CALL(close(fd));
+  CALL(send(fd, "x", 1, MSG_NOSIGNAL));
+  CALL(recv(fd, data, 1, 0));
+  CALL(bind(fd, at(1, 0), IN));
+  CALL(listen(fd, 1));
+  GET(fd, SCTP_NODELAY, int);
+  CALL(sctp_bindx(fd, at(1, 0), 1, SCTP_BINDX_ADD_ADDR));
+}
+
+/* An end that keeps its process waiting: the states of an association that shuts down while data waits. */
+CASE(state_while_data_waits) {
+  struct pair pair = one_pair();
+  static char big[4000];
+  DO(setsockopt(pair.client, SOL_SOCKET, SO_SNDBUF, &(int){400000}, sizeof(int)));
+  size_t sent = 0, got = 0;
+  while (sent < 40000000 && send(pair.client, big, sizeof big, MSG_DONTWAIT) > 0) sent += sizeof big;
+  CALL(shutdown(pair.client, SHUT_WR));
+  struct sctp_status status = {0};
+  socklen_t length = sizeof status;
+  CALL(getsockopt(pair.client, SOL_SCTP, SCTP_STATUS, &status, &length));
+  FACT("state", "%s", status.sstat_state == SCTP_SHUTDOWN_PENDING ? "SCTP_SHUTDOWN_PENDING" : "another");
+  length = sizeof status;
+  CALL(getsockopt(pair.server, SOL_SCTP, SCTP_STATUS, &status, &length));
+  FACT("state", "%s", status.sstat_state == SCTP_ESTABLISHED ? "SCTP_ESTABLISHED" : "another");
+  static char into[70000];
+  for (ssize_t length; (length = recv(pair.server, into, sizeof into, 0)) > 0;) got += length;
+  FACT("all of it", "%d", got == sent);
+}
