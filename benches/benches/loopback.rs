@@ -8,6 +8,7 @@ use std::thread::JoinHandle;
 use bytes::Bytes;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use socketapi::{Error, SctpListener, SctpStream, SendInfo, SocketBuilder, Stack, Transport};
+use tokio::runtime::{Builder, Runtime};
 
 /// Bytes that one measured step moves.
 const STEP: usize = 8 << 20;
@@ -56,6 +57,53 @@ impl Loopback {
     }
 }
 
+/// The same with tasks: client and server each have a runtime of one thread.
+struct TokioLoopback {
+    client: socketapi::tokio::SctpStream,
+    runtime: Runtime,
+    server: JoinHandle<Result<(), Error>>,
+}
+
+impl TokioLoopback {
+    fn open(transport: Transport) -> Result<Self, Error> {
+        let server_stack = stack(transport, 4)?;
+        let client_stack = stack(transport, 5)?;
+        let address = SocketAddr::from(([127, 0, 88, 4], PORT));
+        let listener = SctpListener::bind(&server_stack, address)?;
+        let server = std::thread::spawn(move || runtime().block_on(serve_tasks(listener.into())));
+        let builder = SocketBuilder::new(&client_stack).remote_udp_port(server_stack.udp_port());
+        let runtime = runtime();
+        let client = runtime.block_on(socketapi::tokio::SctpStream::connect_with(builder, address))?;
+        Ok(Self { client, runtime, server })
+    }
+
+    fn round_trip(&self, payload: &Bytes) -> Result<(), Error> {
+        self.runtime.block_on(async {
+            self.client.send_bytes(payload.clone(), &SendInfo::new().ppid(ANSWER)).await?;
+            let answer = self.client.recv_message().await?.ok_or(Error::NotConnected)?;
+            assert_eq!(answer.len(), payload.len());
+            Ok(())
+        })
+    }
+
+    fn close(self) -> Result<(), Error> {
+        self.client.shutdown()?;
+        self.server.join().expect("the server does not panic")
+    }
+}
+
+fn runtime() -> Runtime {
+    Builder::new_current_thread().build().expect("a runtime without drivers")
+}
+
+async fn serve_tasks(listener: socketapi::tokio::SctpListener) -> Result<(), Error> {
+    let (stream, _) = listener.accept().await?;
+    while let Some(message) = stream.recv_message().await? {
+        stream.send_bytes(message.into_bytes(), &SendInfo::new().ppid(ANSWER)).await?;
+    }
+    Ok(())
+}
+
 fn stack(transport: Transport, host: u8) -> Result<Stack, Error> {
     Stack::builder().transport(transport).address([127, 0, 88, host]).udp_port(0).build()
 }
@@ -93,8 +141,13 @@ fn loopback(criterion: &mut Criterion) {
         group.bench_function("round trip of 100 bytes", |bench| {
             bench.iter(|| connection.round_trip(&payload).expect("the association lives"));
         });
-        group.finish();
         connection.close().expect("it ends in good order");
+        let connection = TokioLoopback::open(transport).expect("the blocking one could be opened");
+        group.bench_function("round trip of 100 bytes, tokio", |bench| {
+            bench.iter(|| connection.round_trip(&payload).expect("the association lives"));
+        });
+        connection.close().expect("it ends in good order");
+        group.finish();
     }
 }
 

@@ -1,36 +1,4 @@
-//! Sockets for SCTP in user space, after RFC 6458, with the manners of the standard library.
-//!
-//! - [`Stack`]: what takes the kernel's place. Any number of them live in one process.
-//! - [`SctpListener`] and [`SctpStream`]: one-to-one style, as TCP's.
-//! - [`SctpSocket`]: one-to-many style, as UDP's: one socket, any number of associations.
-//! - [`SocketBuilder`] sets sockets up; [`Options`] changes them; [`Poller`] waits for many of them.
-//!
-//! A first program: a server that echoes each message on the stream that it came on, and its client.
-//!
-//! ```
-//! use socketapi::{SctpListener, SctpStream, SendInfo, Stack, Transport};
-//!
-//! fn main() -> Result<(), Box<dyn std::error::Error>> {
-//!     // `Stack::default_for_host()` takes raw IP where it may, else UDP encapsulation.
-//!     let stack = Stack::builder().transport(Transport::Udp).address([127, 0, 0, 1]).udp_port(0).build()?;
-//!     let listener = SctpListener::bind(&stack, "127.0.0.1:5001")?;
-//!     let server = std::thread::spawn(move || {
-//!         let (stream, _peer) = listener.accept()?;
-//!         while let Some(message) = stream.recv_message()? {
-//!             let info = SendInfo::new().stream(message.info.stream).ppid(message.info.ppid);
-//!             stream.send_bytes(message.into_bytes(), &info)?;
-//!         }
-//!         Ok::<(), socketapi::Error>(())
-//!     });
-//!     let client = SctpStream::connect(&stack, "127.0.0.1:5001")?;
-//!     client.send(b"hello", &SendInfo::new().stream(3).ppid(42))?;
-//!     let echo = client.recv_message()?.ok_or("the server left")?;
-//!     assert_eq!((echo.info.stream, echo.info.ppid, &echo.into_bytes()[..]), (3, 42, &b"hello"[..]));
-//!     client.shutdown()?;
-//!     server.join().expect("the server panicked")?;
-//!     Ok(())
-//! }
-//! ```
+#![doc = include_str!("lib.md")]
 
 mod address;
 mod addressing;
@@ -64,9 +32,10 @@ pub use sctp_core::event::{
 };
 pub use sctp_core::extensions::Extensions;
 pub use sctp_core::multipath::Multipath;
+pub use sctp_core::net::IpDefaults;
 pub use sctp_core::path::congestion::{self, CongestionControl};
 pub use sctp_core::path::mtu::{MtuSearchConfig, MtuState};
-pub use sctp_core::path::{PathState, ThresholdError, Thresholds};
+pub use sctp_core::path::{PathParameters, PathState, ThresholdError, Thresholds};
 pub use sctp_core::reliability::{Abandoned, Policy, Reliability};
 pub use sctp_core::time::Time;
 pub use sctp_core::wire::ChunkType;
@@ -86,6 +55,5 @@ pub use info::{Message, Received, RecvInfo, SendInfo};
 pub use listener::SctpListener;
 pub use one_to_many::SctpSocket;
 pub use options::{AssociationParameters, DelayedSack, InitMessage, Options, RtoInfo};
-pub use paths::PathParameters;
 pub use status::{PathStatus, Status};
 pub use stream::SctpStream;

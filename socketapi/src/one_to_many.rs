@@ -66,12 +66,21 @@ impl SctpSocket {
         Ok(self.base.socket.find(&to_peer(peer)?))
     }
 
-    /// Takes associations from now on, where it was [built](SocketBuilder::one_to_many_client) to take none.
+    /// Takes associations from now on, where it was [built](SocketBuilder::one_to_many_client) to take none, or
+    /// [stopped](SctpSocket::stop_listening).
     ///
     /// # Errors
     /// [`Error::PortInUse`], [`Error::Listen`].
     pub fn listen(&self) -> Result<(), Error> {
         self.base.socket.listen(BACKLOG)
+    }
+
+    /// Takes no more associations; those that it has stay (`listen` with a backlog of 0; RFC 6458, 3.1.3).
+    ///
+    /// # Errors
+    /// [`Error::Closed`].
+    pub fn stop_listening(&self) -> Result<(), Error> {
+        self.base.socket.stop_listening()
     }
 
     /// Waits for the end of the set-up.

@@ -1,43 +1,48 @@
 //! Options about the paths of associations (RFC 6458, 8.1.12; RFC 7829; RFC 8899; RFC 6951).
 
 use std::net::IpAddr;
-use std::time::Duration;
 
-use sctp_core::path::Thresholds;
+use sctp_core::error::CommandError;
 use sctp_core::path::mtu::MtuSearchConfig;
+use sctp_core::path::{PathParameters, Thresholds};
 use sctp_user::stack::Error;
 
 use crate::Options;
 
-/// Failure detection of paths (`SCTP_PEER_ADDR_PARAMS`; RFC 6458, 8.1.12). It holds for all paths.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct PathParameters {
-    /// Idle time between heartbeats; `None`: no heartbeats.
-    pub heartbeat_interval: Option<Duration>,
-    /// Errors in a row that make a path inactive.
-    pub path_max_retrans: u32,
-}
-
 impl Options<'_> {
-    /// Heartbeats and failure detection of paths. [`Status::paths`](crate::Status::paths) tells of each.
+    /// Parameters of the path to an address of the peer, or with `None` of all that have none of their own
+    /// (`SCTP_PEER_ADDR_PARAMS`; RFC 6458, 8.1.12).
     ///
     /// # Errors
-    /// See [`Options::parameters`].
-    pub fn path_parameters(&self) -> Result<PathParameters, Error> {
-        let config = self.parameters()?;
-        let (heartbeat_interval, path_max_retrans) = (config.hb_interval, config.path_max_retrans);
-        Ok(PathParameters { heartbeat_interval, path_max_retrans })
+    /// See [`Options::parameters`]; [`Error::Command`] if the peer has no such address.
+    pub fn path_parameters(&self, remote: Option<IpAddr>) -> Result<PathParameters, Error> {
+        let Some(remote) = remote else { return Ok(PathParameters::of(&self.parameters()?)) };
+        let parameters = self.socket().association(self.association(), |association| {
+            let path = association.paths().iter().find(|path| path.address.remote == remote);
+            path.map(|path| path.parameters)
+        })?;
+        parameters.ok_or_else(|| CommandError::UnknownAddress(remote).into())
     }
 
-    /// Sets heartbeats and failure detection of paths.
+    /// Changes parameters of the path to an address of the peer, or with `None` of all paths, also of associations to come:
+    /// heartbeats, MTU, delay of SACKs, DSCP, flow label (`SCTP_PEER_ADDR_PARAMS`; 8.1.12). How many errors a path may have is
+    /// told by [`Options::set_thresholds`].
     ///
     /// # Errors
-    /// See [`Options::change`].
-    pub fn set_path_parameters(&self, parameters: PathParameters) -> Result<(), Error> {
-        self.change(|config| {
-            config.hb_interval = parameters.heartbeat_interval;
-            config.path_max_retrans = parameters.path_max_retrans;
-        })
+    /// See [`Options::change`]; [`Error::Command`] if the peer has no such address.
+    pub fn change_path(
+        &self,
+        remote: Option<IpAddr>,
+        change: impl Fn(&mut PathParameters),
+    ) -> Result<(), Error> {
+        match remote {
+            Some(remote) => self.socket().configure_path(self.association(), remote, change),
+            None => self.change(|config| {
+                let mut parameters = PathParameters::of(config);
+                change(&mut parameters);
+                parameters.apply_to(config);
+            }),
+        }
     }
 
     /// How the MTUs of paths are found (`SPP_PMTUD_ENABLE`, `SPP_PMTUD_DISABLE`; RFC 6458, 8.1.12; RFC 8899): by

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use sctp_core::association::{Association, AssociationState, AssociationStats};
 use sctp_core::path::mtu::MtuState;
-use sctp_core::path::{Path, PathState, Thresholds};
+use sctp_core::path::{Path, PathParameters, PathState, Thresholds};
 use sctp_user::stack::{Error, Socket};
 
 use crate::AssociationId;
@@ -70,6 +70,8 @@ pub struct PathStatus {
     pub error_count: u32,
     /// How many of them change its state.
     pub thresholds: Thresholds,
+    /// What was set for it.
+    pub parameters: PathParameters,
 }
 
 impl Status {
@@ -116,6 +118,7 @@ impl PathStatus {
             mtu_search: path.mtu.state(),
             error_count: path.error_count,
             thresholds: path.thresholds,
+            parameters: path.parameters,
         }
     }
 }

@@ -111,6 +111,16 @@ impl State {
         config.path_mtu = if fixed { config.path_mtu.min(interface) } else { interface };
     }
 
+    pub(super) fn stop_listening(&mut self, socket: SocketId) -> Result<(), Error> {
+        let mailbox = self.mailbox(socket)?;
+        if std::mem::take(&mut mailbox.listening) {
+            let port = mailbox.port;
+            self.engine.endpoint.close_listener(port);
+            self.registry.forget_listener(port);
+        }
+        Ok(())
+    }
+
     /// Takes the association that has waited longest, into a socket of its own.
     pub(super) fn accept(&mut self, listener: SocketId) -> Poll<Result<SocketId, Error>> {
         let mailbox = self.mailbox(listener)?;

@@ -179,6 +179,13 @@ impl Registry {
         }
     }
 
+    /// Nobody takes associations that come in on `port`.
+    pub(super) fn forget_listener(&mut self, port: u16) {
+        if let Some(port) = self.ports.get_mut(&port) {
+            port.listener = None;
+        }
+    }
+
     /// Enters an association on local port `port`.
     pub(super) fn link(&mut self, id: AssociationId, port: u16, socket: SocketId) {
         self.links.insert(id, Link::new(Owner::Socket(socket), port));

@@ -72,6 +72,14 @@ impl Socket {
         self.with(|state, _| state.listen(self.id, backlog))
     }
 
+    /// Takes no more associations; those that it has stay, but for those that wait to be accepted.
+    ///
+    /// # Errors
+    /// [`Error::Closed`].
+    pub fn stop_listening(&self) -> Result<(), Error> {
+        self.with(|state, _| state.stop_listening(self.id))
+    }
+
     /// The next association of a listener, as a socket of its own.
     ///
     /// # Errors

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use socketapi::{
     AssociationParameters, ChunkType, CongestionControl, DelayedSack, Error, FragmentInterleave,
-    HmacAlgorithm, InitMessage, MtuSearchConfig, Multipath, Options, PathParameters, ReconfigPermissions,
-    Reliability, RtoInfo, SctpSocket, SctpStream, SendInfo, SocketBuilder, StreamScheduler, Thresholds,
+    HmacAlgorithm, InitMessage, MtuSearchConfig, Multipath, Options, ReconfigPermissions, Reliability,
+    RtoInfo, SctpSocket, SctpStream, SendInfo, SocketBuilder, StreamScheduler, Thresholds,
 };
 
 use crate::support::{in_memory, soon};
@@ -27,9 +27,11 @@ const SETTINGS: &[Setting] = &[
     }),
     ("SCTP_NODELAY", |options| options.set_no_delay(true)),
     ("SCTP_PEER_ADDR_PARAMS", |options| {
-        let heartbeat_interval = Some(Duration::from_secs(3));
-        options.set_path_parameters(PathParameters { heartbeat_interval, path_max_retrans: 4 })
+        options.change_path(None, |path| {
+            (path.hb_interval, path.dscp) = (Some(Duration::from_secs(3)), Some(0xb8));
+        })
     }),
+    ("IP_TOS", |options| options.change(|config| config.ipv4.traffic_class = 0x10)),
     ("SPP_PMTUD", |options| {
         let search = MtuSearchConfig { max_mtu: 1_400, ..MtuSearchConfig::default() };
         options.set_mtu_search(Some(search), 1_400)

@@ -143,3 +143,21 @@ fn a_thousand_associations_live_on_one_socket() {
         wait_until("all ended", || server.associations().is_empty());
     });
 }
+
+/// RFC 6458, 3.1.3.
+#[test]
+fn a_socket_that_stops_to_listen_keeps_what_it_has() {
+    Pair::each(|pair| {
+        let (server, client, address) = sockets(pair);
+        let id = client.send_to(b"one", address, &SendInfo::new()).unwrap();
+        assert_eq!(server.recv_message().unwrap().len(), 3);
+        server.stop_listening().unwrap();
+        assert!(matches!(SctpStream::connect(&pair.client, address), Err(Error::Lost(_))), "refused");
+        client.send(id, b"more", &SendInfo::new()).unwrap();
+        assert_eq!(server.recv_message().unwrap().len(), 4);
+        server.listen().unwrap();
+        let late = SctpStream::connect(&pair.client, address).unwrap();
+        late.send(b"late", &SendInfo::new()).unwrap();
+        assert_eq!(server.recv_message().unwrap().into_bytes(), &b"late"[..]);
+    });
+}

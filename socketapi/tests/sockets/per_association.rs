@@ -3,8 +3,8 @@
 use std::time::{Duration, Instant};
 
 use socketapi::{
-    AssociationState, DelayedSack, Error, InitMessage, MemDriver, Notification, Notifications,
-    PathParameters, Received, RtoInfo, SctpSocket, SctpStream, SendInfo, SocketBuilder, Stack,
+    AssociationState, DelayedSack, Error, InitMessage, MemDriver, Notification, Notifications, PathState,
+    PathStatus, Received, RtoInfo, SctpSocket, SctpStream, SendInfo, SocketBuilder, Stack,
 };
 
 use crate::support::{LONG, Pair, in_memory, soon, wait_until};
@@ -50,9 +50,6 @@ fn options_of_one_association_are_read_and_set_apart() {
     let init = InitMessage { outbound_streams: 3, max_inbound_streams: 4, max_attempts: 5 };
     server.options().set_init_message(init).unwrap();
     assert_eq!(server.options().init_message().unwrap(), init);
-    let path = PathParameters { heartbeat_interval: None, path_max_retrans: 2 };
-    server.options().set_path_parameters(path).unwrap();
-    assert_eq!(server.options().path_parameters().unwrap(), path);
     assert_eq!(server.options().association_parameters().unwrap().association_max_retrans, 10);
     server.shutdown(first).unwrap();
     wait_until("it has ended", || server.associations() == [second]);
@@ -167,4 +164,45 @@ fn a_connect_with_a_timeout_ends_in_time_and_leaves_nothing() {
     let stream = SctpStream::connect_timeout(&pair.client, address, LONG).unwrap();
     assert_eq!(stream.peer_addr().unwrap(), address);
     assert_eq!(stream.local_addr().unwrap().ip(), pair.client.local_addresses()[0]);
+}
+
+/// RFC 6458, 8.1.12: of one address, of an association, of those to come.
+#[test]
+fn one_path_has_parameters_of_its_own() {
+    let pair = in_memory();
+    let Two { server, clients: _clients, names: [first, second] } = two(&pair);
+    let addresses = server.peer_addrs(first).unwrap();
+    let [one, other] = [addresses[0].ip(), addresses[1].ip()].map(Some);
+    let options = server.options_of(first);
+    let before = options.path_parameters(one).unwrap();
+    options.change_path(one, |path| (path.hb_interval, path.dscp) = (None, Some(0x88))).unwrap();
+    let changed = options.path_parameters(one).unwrap();
+    assert_eq!((changed.hb_interval, changed.dscp), (None, Some(0x88)));
+    assert_eq!(options.path_parameters(other).unwrap(), before);
+    options.change_path(None, |path| path.sack_delay = Duration::from_millis(20)).unwrap();
+    for remote in [one, other, None] {
+        assert_eq!(options.path_parameters(remote).unwrap().sack_delay, Duration::from_millis(20));
+    }
+    assert_eq!(options.path_parameters(one).unwrap().dscp, Some(0x88), "it keeps its own");
+    assert_eq!(server.status(first).unwrap().paths[0].parameters, options.path_parameters(one).unwrap());
+    for untouched in [server.options(), server.options_of(second)] {
+        assert_eq!(untouched.path_parameters(None).unwrap(), before);
+    }
+    let nobody = Some([192, 0, 2, 1].into());
+    assert!(matches!(options.change_path(nobody, |_| ()), Err(Error::Command(_))));
+    assert!(matches!(options.path_parameters(nobody), Err(Error::Command(_))));
+}
+
+/// RFC 6458, 5.3.4 (`SCTP_ADDR_OVER`): the message takes the path that it was told.
+#[test]
+fn one_message_is_sent_to_an_address_of_its_own() {
+    let pair = in_memory();
+    let (client, server) = pair.connected();
+    let other = client.peer_addrs().unwrap()[1].ip();
+    let is_active = |path: &PathStatus| path.address == other && path.state == PathState::Active;
+    wait_until("it is confirmed", || client.status().unwrap().paths.iter().any(is_active));
+    client.send(b"round the corner", &SendInfo::new().path(other)).unwrap();
+    assert_eq!(server.recv_deadline(soon()).unwrap().unwrap().len(), 16);
+    let nobody = SendInfo::new().path([192, 0, 2, 1].into());
+    assert!(matches!(client.send(b"x", &nobody), Err(Error::Send(_))));
 }

@@ -2,7 +2,6 @@
 
 use std::time::{Duration, Instant};
 
-use socketapi::PathParameters;
 use system_tests::wait_until;
 
 use super::{Case, From};
@@ -123,8 +122,8 @@ fn on_and_off(ground: &mut Ground<'_>, from: From) -> String {
 fn turn(ground: &mut Ground<'_>, association: &Association, from: From, interval: Option<Duration>) {
     match from {
         From::Us => {
-            let parameters = PathParameters { heartbeat_interval: interval, path_max_retrans: 5 };
-            association.stream.options().set_path_parameters(parameters).expect("it has not ended");
+            let options = association.stream.options();
+            options.change_path(None, |path| path.hb_interval = interval).expect("it has not ended");
         }
         From::Peer => {
             let milliseconds = interval.map_or(0, |interval| interval.as_millis());
