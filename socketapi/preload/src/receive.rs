@@ -47,9 +47,11 @@ enum Answer {
 pub(crate) unsafe fn plain(fd: c_int, buffer: *mut c_void, room: size_t, flags: c_int) -> Detour<isize> {
     let parts = one(buffer, room);
     // SAFETY: the caller's promise.
-    let parts = unsafe { Parts::new(&parts) };
-    let wanted = Wanted { parts, flags, control_room: 0, from: false };
-    with_remembered(fd, |name| receive(fd, name, &wanted).map(|got| got.len as isize))
+    let parts = unsafe { Parts::from_c(parts.as_ptr(), 1) };
+    with_remembered(fd, |name| {
+        let wanted = Wanted { parts: parts?, flags, control_room: 0, from: false };
+        receive(fd, name, &wanted).map(|got| got.len as isize)
+    })
 }
 
 /// `readv()`.
@@ -83,9 +85,9 @@ pub(crate) unsafe fn from(
 ) -> Detour<isize> {
     let parts = one(buffer, room);
     // SAFETY: the caller's promise.
-    let parts = unsafe { Parts::new(&parts) };
-    let wanted = Wanted { parts, flags, control_room: 0, from: !peer.is_null() };
+    let parts = unsafe { Parts::from_c(parts.as_ptr(), 1) };
     with_remembered(fd, |name| {
+        let wanted = Wanted { parts: parts?, flags, control_room: 0, from: !peer.is_null() };
         let got = receive(fd, name, &wanted)?;
         // SAFETY: the caller's promise.
         unsafe { write_address(got.from, peer, length) };

@@ -29,8 +29,8 @@ pub(crate) struct Message<'a> {
 pub(crate) unsafe fn plain(fd: c_int, bytes: *const c_void, length: size_t, flags: c_int) -> Detour<isize> {
     let parts = one(bytes, length);
     // SAFETY: the caller's promise.
-    let parts = unsafe { Parts::new(&parts) };
-    with_remembered(fd, |name| send(fd, name, &Message { parts, flags, to: None, control: &[] }))
+    let parts = unsafe { Parts::from_c(parts.as_ptr(), 1) };
+    with_remembered(fd, |name| send(fd, name, &Message { parts: parts?, flags, to: None, control: &[] }))
 }
 
 /// `writev()`.
@@ -63,11 +63,11 @@ pub(crate) unsafe fn to(
 ) -> Detour<isize> {
     let parts = one(bytes, length);
     // SAFETY: the caller's promise.
-    let parts = unsafe { Parts::new(&parts) };
+    let parts = unsafe { Parts::from_c(parts.as_ptr(), 1) };
     with_remembered(fd, |name| {
         // SAFETY: the caller's promise.
         let to = unsafe { destination(to, to_length) }?;
-        send(fd, name, &Message { parts, flags, to, control: &[] })
+        send(fd, name, &Message { parts: parts?, flags, to, control: &[] })
     })
 }
 
