@@ -10,13 +10,14 @@
 //! | record | towards | means |
 //! |---|---|---|
 //! | bare: anything that does not begin with the socket's [marker](SocketName::marker) | both | a message; of [`MAX_RECORD_LEN`] bytes towards the client: a piece that does not end one |
-//! | the marker alone, a *token* | the client | something waits that must be asked for, by [`Command::Receive`] or [`Command::Accept`] |
+//! | the marker and a number, a [`Token`] | the client | something waits that must be asked for, by [`Command::Receive`] or [`Command::Accept`] |
 //! | the marker and zeros, a *filler* | the service | nothing: it keeps the descriptor from polling writable |
 //!
 //! So a plain one-to-one socket is read and written by the kernel's own calls, also by programs and parts of the C library
 //! that know nothing of us. What only a command can say or ask for goes by commands: control messages, notifications,
-//! everything on one-to-many sockets. A token is taken out *before* it is asked for, which the command says; the service puts
-//! another one where more is left. A client that dies between leaves no token behind that promises too much.
+//! everything on one-to-many sockets. A token is taken out *before* it is asked for, and the command says which it was; the
+//! service puts another one where more is left. Where nothing is left, replies say up to which number tokens are stale: clients
+//! take these out. Who finds that he took a later one says so ([`Command::GiveBackToken`]).
 //!
 //! A client that finds nothing in the pair asks before it says so, because what has reached the host may not have reached the
 //! pair yet. A write is bare if the [`Slot`] of the socket says that it may be, else it is a [`Command::Send`], whose errno is
@@ -31,9 +32,9 @@ mod pieces;
 pub use board::Slot;
 pub use message::{
     Address, Command, DecodeError, MAX_OPTION_LEN, MAX_PAYLOAD_LEN, MAX_REPLY_LEN, OptionName, Peeled, Queue,
-    Receive, Received, Reply, Request, Send, Value,
+    Receive, Received, Reply, Request, Send, Ticket, Value,
 };
-pub use name::{Marker, SocketName, Style};
+pub use name::{Marker, SocketName, Style, Token};
 pub use owner::Owner;
 pub use pieces::{Joiner, MAX_PIECE_LEN, pieces};
 pub use serde_bytes::ByteBuf;
@@ -42,7 +43,7 @@ pub use serde_bytes::ByteBuf;
 pub const SERVICE_VARIABLE: &str = "SCTP_SERVICE";
 
 /// Version of all that is defined here; the first thing a client says, and refused if it differs.
-pub const VERSION: u16 = 3;
+pub const VERSION: u16 = 4;
 
 /// A record of this length in a data pair is a piece of a message that does not end it; shorter ones end one. The largest
 /// messages that programs like to send fit into one record.

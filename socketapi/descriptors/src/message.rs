@@ -5,7 +5,7 @@ use core::net::SocketAddr;
 use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
 
-use crate::name::Style;
+use crate::name::{Style, Token};
 
 /// No value of an option is longer, in bytes: a shared key, which is the longest that one has, with its header.
 pub const MAX_OPTION_LEN: usize = 8 + u16::MAX as usize;
@@ -52,13 +52,17 @@ pub enum Command {
     Bind(Address),
     /// Listen with this backlog.
     Listen(i32),
-    /// Begin to connect. The descriptor polls writable when the outcome is known; [`Command::TakeError`] tells it.
+    /// Begin to connect: [`Reply::Begun`].
     Connect(Address),
-    /// Hand over a waiting association; the reply carries its data descriptor.
+    /// How a set-up went: [`Reply::Done`], the errno, or that it is not over.
+    SetUp(Ticket),
+    /// Hand over a waiting association: [`Reply::Accepted`].
     Accept {
-        /// A token was taken out of the pair for this.
-        took: bool,
+        /// The token that was taken out of the pair for this.
+        took: Option<Token>,
     },
+    /// A token was taken out of the pair by mistake.
+    GiveBackToken(Token),
     /// Send a message, or do what its control messages say.
     Send(Send),
     /// Receive what waits. Also how a client looks whether anything has come, where messages are bare.
@@ -119,13 +123,12 @@ pub struct Send {
 pub struct Receive {
     /// `MSG_…`, as the program gave them.
     pub flags: i32,
-    /// Length of the program's buffer. A reply has at most [`MAX_RECORD_LEN`](crate::MAX_RECORD_LEN) bytes: with more room,
-    /// and without the end of the record, ask again.
+    /// Length of the program's buffer.
     pub room: u32,
     /// Length of its buffer for control messages.
     pub control_room: u32,
-    /// A token was taken out of the pair for this.
-    pub took: bool,
+    /// The token that was taken out of the pair for this.
+    pub took: Option<Token>,
 }
 
 /// Which bytes are counted.
@@ -159,8 +162,18 @@ pub enum Reply {
     Errno(i32),
     /// The value of an option. A descriptor may come with it.
     Value(Value),
-    /// A set-up has begun, as [`Command::Connect`] begins one. When it is over well, this is what the call returns.
-    Begun(i32),
+    /// A set-up has begun. The descriptor polls writable when it is over; [`Command::SetUp`] tells the outcome.
+    Begun {
+        /// What the call returns when it is over well.
+        result: i32,
+        /// Names the set-up.
+        ticket: Ticket,
+    },
+    /// An association; its data descriptor comes with it.
+    Accepted {
+        /// Tokens that promise too much, as in [`Reply::Empty`].
+        stale: Option<Token>,
+    },
     /// Not done: the descriptor polls writable, and would not tell when it can be done. A filler of so many bytes is to be
     /// written into it, and the command to be given again.
     Fill(u32),
@@ -168,8 +181,8 @@ pub enum Reply {
     Received(Received),
     /// Nothing waits (EAGAIN).
     Empty {
-        /// So many tokens are in the pair that promise what is not there; they are to be taken out.
-        stale: u32,
+        /// Tokens up to this one promise what is not there; they are to be taken out.
+        stale: Option<Token>,
     },
     /// A bare record waits in the pair.
     InPair,
@@ -187,7 +200,7 @@ pub struct Value {
     /// The length to report.
     pub len: u32,
     /// A set-up has begun: without waiting for it the call fails with EINPROGRESS, but the bytes hold all the same.
-    pub begun: bool,
+    pub begun: Option<Ticket>,
     /// The socket that came with the reply.
     pub descriptor: Option<Peeled>,
 }
@@ -199,7 +212,13 @@ pub struct Peeled {
     pub offset: u32,
     /// `SOCK_NONBLOCK`, `SOCK_CLOEXEC`.
     pub flags: i32,
+    /// Tokens of the socket that it was peeled off, as in [`Reply::Empty`].
+    pub stale: Option<Token>,
 }
+
+/// Names a set-up of an association that somebody waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ticket(pub u64);
 
 /// What `recvmsg` gives back.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -214,8 +233,11 @@ pub struct Received {
     /// The message, or a piece of it.
     #[serde(with = "serde_bytes")]
     pub payload: Vec<u8>,
+    /// More than [`MAX_RECORD_LEN`](crate::MAX_RECORD_LEN) bytes are not here, but in a file whose descriptor comes with the
+    /// reply: so many.
+    pub in_file: u32,
     /// As [`Reply::Empty`] has it.
-    pub stale: u32,
+    pub stale: Option<Token>,
 }
 
 impl Request {
@@ -276,7 +298,7 @@ mod tests {
             Command::Listen(-1),
             Command::Connect(mapped),
             Command::Send(Send { flags: 0x4000, to: Some(v4), control: vec![1; 40], payload: vec![2; 9] }),
-            Command::Receive(Receive { flags: 2, room: u32::MAX, control_room: 256, took: true }),
+            Command::Receive(Receive { flags: 2, room: u32::MAX, control_room: 256, took: Some(Token(9)) }),
             Command::GetOption { option: OPTION, room: 400, input: vec![1, 2, 3] },
             Command::SetOption { option: OPTION, value: Vec::new() },
             Command::GiveBack(vec![ByteBuf::from([1, 2]), ByteBuf::new()]),
@@ -286,10 +308,16 @@ mod tests {
             let request = Request { socket: u64::MAX - 1, command };
             assert_eq!(Request::decode(&request.encode()), Ok(request));
         }
-        let descriptor = Some(Peeled { offset: 4, flags: 0x800 });
-        let value = Value { bytes: vec![7; 9], len: 4_000_000_000, begun: true, descriptor };
-        let received =
-            Received { flags: 0x80, from: Some(mapped), control: vec![1], payload: vec![2], stale: 1 };
+        let descriptor = Some(Peeled { offset: 4, flags: 0x800, stale: Some(Token(1)) });
+        let value = Value { bytes: vec![7; 9], len: 4_000_000_000, begun: Some(Ticket(3)), descriptor };
+        let received = Received {
+            flags: 0x80,
+            from: Some(mapped),
+            control: vec![1],
+            payload: vec![2],
+            in_file: 0,
+            stale: Some(Token(1)),
+        };
         let replies =
             [Reply::Value(value), Reply::Received(received), Reply::Address(mapped), Reply::Errno(-1)];
         for reply in replies {
@@ -300,11 +328,17 @@ mod tests {
     #[test]
     fn the_longest_values_and_messages_fit() {
         let bytes = vec![0; MAX_OPTION_LEN];
-        let got = Reply::Value(Value { bytes, len: 0, begun: false, descriptor: None });
+        let got = Reply::Value(Value { bytes, len: 0, begun: None, descriptor: None });
         let payload = vec![0; crate::MAX_RECORD_LEN];
         let control = vec![0; 256];
-        let received =
-            Reply::Received(Received { flags: 0, from: None, control: control.clone(), payload, stale: 0 });
+        let received = Reply::Received(Received {
+            flags: 0,
+            from: None,
+            control: control.clone(),
+            payload,
+            in_file: 0,
+            stale: None,
+        });
         assert!(got.encode().len() <= MAX_REPLY_LEN && received.encode().len() <= MAX_REPLY_LEN);
         let payload = vec![0; MAX_PAYLOAD_LEN];
         let send = Command::Send(Send { flags: 0, to: None, control, payload });

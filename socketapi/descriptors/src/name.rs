@@ -29,6 +29,34 @@ pub enum Style {
 /// Sixteen bytes that no bare record of a socket begins with.
 pub type Marker = [u8; 16];
 
+/// A record that tells a client that something waits which must be asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Token(pub u32);
+
+impl Token {
+    /// Length of the record, in bytes.
+    pub const LEN: usize = size_of::<Marker>() + size_of::<u32>();
+
+    /// The record, for a socket with this marker.
+    pub fn to_bytes(self, marker: &Marker) -> [u8; Self::LEN] {
+        let mut bytes = [0; Self::LEN];
+        let parts = marker.iter().copied().chain(self.0.to_ne_bytes());
+        bytes.iter_mut().zip(parts).for_each(|(to, from)| *to = from);
+        bytes
+    }
+
+    /// Reads a record; `None` if it is not a token of the socket with this marker.
+    pub fn from_bytes(record: &[u8], marker: &Marker) -> Option<Self> {
+        let number = record.strip_prefix(marker)?;
+        Some(Self(u32::from_ne_bytes(number.try_into().ok()?)))
+    }
+
+    /// Whether it is this one or an earlier one. Numbers wrap around.
+    pub fn is_up_to(self, last: Self) -> bool {
+        last.0.wrapping_sub(self.0) < 1 << 31
+    }
+}
+
 const PREFIX: &[u8] = b"sctp-user/";
 /// Digits of service, socket and slot.
 const DIGITS: [usize; 3] = [16, 16, 8];
@@ -98,6 +126,16 @@ mod tests {
         for strange in [&b""[..], b"sctp-user/", b"/tmp/x", &[b'z'; LEN]] {
             assert_eq!(SocketName::from_bytes(strange), None, "{strange:?}");
         }
+    }
+
+    #[test]
+    fn tokens_are_read_by_their_own_socket_and_told_from_later_ones() {
+        let (marker, other) = ([7; 16], [8; 16]);
+        let record = Token(u32::MAX).to_bytes(&marker);
+        assert_eq!(Token::from_bytes(&record, &marker), Some(Token(u32::MAX)));
+        assert_eq!((Token::from_bytes(&record, &other), Token::from_bytes(&marker, &marker)), (None, None));
+        assert!(Token(u32::MAX).is_up_to(Token(u32::MAX)) && Token(u32::MAX).is_up_to(Token(0)));
+        assert!(!Token(1).is_up_to(Token(0)));
     }
 
     #[test]

@@ -5,7 +5,7 @@ use core::net::SocketAddr;
 use std::os::fd::{AsRawFd, FromRawFd, IntoRawFd, OwnedFd};
 
 use libc::{sockaddr, socklen_t};
-use sctp_descriptors::{Command, Marker, Queue, Reply, Request, SocketName, Style};
+use sctp_descriptors::{Command, Queue, Reply, Request, SocketName, Style, Ticket, Token};
 
 use crate::detour::{Detour, Stop, checked, errno, with_socket};
 use crate::record::{self, Head};
@@ -52,8 +52,10 @@ pub(crate) unsafe fn connect(fd: c_int, peer: *const sockaddr, length: socklen_t
     with_socket(fd, |name| {
         // SAFETY: the caller's promise.
         let peer = unsafe { address::read(peer, length) }?;
-        begin(fd, name, Command::Connect(peer))?;
-        await_setup(fd, name).map(|()| 0)
+        match begin(fd, name, Command::Connect(peer))? {
+            Reply::Begun { result, ticket } => await_setup(fd, name, ticket).map(|()| result),
+            _ => Err(libc::EPROTO),
+        }
     })
 }
 
@@ -116,14 +118,18 @@ pub(crate) fn begin_with_descriptor(
 
 /// Waits for the end of a set-up, as long as the descriptor may wait (O_NONBLOCK, SO_SNDTIMEO): the service makes it writable
 /// then.
-pub(crate) fn await_setup(fd: c_int, name: SocketName) -> Result<(), c_int> {
-    if wait::is_non_blocking(fd) || !wait::await_writable(fd)? {
-        return Err(libc::EINPROGRESS);
+pub(crate) fn await_setup(fd: c_int, name: SocketName, ticket: Ticket) -> Result<(), c_int> {
+    while !wait::is_non_blocking(fd) && wait::await_writable(fd)? {
+        match control::command(name, Command::SetUp(ticket)) {
+            Ok(Reply::Done) => return Ok(()),
+            // Another one was over.
+            Ok(Reply::Fill(length)) => record::fill(fd, name, length)?,
+            Err(libc::EINPROGRESS) => {}
+            Err(errno) => return Err(errno),
+            Ok(_) => return Err(libc::EPROTO),
+        }
     }
-    match take_error(name) {
-        0 => Ok(()),
-        errno => Err(errno),
-    }
+    Err(libc::EINPROGRESS)
 }
 
 /// `shutdown()`. If the service has nothing against it, the kernel does it, which the service sees behind all that was written
@@ -168,15 +174,18 @@ pub(crate) unsafe fn accept(
 fn accept_one(fd: c_int, name: SocketName) -> Result<OwnedFd, c_int> {
     let mut reserved = Some(reserve(fd)?);
     let mut took = match record::glance(fd, name) {
-        Ok(Head::Token) => record::take(fd).is_some(),
-        Ok(_) => false,
+        Ok(Head::Token) => record::take_token(fd, name),
+        Ok(_) => None,
         Err(Stop::Errno(errno)) => return Err(errno),
         Err(Stop::Stranger) => return Err(libc::EBADF),
     };
     loop {
         drop(reserved.take());
         match control::ask(&Request { socket: name.socket, command: Command::Accept { took } }) {
-            Ok((Reply::Done, Some(accepted))) => return Ok(accepted),
+            Ok((Reply::Accepted { stale }, Some(accepted))) => {
+                record::discard(fd, name, stale);
+                return Ok(accepted);
+            }
             Ok((Reply::Empty { stale }, _)) => record::discard(fd, name, stale),
             Err(libc::EAGAIN) => {}
             Err(errno) => return Err(errno),
@@ -186,21 +195,20 @@ fn accept_one(fd: c_int, name: SocketName) -> Result<OwnedFd, c_int> {
             return Err(libc::EAGAIN);
         }
         reserved = Some(reserve(fd)?);
-        await_token(fd, name)?;
-        took = true;
+        took = Some(await_token(fd, name)?);
     }
 }
 
 /// Waits for a token at a listener, where nothing else comes, and takes it out. The kernel knows how long.
-fn await_token(fd: c_int, name: SocketName) -> Result<(), c_int> {
-    let mut token = Marker::default();
-    // SAFETY: `token` is valid for its length.
-    match checked(unsafe { real::recv(fd, token.as_mut_ptr().cast(), token.len(), 0) })? {
+fn await_token(fd: c_int, name: SocketName) -> Result<Token, c_int> {
+    let mut record = [0; Token::LEN];
+    // SAFETY: `record` is valid for its length.
+    match checked(unsafe { real::recv(fd, record.as_mut_ptr().cast(), record.len(), 0) })? {
         0 => Err(match take_error(name) {
             0 => libc::EINVAL,
             errno => errno,
         }),
-        _ => Ok(()),
+        _ => Token::from_bytes(&record, &name.marker()).ok_or(libc::EPROTO),
     }
 }
 

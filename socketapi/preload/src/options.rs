@@ -94,7 +94,8 @@ unsafe fn get_served(
         _ => return Err(libc::EPROTO),
     };
     let made = answer.descriptor.map(|peeled| peel(&mut answer, peeled, descriptor)).transpose()?;
-    let outcome = if answer.begun { ops::await_setup(fd, name) } else { Ok(()) };
+    record::discard(fd, name, answer.descriptor.and_then(|peeled| peeled.stale));
+    let outcome = answer.begun.map_or(Ok(()), |ticket| ops::await_setup(fd, name, ticket));
     if let Err(errno) = outcome
         && errno != libc::EINPROGRESS
     {
@@ -161,7 +162,7 @@ unsafe fn set_served(
     // SAFETY: the caller's promise.
     let value = unsafe { read(value, length) }?;
     match ops::begin(fd, name, Command::SetOption { option, value })? {
-        Reply::Begun(result) => ops::await_setup(fd, name).map(|()| result),
+        Reply::Begun { result, ticket } => ops::await_setup(fd, name, ticket).map(|()| result),
         Reply::GiveBack => control::command(name, Command::GiveBack(record::take_bare(fd, name)?)).map(|_| 0),
         _ => Ok(0),
     }
@@ -199,8 +200,8 @@ mod tests {
     #[test]
     fn the_number_of_a_new_descriptor_is_written_into_the_value() {
         let descriptor = std::os::unix::net::UnixDatagram::unbound().unwrap().into();
-        let peeled = Peeled { offset: 4, flags: libc::SOCK_NONBLOCK };
-        let mut answer = Value { bytes: vec![7; 12], len: 12, begun: false, descriptor: Some(peeled) };
+        let peeled = Peeled { offset: 4, flags: libc::SOCK_NONBLOCK, stale: None };
+        let mut answer = Value { bytes: vec![7; 12], len: 12, begun: None, descriptor: Some(peeled) };
         let number = peel(&mut answer, peeled, Some(descriptor)).unwrap();
         assert_eq!(answer.bytes, [&[7; 4][..], &number.to_ne_bytes(), &[7; 4]].concat());
         assert!(crate::wait::is_non_blocking(number));

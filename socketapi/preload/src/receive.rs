@@ -3,9 +3,12 @@
 use core::ffi::{c_int, c_uint, c_void};
 use core::net::SocketAddr;
 use core::ptr;
+use std::fs::File;
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::FileExt;
 
 use libc::{MSG_DONTWAIT, MSG_EOR, MSG_PEEK, iovec, mmsghdr, msghdr, size_t, sockaddr, socklen_t, timespec};
-use sctp_descriptors::{Command, MAX_RECORD_LEN, Receive, Received, Reply, SocketName};
+use sctp_descriptors::{Command, MAX_RECORD_LEN, Receive, Received, Reply, Request, SocketName, Token};
 
 use crate::detour::{Detour, Stop, with_remembered};
 use crate::parts::{Parts, one};
@@ -209,7 +212,7 @@ fn receive(fd: c_int, name: SocketName, wanted: &Wanted<'_>) -> Result<Got, Stop
                     return Err(libc::EAGAIN.into());
                 }
                 looks += 1;
-                match ask(fd, name, wanted, false)? {
+                match ask(fd, name, wanted, None)? {
                     Answer::Got(got) => return Ok(got),
                     Answer::InPair if looks < MAX_LOOKS => {}
                     _ if patient => waits = true,
@@ -223,8 +226,8 @@ fn receive(fd: c_int, name: SocketName, wanted: &Wanted<'_>) -> Result<Got, Stop
 /// What was found in the pair.
 enum Looked {
     Got(Got),
-    /// A token, which was taken out, or was left there.
-    Token(bool),
+    /// A token, which was taken out, or is left there.
+    Token(Option<Token>),
     Nothing,
     End,
 }
@@ -239,9 +242,9 @@ fn look(fd: c_int, name: SocketName, wanted: &Wanted<'_>, waits: bool) -> Result
         Head::End => return Ok(Looked::End),
         Head::Token if only_peeks => {
             record::set_peek_offset(fd, 0)?;
-            return Ok(Looked::Token(false));
+            return Ok(Looked::Token(None));
         }
-        Head::Token => return Ok(Looked::Token(record::take(fd).is_some())),
+        Head::Token => return Ok(Looked::Token(record::take_token(fd, name))),
         Head::Bare(rest) if only_peeks => {
             record::set_peek_offset(fd, offset)?;
             bare(rest, room, Some(rest + offset as usize))
@@ -294,17 +297,17 @@ fn end(name: SocketName) -> Result<Got, c_int> {
     }
 }
 
-fn ask(fd: c_int, name: SocketName, wanted: &Wanted<'_>, took: bool) -> Result<Answer, c_int> {
+fn ask(fd: c_int, name: SocketName, wanted: &Wanted<'_>, took: Option<Token>) -> Result<Answer, c_int> {
     let flags = wait::told(wanted.flags, wait::is_patient(fd, wanted.flags));
     let room = clamped(wanted.parts.len());
     let asked = Receive { flags, room, control_room: clamped(wanted.control_room), took };
-    match control::command(name, Command::Receive(asked))? {
-        Reply::Received(received) => Ok(Answer::Got(keep(fd, name, wanted, received))),
-        Reply::Empty { stale } => {
+    match control::ask(&Request { socket: name.socket, command: Command::Receive(asked) })? {
+        (Reply::Received(received), file) => keep(fd, name, wanted, received, file).map(Answer::Got),
+        (Reply::Empty { stale }, _) => {
             record::discard(fd, name, stale);
             Ok(Answer::Empty)
         }
-        Reply::InPair => Ok(Answer::InPair),
+        (Reply::InPair, _) => Ok(Answer::InPair),
         _ => Err(libc::EPROTO),
     }
 }
@@ -313,25 +316,23 @@ fn clamped(room: usize) -> u32 {
     u32::try_from(room).unwrap_or(u32::MAX)
 }
 
-/// Gives the program what came, and what else there is of a message that one reply has not room for.
-fn keep(fd: c_int, name: SocketName, wanted: &Wanted<'_>, received: Received) -> Got {
-    let Received { mut flags, from, control, payload, stale } = received;
+/// Gives the program what came.
+fn keep(
+    fd: c_int,
+    name: SocketName,
+    wanted: &Wanted<'_>,
+    received: Received,
+    file: Option<OwnedFd>,
+) -> Result<Got, c_int> {
+    let Received { flags, from, control, mut payload, in_file, stale } = received;
     record::discard(fd, name, stale);
-    let mut len = wanted.parts.copy_in(&payload);
-    let mut full = payload.len() >= MAX_RECORD_LEN;
-    while full && flags & MSG_EOR == 0 && len < wanted.parts.len() && wanted.flags & MSG_PEEK == 0 {
-        let room = clamped(wanted.parts.len() - len);
-        let asked = Receive { flags: wanted.flags | MSG_DONTWAIT, room, control_room: 0, took: false };
-        // What fails now shows itself again.
-        let Ok(Reply::Received(more)) = control::command(name, Command::Receive(asked)) else { break };
-        record::discard(fd, name, more.stale);
-        let rest = wanted.parts.behind(len);
-        // SAFETY: as `wanted.parts`, of which they are the rest.
-        len += unsafe { Parts::new(&rest) }.copy_in(&more.payload);
-        full = more.payload.len() >= MAX_RECORD_LEN;
-        flags = more.flags;
+    if in_file > 0 {
+        let file = File::from(file.ok_or(libc::EPROTO)?);
+        payload.resize((in_file as usize).min(wanted.parts.len()), 0);
+        file.read_exact_at(&mut payload, 0).map_err(|error| error.raw_os_error().unwrap_or(libc::EIO))?;
     }
-    Got { len, flags, from, control }
+    let len = wanted.parts.copy_in(&payload);
+    Ok(Got { len, flags, from, control })
 }
 
 #[cfg(test)]

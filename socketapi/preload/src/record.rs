@@ -7,13 +7,13 @@ use core::ffi::{c_int, c_long, c_void};
 use core::mem::size_of;
 
 use libc::{MSG_DONTWAIT, MSG_PEEK, MSG_TRUNC, msghdr};
-use sctp_descriptors::{ByteBuf, MAX_RECORD_LEN, Marker, SocketName, Style};
+use sctp_descriptors::{ByteBuf, Command, MAX_RECORD_LEN, Marker, SocketName, Style, Token};
 
 use crate::detour::{Stop, checked, errno};
 use crate::parts::{Parts, one};
-use crate::{address, real, table};
+use crate::{address, control, real, table};
 
-const TOKEN_LEN: usize = size_of::<Marker>();
+const TOKEN_LEN: usize = Token::LEN;
 
 /// So many bytes of a marker are as good as all: the service's own number, which it picked at random.
 const SURE_LEN: usize = 8;
@@ -73,7 +73,7 @@ fn unlook(fd: c_int, length: usize) -> Stop {
 /// threads share a one-to-one socket and read it into fewer bytes than it takes to be sure, they may miss one.
 fn is_token(fd: c_int, name: SocketName, parts: Parts<'_>) -> Result<bool, c_int> {
     let length = parts.len().min(TOKEN_LEN);
-    if !parts.start_with(&name.marker(), length) {
+    if !parts.start_with(&name.marker(), length.min(size_of::<Marker>())) {
         return Ok(false);
     }
     if length >= SURE_LEN {
@@ -83,19 +83,33 @@ fn is_token(fd: c_int, name: SocketName, parts: Parts<'_>) -> Result<bool, c_int
     if peek_offset(fd)? != length as c_int {
         return Ok(false);
     }
-    set_peek_offset(fd, 0)?;
-    let mut whole = Marker::default();
-    receive(fd, &mut whole, MSG_PEEK)?;
-    if whole != name.marker() {
+    let is_token = peek_token(fd, name)?.is_some();
+    if !is_token {
         set_peek_offset(fd, length as c_int)?;
     }
-    Ok(whole == name.marker())
+    Ok(is_token)
+}
+
+/// The token that comes next, if one does; it stays.
+fn peek_token(fd: c_int, name: SocketName) -> Result<Option<Token>, c_int> {
+    set_peek_offset(fd, 0)?;
+    let mut whole = [0; TOKEN_LEN];
+    receive(fd, &mut whole, MSG_PEEK)?;
+    set_peek_offset(fd, 0)?;
+    Ok(Token::from_bytes(&whole, &name.marker()))
+}
+
+/// Takes the token out that was looked at. None if another thread or process was faster.
+pub(crate) fn take_token(fd: c_int, name: SocketName) -> Option<Token> {
+    let mut whole = [0; TOKEN_LEN];
+    receive(fd, &mut whole, 0).ok()?;
+    Token::from_bytes(&whole, &name.marker())
 }
 
 /// As [`look`], but everything stays as it was.
 pub(crate) fn glance(fd: c_int, name: SocketName) -> Result<Head, Stop> {
     let offset = peek_offset(fd)?;
-    let mut start = Marker::default();
+    let mut start = [0_u8; TOKEN_LEN];
     let start = one(start.as_mut_ptr().cast::<c_void>(), TOKEN_LEN);
     // SAFETY: of `start`.
     let head = look(fd, name, unsafe { Parts::new(&start) }, MSG_DONTWAIT)?;
@@ -135,12 +149,23 @@ pub(crate) fn take_bare(fd: c_int, name: SocketName) -> Result<Vec<ByteBuf>, c_i
     }
 }
 
-/// Takes out tokens that promise what is not there.
-pub(crate) fn discard(fd: c_int, name: SocketName, tokens: u32) {
-    for _ in 0..tokens {
-        // One that lies behind bare records is met, and asked for in vain, when these have been read.
-        if glance(fd, name) != Ok(Head::Token) || take(fd).is_none() {
-            return;
+/// Takes out tokens that promise what is not there: up to this one.
+pub(crate) fn discard(fd: c_int, name: SocketName, stale: Option<Token>) {
+    let Some(last) = stale else { return };
+    // One that lies behind bare records is met, and asked for in vain, when these have been read.
+    while glance(fd, name) == Ok(Head::Token)
+        && let Ok(Some(first)) = peek_token(fd, name)
+        && first.is_up_to(last)
+    {
+        match take_token(fd, name) {
+            Some(taken) if taken.is_up_to(last) => {}
+            // Another thread was faster with that one, and this one is good.
+            Some(later) => {
+                // If the service is gone, so is all that it could stand for.
+                let _ = control::command(name, Command::GiveBackToken(later));
+                return;
+            }
+            None => return,
         }
     }
 }

@@ -4,7 +4,7 @@ use core::ffi::{c_int, c_uint, c_void};
 use core::net::SocketAddr;
 
 use libc::{MSG_DONTWAIT, MSG_EOR, MSG_NOSIGNAL, iovec, mmsghdr, msghdr, size_t, sockaddr, socklen_t};
-use sctp_descriptors::{Command, MAX_PAYLOAD_LEN, Marker, Reply, Request, Send, Slot, SocketName};
+use sctp_descriptors::{Command, MAX_PAYLOAD_LEN, Marker, Reply, Request, Send, Slot, SocketName, Ticket};
 
 use crate::detour::{Detour, Stop, checked, with_remembered};
 use crate::parts::{Parts, one};
@@ -216,7 +216,7 @@ fn command(fd: c_int, name: SocketName, message: &Message<'_>) -> Result<usize, 
         match control::ask(&request).map(|(reply, _)| reply) {
             Ok(Reply::Number(sent)) => return Ok(usize::try_from(sent).unwrap_or(length)),
             Ok(Reply::Done) => return Ok(length),
-            Ok(Reply::Begun(sent)) => return begun(fd, name, sent),
+            Ok(Reply::Begun { result, ticket }) => return begun(fd, name, result, ticket),
             Ok(Reply::Fill(length)) => record::fill(fd, name, length)?,
             Err(libc::EAGAIN) if patient && wait::await_writable(fd)? => {}
             Err(errno) => return Err(errno),
@@ -227,8 +227,8 @@ fn command(fd: c_int, name: SocketName, message: &Message<'_>) -> Result<usize, 
 
 /// The message waits for its association, which is being set up. If that takes longer than SO_SNDTIMEO the message has been
 /// taken all the same.
-fn begun(fd: c_int, name: SocketName, sent: c_int) -> Result<usize, c_int> {
-    match ops::await_setup(fd, name) {
+fn begun(fd: c_int, name: SocketName, sent: c_int, ticket: Ticket) -> Result<usize, c_int> {
+    match ops::await_setup(fd, name, ticket) {
         Ok(()) | Err(libc::EINPROGRESS | libc::EINTR) => Ok(usize::try_from(sent).unwrap_or(0)),
         Err(errno) => Err(errno),
     }

@@ -6,11 +6,15 @@ use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use nix::sys::epoll::EpollFlags;
 use nix::sys::socket::{ControlMessage, MsgFlags, sendmsg};
 use sctp_abi::{Errno, Settings, Style, errno};
-use sctp_descriptors::{self as descriptors, Command, Peeled, Queue, Reply, Request, SocketName, VERSION};
+use sctp_descriptors::{
+    self as descriptors, Command, MAX_RECORD_LEN, Peeled, Queue, Received, Reply, Request, SocketName, Token,
+    VERSION,
+};
 use sctp_user::stack::{Socket, SocketKind};
 
 use crate::options;
 use crate::pair::Pair;
+use crate::procfs::in_memory;
 use crate::receive;
 use crate::service::Service;
 use crate::socket::{Phase, Place, Served};
@@ -38,8 +42,10 @@ impl Service {
         // What has come, and what is due, comes first.
         self.stack.look();
         self.hear();
-        let (reply, descriptor) =
-            self.execute(user, &request).unwrap_or_else(|errno| (Reply::Errno(errno.0), None));
+        let (reply, descriptor) = match self.execute(user, &request).and_then(shorten) {
+            Ok(answer) => answer,
+            Err(errno) => (Reply::Errno(errno.0), None),
+        };
         let client = self.clients.get(&number).ok_or(ErrorKind::NotFound)?;
         let bytes = reply.encode();
         let rights: Vec<_> = descriptor.iter().map(AsRawFd::as_raw_fd).collect();
@@ -87,8 +93,16 @@ impl Service {
             Command::Bind(local) => socket.bind(*local).map(|()| Reply::Done),
             Command::Listen(backlog) => socket.listen(*backlog).map(|()| Reply::Done),
             Command::Connect(peer) => socket.connect(*peer),
-            Command::Send(message) => socket.send(ids, message),
+            Command::SetUp(ticket) => socket.set_up(*ticket),
+            Command::Send(message) => {
+                socket.send_what_is_written(&mut self.buffer);
+                socket.send(ids, message)
+            }
             Command::Receive(asked) => socket.receive(ids, asked),
+            Command::GiveBackToken(token) => {
+                socket.pair.took(*token);
+                Ok(Reply::Done)
+            }
             Command::Shutdown(how) => socket.check_shutdown(*how),
             Command::Queued(Queue::In) => Ok(count(socket.readable(ids))),
             Command::Queued(Queue::Out) => Ok(count(socket.unacknowledged())),
@@ -152,11 +166,11 @@ impl Service {
     }
 
     /// Hands over the association that a token stood for, and offers the next.
-    fn accept(&mut self, user: u32, listener: u64, took: bool) -> Answer {
+    fn accept(&mut self, user: u32, listener: u64, took: Option<Token>) -> Answer {
         self.advance(listener);
         let socket = self.socket_of(user, listener).ok_or(Errno::EINVAL)?;
-        if took {
-            socket.pair.took();
+        if let Some(token) = took {
+            socket.pair.took(token);
         }
         if let (Phase::Listening(Some(_)), Err(errno)) = (&socket.phase, socket.check_accept()) {
             // It goes on waiting.
@@ -171,9 +185,12 @@ impl Service {
         let Some(accepted) = accepted else {
             return Ok((Reply::Empty { stale: socket.pair.stale() }, None));
         };
-        let answer = self.hand_over(user, listener, Style::OneToOne, accepted);
+        let (_, descriptor) = self.hand_over(user, listener, Style::OneToOne, accepted)?;
         self.advance(listener);
-        answer
+        // It offers the next one by now, if there is one.
+        let waits = |socket: &Served| matches!(socket.phase, Phase::Listening(Some(_)));
+        let listener = self.socket_of(user, listener).filter(|socket| !waits(socket));
+        Ok((Reply::Accepted { stale: listener.and_then(|socket| socket.pair.stale()) }, descriptor))
     }
 
     /// A descriptor for an association that was another socket's.
@@ -191,6 +208,9 @@ impl Service {
     fn give_out(&mut self, user: u32, from: u64, reply: Reply, peeled: (Socket, Peeled)) -> Answer {
         let (socket, place) = peeled;
         let (_, descriptor) = self.hand_over(user, from, Style::PeeledOff, socket)?;
+        // What the token stood for may have gone along.
+        let stale = self.sockets.get_mut(&from).and_then(|socket| socket.settle(&mut self.ids));
+        let place = Peeled { stale, ..place };
         let reply = match reply {
             Reply::Value(value) => Reply::Value(descriptors::Value { descriptor: Some(place), ..value }),
             other => other,
@@ -240,6 +260,18 @@ impl Service {
     fn take_error_of_ended(&mut self, number: u64) -> i32 {
         let at = self.errors.iter().position(|(ended, _)| *ended == number);
         at.and_then(|at| self.errors.remove(at)).map_or(0, |(_, errno)| errno)
+    }
+}
+
+/// Puts a long message into a file, beside its reply.
+fn shorten((reply, descriptor): (Reply, Option<OwnedFd>)) -> Answer {
+    match reply {
+        Reply::Received(received) if received.payload.len() > MAX_RECORD_LEN => {
+            let file = in_memory(&received.payload).map_err(|_| Errno::ENOMEM)?;
+            let in_file = u32::try_from(received.payload.len()).unwrap_or(u32::MAX);
+            Ok((Reply::Received(Received { payload: Vec::new(), in_file, ..received }), Some(file)))
+        }
+        reply => Ok((reply, descriptor)),
     }
 }
 

@@ -7,11 +7,11 @@ use std::time::Duration;
 
 use sctp_abi::constants::{SCTP_SOCKOPT_CONNECTX, SCTP_SOCKOPT_CONNECTX_OLD, SCTP_SOCKOPT_CONNECTX3};
 use sctp_abi::options::{self, Answer, Outcome};
-use sctp_abi::{AssocIds, Errno, StackTarget, Style, errno};
+use sctp_abi::{AssocIds, Effects, Errno, StackTarget, Style, errno};
 use sctp_descriptors::{Command, MAX_OPTION_LEN, OptionName, Peeled, Reply, Value};
 use sctp_user::stack::{Notification, Socket};
 
-use crate::socket::{Phase, Served};
+use crate::socket::{Phase, Served, ticket};
 
 /// The pending error.
 pub(crate) const ERROR: OptionName = OptionName { level: libc::SOL_SOCKET, number: libc::SO_ERROR };
@@ -109,14 +109,15 @@ impl Served {
         if let Some(filler) = self.filler_before(number)? {
             return Ok(filler.into());
         }
-        let (answer, peeled_off) = self.on_target(ids, |target| options::get(target, number, input, room));
-        let Answer { bytes, len, begun, descriptor_at } = answer?;
+        let (answer, effects) = self.on_target(ids, |target| options::get(target, number, input, room));
+        let Answer { bytes, len, descriptor_at, .. } = answer?;
         if bytes.len() > MAX_OPTION_LEN {
             return Err(Errno::ENOMEM);
         }
-        let peeled_off = peeled_off.zip(descriptor_at).map(|((socket, flags), at)| {
-            (socket, Peeled { offset: u32::try_from(at).unwrap_or(u32::MAX), flags })
+        let peeled_off = effects.peeled_off.zip(descriptor_at).map(|((_, socket, flags), at)| {
+            (socket, Peeled { offset: u32::try_from(at).unwrap_or(u32::MAX), flags, stale: None })
         });
+        let begun = effects.begun.map(ticket);
         let len = u32::try_from(len).unwrap_or(u32::MAX);
         Ok(Got { reply: Reply::Value(Value { bytes, len, begun, descriptor: None }), peeled_off })
     }
@@ -125,9 +126,10 @@ impl Served {
         if let Some(filler) = self.filler_before(number)? {
             return Ok(filler);
         }
-        Ok(match self.on_target(ids, |target| options::set(target, number, value)).0? {
-            Outcome::Done => Reply::Done,
-            Outcome::Begun(result) => Reply::Begun(result),
+        let (outcome, effects) = self.on_target(ids, |target| options::set(target, number, value));
+        Ok(match (outcome?, effects.begun.map(ticket)) {
+            (Outcome::Begun(result), Some(ticket)) => Reply::Begun { result, ticket },
+            _ => Reply::Done,
         })
     }
 
@@ -142,22 +144,22 @@ impl Served {
         Ok(self.filler())
     }
 
-    /// Does something with an option, and what follows from it. A socket that was peeled off comes with its flags.
+    /// Does something with an option, and what follows from it for the socket.
     fn on_target<T>(
         &mut self,
         ids: &mut AssocIds,
         act: impl FnOnce(&mut StackTarget<'_>) -> T,
-    ) -> (T, Option<(Socket, i32)>) {
+    ) -> (T, Effects) {
         let mut target = StackTarget::new(&self.socket, self.style, &mut self.settings, ids);
         let result = act(&mut target);
         let effects = target.effects;
         if let Some(association) = effects.begun {
             self.begin(association, true);
         }
-        for association in effects.dry {
-            self.notify(ids, association, &Notification::SenderDry);
+        for association in &effects.dry {
+            self.notify(ids, *association, &Notification::SenderDry);
         }
-        (result, effects.peeled_off.map(|(_, socket, flags)| (socket, flags)))
+        (result, effects)
     }
 
     fn of_sockets(&self, number: i32) -> Result<Vec<u8>, Errno> {
@@ -264,7 +266,7 @@ pub(crate) fn int(value: i32, room: u32) -> Reply {
 fn cut(mut bytes: Vec<u8>, room: u32) -> Reply {
     bytes.truncate(room as usize);
     let len = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
-    Reply::Value(Value { bytes, len, begun: false, descriptor: None })
+    Reply::Value(Value { bytes, len, begun: None, descriptor: None })
 }
 
 /// The first two numbers of a value, where it is long enough.

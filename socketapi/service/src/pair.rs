@@ -5,7 +5,8 @@ use std::net::Shutdown;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use sctp_descriptors::{Marker, SocketName};
+use sctp_descriptors::{Marker, SocketName, Token};
+use sctp_user::driver::unread_by_peer;
 use socket2::{Domain, SockAddr, Socket, Type};
 
 /// The service's end.
@@ -18,8 +19,10 @@ pub(crate) struct Pair {
     filler_len: usize,
     /// Such a record comes first, or is about to come.
     filled: bool,
-    /// Tokens that the client has not taken out, as far as is known.
-    tokens: u32,
+    /// The number of the last token.
+    last_token: Token,
+    /// It was not taken out, as far as is known.
+    has_token: bool,
     /// The client left before it had read all.
     reset: bool,
 }
@@ -60,7 +63,18 @@ impl Pair {
             filler.resize(filler_len, 0);
             client.send(&filler)?;
         }
-        Ok((Self { end, marker, filler_len, filled: !open, tokens: 0, reset: false }, client.into()))
+        Ok((
+            Self {
+                end,
+                marker,
+                filler_len,
+                filled: !open,
+                last_token: Token(0),
+                has_token: false,
+                reset: false,
+            },
+            client.into(),
+        ))
     }
 
     /// Lets the client's end poll writable from now on; edge-triggered pollers are told. What is not a filler goes nowhere:
@@ -89,34 +103,42 @@ impl Pair {
         record.starts_with(&self.marker)
     }
 
-    /// Tells the client that something waits, unless it knows.
+    /// Tells the client that something waits, unless it knows. Without room it is not told: the pair is to be written to again
+    /// when it has room.
     pub(crate) fn offer(&mut self) {
-        // Without room the client has enough to read: it asks when it has read all.
-        if self.tokens == 0 && self.write(&self.marker.clone()) == Outgoing::Written {
-            self.tokens = 1;
+        let next = Token(self.last_token.0.wrapping_add(1));
+        if !self.has_token && self.write(&next.to_bytes(&self.marker)) == Outgoing::Written {
+            (self.last_token, self.has_token) = (next, true);
         }
     }
 
-    /// Whether there is a token that the client has not taken out.
+    /// Whether there is a token that no client has taken out, as far as is known.
     pub(crate) fn has_token(&self) -> bool {
-        self.tokens > 0
+        self.has_token
     }
 
-    /// The client has taken a token out.
-    pub(crate) fn took(&mut self) {
-        self.tokens = self.tokens.saturating_sub(1);
+    /// A client has taken a token out.
+    pub(crate) fn took(&mut self, token: Token) {
+        self.has_token &= token != self.last_token;
     }
 
-    /// Nothing waits any more: so many tokens are to be taken out by the client.
-    pub(crate) fn stale(&mut self) -> u32 {
-        std::mem::take(&mut self.tokens)
+    /// Nothing waits any more. If there is a token, clients are to take it out, and all before it.
+    pub(crate) fn stale(&mut self) -> Option<Token> {
+        std::mem::take(&mut self.has_token).then_some(self.last_token)
     }
 
-    /// A process has ended that may have taken the token out, and did not ask: others are told anew.
-    pub(crate) fn renew_token(&mut self) {
-        if self.tokens == 1 && self.write(&self.marker.clone()) == Outgoing::Written {
-            self.tokens = 2;
-        }
+    /// A process has ended that may have taken the token out, and did not ask. Whether it was so: if the client has read
+    /// everything, there is no token.
+    pub(crate) fn lost_token(&mut self) -> bool {
+        let lost = self.has_token && unread_by_peer(&self.end).is_ok_and(|bytes| bytes == 0);
+        self.has_token &= !lost;
+        lost
+    }
+
+    /// The last copy of the client's end is closed.
+    pub(crate) fn hang_up(&mut self) {
+        // ECONNRESET: it left something unread.
+        self.reset |= self.end.take_error().is_ok_and(|error| error.is_some());
     }
 
     /// Reads what comes next; fillers are passed over.
@@ -134,7 +156,11 @@ impl Pair {
                     ErrorKind::Interrupted => {}
                     // The records that were written before are still there.
                     ErrorKind::ConnectionReset => self.reset = true,
-                    ErrorKind::WouldBlock => return Incoming::Nothing,
+                    ErrorKind::WouldBlock => {
+                        // One that is written still is passed over when it comes.
+                        self.filled = false;
+                        return Incoming::Nothing;
+                    }
                     _ => return Incoming::Closed,
                 },
             }
@@ -299,17 +325,53 @@ mod tests {
         assert!(pair.close().is_some());
     }
 
+    /// Takes a record out, as a client does.
+    fn taken(pair: &Pair, client: &OwnedFd) -> Option<Token> {
+        let mut record = [0; 64];
+        let len = nix::unistd::read(client, &mut record).unwrap();
+        Token::from_bytes(&record[..len], &pair.marker)
+    }
+
     #[test]
     fn there_is_one_token_until_it_is_taken() {
         let (mut pair, client) = pair(9, true);
         pair.offer();
         pair.offer();
-        let mut buffer = [0; 64];
-        assert_eq!(nix::unistd::read(&client, &mut buffer), Ok(pair.marker.len()));
+        let token = taken(&pair, &client).unwrap();
         assert_eq!(events(&client), PollFlags::POLLOUT);
-        pair.took();
-        assert_eq!(pair.stale(), 0);
+        pair.took(token);
+        assert_eq!(pair.stale(), None);
         pair.offer();
-        assert_eq!(pair.stale(), 1);
+        assert_eq!(pair.stale(), Some(Token(token.0 + 1)));
+    }
+
+    #[test]
+    fn a_token_that_was_taken_by_who_died_is_missed() {
+        let (mut pair, client) = pair(10, true);
+        pair.offer();
+        assert!(!pair.lost_token());
+        taken(&pair, &client).unwrap();
+        assert!(pair.lost_token() && !pair.has_token());
+    }
+
+    #[test]
+    fn a_stale_token_says_nothing_of_a_later_one() {
+        let (mut pair, client) = pair(11, true);
+        pair.offer();
+        let stale = pair.stale().unwrap();
+        pair.offer();
+        pair.took(taken(&pair, &client).unwrap());
+        assert!(pair.has_token());
+        let later = taken(&pair, &client).unwrap();
+        assert!(!later.is_up_to(stale));
+    }
+
+    #[test]
+    fn a_client_that_leaves_something_unread_is_known_without_reading() {
+        let (mut pair, client) = pair(12, true);
+        pair.write(b"unread");
+        drop(client);
+        pair.hang_up();
+        assert!(pair.is_reset());
     }
 }

@@ -29,6 +29,10 @@ enum Progress {
 impl Served {
     /// Passes on what there is, both ways.
     pub(crate) fn pump(&mut self, buffer: &mut [u8], ids: &mut AssocIds) -> Outcome {
+        if self.leaves_unread {
+            self.close();
+            return Outcome::Over { error: 0 };
+        }
         let outwards = self.pump_out(buffer);
         if let Progress::Over(error) = outwards {
             self.close();
@@ -72,6 +76,11 @@ impl Served {
             }
         }
         Progress::Again
+    }
+
+    /// Sends what was written bare, as far as there is room: it comes before what a command says.
+    pub(crate) fn send_what_is_written(&mut self, buffer: &mut [u8]) {
+        while matches!(self.phase, Phase::Open) && matches!(self.pump_out(buffer), Progress::Again) {}
     }
 
     /// Sends a message about which nothing was said. It comes back if there is no room for it.
@@ -144,12 +153,21 @@ impl Served {
         true
     }
 
-    /// The program has closed its last descriptor. What it did not read is lost, and the peers must learn of it
-    /// (ABORT, as on Linux); else the stack's socket ends its associations in good order.
+    /// The program has closed its last descriptor.
+    pub(crate) fn hang_up(&mut self, ids: &mut AssocIds) {
+        self.hung_up = true;
+        self.pair.hang_up();
+        self.fill(ids, 1);
+        // A token that is left says nothing: it may stand for a notification.
+        let is_reset = self.pair.is_reset() && !self.pair.has_token();
+        self.leaves_unread = is_reset || self.inbox.unread().next().is_some();
+    }
+
+    /// What a program has not read when it closes is lost, and the peers must learn of it at once (ABORT, as on Linux); else the
+    /// stack's socket ends its associations in good order.
     pub(crate) fn close(&mut self) {
         let mut unread: Vec<AssociationId> = self.inbox.unread().collect();
-        // A token that is left says nothing: it may stand for a notification.
-        if self.pair.is_reset() && !self.pair.has_token() && matches!(self.phase, Phase::Open) {
+        if self.leaves_unread {
             unread.extend(self.socket.only_association());
         }
         for association in unread {
@@ -170,7 +188,8 @@ impl Served {
     }
 
     fn max_bare_len(&self) -> usize {
-        if !matches!(self.phase, Phase::Open) || self.shut_down {
+        // Behind who waits for room nobody else writes.
+        if !matches!(self.phase, Phase::Open) || self.shut_down || !self.wanted.is_empty() {
             return 0;
         }
         let look = |association: &Association| {

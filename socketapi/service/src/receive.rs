@@ -7,7 +7,7 @@ use sctp_abi::notification::{Origin, encode};
 use sctp_abi::{AssocIds, Errno, Style, control, errno};
 use sctp_core::association::Association;
 use sctp_core::event::AssociationId;
-use sctp_descriptors::{MAX_RECORD_LEN, Receive, Received, Reply};
+use sctp_descriptors::{Receive, Received, Reply, Token};
 use sctp_user::stack::{Delivery, Error, Notification};
 
 use crate::inbox::Item;
@@ -16,15 +16,15 @@ use crate::socket::{Phase, Served};
 impl Served {
     /// Answers a `recvmsg`. Where messages are bare this only looks whether any has come.
     pub(crate) fn receive(&mut self, ids: &mut AssocIds, asked: &Receive) -> Result<Reply, Errno> {
-        if asked.took {
-            self.pair.took();
+        if let Some(token) = asked.took {
+            self.pair.took(token);
         }
         if std::mem::take(&mut self.wrote_bare) {
             return Ok(Reply::InPair);
         }
         self.fill(ids, if self.settings.nxtinfo { 2 } else { 1 });
         let Some(front) = self.inbox.front() else { return self.nothing(asked) };
-        if self.is_bare(front) && !asked.took {
+        if self.is_bare(front) && asked.took.is_none() {
             return Ok(Reply::InPair);
         }
         let next = self.inbox.second().map(Item::as_next);
@@ -35,11 +35,11 @@ impl Served {
         let association = arrived.map(|arrived| arrived.association);
         let from = association.map(|id| self.memory.recall(&self.socket, id).peer);
         let from = from.map(|peer| self.in_family(peer.ip(), peer.port()));
-        let (room, peeks) = ((asked.room as usize).min(MAX_RECORD_LEN), asked.flags & libc::MSG_PEEK != 0);
-        let (payload, flags) = self.inbox.read(room, peeks).unwrap_or_default();
+        let peeks = asked.flags & libc::MSG_PEEK != 0;
+        let (payload, flags) = self.inbox.read(asked.room as usize, peeks).unwrap_or_default();
         let flags = flags | if control.truncated { libc::MSG_CTRUNC } else { 0 };
         let stale = self.settle(ids);
-        Ok(Reply::Received(Received { flags, from, control: control.bytes, payload, stale }))
+        Ok(Reply::Received(Received { flags, from, control: control.bytes, payload, in_file: 0, stale }))
     }
 
     fn cumulative_tsn(&self, association: AssociationId) -> u32 {
@@ -47,15 +47,15 @@ impl Served {
         self.socket.association(Some(association), look).ok().flatten().map_or(0, |tsn| tsn.0)
     }
 
-    /// Makes the pair tell what is left. Returns the number of tokens that promise too much.
-    fn settle(&mut self, ids: &mut AssocIds) -> u32 {
+    /// Makes the pair tell what is left. Returns the tokens that promise too much.
+    pub(crate) fn settle(&mut self, ids: &mut AssocIds) -> Option<Token> {
         self.fill(ids, 1);
         match self.inbox.front() {
             Some(front) if !self.is_bare(front) => self.pair.offer(),
             Some(_) => {}
             None => return self.pair.stale(),
         }
-        0
+        None
     }
 
     /// Why nothing can be read, or that it is worth waiting.
@@ -164,5 +164,12 @@ impl Served {
 
 /// The end of file.
 pub(crate) fn end() -> Reply {
-    Reply::Received(Received { flags: 0, from: None, control: Vec::new(), payload: Vec::new(), stale: 0 })
+    Reply::Received(Received {
+        flags: 0,
+        from: None,
+        control: Vec::new(),
+        payload: Vec::new(),
+        in_file: 0,
+        stale: None,
+    })
 }

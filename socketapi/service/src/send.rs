@@ -10,7 +10,7 @@ use sctp_core::event::AssociationId;
 use sctp_descriptors::{Reply, Send};
 use sctp_user::stack::{Error, Peer};
 
-use crate::socket::{Phase, Served, fill};
+use crate::socket::{Phase, Served, fill, ticket};
 
 impl Served {
     /// Answers a `sendmsg`; what was written bare before has been sent, or is in the way.
@@ -61,10 +61,16 @@ impl Served {
         info: &SendInfo,
         payload: &Bytes,
     ) -> Result<Reply, Errno> {
-        let mut outcome = Ok(Reply::Number(i32::try_from(payload.len()).unwrap_or(i32::MAX)));
+        // Who has got it must not get it again when the program repeats its call: so all must have room for it.
+        let (mut context, len) = (Context::from_waker(&self.waker), payload.len());
+        let mut is_full = |id: &AssociationId| self.socket.poll_room(&mut context, *id, len).is_pending();
+        if let Some(full) = all.iter().copied().find(|id| is_full(id)) {
+            return Ok(self.full(Some((full, len))));
+        }
+        let mut outcome = Ok(Reply::Number(i32::try_from(len).unwrap_or(i32::MAX)));
         for id in all {
             let sent = self.send_to(*id, info, payload.clone());
-            if outcome.is_ok() && !matches!(sent, Ok(Reply::Number(_))) {
+            if outcome.is_ok() && sent.is_err() {
                 outcome = sent;
             }
         }
@@ -92,7 +98,7 @@ impl Served {
         self.begin(id, waits);
         let sent = self.send_message(id, info, &payload);
         match sent {
-            Ok(Reply::Number(len)) if waits => Ok(Reply::Begun(len)),
+            Ok(Reply::Number(result)) if waits => Ok(Reply::Begun { result, ticket: ticket(id) }),
             Ok(_) => sent,
             Err(error) => {
                 // Without its message nobody asked for the association.

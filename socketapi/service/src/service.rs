@@ -104,7 +104,7 @@ pub struct Service {
     epoll: Epoll,
     next_number: u64,
     /// For records.
-    buffer: Vec<u8>,
+    pub(crate) buffer: Vec<u8>,
     /// For commands.
     message: Vec<u8>,
 }
@@ -189,7 +189,7 @@ impl Service {
         }
         if let Some(socket) = self.sockets.get_mut(&number) {
             if events.contains(EpollFlags::EPOLLHUP) {
-                socket.hung_up = true;
+                socket.hang_up(&mut self.ids);
                 // Told once is enough. The rest of its life is driven by the stack. Cannot fail: it was added.
                 let _ = self.epoll.delete(socket.pair.as_fd());
             }
@@ -259,9 +259,10 @@ impl Service {
 
     /// A process that ends may have taken a token, and not asked: who shares its sockets is told anew.
     fn renew_tokens(&mut self, user: u32) {
-        for socket in self.sockets.values_mut().filter(|socket| socket.user == user) {
-            socket.pair.renew_token();
-        }
+        let sockets = self.sockets.iter_mut().filter(|(_, socket)| socket.user == user);
+        let lost: Vec<u64> =
+            sockets.filter_map(|(number, socket)| socket.pair.lost_token().then_some(*number)).collect();
+        lost.into_iter().for_each(|number| self.advance(number));
     }
 
     pub(crate) fn watch(&self, fd: BorrowedFd<'_>, number: u64, events: EpollFlags) -> nix::Result<()> {

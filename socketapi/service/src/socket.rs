@@ -7,7 +7,7 @@ use bytes::Bytes;
 use nix::sys::epoll::EpollFlags;
 use sctp_abi::{AssocIds, Errno, Settings, Style, errno};
 use sctp_core::event::AssociationId;
-use sctp_descriptors::{Reply, Slot, SocketName};
+use sctp_descriptors::{Reply, Slot, SocketName, Ticket};
 use sctp_user::stack::{Error, Peer, Socket, SocketKind};
 
 use crate::control::Holding;
@@ -28,6 +28,8 @@ pub(crate) struct Served {
     pub(crate) pair: Pair,
     /// The last copy of the program's descriptor is closed; what it wrote may still be in the pair.
     pub(crate) hung_up: bool,
+    /// It had not read everything then.
+    pub(crate) leaves_unread: bool,
     pub(crate) phase: Phase,
     pub(crate) socket: Socket,
     pub(crate) waker: Waker,
@@ -71,12 +73,17 @@ pub(crate) enum Phase {
     Many(Many),
 }
 
+/// Set-ups whose failure is kept for who waits for them.
+const MOST_FAILED: usize = 64;
+
 /// A one-to-many socket.
 #[derive(Debug, Default)]
 pub(crate) struct Many {
     pub(crate) listening: bool,
-    /// The set-up that somebody waits for.
-    connecting: Option<AssociationId>,
+    /// Set-ups that somebody waits for.
+    connecting: Vec<AssociationId>,
+    /// Those that failed, and nobody has heard of it, with the `errno`; the latest last.
+    failed: Vec<(Ticket, i32)>,
     /// A client is about to write a filler, which must stay, and to begin a set-up.
     is_filling: bool,
 }
@@ -120,6 +127,7 @@ impl Served {
             style,
             pair,
             hung_up: false,
+            leaves_unread: false,
             phase,
             socket,
             waker,
@@ -216,7 +224,25 @@ impl Served {
         let peer = Peer { addresses: vec![peer.ip()], port: peer.port() };
         let association = checked(self.socket.connect(&peer))?;
         self.begin(association, true);
-        Ok(Reply::Done)
+        Ok(Reply::Begun { result: 0, ticket: ticket(association) })
+    }
+
+    /// How a set-up went.
+    pub(crate) fn set_up(&mut self, asked: Ticket) -> Result<Reply, Errno> {
+        match &mut self.phase {
+            Phase::Open => Ok(Reply::Done),
+            Phase::Many(many) if !many.connecting.iter().any(|id| ticket(*id) == asked) => {
+                let failed = many.failed.iter().position(|(failed, _)| *failed == asked);
+                failed.map_or(Ok(Reply::Done), |at| Err(Errno(many.failed.remove(at).1)))
+            }
+            Phase::Connecting(_) | Phase::Many(_) => {
+                Ok(self.pair.close().map_or(Reply::Errno(libc::EINPROGRESS), fill))
+            }
+            Phase::Idle | Phase::Listening(_) => match std::mem::take(&mut self.error) {
+                0 => Err(Errno::ECONNREFUSED),
+                error => Err(Errno(error)),
+            },
+        }
     }
 
     /// Whether its user may have an association more.
@@ -258,7 +284,7 @@ impl Served {
         self.settings.begin(association);
         self.memory.recall(&self.socket, association);
         match &mut self.phase {
-            Phase::Many(many) if is_awaited => many.connecting = Some(association),
+            Phase::Many(many) if is_awaited => many.connecting.push(association),
             Phase::Many(_) => {}
             phase => *phase = Phase::Connecting(association),
         }
@@ -357,11 +383,11 @@ impl Served {
     }
 
     fn advance_many(&mut self, buffer: &mut [u8], ids: &mut AssocIds) {
-        self.conclude_setup_of_many();
+        self.conclude_setups_of_many();
         let Phase::Many(many) = &self.phase else { return };
-        let awaits_setup = many.is_filling || many.connecting.is_some();
-        if self.pair.is_filled() && !awaits_setup && self.has_room() {
-            // Nothing is written bare on such a socket.
+        let awaits_setup = many.is_filling || !many.connecting.is_empty();
+        if !self.pair.is_filled() || !awaits_setup && self.has_room() {
+            // Fillers, and those that come late. Nothing is written bare on such a socket.
             while matches!(self.pair.read(buffer), Incoming::Record(_)) {}
         }
         self.fill(ids, 1);
@@ -370,24 +396,36 @@ impl Served {
         }
     }
 
-    /// A set-up has failed, perhaps the one that somebody waits for.
+    /// A set-up has failed, perhaps one that somebody waits for. Linux has no pending error of it.
     pub(crate) fn lose_setup(&mut self, id: AssociationId, error: &Error) {
-        if let Phase::Many(many) = &mut self.phase
-            && many.connecting.take_if(|connecting| *connecting == id).is_some()
-        {
-            self.error = errno::of_setup(error).0;
+        let Phase::Many(many) = &mut self.phase else { return };
+        if let Some(at) = many.connecting.iter().position(|connecting| *connecting == id) {
+            many.connecting.remove(at);
+            many.failed.drain(..many.failed.len().saturating_sub(MOST_FAILED - 1));
+            many.failed.push((ticket(id), errno::of_setup(error).0));
+            self.pair.open();
         }
     }
 
-    fn conclude_setup_of_many(&mut self) {
+    /// Who waits for the end of a set-up is told by the descriptor, even if a full send buffer keeps others waiting: these will
+    /// find that it is full still.
+    fn conclude_setups_of_many(&mut self) {
         let Phase::Many(many) = &mut self.phase else { return };
-        let Some(id) = many.connecting else { return };
-        let mut context = Context::from_waker(&self.waker);
-        match self.socket.poll_connected(&mut context, id) {
-            Poll::Ready(Ok(())) => many.connecting = None,
-            Poll::Ready(Err(error)) => self.lose_setup(id, &error),
-            Poll::Pending => {}
+        let before = many.connecting.len();
+        let mut failed = Vec::new();
+        many.connecting.retain(|id| {
+            let mut context = Context::from_waker(&self.waker);
+            match self.socket.poll_connected(&mut context, *id) {
+                Poll::Ready(Err(error)) => failed.push((*id, error)),
+                Poll::Ready(Ok(())) => return false,
+                Poll::Pending => {}
+            }
+            true
+        });
+        if many.connecting.len() < before {
+            self.pair.open();
         }
+        failed.iter().for_each(|(id, error)| self.lose_setup(*id, error));
     }
 
     /// Puts a token into a listener's pair if an association waits and none is there yet.
@@ -402,13 +440,17 @@ impl Served {
 
     /// What to wait for on the pair; the kernel tells of a hang-up in any case.
     pub(crate) fn interest(&self) -> EpollFlags {
-        if !matches!(self.phase, Phase::Open) {
-            return EpollFlags::empty();
-        }
+        let reads = match &self.phase {
+            Phase::Open => self.unsent.is_none() && self.wanted.is_empty() && !self.shut_down,
+            // A filler that comes late.
+            Phase::Many(_) => !self.pair.is_filled(),
+            _ => false,
+        };
+        // A bare record had no room, or a token.
+        let writes = |front| self.is_bare(front) || !self.pair.has_token();
         let mut interest = EpollFlags::empty();
-        let reads = self.unsent.is_none() && self.wanted.is_empty() && !self.shut_down;
         interest.set(EpollFlags::EPOLLIN, reads);
-        interest.set(EpollFlags::EPOLLOUT, self.inbox.front().is_some_and(|front| self.is_bare(front)));
+        interest.set(EpollFlags::EPOLLOUT, self.inbox.front().is_some_and(writes));
         interest
     }
 
@@ -456,6 +498,11 @@ impl Served {
             other => SocketAddr::new(other, port),
         }
     }
+}
+
+/// How clients name the set-up of an association.
+pub(crate) fn ticket(association: AssociationId) -> Ticket {
+    Ticket(association.to_bits())
 }
 
 /// The descriptor is to be filled before a command is given again.

@@ -1,11 +1,14 @@
 //! What calls do to sockets of ours.
 
+use std::fs::File;
 use std::os::fd::{OwnedFd, RawFd};
+use std::os::unix::fs::FileExt;
 
 use nix::errno::Errno;
 use nix::poll::PollFlags;
 use sctp_descriptors::{
-    Command, MAX_RECORD_LEN, OptionName, Owner, Queue, Receive, Received, Reply, Send, Style, Value,
+    Command, MAX_RECORD_LEN, OptionName, Owner, Queue, Receive, Received, Reply, Send, Style, Ticket, Token,
+    Value,
 };
 
 use crate::control::{Answer, Control};
@@ -30,7 +33,7 @@ pub(crate) enum Step {
     /// It is done, and returns a new descriptor.
     Inject { fd: OwnedFd, number: RawFd, close_on_exec: bool },
     /// A set-up has begun; when it is over well the call returns this.
-    SetUp { result: i64 },
+    SetUp { result: i64, ticket: Ticket },
     /// It waits for one of these events, or fails with this error when that takes too long.
     Wait { events: PollFlags, in_vain: Errno },
 }
@@ -75,8 +78,8 @@ impl Desk {
     /// Does what can be done of a call now.
     pub(crate) fn attempt(&mut self, job: &mut Job) -> nix::Result<Step> {
         match self.go_on(job)? {
-            Step::SetUp { result } => {
-                job.operation = Operation::AwaitSetUp { result };
+            Step::SetUp { result, ticket } => {
+                job.operation = Operation::AwaitSetUp { result, ticket };
                 // Who does not wait is not told that it was quick.
                 wait(&job.socket, 0, PollFlags::POLLOUT, Errno::EINPROGRESS)
             }
@@ -92,12 +95,14 @@ impl Desk {
             Operation::Listen(backlog) => self.order(number, Command::Listen(*backlog)),
             Operation::Connect(address) => {
                 let command = Command::Connect(*address);
-                self.ask_filling(socket, command)?;
-                Ok(Step::SetUp { result: 0 })
+                match self.ask_filling(socket, command)? {
+                    (Reply::Begun { result, ticket }, _) => Ok(Step::SetUp { result: result.into(), ticket }),
+                    _ => Err(Errno::EPROTO),
+                }
             }
-            Operation::AwaitSetUp { result } => {
-                let result = *result;
-                self.await_set_up(socket, result)
+            Operation::AwaitSetUp { result, ticket } => {
+                let (result, ticket) = (*result, *ticket);
+                self.await_set_up(socket, result, ticket)
             }
             Operation::Accept { from, flags } => self.accept(target, socket, *from, *flags),
             Operation::LocalAddress(room) => self.tell_address(target, number, Command::LocalAddress, *room),
@@ -109,7 +114,7 @@ impl Desk {
                 }
                 let command = Command::SetOption { option: *option, value: value.clone() };
                 match self.ask_filling(socket, command)?.0 {
-                    Reply::Begun(result) => Ok(Step::SetUp { result: result.into() }),
+                    Reply::Begun { result, ticket } => Ok(Step::SetUp { result: result.into(), ticket }),
                     Reply::GiveBack => self.order(number, Command::GiveBack(socket.take_bare()?)),
                     _ => Ok(Step::Done(0)),
                 }
@@ -148,13 +153,20 @@ impl Desk {
 
     /// A command that may ask for a filler first.
     fn ask_filling(&mut self, socket: &Socket, command: Command) -> Answer {
-        let number = socket.name.socket;
-        match self.ask(number, command.clone())? {
-            (Reply::Fill(len), _) => {
-                socket.fill(len as usize)?;
-                self.ask(number, command)
+        loop {
+            match self.ask(socket.name.socket, command.clone())? {
+                (Reply::Fill(len), _) => socket.fill(len as usize)?,
+                answer => return Ok(answer),
             }
-            answer => Ok(answer),
+        }
+    }
+
+    /// Takes out tokens that promise too much.
+    fn drop_stale(&mut self, socket: &Socket, stale: Option<Token>) -> nix::Result<()> {
+        match socket.drop_stale(stale)? {
+            // Another process was faster, and this one is good.
+            Some(later) => self.ask(socket.name.socket, Command::GiveBackToken(later)).map(drop),
+            None => Ok(()),
         }
     }
 
@@ -180,13 +192,19 @@ impl Desk {
     }
 
     /// The end of a set-up: the service makes the descriptor writable then.
-    fn await_set_up(&mut self, socket: &Socket, result: i64) -> nix::Result<Step> {
+    fn await_set_up(&mut self, socket: &Socket, result: i64, ticket: Ticket) -> nix::Result<Step> {
         let events = PollFlags::POLLOUT;
-        if !socket.polls(events) {
-            return wait(socket, 0, events, Errno::EINPROGRESS);
+        if socket.polls(events) {
+            match self.ask(socket.name.socket, Command::SetUp(ticket)) {
+                Ok((Reply::Done, _)) => return Ok(Step::Done(result)),
+                // Another one was over.
+                Ok((Reply::Fill(len), _)) => socket.fill(len as usize)?,
+                Err(Errno::EINPROGRESS) => {}
+                Err(errno) => return Err(errno),
+                Ok(_) => return Err(Errno::EPROTO),
+            }
         }
-        self.take_error(socket.name.socket)?;
-        Ok(Step::Done(result))
+        wait(socket, 0, events, Errno::EINPROGRESS)
     }
 
     /// A number is looked for before: an association that came where there is none would be lost.
@@ -200,9 +218,13 @@ impl Desk {
         self.numbers.find(target, 0)?;
         let took = socket.take_token()?;
         let (reply, fd) = self.ask(socket.name.socket, Command::Accept { took })?;
-        if let Reply::Empty { stale } = reply {
-            socket.drop_stale(stale)?;
-            return wait(socket, 0, PollFlags::POLLIN, Errno::EAGAIN);
+        match reply {
+            Reply::Accepted { stale } => self.drop_stale(socket, stale)?,
+            Reply::Empty { stale } => {
+                self.drop_stale(socket, stale)?;
+                return wait(socket, 0, PollFlags::POLLIN, Errno::EAGAIN);
+            }
+            _ => return Err(Errno::EPROTO),
         }
         let accepted = fd.and_then(Socket::new).ok_or(Errno::EPROTO)?;
         if let Some(room) = from {
@@ -227,6 +249,7 @@ impl Desk {
             return Err(Errno::EPROTO);
         };
         let Value { mut bytes, len, begun, descriptor } = value;
+        self.drop_stale(&job.socket, descriptor.and_then(|peeled| peeled.stale))?;
         let made = match descriptor {
             None => Step::Done(0),
             Some(peeled) => self.adopt(&job.target, fd, peeled.flags)?,
@@ -238,7 +261,7 @@ impl Desk {
         }
         job.target.write(*at, bytes.get(..*room as usize).unwrap_or(&bytes))?;
         job.target.write(*len_at, &len.to_ne_bytes())?;
-        Ok(if begun { Step::SetUp { result: 0 } } else { made })
+        Ok(begun.map_or(made, |ticket| Step::SetUp { result: 0, ticket }))
     }
 
     /// A descriptor for the program.
@@ -276,7 +299,9 @@ impl Desk {
             Err(errno) => Err(errno),
         };
         match sent {
-            Ok(Reply::Begun(_)) => outgoing.result(target, len).map(|result| Step::SetUp { result }),
+            Ok(Reply::Begun { ticket, .. }) => {
+                outgoing.result(target, len).map(|result| Step::SetUp { result, ticket })
+            }
             Ok(Reply::Number(sent)) => {
                 outgoing.result(target, usize::try_from(sent).unwrap_or(0)).map(Step::Done)
             }
@@ -355,7 +380,7 @@ impl Desk {
         Ok(if is_whole && is_piece && has_room && !peeks { Look::More } else { Look::Finished })
     }
 
-    /// Asks for what comes next, and for the rest of it where one reply has not room for all.
+    /// Asks for what comes next.
     fn ask_for(
         &mut self,
         socket: &Socket,
@@ -364,32 +389,23 @@ impl Desk {
         message: &mut Message,
     ) -> nix::Result<Look> {
         let peeks = incoming.flags & libc::MSG_PEEK != 0;
-        let mut took = is_offered && !peeks;
-        if took {
-            socket.discard();
+        let took = if is_offered && !peeks { socket.take_token()? } else { None };
+        let room = u32::try_from(incoming.room() - message.payload.len()).unwrap_or(u32::MAX);
+        let flags = socket.flags(incoming.flags);
+        let receive = Receive { flags, room, control_room: incoming.control_room(), took };
+        let (mut got, file) = match self.ask(socket.name.socket, Command::Receive(receive))? {
+            (Reply::Received(got), file) => (got, file),
+            (Reply::Empty { stale }, _) => return self.drop_stale(socket, stale).map(|()| Look::Missing),
+            (Reply::InPair, _) => return Ok(Look::More),
+            _ => return Err(Errno::EPROTO),
+        };
+        self.drop_stale(socket, got.stale)?;
+        if let Some(file) = file {
+            got.payload.resize((got.in_file as usize).min(incoming.room()), 0);
+            File::from(file).read_exact_at(&mut got.payload, 0).map_err(|_| Errno::EIO)?;
         }
-        let mut flags = socket.flags(incoming.flags);
-        loop {
-            let room = u32::try_from(incoming.room() - message.payload.len()).unwrap_or(u32::MAX);
-            let receive = Receive { flags, room, control_room: incoming.control_room(), took };
-            let got = match self.ask(socket.name.socket, Command::Receive(receive)) {
-                Ok((Reply::Received(got), _)) => got,
-                // What fails now shows itself again.
-                _ if !message.payload.is_empty() => return Ok(Look::Finished),
-                Ok((Reply::Empty { stale }, _)) => return socket.drop_stale(stale).map(|()| Look::Missing),
-                Ok((Reply::InPair, _)) => return Ok(Look::More),
-                Ok(_) => return Err(Errno::EPROTO),
-                Err(errno) => return Err(errno),
-            };
-            socket.drop_stale(got.stale)?;
-            let is_cut = got.payload.len() >= MAX_RECORD_LEN && got.flags & libc::MSG_EOR == 0;
-            add(message, got);
-            if !is_cut || peeks || message.payload.len() >= incoming.room() {
-                return Ok(Look::Finished);
-            }
-            flags |= libc::MSG_DONTWAIT;
-            took = false;
-        }
+        add(message, got);
+        Ok(Look::Finished)
     }
 }
 
@@ -398,7 +414,9 @@ fn in_turn<T>(batch: &mut Batch<T>, mut each: impl FnMut(&T) -> nix::Result<Step
     while let Some(next) = batch.next() {
         match each(next) {
             Ok(Step::Done(value)) => batch.done(value),
-            Ok(Step::SetUp { result }) => return Ok(Step::SetUp { result: batch.result() + result }),
+            Ok(Step::SetUp { result, ticket }) => {
+                return Ok(Step::SetUp { result: batch.result() + result, ticket });
+            }
             Err(_) if batch.is_begun() => break,
             other => return other,
         }

@@ -4,7 +4,7 @@ use core::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
-use sctp_descriptors::{MAX_OPTION_LEN, MAX_PAYLOAD_LEN, OptionName, Queue};
+use sctp_descriptors::{MAX_OPTION_LEN, MAX_PAYLOAD_LEN, OptionName, Queue, Ticket};
 
 use crate::address;
 use crate::target::Target;
@@ -80,6 +80,7 @@ pub(crate) enum Operation {
     /// A set-up has begun; this is what the call returns when it is over well.
     AwaitSetUp {
         result: i64,
+        ticket: Ticket,
     },
 }
 

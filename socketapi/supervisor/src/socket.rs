@@ -8,7 +8,7 @@ use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::sockopt::{ReceiveTimeout, SendTimeout};
 use nix::sys::socket::{MsgFlags, UnixAddr, getpeername, getsockopt, recv, send};
-use sctp_descriptors::{ByteBuf, MAX_RECORD_LEN, SocketName, Style};
+use sctp_descriptors::{ByteBuf, MAX_RECORD_LEN, SocketName, Style, Token};
 
 use crate::sys;
 
@@ -82,7 +82,7 @@ impl Socket {
     pub(crate) fn front(&self, room: usize) -> nix::Result<Front> {
         let marker = self.name.marker();
         let before = self.offset()?;
-        let mut bytes = vec![0; room.max(marker.len())];
+        let mut bytes = vec![0; room.max(Token::LEN)];
         let look = MsgFlags::MSG_PEEK | MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_TRUNC;
         let left = match recv(self.fd.as_raw_fd(), &mut bytes, look) {
             Ok(0) => return Ok(Front::End),
@@ -92,7 +92,8 @@ impl Socket {
         self.set_offset(before)?;
         bytes.truncate(left);
         // To one-to-many sockets nothing else comes.
-        if self.name.style == Style::OneToMany || before == 0 && left == marker.len() && bytes == marker {
+        let is_token = before == 0 && Token::from_bytes(&bytes, &marker).is_some();
+        if self.name.style == Style::OneToMany || is_token {
             return Ok(Front::Token);
         }
         bytes.truncate(room);
@@ -126,22 +127,39 @@ impl Socket {
     }
 
     /// Takes a token out, if one is first.
-    pub(crate) fn take_token(&self) -> nix::Result<bool> {
-        let is_there = self.front(0)? == Front::Token;
-        if is_there {
-            self.discard();
+    pub(crate) fn take_token(&self) -> nix::Result<Option<Token>> {
+        if self.front(0)? != Front::Token {
+            return Ok(None);
         }
-        Ok(is_there)
+        self.token(MsgFlags::empty())
     }
 
-    /// Takes out tokens that promise what is not there.
-    pub(crate) fn drop_stale(&self, count: u32) -> nix::Result<()> {
-        for _ in 0..count {
-            if !self.take_token()? {
-                break;
+    /// Takes out tokens that promise what is not there: up to this one. A later one that was taken instead, since another
+    /// process was faster, is returned.
+    pub(crate) fn drop_stale(&self, stale: Option<Token>) -> nix::Result<Option<Token>> {
+        let Some(last) = stale else { return Ok(None) };
+        while self.front(0)? == Front::Token
+            && self.token(MsgFlags::MSG_PEEK)?.is_some_and(|first| first.is_up_to(last))
+        {
+            match self.token(MsgFlags::empty())? {
+                Some(taken) if taken.is_up_to(last) => {}
+                other => return Ok(other),
             }
         }
-        Ok(())
+        Ok(None)
+    }
+
+    /// The first record, if it is a token.
+    fn token(&self, flags: MsgFlags) -> nix::Result<Option<Token>> {
+        self.set_offset(0)?;
+        let mut record = [0; Token::LEN];
+        let got = recv(self.fd.as_raw_fd(), &mut record, flags | MsgFlags::MSG_DONTWAIT);
+        self.set_offset(0)?;
+        match got {
+            Ok(_) => Ok(Token::from_bytes(&record, &self.name.marker())),
+            Err(Errno::EAGAIN) => Ok(None),
+            Err(errno) => Err(errno),
+        }
     }
 
     /// Sends a bare record.

@@ -25,6 +25,29 @@ pub(crate) fn ipv6_mtu(socket: &impl AsFd) -> io::Result<usize> {
     Ok(usize::try_from(value).unwrap_or_default())
 }
 
+/// Bytes of memory that the kernel holds for what was written to a UNIX socket, and what the other end has not read yet.
+///
+/// # Errors
+/// The system's, for what is no socket.
+pub fn unread_by_peer(socket: &impl AsFd) -> io::Result<u32> {
+    /// `SK_MEMINFO_VARS` of linux/sock_diag.h, and the place of what was written among them.
+    const VARS: usize = 9;
+    const WMEM_ALLOC: usize = 2;
+    let mut values = [0_u32; VARS];
+    let mut len = mem::size_of_val(&values) as libc::socklen_t;
+    // SAFETY: `values` has `len` bytes, and both outlive the call.
+    let result = unsafe {
+        libc::getsockopt(
+            socket.as_fd().as_raw_fd(),
+            libc::SOL_SOCKET,
+            libc::SO_MEMINFO,
+            values.as_mut_ptr().cast(),
+            &raw mut len,
+        )
+    };
+    if result == 0 { Ok(values[WMEM_ALLOC]) } else { Err(io::Error::last_os_error()) }
+}
+
 /// Sends with `send` what IP may fragment, here and on the way; all else goes with DF (RFC 8899, 3, item 2).
 ///
 /// No packet says by itself whether it may be fragmented, so the socket is told, and told back. It is rare. A socket

@@ -34,6 +34,10 @@ impl Pair {
         assert_eq!(sent, record.len() as isize);
     }
 
+    fn token(&self, number: u32) -> [u8; Token::LEN] {
+        Token(number).to_bytes(&self.name.marker())
+    }
+
     fn look(&self, buffer: &mut [u8]) -> Result<Head, Stop> {
         let parts = one(buffer.as_mut_ptr().cast(), buffer.len());
         // SAFETY: of `buffer`.
@@ -60,48 +64,51 @@ fn short_reads_leave_the_rest_and_the_last_takes_the_record() {
 
 #[test]
 fn tokens_are_told_from_records_with_any_room() {
-    for room in [0, 1, 15, 16, 64] {
+    for room in [0, 1, 15, 16, 19, 20, 64] {
         let pair = Pair::new(2);
-        let marker = pair.name.marker();
-        let mut other = marker;
+        let mut other = pair.token(1);
         other[7] ^= 1;
         pair.put(&other);
-        pair.put(&marker);
+        pair.put(&pair.token(2));
         let mut buffer = vec![0; room];
-        assert_eq!(pair.look(&mut buffer), Ok(Head::Bare(16)), "{room}");
-        if (1..16).contains(&room) {
+        assert_eq!(pair.look(&mut buffer), Ok(Head::Bare(20)), "{room}");
+        if (1..20).contains(&room) {
             // The rest of a record that began like a token.
-            assert_eq!(pair.look(&mut [0; 16]), Ok(Head::Bare(16 - room)));
+            assert_eq!(pair.look(&mut [0; 20]), Ok(Head::Bare(20 - room)));
         }
-        assert_eq!(pair.take(), Some(16));
+        assert_eq!(pair.take(), Some(20));
         assert_eq!(pair.look(&mut buffer), Ok(Head::Token), "{room}");
-        assert_eq!((pair.take(), pair.look(&mut buffer)), (Some(16), Ok(Head::Nothing)));
+        assert_eq!(take_token(pair.client.as_raw_fd(), pair.name), Some(Token(2)));
+        assert_eq!(pair.look(&mut buffer), Ok(Head::Nothing));
     }
 }
 
 #[test]
 fn the_end_of_a_longer_record_is_no_token_unless_it_looks_like_one() {
     let pair = Pair::new(3);
-    pair.put(b"0123456789abcdefghij");
-    assert_eq!(pair.look(&mut [0; 4]), Ok(Head::Bare(20)));
-    assert_eq!(pair.look(&mut [0; 16]), Ok(Head::Bare(16)));
-    assert_eq!(pair.take(), Some(20));
+    pair.put(b"0123456789abcdefghijklmn");
+    assert_eq!(pair.look(&mut [0; 4]), Ok(Head::Bare(24)));
+    assert_eq!(pair.look(&mut [0; 20]), Ok(Head::Bare(20)));
+    assert_eq!(pair.take(), Some(24));
 }
 
 #[test]
 fn a_glance_leaves_everything_as_it_was() {
     let pair = Pair::new(4);
     pair.put(b"abcdef");
-    pair.put(&pair.name.marker());
+    pair.put(&pair.token(1));
+    pair.put(&pair.token(2));
     assert_eq!(pair.look(&mut [0; 2]), Ok(Head::Bare(6)));
     assert_eq!(glance(pair.client.as_raw_fd(), pair.name), Ok(Head::Bare(4)));
-    discard(pair.client.as_raw_fd(), pair.name, 1);
+    discard(pair.client.as_raw_fd(), pair.name, Some(Token(1)));
     let mut buffer = [0; 4];
     assert_eq!((pair.look(&mut buffer), &buffer), (Ok(Head::Bare(4)), b"cdef"));
     pair.take();
     assert_eq!(glance(pair.client.as_raw_fd(), pair.name), Ok(Head::Token));
     assert_eq!(glance(pair.client.as_raw_fd(), pair.name), Ok(Head::Token));
-    discard(pair.client.as_raw_fd(), pair.name, 9);
+    discard(pair.client.as_raw_fd(), pair.name, Some(Token(1)));
+    // The later one stays.
+    assert_eq!(take_token(pair.client.as_raw_fd(), pair.name), Some(Token(2)));
     assert_eq!(pair.look(&mut buffer), Ok(Head::Nothing));
 }
 

@@ -23,7 +23,7 @@ impl Service {
             Some(name) => self.sysctl(name).map(|value| value + "\n"),
             None => name.strip_prefix("net/sctp/").and_then(|name| self.table(name)),
         };
-        in_memory(&text.ok_or(Errno::ENOENT)?).map_err(|_| Errno::ENOMEM)
+        in_memory(text.ok_or(Errno::ENOENT)?.as_bytes()).map_err(|_| Errno::ENOMEM)
     }
 
     fn sysctl(&self, name: &str) -> Option<String> {
@@ -33,9 +33,10 @@ impl Service {
     }
 }
 
-fn in_memory(text: &str) -> io::Result<OwnedFd> {
-    let mut file = File::from(memfd_create(c"proc", MFdFlags::MFD_CLOEXEC)?);
-    file.write_all(text.as_bytes())?;
+/// A file with these bytes, to be read from the beginning.
+pub(crate) fn in_memory(bytes: &[u8]) -> io::Result<OwnedFd> {
+    let mut file = File::from(memfd_create(c"sctp", MFdFlags::MFD_CLOEXEC)?);
+    file.write_all(bytes)?;
     file.rewind()?;
     Ok(file.into())
 }

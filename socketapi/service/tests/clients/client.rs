@@ -9,8 +9,8 @@ use std::thread;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::{ControlMessageOwned, MsgFlags, UnixAddr, getpeername, recvmsg};
 use sctp_descriptors::{
-    Command, MAX_REPLY_LEN, OptionName, Receive, Received, Reply, Request, Send, SocketName, Style, VERSION,
-    pieces,
+    Command, MAX_REPLY_LEN, OptionName, Receive, Received, Reply, Request, Send, SocketName, Style, Token,
+    VERSION, pieces,
 };
 use sctp_service::{Control, Listener, Rules, Service, defaults};
 use sctp_user::driver::mem::MemDriver;
@@ -163,14 +163,22 @@ impl<'a> Handle<'a> {
     }
 
     pub(crate) fn connect(&self, peer: SocketAddr) {
-        assert_eq!(self.ask_filling(Command::Connect(peer)), Reply::Done);
+        assert_eq!(self.try_to_connect(peer), Reply::Done);
+    }
+
+    /// Connects, and waits for the outcome.
+    pub(crate) fn try_to_connect(&self, peer: SocketAddr) -> Reply {
+        let Reply::Begun { result: 0, ticket } = self.ask_filling(Command::Connect(peer)) else {
+            panic!("it does not begin")
+        };
         self.wait_for(PollFlags::POLLOUT);
-        assert_eq!(self.ask(Command::TakeError), Reply::Errno(0));
+        self.ask(Command::SetUp(ticket))
     }
 
     pub(crate) fn accept(&self) -> Handle<'a> {
-        self.take_token();
-        let (_, fd) = self.client.ask(self.name.socket, Command::Accept { took: true });
+        let took = Some(self.take_token());
+        let (reply, fd) = self.client.ask(self.name.socket, Command::Accept { took });
+        assert_eq!(reply, Reply::Accepted { stale: None });
         Handle::of(self.client, fd.unwrap())
     }
 
@@ -194,11 +202,11 @@ impl<'a> Handle<'a> {
         assert_eq!(poll(&mut polled, LIMIT).unwrap(), 1, "{event:?} did not come");
     }
 
-    pub(crate) fn take_token(&self) {
+    pub(crate) fn take_token(&self) -> Token {
         self.wait_for(PollFlags::POLLIN);
-        let mut token = [0; 64];
-        assert_eq!((&self.end).read(&mut token).unwrap(), 16);
-        assert_eq!(token[..16], self.name.marker());
+        let mut record = [0; 64];
+        let len = (&self.end).read(&mut record).unwrap();
+        Token::from_bytes(&record[..len], &self.name.marker()).unwrap()
     }
 
     /// The next bare record.
@@ -219,16 +227,16 @@ impl<'a> Handle<'a> {
         self.ask_filling(Command::Send(Send { flags: 0, to, control, payload }))
     }
 
-    pub(crate) fn receive_as(&self, flags: i32, room: u32, took: bool) -> Reply {
+    pub(crate) fn receive_as(&self, flags: i32, room: u32, took: Option<Token>) -> Reply {
         self.ask(Command::Receive(Receive { flags, room, control_room: 256, took }))
     }
 
     /// Waits for a token, and takes what it stands for.
     pub(crate) fn receive(&self) -> Received {
-        self.take_token();
-        match self.receive_as(0, 1 << 20, true) {
+        let took = Some(self.take_token());
+        match self.receive_as(0, 1 << 20, took) {
             Reply::Received(received) => {
-                assert_eq!(received.stale, 0);
+                assert_eq!(received.stale, None);
                 received
             }
             other => panic!("{other:?}"),
