@@ -27,7 +27,7 @@ pub(crate) mod sys;
 
 pub use outbox::{Outbox, Sent};
 pub use sctp_core::net::{IpMarks, Transmit};
-pub use sys::option::unread_by_peer;
+pub use sys::option::{readable_bytes, unread_by_peer};
 
 /// Ports that a driver without a broker picks for sockets that did not bind one (the range of Linux).
 pub const EPHEMERAL_PORTS: RangeInclusive<u16> = 32768..=60999;

@@ -138,6 +138,8 @@ impl Service {
                 0 => Ok(receive::end()),
                 error => Err(Errno(error)),
             },
+            // It was up.
+            Command::SetUp(_) => Ok(Reply::Done),
             Command::Send(_) => match self.take_error_of_ended(number) {
                 0 => Err(Errno::EPIPE),
                 error => Err(Errno(error)),

@@ -6,7 +6,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use sctp_descriptors::{Marker, SocketName, Token};
-use sctp_user::driver::unread_by_peer;
+use sctp_user::driver::{readable_bytes, unread_by_peer};
 use socket2::{Domain, SockAddr, Socket, Type};
 
 /// The service's end.
@@ -88,9 +88,12 @@ impl Pair {
         while self.end.read(&mut start).is_ok_and(|len| len != 0 && start != self.marker) {}
     }
 
-    /// The size of the filler that the client is to write, so that its end polls writable no more; `None` if one is there.
+    /// The size of the filler that the client is to write, so that its end polls writable no more; `None` if one is there, or as
+    /// many bytes. One that was asked for may never have come.
     pub(crate) fn close(&mut self) -> Option<usize> {
-        (!std::mem::replace(&mut self.filled, true)).then_some(self.filler_len)
+        let is_full = readable_bytes(&self.end).is_ok_and(|bytes| bytes as usize >= self.filler_len);
+        let is_filled = std::mem::replace(&mut self.filled, true) && is_full;
+        (!is_filled).then_some(self.filler_len)
     }
 
     /// Whether a filler keeps the client's end from polling writable, or is to.

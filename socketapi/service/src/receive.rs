@@ -16,11 +16,10 @@ use crate::socket::{Phase, Served};
 impl Served {
     /// Answers a `recvmsg`. Where messages are bare this only looks whether any has come.
     pub(crate) fn receive(&mut self, ids: &mut AssocIds, asked: &Receive) -> Result<Reply, Errno> {
-        if let Some(token) = asked.took {
-            self.pair.took(token);
-        }
-        if std::mem::take(&mut self.wrote_bare) {
-            return Ok(Reply::InPair);
+        match asked.took {
+            Some(token) => self.pair.took(token),
+            None if std::mem::take(&mut self.wrote_bare) => return Ok(Reply::InPair),
+            None => {}
         }
         self.fill(ids, if self.settings.nxtinfo { 2 } else { 1 });
         let Some(front) = self.inbox.front() else { return self.nothing(asked) };

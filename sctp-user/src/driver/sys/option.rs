@@ -48,6 +48,17 @@ pub fn unread_by_peer(socket: &impl AsFd) -> io::Result<u32> {
     if result == 0 { Ok(values[WMEM_ALLOC]) } else { Err(io::Error::last_os_error()) }
 }
 
+/// Bytes that can be read from a UNIX socket, of all records.
+///
+/// # Errors
+/// The system's, for what is no socket.
+pub fn readable_bytes(socket: &impl AsFd) -> io::Result<u32> {
+    let mut count: libc::c_int = 0;
+    // SAFETY: `count` is the integer that this request writes, and outlives the call.
+    let result = unsafe { libc::ioctl(socket.as_fd().as_raw_fd(), libc::FIONREAD, &raw mut count) };
+    if result == 0 { Ok(u32::try_from(count).unwrap_or(0)) } else { Err(io::Error::last_os_error()) }
+}
+
 /// Sends with `send` what IP may fragment, here and on the way; all else goes with DF (RFC 8899, 3, item 2).
 ///
 /// No packet says by itself whether it may be fragmented, so the socket is told, and told back. It is rare. A socket

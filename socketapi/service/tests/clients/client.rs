@@ -4,13 +4,14 @@ use std::io::{IoSliceMut, Read, Write};
 use std::net::{IpAddr, SocketAddr};
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::FileExt;
 use std::thread;
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::{ControlMessageOwned, MsgFlags, UnixAddr, getpeername, recvmsg};
 use sctp_descriptors::{
-    Command, MAX_REPLY_LEN, OptionName, Receive, Received, Reply, Request, Send, SocketName, Style, Token,
-    VERSION, pieces,
+    Command, MAX_REPLY_LEN, OptionName, Receive, Received, Reply, Request, Send, Slot, SocketName, Style,
+    Token, VERSION, pieces,
 };
 use sctp_service::{Control, Listener, Rules, Service, defaults};
 use sctp_user::driver::mem::MemDriver;
@@ -229,6 +230,15 @@ impl<'a> Handle<'a> {
 
     pub(crate) fn receive_as(&self, flags: i32, room: u32, took: Option<Token>) -> Reply {
         self.ask(Command::Receive(Receive { flags, room, control_room: 256, took }))
+    }
+
+    /// What the board says of it; nothing if there is nothing any more.
+    pub(crate) fn slot(&self) -> Slot {
+        let (_, board) = self.client.ask(0, Command::Board);
+        let mut bytes = [0; Slot::LEN];
+        let offset = u64::from(self.name.slot) * Slot::LEN as u64;
+        std::fs::File::from(board.unwrap()).read_exact_at(&mut bytes, offset).unwrap();
+        Slot::from_bytes(bytes, self.name.socket).unwrap_or_default()
     }
 
     /// Waits for a token, and takes what it stands for.

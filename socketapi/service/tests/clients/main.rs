@@ -5,5 +5,6 @@ mod files;
 mod limits;
 mod many;
 mod one;
+mod order;
 mod sharing;
 mod stop;
