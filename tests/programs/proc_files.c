@@ -3,6 +3,7 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -66,6 +67,10 @@ static void test_looking(void) {
   CHECK(stat("/proc/sys/net/sctp", &found) == 0 && S_ISDIR(found.st_mode));
   CHECK(fstatat(AT_FDCWD, "/proc/net/sctp/", &found, 0) == 0 && S_ISDIR(found.st_mode));
   REFUSED(stat("/proc/net/sctp/nothing", &found), ENOENT);
+  char *path = realpath(number, NULL), room[PATH_MAX];
+  CHECK(path != NULL && strcmp(path, number) == 0 && realpath(table, room) == room && strcmp(room, table) == 0);
+  free(path);
+  CHECK(realpath("/proc/net/sctp/nothing", room) == NULL && errno == ENOENT);
 }
 
 /* Sockets that are there are listed. */

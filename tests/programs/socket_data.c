@@ -84,7 +84,10 @@ static void test_all_calls(int ends[2]) {
   CHECK((got.msg_flags & (MSG_EOR | MSG_TRUNC | MSG_CTRUNC)) == MSG_EOR && got.msg_controllen == 0);
   CHECK(pwritev2(ends[0], out, 2, -1, 0) == 6 && preadv2(ends[1], in, 2, -1, 0) == 6 && says(two, "def"));
   REFUSED(preadv2(ends[1], in, 2, 7, 0), ESPIPE);
-  REFUSED(preadv2(ends[1], in, 2, -1, RWF_NOWAIT), EAGAIN);
+  REFUSED(preadv2(ends[1], in, 2, -1, RWF_NOWAIT), EOPNOTSUPP);
+  char *volatile nothing = NULL;
+  REFUSED(send(ends[0], nothing, 5, 0), EFAULT);
+  CHECK(writev(ends[0], out, 0) == 0 && readv(ends[1], in, 0) == 0);
   CHECK(sendmmsg(ends[0], many, 2, 0) == 2 && many[1].msg_len == 6);
   CHECK(recvmmsg(ends[1], all, 2, 0, NULL) == 2 && all[0].msg_len == 6 && all[1].msg_len == 6);
   CHECK(sendmmsg(ends[0], many, 1, 0) == 1 && recvmmsg(ends[1], all, 3, MSG_WAITFORONE, NULL) == 1);

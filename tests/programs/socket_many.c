@@ -204,6 +204,9 @@ static void test_connecting_many(void) {
   CHECK(sendto(client, "x", 1, 0, (struct sockaddr *)&server_at, sizeof server_at) == 1);
   struct received got = receive(accepted, 256, 0);
   CHECK(says(&got, "x"));
+  socklen_t negative = -1;
+  REFUSED(accept(server, (struct sockaddr *)&client_at, &negative), EINVAL);
+  REFUSED(getsockname(server, (struct sockaddr *)&client_at, &negative), EINVAL);
   CHECK(fcntl(server, F_SETFL, O_NONBLOCK) == 0);
   REFUSED(accept(server, NULL, NULL), EAGAIN);
   REFUSED(accept(accepted, NULL, NULL), EINVAL);
@@ -240,6 +243,35 @@ static void test_one_to_one(void) {
   close(server);
 }
 
+/* What a program wants to know it is told of messages as well that came before it said so. */
+static void test_late_options(void) {
+  struct sockaddr_in server_at;
+  int server = socket(AF_INET, SOCK_STREAM, IPPROTO_SCTP), client = socket(AF_INET, SOCK_STREAM, IPPROTO_SCTP);
+  socklen_t length = sizeof server_at;
+  CHECK(bind(server, (struct sockaddr *)&address, sizeof address) == 0 && listen(server, 1) == 0);
+  CHECK(getsockname(server, (struct sockaddr *)&server_at, &length) == 0);
+  CHECK(connect(client, (struct sockaddr *)&server_at, sizeof server_at) == 0);
+  int accepted = accept(server, NULL, NULL);
+  CHECK(sends(client, NULL, 0, 2, 21, "first") == 5 && sends(client, NULL, 0, 2, 22, "second") == 6);
+  struct received got = receive(accepted, 256, 0);
+  CHECK(says(&got, "first") && !got.has_info);
+  struct pollfd readable = {.fd = accepted, .events = POLLIN};
+  CHECK(poll(&readable, 1, 30000) == 1);
+  got = receive(accepted, 2, 0);
+  CHECK(says(&got, "se"));
+  set_int(accepted, SCTP_RECVRCVINFO, 1);
+  CHECK(sends(client, NULL, 0, 3, 23, "third") == 5);
+  got = receive(accepted, 256, 0);
+  CHECK(says(&got, "cond") && got.has_info && got.info.rcv_sid == 2 && ntohl(got.info.rcv_ppid) == 22);
+  got = receive(accepted, 256, 0);
+  CHECK(says(&got, "third") && got.has_info && ntohl(got.info.rcv_ppid) == 23);
+  got = receive(accepted, 256, MSG_DONTWAIT);
+  CHECK(got.length == -1 && errno == EAGAIN);
+  close(accepted);
+  close(client);
+  close(server);
+}
+
 int main(int argc, char **argv) {
   if (argc != 2) return 2;
   address.sin_family = AF_INET;
@@ -250,6 +282,7 @@ int main(int argc, char **argv) {
   test_peel_off();
   test_connecting_many();
   test_one_to_one();
+  test_late_options();
   printf("%d failures\n", failures);
   return failures != 0;
 }

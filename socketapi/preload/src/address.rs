@@ -35,6 +35,22 @@ pub(crate) unsafe fn read(address: *const sockaddr, length: socklen_t) -> Result
     }
 }
 
+/// Whether an address can be written there: the kernel looks at this first.
+///
+/// # Safety
+/// `length` is null or valid.
+pub(crate) unsafe fn check_room(address: *const sockaddr, length: *const socklen_t) -> Result<(), c_int> {
+    if address.is_null() {
+        return Ok(());
+    }
+    // SAFETY: null, or the caller's promise.
+    match unsafe { length.as_ref() } {
+        None => Err(libc::EFAULT),
+        Some(length) if c_int::try_from(*length).is_err() => Err(libc::EINVAL),
+        Some(_) => Ok(()),
+    }
+}
+
 /// Writes `value` as the kernel does: cut to the room there is, with the whole length told.
 ///
 /// # Safety

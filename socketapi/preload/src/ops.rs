@@ -79,9 +79,11 @@ pub(crate) unsafe fn get_address(
 ) -> Detour<c_int> {
     with_socket(fd, |name| {
         let found = address(name, command.clone())?;
-        if value.is_null() || length.is_null() {
+        if value.is_null() {
             return Err(libc::EFAULT);
         }
+        // SAFETY: the caller's promise.
+        unsafe { address::check_room(value, length) }?;
         // SAFETY: the caller's promise.
         unsafe { address::write(found, value, length) };
         Ok(0)
@@ -153,6 +155,8 @@ pub(crate) unsafe fn accept(
         return with_socket(fd, |_| Err(libc::EINVAL));
     }
     with_socket(fd, |name| {
+        // SAFETY: the caller's promise.
+        unsafe { address::check_room(peer, length) }?;
         let accepted = accept_one(fd, name)?;
         let accepted = adopt(Some(accepted), flags)?;
         if let (false, Some(name)) = (peer.is_null(), table::lookup(accepted))

@@ -19,6 +19,9 @@ const MAX_INPUT: usize = 512;
 /// `SCTP_SOCKOPT_CONNECTX3`: its structure has the length of a list of addresses, and where the list is.
 const CONNECTX3: OptionName = OptionName { level: libc::IPPROTO_SCTP, number: 111 };
 
+/// `SCTP_SOCKOPT_PEELOFF` and `SCTP_SOCKOPT_PEELOFF_FLAGS`.
+const PEEL_OFF: [c_int; 2] = [102, 122];
+
 /// The structure of [`CONNECTX3`].
 #[repr(C)]
 #[derive(Clone, Copy)]
@@ -81,9 +84,10 @@ unsafe fn get_served(
     c_int::try_from(room).map_err(|_| libc::EINVAL)?;
     // SAFETY: the caller's promise.
     let input = unsafe { input(option, value, room as usize) }?;
-    // A descriptor may come, for which a number must be left: see `ops::accept`.
-    let reserved = if option.level == libc::IPPROTO_SCTP { Some(ops::reserve(fd)?) } else { None };
-    drop(reserved);
+    if option.level == libc::IPPROTO_SCTP && PEEL_OFF.contains(&option.number) {
+        // A number must be left for the descriptor that comes: see `ops::accept`.
+        drop(ops::reserve(fd)?);
+    }
     let command = Command::GetOption { option, room, input };
     let (mut answer, descriptor) = match ops::begin_with_descriptor(fd, name, command)? {
         (Reply::Value(answer), descriptor) => (answer, descriptor),

@@ -50,21 +50,26 @@ enum Answer {
 pub(crate) unsafe fn plain(fd: c_int, buffer: *mut c_void, room: size_t, flags: c_int) -> Detour<isize> {
     let parts = one(buffer, room);
     // SAFETY: the caller's promise.
-    let parts = unsafe { Parts::new(&parts) };
-    let wanted = Wanted { parts, flags, control_room: 0, from: false };
-    with_remembered(fd, |name| receive(fd, name, &wanted).map(|got| got.len as isize))
+    let parts = unsafe { Parts::from_c(parts.as_ptr(), 1) };
+    with_remembered(fd, |name| {
+        let wanted = Wanted { parts: parts?, flags, control_room: 0, from: false };
+        receive(fd, name, &wanted).map(|got| got.len as isize)
+    })
 }
 
 /// `readv()`.
 ///
 /// # Safety
 /// `parts` is valid for `count` pieces, each of which is valid for its length.
-pub(crate) unsafe fn vector(fd: c_int, parts: *const iovec, count: c_int, flags: c_int) -> Detour<isize> {
+pub(crate) unsafe fn vector(fd: c_int, parts: *const iovec, count: c_int) -> Detour<isize> {
     with_remembered(fd, |name| {
         let count = usize::try_from(count).map_err(|_| libc::EINVAL)?;
         // SAFETY: the caller's promise.
         let parts = unsafe { Parts::from_c(parts, count) }?;
-        let wanted = Wanted { parts, flags, control_room: 0, from: false };
+        if parts.len() == 0 {
+            return Ok(0);
+        }
+        let wanted = Wanted { parts, flags: 0, control_room: 0, from: false };
         receive(fd, name, &wanted).map(|got| got.len as isize)
     })
 }
@@ -83,9 +88,9 @@ pub(crate) unsafe fn from(
 ) -> Detour<isize> {
     let parts = one(buffer, room);
     // SAFETY: the caller's promise.
-    let parts = unsafe { Parts::new(&parts) };
-    let wanted = Wanted { parts, flags, control_room: 0, from: !peer.is_null() };
+    let parts = unsafe { Parts::from_c(parts.as_ptr(), 1) };
     with_remembered(fd, |name| {
+        let wanted = Wanted { parts: parts?, flags, control_room: 0, from: !peer.is_null() };
         let got = receive(fd, name, &wanted)?;
         // SAFETY: the caller's promise.
         unsafe { write_address(got.from, peer, length) };
@@ -127,7 +132,8 @@ unsafe fn into_message(
         unsafe { ptr::copy_nonoverlapping(control.as_ptr(), message.msg_control.cast(), control.len()) };
     }
     message.msg_controllen = control.len() as _;
-    message.msg_flags = got.flags;
+    // As in the kernel, this one comes back.
+    message.msg_flags = got.flags | flags & libc::MSG_CMSG_CLOEXEC;
     Ok(got.len as isize)
 }
 

@@ -29,20 +29,23 @@ pub(crate) struct Message<'a> {
 pub(crate) unsafe fn plain(fd: c_int, bytes: *const c_void, length: size_t, flags: c_int) -> Detour<isize> {
     let parts = one(bytes, length);
     // SAFETY: the caller's promise.
-    let parts = unsafe { Parts::new(&parts) };
-    with_remembered(fd, |name| send(fd, name, &Message { parts, flags, to: None, control: &[] }))
+    let parts = unsafe { Parts::from_c(parts.as_ptr(), 1) };
+    with_remembered(fd, |name| send(fd, name, &Message { parts: parts?, flags, to: None, control: &[] }))
 }
 
 /// `writev()`.
 ///
 /// # Safety
 /// `parts` is valid for `count` pieces, each of which is valid for its length.
-pub(crate) unsafe fn vector(fd: c_int, parts: *const iovec, count: c_int, flags: c_int) -> Detour<isize> {
+pub(crate) unsafe fn vector(fd: c_int, parts: *const iovec, count: c_int) -> Detour<isize> {
     with_remembered(fd, |name| {
         let count = usize::try_from(count).map_err(|_| libc::EINVAL)?;
         // SAFETY: the caller's promise.
         let parts = unsafe { Parts::from_c(parts, count) }?;
-        send(fd, name, &Message { parts, flags, to: None, control: &[] })
+        if parts.len() == 0 {
+            return Ok(0);
+        }
+        send(fd, name, &Message { parts, flags: 0, to: None, control: &[] })
     })
 }
 
@@ -60,11 +63,11 @@ pub(crate) unsafe fn to(
 ) -> Detour<isize> {
     let parts = one(bytes, length);
     // SAFETY: the caller's promise.
-    let parts = unsafe { Parts::new(&parts) };
+    let parts = unsafe { Parts::from_c(parts.as_ptr(), 1) };
     with_remembered(fd, |name| {
         // SAFETY: the caller's promise.
         let to = unsafe { destination(to, to_length) }?;
-        send(fd, name, &Message { parts, flags, to, control: &[] })
+        send(fd, name, &Message { parts: parts?, flags, to, control: &[] })
     })
 }
 

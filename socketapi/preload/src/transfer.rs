@@ -157,12 +157,11 @@ fn is_ready(fd: c_int, events: i16, waits: bool) -> Result<bool, c_int> {
     }
 }
 
-/// What `preadv2` and `pwritev2` ask for, as flags of `recv`: a socket has no position.
-pub(crate) fn at_position(offset: off_t, flags: c_int) -> Result<c_int, c_int> {
-    match flags {
-        _ if offset != -1 => Err(libc::ESPIPE),
-        0 => Ok(0),
-        libc::RWF_NOWAIT => Ok(libc::MSG_DONTWAIT),
-        _ => Err(libc::EOPNOTSUPP),
+/// Whether `preadv2` and `pwritev2` can be done: a socket has no position, and Linux's of SCTP have none of their flags.
+pub(crate) fn at_position(offset: off_t, flags: c_int) -> Result<(), c_int> {
+    match (offset, flags) {
+        (-1, 0) => Ok(()),
+        (-1, _) => Err(libc::EOPNOTSUPP),
+        _ => Err(libc::ESPIPE),
     }
 }

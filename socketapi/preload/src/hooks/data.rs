@@ -20,7 +20,7 @@ pub(super) unsafe extern "C-unwind" fn read(fd: c_int, buffer: *mut c_void, room
 #[unsafe(no_mangle)]
 pub(super) unsafe extern "C-unwind" fn readv(fd: c_int, parts: *const iovec, count: c_int) -> ssize_t {
     // SAFETY: the caller's own arguments.
-    unsafe { receive::vector(fd, parts, count, 0).conclude(|| real::readv(fd, parts, count)) }
+    unsafe { receive::vector(fd, parts, count).conclude(|| real::readv(fd, parts, count)) }
 }
 
 /// # Safety
@@ -105,7 +105,7 @@ pub(super) unsafe extern "C-unwind" fn write(fd: c_int, bytes: *const c_void, le
 #[unsafe(no_mangle)]
 pub(super) unsafe extern "C-unwind" fn writev(fd: c_int, parts: *const iovec, count: c_int) -> ssize_t {
     // SAFETY: the caller's own arguments.
-    unsafe { send::vector(fd, parts, count, 0).conclude(|| real::writev(fd, parts, count)) }
+    unsafe { send::vector(fd, parts, count).conclude(|| real::writev(fd, parts, count)) }
 }
 
 /// # Safety
@@ -174,7 +174,7 @@ pub(super) unsafe extern "C-unwind" fn preadv2(
 ) -> ssize_t {
     let detour = match transfer::at_position(offset, flags) {
         // SAFETY: the caller's own arguments.
-        Ok(flags) => unsafe { receive::vector(fd, parts, count, flags) },
+        Ok(()) => unsafe { receive::vector(fd, parts, count) },
         Err(errno) => with_socket(fd, |_| Err(errno)),
     };
     // SAFETY: as above.
@@ -193,7 +193,7 @@ pub(super) unsafe extern "C-unwind" fn pwritev2(
 ) -> ssize_t {
     let detour = match transfer::at_position(offset, flags) {
         // SAFETY: the caller's own arguments.
-        Ok(flags) => unsafe { send::vector(fd, parts, count, flags) },
+        Ok(()) => unsafe { send::vector(fd, parts, count) },
         Err(errno) => with_socket(fd, |_| Err(errno)),
     };
     // SAFETY: as above.

@@ -113,6 +113,17 @@ fn a_glance_leaves_everything_as_it_was() {
 }
 
 #[test]
+fn bare_records_are_taken_out_as_far_as_they_were_not_read() {
+    let pair = Pair::new(8);
+    [&b"abcdef"[..], b"0123456789abcdef", &pair.token(9)].into_iter().for_each(|record| pair.put(record));
+    assert_eq!(pair.look(&mut [0; 2]), Ok(Head::Bare(6)));
+    let taken = take_bare(pair.client.as_raw_fd(), pair.name).unwrap();
+    assert_eq!(taken, [&b"cdef"[..], b"0123456789abcdef"]);
+    assert_eq!(pair.look(&mut [0; 16]), Ok(Head::Token));
+    assert_eq!(take_token(pair.client.as_raw_fd(), pair.name), Some(Token(9)));
+}
+
+#[test]
 fn a_descriptor_that_is_not_what_was_remembered_is_noticed() {
     let pair = Pair::new(5);
     let wrong = SocketName { socket: 6, ..pair.name };
