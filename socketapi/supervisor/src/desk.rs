@@ -29,8 +29,8 @@ pub(crate) enum Step {
     Done(i64),
     /// It is done, and returns a new descriptor.
     Inject { fd: OwnedFd, number: RawFd, close_on_exec: bool },
-    /// A set-up has begun; when it is over well the call returns this.
-    SetUp { result: i64 },
+    /// A set-up has begun; when it is over well the call returns this. What was sent with it is taken in any case.
+    SetUp { result: i64, sent: bool },
     /// It waits for one of these events, or fails with this error when that takes too long.
     Wait { events: PollFlags, in_vain: Errno },
 }
@@ -75,8 +75,8 @@ impl Desk {
     /// Does what can be done of a call now.
     pub(crate) fn attempt(&mut self, job: &mut Job) -> nix::Result<Step> {
         match self.go_on(job)? {
-            Step::SetUp { result } => {
-                job.operation = Operation::AwaitSetUp { result };
+            Step::SetUp { result, sent } => {
+                job.operation = Operation::AwaitSetUp { result, sent };
                 // Who does not wait is not told that it was quick.
                 wait(&job.socket, 0, PollFlags::POLLOUT, Errno::EINPROGRESS)
             }
@@ -93,9 +93,9 @@ impl Desk {
             Operation::Connect(address) => {
                 let command = Command::Connect(*address);
                 self.ask_filling(socket, command)?;
-                Ok(Step::SetUp { result: 0 })
+                Ok(Step::SetUp { result: 0, sent: false })
             }
-            Operation::AwaitSetUp { result } => {
+            Operation::AwaitSetUp { result, .. } => {
                 let result = *result;
                 self.await_set_up(socket, result)
             }
@@ -109,7 +109,7 @@ impl Desk {
                 }
                 let command = Command::SetOption { option: *option, value: value.clone() };
                 match self.ask_filling(socket, command)?.0 {
-                    Reply::Begun(result) => Ok(Step::SetUp { result: result.into() }),
+                    Reply::Begun(result) => Ok(Step::SetUp { result: result.into(), sent: false }),
                     Reply::GiveBack => self.order(number, Command::GiveBack(socket.take_bare()?)),
                     _ => Ok(Step::Done(0)),
                 }
@@ -238,7 +238,7 @@ impl Desk {
         }
         job.target.write(*at, bytes.get(..*room as usize).unwrap_or(&bytes))?;
         job.target.write(*len_at, &len.to_ne_bytes())?;
-        Ok(if begun { Step::SetUp { result: 0 } } else { made })
+        Ok(if begun { Step::SetUp { result: 0, sent: false } } else { made })
     }
 
     /// A descriptor for the program.
@@ -276,7 +276,9 @@ impl Desk {
             Err(errno) => Err(errno),
         };
         match sent {
-            Ok(Reply::Begun(_)) => outgoing.result(target, len).map(|result| Step::SetUp { result }),
+            Ok(Reply::Begun(_)) => {
+                outgoing.result(target, len).map(|result| Step::SetUp { result, sent: true })
+            }
             Ok(Reply::Number(sent)) => {
                 outgoing.result(target, usize::try_from(sent).unwrap_or(0)).map(Step::Done)
             }
@@ -398,7 +400,9 @@ fn in_turn<T>(batch: &mut Batch<T>, mut each: impl FnMut(&T) -> nix::Result<Step
     while let Some(next) = batch.next() {
         match each(next) {
             Ok(Step::Done(value)) => batch.done(value),
-            Ok(Step::SetUp { result }) => return Ok(Step::SetUp { result: batch.result() + result }),
+            Ok(Step::SetUp { result, sent }) => {
+                return Ok(Step::SetUp { result: batch.result() + result, sent });
+            }
             Err(_) if batch.is_begun() => break,
             other => return other,
         }
