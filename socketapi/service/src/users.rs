@@ -24,6 +24,14 @@ pub struct Limits {
 impl Limits {
     /// No user has more sockets, whatever the limit.
     pub const MOST_SOCKETS: usize = 1 << 16;
+
+    /// For a service that has one user, whose own it is: what the host gives.
+    pub const NONE: Self = Self {
+        sockets: Self::MOST_SOCKETS,
+        associations: usize::MAX,
+        connections: usize::MAX,
+        buffer_bytes: usize::MAX,
+    };
 }
 
 impl Default for Limits {
