@@ -65,8 +65,8 @@ impl State {
         let bound_to_all = addresses.is_empty();
         let addresses = if bound_to_all { self.addresses.clone() } else { addresses.to_vec() };
         let random = self.random.below(1 << 16) as u16;
-        self.mailbox(socket)?;
-        let port = self.registry.bind_port(&mut self.engine, port, &addresses, random)?;
+        let shared_by = self.mailbox(socket)?.port_shared_by;
+        let port = self.registry.bind_port(&mut self.engine, port, &addresses, shared_by, random)?;
         let mailbox = self.mailbox(socket)?;
         mailbox.addresses = addresses;
         mailbox.bound_to_all = bound_to_all;

@@ -89,6 +89,8 @@ pub(super) struct Mailbox {
     pub(super) bound_to_all: bool,
     /// The port is this socket's to give back.
     pub(super) owns_port: bool,
+    /// Other sockets of the same may be bound to the port.
+    pub(super) port_shared_by: Option<u32>,
     pub(super) listening: bool,
     /// For associations to come.
     pub(super) config: AssociationConfig,
@@ -125,6 +127,7 @@ impl Mailbox {
             addresses: Vec::new(),
             bound_to_all: false,
             owns_port: false,
+            port_shared_by: None,
             listening: false,
             config,
             remote_udp_port: None,

@@ -28,8 +28,10 @@ pub(super) struct Registry {
 
 /// A port in use.
 struct Port {
-    /// A socket is bound to it.
-    bound: bool,
+    /// Sockets that are bound to it.
+    bound: usize,
+    /// Who may bind further ones (RFC 6458, 8.1.27).
+    shared_by: Option<u32>,
     /// The socket that gets the associations that come in.
     listener: Option<SocketId>,
     /// Associations that use it, also those that have lost their socket: until they have ended, the
@@ -82,34 +84,40 @@ impl Registry {
         id
     }
 
-    /// Reserves `port`, or any if it is 0. `random` picks where the search starts.
+    /// Reserves `port`, or any if it is 0. `random` picks where the search starts. A port that is bound can be had once more if
+    /// all of its sockets are `shared_by` the same.
     pub(super) fn bind_port(
         &mut self,
         engine: &mut Engine,
         port: u16,
         addresses: &[IpAddr],
+        shared_by: Option<u32>,
         random: u16,
     ) -> Result<u16, Error> {
-        let port = if port == 0 { self.ephemeral_port(engine, random)? } else { port };
-        let ephemeral = self.is_ephemeral(port);
-        match self.ports.get_mut(&port) {
-            Some(in_use) if in_use.bound => return Err(Error::PortInUse(port)),
-            Some(lingering) => {
+        let number = if port == 0 { self.ephemeral_port(engine, random)? } else { port };
+        let ephemeral = self.is_ephemeral(number);
+        match self.ports.get_mut(&number) {
+            Some(in_use) if in_use.bound > 0 && (shared_by.is_none() || in_use.shared_by != shared_by) => {
+                return Err(Error::PortInUse(number));
+            }
+            Some(in_use) => {
                 if !ephemeral {
-                    lingering.widen(engine, port, addresses)?;
+                    in_use.widen(engine, number, addresses)?;
                 }
-                lingering.bound = true;
+                in_use.bound += 1;
+                in_use.shared_by = shared_by;
             }
             None => {
                 // Ports of the leased block are ours already.
                 if !ephemeral {
-                    engine.driver.lease_port(port, addresses)?;
+                    engine.driver.lease_port(number, addresses)?;
                 }
                 let addresses = addresses.to_vec();
-                self.ports.insert(port, Port { bound: true, listener: None, associations: 0, addresses });
+                let port = Port { bound: 1, shared_by, listener: None, associations: 0, addresses };
+                self.ports.insert(number, port);
             }
         }
-        Ok(port)
+        Ok(number)
     }
 
     /// A bound port is used with one more address.
@@ -151,17 +159,17 @@ impl Registry {
             .find(|port| !self.ports.contains_key(port))
     }
 
-    /// The socket that was bound to `port` is closed.
-    fn unbind_port(&mut self, engine: &mut Engine, number: u16) {
+    /// A socket that was bound to the port is closed.
+    fn unbind_port(&mut self, engine: &mut Engine, number: u16, socket: SocketId) {
         if let Some(port) = self.ports.get_mut(&number) {
-            port.bound = false;
-            port.listener = None;
+            port.bound = port.bound.saturating_sub(1);
+            port.listener.take_if(|listener| *listener == socket);
         }
         self.release_if_unused(engine, number);
     }
 
     fn release_if_unused(&mut self, engine: &mut Engine, number: u16) {
-        let unused = |port: &Port| !port.bound && port.associations == 0;
+        let unused = |port: &Port| port.bound == 0 && port.associations == 0;
         if !self.ports.get(&number).is_some_and(unused) {
             return;
         }
@@ -237,7 +245,7 @@ impl Registry {
             engine.endpoint.close_listener(mailbox.port);
         }
         if mailbox.owns_port {
-            self.unbind_port(engine, mailbox.port);
+            self.unbind_port(engine, mailbox.port, socket);
         }
         let owned =
             |(id, link): (&AssociationId, &Link)| (link.owner == Owner::Socket(socket)).then_some(*id);

@@ -64,6 +64,18 @@ impl Socket {
         self.with(|state, _| state.bind(self.id, addresses, port))
     }
 
+    /// Lets other sockets be bound to its port, if they are shared by the same user, whatever number stands for one
+    /// (`SCTP_REUSE_PORT`; RFC 6458, 8.1.27). To be said before it is bound; one of the sockets may listen.
+    ///
+    /// # Errors
+    /// [`Error::Closed`].
+    pub fn share_port(&self, user: Option<u32>) -> Result<(), Error> {
+        self.with(|state, _| {
+            state.mailbox(self.id)?.port_shared_by = user;
+            Ok(())
+        })
+    }
+
     /// Takes associations from now on; at most `backlog` of a listener's wait to be accepted.
     ///
     /// # Errors

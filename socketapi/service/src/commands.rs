@@ -145,7 +145,8 @@ impl Service {
         };
         let of = |error| errno::of(&error);
         let socket = self.stack.socket(kind).map_err(of)?;
-        let settings = Settings::new(ipv6);
+        let mut settings = Settings::new(ipv6);
+        settings.user = Some(user);
         socket.subscribe(settings.notifications(own)).map_err(of)?;
         let (place, client) = self.new_place(user, style, own == Style::OneToMany)?;
         self.insert(Served::new(place, own, socket, settings), client)

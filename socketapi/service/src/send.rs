@@ -1,12 +1,13 @@
 //! `sendmsg`: a message with what its control messages and its address say.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use sctp_abi::control::{Action, Destination, SendInfo, destination};
 use sctp_abi::{AssocIds, Errno, StackTarget, errno};
 use sctp_core::event::AssociationId;
+use sctp_core::message::SendOptions;
 use sctp_descriptors::{Reply, Send};
 use sctp_user::stack::{Error, Peer};
 
@@ -23,24 +24,38 @@ impl Served {
         let target = StackTarget::new(&self.socket, self.style, &mut self.settings, ids);
         let payload = Bytes::copy_from_slice(&asked.payload);
         match destination(&target, &info, to)? {
-            Destination::Association(id) | Destination::Path(id, _) => self.send_to(id, &info, payload),
+            Destination::Association(id) => self.send_to(id, None, &info, payload),
+            Destination::Path(id, remote) => self.send_to(id, Some(remote), &info, payload),
             Destination::All(ids) => self.send_to_all(&ids, &info, &payload),
             Destination::New(peer) => self.send_to_new(peer, &info, payload, asked.flags),
         }
     }
 
-    fn send_to(&mut self, id: AssociationId, info: &SendInfo, payload: Bytes) -> Result<Reply, Errno> {
+    /// `path`: the peer's address that a message goes to (RFC 6458, 5.3.2: SCTP_ADDR_OVER).
+    fn send_to(
+        &mut self,
+        id: AssociationId,
+        path: Option<IpAddr>,
+        info: &SendInfo,
+        payload: Bytes,
+    ) -> Result<Reply, Errno> {
         let len = i32::try_from(payload.len()).unwrap_or(i32::MAX);
         let done = match info.action() {
-            Action::Send => return self.send_message(id, info, &payload),
+            Action::Send => return self.send_message(id, path, info, &payload),
             Action::Shutdown => self.socket.shutdown(Some(id)),
             Action::Abort => self.socket.abort(Some(id), payload),
         };
         done.map(|()| Reply::Number(len)).map_err(|error| errno::of(&error))
     }
 
-    fn send_message(&mut self, id: AssociationId, info: &SendInfo, payload: &Bytes) -> Result<Reply, Errno> {
-        let options = info.options(&self.settings.of(Some(id)).send);
+    fn send_message(
+        &mut self,
+        id: AssociationId,
+        path: Option<IpAddr>,
+        info: &SendInfo,
+        payload: &Bytes,
+    ) -> Result<Reply, Errno> {
+        let options = SendOptions { path, ..info.options(&self.settings.of(Some(id)).send) };
         let mut context = Context::from_waker(&self.waker);
         match self.socket.poll_send(&mut context, Some(id), &options, payload) {
             Poll::Ready(Ok(())) => Ok(Reply::Number(i32::try_from(payload.len()).unwrap_or(i32::MAX))),
@@ -63,7 +78,7 @@ impl Served {
     ) -> Result<Reply, Errno> {
         let mut outcome = Ok(Reply::Number(i32::try_from(payload.len()).unwrap_or(i32::MAX)));
         for id in all {
-            let sent = self.send_to(*id, info, payload.clone());
+            let sent = self.send_to(*id, None, info, payload.clone());
             if outcome.is_ok() && !matches!(sent, Ok(Reply::Number(_))) {
                 outcome = sent;
             }
@@ -90,7 +105,7 @@ impl Served {
         let connected = self.socket.connect_with(&peer, |config| info.apply_init(config));
         let id = connected.map_err(|error| errno::of(&error))?;
         self.begin(id, waits);
-        let sent = self.send_message(id, info, &payload);
+        let sent = self.send_message(id, None, info, &payload);
         match sent {
             Ok(Reply::Number(len)) if waits => Ok(Reply::Begun(len)),
             Ok(_) => sent,

@@ -293,6 +293,7 @@ impl Served {
         if let Some(port) = self.settings.remote_udp_port {
             other.set_remote_udp_port(Some(port))?;
         }
+        other.share_port(self.settings.user.filter(|_| self.settings.reuse_port))?;
         // It gives its port back.
         std::mem::replace(&mut self.socket, other).close();
         if port != 0 {
