@@ -47,6 +47,8 @@ pub(crate) struct Job {
 #[derive(Debug)]
 pub(crate) struct Desk {
     service: String,
+    /// Whose it is: anybody may take its name when it has gone.
+    user: u32,
     /// `None`: lost, and looked for again with the next command.
     control: Option<Control>,
     pub(crate) numbers: Numbers,
@@ -54,7 +56,8 @@ pub(crate) struct Desk {
 
 impl Desk {
     pub(crate) fn new(service: &str, control: Control, numbers: Numbers) -> Self {
-        Self { service: service.to_owned(), control: Some(control), numbers }
+        let user = control.user;
+        Self { service: service.to_owned(), user, control: Some(control), numbers }
     }
 
     /// `socket()`.
@@ -137,7 +140,13 @@ impl Desk {
     fn ask(&mut self, socket: u64, command: Command) -> Answer {
         let control = match &mut self.control {
             Some(control) => control,
-            lost => lost.insert(Control::connect(&self.service).map_err(|_| Errno::ENETDOWN)?),
+            lost => {
+                let found = Control::connect(&self.service).map_err(|_| Errno::ENETDOWN)?;
+                if found.user != 0 && found.user != self.user {
+                    return Err(Errno::ENETDOWN);
+                }
+                lost.insert(found)
+            }
         };
         let answer = control.ask(socket, command);
         if matches!(answer, Err(Errno::ENETDOWN)) {
