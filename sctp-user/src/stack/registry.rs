@@ -12,6 +12,7 @@ use sctp_core::time::Time;
 use super::engine::Engine;
 use super::error::Error;
 use super::mailbox::{End, Interest, Link, Mailbox, Owner, SocketId, SocketKind};
+use super::meter::{self, Admission};
 use super::notification::Notification;
 
 /// Sockets and what belongs to them.
@@ -195,8 +196,17 @@ impl Registry {
     }
 
     /// Enters an association on local port `port`.
-    pub(super) fn link(&mut self, id: AssociationId, port: u16, socket: SocketId) {
-        self.links.insert(id, Link::new(Owner::Socket(socket), port));
+    pub(super) fn link(
+        &mut self,
+        id: AssociationId,
+        port: u16,
+        socket: SocketId,
+        admission: Option<Admission>,
+    ) {
+        self.links.insert(id, Link::new(Owner::Socket(socket), port, admission));
+        if let Some(mailbox) = self.sockets.get_mut(&socket) {
+            mailbox.associations.insert(id);
+        }
         if let Some(port) = self.ports.get_mut(&port) {
             port.associations += 1;
         }
@@ -230,11 +240,24 @@ impl Registry {
         Some((socket, change))
     }
 
-    /// An association that the peer began: it belongs to the socket that listens on its port.
-    fn adopt(&mut self, engine: &Engine, id: AssociationId) -> Option<()> {
-        let port = engine.endpoint.association(id)?.local_port();
+    /// An association that the peer began: it belongs to the socket that listens on its port, if that may have it.
+    fn adopt(&mut self, engine: &mut Engine, id: AssociationId) -> Option<()> {
+        let association = engine.endpoint.association(id)?;
+        let (port, mut config) = (association.local_port(), association.config().clone());
         let listener = self.ports.get(&port)?.listener?;
-        self.link(id, port, listener);
+        let Ok(admission) = meter::admit(self.sockets.get(&listener)?.meter.as_ref(), &mut config) else {
+            // The peer gets an ABORT.
+            engine.endpoint.release(id);
+            return None;
+        };
+        if admission.is_some() {
+            let (send, receive) = (config.send_buffer, config.receive_buffer);
+            // Buffers are in no way of the other parameters.
+            let _ = engine.endpoint.update_config(id, |config| {
+                (config.send_buffer, config.receive_buffer) = (send, receive);
+            });
+        }
+        self.link(id, port, listener, admission);
         Some(())
     }
 
@@ -247,14 +270,8 @@ impl Registry {
         if mailbox.owns_port {
             self.unbind_port(engine, mailbox.port, socket);
         }
-        let owned =
-            |(id, link): (&AssociationId, &Link)| (link.owner == Owner::Socket(socket)).then_some(*id);
-        let associations: Vec<_> = match mailbox.kind {
-            SocketKind::OneToOne => mailbox.association.into_iter().collect(),
-            _ => self.links.iter().filter_map(owned).collect(),
-        };
-        for id in associations {
-            self.orphan(engine, now, id, &mailbox);
+        for id in &mailbox.associations {
+            self.orphan(engine, now, *id, &mailbox);
         }
         Some(mailbox)
     }
@@ -290,7 +307,14 @@ impl Registry {
     /// Forgets an association that has ended.
     pub(super) fn forget(&mut self, engine: &mut Engine, id: AssociationId) {
         if let Some(link) = self.links.remove(&id) {
-            self.orphans -= usize::from(link.owner == Owner::Nobody);
+            match link.owner {
+                Owner::Nobody => self.orphans -= 1,
+                Owner::Socket(socket) => {
+                    if let Some(mailbox) = self.sockets.get_mut(&socket) {
+                        mailbox.associations.remove(&id);
+                    }
+                }
+            }
             engine.endpoint.release(id);
             if let Some(port) = self.ports.get_mut(&link.port) {
                 port.associations -= 1;

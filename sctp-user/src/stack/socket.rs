@@ -188,6 +188,19 @@ impl Socket {
         })
     }
 
+    /// Takes back a set-up that has just begun, as if it had not: nothing is told of it. The peer gets an ABORT.
+    ///
+    /// # Errors
+    /// [`Error::NoAssociation`] if it is none of this socket's.
+    pub fn withdraw(&self, id: AssociationId) -> Result<(), Error> {
+        self.with(|state, _| {
+            let id = state.association_of(self.id, Some(id))?;
+            state.registry.forget(&mut state.engine, id);
+            state.mailbox(self.id)?.withdraw(id);
+            Ok(())
+        })
+    }
+
     /// Waits until an association is over, and tells how it ended.
     ///
     /// # Errors
@@ -470,11 +483,7 @@ impl Drop for Socket {
 
 impl State {
     pub(super) fn associations(&self, socket: SocketId) -> Vec<AssociationId> {
-        let owned = self
-            .registry
-            .links
-            .iter()
-            .filter(|(_, link)| link.owner == super::mailbox::Owner::Socket(socket));
-        owned.map(|(id, _)| *id).collect()
+        let mailbox = self.registry.sockets.get(&socket);
+        mailbox.map_or_else(Vec::new, |mailbox| mailbox.associations.iter().copied().collect())
     }
 }
