@@ -1,9 +1,10 @@
 //! What calls do to sockets of ours.
 
-use std::os::fd::{OwnedFd, RawFd};
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 
 use nix::errno::Errno;
 use nix::poll::PollFlags;
+use nix::sys::socket::{Shutdown, shutdown};
 use sctp_descriptors::{
     Command, MAX_RECORD_LEN, OptionName, Owner, Queue, Receive, Received, Reply, Send, Style, Value,
 };
@@ -118,8 +119,11 @@ impl Desk {
                 }
             }
             Operation::Shutdown(how) => Ok(match self.ask(number, Command::Shutdown(*how))? {
-                // The kernel's turn: it comes behind all that was written bare.
-                (Reply::Done, _) => Step::Kernel,
+                // Of the writing half alone, which comes behind all that was written bare: reading goes on.
+                (Reply::Done, _) => {
+                    shutdown(socket.fd.as_raw_fd(), Shutdown::Write)?;
+                    Step::Done(0)
+                }
                 _ => Step::Done(0),
             }),
             Operation::Queued { queue, at } => {
