@@ -11,13 +11,19 @@ use sctp_core::message::SendOptions;
 use sctp_descriptors::{Reply, Send};
 use sctp_user::stack::{Error, Peer};
 
-use crate::socket::{Phase, Served, fill};
+use crate::socket::{Served, fill};
+
+/// Bytes of control messages of one call, as Linux bounds them (`net.core.optmem_max`).
+const MOST_CONTROL: usize = 20_480;
 
 impl Served {
     /// Answers a `sendmsg`; what was written bare before has been sent, or is in the way.
     pub(crate) fn send(&mut self, ids: &mut AssocIds, asked: &Send) -> Result<Reply, Errno> {
         if self.unsent.is_some() {
             return Ok(self.full(None));
+        }
+        if asked.control.len() > MOST_CONTROL {
+            return Err(Errno::ENOBUFS);
         }
         let info = SendInfo::read(&asked.control, asked.payload.len(), self.style, asked.to.is_some())?;
         let to = asked.to.map(|address| self.canonical(address)).transpose()?;
@@ -98,22 +104,21 @@ impl Served {
         if waits && let Some(filler) = self.filler() {
             return Ok(filler);
         }
-        self.check_limit()?;
         let mut addresses = vec![peer.ip()];
         addresses.extend(&info.more_addresses);
         let peer = Peer { addresses, port: peer.port() };
         let connected = self.socket.connect_with(&peer, |config| info.apply_init(config));
         let id = connected.map_err(|error| errno::of(&error))?;
-        self.begin(id, waits);
         let sent = self.send_message(id, None, info, &payload);
+        if sent.is_err() {
+            // Without its message nobody asked for the association. It has just been made.
+            let _ = self.socket.withdraw(id);
+            return sent;
+        }
+        self.begin(id, waits);
         match sent {
             Ok(Reply::Number(len)) if waits => Ok(Reply::Begun(len)),
-            Ok(_) => sent,
-            Err(error) => {
-                // Without its message nobody asked for the association.
-                let _ = self.socket.abort(Some(id), Bytes::new());
-                Err(error)
-            }
+            sent => sent,
         }
     }
 
@@ -141,9 +146,7 @@ impl Served {
             let look = |it: &sctp_core::association::Association| it.config().send_buffer - it.send_space();
             self.socket.association(Some(id), look).unwrap_or(0)
         };
-        match self.phase {
-            Phase::Many(_) => self.socket.associations().into_iter().map(used).sum(),
-            _ => self.socket.only_association().map_or(0, used),
-        }
+        let unsent = self.unsent.as_ref().map_or(0, Bytes::len);
+        unsent + self.socket.associations().into_iter().map(used).sum::<usize>()
     }
 }

@@ -37,7 +37,7 @@ pub(crate) fn rcvinfo(bytes: &[u8]) -> (u16, u32, i32) {
     (stream, u32::from_be_bytes(word(24)), i32::from_ne_bytes(word(40)))
 }
 
-fn pair<'a>([here, there]: &'a [Client; 2], port: u16) -> (Handle<'a>, Handle<'a>) {
+pub(crate) fn pair<'a>([here, there]: &'a [Client; 2], port: u16) -> (Handle<'a>, Handle<'a>) {
     let listener = there.socket(Style::OneToOne);
     listener.listen(at(THERE, port));
     let client = here.socket(Style::OneToOne);
