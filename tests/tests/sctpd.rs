@@ -187,6 +187,21 @@ fn each_user_has_its_own_limit_which_a_reload_changes() {
 }
 
 #[test]
+fn a_supervised_program_of_a_user_without_privileges_leaves_nothing_behind() {
+    let Some((host, programs)) = prepare(&["shared_service"]) else { return };
+    let daemon = Daemon::start(host, "limits.sockets = 3\n");
+    let mut command = as_nobody(&daemon.host);
+    command.arg(path_of("sctp-run")).args(["-v", "--seccomp"]);
+    let output = finish(Program::start(with(command, &shared(&programs), &["sockets", "9"])));
+    assert!(output.contains("sctpd (process"), "{output}");
+    assert!(output.contains("3 sockets: No buffer space available"), "{output}");
+    wait_until(LIMIT, "the user still holds something", || {
+        let total = daemon.status()["total"].clone();
+        total["sockets"] == 0 && total["connections"] == 0
+    });
+}
+
+#[test]
 fn a_wrong_configuration_is_not_taken_by_a_running_daemon() {
     let Some((host, programs)) = prepare(&["shared_service"]) else { return };
     let mut daemon = Daemon::start(host, "limits.sockets = 3\n");
