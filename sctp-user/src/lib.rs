@@ -5,3 +5,5 @@ pub mod driver;
 pub mod sim;
 pub mod stack;
 pub mod statistics;
+
+pub use broker::DAEMON_USER;

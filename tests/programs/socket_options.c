@@ -208,7 +208,30 @@ static void options_of_all_sockets(void) {
   CHECK(linger.l_onoff == 1 && linger.l_linger == 3);
   REFUSED(setsockopt(fd, SOL_SOCKET, SO_LINGER, &linger, sizeof(int)), EINVAL);
   REFUSED(set_int(fd, SOL_SOCKET, SO_TYPE, 1), ENOPROTOOPT);
+  CHECK(set_int(fd, IPPROTO_IP, IP_TOS, 0xbb) == 0);
+  /* The ECN field of a stream socket is the protocol's. */
+  CHECK(get_int(fd, IPPROTO_IP, IP_TOS) == 0xb8);
+  CHECK(set_int(fd, IPPROTO_IP, IP_TTL, 9) == 0);
+  CHECK(get_int(fd, IPPROTO_IP, IP_TTL) == 9);
+  REFUSED(set_int(fd, IPPROTO_IP, IP_TTL, 256), EINVAL);
+  REFUSED(set_int(fd, IPPROTO_IPV6, IPV6_TCLASS, 1), ENOPROTOOPT);
   close(fd);
+}
+
+/* RFC 6458, 8.1.27. */
+static void shared_ports(void) {
+  struct sockaddr_in both[2];
+  int fds[3] = {new_socket(), new_socket(), new_socket()};
+  with_port(both, 0);
+  CHECK(set_int(fds[0], SOL_SCTP, SCTP_REUSE_PORT, 1) == 0);
+  CHECK(set_int(fds[1], SOL_SCTP, SCTP_REUSE_PORT, 1) == 0);
+  CHECK(bind(fds[0], (struct sockaddr *)&both[0], sizeof both[0]) == 0);
+  with_port(both, port_of(fds[0]));
+  CHECK(bind(fds[1], (struct sockaddr *)&both[0], sizeof both[0]) == 0);
+  REFUSED(bind(fds[2], (struct sockaddr *)&both[0], sizeof both[0]), EADDRINUSE);
+  CHECK(listen(fds[1], 1) == 0);
+  CHECK(connect(fds[2], (struct sockaddr *)&both[0], sizeof both[0]) == 0);
+  for (int i = 0; i < 3; i++) close(fds[i]);
 }
 
 static void bound_addresses(void) {
@@ -426,6 +449,7 @@ int main(int argc, char **argv) {
   values();
   lengths_and_errors();
   options_of_all_sockets();
+  shared_ports();
   bound_addresses();
   an_association();
   connecting_to_a_list();

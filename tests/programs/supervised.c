@@ -1,5 +1,5 @@
 /* What a supervisor of system calls must not change: signals, copies of descriptors, limits. For static linking.
- * usage: supervised signals|copies|limit|early|end ADDRESS PORT
+ * usage: supervised signals|copies|limit|early|wrong|end ADDRESS PORT
  * Prints "passed", or what is wrong; ends with 0 or 1. */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -66,13 +66,23 @@ static void test_signals(void) {
   CHECK(accept(fd, NULL, NULL) < 0 && errno == EINTR && signals == 1);
   alarm_in(SA_RESTART, 100);
   CHECK(pthread_create(&thread, NULL, connect_once_signalled, NULL) == 0);
-  CHECK(accept(fd, NULL, NULL) >= 0 && signals == 2);
+  int in = accept(fd, NULL, NULL);
+  CHECK(in >= 0 && signals == 2);
   CHECK(pthread_join(thread, &connected) == 0);
   alarm_in(SA_RESTART, 100);
   CHECK(setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &second, sizeof second) == 0);
   CHECK(accept(fd, NULL, NULL) < 0 && errno == EINTR && signals == 3);
   CHECK(setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &moment, sizeof moment) == 0);
   CHECK(accept(fd, NULL, NULL) < 0 && errno == EAGAIN);
+  /* What came is not lost to the handler. */
+  char got[2][10];
+  struct iovec parts[2] = {{got[0], 10}, {got[1], 10}};
+  struct mmsghdr two[2] = {{.msg_hdr = {.msg_iov = &parts[0], .msg_iovlen = 1}},
+                           {.msg_hdr = {.msg_iov = &parts[1], .msg_iovlen = 1}}};
+  CHECK(send((int)(long)connected, "first", 5, 0) == 5);
+  alarm_in(SA_RESTART, 100);
+  CHECK(recvmmsg(in, two, 2, 0, NULL) == 1 && signals == 4);
+  CHECK(two[0].msg_len == 5 && memcmp(got[0], "first", 5) == 0);
 }
 
 static void expect(int fd, const char *message) {
@@ -172,6 +182,41 @@ static void test_early(void) {
   expect_on(in, "later", 3, 33);
 }
 
+#define FAILS(call, error) CHECK((call) < 0 && errno == (error))
+
+/* Wrong pointers and sizes are the caller's own trouble, and only for this call. */
+static void test_wrong(void) {
+  static char large[2 << 20];
+  static struct iovec many[2000];
+  void *volatile nowhere = (void *)8;
+  struct sockaddr_in name;
+  socklen_t length = sizeof name, negative = -1;
+  int fd = listener(), out = client(), in = accept(fd, NULL, NULL), value = 0;
+  FAILS(bind(fd, nowhere, sizeof name), EFAULT);
+  FAILS(bind(fd, (struct sockaddr *)&address, 1 << 20), EINVAL);
+  FAILS(connect(fd, (struct sockaddr *)&address, -1), EINVAL);
+  FAILS(getsockname(fd, nowhere, &length), EFAULT);
+  FAILS(getsockname(fd, (struct sockaddr *)&name, nowhere), EFAULT);
+  FAILS(getsockname(fd, (struct sockaddr *)&name, &negative), EINVAL);
+  FAILS(getsockopt(fd, IPPROTO_SCTP, SCTP_NODELAY, nowhere, &length), EFAULT);
+  FAILS(setsockopt(fd, IPPROTO_SCTP, SCTP_NODELAY, nowhere, sizeof value), EFAULT);
+  FAILS(setsockopt(fd, IPPROTO_SCTP, SCTP_NODELAY, &value, -1), EINVAL);
+  FAILS(write(out, nowhere, 100), EFAULT);
+  FAILS(write(out, large, sizeof large), EMSGSIZE);
+  FAILS(sendto(out, "x", 1, 0, nowhere, sizeof name), EFAULT);
+  FAILS(sendmsg(out, nowhere, 0), EFAULT);
+  FAILS(sendmsg(out, &(struct msghdr){.msg_iov = many, .msg_iovlen = 2000}, 0), EMSGSIZE);
+  FAILS(sendmsg(out, &(struct msghdr){.msg_iov = nowhere, .msg_iovlen = 1}, 0), EFAULT);
+  FAILS(sendmsg(out, &(struct msghdr){.msg_control = large, .msg_controllen = 1 << 20}, 0), ENOBUFS);
+  FAILS(recvmsg(in, nowhere, 0), EFAULT);
+  FAILS(accept4(fd, NULL, NULL, 1 << 20), EINVAL);
+  CHECK(send(out, "and then", 8, 0) == 8);
+  expect(in, "and then");
+  CHECK(send(out, "lost", 4, 0) == 4 && send(out, "not lost", 8, 0) == 8);
+  FAILS(read(in, nowhere, 100), EFAULT);
+  expect(in, "not lost");
+}
+
 /* A signal that ends the process ends it in a call that waits. */
 static void test_end(void) {
   int fd = listener();
@@ -189,6 +234,7 @@ int main(int argc, char **argv) {
   if (strcmp(argv[1], "copies") == 0) test_copies();
   if (strcmp(argv[1], "limit") == 0) test_limit();
   if (strcmp(argv[1], "early") == 0) test_early();
+  if (strcmp(argv[1], "wrong") == 0) test_wrong();
   if (strcmp(argv[1], "end") == 0) test_end();
   puts("passed");
   return 0;

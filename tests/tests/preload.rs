@@ -181,6 +181,15 @@ fn threads_and_processes_share_sockets() {
     without_failures("socket_shared", "127.0.93.2");
 }
 
+/// RFC 6458, 8.1.29.
+#[test]
+fn messages_that_came_before_a_subscription_are_told_of_as_later_ones() {
+    let Some(programs) = Programs::compile(&["supervised"]) else { return };
+    let arguments = ["early", "127.0.60.92", "5000"];
+    let program = Network::Udp("127.0.60.92").start(&programs.path("supervised"), &arguments);
+    assert_eq!(finish(program), "passed\n");
+}
+
 #[test]
 fn the_files_of_sctp_are_there_below_proc() {
     without_failures("proc_files", "127.0.92.2");

@@ -187,6 +187,21 @@ fn each_user_has_its_own_limit_which_a_reload_changes() {
 }
 
 #[test]
+fn a_supervised_program_of_a_user_without_privileges_leaves_nothing_behind() {
+    let Some((host, programs)) = prepare(&["shared_service"]) else { return };
+    let daemon = Daemon::start(host, "limits.sockets = 3\n");
+    let mut command = as_nobody(&daemon.host);
+    command.arg(path_of("sctp-run")).args(["-v", "--seccomp"]);
+    let output = finish(Program::start(with(command, &shared(&programs), &["sockets", "9"])));
+    assert!(output.contains("sctpd (process"), "{output}");
+    assert!(output.contains("3 sockets: No buffer space available"), "{output}");
+    wait_until(LIMIT, "the user still holds something", || {
+        let total = daemon.status()["total"].clone();
+        total["sockets"] == 0 && total["connections"] == 0
+    });
+}
+
+#[test]
 fn a_wrong_configuration_is_not_taken_by_a_running_daemon() {
     let Some((host, programs)) = prepare(&["shared_service"]) else { return };
     let mut daemon = Daemon::start(host, "limits.sockets = 3\n");
@@ -353,6 +368,9 @@ fn it_becomes_another_user_and_keeps_one_capability_over_raw_ip() {
 const WIDE: &str =
     "limits = { sockets = 65536, associations = 65536, connections = 4096, buffer_bytes = 1099511627776 }";
 
+/// Of each process.
+const SOCKETS: u64 = 20;
+
 /// Processes with twenty sockets each, killed at random under load. Their server is on a stack of its own.
 fn swarm(processes: u32, kills: u32) {
     let Some((host, programs)) = prepare(&["swarm", "echo_server", "echo_client"]) else { return };
@@ -374,7 +392,8 @@ fn swarm(processes: u32, kills: u32) {
     let before = daemon.descriptors();
     let attack = |seed: &str| {
         let (processes, kills) = (processes.to_string(), kills.to_string());
-        let program = daemon.run(&swarm, &["attack", "127.0.0.2", "5000", &processes, "20", &kills, seed]);
+        let program = daemon
+            .run(&swarm, &["attack", "127.0.0.2", "5000", &processes, &SOCKETS.to_string(), &kills, seed]);
         let (status, output) = program.wait(LIMIT * 10).expect("it ends");
         assert!(status.success() && output.contains("killed"), "{status}: {output}");
         daemon.wait_for_holdings("root", 0, 0);
@@ -386,8 +405,9 @@ fn swarm(processes: u32, kills: u32) {
     daemon.wait_for_holdings("nobody", 0, 0);
     let memory = daemon.memory();
     attack("2");
-    // The same load again needs no more of anything.
-    assert!(daemon.memory() < memory + memory / 4, "{} after {memory} kilobytes", daemon.memory());
+    // A socket that is forgotten costs kilobytes; what an allocator keeps differs from time to time by megabytes in all.
+    let grown = daemon.memory().saturating_sub(memory) * 1_024 / (u64::from(processes + kills) * SOCKETS);
+    assert!(grown < 512, "{grown} bytes more for each socket of the second attack");
     wait_until(LIMIT, "descriptors are left", || daemon.descriptors() <= before);
 }
 

@@ -80,9 +80,11 @@ fn listening(mut server: Program) -> Program {
 fn programs_in_go_exchange_messages_with_streams_and_protocol_identifiers() {
     let programs = Programs::new();
     let Some(messages) = programs.compile_go("messages") else { return };
-    let server = listening(start("127.0.60.2", &messages, &["server", "127.0.60.2", "5000", "2"]));
-    let clients = ["127.0.60.3", "127.0.60.4"]
-        .map(|local| start(local, &messages, &["client", "127.0.60.2", "5000", "40"]));
+    let server = listening(start("127.0.60.2", &messages, &["server", "127.0.60.2", "5000", "3"]));
+    let client = |local, kind| start(local, &messages, &[kind, "127.0.60.2", "5000", "40"]);
+    let clients = ["127.0.60.3", "127.0.60.4"].map(|local| client(local, "client"));
+    // Its socket does not wait, and edge-triggered epoll tells when it can go on.
+    assert!(finish(client("127.0.60.5", "poller")).contains("polled 40 messages"));
     for client in clients {
         assert!(finish(client).contains("exchanged 40 messages with 127.0.60.2:5000"));
     }
@@ -141,6 +143,11 @@ fn copies_of_a_descriptor_are_the_same_socket_wherever_they_are() {
 #[test]
 fn descriptors_have_numbers_below_the_limit_of_the_program() {
     passes("127.0.60.34", "supervised", &["limit", "127.0.60.34", "5000"], "passed\n");
+}
+
+#[test]
+fn wrong_pointers_and_sizes_fail_and_hurt_nobody() {
+    passes("127.0.60.36", "supervised", &["wrong", "127.0.60.36", "5000"], "passed\n");
 }
 
 /// What is tested of the shim holds without it.

@@ -4,6 +4,7 @@ pub mod daemon;
 pub mod demo;
 pub mod holder;
 pub mod launch;
+pub mod limits;
 pub mod logging;
 pub mod perf;
 pub mod pinger;

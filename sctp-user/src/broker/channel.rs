@@ -12,7 +12,7 @@ use nix::{
         listen, recv, send, setsockopt, socket, sockopt,
     },
     sys::time::TimeVal,
-    unistd::getuid,
+    unistd::{User, getuid},
 };
 
 #[cfg(test)]
@@ -22,6 +22,8 @@ use super::message::{LEN, Message};
 
 /// The name, in the abstract namespace. All versions share it, so that they find each other.
 const NAME: &[u8] = b"sctp-user/port-broker";
+/// The user that the daemon `sctpd` usually runs as, with CAP_NET_RAW alone.
+pub const DAEMON_USER: &str = "sctpd";
 /// Connections that wait to be accepted.
 const BACKLOG: i32 = 64;
 
@@ -34,9 +36,11 @@ pub(crate) struct Peer {
 }
 
 impl Peer {
-    /// Root may do anything to us anyway, and so may ourselves.
+    /// Root may do anything to us anyway, and so may ourselves; the user of `sctpd` was made by root.
     pub(crate) fn is_trusted(self) -> bool {
-        self.uid == 0 || self.uid == getuid().as_raw()
+        let is_daemon =
+            || matches!(User::from_name(DAEMON_USER), Ok(Some(daemon)) if daemon.uid.as_raw() == self.uid);
+        self.uid == 0 || self.uid == getuid().as_raw() || is_daemon()
     }
 }
 

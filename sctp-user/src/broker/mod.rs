@@ -15,7 +15,7 @@
 //! A lease lasts as long as the connection, so a killed process loses its leases at once, and the
 //! broker answers its peers with ABORT from then on. When the broker dies, the keepers see the end of
 //! their connections, race for the name, and lease again. A broker is believed, and a stack is served,
-//! only if the other side runs as root or as the same user.
+//! only if the other side runs as root, as the same user, or as the user of `sctpd`.
 
 use std::{net::IpAddr, ops::RangeInclusive};
 
@@ -25,6 +25,8 @@ mod keeper;
 mod message;
 mod server;
 mod table;
+
+pub use channel::DAEMON_USER;
 
 pub(crate) use answer::{Answer, answer};
 pub(crate) use keeper::LeaseKeeper;

@@ -16,6 +16,7 @@ use sctp_core::time::Time;
 
 use super::error::Error;
 use super::mailbox::{End, Interest, Link, Mailbox, Owner, SocketId, SocketKind};
+use super::meter;
 use super::notification::Notification;
 use super::registry::Change;
 use super::state::State;
@@ -65,8 +66,8 @@ impl State {
         let bound_to_all = addresses.is_empty();
         let addresses = if bound_to_all { self.addresses.clone() } else { addresses.to_vec() };
         let random = self.random.below(1 << 16) as u16;
-        self.mailbox(socket)?;
-        let port = self.registry.bind_port(&mut self.engine, port, &addresses, random)?;
+        let shared_by = self.mailbox(socket)?.port_shared_by;
+        let port = self.registry.bind_port(&mut self.engine, port, &addresses, shared_by, random)?;
         let mailbox = self.mailbox(socket)?;
         mailbox.addresses = addresses;
         mailbox.bound_to_all = bound_to_all;
@@ -82,11 +83,15 @@ impl State {
         Ok(self.mailbox(socket)?.port)
     }
 
-    /// Takes associations on the socket's port. `backlog` counts for listeners only.
+    /// Takes associations on the socket's port. `backlog` counts for listeners only; when it listens already, that is changed.
     pub(super) fn listen(&mut self, socket: SocketId, backlog: usize) -> Result<(), Error> {
         let port = self.bind_if_unbound(socket)?;
         let mailbox = self.mailbox(socket)?;
         let backlog = (mailbox.kind == SocketKind::Listener).then_some(backlog);
+        if mailbox.listening {
+            self.engine.endpoint.set_backlog(port, backlog);
+            return Ok(());
+        }
         let mut config = mailbox.config.clone();
         let addresses = mailbox.addresses.clone();
         let local =
@@ -153,8 +158,11 @@ impl State {
         mailbox.bound_to_all = old.bound_to_all;
         mailbox.subscribed = old.subscribed;
         mailbox.linger = old.linger;
+        mailbox.meter.clone_from(&old.meter);
         mailbox.remote_udp_port = old.remote_udp_port;
         mailbox.association = Some(id);
+        old.associations.remove(&id);
+        mailbox.associations.insert(id);
         old.move_to(id, &mut mailbox);
         let socket = self.registry.add(mailbox);
         // An association that waited has been entered when it came up.
@@ -183,7 +191,7 @@ impl State {
             return Err(Error::Listening);
         }
         let local_addresses = mailbox.addresses.clone();
-        let udp_port = mailbox.remote_udp_port;
+        let (udp_port, meter) = (mailbox.remote_udp_port, mailbox.meter.clone());
         if kind != SocketKind::OneToMany && mailbox.association.is_some() {
             return Err(sctp_core::error::ConnectError::AlreadyConnected { local_port }.into());
         }
@@ -200,9 +208,10 @@ impl State {
         let peers: Vec<_> = peer.addresses.iter().map(path).collect();
         self.suit_mtu(&mut config, peers.first().ok_or(Error::NoAddress)?);
         change(&mut config);
+        let admission = meter::admit(meter.as_ref(), &mut config)?;
         let request = ConnectRequest { local_port, local_addresses, peers, peer_port: peer.port, config };
         let id = self.engine.endpoint.connect(now, request)?;
-        self.registry.link(id, local_port, socket);
+        self.registry.link(id, local_port, socket, admission);
         if kind == SocketKind::OneToOne {
             self.mailbox(socket)?.association = Some(id);
         }

@@ -74,6 +74,9 @@ pub enum Error {
     /// The association is not one of this socket's, or has ended.
     #[error("the association has ended or belongs to another socket")]
     NoAssociation,
+    /// The meter of the socket admits no more associations.
+    #[error("there may be no more associations: end others, or have the limit raised")]
+    Refused,
     /// The association was lost.
     #[error("the association was lost: {}", loss_text(.0))]
     Lost(LossReason),
@@ -118,6 +121,7 @@ impl Error {
             Self::NotConnected | Self::NoAssociation | Self::Closed | Self::StackClosed => Kind::NotConnected,
             Self::ShuttingDown | Self::Send(SendError::Closed | SendError::ShuttingDown) => Kind::BrokenPipe,
             Self::Lost(reason) => loss_kind(reason),
+            Self::Refused => Kind::OutOfMemory,
             Self::System { source, .. } | Self::Driver(source) => source.kind(),
             Self::Open(error) => open_kind(error),
             Self::Command(CommandError::Closed) => Kind::NotConnected,

@@ -1,7 +1,8 @@
 //! What waits for one socket: messages, notifications, associations to accept, and who waits for them.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use sctp_core::config::{AssociationConfig, FragmentInterleave};
@@ -9,10 +10,14 @@ use sctp_core::event::{AssociationId, LossReason};
 use sctp_core::message::Message;
 use smallvec::SmallVec;
 
+use super::meter::{Admission, Meter};
 use super::notification::{Notification, Notifications};
 
 /// Notifications that wait at most; later ones are dropped and counted ([`Notification::Overflow`]).
 const MOST_NOTIFICATIONS: usize = 1_024;
+/// Beyond so many, an association whose beginning nobody has been told of is not told of at all when it ends. So a reader that
+/// knows of an association hears of its end, and the queue is no longer than this and what the associations add that live.
+const MOST_CHANGES: usize = 2_048;
 
 /// Names a socket of a stack; never used again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -48,7 +53,7 @@ pub enum End {
 }
 
 /// What an association is to the sockets.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(super) struct Link {
     pub(super) owner: Owner,
     /// Our port.
@@ -61,6 +66,8 @@ pub(super) struct Link {
     pub(super) queued: bool,
     /// What is told of it; `None`: what its socket subscribed to.
     pub(super) subscribed: Option<Notifications>,
+    /// That it may be, from the meter of the socket that it began on.
+    _admission: Option<Admission>,
 }
 
 /// Whose association it is.
@@ -72,8 +79,17 @@ pub(super) enum Owner {
 }
 
 impl Link {
-    pub(super) fn new(owner: Owner, port: u16) -> Self {
-        Self { owner, port, up: false, peer_done: false, end: None, queued: false, subscribed: None }
+    pub(super) fn new(owner: Owner, port: u16, admission: Option<Admission>) -> Self {
+        Self {
+            owner,
+            port,
+            up: false,
+            peer_done: false,
+            end: None,
+            queued: false,
+            subscribed: None,
+            _admission: admission,
+        }
     }
 }
 
@@ -89,6 +105,8 @@ pub(super) struct Mailbox {
     pub(super) bound_to_all: bool,
     /// The port is this socket's to give back.
     pub(super) owns_port: bool,
+    /// Other sockets of the same may be bound to the port.
+    pub(super) port_shared_by: Option<u32>,
     pub(super) listening: bool,
     /// For associations to come.
     pub(super) config: AssociationConfig,
@@ -106,6 +124,10 @@ pub(super) struct Mailbox {
     /// Nothing of other associations is read before the end of the message that this one is delivering in pieces
     /// (RFC 6458, 8.1.20, level 0).
     pub(super) in_part: Option<AssociationId>,
+    /// All that are linked to it.
+    pub(super) associations: BTreeSet<AssociationId>,
+    /// Who admits associations.
+    pub(super) meter: Option<Arc<dyn Meter>>,
     /// The one association of a one-to-one socket.
     pub(super) association: Option<AssociationId>,
     /// It has ended, or its peer is done: reading does not wait any more.
@@ -125,6 +147,7 @@ impl Mailbox {
             addresses: Vec::new(),
             bound_to_all: false,
             owns_port: false,
+            port_shared_by: None,
             listening: false,
             config,
             remote_udp_port: None,
@@ -135,6 +158,8 @@ impl Mailbox {
             acceptable: 0,
             unread: None,
             in_part: None,
+            associations: BTreeSet::new(),
+            meter: None,
             association: None,
             at_end: false,
             linger: None,
@@ -176,11 +201,27 @@ impl Mailbox {
     }
 
     pub(super) fn notify(&mut self, id: AssociationId, notification: Notification) {
-        if self.notifications.len() >= MOST_NOTIFICATIONS {
+        let waiting = self.notifications.len();
+        let is_change = notification.begins() || notification.ends();
+        if waiting >= MOST_CHANGES && notification.ends() && self.forget_beginning(id) {
+            self.overflow += 2;
+        } else if waiting >= MOST_NOTIFICATIONS && !is_change {
             self.overflow += 1;
         } else {
             self.notifications.push_back((id, notification));
         }
+    }
+
+    /// Takes the beginning of an association out of what is to be told; false if it has been told.
+    fn forget_beginning(&mut self, id: AssociationId) -> bool {
+        let place = self.notifications.iter().position(|(of, it)| *of == id && it.begins());
+        place.and_then(|place| self.notifications.remove(place)).is_some()
+    }
+
+    /// Nothing is told of an association.
+    pub(super) fn withdraw(&mut self, id: AssociationId) {
+        self.notifications.retain(|(of, _)| *of != id);
+        self.association.take_if(|association| *association == id);
     }
 
     /// Why an association was lost, if that is still to be told.

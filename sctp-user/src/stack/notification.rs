@@ -134,6 +134,16 @@ impl Notification {
         )
     }
 
+    /// Whether it tells that an association has begun.
+    pub(super) fn begins(&self) -> bool {
+        matches!(self, Self::CommunicationUp { .. })
+    }
+
+    /// Whether it tells that an association is over.
+    pub(super) fn ends(&self) -> bool {
+        matches!(self, Self::CommunicationLost(_) | Self::ShutdownComplete)
+    }
+
     fn kind(&self) -> Notifications {
         match self {
             Self::CommunicationUp { .. }

@@ -12,6 +12,7 @@ use sctp_core::time::Time;
 use super::engine::Engine;
 use super::error::Error;
 use super::mailbox::{End, Interest, Link, Mailbox, Owner, SocketId, SocketKind};
+use super::meter::{self, Admission};
 use super::notification::Notification;
 
 /// Sockets and what belongs to them.
@@ -28,8 +29,10 @@ pub(super) struct Registry {
 
 /// A port in use.
 struct Port {
-    /// A socket is bound to it.
-    bound: bool,
+    /// Sockets that are bound to it.
+    bound: usize,
+    /// Who may bind further ones (RFC 6458, 8.1.27).
+    shared_by: Option<u32>,
     /// The socket that gets the associations that come in.
     listener: Option<SocketId>,
     /// Associations that use it, also those that have lost their socket: until they have ended, the
@@ -82,34 +85,40 @@ impl Registry {
         id
     }
 
-    /// Reserves `port`, or any if it is 0. `random` picks where the search starts.
+    /// Reserves `port`, or any if it is 0. `random` picks where the search starts. A port that is bound can be had once more if
+    /// all of its sockets are `shared_by` the same.
     pub(super) fn bind_port(
         &mut self,
         engine: &mut Engine,
         port: u16,
         addresses: &[IpAddr],
+        shared_by: Option<u32>,
         random: u16,
     ) -> Result<u16, Error> {
-        let port = if port == 0 { self.ephemeral_port(engine, random)? } else { port };
-        let ephemeral = self.is_ephemeral(port);
-        match self.ports.get_mut(&port) {
-            Some(in_use) if in_use.bound => return Err(Error::PortInUse(port)),
-            Some(lingering) => {
+        let number = if port == 0 { self.ephemeral_port(engine, random)? } else { port };
+        let ephemeral = self.is_ephemeral(number);
+        match self.ports.get_mut(&number) {
+            Some(in_use) if in_use.bound > 0 && (shared_by.is_none() || in_use.shared_by != shared_by) => {
+                return Err(Error::PortInUse(number));
+            }
+            Some(in_use) => {
                 if !ephemeral {
-                    lingering.widen(engine, port, addresses)?;
+                    in_use.widen(engine, number, addresses)?;
                 }
-                lingering.bound = true;
+                in_use.bound += 1;
+                in_use.shared_by = shared_by;
             }
             None => {
                 // Ports of the leased block are ours already.
                 if !ephemeral {
-                    engine.driver.lease_port(port, addresses)?;
+                    engine.driver.lease_port(number, addresses)?;
                 }
                 let addresses = addresses.to_vec();
-                self.ports.insert(port, Port { bound: true, listener: None, associations: 0, addresses });
+                let port = Port { bound: 1, shared_by, listener: None, associations: 0, addresses };
+                self.ports.insert(number, port);
             }
         }
-        Ok(port)
+        Ok(number)
     }
 
     /// A bound port is used with one more address.
@@ -151,17 +160,17 @@ impl Registry {
             .find(|port| !self.ports.contains_key(port))
     }
 
-    /// The socket that was bound to `port` is closed.
-    fn unbind_port(&mut self, engine: &mut Engine, number: u16) {
+    /// A socket that was bound to the port is closed.
+    fn unbind_port(&mut self, engine: &mut Engine, number: u16, socket: SocketId) {
         if let Some(port) = self.ports.get_mut(&number) {
-            port.bound = false;
-            port.listener = None;
+            port.bound = port.bound.saturating_sub(1);
+            port.listener.take_if(|listener| *listener == socket);
         }
         self.release_if_unused(engine, number);
     }
 
     fn release_if_unused(&mut self, engine: &mut Engine, number: u16) {
-        let unused = |port: &Port| !port.bound && port.associations == 0;
+        let unused = |port: &Port| port.bound == 0 && port.associations == 0;
         if !self.ports.get(&number).is_some_and(unused) {
             return;
         }
@@ -187,8 +196,17 @@ impl Registry {
     }
 
     /// Enters an association on local port `port`.
-    pub(super) fn link(&mut self, id: AssociationId, port: u16, socket: SocketId) {
-        self.links.insert(id, Link::new(Owner::Socket(socket), port));
+    pub(super) fn link(
+        &mut self,
+        id: AssociationId,
+        port: u16,
+        socket: SocketId,
+        admission: Option<Admission>,
+    ) {
+        self.links.insert(id, Link::new(Owner::Socket(socket), port, admission));
+        if let Some(mailbox) = self.sockets.get_mut(&socket) {
+            mailbox.associations.insert(id);
+        }
         if let Some(port) = self.ports.get_mut(&port) {
             port.associations += 1;
         }
@@ -222,11 +240,24 @@ impl Registry {
         Some((socket, change))
     }
 
-    /// An association that the peer began: it belongs to the socket that listens on its port.
-    fn adopt(&mut self, engine: &Engine, id: AssociationId) -> Option<()> {
-        let port = engine.endpoint.association(id)?.local_port();
+    /// An association that the peer began: it belongs to the socket that listens on its port, if that may have it.
+    fn adopt(&mut self, engine: &mut Engine, id: AssociationId) -> Option<()> {
+        let association = engine.endpoint.association(id)?;
+        let (port, mut config) = (association.local_port(), association.config().clone());
         let listener = self.ports.get(&port)?.listener?;
-        self.link(id, port, listener);
+        let Ok(admission) = meter::admit(self.sockets.get(&listener)?.meter.as_ref(), &mut config) else {
+            // The peer gets an ABORT.
+            engine.endpoint.release(id);
+            return None;
+        };
+        if admission.is_some() {
+            let (send, receive) = (config.send_buffer, config.receive_buffer);
+            // Buffers are in no way of the other parameters.
+            let _ = engine.endpoint.update_config(id, |config| {
+                (config.send_buffer, config.receive_buffer) = (send, receive);
+            });
+        }
+        self.link(id, port, listener, admission);
         Some(())
     }
 
@@ -237,16 +268,10 @@ impl Registry {
             engine.endpoint.close_listener(mailbox.port);
         }
         if mailbox.owns_port {
-            self.unbind_port(engine, mailbox.port);
+            self.unbind_port(engine, mailbox.port, socket);
         }
-        let owned =
-            |(id, link): (&AssociationId, &Link)| (link.owner == Owner::Socket(socket)).then_some(*id);
-        let associations: Vec<_> = match mailbox.kind {
-            SocketKind::OneToOne => mailbox.association.into_iter().collect(),
-            _ => self.links.iter().filter_map(owned).collect(),
-        };
-        for id in associations {
-            self.orphan(engine, now, id, &mailbox);
+        for id in &mailbox.associations {
+            self.orphan(engine, now, *id, &mailbox);
         }
         Some(mailbox)
     }
@@ -282,7 +307,14 @@ impl Registry {
     /// Forgets an association that has ended.
     pub(super) fn forget(&mut self, engine: &mut Engine, id: AssociationId) {
         if let Some(link) = self.links.remove(&id) {
-            self.orphans -= usize::from(link.owner == Owner::Nobody);
+            match link.owner {
+                Owner::Nobody => self.orphans -= 1,
+                Owner::Socket(socket) => {
+                    if let Some(mailbox) = self.sockets.get_mut(&socket) {
+                        mailbox.associations.remove(&id);
+                    }
+                }
+            }
             engine.endpoint.release(id);
             if let Some(port) = self.ports.get_mut(&link.port) {
                 port.associations -= 1;

@@ -64,6 +64,18 @@ impl Socket {
         self.with(|state, _| state.bind(self.id, addresses, port))
     }
 
+    /// Lets other sockets be bound to its port, if they are shared by the same user, whatever number stands for one
+    /// (`SCTP_REUSE_PORT`; RFC 6458, 8.1.27). To be said before it is bound; one of the sockets may listen.
+    ///
+    /// # Errors
+    /// [`Error::Closed`].
+    pub fn share_port(&self, user: Option<u32>) -> Result<(), Error> {
+        self.with(|state, _| {
+            state.mailbox(self.id)?.port_shared_by = user;
+            Ok(())
+        })
+    }
+
     /// Takes associations from now on; at most `backlog` of a listener's wait to be accepted.
     ///
     /// # Errors
@@ -173,6 +185,19 @@ impl Socket {
         self.with(|state, now| {
             let id = state.association_of(self.id, id)?;
             Ok(state.engine.endpoint.abort(now, id, reason)?)
+        })
+    }
+
+    /// Takes back a set-up that has just begun, as if it had not: nothing is told of it. The peer gets an ABORT.
+    ///
+    /// # Errors
+    /// [`Error::NoAssociation`] if it is none of this socket's.
+    pub fn withdraw(&self, id: AssociationId) -> Result<(), Error> {
+        self.with(|state, _| {
+            let id = state.association_of(self.id, Some(id))?;
+            state.registry.forget(&mut state.engine, id);
+            state.mailbox(self.id)?.withdraw(id);
+            Ok(())
         })
     }
 
@@ -458,11 +483,7 @@ impl Drop for Socket {
 
 impl State {
     pub(super) fn associations(&self, socket: SocketId) -> Vec<AssociationId> {
-        let owned = self
-            .registry
-            .links
-            .iter()
-            .filter(|(_, link)| link.owner == super::mailbox::Owner::Socket(socket));
-        owned.map(|(id, _)| *id).collect()
+        let mailbox = self.registry.sockets.get(&socket);
+        mailbox.map_or_else(Vec::new, |mailbox| mailbox.associations.iter().copied().collect())
     }
 }

@@ -60,6 +60,8 @@ pub fn of(error: &Error) -> Errno {
         Error::Closed | Error::StackClosed | Error::NotConnected | Error::NoAssociation => Errno::ENOTCONN,
         Error::ShuttingDown => Errno::EPIPE,
         Error::Listening => Errno::EISCONN,
+        // As where a kernel has no memory for it.
+        Error::Refused => Errno::ENOMEM,
         Error::Lost(reason) => of_loss(reason),
         Error::Send(error) => of_send(error),
         Error::Connect(error) => of_connect(error),

@@ -20,8 +20,10 @@ pub struct Settings {
     pub rcvinfo: bool,
     /// Messages come with [`SCTP_NXTINFO`](crate::constants::SCTP_NXTINFO) (`SCTP_RECVNXTINFO`).
     pub nxtinfo: bool,
-    /// Several sockets of one user may listen on one port (`SCTP_REUSE_PORT`). Kept only.
+    /// Several sockets of one user may be bound to one port, and one of them listen (`SCTP_REUSE_PORT`).
     pub reuse_port: bool,
+    /// Whose socket it is. While nobody has said that, no port is shared.
+    pub user: Option<u32>,
     /// The peers' UDP encapsulation port for associations to come, once it was set (`SCTP_REMOTE_UDP_ENCAPS_PORT`).
     pub remote_udp_port: Option<u16>,
     /// For associations to come.
@@ -68,6 +70,7 @@ impl Settings {
             rcvinfo: false,
             nxtinfo: false,
             reuse_port: false,
+            user: None,
             remote_udp_port: None,
             future: Manner::default(),
             associations: BTreeMap::new(),

@@ -183,6 +183,10 @@ impl Target for StackTarget<'_> {
         checked(self.socket.bind(addresses, port))
     }
 
+    fn share_port(&mut self, on: bool) -> Result<(), Errno> {
+        checked(self.socket.share_port(self.settings.user.filter(|_| on)))
+    }
+
     fn add_address(&mut self, address: IpAddr) -> Result<(), Errno> {
         checked(self.socket.add_address(address))
     }

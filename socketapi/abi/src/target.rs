@@ -170,6 +170,12 @@ pub trait Target {
     /// EADDRINUSE, EADDRNOTAVAIL, EACCES.
     fn bind(&mut self, addresses: &[IpAddr], port: u16) -> Result<(), Errno>;
 
+    /// Lets other sockets of its [user](Settings::user) be bound to its port, too (RFC 6458, 8.1.27), or not.
+    ///
+    /// # Errors
+    /// The socket is closed.
+    fn share_port(&mut self, on: bool) -> Result<(), Errno>;
+
     /// Adds an address to a socket that is bound, and to its associations (RFC 6458, 9.1).
     ///
     /// # Errors

@@ -132,13 +132,17 @@ pub(crate) fn await_setup(fd: c_int, name: SocketName, ticket: Ticket) -> Result
     Err(libc::EINPROGRESS)
 }
 
-/// `shutdown()`. If the service has nothing against it, the kernel does it, which the service sees behind all that was written
-/// before. SCTP has no half that could stop reading alone (RFC 6458, 4.1.7).
+/// `shutdown()`. If the service has nothing against it, the kernel shuts our writing half down, which the service sees behind all
+/// that was written before. SCTP has no half that could stop reading alone (RFC 6458, 4.1.7): what has come is read as ever.
 pub(crate) fn shutdown(fd: c_int, how: c_int) -> Detour<c_int> {
-    match with_socket(fd, |name| control::command(name, Command::Shutdown(how)).map(|_| 0)) {
-        Detour::Done(_) if how != libc::SHUT_RD => Detour::Bypass,
-        other => other,
-    }
+    with_socket(fd, |name| {
+        control::command(name, Command::Shutdown(how))?;
+        if how != libc::SHUT_RD {
+            // SAFETY: numbers only. It fails only where another thread has closed the descriptor meanwhile.
+            let _ = unsafe { real::shutdown(fd, libc::SHUT_WR) };
+        }
+        Ok(0)
+    })
 }
 
 /// `accept4()`. A token in the pair stands for one waiting association.

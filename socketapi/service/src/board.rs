@@ -9,7 +9,8 @@ use nix::fcntl::{FcntlArg, SealFlag, fcntl};
 use nix::sys::memfd::{MFdFlags, memfd_create};
 use sctp_descriptors::Slot;
 
-/// The board of one user: a file in memory that only we can write by the descriptor that we hand out.
+/// The board of one user: a file in memory. The descriptor that we hand out is for reading; processes that may open it anew for
+/// writing, below `/proc`, are of the service's user, and fool only themselves: it is their own user's board, and we never read it.
 #[derive(Debug)]
 pub(crate) struct Board {
     file: File,

@@ -85,7 +85,7 @@ impl Service {
     /// What is done to one socket.
     fn command(&mut self, user: u32, number: u64, command: &Command) -> Answer {
         let found = self.sockets.get_mut(&number).filter(|socket| socket.is_of(user));
-        let Some(socket) = found else { return self.command_to_ended(number, command) };
+        let Some(socket) = found else { return self.command_to_ended(user, number, command) };
         socket.hear_command();
         let ids = &mut self.ids;
         let of = |error| errno::of(&error);
@@ -132,18 +132,22 @@ impl Service {
     }
 
     /// The association of the socket has ended, and the program holds its descriptor still.
-    fn command_to_ended(&mut self, number: u64, command: &Command) -> Answer {
+    fn command_to_ended(&mut self, user: u32, number: u64, command: &Command) -> Answer {
         let reply = match command {
-            Command::Receive(_) => match self.take_error_of_ended(number) {
+            Command::Receive(_) => match self.ended.take_error(user, number) {
                 0 => Ok(receive::end()),
                 error => Err(Errno(error)),
             },
             // It was up.
             Command::SetUp(_) => Ok(Reply::Done),
-            Command::Send(_) => match self.take_error_of_ended(number) {
+            Command::Send(_) => match self.ended.take_error(user, number) {
                 0 => Err(Errno::EPIPE),
                 error => Err(Errno(error)),
             },
+            // As on Linux, its address is its own still.
+            Command::LocalAddress => {
+                self.ended.local(user, number).map(Reply::Address).ok_or(Errno::ENOTCONN)
+            }
             other => options::of_ended(other),
         };
         reply.map(|reply| (reply, None))
@@ -161,8 +165,10 @@ impl Service {
         };
         let of = |error| errno::of(&error);
         let socket = self.stack.socket(kind).map_err(of)?;
-        let settings = Settings::new(ipv6);
+        let mut settings = Settings::new(ipv6);
+        settings.user = Some(user);
         socket.subscribe(settings.notifications(own)).map_err(of)?;
+        socket.set_meter(self.control.meter(user)).map_err(of)?;
         let (place, client) = self.new_place(user, style, own == Style::OneToMany)?;
         self.insert(Served::new(place, own, socket, settings), client)
     }
@@ -174,7 +180,7 @@ impl Service {
         if let Some(token) = took {
             socket.pair.took(token);
         }
-        if let (Phase::Listening(Some(_)), Err(errno)) = (&socket.phase, socket.check_accept()) {
+        if let (Phase::Listening(Some(_)), Err(errno)) = (&socket.phase, socket.holding.check_socket()) {
             // It goes on waiting.
             socket.pair.offer();
             return Err(errno);
@@ -243,7 +249,10 @@ impl Service {
 
     fn insert(&mut self, served: Served, client: OwnedFd) -> Answer {
         let number = served.name.socket;
-        self.watch(served.pair.as_fd(), number, EpollFlags::empty()).map_err(|errno| Errno(errno as i32))?;
+        if let Err(errno) = self.watch(served.pair.as_fd(), number, EpollFlags::empty()) {
+            self.board(served.user)?.give_back(served.name.slot);
+            return Err(Errno(errno as i32));
+        }
         self.sockets.insert(number, served);
         // What is allowed without asking is on the board before the program has the descriptor.
         self.advance(number);
@@ -255,13 +264,8 @@ impl Service {
         self.advance(number);
         match self.socket_of(user, number) {
             Some(socket) => std::mem::take(&mut socket.error),
-            None => self.take_error_of_ended(number),
+            None => self.ended.take_error(user, number),
         }
-    }
-
-    fn take_error_of_ended(&mut self, number: u64) -> i32 {
-        let at = self.errors.iter().position(|(ended, _)| *ended == number);
-        at.and_then(|at| self.errors.remove(at)).map_or(0, |(_, errno)| errno)
     }
 }
 

@@ -7,6 +7,8 @@ use std::time::{Duration, Instant};
 use nix::sys::eventfd::{EfdFlags, EventFd};
 use parking_lot::Mutex;
 use sctp_abi::Errno;
+use sctp_core::config::AssociationConfig;
+use sctp_user::stack::{Admission, Meter};
 use sctp_user::statistics::UserReport;
 
 use crate::rules::Rules;
@@ -70,20 +72,18 @@ impl Control {
         self.shared.users.take(user, &self.rules().limits, resource, 1)
     }
 
-    /// Room for a socket, and for its associations.
+    /// Room for a socket.
     ///
     /// # Errors
     /// ENOBUFS if its user has no more sockets.
     pub(crate) fn hold(&self, user: u32) -> Result<Holding, Errno> {
-        let (users, limits) = (&self.shared.users, &self.rules().limits);
-        let take = |resource, amount| users.take(user, limits, resource, amount).ok_or(Errno::ENOBUFS);
-        Ok(Holding {
-            control: self.clone(),
-            user,
-            _socket: take(Resource::Socket, 1)?,
-            associations: take(Resource::Association, 0)?,
-            buffer_bytes: take(Resource::BufferBytes, 0)?,
-        })
+        let socket = self.take(user, Resource::Socket).ok_or(Errno::ENOBUFS)?;
+        Ok(Holding { control: self.clone(), user, socket: Some(socket) })
+    }
+
+    /// Who counts the associations of a user.
+    pub(crate) fn meter(&self, user: u32) -> Arc<dyn Meter> {
+        Arc::new(UserMeter { control: self.clone(), user })
     }
 
     pub(crate) fn refuse(&self, user: u32) {
@@ -101,41 +101,44 @@ impl Control {
 pub(crate) struct Holding {
     control: Control,
     user: u32,
-    _socket: Held,
-    associations: Held,
-    buffer_bytes: Held,
+    socket: Option<Held>,
 }
 
 impl Holding {
-    /// Whether the user may have an association more, whose buffers have so many bytes.
-    ///
-    /// # Errors
-    /// ENOMEM.
-    pub(crate) fn check(&self, buffer_bytes: usize) -> Result<(), Errno> {
-        let (users, limits) = (&self.control.shared.users, &self.control.rules().limits);
-        let may = |resource, amount| users.check(self.user, limits, resource, amount);
-        let allowed = may(Resource::Association, 1) && may(Resource::BufferBytes, buffer_bytes);
-        if allowed { Ok(()) } else { Err(Errno::ENOMEM) }
-    }
-
     /// Whether the user may have a socket more.
     ///
     /// # Errors
     /// ENOBUFS.
     pub(crate) fn check_socket(&self) -> Result<(), Errno> {
+        self.control.take(self.user, Resource::Socket).map(drop).ok_or(Errno::ENOBUFS)
+    }
+
+    /// The program holds it no more. What it has written may take a while yet: the association counts as long.
+    pub(crate) fn release(&mut self) {
+        self.socket = None;
+    }
+
+    /// Who counts the associations of the socket.
+    pub(crate) fn meter(&self) -> Arc<dyn Meter> {
+        self.control.meter(self.user)
+    }
+}
+
+/// Counts the associations of one user, and the bytes of their buffers.
+#[derive(Debug)]
+struct UserMeter {
+    control: Control,
+    user: u32,
+}
+
+impl Meter for UserMeter {
+    fn admit(&self, config: &mut AssociationConfig) -> Option<Admission> {
         let (users, limits) = (&self.control.shared.users, &self.control.rules().limits);
-        let allowed = users.check(self.user, limits, Resource::Socket, 1);
-        if allowed { Ok(()) } else { Err(Errno::ENOBUFS) }
-    }
-
-    pub(crate) fn associations(&self) -> usize {
-        self.associations.amount()
-    }
-
-    /// The socket has so many associations now.
-    pub(crate) fn set(&mut self, associations: usize, buffer_bytes: usize) {
-        self.associations.set(associations);
-        self.buffer_bytes.set(associations.saturating_mul(buffer_bytes));
+        let association = users.take(self.user, limits, Resource::Association, 1)?;
+        limits.suit_buffers(users.buffer_bytes(self.user), config);
+        let buffer_bytes = config.send_buffer.saturating_add(config.receive_buffer);
+        let buffers = users.take(self.user, limits, Resource::BufferBytes, buffer_bytes)?;
+        Some(Box::new((association, buffers)))
     }
 }
 

@@ -24,11 +24,13 @@ pub(crate) struct Early {
 impl Early {
     /// A record of this message was written, which ends it or not.
     pub(crate) fn note(&mut self, item: Option<&Item>, ends: bool) {
-        let Some(Item::Message { association, number, message }) = item.filter(|_| !self.is_over) else {
+        let Some(Item::Message { association, number, peer, message }) = item.filter(|_| !self.is_over)
+        else {
             return;
         };
         let message = Message { payload: Default::default(), end_of_record: ends, ..*message };
-        self.records.push(Item::Message { association: *association, number: *number, message });
+        let (association, number, peer) = (*association, *number, *peer);
+        self.records.push(Item::Message { association, number, peer, message });
         if self.records.len() > MOST_RECORDS {
             *self = Self { records: Vec::new(), is_over: true };
         }

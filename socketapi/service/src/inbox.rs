@@ -1,6 +1,7 @@
 //! What waits for a program: messages and notifications that were taken out of the stack, the one to read next first.
 
 use std::collections::VecDeque;
+use std::net::SocketAddr;
 
 use bytes::{Buf, Bytes};
 use libc::MSG_EOR;
@@ -19,6 +20,8 @@ pub(crate) enum Item {
         association: AssociationId,
         /// The number that the program knows the association by.
         number: i32,
+        /// The primary address of the peer, and its port.
+        peer: SocketAddr,
         message: Message,
     },
     /// A notification, or what short reads have left of it.
@@ -48,6 +51,14 @@ impl Item {
         }
     }
 
+    /// Who has sent it, if it is a message.
+    pub(crate) fn sender(&self) -> Option<SocketAddr> {
+        match self {
+            Self::Message { peer, .. } => Some(*peer),
+            Self::Notification { .. } => None,
+        }
+    }
+
     /// As `SCTP_NXTINFO` tells of it (RFC 6458, 5.3.6).
     pub(crate) fn as_next(&self) -> Next {
         let len = u32::try_from(self.len()).unwrap_or(u32::MAX);
@@ -69,7 +80,7 @@ impl Item {
     /// As `SCTP_RCVINFO` tells of it; notifications have none.
     pub(crate) fn as_arrived(&self, cumulative_tsn: u32) -> Option<Arrived<'_>> {
         match self {
-            Self::Message { association, number, message } => {
+            Self::Message { association, number, message, .. } => {
                 Some(Arrived { association: *association, number: *number, message, cumulative_tsn })
             }
             Self::Notification { .. } => None,
@@ -77,7 +88,7 @@ impl Item {
     }
 
     /// The first `len` bytes.
-    fn start(&self, len: usize) -> Vec<u8> {
+    pub(crate) fn start(&self, len: usize) -> Vec<u8> {
         let mut start = Vec::with_capacity(len);
         match self {
             Self::Message { message, .. } => {

@@ -28,9 +28,15 @@ const NOTHING: Known =
     Known { peer: SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0), was_up: false, streams: (0, 0) };
 
 impl Memory {
-    /// What is known, brought up to date if the association still lives.
+    /// An association begins.
+    pub(crate) fn begin(&mut self, socket: &Socket, id: AssociationId) {
+        self.associations.entry(id).or_insert(NOTHING);
+        self.recall(socket, id);
+    }
+
+    /// What is known, brought up to date if the association still lives. Nothing more is remembered of one that was forgotten.
     pub(crate) fn recall(&mut self, socket: &Socket, id: AssociationId) -> Known {
-        let known = self.associations.entry(id).or_insert(NOTHING);
+        let Some(known) = self.associations.get_mut(&id) else { return NOTHING };
         let look = |association: &Association| {
             let primary = association.paths().get(association.paths().primary());
             if let Some(path) = primary {
@@ -45,8 +51,8 @@ impl Memory {
 
     /// It is up, though nobody was told.
     pub(crate) fn set_up(&mut self, socket: &Socket, id: AssociationId) {
-        self.recall(socket, id);
         self.associations.entry(id).or_insert(NOTHING).was_up = true;
+        self.recall(socket, id);
     }
 
     /// Notes what a notification tells, before it is shown.
@@ -64,14 +70,6 @@ impl Memory {
     /// All associations.
     pub(crate) fn associations(&self) -> impl Iterator<Item = AssociationId> + '_ {
         self.associations.keys().copied()
-    }
-
-    pub(crate) fn has(&self, id: AssociationId) -> bool {
-        self.associations.contains_key(&id)
-    }
-
-    pub(crate) fn len(&self) -> usize {
-        self.associations.len()
     }
 
     /// Whether there is no association.

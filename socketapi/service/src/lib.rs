@@ -11,6 +11,7 @@
 //! - `socket`: one socket, from its making to its end; `pump`: its bare messages, in both directions; `send` and `receive`:
 //!   messages by command, with all that comes with them; `inbox`: what waits to be read; `early`: what was written bare too
 //!   early; `known`: what is remembered of associations.
+//! - `ended`: what is kept of sockets that have ended.
 //! - `options`: what can be asked and set by `getsockopt` and `setsockopt`.
 //! - `procfs`: what Linux shows below `/proc`.
 //! - `pair`: the kernel's half of a socket; `board`: what programs know without asking. `wakes`: how the stack calls.
@@ -24,6 +25,7 @@ mod board;
 mod commands;
 mod control;
 mod early;
+mod ended;
 mod inbox;
 mod known;
 mod options;

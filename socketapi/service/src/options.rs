@@ -64,6 +64,7 @@ impl Served {
         input: &[u8],
         room: u32,
     ) -> Result<Got, Errno> {
+        check_len(input)?;
         match option.level {
             libc::IPPROTO_SCTP => self.get_of_sctp(ids, option.number, input, room as usize),
             libc::SOL_SOCKET => Ok(cut(self.of_sockets(option.number)?, room).into()),
@@ -86,6 +87,7 @@ impl Served {
         option: OptionName,
         value: &[u8],
     ) -> Result<Reply, Errno> {
+        check_len(value)?;
         match option.level {
             libc::IPPROTO_SCTP => return self.set_of_sctp(ids, option.number, value),
             libc::SOL_SOCKET => self.set_of_sockets(option.number, value)?,
@@ -140,7 +142,6 @@ impl Served {
         if !begins {
             return Ok(None);
         }
-        self.check_limit()?;
         Ok(self.filler())
     }
 
@@ -246,6 +247,11 @@ pub(crate) fn of_ended(command: &Command) -> Result<Reply, Errno> {
         Command::GetOption { .. } | Command::SetOption { .. } => Err(Errno::EINVAL),
         _ => Err(Errno::ENOTCONN),
     }
+}
+
+/// A program's value is not longer than its client lets it be, with what a pointer in it points to.
+fn check_len(value: &[u8]) -> Result<(), Errno> {
+    if value.len() > 2 * MAX_OPTION_LEN { Err(Errno::ENOMEM) } else { Ok(()) }
 }
 
 /// What is the same for all sockets.

@@ -184,6 +184,8 @@ impl Pair {
                 Err(error) => match error.kind() {
                     ErrorKind::Interrupted => {}
                     ErrorKind::WouldBlock => return Outgoing::NoRoom,
+                    // The kernel has no memory for it now.
+                    _ if error.raw_os_error() == Some(libc::ENOBUFS) => return Outgoing::NoRoom,
                     _ => {
                         // This record will not be read, nor perhaps others.
                         self.reset = true;

@@ -7,9 +7,9 @@ use libc::MSG_EOR;
 use sctp_abi::constants::SCTP_DATA_IO_EVENT;
 use sctp_abi::control::SendInfo;
 use sctp_abi::{AssocIds, Style, errno};
-use sctp_core::association::Association;
+use sctp_core::association::{Association, AssociationState};
 use sctp_core::event::AssociationId;
-use sctp_descriptors::{MAX_RECORD_LEN, Slot};
+use sctp_descriptors::{MAX_RECORD_LEN, Marker, Slot};
 use sctp_user::stack::Error;
 
 use crate::inbox::Item;
@@ -122,7 +122,7 @@ impl Served {
     /// program holds a token, what comes first is asked for.
     pub(crate) fn is_bare(&self, item: &Item) -> bool {
         let Item::Message { message, .. } = item else { return false };
-        let starts_marked = || message.payload.first().is_some_and(|piece| self.pair.is_marked(piece));
+        let starts_marked = || self.pair.is_marked(&item.start(size_of::<Marker>()));
         self.is_plain()
             && !self.pair.has_token()
             && message.end_of_record
@@ -195,7 +195,9 @@ impl Served {
         let look = |association: &Association| {
             let config = association.config();
             let most = config.send_buffer.min(config.max_message_size);
-            if config.disable_fragments { 0 } else { most }
+            // Who is shutting down takes no more messages (RFC 9260, 9.2).
+            let may = association.state() == AssociationState::Established && !config.disable_fragments;
+            if may { most } else { 0 }
         };
         self.socket.association(None, look).unwrap_or(0)
     }

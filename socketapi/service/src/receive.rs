@@ -31,9 +31,7 @@ impl Served {
         let arrived = front.as_arrived(cumulative_tsn);
         let room = asked.control_room as usize;
         let control = control::received(&self.settings, arrived.as_ref(), next.as_ref(), room);
-        let association = arrived.map(|arrived| arrived.association);
-        let from = association.map(|id| self.memory.recall(&self.socket, id).peer);
-        let from = from.map(|peer| self.in_family(peer.ip(), peer.port()));
+        let from = front.sender().map(|peer| self.in_family(peer.ip(), peer.port()));
         let peeks = asked.flags & libc::MSG_PEEK != 0;
         let (payload, flags) = self.inbox.read(asked.room as usize, peeks).unwrap_or_default();
         let flags = flags | if control.truncated { libc::MSG_CTRUNC } else { 0 };
@@ -90,7 +88,8 @@ impl Served {
             match self.socket.poll_receive(&mut context, usize::MAX) {
                 Poll::Ready(Ok(Some(Delivery::Message { association, message, .. }))) => {
                     let number = ids.number(association);
-                    self.inbox.push(Item::Message { association, number, message });
+                    let peer = self.memory.recall(&self.socket, association).peer;
+                    self.inbox.push(Item::Message { association, number, peer, message });
                 }
                 Poll::Ready(Ok(Some(Delivery::Notification { association, notification }))) => {
                     if let Some(association) = association {
@@ -106,11 +105,9 @@ impl Served {
 
     /// Shows a notification, if the program wants it, and does what it means for us.
     fn take_notification(&mut self, ids: &mut AssocIds, id: AssociationId, notification: &Notification) {
-        let is_known = self.memory.has(id);
         self.memory.note(id, notification);
         if matches!(notification, Notification::CommunicationUp { .. }) {
             self.settings.begin(id);
-            self.admit(is_known, id);
         }
         if let Notification::CommunicationLost(reason) = notification {
             self.lose_setup(id, &Error::Lost(reason.clone()));
@@ -121,15 +118,6 @@ impl Served {
         if is_over && self.style == Style::OneToMany {
             self.forget(ids, id);
         }
-    }
-
-    /// An association is up. One that a peer has begun on a one-to-many socket nobody could refuse before.
-    fn admit(&mut self, is_known: bool, id: AssociationId) {
-        if self.style == Style::OneToMany && !is_known && self.check_limit().is_err() {
-            // It may have ended already.
-            let _ = self.socket.abort(Some(id), Bytes::new());
-        }
-        self.account();
     }
 
     pub(crate) fn notify(&mut self, ids: &mut AssocIds, id: AssociationId, notification: &Notification) {

@@ -1,16 +1,20 @@
 //! `sendmsg`: a message with what its control messages and its address say.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use sctp_abi::control::{Action, Destination, SendInfo, destination};
 use sctp_abi::{AssocIds, Errno, StackTarget, errno};
 use sctp_core::event::AssociationId;
+use sctp_core::message::SendOptions;
 use sctp_descriptors::{Reply, Send};
 use sctp_user::stack::{Error, Peer};
 
-use crate::socket::{Phase, Served, fill, ticket};
+use crate::socket::{Served, fill, ticket};
+
+/// Bytes of control messages of one call, as Linux bounds them (`net.core.optmem_max`).
+const MOST_CONTROL: usize = 20_480;
 
 impl Served {
     /// Answers a `sendmsg`; what was written bare before has been sent, or is in the way.
@@ -18,29 +22,46 @@ impl Served {
         if self.unsent.is_some() {
             return Ok(self.full(None));
         }
+        if asked.control.len() > MOST_CONTROL {
+            return Err(Errno::ENOBUFS);
+        }
         let info = SendInfo::read(&asked.control, asked.payload.len(), self.style, asked.to.is_some())?;
         let to = asked.to.map(|address| self.canonical(address)).transpose()?;
         let target = StackTarget::new(&self.socket, self.style, &mut self.settings, ids);
         let payload = Bytes::copy_from_slice(&asked.payload);
         match destination(&target, &info, to)? {
-            Destination::Association(id) | Destination::Path(id, _) => self.send_to(id, &info, payload),
+            Destination::Association(id) => self.send_to(id, None, &info, payload),
+            Destination::Path(id, remote) => self.send_to(id, Some(remote), &info, payload),
             Destination::All(ids) => self.send_to_all(&ids, &info, &payload),
             Destination::New(peer) => self.send_to_new(peer, &info, payload, asked.flags),
         }
     }
 
-    fn send_to(&mut self, id: AssociationId, info: &SendInfo, payload: Bytes) -> Result<Reply, Errno> {
+    /// `path`: the peer's address that a message goes to (RFC 6458, 5.3.2: SCTP_ADDR_OVER).
+    fn send_to(
+        &mut self,
+        id: AssociationId,
+        path: Option<IpAddr>,
+        info: &SendInfo,
+        payload: Bytes,
+    ) -> Result<Reply, Errno> {
         let len = i32::try_from(payload.len()).unwrap_or(i32::MAX);
         let done = match info.action() {
-            Action::Send => return self.send_message(id, info, &payload),
+            Action::Send => return self.send_message(id, path, info, &payload),
             Action::Shutdown => self.socket.shutdown(Some(id)),
             Action::Abort => self.socket.abort(Some(id), payload),
         };
         done.map(|()| Reply::Number(len)).map_err(|error| errno::of(&error))
     }
 
-    fn send_message(&mut self, id: AssociationId, info: &SendInfo, payload: &Bytes) -> Result<Reply, Errno> {
-        let options = info.options(&self.settings.of(Some(id)).send);
+    fn send_message(
+        &mut self,
+        id: AssociationId,
+        path: Option<IpAddr>,
+        info: &SendInfo,
+        payload: &Bytes,
+    ) -> Result<Reply, Errno> {
+        let options = SendOptions { path, ..info.options(&self.settings.of(Some(id)).send) };
         let mut context = Context::from_waker(&self.waker);
         match self.socket.poll_send(&mut context, Some(id), &options, payload) {
             Poll::Ready(Ok(())) => Ok(Reply::Number(i32::try_from(payload.len()).unwrap_or(i32::MAX))),
@@ -69,7 +90,7 @@ impl Served {
         }
         let mut outcome = Ok(Reply::Number(i32::try_from(len).unwrap_or(i32::MAX)));
         for id in all {
-            let sent = self.send_to(*id, info, payload.clone());
+            let sent = self.send_to(*id, None, info, payload.clone());
             if outcome.is_ok() && sent.is_err() {
                 outcome = sent;
             }
@@ -89,22 +110,21 @@ impl Served {
         if waits && let Some(filler) = self.filler() {
             return Ok(filler);
         }
-        self.check_limit()?;
         let mut addresses = vec![peer.ip()];
         addresses.extend(&info.more_addresses);
         let peer = Peer { addresses, port: peer.port() };
         let connected = self.socket.connect_with(&peer, |config| info.apply_init(config));
         let id = connected.map_err(|error| errno::of(&error))?;
+        let sent = self.send_message(id, None, info, &payload);
+        if sent.is_err() {
+            // Without its message nobody asked for the association. It has just been made.
+            let _ = self.socket.withdraw(id);
+            return sent;
+        }
         self.begin(id, waits);
-        let sent = self.send_message(id, info, &payload);
         match sent {
             Ok(Reply::Number(result)) if waits => Ok(Reply::Begun { result, ticket: ticket(id) }),
-            Ok(_) => sent,
-            Err(error) => {
-                // Without its message nobody asked for the association.
-                let _ = self.socket.abort(Some(id), Bytes::new());
-                Err(error)
-            }
+            sent => sent,
         }
     }
 
@@ -132,9 +152,7 @@ impl Served {
             let look = |it: &sctp_core::association::Association| it.config().send_buffer - it.send_space();
             self.socket.association(Some(id), look).unwrap_or(0)
         };
-        match self.phase {
-            Phase::Many(_) => self.socket.associations().into_iter().map(used).sum(),
-            _ => self.socket.only_association().map_or(0, used),
-        }
+        let unsent = self.unsent.as_ref().map_or(0, Bytes::len);
+        unsent + self.socket.associations().into_iter().map(used).sum::<usize>()
     }
 }

@@ -1,6 +1,5 @@
 //! The loop, and who is served.
 
-use std::collections::VecDeque;
 use std::collections::hash_map::Entry;
 use std::io::{self, ErrorKind, Read};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -17,13 +16,14 @@ use socket2::{Domain, Socket, Type};
 
 use crate::board::Board;
 use crate::control::Control;
+use crate::ended::{Ended, Rest};
 use crate::pair::abstract_address;
 use crate::socket::{Outcome, Served};
 use crate::users::{Held, Limits, Resource};
 use crate::wakes::Wakes;
 
-/// Errors of sockets that have ended are kept, oldest out first, until they are asked for.
-const MOST_ERRORS: usize = 1_024;
+/// Records of one control connection, and rounds of looking for hang-ups, before it is the turn of others.
+const SHARE: usize = 16;
 /// A record of the client is no longer: its send buffer has this size by default, and root cannot be stopped anyway.
 const BUFFER_LEN: usize = 1 << 20;
 
@@ -95,10 +95,11 @@ pub struct Service {
     boards: FxHashMap<u32, Board>,
     /// Numbers of associations, for all programs.
     pub(crate) ids: AssocIds,
-    /// Errors of sockets that have ended.
-    pub(crate) errors: VecDeque<(u64, i32)>,
+    pub(crate) ended: Ended,
     /// `None` once it is to stop.
     pub(crate) listener: Option<Socket>,
+    /// There was no descriptor for a client: the listener is not watched until there may be one.
+    is_deaf: bool,
     /// When it is over at the latest, then.
     pub(crate) deadline: Option<TimerFd>,
     epoll: Epoll,
@@ -132,8 +133,9 @@ impl Service {
             wakes,
             boards: FxHashMap::default(),
             ids: AssocIds::default(),
-            errors: VecDeque::new(),
+            ended: Ended::default(),
             listener: Some(listener),
+            is_deaf: false,
             deadline: None,
             epoll,
             next_number: FIRST_NUMBER,
@@ -190,6 +192,7 @@ impl Service {
         if let Some(socket) = self.sockets.get_mut(&number) {
             if events.contains(EpollFlags::EPOLLHUP) {
                 socket.hang_up(&mut self.ids);
+                socket.holding.release();
                 // Told once is enough. The rest of its life is driven by the stack. Cannot fail: it was added.
                 let _ = self.epoll.delete(socket.pair.as_fd());
             }
@@ -202,11 +205,17 @@ impl Service {
     pub(crate) fn hear(&mut self) {
         self.wakes.take().into_iter().for_each(|number| self.advance(number));
         let mut events = [EpollEvent::empty(); 64];
-        let count = self.epoll.wait(&mut events, EpollTimeout::ZERO).unwrap_or(0);
-        for event in events.iter().take(count) {
-            let (number, events) = (event.data(), event.events());
-            if events.contains(EpollFlags::EPOLLHUP) && self.sockets.contains_key(&number) {
-                self.serve(number, events);
+        // The kernel tells of others each time.
+        for _ in 0..SHARE {
+            let count = self.epoll.wait(&mut events, EpollTimeout::ZERO).unwrap_or(0);
+            for event in events.iter().take(count) {
+                let (number, events) = (event.data(), event.events());
+                if events.contains(EpollFlags::EPOLLHUP) && self.sockets.contains_key(&number) {
+                    self.serve(number, events);
+                }
+            }
+            if count < events.len() {
+                break;
             }
         }
     }
@@ -219,7 +228,6 @@ impl Service {
             Outcome::Again => self.wakes.call(number),
             Outcome::Waits => {}
         }
-        socket.account();
         let slot = socket.slot();
         if std::mem::replace(&mut socket.shown, slot) != slot
             && let Some(board) = self.boards.get(&socket.user)
@@ -240,10 +248,13 @@ impl Service {
         if let Some(board) = self.boards.get_mut(&socket.user) {
             board.give_back(socket.name.slot);
         }
-        if error != 0 {
-            self.errors.truncate(MOST_ERRORS - 1);
-            self.errors.push_front((number, error));
+        if !socket.hung_up {
+            let most = self.control.rules().limits.sockets.min(Limits::MOST_SOCKETS);
+            let rest = Rest { user: socket.user, error, local: socket.local_address().ok() };
+            self.ended.keep(number, rest, most);
         }
+        drop(socket);
+        self.listen_again();
     }
 
     /// The board of a user.
@@ -281,7 +292,17 @@ impl Service {
 
     /// Takes a control connection, if its user may have one more.
     fn admit(&mut self) {
-        let Some(Ok((connection, _))) = self.listener.as_ref().map(Socket::accept) else { return };
+        let Some(listener) = &self.listener else { return };
+        let connection = match listener.accept() {
+            Ok((connection, _)) => connection,
+            Err(error) if is_short_of_descriptors(&error) => {
+                tracing::warn!(%error, "no client can be taken until another one or a socket has gone");
+                self.unwatch(listener.as_fd());
+                self.is_deaf = true;
+                return;
+            }
+            Err(_) => return,
+        };
         let Ok(peer) = getsockopt(&connection, sockopt::PeerCredentials) else { return };
         let (user, own) = (peer.uid(), nix::unistd::geteuid().as_raw());
         if !self.control.rules().access.serves(user, peer.gid(), own) {
@@ -298,10 +319,21 @@ impl Service {
         }
     }
 
-    /// Reads requests and answers them. A connection's end ends nothing else: sockets live as long as descriptors.
+    /// A descriptor was given back: perhaps for a client who waits.
+    fn listen_again(&mut self) {
+        if std::mem::take(&mut self.is_deaf)
+            && let Some(listener) = &self.listener
+        {
+            self.is_deaf = self.watch(listener.as_fd(), LISTENER, EpollFlags::EPOLLIN).is_err();
+        }
+    }
+
+    /// Reads requests and answers them, as far as it is this client's turn. A connection's end ends nothing else: sockets live as
+    /// long as descriptors.
     fn listen_to(&mut self, number: u64) {
         let mut message = std::mem::take(&mut self.message);
-        while let Some(client) = self.clients.get_mut(&number) {
+        for _ in 0..SHARE {
+            let Some(client) = self.clients.get_mut(&number) else { break };
             let goes_on = match client.connection.read(&mut message) {
                 Ok(0) => false,
                 Ok(len) => self.answer(number, message.get(..len).unwrap_or_default()).is_ok(),
@@ -310,10 +342,18 @@ impl Service {
             };
             if !goes_on && let Some(client) = self.clients.remove(&number) {
                 self.renew_tokens(client.user);
+                drop(client);
+                self.listen_again();
             }
         }
         self.message = message;
     }
+}
+
+/// Of this process, or of all; or there is no memory for one.
+fn is_short_of_descriptors(error: &io::Error) -> bool {
+    let short = [libc::EMFILE, libc::ENFILE, libc::ENOBUFS, libc::ENOMEM];
+    error.raw_os_error().is_some_and(|errno| short.contains(&errno))
 }
 
 fn listen(name: &str) -> io::Result<Socket> {

@@ -17,6 +17,9 @@ use crate::known::Memory;
 use crate::options::Kept;
 use crate::pair::{Incoming, Pair};
 
+/// As many associations wait to be accepted at most (`net.core.somaxconn`).
+const MOST_BACKLOG: usize = 4_096;
+
 /// A socket of the stack, and the pair whose other end the program holds.
 #[derive(Debug)]
 pub(crate) struct Served {
@@ -193,18 +196,37 @@ impl Served {
         checked(self.socket.local().map(|(_, port)| port))
     }
 
+    /// A second time this changes the backlog.
     pub(crate) fn listen(&mut self, backlog: i32) -> Result<(), Errno> {
         match self.phase {
+            Phase::Connecting(_) | Phase::Open => return Err(Errno::EINVAL),
+            _ if backlog == 0 => return checked(self.stop_listening()),
             Phase::Idle => checked(self.renew(SocketKind::Listener))?,
             Phase::Listening(_) | Phase::Many(_) => {}
-            Phase::Connecting(_) | Phase::Open => return Err(Errno::EINVAL),
         }
-        // Linux, too, takes one association where the backlog is 0.
-        checked(self.socket.listen(usize::try_from(backlog).unwrap_or(0).max(1)))?;
+        // As on Linux, a negative one is the largest.
+        let backlog = usize::try_from(backlog).map_or(MOST_BACKLOG, |backlog| backlog.min(MOST_BACKLOG));
+        checked(self.socket.listen(backlog))?;
         match &mut self.phase {
             Phase::Many(many) => many.listening = true,
             Phase::Listening(_) => {}
             _ => self.phase = Phase::Listening(None),
+        }
+        Ok(())
+    }
+
+    /// RFC 6458, 3.1.3 and 4.1.3: a backlog of 0.
+    fn stop_listening(&mut self) -> Result<(), Error> {
+        match &mut self.phase {
+            Phase::Listening(_) => {
+                self.renew(SocketKind::OneToOne)?;
+                self.phase = Phase::Idle;
+            }
+            Phase::Many(many) => {
+                many.listening = false;
+                self.socket.stop_listening()?;
+            }
+            _ => {}
         }
         Ok(())
     }
@@ -220,7 +242,6 @@ impl Served {
         if let Some(filler) = self.filler() {
             return Ok(filler);
         }
-        self.check_limit()?;
         let peer = Peer { addresses: vec![peer.ip()], port: peer.port() };
         let association = checked(self.socket.connect(&peer))?;
         self.begin(association, true);
@@ -245,31 +266,6 @@ impl Served {
         }
     }
 
-    /// Whether its user may have an association more.
-    pub(crate) fn check_limit(&self) -> Result<(), Errno> {
-        self.holding.check(self.buffer_bytes())
-    }
-
-    /// Whether its user may have a socket more, with an association.
-    pub(crate) fn check_accept(&self) -> Result<(), Errno> {
-        self.holding.check_socket()?;
-        self.check_limit()
-    }
-
-    /// Bytes of the buffers that an association of this socket has.
-    fn buffer_bytes(&self) -> usize {
-        self.socket.config().map_or(0, |config| config.send_buffer.saturating_add(config.receive_buffer))
-    }
-
-    /// Counts its associations, which come and go in many ways.
-    pub(crate) fn account(&mut self) {
-        let associations = self.memory.len();
-        if associations != self.holding.associations() {
-            let buffer_bytes = self.buffer_bytes();
-            self.holding.set(associations, buffer_bytes);
-        }
-    }
-
     /// A one-to-many socket has one association with a peer.
     fn check_unknown(&self, peer: SocketAddr) -> Result<(), Errno> {
         let peer = Peer { addresses: vec![peer.ip()], port: peer.port() };
@@ -282,7 +278,7 @@ impl Served {
     /// A set-up has begun; perhaps somebody waits for its end, by the descriptor that polls writable then.
     pub(crate) fn begin(&mut self, association: AssociationId, is_awaited: bool) {
         self.settings.begin(association);
-        self.memory.recall(&self.socket, association);
+        self.memory.begin(&self.socket, association);
         match &mut self.phase {
             Phase::Many(many) if is_awaited => many.connecting.push(association),
             Phase::Many(_) => {}
@@ -314,11 +310,13 @@ impl Served {
         let config = self.socket.config()?;
         let other = self.socket.stack().socket(kind)?;
         other.configure(None, |own| own.clone_from(&config))?;
+        other.set_meter(self.holding.meter())?;
         other.subscribe(self.settings.notifications(self.style))?;
         other.set_linger(self.kept.linger.of_stack())?;
         if let Some(port) = self.settings.remote_udp_port {
             other.set_remote_udp_port(Some(port))?;
         }
+        other.share_port(self.settings.user.filter(|_| self.settings.reuse_port))?;
         // It gives its port back.
         std::mem::replace(&mut self.socket, other).close();
         if port != 0 {
@@ -359,7 +357,10 @@ impl Served {
         let mut context = Context::from_waker(&self.waker);
         let Poll::Ready(result) = self.socket.poll_connected(&mut context, id) else { return };
         self.phase = match result {
-            Ok(()) => Phase::Open,
+            Ok(()) => {
+                self.memory.set_up(&self.socket, id);
+                Phase::Open
+            }
             Err(error) => {
                 self.conclude_failure(&error, id, ids);
                 Phase::Idle

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use parking_lot::Mutex;
 use rustc_hash::FxHashMap;
+use sctp_core::config::AssociationConfig;
 use sctp_user::statistics::UserReport;
 
 /// What one user may hold.
@@ -12,18 +13,38 @@ use sctp_user::statistics::UserReport;
 pub struct Limits {
     /// Sockets, up to [`Limits::MOST_SOCKETS`]; ENOBUFS beyond.
     pub sockets: usize,
-    /// Associations. Beyond, programs that begin or accept one get ENOMEM, as where a kernel has no memory for it; what comes
-    /// to a one-to-many socket is aborted.
+    /// Associations, until the stack has forgotten them: also those that wait to be accepted, or outlive their socket. Beyond,
+    /// programs that begin one get ENOMEM, as where a kernel has no memory for it; what a peer begins is aborted.
     pub associations: usize,
     /// Control connections, one for each thread that calls; closed at once beyond.
     pub connections: usize,
-    /// Bytes of the send and receive buffers of associations, as they are when these begin; ENOMEM beyond.
+    /// Bytes of the send and receive buffers of associations, as they are when these begin. Once half of it is used, these
+    /// buffers are no larger than [`Limits::SMALL_BUFFER`] each, so that many associations have room; ENOMEM beyond.
     pub buffer_bytes: usize,
 }
 
 impl Limits {
     /// No user has more sockets, whatever the limit.
     pub const MOST_SOCKETS: usize = 1 << 16;
+    /// Bytes of a buffer where a user has many associations.
+    pub const SMALL_BUFFER: usize = 64 << 10;
+
+    /// For a service that has one user, whose own it is: what the host gives.
+    pub const NONE: Self = Self {
+        sockets: Self::MOST_SOCKETS,
+        associations: usize::MAX,
+        connections: usize::MAX,
+        buffer_bytes: usize::MAX,
+    };
+
+    /// Makes the buffers of an association smaller, if its user has so many bytes of them that more are to be left for others.
+    pub(crate) fn suit_buffers(&self, held: usize, config: &mut AssociationConfig) {
+        let with_it = held.saturating_add(config.send_buffer).saturating_add(config.receive_buffer);
+        if with_it > self.buffer_bytes / 2 {
+            config.send_buffer = config.send_buffer.min(Self::SMALL_BUFFER);
+            config.receive_buffer = config.receive_buffer.min(Self::SMALL_BUFFER);
+        }
+    }
 }
 
 impl Default for Limits {
@@ -90,9 +111,9 @@ impl Users {
         Some(taken)
     }
 
-    /// Whether `user` may have so much more; else that is counted.
-    pub(crate) fn check(&self, user: u32, limits: &Limits, resource: Resource, amount: usize) -> bool {
-        self.take(user, limits, resource, amount).is_some()
+    /// What a user holds of buffers.
+    pub(crate) fn buffer_bytes(&self, user: u32) -> usize {
+        self.account(user).of(Resource::BufferBytes).load(Ordering::Relaxed)
     }
 
     /// Counts a refusal for another reason.
@@ -141,19 +162,6 @@ impl Account {
     }
 }
 
-impl Held {
-    pub(crate) fn amount(&self) -> usize {
-        self.amount
-    }
-
-    /// Holds so much from now on, without asking.
-    pub(crate) fn set(&mut self, amount: usize) {
-        let counter = self.account.of(self.resource);
-        counter.fetch_add(amount, Ordering::Relaxed);
-        counter.fetch_sub(std::mem::replace(&mut self.amount, amount), Ordering::Relaxed);
-    }
-}
-
 impl Drop for Held {
     fn drop(&mut self) {
         self.account.of(self.resource).fetch_sub(self.amount, Ordering::Relaxed);
@@ -193,17 +201,22 @@ mod tests {
         assert_eq!(report(&users, 7).buffer_bytes, 600);
     }
 
+    /// What a user of the defaults can count on.
     #[test]
-    fn what_is_held_follows_what_is_set() {
-        let users = Users::default();
-        let mut held = users.take(7, &LIMITS, Resource::Association, 0).unwrap();
-        held.set(3);
-        assert_eq!((held.amount(), report(&users, 7).associations), (3, 3));
-        assert!(!users.check(7, &LIMITS, Resource::Association, 1));
-        held.set(0);
-        assert!(users.check(7, &LIMITS, Resource::Association, 1));
-        drop(held);
-        assert_eq!((report(&users, 7).associations, report(&users, 7).refused), (0, 1));
+    fn ten_thousand_associations_have_room_by_default() {
+        let (limits, default) = (Limits::default(), sctp_abi::defaults());
+        let (mut held, mut associations) = (0, 0);
+        loop {
+            let mut config = default.clone();
+            limits.suit_buffers(held, &mut config);
+            held += config.send_buffer + config.receive_buffer;
+            if held > limits.buffer_bytes {
+                break;
+            }
+            associations += 1;
+            assert!(associations > 1_000 || config.send_buffer == default.send_buffer);
+        }
+        assert!(associations >= limits.associations && limits.associations >= 10_000, "{associations}");
     }
 
     #[test]

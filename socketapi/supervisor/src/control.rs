@@ -6,7 +6,9 @@ use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::fs::FileExt;
 
 use nix::errno::Errno;
-use nix::sys::socket::{AddressFamily, MsgFlags, SockFlag, SockType, UnixAddr, connect, send, socket};
+use nix::sys::socket::{
+    AddressFamily, MsgFlags, SockFlag, SockType, UnixAddr, connect, getsockopt, send, socket, sockopt,
+};
 use sctp_descriptors::{Command, MAX_REPLY_LEN, Reply, Request, Slot, SocketName, VERSION, pieces};
 
 use crate::sys;
@@ -18,6 +20,8 @@ pub(crate) type Answer = nix::Result<(Reply, Option<OwnedFd>)>;
 #[derive(Debug)]
 pub(crate) struct Control {
     socket: OwnedFd,
+    /// Whose service it is.
+    pub(crate) user: u32,
     board: File,
     buffer: Vec<u8>,
 }
@@ -28,6 +32,7 @@ impl Control {
         let kind = (AddressFamily::Unix, SockType::SeqPacket, SockFlag::SOCK_CLOEXEC);
         let socket = socket(kind.0, kind.1, kind.2, None)?;
         connect(socket.as_raw_fd(), &UnixAddr::new_abstract(service.as_bytes())?)?;
+        let user = getsockopt(&socket, sockopt::PeerCredentials)?.uid();
         let mut buffer = vec![0; MAX_REPLY_LEN];
         say(&socket, &VERSION.to_ne_bytes())?;
         let (len, _) = hear(&socket, &mut buffer)?;
@@ -36,7 +41,7 @@ impl Control {
         }
         let (_, board) = exchange(&socket, &mut buffer, &Request { socket: 0, command: Command::Board })?;
         let board = File::from(board.ok_or(ErrorKind::InvalidData)?);
-        Ok(Self { socket, board, buffer })
+        Ok(Self { socket, user, board, buffer })
     }
 
     /// Asks the service. ENETDOWN: it cannot be reached.

@@ -1,11 +1,12 @@
 //! What calls do to sockets of ours.
 
 use std::fs::File;
-use std::os::fd::{OwnedFd, RawFd};
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::os::unix::fs::FileExt;
 
 use nix::errno::Errno;
 use nix::poll::PollFlags;
+use nix::sys::socket::{Shutdown, shutdown};
 use sctp_descriptors::{
     Command, MAX_RECORD_LEN, OptionName, Owner, Queue, Receive, Received, Reply, Send, Style, Ticket, Token,
     Value,
@@ -32,8 +33,8 @@ pub(crate) enum Step {
     Done(i64),
     /// It is done, and returns a new descriptor.
     Inject { fd: OwnedFd, number: RawFd, close_on_exec: bool },
-    /// A set-up has begun; when it is over well the call returns this.
-    SetUp { result: i64, ticket: Ticket },
+    /// A set-up has begun; when it is over well the call returns this. What was sent with it is taken in any case.
+    SetUp { result: i64, sent: bool, ticket: Ticket },
     /// It waits for one of these events, or fails with this error when that takes too long.
     Wait { events: PollFlags, in_vain: Errno },
 }
@@ -50,6 +51,8 @@ pub(crate) struct Job {
 #[derive(Debug)]
 pub(crate) struct Desk {
     service: String,
+    /// Whose it is: anybody may take its name when it has gone.
+    user: u32,
     /// `None`: lost, and looked for again with the next command.
     control: Option<Control>,
     pub(crate) numbers: Numbers,
@@ -57,7 +60,8 @@ pub(crate) struct Desk {
 
 impl Desk {
     pub(crate) fn new(service: &str, control: Control, numbers: Numbers) -> Self {
-        Self { service: service.to_owned(), control: Some(control), numbers }
+        let user = control.user;
+        Self { service: service.to_owned(), user, control: Some(control), numbers }
     }
 
     /// `socket()`.
@@ -78,8 +82,8 @@ impl Desk {
     /// Does what can be done of a call now.
     pub(crate) fn attempt(&mut self, job: &mut Job) -> nix::Result<Step> {
         match self.go_on(job)? {
-            Step::SetUp { result, ticket } => {
-                job.operation = Operation::AwaitSetUp { result, ticket };
+            Step::SetUp { result, sent, ticket } => {
+                job.operation = Operation::AwaitSetUp { result, sent, ticket };
                 // Who does not wait is not told that it was quick.
                 wait(&job.socket, 0, PollFlags::POLLOUT, Errno::EINPROGRESS)
             }
@@ -96,11 +100,13 @@ impl Desk {
             Operation::Connect(address) => {
                 let command = Command::Connect(*address);
                 match self.ask_filling(socket, command)? {
-                    (Reply::Begun { result, ticket }, _) => Ok(Step::SetUp { result: result.into(), ticket }),
+                    (Reply::Begun { result, ticket }, _) => {
+                        Ok(Step::SetUp { result: result.into(), sent: false, ticket })
+                    }
                     _ => Err(Errno::EPROTO),
                 }
             }
-            Operation::AwaitSetUp { result, ticket } => {
+            Operation::AwaitSetUp { result, ticket, .. } => {
                 let (result, ticket) = (*result, *ticket);
                 self.await_set_up(socket, result, ticket)
             }
@@ -114,14 +120,19 @@ impl Desk {
                 }
                 let command = Command::SetOption { option: *option, value: value.clone() };
                 match self.ask_filling(socket, command)?.0 {
-                    Reply::Begun { result, ticket } => Ok(Step::SetUp { result: result.into(), ticket }),
+                    Reply::Begun { result, ticket } => {
+                        Ok(Step::SetUp { result: result.into(), sent: false, ticket })
+                    }
                     Reply::GiveBack => self.order(number, Command::GiveBack(socket.take_bare()?)),
                     _ => Ok(Step::Done(0)),
                 }
             }
             Operation::Shutdown(how) => Ok(match self.ask(number, Command::Shutdown(*how))? {
-                // The kernel's turn: it comes behind all that was written bare.
-                (Reply::Done, _) => Step::Kernel,
+                // Of the writing half alone, which comes behind all that was written bare: reading goes on.
+                (Reply::Done, _) => {
+                    shutdown(socket.fd.as_raw_fd(), Shutdown::Write)?;
+                    Step::Done(0)
+                }
                 _ => Step::Done(0),
             }),
             Operation::Queued { queue, at } => {
@@ -142,7 +153,13 @@ impl Desk {
     fn ask(&mut self, socket: u64, command: Command) -> Answer {
         let control = match &mut self.control {
             Some(control) => control,
-            lost => lost.insert(Control::connect(&self.service).map_err(|_| Errno::ENETDOWN)?),
+            lost => {
+                let found = Control::connect(&self.service).map_err(|_| Errno::ENETDOWN)?;
+                if found.user != 0 && found.user != self.user {
+                    return Err(Errno::ENETDOWN);
+                }
+                lost.insert(found)
+            }
         };
         let answer = control.ask(socket, command);
         if matches!(answer, Err(Errno::ENETDOWN)) {
@@ -261,7 +278,7 @@ impl Desk {
         }
         job.target.write(*at, bytes.get(..*room as usize).unwrap_or(&bytes))?;
         job.target.write(*len_at, &len.to_ne_bytes())?;
-        Ok(begun.map_or(made, |ticket| Step::SetUp { result: 0, ticket }))
+        Ok(begun.map_or(made, |ticket| Step::SetUp { result: 0, sent: false, ticket }))
     }
 
     /// A descriptor for the program.
@@ -300,7 +317,7 @@ impl Desk {
         };
         match sent {
             Ok(Reply::Begun { ticket, .. }) => {
-                outgoing.result(target, len).map(|result| Step::SetUp { result, ticket })
+                outgoing.result(target, len).map(|result| Step::SetUp { result, sent: true, ticket })
             }
             Ok(Reply::Number(sent)) => {
                 outgoing.result(target, usize::try_from(sent).unwrap_or(0)).map(Step::Done)
@@ -414,8 +431,8 @@ fn in_turn<T>(batch: &mut Batch<T>, mut each: impl FnMut(&T) -> nix::Result<Step
     while let Some(next) = batch.next() {
         match each(next) {
             Ok(Step::Done(value)) => batch.done(value),
-            Ok(Step::SetUp { result, ticket }) => {
-                return Ok(Step::SetUp { result: batch.result() + result, ticket });
+            Ok(Step::SetUp { result, sent, ticket }) => {
+                return Ok(Step::SetUp { result: batch.result() + result, sent, ticket });
             }
             Err(_) if batch.is_begun() => break,
             other => return other,

@@ -77,9 +77,10 @@ pub(crate) enum Operation {
     },
     Send(Batch<Outgoing>),
     Receive(Batch<Incoming>),
-    /// A set-up has begun; this is what the call returns when it is over well.
+    /// A set-up has begun; this is what the call returns when it is over well, or in any case if something was sent with it.
     AwaitSetUp {
         result: i64,
+        sent: bool,
         ticket: Ticket,
     },
 }
@@ -297,6 +298,18 @@ impl Call {
 
     fn parts(self, target: &Target) -> nix::Result<Vec<Part>> {
         read_parts(target, self.long(1), u64::from(self.long(2) as u32))
+    }
+}
+
+impl Operation {
+    /// What the call returns when it waits no longer, if something is done already: it must not be done again.
+    pub(crate) fn so_far(&self) -> Option<i64> {
+        match self {
+            Self::AwaitSetUp { result, sent: true, .. } => Some(*result),
+            Self::Send(batch) if batch.is_begun() => Some(batch.result()),
+            Self::Receive(batch) if batch.is_begun() => Some(batch.result()),
+            _ => None,
+        }
     }
 }
 

@@ -196,8 +196,9 @@ impl Supervisor {
         let over: Vec<_> =
             self.parked.iter().filter_map(|(key, parked)| Some((*key, verdict(parked)?))).collect();
         for (key, errno) in over {
-            if let Some(parked) = self.unpark(key) {
-                self.respond(parked.id, 0, errno, 0);
+            if let Some(Parked { id, job, .. }) = self.unpark(key) {
+                let (value, errno) = job.operation.so_far().map_or((0, errno), |value| (value, 0));
+                self.respond(id, value, errno, 0);
             }
         }
     }

@@ -3,9 +3,14 @@
 //
 //	messages server ADDRESS PORT CLIENTS
 //	messages client ADDRESS PORT MESSAGES
+//
+// A third one is a client whose socket does not wait, and which the runtime's own epoll loop waits for:
+//
+//	messages poller ADDRESS PORT MESSAGES
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"log"
@@ -13,6 +18,8 @@ import (
 	"os"
 	"strconv"
 	"sync"
+	"syscall"
+	"time"
 
 	"github.com/ishidawataru/sctp"
 )
@@ -22,7 +29,7 @@ const streams = 5
 func main() {
 	log.SetFlags(0)
 	if len(os.Args) != 5 {
-		log.Fatal("usage: messages server|client ADDRESS PORT COUNT")
+		log.Fatal("usage: messages server|client|poller ADDRESS PORT COUNT")
 	}
 	ip, err := net.ResolveIPAddr("ip", os.Args[2])
 	check("address", err)
@@ -31,10 +38,13 @@ func main() {
 	count, err := strconv.Atoi(os.Args[4])
 	check("count", err)
 	address := &sctp.SCTPAddr{IPAddrs: []net.IPAddr{*ip}, Port: port}
-	if os.Args[1] == "server" {
+	switch os.Args[1] {
+	case "server":
 		serve(address, count)
-	} else {
+	case "client":
 		talk(address, count)
+	case "poller":
+		poll(address, count)
 	}
 }
 
@@ -94,6 +104,47 @@ func talk(address *sctp.SCTPAddr, messages int) {
 	}
 	fmt.Println("exchanged", messages, "messages with", conn.RemoteAddr())
 	check("close", conn.Close())
+}
+
+func poll(address *sctp.SCTPAddr, messages int) {
+	fd, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM|syscall.SOCK_NONBLOCK, syscall.IPPROTO_SCTP)
+	check("socket", err)
+	peer := &syscall.SockaddrInet4{Port: address.Port}
+	copy(peer.Addr[:], address.IPAddrs[0].IP.To4())
+	if err := syscall.Connect(fd, peer); err != syscall.EINPROGRESS {
+		log.Fatal("connect: ", err)
+	}
+	file := os.NewFile(uintptr(fd), "sctp")
+	raw, err := file.SyscallConn()
+	check("poll", err)
+	waited := false
+	check("poll", raw.Write(func(uintptr) bool {
+		defer func() { waited = true }()
+		return waited
+	}))
+	outcome, err := syscall.GetsockoptInt(fd, syscall.SOL_SOCKET, syscall.SO_ERROR)
+	check("getsockopt", err)
+	if outcome != 0 {
+		log.Fatal("connect: ", syscall.Errno(outcome))
+	}
+	buffer := make([]byte, 1<<17)
+	check("deadline", file.SetReadDeadline(time.Now().Add(50*time.Millisecond)))
+	if _, err := file.Read(buffer); !errors.Is(err, os.ErrDeadlineExceeded) {
+		log.Fatal("read: ", err)
+	}
+	check("deadline", file.SetReadDeadline(time.Time{}))
+	for i := 0; i < messages; i++ {
+		sent := fmt.Sprint("message ", i)
+		_, err := file.WriteString(sent)
+		check("write", err)
+		n, err := file.Read(buffer)
+		check("read", err)
+		if string(buffer[:n]) != sent {
+			log.Fatalf("message %d came back changed: %q", i, buffer[:n])
+		}
+	}
+	check("close", file.Close())
+	fmt.Println("polled", messages, "messages")
 }
 
 func options() sctp.InitMsg {

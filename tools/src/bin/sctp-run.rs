@@ -17,8 +17,9 @@ use std::time::Duration;
 use clap::Parser;
 use nix::fcntl::{FcntlArg, OFlag, fcntl, open};
 use sctp_descriptors::{SERVICE_USER_VARIABLE, SERVICE_VARIABLE};
-use sctp_service::{Control, Listener, Rules, Service};
+use sctp_service::{Control, Limits, Listener, Rules, Service};
 use sctp_tools::daemon::{self, Probe, SERVICE_NAME};
+use sctp_tools::limits::raise_descriptor_limit;
 use sctp_tools::transport::{self, TransportOptions, carrier};
 use sctp_tools::{launch, supervised};
 use tracing_subscriber::EnvFilter;
@@ -161,6 +162,9 @@ fn shim_for(program: &OsStr, options: &Options) -> Result<PathBuf, String> {
     let shim = shim(options.preload.as_deref())?;
     if let Some(file) = launch::find(program) {
         launch::check(&file, &shim).map_err(|refusal| refusal.to_string())?;
+        if let Some(hint) = launch::hint(&file) {
+            eprintln!("sctp-run: {hint}");
+        }
     }
     Ok(shim)
 }
@@ -264,6 +268,7 @@ fn serve(options: &Options, name: &str) {
     // Whoever waits for this finds out either way.
     let _ = writeln!(std::io::stdout(), "{said}");
     let Ok((service, _)) = opened else { return };
+    raise_descriptor_limit();
     if let Ok(lease) = detach()
         && let Err(error) = service.run(Some(lease))
     {
@@ -303,7 +308,8 @@ fn open_service(options: &Options, name: &str) -> Result<(Service, String), Stri
         Some(reason) => format!("SCTP over {}, not over raw IP: {reason}", carrier(&stack)),
         None => format!("SCTP over {}", carrier(&stack)),
     };
-    let control = Control::new(Rules::default()).map_err(|error| error.to_string())?;
+    let rules = Rules { limits: Limits::NONE, ..Rules::default() };
+    let control = Control::new(rules).map_err(|error| error.to_string())?;
     let service = Listener::bind(name).and_then(|listener| Service::open(stack, listener, control));
     Ok((service.map_err(|error| error.to_string())?, transport))
 }

@@ -6,9 +6,8 @@ use std::time::Duration;
 use nix::sys::socket::{getsockopt, sockopt};
 use nix::unistd::{User, geteuid};
 use sctp_descriptors::VERSION;
+use sctp_user::DAEMON_USER;
 use socket2::{Domain, SockAddr, Socket, Type};
-
-use super::DAEMON_USER;
 
 /// A service that does not answer for so long is as good as none.
 const PATIENCE: Duration = Duration::from_secs(2);

@@ -369,6 +369,9 @@ impl Config {
         if self.stop_ms > MOST_STOP_MS {
             return bad("stop_ms", "ten minutes (600000 ms) are the most");
         }
+        if self.limits.sockets > sctp_service::Limits::MOST_SOCKETS {
+            return bad("limits.sockets", "65536 are the most");
+        }
         self.transport.check()?;
         self.defaults.check()
     }

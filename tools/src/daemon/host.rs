@@ -13,6 +13,7 @@ use tracing_subscriber::EnvFilter;
 use super::access::rules;
 use super::config::{Config, ConfigError};
 use super::privileges;
+use crate::limits::raise_descriptor_limit;
 use crate::signals::Signals;
 use crate::transport::{TransportOptions, carrier, explain};
 
@@ -49,7 +50,7 @@ pub fn run(
     let set_log = start_log(&config.log);
     // Before any thread starts, so that all of them leave signals alone.
     let signals = Signals::hold_all(&[Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP]).map_err(host)?;
-    privileges::raise_descriptor_limit();
+    raise_descriptor_limit();
     // Whose the name is counts from now on: what root has bound is trusted by all.
     let listener = Listener::bind(&config.name).map_err(|error| already_runs(&config.name, &error))?;
     privileges::become_user(&config).map_err(host)?;

@@ -14,7 +14,5 @@ pub use status::{Status, status};
 
 /// The abstract UNIX name that `sctpd` serves at, one for each network namespace.
 pub const SERVICE_NAME: &str = "sctp-user/sctpd";
-/// The user that `sctpd` usually runs as. Root made it, so clients trust it.
-pub const DAEMON_USER: &str = "sctpd";
 /// The file that is read if none is named and it is there.
 pub const DEFAULT_FILE: &str = "/etc/sctpd.toml";

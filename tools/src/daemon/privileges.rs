@@ -3,7 +3,6 @@
 use std::ffi::CString;
 
 use caps::{CapSet, Capability, CapsHashSet};
-use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::unistd::{User, geteuid, initgroups, setresgid, setresuid};
 
 use super::config::{Config, Kind};
@@ -33,16 +32,6 @@ pub(super) fn become_user(config: &Config) -> Result<(), String> {
 /// In words.
 pub(super) fn drop_all() -> Result<(), String> {
     keep_only(&CapsHashSet::new())
-}
-
-/// A process has as many descriptors as its hard limit allows: each socket takes one here.
-pub(super) fn raise_descriptor_limit() {
-    if let Ok((soft, hard)) = getrlimit(Resource::RLIMIT_NOFILE)
-        && soft < hard
-        && let Err(error) = setrlimit(Resource::RLIMIT_NOFILE, hard, hard)
-    {
-        tracing::warn!(%error, soft, "the limit of descriptors cannot be raised");
-    }
 }
 
 fn needed(config: &Config) -> CapsHashSet {

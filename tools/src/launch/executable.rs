@@ -85,6 +85,8 @@ struct Elf {
     /// What loads it; none: it is static, or a library.
     interpreter: Option<Vec<u8>>,
     library: Option<Library>,
+    /// Made by Go's compiler.
+    is_of_go: bool,
 }
 
 /// The file that `execvp` would run; `None` if there is none.
@@ -111,6 +113,17 @@ pub fn check(program: &Path, shim: &Path) -> Result<(), Refusal> {
         }
     }
     Ok(())
+}
+
+/// What else there is to say of a program that a shim gets into.
+pub fn hint(program: &Path) -> Option<String> {
+    let told = || {
+        let program = program.display();
+        format!(
+            "{program} was built by Go, which mostly calls the kernel itself: if it finds no SCTP, {ALTERNATIVE}"
+        )
+    };
+    read(program)?.is_of_go.then(told)
 }
 
 fn check_binary(file: &Path, shim: &Path) -> Result<(), Refusal> {
@@ -173,7 +186,13 @@ fn parse<'data, H: FileHeader<Endian = Endianness>, R: ReadRef<'data>>(data: R, 
         machine: (header.e_machine(endian).0, bits),
         interpreter: interpreter.map(Into::into),
         library,
+        is_of_go: is_of_go(header, endian, data),
     })
+}
+
+fn is_of_go<'data, H: FileHeader>(header: &H, endian: H::Endian, data: impl ReadRef<'data>) -> bool {
+    let sections = header.sections(endian, data);
+    sections.is_ok_and(|sections| sections.section_by_name(endian, b".go.buildinfo").is_some())
 }
 
 /// The libraries that it needs.

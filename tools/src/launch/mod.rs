@@ -2,4 +2,4 @@
 
 mod executable;
 
-pub use executable::{Refusal, check, find};
+pub use executable::{Refusal, check, find, hint};

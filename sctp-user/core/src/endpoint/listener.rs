@@ -91,6 +91,13 @@ impl Endpoint {
         Ok(())
     }
 
+    /// Changes how many may wait on `port`, as [`ListenOptions::backlog`] has it; those that wait already stay.
+    pub fn set_backlog(&mut self, port: u16, backlog: Option<usize>) {
+        if let Some(listener) = self.listeners.get_mut(&port) {
+            listener.backlog = backlog;
+        }
+    }
+
     /// Changes the parameters of associations that come in on `port` from now on; those that wait to be accepted keep theirs.
     /// A port that is not listened on has none.
     ///

@@ -4,6 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use sctp_core::config::AssociationConfig;
 use sctp_core::message::SendOptions;
+use sctp_core::path::PathSet;
 use sctp_core::reliability::Reliability;
 
 use super::messages;
@@ -99,7 +100,8 @@ impl SendInfo {
             }
             _ => return Err(Errno::EINVAL),
         }
-        Ok(())
+        // The first is the call's own. Linux has no number for it, only its bound of control messages.
+        if self.more_addresses.len() >= PathSet::MAX_PATHS { Err(Errno::ENOBUFS) } else { Ok(()) }
     }
 
     /// 5.3.2. What it says of partial reliability holds even if that is nothing, but not against `SCTP_PRINFO`.

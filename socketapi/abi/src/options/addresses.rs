@@ -4,7 +4,7 @@
 use std::net::{IpAddr, SocketAddr};
 
 use sctp_core::association::{Association, AssociationState};
-use sctp_core::path::Path;
+use sctp_core::path::{Path, PathSet};
 use sctp_user::stack::Peer;
 
 use super::numbers::count;
@@ -89,6 +89,9 @@ pub(super) fn bindx_rem(target: &mut dyn Target, view: View<'_>) -> Result<Outco
 fn connect(target: &mut dyn Target, bytes: &[u8]) -> Result<i32, Errno> {
     let addresses = list(target, bytes)?;
     let first = *addresses.first().ok_or(Errno::EINVAL)?;
+    if addresses.len() > PathSet::MAX_PATHS {
+        return Err(Errno::ENOMEM);
+    }
     if let Some(known) = target.find_peer(first) {
         let state = look(target, known, Association::state)?;
         let begins = matches!(state, AssociationState::CookieWait | AssociationState::CookieEchoed);

@@ -6,6 +6,7 @@ use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::FileExt;
 use std::thread;
+use std::time::{Duration, Instant};
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::{ControlMessageOwned, MsgFlags, UnixAddr, getpeername, recvmsg};
@@ -63,7 +64,7 @@ fn serve(driver: MemDriver, control: Control) -> String {
 #[derive(Debug)]
 pub(crate) struct Client {
     connection: Socket,
-    service: String,
+    pub(crate) service: String,
 }
 
 /// A socket of a service, as a program holds it.
@@ -75,7 +76,7 @@ pub(crate) struct Handle<'a> {
 }
 
 impl Client {
-    fn connect(service: &str) -> Self {
+    pub(crate) fn connect(service: &str) -> Self {
         let connection = connection_to(service);
         connection.send(&VERSION.to_ne_bytes()).unwrap();
         assert_eq!((&connection).read(&mut [0; 2]).unwrap(), 2);
@@ -115,6 +116,15 @@ impl Client {
     pub(crate) fn socket(&self, style: Style) -> Handle<'_> {
         let (_, fd) = self.ask(0, Command::Socket { ipv6: false, style });
         Handle::of(self, fd.unwrap())
+    }
+}
+
+/// Looks again and again, for longer than anything here takes.
+pub(crate) fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
+    let begun = Instant::now();
+    while !is_so() {
+        assert!(begun.elapsed() < Duration::from_millis(LIMIT.into()), "{what}");
+        thread::sleep(Duration::from_millis(2));
     }
 }
 

@@ -1,8 +1,10 @@
 //! Clients of the service that speak its protocol directly: what a shim would do, in Rust.
 
 mod client;
+mod ended;
 mod files;
 mod limits;
+mod listening;
 mod many;
 mod one;
 mod order;

@@ -5,11 +5,11 @@ use sctp_abi::constants::{SCTP_EOF, SCTP_EVENT, SCTP_RECVRCVINFO, SCTP_SOCKOPT_P
 use sctp_descriptors::{Command, OptionName, Reply, Style, Value};
 
 use super::client::{HERE, Handle, SCTP, THERE, at, clients};
-use super::one::{rcvinfo, sndinfo};
+use super::one::{control, rcvinfo, sndinfo};
 
-const SCTP_ASSOC_CHANGE: u16 = 0x8001;
+pub(crate) const SCTP_ASSOC_CHANGE: u16 = 0x8001;
 
-fn subscribe(socket: &Handle<'_>, kind: u16) {
+pub(crate) fn subscribe(socket: &Handle<'_>, kind: u16) {
     let mut event = 0_i32.to_ne_bytes().to_vec();
     event.extend(kind.to_ne_bytes());
     event.extend([1, 0]);
@@ -17,7 +17,7 @@ fn subscribe(socket: &Handle<'_>, kind: u16) {
 }
 
 /// The state and the association of an `sctp_assoc_change` (RFC 6458, 6.1.1).
-fn assoc_change(record: &[u8]) -> (u16, i32) {
+pub(crate) fn assoc_change(record: &[u8]) -> (u16, i32) {
     assert_eq!(record[..2], SCTP_ASSOC_CHANGE.to_ne_bytes());
     let state = u16::from_ne_bytes([record[8], record[9]]);
     (state, i32::from_ne_bytes(record[16..20].try_into().unwrap()))
@@ -85,6 +85,37 @@ fn a_set_up_that_fails_is_told_by_the_error_and_by_a_notification() {
     // Linux has no pending error of it.
     assert_eq!(client.ask(Command::TakeError), Reply::Errno(0));
     assert_eq!(assoc_change(&client.receive().payload).0, 4);
+}
+
+/// RFC 6458, 3.1.3: without its message nobody asked for the association.
+#[test]
+fn a_set_up_whose_message_is_refused_leaves_nothing_behind() {
+    let [here, there] = clients();
+    let server = there.socket(Style::OneToMany);
+    server.listen(at(THERE, 6));
+    let client = here.socket(Style::OneToMany);
+    subscribe(&client, SCTP_ASSOC_CHANGE);
+    let on_stream = |stream| client.send(Some(at(THERE, 6)), sndinfo(stream, 0, 0, 0), b"x");
+    assert_eq!(on_stream(60_000), Reply::Errno(libc::EINVAL));
+    assert_eq!(client.receive_as(0, 100, None), Reply::Errno(libc::ENOTCONN));
+    on_stream(0);
+    assert_eq!(assoc_change(&client.receive().payload).0, 0);
+}
+
+/// The core holds no more of a peer; a list of very many would take long.
+#[test]
+fn a_peer_has_no_more_addresses_than_are_held() {
+    const SCTP_DSTADDRV4: i32 = 7;
+    let [here, _there] = clients();
+    let client = here.socket(Style::OneToMany);
+    let to = |count: u8| {
+        let more: Vec<_> = (1..count).flat_map(|last| control(SCTP_DSTADDRV4, &[127, 0, 9, last])).collect();
+        client.send(Some(at(THERE, 7)), more, b"x")
+    };
+    assert_eq!(to(17), Reply::Errno(libc::ENOBUFS));
+    let very_many = control(SCTP_DSTADDRV4, &[127, 0, 0, 9]).repeat(30_000);
+    assert_eq!(client.send(Some(at(THERE, 7)), very_many, b"x"), Reply::Errno(libc::ENOBUFS));
+    assert!(!matches!(to(16), Reply::Errno(_)));
 }
 
 /// RFC 6458, 5.3.2 (SCTP_SENDALL).

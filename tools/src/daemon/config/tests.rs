@@ -63,6 +63,7 @@ fn values_out_of_range_and_those_that_do_not_go_together_are_named() {
     for (text, key) in [
         ("name = \"\"", "name"),
         ("stop_ms = 600001", "stop_ms"),
+        ("limits.sockets = 65537", "limits.sockets"),
         ("log = \"a=b=c\"", "log"),
         ("transport.kind = \"tun\"", "transport.tun"),
         ("transport.tun = [\"10.9.0.2/24\"]", "transport.tun"),

@@ -82,6 +82,32 @@ fn scripts_are_judged_by_their_interpreters() {
     check(&itself, &shim).unwrap();
 }
 
+/// The section headers of `elf`, with this one section behind the name table.
+fn with_section(mut file: Vec<u8>, name: &str) -> Vec<u8> {
+    let names = [b"\0".as_slice(), name.as_bytes(), b"\0"].concat();
+    let (names_at, headers_at) = (file.len() as u64, (file.len() + names.len()) as u64);
+    file.extend(&names);
+    for (name, kind, len) in [(0_u32, 0_u32, 0), (0, 3, names.len() as u64), (1, 1, 0)] {
+        file.extend([name.to_le_bytes(), kind.to_le_bytes()].concat());
+        for word in [0, 0, names_at, len, 0, 1, 0_u64] {
+            file.extend(word.to_le_bytes());
+        }
+    }
+    file[40..48].copy_from_slice(&headers_at.to_le_bytes());
+    file[60..64].copy_from_slice(&[3, 0, 1, 0]);
+    file
+}
+
+#[test]
+fn programs_of_go_get_a_hint() {
+    let folder = tempfile::tempdir().unwrap();
+    let of_go = with_section(elf(X86_64, Some(GLIBC)), ".go.buildinfo");
+    let hint = hint(&write(&folder, "go", &of_go)).unwrap();
+    assert!(hint.contains("--seccomp"), "{hint}");
+    let other = with_section(elf(X86_64, Some(GLIBC)), ".comment");
+    assert_eq!(super::hint(&write(&folder, "other", &other)), None);
+}
+
 #[test]
 fn what_is_no_program_is_left_to_the_kernel() {
     for bytes in [&b""[..], b"#!", b"#!\n", b"\x7fELF", b"hello", &elf(X86_64, Some(GLIBC))[..100]] {

@@ -366,3 +366,36 @@ fn limits_of_the_set_up_are_told_to_the_stack() {
     assert_eq!(told(&mut program, SCTP_INITMSG, 8), init);
     assert_eq!(told(&mut program, SCTP_ASSOCINFO, 20)[16..], 5_000_u32.to_ne_bytes());
 }
+
+/// RFC 6458, 8.1.27: all sockets on the port must have said so, and at most one listens; of one user, as on Linux.
+#[test]
+fn one_to_one_sockets_of_one_user_share_a_port() {
+    let mut program = Program::new(Style::OneToOne);
+    let on = 1_i32.to_ne_bytes();
+    let bind = |program: &mut Program, user: Option<u32>, reuse: bool| {
+        let before = program.renew(Style::OneToOne);
+        program.settings.user = user;
+        if reuse {
+            program.set(SCTP_REUSE_PORT, &on).unwrap();
+        }
+        let bound = program.set(SCTP_SOCKOPT_BINDX_ADD, &list(&[HERE])).map(|_| ());
+        (before, bound)
+    };
+    let (_, first) = bind(&mut program, Some(7), true);
+    let (first_socket, second) = bind(&mut program, Some(7), true);
+    assert_eq!((first, second), (Ok(()), Ok(())));
+    for (user, reuse) in [(Some(8), true), (None, true), (Some(7), false)] {
+        let (socket, refused) = bind(&mut program, user, reuse);
+        assert_eq!(refused, Err(Errno::EADDRINUSE), "{user:?} {reuse}");
+        if socket.local().unwrap().1 != 0 {
+            // The second socket of the port: it listens, and no other one may.
+            socket.listen(1).unwrap();
+            assert!(first_socket.listen(1).is_err());
+            socket.close();
+            first_socket.listen(1).unwrap();
+        }
+    }
+    first_socket.close();
+    let (_, bound) = bind(&mut program, None, false);
+    assert_eq!(bound, Ok(()), "nobody has the port any more");
+}
