@@ -27,6 +27,7 @@ mod board;
 mod control;
 mod detour;
 mod hooks;
+mod memory;
 mod ops;
 mod options;
 mod parts;

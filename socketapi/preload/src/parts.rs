@@ -6,6 +6,8 @@ use core::ffi::c_void;
 use libc::iovec;
 use sctp_descriptors::Marker;
 
+use crate::memory;
+
 /// As the kernel has it (`UIO_MAXIOV`).
 const MAX_PARTS: usize = 1_024;
 
@@ -33,9 +35,7 @@ impl<'a> Parts<'a> {
         if count == 0 {
             return Ok(Self(&[]));
         }
-        if first.is_null() {
-            return Err(libc::EFAULT);
-        }
+        memory::check(first)?;
         if count > MAX_PARTS {
             return Err(libc::EINVAL);
         }
@@ -44,11 +44,15 @@ impl<'a> Parts<'a> {
         let mut length = 0usize;
         for part in parts.0 {
             length = length.checked_add(part.iov_len).ok_or(libc::EINVAL)?;
-            if part.iov_base.is_null() && part.iov_len > 0 {
-                return Err(libc::EFAULT);
-            }
         }
-        if isize::try_from(length).is_ok() { Ok(parts) } else { Err(libc::EINVAL) }
+        isize::try_from(length).map_err(|_| libc::EINVAL)?;
+        parts.check().map(|()| parts)
+    }
+
+    /// EFAULT if a piece is where nothing can be.
+    pub(crate) fn check(self) -> Result<(), c_int> {
+        let is_wrong = |part: &iovec| part.iov_len > 0 && memory::is_wrong(part.iov_base);
+        if self.0.iter().any(is_wrong) { Err(libc::EFAULT) } else { Ok(()) }
     }
 
     pub(crate) fn len(self) -> usize {

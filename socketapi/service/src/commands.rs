@@ -90,7 +90,7 @@ impl Service {
             Command::Send(message) => socket.send(ids, message),
             Command::Receive(asked) => socket.receive(ids, asked),
             Command::Shutdown(how) => socket.check_shutdown(*how),
-            Command::Queued(Queue::In) => Ok(count(socket.readable(ids))),
+            Command::Queued(Queue::In) => socket.readable(ids).map(count),
             Command::Queued(Queue::Out) => Ok(count(socket.unacknowledged())),
             Command::LocalAddress => socket.local_address().map(Reply::Address).map_err(of),
             Command::PeerAddress => socket.peer_address().map(Reply::Address).map_err(of),
@@ -132,6 +132,7 @@ impl Service {
             Command::LocalAddress => {
                 self.ended.local(user, number).map(Reply::Address).ok_or(Errno::ENOTCONN)
             }
+            Command::PeerAddress => self.ended.peer(user, number).map(Reply::Address).ok_or(Errno::ENOTCONN),
             other => options::of_ended(other),
         };
         reply.map(|reply| (reply, None))
