@@ -120,6 +120,8 @@ impl Service {
     /// The association of the socket has ended, and the program holds its descriptor still.
     fn command_to_ended(&mut self, user: u32, number: u64, command: &Command) -> Answer {
         let reply = match command {
+            // Since the client looked into the pair something may have come, which is before the end. What it finds there tells.
+            Command::Receive(asked) if !asked.took && asked.flags & libc::MSG_PEEK == 0 => Ok(Reply::InPair),
             Command::Receive(_) => match self.ended.take_error(user, number) {
                 0 => Ok(receive::end()),
                 error => Err(Errno(error)),

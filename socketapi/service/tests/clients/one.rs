@@ -200,3 +200,17 @@ fn what_is_left_unread_resets_the_peer() {
     client.wait_for(PollFlags::POLLHUP);
     assert_eq!(client.ask(sctp_descriptors::Command::TakeError), Reply::Errno(libc::ECONNRESET));
 }
+
+/// A client that looked, and found nothing, before both the message and the end came.
+#[test]
+fn what_came_before_the_end_is_not_passed_over_by_who_asks_after_it() {
+    let clients = clients();
+    let (client, server) = pair(&clients, 30);
+    client.write_bare(b"last words");
+    drop(client);
+    server.wait_for(PollFlags::POLLHUP);
+    assert_eq!(server.receive_as(0, 64, false), Reply::InPair);
+    assert_eq!(server.read_bare(), b"last words");
+    assert_eq!(server.read_bare(), b"");
+    assert_eq!(server.ask(Command::TakeError), Reply::Errno(0));
+}
