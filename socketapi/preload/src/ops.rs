@@ -8,12 +8,15 @@ use libc::{sockaddr, socklen_t};
 use sctp_descriptors::{Command, Marker, Queue, Reply, Request, SocketName, Style};
 
 use crate::detour::{Detour, Stop, checked, errno, with_socket};
+use crate::exempt::is_exempt;
 use crate::record::{self, Head};
 use crate::{address, control, memory, real, table, wait};
 
 /// `socket()` for protocol 132; both styles of RFC 6458.
 pub(crate) fn socket(domain: c_int, kind: c_int, protocol: c_int) -> Detour<c_int> {
-    let Some(command) = creation(domain, kind, protocol) else { return Detour::Bypass };
+    let Some(command) = creation(domain, kind, protocol).filter(|_| !is_exempt()) else {
+        return Detour::Bypass;
+    };
     control::ask(&Request { socket: 0, command }).and_then(|(_, fd)| adopt(fd, kind)).into()
 }
 

@@ -101,6 +101,19 @@ impl<'a> Parts<'a> {
         all
     }
 
+    /// As many of their first bytes as a marker has; zeros behind fewer.
+    pub(crate) fn first_bytes(self) -> Marker {
+        let mut first = Marker::default();
+        let mut room = &mut first[..];
+        for part in self.0 {
+            let (here, rest) = room.split_at_mut(part.iov_len.min(room.len()));
+            // SAFETY: the promise of `new`; no more than the piece has.
+            here.copy_from_slice(unsafe { bytes(part, here.len()) });
+            room = rest;
+        }
+        first
+    }
+
     /// Copies as much as there is room for to them.
     pub(crate) fn copy_in(self, mut source: &[u8]) -> usize {
         let all = source.len();
