@@ -41,6 +41,8 @@ CASE(shutdown_with_a_wrong_direction) {
   CALL(shutdown(one(), SHUT_RD));
   CALL(shutdown(one(), SHUT_WR));
   CALL(shutdown(pair.listener, SHUT_RDWR));
+  CALL(shutdown(pair.listener, SHUT_RD));
+  CALL(shutdown(pair.listener, SHUT_WR));
   CALL(shutdown(-1, SHUT_WR));
 }
 
@@ -96,6 +98,8 @@ CASE(close_with_linger_of_zero_aborts) {
   CALL(recv(pair.server, data, sizeof data, 0));
   CALL(recv(pair.server, data, sizeof data, 0));
   CALL(send(pair.server, "x", 1, MSG_NOSIGNAL));
+  CALL(getpeername(pair.server, (void *)data, &(socklen_t){sizeof data}));
+  CALL(getsockname(pair.server, (void *)data, &(socklen_t){sizeof data}));
 }
 
 CASE(close_with_linger_waits) {

@@ -156,6 +156,8 @@ CASE(no_accept_and_no_shutdown) {
   struct pair pair = many_pair();
   CALL(accept(pair.server, NULL, NULL));
   CALL(shutdown(pair.server, SHUT_WR));
+  CALL(shutdown(pair.server, SHUT_RD));
+  CALL(shutdown(pair.server, SHUT_RDWR));
   CALL(shutdown(pair.client, SHUT_RDWR));
   CALL(sendto(pair.client, "still", 5, 0, at(2, 0), IN));
   TAKE(pair.server);
