@@ -5,5 +5,6 @@ pub mod driver;
 pub mod sim;
 pub mod stack;
 pub mod statistics;
+pub mod threads;
 
 pub use broker::DAEMON_USER;

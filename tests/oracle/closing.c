@@ -41,6 +41,8 @@ CASE(shutdown_with_a_wrong_direction) {
   CALL(shutdown(one(), SHUT_RD));
   CALL(shutdown(one(), SHUT_WR));
   CALL(shutdown(pair.listener, SHUT_RDWR));
+  CALL(shutdown(pair.listener, SHUT_RD));
+  CALL(shutdown(pair.listener, SHUT_WR));
   CALL(shutdown(-1, SHUT_WR));
 }
 
@@ -96,6 +98,8 @@ CASE(close_with_linger_of_zero_aborts) {
   CALL(recv(pair.server, data, sizeof data, 0));
   CALL(recv(pair.server, data, sizeof data, 0));
   CALL(send(pair.server, "x", 1, MSG_NOSIGNAL));
+  CALL(getpeername(pair.server, (void *)data, &(socklen_t){sizeof data}));
+  CALL(getsockname(pair.server, (void *)data, &(socklen_t){sizeof data}));
 }
 
 CASE(close_with_linger_waits) {
@@ -185,13 +189,15 @@ CASE(a_closed_descriptor) {
   CALL(sctp_bindx(fd, at(1, 0), 1, SCTP_BINDX_ADD_ADDR));
 }
 
+static void receives_little(int fd) {
+  DO(setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &(int){20000}, sizeof(int)));
+  DO(setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &(int){200000}, sizeof(int)));
+}
+
 /* An end that keeps its process waiting: the states of an association that shuts down while data waits. */
 CASE(state_while_data_waits) {
-  struct pair pair = one_pair();
-  static char big[4000];
-  DO(setsockopt(pair.client, SOL_SOCKET, SO_SNDBUF, &(int){400000}, sizeof(int)));
-  size_t sent = 0, got = 0;
-  while (sent < 40000000 && send(pair.client, big, sizeof big, MSG_DONTWAIT) > 0) sent += sizeof big;
+  struct pair pair = pair_of(one, receives_little);
+  size_t sent = fill(pair.client), got = 0;
   CALL(shutdown(pair.client, SHUT_WR));
   struct sctp_status status = {0};
   socklen_t length = sizeof status;

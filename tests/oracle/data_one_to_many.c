@@ -90,7 +90,7 @@ CASE(two_clients_of_one_socket) {
   struct { uint32_t count, ids[4]; } list = {0};
   socklen_t length = sizeof list;
   CALL(getsockopt(server, SOL_SCTP, SCTP_GET_ASSOC_ID_LIST, &list, &length));
-  FACT("ids", "%u bytes: %s", length, words_text(&list, length));
+  FACT("ids", "%u bytes, %u: %s %s", length, list.count, id_name(list.ids[0]), id_name(list.ids[1]));
   length = 8;
   CALL(getsockopt(server, SOL_SCTP, SCTP_GET_ASSOC_ID_LIST, &list, &length));
   FACT("ids in too small a room", "%u", length);
@@ -156,6 +156,8 @@ CASE(no_accept_and_no_shutdown) {
   struct pair pair = many_pair();
   CALL(accept(pair.server, NULL, NULL));
   CALL(shutdown(pair.server, SHUT_WR));
+  CALL(shutdown(pair.server, SHUT_RD));
+  CALL(shutdown(pair.server, SHUT_RDWR));
   CALL(shutdown(pair.client, SHUT_RDWR));
   CALL(sendto(pair.client, "still", 5, 0, at(2, 0), IN));
   TAKE(pair.server);

@@ -62,7 +62,7 @@ CASE(sendto_with_the_address_of_the_peer) {
   CALL(sendto(pair.client, "hello", 5, 0, at(2, 3), IN));
   CALL(sendto(pair.client, "hello", 5, 0, at(2, 0), 3));
   CALL(sendto(pair.client, "hello", 5, 0, NULL, 0));
-  TAKE_ALL(pair.server);
+  TAKE(pair.server);
 }
 
 CASE(sendto_sets_up_an_association) {
@@ -72,6 +72,12 @@ CASE(sendto_sets_up_an_association) {
   CALL(sendto(client, "first", 5, 0, at(2, 0), IN));
   int server = FD(accept(listener, NULL, NULL));
   TAKE(server);
+}
+
+CASE(sendto_that_is_refused) {
+  int client = one();
+  CALL(sendto(client, "first", 5, MSG_NOSIGNAL, at(2, 0), IN));
+  CALL(sendto(client, "again", 5, MSG_NOSIGNAL, at(2, 0), IN));
 }
 
 CASE(recvfrom_names_the_peer) {

@@ -60,7 +60,8 @@ CASE(bindx_after_bind) {
 
 CASE(bindx_of_what_cannot_be_bound) {
   int fd = many();
-  struct sockaddr_in elsewhere = {.sin_family = AF_INET, .sin_port = htons(7777), .sin_addr.s_addr = htonl(0xc0000201)};
+  struct sockaddr_in elsewhere = *(struct sockaddr_in *)at(1, 0);
+  elsewhere.sin_addr.s_addr = htonl(0xc0000201);
   CALL(sctp_bindx(fd, (void *)&elsewhere, 1, SCTP_BINDX_ADD_ADDR));
   CALL(sctp_bindx(fd, at(1, 0), 1, 3));
   CALL(sctp_bindx(fd, at(1, 0), 1, 0));

@@ -18,6 +18,9 @@ CASE(setup_and_shutdown_of_one_to_many_sockets) {
 
 CASE(setup_and_shutdown_of_one_to_one_sockets) {
   struct pair pair = pair_of(one, subscribe_all);
+  /* Whether what comes next is there already depends on who is faster. */
+  USE(pair.client, SCTP_RECVNXTINFO, int, 0);
+  USE(pair.server, SCTP_RECVNXTINFO, int, 0);
   TAKE(pair.client);
   TAKE(pair.server);
   DO(send(pair.client, "hello", 5, 0));
@@ -43,11 +46,10 @@ CASE(an_abort_with_a_reason) {
 
 CASE(an_abort_by_linger) {
   struct pair pair = pair_of(one, subscribe_all);
-  skip(pair.server);
+  skip(pair.server), skip(pair.server);
   struct linger now = {1, 0};
   DO(setsockopt(pair.client, SOL_SOCKET, SO_LINGER, &now, sizeof now));
   CALL(close(pair.client));
-  TAKE(pair.server);
   TAKE(pair.server);
 }
 

@@ -165,10 +165,12 @@ const char *words_text(const void *bytes, size_t length) {
     size_t part = length - i < 4 ? length - i : 4;
     memcpy(&word, from + i, part);
     zeros = word == 0 && part == 4 ? zeros + 1 : 0;
+    /* Structures have it first or last. */
+    bool may_be_id = length >= 8 && (i == 0 || i + 4 == length);
     bool is_last = i + 8 > length || memcmp(from + i + 4, "\0\0\0\0", 4) != 0;
     if (zeros && !is_last) continue;
     if (zeros > 1) add(name, " 0*%zu", zeros);
-    else if (part == 4 && word > SCTP_ALL_ASSOC && id_number(word, false)) add(name, " %s", id_name(word));
+    else if (part == 4 && may_be_id && word > SCTP_ALL_ASSOC && id_number(word, false)) add(name, " %s", id_name(word));
     else if (part == 4) add(name, " %x", word);
     else add(name, " %0*x", (int)part * 2, word);
     zeros = 0;
@@ -586,6 +588,17 @@ void skip(int fd) {
 }
 
 /* --- sending --- */
+
+size_t fill(int fd) {
+  static char data[4000];
+  size_t sent = 0;
+  struct pollfd poller = {fd, POLLOUT, 0};
+  while (sent < 40000000) {
+    if (send(fd, data, sizeof data, MSG_DONTWAIT | MSG_NOSIGNAL) > 0) sent += sizeof data;
+    else if (errno != EAGAIN || poll(&poller, 1, 200) <= 0) break;
+  }
+  return sent;
+}
 
 ssize_t send_with(int fd, const struct sockaddr *to, const void *data, size_t length, int flags, ...) {
   _Alignas(struct cmsghdr) unsigned char control[512] = {0};

@@ -135,12 +135,16 @@ void states_message(const char *what, const struct msghdr *message, ssize_t leng
 ssize_t send_with(int fd, const struct sockaddr *to, const void *data, size_t length, int flags, ...);
 #define NO_CMSG -1
 
+/* Sends until no more can be sent, also when some room comes back as messages go on from one buffer to the next. Returns the
+ * bytes; errno says why no more. */
+size_t fill(int fd);
+
 /* Name of errno's number; of a set of MSG_ flags; of poll's events. */
 const char *error_name(int number);
 const char *message_flags(int flags);
 const char *poll_events(int events);
 /* Bytes as text: printable ones as they are, long repetitions counted. */
 const char *bytes_text(const void *bytes, size_t length);
-/* Whole words in hexadecimal, an association's id by its name. */
+/* Whole words in hexadecimal; an association's id, which structures have first or last, by its name. */
 const char *words_text(const void *bytes, size_t length);
 long now_ms(void);

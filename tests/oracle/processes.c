@@ -38,6 +38,7 @@ CASE(both_have_the_socket) {
   DO(send(pair.client, "hello", 5, 0));
   states_child(child);
   CALL(close(pair.server));
+  await(pair.client, POLLIN);
   CALL(send(pair.client, "x", 1, MSG_NOSIGNAL));
 }
 

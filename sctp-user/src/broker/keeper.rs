@@ -28,6 +28,7 @@ use super::{
     server::BrokerHandle,
 };
 use crate::driver::LeaseError;
+use crate::threads;
 
 /// How long a stack looks for a broker, or waits for its answer.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -68,10 +69,7 @@ impl LeaseKeeper {
         let mut session = Session { broker: None, channel: None, leases: Vec::new(), answer };
         session.connect(false)?;
         let theirs = Arc::clone(&shared);
-        let thread = thread::Builder::new()
-            .name("sctp-leases".into())
-            .spawn(move || session.run(&queue, &theirs))
-            .map_err(failed)?;
+        let thread = threads::spawn("sctp-leases", move || session.run(&queue, &theirs)).map_err(failed)?;
         Ok(Self { commands: Some(commands), shared, thread: Some(thread) })
     }
 

@@ -30,6 +30,7 @@ use crate::driver::{
     },
     sys::message::Outgoing,
 };
+use crate::threads;
 
 /// After another broker's death the other stacks have this long to renew their leases before new ones
 /// are given and packets are answered.
@@ -54,7 +55,7 @@ impl BrokerHandle {
         let stop = Arc::new(EventFd::from_flags(EfdFlags::EFD_CLOEXEC)?);
         let mut broker = Broker::new(listener, successor, answer);
         let stopped = Arc::clone(&stop);
-        let thread = thread::Builder::new().name("sctp-broker".into()).spawn(move || broker.run(&stopped))?;
+        let thread = threads::spawn("sctp-broker", move || broker.run(&stopped))?;
         Ok(Self { stop, thread: Some(thread) })
     }
 }

@@ -29,6 +29,7 @@ use crate::driver::tun::{TunAddress, TunConfig, TunDriver};
 use crate::driver::udp::{ENCAPSULATION_PORT, UdpConfig, UdpDriver};
 use crate::driver::{Driver, ErrorDetection, OpenError, route};
 use crate::statistics::UserReport;
+use crate::threads;
 
 /// What carries the packets of a stack.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -231,9 +232,7 @@ impl StackBuilder {
         let (linger, serves, users) = (self.linger, self.serve_statistics, self.tell_users.take());
         let shared = Arc::new(self.shared(opened.driver, remote_udp_port)?);
         let background = Arc::clone(&shared);
-        let thread = std::thread::Builder::new()
-            .name("sctp-stack".into())
-            .spawn(move || background.run_background())
+        let thread = threads::spawn("sctp-stack", move || background.run_background())
             .map_err(Error::system("start the stack's thread"))?;
         let thread = Mutex::new(Some(thread));
         let statistics = serves.then(|| report::serve(&shared, transport, udp_port, users)).transpose();

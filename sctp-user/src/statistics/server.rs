@@ -15,6 +15,7 @@ use serde::Serialize;
 use std::os::fd::AsRawFd;
 
 use super::{Line, NAME};
+use crate::threads;
 
 /// How long a reader may keep us waiting.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -37,8 +38,7 @@ impl Server {
         let name = format!("{NAME}{}/{number:08x}", std::process::id());
         let listener = UnixListener::bind_addr(&SocketAddr::from_abstract_name(name)?)?;
         let ours = listener.try_clone()?;
-        let thread =
-            thread::Builder::new().name("sctp-statistics".into()).spawn(move || serve(&listener, &tell))?;
+        let thread = threads::spawn("sctp-statistics", move || serve(&listener, &tell))?;
         Ok(Self { listener: ours, thread: Some(thread) })
     }
 }

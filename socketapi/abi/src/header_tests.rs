@@ -1,4 +1,4 @@
-//! Sizes, offsets and numbers against those of C's own headers, where a compiler and `linux/sctp.h` are there.
+//! Sizes, offsets and numbers against those of C's headers: Linux's, where it is installed, and that of `libsctp_user`.
 
 use std::io::Write;
 use std::path::Path;
@@ -7,13 +7,11 @@ use std::process::Command;
 use crate::constants::CONSTANTS;
 use crate::structures::STRUCTURES;
 
-const HEADER: &str = "/usr/include/linux/sctp.h";
-
 /// A program that prints each size, offset and number that we use.
-fn program() -> String {
-    let mut text = String::from(
+fn program(header: &str) -> String {
+    let mut text = format!(
         "#include <stddef.h>\n#include <stdint.h>\n#include <stdio.h>\n#include <netinet/in.h>\n\
-         #include <sys/socket.h>\n#include <linux/sctp.h>\nint main(void) {\n",
+         #include <sys/socket.h>\n#include <{header}>\nint main(void) {{\n",
     );
     for structure in STRUCTURES {
         let name = c_name(structure.name);
@@ -48,22 +46,33 @@ fn expected() -> String {
     text
 }
 
-#[test]
-fn structures_and_numbers_are_those_of_linux_sctp_h() {
+/// Compares a header that lies in this folder.
+fn compare(folder: &Path, header: &str) {
     let has_compiler =
         Command::new("cc").arg("--version").output().is_ok_and(|output| output.status.success());
-    if !has_compiler || !Path::new(HEADER).exists() {
-        println!("SKIPPED: there is no C compiler (cc), or no {HEADER} (Debian's linux-libc-dev)");
+    if !has_compiler || !folder.join(header).exists() {
+        println!("SKIPPED: there is no C compiler (cc), or no {header} in {}", folder.display());
         return;
     }
     let directory = tempfile::tempdir().unwrap();
     let (source, binary) = (directory.path().join("layout.c"), directory.path().join("layout"));
-    std::fs::File::create(&source).unwrap().write_all(program().as_bytes()).unwrap();
-    let compiled = Command::new("cc").arg("-o").args([&binary, &source]).output().unwrap();
+    std::fs::File::create(&source).unwrap().write_all(program(header).as_bytes()).unwrap();
+    let mut compiler = Command::new("cc");
+    let compiled = compiler.arg("-I").arg(folder).arg("-o").args([&binary, &source]).output().unwrap();
     assert!(compiled.status.success(), "{}", String::from_utf8_lossy(&compiled.stderr));
     let printed = String::from_utf8(Command::new(&binary).output().unwrap().stdout).unwrap();
     let differences: Vec<_> =
         printed.lines().zip(expected().lines().map(String::from)).filter(|(c, ours)| c != ours).collect();
     assert!(differences.is_empty(), "C's and ours: {differences:#?}");
     assert_eq!(printed.lines().count(), expected().lines().count());
+}
+
+#[test]
+fn structures_and_numbers_are_those_of_linux_sctp_h() {
+    compare(Path::new("/usr/include"), "linux/sctp.h");
+}
+
+#[test]
+fn structures_and_numbers_are_those_of_our_header_for_c() {
+    compare(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../capi/include"), "netinet/sctp.h");
 }

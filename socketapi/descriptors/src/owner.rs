@@ -3,7 +3,7 @@
 use crate::OptionName;
 
 /// Options of all sockets that the pair cannot answer for. The others, such as time-outs, are the kernel's.
-const NOT_OF_PAIR: [i32; 9] = [
+const NOT_OF_PAIR: [i32; 10] = [
     libc::SO_ACCEPTCONN,
     libc::SO_DOMAIN,
     libc::SO_ERROR,
@@ -11,6 +11,7 @@ const NOT_OF_PAIR: [i32; 9] = [
     libc::SO_PROTOCOL,
     libc::SO_RCVBUF,
     libc::SO_REUSEADDR,
+    libc::SO_REUSEPORT,
     libc::SO_SNDBUF,
     libc::SO_TYPE,
 ];

@@ -7,15 +7,19 @@ use core::net::{Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
 use libc::{sockaddr, sockaddr_in, sockaddr_in6, sockaddr_un, socklen_t};
 use sctp_descriptors::SocketName;
 
+use crate::memory;
+
 /// Reads an IPv4 or IPv6 address just as a program gave it; it may be in a longer structure. The error is an `errno`.
 ///
 /// # Safety
 /// `address` is null or valid for `length` bytes.
 pub(crate) unsafe fn read(address: *const sockaddr, length: socklen_t) -> Result<SocketAddr, c_int> {
-    if address.is_null() || (length as usize) < size_of::<libc::sa_family_t>() {
+    let longest = size_of::<libc::sockaddr_storage>();
+    if !(size_of::<libc::sa_family_t>()..=longest).contains(&(length as usize)) {
         return Err(libc::EINVAL);
     }
-    // SAFETY: not null and long enough for its first field, which may be unaligned.
+    memory::check(address)?;
+    // SAFETY: not wrong and long enough for its first field, which may be unaligned.
     let family = unsafe { core::ptr::read_unaligned(address.cast::<libc::sa_family_t>()) };
     match c_int::from(family) {
         libc::AF_INET if length as usize >= size_of::<sockaddr_in>() => {
@@ -31,33 +35,27 @@ pub(crate) unsafe fn read(address: *const sockaddr, length: socklen_t) -> Result
             Ok(SocketAddrV6::new(ip, port, u32::from_be(v6.sin6_flowinfo), v6.sin6_scope_id).into())
         }
         libc::AF_INET | libc::AF_INET6 => Err(libc::EINVAL),
+        // Of datagram sockets it dissolves what `connect` made, which SCTP has not.
+        libc::AF_UNSPEC => Err(libc::EOPNOTSUPP),
         _ => Err(libc::EAFNOSUPPORT),
     }
 }
 
-/// Whether an address can be written there: the kernel looks at this first.
+/// Writes `value` as the kernel does: cut to the room there is, with the whole length told. The error is an `errno`.
 ///
 /// # Safety
-/// `length` is null or valid.
-pub(crate) unsafe fn check_room(address: *const sockaddr, length: *const socklen_t) -> Result<(), c_int> {
-    if address.is_null() {
-        return Ok(());
-    }
-    // SAFETY: null, or the caller's promise.
-    match unsafe { length.as_ref() } {
-        None => Err(libc::EFAULT),
-        Some(length) if c_int::try_from(*length).is_err() => Err(libc::EINVAL),
-        Some(_) => Ok(()),
-    }
-}
-
-/// Writes `value` as the kernel does: cut to the room there is, with the whole length told.
-///
-/// # Safety
-/// Both pointers are null, or valid: `address` for `*length` bytes.
-pub(crate) unsafe fn write(value: SocketAddr, address: *mut sockaddr, length: *mut socklen_t) {
-    if address.is_null() || length.is_null() {
-        return;
+/// Both pointers are [wrong](memory::is_wrong), or valid: `address` for `*length` bytes.
+pub(crate) unsafe fn write(
+    value: SocketAddr,
+    address: *mut sockaddr,
+    length: *mut socklen_t,
+) -> Result<(), c_int> {
+    memory::check(length)?;
+    // SAFETY: the caller's promise.
+    let room = unsafe { *length };
+    c_int::try_from(room).map_err(|_| libc::EINVAL)?;
+    if room > 0 {
+        memory::check(address)?;
     }
     match value {
         SocketAddr::V4(value) => {
@@ -82,6 +80,7 @@ pub(crate) unsafe fn write(value: SocketAddr, address: *mut sockaddr, length: *m
             unsafe { copy_out(&v6, address, length) };
         }
     }
+    Ok(())
 }
 
 /// # Safety

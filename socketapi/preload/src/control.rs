@@ -9,12 +9,9 @@ use core::ffi::{c_int, c_ulong};
 use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
 
-use sctp_descriptors::{
-    Command, MAX_REPLY_LEN, Reply, Request, SERVICE_USER_VARIABLE, SERVICE_VARIABLE, SocketName, VERSION,
-    pieces,
-};
+use sctp_descriptors::{Command, MAX_REPLY_LEN, Reply, Request, SocketName, VERSION, pieces};
 
-use crate::{address, real};
+use crate::{address, real, service};
 
 /// Control descriptors are moved up here, out of the way of programs that count on low numbers.
 const LOWEST_DESCRIPTOR: c_ulong = 500;
@@ -155,9 +152,9 @@ fn identity(fd: RawFd) -> Option<(u64, u64)> {
 }
 
 fn connect() -> io::Result<OwnedFd> {
-    let name = std::env::var_os(SERVICE_VARIABLE).ok_or(io::ErrorKind::NotFound)?;
+    let service = service::find().ok_or(io::ErrorKind::NotFound)?;
     let (address, length) =
-        address::abstract_name(name.as_encoded_bytes()).ok_or(io::ErrorKind::InvalidInput)?;
+        address::abstract_name(service.name.as_encoded_bytes()).ok_or(io::ErrorKind::InvalidInput)?;
     // SAFETY: plain numbers.
     let low = unsafe { real::socket(libc::AF_UNIX, libc::SOCK_SEQPACKET | libc::SOCK_CLOEXEC, 0) };
     let low = owned(low)?;
@@ -169,17 +166,10 @@ fn connect() -> io::Result<OwnedFd> {
     if result != 0 {
         return Err(io::Error::last_os_error());
     }
-    if !is_trusted(user_of_peer(&socket)?) {
+    if !service.is_trusted_of(user_of_peer(&socket)?) {
         return Err(io::ErrorKind::PermissionDenied.into());
     }
     Ok(socket)
-}
-
-/// Whether a service may be this user's.
-fn is_trusted(user: u32) -> bool {
-    let named = std::env::var(SERVICE_USER_VARIABLE).ok().and_then(|named| named.parse().ok());
-    // SAFETY: it cannot fail.
-    user == 0 || user == named.unwrap_or_else(|| unsafe { libc::geteuid() })
 }
 
 fn user_of_peer(socket: &OwnedFd) -> io::Result<u32> {

@@ -56,7 +56,7 @@ impl<T> Detour<T> {
 
 /// Runs `operation` with the socket's name, if `fd` is ours.
 pub(crate) fn with_socket<T>(fd: c_int, operation: impl FnOnce(SocketName) -> Result<T, c_int>) -> Detour<T> {
-    table::lookup(fd).map_or(Detour::Bypass, |name| operation(name).into())
+    table::lookup(fd).map_or(Detour::Bypass, |name| guarded(|| operation(name)).into())
 }
 
 /// As [`with_socket`], for an operation that notices by itself if `fd` is not what is remembered of it.
@@ -64,6 +64,7 @@ pub(crate) fn with_remembered<T>(
     fd: c_int,
     mut operation: impl FnMut(SocketName) -> Result<T, Stop>,
 ) -> Detour<T> {
+    let mut operation = |name| guarded(|| operation(name));
     let Some(name) = table::recall(fd) else { return Detour::Bypass };
     match operation(name) {
         Ok(value) => return Detour::Done(value),
@@ -79,12 +80,27 @@ pub(crate) fn with_remembered<T>(
     }
 }
 
+/// Runs it. If it panics, the process ends here: a panic must not unwind into C. A thread that is cancelled unwinds through.
+pub fn guarded<T>(operation: impl FnOnce() -> T) -> T {
+    struct Guard;
+    impl Drop for Guard {
+        fn drop(&mut self) {
+            if std::thread::panicking() {
+                std::process::abort();
+            }
+        }
+    }
+    let _guard = Guard;
+    operation()
+}
+
 /// The calling thread's `errno`.
-pub(crate) fn errno() -> c_int {
+pub fn errno() -> c_int {
     std::io::Error::last_os_error().raw_os_error().unwrap_or(libc::EIO)
 }
 
-pub(crate) fn set_errno(errno: c_int) {
+/// Sets it.
+pub fn set_errno(errno: c_int) {
     // SAFETY: the location is the calling thread's own.
     unsafe { *libc::__errno_location() = errno };
 }
@@ -92,4 +108,27 @@ pub(crate) fn set_errno(errno: c_int) {
 /// What a call of the kernel returned, or its `errno`.
 pub(crate) fn checked(result: isize) -> Result<usize, c_int> {
     usize::try_from(result).map_err(|_| errno())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::process::ExitStatusExt;
+    use std::process::Command;
+
+    use super::*;
+
+    #[test]
+    fn a_panic_ends_the_process_and_does_not_unwind_into_c() {
+        const IS_CHILD: &str = "SCTP_TEST_PANICS";
+        if std::env::var_os(IS_CHILD).is_some() {
+            // Whoever catches it, as a program written in Rust might.
+            let _ = std::panic::catch_unwind(|| guarded(|| panic!("a defect of ours")));
+            return;
+        }
+        let mut child = Command::new(std::env::current_exe().unwrap());
+        let name = "detour::tests::a_panic_ends_the_process_and_does_not_unwind_into_c";
+        let status = child.args(["--exact", name]).env(IS_CHILD, "1").output().unwrap().status;
+        assert_eq!(status.signal(), Some(libc::SIGABRT));
+        assert_eq!(guarded(|| 7), 7);
+    }
 }

@@ -7,9 +7,9 @@
 //! - `hooks`: the C functions, signatures only. `names`, `data`, `descriptors`, `files`, and `raw` for `syscall`.
 //! - `ops`: sockets and their names. `receive`, `send`, `transfer`: data. `options`: bytes here. `procfs`: files of SCTP.
 //! - `record`: what is in the pair. `parts`: the program's memory. `wait`: whether a call may wait.
-//! - `control`: commands to the service. `board`: what can be known without asking.
+//! - `service`: where it is; `control`: commands to it. `board`: what can be known without asking.
 //! - `table`: which descriptors are ours. `address`: C's socket addresses. `real`: the C library's own functions.
-//! - `detour`: what becomes of a call; `Detour::Bypass` means: not ours, the C library's turn.
+//! - `exempt`: who is not served. `detour`: what becomes of a call; `Detour::Bypass` means: not ours, the C library's turn.
 //!
 //! # What is left alone, and why
 //!
@@ -19,6 +19,13 @@
 //!   control connection notices that it is another process's (see `control`, `table`).
 //! - What the C library does inside of itself, such as standard I/O: it finds bare messages, and writes them.
 //!
+//! # Panics
+//!
+//! What is done for a descriptor of ours runs [`guarded`]: a panic, which is a defect of ours, ends the process with its message and
+//! does not unwind into the program. (Hooks may be unwound through all the same: that is how a thread is cancelled.)
+//!
+//! As a library of Rust the shim gives `libsctp_user` its hooks.
+//!
 //! Calls on descriptors that are not ours allocate nothing and take no lock, so that they may be made in handlers of signals
 //! and between `fork` and `exec`.
 
@@ -26,7 +33,9 @@ mod address;
 mod board;
 mod control;
 mod detour;
+mod exempt;
 mod hooks;
+mod memory;
 mod ops;
 mod options;
 mod parts;
@@ -35,9 +44,14 @@ mod real;
 mod receive;
 mod record;
 mod send;
+mod service;
 mod table;
 mod transfer;
 mod wait;
+
+pub use detour::{errno, guarded, set_errno};
+pub use exempt::exempt_thread;
+pub use service::{Finder, Service, set_finder, told};
 
 /// Runs when the shim is loaded.
 #[used]
@@ -46,6 +60,7 @@ static BEGIN: extern "C" fn() = begin;
 
 extern "C" fn begin() {
     real::find_all();
+    exempt::look_for_another();
     // SAFETY: it has no conditions.
     unsafe { table::adopt_table() };
     // SAFETY: the function does what may be done in a child of a program with many threads.

@@ -8,12 +8,15 @@ use libc::{sockaddr, socklen_t};
 use sctp_descriptors::{Command, Queue, Reply, Request, SocketName, Style, Ticket, Token};
 
 use crate::detour::{Detour, Stop, checked, errno, with_socket};
+use crate::exempt::is_exempt;
 use crate::record::{self, Head};
-use crate::{address, control, real, table, wait};
+use crate::{address, control, memory, real, table, wait};
 
 /// `socket()` for protocol 132; both styles of RFC 6458.
 pub(crate) fn socket(domain: c_int, kind: c_int, protocol: c_int) -> Detour<c_int> {
-    let Some(command) = creation(domain, kind, protocol) else { return Detour::Bypass };
+    let Some(command) = creation(domain, kind, protocol).filter(|_| !is_exempt()) else {
+        return Detour::Bypass;
+    };
     control::ask(&Request { socket: 0, command }).and_then(|(_, fd)| adopt(fd, kind)).into()
 }
 
@@ -29,7 +32,13 @@ fn creation(domain: c_int, kind: c_int, protocol: c_int) -> Option<Command> {
         libc::AF_INET6 => true,
         _ => return None,
     };
-    (protocol == libc::IPPROTO_SCTP).then_some(Command::Socket { ipv6, style })
+    // No other protocol of IP has packets in sequence.
+    let is_ours = match protocol {
+        libc::IPPROTO_SCTP => true,
+        0 => style == Style::OneToMany,
+        _ => false,
+    };
+    is_ours.then_some(Command::Socket { ipv6, style })
 }
 
 /// # Safety
@@ -37,7 +46,10 @@ fn creation(domain: c_int, kind: c_int, protocol: c_int) -> Option<Command> {
 pub(crate) unsafe fn bind(fd: c_int, local: *const sockaddr, length: socklen_t) -> Detour<c_int> {
     with_socket(fd, |name| {
         // SAFETY: the caller's promise.
-        let local = unsafe { address::read(local, length) }?;
+        let local = unsafe { address::read(local, length) }.map_err(|errno| match errno {
+            libc::EOPNOTSUPP => libc::EINVAL,
+            other => other,
+        })?;
         control::command(name, Command::Bind(local)).map(|_| 0)
     })
 }
@@ -51,7 +63,10 @@ pub(crate) fn listen(fd: c_int, backlog: c_int) -> Detour<c_int> {
 pub(crate) unsafe fn connect(fd: c_int, peer: *const sockaddr, length: socklen_t) -> Detour<c_int> {
     with_socket(fd, |name| {
         // SAFETY: the caller's promise.
-        let peer = unsafe { address::read(peer, length) }?;
+        let peer = unsafe { address::read(peer, length) }.map_err(|errno| match errno {
+            libc::EAFNOSUPPORT => libc::EINVAL,
+            other => other,
+        })?;
         match begin(fd, name, Command::Connect(peer))? {
             Reply::Begun { result, ticket } => await_setup(fd, name, ticket).map(|()| result),
             _ => Err(libc::EPROTO),
@@ -79,14 +94,8 @@ pub(crate) unsafe fn get_address(
 ) -> Detour<c_int> {
     with_socket(fd, |name| {
         let found = address(name, command.clone())?;
-        if value.is_null() {
-            return Err(libc::EFAULT);
-        }
         // SAFETY: the caller's promise.
-        unsafe { address::check_room(value, length) }?;
-        // SAFETY: the caller's promise.
-        unsafe { address::write(found, value, length) };
-        Ok(0)
+        unsafe { address::write(found, value, length) }.map(|()| 0)
     })
 }
 
@@ -159,15 +168,15 @@ pub(crate) unsafe fn accept(
         return with_socket(fd, |_| Err(libc::EINVAL));
     }
     with_socket(fd, |name| {
-        // SAFETY: the caller's promise.
-        unsafe { address::check_room(peer, length) }?;
         let accepted = accept_one(fd, name)?;
         let accepted = adopt(Some(accepted), flags)?;
         if let (false, Some(name)) = (peer.is_null(), table::lookup(accepted))
             && let Ok(value) = address(name, Command::PeerAddress)
         {
             // SAFETY: the caller's promise.
-            unsafe { address::write(value, peer, length) };
+            let written = unsafe { address::write(value, peer, length) };
+            // SAFETY: just made, and not told to anybody; the kernel, too, takes it back.
+            written.inspect_err(|_| unsafe { drop(OwnedFd::from_raw_fd(accepted)) })?;
         }
         Ok(accepted)
     })
@@ -266,10 +275,8 @@ pub(crate) unsafe fn ioctl(fd: c_int, request: u64, value: *mut c_int) -> Detour
                 _ => return Err(libc::EPROTO),
             },
         };
-        if value.is_null() {
-            return Err(libc::EFAULT);
-        }
-        // SAFETY: not null, and the caller's promise.
+        memory::check(value)?;
+        // SAFETY: not wrong, and the caller's promise.
         unsafe { value.write_unaligned(waiting) };
         Ok(0)
     })
@@ -298,10 +305,11 @@ mod tests {
         let ours = |ipv6, style| Some(Command::Socket { ipv6, style });
         assert_eq!(creation(libc::AF_INET, stream | flags, sctp), ours(false, Style::OneToOne));
         assert_eq!(creation(libc::AF_INET6, packets, sctp), ours(true, Style::OneToMany));
+        assert_eq!(creation(libc::AF_INET, packets, 0), ours(false, Style::OneToMany));
         for (domain, kind, protocol) in [
             (libc::AF_INET, stream, 0),
             (libc::AF_INET, stream, libc::IPPROTO_TCP),
-            (libc::AF_INET, packets, 0),
+            (libc::AF_INET, packets, libc::IPPROTO_TCP),
             (libc::AF_INET, libc::SOCK_DGRAM, sctp),
             (libc::AF_INET, libc::SOCK_RAW, sctp),
             (libc::AF_UNIX, packets, 0),

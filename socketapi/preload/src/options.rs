@@ -11,7 +11,7 @@ use libc::socklen_t;
 use sctp_descriptors::{Command, MAX_OPTION_LEN, OptionName, Owner, Peeled, Reply, SocketName, Value};
 
 use crate::detour::{Detour, with_socket};
-use crate::{control, ops, real, record};
+use crate::{control, memory, ops, real, record};
 
 /// Of options that are read at most so much is looked at: no structure is longer.
 const MAX_INPUT: usize = 512;
@@ -76,10 +76,8 @@ unsafe fn get_served(
     value: *mut c_void,
     length: *mut socklen_t,
 ) -> Result<c_int, c_int> {
-    if length.is_null() {
-        return Err(libc::EFAULT);
-    }
-    // SAFETY: not null, and the caller's promise.
+    memory::check(length)?;
+    // SAFETY: not wrong, and the caller's promise.
     let room = unsafe { length.read_unaligned() };
     c_int::try_from(room).map_err(|_| libc::EINVAL)?;
     // SAFETY: the caller's promise.
@@ -171,10 +169,10 @@ unsafe fn set_served(
 /// # Safety
 /// `value` is null or valid for `length` bytes.
 unsafe fn read(value: *const c_void, length: usize) -> Result<Vec<u8>, c_int> {
-    match (value.is_null(), length) {
+    match (memory::is_wrong(value), length) {
         (_, 0) => Ok(Vec::new()),
         (true, _) => Err(libc::EFAULT),
-        // SAFETY: not null, and the caller's promise.
+        // SAFETY: not wrong, and the caller's promise.
         (false, _) => Ok(unsafe { core::slice::from_raw_parts(value.cast::<u8>(), length) }.to_vec()),
     }
 }
@@ -183,7 +181,7 @@ unsafe fn read(value: *const c_void, length: usize) -> Result<Vec<u8>, c_int> {
 /// `value` is null or valid for `room` bytes.
 unsafe fn write(answer: &Value, value: *mut c_void, room: usize) -> Result<(), c_int> {
     let length = answer.bytes.len().min(room);
-    if length > 0 && value.is_null() {
+    if length > 0 && memory::is_wrong(value) {
         return Err(libc::EFAULT);
     }
     if length > 0 {

@@ -6,6 +6,8 @@ use core::ffi::c_void;
 use libc::iovec;
 use sctp_descriptors::Marker;
 
+use crate::memory;
+
 /// As the kernel has it (`UIO_MAXIOV`).
 const MAX_PARTS: usize = 1_024;
 
@@ -33,9 +35,7 @@ impl<'a> Parts<'a> {
         if count == 0 {
             return Ok(Self(&[]));
         }
-        if first.is_null() {
-            return Err(libc::EFAULT);
-        }
+        memory::check(first)?;
         if count > MAX_PARTS {
             return Err(libc::EINVAL);
         }
@@ -44,11 +44,15 @@ impl<'a> Parts<'a> {
         let mut length = 0usize;
         for part in parts.0 {
             length = length.checked_add(part.iov_len).ok_or(libc::EINVAL)?;
-            if part.iov_base.is_null() && part.iov_len > 0 {
-                return Err(libc::EFAULT);
-            }
         }
-        if isize::try_from(length).is_ok() { Ok(parts) } else { Err(libc::EINVAL) }
+        isize::try_from(length).map_err(|_| libc::EINVAL)?;
+        parts.check().map(|()| parts)
+    }
+
+    /// EFAULT if a piece is where nothing can be.
+    pub(crate) fn check(self) -> Result<(), c_int> {
+        let is_wrong = |part: &iovec| part.iov_len > 0 && memory::is_wrong(part.iov_base);
+        if self.0.iter().any(is_wrong) { Err(libc::EFAULT) } else { Ok(()) }
     }
 
     pub(crate) fn len(self) -> usize {
@@ -95,6 +99,19 @@ impl<'a> Parts<'a> {
             all.extend_from_slice(unsafe { bytes(part, length) });
         }
         all
+    }
+
+    /// As many of their first bytes as a marker has; zeros behind fewer.
+    pub(crate) fn first_bytes(self) -> Marker {
+        let mut first = Marker::default();
+        let mut room = &mut first[..];
+        for part in self.0 {
+            let (here, rest) = room.split_at_mut(part.iov_len.min(room.len()));
+            // SAFETY: the promise of `new`; no more than the piece has.
+            here.copy_from_slice(unsafe { bytes(part, here.len()) });
+            room = rest;
+        }
+        first
     }
 
     /// Copies as much as there is room for to them.

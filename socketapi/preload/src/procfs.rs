@@ -10,6 +10,7 @@ use libc::FILE;
 use sctp_descriptors::{Command, Request};
 
 use crate::detour::{Detour, checked, errno};
+use crate::exempt::is_exempt;
 use crate::{control, ops, real};
 
 /// What a path names.
@@ -33,7 +34,7 @@ const FOLDERS: [(&str, &str, &CStr); 3] = [
 /// # Safety
 /// `path` is null, or ends with a zero byte.
 pub(crate) unsafe fn entry<'a>(path: *const c_char) -> Option<Entry<'a>> {
-    if path.is_null() {
+    if path.is_null() || is_exempt() {
         return None;
     }
     // SAFETY: not null, and the caller's promise.

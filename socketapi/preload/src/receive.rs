@@ -13,7 +13,7 @@ use sctp_descriptors::{Command, MAX_RECORD_LEN, Receive, Received, Reply, Reques
 use crate::detour::{Detour, Stop, with_remembered};
 use crate::parts::{Parts, one};
 use crate::record::{self, Head};
-use crate::{address, board, control, ops, wait};
+use crate::{address, board, control, memory, ops, wait};
 
 /// How often the service may say that a record waits where none is: another thread may be about to take it.
 const MAX_LOOKS: u32 = 8;
@@ -50,9 +50,10 @@ enum Answer {
 pub(crate) unsafe fn plain(fd: c_int, buffer: *mut c_void, room: size_t, flags: c_int) -> Detour<isize> {
     let parts = one(buffer, room);
     // SAFETY: the caller's promise.
-    let parts = unsafe { Parts::from_c(parts.as_ptr(), 1) };
+    let parts = unsafe { Parts::new(&parts) };
+    let wanted = Wanted { parts, flags, control_room: 0, from: false };
     with_remembered(fd, |name| {
-        let wanted = Wanted { parts: parts?, flags, control_room: 0, from: false };
+        parts.check()?;
         receive(fd, name, &wanted).map(|got| got.len as isize)
     })
 }
@@ -88,12 +89,13 @@ pub(crate) unsafe fn from(
 ) -> Detour<isize> {
     let parts = one(buffer, room);
     // SAFETY: the caller's promise.
-    let parts = unsafe { Parts::from_c(parts.as_ptr(), 1) };
+    let parts = unsafe { Parts::new(&parts) };
+    let wanted = Wanted { parts, flags, control_room: 0, from: !peer.is_null() };
     with_remembered(fd, |name| {
-        let wanted = Wanted { parts: parts?, flags, control_room: 0, from: !peer.is_null() };
+        parts.check()?;
         let got = receive(fd, name, &wanted)?;
         // SAFETY: the caller's promise.
-        unsafe { write_address(got.from, peer, length) };
+        unsafe { write_address(got.from, peer, length) }?;
         Ok(got.len as isize)
     })
 }
@@ -104,8 +106,9 @@ pub(crate) unsafe fn from(
 /// `message` is null or valid, with all that it points to.
 pub(crate) unsafe fn message(fd: c_int, message: *mut msghdr, flags: c_int) -> Detour<isize> {
     with_remembered(fd, |name| {
-        // SAFETY: null, or the caller's promise.
-        let message = unsafe { message.as_mut() }.ok_or(libc::EFAULT)?;
+        memory::check(message)?;
+        // SAFETY: the caller's promise.
+        let message = unsafe { &mut *message };
         // SAFETY: the caller's promise.
         unsafe { into_message(fd, name, message, flags) }
     })
@@ -125,9 +128,10 @@ unsafe fn into_message(
     let control_room = if message.msg_control.is_null() { 0 } else { message.msg_controllen as _ };
     let got = receive(fd, name, &Wanted { parts, flags, control_room, from: !message.msg_name.is_null() })?;
     // SAFETY: the caller's promise.
-    unsafe { write_address(got.from, message.msg_name.cast(), &raw mut message.msg_namelen) };
+    unsafe { write_address(got.from, message.msg_name.cast(), &raw mut message.msg_namelen) }?;
     let control = got.control.get(..control_room).unwrap_or(&got.control);
     if !control.is_empty() {
+        memory::check(message.msg_control)?;
         // SAFETY: the caller's promise; no more than there is room for.
         unsafe { ptr::copy_nonoverlapping(control.as_ptr(), message.msg_control.cast(), control.len()) };
     }
@@ -181,14 +185,20 @@ pub(crate) unsafe fn messages(
 
 /// # Safety
 /// Both pointers are null, or valid: `peer` for `*length` bytes.
-unsafe fn write_address(from: Option<SocketAddr>, peer: *mut sockaddr, length: *mut socklen_t) {
+unsafe fn write_address(
+    from: Option<SocketAddr>,
+    peer: *mut sockaddr,
+    length: *mut socklen_t,
+) -> Result<(), c_int> {
     match from {
+        Some(_) if peer.is_null() => {}
         // SAFETY: the caller's promise.
-        Some(from) => unsafe { address::write(from, peer, length) },
-        // SAFETY: not null, and the caller's promise.
-        None if !length.is_null() => unsafe { *length = 0 },
+        Some(from) => unsafe { address::write(from, peer, length) }?,
+        // SAFETY: not wrong, and the caller's promise.
+        None if !memory::is_wrong(length) => unsafe { *length = 0 },
         None => {}
     }
+    Ok(())
 }
 
 fn receive(fd: c_int, name: SocketName, wanted: &Wanted<'_>) -> Result<Got, Stop> {

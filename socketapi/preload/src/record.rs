@@ -33,6 +33,7 @@ pub(crate) enum Head {
 
 /// Looks at what comes next, and reads it if it is bare; `flags` is MSG_DONTWAIT or nothing.
 pub(crate) fn look(fd: c_int, name: SocketName, parts: Parts<'_>, flags: c_int) -> Result<Head, Stop> {
+    let before = parts.first_bytes();
     let mut sender = address::NO_NAME;
     // SAFETY: all zeros is a valid message header.
     let mut message: msghdr = unsafe { core::mem::zeroed() };
@@ -54,7 +55,12 @@ pub(crate) fn look(fd: c_int, name: SocketName, parts: Parts<'_>, flags: c_int) 
     }
     // To one-to-many sockets nothing else comes; another thread may be looking at the beginning of this one.
     let is_token = name.style == Style::OneToMany || rest == TOKEN_LEN && is_token(fd, name, parts)?;
-    Ok(if is_token { Head::Token } else { Head::Bare(rest) })
+    if !is_token {
+        return Ok(Head::Bare(rest));
+    }
+    // The program finds in its buffer what it is given, and behind that what was there. Many count on that.
+    parts.copy_in(before.get(..parts.len()).unwrap_or(&before));
+    Ok(Head::Token)
 }
 
 /// The record that was peeked at is a stranger's. If it is another one of ours, it is to be read from where it was.

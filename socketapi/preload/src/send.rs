@@ -4,11 +4,11 @@ use core::ffi::{c_int, c_uint, c_void};
 use core::net::SocketAddr;
 
 use libc::{MSG_DONTWAIT, MSG_EOR, MSG_NOSIGNAL, iovec, mmsghdr, msghdr, size_t, sockaddr, socklen_t};
-use sctp_descriptors::{Command, MAX_PAYLOAD_LEN, Marker, Reply, Request, Send, Slot, SocketName, Ticket};
+use sctp_descriptors::{Command, MAX_PAYLOAD_LEN, Marker, Reply, Request, Send, Slot, SocketName};
 
 use crate::detour::{Detour, Stop, checked, with_remembered};
 use crate::parts::{Parts, one};
-use crate::{address, board, control, ops, real, record, table, wait};
+use crate::{address, board, control, memory, real, record, table, wait};
 
 /// No program needs more control messages (ENOBUFS beyond), in bytes.
 const MAX_CONTROL_LEN: usize = 20 * 1024;
@@ -29,8 +29,11 @@ pub(crate) struct Message<'a> {
 pub(crate) unsafe fn plain(fd: c_int, bytes: *const c_void, length: size_t, flags: c_int) -> Detour<isize> {
     let parts = one(bytes, length);
     // SAFETY: the caller's promise.
-    let parts = unsafe { Parts::from_c(parts.as_ptr(), 1) };
-    with_remembered(fd, |name| send(fd, name, &Message { parts: parts?, flags, to: None, control: &[] }))
+    let parts = unsafe { Parts::new(&parts) };
+    with_remembered(fd, |name| {
+        parts.check()?;
+        send(fd, name, &Message { parts, flags, to: None, control: &[] })
+    })
 }
 
 /// `writev()`.
@@ -40,6 +43,9 @@ pub(crate) unsafe fn plain(fd: c_int, bytes: *const c_void, length: size_t, flag
 pub(crate) unsafe fn vector(fd: c_int, parts: *const iovec, count: c_int) -> Detour<isize> {
     with_remembered(fd, |name| {
         let count = usize::try_from(count).map_err(|_| libc::EINVAL)?;
+        if count == 0 {
+            return Ok(0);
+        }
         // SAFETY: the caller's promise.
         let parts = unsafe { Parts::from_c(parts, count) }?;
         if parts.len() == 0 {
@@ -63,11 +69,12 @@ pub(crate) unsafe fn to(
 ) -> Detour<isize> {
     let parts = one(bytes, length);
     // SAFETY: the caller's promise.
-    let parts = unsafe { Parts::from_c(parts.as_ptr(), 1) };
+    let parts = unsafe { Parts::new(&parts) };
     with_remembered(fd, |name| {
+        parts.check()?;
         // SAFETY: the caller's promise.
         let to = unsafe { destination(to, to_length) }?;
-        send(fd, name, &Message { parts: parts?, flags, to, control: &[] })
+        send(fd, name, &Message { parts, flags, to, control: &[] })
     })
 }
 
@@ -77,8 +84,9 @@ pub(crate) unsafe fn to(
 /// `message` is null or valid, with all that it points to.
 pub(crate) unsafe fn message(fd: c_int, message: *const msghdr, flags: c_int) -> Detour<isize> {
     with_remembered(fd, |name| {
-        // SAFETY: null, or the caller's promise.
-        let message = unsafe { message.as_ref() }.ok_or(libc::EFAULT)?;
+        memory::check(message)?;
+        // SAFETY: the caller's promise.
+        let message = unsafe { &*message };
         // SAFETY: the caller's promise.
         let parts = unsafe { Parts::from_c(message.msg_iov, message.msg_iovlen as _) };
         let parts = parts.map_err(|errno| if errno == libc::EINVAL { libc::EMSGSIZE } else { errno })?;
@@ -124,7 +132,10 @@ unsafe fn destination(to: *const sockaddr, length: socklen_t) -> Result<Option<S
         return Ok(None);
     }
     // SAFETY: the caller's promise.
-    unsafe { address::read(to, length) }.map(Some)
+    match unsafe { address::read(to, length) } {
+        Err(libc::EAFNOSUPPORT | libc::EOPNOTSUPP) => Err(libc::EINVAL),
+        other => other.map(Some),
+    }
 }
 
 /// # Safety
@@ -137,6 +148,7 @@ unsafe fn control_of(message: &msghdr) -> Result<&[u8], c_int> {
     if message.msg_control.is_null() || length == 0 {
         return Ok(&[]);
     }
+    memory::check(message.msg_control)?;
     // SAFETY: not null, and the caller's promise.
     Ok(unsafe { core::slice::from_raw_parts(message.msg_control.cast::<u8>(), length) })
 }
@@ -216,7 +228,7 @@ fn command(fd: c_int, name: SocketName, message: &Message<'_>) -> Result<usize, 
         match control::ask(&request).map(|(reply, _)| reply) {
             Ok(Reply::Number(sent)) => return Ok(usize::try_from(sent).unwrap_or(length)),
             Ok(Reply::Done) => return Ok(length),
-            Ok(Reply::Begun { result, ticket }) => return begun(fd, name, result, ticket),
+            Ok(Reply::Begun { result, .. }) => return Ok(begun(fd, result)),
             Ok(Reply::Fill(length)) => record::fill(fd, name, length)?,
             Err(libc::EAGAIN) if patient && wait::await_writable(fd)? => {}
             Err(errno) => return Err(errno),
@@ -225,13 +237,12 @@ fn command(fd: c_int, name: SocketName, message: &Message<'_>) -> Result<usize, 
     }
 }
 
-/// The message waits for its association, which is being set up. If that takes longer than SO_SNDTIMEO the message has been
-/// taken all the same.
-fn begun(fd: c_int, name: SocketName, sent: c_int, ticket: Ticket) -> Result<usize, c_int> {
-    match ops::await_setup(fd, name, ticket) {
-        Ok(()) | Err(libc::EINPROGRESS | libc::EINTR) => Ok(usize::try_from(sent).unwrap_or(0)),
-        Err(errno) => Err(errno),
-    }
+/// The message waits for its association, which is being set up, and has been taken whatever becomes of that: notifications
+/// tell (RFC 6458, 6.1.1 and 6.1.11), and on one-to-one sockets SO_ERROR.
+fn begun(fd: c_int, sent: c_int) -> usize {
+    // Only waited for: a time-out or a signal ends that, and changes nothing.
+    let _ = wait::await_writable(fd);
+    usize::try_from(sent).unwrap_or(0)
 }
 
 #[cfg(test)]

@@ -18,6 +18,7 @@ use core::sync::atomic::{AtomicI32, AtomicU32, AtomicU64, Ordering};
 use sctp_descriptors::{SocketName, Style};
 
 use crate::detour::Stop;
+use crate::exempt::is_exempt;
 use crate::{address, real};
 
 /// Descriptors above this are looked up every time.
@@ -91,11 +92,12 @@ impl Entry {
 
 /// The name of `fd` if it is one of ours.
 pub(crate) fn lookup(fd: c_int) -> Option<SocketName> {
-    let Some(entry) = Entry::of(fd) else { return peer_name(fd) };
-    let before = entry.state.load(Ordering::Acquire);
-    if before & KIND == FOREIGN {
+    let entry = Entry::of(fd);
+    let before = entry.map_or(UNKNOWN, |entry| entry.state.load(Ordering::Acquire));
+    if before & KIND == FOREIGN || is_exempt() {
         return None;
     }
+    let Some(entry) = entry else { return peer_name(fd) };
     let name = peer_name(fd);
     entry.remember(before, name);
     name
@@ -105,7 +107,7 @@ pub(crate) fn lookup(fd: c_int) -> Option<SocketName> {
 pub(crate) fn recall(fd: c_int) -> Option<SocketName> {
     let entry = Entry::of(fd);
     match entry.map(|entry| (entry, entry.state.load(Ordering::Acquire) & KIND)) {
-        Some((entry, kind @ (ONE_TO_ONE | ONE_TO_MANY))) => Some(entry.name(kind)),
+        Some((entry, kind @ (ONE_TO_ONE | ONE_TO_MANY))) if !is_exempt() => Some(entry.name(kind)),
         _ => lookup(fd),
     }
 }

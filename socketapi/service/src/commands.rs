@@ -104,7 +104,7 @@ impl Service {
                 Ok(Reply::Done)
             }
             Command::Shutdown(how) => socket.check_shutdown(*how),
-            Command::Queued(Queue::In) => Ok(count(socket.readable(ids))),
+            Command::Queued(Queue::In) => socket.readable(ids).map(count),
             Command::Queued(Queue::Out) => Ok(count(socket.unacknowledged())),
             Command::LocalAddress => socket.local_address().map(Reply::Address).map_err(of),
             Command::PeerAddress => socket.peer_address().map(Reply::Address).map_err(of),
@@ -134,6 +134,10 @@ impl Service {
     /// The association of the socket has ended, and the program holds its descriptor still.
     fn command_to_ended(&mut self, user: u32, number: u64, command: &Command) -> Answer {
         let reply = match command {
+            // Since the client looked into the pair something may have come, which is before the end. What it finds there tells.
+            Command::Receive(asked) if asked.took.is_none() && asked.flags & libc::MSG_PEEK == 0 => {
+                Ok(Reply::InPair)
+            }
             Command::Receive(_) => match self.ended.take_error(user, number) {
                 0 => Ok(receive::end()),
                 error => Err(Errno(error)),
@@ -148,6 +152,7 @@ impl Service {
             Command::LocalAddress => {
                 self.ended.local(user, number).map(Reply::Address).ok_or(Errno::ENOTCONN)
             }
+            Command::PeerAddress => self.ended.peer(user, number).map(Reply::Address).ok_or(Errno::ENOTCONN),
             other => options::of_ended(other),
         };
         reply.map(|reply| (reply, None))

@@ -21,6 +21,8 @@ pub(crate) struct Rest {
     pub(crate) error: i32,
     /// The address that it had.
     pub(crate) local: Option<SocketAddr>,
+    /// Who the peer was: messages may wait that came from it.
+    pub(crate) peer: Option<SocketAddr>,
 }
 
 impl Ended {
@@ -43,6 +45,10 @@ impl Ended {
     pub(crate) fn local(&self, user: u32, number: u64) -> Option<SocketAddr> {
         self.sockets.get(&number).filter(|rest| rest.is_of(user))?.local
     }
+
+    pub(crate) fn peer(&self, user: u32, number: u64) -> Option<SocketAddr> {
+        self.sockets.get(&number).filter(|rest| rest.is_of(user))?.peer
+    }
 }
 
 impl Rest {
@@ -59,7 +65,8 @@ mod tests {
     const RESET: i32 = libc::ECONNRESET;
 
     fn rest(user: u32) -> Rest {
-        Rest { user, error: RESET, local: Some(SocketAddr::from(([127, 0, 0, 1], 7))) }
+        let [local, peer] = [7, 8].map(|port| Some(SocketAddr::from(([127, 0, 0, 1], port))));
+        Rest { user, error: RESET, local, peer }
     }
 
     #[test]
@@ -68,7 +75,8 @@ mod tests {
         ended.keep(20, rest(7), 10);
         assert_eq!((ended.take_error(7, 20), ended.take_error(7, 20)), (RESET, 0));
         assert_eq!((ended.local(7, 20), ended.local(7, 20)), (rest(7).local, rest(7).local));
-        assert_eq!(ended.local(7, 21), None);
+        assert_eq!(ended.peer(7, 20), rest(7).peer);
+        assert_eq!((ended.local(7, 21), ended.peer(8, 20)), (None, None));
     }
 
     #[test]

@@ -25,7 +25,7 @@ pub(crate) enum Item {
         message: Message,
     },
     /// A notification, or what short reads have left of it.
-    Notification { association: AssociationId, number: i32, record: Bytes },
+    Notification { association: AssociationId, number: i32, peer: SocketAddr, record: Bytes },
 }
 
 /// A queue that is filled only as far as the program looks ahead, so that what it does not read stays in the stack and
@@ -44,18 +44,17 @@ impl Item {
         }
     }
 
+    /// Whom it is of; programs are told, also when the association is over by then.
+    pub(crate) fn peer(&self) -> SocketAddr {
+        match self {
+            Self::Message { peer, .. } | Self::Notification { peer, .. } => *peer,
+        }
+    }
+
     pub(crate) fn len(&self) -> usize {
         match self {
             Self::Message { message, .. } => message.len(),
             Self::Notification { record, .. } => record.len(),
-        }
-    }
-
-    /// Who has sent it, if it is a message.
-    pub(crate) fn sender(&self) -> Option<SocketAddr> {
-        match self {
-            Self::Message { peer, .. } => Some(*peer),
-            Self::Notification { .. } => None,
         }
     }
 

@@ -8,6 +8,7 @@
 //! - `service`: the loop; `commands`: what clients ask for.
 //! - `rules`: who is served, and to what; `users`: what each user holds; `control`: what can be done to a service while it runs;
 //!   `stop`: its end.
+//! - `client`: the other side of the first contact: whether the well-known service serves us.
 //! - `socket`: one socket, from its making to its end; `pump`: its bare messages, in both directions; `send` and `receive`:
 //!   messages by command, with all that comes with them; `inbox`: what waits to be read; `early`: what was written bare too
 //!   early; `known`: what is remembered of associations.
@@ -22,6 +23,7 @@
 //! one, waits in the service until it is asked for.
 
 mod board;
+pub mod client;
 mod commands;
 mod control;
 mod early;

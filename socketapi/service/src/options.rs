@@ -26,6 +26,8 @@ pub(crate) struct Kept {
     pub(crate) linger: Linger,
     /// SO_REUSEADDR. Ports that were given back can be bound at once without it, and those in use cannot with it.
     reuse_address: bool,
+    /// SO_REUSEPORT, likewise.
+    reuse_port: bool,
 }
 
 /// SO_LINGER, `struct linger`.
@@ -71,13 +73,16 @@ impl Served {
             libc::IPPROTO_IPV6 if self.has_of_ipv6(option.number) => {
                 Ok(int(i32::from(self.settings.form.v6_only), room).into())
             }
+            // So says Linux's IPv4 of all levels that it does not know, where its IPv6 says ENOPROTOOPT.
+            libc::IPPROTO_IPV6 if !self.settings.form.ipv6 => Err(Errno::EOPNOTSUPP),
             libc::IPPROTO_IP | libc::IPPROTO_IPV6 => {
                 let OptionName { level, number } = option;
                 let (answer, _) =
                     self.on_target(ids, |target| options::get_ip(target, level, number, room as usize));
                 Ok(cut(answer?.bytes, room).into())
             }
-            _ => Err(Errno::ENOPROTOOPT),
+            _ if self.settings.form.ipv6 => Err(Errno::ENOPROTOOPT),
+            _ => Err(Errno::EOPNOTSUPP),
         }
     }
 
@@ -175,6 +180,7 @@ impl Served {
             libc::SO_SNDBUF => doubled(config.send_buffer),
             libc::SO_RCVBUF => doubled(config.receive_buffer),
             libc::SO_REUSEADDR => i32::from(self.kept.reuse_address),
+            libc::SO_REUSEPORT => i32::from(self.kept.reuse_port),
             libc::SO_LINGER => {
                 let Linger { on, seconds } = self.kept.linger;
                 return Ok([i32::from(on), seconds].map(i32::to_ne_bytes).concat());
@@ -208,12 +214,16 @@ impl Served {
                 self.kept.reuse_address = first != 0;
                 Ok(())
             }
+            libc::SO_REUSEPORT => {
+                self.kept.reuse_port = first != 0;
+                Ok(())
+            }
             _ => return Err(Errno::ENOPROTOOPT),
         };
         result.map_err(|error| errno::of(&error))
     }
 
-    fn is_listening(&self) -> bool {
+    pub(crate) fn is_listening(&self) -> bool {
         match &self.phase {
             Phase::Many(many) => many.listening,
             phase => matches!(phase, Phase::Listening(_)),

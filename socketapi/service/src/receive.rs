@@ -6,7 +6,7 @@ use bytes::Bytes;
 use sctp_abi::notification::{Origin, encode};
 use sctp_abi::{AssocIds, Errno, Style, control, errno};
 use sctp_core::association::Association;
-use sctp_core::event::AssociationId;
+use sctp_core::event::{AssociationId, AuthenticationEvent};
 use sctp_descriptors::{Receive, Received, Reply, Token};
 use sctp_user::stack::{Delivery, Error, Notification};
 
@@ -31,7 +31,8 @@ impl Served {
         let arrived = front.as_arrived(cumulative_tsn);
         let room = asked.control_room as usize;
         let control = control::received(&self.settings, arrived.as_ref(), next.as_ref(), room);
-        let from = front.sender().map(|peer| self.in_family(peer.ip(), peer.port()));
+        let peer = front.peer();
+        let from = Some(self.in_family(peer.ip(), peer.port()));
         let peeks = asked.flags & libc::MSG_PEEK != 0;
         let (payload, flags) = self.inbox.read(asked.room as usize, peeks).unwrap_or_default();
         let flags = flags | if control.truncated { libc::MSG_CTRUNC } else { 0 };
@@ -113,11 +114,21 @@ impl Served {
             self.lose_setup(id, &Error::Lost(reason.clone()));
         }
         self.notify(ids, id, notification);
+        if matches!(notification, Notification::CommunicationUp { .. }) && !self.offers_auth(id) {
+            // The stack tells only who offered it.
+            let none = AuthenticationEvent::NotSupported;
+            self.notify(ids, id, &Notification::Authentication(none));
+        }
         let is_over =
             matches!(notification, Notification::CommunicationLost(_) | Notification::ShutdownComplete);
         if is_over && self.style == Style::OneToMany {
             self.forget(ids, id);
         }
+    }
+
+    /// Whether AUTH was offered to the peer: without that it is not in use, whatever the peer does (RFC 6458, 6.1.8).
+    fn offers_auth(&self, id: AssociationId) -> bool {
+        self.socket.association(Some(id), |association| association.config().extensions.auth).unwrap_or(true)
     }
 
     pub(crate) fn notify(&mut self, ids: &mut AssocIds, id: AssociationId, notification: &Notification) {
@@ -131,7 +142,8 @@ impl Served {
         };
         for record in encode(notification, &origin, self.settings.of(Some(id)).events) {
             let record = Bytes::from(record);
-            self.inbox.push(Item::Notification { association: id, number: origin.number, record });
+            let (number, peer) = (origin.number, known.peer);
+            self.inbox.push(Item::Notification { association: id, number, peer, record });
         }
     }
 
@@ -143,9 +155,15 @@ impl Served {
     }
 
     /// Bytes of what can be read next by a command (FIONREAD).
-    pub(crate) fn readable(&mut self, ids: &mut AssocIds) -> usize {
+    ///
+    /// # Errors
+    /// ENOTCONN of a listener.
+    pub(crate) fn readable(&mut self, ids: &mut AssocIds) -> Result<usize, Errno> {
+        if matches!(self.phase, Phase::Listening(_)) {
+            return Err(Errno::ENOTCONN);
+        }
         self.fill(ids, 1);
-        self.inbox.front().map_or(0, Item::len)
+        Ok(self.inbox.front().map_or(0, Item::len))
     }
 }
 

@@ -27,6 +27,7 @@ impl Served {
         }
         let info = SendInfo::read(&asked.control, asked.payload.len(), self.style, asked.to.is_some())?;
         let to = asked.to.map(|address| self.canonical(address)).transpose()?;
+        self.check_length(asked.payload.len())?;
         let target = StackTarget::new(&self.socket, self.style, &mut self.settings, ids);
         let payload = Bytes::copy_from_slice(&asked.payload);
         match destination(&target, &info, to)? {
@@ -37,6 +38,12 @@ impl Served {
         }
     }
 
+    /// EMSGSIZE for what is longer than SO_SNDBUF says, which is twice the buffer.
+    fn check_length(&self, len: usize) -> Result<(), Errno> {
+        let config = self.socket.config().map_err(|error| errno::of(&error))?;
+        if len > config.send_buffer.saturating_mul(2) { Err(Errno::EMSGSIZE) } else { Ok(()) }
+    }
+
     /// `path`: the peer's address that a message goes to (RFC 6458, 5.3.2: SCTP_ADDR_OVER).
     fn send_to(
         &mut self,
@@ -45,13 +52,13 @@ impl Served {
         info: &SendInfo,
         payload: Bytes,
     ) -> Result<Reply, Errno> {
-        let len = i32::try_from(payload.len()).unwrap_or(i32::MAX);
         let done = match info.action() {
             Action::Send => return self.send_message(id, path, info, &payload),
             Action::Shutdown => self.socket.shutdown(Some(id)),
             Action::Abort => self.socket.abort(Some(id), payload),
         };
-        done.map(|()| Reply::Number(len)).map_err(|error| errno::of(&error))
+        // Nothing was sent: the payload of an abort is its reason.
+        done.map(|()| Reply::Number(0)).map_err(|error| errno::of(&error))
     }
 
     fn send_message(
@@ -88,10 +95,10 @@ impl Served {
         if let Some(full) = all.iter().copied().find(|id| is_full(id)) {
             return Ok(self.full(Some((full, len))));
         }
-        let mut outcome = Ok(Reply::Number(i32::try_from(len).unwrap_or(i32::MAX)));
+        let mut outcome = Ok(Reply::Number(0));
         for id in all {
             let sent = self.send_to(*id, None, info, payload.clone());
-            if outcome.is_ok() && sent.is_err() {
+            if outcome.is_ok() {
                 outcome = sent;
             }
         }

@@ -244,13 +244,14 @@ impl Service {
 
     fn end(&mut self, number: u64, error: i32) {
         let Some(mut socket) = self.sockets.remove(&number) else { return };
+        let peer = socket.last_peer();
         socket.forget_all(&mut self.ids);
         if let Some(board) = self.boards.get_mut(&socket.user) {
             board.give_back(socket.name.slot);
         }
         if !socket.hung_up {
             let most = self.control.rules().limits.sockets.min(Limits::MOST_SOCKETS);
-            let rest = Rest { user: socket.user, error, local: socket.local_address().ok() };
+            let rest = Rest { user: socket.user, error, local: socket.local_address().ok(), peer };
             self.ended.keep(number, rest, most);
         }
         drop(socket);

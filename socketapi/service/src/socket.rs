@@ -173,13 +173,15 @@ impl Served {
         other
     }
 
-    /// An address that the program gave: IPv4 also if it was given as a mapped IPv6 address.
+    /// An address that the program gave: IPv4 also if it was given to a socket of IPv6 as a mapped address.
     ///
     /// # Errors
     /// EINVAL if a socket of this family cannot use it.
     pub(crate) fn canonical(&self, address: SocketAddr) -> Result<SocketAddr, Errno> {
-        let address = SocketAddr::new(address.ip().to_canonical(), address.port());
-        if self.settings.form.takes(address) { Ok(address) } else { Err(Errno::EINVAL) }
+        let form = self.settings.form;
+        let canonical = SocketAddr::new(address.ip().to_canonical(), address.port());
+        let is_takable = form.takes(canonical) && (form.ipv6 || address.is_ipv4());
+        if is_takable { Ok(canonical) } else { Err(Errno::EINVAL) }
     }
 
     /// Once, and before it has got an address in another way, as on Linux.
@@ -459,7 +461,9 @@ impl Served {
     /// service learns of from the kernel, after all that was written before.
     pub(crate) fn check_shutdown(&self, how: i32) -> Result<Reply, Errno> {
         match (how, &self.phase) {
-            (libc::SHUT_RD, Phase::Open) | (libc::SHUT_WR, Phase::Listening(_)) => Ok(Reply::Number(0)),
+            (libc::SHUT_RD, Phase::Open) => Ok(Reply::Number(0)),
+            (libc::SHUT_WR, _) if self.is_listening() => Ok(Reply::Number(0)),
+            (libc::SHUT_RD | libc::SHUT_RDWR, _) if self.is_listening() => Err(Errno::EOPNOTSUPP),
             (libc::SHUT_WR | libc::SHUT_RDWR, Phase::Open) => Ok(Reply::Done),
             (libc::SHUT_RD | libc::SHUT_WR | libc::SHUT_RDWR, _) => Err(Errno::ENOTCONN),
             _ => Err(Errno::EINVAL),
@@ -489,6 +493,13 @@ impl Served {
             (primary.map(|path| path.address.remote), association.peer_port())
         })?;
         Ok(self.in_family(address.ok_or(Error::NotConnected)?, port))
+    }
+
+    /// Who the peer of a one-to-one socket is, or was.
+    pub(crate) fn last_peer(&mut self) -> Option<SocketAddr> {
+        let id = self.memory.associations().next().filter(|_| matches!(self.phase, Phase::Open))?;
+        let peer = self.memory.recall(&self.socket, id).peer;
+        Some(self.in_family(peer.ip(), peer.port()))
     }
 
     /// A socket of IPv6 shows IPv4 addresses in their mapped form, unless the program wants them plain.

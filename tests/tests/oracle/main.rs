@@ -1,9 +1,11 @@
 //! Each behaviour of the sockets API against an oracle: the C programs of `tests/oracle`, run on a Linux kernel with SCTP
-//! must print the facts that are recorded in `tests/oracle/linux`. What ours prints is to be compared with them.
+//! and, unmodified, on our stack, must print the same facts. What Linux prints is recorded in `tests/oracle/linux`; where
+//! ours may differ, and by which clause of which RFC, is in `tests/oracle/differences.toml`.
 //!
 //! With `ORACLE_RECORD=1` what Linux prints is recorded anew.
 
 mod compare;
+mod differences;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -11,7 +13,7 @@ use std::process::Command;
 use std::sync::OnceLock;
 use std::time::Duration;
 
-use system_tests::{Program, is_installed_or_skip, is_root_or_skip};
+use system_tests::{Host, Lab, Program, built, is_installed_or_skip, is_root_or_skip};
 use tempfile::TempDir;
 
 use compare::{Hunk, hunks};
@@ -108,6 +110,16 @@ fn run_linux() -> Facts {
     run(command)
 }
 
+/// All facts of ours.
+fn run_ours(host: &Host) -> Facts {
+    let shell = host.command("sh").args(["-c", &addresses()]).status().expect("sh runs");
+    assert!(shell.success(), "addresses cannot be added");
+    let mut command = host.command(&built("sctp-run").to_string_lossy());
+    let local: String = (1..=4).map(|host| format!("{PREFIX}.{host},")).collect();
+    command.args(["--udp", "--local", &format!("{local}::1"), "sh", "-c", &all_programs()]);
+    run(command)
+}
+
 fn record_of(family: &str) -> PathBuf {
     Path::new(SOURCES).join("linux").join(family).with_extension("txt")
 }
@@ -157,4 +169,20 @@ fn linux_says_what_was_recorded() {
     }
     let hunks = compared(&facts, &recorded());
     assert!(hunks.is_empty(), "Linux now (-), recorded (+):\n{}", compare::text(&hunks));
+}
+
+#[test]
+fn we_say_what_linux_says() {
+    if !can_run() {
+        return;
+    }
+    let linux = recorded();
+    let ours = run_ours(&Lab::loopback());
+    let count: usize = linux.values().map(Vec::len).sum();
+    let verdict = differences::judge(&compared(&linux, &ours));
+    println!(
+        "{count} facts compared; {} differ with a reason, {} are wrong",
+        verdict.justified, verdict.open
+    );
+    assert!(verdict.errors.is_empty(), "Linux (-), ours (+):\n{}", verdict.errors.join("\n"));
 }

@@ -6,7 +6,7 @@ use nix::unistd::User;
 use sctp_user::statistics::{Snapshot, running};
 use serde::Serialize;
 
-use super::client::{Probe, probe};
+use super::{Probe, probe};
 
 /// A running daemon.
 #[derive(Debug, Serialize)]

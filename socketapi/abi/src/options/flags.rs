@@ -12,6 +12,9 @@ use crate::layout::{Field, Record, View};
 use crate::structures::sctp_setadaptation::{self, ssb_adaptation_ind};
 use crate::target::{Style, Target};
 
+/// The longest SCTP_AUTOCLOSE, which is Linux's; what is longer is cut to it.
+pub const MAX_AUTOCLOSE: Duration = Duration::from_secs(21_474_836);
+
 const NUMBER: Field<i32> = Field::new(0);
 const UNSIGNED: Field<u32> = Field::new(0);
 /// The size of an `int`.
@@ -52,8 +55,7 @@ pub(super) fn get_autoclose(target: &mut dyn Target, _: Asked<'_>) -> Result<Ans
 
 pub(super) fn set_autoclose(target: &mut dyn Target, value: View<'_>) -> Result<Outcome, Errno> {
     let idle = Some(value.get(UNSIGNED)).filter(|seconds| *seconds > 0);
-    // What is negative as an `int` is a very long time on Linux, too.
-    let idle = idle.map(|seconds| Duration::from_secs(u64::from(seconds.min(i32::MAX as u32))));
+    let idle = idle.map(|seconds| Duration::from_secs(seconds.into()).min(MAX_AUTOCLOSE));
     target.configure(None, &|config| config.autoclose = idle)?;
     Ok(Outcome::Done)
 }

@@ -42,6 +42,7 @@ mod table;
 mod tests;
 mod thresholds;
 
+pub use flags::MAX_AUTOCLOSE;
 pub use ip::{get_ip, set_ip};
 pub use table::TABLE;
 

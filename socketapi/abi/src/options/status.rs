@@ -151,17 +151,19 @@ pub(super) fn get_assoc_id_list(target: &mut dyn Target, asked: Asked<'_>) -> Re
     if asked.room < sctp_assoc_ids::SIZE + size_of::<i32>() * associations.len() {
         return Err(Errno::EINVAL);
     }
-    let numbers: Vec<u8> = associations.iter().flat_map(|id| target.number(*id).to_ne_bytes()).collect();
+    // The oldest first, as on Linux.
+    let mut numbers: Vec<i32> = associations.iter().map(|id| target.number(*id)).collect();
+    numbers.sort_unstable();
+    let bytes: Vec<u8> = numbers.into_iter().flat_map(i32::to_ne_bytes).collect();
     let record = Record::new(sctp_assoc_ids::SIZE).set(gaids_number_of_ids, count(associations.len()));
-    Ok(record.with_tail(&numbers).into())
+    Ok(record.with_tail(&bytes).into())
 }
 
 /// Linux's own: counters, as many as the buffer holds. What we do not count is zero.
 pub(super) fn get_assoc_stats(target: &mut dyn Target, asked: Asked<'_>) -> Result<Answer, Errno> {
     let id = association(target, asked.view.get(sas_assoc_id))?;
-    let number = target.number(id);
     let (counters, port) = look(target, id, |association| (association.stats(), association.peer_port()))?;
-    let mut record = write_stats(&counters).set(sas_assoc_id, number);
+    let mut record = write_stats(&counters).set(sas_assoc_id, asked.view.get(sas_assoc_id));
     // A call begins a new time of observation.
     if let Some((remote, rto)) = target.take_largest_rto(id)? {
         let address = target.settings().form.storage(SocketAddr::new(remote, port));

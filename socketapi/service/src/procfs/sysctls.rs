@@ -2,10 +2,9 @@
 
 use std::time::Duration;
 
+use sctp_abi::options::MAX_AUTOCLOSE;
 use sctp_core::config::AssociationConfig;
 
-/// The longest SCTP_AUTOCLOSE, seconds; Linux's.
-const MAX_AUTOCLOSE: u64 = 21_474_836;
 /// The divisors of alpha and beta as powers of two (RFC 9260, 16).
 const RTO_ALPHA_EXP: u64 = 3;
 const RTO_BETA_EXP: u64 = 2;
@@ -32,7 +31,7 @@ pub(super) fn value(name: &str, config: &AssociationConfig, udp_port: u16) -> Op
         "encap_port" | "udp_port" => udp_port.into(),
         "hb_interval" => config.hb_interval.map_or(0, millis),
         "intl_enable" => extensions.interleaving.into(),
-        "max_autoclose" => MAX_AUTOCLOSE,
+        "max_autoclose" => MAX_AUTOCLOSE.as_secs(),
         "max_burst" => config.max_burst.into(),
         "max_init_retransmits" => config.max_init_retransmits.into(),
         "path_max_retrans" => config.path_max_retrans.into(),

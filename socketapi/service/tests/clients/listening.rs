@@ -1,6 +1,5 @@
 //! `listen`.
 
-use nix::poll::PollFlags;
 use sctp_descriptors::{Command, OptionName, Reply, Style};
 
 use super::client::{Handle, THERE, at, clients};

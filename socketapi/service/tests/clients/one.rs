@@ -1,5 +1,7 @@
 //! One-to-one sockets.
 
+use std::net::IpAddr;
+
 use nix::poll::PollFlags;
 use sctp_abi::constants::{SCTP_EVENT, SCTP_RCVINFO, SCTP_RECVRCVINFO, SCTP_SNDINFO};
 use sctp_descriptors::{ByteBuf, Command, MAX_RECORD_LEN, OptionName, Reply, Style};
@@ -161,7 +163,7 @@ fn a_notification_comes_between_messages_and_end_of_file() {
     let told = server.receive();
     assert_eq!(told.flags, MSG_NOTIFICATION | MSG_EOR);
     assert_eq!(told.payload[..2], SCTP_SHUTDOWN_EVENT.to_ne_bytes());
-    assert_eq!(told.from, None);
+    assert_eq!(told.from.map(|from| from.ip()), Some(IpAddr::from([127, 0, 0, 1])));
     server.wait_for(PollFlags::POLLHUP);
     assert_eq!(server.read_bare(), b"");
 }
@@ -197,4 +199,18 @@ fn what_is_left_unread_resets_the_peer() {
     drop(server);
     client.wait_for(PollFlags::POLLHUP);
     assert_eq!(client.ask(sctp_descriptors::Command::TakeError), Reply::Errno(libc::ECONNRESET));
+}
+
+/// A client that looked, and found nothing, before both the message and the end came.
+#[test]
+fn what_came_before_the_end_is_not_passed_over_by_who_asks_after_it() {
+    let clients = clients();
+    let (client, server) = pair(&clients, 30);
+    client.write_bare(b"last words");
+    drop(client);
+    server.wait_for(PollFlags::POLLHUP);
+    assert_eq!(server.receive_as(0, 64, None), Reply::InPair);
+    assert_eq!(server.read_bare(), b"last words");
+    assert_eq!(server.read_bare(), b"");
+    assert_eq!(server.ask(Command::TakeError), Reply::Errno(0));
 }

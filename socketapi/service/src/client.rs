@@ -1,4 +1,4 @@
-//! Whether a service serves us.
+//! The well-known service of a host, `sctpd`, and whether it serves us.
 
 use std::io::{self, Read, Write};
 use std::time::Duration;
@@ -8,6 +8,9 @@ use nix::unistd::{User, geteuid};
 use sctp_descriptors::VERSION;
 use sctp_user::DAEMON_USER;
 use socket2::{Domain, SockAddr, Socket, Type};
+
+/// The abstract UNIX name that `sctpd` serves at, one for each network namespace.
+pub const SERVICE_NAME: &str = "sctp-user/sctpd";
 
 /// A service that does not answer for so long is as good as none.
 const PATIENCE: Duration = Duration::from_secs(2);
