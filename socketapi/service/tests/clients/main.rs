@@ -9,3 +9,4 @@ mod many;
 mod one;
 mod sharing;
 mod stop;
+mod users;
