@@ -3,6 +3,7 @@
  *        shared_service bind ADDRESS PORT
  *        shared_service send ADDRESS PORT N   connects, writes N numbered messages, reads to the end
  *        shared_service count ADDRESS PORT    accepts, reads numbered messages to the end
+ *        shared_service drop ADDRESS PORT     the same in a child, which has given its privileges up before
  *        shared_service wait ADDRESS PORT     connects and reads: an error is to come
  */
 #include <arpa/inet.h>
@@ -12,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 static void fail(const char *what) {
@@ -69,7 +71,11 @@ static void send_numbers(char **argv) {
   read_to_end(fd);
 }
 
-static void count_numbers(char **argv) {
+static void become_nobody(void) {
+  if (setgid(65534) != 0 || setuid(65534) != 0) fail("setuid");
+}
+
+static void count_numbers(char **argv, int drop) {
   struct sockaddr_in local = address_of(argv);
   int listener = sctp_socket(), n = 0;
   char message[2000];
@@ -78,6 +84,16 @@ static void count_numbers(char **argv) {
   if (listen(listener, 1) != 0) fail("listen");
   printf("listening\n");
   fflush(stdout);
+  if (drop) {
+    int status;
+    pid_t child = fork();
+    if (child < 0) fail("fork");
+    if (child > 0) {
+      if (wait(&status) != child) fail("wait");
+      exit(WEXITSTATUS(status));
+    }
+    become_nobody();
+  }
   int fd = accept(listener, NULL, NULL);
   if (fd < 0) fail("accept");
   while ((length = read(fd, message, sizeof message)) > 0) {
@@ -99,8 +115,8 @@ int main(int argc, char **argv) {
     bind_to(argv + 2);
   } else if (argc == 5 && strcmp(what, "send") == 0) {
     send_numbers(argv + 2);
-  } else if (argc == 4 && strcmp(what, "count") == 0) {
-    count_numbers(argv + 2);
+  } else if (argc == 4 && (strcmp(what, "count") == 0 || strcmp(what, "drop") == 0)) {
+    count_numbers(argv + 2, strcmp(what, "drop") == 0);
   } else if (argc == 4 && strcmp(what, "wait") == 0) {
     int fd = connected(argv + 2);
     printf("connected\n");

@@ -5,7 +5,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use nix::errno::Errno;
-use system_tests::{Program, built, is_installed_or_skip};
+use system_tests::{Host, Lab, Program, built, is_installed_or_skip, is_root_or_skip};
 
 /// Longer than anything here takes on a busy machine, under valgrind too.
 const LIMIT: Duration = Duration::from_secs(120);
@@ -198,6 +198,43 @@ fn a_program_that_has_no_stack_says_why() {
             "{output}"
         );
         assert!(output.contains(&format!("errno {}", Errno::ENETDOWN as i32)), "{output}");
+    }
+}
+
+/// Server and client on a host of their own, told nothing; returns what the server uses.
+fn echo_in(host: &Host) -> Option<String> {
+    let library = Library::install()?;
+    let program = library.test_program("echo");
+    let start = |arguments: &[&str]| {
+        let mut command = host.command(program.to_str().expect("UTF-8"));
+        command.args(arguments).env("LD_LIBRARY_PATH", library.lib());
+        Program::start(command)
+    };
+    let mut server = start(&["server", "127.0.0.1", "5000", "1"]);
+    let line = server.wait_for("listening", LIMIT).expect("it listens");
+    assert_eq!(finish(start(&["client", "127.0.0.1", "5000"])), "echoed\n");
+    assert!(finish(server).contains("220 messages"));
+    line.strip_prefix("listening: ").map(str::to_owned)
+}
+
+#[test]
+fn programs_of_one_host_share_it_over_raw_ip() {
+    if is_root_or_skip() {
+        let uses = echo_in(&Lab::loopback());
+        assert!(uses.is_none_or(|uses| uses == "SCTP over raw IP, in this process"));
+    }
+}
+
+#[test]
+fn sctpd_is_used_where_it_runs() {
+    if is_root_or_skip() {
+        let host = Lab::loopback();
+        let mut command = host.command(built("sctpd").to_str().expect("UTF-8"));
+        command.args(["--udp", "--local", "127.0.0.1", "--set", "log=info"]);
+        let mut daemon = Program::start(command);
+        daemon.wait_for("serving", LIMIT).expect("it serves");
+        let uses = echo_in(&host);
+        assert!(uses.is_none_or(|uses| uses == format!("sctpd, process {}", daemon.id())));
     }
 }
 

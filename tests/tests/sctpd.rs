@@ -161,6 +161,20 @@ fn programs_of_two_users_talk_over_one_stack() {
     assert_eq!(users, ["root", "nobody"], "{status}");
 }
 
+/// A daemon listens as root, and its children give their privileges up: whoever holds a descriptor has a right to the socket.
+#[test]
+fn a_child_that_has_given_up_its_privileges_goes_on_with_its_sockets() {
+    let Some((host, programs)) = prepare(&["shared_service"]) else { return };
+    let daemon = Daemon::start(host, "");
+    let mut server = daemon.run(&shared(&programs), &["drop", "127.0.0.1", "5000"]);
+    server.wait_for("listening", LIMIT).expect("it listens");
+    let mut client = daemon.run_as_nobody(&shared(&programs), &["send", "127.0.0.1", "5000", "50"]);
+    client.wait_for("written", LIMIT).expect("it is connected");
+    client.signal(Signal::SIGTERM);
+    let output = finish(server);
+    assert!(output.contains("counted 50"), "{output}");
+}
+
 #[test]
 fn each_user_has_its_own_limit_which_a_reload_changes() {
     let Some((host, programs)) = prepare(&["shared_service"]) else { return };

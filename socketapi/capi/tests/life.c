@@ -1,8 +1,9 @@
 /* The life of a stack in a process: the program may close all descriptors, block nothing, fork; what is inherited works, and what
- * is made anew. Signals come to the program's threads.
+ * is made anew. Signals come to the program's threads, which can be cancelled.
  *
  *   life ADDRESS
  */
+#include <pthread.h>
 #include <sys/wait.h>
 
 #include "check.h"
@@ -25,6 +26,15 @@ static volatile sig_atomic_t alarms;
 static void on_alarm(int signal) {
   (void)signal;
   alarms++;
+}
+
+static int begun[2];
+
+static void *wait_for_message(void *fd) {
+  char buffer[10];
+  CHECK(write(begun[1], "", 1) == 1);
+  sctp_recvmsg(*(int *)fd, buffer, sizeof buffer, NULL, NULL, NULL, NULL);
+  return NULL;
 }
 
 int main(int argc, char **argv) {
@@ -67,6 +77,15 @@ int main(int argc, char **argv) {
   alarm(1);
   FAILS(accept(listener, NULL, NULL), EINTR);
   CHECK(alarms == 1);
+
+  /* A thread that waits can be cancelled, through us. */
+  ours = connect_to(argv[1], 5011), theirs = accept(listener, NULL, NULL);
+  pthread_t thread;
+  void *result;
+  CHECK(pipe(begun) == 0 && pthread_create(&thread, NULL, wait_for_message, &ours) == 0);
+  CHECK(read(begun[0], &byte, 1) == 1);
+  CHECK(pthread_cancel(thread) == 0 && pthread_join(thread, &result) == 0 && result == PTHREAD_CANCELED);
+  CHECK(write(theirs, "d", 1) == 1 && read(ours, &byte, 1) == 1 && byte == 'd');
   printf("done\n");
   return 0;
 }

@@ -36,7 +36,7 @@ pub use message::{
 };
 pub use name::{Marker, SocketName, Style, Token};
 pub use owner::Owner;
-pub use pieces::{Joiner, MAX_PIECE_LEN, pieces};
+pub use pieces::{Joiner, MAX_PIECE_LEN, SHOWN, pieces};
 pub use serde_bytes::ByteBuf;
 
 /// Environment variable that names the service's control socket (an abstract name, without the leading zero).

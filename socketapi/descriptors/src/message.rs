@@ -189,6 +189,9 @@ pub enum Reply {
     /// Done: the program wants to know more of messages than their bytes from now on. The bare records that wait in the pair are
     /// to be taken out and given back ([`Command::GiveBack`]), and can be asked for then.
     GiveBack,
+    /// Not done: the socket is another user's. Who holds its descriptor has a right to it all the same: send it with a record
+    /// [`SHOWN`](crate::SHOWN), which is not answered, and give the command again.
+    Show,
 }
 
 /// What `getsockopt` gives back.

@@ -9,6 +9,9 @@ pub const MAX_PIECE_LEN: usize = 64 * 1024;
 const LAST: u8 = 0;
 const MORE: u8 = 1;
 
+/// A record of the control connection that a descriptor comes with, of a data pair: see [`Reply::Show`](crate::Reply::Show).
+pub const SHOWN: [u8; 1] = [2];
+
 /// The records that a request travels in. Replies are one record.
 pub fn pieces(request: &[u8]) -> impl Iterator<Item = Vec<u8>> {
     let chunks = request.chunks(MAX_PIECE_LEN - 1);

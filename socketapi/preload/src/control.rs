@@ -9,9 +9,9 @@ use core::ffi::{c_int, c_ulong};
 use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
 
-use sctp_descriptors::{Command, MAX_REPLY_LEN, Reply, Request, SocketName, VERSION, pieces};
+use sctp_descriptors::{Command, MAX_REPLY_LEN, Reply, Request, SHOWN, SocketName, VERSION, pieces};
 
-use crate::{address, real, service};
+use crate::{address, real, service, table};
 
 /// Control descriptors are moved up here, out of the way of programs that count on low numbers.
 const LOWEST_DESCRIPTOR: c_ulong = 500;
@@ -56,20 +56,21 @@ fn ask_over(
         *connection = Some(Connection::open(process).map_err(|_| libc::ENETDOWN)?);
     }
     let Some(open) = connection.as_mut() else { return Err(libc::ENETDOWN) };
-    let (reply, descriptor) = match open.request(&request.encode()) {
-        Ok((bytes, descriptor)) => (Reply::decode(bytes), descriptor),
+    match open.ask(request) {
+        Ok((Reply::Errno(errno), _)) if errno != 0 => Err(errno),
+        // Shown in vain, or not found.
+        Ok((Reply::Show, _)) => Err(libc::EACCES),
+        Ok(answer) => Ok(answer),
         Err(error) => {
             *connection = None;
             // No number was left for the descriptor.
-            return Err(error
-                .raw_os_error()
-                .filter(|errno| *errno == libc::EMFILE)
-                .unwrap_or(libc::ENETDOWN));
+            let none_left = error.raw_os_error().filter(|errno| *errno == libc::EMFILE);
+            Err(none_left.unwrap_or(if error.kind() == io::ErrorKind::InvalidData {
+                libc::EPROTO
+            } else {
+                libc::ENETDOWN
+            }))
         }
-    };
-    match reply.map_err(|_| libc::EPROTO)? {
-        Reply::Errno(errno) if errno != 0 => Err(errno),
-        reply => Ok((reply, descriptor)),
     }
 }
 
@@ -120,12 +121,23 @@ impl Connection {
         identity(self.socket) == Some(self.identity)
     }
 
+    /// Asks. A process that has changed its user shows what it holds once, and goes on.
+    fn ask(&mut self, request: &Request) -> io::Result<(Reply, Option<OwnedFd>)> {
+        let bytes = request.encode();
+        let answer = self.request(&bytes)?;
+        let shown = if answer.0 == Reply::Show { table::find(request.socket) } else { None };
+        let Some(fd) = shown else { return Ok(answer) };
+        show(self.socket, fd)?;
+        self.request(&bytes)
+    }
+
     /// Says something, and hears the answer; a descriptor may come with it.
-    fn request(&mut self, request: &[u8]) -> io::Result<(&[u8], Option<OwnedFd>)> {
+    fn request(&mut self, request: &[u8]) -> io::Result<(Reply, Option<OwnedFd>)> {
         for piece in pieces(request) {
             send(self.socket, &piece)?;
         }
-        self.reply()
+        let (bytes, descriptor) = self.reply()?;
+        Ok((Reply::decode(bytes).map_err(|_| io::ErrorKind::InvalidData)?, descriptor))
     }
 
     fn reply(&mut self) -> io::Result<(&[u8], Option<OwnedFd>)> {
@@ -199,6 +211,29 @@ fn send(socket: RawFd, bytes: &[u8]) -> io::Result<()> {
     // SAFETY: `bytes` is valid for its length.
     retry(|| unsafe { real::send(socket, bytes.as_ptr().cast(), bytes.len(), libc::MSG_NOSIGNAL) })
         .map(|_| ())
+}
+
+/// Sends a descriptor of a socket.
+fn show(socket: RawFd, fd: c_int) -> io::Result<()> {
+    let mut part = libc::iovec { iov_base: SHOWN.as_ptr().cast_mut().cast(), iov_len: SHOWN.len() };
+    let mut ancillary = Ancillary([0; 32]);
+    // SAFETY: all zeros is a valid message header.
+    let mut message: libc::msghdr = unsafe { core::mem::zeroed() };
+    message.msg_iov = &raw mut part;
+    message.msg_iovlen = 1;
+    message.msg_control = ancillary.0.as_mut_ptr().cast();
+    // SAFETY: plain numbers.
+    message.msg_controllen = unsafe { libc::CMSG_SPACE(size_of::<c_int>() as u32) } as _;
+    // SAFETY: the header is one that `ancillary` has room for, with one number, and it is aligned.
+    unsafe {
+        let header = libc::CMSG_FIRSTHDR(&raw const message);
+        (*header).cmsg_level = libc::SOL_SOCKET;
+        (*header).cmsg_type = libc::SCM_RIGHTS;
+        (*header).cmsg_len = libc::CMSG_LEN(size_of::<c_int>() as u32) as _;
+        libc::CMSG_DATA(header).cast::<c_int>().write_unaligned(fd);
+    }
+    // SAFETY: `message` and all that it points to live until the call returns.
+    retry(|| unsafe { real::sendmsg(socket, &raw const message, libc::MSG_NOSIGNAL) }).map(|_| ())
 }
 
 fn receive(socket: RawFd, buffer: &mut [u8]) -> io::Result<(usize, Option<OwnedFd>)> {

@@ -117,6 +117,12 @@ pub(crate) fn confirm(fd: c_int, name: SocketName) -> Result<(), Stop> {
     if peer_name(fd) == Some(name) { Ok(()) } else { Err(Stop::Stranger) }
 }
 
+/// A descriptor of a socket, among those that are remembered.
+pub(crate) fn find(socket: u64) -> Option<c_int> {
+    let is_it = |fd: &c_int| peer_name(*fd).is_some_and(|name| name.socket == socket);
+    (0..REMEMBERED as c_int).find(is_it)
+}
+
 /// The number `fd` may mean something else from now on.
 pub(crate) fn forget(fd: c_int) {
     if let Some(entry) = Entry::of(fd) {

@@ -7,11 +7,12 @@ use nix::sys::epoll::EpollFlags;
 use nix::sys::socket::{ControlMessage, MsgFlags, sendmsg};
 use sctp_abi::{Errno, Settings, Style, errno};
 use sctp_descriptors::{
-    self as descriptors, Command, MAX_RECORD_LEN, Peeled, Queue, Received, Reply, Request, SocketName, Token,
-    VERSION,
+    self as descriptors, Command, MAX_RECORD_LEN, Peeled, Queue, Received, Reply, Request, SHOWN, SocketName,
+    Token, VERSION,
 };
 use sctp_user::stack::{Socket, SocketKind};
 
+use crate::guests::Identity;
 use crate::options;
 use crate::pair::Pair;
 use crate::procfs::in_memory;
@@ -27,7 +28,7 @@ impl Service {
     ///
     /// # Errors
     /// The client is to be dropped.
-    pub(crate) fn answer(&mut self, number: u64, record: &[u8]) -> io::Result<()> {
+    pub(crate) fn answer(&mut self, number: u64, record: &[u8], shown: Option<&OwnedFd>) -> io::Result<()> {
         let client = self.clients.get_mut(&number).ok_or(ErrorKind::NotFound)?;
         if !std::mem::replace(&mut client.greeted, true) {
             // The client hears our version in any case, and can say what is wrong.
@@ -36,6 +37,10 @@ impl Service {
             return if same { Ok(()) } else { Err(ErrorKind::Unsupported.into()) };
         }
         let user = client.user;
+        if record == SHOWN {
+            shown.into_iter().for_each(|shown| self.welcome(user, shown));
+            return Ok(());
+        }
         let whole = client.joiner.push(record).map_err(|_| ErrorKind::InvalidData)?;
         let Some(message) = whole else { return Ok(()) };
         let request = Request::decode(&message).map_err(|_| ErrorKind::InvalidData)?;
@@ -58,6 +63,9 @@ impl Service {
 
     fn execute(&mut self, user: u32, request: &Request) -> Answer {
         let number = request.socket;
+        if self.sockets.get(&number).is_some_and(|socket| !socket.is_of(user)) {
+            return Ok((Reply::Show, None));
+        }
         match &request.command {
             Command::Socket { ipv6, style } => return self.make_socket(user, *ipv6, *style),
             Command::Board => {
@@ -243,7 +251,8 @@ impl Service {
         let name = SocketName { service: self.id, socket, slot, style };
         match Pair::new(name, open) {
             Ok((pair, client)) => {
-                Ok((Place { user, holding, name, pair, waker: self.wakes.waker(socket) }, client))
+                let identity = Identity::of(&client).map_err(io_errno)?;
+                Ok((Place { user, identity, holding, name, pair, waker: self.wakes.waker(socket) }, client))
             }
             Err(error) => {
                 self.board(user)?.give_back(slot);

@@ -5,6 +5,8 @@ use std::net::SocketAddr;
 
 use rustc_hash::FxHashMap;
 
+use crate::guests::Guests;
+
 /// Sockets by their numbers. When their descriptors are closed nobody says, so the oldest of a user go when there are too many.
 #[derive(Debug, Default)]
 pub(crate) struct Ended {
@@ -14,9 +16,10 @@ pub(crate) struct Ended {
 }
 
 /// What is left of one.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Rest {
     pub(crate) user: u32,
+    pub(crate) guests: Guests,
     /// The pending error, 0 for none.
     pub(crate) error: i32,
     /// The address that it had.
@@ -52,21 +55,23 @@ impl Ended {
 }
 
 impl Rest {
-    /// As a living socket: root may use it, too.
+    /// As it was while it lived.
     fn is_of(&self, user: u32) -> bool {
-        self.user == user || user == 0
+        self.user == user || user == 0 || self.guests.has(user)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::guests::Identity;
 
     const RESET: i32 = libc::ECONNRESET;
 
     fn rest(user: u32) -> Rest {
+        let guests = Guests::new(Identity::of(std::fs::File::open("/dev/null").unwrap()).unwrap());
         let [local, peer] = [7, 8].map(|port| Some(SocketAddr::from(([127, 0, 0, 1], port))));
-        Rest { user, error: RESET, local, peer }
+        Rest { user, guests, error: RESET, local, peer }
     }
 
     #[test]

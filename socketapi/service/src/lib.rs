@@ -12,7 +12,7 @@
 //! - `socket`: one socket, from its making to its end; `pump`: its bare messages, in both directions; `send` and `receive`:
 //!   messages by command, with all that comes with them; `inbox`: what waits to be read; `early`: what was written bare too
 //!   early; `known`: what is remembered of associations.
-//! - `ended`: what is kept of sockets that have ended.
+//! - `ended`: what is kept of sockets that have ended; `guests`: who may use another user's.
 //! - `options`: what can be asked and set by `getsockopt` and `setsockopt`.
 //! - `procfs`: what Linux shows below `/proc`.
 //! - `pair`: the kernel's half of a socket; `board`: what programs know without asking. `wakes`: how the stack calls.
@@ -28,6 +28,7 @@ mod commands;
 mod control;
 mod early;
 mod ended;
+mod guests;
 mod inbox;
 mod known;
 mod options;

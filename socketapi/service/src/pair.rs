@@ -9,6 +9,9 @@ use sctp_descriptors::{Marker, SocketName, Token};
 use sctp_user::driver::{readable_bytes, unread_by_peer};
 use socket2::{Domain, SockAddr, Socket, Type};
 
+/// Empty records that are passed over in one turn.
+const MOST_EMPTY: usize = 64;
+
 /// The service's end.
 #[derive(Debug)]
 pub(crate) struct Pair {
@@ -146,13 +149,14 @@ impl Pair {
 
     /// Reads what comes next; fillers are passed over.
     pub(crate) fn read(&mut self, buffer: &mut [u8]) -> Incoming {
-        let mut empty = false;
+        let mut empty = 0;
         loop {
             match self.end.read(buffer) {
                 Ok(0) if self.is_closed() => return Incoming::Closed,
-                // An empty record looks the same, but there is only one, as SCTP has no empty messages.
-                Ok(0) if std::mem::replace(&mut empty, true) => return Incoming::Shutdown,
-                Ok(0) => {}
+                // An empty record, which is no message of SCTP's, looks the same. One may come before the end.
+                Ok(0) if empty > 0 && self.is_over() => return Incoming::Shutdown,
+                Ok(0) if empty == MOST_EMPTY => return Incoming::Nothing,
+                Ok(0) => empty += 1,
                 Ok(len) if self.is_marked(buffer.get(..len).unwrap_or_default()) => self.filled = false,
                 Ok(len) => return Incoming::Record(len),
                 Err(error) => match error.kind() {
@@ -174,6 +178,12 @@ impl Pair {
         let mut polled = [PollFd::new(self.end.as_fd(), PollFlags::POLLHUP)];
         let told = poll(&mut polled, PollTimeout::ZERO);
         told == Ok(1) && polled[0].revents().is_some_and(|events| events.contains(PollFlags::POLLHUP))
+    }
+
+    /// Whether the client's end is shut down for writing, at least.
+    fn is_over(&self) -> bool {
+        let mut polled = [PollFd::new(self.end.as_fd(), PollFlags::from_bits_retain(libc::POLLRDHUP))];
+        poll(&mut polled, PollTimeout::ZERO) == Ok(1)
     }
 
     /// Writes a record for the client.
@@ -306,6 +316,18 @@ mod tests {
         assert_eq!(pair.write(b"more"), Outgoing::Written);
         drop(client);
         assert!(matches!(pair.read(&mut [0; 16]), Incoming::Closed));
+    }
+
+    #[test]
+    fn empty_records_are_no_end() {
+        let (mut pair, client) = pair(10, true);
+        (0..3 * MOST_EMPTY).for_each(|_| assert_eq!(nix::unistd::write(&client, b""), Ok(0)));
+        nix::unistd::write(&client, b"more").unwrap();
+        let turns = (0..10).take_while(|_| matches!(pair.read(&mut [0; 16]), Incoming::Nothing)).count();
+        assert_eq!(turns, 2);
+        assert!(matches!(pair.read(&mut [0; 16]), Incoming::Nothing));
+        nix::sys::socket::shutdown(client.as_raw_fd(), nix::sys::socket::Shutdown::Write).unwrap();
+        assert!(matches!(pair.read(&mut [0; 16]), Incoming::Shutdown));
     }
 
     #[test]

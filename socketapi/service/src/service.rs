@@ -1,7 +1,8 @@
 //! The loop, and who is served.
 
 use std::collections::hash_map::Entry;
-use std::io::{self, ErrorKind, Read};
+use std::io::{self, ErrorKind, IoSliceMut};
+use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use nix::errno::Errno;
@@ -9,6 +10,7 @@ use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTime
 use nix::sys::socket::{getsockopt, sockopt};
 use nix::sys::timerfd::TimerFd;
 use rustc_hash::FxHashMap;
+use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg};
 use sctp_abi::AssocIds;
 use sctp_descriptors::{Joiner, MAX_PIECE_LEN};
 use sctp_user::stack::Stack;
@@ -251,7 +253,8 @@ impl Service {
         }
         if !socket.hung_up {
             let most = self.control.rules().limits.sockets.min(Limits::MOST_SOCKETS);
-            let rest = Rest { user: socket.user, error, local: socket.local_address().ok(), peer };
+            let (guests, local) = (socket.guests.clone(), socket.local_address().ok());
+            let rest = Rest { user: socket.user, guests, error, local, peer };
             self.ended.keep(number, rest, most);
         }
         drop(socket);
@@ -335,9 +338,12 @@ impl Service {
         let mut message = std::mem::take(&mut self.message);
         for _ in 0..SHARE {
             let Some(client) = self.clients.get_mut(&number) else { break };
-            let goes_on = match client.connection.read(&mut message) {
-                Ok(0) => false,
-                Ok(len) => self.answer(number, message.get(..len).unwrap_or_default()).is_ok(),
+            let goes_on = match hear(&client.connection, &mut message) {
+                Ok((0, _)) => false,
+                Ok((len, shown)) => {
+                    let record = message.get(..len).unwrap_or_default();
+                    self.answer(number, record, shown.as_ref()).is_ok()
+                }
                 Err(error) if error.kind() == ErrorKind::WouldBlock => break,
                 Err(error) => error.kind() == ErrorKind::Interrupted,
             };
@@ -355,6 +361,19 @@ impl Service {
 fn is_short_of_descriptors(error: &io::Error) -> bool {
     let short = [libc::EMFILE, libc::ENFILE, libc::ENOBUFS, libc::ENOMEM];
     error.raw_os_error().is_some_and(|errno| short.contains(&errno))
+}
+
+/// Reads a record, and the descriptor that came with it.
+fn hear(connection: &Socket, record: &mut [u8]) -> io::Result<(usize, Option<OwnedFd>)> {
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+    let mut beside = RecvAncillaryBuffer::new(&mut space);
+    let parts = &mut [IoSliceMut::new(record)];
+    let heard = recvmsg(connection, parts, &mut beside, RecvFlags::CMSG_CLOEXEC)?;
+    let shown = beside.drain().find_map(|message| match message {
+        RecvAncillaryMessage::ScmRights(mut descriptors) => descriptors.next(),
+        _ => None,
+    });
+    Ok((heard.bytes, shown))
 }
 
 fn listen(name: &str) -> io::Result<Socket> {

@@ -12,6 +12,7 @@ use sctp_user::stack::{Error, Peer, Socket, SocketKind};
 
 use crate::control::Holding;
 use crate::early::Early;
+use crate::guests::{Guests, Identity};
 use crate::inbox::Inbox;
 use crate::known::Memory;
 use crate::options::Kept;
@@ -25,6 +26,8 @@ const MOST_BACKLOG: usize = 4_096;
 pub(crate) struct Served {
     /// Whose it is.
     pub(crate) user: u32,
+    /// Who else has shown that they hold a descriptor of it.
+    pub(crate) guests: Guests,
     pub(crate) holding: Holding,
     pub(crate) name: SocketName,
     pub(crate) style: Style,
@@ -109,6 +112,8 @@ pub(crate) enum Outcome {
 #[derive(Debug)]
 pub(crate) struct Place {
     pub(crate) user: u32,
+    /// Of the program's end.
+    pub(crate) identity: Identity,
     pub(crate) holding: Holding,
     pub(crate) name: SocketName,
     pub(crate) pair: Pair,
@@ -117,7 +122,7 @@ pub(crate) struct Place {
 
 impl Served {
     pub(crate) fn new(place: Place, style: Style, socket: Socket, settings: Settings) -> Self {
-        let Place { user, holding, name, pair, waker } = place;
+        let Place { user, identity, holding, name, pair, waker } = place;
         let phase = match style {
             Style::OneToMany => Phase::Many(Many::default()),
             Style::OneToOne => Phase::Idle,
@@ -125,6 +130,7 @@ impl Served {
         };
         Self {
             user,
+            guests: Guests::new(identity),
             holding,
             name,
             style,
@@ -151,7 +157,7 @@ impl Served {
 
     /// Whether this user may use it: root may.
     pub(crate) fn is_of(&self, user: u32) -> bool {
-        self.user == user || user == 0
+        self.user == user || user == 0 || self.guests.has(user)
     }
 
     /// A socket for an association that was this one's, and is `socket`'s own now: accepted, or peeled off.

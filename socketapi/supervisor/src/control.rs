@@ -49,6 +49,8 @@ impl Control {
         let request = Request { socket, command };
         match exchange(&self.socket, &mut self.buffer, &request).map_err(|_| Errno::ENETDOWN)? {
             (Reply::Errno(errno), _) if errno != 0 => Err(Errno::from_raw(errno)),
+            // Another user's, which has come from another program. Only the shim shows descriptors.
+            (Reply::Show, _) => Err(Errno::EACCES),
             answer => Ok(answer),
         }
     }

@@ -1,6 +1,6 @@
 //! A client, and two services whose stacks reach each other in memory.
 
-use std::io::{IoSliceMut, Read, Write};
+use std::io::{IoSlice, IoSliceMut, Read, Write};
 use std::net::{IpAddr, SocketAddr};
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
@@ -9,10 +9,12 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use nix::sys::socket::{ControlMessageOwned, MsgFlags, UnixAddr, getpeername, recvmsg};
+use nix::sys::socket::{
+    ControlMessage, ControlMessageOwned, MsgFlags, UnixAddr, getpeername, recvmsg, sendmsg,
+};
 use sctp_descriptors::{
-    Command, MAX_REPLY_LEN, OptionName, Receive, Received, Reply, Request, Send, Slot, SocketName, Style,
-    Token, VERSION, pieces,
+    Command, MAX_REPLY_LEN, OptionName, Receive, Received, Reply, Request, SHOWN, Send, Slot, SocketName,
+    Style, Token, VERSION, pieces,
 };
 use sctp_service::{Control, Listener, Rules, Service, defaults};
 use sctp_user::driver::mem::MemDriver;
@@ -111,6 +113,13 @@ impl Client {
         });
         let len = got.bytes;
         (Reply::decode(&buffer[..len]).unwrap(), fds.map(|fds| owned(fds[0])))
+    }
+
+    /// Shows a descriptor to the service.
+    pub(crate) fn show(&self, descriptor: &impl AsRawFd) {
+        let rights = [descriptor.as_raw_fd()];
+        let (beside, flags) = (ControlMessage::ScmRights(&rights), MsgFlags::empty());
+        sendmsg::<()>(self.connection.as_raw_fd(), &[IoSlice::new(&SHOWN)], &[beside], flags, None).unwrap();
     }
 
     pub(crate) fn socket(&self, style: Style) -> Handle<'_> {

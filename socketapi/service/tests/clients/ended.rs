@@ -3,7 +3,7 @@
 use nix::poll::PollFlags;
 use sctp_abi::constants::{SCTP_EOF, SCTP_RECVNXTINFO, SCTP_RECVRCVINFO};
 use sctp_descriptors::{Command, Reply, Style};
-use sctp_service::{Access, Control, Rules};
+use sctp_service::{Control, Rules};
 
 use super::client::{Client, HERE, Handle, THERE, at, clients, clients_under, wait_until};
 use super::many::{SCTP_ASSOC_CHANGE, assoc_change, subscribe};
@@ -128,36 +128,4 @@ fn every_association_that_comes_is_seen_to_go() {
         }
     }
     assert_eq!((up, down), (MANY, MANY));
-}
-
-/// A client of another user; `None` where this is not root.
-#[expect(unsafe_code, reason = "the C library would change the user of all threads")]
-fn as_nobody(client: &Client) -> Option<Client> {
-    const NOBODY: u32 = 65_534;
-    if !nix::unistd::geteuid().is_root() {
-        eprintln!("SKIPPED: not root");
-        return None;
-    }
-    let service = client.service.clone();
-    let connecting = std::thread::spawn(move || {
-        // SAFETY: numbers only; it changes this thread, which ends with this function.
-        assert_eq!(unsafe { libc::syscall(libc::SYS_setresuid, -1, NOBODY, -1) }, 0);
-        Client::connect(&service)
-    });
-    Some(connecting.join().unwrap())
-}
-
-#[test]
-fn the_error_of_an_ended_socket_is_its_user_s_alone() {
-    let rules = Rules { access: Access::All, ..Rules::default() };
-    let clients = clients_under(&rules).map(|(client, _)| client);
-    let Some(stranger) = as_nobody(&clients[0]) else { return };
-    let (client, server) = pair(&clients, 7);
-    server.set(SCTP_RECVRCVINFO, &ON);
-    client.send(None, Vec::new(), b"never read");
-    server.wait_for(PollFlags::POLLIN);
-    drop(server);
-    client.wait_for(PollFlags::POLLHUP);
-    let (stolen, _) = stranger.ask(client.name.socket, Command::TakeError);
-    assert_eq!((stolen, client.ask(Command::TakeError)), (Reply::Errno(0), Reply::Errno(libc::ECONNRESET)));
 }

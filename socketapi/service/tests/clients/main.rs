@@ -10,3 +10,4 @@ mod one;
 mod order;
 mod sharing;
 mod stop;
+mod users;
