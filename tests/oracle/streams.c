@@ -70,6 +70,18 @@ CASE(incoming_streams_are_reset) {
   TAKE(pair.server);
 }
 
+CASE(incoming_streams_that_were_used_are_reset) {
+  struct pair pair = pair_of(many, reconfigures);
+  sctp_assoc_t id = association(pair.client);
+  send_on(pair.server, 2);
+  TAKE(pair.client);
+  CALL(setsockopt(pair.client, SOL_SCTP, SCTP_RESET_STREAMS, &(struct reset){id, SCTP_STREAM_RESET_INCOMING, 1, {2}}, 10));
+  TAKE(pair.client);
+  TAKE(pair.server);
+  send_on(pair.server, 2);
+  TAKE(pair.client);
+}
+
 CASE(wrong_resets) {
   struct pair pair = pair_of(many, reconfigures);
   sctp_assoc_t id = association(pair.client);
