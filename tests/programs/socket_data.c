@@ -379,6 +379,19 @@ static void test_the_end(int ends[2]) {
   CHECK(pipe_signals == 1);
 }
 
+/* RFC 6458, 4.1.7: what has come is read still, and the peer sees an end in good order. */
+static void test_shutting_down_both(int ends[2]) {
+  char room[64];
+  struct pollfd polled = {.fd = ends[1], .events = POLLIN};
+  CHECK(write(ends[0], "unread", 6) == 6 && poll(&polled, 1, 10000) == 1);
+  CHECK(shutdown(ends[1], SHUT_RDWR) == 0);
+  CHECK(recv(ends[0], room, sizeof room, 0) == 0);
+  int error = -1;
+  socklen_t length = sizeof error;
+  CHECK(getsockopt(ends[0], SOL_SOCKET, SO_ERROR, &error, &length) == 0 && error == 0);
+  CHECK(read(ends[1], room, sizeof room) == 6 && says(room, "unread"));
+}
+
 /* All numbers are closed, as daemons do, and sockets work as before. */
 static void test_closing_all(void) {
   int ends[2];
@@ -403,7 +416,7 @@ int main(int argc, char **argv) {
   static void (*const tests[])(int[2]) = {
       test_all_calls, test_addresses, test_short_reads, test_long_messages, test_nothing_there,
       test_waiting_bytes, test_copies, test_descriptors_in_messages, test_files, test_waiting,
-      test_children, test_the_end,
+      test_children, test_the_end, test_shutting_down_both,
   };
   address.sin_family = AF_INET;
   address.sin_addr.s_addr = inet_addr(argv[1]);

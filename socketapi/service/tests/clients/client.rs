@@ -138,10 +138,18 @@ pub(crate) fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
 }
 
 fn connection_to(service: &str) -> Socket {
-    let connection = Socket::new(Domain::UNIX, Type::SEQPACKET, None).unwrap();
+    let connection = unconnected();
+    connect_to(&connection, service);
+    connection
+}
+
+pub(crate) fn unconnected() -> Socket {
+    Socket::new(Domain::UNIX, Type::SEQPACKET, None).unwrap()
+}
+
+pub(crate) fn connect_to(connection: &Socket, service: &str) {
     let path = [&[0], service.as_bytes()].concat();
     connection.connect(&SockAddr::unix(std::ffi::OsStr::from_bytes(&path)).unwrap()).unwrap();
-    connection
 }
 
 #[expect(unsafe_code, reason = "nix gives received descriptors as numbers")]
