@@ -61,11 +61,14 @@ int sctp_getpaddrs(int sd,
 int sctp_freepaddrs(struct sockaddr *addrs);
 
 /*
- The local addresses (RFC 6458, 9.5), as `sctp_getpaddrs`; to be freed by `sctp_freeladdrs`.
+ The local addresses (RFC 6458, 9.5), as `sctp_getpaddrs`; to be freed by `sctp_freeladdrs`. None of a socket that is not bound: 0,
+ and null.
 
  `addrs` is null or valid.
  */
-int sctp_getladdrs(int sd, sctp_assoc_t id, struct sockaddr **addrs);
+int sctp_getladdrs(int sd,
+                   sctp_assoc_t id,
+                   struct sockaddr **addrs);
 
 /*
  Frees what `sctp_getladdrs` gave (RFC 6458, 9.6). Returns 0.

@@ -132,7 +132,8 @@ pub unsafe extern "C-unwind" fn sctp_freepaddrs(addrs: *mut sockaddr) -> c_int {
     0
 }
 
-/// The local addresses (RFC 6458, 9.5), as `sctp_getpaddrs`; to be freed by `sctp_freeladdrs`.
+/// The local addresses (RFC 6458, 9.5), as `sctp_getpaddrs`; to be freed by `sctp_freeladdrs`. None of a socket that is not bound: 0,
+/// and null.
 ///
 /// # Safety
 /// `addrs` is null or valid.
@@ -217,6 +218,11 @@ unsafe fn addresses(
     // SAFETY: the value is valid for its length.
     checked(unsafe { calls::getsockopt(sd, SOL_SCTP, option, value.as_mut_ptr().cast(), &raw mut length) })?;
     let count = value.get(4..).and_then(<[u8]>::first_chunk).map_or(0, |count| c_int::from_ne_bytes(*count));
+    if count == 0 {
+        // SAFETY: not null, and the caller's promise.
+        unsafe { addrs.write(ptr::null_mut()) };
+        return Ok(0);
+    }
     // The length that is reported has the head in it for one of the options, and for the other one it has not.
     let list = value.get(ADDRESSES_AT..).unwrap_or_default();
     // SAFETY: the option says how many addresses it wrote, and they fit.

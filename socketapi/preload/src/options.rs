@@ -125,8 +125,10 @@ fn peel(answer: &mut Value, peeled: Peeled, descriptor: Option<OwnedFd>) -> Resu
 /// # Safety
 /// As [`get`].
 unsafe fn input(option: OptionName, value: *const c_void, room: usize) -> Result<Vec<u8>, c_int> {
+    // Only options of SCTP say in the value what is asked for.
+    let room = if option.level == libc::IPPROTO_SCTP { room.min(MAX_INPUT) } else { 0 };
     // SAFETY: the caller's promise; no more than there is.
-    let mut bytes = unsafe { read(value, room.min(MAX_INPUT)) }.unwrap_or_default();
+    let mut bytes = unsafe { read(value, room) }.unwrap_or_default();
     if option != CONNECTX3 || bytes.len() < size_of::<Getaddrs>() {
         return Ok(bytes);
     }
