@@ -63,6 +63,7 @@ CASE(the_other_end_may_still_send) {
   DO(send(pair.client, "unread", 6, 0));
   CALL(shutdown(pair.client, SHUT_WR));
   TAKE(pair.server);
+  await(pair.server, POLLIN);
   CALL(send(pair.server, "x", 1, MSG_NOSIGNAL));
   CALL(recv(pair.client, data, sizeof data, 0));
 }
