@@ -109,8 +109,9 @@ impl Own {
         Ok(Self { process: std::process::id(), name, carrier, thread, life })
     }
 
+    /// A parent's is, until it is gone: one that is slow to answer only is busy.
     fn is_usable(&self) -> bool {
-        self.process == std::process::id() || matches!(probe(&self.name), Probe::Serves { .. })
+        self.process == std::process::id() || !matches!(probe(&self.name), Probe::Absent)
     }
 
     fn found(&self) -> Found {
