@@ -105,7 +105,8 @@ impl Served {
         outcome
     }
 
-    /// RFC 6458, 3.1.3 and 4.1.8: the association is set up with the message. A call that may wait returns when it is up.
+    /// RFC 6458, 3.1.3 and 4.1.8: the association is set up with the message. A call that may wait returns when it is up. Messages to
+    /// peers that have not answered yet share one send buffer: they are many if nobody answers.
     fn send_to_new(
         &mut self,
         peer: SocketAddr,
@@ -113,6 +114,9 @@ impl Served {
         payload: Bytes,
         flags: i32,
     ) -> Result<Reply, Errno> {
+        if !self.may_start(payload.len()) {
+            return Ok(self.full(None));
+        }
         let waits = flags & libc::MSG_DONTWAIT == 0;
         if waits && let Some(filler) = self.filler() {
             return Ok(filler);
@@ -129,6 +133,7 @@ impl Served {
             return sent;
         }
         self.begin(id, waits);
+        self.note_start(id, payload.len());
         match sent {
             Ok(Reply::Number(result)) if waits => Ok(Reply::Begun { result, ticket: ticket(id) }),
             sent => sent,

@@ -88,6 +88,8 @@ pub(crate) struct Many {
     pub(crate) listening: bool,
     /// Set-ups that somebody waits for.
     connecting: Vec<AssociationId>,
+    /// Set-ups that may be under way, and what their messages cost.
+    starting: Vec<(AssociationId, usize)>,
     /// Those that failed, and nobody has heard of it, with the `errno`; the latest last.
     failed: Vec<(Ticket, i32)>,
     /// A client is about to write a filler, which must stay, and to begin a set-up.
@@ -292,6 +294,35 @@ impl Served {
             Phase::Many(_) => {}
             phase => *phase = Phase::Connecting(association),
         }
+    }
+
+    /// A set-up with a message has begun.
+    pub(crate) fn note_start(&mut self, association: AssociationId, len: usize) {
+        if let Phase::Many(many) = &mut self.phase {
+            many.starting.push((association, Many::cost(len)));
+        }
+    }
+
+    /// Whether a message has room beside those that wait for their peers' first answer. If not, the end of any of these set-ups
+    /// opens the descriptor.
+    pub(crate) fn may_start(&mut self, len: usize) -> bool {
+        let most = self.socket.config().map_or(0, |config| config.send_buffer);
+        let Phase::Many(many) = &mut self.phase else { return true };
+        if many.has_room(len, most) {
+            return true;
+        }
+        let mut context = Context::from_waker(&self.waker);
+        let socket = &self.socket;
+        many.starting.retain(|(id, _)| socket.poll_connected(&mut context, *id).is_pending());
+        if many.has_room(len, most) {
+            return true;
+        }
+        for (id, _) in many.starting.iter().take(MOST_FAILED) {
+            if !many.connecting.contains(id) {
+                many.connecting.push(*id);
+            }
+        }
+        false
     }
 
     /// What a program has to do before its descriptor can tell the outcome of a set-up.
@@ -515,6 +546,19 @@ impl Served {
             IpAddr::V4(v4) if form.ipv6 && form.mapped => SocketAddr::new(v4.to_ipv6_mapped().into(), port),
             other => SocketAddr::new(other, port),
         }
+    }
+}
+
+impl Many {
+    /// Bytes that a message costs, with the association that it begins.
+    fn cost(len: usize) -> usize {
+        len.max(256)
+    }
+
+    /// Whether one more message fits in a send buffer.
+    fn has_room(&self, len: usize, most: usize) -> bool {
+        let waiting: usize = self.starting.iter().map(|(_, cost)| cost).sum();
+        self.starting.is_empty() || waiting.saturating_add(Self::cost(len)) <= most
     }
 }
 

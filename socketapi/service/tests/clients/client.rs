@@ -199,8 +199,14 @@ impl<'a> Handle<'a> {
         let Reply::Begun { result: 0, ticket } = self.ask_filling(Command::Connect(peer)) else {
             panic!("it does not begin")
         };
-        self.wait_for(PollFlags::POLLOUT);
-        self.ask(Command::SetUp(ticket))
+        // It may poll writable before that, because of something else that was waited for.
+        loop {
+            self.wait_for(PollFlags::POLLOUT);
+            match self.ask_filling(Command::SetUp(ticket)) {
+                Reply::Errno(libc::EINPROGRESS) => {}
+                outcome => return outcome,
+            }
+        }
     }
 
     pub(crate) fn accept(&self) -> Handle<'a> {

@@ -2,7 +2,7 @@
 
 use nix::poll::PollFlags;
 use sctp_abi::constants::{SCTP_EOF, SCTP_EVENT, SCTP_RECVRCVINFO, SCTP_SOCKOPT_PEELOFF};
-use sctp_descriptors::{Command, OptionName, Reply, Style, Value};
+use sctp_descriptors::{Command, OptionName, Reply, Send, Style, Value};
 
 use super::client::{HERE, Handle, SCTP, THERE, at, clients};
 use super::one::{control, rcvinfo, sndinfo};
@@ -100,6 +100,28 @@ fn a_set_up_whose_message_is_refused_leaves_nothing_behind() {
     assert_eq!(client.receive_as(0, 100, None), Reply::Errno(libc::ENOTCONN));
     on_stream(0);
     assert_eq!(assoc_change(&client.receive().payload).0, 0);
+}
+
+/// Nobody answers: what waits for them has the room of one send buffer. Other associations go on.
+#[test]
+fn messages_to_peers_that_do_not_answer_do_not_fill_the_memory() {
+    let [here, there] = clients();
+    let server = there.socket(Style::OneToMany);
+    server.listen(at(THERE, 8));
+    let client = here.socket(Style::OneToMany);
+    client.connect(at(THERE, 8));
+    let send = |to, len| {
+        let (flags, payload) = (libc::MSG_DONTWAIT, vec![0; len]);
+        client.ask_filling(Command::Send(Send { flags, to: Some(to), control: Vec::new(), payload }))
+    };
+    let silent = |port| at("127.0.0.3", port);
+    let outcomes: Vec<_> = (1..=20).map(|port| send(silent(port), 400_000)).collect();
+    assert_eq!(outcomes[..2], [Reply::Number(400_000), Reply::Number(400_000)]);
+    assert!(outcomes[2..].iter().all(|outcome| *outcome == Reply::Errno(libc::EAGAIN)), "{outcomes:?}");
+    assert!(!client.events().contains(PollFlags::POLLOUT));
+    assert_eq!(send(at(THERE, 8), 400_000), Reply::Number(400_000));
+    // Small ones are many.
+    assert!((100..200).all(|port| send(silent(port), 1) == Reply::Number(1)));
 }
 
 /// The core holds no more of a peer; a list of very many would take long.
