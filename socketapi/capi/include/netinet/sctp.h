@@ -199,6 +199,7 @@ typedef int32_t sctp_assoc_t;
 #define SCTP_ADDR_CONFIRMED 5
 #define SCTP_ADDR_POTENTIALLY_FAILED 6
 #define SCTP_FAILED_THRESHOLD 0
+#define SCTP_RECEIVED_SACK 1
 #define SCTP_HEARTBEAT_SUCCESS 2
 
 /* Flags and indications of other notifications. */
