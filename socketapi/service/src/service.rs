@@ -274,7 +274,8 @@ impl Service {
 
     /// A process that ends may have taken a token, and not asked: who shares its sockets is told anew.
     fn renew_tokens(&mut self, user: u32) {
-        let sockets = self.sockets.iter_mut().filter(|(_, socket)| socket.user == user);
+        let sockets =
+            self.sockets.iter_mut().filter(|(_, socket)| socket.user == user || socket.guests.has(user));
         let lost: Vec<u64> =
             sockets.filter_map(|(number, socket)| socket.pair.lost_token().then_some(*number)).collect();
         lost.into_iter().for_each(|number| self.advance(number));

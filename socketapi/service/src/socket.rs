@@ -468,12 +468,16 @@ impl Served {
         failed.iter().for_each(|(id, error)| self.lose_setup(*id, error));
     }
 
-    /// Puts a token into a listener's pair if an association waits and none is there yet.
+    /// Puts a token into a listener's pair if an association waits and none is there.
     fn offer(&mut self) {
-        let Phase::Listening(waiting @ None) = &mut self.phase else { return };
+        let Phase::Listening(waiting) = &mut self.phase else { return };
         let mut context = Context::from_waker(&self.waker);
-        if let Poll::Ready(Ok(socket)) = self.socket.poll_accept(&mut context) {
+        if waiting.is_none()
+            && let Poll::Ready(Ok(socket)) = self.socket.poll_accept(&mut context)
+        {
             *waiting = Some(socket);
+        }
+        if waiting.is_some() {
             self.pair.offer();
         }
     }

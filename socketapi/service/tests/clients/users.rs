@@ -67,6 +67,24 @@ fn a_socket_is_of_whoever_shows_its_descriptor() {
 }
 
 #[test]
+fn a_guest_that_took_a_token_and_died_holds_up_nobody() {
+    let clients = for_all();
+    let [here, there] = &clients;
+    let Some(worker) = as_nobody(there) else { return };
+    let listener = there.socket(Style::OneToOne);
+    listener.listen(at(THERE, 2));
+    let shared = listener.shared_with(&worker);
+    worker.show(&shared.end);
+    assert!(matches!(shared.ask(Command::LocalAddress), Reply::Address(_)));
+    let client = here.socket(Style::OneToOne);
+    client.connect(at(THERE, 2));
+    shared.take_token();
+    drop(shared);
+    drop(worker);
+    listener.accept();
+}
+
+#[test]
 fn nothing_but_its_descriptor_opens_another_user_s_socket() {
     let [here, there] = for_all();
     let Some(stranger) = as_nobody(&there) else { return };
