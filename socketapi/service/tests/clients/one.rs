@@ -176,10 +176,10 @@ fn a_full_send_buffer_is_waited_for() {
     server.set(SCTP_RECVRCVINFO, &1_i32.to_ne_bytes());
     let message = vec![0; 50_000];
     let mut sent = 0;
-    while client.send(None, Vec::new(), &message) == Reply::Number(50_000) {
-        sent += 1;
+    // What is under way still makes room after a refusal.
+    while client.events().contains(PollFlags::POLLOUT) {
+        sent += usize::from(client.send(None, Vec::new(), &message) == Reply::Number(50_000));
     }
-    assert!(!client.events().contains(PollFlags::POLLOUT));
     for _ in 0..sent {
         assert_eq!(server.receive().payload.len(), message.len());
     }
