@@ -20,6 +20,14 @@ pub(crate) fn socket(domain: c_int, kind: c_int, protocol: c_int) -> Detour<c_in
     control::ask(&Request { socket: 0, command }).and_then(|(_, fd)| adopt(fd, kind)).into()
 }
 
+/// `socketpair()`: there are no pairs of SCTP.
+pub(crate) fn socket_pair(domain: c_int, kind: c_int, protocol: c_int) -> Detour<c_int> {
+    match creation(domain, kind, protocol) {
+        Some(_) => Detour::Failed(libc::EOPNOTSUPP),
+        None => Detour::Bypass,
+    }
+}
+
 /// What `socket()` is to ask for, if it is ours.
 fn creation(domain: c_int, kind: c_int, protocol: c_int) -> Option<Command> {
     let style = match kind & !(libc::SOCK_NONBLOCK | libc::SOCK_CLOEXEC) {

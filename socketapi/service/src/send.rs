@@ -68,7 +68,9 @@ impl Served {
         info: &SendInfo,
         payload: &Bytes,
     ) -> Result<Reply, Errno> {
-        let options = SendOptions { path, ..info.options(&self.settings.of(Some(id)).send) };
+        let mut options = SendOptions { path, ..info.options(&self.settings.of(Some(id)).send) };
+        // Where messages are not authenticated a key means nothing (RFC 6458, 5.3.8), and Linux does not look at it.
+        options.auth_key = options.auth_key.filter(|_| self.authenticates(id));
         let mut context = Context::from_waker(&self.waker);
         match self.socket.poll_send(&mut context, Some(id), &options, payload) {
             Poll::Ready(Ok(())) => Ok(Reply::Number(i32::try_from(payload.len()).unwrap_or(i32::MAX))),
@@ -79,6 +81,10 @@ impl Served {
             Poll::Ready(Err(error)) => Err(errno::of(&error)),
             Poll::Pending => Ok(self.full(Some((id, payload.len())))),
         }
+    }
+
+    fn authenticates(&self, id: AssociationId) -> bool {
+        self.socket.association(Some(id), |association| association.config().extensions.auth).unwrap_or(false)
     }
 
     /// RFC 6458, 5.3.4: as if it were sent to each of them. Who has no room goes without, as on Linux where the first failure
@@ -122,7 +128,7 @@ impl Served {
             return Ok(filler);
         }
         let mut addresses = vec![peer.ip()];
-        addresses.extend(&info.more_addresses);
+        addresses.extend(info.addresses()?);
         let peer = Peer { addresses, port: peer.port() };
         let connected = self.socket.connect_with(&peer, |config| info.apply_init(config));
         let id = connected.map_err(|error| errno::of(&error))?;

@@ -22,7 +22,7 @@ pub enum Destination {
     /// All associations that are up.
     All(Vec<AssociationId>),
     /// A peer that there is no association with: it is to be set up, with what
-    /// [`SendInfo::apply_init`] and [`SendInfo::more_addresses`] say.
+    /// [`SendInfo::apply_init`] and [`SendInfo::addresses`] say.
     New(SocketAddr),
 }
 

@@ -47,7 +47,9 @@ pub struct SendInfo {
     pub number: i32,
     /// Further addresses of a peer that there is no association with yet (`SCTP_DSTADDRV4`, `SCTP_DSTADDRV6`; 5.3.9,
     /// 5.3.10).
-    pub more_addresses: Vec<IpAddr>,
+    more_addresses: Vec<IpAddr>,
+    /// One of these was too short.
+    has_short_address: bool,
     /// From `SCTP_SNDRCV` or `SCTP_SNDINFO`, if there is one.
     message: Option<Told>,
     /// From `SCTP_PRINFO`, or from `SCTP_SNDRCV`.
@@ -98,6 +100,7 @@ impl SendInfo {
                 let ip: [u8; 16] = view.get(Field::new(0));
                 self.more_addresses.push(IpAddr::from(Ipv6Addr::from(ip)).to_canonical());
             }
+            SCTP_DSTADDRV4 | SCTP_DSTADDRV6 => self.has_short_address = true,
             _ => return Err(Errno::EINVAL),
         }
         // The first is the call's own. Linux has no number for it, only its bound of control messages.
@@ -152,6 +155,14 @@ impl SendInfo {
 
     fn is(&self, flag: u16) -> bool {
         self.message.is_some_and(|message| message.flags & flag != 0)
+    }
+
+    /// The further addresses of the peer of an association that begins with this message.
+    ///
+    /// # Errors
+    /// EINVAL if one was too short. Linux looks at them only here.
+    pub fn addresses(&self) -> Result<&[IpAddr], Errno> {
+        if self.has_short_address { Err(Errno::EINVAL) } else { Ok(&self.more_addresses) }
     }
 
     /// What to do.

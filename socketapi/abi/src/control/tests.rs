@@ -175,7 +175,7 @@ fn keys_and_further_addresses_are_read() {
     let info = read(&control.concat());
     let addresses: [IpAddr; 3] = ["10.0.0.2", "::1", "10.0.0.3"].map(|text| text.parse().unwrap());
     assert_eq!(info.options(&DefaultSend::default()).auth_key, Some(11));
-    assert_eq!(info.more_addresses, addresses);
+    assert_eq!(info.addresses(), Ok(&addresses[..]));
 }
 
 /// RFC 6458, 3.1.4.

@@ -21,6 +21,26 @@ pub(super) unsafe extern "C-unwind" fn socket(domain: c_int, kind: c_int, protoc
 }
 
 /// # Safety
+/// As `socketpair(2)`.
+#[unsafe(no_mangle)]
+pub(super) unsafe extern "C-unwind" fn socketpair(
+    domain: c_int,
+    kind: c_int,
+    protocol: c_int,
+    ends: *mut c_int,
+) -> c_int {
+    ops::socket_pair(domain, kind, protocol).conclude(|| {
+        // SAFETY: the caller's own arguments.
+        let made = unsafe { real::socketpair(domain, kind, protocol, ends) };
+        if made == 0 {
+            // SAFETY: the kernel has just written both.
+            unsafe { [*ends, *ends.add(1)] }.into_iter().for_each(table::forget);
+        }
+        made
+    })
+}
+
+/// # Safety
 /// As `bind(2)`.
 #[unsafe(no_mangle)]
 pub(super) unsafe extern "C-unwind" fn bind(fd: c_int, local: *const sockaddr, length: socklen_t) -> c_int {
