@@ -21,8 +21,9 @@ const OTHER_DESCRIPTORS: u64 = 100;
 const LASTING_DESCRIPTORS: usize = 10;
 /// More memory that a second crowd may take: what an allocator keeps differs from time to time,
 const MOST_GROWTH: u64 = 1 << 20;
-/// and each socket that has ended is remembered for a while by its error and addresses. What is forgotten costs kilobytes.
-const MOST_GROWTH_FOR_EACH: u64 = 512;
+/// and the service remembers error and addresses of sockets that have ended, up to the limit of a user's sockets. An
+/// association that were not forgotten would take ten times as much.
+const MOST_GROWTH_FOR_EACH: u64 = 1_536;
 
 fn crowd() -> u64 {
     std::env::var("CROWD").map_or(300, |text| text.parse().expect("CROWD is a number"))
