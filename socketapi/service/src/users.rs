@@ -49,7 +49,7 @@ impl Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { sockets: 4_096, associations: 16_384, connections: 1_024, buffer_bytes: 4 << 30 }
+        Self { sockets: 16_384, associations: 16_384, connections: 1_024, buffer_bytes: 4 << 30 }
     }
 }
 

@@ -232,11 +232,17 @@ impl Call {
         match self.number {
             libc::SYS_write => send(Outgoing::bare(self.one_part()?)),
             libc::SYS_read => receive(Incoming::bare(self.one_part()?)),
-            libc::SYS_writev => send(Outgoing::bare(self.parts(target)?)),
-            libc::SYS_readv => receive(Incoming::bare(self.parts(target)?)),
-            // At the current position, as those before; with a position or flags they are nothing for sockets.
-            libc::SYS_pwritev2 if self.is_plain() => send(Outgoing::bare(self.parts(target)?)),
-            libc::SYS_preadv2 if self.is_plain() => receive(Incoming::bare(self.parts(target)?)),
+            // With a position they are nothing for sockets, and those of SCTP have none of the flags on Linux.
+            libc::SYS_pwritev2 | libc::SYS_preadv2 if !self.is_here() => Ok(None),
+            libc::SYS_pwritev2 | libc::SYS_preadv2 if self.int(5) != 0 => Err(Errno::EOPNOTSUPP),
+            libc::SYS_writev | libc::SYS_pwritev2 => match self.parts(target)? {
+                parts if is_empty(&parts) => Ok(None),
+                parts => send(Outgoing::bare(parts)),
+            },
+            libc::SYS_readv | libc::SYS_preadv2 => match self.parts(target)? {
+                parts if is_empty(&parts) => Ok(None),
+                parts => receive(Incoming::bare(parts)),
+            },
             libc::SYS_sendto => {
                 let to = match self.long(4) {
                     0 => None,
@@ -288,8 +294,9 @@ impl Call {
         (0..count).map(move |position| self.long(1).wrapping_add(position * header::STEP))
     }
 
-    fn is_plain(self) -> bool {
-        self.long(3) == u64::MAX && self.int(5) == 0
+    /// At the current position.
+    fn is_here(self) -> bool {
+        self.long(3) == u64::MAX
     }
 
     fn one_part(self) -> nix::Result<Vec<Part>> {
@@ -299,6 +306,11 @@ impl Call {
     fn parts(self, target: &Target) -> nix::Result<Vec<Part>> {
         read_parts(target, self.long(1), u64::from(self.long(2) as u32))
     }
+}
+
+/// The kernel, too, does nothing with vectors without bytes.
+fn is_empty(parts: &[Part]) -> bool {
+    parts.iter().all(|part| part.len == 0)
 }
 
 impl Operation {
