@@ -1,13 +1,12 @@
 //! Unmodified C programs over our stack: `sctp-run`, the preload shim and the shared stack, whole.
 
-use std::io::Write;
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
 use nix::sys::signal::Signal;
-use system_tests::{Host, Lab, Program, Programs, built, is_installed_or_skip, is_root_or_skip};
+use system_tests::{Host, Lab, Program, Programs, built, is_root_or_skip};
 
 /// Longer than anything here takes on a busy machine.
 const LIMIT: Duration = Duration::from_secs(60);
@@ -240,62 +239,4 @@ fn a_missing_shim_is_named_with_what_to_do() {
     let (status, output) = Program::start(command).wait(LIMIT).expect("it ends");
     assert_eq!(status.code(), Some(126));
     assert!(output.contains("/nonexistent/shim.so") && output.contains("cargo build"), "{output}");
-}
-
-/// A program of Debian's that knows SCTP, once it says `ready`.
-fn debians(address: &'static str, program: &str, arguments: &[&str], ready: &str) -> Program {
-    let mut program = Network::Udp(address).start(Path::new(program), arguments);
-    program.wait_for(ready, LIMIT).expect("it is ready");
-    program
-}
-
-/// Says a line to a client and waits for the answer, then lets it end.
-fn say(mut client: Program, line: &str, answer: &str) {
-    let mut stdin = client.take_stdin().expect("its standard input");
-    writeln!(stdin, "{line}").expect("it listens");
-    client.wait_for(answer, LIMIT).expect("it hears the answer");
-    drop(stdin);
-    finish(client);
-}
-
-fn iperf3(server_at: &'static str, client_at: &'static str, direction: &[&str]) {
-    if !is_installed_or_skip("iperf3", "iperf3") {
-        return;
-    }
-    let server = ["--forceflush", "-s", "-1", "-p", "5301", "-B", server_at];
-    let server = debians(server_at, "iperf3", &server, "Server listening");
-    let client = [&["-c", server_at, "-p", "5301", "--sctp", "-n", "20M"], direction].concat();
-    let client = Network::Udp(client_at).start(Path::new("iperf3"), &client);
-    assert!(finish(client).contains("iperf Done"));
-    finish(server);
-}
-
-#[test]
-fn iperf3_measures_both_ways() {
-    iperf3("127.0.11.2", "127.0.11.3", &[]);
-    iperf3("127.0.11.4", "127.0.11.5", &["-R"]);
-}
-
-#[test]
-fn socat_forks_for_each_connection() {
-    if !is_installed_or_skip("socat", "socat") {
-        return;
-    }
-    let server = ["-d", "-d", "SCTP-LISTEN:5302,bind=127.0.12.2,fork,reuseaddr", "PIPE"];
-    let _server = debians("127.0.12.2", "socat", &server, "listening on");
-    for address in ["127.0.12.3", "127.0.12.4"] {
-        let client = ["-", "SCTP-CONNECT:127.0.12.2:5302"];
-        say(Network::Udp(address).start(Path::new("socat"), &client), "hello", "hello");
-    }
-}
-
-#[test]
-fn ncat_serves_a_command() {
-    if !is_installed_or_skip("ncat", "ncat") {
-        return;
-    }
-    let server = ["-v", "--sctp", "-l", "127.0.13.2", "5303", "-c", "read line; echo heard $line"];
-    let _server = debians("127.0.13.2", "ncat", &server, "Listening on");
-    let client = Network::Udp("127.0.13.3").start(Path::new("ncat"), &["--sctp", "127.0.13.2", "5303"]);
-    say(client, "hello", "heard hello");
 }

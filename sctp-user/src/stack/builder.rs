@@ -1,5 +1,6 @@
 //! How a stack is put together.
 
+use std::collections::BTreeSet;
 use std::io::Write;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -285,6 +286,7 @@ impl StackBuilder {
                 background_bell: bell()?,
             },
             waiters: Slab::new(),
+            followers: BTreeSet::new(),
             next_waiter: 0,
             watches: FxHashMap::default(),
             next_watch: 0,

@@ -255,11 +255,7 @@ impl Shared {
     fn hand_over(&self, state: &mut State) {
         state.lead.leader = Leader::Nobody;
         state.lead.departures += 1;
-        let follower = state
-            .waiters
-            .iter()
-            .find(|(_, waiter)| matches!(waiter.how, How::Follower(_)))
-            .map(|(key, _)| key);
+        let follower = state.followers.first().copied();
         if let Some(key) = follower {
             state.tell_waiter(key);
         } else if state.lead.background == Background::Asleep {

@@ -1,5 +1,6 @@
 //! Everything that the lock of a stack guards.
 
+use std::collections::BTreeSet;
 use std::io;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -101,6 +102,9 @@ pub(super) struct State {
     pub(super) registry: Registry,
     pub(super) lead: Lead,
     pub(super) waiters: Slab<Waiter>,
+    /// Those of them that are followers, one of which is told when the lead is free: tasks may be many, and whoever leaves
+    /// must not look at all of them.
+    pub(super) followers: BTreeSet<usize>,
     pub(super) next_waiter: u64,
     pub(super) watches: FxHashMap<u64, Watch>,
     pub(super) next_watch: u64,
@@ -210,8 +214,12 @@ impl State {
     /// Enters a waiter in its target's list.
     pub(super) fn attach_waiter(&mut self, target: Target, interest: Interest, how: How) -> usize {
         self.next_waiter += 1;
+        let follows = matches!(how, How::Follower(_));
         let key =
             self.waiters.insert(Waiter { number: self.next_waiter, target, interest, how, told: false });
+        if follows {
+            self.followers.insert(key);
+        }
         match target {
             Target::Socket(socket) => {
                 if let Some(mailbox) = self.registry.sockets.get_mut(&socket) {
@@ -229,6 +237,7 @@ impl State {
 
     pub(super) fn remove_waiter(&mut self, key: usize) {
         if let Some(waiter) = self.waiters.try_remove(key) {
+            self.followers.remove(&key);
             self.detach_waiter(waiter.target, key);
         }
     }
