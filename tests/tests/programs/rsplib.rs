@@ -35,11 +35,12 @@ fn registrar(host: &Host, address: &str, peer: &str, more: &[&str]) -> Program {
     start_ready(sctp_run_on(host, address), &program, "Registrar started")
 }
 
-/// A pool element with a service and an identifier, at the first registrar or the other one.
-fn server(host: &Host, address: &str, service: &str, identifier: &str) -> Program {
-    let identifier = format!("-identifier={identifier}");
-    let [first, other] = [REGISTRAR, OTHER_REGISTRAR].map(|at| format!("-registrar={at}:3863"));
-    let program = ["rspserver", service, &identifier, &first, &other, "-loglevel=4", "-logcolor=off"];
+/// A pool element with a service and an identifier; it takes one of the registrars, whichever answers first.
+fn server(host: &Host, address: &str, service: &str, identifier: &str, registrars: &[&str]) -> Program {
+    let mut options = vec![format!("-identifier={identifier}")];
+    options.extend(registrars.iter().map(|at| format!("-registrar={at}:3863")));
+    let mut program = vec!["rspserver", service, "-loglevel=4", "-logcolor=off"];
+    program.extend(options.iter().map(String::as_str));
     start(sctp_run_on(host, address), &program)
 }
 
@@ -57,16 +58,21 @@ fn echo(host: &Host, address: &str, registrar: &str) {
 #[test]
 fn rsplib_s_registrar_survives_in_its_peer() {
     let Some(host) = host_or_skip() else { return };
-    let first = registrar(&host, REGISTRAR, OTHER_REGISTRAR, &[]);
-    let mut other = registrar(&host, OTHER_REGISTRAR, REGISTRAR, &[]);
-    let mut server = server(&host, "10.98.0.3", "-echo", "0xec40");
-    // ENRP tells the peer.
-    hear(&mut other, "Successfully registered EchoPool/$0000ec40");
-    echo(&host, "10.98.0.4", REGISTRAR);
-    first.signal(Signal::SIGKILL);
+    let registrars = [(REGISTRAR, OTHER_REGISTRAR), (OTHER_REGISTRAR, REGISTRAR)]
+        .map(|(address, peer)| (address, registrar(&host, address, peer, &[])));
+    let mut server = server(&host, "10.98.0.3", "-echo", "0xec40", &[REGISTRAR, OTHER_REGISTRAR]);
+    // ENRP tells the one that was not asked.
+    let [first, other] = registrars.map(|(address, mut registrar)| {
+        hear(&mut registrar, "Successfully registered EchoPool/$0000ec40");
+        (address, registrar)
+    });
+    let was_asked = first.1.output().contains("Registration request for EchoPool");
+    let (home, other) = if was_asked { (first, other) } else { (other, first) };
+    echo(&host, "10.98.0.4", home.0);
+    home.1.signal(Signal::SIGKILL);
     hear(&mut server, "Disconnected from registrar");
     hear(&mut server, "Connected to registrar");
-    echo(&host, "10.98.0.5", OTHER_REGISTRAR);
+    echo(&host, "10.98.0.5", other.0);
 }
 
 /// Which pool element answers a client of the ping-pong service next.
@@ -80,8 +86,9 @@ fn answering(client: &mut Program) -> String {
 fn rsplib_s_client_fails_over_to_another_pool_element() {
     let Some(host) = host_or_skip() else { return };
     let mut registrar = registrar(&host, REGISTRAR, OTHER_REGISTRAR, &[]);
-    let elements = [("00000044", "10.98.0.3", "0x44"), ("00000055", "10.98.0.4", "0x55")]
-        .map(|(name, address, identifier)| (name, server(&host, address, "-pingpong", identifier)));
+    let elements = [("00000044", "10.98.0.3", "0x44"), ("00000055", "10.98.0.4", "0x55")].map(
+        |(name, address, identifier)| (name, server(&host, address, "-pingpong", identifier, &[REGISTRAR])),
+    );
     for _ in &elements {
         hear(&mut registrar, "Successfully registered PingPongPool");
     }
@@ -105,7 +112,7 @@ fn rsplib_s_tools_show_the_handlespace() {
     let mut monitor = Program::start(monitor);
     let reports = ["-identifier=0x11110001", "-cspserver=10.98.0.9:2960", "-cspinterval=250"];
     let mut registrar = registrar(&host, REGISTRAR, OTHER_REGISTRAR, &reports);
-    let _server = server(&host, "10.98.0.3", "-echo", "0xec40");
+    let _server = server(&host, "10.98.0.3", "-echo", "0xec40", &[REGISTRAR]);
     hear(&mut registrar, "Successfully registered EchoPool");
 
     let state = hear(&mut monitor, "PEs in 1 Pool");
