@@ -95,6 +95,8 @@ fn rsplib_s_client_fails_over_to_another_pool_element() {
     let at = format!("-registrar={REGISTRAR}:3863");
     let client = ["pingpongclient", &at, "-interval=50"];
     let mut client = start(sctp_run_on(&host, "10.98.0.5"), &client);
+    // A cookie follows each answer, and is there before the next one.
+    hear(&mut client, "Ack #1 ");
     let before = answering(&mut client);
     let (_, element) = elements.iter().find(|(name, _)| *name == before).expect("it is one of them");
     element.signal(Signal::SIGKILL);
