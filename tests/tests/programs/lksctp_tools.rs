@@ -104,7 +104,7 @@ fn sctp_darn_obeys_commands() {
 }
 
 /// `sctp_status` goes on in a child until the association has ended: `timeout` ends all of the group with a signal.
-const IN_A_GROUP: [&str; 3] = ["timeout", "60", "sctp_status"];
+const IN_A_GROUP: [&str; 5] = ["timeout", "-k", "1", "60", "sctp_status"];
 
 #[test]
 fn sctp_status_shows_associations() {
