@@ -89,6 +89,11 @@ impl Program {
         let _ = kill(Pid::from_raw(self.child.id() as i32), signal);
     }
 
+    /// Kills it and all of the process group that it leads.
+    pub fn kill_group(&self) {
+        let _ = nix::sys::signal::killpg(Pid::from_raw(self.child.id() as i32), Signal::SIGKILL);
+    }
+
     /// Waits until it prints a line that holds `text`, and returns that line.
     ///
     /// # Errors

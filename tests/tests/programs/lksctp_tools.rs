@@ -2,7 +2,6 @@
 
 use std::io::Write;
 
-use nix::sys::signal::Signal;
 use system_tests::{Program, is_installed_or_skip};
 
 use crate::{LIMIT, finish, hear, sctp_run, start, start_ready};
@@ -103,8 +102,8 @@ fn sctp_darn_obeys_commands() {
     hear(&mut server, "COMM_LOST");
 }
 
-/// `sctp_status` goes on in a child until the association has ended: `timeout` ends all of the group with a signal.
-const IN_A_GROUP: [&str; 5] = ["timeout", "-k", "1", "60", "sctp_status"];
+/// `sctp_status` goes on in a child, so it gets a process group, which `timeout` leads.
+const IN_A_GROUP: [&str; 3] = ["timeout", "60", "sctp_status"];
 
 #[test]
 fn sctp_status_shows_associations() {
@@ -116,9 +115,12 @@ fn sctp_status_shows_associations() {
     let to = ["-h", "127.0.16.11", "-p", "5404", "-s", "-x", "1"];
     let client = [&IN_A_GROUP[..], &["-H", "127.0.16.12", "-P", "5405"], &to[..]].concat();
     let client = start(sctp_run("127.0.16.12"), &client);
-    for mut program in [client, server] {
-        hear(&mut program, "ESTABLISHED");
-        program.signal(Signal::SIGTERM);
+    let mut both = [client, server];
+    for program in &mut both {
+        hear(program, "ESTABLISHED");
+    }
+    for program in both {
+        program.kill_group();
         program.wait(LIMIT).expect("it ends");
     }
 }
