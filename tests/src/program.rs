@@ -154,13 +154,21 @@ impl Drop for Program {
 /// # Panics
 /// If it is not there.
 pub fn built(name: &str) -> PathBuf {
+    built_as("release", name)
+}
+
+/// As [`built`], by this cargo profile.
+///
+/// # Panics
+/// If it is not there.
+pub fn built_as(mode: &str, name: &str) -> PathBuf {
     let root = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("..");
     let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), PathBuf::from);
-    let mode = std::env::var("BUILT_MODE").unwrap_or_else(|_| "release".into());
-    let path = target.join(mode).join(name);
+    let mode = std::env::var("BUILT_MODE").unwrap_or_else(|_| mode.into());
+    let path = target.join(&mode).join(name);
     assert!(
         path.exists(),
-        "{} is missing: run `cargo build --release -p sctp-tools -p sctp-preload` first",
+        "{} is missing: build it first, with `cargo build --profile {mode} -p PACKAGE`, as tests/run does",
         path.display()
     );
     path

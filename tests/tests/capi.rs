@@ -5,12 +5,16 @@ use std::process::Command;
 use std::time::Duration;
 
 use nix::errno::Errno;
-use system_tests::{Host, Lab, Program, built, is_installed_or_skip, is_root_or_skip};
+use system_tests::{Host, Lab, Program, built, built_as, is_installed_or_skip, is_root_or_skip};
 
 /// Longer than anything here takes on a busy machine, under valgrind too.
 const LIMIT: Duration = Duration::from_secs(300);
 
-/// The library, installed for a test.
+/// The profile of the library that valgrind looks at: optimized code tests values before it knows whether they are any, to
+/// no harm, which valgrind cannot see.
+const MEMCHECK: &str = "memcheck";
+
+/// The library, installed for a test, for each way to run.
 struct Library {
     folder: tempfile::TempDir,
 }
@@ -22,25 +26,34 @@ impl Library {
         if !tools.iter().all(|(program, package)| is_installed_or_skip(program, package)) {
             return None;
         }
-        let folder = tempfile::tempdir().expect("a temporary folder");
-        let installed = Command::new(root().join("socketapi/capi/install"))
-            .arg("--prefix")
-            .arg(folder.path())
-            .arg("--from")
-            .arg(built("libsctp_capi.so"))
-            .status();
-        assert!(installed.expect("it runs").success());
-        Some(Self { folder })
+        let library = Self { folder: tempfile::tempdir().expect("a temporary folder") };
+        for (run, mode) in [(Run::Alone, "release"), (Run::Valgrind, MEMCHECK)] {
+            let installed = Command::new(root().join("socketapi/capi/install"))
+                .arg("--prefix")
+                .arg(library.prefix(run))
+                .arg("--from")
+                .arg(built_as(mode, "libsctp_capi.so"))
+                .status();
+            assert!(installed.expect("it runs").success());
+        }
+        Some(library)
     }
 
-    fn lib(&self) -> PathBuf {
-        self.folder.path().join("lib")
+    fn prefix(&self, run: Run) -> PathBuf {
+        match run {
+            Run::Alone => self.folder.path().to_owned(),
+            Run::Valgrind => self.folder.path().join(MEMCHECK),
+        }
+    }
+
+    fn lib(&self, run: Run) -> PathBuf {
+        self.prefix(run).join("lib")
     }
 
     /// What pkg-config says, word by word.
     fn flags(&self, of: &str) -> Vec<String> {
         let mut command = Command::new("pkg-config");
-        command.env("PKG_CONFIG_PATH", self.lib().join("pkgconfig")).args([of, "sctp_user"]);
+        command.env("PKG_CONFIG_PATH", self.lib(Run::Alone).join("pkgconfig")).args([of, "sctp_user"]);
         let output = command.output().expect("pkg-config runs");
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         String::from_utf8_lossy(&output.stdout).split_whitespace().map(str::to_owned).collect()
@@ -63,7 +76,7 @@ impl Library {
 
     fn start(&self, run: Run, program: &Path, local: &str, arguments: &[&str]) -> Program {
         let mut command = run.command(program);
-        command.args(arguments).env("LD_LIBRARY_PATH", self.lib());
+        command.args(arguments).env("LD_LIBRARY_PATH", self.lib(run));
         command.env("SCTP_USER_TRANSPORT", "udp").env("SCTP_USER_LOCAL", local);
         Program::start(command)
     }
@@ -207,7 +220,7 @@ fn echo_in(host: &Host) -> Option<String> {
     let program = library.test_program("echo");
     let start = |arguments: &[&str]| {
         let mut command = host.command(program.to_str().expect("UTF-8"));
-        command.args(arguments).env("LD_LIBRARY_PATH", library.lib());
+        command.args(arguments).env("LD_LIBRARY_PATH", library.lib(Run::Alone));
         Program::start(command)
     };
     let mut server = start(&["server", "127.0.0.1", "5000", "1"]);
@@ -245,7 +258,7 @@ fn under_sctp_run_the_library_uses_the_stack_that_is_there() {
     let start = |address: &str, arguments: &[&str]| {
         let mut command = Command::new(built("sctp-run"));
         command.args(["--udp", "--local", address]).arg(&program).args(arguments);
-        command.env("LD_LIBRARY_PATH", library.lib());
+        command.env("LD_LIBRARY_PATH", library.lib(Run::Alone));
         Program::start(command)
     };
     let mut server = start("127.0.65.2", &["server", "127.0.65.2", "5000", "1"]);
