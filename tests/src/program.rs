@@ -148,13 +148,13 @@ impl Drop for Program {
     }
 }
 
-/// The path of one of this project's programs, built before in release mode (`tests/run` does that), or in the mode that the
-/// variable BUILT_MODE names: `BUILT_MODE=debug` saves time while one works on them.
+/// The path of one of this project's programs, built before by the profile `quick` (`tests/run` does that), or by the one that
+/// the variable BUILT_MODE names: `BUILT_MODE=debug` saves time while one works on them.
 ///
 /// # Panics
 /// If it is not there.
 pub fn built(name: &str) -> PathBuf {
-    built_as("release", name)
+    built_as("quick", name)
 }
 
 /// As [`built`], by this cargo profile.
