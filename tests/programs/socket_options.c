@@ -17,22 +17,7 @@
 
 #include <linux/sctp.h>
 
-#ifndef SOL_SCTP
-#define SOL_SCTP 132
-#endif
-
-static int failures;
-
-#define CHECK(condition)                                                                       \
-  do {                                                                                         \
-    if (!(condition)) {                                                                        \
-      printf("%s:%d: %s (errno %d, %s)\n", __func__, __LINE__, #condition, errno, strerror(errno)); \
-      failures++;                                                                              \
-    }                                                                                          \
-  } while (0)
-
-/* The call fails, and with this errno. */
-#define REFUSED(call, error) CHECK((call) == -1 && errno == (error))
+#include "check.h"
 
 static struct sockaddr_in addresses[2];
 
