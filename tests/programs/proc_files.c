@@ -13,18 +13,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-static int failures;
-
-#define CHECK(condition)                                                                       \
-  do {                                                                                         \
-    if (!(condition)) {                                                                        \
-      printf("%s:%d: %s (errno %d, %s)\n", __func__, __LINE__, #condition, errno, strerror(errno)); \
-      failures++;                                                                              \
-    }                                                                                          \
-  } while (0)
-
-/* The call fails, and with this errno. */
-#define REFUSED(call, error) CHECK((call) == -1 && errno == (error))
+#include "check.h"
 
 static const char number[] = "/proc/sys/net/sctp/rto_min", table[] = "/proc/net/sctp/snmp";
 

@@ -12,15 +12,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-static int failures;
-
-#define CHECK(condition)                                                                       \
-  do {                                                                                         \
-    if (!(condition)) {                                                                        \
-      printf("%s:%d: %s (errno %d, %s)\n", __func__, __LINE__, #condition, errno, strerror(errno)); \
-      failures++;                                                                              \
-    }                                                                                          \
-  } while (0)
+#include "check.h"
 
 enum { SHARERS = 4, MESSAGES = 1000, CONNECTIONS = 40, STOP = -1 };
 
