@@ -163,6 +163,10 @@ pub struct AssociationConfig {
     pub max_packet_size: usize,
     /// An association that carries no user data for so long is shut down; `None`: never.
     pub autoclose: Option<Duration>,
+    /// The user has queues of its own in front of the association. So when a SHUTDOWN comes it may still send what it was given
+    /// before, and the SHUTDOWN ACK waits until it [says that this was all](crate::endpoint::Endpoint::finish_sending), but no
+    /// longer than the peer's T5-shutdown-guard runs (RFC 9260, 9.2).
+    pub awaits_last_sends: bool,
     /// Which re-configurations the peer may ask for.
     pub reconfig_permissions: ReconfigPermissions,
     /// How the streams share what may be sent.
@@ -247,6 +251,7 @@ impl Default for AssociationConfig {
             ipv6: IpDefaults::default(),
             max_packet_size: 0,
             autoclose: None,
+            awaits_last_sends: false,
             reconfig_permissions: ReconfigPermissions::NONE,
             scheduler: StreamScheduler::default(),
             stream_values: BTreeMap::new(),

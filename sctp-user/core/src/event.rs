@@ -41,7 +41,8 @@ pub enum Event {
     },
     /// The peer restarted (11.2.7); unsent and unacknowledged messages come back as `SendFailed` before this.
     Restart,
-    /// The peer has begun to shut down (SHUTDOWN received): it accepts no further messages.
+    /// The peer has begun to shut down (SHUTDOWN received): no further messages are accepted, but for the last ones where these
+    /// are [awaited](crate::config::AssociationConfig::awaits_last_sends).
     ShutdownReceived,
     /// The association ended in good order (11.2.8).
     ShutdownComplete,

@@ -177,6 +177,19 @@ impl Socket {
         })
     }
 
+    /// Says that everything has been sent that was to be sent before the peer's SHUTDOWN came, where that
+    /// [is awaited](AssociationConfig::awaits_last_sends); else it does nothing. [`Association::awaits_last_sends`] says whether
+    /// it is. Who waits to receive is woken when a SHUTDOWN comes.
+    ///
+    /// # Errors
+    /// [`Error::NoAssociation`], [`Error::NotConnected`].
+    pub fn finish_sending(&self, id: Option<AssociationId>) -> Result<(), Error> {
+        self.with(|state, now| {
+            let id = state.association_of(self.id, id)?;
+            Ok(state.engine.endpoint.finish_sending(now, id)?)
+        })
+    }
+
     /// Ends an association at once and tells the peer `reason` (RFC 9260, 9.1).
     ///
     /// # Errors

@@ -27,6 +27,7 @@ impl Association {
             AssociationState::Closed => return Err(SendError::Closed),
             AssociationState::CookieWait | AssociationState::CookieEchoed | AssociationState::Established
                 if !self.shutdown_requested => {}
+            AssociationState::ShutdownReceived if self.awaits_last_sends() => {}
             _ => return Err(SendError::ShuttingDown),
         }
         let len = payload.len() as u64;

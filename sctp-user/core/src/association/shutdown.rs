@@ -1,7 +1,7 @@
 //! The graceful end: SHUTDOWN, SHUTDOWN ACK, SHUTDOWN COMPLETE, T2 and T5 (RFC 9260, 9.2).
 
 use super::setup::rto;
-use super::state::{Ending, State};
+use super::state::{Ending, LastSends, State};
 use super::{Association, AssociationState, Context, Flow};
 use crate::event::{Event, LossReason};
 use crate::path::PathId;
@@ -26,9 +26,33 @@ impl Association {
                 self.sender.set_draining();
                 self.advance_shutdown(now);
             }
-            // SHUTDOWN-RECEIVED MUST ignore it; in the others it is under way.
+            // No SHUTDOWN may be sent then, but it says that nothing more comes.
+            AssociationState::ShutdownReceived => self.finish_sending(now),
+            // It is under way.
             _ => {}
         }
+    }
+
+    /// What the user was given before the SHUTDOWN came has been handed over: the peer may get its SHUTDOWN ACK.
+    /// RFC 9260, 9.2.
+    pub(crate) fn finish_sending(&mut self, now: Time) {
+        if !self.awaits_last_sends() {
+            return;
+        }
+        if self.sender.has_open_record() {
+            return self.abort_open_record();
+        }
+        self.set_state(State::ShutdownReceived(LastSends::Over));
+        self.sender.set_draining();
+        self.advance_shutdown(now);
+    }
+
+    /// The user has not said whether it has handed over everything. The peer's T5-shutdown-guard expires about now, so that
+    /// nobody gains by a longer wait.
+    /// RFC 9260, 9.2.
+    pub(super) fn handle_end_of_last_sends(&mut self, now: Time) {
+        tracing::debug!(tag = self.tags.local, "the user has not said that it has sent everything");
+        self.finish_sending(now);
     }
 
     /// The end of a message that is handed over in pieces can no longer come: the peer must not take for a good order
@@ -58,7 +82,7 @@ impl Association {
                 let ending = self.new_ending(now, self.data_path());
                 self.set_state(State::ShutdownSent(ending));
             }
-            State::ShutdownReceived => self.acknowledge_shutdown(now, self.data_path()),
+            State::ShutdownReceived(LastSends::Over) => self.acknowledge_shutdown(now, self.data_path()),
             _ => {}
         }
     }
@@ -89,12 +113,17 @@ impl Association {
             return Flow::Stop;
         }
         match self.state() {
+            AssociationState::Established if self.config.awaits_last_sends => {
+                let until = cx.now + self.config.rto_max * GUARD_FACTOR;
+                self.set_state(State::ShutdownReceived(LastSends::AwaitedUntil(until)));
+                self.events.push_back(Event::ShutdownReceived);
+            }
             AssociationState::Established if self.sender.has_open_record() => {
                 self.abort_open_record();
                 return Flow::Stop;
             }
             AssociationState::Established | AssociationState::ShutdownPending => {
-                self.set_state(State::ShutdownReceived);
+                self.set_state(State::ShutdownReceived(LastSends::Over));
                 self.sender.set_draining();
                 self.events.push_back(Event::ShutdownReceived);
             }

@@ -19,7 +19,7 @@ pub enum AssociationState {
     ShutdownPending,
     /// SHUTDOWN sent.
     ShutdownSent,
-    /// SHUTDOWN received; data is still unacknowledged.
+    /// SHUTDOWN received; data is still unacknowledged, or the user has still to hand some over.
     ShutdownReceived,
     /// SHUTDOWN ACK sent.
     ShutdownAckSent,
@@ -33,9 +33,17 @@ pub(super) enum State {
     Established,
     ShutdownPending,
     ShutdownSent(Ending),
-    ShutdownReceived,
+    ShutdownReceived(LastSends),
     ShutdownAckSent(Ending),
     Closed,
+}
+
+/// Whether the user may still hand over what it was given before the SHUTDOWN came.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum LastSends {
+    /// Until it says that this was all, or until then.
+    AwaitedUntil(Time),
+    Over,
 }
 
 /// T1-init or T1-cookie, and what is sent when it expires.
@@ -78,7 +86,7 @@ impl State {
             Self::Established => AssociationState::Established,
             Self::ShutdownPending => AssociationState::ShutdownPending,
             Self::ShutdownSent(_) => AssociationState::ShutdownSent,
-            Self::ShutdownReceived => AssociationState::ShutdownReceived,
+            Self::ShutdownReceived(_) => AssociationState::ShutdownReceived,
             Self::ShutdownAckSent(_) => AssociationState::ShutdownAckSent,
             Self::Closed => AssociationState::Closed,
         }
@@ -113,6 +121,7 @@ impl State {
         match self {
             Self::CookieWait(setup) | Self::CookieEchoed(setup, _) => Some(setup.t1),
             Self::ShutdownSent(ending) | Self::ShutdownAckSent(ending) => Some(ending.t2.min(ending.guard)),
+            Self::ShutdownReceived(LastSends::AwaitedUntil(until)) => Some(*until),
             _ => None,
         }
     }

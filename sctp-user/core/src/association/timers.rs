@@ -1,5 +1,6 @@
 //! The timers of an association: when the next one expires, and what then is done.
 
+use super::state::{LastSends, State};
 use super::{Association, Context};
 use crate::path::PathId;
 use crate::rx::Receiver;
@@ -87,6 +88,11 @@ impl Association {
         if let Some(ending) = self.state.ending() {
             t5 = ending.guard <= now;
             t2 = ending.t2 <= now;
+        }
+        if let State::ShutdownReceived(LastSends::AwaitedUntil(until)) = self.state
+            && until <= now
+        {
+            self.handle_end_of_last_sends(now);
         }
         match () {
             () if t1 => self.handle_t1(now),

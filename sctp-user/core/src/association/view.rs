@@ -1,6 +1,6 @@
 //! What can be seen of an association from outside; nothing changes by it.
 
-use super::state::State;
+use super::state::{LastSends, State};
 use super::{Association, AssociationState, AssociationStats, PeerCapabilities};
 use crate::config::AssociationConfig;
 use crate::extensions::Extensions;
@@ -14,6 +14,12 @@ impl Association {
     /// Where it is in its life.
     pub fn state(&self) -> AssociationState {
         self.state.name()
+    }
+
+    /// The peer has sent SHUTDOWN, and [the end of the user's last sends](crate::endpoint::Endpoint::finish_sending) is awaited
+    /// ([`AssociationConfig::awaits_last_sends`]).
+    pub fn awaits_last_sends(&self) -> bool {
+        matches!(self.state, State::ShutdownReceived(LastSends::AwaitedUntil(_)))
     }
 
     /// Our port.

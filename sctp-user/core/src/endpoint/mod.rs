@@ -262,6 +262,17 @@ impl Endpoint {
         })
     }
 
+    /// Everything that was to be sent before the peer's SHUTDOWN came has been sent
+    /// ([`AssociationConfig::awaits_last_sends`]). Does nothing where that is not awaited; to [shut down](Self::shutdown) means
+    /// the same then.
+    /// RFC 9260, 9.2.
+    pub fn finish_sending(&mut self, now: Time, id: AssociationId) -> Result<(), CommandError> {
+        self.command(id, |association, _| {
+            association.finish_sending(now);
+            Ok(())
+        })
+    }
+
     /// Ends an association at once and tells the peer `reason` (ABORT; RFC 9260, 9.1).
     pub fn abort(&mut self, _now: Time, id: AssociationId, reason: Bytes) -> Result<(), CommandError> {
         self.command(id, |association, _| {

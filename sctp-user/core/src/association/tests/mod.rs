@@ -17,6 +17,7 @@ mod hostile;
 mod icmp;
 mod init;
 mod interleaving;
+mod last_sends;
 mod mtu;
 mod multihoming;
 mod nat;
