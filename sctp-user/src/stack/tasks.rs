@@ -78,6 +78,20 @@ impl Socket {
         self.poll(context, Interest::Read, |state, _| state.poll_end(id))
     }
 
+    /// For tasks: ready when the peer's SHUTDOWN has come, and the association [waits](sctp_core::association::Association::awaits_last_sends) for its
+    /// [last sends](Socket::finish_sending); pending for ever where it does not. `id` may be `None` on a one-to-one socket.
+    pub fn poll_last_sends(
+        &self,
+        context: &mut Context<'_>,
+        id: Option<AssociationId>,
+    ) -> Poll<Result<(), Error>> {
+        self.poll(context, Interest::Read, |state, _| {
+            let id = state.association_of(self.id(), id)?;
+            let awaits = state.association(id)?.awaits_last_sends();
+            if awaits { Poll::Ready(Ok(())) } else { Poll::Pending }
+        })
+    }
+
     fn poll<T>(
         &self,
         context: &mut Context<'_>,

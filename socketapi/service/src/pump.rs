@@ -21,6 +21,8 @@ const SHARE: usize = 64;
 
 enum Progress {
     Waits,
+    /// The program has written nothing more.
+    Dry,
     Again,
     /// The program is gone (outwards), or the association is (inwards), with this `errno`.
     Over(i32),
@@ -40,6 +42,9 @@ impl Served {
         }
         // Nobody reads any more: what comes stays in the stack, whose own close looks at it.
         let inwards = if self.hung_up { Progress::Waits } else { self.pump_in(ids) };
+        if self.awaits_last_sends() {
+            return self.conclude_last_sends(&outwards);
+        }
         match (outwards, inwards) {
             (_, Progress::Over(error)) => {
                 // Left unread it would show as ECONNRESET in the program, before what it has not read yet.
@@ -60,7 +65,7 @@ impl Served {
                 Some(payload) => payload,
                 None => match self.pair.read(buffer) {
                     Incoming::Record(len) => Bytes::copy_from_slice(buffer.get(..len).unwrap_or_default()),
-                    Incoming::Nothing => return Progress::Waits,
+                    Incoming::Nothing => return Progress::Dry,
                     Incoming::Closed => return Progress::Over(0),
                     Incoming::Shutdown => {
                         self.shut_down = true;
@@ -76,6 +81,27 @@ impl Served {
             }
         }
         Progress::Again
+    }
+
+    /// The peer has sent SHUTDOWN, and the stack waits for what was written before. If not, we are called when one comes.
+    pub(crate) fn awaits_last_sends(&self) -> bool {
+        let mut context = Context::from_waker(&self.waker);
+        matches!(self.socket.poll_last_sends(&mut context, None), Poll::Ready(Ok(())))
+    }
+
+    /// Once the board says that nothing is to be written bare, and all that was is sent, nothing more comes.
+    /// RFC 9260, 9.2.
+    fn conclude_last_sends(&self, outwards: &Progress) -> Outcome {
+        match outwards {
+            Progress::Dry if self.shown.max_bare_len == 0 => {
+                // It may have ended meanwhile.
+                let _ = self.socket.finish_sending(None);
+                Outcome::Again
+            }
+            // There is room again when the peer has acknowledged something: the stack calls.
+            Progress::Waits => Outcome::Waits,
+            _ => Outcome::Again,
+        }
     }
 
     /// Sends what was written bare, as far as there is room: it comes before what a command says.

@@ -19,7 +19,7 @@ const MOST_CONTROL: usize = 20_480;
 impl Served {
     /// Answers a `sendmsg`; what was written bare before has been sent, or is in the way.
     pub(crate) fn send(&mut self, ids: &mut AssocIds, asked: &Send) -> Result<Reply, Errno> {
-        if self.unsent.is_some() {
+        if self.unsent.is_some() && !self.awaits_last_sends() {
             return Ok(self.full(None));
         }
         if asked.control.len() > MOST_CONTROL {
@@ -53,9 +53,11 @@ impl Served {
         payload: Bytes,
     ) -> Result<Reply, Errno> {
         let done = match info.action() {
+            Action::Abort => self.socket.abort(Some(id), payload),
+            // RFC 9260, 9.2: it comes behind the peer's SHUTDOWN.
+            Action::Send | Action::Shutdown if self.awaits_last_sends() => return Err(Errno::EPIPE),
             Action::Send => return self.send_message(id, path, info, &payload),
             Action::Shutdown => self.socket.shutdown(Some(id)),
-            Action::Abort => self.socket.abort(Some(id), payload),
         };
         // Nothing was sent: the payload of an abort is its reason.
         done.map(|()| Reply::Number(0)).map_err(|error| errno::of(&error))

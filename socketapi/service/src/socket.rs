@@ -173,6 +173,7 @@ impl Served {
         other.kept = self.kept;
         other.phase = Phase::Open;
         if let Some(association) = association {
+            other.await_last_sends(association);
             other.inbox = self.inbox.split_off(association);
             other.memory = self.memory.split_off(association);
             other.memory.set_up(&other.socket, association);
@@ -398,6 +399,7 @@ impl Served {
         self.phase = match result {
             Ok(()) => {
                 self.memory.set_up(&self.socket, id);
+                self.await_last_sends(id);
                 Phase::Open
             }
             Err(error) => {
@@ -406,6 +408,13 @@ impl Served {
             }
         };
         self.pair.open();
+    }
+
+    /// The program may write bare from now on: what it has written before a SHUTDOWN comes is still to be sent.
+    /// RFC 9260, 9.2.
+    fn await_last_sends(&self, id: AssociationId) {
+        // It may have ended already.
+        let _ = self.socket.configure(Some(id), |config| config.awaits_last_sends = true);
     }
 
     /// The program may read why, and use the socket again.
