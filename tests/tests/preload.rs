@@ -180,6 +180,19 @@ fn threads_and_processes_share_sockets() {
     without_failures("socket_shared", "127.0.93.2");
 }
 
+#[test]
+fn threads_are_cancelled_in_every_call_that_waits() {
+    without_failures("socket_cancel", "127.0.94.2");
+}
+
+#[test]
+fn threads_are_cancelled_while_they_wait_for_a_set_up() {
+    let Some(programs) = Programs::compile(&["socket_cancel"]) else { return };
+    let mut command = Network::Udp("127.0.94.3").sctp_run();
+    command.args(["--loss", "100"]).arg(programs.path("socket_cancel")).args(["127.0.94.3", "silent"]);
+    assert_eq!(finish(Program::start(command)), "0 failures\n");
+}
+
 /// RFC 6458, 8.1.29.
 #[test]
 fn messages_that_came_before_a_subscription_are_told_of_as_later_ones() {

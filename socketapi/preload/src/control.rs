@@ -2,7 +2,7 @@
 //!
 //! A thread's own connection needs no lock, so nothing is held across `fork`. A child, which inherits its parent's
 //! connection, sees another process id and opens its own; so does one between `vfork` and `exec`, and its parent after it.
-//! A thread is not cancelled while it asks: the answer comes at once.
+//! Nobody who asks may be cancelled meanwhile (see `cancel`): an answer that was not taken would be the next one's.
 
 use core::cell::RefCell;
 use core::ffi::{c_int, c_ulong};
@@ -11,6 +11,7 @@ use std::os::fd::{AsRawFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
 
 use sctp_descriptors::{Command, MAX_REPLY_LEN, Reply, Request, SHOWN, SocketName, VERSION, pieces};
 
+use crate::cancel::uncancelled;
 use crate::{address, real, service, table};
 
 /// Control descriptors are moved up here, out of the way of programs that count on low numbers.
@@ -38,7 +39,6 @@ pub(crate) fn command(name: SocketName, command: Command) -> Result<Reply, c_int
 /// Asks the service; a descriptor may come with the reply.
 /// The error is an `errno`: ENETDOWN where the service cannot be reached.
 pub(crate) fn ask(request: &Request) -> Result<(Reply, Option<OwnedFd>), c_int> {
-    let _uncancelled = Uncancelled::begin();
     let own = CONNECTION.try_with(|own| own.try_borrow_mut().map(|mut own| ask_over(&mut own, request)));
     match own {
         Ok(Ok(answer)) => answer,
@@ -71,35 +71,6 @@ fn ask_over(
                 libc::ENETDOWN
             }))
         }
-    }
-}
-
-/// While this lives the thread is not cancelled: an answer that nobody took would be taken for the next one's.
-struct Uncancelled {
-    before: c_int,
-}
-
-unsafe extern "C" {
-    fn pthread_setcancelstate(state: c_int, before: *mut c_int) -> c_int;
-}
-
-/// As `pthread.h` has it, of all of Linux's C libraries.
-const PTHREAD_CANCEL_DISABLE: c_int = 1;
-
-impl Uncancelled {
-    fn begin() -> Self {
-        let mut before = 0;
-        // SAFETY: `before` is valid.
-        unsafe { pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &raw mut before) };
-        Self { before }
-    }
-}
-
-impl Drop for Uncancelled {
-    fn drop(&mut self) {
-        let mut ours = 0;
-        // SAFETY: `ours` is valid.
-        unsafe { pthread_setcancelstate(self.before, &raw mut ours) };
     }
 }
 
@@ -148,10 +119,13 @@ impl Connection {
 
 impl Drop for Connection {
     fn drop(&mut self) {
-        if self.is_open() {
-            // SAFETY: the number is still ours.
-            unsafe { real::close(self.socket) };
-        }
+        // The thread may be about to end.
+        uncancelled(|| {
+            if self.is_open() {
+                // SAFETY: the number is still ours.
+                unsafe { real::close(self.socket) };
+            }
+        });
     }
 }
 

@@ -4,7 +4,9 @@ use core::ffi::c_int;
 
 use sctp_descriptors::SocketName;
 
+use crate::cancel::{self, uncancelled};
 use crate::table;
+use crate::wait::{Turn, Wait, turns};
 
 /// What became of a call.
 pub(crate) enum Detour<T> {
@@ -23,6 +25,10 @@ pub(crate) enum Stop {
     Errno(c_int),
     /// The descriptor is not what was remembered of it, and nothing has been done.
     Stranger,
+    /// EPIPE, and its signal to this thread.
+    Broken,
+    /// It cannot go on before this. Nothing is held.
+    Wait(Wait),
 }
 
 impl From<c_int> for Stop {
@@ -34,6 +40,32 @@ impl From<c_int> for Stop {
 impl<T> From<Result<T, c_int>> for Detour<T> {
     fn from(result: Result<T, c_int>) -> Self {
         result.map_or_else(Self::Failed, Self::Done)
+    }
+}
+
+impl<T> From<Result<T, Stop>> for Detour<T> {
+    fn from(result: Result<T, Stop>) -> Self {
+        match result {
+            Ok(value) => Self::Done(value),
+            Err(stop) => Self::Failed(stop.errno()),
+        }
+    }
+}
+
+impl Stop {
+    /// What the program is told in the end, with the signal that belongs to it.
+    pub(crate) fn errno(self) -> c_int {
+        match self {
+            Self::Errno(errno) => errno,
+            // It is being replaced right now: whose it is then is not for us to say.
+            Self::Stranger => libc::EBADF,
+            Self::Broken => {
+                // SAFETY: a plain number.
+                unsafe { libc::raise(libc::SIGPIPE) };
+                libc::EPIPE
+            }
+            Self::Wait(_) => libc::EAGAIN,
+        }
     }
 }
 
@@ -54,30 +86,40 @@ impl<T> Detour<T> {
     }
 }
 
-/// Runs `operation` with the socket's name, if `fd` is ours.
+/// Runs `operation` with the socket's name, if `fd` is ours. If it waits the thread is not cancelled.
 pub(crate) fn with_socket<T>(fd: c_int, operation: impl FnOnce(SocketName) -> Result<T, c_int>) -> Detour<T> {
-    table::lookup(fd).map_or(Detour::Bypass, |name| guarded(|| operation(name)).into())
+    table::lookup(fd).map_or(Detour::Bypass, |name| uncancelled(|| operation(name)).into())
 }
 
-/// As [`with_socket`], for an operation that notices by itself if `fd` is not what is remembered of it.
+/// As [`with_socket`], for a call that may wait, and is a cancellation point.
+pub(crate) fn with_waiting_socket<T>(
+    fd: c_int,
+    mut operation: impl FnMut(SocketName, Turn) -> Result<T, Stop>,
+) -> Detour<T> {
+    table::lookup(fd).map_or(Detour::Bypass, |name| in_turns(fd, name, &mut operation).into())
+}
+
+/// As [`with_waiting_socket`], for an operation that notices by itself if `fd` is not what is remembered of it.
 pub(crate) fn with_remembered<T>(
     fd: c_int,
-    mut operation: impl FnMut(SocketName) -> Result<T, Stop>,
+    mut operation: impl FnMut(SocketName, Turn) -> Result<T, Stop>,
 ) -> Detour<T> {
-    let mut operation = |name| guarded(|| operation(name));
     let Some(name) = table::recall(fd) else { return Detour::Bypass };
-    match operation(name) {
-        Ok(value) => return Detour::Done(value),
-        Err(Stop::Errno(errno)) => return Detour::Failed(errno),
+    match in_turns(fd, name, &mut operation) {
         Err(Stop::Stranger) => table::forget(fd),
+        end => return end.into(),
     }
-    let Some(name) = table::lookup(fd) else { return Detour::Bypass };
-    match operation(name) {
-        Ok(value) => Detour::Done(value),
-        Err(Stop::Errno(errno)) => Detour::Failed(errno),
-        // It is being replaced right now: whose it is then is not for us to say.
-        Err(Stop::Stranger) => Detour::Failed(libc::EBADF),
-    }
+    with_waiting_socket(fd, operation)
+}
+
+/// Whatever happens here the thread may be cancelled: so that there is nothing to drop.
+fn in_turns<T>(
+    fd: c_int,
+    name: SocketName,
+    operation: &mut impl FnMut(SocketName, Turn) -> Result<T, Stop>,
+) -> Result<T, Stop> {
+    cancel::point();
+    turns(fd, |turn| uncancelled(|| operation(name, turn)))
 }
 
 /// Runs it. If it panics, the process ends here: a panic must not unwind into C. A thread that is cancelled unwinds through.

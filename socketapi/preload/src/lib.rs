@@ -6,7 +6,7 @@
 //!
 //! - `hooks`: the C functions, signatures only. `names`, `data`, `descriptors`, `files`, and `raw` for `syscall`.
 //! - `ops`: sockets and their names. `receive`, `send`, `transfer`: data. `options`: bytes here. `procfs`: files of SCTP.
-//! - `record`: what is in the pair. `parts`: the program's memory. `wait`: whether a call may wait.
+//! - `record`: what is in the pair. `parts`: the program's memory. `wait`: waiting; `cancel`: threads that are cancelled in it.
 //! - `service`: where it is; `control`: commands to it. `board`: what can be known without asking.
 //! - `table`: which descriptors are ours. `address`: C's socket addresses. `real`: the C library's own functions.
 //! - `exempt`: who is not served. `detour`: what becomes of a call; `Detour::Bypass` means: not ours, the C library's turn.
@@ -22,7 +22,7 @@
 //! # Panics
 //!
 //! What is done for a descriptor of ours runs [`guarded`]: a panic, which is a defect of ours, ends the process with its message and
-//! does not unwind into the program. (Hooks may be unwound through all the same: that is how a thread is cancelled.)
+//! does not unwind into the program. (Hooks may be unwound through all the same: that is how a thread is cancelled. See `cancel`.)
 //!
 //! As a library of Rust the shim gives `libsctp_user` its hooks.
 //!
@@ -31,6 +31,7 @@
 
 mod address;
 mod board;
+mod cancel;
 mod control;
 mod detour;
 mod exempt;

@@ -5,11 +5,13 @@ use core::net::SocketAddr;
 use std::os::fd::{AsRawFd, FromRawFd, IntoRawFd, OwnedFd};
 
 use libc::{sockaddr, socklen_t};
-use sctp_descriptors::{Command, Queue, Reply, Request, SocketName, Style, Ticket, Token};
+use sctp_descriptors::{Command, Queue, Reply, Request, SocketName, Style, Ticket};
 
-use crate::detour::{Detour, Stop, checked, errno, with_socket};
+use crate::cancel::uncancelled;
+use crate::detour::{Detour, Stop, errno, with_socket, with_waiting_socket};
 use crate::exempt::is_exempt;
 use crate::record::{self, Head};
+use crate::wait::{Turn, Wait};
 use crate::{address, control, memory, real, table, wait};
 
 /// `socket()` for protocol 132; both styles of RFC 6458.
@@ -17,7 +19,7 @@ pub(crate) fn socket(domain: c_int, kind: c_int, protocol: c_int) -> Detour<c_in
     let Some(command) = creation(domain, kind, protocol).filter(|_| !is_exempt()) else {
         return Detour::Bypass;
     };
-    control::ask(&Request { socket: 0, command }).and_then(|(_, fd)| adopt(fd, kind)).into()
+    uncancelled(|| control::ask(&Request { socket: 0, command }).and_then(|(_, fd)| adopt(fd, kind))).into()
 }
 
 /// `socketpair()`: there are no pairs of SCTP.
@@ -69,15 +71,18 @@ pub(crate) fn listen(fd: c_int, backlog: c_int) -> Detour<c_int> {
 /// # Safety
 /// `peer` is null or valid for `length` bytes.
 pub(crate) unsafe fn connect(fd: c_int, peer: *const sockaddr, length: socklen_t) -> Detour<c_int> {
-    with_socket(fd, |name| {
+    with_waiting_socket(fd, |name, turn| {
+        if let Turn::After(Wait::SetUp(result, Some(ticket)), outcome) = turn {
+            return set_up(fd, name, result, ticket, outcome);
+        }
         // SAFETY: the caller's promise.
         let peer = unsafe { address::read(peer, length) }.map_err(|errno| match errno {
             libc::EAFNOSUPPORT => libc::EINVAL,
             other => other,
         })?;
         match begin(fd, name, Command::Connect(peer))? {
-            Reply::Begun { result, ticket } => await_setup(fd, name, ticket).map(|()| result),
-            _ => Err(libc::EPROTO),
+            Reply::Begun { result, ticket } => Err(unfinished(fd, result, ticket)),
+            _ => Err(libc::EPROTO.into()),
         }
     })
 }
@@ -133,20 +138,47 @@ pub(crate) fn begin_with_descriptor(
     }
 }
 
-/// Waits for the end of a set-up, as long as the descriptor may wait (O_NONBLOCK, SO_SNDTIMEO): the service makes it writable
-/// then.
-pub(crate) fn await_setup(fd: c_int, name: SocketName, ticket: Ticket) -> Result<(), c_int> {
-    while !wait::is_non_blocking(fd) && wait::await_writable(fd)? {
-        match control::command(name, Command::SetUp(ticket)) {
-            Ok(Reply::Done) => return Ok(()),
-            // Another one was over.
-            Ok(Reply::Fill(length)) => record::fill(fd, name, length)?,
-            Err(libc::EINPROGRESS) => {}
-            Err(errno) => return Err(errno),
-            Ok(_) => return Err(libc::EPROTO),
-        }
+/// A set-up is to be waited for as long as the descriptor may wait (O_NONBLOCK, SO_SNDTIMEO): the service makes it writable
+/// when it is over.
+fn unfinished(fd: c_int, result: c_int, ticket: Ticket) -> Stop {
+    if wait::is_non_blocking(fd) {
+        return libc::EINPROGRESS.into();
     }
-    Err(libc::EINPROGRESS)
+    Stop::Wait(Wait::SetUp(result, Some(ticket)))
+}
+
+/// What has become of a set-up that was waited for.
+fn set_up(
+    fd: c_int,
+    name: SocketName,
+    result: c_int,
+    ticket: Ticket,
+    outcome: Result<usize, c_int>,
+) -> Result<c_int, Stop> {
+    outcome.map_err(|errno| if errno == libc::EAGAIN { libc::EINPROGRESS } else { errno })?;
+    match control::command(name, Command::SetUp(ticket)) {
+        Ok(Reply::Done) => return Ok(result),
+        // Another one was over.
+        Ok(Reply::Fill(length)) => record::fill(fd, name, length)?,
+        Err(libc::EINPROGRESS) => {}
+        Err(errno) => return Err(errno.into()),
+        Ok(_) => return Err(libc::EPROTO.into()),
+    }
+    Err(unfinished(fd, result, ticket))
+}
+
+/// Waits for a set-up that an option began, which is no cancellation point.
+pub(crate) fn await_setup(
+    fd: c_int,
+    name: SocketName,
+    result: c_int,
+    ticket: Ticket,
+) -> Result<c_int, c_int> {
+    let over = wait::turns(fd, |turn| match turn {
+        Turn::After(_, outcome) => set_up(fd, name, result, ticket, outcome),
+        Turn::First => Err(unfinished(fd, result, ticket)),
+    });
+    over.map_err(Stop::errno)
 }
 
 /// `shutdown()`. If the service has nothing against it, the kernel shuts our writing half down, which the service sees behind all
@@ -175,8 +207,8 @@ pub(crate) unsafe fn accept(
     if flags & !(libc::SOCK_NONBLOCK | libc::SOCK_CLOEXEC) != 0 {
         return with_socket(fd, |_| Err(libc::EINVAL));
     }
-    with_socket(fd, |name| {
-        let accepted = accept_one(fd, name)?;
+    with_waiting_socket(fd, |name, turn| {
+        let accepted = accept_one(fd, name, turn)?;
         let accepted = adopt(Some(accepted), flags)?;
         if let (false, Some(name)) = (peer.is_null(), table::lookup(accepted))
             && let Ok(value) = address(name, Command::PeerAddress)
@@ -190,47 +222,32 @@ pub(crate) unsafe fn accept(
     })
 }
 
-/// A descriptor is reserved before: one that comes when the program has no number left for it would be lost, and its
-/// association with it.
-fn accept_one(fd: c_int, name: SocketName) -> Result<OwnedFd, c_int> {
-    let mut reserved = Some(reserve(fd)?);
-    let mut took = match record::glance(fd, name) {
-        Ok(Head::Token) => record::take_token(fd, name),
-        Ok(_) => None,
-        Err(Stop::Errno(errno)) => return Err(errno),
-        Err(Stop::Stranger) => return Err(libc::EBADF),
-    };
-    loop {
-        drop(reserved.take());
-        match control::ask(&Request { socket: name.socket, command: Command::Accept { took } }) {
-            Ok((Reply::Accepted { stale }, Some(accepted))) => {
-                record::discard(fd, name, stale);
-                return Ok(accepted);
-            }
-            Ok((Reply::Empty { stale }, _)) => record::discard(fd, name, stale),
-            Err(libc::EAGAIN) => {}
-            Err(errno) => return Err(errno),
-            Ok(_) => return Err(libc::EPROTO),
-        }
-        if wait::is_non_blocking(fd) {
-            return Err(libc::EAGAIN);
-        }
-        reserved = Some(reserve(fd)?);
-        took = Some(await_token(fd, name)?);
+fn accept_one(fd: c_int, name: SocketName, turn: Turn) -> Result<OwnedFd, Stop> {
+    if let Turn::After(_, outcome) = turn {
+        outcome?;
     }
-}
-
-/// Waits for a token at a listener, where nothing else comes, and takes it out. The kernel knows how long.
-fn await_token(fd: c_int, name: SocketName) -> Result<Token, c_int> {
-    let mut record = [0; Token::LEN];
-    // SAFETY: `record` is valid for its length.
-    match checked(unsafe { real::recv(fd, record.as_mut_ptr().cast(), record.len(), 0) })? {
-        0 => Err(match take_error(name) {
+    // A descriptor that came when the program has no number left for it would be lost, and its association with it.
+    let reserved = reserve(fd)?;
+    let head = record::glance(fd, name)?;
+    let took = if head == Head::Token { record::take_token(fd, name) } else { None };
+    drop(reserved);
+    match control::ask(&Request { socket: name.socket, command: Command::Accept { took } }) {
+        Ok((Reply::Accepted { stale }, Some(accepted))) => {
+            record::discard(fd, name, stale);
+            return Ok(accepted);
+        }
+        Ok((Reply::Empty { stale }, _)) => record::discard(fd, name, stale),
+        Err(libc::EAGAIN) => {}
+        Err(errno) => return Err(errno.into()),
+        Ok(_) => return Err(libc::EPROTO.into()),
+    }
+    if head == Head::End {
+        return Err(Stop::Errno(match take_error(name) {
             0 => libc::EINVAL,
             errno => errno,
-        }),
-        _ => Token::from_bytes(&record, &name.marker()).ok_or(libc::EPROTO),
+        }));
     }
+    Err(if wait::is_non_blocking(fd) { libc::EAGAIN.into() } else { Stop::Wait(Wait::Record) })
 }
 
 /// A number that nobody else gets, until it is dropped.

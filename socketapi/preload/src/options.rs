@@ -93,7 +93,7 @@ unsafe fn get_served(
     };
     let made = answer.descriptor.map(|peeled| peel(&mut answer, peeled, descriptor)).transpose()?;
     record::discard(fd, name, answer.descriptor.and_then(|peeled| peeled.stale));
-    let outcome = answer.begun.map_or(Ok(()), |ticket| ops::await_setup(fd, name, ticket));
+    let outcome = answer.begun.map_or(Ok(0), |ticket| ops::await_setup(fd, name, 0, ticket));
     if let Err(errno) = outcome
         && errno != libc::EINPROGRESS
     {
@@ -109,7 +109,7 @@ unsafe fn get_served(
     }
     // SAFETY: as above.
     unsafe { length.write_unaligned(answer.len) };
-    outcome.map(|()| made.unwrap_or(0))
+    outcome.map(|_| made.unwrap_or(0))
 }
 
 /// Makes the descriptor of a peeled-off socket the program's, and writes its number where it belongs.
@@ -162,7 +162,7 @@ unsafe fn set_served(
     // SAFETY: the caller's promise.
     let value = unsafe { read(value, length) }?;
     match ops::begin(fd, name, Command::SetOption { option, value })? {
-        Reply::Begun { result, ticket } => ops::await_setup(fd, name, ticket).map(|()| result),
+        Reply::Begun { result, ticket } => ops::await_setup(fd, name, result, ticket),
         Reply::GiveBack => control::command(name, Command::GiveBack(record::take_bare(fd, name)?)).map(|_| 0),
         _ => Ok(0),
     }

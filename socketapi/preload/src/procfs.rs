@@ -9,6 +9,7 @@ use std::os::fd::{AsRawFd, OwnedFd};
 use libc::FILE;
 use sctp_descriptors::{Command, Request};
 
+use crate::cancel::uncancelled;
 use crate::detour::{Detour, checked, errno};
 use crate::exempt::is_exempt;
 use crate::{control, ops, real};
@@ -62,7 +63,7 @@ pub(crate) unsafe fn open(path: *const c_char, flags: c_int) -> Detour<c_int> {
     if flags & libc::O_ACCMODE != libc::O_RDONLY {
         return Detour::Failed(libc::EACCES);
     }
-    text(folder, file).map(|text| ops::release(text, flags & libc::O_CLOEXEC != 0)).into()
+    with_text(folder, file, |text| Ok(ops::release(text, flags & libc::O_CLOEXEC != 0)))
 }
 
 /// `fopen()`.
@@ -87,11 +88,14 @@ pub(crate) unsafe fn fopen(path: *const c_char, mode: *const c_char) -> Detour<*
     Detour::Done(file)
 }
 
-/// Its text, by a descriptor of our own.
-pub(crate) fn text(folder: &str, file: &str) -> Result<OwnedFd, c_int> {
-    let command = Command::ProcFile([folder, file].concat());
-    let (_, text) = control::ask(&Request { socket: 0, command })?;
-    text.ok_or(libc::ENOENT)
+/// Does something with its text, which is had by a descriptor of our own.
+fn with_text<T>(folder: &str, file: &str, operation: impl FnOnce(OwnedFd) -> Result<T, c_int>) -> Detour<T> {
+    uncancelled(|| {
+        let command = Command::ProcFile([folder, file].concat());
+        let (_, text) = control::ask(&Request { socket: 0, command })?;
+        operation(text.ok_or(libc::ENOENT)?)
+    })
+    .into()
 }
 
 /// `access()`.
@@ -104,11 +108,9 @@ pub(crate) unsafe fn access(path: *const c_char, mode: c_int) -> Detour<c_int> {
         None => Detour::Bypass,
         Some(Entry::Folder(_)) if mode & libc::W_OK == 0 => Detour::Done(0),
         Some(Entry::Folder(_)) => Detour::Failed(libc::EACCES),
-        Some(Entry::File(folder, file)) => match text(folder, file) {
-            Ok(_) if mode & (libc::W_OK | libc::X_OK) == 0 => Detour::Done(0),
-            Ok(_) => Detour::Failed(libc::EACCES),
-            Err(errno) => Detour::Failed(errno),
-        },
+        Some(Entry::File(folder, file)) => with_text(folder, file, |_| {
+            if mode & (libc::W_OK | libc::X_OK) == 0 { Ok(0) } else { Err(libc::EACCES) }
+        }),
     }
 }
 
@@ -134,13 +136,10 @@ unsafe fn flags_of(mode: *const c_char) -> c_int {
 pub(crate) unsafe fn realpath(path: *const c_char, resolved: *mut c_char) -> Detour<*mut c_char> {
     // SAFETY: the caller's promise.
     let Some(Entry::File(folder, file)) = (unsafe { entry(path) }) else { return Detour::Bypass };
-    if let Err(errno) = text(folder, file) {
-        return Detour::Failed(errno);
-    }
     // SAFETY: the path is as it was given, and that of a file of ours is shorter than PATH_MAX.
-    Detour::Done(unsafe {
-        if resolved.is_null() { libc::strdup(path) } else { libc::strcpy(resolved, path) }
-    })
+    let copied =
+        || unsafe { if resolved.is_null() { libc::strdup(path) } else { libc::strcpy(resolved, path) } };
+    with_text(folder, file, |_| Ok(copied()))
 }
 
 /// `stat()`.
@@ -153,15 +152,13 @@ pub(crate) unsafe fn stat(path: *const c_char, result: *mut libc::stat) -> Detou
         None => Detour::Bypass,
         // SAFETY: as above.
         Some(Entry::Folder(stand_in)) => Detour::Done(unsafe { real::stat(stand_in.as_ptr(), result) }),
-        Some(Entry::File(folder, file)) => text(folder, file)
-            .and_then(|text| {
-                // SAFETY: as above; `text` is open.
-                checked(unsafe { libc::fstat(text.as_raw_fd(), result) } as isize)?;
-                // SAFETY: as above.
-                unsafe { (*result).st_mode = libc::S_IFREG | 0o444 };
-                Ok(0)
-            })
-            .into(),
+        Some(Entry::File(folder, file)) => with_text(folder, file, |text| {
+            // SAFETY: as above; `text` is open.
+            checked(unsafe { libc::fstat(text.as_raw_fd(), result) } as isize)?;
+            // SAFETY: as above.
+            unsafe { (*result).st_mode = libc::S_IFREG | 0o444 };
+            Ok(0)
+        }),
     }
 }
 
@@ -177,16 +174,14 @@ pub(crate) unsafe fn statx(path: *const c_char, mask: c_uint, result: *mut libc:
             // SAFETY: as above.
             Detour::Done(unsafe { real::statx(libc::AT_FDCWD, stand_in.as_ptr(), 0, mask, result) })
         }
-        Some(Entry::File(folder, file)) => text(folder, file)
-            .and_then(|text| {
-                let (fd, flags) = (text.as_raw_fd(), libc::AT_EMPTY_PATH);
-                // SAFETY: as above; `text` is open.
-                checked(unsafe { real::statx(fd, c"".as_ptr(), flags, mask, result) } as isize)?;
-                // SAFETY: as above.
-                unsafe { (*result).stx_mode = (libc::S_IFREG | 0o444) as u16 };
-                Ok(0)
-            })
-            .into(),
+        Some(Entry::File(folder, file)) => with_text(folder, file, |text| {
+            let (fd, flags) = (text.as_raw_fd(), libc::AT_EMPTY_PATH);
+            // SAFETY: as above; `text` is open.
+            checked(unsafe { real::statx(fd, c"".as_ptr(), flags, mask, result) } as isize)?;
+            // SAFETY: as above.
+            unsafe { (*result).stx_mode = (libc::S_IFREG | 0o444) as u16 };
+            Ok(0)
+        }),
     }
 }
 

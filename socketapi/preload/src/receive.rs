@@ -13,6 +13,7 @@ use sctp_descriptors::{Command, MAX_RECORD_LEN, Receive, Received, Reply, Reques
 use crate::detour::{Detour, Stop, with_remembered};
 use crate::parts::{Parts, one};
 use crate::record::{self, Head};
+use crate::wait::{Turn, Wait};
 use crate::{address, board, control, memory, ops, wait};
 
 /// How often the service may say that a record waits where none is: another thread may be about to take it.
@@ -52,9 +53,9 @@ pub(crate) unsafe fn plain(fd: c_int, buffer: *mut c_void, room: size_t, flags: 
     // SAFETY: the caller's promise.
     let parts = unsafe { Parts::new(&parts) };
     let wanted = Wanted { parts, flags, control_room: 0, from: false };
-    with_remembered(fd, |name| {
+    with_remembered(fd, |name, turn| {
         parts.check()?;
-        receive(fd, name, &wanted).map(|got| got.len as isize)
+        receive(fd, name, &wanted, turn).map(|got| got.len as isize)
     })
 }
 
@@ -63,7 +64,7 @@ pub(crate) unsafe fn plain(fd: c_int, buffer: *mut c_void, room: size_t, flags: 
 /// # Safety
 /// `parts` is valid for `count` pieces, each of which is valid for its length.
 pub(crate) unsafe fn vector(fd: c_int, parts: *const iovec, count: c_int) -> Detour<isize> {
-    with_remembered(fd, |name| {
+    with_remembered(fd, |name, turn| {
         let count = usize::try_from(count).map_err(|_| libc::EINVAL)?;
         // SAFETY: the caller's promise.
         let parts = unsafe { Parts::from_c(parts, count) }?;
@@ -71,7 +72,7 @@ pub(crate) unsafe fn vector(fd: c_int, parts: *const iovec, count: c_int) -> Det
             return Ok(0);
         }
         let wanted = Wanted { parts, flags: 0, control_room: 0, from: false };
-        receive(fd, name, &wanted).map(|got| got.len as isize)
+        receive(fd, name, &wanted, turn).map(|got| got.len as isize)
     })
 }
 
@@ -91,9 +92,9 @@ pub(crate) unsafe fn from(
     // SAFETY: the caller's promise.
     let parts = unsafe { Parts::new(&parts) };
     let wanted = Wanted { parts, flags, control_room: 0, from: !peer.is_null() };
-    with_remembered(fd, |name| {
+    with_remembered(fd, |name, turn| {
         parts.check()?;
-        let got = receive(fd, name, &wanted)?;
+        let got = receive(fd, name, &wanted, turn)?;
         // SAFETY: the caller's promise.
         unsafe { write_address(got.from, peer, length) }?;
         Ok(got.len as isize)
@@ -105,12 +106,12 @@ pub(crate) unsafe fn from(
 /// # Safety
 /// `message` is null or valid, with all that it points to.
 pub(crate) unsafe fn message(fd: c_int, message: *mut msghdr, flags: c_int) -> Detour<isize> {
-    with_remembered(fd, |name| {
+    with_remembered(fd, |name, turn| {
         memory::check(message)?;
         // SAFETY: the caller's promise.
         let message = unsafe { &mut *message };
         // SAFETY: the caller's promise.
-        unsafe { into_message(fd, name, message, flags) }
+        unsafe { into_message(fd, name, message, flags, turn) }
     })
 }
 
@@ -121,12 +122,14 @@ unsafe fn into_message(
     name: SocketName,
     message: &mut msghdr,
     flags: c_int,
+    turn: Turn,
 ) -> Result<isize, Stop> {
     // SAFETY: the caller's promise.
     let parts = unsafe { Parts::from_c(message.msg_iov, message.msg_iovlen as _) };
     let parts = parts.map_err(|errno| if errno == libc::EINVAL { libc::EMSGSIZE } else { errno })?;
     let control_room = if message.msg_control.is_null() { 0 } else { message.msg_controllen as _ };
-    let got = receive(fd, name, &Wanted { parts, flags, control_room, from: !message.msg_name.is_null() })?;
+    let wanted = Wanted { parts, flags, control_room, from: !message.msg_name.is_null() };
+    let got = receive(fd, name, &wanted, turn)?;
     // SAFETY: the caller's promise.
     unsafe { write_address(got.from, message.msg_name.cast(), &raw mut message.msg_namelen) }?;
     let control = got.control.get(..control_room).unwrap_or(&got.control);
@@ -201,14 +204,32 @@ unsafe fn write_address(
     Ok(())
 }
 
-fn receive(fd: c_int, name: SocketName, wanted: &Wanted<'_>) -> Result<Got, Stop> {
+/// Into this process's own memory, as [`plain`]. The kernel's flags may be given.
+pub(crate) fn bytes(
+    fd: c_int,
+    name: SocketName,
+    buffer: &mut [u8],
+    flags: c_int,
+    turn: Turn,
+) -> Result<usize, Stop> {
+    let parts = one(buffer.as_mut_ptr().cast(), buffer.len());
+    // SAFETY: of `buffer`.
+    let parts = unsafe { Parts::new(&parts) };
+    receive(fd, name, &Wanted { parts, flags, control_room: 0, from: false }, turn).map(|got| got.len)
+}
+
+fn receive(fd: c_int, name: SocketName, wanted: &Wanted<'_>, turn: Turn) -> Result<Got, Stop> {
     if wanted.flags & libc::MSG_ERRQUEUE != 0 {
         return Err(libc::EAGAIN.into());
     }
-    let mut waits = wanted.flags & MSG_DONTWAIT == 0 && board::slot(name).may_wait;
+    let asked = match turn {
+        // SO_RCVTIMEO, or a signal.
+        Turn::After(Wait::Record, outcome) => outcome.map(|_| true)?,
+        _ => wanted.flags & MSG_DONTWAIT == 0 && board::slot(name).may_wait,
+    };
     let mut looks = 0;
     loop {
-        match look(fd, name, wanted, waits)? {
+        match look(fd, name, wanted)? {
             Looked::Got(got) => return Ok(with_peer(name, wanted, got)),
             Looked::Token(took) => match ask(fd, name, wanted, took)? {
                 Answer::Got(got) => return Ok(got),
@@ -217,15 +238,14 @@ fn receive(fd: c_int, name: SocketName, wanted: &Wanted<'_>) -> Result<Got, Stop
             Looked::End => return end(name).map_err(Stop::Errno),
             Looked::Nothing => {
                 let patient = wait::is_patient(fd, wanted.flags);
-                if waits && patient {
-                    // SO_RCVTIMEO.
-                    return Err(libc::EAGAIN.into());
+                if asked && patient {
+                    return Err(Stop::Wait(Wait::Record));
                 }
                 looks += 1;
                 match ask(fd, name, wanted, None)? {
                     Answer::Got(got) => return Ok(got),
                     Answer::InPair if looks < MAX_LOOKS => {}
-                    _ if patient => waits = true,
+                    _ if patient => return Err(Stop::Wait(Wait::Record)),
                     _ => return Err(libc::EAGAIN.into()),
                 }
             }
@@ -243,11 +263,11 @@ enum Looked {
 }
 
 /// Looks into the pair, and takes what was read.
-fn look(fd: c_int, name: SocketName, wanted: &Wanted<'_>, waits: bool) -> Result<Looked, Stop> {
+fn look(fd: c_int, name: SocketName, wanted: &Wanted<'_>) -> Result<Looked, Stop> {
     let only_peeks = wanted.flags & MSG_PEEK != 0;
     let offset = if only_peeks { record::peek_offset(fd)? } else { 0 };
     let room = wanted.parts.len();
-    let mut got = match record::look(fd, name, wanted.parts, if waits { 0 } else { MSG_DONTWAIT })? {
+    let mut got = match record::look(fd, name, wanted.parts)? {
         Head::Nothing => return Ok(Looked::Nothing),
         Head::End => return Ok(Looked::End),
         Head::Token if only_peeks => {
@@ -281,7 +301,7 @@ fn read_on(fd: c_int, name: SocketName, parts: Parts<'_>, got: &mut Got) -> Resu
         let rest = parts.behind(got.len);
         // SAFETY: as `parts`, of which they are the rest.
         let rest = unsafe { Parts::new(&rest) };
-        let more = match record::look(fd, name, rest, MSG_DONTWAIT)? {
+        let more = match record::look(fd, name, rest)? {
             Head::Bare(more) if more <= rest.len() => bare(more, rest.len(), record::take(fd)),
             Head::Bare(more) => bare(more, rest.len(), None),
             Head::Token => return Ok(record::set_peek_offset(fd, 0)?),

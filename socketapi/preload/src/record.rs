@@ -3,7 +3,7 @@
 //! A record is a message, or a piece of one; what a short read leaves must stay. So a record is peeked at (SO_PEEK_OFF of the
 //! socket moves on by what was read), and taken out of the kernel's queue once it is read up. The next peek begins at 0 then.
 
-use core::ffi::{c_int, c_long, c_void};
+use core::ffi::{c_int, c_void};
 use core::mem::size_of;
 
 use libc::{MSG_DONTWAIT, MSG_PEEK, MSG_TRUNC, msghdr};
@@ -25,14 +25,14 @@ pub(crate) enum Head {
     Bare(usize),
     /// A token, which is still there.
     Token,
-    /// Nothing, for now or until the time-out.
+    /// Nothing, for now.
     Nothing,
     /// The end of file.
     End,
 }
 
-/// Looks at what comes next, and reads it if it is bare; `flags` is MSG_DONTWAIT or nothing.
-pub(crate) fn look(fd: c_int, name: SocketName, parts: Parts<'_>, flags: c_int) -> Result<Head, Stop> {
+/// Looks at what comes next, and reads it if it is bare.
+pub(crate) fn look(fd: c_int, name: SocketName, parts: Parts<'_>) -> Result<Head, Stop> {
     let before = parts.first_bytes();
     let mut sender = address::NO_NAME;
     // SAFETY: all zeros is a valid message header.
@@ -42,12 +42,11 @@ pub(crate) fn look(fd: c_int, name: SocketName, parts: Parts<'_>, flags: c_int) 
     message.msg_iov = parts.as_slice().as_ptr().cast_mut();
     message.msg_iovlen = parts.as_slice().len() as _;
     // SAFETY: `message` and all that it points to live until the call returns.
-    let rest = checked(unsafe { real::recvmsg(fd, &raw mut message, flags | MSG_PEEK | MSG_TRUNC) });
+    let rest = checked(unsafe { real::recvmsg(fd, &raw mut message, MSG_DONTWAIT | MSG_PEEK | MSG_TRUNC) });
     let rest = match rest {
         Ok(0) => return table::confirm(fd, name).map(|()| Head::End),
         Ok(rest) => rest,
         Err(libc::EAGAIN) => return table::confirm(fd, name).map(|()| Head::Nothing),
-        Err(libc::EINTR) => return Err(libc::EINTR.into()),
         Err(errno) => return table::confirm(fd, name).and(Err(errno.into())),
     };
     if address::socket_name(&sender, message.msg_namelen) != Some(name) {
@@ -118,7 +117,7 @@ pub(crate) fn glance(fd: c_int, name: SocketName) -> Result<Head, Stop> {
     let mut start = [0_u8; TOKEN_LEN];
     let start = one(start.as_mut_ptr().cast::<c_void>(), TOKEN_LEN);
     // SAFETY: of `start`.
-    let head = look(fd, name, unsafe { Parts::new(&start) }, MSG_DONTWAIT)?;
+    let head = look(fd, name, unsafe { Parts::new(&start) })?;
     set_peek_offset(fd, offset)?;
     Ok(head)
 }
@@ -128,12 +127,11 @@ pub(crate) fn take(fd: c_int) -> Option<usize> {
     receive(fd, &mut [], MSG_TRUNC).ok()
 }
 
-/// Receives without waiting, and without being a cancellation point: what was begun by looking is ended.
+/// Receives without waiting.
 fn receive(fd: c_int, buffer: &mut [u8], flags: c_int) -> Result<usize, c_int> {
-    let (start, length) = (buffer.as_mut_ptr().expose_provenance() as c_long, buffer.len() as c_long);
-    let flags = c_long::from(flags | MSG_DONTWAIT);
+    let (start, length) = (buffer.as_mut_ptr().cast(), buffer.len());
     // SAFETY: `buffer` is valid for its length.
-    checked(unsafe { real::syscall(libc::SYS_recvfrom, fd.into(), start, length, flags, 0, 0) } as isize)
+    checked(unsafe { real::recv(fd, start, length, flags | MSG_DONTWAIT) })
 }
 
 /// Takes out the bare records that are there.
@@ -144,13 +142,13 @@ pub(crate) fn take_bare(fd: c_int, name: SocketName) -> Result<Vec<ByteBuf>, c_i
         let parts = one(buffer.as_mut_ptr().cast(), buffer.len());
         // SAFETY: of `buffer`.
         let parts = unsafe { Parts::new(&parts) };
-        match look(fd, name, parts, MSG_DONTWAIT) {
+        match look(fd, name, parts) {
             Ok(Head::Bare(length)) if take(fd).is_some() => {
                 records.push(ByteBuf::from(parts.copy_out(length)));
             }
             Ok(Head::Token) => return set_peek_offset(fd, 0).map(|()| records),
-            Err(Stop::Errno(errno)) => return Err(errno),
             Ok(_) | Err(Stop::Stranger) => return Ok(records),
+            Err(stop) => return Err(stop.errno()),
         }
     }
 }

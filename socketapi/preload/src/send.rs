@@ -6,9 +6,10 @@ use core::net::SocketAddr;
 use libc::{MSG_DONTWAIT, MSG_EOR, MSG_NOSIGNAL, iovec, mmsghdr, msghdr, size_t, sockaddr, socklen_t};
 use sctp_descriptors::{Command, MAX_PAYLOAD_LEN, Marker, Reply, Request, Send, Slot, SocketName};
 
-use crate::detour::{Detour, Stop, checked, with_remembered};
+use crate::detour::{Detour, Stop, with_remembered};
 use crate::parts::{Parts, one};
-use crate::{address, board, control, memory, real, record, table, wait};
+use crate::wait::{Turn, Wait};
+use crate::{address, board, control, memory, record, table, wait};
 
 /// No program needs more control messages (ENOBUFS beyond), in bytes.
 const MAX_CONTROL_LEN: usize = 20 * 1024;
@@ -30,9 +31,9 @@ pub(crate) unsafe fn plain(fd: c_int, bytes: *const c_void, length: size_t, flag
     let parts = one(bytes, length);
     // SAFETY: the caller's promise.
     let parts = unsafe { Parts::new(&parts) };
-    with_remembered(fd, |name| {
+    with_remembered(fd, |name, turn| {
         parts.check()?;
-        send(fd, name, &Message { parts, flags, to: None, control: &[] })
+        send(fd, name, &Message { parts, flags, to: None, control: &[] }, turn)
     })
 }
 
@@ -41,7 +42,7 @@ pub(crate) unsafe fn plain(fd: c_int, bytes: *const c_void, length: size_t, flag
 /// # Safety
 /// `parts` is valid for `count` pieces, each of which is valid for its length.
 pub(crate) unsafe fn vector(fd: c_int, parts: *const iovec, count: c_int) -> Detour<isize> {
-    with_remembered(fd, |name| {
+    with_remembered(fd, |name, turn| {
         let count = usize::try_from(count).map_err(|_| libc::EINVAL)?;
         if count == 0 {
             return Ok(0);
@@ -51,7 +52,7 @@ pub(crate) unsafe fn vector(fd: c_int, parts: *const iovec, count: c_int) -> Det
         if parts.len() == 0 {
             return Ok(0);
         }
-        send(fd, name, &Message { parts, flags: 0, to: None, control: &[] })
+        send(fd, name, &Message { parts, flags: 0, to: None, control: &[] }, turn)
     })
 }
 
@@ -70,11 +71,11 @@ pub(crate) unsafe fn to(
     let parts = one(bytes, length);
     // SAFETY: the caller's promise.
     let parts = unsafe { Parts::new(&parts) };
-    with_remembered(fd, |name| {
+    with_remembered(fd, |name, turn| {
         parts.check()?;
         // SAFETY: the caller's promise.
         let to = unsafe { destination(to, to_length) }?;
-        send(fd, name, &Message { parts, flags, to, control: &[] })
+        send(fd, name, &Message { parts, flags, to, control: &[] }, turn)
     })
 }
 
@@ -83,7 +84,7 @@ pub(crate) unsafe fn to(
 /// # Safety
 /// `message` is null or valid, with all that it points to.
 pub(crate) unsafe fn message(fd: c_int, message: *const msghdr, flags: c_int) -> Detour<isize> {
-    with_remembered(fd, |name| {
+    with_remembered(fd, |name, turn| {
         memory::check(message)?;
         // SAFETY: the caller's promise.
         let message = unsafe { &*message };
@@ -94,7 +95,7 @@ pub(crate) unsafe fn message(fd: c_int, message: *const msghdr, flags: c_int) ->
         let to = unsafe { destination(message.msg_name.cast(), message.msg_namelen) }?;
         // SAFETY: the caller's promise.
         let control = unsafe { control_of(message) }?;
-        send(fd, name, &Message { parts, flags, to, control })
+        send(fd, name, &Message { parts, flags, to, control }, turn)
     })
 }
 
@@ -153,41 +154,47 @@ unsafe fn control_of(message: &msghdr) -> Result<&[u8], c_int> {
     Ok(unsafe { core::slice::from_raw_parts(message.msg_control.cast::<u8>(), length) })
 }
 
-/// Sends a message of this process's own memory, as [`plain`]; the kernel's flags may be given.
-pub(crate) fn bytes(fd: c_int, name: SocketName, bytes: &[u8], flags: c_int) -> Result<isize, Stop> {
+/// Sends a message of this process's own memory, as [`plain`], and waits until that is done, which is no cancellation point.
+pub(crate) fn bytes(fd: c_int, name: SocketName, bytes: &[u8]) -> Result<isize, Stop> {
     let parts = one(bytes.as_ptr().cast(), bytes.len());
     // SAFETY: of `bytes`, which are only read.
     let parts = unsafe { Parts::new(&parts) };
-    send(fd, name, &Message { parts, flags, to: None, control: &[] })
+    let message = Message { parts, flags: 0, to: None, control: &[] };
+    wait::turns(fd, |turn| send(fd, name, &message, turn))
 }
 
-fn send(fd: c_int, name: SocketName, message: &Message<'_>) -> Result<isize, Stop> {
-    if may_be_bare(board::slot(name), &name.marker(), message) {
-        match send_bare(fd, message) {
-            Ok(length) => return Ok(length as isize),
-            // No socket at all. What is another socket has got what the program wanted it to get.
-            Err(libc::ENOTSOCK) => return Err(Stop::Stranger),
-            // The pair's buffers are smaller than the message.
-            Err(libc::EMSGSIZE) => {}
-            // The kernel has told what is not ours by itself: it sends no signal for pairs.
-            Err(libc::EPIPE) if table::confirm(fd, name).is_ok() => return Err(broken(message).into()),
-            Err(errno) => return Err(errno.into()),
+fn send(fd: c_int, name: SocketName, message: &Message<'_>, turn: Turn) -> Result<isize, Stop> {
+    let written = match turn {
+        // The message waits for its association, which is being set up, and has been taken whatever becomes of that:
+        // notifications tell (RFC 6458, 6.1.1 and 6.1.11), and on one-to-one sockets SO_ERROR. A time-out or a signal ends the
+        // waiting, and changes nothing.
+        Turn::After(Wait::SetUp(sent, _), _) => return Ok(sent as isize),
+        Turn::After(Wait::Bare(..), outcome) => Some(outcome),
+        Turn::First if may_be_bare(board::slot(name), &name.marker(), message) => {
+            Some(send_bare(fd, message))
         }
+        _ => None,
+    };
+    match written {
+        Some(Ok(length)) => return Ok(length as isize),
+        Some(Err(libc::EAGAIN)) if turn == Turn::First && message.flags & MSG_DONTWAIT == 0 => {
+            return Err(Stop::Wait(message.bare()));
+        }
+        // No socket at all. What is another socket has got what the program wanted it to get.
+        Some(Err(libc::ENOTSOCK)) => return Err(Stop::Stranger),
+        // The kernel has told what is not ours by itself: it sends no signal for pairs.
+        Some(Err(libc::EPIPE)) if table::confirm(fd, name).is_ok() => return Err(broken(message)),
+        // The pair's buffers are smaller than the message.
+        None | Some(Err(libc::EMSGSIZE)) => {}
+        Some(Err(errno)) => return Err(errno.into()),
     }
     table::confirm(fd, name)?;
-    match command(fd, name, message) {
-        Err(libc::EPIPE) => Err(broken(message).into()),
-        result => result.map(|length| length as isize).map_err(Stop::Errno),
-    }
+    command(fd, name, message, turn).map(|length| length as isize)
 }
 
-/// EPIPE, and its signal to this thread.
-fn broken(message: &Message<'_>) -> c_int {
-    if message.flags & MSG_NOSIGNAL == 0 {
-        // SAFETY: a plain number.
-        unsafe { libc::raise(libc::SIGPIPE) };
-    }
-    libc::EPIPE
+/// EPIPE.
+fn broken(message: &Message<'_>) -> Stop {
+    if message.flags & MSG_NOSIGNAL == 0 { Stop::Broken } else { libc::EPIPE.into() }
 }
 
 /// Whether writing the payload into the pair says all that there is to say.
@@ -200,21 +207,27 @@ fn may_be_bare(slot: Slot, marker: &Marker, message: &Message<'_>) -> bool {
     fits && !says_more && !message.parts.start_with(marker, marker.len())
 }
 
-/// The kernel waits, and is a cancellation point, as it is for all sockets.
-fn send_bare(fd: c_int, message: &Message<'_>) -> Result<usize, c_int> {
-    // SAFETY: all zeros is a valid message header.
-    let mut header: msghdr = unsafe { core::mem::zeroed() };
-    header.msg_iov = message.parts.as_slice().as_ptr().cast_mut();
-    header.msg_iovlen = message.parts.as_slice().len() as _;
-    let flags = message.flags & (MSG_DONTWAIT | MSG_NOSIGNAL);
-    // SAFETY: `header` and all that it points to live until the call returns.
-    checked(unsafe { real::sendmsg(fd, &raw const header, flags) })
+impl Message<'_> {
+    /// What is to be waited for, if the pair is full: the kernel waits, as it does for all sockets.
+    fn bare(&self) -> Wait {
+        let parts = self.parts.as_slice();
+        Wait::Bare(parts.as_ptr(), parts.len(), self.flags & (MSG_DONTWAIT | MSG_NOSIGNAL))
+    }
 }
 
-fn command(fd: c_int, name: SocketName, message: &Message<'_>) -> Result<usize, c_int> {
+fn send_bare(fd: c_int, message: &Message<'_>) -> Result<usize, c_int> {
+    let parts = message.parts.as_slice();
+    let flags = message.flags & MSG_NOSIGNAL | MSG_DONTWAIT;
+    wait::write_bare(fd, parts.as_ptr(), parts.len(), flags)
+}
+
+fn command(fd: c_int, name: SocketName, message: &Message<'_>, turn: Turn) -> Result<usize, Stop> {
+    if let Turn::After(Wait::Room, outcome) = turn {
+        outcome?;
+    }
     let length = message.parts.len();
     if length > MAX_PAYLOAD_LEN {
-        return Err(libc::EMSGSIZE);
+        return Err(libc::EMSGSIZE.into());
     }
     let patient = wait::is_patient(fd, message.flags);
     let send = Send {
@@ -228,21 +241,14 @@ fn command(fd: c_int, name: SocketName, message: &Message<'_>) -> Result<usize, 
         match control::ask(&request).map(|(reply, _)| reply) {
             Ok(Reply::Number(sent)) => return Ok(usize::try_from(sent).unwrap_or(length)),
             Ok(Reply::Done) => return Ok(length),
-            Ok(Reply::Begun { result, .. }) => return Ok(begun(fd, result)),
+            Ok(Reply::Begun { result, .. }) => return Err(Stop::Wait(Wait::SetUp(result, None))),
             Ok(Reply::Fill(length)) => record::fill(fd, name, length)?,
-            Err(libc::EAGAIN) if patient && wait::await_writable(fd)? => {}
-            Err(errno) => return Err(errno),
-            Ok(_) => return Err(libc::EPROTO),
+            Err(libc::EAGAIN) if patient => return Err(Stop::Wait(Wait::Room)),
+            Err(libc::EPIPE) => return Err(broken(message)),
+            Err(errno) => return Err(errno.into()),
+            Ok(_) => return Err(libc::EPROTO.into()),
         }
     }
-}
-
-/// The message waits for its association, which is being set up, and has been taken whatever becomes of that: notifications
-/// tell (RFC 6458, 6.1.1 and 6.1.11), and on one-to-one sockets SO_ERROR.
-fn begun(fd: c_int, sent: c_int) -> usize {
-    // Only waited for: a time-out or a signal ends that, and changes nothing.
-    let _ = wait::await_writable(fd);
-    usize::try_from(sent).unwrap_or(0)
 }
 
 #[cfg(test)]

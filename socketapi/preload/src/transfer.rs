@@ -5,7 +5,8 @@ use core::ffi::{c_int, c_uint};
 use libc::{off_t, size_t};
 use sctp_descriptors::SocketName;
 
-use crate::detour::{Detour, Stop, checked, errno, with_socket};
+use crate::detour::{Detour, Stop, checked, with_waiting_socket};
+use crate::wait::{Turn, Wait};
 use crate::{real, receive, send, wait};
 
 /// A message is at most so long: what a pipe holds, which is how the kernel does it.
@@ -16,7 +17,7 @@ const CHUNK: usize = 64 * 1024;
 /// # Safety
 /// `offset` is null or valid.
 pub(crate) unsafe fn sendfile(out: c_int, from: c_int, offset: *mut off_t, length: size_t) -> Detour<isize> {
-    with_socket(out, |name| {
+    with_waiting_socket(out, |name, _| {
         // SAFETY: null, or the caller's promise.
         let given = unsafe { offset.as_mut() };
         let start = match &given {
@@ -42,7 +43,7 @@ fn position(file: c_int) -> Result<off_t, c_int> {
 }
 
 /// Sends so many bytes from there on, or fewer if the file ends or sending fails after the first.
-fn send_file(out: c_int, name: SocketName, from: c_int, start: off_t, length: usize) -> Result<usize, c_int> {
+fn send_file(out: c_int, name: SocketName, from: c_int, start: off_t, length: usize) -> Result<usize, Stop> {
     let mut buffer = vec![0; CHUNK.min(length)];
     let mut sent = 0;
     while sent < length {
@@ -53,22 +54,15 @@ fn send_file(out: c_int, name: SocketName, from: c_int, start: off_t, length: us
             Ok(0) => break,
             Ok(got) => buffer.get(..got).unwrap_or_default(),
             Err(_) if sent > 0 => break,
-            Err(errno) => return Err(errno),
+            Err(errno) => return Err(errno.into()),
         };
-        match send::bytes(out, name, chunk, 0).map_err(errno_of) {
+        match send::bytes(out, name, chunk) {
             Ok(_) => sent += chunk.len(),
             Err(_) if sent > 0 => break,
-            Err(errno) => return Err(errno),
+            Err(stop) => return Err(stop),
         }
     }
     Ok(sent)
-}
-
-fn errno_of(stop: Stop) -> c_int {
-    match stop {
-        Stop::Errno(errno) => errno,
-        Stop::Stranger => libc::EBADF,
-    }
 }
 
 /// `splice()`, where one end is a socket of ours, and the other one a pipe.
@@ -83,19 +77,21 @@ pub(crate) unsafe fn splice(
     length: size_t,
     flags: c_uint,
 ) -> Detour<isize> {
-    let sends = with_socket(to, |name| {
-        // A socket has no offset.
-        if !to_offset.is_null() || !from_offset.is_null() {
-            return Err(libc::ESPIPE);
+    // A socket has no offset.
+    let has_offset = !to_offset.is_null() || !from_offset.is_null();
+    let waits = flags & libc::SPLICE_F_NONBLOCK == 0;
+    let sends = with_waiting_socket(to, |name, turn| {
+        if has_offset {
+            return Err(libc::ESPIPE.into());
         }
-        pipe_to_socket(from, to, name, length, flags)
+        pipe_to_socket(from, to, name, length, waits, turn)
     });
     let Detour::Bypass = sends else { return sends };
-    with_socket(from, |_| {
-        if !to_offset.is_null() || !from_offset.is_null() {
-            return Err(libc::ESPIPE);
+    with_waiting_socket(from, |name, turn| {
+        if has_offset {
+            return Err(libc::ESPIPE.into());
         }
-        socket_to_pipe(from, to, length, flags)
+        socket_to_pipe(from, name, to, length, waits, turn)
     })
 }
 
@@ -105,12 +101,11 @@ fn pipe_to_socket(
     to: c_int,
     name: SocketName,
     length: usize,
-    flags: c_uint,
-) -> Result<isize, c_int> {
-    let waits = flags & libc::SPLICE_F_NONBLOCK == 0;
-    if !is_ready(to, libc::POLLOUT, waits)? || !is_ready(from, libc::POLLIN, waits)? {
-        return Err(libc::EAGAIN);
-    }
+    waits: bool,
+    turn: Turn,
+) -> Result<isize, Stop> {
+    await_ready(to, libc::POLLOUT, waits, turn)?;
+    await_ready(from, libc::POLLIN, waits, turn)?;
     let mut buffer = vec![0; CHUNK.min(length)];
     // SAFETY: `buffer` has so much room.
     let got = checked(unsafe { real::read(from, buffer.as_mut_ptr().cast(), buffer.len()) })?;
@@ -119,41 +114,40 @@ fn pipe_to_socket(
         return Ok(0);
     }
     loop {
-        match send::bytes(to, name, chunk, 0).map_err(errno_of) {
+        match send::bytes(to, name, chunk) {
             // It may not wait, but the bytes must not be lost.
-            Err(libc::EAGAIN | libc::EINTR) => wait::await_writable(to).map(|_| ())?,
+            Err(Stop::Errno(libc::EAGAIN | libc::EINTR)) => wait::await_room(to)?,
             other => return other,
         }
     }
 }
 
 /// At most as much as the pipe takes without waiting.
-fn socket_to_pipe(from: c_int, to: c_int, length: usize, flags: c_uint) -> Result<isize, c_int> {
-    let waits = flags & libc::SPLICE_F_NONBLOCK == 0;
-    if !is_ready(to, libc::POLLOUT, waits)? {
-        return Err(libc::EAGAIN);
-    }
+fn socket_to_pipe(
+    from: c_int,
+    name: SocketName,
+    to: c_int,
+    length: usize,
+    waits: bool,
+    turn: Turn,
+) -> Result<isize, Stop> {
+    await_ready(to, libc::POLLOUT, waits, turn)?;
     // A pipe that polls writable takes PIPE_BUF bytes at once.
     let mut buffer = vec![0u8; libc::PIPE_BUF.min(length)];
     let flags = if waits { 0 } else { libc::MSG_DONTWAIT };
-    // SAFETY: `buffer` has so much room.
-    let got = match unsafe { receive::plain(from, buffer.as_mut_ptr().cast(), buffer.len(), flags) } {
-        Detour::Done(got) => got as usize,
-        Detour::Failed(errno) => return Err(errno),
-        Detour::Bypass => return Err(libc::EBADF),
-    };
+    let got = receive::bytes(from, name, &mut buffer, flags, turn)?;
     // SAFETY: so many bytes of `buffer` were received.
-    checked(unsafe { real::write(to, buffer.as_ptr().cast(), got) }).map(|written| written as isize)
+    Ok(checked(unsafe { real::write(to, buffer.as_ptr().cast(), got) }).map(|written| written as isize)?)
 }
 
-/// Whether the descriptor polls so, at once or as soon as it does.
-fn is_ready(fd: c_int, events: i16, waits: bool) -> Result<bool, c_int> {
-    let waits = waits && !wait::is_non_blocking(fd);
-    let mut wanted = libc::pollfd { fd, events, revents: 0 };
-    // SAFETY: one valid entry.
-    match unsafe { real::poll(&raw mut wanted, 1, if waits { -1 } else { 0 }) } {
-        -1 => Err(errno()),
-        ready => Ok(ready > 0),
+/// The descriptor must poll so: now, or it is waited for if it may.
+fn await_ready(fd: c_int, events: i16, waits: bool, turn: Turn) -> Result<(), Stop> {
+    if let Turn::After(Wait::Other(..), outcome) = turn {
+        outcome?;
+    }
+    match wait::polls(fd, events, 0) {
+        Err(libc::EAGAIN) if waits && !wait::is_non_blocking(fd) => Err(Stop::Wait(Wait::Other(fd, events))),
+        outcome => Ok(outcome.map(drop)?),
     }
 }
 

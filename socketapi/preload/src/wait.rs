@@ -1,37 +1,89 @@
-//! Whether a call may wait, and waiting for what the kernel shows.
+//! Waiting: whether a call may, for what, and what becomes of the call then.
+//!
+//! An operation does not wait. It returns what is to be waited for, and is run again with the outcome: in [`turns`].
 
 use core::ffi::c_int;
-use core::mem::size_of;
+use core::mem::{size_of, zeroed};
+use core::ptr;
 
-use crate::detour::errno;
+use libc::{iovec, msghdr};
+use sctp_descriptors::Ticket;
+
+use crate::detour::{Stop, checked};
 use crate::real;
 
-/// Whether a call with these flags may wait on this descriptor.
-pub(crate) fn is_patient(fd: c_int, flags: c_int) -> bool {
-    flags & libc::MSG_DONTWAIT == 0 && !is_non_blocking(fd)
+/// What is to be waited for, at the descriptor of the operation. With it goes what the operation has to remember.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Wait {
+    /// A record, or the end.
+    Record,
+    /// Room to write.
+    Room,
+    /// The end of a set-up, which polls writable: what the call returns then, and which set-up, if that is to be known.
+    SetUp(c_int, Option<Ticket>),
+    /// Room for a bare record, which is written: its pieces, their number, flags.
+    Bare(*const iovec, usize, c_int),
+    /// That another descriptor polls so.
+    Other(c_int, i16),
 }
 
-/// The flags as the service is to have them, which does not know the descriptor's.
-pub(crate) fn told(flags: c_int, patient: bool) -> c_int {
-    if patient { flags & !libc::MSG_DONTWAIT } else { flags | libc::MSG_DONTWAIT }
+/// Which run of an operation it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Turn {
+    /// Nothing has been done.
+    First,
+    /// It has been waited for this, and that is how it went: EAGAIN is a time-out.
+    After(Wait, Result<usize, c_int>),
 }
 
-pub(crate) fn is_non_blocking(fd: c_int) -> bool {
-    // SAFETY: plain numbers.
-    unsafe { real::fcntl(fd, libc::F_GETFL, 0) & libc::O_NONBLOCK != 0 }
-}
-
-/// Waits until the descriptor polls writable; false if SO_SNDTIMEO comes before. The kernel's own calls go on after a signal if
-/// its handler says so (SA_RESTART), unless there is a time-out.
-pub(crate) fn await_writable(fd: c_int) -> Result<bool, c_int> {
-    let timeout = send_timeout(fd);
+/// Runs an operation as often as it has to wait.
+pub(crate) fn turns<T>(fd: c_int, mut operation: impl FnMut(Turn) -> Result<T, Stop>) -> Result<T, Stop> {
+    let mut turn = Turn::First;
     loop {
-        let mut wanted = libc::pollfd { fd, events: libc::POLLOUT, revents: 0 };
+        match operation(turn) {
+            Err(Stop::Wait(wanted)) => turn = Turn::After(wanted, until(fd, wanted)),
+            end => return end,
+        }
+    }
+}
+
+/// Waits: a cancellation point, and nothing to drop.
+fn until(fd: c_int, wanted: Wait) -> Result<usize, c_int> {
+    match wanted {
+        // Of no bytes, so that no offset moves.
+        // SAFETY: there is nothing to be written.
+        Wait::Record => checked(unsafe { real::recv(fd, ptr::null_mut(), 0, libc::MSG_PEEK) }),
+        Wait::Room | Wait::SetUp(..) => polls(fd, libc::POLLOUT, send_timeout(fd)),
+        Wait::Bare(parts, count, flags) => write_bare(fd, parts, count, flags),
+        Wait::Other(other, events) => polls(other, events, -1),
+    }
+}
+
+/// Writes a record with what it says in it.
+pub(crate) fn write_bare(fd: c_int, parts: *const iovec, count: usize, flags: c_int) -> Result<usize, c_int> {
+    // SAFETY: all zeros is a valid message header.
+    let mut header: msghdr = unsafe { zeroed() };
+    header.msg_iov = parts.cast_mut();
+    header.msg_iovlen = count as _;
+    // SAFETY: `header` and all that it points to live until the call returns.
+    checked(unsafe { real::sendmsg(fd, &raw const header, flags) })
+}
+
+/// Waits for room where that is no cancellation point.
+pub(crate) fn await_room(fd: c_int) -> Result<(), c_int> {
+    until(fd, Wait::Room).map(drop)
+}
+
+/// Waits until the descriptor polls so. The kernel's own calls go on after a signal if its handler says so (SA_RESTART), unless
+/// there is a time-out.
+pub(crate) fn polls(fd: c_int, events: i16, timeout: c_int) -> Result<usize, c_int> {
+    loop {
+        let mut wanted = libc::pollfd { fd, events, revents: 0 };
         // SAFETY: one valid entry.
-        match unsafe { real::poll(&raw mut wanted, 1, timeout) } {
-            -1 if errno() == libc::EINTR && timeout < 0 && all_handlers_restart() => {}
-            -1 => return Err(errno()),
-            ready => return Ok(ready > 0),
+        match checked(unsafe { real::poll(&raw mut wanted, 1, timeout) } as isize) {
+            Ok(0) => return Err(libc::EAGAIN),
+            Err(libc::EINTR) if timeout < 0 && all_handlers_restart() => {}
+            outcome => return outcome,
         }
     }
 }
@@ -57,4 +109,19 @@ fn send_timeout(fd: c_int) -> c_int {
     unsafe { real::getsockopt(fd, libc::SOL_SOCKET, libc::SO_SNDTIMEO, value, &raw mut length) };
     let milliseconds = time.tv_sec.saturating_mul(1_000).saturating_add((time.tv_usec + 999) / 1_000);
     if milliseconds == 0 { -1 } else { c_int::try_from(milliseconds).unwrap_or(c_int::MAX) }
+}
+
+/// Whether a call with these flags may wait on this descriptor.
+pub(crate) fn is_patient(fd: c_int, flags: c_int) -> bool {
+    flags & libc::MSG_DONTWAIT == 0 && !is_non_blocking(fd)
+}
+
+/// The flags as the service is to have them, which does not know the descriptor's.
+pub(crate) fn told(flags: c_int, patient: bool) -> c_int {
+    if patient { flags & !libc::MSG_DONTWAIT } else { flags | libc::MSG_DONTWAIT }
+}
+
+pub(crate) fn is_non_blocking(fd: c_int) -> bool {
+    // SAFETY: plain numbers.
+    unsafe { real::fcntl(fd, libc::F_GETFL, 0) & libc::O_NONBLOCK != 0 }
 }

@@ -41,7 +41,7 @@ impl Pair {
     fn look(&self, buffer: &mut [u8]) -> Result<Head, Stop> {
         let parts = one(buffer.as_mut_ptr().cast(), buffer.len());
         // SAFETY: of `buffer`.
-        look(self.client.as_raw_fd(), self.name, unsafe { Parts::new(&parts) }, MSG_DONTWAIT)
+        look(self.client.as_raw_fd(), self.name, unsafe { Parts::new(&parts) })
     }
 
     fn take(&self) -> Option<usize> {
@@ -131,12 +131,12 @@ fn a_descriptor_that_is_not_what_was_remembered_is_noticed() {
     let parts = one(buffer.as_mut_ptr().cast(), buffer.len());
     // SAFETY: of `buffer`.
     let parts = unsafe { Parts::new(&parts) };
-    let look_as = |name| look(pair.client.as_raw_fd(), name, parts, MSG_DONTWAIT);
+    let look_as = |name| look(pair.client.as_raw_fd(), name, parts);
     assert_eq!(look_as(wrong), Err(Stop::Stranger));
     pair.put(b"abc");
     assert_eq!((look_as(wrong), look_as(pair.name)), (Err(Stop::Stranger), Ok(Head::Bare(3))));
     let file = std::fs::File::open("/dev/null").unwrap();
-    assert_eq!(look(file.as_raw_fd(), pair.name, parts, MSG_DONTWAIT), Err(Stop::Stranger));
+    assert_eq!(look(file.as_raw_fd(), pair.name, parts), Err(Stop::Stranger));
 }
 
 #[test]
