@@ -2,11 +2,13 @@
 //!
 //! Each program that is started is under a `sctp-run` of its own, so that each end has a stack of its own.
 
+mod linux;
 mod lksctp_tools;
 mod measuring;
 mod pipes;
 mod python;
 mod rsplib;
+mod rsplib_linux;
 mod signalling;
 
 use std::ffi::OsStr;

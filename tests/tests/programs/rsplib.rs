@@ -11,12 +11,16 @@ use crate::{LIMIT, finish, hear, sctp_run_on, start, start_ready};
 const REGISTRAR: &str = "10.98.0.1";
 const OTHER_REGISTRAR: &str = "10.98.0.2";
 
-/// A host with an address for each program, if these can be run.
-fn host_or_skip() -> Option<Host> {
+/// Whether the programs can be run; says SKIPPED if not.
+pub(crate) fn can_run() -> bool {
     let programs =
         [("rspregistrar", "rsplib-registrar"), ("hsdump", "rsplib-tools"), ("rspserver", "rsplib-services")];
-    if !is_root_or_skip() || !programs.iter().all(|(program, package)| is_installed_or_skip(program, package))
-    {
+    is_root_or_skip() && programs.iter().all(|(program, package)| is_installed_or_skip(program, package))
+}
+
+/// A host with an address for each program, if these can be run.
+fn host_or_skip() -> Option<Host> {
+    if !can_run() {
         return None;
     }
     let host = Lab::loopback();
@@ -28,31 +32,45 @@ fn host_or_skip() -> Option<Host> {
 
 /// A registrar with a peer, ready for pool elements, and perhaps with more options.
 fn registrar(host: &Host, address: &str, peer: &str, more: &[&str]) -> Program {
-    let options =
-        [format!("-asap={address}:3863"), format!("-enrp={address}:9901"), format!("-peer={peer}:9901")];
-    let mut program = vec!["rspregistrar", "-loglevel=5", "-logcolor=off"];
-    program.extend(options.iter().map(String::as_str).chain(more.iter().copied()));
+    let program = registrar_command(address, peer, more);
     start_ready(sctp_run_on(host, address), &program, "Registrar started")
+}
+
+pub(crate) fn registrar_command(address: &str, peer: &str, more: &[&str]) -> Vec<String> {
+    let mut program: Vec<_> = ["rspregistrar", "-loglevel=5", "-logcolor=off"].map(str::to_owned).into();
+    program.extend([
+        format!("-asap={address}:3863"),
+        format!("-enrp={address}:9901"),
+        format!("-peer={peer}:9901"),
+    ]);
+    program.extend(more.iter().map(|option| (*option).to_owned()));
+    program
 }
 
 /// A pool element with a service and an identifier; it takes one of the registrars, whichever answers first.
 fn server(host: &Host, address: &str, service: &str, identifier: &str, registrars: &[&str]) -> Program {
-    let mut options = vec![format!("-identifier={identifier}")];
-    options.extend(registrars.iter().map(|at| format!("-registrar={at}:3863")));
-    let mut program = vec!["rspserver", service, "-loglevel=4", "-logcolor=off"];
-    program.extend(options.iter().map(String::as_str));
-    start(sctp_run_on(host, address), &program)
+    start(sctp_run_on(host, address), &server_command(service, identifier, registrars))
 }
 
-/// A line to the pool, and back from a pool element, by what a registrar says.
-fn echo(host: &Host, address: &str, registrar: &str) {
-    let registrar = format!("-registrar={registrar}:3863");
-    let mut terminal =
-        start(sctp_run_on(host, address), &["rspterminal", &registrar, "-poolhandle=EchoPool"]);
+pub(crate) fn server_command(service: &str, identifier: &str, registrars: &[&str]) -> Vec<String> {
+    let mut program: Vec<_> =
+        ["rspserver", service, "-loglevel=4", "-logcolor=off"].map(str::to_owned).into();
+    program.push(format!("-identifier={identifier}"));
+    program.extend(registrars.iter().map(|at| format!("-registrar={at}:3863")));
+    program
+}
+
+/// A line to a pool, and back from a pool element, by what a registrar says.
+pub(crate) fn echo(host: &Host, address: &str, registrar: &str, pool: &str) {
+    let mut terminal = start(sctp_run_on(host, address), &terminal_command(registrar, pool));
     let mut typed = terminal.take_stdin().expect("its standard input");
     std::io::Write::write_all(&mut typed, b"hello\n").expect("it reads");
     let answer = hear(&mut terminal, "from PE $");
     assert!(answer.contains("hello"), "{answer}");
+}
+
+pub(crate) fn terminal_command(registrar: &str, pool: &str) -> [String; 3] {
+    ["rspterminal".to_owned(), format!("-registrar={registrar}:3863"), format!("-poolhandle={pool}")]
 }
 
 #[test]
@@ -68,18 +86,27 @@ fn rsplib_s_registrar_survives_in_its_peer() {
     });
     let was_asked = first.1.output().contains("Registration request for EchoPool");
     let (home, other) = if was_asked { (first, other) } else { (other, first) };
-    echo(&host, "10.98.0.4", home.0);
+    echo(&host, "10.98.0.4", home.0, "EchoPool");
     home.1.signal(Signal::SIGKILL);
     hear(&mut server, "Disconnected from registrar");
     hear(&mut server, "Connected to registrar");
-    echo(&host, "10.98.0.5", other.0);
+    echo(&host, "10.98.0.5", other.0, "EchoPool");
 }
 
 /// Which pool element answers a client of the ping-pong service next.
-fn answering(client: &mut Program) -> String {
+pub(crate) fn answering(client: &mut Program) -> String {
     let line = hear(client, "Ack #");
     let (_, rest) = line.split_once("from PE $").unwrap_or_else(|| panic!("{line}"));
     rest.split(' ').next().unwrap_or_else(|| panic!("{line}")).to_owned()
+}
+
+/// What a registrar tells a program that poses as its peer, once that holds all of `awaited`.
+pub(crate) fn dump(host: &Host, address: &str, registrar: &str, awaited: &[&str]) -> String {
+    let program = ["hsdump", &format!("{registrar}:9901"), "-logcolor=off"];
+    look_until(LIMIT, || {
+        let output = finish(start(sctp_run_on(host, address), &program));
+        if awaited.iter().all(|text| output.contains(text)) { Ok(output) } else { Err(output) }
+    })
 }
 
 #[test]
@@ -120,12 +147,6 @@ fn rsplib_s_tools_show_the_handlespace() {
     let state = hear(&mut monitor, "PEs in 1 Pool");
     assert!(state.contains("PR $11110001") && state.contains("10.98.0.1:3863"), "{state}");
 
-    // It poses as a registrar's peer, and asks for the handlespace by ENRP.
-    let dump = [&format!("{REGISTRAR}:9901")[..], "-logcolor=off"];
-    let dump = look_until(LIMIT, || {
-        let program = [&["hsdump"][..], &dump].concat();
-        let output = finish(start(sctp_run_on(&host, "10.98.0.4"), &program));
-        if output.contains("EchoPool") { Ok(output) } else { Err(output) }
-    });
+    let dump = dump(&host, "10.98.0.4", REGISTRAR, &["EchoPool"]);
     assert!(dump.contains("$0000ec40") && dump.contains("home=$11110001"), "{dump}");
 }
