@@ -17,7 +17,20 @@ impl Programs {
     /// # Panics
     /// If one does not compile.
     pub fn compile(names: &[&str]) -> Option<Self> {
-        if !is_installed_or_skip("cc", "gcc") {
+        Self::compile_by("cc", "gcc", &[], names)
+    }
+
+    /// As [`compile`](Self::compile), for musl. The kernel's own headers are the system's.
+    ///
+    /// # Panics
+    /// If one does not compile.
+    pub fn compile_for_musl(names: &[&str]) -> Option<Self> {
+        let headers = ["-idirafter", "/usr/include", "-idirafter", "/usr/include/x86_64-linux-gnu"];
+        Self::compile_by("musl-gcc", "musl-tools", &headers, names)
+    }
+
+    fn compile_by(compiler: &str, package: &str, options: &[&str], names: &[&str]) -> Option<Self> {
+        if !is_installed_or_skip(compiler, package) {
             return None;
         }
         let folder = tempfile::tempdir().expect("a temporary folder");
@@ -27,9 +40,9 @@ impl Programs {
         for name in names {
             let source =
                 Path::new(env!("CARGO_MANIFEST_DIR")).join("programs").join(name).with_extension("c");
-            let mut compiler = Command::new("cc");
-            compiler.args(["-O2", "-pthread", "-o"]).arg(folder.path().join(name)).arg(source);
-            assert!(compiler.status().expect("cc runs").success(), "{name}");
+            let mut command = Command::new(compiler);
+            command.args(options).args(["-O2", "-pthread", "-o"]).arg(folder.path().join(name)).arg(source);
+            assert!(command.status().expect("the compiler runs").success(), "{name}");
         }
         Some(Self { folder })
     }

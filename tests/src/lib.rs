@@ -15,7 +15,7 @@ pub use compile::Programs;
 pub use lab::{Host, Lab};
 pub use patience::{look_until, wait_until};
 pub use perf::{PerfServer, perf_result, run_perf_client, start_perf_client};
-pub use program::{Program, ProgramError, built, built_as};
+pub use program::{Program, ProgramError, built, built_as, built_for_musl};
 pub use tshark::{
     Capture, chunk_types, count_packets, has_judge_or_skip, packet_fields, packets_judged_malformed,
     source_ports,

@@ -157,15 +157,27 @@ pub fn built(name: &str) -> PathBuf {
     built_as("quick", name)
 }
 
+/// As [`built`], for musl.
+///
+/// # Panics
+/// If it is not there.
+pub fn built_for_musl(name: &str) -> PathBuf {
+    built_in("x86_64-unknown-linux-musl", "quick", name)
+}
+
 /// As [`built`], by this cargo profile.
 ///
 /// # Panics
 /// If it is not there.
 pub fn built_as(mode: &str, name: &str) -> PathBuf {
+    built_in("", mode, name)
+}
+
+fn built_in(platform: &str, mode: &str, name: &str) -> PathBuf {
     let root = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("..");
     let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), PathBuf::from);
     let mode = std::env::var("BUILT_MODE").unwrap_or_else(|_| mode.into());
-    let path = target.join(&mode).join(name);
+    let path = target.join(platform).join(&mode).join(name);
     assert!(
         path.exists(),
         "{} is missing: build it first, with `cargo build --profile {mode} -p PACKAGE`, as tests/run does",

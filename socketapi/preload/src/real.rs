@@ -11,25 +11,28 @@ use libc::{
     timespec,
 };
 
+use crate::detour::set_errno;
+
 macro_rules! real {
-    ($($name:ident($($arg:ident: $type:ty),*) -> $result:ty;)*) => {
+    ($($(#[$only:meta])* $name:ident($($arg:ident: $type:ty),*) -> $result:ty;)*) => {
         #[allow(non_upper_case_globals, reason = "they are named as the functions")]
         mod found {
             use super::{AtomicPtr, c_void, ptr};
-            $(pub(super) static $name: AtomicPtr<c_void> = AtomicPtr::new(ptr::null_mut());)*
+            $($(#[$only])* pub(super) static $name: AtomicPtr<c_void> = AtomicPtr::new(ptr::null_mut());)*
         }
 
         $(
             /// # Safety
             /// As the C library's function of this name.
+            $(#[$only])*
             pub(crate) unsafe fn $name($($arg: $type),*) -> $result {
                 let mut found = found::$name.load(Ordering::Relaxed);
                 if found.is_null() {
                     found = find(&found::$name, concat!(stringify!($name), "\0"));
                 }
                 if found.is_null() {
-                    // No program calls what its C library lacks; unwinding into it would be worse.
-                    std::process::abort();
+                    // An older C library lacks it, and the program found ours.
+                    return <$result>::lacking();
                 }
                 // SAFETY: the symbol is the C library's function of that name, whose signature this is.
                 let function = unsafe {
@@ -42,7 +45,7 @@ macro_rules! real {
 
         /// Looks all of them up.
         pub(crate) fn find_all() {
-            $(find(&found::$name, concat!(stringify!($name), "\0"));)*
+            $($(#[$only])* find(&found::$name, concat!(stringify!($name), "\0"));)*
         }
     };
 }
@@ -87,7 +90,9 @@ real! {
     pread(fd: c_int, buffer: *mut c_void, room: size_t, offset: off_t) -> ssize_t;
 
     close(fd: c_int) -> c_int;
+    #[cfg(target_env = "gnu")]
     close_range(first: c_uint, last: c_uint, flags: c_int) -> c_int;
+    #[cfg(target_env = "gnu")]
     closefrom(first: c_int) -> ();
     dup(fd: c_int) -> c_int;
     dup2(from: c_int, to: c_int) -> c_int;
@@ -102,11 +107,14 @@ real! {
     openat(folder: c_int, path: *const c_char, flags: c_int, mode: mode_t) -> c_int;
     fopen(path: *const c_char, mode: *const c_char) -> *mut FILE;
     realpath(path: *const c_char, resolved: *mut c_char) -> *mut c_char;
+    #[cfg(target_env = "gnu")]
     __realpath_chk(path: *const c_char, resolved: *mut c_char, room: size_t) -> *mut c_char;
     access(path: *const c_char, mode: c_int) -> c_int;
     faccessat(folder: c_int, path: *const c_char, mode: c_int, flags: c_int) -> c_int;
+    #[cfg(target_env = "gnu")]
     euidaccess(path: *const c_char, mode: c_int) -> c_int;
     stat(path: *const c_char, result: *mut libc::stat) -> c_int;
+    #[cfg(target_env = "gnu")]
     __xstat(version: c_int, path: *const c_char, result: *mut libc::stat) -> c_int;
     lstat(path: *const c_char, result: *mut libc::stat) -> c_int;
     fstatat(folder: c_int, path: *const c_char, result: *mut libc::stat, flags: c_int) -> c_int;
@@ -114,6 +122,36 @@ real! {
         folder: c_int, path: *const c_char, flags: c_int, mask: c_uint, result: *mut libc::statx
     ) -> c_int;
 }
+
+/// The result of a function that is not there.
+trait Lacking {
+    /// With `errno` ENOSYS.
+    fn lacking() -> Self;
+}
+
+impl Lacking for () {
+    fn lacking() {}
+}
+
+impl<T> Lacking for *mut T {
+    fn lacking() -> Self {
+        set_errno(libc::ENOSYS);
+        ptr::null_mut()
+    }
+}
+
+macro_rules! minus_one {
+    ($($type:ty)*) => {
+        $(impl Lacking for $type {
+            fn lacking() -> Self {
+                set_errno(libc::ENOSYS);
+                -1
+            }
+        })*
+    };
+}
+
+minus_one! { c_int c_long ssize_t }
 
 fn find(place: &AtomicPtr<c_void>, name: &str) -> *mut c_void {
     let name = CStr::from_bytes_with_nul(name.as_bytes()).unwrap_or(c"");

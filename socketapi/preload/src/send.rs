@@ -154,6 +154,27 @@ unsafe fn control_of(message: &msghdr) -> Result<&[u8], c_int> {
     Ok(unsafe { core::slice::from_raw_parts(message.msg_control.cast::<u8>(), length) })
 }
 
+/// The control messages for the service. Of musl a length is an `int` with four bytes behind it, which programs leave as they were;
+/// in the kernel it is one number of eight.
+fn control_as_kernel_has_it(control: &[u8]) -> Vec<u8> {
+    let mut control = control.to_vec();
+    if cfg!(all(target_env = "musl", target_pointer_width = "64", target_endian = "little")) {
+        clear_padding(&mut control);
+    }
+    control
+}
+
+fn clear_padding(control: &mut [u8]) {
+    const WORD: usize = 8;
+    let mut rest = control;
+    while let Some((length, behind)) = rest.split_first_chunk_mut::<WORD>() {
+        length[WORD / 2..].fill(0);
+        let whole = (u64::from_le_bytes(*length) as usize).next_multiple_of(WORD).max(WORD);
+        let Some(next) = behind.get_mut(whole - WORD..) else { return };
+        rest = next;
+    }
+}
+
 /// Sends a message of this process's own memory, as [`plain`], and waits until that is done, which is no cancellation point.
 pub(crate) fn bytes(fd: c_int, name: SocketName, bytes: &[u8]) -> Result<isize, Stop> {
     let parts = one(bytes.as_ptr().cast(), bytes.len());
@@ -233,7 +254,7 @@ fn command(fd: c_int, name: SocketName, message: &Message<'_>, turn: Turn) -> Re
     let send = Send {
         flags: wait::told(message.flags, patient),
         to: message.to,
-        control: message.control.to_vec(),
+        control: control_as_kernel_has_it(message.control),
         payload: message.parts.copy_out(length),
     };
     let request = Request { socket: name.socket, command: Command::Send(send) };
@@ -282,6 +303,20 @@ mod tests {
                 && !is_bare(&[1; 21], 0, None, b"")
                 && !is_bare(b"", 0, None, b"")
         );
+    }
+
+    #[test]
+    fn what_musl_leaves_behind_lengths_is_cleared_and_nothing_else() {
+        let message = |length: u32, padding: u32, rest: &[u8]| {
+            [&length.to_le_bytes()[..], &padding.to_le_bytes(), rest].concat()
+        };
+        let all = |padding| [message(18, padding, &[9; 16]), message(16, padding, &[8; 8])].concat();
+        let mut control = all(u32::MAX);
+        clear_padding(&mut control);
+        assert_eq!(control, all(0));
+        for length in [0, 1, 7, 17, u32::MAX] {
+            clear_padding(&mut message(length, 5, &[7; 9]));
+        }
     }
 
     #[test]

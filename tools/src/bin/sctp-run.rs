@@ -24,8 +24,8 @@ use sctp_tools::transport::{self, TransportOptions, carrier};
 use sctp_tools::{launch, supervised};
 use tracing_subscriber::EnvFilter;
 
-/// The shim's file, beside this program.
-const SHIM: &str = "libsctp_preload.so";
+/// The shims' files, beside this program. Which is for what C library they say themselves.
+const SHIMS: [&str; 2] = ["libsctp_preload.so", "libsctp_preload-musl.so"];
 /// Names another file.
 const SHIM_VARIABLE: &str = "SCTP_PRELOAD";
 /// The program holds the host's lease on a number that it does not count on.
@@ -77,7 +77,8 @@ struct Options {
     #[arg(long, value_name = "FILE", num_args = 0..=1, require_equals = true)]
     #[expect(clippy::option_option, reason = "the option, and its value")]
     trace: Option<Option<PathBuf>>,
-    /// The preload shim [default: $SCTP_PRELOAD, else libsctp_preload.so beside this program]
+    /// The preload shim [default: $SCTP_PRELOAD, else libsctp_preload.so or libsctp_preload-musl.so beside this program, as
+    /// the program needs it]
     #[arg(long, value_name = "FILE")]
     preload: Option<PathBuf>,
     /// Supervise the program's system calls instead: for programs without a C library (Go, static binaries)
@@ -159,12 +160,13 @@ fn run(options: &Options) -> Result<(), Failure> {
 
 /// The shim, if the program can have it.
 fn shim_for(program: &OsStr, options: &Options) -> Result<PathBuf, String> {
-    let shim = shim(options.preload.as_deref())?;
-    if let Some(file) = launch::find(program) {
-        launch::check(&file, &shim).map_err(|refusal| refusal.to_string())?;
-        if let Some(hint) = launch::hint(&file) {
-            eprintln!("sctp-run: {hint}");
-        }
+    let shims = shims(options.preload.as_deref());
+    let Some(file) = launch::find(program) else { return readable(&shims[0]) };
+    let fits = |shim: &&PathBuf| shim.exists() && launch::check(&file, shim).is_ok();
+    let shim = readable(shims.iter().find(fits).unwrap_or(&shims[0]))?;
+    launch::check(&file, &shim).map_err(|refusal| refusal.to_string())?;
+    if let Some(hint) = launch::hint(&file) {
+        eprintln!("sctp-run: {hint}");
     }
     Ok(shim)
 }
@@ -179,15 +181,22 @@ fn before_other_libraries(shim: PathBuf) -> OsString {
     all
 }
 
-fn shim(named: Option<&Path>) -> Result<PathBuf, String> {
+/// The one that is named, or those that there may be.
+fn shims(named: Option<&Path>) -> Vec<PathBuf> {
     let variable = || std::env::var_os(SHIM_VARIABLE).map(PathBuf::from);
-    let beside = || Some(std::env::current_exe().ok()?.parent()?.join(SHIM));
-    let file = named.map(Path::to_owned).or_else(variable).or_else(beside).unwrap_or_else(|| SHIM.into());
-    file.canonicalize().map_err(|error| {
+    if let Some(named) = named.map(Path::to_owned).or_else(variable) {
+        return vec![named];
+    }
+    let folder = std::env::current_exe().ok().and_then(|exe| Some(exe.parent()?.to_owned()));
+    SHIMS.iter().map(|shim| folder.clone().unwrap_or_default().join(shim)).collect()
+}
+
+fn readable(shim: &Path) -> Result<PathBuf, String> {
+    shim.canonicalize().map_err(|error| {
         format!(
             "cannot read the preload shim {}: {error}; build it with `cargo build --release -p sctp-preload`, or \
              name it with --preload",
-            file.display()
+            shim.display()
         )
     })
 }

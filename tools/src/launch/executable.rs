@@ -46,8 +46,9 @@ pub enum Refusal {
     /// It uses another C library.
     #[error(
         "{} uses the C library {program}, and the preload shim {shim}: name a shim that was built for {program} with \
-         --preload; {ALTERNATIVE}",
-        file.display()
+         --preload{}; {ALTERNATIVE}",
+        file.display(),
+        how_to_build(*program)
     )]
     Library {
         /// The program.
@@ -74,6 +75,17 @@ impl std::fmt::Display for Library {
             Self::Glibc => "glibc",
             Self::Musl => "musl",
         })
+    }
+}
+
+/// How to get a shim that is not built by default.
+fn how_to_build(library: Library) -> &'static str {
+    match library {
+        Library::Glibc => "",
+        Library::Musl => {
+            ", or put it beside sctp-run as libsctp_preload-musl.so (`rustup target add x86_64-unknown-linux-musl`, `cargo build \
+             --release --target x86_64-unknown-linux-musl -p sctp-preload`)"
+        }
     }
 }
 

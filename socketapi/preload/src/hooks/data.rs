@@ -233,6 +233,24 @@ pub(super) unsafe extern "C-unwind" fn splice(
     }
 }
 
+/// Names from when files were small: glibc has them, and musl had them before 1.2.4.
+mod large {
+    use super::*;
+
+    /// # Safety
+    /// As `sendfile(2)`.
+    #[unsafe(no_mangle)]
+    unsafe extern "C-unwind" fn sendfile64(
+        out: c_int,
+        from: c_int,
+        offset: *mut off_t,
+        length: size_t,
+    ) -> ssize_t {
+        // SAFETY: as above.
+        unsafe { sendfile(out, from, offset, length) }
+    }
+}
+
 /// Names that only glibc has: aliases, and what calls become in programs that are compiled with `_FORTIFY_SOURCE`.
 #[cfg(target_env = "gnu")]
 mod glibc {
@@ -336,18 +354,5 @@ mod glibc {
     ) -> ssize_t {
         // SAFETY: as above.
         unsafe { pwritev2(fd, parts, count, offset, flags) }
-    }
-
-    /// # Safety
-    /// As `sendfile(2)`.
-    #[unsafe(no_mangle)]
-    unsafe extern "C-unwind" fn sendfile64(
-        out: c_int,
-        from: c_int,
-        offset: *mut off_t,
-        length: size_t,
-    ) -> ssize_t {
-        // SAFETY: as above.
-        unsafe { sendfile(out, from, offset, length) }
     }
 }

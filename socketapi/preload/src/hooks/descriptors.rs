@@ -1,7 +1,7 @@
 //! Numbers of descriptors: what comes to mean something else is forgotten, after it has happened. What was forgotten too often
 //! is looked up again.
 
-use core::ffi::{c_int, c_uint, c_ulong};
+use core::ffi::{c_int, c_ulong};
 
 use crate::{real, table};
 
@@ -15,27 +15,6 @@ pub(super) unsafe extern "C-unwind" fn close(fd: c_int) -> c_int {
     let closed = unsafe { real::close(fd) };
     table::forget(fd);
     closed
-}
-
-/// # Safety
-/// As `close_range(2)`.
-#[cfg(target_env = "gnu")]
-#[unsafe(no_mangle)]
-pub(super) unsafe extern "C-unwind" fn close_range(first: c_uint, last: c_uint, flags: c_int) -> c_int {
-    // SAFETY: the caller's own arguments.
-    let closed = unsafe { real::close_range(first, last, flags) };
-    table::forget_range(first, last);
-    closed
-}
-
-/// # Safety
-/// As `closefrom(3)`.
-#[cfg(target_env = "gnu")]
-#[unsafe(no_mangle)]
-unsafe extern "C-unwind" fn closefrom(first: c_int) {
-    // SAFETY: the caller's own argument.
-    unsafe { real::closefrom(first) };
-    table::forget_range(c_uint::try_from(first).unwrap_or(0), c_uint::MAX);
 }
 
 /// # Safety
@@ -83,7 +62,28 @@ pub(super) unsafe extern "C-unwind" fn fcntl(fd: c_int, command: c_int, argument
 /// Names that only glibc has.
 #[cfg(target_env = "gnu")]
 mod glibc {
+    use core::ffi::c_uint;
+
     use super::*;
+
+    /// # Safety
+    /// As `close_range(2)`.
+    #[unsafe(no_mangle)]
+    unsafe extern "C-unwind" fn close_range(first: c_uint, last: c_uint, flags: c_int) -> c_int {
+        // SAFETY: the caller's own arguments.
+        let closed = unsafe { real::close_range(first, last, flags) };
+        table::forget_range(first, last);
+        closed
+    }
+
+    /// # Safety
+    /// As `closefrom(3)`.
+    #[unsafe(no_mangle)]
+    unsafe extern "C-unwind" fn closefrom(first: c_int) {
+        // SAFETY: the caller's own argument.
+        unsafe { real::closefrom(first) };
+        table::forget_range(c_uint::try_from(first).unwrap_or(0), c_uint::MAX);
+    }
 
     /// # Safety
     /// As `close(2)`.

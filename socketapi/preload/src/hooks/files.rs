@@ -121,9 +121,9 @@ unsafe extern "C-unwind" fn statx(
     unsafe { procfs::statx(path, mask, result).conclude(|| real::statx(folder, path, flags, mask, result)) }
 }
 
-/// Names that only glibc has. On 64-bit machines all structures and offsets are the large ones.
-#[cfg(target_env = "gnu")]
-mod glibc {
+/// Names from when files were small: glibc has them, and musl had them before 1.2.4. On 64-bit machines all structures and offsets
+/// are the large ones.
+mod large {
     use super::*;
 
     /// # Safety
@@ -133,6 +133,62 @@ mod glibc {
         // SAFETY: the caller's own arguments.
         unsafe { open(path, flags, mode) }
     }
+
+    /// # Safety
+    /// As `openat(2)`.
+    #[unsafe(no_mangle)]
+    unsafe extern "C-unwind" fn openat64(
+        folder: c_int,
+        path: *const c_char,
+        flags: c_int,
+        mode: mode_t,
+    ) -> c_int {
+        // SAFETY: the caller's own arguments.
+        unsafe { openat(folder, path, flags, mode) }
+    }
+
+    /// # Safety
+    /// As `fopen(3)`.
+    #[unsafe(no_mangle)]
+    unsafe extern "C-unwind" fn fopen64(path: *const c_char, mode: *const c_char) -> *mut FILE {
+        // SAFETY: the caller's own arguments.
+        unsafe { fopen(path, mode) }
+    }
+
+    /// # Safety
+    /// As `stat(2)`.
+    #[unsafe(no_mangle)]
+    unsafe extern "C-unwind" fn stat64(path: *const c_char, result: *mut libc::stat) -> c_int {
+        // SAFETY: the caller's own arguments.
+        unsafe { stat(path, result) }
+    }
+
+    /// # Safety
+    /// As `lstat(2)`.
+    #[unsafe(no_mangle)]
+    unsafe extern "C-unwind" fn lstat64(path: *const c_char, result: *mut libc::stat) -> c_int {
+        // SAFETY: the caller's own arguments.
+        unsafe { lstat(path, result) }
+    }
+
+    /// # Safety
+    /// As `fstatat(2)`.
+    #[unsafe(no_mangle)]
+    unsafe extern "C-unwind" fn fstatat64(
+        folder: c_int,
+        path: *const c_char,
+        result: *mut libc::stat,
+        flags: c_int,
+    ) -> c_int {
+        // SAFETY: the caller's own arguments.
+        unsafe { fstatat(folder, path, result, flags) }
+    }
+}
+
+/// Names that only glibc has.
+#[cfg(target_env = "gnu")]
+mod glibc {
+    use super::*;
 
     /// # Safety
     /// As `open(2)`.
@@ -167,19 +223,6 @@ mod glibc {
     }
 
     /// # Safety
-    /// As `openat(2)`.
-    #[unsafe(no_mangle)]
-    unsafe extern "C-unwind" fn openat64(
-        folder: c_int,
-        path: *const c_char,
-        flags: c_int,
-        mode: mode_t,
-    ) -> c_int {
-        // SAFETY: the caller's own arguments.
-        unsafe { openat(folder, path, flags, mode) }
-    }
-
-    /// # Safety
     /// As `openat(2)`; creates no file.
     #[unsafe(no_mangle)]
     unsafe extern "C-unwind" fn __openat_2(folder: c_int, path: *const c_char, flags: c_int) -> c_int {
@@ -193,14 +236,6 @@ mod glibc {
     unsafe extern "C-unwind" fn __openat64_2(folder: c_int, path: *const c_char, flags: c_int) -> c_int {
         // SAFETY: the caller's own arguments.
         unsafe { openat(folder, path, flags, 0) }
-    }
-
-    /// # Safety
-    /// As `fopen(3)`.
-    #[unsafe(no_mangle)]
-    unsafe extern "C-unwind" fn fopen64(path: *const c_char, mode: *const c_char) -> *mut FILE {
-        // SAFETY: the caller's own arguments.
-        unsafe { fopen(path, mode) }
     }
 
     /// # Safety
@@ -229,35 +264,6 @@ mod glibc {
     unsafe extern "C-unwind" fn eaccess(path: *const c_char, mode: c_int) -> c_int {
         // SAFETY: the caller's own arguments.
         unsafe { euidaccess(path, mode) }
-    }
-
-    /// # Safety
-    /// As `stat(2)`.
-    #[unsafe(no_mangle)]
-    unsafe extern "C-unwind" fn stat64(path: *const c_char, result: *mut libc::stat) -> c_int {
-        // SAFETY: the caller's own arguments.
-        unsafe { stat(path, result) }
-    }
-
-    /// # Safety
-    /// As `lstat(2)`.
-    #[unsafe(no_mangle)]
-    unsafe extern "C-unwind" fn lstat64(path: *const c_char, result: *mut libc::stat) -> c_int {
-        // SAFETY: the caller's own arguments.
-        unsafe { lstat(path, result) }
-    }
-
-    /// # Safety
-    /// As `fstatat(2)`.
-    #[unsafe(no_mangle)]
-    unsafe extern "C-unwind" fn fstatat64(
-        folder: c_int,
-        path: *const c_char,
-        result: *mut libc::stat,
-        flags: c_int,
-    ) -> c_int {
-        // SAFETY: the caller's own arguments.
-        unsafe { fstatat(folder, path, result, flags) }
     }
 
     /// What `stat` was before glibc 2.33.
