@@ -222,13 +222,25 @@ impl Association {
 
     /// Says once that there is something to read, until all of it has been read.
     pub(super) fn tell_readable(&mut self) {
-        while let Some(aborted) = self.receiver.as_mut().and_then(Receiver::poll_aborted) {
-            self.events.push_back(Event::PartialDeliveryAborted(aborted));
-        }
+        self.tell_aborted_deliveries();
         if !self.readable_told && self.is_readable() {
             self.readable_told = true;
             self.events.push_back(Event::Readable);
         }
+    }
+
+    fn tell_aborted_deliveries(&mut self) {
+        while let Some(aborted) = self.receiver.as_mut().and_then(Receiver::poll_aborted) {
+            self.events.push_back(Event::PartialDeliveryAborted(aborted));
+        }
+    }
+
+    /// The association ends: what is missing of messages will not come (RFC 6458, 6.1.7).
+    pub(super) fn end_deliveries(&mut self) {
+        if let Some(receiver) = &mut self.receiver {
+            receiver.end_deliveries();
+        }
+        self.tell_aborted_deliveries();
     }
 
     /// What may follow from any change in the sending half.

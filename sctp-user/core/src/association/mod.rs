@@ -485,6 +485,7 @@ impl Association {
         self.set_state(State::Closed);
         self.outbox.clear();
         self.probes.clear();
+        self.end_deliveries();
         self.events.push_back(event);
     }
 }

@@ -127,8 +127,7 @@ impl Receiver {
         inbound_streams: u16,
     ) -> Self {
         let mut next = Self::new(config, peer_initial_tsn, inbound_streams);
-        let dropped = self.reassembly.clear();
-        self.abort_deliveries(dropped);
+        self.end_deliveries();
         let (ready, aborted) = self.streams.into_ready();
         for held in ready {
             next.account.charge(held.charge);
@@ -136,6 +135,12 @@ impl Receiver {
         }
         next.streams.keep_aborted(aborted);
         next
+    }
+
+    /// Nothing more comes: what is not complete is thrown away.
+    pub fn end_deliveries(&mut self) {
+        let dropped = self.reassembly.clear();
+        self.abort_deliveries(dropped);
     }
 
     /// Parts of messages were thrown away: those that were delivered in pieces end here.

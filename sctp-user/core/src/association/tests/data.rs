@@ -73,3 +73,32 @@ fn messages_leave_however_large_the_path_mtu_is_said_to_be() {
         [65_490, 65_535, 70_000, 200_000]
     );
 }
+
+/// RFC 6458, 6.1.7: who has read a piece of a message is told that the rest does not come, before it is told of the end. Pieces
+/// that were not read say nothing.
+#[test]
+fn the_end_of_the_association_aborts_a_partial_delivery() {
+    for reads in [true, false] {
+        let mut pair = Pair::new();
+        let config = AssociationConfig {
+            receive_buffer: 8_000,
+            partial_delivery_point: Some(2_000),
+            ..AssociationConfig::default()
+        };
+        let (a, z) = pair.establish_with(config);
+        pair.send(Side::A, a, &[7; 60_000]);
+        pair.run_secs(1);
+        let now = pair.now;
+        if reads {
+            assert!(!pair.z.endpoint.receive(now, z).unwrap().end_of_record);
+            pair.run_secs(1);
+        }
+        pair.a.endpoint.abort(now, a, Bytes::new()).unwrap();
+        pair.run_secs(1);
+        let events = pair.events(Side::Z);
+        let told = events.iter().position(|event| event.starts_with("PartialDeliveryAborted"));
+        assert_eq!(told, reads.then_some(events.len() - 2), "{events:?}");
+        assert!(events.last().unwrap().starts_with("lost"), "{events:?}");
+        assert!(pair.read(Side::Z, z).is_empty());
+    }
+}
