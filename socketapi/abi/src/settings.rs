@@ -42,6 +42,8 @@ pub struct Manner {
     pub events: Events,
     /// The interval of heartbeats, whether they are on or not.
     pub hb_interval: Duration,
+    /// The path MTU that was fixed last, whether it is searched for again or not; 0 for none.
+    pub fixed_path_mtu: u32,
     /// Packets that a SACK may wait for, once it was set, whether SACKs are delayed or not.
     pub sack_frequency: Option<u32>,
     /// Whether potentially failed paths are shown, as Linux has it: 0 in the status only, 1 nowhere, 2 in both.
@@ -129,6 +131,7 @@ impl Default for Manner {
             receive_context: 0,
             events: Events::default(),
             hb_interval: Duration::from_secs(30),
+            fixed_path_mtu: 0,
             sack_frequency: None,
             expose_potentially_failed: 0,
         }

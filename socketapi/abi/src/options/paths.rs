@@ -11,7 +11,7 @@ use sctp_core::config::AssociationConfig;
 use sctp_core::event::AssociationId;
 use sctp_core::path::{Path, PathParameters};
 
-use super::numbers::{count, millis, milliseconds, short};
+use super::numbers::{millis, milliseconds, short};
 use super::protocol::{LEAST_MTU, LONGEST_SACK_DELAY};
 use super::scope::{Place, look, look_at_path, place};
 use super::status::mtu_of;
@@ -74,9 +74,8 @@ fn see(target: &dyn Target, place: &Place) -> Result<Seen, Errno> {
             of_all(association.config(), mtu)
         }),
         Place::All(None) => {
-            let config = target.config()?;
-            let fixed = if config.mtu_search.is_none() { config.path_mtu } else { 0 };
-            Ok(of_all(&config, count(fixed)))
+            let fixed = target.settings().future.fixed_path_mtu;
+            Ok(of_all(&target.config()?, fixed))
         }
     }
 }
@@ -103,6 +102,7 @@ pub(super) fn set(target: &mut dyn Target, view: View<'_>) -> Result<Outcome, Er
     let mut manner = *target.settings().of(place.whose());
     if let Place::All(whose) = place {
         manner.hb_interval = hb_interval(view).unwrap_or(manner.hb_interval);
+        manner.fixed_path_mtu = fixed_path_mtu(view).unwrap_or(manner.fixed_path_mtu);
         let ipv6 = target.settings().form.ipv6;
         target.configure(whose, &|config| {
             let mut parameters = PathParameters::of(config);
@@ -157,10 +157,16 @@ fn hb_interval(view: View<'_>) -> Option<Duration> {
     (flags & SPP_HB_ENABLE != 0 && (interval > 0 || zero)).then(|| millis(interval))
 }
 
+/// The new path MTU, which counts where it is not searched for. Zero leaves it.
+fn fixed_path_mtu(view: View<'_>) -> Option<u32> {
+    let mtu = view.get(spp_pathmtu);
+    (view.get(spp_flags) & SPP_PMTUD_DISABLE != 0 && mtu > 0).then_some(mtu)
+}
+
 /// What the structure says, of a path or of those to come; `ipv6`: there are flow labels.
 fn apply(view: View<'_>, manner: &Manner, ipv6: bool, parameters: &mut PathParameters) {
     let flags = view.get(spp_flags);
-    let (mtu, sack_delay) = (view.get(spp_pathmtu), view.get(spp_sackdelay));
+    let sack_delay = view.get(spp_sackdelay);
     if flags & SPP_HB_ENABLE != 0 {
         let present = parameters.hb_interval.unwrap_or(manner.hb_interval);
         parameters.hb_interval = Some(hb_interval(view).unwrap_or(present));
@@ -173,7 +179,7 @@ fn apply(view: View<'_>, manner: &Manner, ipv6: bool, parameters: &mut PathParam
     }
     if flags & SPP_PMTUD_DISABLE != 0 {
         parameters.mtu_search = None;
-        parameters.path_mtu = if mtu > 0 { mtu as usize } else { parameters.path_mtu };
+        parameters.path_mtu = fixed_path_mtu(view).map_or(parameters.path_mtu, |mtu| mtu as usize);
     }
     if flags & SPP_SACKDELAY_ENABLE != 0 {
         parameters.sack_delay = if sack_delay > 0 { millis(sack_delay) } else { parameters.sack_delay };

@@ -142,3 +142,17 @@ fn the_statistics_have_the_largest_rto_since_they_were_last_read() {
     assert_eq!((View(&first).get(sas_isacks), View(&first).get(sas_gapcnt)), (1, 0));
     assert_eq!(View(&read(&mut program)).get(sas_maxrto), 0, "no RTO was computed since");
 }
+
+/// RFC 6458, 8.1.12; as on Linux, what was fixed is told also while it is searched for, and is what is fixed again.
+#[test]
+fn a_fixed_path_mtu_outlives_the_search_for_another() {
+    let mut program = multihomed(Style::OneToMany);
+    set(&mut program, asked(0, None).set(spp_pathmtu, 1_200).set(spp_flags, SPP_PMTUD_DISABLE));
+    for flags in [SPP_PMTUD_ENABLE, SPP_PMTUD_DISABLE] {
+        set(&mut program, asked(0, None).set(spp_flags, flags));
+        let told = told(&mut program, 0, None);
+        assert_eq!(View(&told).get(spp_pathmtu), 1_200);
+        assert_eq!(View(&told).get(spp_flags) & (SPP_PMTUD_ENABLE | SPP_PMTUD_DISABLE), flags);
+    }
+    assert_eq!(program.socket.config().unwrap().path_mtu, 1_200);
+}
