@@ -29,7 +29,7 @@ pub struct StackReport {
     pub statistics: GeneralStatistics,
 }
 
-/// The general statistics of RFC 3873: see [`EndpointStats`] for each.
+/// The general statistics of RFC 3873, and a few counters more: see [`EndpointStats`] for each.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[allow(missing_docs, reason = "EndpointStats explains them")]
 pub struct GeneralStatistics {
@@ -67,6 +67,18 @@ pub struct GeneralStatistics {
     pub out_sctp_packs: u64,
     #[serde(rename = "sctpInSCTPPacks")]
     pub in_sctp_packs: u64,
+    pub t1_init_expiries: u64,
+    pub t1_cookie_expiries: u64,
+    pub t2_expiries: u64,
+    pub t3_expiries: u64,
+    pub t3_retransmits: u64,
+    pub fast_retransmits: u64,
+    pub t4_expiries: u64,
+    pub t5_expiries: u64,
+    pub sack_delay_expiries: u64,
+    pub autoclose_expiries: u64,
+    pub discarded_packets: u64,
+    pub discarded_data_chunks: u64,
 }
 
 impl From<EndpointStats> for GeneralStatistics {
@@ -89,6 +101,18 @@ impl From<EndpointStats> for GeneralStatistics {
             reasm_usr_msgs: stats.reasm_usr_msgs,
             out_sctp_packs: stats.out_sctp_packs,
             in_sctp_packs: stats.in_sctp_packs,
+            t1_init_expiries: stats.t1_init_expiries,
+            t1_cookie_expiries: stats.t1_cookie_expiries,
+            t2_expiries: stats.t2_expiries,
+            t3_expiries: stats.t3_expiries,
+            t3_retransmits: stats.t3_retransmits,
+            fast_retransmits: stats.fast_retransmits,
+            t4_expiries: stats.t4_expiries,
+            t5_expiries: stats.t5_expiries,
+            sack_delay_expiries: stats.sack_delay_expiries,
+            autoclose_expiries: stats.autoclose_expiries,
+            discarded_packets: stats.discarded_packets,
+            discarded_data_chunks: stats.discarded_data_chunks,
         }
     }
 }
@@ -213,7 +237,7 @@ impl From<AssociationStats> for Counters {
             control_chunks_received: stats.control_chunks_received,
             sacks_sent: stats.sacks_sent,
             retransmitted_chunks: stats.retransmitted_chunks,
-            t1_expiries: stats.t1_expiries,
+            t1_expiries: stats.t1_init_expiries + stats.t1_cookie_expiries,
             t2_expiries: stats.t2_expiries,
             t3_expiries: stats.t3_expiries,
         }

@@ -106,8 +106,10 @@ pub(crate) struct Context<'a> {
 /// What the endpoint is to do about a packet that it brought.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Disposition {
-    /// Nothing: it was processed, or discarded.
+    /// Nothing: it was processed.
     Done,
+    /// Nothing: it was discarded.
+    Discarded,
     /// It does not belong to the association after all (8.5.1 E).
     OutOfTheBlue,
 }
@@ -280,12 +282,12 @@ impl Association {
                 Disposition::Done
             }
             // Whoever knows no association cannot authenticate what it says of it.
-            TagCheck::Reflected(chunk) if self.requires_auth(chunk.chunk_type) => Disposition::Done,
+            TagCheck::Reflected(chunk) if self.requires_auth(chunk.chunk_type) => Disposition::Discarded,
             TagCheck::Reflected(chunk) => {
                 self.handle_reflected(cx.now, &chunk);
                 Disposition::Done
             }
-            TagCheck::Discard => Disposition::Done,
+            TagCheck::Discard => Disposition::Discarded,
             TagCheck::OutOfTheBlue => Disposition::OutOfTheBlue,
         }
     }

@@ -393,8 +393,11 @@ impl Association {
     /// RFC 9260, 4, 5.1.4, 5.1.6.
     pub(super) fn handle_t1(&mut self, now: Time) {
         let limit = self.config.max_init_retransmits;
+        match &self.state {
+            State::CookieEchoed(..) => self.stats.t1_cookie_expiries += 1,
+            _ => self.stats.t1_init_expiries += 1,
+        }
         let Some(setup) = self.state.setup_mut() else { return };
-        self.stats.t1_expiries += 1;
         setup.attempts += 1;
         if setup.attempts > limit {
             self.lose(LossReason::SetupTimedOut);

@@ -196,6 +196,7 @@ impl Association {
     /// T5-shutdown-guard expired: ABORT.
     /// RFC 9260, 9.2.
     pub(super) fn handle_t5(&mut self) {
+        self.stats.t5_expiries += 1;
         let reason = Bytes::from_static(b"T5-shutdown-guard expired");
         self.send_abort(self.data_path(), Cause::ProtocolViolation(reason));
         self.lose(LossReason::TimedOut);

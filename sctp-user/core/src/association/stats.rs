@@ -59,12 +59,26 @@ pub struct AssociationStats {
     pub forward_tsns_received: u64,
     /// Replies (HEARTBEAT ACK, ERROR) dropped because too many waited.
     pub replies_dropped: u64,
-    /// Times that T1-init or T1-cookie expired (sctpAssocT1expireds).
-    pub t1_expiries: u64,
+    /// Times that T1-init expired (with the next one sctpAssocT1expireds).
+    pub t1_init_expiries: u64,
+    /// Times that T1-cookie expired.
+    pub t1_cookie_expiries: u64,
     /// Times that T2-shutdown expired (sctpAssocT2expireds).
     pub t2_expiries: u64,
     /// Times that T3-rtx expired, on any path.
     pub t3_expiries: u64,
+    /// Those of them that let DATA be sent again.
+    pub t3_retransmits: u64,
+    /// Times that DATA was sent again because others overtook it, on any path (RFC 9260, 7.2.4).
+    pub fast_retransmits: u64,
+    /// Times that T4-RTO, of an ASCONF, expired (RFC 5061, 5.1).
+    pub t4_expiries: u64,
+    /// Times that T5-shutdown-guard expired: once at most.
+    pub t5_expiries: u64,
+    /// SACKs that nothing but the end of their delay let leave.
+    pub sack_delay_expiries: u64,
+    /// Times that it was shut down because it carried no user data: once at most (RFC 6458, 8.1.8).
+    pub autoclose_expiries: u64,
     /// When it entered ESTABLISHED first (sctpAssocStartTime).
     pub established_at: Option<Time>,
 }
@@ -81,7 +95,7 @@ impl AddAssign<&Self> for AssociationStats {
 }
 
 impl AssociationStats {
-    fn counters(&mut self) -> [&mut u64; 29] {
+    fn counters(&mut self) -> [&mut u64; 36] {
         [
             &mut self.packets_sent,
             &mut self.packets_received,
@@ -109,9 +123,16 @@ impl AssociationStats {
             &mut self.forward_tsns_sent,
             &mut self.forward_tsns_received,
             &mut self.replies_dropped,
-            &mut self.t1_expiries,
+            &mut self.t1_init_expiries,
+            &mut self.t1_cookie_expiries,
             &mut self.t2_expiries,
             &mut self.t3_expiries,
+            &mut self.t3_retransmits,
+            &mut self.fast_retransmits,
+            &mut self.t4_expiries,
+            &mut self.t5_expiries,
+            &mut self.sack_delay_expiries,
+            &mut self.autoclose_expiries,
         ]
     }
 }

@@ -64,7 +64,7 @@ impl Association {
             self.handle_mtu_timer(cx, path);
         }
         if let Some(receiver) = &mut self.receiver {
-            receiver.handle_sack_timeout(now);
+            self.stats.sack_delay_expiries += u64::from(receiver.handle_sack_timeout(now));
         }
         self.sender.handle_timeout(now);
         self.paths.iter_mut().for_each(|path| path.congestion.handle_timeout(now));
@@ -75,6 +75,7 @@ impl Association {
             return;
         }
         if self.autoclose_at().is_some_and(|at| at <= now) {
+            self.stats.autoclose_expiries += 1;
             self.shutdown(now);
         }
         self.follow_up(now);

@@ -127,6 +127,8 @@ impl Association {
             retransmitted_chunks: sent.retransmitted_chunks,
             messages_fragmented: sent.messages_fragmented,
             t3_expiries: sent.t3_expiries,
+            t3_retransmits: sent.t3_retransmits,
+            fast_retransmits: sent.fast_retransmits,
             ..self.stats
         }
     }

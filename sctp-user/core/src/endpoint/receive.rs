@@ -45,15 +45,13 @@ impl Endpoint {
         self.counters.packets_received += 1;
         let packet = match Packet::parse(datagram, policy) {
             Ok(packet) => packet,
-            Err(error) => {
-                self.counters.checksum_errors += u64::from(matches!(error, PacketError::BadChecksum { .. }));
-                return;
-            }
+            Err(PacketError::BadChecksum { .. }) => return self.counters.checksum_errors += 1,
+            Err(_) => return self.discard(),
         };
         let header = packet.header;
         // 8.4, rule 1; 3.1: port 0 names nobody.
         if !out_of_the_blue::is_answerable(&from) || header.source_port == 0 || header.destination_port == 0 {
-            return;
+            return self.discard();
         }
         let arrived = Arrived { packet, from, ecn };
         match arrived.packet.first_chunk_type() {
@@ -101,6 +99,11 @@ impl Endpoint {
         self.hand_over(now, slot, arrived, Association::handle_packet);
     }
 
+    /// A packet is dropped in silence.
+    fn discard(&mut self) {
+        self.counters.packets_discarded += 1;
+    }
+
     /// Has an association handle the packet, unless it turns out to be nobody's.
     #[inline]
     fn hand_over(
@@ -115,6 +118,10 @@ impl Endpoint {
         entry.association.set_arriving_ecn(arrived.ecn);
         match handle(&mut entry.association, &mut cx, &arrived.packet, arrived.from) {
             Disposition::Done => self.after_packet(now, slot),
+            Disposition::Discarded => {
+                self.discard();
+                self.after_packet(now, slot);
+            }
             Disposition::OutOfTheBlue => self.answer_out_of_the_blue(now, arrived),
         }
     }
@@ -167,14 +174,14 @@ impl Endpoint {
     /// RFC 9260, 12.3.
     fn receive_init(&mut self, now: Time, arrived: &Arrived) {
         let mut chunks = arrived.packet.chunks();
-        let (Some(Ok(raw)), None) = (chunks.next(), chunks.next()) else { return };
+        let (Some(Ok(raw)), None) = (chunks.next(), chunks.next()) else { return self.discard() };
         if raw.chunk_type != ChunkType::INIT {
-            return;
+            return self.discard();
         }
-        let Ok(init) = InitChunk::parse(&raw) else { return };
+        let Ok(init) = InitChunk::parse(&raw) else { return self.discard() };
         // 3.3.2: silently.
         if init.initiate_tag == 0 {
-            return;
+            return self.discard();
         }
         self.counters.control_chunks_received += 1;
         let (header, from) = (arrived.packet.header, arrived.from);
@@ -310,11 +317,11 @@ impl Endpoint {
     fn receive_cookie_echo(&mut self, now: Time, arrived: &Arrived, echo: &Echo) {
         self.counters.control_chunks_received += 1;
         // Steps 1 to 3: what is not ours, or not for this packet, is discarded in silence.
-        let Some(cookie) = self.cookie_keys.open(echo.cookie()) else { return };
+        let Some(cookie) = self.cookie_keys.open(echo.cookie()) else { return self.discard() };
         let header = arrived.packet.header;
         let ports = (cookie.local_port, cookie.peer_port) == (header.destination_port, header.source_port);
         if !ports || cookie.tags.local != header.verification_tag {
-            return;
+            return self.discard();
         }
         let addresses = core::iter::once(arrived.from.remote).chain(cookie.peer_addresses());
         match self.find_any(&header, addresses) {

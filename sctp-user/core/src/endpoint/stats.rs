@@ -41,6 +41,31 @@ pub struct EndpointStats {
     pub out_sctp_packs: u64,
     /// SCTP packets received.
     pub in_sctp_packs: u64,
+    /// Expiries of T1-init; these and what follows are not in RFC 3873.
+    pub t1_init_expiries: u64,
+    /// Expiries of T1-cookie.
+    pub t1_cookie_expiries: u64,
+    /// Expiries of T2-shutdown.
+    pub t2_expiries: u64,
+    /// Expiries of T3-rtx.
+    pub t3_expiries: u64,
+    /// Those of them that let DATA be sent again.
+    pub t3_retransmits: u64,
+    /// Fast retransmits.
+    pub fast_retransmits: u64,
+    /// Expiries of T4-RTO (RFC 5061).
+    pub t4_expiries: u64,
+    /// Expiries of T5-shutdown-guard.
+    pub t5_expiries: u64,
+    /// SACKs that left because their delay was over.
+    pub sack_delay_expiries: u64,
+    /// Associations that were shut down because they carried no user data.
+    pub autoclose_expiries: u64,
+    /// SCTP packets that were discarded in silence: malformed, with a wrong verification tag or a false cookie. Those with a
+    /// wrong checksum are counted apart.
+    pub discarded_packets: u64,
+    /// DATA chunks that were discarded: copies, and what there was no room or no stream for.
+    pub discarded_data_chunks: u64,
 }
 
 /// What is counted as it happens; the rest is the sum of all associations.
@@ -53,6 +78,7 @@ pub(super) struct Counters {
     pub(super) out_of_blues: u64,
     pub(super) checksum_errors: u64,
     pub(super) packets_received: u64,
+    pub(super) packets_discarded: u64,
     /// INIT and COOKIE ECHO, which the endpoint itself takes.
     pub(super) control_chunks_received: u64,
     /// Packets that belong to no association, or to one that has ended, and their chunks.
@@ -107,6 +133,20 @@ impl Endpoint {
             reasm_usr_msgs: all.messages_reassembled,
             out_sctp_packs: all.packets_sent + counters.stateless_sent,
             in_sctp_packs: counters.packets_received,
+            t1_init_expiries: all.t1_init_expiries,
+            t1_cookie_expiries: all.t1_cookie_expiries,
+            t2_expiries: all.t2_expiries,
+            t3_expiries: all.t3_expiries,
+            t3_retransmits: all.t3_retransmits,
+            fast_retransmits: all.fast_retransmits,
+            t4_expiries: all.t4_expiries,
+            t5_expiries: all.t5_expiries,
+            sack_delay_expiries: all.sack_delay_expiries,
+            autoclose_expiries: all.autoclose_expiries,
+            discarded_packets: counters.packets_discarded,
+            discarded_data_chunks: all.data_chunks_received
+                - all.ordered_chunks_received
+                - all.unordered_chunks_received,
         }
     }
 }

@@ -258,9 +258,9 @@ impl Receiver {
         self.sack.deadline()
     }
 
-    /// The deadline may have passed.
-    pub fn handle_sack_timeout(&mut self, now: Time) {
-        self.sack.handle_timeout(now);
+    /// The deadline may have passed; whether it has.
+    pub fn handle_sack_timeout(&mut self, now: Time) -> bool {
+        self.sack.handle_timeout(now)
     }
 
     /// From now on each packet with DATA is answered at once (SHUTDOWN-SENT; RFC 9260, 9.2).

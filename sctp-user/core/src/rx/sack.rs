@@ -173,12 +173,14 @@ impl SackTimer {
         self.deadline
     }
 
-    pub(super) fn handle_timeout(&mut self, now: Time) {
-        if self.deadline.is_some_and(|deadline| deadline <= now) {
-            self.deadline = None;
+    /// Whether the delay is over.
+    pub(super) fn handle_timeout(&mut self, now: Time) -> bool {
+        let is_over = self.deadline.take_if(|deadline| *deadline <= now).is_some();
+        if is_over {
             self.stop_stretching();
             self.request();
         }
+        is_over
     }
 
     /// A SACK has been made.

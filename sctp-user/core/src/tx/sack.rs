@@ -366,6 +366,7 @@ impl Sender {
                 path.slowed_down_at = self.outstanding.end();
                 path.stats.fast_retransmits += 1;
             }
+            self.stats.fast_retransmits += 1;
             let again_on = self.path_for_lost(id, false, paths);
             self.add_urgent(again_on.or_else(|| paths.for_fast_retransmission(id)));
         }

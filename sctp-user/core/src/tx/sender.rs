@@ -75,6 +75,10 @@ pub struct SenderStats {
     pub retransmitted_chunks: u64,
     /// Expiries of T3-rtx, on any path.
     pub t3_expiries: u64,
+    /// Those of them that let DATA be sent again.
+    pub t3_retransmits: u64,
+    /// Fast retransmits, on any path.
+    pub fast_retransmits: u64,
 }
 
 /// What the sender needs of [`AssociationConfig`].

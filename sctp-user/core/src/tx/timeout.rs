@@ -37,7 +37,8 @@ impl Sender {
             path.slowed_down_at = self.outstanding.end();
             self.recovery.end_for(id);
         }
-        self.outstanding.mark_path(id, Cause::TimedOut, paths);
+        let marked = self.outstanding.mark_path(id, Cause::TimedOut, paths);
+        self.stats.t3_retransmits += u64::from(marked > 0);
         self.add_urgent(paths.for_retransmission(id));
         T3Expiry { window_probe }
     }

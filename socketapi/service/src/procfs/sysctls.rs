@@ -10,8 +10,10 @@ const RTO_ALPHA_EXP: u64 = 3;
 const RTO_BETA_EXP: u64 = 2;
 /// Addresses are matched by their scope (RFC 9260, 5.1.2).
 const SCOPED: u64 = 1;
-/// Buffers are of an association, not of the socket.
+/// Buffers are of an association, not of the socket (RFC 6458, 3.3).
 const PER_ASSOCIATION: u64 = 1;
+/// Growth of the window by so much of the receive buffer, as a power of two, is worth a SACK of its own (RFC 9260, 6.2: a quarter).
+const RWND_UPDATE_SHIFT: u64 = 2;
 /// No number of retransmissions is larger: "never".
 const NEVER: u32 = 65_535;
 
@@ -54,6 +56,7 @@ pub(super) fn value(name: &str, config: &AssociationConfig, udp_port: u16) -> Op
         "rto_initial" => millis(config.rto_initial),
         "rto_max" => millis(config.rto_max),
         "rto_min" => millis(config.rto_min),
+        "rwnd_update_shift" => RWND_UPDATE_SHIFT,
         "sack_timeout" => millis(config.sack_delay),
         "sctp_rmem" => return Some(sizes(config.receive_buffer)),
         "sctp_wmem" => return Some(sizes(config.send_buffer)),

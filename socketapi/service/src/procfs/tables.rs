@@ -175,8 +175,11 @@ fn write_association(text: &mut String, report: &AssociationReport, owner: &Owne
     );
 }
 
-/// RFC 3873's general statistics under Linux's names.
+/// RFC 3873's general statistics, and what Linux counts beside, under Linux's names.
 fn snmp(statistics: &GeneralStatistics) -> String {
+    /// What does not happen: packets do not wait for a socket, and what is in flight when a path MTU shrinks is lost and sent
+    /// again as other losses are.
+    const NONE: u64 = 0;
     let rows = [
         ("SctpCurrEstab", statistics.curr_estab),
         ("SctpActiveEstabs", statistics.active_estabs),
@@ -195,6 +198,21 @@ fn snmp(statistics: &GeneralStatistics) -> String {
         ("SctpReasmUsrMsgs", statistics.reasm_usr_msgs),
         ("SctpOutSCTPPacks", statistics.out_sctp_packs),
         ("SctpInSCTPPacks", statistics.in_sctp_packs),
+        ("SctpT1InitExpireds", statistics.t1_init_expiries),
+        ("SctpT1CookieExpireds", statistics.t1_cookie_expiries),
+        ("SctpT2ShutdownExpireds", statistics.t2_expiries),
+        ("SctpT3RtxExpireds", statistics.t3_expiries),
+        ("SctpT4RtoExpireds", statistics.t4_expiries),
+        ("SctpT5ShutdownGuardExpireds", statistics.t5_expiries),
+        ("SctpDelaySackExpireds", statistics.sack_delay_expiries),
+        ("SctpAutocloseExpireds", statistics.autoclose_expiries),
+        ("SctpT3Retransmits", statistics.t3_retransmits),
+        ("SctpPmtudRetransmits", NONE),
+        ("SctpFastRetransmits", statistics.fast_retransmits),
+        ("SctpInPktSoftirq", statistics.in_sctp_packs),
+        ("SctpInPktBacklog", NONE),
+        ("SctpInPktDiscards", statistics.discarded_packets),
+        ("SctpInDataChunkDiscards", statistics.discarded_data_chunks),
     ];
     rows.map(|(name, value)| format!("{name:<32}\t{value}\n")).concat()
 }

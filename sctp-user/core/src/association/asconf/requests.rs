@@ -236,7 +236,11 @@ impl Association {
         let Some(failed) = outstanding.filter(|outstanding| outstanding.t4 <= now).map(|it| it.path) else {
             return;
         };
-        if self.is_closed() || self.try_way_again(now) {
+        if self.is_closed() {
+            return;
+        }
+        self.stats.t4_expiries += 1;
+        if self.try_way_again(now) {
             return;
         }
         if let Some(path) = self.paths.get_mut(failed) {

@@ -172,6 +172,7 @@ fn lost_requests_and_answers_are_repeated() {
         assert_eq!(pair.events(Side::Z), ["10.0.2.1 Removed"], "done once");
         assert_eq!(remotes(&mut pair, Side::Z, z), ["10.0.1.1"]);
         assert_eq!(locals(&mut pair, Side::A, a), ["10.0.1.1"]);
+        assert_eq!(pair.association(Side::A, a).stats().t4_expiries, 2);
     }
 }
 

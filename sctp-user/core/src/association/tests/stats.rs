@@ -1,13 +1,14 @@
 //! Counters of endpoints and associations (RFC 3873).
 
 use super::auth::demanding;
-use super::harness::{Pair, Side, chunk, packet};
+use super::harness::{Fate, Pair, Side, chunk, packet};
 use crate::config::AssociationConfig;
 use crate::endpoint::EndpointStats;
 use crate::message::SendOptions;
 use crate::wire::CommonHeader;
 use crate::wire::chunk::ChunkType;
 use bytes::Bytes;
+use core::time::Duration;
 
 fn stats(pair: &mut Pair, side: Side) -> EndpointStats {
     pair.host(side).endpoint.stats()
@@ -117,16 +118,102 @@ fn strays_and_damaged_packets_are_counted_and_only_as_what_they_are() {
 #[test]
 fn expiries_of_t1_and_t2_are_counted() {
     let mut pair = Pair::new();
-    pair.drop_first(2, |hop| hop.has(ChunkType::INIT));
+    let (mut inits, mut cookies) = (0, 0);
+    pair.set_rule(move |hop| {
+        inits += u32::from(hop.has(ChunkType::INIT));
+        cookies += u32::from(hop.has(ChunkType::COOKIE_ECHO));
+        let is_lost =
+            hop.has(ChunkType::INIT) && inits <= 2 || hop.has(ChunkType::COOKIE_ECHO) && cookies == 1;
+        if is_lost { Fate::Drop } else { Fate::Pass }
+    });
     pair.listen(AssociationConfig::default());
     let a = pair.connect(AssociationConfig::default());
     pair.run_secs(20);
-    assert_eq!(pair.association(Side::A, a).stats().t1_expiries, 2);
+    let stats = pair.association(Side::A, a).stats();
+    assert_eq!((stats.t1_init_expiries, stats.t1_cookie_expiries), (2, 1));
     pair.drop_first(1, |hop| hop.has(ChunkType::SHUTDOWN));
     let now = pair.now;
     pair.host(Side::A).endpoint.shutdown(now, a).unwrap();
     pair.run_secs(20);
     assert_eq!(pair.association(Side::A, a).stats().t2_expiries, 1);
+}
+
+/// RFC 9260, 6.3.3 and 7.2.4: DATA is sent again because T3-rtx expired, or because later DATA has come.
+#[test]
+fn retransmissions_are_counted_by_their_reason() {
+    let mut pair = Pair::new();
+    let (a, _) = pair.establish_with(AssociationConfig { no_delay: true, ..AssociationConfig::default() });
+    pair.drop_first(1, |hop| hop.has(ChunkType::DATA));
+    for payload in [b"lost", b"new1", b"new2", b"new3", b"new4"] {
+        pair.send(Side::A, a, payload);
+        pair.run_for(Duration::from_millis(30));
+    }
+    pair.run_secs(5);
+    let so_far = stats(&mut pair, Side::A);
+    assert_eq!((so_far.fast_retransmits, so_far.t3_expiries, so_far.t3_retransmits), (1, 0, 0));
+    pair.drop_first(1, |hop| hop.has(ChunkType::DATA));
+    pair.send(Side::A, a, b"lost");
+    pair.run_secs(5);
+    let now = stats(&mut pair, Side::A);
+    assert_eq!((now.fast_retransmits, now.t3_expiries, now.t3_retransmits), (1, 1, 1));
+}
+
+/// RFC 9260, 6.2: the first DATA is acknowledged at once, the second when the delay is over.
+#[test]
+fn sacks_that_their_delay_let_leave_are_counted() {
+    let mut pair = Pair::new();
+    let (a, _) = pair.establish();
+    for payload in [b"first", b"alone"] {
+        pair.send(Side::A, a, payload);
+        pair.run_secs(1);
+    }
+    assert_eq!(stats(&mut pair, Side::Z).sack_delay_expiries, 1);
+}
+
+/// RFC 6458, 8.1.8; RFC 9260, 9.2.
+#[test]
+fn ends_for_want_of_data_or_of_an_answer_are_counted() {
+    let mut pair = Pair::new();
+    pair.listen(AssociationConfig::default());
+    let config = AssociationConfig {
+        autoclose: Some(Duration::from_secs(3)),
+        rto_max: Duration::from_secs(1),
+        association_max_retrans: 100,
+        ..AssociationConfig::default()
+    };
+    pair.connect(config);
+    pair.run_secs(1);
+    pair.set_rule(|hop| if hop.from == Side::Z { Fate::Drop } else { Fate::Pass });
+    pair.run_secs(10);
+    let stats = stats(&mut pair, Side::A);
+    assert_eq!((stats.autoclose_expiries, stats.t5_expiries, stats.t2_expiries), (1, 1, 4));
+}
+
+/// What is dropped in silence: RFC 9260, 3.1, 5.1.5, 6.2, 8.5 and 8.5.1.
+#[test]
+fn what_is_discarded_is_counted() {
+    let mut pair = Pair::new();
+    let (a, z) = pair.establish();
+    let (source, destination) = (pair.address(Side::A), pair.address(Side::Z));
+    let tag = pair.association(Side::Z, z).local_tag();
+    let header = super::harness::header_to(Side::Z, tag);
+    let stranger = |verification_tag| CommonHeader { verification_tag, ..header };
+    let nothing = chunk(ChunkType::COOKIE_ACK, 0, &[]);
+    let discarded = [
+        packet(stranger(tag ^ 1), &[nothing.clone()]),
+        packet(stranger(0), &[nothing.clone(), nothing.clone()]),
+        packet(stranger(tag), &[chunk(ChunkType::COOKIE_ECHO, 0, &[7; 100])]),
+        packet(CommonHeader { source_port: 0, ..header }, &[nothing]),
+        packet(header, &[]).slice(..8),
+    ];
+    let count = discarded.len() as u64;
+    discarded.into_iter().for_each(|bytes| pair.inject(Side::Z, source, destination, bytes));
+    assert_eq!(stats(&mut pair, Side::Z).discarded_packets, count);
+    pair.drop_first(1, |hop| hop.has(ChunkType::SACK));
+    pair.send(Side::A, a, b"twice");
+    pair.run_secs(5);
+    let stats = stats(&mut pair, Side::Z);
+    assert_eq!((stats.discarded_data_chunks, stats.discarded_packets), (1, count));
 }
 
 /// What `SCTP_GET_ASSOC_STATS` has beside these: SACKs, their gap blocks, and DATA that came before what was missing.
@@ -139,7 +226,7 @@ fn sacks_their_gaps_and_data_out_of_order_are_counted() {
     pair.drop_first(1, |hop| hop.has(ChunkType::DATA));
     for payload in [b"lost", b"new1", b"new2"] {
         pair.send(Side::A, a, payload);
-        pair.run_for(core::time::Duration::from_millis(50));
+        pair.run_for(Duration::from_millis(50));
     }
     pair.run_secs(5);
     assert_eq!(pair.read(Side::Z, z).len(), 4);
@@ -152,7 +239,6 @@ fn sacks_their_gaps_and_data_out_of_order_are_counted() {
 /// `sas_maxrto`: since it was last asked for, with the path's address.
 #[test]
 fn the_largest_rto_is_that_since_it_was_last_asked_for() {
-    use core::time::Duration;
     let mut pair = Pair::multihomed();
     let (a, _) = pair.establish();
     pair.run_secs(5);
