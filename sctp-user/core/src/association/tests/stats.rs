@@ -200,7 +200,7 @@ fn what_is_discarded_is_counted() {
     let stranger = |verification_tag| CommonHeader { verification_tag, ..header };
     let nothing = chunk(ChunkType::COOKIE_ACK, 0, &[]);
     let discarded = [
-        packet(stranger(tag ^ 1), &[nothing.clone()]),
+        packet(stranger(tag ^ 1), core::slice::from_ref(&nothing)),
         packet(stranger(0), &[nothing.clone(), nothing.clone()]),
         packet(stranger(tag), &[chunk(ChunkType::COOKIE_ECHO, 0, &[7; 100])]),
         packet(CommonHeader { source_port: 0, ..header }, &[nothing]),
