@@ -2,6 +2,9 @@
 //!
 //! Each program that is started is under a `sctp-run` of its own, so that each end has a stack of its own.
 
+mod diameter;
+mod erlang;
+mod java;
 mod linux;
 mod lksctp_tools;
 mod measuring;
@@ -10,6 +13,7 @@ mod python;
 mod rsplib;
 mod rsplib_linux;
 mod signalling;
+mod sip;
 
 use std::ffi::OsStr;
 use std::process::Command;

@@ -1,6 +1,8 @@
-//! Programs that measure: iperf3, netperfmeter.
+//! Programs that measure: iperf3, netperfmeter, qperf, stress-ng.
 
-use system_tests::is_installed_or_skip;
+use std::process::Command;
+
+use system_tests::{built, is_installed_or_skip};
 
 use crate::{finish, hear, sctp_run, start, start_ready};
 
@@ -50,4 +52,31 @@ fn netperfmeter_measures_both_directions_at_once() {
         assert!(bytes >= 1_400 && bytes.is_multiple_of(1_400), "{heading} {bytes}");
     }
     hear(&mut server, "Starting measurement");
+}
+
+#[test]
+fn qperf_measures_latency_and_bandwidth() {
+    if !is_installed_or_skip("qperf", "qperf") {
+        return;
+    }
+    // What to measure, and what came out, it tells its server over TCP, at this port.
+    let _server = start(sctp_run("127.0.23.2"), &["qperf", "-lp", "19865"]);
+    let client = ["qperf", "127.0.23.2", "-lp", "19865", "-ws", "60", "-t", "1", "sctp_lat", "sctp_bw"];
+    let report = finish(start(sctp_run("127.0.23.3"), &client));
+    assert!(report.contains("latency  =") && report.contains("bw  ="), "{report}");
+}
+
+#[test]
+fn stress_ng_s_clients_come_and_go_with_each_scheduler() {
+    if !is_installed_or_skip("stress-ng", "stress-ng") {
+        return;
+    }
+    for scheduler in ["fcfs", "prio", "rr"] {
+        // It knows no address but this one.
+        let mut sctp_run = Command::new(built("sctp-run"));
+        sctp_run.args(["--udp=9905", "--local", "127.0.0.1"]);
+        let stress = ["stress-ng", "--sctp", "2", "--sctp-ops", "300", "--sctp-sched", scheduler];
+        let report = finish(start(sctp_run, &stress));
+        assert!(report.contains("successful run completed"), "{report}");
+    }
 }

@@ -47,6 +47,13 @@ pub(crate) fn registrar_command(address: &str, peer: &str, more: &[&str]) -> Vec
     program
 }
 
+/// What shows the states that registrars tell over UDP.
+pub(crate) fn monitor(host: &Host, address: &str) -> Program {
+    let mut command = host.command("stdbuf");
+    command.args(["-oL", "cspmonitor", &format!("-localaddress={address}:2960"), "-updateinterval=250"]);
+    Program::start(command)
+}
+
 /// A pool element with a service and an identifier; it takes one of the registrars, whichever answers first.
 fn server(host: &Host, address: &str, service: &str, identifier: &str, registrars: &[&str]) -> Program {
     start(sctp_run_on(host, address), &server_command(service, identifier, registrars))
@@ -95,7 +102,11 @@ fn rsplib_s_registrar_survives_in_its_peer() {
 
 /// Which pool element answers a client of the ping-pong service next.
 pub(crate) fn answering(client: &mut Program) -> String {
-    let line = hear(client, "Ack #");
+    element_in(&hear(client, "Ack #"))
+}
+
+/// Which pool element a client of the ping-pong service has in a line about an answer.
+pub(crate) fn element_in(line: &str) -> String {
     let (_, rest) = line.split_once("from PE $").unwrap_or_else(|| panic!("{line}"));
     rest.split(' ').next().unwrap_or_else(|| panic!("{line}")).to_owned()
 }
@@ -136,9 +147,7 @@ fn rsplib_s_client_fails_over_to_another_pool_element() {
 #[test]
 fn rsplib_s_tools_show_the_handlespace() {
     let Some(host) = host_or_skip() else { return };
-    let mut monitor = host.command("stdbuf");
-    monitor.args(["-oL", "cspmonitor", "-localaddress=10.98.0.9:2960", "-updateinterval=250"]);
-    let mut monitor = Program::start(monitor);
+    let mut monitor = monitor(&host, "10.98.0.9");
     let reports = ["-identifier=0x11110001", "-cspserver=10.98.0.9:2960", "-cspinterval=250"];
     let mut registrar = registrar(&host, REGISTRAR, OTHER_REGISTRAR, &reports);
     let _server = server(&host, "10.98.0.3", "-echo", "0xec40", &[REGISTRAR]);

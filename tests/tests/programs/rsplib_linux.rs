@@ -3,13 +3,20 @@
 use system_tests::{Host, Lab, Program, is_installed_or_skip};
 
 use crate::linux::{LINUX, Linux};
-use crate::rsplib::{answering, can_run, dump, echo, registrar_command, server_command, terminal_command};
+use crate::rsplib::{
+    answering, can_run, dump, echo, element_in, monitor, registrar_command, server_command, terminal_command,
+};
 use crate::{hear, sctp_run_on, start, start_ready};
 
 /// Our registrar's address: that of the host in multicast, by which registrars find each other.
 const OURS: &str = "10.77.0.1";
-/// Registrars that look for others for 1 s, and tell them of themselves every 0.5 s.
-const QUICK: [&str; 2] = ["-mentordiscoverytimeout=1000", "-peerheartbeatcycle=500"];
+/// Registrars look for others for 1 s, tell them of themselves every 0.5 s, and the monitor every 0.25 s.
+const QUICK: [&str; 4] = [
+    "-mentordiscoverytimeout=1000",
+    "-peerheartbeatcycle=500",
+    "-cspserver=10.77.0.19:2960",
+    "-cspinterval=250",
+];
 
 /// Our host, with an address for each program, and Linux beside it, if the programs can be run.
 fn network_or_skip() -> Option<(Host, Linux)> {
@@ -51,6 +58,7 @@ fn echo_from(linux: &mut Linux, registrar: &str, pool: &str) {
 #[test]
 fn rsplib_here_and_rsplib_on_linux_are_one_system() {
     let Some((host, mut linux)) = network_or_skip() else { return };
+    let mut monitor = monitor(&host, "10.77.0.19");
     start_registrar_on(&mut linux);
     let mut server = start(sctp_run_on(&host, "10.77.0.11"), &element("-echo", "0xec40", "Here"));
     linux.start("server", "", &element("-echo", "0xec41", "There"));
@@ -64,6 +72,13 @@ fn rsplib_here_and_rsplib_on_linux_are_one_system() {
     // ENRP tells the second registrar of both.
     let registrar = start_registrar(&host);
     dump(&host, "10.77.0.13", OURS, &["Here", "$0000ec40", "There", "$0000ec41"]);
+    linux.start("hsdump", "", &["hsdump".into(), format!("{OURS}:9901"), "-logcolor=off".into()]);
+    for identifier in ["$0000ec40", "$0000ec41"] {
+        linux.hear("hsdump", identifier);
+    }
+    for address in [LINUX, OURS] {
+        hear(&mut monitor, &format!("{address}:3863"));
+    }
     linux.kill("registrar");
     hear(&mut server, "Connected to registrar");
     linux.hear("server", "Connected to registrar");
@@ -119,9 +134,8 @@ fn rsplib_s_client_fails_over_between_here_and_linux() {
     let mut elements = Elements { host: &host, linux: &mut linux, here: None };
     elements.start(HERE);
     elements.start(THERE);
-    let registrar = format!("-registrar={LINUX}:3863");
-    let client = ["pingpongclient", &registrar, "-interval=50"];
-    let mut client = start(sctp_run_on(&host, "10.77.0.12"), &client);
+    let command = ["pingpongclient".into(), format!("-registrar={LINUX}:3863"), "-interval=50".into()];
+    let mut client = start(sctp_run_on(&host, "10.77.0.12"), &command);
     // A cookie follows each answer, and is there before the next one.
     hear(&mut client, "Ack #1 ");
     let first = answering(&mut client);
@@ -136,4 +150,11 @@ fn rsplib_s_client_fails_over_between_here_and_linux() {
     };
     fail_over(&first, second);
     fail_over(second, &first);
+
+    elements.linux.start("client", "", &command);
+    elements.linux.hear("client", "Ack #1 ");
+    let first = element_in(&elements.linux.hear("client", "Ack #"));
+    elements.kill(&first);
+    elements.linux.hear("client", "RSERPOOL_FAILOVER_COMPLETE");
+    assert_ne!(element_in(&elements.linux.hear("client", "Ack #")), first);
 }
