@@ -71,10 +71,10 @@ fn stress_ng_s_clients_come_and_go_with_each_scheduler() {
     if !is_installed_or_skip("stress-ng", "stress-ng") {
         return;
     }
-    for scheduler in ["fcfs", "prio", "rr"] {
+    for (scheduler, udp) in [("fcfs", "--udp=9905"), ("prio", "--udp=9906"), ("rr", "--udp=9907")] {
         // It knows no address but this one.
         let mut sctp_run = Command::new(built("sctp-run"));
-        sctp_run.args(["--udp=9905", "--local", "127.0.0.1"]);
+        sctp_run.args([udp, "--local", "127.0.0.1"]);
         let stress = ["stress-ng", "--sctp", "2", "--sctp-ops", "300", "--sctp-sched", scheduler];
         let report = finish(start(sctp_run, &stress));
         assert!(report.contains("successful run completed"), "{report}");
