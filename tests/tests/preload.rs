@@ -181,6 +181,20 @@ fn threads_and_processes_share_sockets() {
 }
 
 #[test]
+fn programs_that_close_whatever_is_open_make_sockets_still() {
+    let Some(programs) = Programs::compile(&["daemon"]) else { return };
+    let program = Network::Udp("127.0.94.4").start(&programs.path("daemon"), &["close", "127.0.94.4"]);
+    assert_eq!(finish(program), "0 failures\n");
+}
+
+#[test]
+fn daemons_whose_parent_has_ended_make_sockets_still() {
+    let Some(programs) = Programs::compile(&["daemon"]) else { return };
+    let mut program = Network::Udp("127.0.94.5").start(&programs.path("daemon"), &["fork", "127.0.94.5"]);
+    program.wait_for("0 failures", LIMIT).expect("the daemon says so");
+}
+
+#[test]
 fn threads_are_cancelled_in_every_call_that_waits() {
     without_failures("socket_cancel", "127.0.94.2");
 }

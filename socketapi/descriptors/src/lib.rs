@@ -46,6 +46,10 @@ pub const SERVICE_VARIABLE: &str = "SCTP_SERVICE";
 /// has gone; clients hang up on who is neither this user nor root.
 pub const SERVICE_USER_VARIABLE: &str = "SCTP_SERVICE_USER";
 
+/// The environment variable that names the program's lease: a descriptor, as `NUMBER:INODE`. The service of a program lives as
+/// long as one of its processes has it open.
+pub const LEASE_VARIABLE: &str = "SCTP_LEASE";
+
 /// Version of all that is defined here; the first thing a client says, and refused if it differs.
 pub const VERSION: u16 = 4;
 

@@ -8,7 +8,7 @@
 //! - `ops`: sockets and their names. `receive`, `send`, `transfer`: data. `options`: bytes here. `procfs`: files of SCTP.
 //! - `record`: what is in the pair. `parts`: the program's memory. `wait`: waiting; `cancel`: threads that are cancelled in it.
 //! - `service`: where it is; `control`: commands to it. `board`: what can be known without asking.
-//! - `table`: which descriptors are ours. `address`: C's socket addresses. `real`: the C library's own functions.
+//! - `table`: which descriptors are ours. `lease`: one that stays open. `address`: C's socket addresses. `real`: the C library's own functions.
 //! - `exempt`: who is not served. `detour`: what becomes of a call; `Detour::Bypass` means: not ours, the C library's turn.
 //!
 //! # What is left alone, and why
@@ -36,6 +36,7 @@ mod control;
 mod detour;
 mod exempt;
 mod hooks;
+mod lease;
 mod memory;
 mod ops;
 mod options;
@@ -62,6 +63,7 @@ static BEGIN: extern "C" fn() = begin;
 extern "C" fn begin() {
     real::find_all();
     exempt::look_for_another();
+    lease::find();
     // SAFETY: it has no conditions.
     unsafe { table::adopt_table() };
     // SAFETY: the function does what may be done in a child of a program with many threads.

@@ -144,7 +144,8 @@ pub(crate) unsafe extern "C" fn adopt_table() {
     OWNER.store(unsafe { libc::getpid() }, Ordering::Relaxed);
 }
 
-fn is_owner() -> bool {
+/// Whether this process's memory is its own.
+pub(crate) fn is_owner() -> bool {
     // SAFETY: it cannot fail.
     OWNER.load(Ordering::Relaxed) == unsafe { libc::getpid() }
 }

@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use clap::Parser;
 use nix::fcntl::{FcntlArg, OFlag, fcntl, open};
-use sctp_descriptors::{SERVICE_USER_VARIABLE, SERVICE_VARIABLE};
+use sctp_descriptors::{LEASE_VARIABLE, SERVICE_USER_VARIABLE, SERVICE_VARIABLE};
 use sctp_service::{Control, Limits, Listener, Rules, Service};
 use sctp_tools::daemon::{self, Probe, SERVICE_NAME};
 use sctp_tools::limits::raise_descriptor_limit;
@@ -145,6 +145,7 @@ fn run(options: &Options) -> Result<(), Failure> {
     let mut command = Command::new(program);
     command.args(arguments).env(SERVICE_VARIABLE, &service.name);
     command.env(SERVICE_USER_VARIABLE, service.user.to_string());
+    command.envs(service.lease.map(|lease| (LEASE_VARIABLE, lease)));
     match shim {
         Some(shim) => command.env("LD_PRELOAD", before_other_libraries(shim)),
         None => {
@@ -209,6 +210,8 @@ struct Found {
     user: u32,
     /// What there is to say of it.
     told: String,
+    /// By what it lives, as the shim wants to know it.
+    lease: Option<String>,
 }
 
 /// What is to serve the program.
@@ -221,7 +224,8 @@ fn find_service(options: &Options) -> Result<Found, String> {
         let found = daemon::probe(name);
         match (&found, &options.service) {
             (Probe::Serves { user, .. }, _) => {
-                return Ok(Found { name: name.to_owned(), user: *user, told: found.describe() });
+                let (name, told) = (name.to_owned(), found.describe());
+                return Ok(Found { name, user: *user, told, lease: None });
             }
             (_, Some(name)) => {
                 return Err(format!("the service {name} cannot be used: {}", found.describe()));
@@ -230,13 +234,13 @@ fn find_service(options: &Options) -> Result<Found, String> {
         }
     };
     let name = format!("sctp-run/{:032x}", rand::random::<u128>());
-    let transport = start_host(&name)?;
+    let (transport, lease) = start_host(&name)?;
     let told = format!("{transport}; a stack of its own: {why_own}");
-    Ok(Found { name, user: nix::unistd::geteuid().as_raw(), told })
+    Ok(Found { name, user: nix::unistd::geteuid().as_raw(), told, lease: Some(lease) })
 }
 
-/// Starts the host and waits until it serves; says what it serves with.
-fn start_host(name: &str) -> Result<String, String> {
+/// Starts the host and waits until it serves; says what it serves with, and its lease.
+fn start_host(name: &str) -> Result<(String, String), String> {
     let cannot = |error: std::io::Error| format!("cannot start the host of the stack: {error}");
     // The same arguments: the host reads the transport's.
     let mut starter = Command::new(std::env::current_exe().map_err(cannot)?)
@@ -246,18 +250,20 @@ fn start_host(name: &str) -> Result<String, String> {
         .stdout(Stdio::piped())
         .spawn()
         .map_err(cannot)?;
-    let lease = starter.stdin.take().map(OwnedFd::from);
+    let lease = starter.stdin.take().map(OwnedFd::from).ok_or("the host has no lease")?;
     let mut answer = String::new();
     if let Some(mut stdout) = starter.stdout.take() {
         stdout.read_to_string(&mut answer).map_err(cannot)?;
     }
     starter.wait().map_err(cannot)?;
     let transport = answer.strip_prefix(READY).ok_or_else(|| answer.trim_end().to_owned())?;
-    if let Some(lease) = lease {
-        // A copy that exec leaves open: it is closed when the program and all of its descendants are gone.
-        fcntl(&lease, FcntlArg::F_DUPFD(LOWEST_LEASE)).map_err(|errno| cannot(errno.into()))?;
-    }
-    Ok(transport.trim_end().to_owned())
+    Ok((transport.trim_end().to_owned(), give(&lease).map_err(|errno| cannot(errno.into()))?))
+}
+
+/// Gives the program a copy of the lease that exec leaves open: it is closed when the program and all of its descendants are gone.
+fn give(lease: &OwnedFd) -> nix::Result<String> {
+    let number = fcntl(lease, FcntlArg::F_DUPFD(LOWEST_LEASE))?;
+    Ok(format!("{number}:{}", nix::sys::stat::fstat(lease)?.st_ino))
 }
 
 /// The parent of the host, or of the supervisor, which leaves at once: so that one is nobody's child.

@@ -1,9 +1,9 @@
 //! Numbers of descriptors: what comes to mean something else is forgotten, after it has happened. What was forgotten too often
-//! is looked up again.
+//! is looked up again. The lease of the program's service is spared.
 
 use core::ffi::{c_int, c_ulong};
 
-use crate::{real, table};
+use crate::{lease, real, table};
 
 /// The service sees that the socket is closed by the kernel.
 ///
@@ -11,6 +11,9 @@ use crate::{real, table};
 /// As `close(2)`.
 #[unsafe(no_mangle)]
 pub(super) unsafe extern "C-unwind" fn close(fd: c_int) -> c_int {
+    if lease::is(fd) {
+        return 0;
+    }
     // SAFETY: the caller's own argument.
     let closed = unsafe { real::close(fd) };
     table::forget(fd);
@@ -31,6 +34,7 @@ pub(super) unsafe extern "C-unwind" fn dup(fd: c_int) -> c_int {
 /// As `dup2(2)`.
 #[unsafe(no_mangle)]
 pub(super) unsafe extern "C-unwind" fn dup2(from: c_int, to: c_int) -> c_int {
+    lease::make_way(to);
     // SAFETY: the caller's own arguments.
     let copy = unsafe { real::dup2(from, to) };
     table::forget(to);
@@ -41,6 +45,7 @@ pub(super) unsafe extern "C-unwind" fn dup2(from: c_int, to: c_int) -> c_int {
 /// As `dup3(2)`.
 #[unsafe(no_mangle)]
 pub(super) unsafe extern "C-unwind" fn dup3(from: c_int, to: c_int, flags: c_int) -> c_int {
+    lease::make_way(to);
     // SAFETY: the caller's own arguments.
     let copy = unsafe { real::dup3(from, to, flags) };
     table::forget(to);
@@ -51,6 +56,10 @@ pub(super) unsafe extern "C-unwind" fn dup3(from: c_int, to: c_int, flags: c_int
 /// As `fcntl(2)`.
 #[unsafe(no_mangle)]
 pub(super) unsafe extern "C-unwind" fn fcntl(fd: c_int, command: c_int, argument: c_ulong) -> c_int {
+    // Close-on-exec.
+    if command == libc::F_SETFD && lease::is(fd) {
+        return 0;
+    }
     // SAFETY: the caller's own arguments.
     let result = unsafe { real::fcntl(fd, command, argument) };
     if matches!(command, libc::F_DUPFD | libc::F_DUPFD_CLOEXEC) {
@@ -70,8 +79,10 @@ mod glibc {
     /// As `close_range(2)`.
     #[unsafe(no_mangle)]
     unsafe extern "C-unwind" fn close_range(first: c_uint, last: c_uint, flags: c_int) -> c_int {
-        // SAFETY: the caller's own arguments.
-        let closed = unsafe { real::close_range(first, last, flags) };
+        let closed = lease::spared(first..=last, |part| {
+            // SAFETY: the caller's own arguments.
+            unsafe { real::close_range(*part.start(), *part.end(), flags) }
+        });
         table::forget_range(first, last);
         closed
     }
@@ -80,9 +91,20 @@ mod glibc {
     /// As `closefrom(3)`.
     #[unsafe(no_mangle)]
     unsafe extern "C-unwind" fn closefrom(first: c_int) {
-        // SAFETY: the caller's own argument.
-        unsafe { real::closefrom(first) };
-        table::forget_range(c_uint::try_from(first).unwrap_or(0), c_uint::MAX);
+        let start = c_uint::try_from(first).unwrap_or(0);
+        lease::spared(start..=c_uint::MAX, |part| {
+            if *part.end() == c_uint::MAX {
+                // SAFETY: the caller's own argument.
+                unsafe { real::closefrom(*part.start() as c_int) };
+            } else {
+                for fd in part {
+                    // SAFETY: a number that the caller does not want to be open.
+                    let _ = unsafe { real::close(fd as c_int) };
+                }
+            }
+            0
+        });
+        table::forget_range(start, c_uint::MAX);
     }
 
     /// # Safety

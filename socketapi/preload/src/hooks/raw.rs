@@ -4,7 +4,7 @@ use core::ffi::{c_int, c_long, c_uint, c_ulong};
 
 use super::{data, descriptors, files, names};
 use crate::exempt::is_exempt;
-use crate::{real, table};
+use crate::{lease, real, table};
 
 /// A register as what it holds: integers are cut, pointers made of their address.
 trait FromRegister {
@@ -76,10 +76,15 @@ unsafe extern "C-unwind" fn syscall(
         _ => {}
     }
     if number == libc::SYS_close_range {
-        // SAFETY: the caller's own arguments.
-        let closed = unsafe { real::syscall(number, a, b, c, d, e, f) };
-        table::forget_range(a as c_uint, b as c_uint);
-        return closed;
+        let (first, last) = (a as c_uint, b as c_uint);
+        let closed = lease::spared(first..=last, |part| {
+            // SAFETY: the caller's own arguments.
+            unsafe {
+                real::syscall(number, (*part.start()).into(), (*part.end()).into(), c, d, e, f) as c_int
+            }
+        });
+        table::forget_range(first, last);
+        return closed.into();
     }
     route! {
         names::socket(a, b, c): SYS_socket;

@@ -1,0 +1,64 @@
+//! The descriptor that a service of the program's own lives by (see `sctp-run`). Programs that close whatever is open, as daemons do,
+//! do not mean it: it is spared.
+
+use core::ffi::{c_int, c_ulong};
+use core::ops::RangeInclusive;
+use core::sync::atomic::{AtomicI32, AtomicU64, Ordering};
+
+use sctp_descriptors::LEASE_VARIABLE;
+
+use crate::{real, table};
+
+/// Its number, or -1.
+static NUMBER: AtomicI32 = AtomicI32::new(-1);
+/// Its inode, which nothing else has.
+static INODE: AtomicU64 = AtomicU64::new(0);
+
+/// Looks what the environment says.
+pub(crate) fn find() {
+    let Ok(told) = std::env::var(LEASE_VARIABLE) else { return };
+    if let Some((Ok(number), Ok(inode))) = told.split_once(':').map(|(fd, inode)| (fd.parse(), inode.parse()))
+    {
+        INODE.store(inode, Ordering::Relaxed);
+        NUMBER.store(number, Ordering::Relaxed);
+    }
+}
+
+/// Whether `fd` is it.
+pub(crate) fn is(fd: c_int) -> bool {
+    if fd < 0 || NUMBER.load(Ordering::Relaxed) != fd {
+        return false;
+    }
+    // SAFETY: all zeros is a valid value of it.
+    let mut found: libc::stat = unsafe { core::mem::zeroed() };
+    // SAFETY: `found` is valid.
+    unsafe { libc::fstat(fd, &raw mut found) == 0 && found.st_ino == INODE.load(Ordering::Relaxed) }
+}
+
+/// The program wants the number for something else: the lease gets another one.
+pub(crate) fn make_way(fd: c_int) {
+    if !is(fd) {
+        return;
+    }
+    // SAFETY: plain numbers.
+    let moved = unsafe { real::fcntl(fd, libc::F_DUPFD, fd as c_ulong + 1) };
+    // Between `vfork` and `exec` this memory is the parent's.
+    if table::is_owner() {
+        NUMBER.store(moved, Ordering::Relaxed);
+    }
+}
+
+/// Does something with all numbers of a range but this one, until it fails.
+pub(crate) fn spared(
+    range: RangeInclusive<u32>,
+    mut operation: impl FnMut(RangeInclusive<u32>) -> c_int,
+) -> c_int {
+    let number = NUMBER.load(Ordering::Relaxed);
+    if !is(number) || !range.contains(&(number as u32)) {
+        return operation(range);
+    }
+    let number = number as u32;
+    let parts = [*range.start()..=number.wrapping_sub(1), number + 1..=*range.end()];
+    let parts = parts.into_iter().filter(|part| part.start() <= part.end() && range.contains(part.start()));
+    parts.map(&mut operation).find(|result| *result != 0).unwrap_or(0)
+}
