@@ -26,6 +26,8 @@ pub struct Settings {
     pub user: Option<u32>,
     /// The peers' UDP encapsulation port for associations to come, once it was set (`SCTP_REMOTE_UDP_ENCAPS_PORT`).
     pub remote_udp_port: Option<u16>,
+    /// A one-to-one socket is shut down, though what was written before may be on its way to the stack still.
+    pub shuts_down: bool,
     /// For associations to come.
     pub future: Manner,
     associations: BTreeMap<AssociationId, Manner>,
@@ -74,6 +76,7 @@ impl Settings {
             reuse_port: false,
             user: None,
             remote_udp_port: None,
+            shuts_down: false,
             future: Manner::default(),
             associations: BTreeMap::new(),
         }

@@ -11,6 +11,7 @@
 //! |---|---|---|
 //! | bare: anything that does not begin with the socket's [marker](SocketName::marker) | both | a message; of [`MAX_RECORD_LEN`] bytes towards the client: a piece that does not end one |
 //! | the marker and a number, a [`Token`] | the client | something waits that must be asked for, by [`Command::Receive`] or [`Command::Accept`] |
+//! | nothing, an empty record | the client | look, and ask: nothing more comes |
 //! | the marker and zeros, a *filler* | the service | nothing: it keeps the descriptor from polling writable |
 //!
 //! So a plain one-to-one socket is read and written by the kernel's own calls, also by programs and parts of the C library
@@ -21,7 +22,10 @@
 //!
 //! A client that finds nothing in the pair asks before it says so, because what has reached the host may not have reached the
 //! pair yet. A write is bare if the [`Slot`] of the socket says that it may be, else it is a [`Command::Send`], whose errno is
-//! exact. Shutting down and closing the service sees on its end; the end of the association is the end of file.
+//! exact. The last close the service sees on its end.
+//!
+//! An association that the peer has shut down ends with the end of file. Where a read is to fail instead, an empty record wakes up
+//! who waits: he takes it out and asks, and what he is answered counts. If he had waited he says so, for there may be others.
 
 mod board;
 mod message;
@@ -51,7 +55,7 @@ pub const SERVICE_USER_VARIABLE: &str = "SCTP_SERVICE_USER";
 pub const LEASE_VARIABLE: &str = "SCTP_LEASE";
 
 /// Version of all that is defined here; the first thing a client says, and refused if it differs.
-pub const VERSION: u16 = 4;
+pub const VERSION: u16 = 5;
 
 /// A record of this length in a data pair is a piece of a message that does not end it; shorter ones end one. The largest
 /// messages that programs like to send fit into one record.

@@ -67,9 +67,14 @@ pub enum Command {
     Send(Send),
     /// Receive what waits. Also how a client looks whether anything has come, where messages are bare.
     Receive(Receive),
-    /// May this socket be shut down so (`SHUT_RD` and its fellows)? If it is done, the client goes on and shuts its end of
-    /// the pair down, which is what counts: it comes after all that was written bare.
-    Shutdown(i32),
+    /// `shutdown()`, behind all that was written bare. The pair is not shut down by clients: an end that is shut down both ways
+    /// cannot be told from one that is closed.
+    Shutdown {
+        /// `SHUT_RD` and its fellows.
+        how: i32,
+        /// Calls may be waiting for something to read, and are to be woken up when the association has ended.
+        awaited: bool,
+    },
     /// How many bytes wait ([`Reply::Number`]).
     Queued(Queue),
     /// The local address.
@@ -129,6 +134,8 @@ pub struct Receive {
     pub control_room: u32,
     /// The token that was taken out of the pair for this.
     pub took: Option<Token>,
+    /// It waited for something to read, and an empty record ended that: others may wait, too.
+    pub woken: bool,
 }
 
 /// Which bytes are counted.
@@ -301,7 +308,13 @@ mod tests {
             Command::Listen(-1),
             Command::Connect(mapped),
             Command::Send(Send { flags: 0x4000, to: Some(v4), control: vec![1; 40], payload: vec![2; 9] }),
-            Command::Receive(Receive { flags: 2, room: u32::MAX, control_room: 256, took: Some(Token(9)) }),
+            Command::Receive(Receive {
+                flags: 2,
+                room: u32::MAX,
+                control_room: 256,
+                took: Some(Token(9)),
+                woken: true,
+            }),
             Command::GetOption { option: OPTION, room: 400, input: vec![1, 2, 3] },
             Command::SetOption { option: OPTION, value: Vec::new() },
             Command::GiveBack(vec![ByteBuf::from([1, 2]), ByteBuf::new()]),

@@ -50,6 +50,7 @@ mod service;
 mod table;
 mod transfer;
 mod wait;
+mod waiting;
 
 pub use detour::{errno, guarded, set_errno};
 pub use exempt::exempt_thread;
@@ -62,6 +63,7 @@ static BEGIN: extern "C" fn() = begin;
 
 extern "C" fn begin() {
     real::find_all();
+    waiting::begin();
     exempt::look_for_another();
     lease::find();
     // SAFETY: it has no conditions.

@@ -12,7 +12,7 @@ use crate::detour::{Detour, Stop, errno, with_socket, with_waiting_socket};
 use crate::exempt::is_exempt;
 use crate::record::{self, Head};
 use crate::wait::{Turn, Wait};
-use crate::{address, control, memory, real, table, wait};
+use crate::{address, control, memory, real, table, wait, waiting};
 
 /// `socket()` for protocol 132; both styles of RFC 6458.
 pub(crate) fn socket(domain: c_int, kind: c_int, protocol: c_int) -> Detour<c_int> {
@@ -181,16 +181,11 @@ pub(crate) fn await_setup(
     over.map_err(Stop::errno)
 }
 
-/// `shutdown()`. If the service has nothing against it, the kernel shuts our writing half down, which the service sees behind all
-/// that was written before. SCTP has no half that could stop reading alone (RFC 6458, 4.1.7): what has come is read as ever.
+/// `shutdown()`, which is the service's: behind all that was written before.
 pub(crate) fn shutdown(fd: c_int, how: c_int) -> Detour<c_int> {
     with_socket(fd, |name| {
-        control::command(name, Command::Shutdown(how))?;
-        if how != libc::SHUT_RD {
-            // SAFETY: numbers only. It fails only where another thread has closed the descriptor meanwhile.
-            let _ = unsafe { real::shutdown(fd, libc::SHUT_WR) };
-        }
-        Ok(0)
+        let awaited = waiting::may_wait(name.socket);
+        control::command(name, Command::Shutdown { how, awaited }).map(|_| 0)
     })
 }
 
@@ -247,7 +242,7 @@ fn accept_one(fd: c_int, name: SocketName, turn: Turn) -> Result<OwnedFd, Stop> 
             errno => errno,
         }));
     }
-    Err(if wait::is_non_blocking(fd) { libc::EAGAIN.into() } else { Stop::Wait(Wait::Record) })
+    Err(if wait::is_non_blocking(fd) { libc::EAGAIN.into() } else { Stop::Wait(Wait::Record(name.socket)) })
 }
 
 /// A number that nobody else gets, until it is dropped.
@@ -279,6 +274,7 @@ pub(crate) fn release(fd: OwnedFd, close_on_exec: bool) -> c_int {
         unsafe { real::fcntl(fd.as_raw_fd(), libc::F_SETFD, 0) };
     }
     table::forget(fd.as_raw_fd());
+    table::lookup(fd.as_raw_fd()).iter().for_each(|name| waiting::note(name.socket));
     fd.into_raw_fd()
 }
 

@@ -37,6 +37,11 @@ struct Got {
     control: Vec<u8>,
 }
 
+impl Got {
+    /// The end of file.
+    const END: Self = Self { len: 0, flags: 0, from: None, control: Vec::new() };
+}
+
 /// What the service answers.
 enum Answer {
     Got(Got),
@@ -222,30 +227,37 @@ fn receive(fd: c_int, name: SocketName, wanted: &Wanted<'_>, turn: Turn) -> Resu
     if wanted.flags & libc::MSG_ERRQUEUE != 0 {
         return Err(libc::EAGAIN.into());
     }
-    let asked = match turn {
+    let (woken, asked) = match turn {
         // SO_RCVTIMEO, or a signal.
-        Turn::After(Wait::Record, outcome) => outcome.map(|_| true)?,
-        _ => wanted.flags & MSG_DONTWAIT == 0 && board::slot(name).may_wait,
+        Turn::After(Wait::Record(_), outcome) => (outcome.map(|length| length == 0)?, true),
+        _ => (false, wanted.flags & MSG_DONTWAIT == 0 && board::slot(name).may_wait),
     };
-    let mut looks = 0;
+    // An empty record is seen once by who peeks, and that was the wait.
+    let mut first = woken.then(|| ending(fd, wanted));
+    let (mut looks, mut ends) = (0, 0);
     loop {
-        match look(fd, name, wanted)? {
+        match first.take().map_or_else(|| look(fd, name, wanted), Ok)? {
             Looked::Got(got) => return Ok(with_peer(name, wanted, got)),
-            Looked::Token(took) => match ask(fd, name, wanted, took)? {
+            Looked::Token(took) => match ask(fd, name, wanted, took, false)? {
                 Answer::Got(got) => return Ok(got),
                 Answer::Empty | Answer::InPair => {}
             },
-            Looked::End => return end(name).map_err(Stop::Errno),
+            Looked::End => match ask(fd, name, wanted, None, woken)? {
+                Answer::Got(got) => return Ok(got),
+                // It was an empty record, or somebody has shut the pair down without us.
+                Answer::Empty | Answer::InPair if ends == 0 => ends += 1,
+                Answer::Empty | Answer::InPair => return Ok(Got::END),
+            },
             Looked::Nothing => {
                 let patient = wait::is_patient(fd, wanted.flags);
                 if asked && patient {
-                    return Err(Stop::Wait(Wait::Record));
+                    return Err(Stop::Wait(Wait::Record(name.socket)));
                 }
                 looks += 1;
-                match ask(fd, name, wanted, None)? {
+                match ask(fd, name, wanted, None, false)? {
                     Answer::Got(got) => return Ok(got),
                     Answer::InPair if looks < MAX_LOOKS => {}
-                    _ if patient => return Err(Stop::Wait(Wait::Record)),
+                    _ if patient => return Err(Stop::Wait(Wait::Record(name.socket))),
                     _ => return Err(libc::EAGAIN.into()),
                 }
             }
@@ -259,6 +271,7 @@ enum Looked {
     /// A token, which was taken out, or is left there.
     Token(Option<Token>),
     Nothing,
+    /// The end of file, or an empty record, which was taken out: the service tells which.
     End,
 }
 
@@ -269,7 +282,7 @@ fn look(fd: c_int, name: SocketName, wanted: &Wanted<'_>) -> Result<Looked, Stop
     let room = wanted.parts.len();
     let mut got = match record::look(fd, name, wanted.parts)? {
         Head::Nothing => return Ok(Looked::Nothing),
-        Head::End => return Ok(Looked::End),
+        Head::End => return Ok(ending(fd, wanted)),
         Head::Token if only_peeks => {
             record::set_peek_offset(fd, 0)?;
             return Ok(Looked::Token(None));
@@ -286,6 +299,14 @@ fn look(fd: c_int, name: SocketName, wanted: &Wanted<'_>) -> Result<Looked, Stop
         read_on(fd, name, wanted.parts, &mut got)?;
     }
     Ok(Looked::Got(got))
+}
+
+/// The end of file, or an empty record, which is taken out.
+fn ending(fd: c_int, wanted: &Wanted<'_>) -> Looked {
+    if wanted.flags & MSG_PEEK == 0 {
+        record::take(fd);
+    }
+    Looked::End
 }
 
 /// What a read of a bare record brought, of which `rest` bytes were left. The whole length, if the record was read to its end,
@@ -319,18 +340,17 @@ fn with_peer(name: SocketName, wanted: &Wanted<'_>, got: Got) -> Got {
     Got { from, ..got }
 }
 
-/// The end of file; the service knows whether it is a good one.
-fn end(name: SocketName) -> Result<Got, c_int> {
-    match ops::take_error(name) {
-        0 => Ok(Got { len: 0, flags: 0, from: None, control: Vec::new() }),
-        errno => Err(errno),
-    }
-}
-
-fn ask(fd: c_int, name: SocketName, wanted: &Wanted<'_>, took: Option<Token>) -> Result<Answer, c_int> {
+/// `woken`: this call waited, and an empty record ended that.
+fn ask(
+    fd: c_int,
+    name: SocketName,
+    wanted: &Wanted<'_>,
+    took: Option<Token>,
+    woken: bool,
+) -> Result<Answer, c_int> {
     let flags = wait::told(wanted.flags, wait::is_patient(fd, wanted.flags));
     let room = clamped(wanted.parts.len());
-    let asked = Receive { flags, room, control_room: clamped(wanted.control_room), took };
+    let asked = Receive { flags, room, control_room: clamped(wanted.control_room), took, woken };
     match control::ask(&Request { socket: name.socket, command: Command::Receive(asked) })? {
         (Reply::Received(received), file) => keep(fd, name, wanted, received, file).map(Answer::Got),
         (Reply::Empty { stale }, _) => {

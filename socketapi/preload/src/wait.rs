@@ -10,13 +10,13 @@ use libc::{iovec, msghdr};
 use sctp_descriptors::Ticket;
 
 use crate::detour::{Stop, checked};
-use crate::real;
+use crate::{real, waiting};
 
 /// What is to be waited for, at the descriptor of the operation. With it goes what the operation has to remember.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Wait {
-    /// A record, or the end.
-    Record,
+    /// A record, or the end, of the socket with this number.
+    Record(u64),
     /// Room to write.
     Room,
     /// The end of a set-up, which polls writable: what the call returns then, and which set-up, if that is to be known.
@@ -50,9 +50,15 @@ pub(crate) fn turns<T>(fd: c_int, mut operation: impl FnMut(Turn) -> Result<T, S
 /// Waits: a cancellation point, and nothing to drop.
 fn until(fd: c_int, wanted: Wait) -> Result<usize, c_int> {
     match wanted {
-        // Of no bytes, so that no offset moves.
-        // SAFETY: there is nothing to be written.
-        Wait::Record => checked(unsafe { real::recv(fd, ptr::null_mut(), 0, libc::MSG_PEEK) }),
+        Wait::Record(socket) => {
+            waiting::enter(socket);
+            // Of no bytes, so that no offset moves; what it returns is the length.
+            let flags = libc::MSG_PEEK | libc::MSG_TRUNC;
+            // SAFETY: there is nothing to be written.
+            let outcome = checked(unsafe { real::recv(fd, ptr::null_mut(), 0, flags) });
+            waiting::leave(socket);
+            outcome
+        }
         Wait::Room | Wait::SetUp(..) => polls(fd, libc::POLLOUT, send_timeout(fd)),
         Wait::Bare(parts, count, flags) => write_bare(fd, parts, count, flags),
         Wait::Other(other, events) => polls(other, events, -1),

@@ -16,7 +16,6 @@ use crate::guests::Identity;
 use crate::options;
 use crate::pair::Pair;
 use crate::procfs::in_memory;
-use crate::receive;
 use crate::service::Service;
 use crate::socket::{Phase, Place, Served};
 
@@ -93,7 +92,7 @@ impl Service {
     /// What is done to one socket.
     fn command(&mut self, user: u32, number: u64, command: &Command) -> Answer {
         let found = self.sockets.get_mut(&number).filter(|socket| socket.is_of(user));
-        let Some(socket) = found else { return self.command_to_ended(user, number, command) };
+        let Some(socket) = found else { return Err(Errno::ENOTCONN) };
         socket.hear_command();
         let ids = &mut self.ids;
         let of = |error| errno::of(&error);
@@ -104,6 +103,7 @@ impl Service {
             Command::SetUp(ticket) => socket.set_up(*ticket),
             Command::Send(message) => {
                 socket.send_what_is_written(&mut self.buffer);
+                socket.check_writing()?;
                 socket.send(ids, message)
             }
             Command::Receive(asked) => socket.receive(ids, asked),
@@ -111,7 +111,7 @@ impl Service {
                 socket.pair.took(*token);
                 Ok(Reply::Done)
             }
-            Command::Shutdown(how) => socket.check_shutdown(*how),
+            Command::Shutdown { how, awaited } => socket.shut(ids, *how, *awaited),
             Command::Queued(Queue::In) => socket.readable(ids).map(count),
             Command::Queued(Queue::Out) => Ok(count(socket.unacknowledged())),
             Command::LocalAddress => socket.local_address().map(Reply::Address).map_err(of),
@@ -135,33 +135,6 @@ impl Service {
             | Command::ProcFile(_)
             | Command::TakeError
             | Command::Accept { .. } => Err(Errno::EINVAL),
-        };
-        reply.map(|reply| (reply, None))
-    }
-
-    /// The association of the socket has ended, and the program holds its descriptor still.
-    fn command_to_ended(&mut self, user: u32, number: u64, command: &Command) -> Answer {
-        let reply = match command {
-            // Since the client looked into the pair something may have come, which is before the end. What it finds there tells.
-            Command::Receive(asked) if asked.took.is_none() && asked.flags & libc::MSG_PEEK == 0 => {
-                Ok(Reply::InPair)
-            }
-            Command::Receive(_) => match self.ended.take_error(user, number) {
-                0 => Ok(receive::end()),
-                error => Err(Errno(error)),
-            },
-            // It was up.
-            Command::SetUp(_) => Ok(Reply::Done),
-            Command::Send(_) => match self.ended.take_error(user, number) {
-                0 => Err(Errno::EPIPE),
-                error => Err(Errno(error)),
-            },
-            // As on Linux, its address is its own still.
-            Command::LocalAddress => {
-                self.ended.local(user, number).map(Reply::Address).ok_or(Errno::ENOTCONN)
-            }
-            Command::PeerAddress => self.ended.peer(user, number).map(Reply::Address).ok_or(Errno::ENOTCONN),
-            other => options::of_ended(other),
         };
         reply.map(|reply| (reply, None))
     }
@@ -273,13 +246,10 @@ impl Service {
         Ok((Reply::Done, Some(client)))
     }
 
-    /// The pending error of a socket, also of one that has ended.
+    /// The pending error of a socket.
     fn take_error(&mut self, user: u32, number: u64) -> i32 {
         self.advance(number);
-        match self.socket_of(user, number) {
-            Some(socket) => std::mem::take(&mut socket.error),
-            None => self.ended.take_error(user, number),
-        }
+        self.socket_of(user, number).map_or(0, |socket| std::mem::take(&mut socket.error))
     }
 }
 

@@ -1,104 +1,112 @@
-//! What is kept of sockets whose associations have ended, while programs hold their descriptors still.
+//! Halves that a program has shut down, and sockets whose association has ended while programs hold their descriptors still.
+//!
+//! The kernel tells the service of the last close by a hang-up, which it also tells of a pair that is shut down both ways. So only
+//! our own writing half is ever shut down, where a read is to come to the end of file. What else a reader has to learn it asks for:
+//! an empty record, which is no message of SCTP's, wakes it up.
 
-use std::collections::VecDeque;
-use std::net::SocketAddr;
+use sctp_abi::{AssocIds, Errno};
+use sctp_core::association::{Association, AssociationState};
+use sctp_descriptors::Reply;
 
-use rustc_hash::FxHashMap;
+use crate::inbox::Item;
+use crate::socket::{Outcome, Phase, Served};
 
-use crate::guests::Guests;
-
-/// Sockets by their numbers. When their descriptors are closed nobody says, so the oldest of a user go when there are too many.
-#[derive(Debug, Default)]
-pub(crate) struct Ended {
-    sockets: FxHashMap<u64, Rest>,
-    /// Those of each user, in the order of their ends.
-    order: FxHashMap<u32, VecDeque<u64>>,
+/// What a program has shut down of a one-to-one socket.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Halves {
+    /// SHUT_WR: the association is shut down behind what was written bare.
+    pub(crate) shuts_down: bool,
+    /// That has been done.
+    pub(crate) shut_down: bool,
+    /// Somebody may be waiting for something to read.
+    pub(crate) awaited: bool,
+    /// SHUT_RD: what comes is thrown away.
+    pub(crate) deaf: bool,
+    /// No record follows in the pair: the kernel was told to shut it down.
+    pub(crate) nothing_follows: bool,
 }
 
-/// What is left of one.
-#[derive(Clone, Debug)]
-pub(crate) struct Rest {
-    pub(crate) user: u32,
-    pub(crate) guests: Guests,
-    /// The pending error, 0 for none.
-    pub(crate) error: i32,
-    /// The address that it had.
-    pub(crate) local: Option<SocketAddr>,
-    /// Who the peer was: messages may wait that came from it.
-    pub(crate) peer: Option<SocketAddr>,
-}
+impl Served {
+    /// `shutdown()`. SCTP has no half-closed state: a peer that hears of the end sends what it has, and ends, too (RFC 9260, 9.2).
+    ///
+    /// # Errors
+    /// ENOTCONN, EOPNOTSUPP, EINVAL, as on Linux.
+    pub(crate) fn shut(&mut self, ids: &mut AssocIds, how: i32, awaited: bool) -> Result<Reply, Errno> {
+        let reads = matches!(how, libc::SHUT_RD | libc::SHUT_RDWR);
+        let writes = matches!(how, libc::SHUT_WR | libc::SHUT_RDWR);
+        match self.phase {
+            _ if !reads && !writes => return Err(Errno::EINVAL),
+            _ if self.is_listening() && reads => return Err(Errno::EOPNOTSUPP),
+            _ if self.is_listening() => {}
+            Phase::Open | Phase::Ended { .. } => {
+                if reads {
+                    self.go_deaf(ids);
+                }
+                self.halves.awaited |= awaited;
+                self.halves.shuts_down |= writes;
+                self.settings.shuts_down |= writes;
+            }
+            _ => return Err(Errno::ENOTCONN),
+        }
+        Ok(Reply::Done)
+    }
 
-impl Ended {
-    /// Keeps what is left of a socket, and of no more than `most` of its user.
-    pub(crate) fn keep(&mut self, number: u64, rest: Rest, most: usize) {
-        let order = self.order.entry(rest.user).or_default();
-        order.push_back(number);
-        self.sockets.insert(number, rest);
-        for oldest in order.drain(..order.len().saturating_sub(most)) {
-            self.sockets.remove(&oldest);
+    /// RFC 6458, 4.1.7: nothing more is received. What has come before can still be read.
+    fn go_deaf(&mut self, ids: &mut AssocIds) {
+        self.fill(ids, usize::MAX);
+        self.halves.deaf = true;
+        self.pair.end();
+    }
+
+    /// Whether this is not for the program any more. On Linux notifications are, unless it has shut both halves down.
+    pub(crate) fn is_unheard(&self, item: &Item) -> bool {
+        self.halves.deaf && (self.halves.shuts_down || matches!(item, Item::Message { .. }))
+    }
+
+    /// Nothing more comes of the association: with an error, or since the peer has shut it down, or both ends have.
+    pub(crate) fn conclude(&mut self, error: i32) {
+        if error != 0 {
+            self.error = error;
+        }
+        let is_eof = error == 0 && (!self.halves.shuts_down || self.is_shut_down_by_peer());
+        self.phase = Phase::Ended { is_eof };
+        // Linux shows an error to who polls. Of an own shutdown it shows nothing, and programs that are told of one may take the
+        // error of the read that follows (ENOTCONN) for a bad end.
+        match is_eof {
+            true => self.pair.end(),
+            false if error != 0 || self.halves.awaited => self.pair.wake(),
+            false => {}
         }
     }
 
-    /// The pending error, once.
-    pub(crate) fn take_error(&mut self, user: u32, number: u64) -> i32 {
-        let rest = self.sockets.get_mut(&number).filter(|rest| rest.is_of(user));
-        rest.map_or(0, |rest| std::mem::take(&mut rest.error))
+    fn is_shut_down_by_peer(&self) -> bool {
+        let states = [AssociationState::ShutdownReceived, AssociationState::ShutdownAckSent];
+        let look = |association: &Association| states.contains(&association.state());
+        self.socket.association(None, look).unwrap_or(false)
     }
 
-    pub(crate) fn local(&self, user: u32, number: u64) -> Option<SocketAddr> {
-        self.sockets.get(&number).filter(|rest| rest.is_of(user))?.local
+    /// Why a program may not send: the pending error comes before EPIPE.
+    ///
+    /// # Errors
+    /// That.
+    pub(crate) fn check_writing(&mut self) -> Result<(), Errno> {
+        if !matches!(self.phase, Phase::Ended { .. }) && !self.halves.shuts_down {
+            return Ok(());
+        }
+        match std::mem::take(&mut self.error) {
+            0 => Err(Errno::EPIPE),
+            error => Err(Errno(error)),
+        }
     }
 
-    pub(crate) fn peer(&self, user: u32, number: u64) -> Option<SocketAddr> {
-        self.sockets.get(&number).filter(|rest| rest.is_of(user))?.peer
-    }
-}
-
-impl Rest {
-    /// As it was while it lived.
-    fn is_of(&self, user: u32) -> bool {
-        self.user == user || user == 0 || self.guests.has(user)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::guests::Identity;
-
-    const RESET: i32 = libc::ECONNRESET;
-
-    fn rest(user: u32) -> Rest {
-        let guests = Guests::new(Identity::of(std::fs::File::open("/dev/null").unwrap()).unwrap());
-        let [local, peer] = [7, 8].map(|port| Some(SocketAddr::from(([127, 0, 0, 1], port))));
-        Rest { user, guests, error: RESET, local, peer }
+    /// Whether a service that is about to stop is done with it.
+    pub(crate) fn has_ended(&self) -> bool {
+        matches!(self.phase, Phase::Ended { .. })
     }
 
-    #[test]
-    fn an_error_is_told_once_and_the_address_as_often_as_it_is_asked_for() {
-        let mut ended = Ended::default();
-        ended.keep(20, rest(7), 10);
-        assert_eq!((ended.take_error(7, 20), ended.take_error(7, 20)), (RESET, 0));
-        assert_eq!((ended.local(7, 20), ended.local(7, 20)), (rest(7).local, rest(7).local));
-        assert_eq!(ended.peer(7, 20), rest(7).peer);
-        assert_eq!((ended.local(7, 21), ended.peer(8, 20)), (None, None));
-    }
-
-    #[test]
-    fn an_error_is_its_user_s_alone() {
-        let mut ended = Ended::default();
-        ended.keep(20, rest(7), 10);
-        assert_eq!((ended.take_error(8, 20), ended.local(8, 20)), (0, None));
-        assert_eq!(ended.take_error(0, 20), RESET);
-    }
-
-    #[test]
-    fn the_oldest_of_a_user_go_when_there_are_too_many_and_those_of_others_stay() {
-        let mut ended = Ended::default();
-        ended.keep(19, rest(8), 3);
-        (20..2_000).for_each(|number| ended.keep(number, rest(7), 3));
-        assert_eq!((ended.sockets.len(), ended.order[&7].len()), (4, 3));
-        assert_eq!([1_996, 1_997, 1_999].map(|number| ended.take_error(7, number)), [0, RESET, RESET]);
-        assert_eq!(ended.take_error(8, 19), RESET);
+    /// The program has gone, or nothing is to be done for it any more.
+    pub(crate) fn is_over(&mut self) -> Outcome {
+        self.close();
+        Outcome::Over
     }
 }

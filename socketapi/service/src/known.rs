@@ -12,6 +12,8 @@ use sctp_user::stack::{Notification, Socket};
 pub(crate) struct Known {
     /// The peer's primary address, and its port.
     pub(crate) peer: SocketAddr,
+    /// Our address on the way to that.
+    pub(crate) local: Option<IpAddr>,
     /// The set-up was over: what is lost is an association.
     pub(crate) was_up: bool,
     /// Streams that we may send on, and that the peer may.
@@ -24,8 +26,12 @@ pub(crate) struct Memory {
     associations: BTreeMap<AssociationId, Known>,
 }
 
-const NOTHING: Known =
-    Known { peer: SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0), was_up: false, streams: (0, 0) };
+const NOTHING: Known = Known {
+    peer: SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0),
+    local: None,
+    was_up: false,
+    streams: (0, 0),
+};
 
 impl Memory {
     /// An association begins.
@@ -38,9 +44,13 @@ impl Memory {
     pub(crate) fn recall(&mut self, socket: &Socket, id: AssociationId) -> Known {
         let Some(known) = self.associations.get_mut(&id) else { return NOTHING };
         let look = |association: &Association| {
+            let all = association.local_addresses();
             let primary = association.paths().get(association.paths().primary());
             if let Some(path) = primary {
-                known.peer = SocketAddr::new(path.address.remote, association.peer_port());
+                let remote = path.address.remote;
+                let suits = |address: &&IpAddr| address.is_ipv4() == remote.is_ipv4();
+                known.peer = SocketAddr::new(remote, association.peer_port());
+                known.local = path.address.local.or_else(|| all.iter().find(suits).copied());
             }
             known.streams = (association.outbound_streams(), association.inbound_streams());
         };

@@ -8,7 +8,7 @@ use std::time::Duration;
 use sctp_abi::constants::{SCTP_SOCKOPT_CONNECTX, SCTP_SOCKOPT_CONNECTX_OLD, SCTP_SOCKOPT_CONNECTX3};
 use sctp_abi::options::{self, Answer, Outcome};
 use sctp_abi::{AssocIds, Effects, Errno, StackTarget, Style, errno};
-use sctp_descriptors::{Command, MAX_OPTION_LEN, OptionName, Peeled, Reply, Value};
+use sctp_descriptors::{MAX_OPTION_LEN, OptionName, Peeled, Reply, Value};
 use sctp_user::stack::{Notification, Socket};
 
 use crate::socket::{Phase, Served, ticket};
@@ -243,22 +243,6 @@ impl Served {
     }
 }
 
-/// What is asked of a socket whose association has ended: the program holds a descriptor still, but the service nothing
-/// behind it.
-///
-/// # Errors
-/// ENOTCONN, or EINVAL for options of associations.
-pub(crate) fn of_ended(command: &Command) -> Result<Reply, Errno> {
-    match command {
-        Command::GetOption { option: OptionName { level: libc::SOL_SOCKET, number }, room, .. } => {
-            Ok(int(always(*number).unwrap_or(0), *room))
-        }
-        Command::SetOption { option: OptionName { level: libc::SOL_SOCKET, .. }, .. } => Ok(Reply::Done),
-        Command::GetOption { .. } | Command::SetOption { .. } => Err(Errno::EINVAL),
-        _ => Err(Errno::ENOTCONN),
-    }
-}
-
 /// A program's value is not longer than its client lets it be, with what a pointer in it points to.
 fn check_len(value: &[u8]) -> Result<(), Errno> {
     if value.len() > 2 * MAX_OPTION_LEN { Err(Errno::ENOMEM) } else { Ok(()) }
@@ -314,18 +298,5 @@ mod tests {
     fn only_a_linger_of_zero_aborts() {
         let of = |on, seconds| Linger { on, seconds }.of_stack();
         assert_eq!([of(true, 0), of(true, 5), of(false, 0)], [Some(Duration::ZERO), None, None]);
-    }
-
-    #[test]
-    fn a_socket_that_has_ended_still_says_what_it_is() {
-        let option = |level, number| Command::GetOption {
-            option: OptionName { level, number },
-            room: 4,
-            input: Vec::new(),
-        };
-        let kind = of_ended(&option(libc::SOL_SOCKET, libc::SO_TYPE));
-        assert_eq!(kind, Ok(int(libc::SOCK_STREAM, 4)));
-        assert_eq!(of_ended(&option(libc::IPPROTO_SCTP, 14)), Err(Errno::EINVAL));
-        assert_eq!(of_ended(&Command::PeerAddress), Err(Errno::ENOTCONN));
     }
 }

@@ -28,6 +28,20 @@ pub(crate) struct Pair {
     has_token: bool,
     /// The client left before it had read all.
     reset: bool,
+    end_of_reading: End,
+}
+
+/// How far the client was told that it has nothing more to read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum End {
+    #[default]
+    Open,
+    /// An empty record is to wake it up, when there is room.
+    OwesRecord,
+    /// It has one.
+    HasRecord,
+    /// Our writing half is shut down.
+    ShutDown,
 }
 
 /// What came from the client.
@@ -75,6 +89,7 @@ impl Pair {
                 last_token: Token(0),
                 has_token: false,
                 reset: false,
+                end_of_reading: End::Open,
             },
             client.into(),
         ))
@@ -113,7 +128,10 @@ impl Pair {
     /// when it has room.
     pub(crate) fn offer(&mut self) {
         let next = Token(self.last_token.0.wrapping_add(1));
-        if !self.has_token && self.write(&next.to_bytes(&self.marker)) == Outgoing::Written {
+        if !self.has_token
+            && !self.has_ended()
+            && self.write(&next.to_bytes(&self.marker)) == Outgoing::Written
+        {
             (self.last_token, self.has_token) = (next, true);
         }
     }
@@ -204,6 +222,39 @@ impl Pair {
                 },
             }
         }
+    }
+
+    /// Tells the client that nothing more comes: it reads the end of file behind what it has. If it has shut down its own writing
+    /// half, which it does only where nobody hears it, both hang up: it is as if it had closed its end.
+    pub(crate) fn end(&mut self) {
+        // Fails only if the client has gone.
+        let _ = self.end.shutdown(Shutdown::Write);
+        self.end_of_reading = End::ShutDown;
+    }
+
+    /// Makes the client look, who learns why by asking. One record wakes one reader, who may ask for another one.
+    pub(crate) fn wake(&mut self) {
+        if self.end_of_reading != End::ShutDown {
+            self.end_of_reading = End::OwesRecord;
+            self.tell_end();
+        }
+    }
+
+    /// Writes the record that is to wake the client up, as soon as there is room for it.
+    pub(crate) fn tell_end(&mut self) {
+        if self.owes_end() && self.write(&[]) != Outgoing::NoRoom {
+            self.end_of_reading = End::HasRecord;
+        }
+    }
+
+    /// Whether that record still has to be written.
+    pub(crate) fn owes_end(&self) -> bool {
+        self.end_of_reading == End::OwesRecord
+    }
+
+    /// Whether nothing can be written to the client any more.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.end_of_reading == End::ShutDown
     }
 
     /// Lets the client write no more (EPIPE). What it has written can still be read; then comes [`Incoming::Shutdown`].

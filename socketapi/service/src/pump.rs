@@ -32,25 +32,31 @@ impl Served {
     /// Passes on what there is, both ways.
     pub(crate) fn pump(&mut self, buffer: &mut [u8], ids: &mut AssocIds) -> Outcome {
         if self.leaves_unread {
-            self.close();
-            return Outcome::Over { error: 0 };
+            return self.is_over();
         }
+        // Also behind the end: what nobody sends any more must not keep a program waiting for room.
         let outwards = self.pump_out(buffer);
-        if let Progress::Over(error) = outwards {
-            self.close();
-            return Outcome::Over { error };
+        if matches!(outwards, Progress::Over(_)) {
+            return self.is_over();
         }
-        // Nobody reads any more: what comes stays in the stack, whose own close looks at it.
-        let inwards = if self.hung_up { Progress::Waits } else { self.pump_in(ids) };
+        let inwards = match self.phase {
+            // Nobody reads any more: what comes stays in the stack, whose own close looks at it.
+            _ if self.hung_up => Progress::Waits,
+            Phase::Ended { .. } => {
+                self.fill(ids, 1);
+                self.pair.tell_end();
+                Progress::Waits
+            }
+            _ => self.pump_in(ids),
+        };
+        if let Progress::Over(error) = inwards {
+            self.conclude(error);
+            return Outcome::Again;
+        }
         if self.awaits_last_sends() {
             return self.conclude_last_sends(&outwards);
         }
         match (outwards, inwards) {
-            (_, Progress::Over(error)) => {
-                // Left unread it would show as ECONNRESET in the program, before what it has not read yet.
-                while matches!(self.pair.read(buffer), Incoming::Record(_)) {}
-                Outcome::Over { error }
-            }
             (Progress::Again, _) | (_, Progress::Again) => Outcome::Again,
             _ => Outcome::Waits,
         }
@@ -65,12 +71,16 @@ impl Served {
                 Some(payload) => payload,
                 None => match self.pair.read(buffer) {
                     Incoming::Record(len) => Bytes::copy_from_slice(buffer.get(..len).unwrap_or_default()),
-                    Incoming::Nothing => return Progress::Dry,
+                    Incoming::Nothing => {
+                        self.shut_down_if_asked();
+                        return Progress::Dry;
+                    }
                     Incoming::Closed => return Progress::Over(0),
                     Incoming::Shutdown => {
-                        self.shut_down = true;
-                        // It may be ending already.
-                        let _ = self.socket.shutdown(None);
+                        self.halves.nothing_follows = true;
+                        self.halves.shuts_down = true;
+                        self.halves.awaited = true;
+                        self.shut_down_if_asked();
                         return Progress::Waits;
                     }
                 },
@@ -104,6 +114,14 @@ impl Served {
         }
     }
 
+    /// All that was written before the program shut its socket down has been sent.
+    fn shut_down_if_asked(&mut self) {
+        if self.halves.shuts_down && !std::mem::replace(&mut self.halves.shut_down, true) {
+            // It may be ending already.
+            let _ = self.socket.shutdown(None);
+        }
+    }
+
     /// Sends what was written bare, as far as there is room: it comes before what a command says.
     pub(crate) fn send_what_is_written(&mut self, buffer: &mut [u8]) {
         while matches!(self.phase, Phase::Open) && matches!(self.pump_out(buffer), Progress::Again) {}
@@ -133,6 +151,9 @@ impl Served {
             let Some(front) = self.inbox.front() else {
                 return self.inbox.end.map_or(Progress::Waits, Progress::Over);
             };
+            if self.halves.deaf {
+                return Progress::Waits;
+            }
             if !self.is_bare(front) {
                 self.pair.offer();
                 return Progress::Waits;
@@ -150,6 +171,7 @@ impl Served {
         let Item::Message { message, .. } = item else { return false };
         let starts_marked = || self.pair.is_marked(&item.start(size_of::<Marker>()));
         self.is_plain()
+            && !self.halves.deaf
             && !self.pair.has_token()
             && message.end_of_record
             && message.len() % MAX_RECORD_LEN != 0
@@ -205,7 +227,7 @@ impl Served {
     /// What the program may do without asking.
     pub(crate) fn slot(&self) -> Slot {
         let may_wait = match &self.phase {
-            Phase::Open => true,
+            Phase::Open => !self.halves.deaf,
             Phase::Many(many) => many.listening || !self.memory.is_empty(),
             _ => false,
         };
@@ -215,7 +237,7 @@ impl Served {
 
     fn max_bare_len(&self) -> usize {
         // Behind who waits for room nobody else writes.
-        if !matches!(self.phase, Phase::Open) || self.shut_down || !self.wanted.is_empty() {
+        if !matches!(self.phase, Phase::Open) || self.halves.shuts_down || !self.wanted.is_empty() {
             return 0;
         }
         let look = |association: &Association| {

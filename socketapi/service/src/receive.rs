@@ -3,9 +3,10 @@
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
+use sctp_abi::constants::SCTP_ASSOC_CHANGE;
 use sctp_abi::notification::{Origin, encode};
 use sctp_abi::{AssocIds, Errno, Style, control, errno};
-use sctp_core::association::Association;
+use sctp_core::association::{Association, AssociationState};
 use sctp_core::event::{AssociationId, AuthenticationEvent};
 use sctp_descriptors::{Receive, Received, Reply, Token};
 use sctp_user::stack::{Delivery, Error, Notification};
@@ -63,7 +64,15 @@ impl Served {
             return Err(Errno(std::mem::take(&mut self.error)));
         }
         match self.phase {
-            Phase::Open if self.inbox.end.is_some() => return self.end(),
+            Phase::Ended { is_eof: true } => return Ok(end()),
+            Phase::Ended { is_eof: false } | Phase::Open if self.halves.deaf => return Ok(end()),
+            Phase::Ended { is_eof: false } if waits => {
+                if asked.woken {
+                    self.pair.wake();
+                }
+                return Err(Errno::ENOTCONN);
+            }
+            Phase::Open => self.halves.awaited |= waits,
             Phase::Listening(_) => return Err(Errno::ENOTCONN),
             Phase::Idle if waits => return Err(Errno::ENOTCONN),
             Phase::Many(ref many) if waits && !many.listening && self.memory.is_empty() => {
@@ -74,34 +83,41 @@ impl Served {
         Ok(Reply::Empty { stale: self.pair.stale() })
     }
 
-    /// The error that ended the association, once; then the end.
-    fn end(&mut self) -> Result<Reply, Errno> {
-        match self.inbox.end.replace(0) {
-            Some(error) if error != 0 => Err(Errno(error)),
-            _ => Ok(end()),
-        }
-    }
-
     /// Takes out of the stack what comes next, until so many items are there.
     pub(crate) fn fill(&mut self, ids: &mut AssocIds, want: usize) {
-        while self.inbox.len() < want && self.inbox.end.is_none() {
+        // What is thrown away must not close a_rwnd.
+        let want = if self.halves.deaf { usize::MAX } else { want };
+        while self.inbox.len() < want {
             let mut context = Context::from_waker(&self.waker);
             match self.socket.poll_receive(&mut context, usize::MAX) {
                 Poll::Ready(Ok(Some(Delivery::Message { association, message, .. }))) => {
                     let number = ids.number(association);
                     let peer = self.memory.recall(&self.socket, association).peer;
-                    self.inbox.push(Item::Message { association, number, peer, message });
+                    self.take(Item::Message { association, number, peer, message });
                 }
                 Poll::Ready(Ok(Some(Delivery::Notification { association, notification }))) => {
                     if let Some(association) = association {
                         self.take_notification(ids, association, &notification);
                     }
                 }
-                Poll::Ready(Ok(None)) => self.inbox.end = Some(0),
-                Poll::Ready(Err(error)) => self.inbox.end = Some(errno::of(&error).0),
+                Poll::Ready(Ok(None)) if self.is_completing() => return,
+                // Notifications may still follow.
+                Poll::Ready(Ok(None)) => return self.inbox.end = Some(0),
+                Poll::Ready(Err(error)) => return self.inbox.end = Some(errno::of(&error).0),
                 Poll::Pending => return,
             }
         }
+    }
+
+    /// Who wants to know of it is told that the shutdown is complete, and then of the end of file, as on Linux, where there is
+    /// seldom time for a read between the two. Where the peer does not take what it was sent the end of file must not wait.
+    fn is_completing(&self) -> bool {
+        let look = |association: &Association| {
+            let states = [AssociationState::ShutdownReceived, AssociationState::ShutdownAckSent];
+            states.contains(&association.state()) && association.outstanding_chunks() == 0
+        };
+        self.settings.all_events().contains(SCTP_ASSOC_CHANGE)
+            && self.socket.association(None, look).unwrap_or(false)
     }
 
     /// Shows a notification, if the program wants it, and does what it means for us.
@@ -143,7 +159,13 @@ impl Served {
         for record in encode(notification, &origin, self.settings.of(Some(id)).events) {
             let record = Bytes::from(record);
             let (number, peer) = (origin.number, known.peer);
-            self.inbox.push(Item::Notification { association: id, number, peer, record });
+            self.take(Item::Notification { association: id, number, peer, record });
+        }
+    }
+
+    fn take(&mut self, item: Item) {
+        if !self.is_unheard(&item) {
+            self.inbox.push(item);
         }
     }
 

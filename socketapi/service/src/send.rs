@@ -5,7 +5,7 @@ use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use sctp_abi::control::{Action, Destination, SendInfo, destination};
-use sctp_abi::{AssocIds, Errno, StackTarget, errno};
+use sctp_abi::{AssocIds, Errno, StackTarget, Style, errno};
 use sctp_core::event::AssociationId;
 use sctp_core::message::SendOptions;
 use sctp_descriptors::{Reply, Send};
@@ -57,7 +57,12 @@ impl Served {
             // RFC 9260, 9.2: it comes behind the peer's SHUTDOWN.
             Action::Send | Action::Shutdown if self.awaits_last_sends() => return Err(Errno::EPIPE),
             Action::Send => return self.send_message(id, path, info, &payload),
-            Action::Shutdown => self.socket.shutdown(Some(id)),
+            Action::Shutdown => {
+                self.halves.shuts_down |= self.style != Style::OneToMany;
+                // Here nobody says.
+                self.halves.awaited = true;
+                self.socket.shutdown(Some(id))
+            }
         };
         // Nothing was sent: the payload of an abort is its reason.
         done.map(|()| Reply::Number(0)).map_err(|error| errno::of(&error))

@@ -18,7 +18,6 @@ use socket2::{Domain, Socket, Type};
 
 use crate::board::Board;
 use crate::control::Control;
-use crate::ended::{Ended, Rest};
 use crate::pair::abstract_address;
 use crate::socket::{Outcome, Served};
 use crate::users::{Held, Limits, Resource};
@@ -97,7 +96,6 @@ pub struct Service {
     boards: FxHashMap<u32, Board>,
     /// Numbers of associations, for all programs.
     pub(crate) ids: AssocIds,
-    pub(crate) ended: Ended,
     /// `None` once it is to stop.
     pub(crate) listener: Option<Socket>,
     /// There was no descriptor for a client: the listener is not watched until there may be one.
@@ -135,7 +133,6 @@ impl Service {
             wakes,
             boards: FxHashMap::default(),
             ids: AssocIds::default(),
-            ended: Ended::default(),
             listener: Some(listener),
             is_deaf: false,
             deadline: None,
@@ -226,7 +223,9 @@ impl Service {
     pub(crate) fn advance(&mut self, number: u64) {
         let Some(socket) = self.sockets.get_mut(&number) else { return };
         match socket.advance(&mut self.buffer, &mut self.ids) {
-            Outcome::Over { error } => return self.end(number, error),
+            Outcome::Over => return self.end(number),
+            // Nobody will ask any more.
+            _ if self.listener.is_none() && socket.has_ended() => return self.end(number),
             Outcome::Again => self.wakes.call(number),
             Outcome::Waits => {}
         }
@@ -244,18 +243,11 @@ impl Service {
         }
     }
 
-    fn end(&mut self, number: u64, error: i32) {
+    fn end(&mut self, number: u64) {
         let Some(mut socket) = self.sockets.remove(&number) else { return };
-        let peer = socket.last_peer();
         socket.forget_all(&mut self.ids);
         if let Some(board) = self.boards.get_mut(&socket.user) {
             board.give_back(socket.name.slot);
-        }
-        if !socket.hung_up {
-            let most = self.control.rules().limits.sockets.min(Limits::MOST_SOCKETS);
-            let (guests, local) = (socket.guests.clone(), socket.local_address().ok());
-            let rest = Rest { user: socket.user, guests, error, local, peer };
-            self.ended.keep(number, rest, most);
         }
         drop(socket);
         self.listen_again();

@@ -12,9 +12,10 @@ use sctp_user::stack::{Error, Peer, Socket, SocketKind};
 
 use crate::control::Holding;
 use crate::early::Early;
+use crate::ended::Halves;
 use crate::guests::{Guests, Identity};
 use crate::inbox::Inbox;
-use crate::known::Memory;
+use crate::known::{Known, Memory};
 use crate::options::Kept;
 use crate::pair::{Incoming, Pair};
 
@@ -52,8 +53,7 @@ pub(crate) struct Served {
     pub(crate) wrote_bare: bool,
     /// What was written bare, as long as that is little.
     pub(crate) early: Early,
-    /// The program writes no more.
-    pub(crate) shut_down: bool,
+    pub(crate) halves: Halves,
     /// What the program has set that the stack knows nothing of.
     pub(crate) settings: Settings,
     pub(crate) kept: Kept,
@@ -75,6 +75,11 @@ pub(crate) enum Phase {
     Connecting(AssociationId),
     /// Associated.
     Open,
+    /// One-to-one style: the association has ended, for who reads at least.
+    Ended {
+        /// The peer shut it down: reads come to the end of file. If not they fail.
+        is_eof: bool,
+    },
     /// One-to-many style: all at once.
     Many(Many),
 }
@@ -103,11 +108,8 @@ pub(crate) enum Outcome {
     Waits,
     /// It had its share, and there is more to do.
     Again,
-    /// It is to be closed. The error waits to be asked for.
-    Over {
-        /// As `errno`, 0 for none.
-        error: i32,
-    },
+    /// It is to be closed.
+    Over,
 }
 
 /// A pair for a socket, and whose it is to be.
@@ -148,7 +150,7 @@ impl Served {
             inbox: Inbox::default(),
             wrote_bare: false,
             early: Early::default(),
-            shut_down: false,
+            halves: Halves::default(),
             settings,
             kept: Kept::default(),
             memory: Memory::default(),
@@ -210,7 +212,7 @@ impl Served {
     /// A second time this changes the backlog.
     pub(crate) fn listen(&mut self, backlog: i32) -> Result<(), Errno> {
         match self.phase {
-            Phase::Connecting(_) | Phase::Open => return Err(Errno::EINVAL),
+            Phase::Connecting(_) | Phase::Open | Phase::Ended { .. } => return Err(Errno::EINVAL),
             _ if backlog == 0 => return checked(self.stop_listening()),
             Phase::Idle => checked(self.renew(SocketKind::Listener))?,
             Phase::Listening(_) | Phase::Many(_) => {}
@@ -247,7 +249,8 @@ impl Served {
         match self.phase {
             Phase::Idle => {}
             Phase::Connecting(_) => return Err(Errno::EALREADY),
-            Phase::Listening(_) | Phase::Open => return Err(Errno::EISCONN),
+            // A socket has one association in its life, as on Linux.
+            Phase::Listening(_) | Phase::Open | Phase::Ended { .. } => return Err(Errno::EISCONN),
             Phase::Many(_) => self.check_unknown(peer)?,
         }
         if let Some(filler) = self.filler() {
@@ -262,7 +265,8 @@ impl Served {
     /// How a set-up went.
     pub(crate) fn set_up(&mut self, asked: Ticket) -> Result<Reply, Errno> {
         match &mut self.phase {
-            Phase::Open => Ok(Reply::Done),
+            // It was up.
+            Phase::Open | Phase::Ended { .. } => Ok(Reply::Done),
             Phase::Many(many) if !many.connecting.iter().any(|id| ticket(*id) == asked) => {
                 let failed = many.failed.iter().position(|(failed, _)| *failed == asked);
                 failed.map_or(Ok(Reply::Done), |at| Err(Errno(many.failed.remove(at).1)))
@@ -368,7 +372,7 @@ impl Served {
     /// Starts or finishes what the stack has news of.
     pub(crate) fn advance(&mut self, buffer: &mut [u8], ids: &mut AssocIds) -> Outcome {
         match self.phase {
-            Phase::Open => return self.pump(buffer, ids),
+            Phase::Open | Phase::Ended { .. } => return self.pump(buffer, ids),
             _ if self.hung_up => return self.leave(),
             Phase::Idle => {}
             Phase::Listening(_) => self.offer(),
@@ -390,7 +394,7 @@ impl Served {
             let _ = self.socket.abort(None, Bytes::new());
         }
         self.close();
-        Outcome::Over { error: 0 }
+        Outcome::Over
     }
 
     fn await_setup(&mut self, id: AssociationId, ids: &mut AssocIds) {
@@ -494,62 +498,44 @@ impl Served {
     /// What to wait for on the pair; the kernel tells of a hang-up in any case.
     pub(crate) fn interest(&self) -> EpollFlags {
         let reads = match &self.phase {
-            Phase::Open => self.unsent.is_none() && self.wanted.is_empty() && !self.shut_down,
+            Phase::Open | Phase::Ended { .. } => {
+                self.unsent.is_none() && self.wanted.is_empty() && !self.halves.nothing_follows
+            }
             // A filler that comes late.
             Phase::Many(_) => !self.pair.is_filled(),
             _ => false,
         };
         // A bare record had no room, or a token.
         let writes = |front| self.is_bare(front) || !self.pair.has_token();
+        let waits = !self.pair.has_ended() && self.inbox.front().is_some_and(writes);
         let mut interest = EpollFlags::empty();
         interest.set(EpollFlags::EPOLLIN, reads);
-        interest.set(EpollFlags::EPOLLOUT, self.inbox.front().is_some_and(writes));
+        interest.set(EpollFlags::EPOLLOUT, waits || self.pair.owes_end());
         interest
     }
 
-    /// SCTP has no half that could stop reading alone (RFC 6458, 4.1.7): only of an association more is to be done, which the
-    /// service learns of from the kernel, after all that was written before.
-    pub(crate) fn check_shutdown(&self, how: i32) -> Result<Reply, Errno> {
-        match (how, &self.phase) {
-            (libc::SHUT_RD, Phase::Open) => Ok(Reply::Number(0)),
-            (libc::SHUT_WR, _) if self.is_listening() => Ok(Reply::Number(0)),
-            (libc::SHUT_RD | libc::SHUT_RDWR, _) if self.is_listening() => Err(Errno::EOPNOTSUPP),
-            (libc::SHUT_WR | libc::SHUT_RDWR, Phase::Open) => Ok(Reply::Done),
-            (libc::SHUT_RD | libc::SHUT_WR | libc::SHUT_RDWR, _) => Err(Errno::ENOTCONN),
-            _ => Err(Errno::EINVAL),
-        }
-    }
-
-    pub(crate) fn local_address(&self) -> Result<SocketAddr, Error> {
+    pub(crate) fn local_address(&mut self) -> Result<SocketAddr, Error> {
         let (all, port) = self.socket.local()?;
-        let of_path = self.socket.association(None, |association| {
-            let path = association.paths().get(association.paths().primary())?;
-            let suits = |address: &&IpAddr| address.is_ipv4() == path.address.remote.is_ipv4();
-            path.address.local.or_else(|| all.iter().find(suits).copied())
-        });
+        let of_association = self.only_known().and_then(|known| known.local);
         let any: IpAddr =
             if self.settings.form.ipv6 { Ipv6Addr::UNSPECIFIED.into() } else { Ipv4Addr::UNSPECIFIED.into() };
         let bound = if self.socket.is_bound_to_all()? || port == 0 { None } else { all.first().copied() };
-        let address = of_path.ok().flatten().or(bound).unwrap_or(any);
+        let address = of_association.or(bound).unwrap_or(any);
         Ok(self.in_family(address, port))
     }
 
-    pub(crate) fn peer_address(&self) -> Result<SocketAddr, Error> {
-        if !matches!(self.phase, Phase::Open) {
-            return Err(Error::NotConnected);
-        }
-        let (address, port) = self.socket.association(None, |association| {
-            let primary = association.paths().get(association.paths().primary());
-            (primary.map(|path| path.address.remote), association.peer_port())
-        })?;
-        Ok(self.in_family(address.ok_or(Error::NotConnected)?, port))
+    /// Who the peer of a one-to-one socket is, or was.
+    pub(crate) fn peer_address(&mut self) -> Result<SocketAddr, Error> {
+        let is_known = matches!(self.phase, Phase::Open | Phase::Ended { .. });
+        let known = self.only_known().filter(|_| is_known).ok_or(Error::NotConnected)?;
+        Ok(self.in_family(known.peer.ip(), known.peer.port()))
     }
 
-    /// Who the peer of a one-to-one socket is, or was.
-    pub(crate) fn last_peer(&mut self) -> Option<SocketAddr> {
-        let id = self.memory.associations().next().filter(|_| matches!(self.phase, Phase::Open))?;
-        let peer = self.memory.recall(&self.socket, id).peer;
-        Some(self.in_family(peer.ip(), peer.port()))
+    /// What is known of the association of a one-to-one socket, also when it has ended.
+    fn only_known(&mut self) -> Option<Known> {
+        let is_one = !matches!(self.phase, Phase::Many(_));
+        let id = self.memory.associations().next().filter(|_| is_one)?;
+        Some(self.memory.recall(&self.socket, id))
     }
 
     /// A socket of IPv6 shows IPv4 addresses in their mapped form, unless the program wants them plain.

@@ -26,9 +26,11 @@ impl Service {
             match socket.phase {
                 Phase::Open => socket.pair.refuse_more(),
                 // As if the program had closed it. What was sent by commands is in the stack.
-                Phase::Idle | Phase::Listening(_) | Phase::Connecting(_) | Phase::Many(_) => {
-                    socket.hung_up = true
-                }
+                Phase::Idle
+                | Phase::Listening(_)
+                | Phase::Connecting(_)
+                | Phase::Ended { .. }
+                | Phase::Many(_) => socket.hung_up = true,
             }
             self.advance(number);
         }

@@ -1,12 +1,11 @@
 //! What calls do to sockets of ours.
 
 use std::fs::File;
-use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::os::fd::{OwnedFd, RawFd};
 use std::os::unix::fs::FileExt;
 
 use nix::errno::Errno;
 use nix::poll::PollFlags;
-use nix::sys::socket::{Shutdown, shutdown};
 use sctp_descriptors::{
     Command, MAX_RECORD_LEN, OptionName, Owner, Queue, Receive, Received, Reply, Send, Style, Ticket, Token,
     Value,
@@ -127,14 +126,10 @@ impl Desk {
                     _ => Ok(Step::Done(0)),
                 }
             }
-            Operation::Shutdown(how) => Ok(match self.ask(number, Command::Shutdown(*how))? {
-                // Of the writing half alone, which comes behind all that was written bare: reading goes on.
-                (Reply::Done, _) => {
-                    shutdown(socket.fd.as_raw_fd(), Shutdown::Write)?;
-                    Step::Done(0)
-                }
-                _ => Step::Done(0),
-            }),
+            Operation::Shutdown(how) => {
+                // Each call asks before it waits.
+                self.order(number, Command::Shutdown { how: *how, awaited: false })
+            }
             Operation::Queued { queue, at } => {
                 let count = self.queued(socket, *queue)?;
                 target.write(*at, &count.to_ne_bytes())?;
@@ -190,10 +185,6 @@ impl Desk {
     /// A command that only changes something.
     fn order(&mut self, socket: u64, command: Command) -> nix::Result<Step> {
         self.ask(socket, command).map(|_| Step::Done(0))
-    }
-
-    fn take_error(&mut self, socket: u64) -> nix::Result<()> {
-        self.ask(socket, Command::TakeError).map(drop)
     }
 
     fn tell_address(
@@ -352,7 +343,7 @@ impl Desk {
             let look = match socket.front(room.min(MAX_RECORD_LEN))? {
                 Front::Bare(record) => self.take_bare(socket, incoming, record, &mut message)?,
                 _ if !message.payload.is_empty() => Look::Finished,
-                Front::End => self.take_error(socket.name.socket).map(|()| Look::Finished)?,
+                Front::End => self.ask_for_end(socket, incoming, &mut message)?,
                 Front::Token => self.ask_for(socket, incoming, true, &mut message)?,
                 Front::Nothing => self.ask_for(socket, incoming, false, &mut message)?,
             };
@@ -397,6 +388,22 @@ impl Desk {
         Ok(if is_whole && is_piece && has_room && !peeks { Look::More } else { Look::Finished })
     }
 
+    /// The end of file, or an empty record that ended a wait. Where the service knows of no end the pair was shut down by itself.
+    fn ask_for_end(
+        &mut self,
+        socket: &Socket,
+        incoming: &Incoming,
+        message: &mut Message,
+    ) -> nix::Result<Look> {
+        if incoming.flags & libc::MSG_PEEK == 0 {
+            socket.discard();
+        }
+        match self.ask_for(socket, incoming, false, message)? {
+            Look::Missing if socket.front(0)? == Front::End => Ok(Look::Finished),
+            look => Ok(look),
+        }
+    }
+
     /// Asks for what comes next.
     fn ask_for(
         &mut self,
@@ -409,7 +416,7 @@ impl Desk {
         let took = if is_offered && !peeks { socket.take_token()? } else { None };
         let room = u32::try_from(incoming.room() - message.payload.len()).unwrap_or(u32::MAX);
         let flags = socket.flags(incoming.flags);
-        let receive = Receive { flags, room, control_room: incoming.control_room(), took };
+        let receive = Receive { flags, room, control_room: incoming.control_room(), took, woken: false };
         let (mut got, file) = match self.ask(socket.name.socket, Command::Receive(receive))? {
             (Reply::Received(got), file) => (got, file),
             (Reply::Empty { stale }, _) => return self.drop_stale(socket, stale).map(|()| Look::Missing),

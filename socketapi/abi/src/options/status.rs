@@ -87,7 +87,15 @@ fn path_info(path: &Path, port: u16, number: i32, form: Form) -> Record {
 pub(super) fn get_status(target: &mut dyn Target, asked: Asked<'_>) -> Result<Answer, Errno> {
     let id = association(target, asked.view.get(sstat_assoc_id))?;
     let (number, form) = (target.number(id), target.settings().form);
-    Ok(look(target, id, |association| status(association, number, form))?.into())
+    let shuts_down = target.settings().shuts_down;
+    let status = look(target, id, |association| {
+        let state = association.state();
+        // What was written before the shutdown is on its way to the stack (RFC 9260, 9.2).
+        let is_pending = shuts_down && state == AssociationState::Established;
+        let state = if is_pending { AssociationState::ShutdownPending } else { state };
+        status(association, number, form).set(sstat_state, state_number(state))
+    })?;
+    Ok(status.into())
 }
 
 fn status(association: &Association, number: i32, form: Form) -> Record {
@@ -97,7 +105,6 @@ fn status(association: &Association, number: i32, form: Form) -> Record {
     let primary = primary.unwrap_or_else(|| Record::new(sctp_paddrinfo::SIZE));
     Record::new(sctp_status::SIZE)
         .set(sstat_assoc_id, number)
-        .set(sstat_state, state_number(association.state()))
         .set(sstat_rwnd, count(association.peer_rwnd()))
         .set(sstat_unackdata, short(association.outstanding_chunks()))
         .set(sstat_penddata, 0)

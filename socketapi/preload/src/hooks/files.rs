@@ -6,7 +6,7 @@ use core::ptr;
 use libc::{FILE, mode_t};
 
 use crate::detour::{Detour, set_errno};
-use crate::{procfs, real};
+use crate::{procfs, real, table, waiting};
 
 /// # Safety
 /// As `open(2)`.
@@ -35,6 +35,17 @@ pub(super) unsafe extern "C-unwind" fn openat(
 unsafe extern "C-unwind" fn fopen(path: *const c_char, mode: *const c_char) -> *mut FILE {
     // SAFETY: the caller's own arguments.
     unsafe { pointer(procfs::fopen(path, mode), || real::fopen(path, mode)) }
+}
+
+/// What reads for a stream calls the kernel without us.
+///
+/// # Safety
+/// As `fdopen(3)`.
+#[unsafe(no_mangle)]
+unsafe extern "C-unwind" fn fdopen(fd: c_int, mode: *const c_char) -> *mut FILE {
+    table::lookup(fd).iter().for_each(|name| waiting::enter(name.socket));
+    // SAFETY: the caller's own arguments.
+    unsafe { real::fdopen(fd, mode) }
 }
 
 /// As `Detour::conclude`, for functions that give a pointer.

@@ -24,6 +24,9 @@ use socket2::{Domain, SockAddr, Socket, Type};
 /// Milliseconds: longer than anything here takes on a busy machine.
 const LIMIT: u16 = 30_000;
 
+/// What polls behind all messages, where the peer has ended the association.
+pub(crate) const END: PollFlags = PollFlags::from_bits_retain(libc::POLLRDHUP);
+
 /// Level of SCTP's options and control messages.
 pub(crate) const SCTP: i32 = libc::IPPROTO_SCTP;
 
@@ -262,7 +265,7 @@ impl<'a> Handle<'a> {
     }
 
     pub(crate) fn receive_as(&self, flags: i32, room: u32, took: Option<Token>) -> Reply {
-        self.ask(Command::Receive(Receive { flags, room, control_room: 256, took }))
+        self.ask(Command::Receive(Receive { flags, room, control_room: 256, took, woken: false }))
     }
 
     /// What the board says of it; nothing if there is nothing any more.

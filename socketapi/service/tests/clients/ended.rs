@@ -1,11 +1,11 @@
 //! Associations and sockets that have ended.
 
 use nix::poll::PollFlags;
-use sctp_abi::constants::{SCTP_EOF, SCTP_RECVNXTINFO, SCTP_RECVRCVINFO};
-use sctp_descriptors::{Command, Reply, Style};
+use sctp_abi::constants::{SCTP_EOF, SCTP_NODELAY, SCTP_RECVNXTINFO, SCTP_RECVRCVINFO};
+use sctp_descriptors::{Command, OptionName, Receive, Received, Reply, Style};
 use sctp_service::{Control, Rules};
 
-use super::client::{Client, HERE, Handle, THERE, at, clients, clients_under, wait_until};
+use super::client::{Client, END, HERE, Handle, SCTP, THERE, at, clients, clients_under, wait_until};
 use super::many::{SCTP_ASSOC_CHANGE, assoc_change, subscribe};
 use super::one::{pair, rcvinfo, sndinfo};
 
@@ -43,8 +43,123 @@ fn both_addresses_outlive_the_association() {
     let before = [Command::LocalAddress, Command::PeerAddress].map(|command| client.ask(command));
     assert!(before.iter().all(|reply| matches!(reply, Reply::Address(_))), "{before:?}");
     drop(server);
-    client.wait_for(PollFlags::POLLHUP);
+    client.wait_for(END);
     assert_eq!([Command::LocalAddress, Command::PeerAddress].map(|command| client.ask(command)), before);
+}
+
+/// As Linux has it: after an error reads fail, once with the error, then since there is no association.
+#[test]
+fn a_socket_whose_association_was_aborted_stays_one() {
+    let clients = clients();
+    let (client, server) = pair(&clients, 7);
+    client.set(SCTP_NODELAY, &ON);
+    server.set(SCTP_RECVRCVINFO, &ON);
+    client.send(None, Vec::new(), b"never read");
+    server.wait_for(PollFlags::POLLIN);
+    drop(server);
+    client.wait_for(PollFlags::POLLIN);
+    assert_eq!(client.read_bare(), b"");
+    assert_eq!(client.receive_as(0, 100, None), Reply::Errno(libc::ECONNRESET));
+    assert_eq!(client.receive_as(0, 100, None), Reply::Errno(libc::ENOTCONN));
+    assert_eq!(client.receive_as(libc::MSG_DONTWAIT, 100, None), Reply::Empty { stale: None });
+    assert_eq!(client.events(), PollFlags::POLLOUT);
+    assert_eq!(client.send(None, Vec::new(), b"late"), Reply::Errno(libc::EPIPE));
+    let again = [Command::Connect(at(THERE, 7)), shutdown(libc::SHUT_WR)];
+    assert_eq!(again.map(|command| client.ask(command)), [Reply::Errno(libc::EISCONN), Reply::Done]);
+    let option = OptionName { level: SCTP, number: SCTP_NODELAY };
+    let Reply::Value(value) = client.ask(Command::GetOption { option, room: 4, input: Vec::new() }) else {
+        panic!("no value")
+    };
+    assert_eq!(value.bytes, ON);
+}
+
+/// Several calls may wait at one socket: each that was woken up by an empty record leaves one for the next.
+#[test]
+fn all_who_wait_are_woken_up_by_the_end() {
+    let clients = clients();
+    let (client, server) = pair(&clients, 8);
+    assert_eq!(client.ask(Command::Shutdown { how: libc::SHUT_WR, awaited: true }), Reply::Done);
+    server.wait_for(END);
+    for _ in 0..3 {
+        assert_eq!(client.read_bare(), b"");
+        let woken = Receive { flags: 0, room: 100, control_room: 0, took: None, woken: true };
+        assert_eq!(client.ask(Command::Receive(woken)), Reply::Errno(libc::ENOTCONN));
+    }
+    drop(server);
+}
+
+/// RFC 9260, 9.2: what was given before is sent. The commands of one socket come behind its records.
+#[test]
+fn a_socket_is_shut_down_behind_what_was_written() {
+    let clients = clients();
+    let (client, server) = pair(&clients, 9);
+    (0..500).for_each(|_| client.write_bare(&[1; 100]));
+    assert_eq!(client.ask(shutdown(libc::SHUT_RDWR)), Reply::Done);
+    assert_eq!(client.send(None, Vec::new(), b"late"), Reply::Errno(libc::EPIPE));
+    assert_eq!(client.read_bare(), b"");
+    assert_eq!(client.receive_as(0, 100, None), end_of_file());
+    (0..500).for_each(|_| assert_eq!(server.read_bare(), [1; 100]));
+    server.wait_for(END);
+}
+
+fn shutdown(how: i32) -> Command {
+    Command::Shutdown { how, awaited: false }
+}
+
+fn end_of_file() -> Reply {
+    let nothing = Vec::new;
+    Reply::Received(Received {
+        flags: 0,
+        from: None,
+        control: nothing(),
+        payload: nothing(),
+        in_file: 0,
+        stale: None,
+    })
+}
+
+/// RFC 6458, 4.1.7, SHUT_RD. What had come is read still, and what comes is not held against the peer.
+#[test]
+fn a_socket_that_reads_no_more_throws_away_what_comes() {
+    let clients = clients();
+    let (client, server) = pair(&clients, 10);
+    server.set(SCTP_RECVRCVINFO, &ON);
+    client.write_bare(b"before");
+    server.wait_for(PollFlags::POLLIN);
+    assert_eq!(server.ask(shutdown(libc::SHUT_RD)), Reply::Done);
+    for _ in 0..100 {
+        client.wait_for(PollFlags::POLLOUT);
+        client.write_bare(&[2; 60_000]);
+    }
+    let Reply::Received(before) = server.receive_as(0, 100, Some(server.take_token())) else {
+        panic!("nothing was read")
+    };
+    assert_eq!(before.payload, b"before");
+    assert_eq!((server.read_bare(), server.receive_as(0, 100, None)), (Vec::new(), end_of_file()));
+    server.write_bare(b"answer");
+    assert_eq!(client.read_bare(), b"answer");
+    drop(server);
+    client.wait_for(END);
+    assert_eq!(client.ask(Command::TakeError), Reply::Errno(0));
+}
+
+/// However it ended: with the last descriptor the socket is gone, and what was its user's.
+#[test]
+fn the_last_close_of_an_ended_socket_is_seen() {
+    let [(here, begun), (there, accepted)] = clients_under(&Rules::default());
+    let sockets = |control: &Control| control.users().iter().map(|user| user.sockets).sum::<usize>();
+    for how in [libc::SHUT_RD, libc::SHUT_WR, libc::SHUT_RDWR] {
+        let clients = [&here, &there].map(|client| Client::connect(&client.service));
+        let (client, server) = pair(&clients, 11);
+        assert_eq!(client.ask(shutdown(how)), Reply::Done);
+        assert_eq!(client.ask(shutdown(libc::SHUT_RDWR)), Reply::Done);
+        server.wait_for(END);
+        drop(server);
+        wait_until("the peer's socket goes", || sockets(&accepted) == 0);
+        assert!(matches!(client.ask(Command::PeerAddress), Reply::Address(_)) && sockets(&begun) == 1);
+        drop(client);
+        wait_until("the socket goes", || sockets(&begun) == 0);
+    }
 }
 
 /// RFC 6458, 3.1.4: `msg_name` is the peer's address, also of an association that has ended meanwhile.
