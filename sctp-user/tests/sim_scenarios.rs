@@ -315,6 +315,26 @@ fn both_sides_may_shut_down_at_once() {
     assert_eq!(Side::BOTH.map(|side| run.peer(side).end.clone()), [Some(End::Shutdown), Some(End::Shutdown)]);
 }
 
+/// RFC 9260, 9.2: what the server was given is delivered although the SHUTDOWN has come, and without such a user nothing more.
+#[test]
+fn the_last_sends_behind_a_shutdown_get_through_heavy_loss() {
+    for seed in 0..30 {
+        for awaits_last_sends in [true, false] {
+            let mut scenario = Scenario { seed, ..Scenario::default() };
+            scenario.server.messages = paced(40, 5_000, millis(250), 3);
+            scenario.server.config.awaits_last_sends = awaits_last_sends;
+            scenario.client.behaviour.ending = Ending::ShutdownAt(secs(1));
+            scenario.paths = paths(&[LinkConfig { loss: Loss::Random(0.1), ..line() }]);
+            let mut run = scenario.start();
+            let report = run.finish().unwrap_or_else(|failure| panic!("{failure}"));
+            let ends = Side::BOTH.map(|side| run.peer(side).end.clone());
+            assert_eq!(ends, [Some(End::Shutdown), Some(End::Shutdown)], "seed {seed}");
+            assert_eq!(report.peers.last_sends, u64::from(awaits_last_sends), "seed {seed}");
+            assert_eq!(report.messages_delivered == 40, awaits_last_sends, "seed {seed}: {report:?}");
+        }
+    }
+}
+
 #[test]
 fn an_abort_ends_both_sides_and_names_what_was_not_delivered() {
     let mut scenario = client_sends(bulk(500, 10_000));

@@ -30,6 +30,7 @@ fn random_scenarios_deliver_every_message_once_or_name_it() {
         ("packets without checksum", total.wire.zero_checksums),
         ("changes of keys", total.peers.key_changes),
         ("messages in pieces", total.peers.in_pieces),
+        ("last sends behind a SHUTDOWN", total.peers.last_sends),
         ("other ports after a NAT", total.rebindings),
     ];
     for (what, count) in happened {

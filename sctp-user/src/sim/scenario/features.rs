@@ -11,7 +11,7 @@ use super::{Move, PlannedMessage, Scenario, Side, SidePlan};
 /// A feature: what it is called, and whether it is in use.
 type Feature = (&'static str, fn(&Scenario) -> bool);
 
-const FEATURES: [Feature; 51] = [
+const FEATURES: [Feature; 52] = [
     ("IPv6", |plan| plan.ipv6),
     ("UDP encapsulation", |plan| plan.udp_port.is_some()),
     ("NAT", |plan| plan.nat.is_some()),
@@ -84,6 +84,7 @@ const FEATURES: [Feature; 51] = [
     ("fragments of streams interleaved", |plan| {
         any(plan, |side| side.config.fragment_interleave == FragmentInterleave::Streams)
     }),
+    ("last sends behind a SHUTDOWN", |plan| any(plan, |side| side.config.awaits_last_sends)),
     ("unordered messages", |plan| sends(plan, |message| message.unordered)),
     ("Nagle's algorithm", |plan| any(plan, |side| !side.config.no_delay)),
 ];

@@ -40,6 +40,8 @@ pub enum Ending {
     Leave,
     /// SHUTDOWN when all of its messages are given to the endpoint and all of the other's have come.
     Shutdown,
+    /// SHUTDOWN at this time of the run, whatever is still to come.
+    ShutdownAt(Duration),
     /// ABORT at this time of the run.
     AbortAt(Duration),
 }
@@ -120,6 +122,8 @@ pub struct PeerStats {
     pub key_changes: u64,
     /// Messages that were handed over in pieces.
     pub in_pieces: u64,
+    /// SHUTDOWNs of the peer that waited until the last messages were sent.
+    pub last_sends: u64,
     /// Restarts of the peer.
     pub restarts: u64,
     /// Sends refused because the buffer was full.
@@ -149,6 +153,7 @@ impl core::ops::AddAssign for PeerStats {
         self.moves += other.moves;
         self.key_changes += other.key_changes;
         self.in_pieces += other.in_pieces;
+        self.last_sends += other.last_sends;
         self.restarts += other.restarts;
         self.refused_sends += other.refused_sends;
         self.dropped_chunks += other.dropped_chunks;
@@ -179,7 +184,7 @@ pub struct Peer {
     last_read: Option<Time>,
     agenda: Agenda,
     keys: KeyPlan,
-    abort_at: Option<Time>,
+    end_at: Option<Time>,
     /// When to see whether the other side has given up what is missing: nothing tells of that.
     look_at: Option<Time>,
     shutdown_called: bool,
@@ -200,8 +205,8 @@ impl Peer {
         sends: Arc<Traffic>,
         expects: Arc<Traffic>,
     ) -> Self {
-        let abort_at = match behaviour.ending {
-            Ending::AbortAt(at) => Some(Time::ZERO + at),
+        let end_at = match behaviour.ending {
+            Ending::AbortAt(at) | Ending::ShutdownAt(at) => Some(Time::ZERO + at),
             Ending::Leave | Ending::Shutdown => None,
         };
         Self {
@@ -217,7 +222,7 @@ impl Peer {
             blocked: false,
             next_read: None,
             last_read: None,
-            abort_at,
+            end_at,
             look_at: None,
             shutdown_called: false,
             moved: 0,
@@ -414,11 +419,11 @@ impl Peer {
             self.shutdown_called = true;
             self.note(unless_ended(endpoint.shutdown(now, id), "shutdown"));
         }
-        if self.end.is_none() && self.abort_at.is_some_and(|at| at <= now) {
-            self.abort_at = None;
-            let called = endpoint.abort(now, id, bytes::Bytes::from_static(b"enough"));
-            self.note(unless_ended(called, "abort"));
+        if self.end.is_none() && self.end_at.is_some_and(|at| at <= now) {
+            self.end_at = None;
+            self.end_now(now, endpoint, id);
         }
+        self.finish_sending(now, endpoint, id);
         if self.end.is_some() && !self.released && !endpoint.is_readable(id) {
             if self.end == Some(End::Shutdown) {
                 let left = endpoint.association(id).map_or(0, Association::held_bytes);
@@ -427,6 +432,24 @@ impl Peer {
             self.stats = self.stats(endpoint);
             endpoint.release(id);
             self.released = true;
+        }
+    }
+
+    fn end_now(&mut self, now: Time, endpoint: &mut Endpoint, id: AssociationId) {
+        if let Ending::ShutdownAt(_) = self.behaviour.ending {
+            self.note(unless_ended(endpoint.shutdown(now, id), "shutdown"));
+        } else {
+            let called = endpoint.abort(now, id, bytes::Bytes::from_static(b"enough"));
+            self.note(unless_ended(called, "abort"));
+        }
+    }
+
+    /// The other side has sent SHUTDOWN, and waits for what this one still has.
+    fn finish_sending(&mut self, now: Time, endpoint: &mut Endpoint, id: AssociationId) {
+        let is_awaited = endpoint.association(id).is_some_and(Association::awaits_last_sends);
+        if is_awaited && self.outbox.next().is_none() {
+            self.stats.last_sends += 1;
+            self.note(unless_ended(endpoint.finish_sending(now, id), "the end of the last sends"));
         }
     }
 
@@ -520,7 +543,7 @@ impl Application for Peer {
             self.next_reconfiguration(),
             next_move,
             next_key,
-            self.abort_at,
+            self.end_at,
             self.look_at,
         ];
         let while_alive = timers.into_iter().flatten().filter(|_| lives);

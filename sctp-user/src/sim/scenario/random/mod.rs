@@ -29,6 +29,8 @@ const MORE: u64 = 5 << 32;
 const NAT_MOVES: u64 = 6 << 32;
 /// Label of the generator that draws second NATs.
 const SECOND_NATS: u64 = 7 << 32;
+/// Label of the generator that draws SHUTDOWNs that come before the last messages.
+const LAST_SENDS: u64 = 8 << 32;
 /// Most streams that a random scenario uses; the default number of outbound streams.
 const STREAMS: u64 = 10;
 
@@ -42,6 +44,7 @@ impl Scenario {
         scenario.draw_more(&mut SimRng::new(seed).split(MORE), lasts);
         scenario.draw_nat_moves(&mut SimRng::new(seed).split(NAT_MOVES), lasts + Duration::from_secs(60));
         scenario.draw_second_nat(&mut SimRng::new(seed).split(SECOND_NATS), lasts);
+        scenario.draw_last_sends(&mut SimRng::new(seed).split(LAST_SENDS), lasts);
         scenario
     }
 
@@ -89,6 +92,14 @@ impl Scenario {
         draw_policies(&mut rng, &mut scenario.client);
         draw_policies(&mut rng, &mut scenario.server);
         (scenario, last)
+    }
+
+    /// Some clients send SHUTDOWN while the traffic lasts; their servers go on until all is sent.
+    fn draw_last_sends(&mut self, rng: &mut SimRng, lasts: Duration) {
+        if rng.chance(0.2) {
+            self.server.config.awaits_last_sends = true;
+            self.client.behaviour.ending = Ending::ShutdownAt(lasts.mul_f64(rng.unit()));
+        }
     }
 
     fn draw_more(&mut self, rng: &mut SimRng, lasts: Duration) {
