@@ -8,7 +8,7 @@ use rserpool::driver::ANNOUNCE_GROUP;
 use rserpool::transport::{AssociationId, Command, LostReason, Peer, TransportEvent, UserMessage};
 use rserpool::{Profile, Time};
 use sctp_core::config::{AssociationConfig, EndpointConfig};
-use sctp_core::endpoint::{ConnectRequest, Endpoint, ListenOptions};
+use sctp_core::endpoint::{ConnectRequest, Endpoint, ListenOptions, ListenerId};
 use sctp_core::error::{ConnectError, SendError};
 use sctp_core::event::{AssociationId as SctpAssociation, Event};
 use sctp_core::message::SendOptions;
@@ -33,6 +33,7 @@ const MAX_ASSOCIATIONS: usize = 32;
 pub(crate) struct Host {
     config: AssociationConfig,
     pub(crate) ports: Vec<Port>,
+    listeners: Vec<ListenerId>,
     /// The machine (index of its port) and its name for the association; none once the machine has forgotten it.
     names: BTreeMap<SctpAssociation, (usize, Option<AssociationId>)>,
     next_incoming: u64,
@@ -46,7 +47,7 @@ impl Host {
             let Port { number, listens, .. } = self.ports[index];
             if listens {
                 let options = ListenOptions { config: self.config.clone(), ..ListenOptions::default() };
-                endpoint.listen(number, options).expect("a fresh endpoint");
+                self.listeners.push(endpoint.listen(number, options).expect("a fresh endpoint"));
             }
             self.drain(now, endpoint, index);
         }
@@ -249,7 +250,7 @@ impl SimHost {
     /// SIGKILL to all its programs: the stack, which stays, aborts their associations and knows their ports no more.
     pub(crate) fn kill(&mut self) {
         let EndpointNode { endpoint, application, .. } = &mut self.node;
-        application.ports.iter().for_each(|port| endpoint.close_listener(port.number));
+        application.listeners.iter().for_each(|id| endpoint.close_listener(*id));
         application.names.keys().for_each(|id| endpoint.release(*id));
         *application = Host::default();
     }

@@ -11,7 +11,7 @@ use std::net::IpAddr;
 use super::Lease;
 
 /// The version that this program speaks.
-pub(crate) const VERSION: u8 = 1;
+pub(crate) const VERSION: u8 = 2;
 /// Bytes of a record.
 pub(crate) const LEN: usize = 28;
 
@@ -144,6 +144,7 @@ mod tests {
         let leases = [
             Lease { address: None, ports: 0..=65535 },
             Lease { address: Some([10, 1, 2, 3].into()), ports: 3863..=3863 },
+            Lease { address: Some([0, 0, 0, 0].into()), ports: 3863..=3863 },
             Lease { address: Some("2001:db8::1".parse().unwrap()), ports: 1..=2 },
         ];
         let mut messages = vec![Message::LeaseBlock, Message::Exhausted, Message::Wait];

@@ -19,6 +19,8 @@
 
 use std::{net::IpAddr, ops::RangeInclusive};
 
+use sctp_core::endpoint::bound::meet;
+
 mod answer;
 mod channel;
 mod keeper;
@@ -31,7 +33,7 @@ pub use channel::DAEMON_USER;
 pub(crate) use answer::{Answer, answer};
 pub(crate) use keeper::LeaseKeeper;
 
-/// Ports of one of our addresses, or of all.
+/// Ports of one of our addresses, of all of a family (its unspecified address), or of all.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Lease {
     pub(crate) address: Option<IpAddr>,
@@ -42,7 +44,7 @@ impl Lease {
     /// Whether a packet could belong to both.
     pub(crate) fn conflicts(&self, other: &Self) -> bool {
         let same_address = match (self.address, other.address) {
-            (Some(ours), Some(theirs)) => ours == theirs,
+            (Some(ours), Some(theirs)) => meet(ours, theirs),
             _ => true,
         };
         same_address && self.ports.start() <= other.ports.end() && other.ports.start() <= self.ports.end()

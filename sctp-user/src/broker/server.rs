@@ -237,8 +237,9 @@ impl Broker {
 
     /// The kernel keeps packets of leased ports from us: each socket that hears them slows the sender.
     fn set_filters(&self) {
-        let (ranges, addressed) = (self.table.wildcard_ranges(), self.table.addressed_ranges());
+        let addressed = self.table.addressed_ranges();
         for socket in &self.sockets {
+            let ranges = self.table.wildcard_ranges(socket.is_v4());
             let program = filter::all_but(socket.is_v4(), &ranges, &addressed);
             if let Err(error) = socket.set_filter(&program) {
                 tracing::warn!(%error, "the port broker hears packets that are not for it");

@@ -9,8 +9,8 @@ use crate::driver::{EPHEMERAL_PORTS, raw::ports::merge};
 const BLOCK: u16 = 256;
 /// Blocks there are; the few ports behind the last one are left to `bind`.
 const BLOCKS: u16 = (*EPHEMERAL_PORTS.end() - *EPHEMERAL_PORTS.start() + 1) / BLOCK;
-/// Leases of one stack. A kernel filter can name about as many ranges.
-const MOST_LEASES: usize = 1024;
+/// Leases of one stack. A kernel filter can name about half as many ranges, and a port of all addresses takes two leases.
+const MOST_LEASES: usize = 2048;
 
 /// Which client of the broker: given anew for each connection.
 pub(crate) type ClientId = u64;
@@ -83,19 +83,17 @@ impl LeaseTable {
         self.leases.iter().any(|(_, lease)| lease.conflicts(&packet))
     }
 
-    /// Ports that are leased on all addresses: the kernel need not show us their packets.
-    pub(crate) fn wildcard_ranges(&self) -> Vec<RangeInclusive<u16>> {
-        merge(
-            self.leases
-                .iter()
-                .filter(|(_, lease)| lease.address.is_none())
-                .map(|(_, lease)| lease.ports.clone()),
-        )
+    /// Ports that are leased on all addresses of a family: the kernel need not show us their packets.
+    pub(crate) fn wildcard_ranges(&self, v4: bool) -> Vec<RangeInclusive<u16>> {
+        let is_whole = |address: IpAddr| address.is_unspecified() && address.is_ipv4() == v4;
+        let leases = self.leases.iter().filter(|(_, lease)| lease.address.is_none_or(is_whole));
+        merge(leases.map(|(_, lease)| lease.ports.clone()))
     }
 
     /// Ports that are leased on one address each.
     pub(crate) fn addressed_ranges(&self) -> Vec<(IpAddr, RangeInclusive<u16>)> {
-        self.leases.iter().filter_map(|(_, lease)| Some((lease.address?, lease.ports.clone()))).collect()
+        let one = |lease: &Lease| lease.address.filter(|address| !address.is_unspecified());
+        self.leases.iter().filter_map(|(_, lease)| Some((one(lease)?, lease.ports.clone()))).collect()
     }
 }
 
@@ -121,6 +119,21 @@ mod tests {
         table.lease(3, any(81..=90)).unwrap();
         assert_eq!(table.lease(1, on(1, 85)), Err(Refusal::Taken(3)));
         table.lease(1, on(1, 80)).unwrap();
+    }
+
+    /// IPV6_V6ONLY.
+    #[test]
+    fn a_port_belongs_to_one_stack_for_each_family() {
+        let mut table = LeaseTable::default();
+        let (v4, v6) = ([0, 0, 0, 0].into(), [0; 16].into());
+        table.lease(1, Lease { address: Some(v6), ports: 80..=80 }).unwrap();
+        table.lease(2, on(2, 80)).unwrap();
+        let all_of_v4 = Lease { address: Some(v4), ports: 80..=80 };
+        assert_eq!(table.lease(3, all_of_v4.clone()), Err(Refusal::Taken(2)));
+        table.release(2, &on(2, 80));
+        table.lease(3, all_of_v4).unwrap();
+        assert_eq!(table.lease(2, on(2, 80)), Err(Refusal::Taken(3)));
+        assert_eq!(table.lease(3, Lease { address: Some([1; 16].into()), ports: 1..=99 }), Err(Refusal::Taken(1)));
     }
 
     #[test]
@@ -162,7 +175,8 @@ mod tests {
         table.lease(1, any(5..=6)).unwrap();
         table.lease(2, any(7..=9)).unwrap();
         table.lease(2, on(1, 70)).unwrap();
-        assert_eq!(table.wildcard_ranges(), [5..=9]);
+        table.lease(3, Lease { address: Some([0; 16].into()), ports: 10..=10 }).unwrap();
+        assert_eq!([true, false].map(|v4| table.wildcard_ranges(v4)), [[5..=9], [5..=10]]);
         assert_eq!(table.addressed_ranges(), [([10, 0, 0, 1].into(), 70..=70)]);
     }
 }

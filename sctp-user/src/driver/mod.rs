@@ -73,7 +73,7 @@ pub trait Driver: Send {
         route::route_to(None, remote).ok().map(|route| route.source)
     }
 
-    /// Reserves an SCTP port; without `addresses` for all of ours.
+    /// Reserves an SCTP port on these addresses; the unspecified one stands for all of ours of its family, none for all.
     ///
     /// # Errors
     /// [`LeaseError::Taken`] if another stack of this host has it.

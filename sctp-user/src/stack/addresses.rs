@@ -59,41 +59,44 @@ impl State {
             return Err(Error::NotLocal(address));
         }
         let mailbox = self.mailbox(socket)?;
-        let port = mailbox.port;
-        // Without addresses of its own it has all.
-        let is_new = !mailbox.addresses.is_empty() && !mailbox.addresses.contains(&address);
-        if is_new {
-            self.registry.widen_port(&mut self.engine, port, address)?;
+        // Of a wildcard it has all.
+        let is_new = !mailbox.bound.includes(address);
+        let binding = mailbox.binding.filter(|_| is_new);
+        if let Some(binding) = binding {
+            self.registry.ports.add(self.engine.driver.as_mut(), binding, address)?;
         }
-        self.on_each(socket, |state, id| state.engine.endpoint.add_local_address(now, id, address))?;
-        if is_new {
-            self.mailbox(socket)?.addresses.push(address);
-            self.rebind_listener(socket)?;
+        let added = self.on_each(socket, |state, id| state.engine.endpoint.add_local_address(now, id, address));
+        if added.is_err() {
+            binding.iter().for_each(|binding| self.registry.ports.remove(*binding, address));
+            return added;
         }
-        Ok(())
+        self.mailbox(socket)?.bound.add(address);
+        self.rebind_listener(socket)
     }
 
     fn remove_address(&mut self, now: Time, socket: SocketId, address: IpAddr) -> Result<(), Error> {
-        let addresses = &self.mailbox(socket)?.addresses;
-        if !addresses.is_empty() && !addresses.contains(&address) {
+        let bound = &self.mailbox(socket)?.bound;
+        if !bound.includes(address) {
             return Err(CommandError::UnknownLocalAddress(address).into());
         }
-        if addresses.len() == 1 {
+        if bound.addresses() == [address] {
             return Err(CommandError::LastAddress(address).into());
         }
         self.on_each(socket, |state, id| state.engine.endpoint.remove_local_address(now, id, address))?;
-        // The lease stays: packets to it are taken until all peers know.
         let mailbox = self.mailbox(socket)?;
-        mailbox.addresses.retain(|&other| other != address);
+        mailbox.bound.remove(address);
         mailbox.bound_to_all = false;
+        if let Some(binding) = mailbox.binding {
+            self.registry.ports.remove(binding, address);
+        }
         self.rebind_listener(socket)
     }
 
     fn rebind_listener(&mut self, socket: SocketId) -> Result<(), Error> {
         let mailbox = self.mailbox(socket)?;
-        if mailbox.listening {
-            let (port, addresses) = (mailbox.port, mailbox.addresses.clone());
-            self.engine.endpoint.set_listener_addresses(port, addresses);
+        if let Some(listener) = mailbox.listener {
+            let bound = mailbox.bound.clone();
+            self.engine.endpoint.set_listener_addresses(listener, bound.addresses())?;
         }
         Ok(())
     }

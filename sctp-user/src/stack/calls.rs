@@ -6,8 +6,8 @@ use std::task::Poll;
 use bytes::Bytes;
 use sctp_core::association::Association;
 use sctp_core::config::AssociationConfig;
-use sctp_core::endpoint::{ConnectRequest, ListenOptions};
-use sctp_core::error::{CommandError, SendError};
+use sctp_core::endpoint::{Bound, ConnectRequest, ListenOptions};
+use sctp_core::error::{CommandError, ConnectError, SendError};
 use sctp_core::event::AssociationId;
 use sctp_core::message::{Message, SendOptions};
 use sctp_core::net::PathAddress;
@@ -18,6 +18,7 @@ use super::error::Error;
 use super::mailbox::{End, Interest, Link, Mailbox, Owner, SocketId, SocketKind};
 use super::meter;
 use super::notification::Notification;
+use super::ports::BindingId;
 use super::registry::Change;
 use super::state::State;
 use crate::driver::route;
@@ -59,52 +60,80 @@ impl State {
 
     pub(super) fn bind(&mut self, socket: SocketId, addresses: &[IpAddr], port: u16) -> Result<(), Error> {
         let local = self.engine.driver.local_addresses();
-        if let Some(foreign) = addresses.iter().find(|address| !local.contains(address)) {
+        let is_foreign = |address: &&IpAddr| !address.is_unspecified() && !local.contains(address);
+        if let Some(foreign) = addresses.iter().find(is_foreign) {
             return Err(Error::NotLocal(*foreign));
         }
-        // Without addresses of its own a socket has the stack's, which may be fewer than the host's.
-        let bound_to_all = addresses.is_empty();
-        let addresses = if bound_to_all { self.addresses.clone() } else { addresses.to_vec() };
-        let random = self.random.below(1 << 16) as u16;
-        let shared_by = self.mailbox(socket)?.port_shared_by;
-        let port = self.registry.bind_port(&mut self.engine, port, &addresses, shared_by, random)?;
         let mailbox = self.mailbox(socket)?;
-        mailbox.addresses = addresses;
-        mailbox.bound_to_all = bound_to_all;
+        let sharing = mailbox.sharing;
+        let asked = if addresses.is_empty() { mailbox.wildcard.clone() } else { Bound::new(addresses) };
+        let bound = self.own(&asked);
+        let random = self.random.below(1 << 16) as u16;
+        let driver = self.engine.driver.as_mut();
+        let (binding, port) = self.registry.ports.bind(driver, port, &bound, sharing, random)?;
+        let mailbox = self.mailbox(socket)?;
+        mailbox.bound = bound;
+        mailbox.bound_to_all = asked.is_wildcard();
         mailbox.port = port;
-        mailbox.owns_port = true;
+        mailbox.binding = Some(binding);
         Ok(())
     }
 
-    fn bind_if_unbound(&mut self, socket: SocketId) -> Result<u16, Error> {
+    /// The wildcard stands for the addresses that the stack was built for, which may be fewer than the host's. Where it has
+    /// none of a family, it stands for itself.
+    fn own(&self, asked: &Bound) -> Bound {
+        let own = asked.resolve(&self.addresses);
+        if own.is_empty() { asked.clone() } else { Bound::new(&own) }
+    }
+
+    /// Takes over what `from` is bound to, which has its port no more.
+    pub(super) fn take_port(&mut self, socket: SocketId, from: SocketId) -> Result<(), Error> {
+        self.stop_listening(from)?;
+        let old = self.mailbox(from)?;
+        let (binding, port) = (old.binding.take(), old.port);
+        let (bound, bound_to_all) = (old.bound.clone(), old.bound_to_all);
+        let mailbox = self.mailbox(socket)?;
+        mailbox.bound = bound;
+        mailbox.bound_to_all = bound_to_all;
+        mailbox.port = port;
+        mailbox.binding = binding;
+        Ok(())
+    }
+
+    fn bind_if_unbound(&mut self, socket: SocketId) -> Result<(u16, BindingId), Error> {
         if self.mailbox(socket)?.port == 0 {
             self.bind(socket, &[], 0)?;
         }
-        Ok(self.mailbox(socket)?.port)
+        let mailbox = self.mailbox(socket)?;
+        // What was accepted or peeled off has an association, and begins no other.
+        let local_port = mailbox.port;
+        let binding = mailbox.binding.ok_or(ConnectError::AlreadyConnected { local_port })?;
+        Ok((local_port, binding))
     }
 
     /// Takes associations on the socket's port. `backlog` counts for listeners only; when it listens already, that is changed.
     pub(super) fn listen(&mut self, socket: SocketId, backlog: usize) -> Result<(), Error> {
-        let port = self.bind_if_unbound(socket)?;
+        let (port, binding) = self.bind_if_unbound(socket)?;
         let mailbox = self.mailbox(socket)?;
         let backlog = (mailbox.kind == SocketKind::Listener).then_some(backlog);
-        if mailbox.listening {
-            self.engine.endpoint.set_backlog(port, backlog);
+        if let Some(listener) = mailbox.listener {
+            self.engine.endpoint.set_backlog(listener, backlog);
             return Ok(());
         }
-        let mut config = mailbox.config.clone();
-        let addresses = mailbox.addresses.clone();
-        let local =
-            if addresses.is_empty() { self.engine.driver.local_addresses() } else { addresses.clone() };
+        let (mut config, bound) = (mailbox.config.clone(), mailbox.bound.clone());
+        let local = bound.resolve(&self.engine.driver.local_addresses());
         if let Some(&first) = local.first()
             && local.iter().all(IpAddr::is_loopback)
         {
             // Peers are on this host too. Elsewhere a peer may be anywhere: the configured MTU is the start.
             self.suit_mtu(&mut config, &PathAddress::to(first));
         }
-        self.engine.endpoint.listen(port, ListenOptions { addresses, backlog, config })?;
-        self.mailbox(socket)?.listening = true;
-        self.registry.set_listener(port, socket);
+        self.registry.ports.listen(binding)?;
+        let options = ListenOptions { addresses: bound.addresses().to_vec(), backlog, config };
+        let listens = self.engine.endpoint.listen(port, options);
+        let listener = listens.inspect_err(|_| self.registry.ports.stop_listening(binding))?;
+        self.mailbox(socket)?.listener = Some(listener);
+        self.registry.listeners.insert(listener, socket);
         Ok(())
     }
 
@@ -118,22 +147,20 @@ impl State {
 
     pub(super) fn stop_listening(&mut self, socket: SocketId) -> Result<(), Error> {
         let mailbox = self.mailbox(socket)?;
-        if std::mem::take(&mut mailbox.listening) {
-            let port = mailbox.port;
-            self.engine.endpoint.close_listener(port);
-            self.registry.forget_listener(port);
+        if let Some((listener, binding)) = mailbox.listener.take().zip(mailbox.binding) {
+            self.engine.endpoint.close_listener(listener);
+            self.registry.listeners.remove(&listener);
+            self.registry.ports.stop_listening(binding);
         }
         Ok(())
     }
 
     /// Takes the association that has waited longest, into a socket of its own.
     pub(super) fn accept(&mut self, listener: SocketId) -> Poll<Result<SocketId, Error>> {
-        let mailbox = self.mailbox(listener)?;
-        if !mailbox.listening {
+        let Some(listens) = self.mailbox(listener)?.listener else {
             return Poll::Ready(Err(Error::NotListening));
-        }
-        let port = mailbox.port;
-        let Some(id) = self.engine.endpoint.accept(port) else {
+        };
+        let Some(id) = self.engine.endpoint.accept(listens) else {
             self.mailbox(listener)?.acceptable = 0;
             return Poll::Pending;
         };
@@ -154,7 +181,7 @@ impl State {
         let config = self.engine.endpoint.association(id).map_or(&old.config, Association::config).clone();
         let mut mailbox = Mailbox::new(SocketKind::OneToOne, config);
         mailbox.port = old.port;
-        mailbox.addresses.clone_from(&old.addresses);
+        mailbox.bound.clone_from(&old.bound);
         mailbox.bound_to_all = old.bound_to_all;
         mailbox.subscribed = old.subscribed;
         mailbox.linger = old.linger;
@@ -184,34 +211,34 @@ impl State {
         if let Some(&remote) = peer.addresses.iter().find(|remote| route::is_link_local(**remote)) {
             return Err(Error::LinkLocal(remote));
         }
-        let local_port = self.bind_if_unbound(socket)?;
+        let (local_port, binding) = self.bind_if_unbound(socket)?;
         let mailbox = self.mailbox(socket)?;
         let (kind, mut config) = (mailbox.kind, mailbox.config.clone());
-        if kind != SocketKind::OneToMany && mailbox.listening {
+        if kind != SocketKind::OneToMany && mailbox.listener.is_some() {
             return Err(Error::Listening);
         }
-        let local_addresses = mailbox.addresses.clone();
+        let bound = mailbox.bound.clone();
         let (udp_port, meter) = (mailbox.remote_udp_port, mailbox.meter.clone());
         if kind != SocketKind::OneToMany && mailbox.association.is_some() {
-            return Err(sctp_core::error::ConnectError::AlreadyConnected { local_port }.into());
+            return Err(ConnectError::AlreadyConnected { local_port }.into());
         }
         let remote_udp_port = udp_port.unwrap_or(self.remote_udp_port);
-        let all = self.engine.driver.local_addresses();
-        let ours = if local_addresses.is_empty() { &all } else { &local_addresses };
+        let ours = bound.resolve(&self.engine.driver.local_addresses());
         let has_family = |remote: &&IpAddr| ours.iter().any(|local| local.is_ipv4() == remote.is_ipv4());
         if let Some(&remote) = peer.addresses.first()
             && !peer.addresses.iter().any(|remote| has_family(&remote))
         {
             return Err(Error::NoCommonFamily(remote));
         }
-        let path = |&remote| self.engine.path_to(remote, remote_udp_port, ours);
+        let path = |&remote| self.engine.path_to(remote, remote_udp_port, &ours);
         let peers: Vec<_> = peer.addresses.iter().map(path).collect();
         self.suit_mtu(&mut config, peers.first().ok_or(Error::NoAddress)?);
         change(&mut config);
         let admission = meter::admit(meter.as_ref(), &mut config)?;
+        let local_addresses = bound.addresses().to_vec();
         let request = ConnectRequest { local_port, local_addresses, peers, peer_port: peer.port, config };
         let id = self.engine.endpoint.connect(now, request)?;
-        self.registry.link(id, local_port, socket, admission);
+        self.registry.link(id, binding, socket, admission);
         if kind == SocketKind::OneToOne {
             self.mailbox(socket)?.association = Some(id);
         }
@@ -237,7 +264,7 @@ impl State {
     pub(super) fn find(&self, socket: SocketId, peer: &Peer) -> Option<AssociationId> {
         let port = self.registry.sockets.get(&socket)?.port;
         let known = |address: &IpAddr| self.engine.endpoint.find(port, *address, peer.port);
-        peer.addresses.iter().filter_map(known).find(|id| self.check_owner(socket, *id).is_ok())
+        peer.addresses.iter().flat_map(known).find(|id| self.check_owner(socket, *id).is_ok())
     }
 
     /// The socket's association: the one named, or the only one.
@@ -391,9 +418,8 @@ impl State {
                 // A one-to-one socket and its association are one (RFC 6458, 8).
                 if let Some(id) = mailbox.association {
                     let _ = self.engine.endpoint.update_config(id, change);
-                } else if mailbox.listening {
-                    let port = mailbox.port;
-                    self.engine.endpoint.update_listener(port, change)?;
+                } else if let Some(listener) = mailbox.listener {
+                    self.engine.endpoint.update_listener(listener, change)?;
                 }
                 Ok(())
             }

@@ -40,9 +40,9 @@ impl State {
         if let Some(id) = mailbox.association {
             return Ok(self.engine.endpoint.change_keys(id, change)?);
         }
-        if mailbox.listening {
-            let (port, keys) = (mailbox.port, mailbox.config.auth.keys.clone());
-            self.engine.endpoint.update_listener(port, |config| config.auth.keys = keys)?;
+        if let Some(listener) = mailbox.listener {
+            let keys = mailbox.config.auth.keys.clone();
+            self.engine.endpoint.update_listener(listener, |config| config.auth.keys = keys)?;
         }
         Ok(())
     }

@@ -1,17 +1,18 @@
 //! What waits for one socket: messages, notifications, associations to accept, and who waits for them.
 
 use std::collections::{BTreeSet, VecDeque};
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use sctp_core::config::{AssociationConfig, FragmentInterleave};
+use sctp_core::endpoint::{Bound, ListenerId};
 use sctp_core::event::{AssociationId, LossReason};
 use sctp_core::message::Message;
 use smallvec::SmallVec;
 
 use super::meter::{Admission, Meter};
 use super::notification::{Notification, Notifications};
+use super::ports::{BindingId, Sharing};
 
 /// Notifications that wait at most; later ones are dropped and counted ([`Notification::Overflow`]).
 const MOST_NOTIFICATIONS: usize = 1_024;
@@ -56,8 +57,8 @@ pub enum End {
 #[derive(Debug)]
 pub(super) struct Link {
     pub(super) owner: Owner,
-    /// Our port.
-    pub(super) port: u16,
+    /// Where it began.
+    pub(super) binding: BindingId,
     pub(super) up: bool,
     /// The peer sends nothing more.
     pub(super) peer_done: bool,
@@ -79,10 +80,10 @@ pub(super) enum Owner {
 }
 
 impl Link {
-    pub(super) fn new(owner: Owner, port: u16, admission: Option<Admission>) -> Self {
+    pub(super) fn new(owner: Owner, binding: BindingId, admission: Option<Admission>) -> Self {
         Self {
             owner,
-            port,
+            binding,
             up: false,
             peer_done: false,
             end: None,
@@ -99,15 +100,17 @@ pub(super) struct Mailbox {
     pub(super) kind: SocketKind,
     /// 0 until bound.
     pub(super) port: u16,
-    /// Empty: all of the stack's.
-    pub(super) addresses: Vec<IpAddr>,
+    pub(super) bound: Bound,
+    /// What it is bound to if no address is named.
+    pub(super) wildcard: Bound,
     /// It was bound without naming addresses, and none was taken off.
     pub(super) bound_to_all: bool,
     /// The port is this socket's to give back.
-    pub(super) owns_port: bool,
-    /// Other sockets of the same may be bound to the port.
-    pub(super) port_shared_by: Option<u32>,
-    pub(super) listening: bool,
+    pub(super) binding: Option<BindingId>,
+    /// Other sockets may be bound to the port.
+    pub(super) sharing: Option<Sharing>,
+    /// It takes associations.
+    pub(super) listener: Option<ListenerId>,
     /// For associations to come.
     pub(super) config: AssociationConfig,
     /// The peers' UDP port for associations to come; `None`: the stack's default.
@@ -144,11 +147,12 @@ impl Mailbox {
         Self {
             kind,
             port: 0,
-            addresses: Vec::new(),
+            bound: Bound::default(),
+            wildcard: Bound::default(),
             bound_to_all: false,
-            owns_port: false,
-            port_shared_by: None,
-            listening: false,
+            binding: None,
+            sharing: None,
+            listener: None,
             config,
             remote_udp_port: None,
             subscribed: Notifications::NONE,

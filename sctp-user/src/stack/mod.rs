@@ -34,6 +34,7 @@ mod meter;
 mod notification;
 mod peek;
 mod poller;
+mod ports;
 mod registry;
 mod report;
 mod socket;
@@ -59,6 +60,7 @@ pub use mailbox::{End, SocketKind};
 pub use meter::{Admission, Meter};
 pub use notification::{Notification, Notifications};
 pub use poller::{Poller, Readiness};
+pub use ports::Sharing;
 pub use socket::Socket;
 
 use lead::Shared;

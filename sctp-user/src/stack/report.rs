@@ -71,11 +71,11 @@ impl Shared {
 
 impl State {
     fn endpoints(&self) -> Vec<EndpointReport> {
-        let listening = self.registry.sockets.values().filter(|mailbox| mailbox.listening);
+        let listening = self.registry.sockets.values().filter(|mailbox| mailbox.listener.is_some());
         listening
             .map(|mailbox| EndpointReport {
                 port: mailbox.port,
-                addresses: mailbox.addresses.clone(),
+                addresses: mailbox.bound.addresses().to_vec(),
                 style: match mailbox.kind {
                     SocketKind::OneToMany => "one-to-many".into(),
                     SocketKind::Listener | SocketKind::OneToOne => "one-to-one".into(),

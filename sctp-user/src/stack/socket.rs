@@ -8,7 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use sctp_core::association::Association;
 use sctp_core::config::AssociationConfig;
-use sctp_core::endpoint::ResetDirections;
+use sctp_core::endpoint::{Bound, ResetDirections};
 use sctp_core::event::AssociationId;
 use sctp_core::message::SendOptions;
 use sctp_core::path::{PathParameters, Thresholds};
@@ -19,6 +19,7 @@ use super::calls::{Delivery, Peer};
 use super::error::Error;
 use super::lead::Patience;
 use super::mailbox::{End, Interest, SocketId, SocketKind};
+use super::ports::Sharing;
 use super::state::{State, Target};
 
 /// A socket: dropping it closes it. All calls work from any thread.
@@ -56,7 +57,8 @@ impl Socket {
         self.stack.shared().wait(Target::Socket(self.id), interest, patience, attempt)
     }
 
-    /// Binds to a port, 0 for any, on these addresses, none for all of the stack's (RFC 6458, 9.1).
+    /// Binds to a port, 0 for any, on these addresses, none for all of the stack's (RFC 6458, 9.1). The unspecified address stands
+    /// for all of its family. Other sockets may have the same port on other addresses (RFC 9260, 1.3).
     ///
     /// # Errors
     /// [`Error::PortInUse`], [`Error::NotLocal`], [`Error::Lease`].
@@ -64,19 +66,39 @@ impl Socket {
         self.with(|state, _| state.bind(self.id, addresses, port))
     }
 
-    /// Lets other sockets be bound to its port, if they are shared by the same user, whatever number stands for one
-    /// (`SCTP_REUSE_PORT`; RFC 6458, 8.1.27). To be said before it is bound; one of the sockets may listen.
+    /// Lets other sockets be bound to its port on the same addresses, if they share it, too. To be said before it is bound; at most
+    /// one of the sockets may listen.
     ///
     /// # Errors
     /// [`Error::Closed`].
-    pub fn share_port(&self, user: Option<u32>) -> Result<(), Error> {
+    pub fn share_port(&self, sharing: Option<Sharing>) -> Result<(), Error> {
         self.with(|state, _| {
-            state.mailbox(self.id)?.port_shared_by = user;
+            state.mailbox(self.id)?.sharing = sharing;
             Ok(())
         })
     }
 
-    /// Takes associations from now on; at most `backlog` of a listener's wait to be accepted.
+    /// What it is bound to where no address is named: all addresses (the empty list, as at first), or those of one family, by its
+    /// unspecified address (IPV6_V6ONLY). To be said before it is bound.
+    ///
+    /// # Errors
+    /// [`Error::Closed`].
+    pub fn set_wildcard(&self, addresses: &[IpAddr]) -> Result<(), Error> {
+        self.with(|state, _| {
+            state.mailbox(self.id)?.wildcard = Bound::new(addresses);
+            Ok(())
+        })
+    }
+
+    /// Takes over the port and the addresses of another socket that is to be closed, and is not without them in between.
+    ///
+    /// # Errors
+    /// [`Error::Closed`], if one of them is.
+    pub fn take_port(&self, from: &Self) -> Result<(), Error> {
+        self.with(|state, _| state.take_port(self.id, from.id))
+    }
+
+    /// Takes associations from now on; at most `backlog` of a listener's wait to be accepted. One of those who share a port can.
     ///
     /// # Errors
     /// [`Error::PortInUse`], [`Error::Listen`].
@@ -408,8 +430,7 @@ impl Socket {
         self.with(|state, _| {
             let all = state.engine.driver.local_addresses();
             let mailbox = state.mailbox(self.id)?;
-            let addresses = if mailbox.addresses.is_empty() { all } else { mailbox.addresses.clone() };
-            Ok((addresses, mailbox.port))
+            Ok((mailbox.bound.resolve(&all), mailbox.port))
         })
     }
 

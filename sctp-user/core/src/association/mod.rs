@@ -67,8 +67,7 @@ pub(crate) use restart::{CookieVerdict, InitVerdict};
 pub(crate) use setup::{Blueprint, Offer, agree_on_streams, initial_tsn};
 
 use crate::config::AssociationConfig;
-use crate::endpoint::scope;
-use crate::endpoint::{StatelessPacket, Tags};
+use crate::endpoint::{Bound, StatelessPacket, Tags, bound::wildcard_of, scope};
 use crate::error::CommandError;
 use crate::event::{Event, LossReason, PathChange};
 use crate::extensions::Extensions;
@@ -133,8 +132,8 @@ pub struct Association {
     tie_tags: Option<Tags>,
     /// Our addresses that this association may use.
     local_addresses: Vec<IpAddr>,
-    /// Packets leave from these addresses only; else the host picks.
-    bound: bool,
+    /// What its socket is bound to. Packets leave from the addresses that are named; of a wildcard the host picks.
+    bound: Bound,
     /// Towards one of our listening ports.
     inbound: bool,
     state: State,
@@ -523,7 +522,7 @@ enum TagCheck {
     OutOfTheBlue,
 }
 
-/// Adds a path to `address` if there is none to its host; leaves from one of `local`.
+/// Adds a path to `address` if there is none to its host; leaves from one of `local`. Of none, or a wildcard, the host picks.
 /// RFC 9260, 5.1.2.
 fn add_path(
     paths: &mut PathSet,
@@ -537,9 +536,10 @@ fn add_path(
     }
     let choose = if config.hide_addresses { scope::hidden_source } else { scope::source_for };
     address.local = address.local.or_else(|| choose(local, address.remote));
+    let host_picks = local.is_empty() || local.contains(&wildcard_of(address.remote));
     // An association bound to addresses of one family has no way to the peer's other family; the
     // address that the user named first is tried all the same.
-    if address.local.is_none() && !local.is_empty() && paths.iter().next().is_some() {
+    if address.local.is_none() && !host_picks && paths.iter().next().is_some() {
         return;
     }
     // A full set ignores the rest: RFC 5062, 4 (bounded state).

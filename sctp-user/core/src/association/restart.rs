@@ -2,7 +2,7 @@
 //! forgeries (RFC 9260, 5.2).
 
 use super::outbox::Outbox;
-use super::setup::{Offer, PeerHalf, initial_tsn, paths_of};
+use super::setup::{Offer, PeerHalf, initial_tsn, paths_of, sources};
 use super::state::State;
 use super::{Association, AssociationState, Context, PeerInit, address_parameter};
 use crate::auth::AuthOffer;
@@ -144,7 +144,7 @@ impl Association {
         let stats = *self.sender.stats();
         self.sender = Sender::new(&self.config, cookie.local_initial_tsn).counting_on(stats);
         // New paths: all congestion control parameters are initial again.
-        let sources = if self.bound { self.local_addresses.as_slice() } else { &[] };
+        let sources = sources(&self.bound, &self.local_addresses);
         self.paths = paths_of(cookie, &self.config, sources);
         self.addresses_changed = true;
         self.outbox = Outbox::default();

@@ -8,7 +8,7 @@ use super::state::{Setup, State};
 use super::{Association, Context, Flow, PeerInit, add_path, outbox::Outbox};
 use crate::auth::AuthOffer;
 use crate::config::AssociationConfig;
-use crate::endpoint::{StateCookie, Tags};
+use crate::endpoint::{Bound, StateCookie, Tags};
 use crate::event::{Event, LossReason, PathChange};
 use crate::extensions::Extensions;
 use crate::net::PathAddress;
@@ -104,18 +104,22 @@ pub(crate) struct Blueprint {
     pub(crate) initial_tsn: Tsn,
     /// Our addresses that the peer may be told of.
     pub(crate) local_addresses: Vec<IpAddr>,
-    /// The user has named them: packets leave from these only. Else the host picks.
-    pub(crate) bound: bool,
+    /// What the user has named: packets leave from these only. Of a wildcard the host picks.
+    pub(crate) bound: Bound,
     /// What we say, or said, of AUTH.
     pub(crate) auth: Option<AuthOffer>,
     pub(crate) config: Arc<AssociationConfig>,
 }
 
 impl Blueprint {
-    /// Addresses to choose a packet's source from; none where the host picks.
     fn sources(&self) -> &[IpAddr] {
-        if self.bound { &self.local_addresses } else { &[] }
+        sources(&self.bound, &self.local_addresses)
     }
+}
+
+/// Addresses to choose a packet's source from; none, or a wildcard, where the host picks.
+pub(super) fn sources<'a>(bound: &'a Bound, local: &'a [IpAddr]) -> &'a [IpAddr] {
+    if bound.is_wildcard() { bound.addresses() } else { local }
 }
 
 impl Association {
@@ -339,7 +343,7 @@ impl Association {
     pub(super) fn add_addresses(&mut self, addresses: &[IpAddr], from: PathAddress) {
         for &remote in addresses {
             let address = PathAddress { local: None, remote, remote_udp_port: from.remote_udp_port };
-            let sources = if self.bound { self.local_addresses.as_slice() } else { &[] };
+            let sources = sources(&self.bound, &self.local_addresses);
             add_path(&mut self.paths, &self.config, sources, address, PathState::Unconfirmed);
         }
         self.addresses_changed = true;

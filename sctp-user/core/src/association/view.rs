@@ -3,6 +3,7 @@
 use super::state::{LastSends, State};
 use super::{Association, AssociationState, AssociationStats, PeerCapabilities};
 use crate::config::AssociationConfig;
+use crate::endpoint::Bound;
 use crate::extensions::Extensions;
 use crate::path::PathSet;
 use crate::reliability::{Abandoned, Policy};
@@ -40,6 +41,11 @@ impl Association {
     /// Our addresses that this association may use.
     pub fn local_addresses(&self) -> &[IpAddr] {
         &self.local_addresses
+    }
+
+    /// What its socket is bound to: packets to other addresses are not for it.
+    pub(crate) fn bound(&self) -> &Bound {
+        &self.bound
     }
 
     /// Whether the peer began, towards one of our listening ports.

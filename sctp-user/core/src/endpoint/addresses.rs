@@ -1,8 +1,8 @@
 //! Commands about our own addresses and keys (RFC 5061; RFC 6458, 8.3 and 9.1).
 
-use super::Endpoint;
+use super::{Bound, Endpoint, ListenerId};
 use crate::auth::{KeyError, SharedKeys};
-use crate::error::CommandError;
+use crate::error::{CommandError, ListenError};
 use crate::event::AssociationId;
 use crate::time::Time;
 use core::net::IpAddr;
@@ -14,10 +14,8 @@ impl Endpoint {
         self.config.local_addresses = addresses;
         for slot in self.slots.all() {
             let Some(entry) = self.slots.get_mut(slot) else { continue };
-            if entry.association.follows_host() {
-                entry.association.follow_addresses(now, &self.config.local_addresses);
-                self.settle(slot);
-            }
+            entry.association.follow_host(now, &self.config.local_addresses);
+            self.settle(slot);
         }
     }
 
@@ -31,6 +29,7 @@ impl Endpoint {
         id: AssociationId,
         address: IpAddr,
     ) -> Result<(), CommandError> {
+        self.demux.forget_last();
         self.command(id, |association, _| association.add_local_address(now, address))
     }
 
@@ -41,6 +40,7 @@ impl Endpoint {
         id: AssociationId,
         address: IpAddr,
     ) -> Result<(), CommandError> {
+        self.demux.forget_last();
         self.command(id, |association, _| association.remove_local_address(now, address))
     }
 
@@ -64,11 +64,12 @@ impl Endpoint {
         self.command(id, |association, _| association.set_peer_primary(now, address))
     }
 
-    /// Replaces the addresses that a port is listened on with; empty: all of the endpoint's.
-    pub fn set_listener_addresses(&mut self, port: u16, addresses: Vec<IpAddr>) {
-        if let Some(listener) = self.listeners.get_mut(&port) {
-            listener.addresses = addresses;
-        }
+    /// Replaces the addresses that somebody listens on, as [`ListenOptions::addresses`](super::ListenOptions) has them.
+    ///
+    /// # Errors
+    /// [`ListenError::PortInUse`]: another one listens on one of them. Nothing is changed then.
+    pub fn set_listener_addresses(&mut self, id: ListenerId, addresses: &[IpAddr]) -> Result<(), ListenError> {
+        self.listeners.rebind(id, Bound::new(addresses))
     }
 
     /// Changes the shared keys of a living association (RFC 6458, 8.3.3 to 8.3.5); those of future ones are in their

@@ -1,4 +1,4 @@
-//! Finds the association of a packet by (local port, peer port, peer address).
+//! Finds the association of a packet by (local port, peer port, peer address); of several, by the local address.
 //!
 //! The verification tag is the association's to check. A peer chooses its port and, within what it
 //! can route, its address: so the table is hashed with a secret key, and nobody can aim at one bucket.
@@ -60,9 +60,10 @@ type KeyedMap<K, V> = std::collections::HashMap<K, V, KeyedState>;
 
 /// The table.
 ///
-/// Two associations may claim one key: a peer's INIT ACK may list an address that another association with the
-/// same ports has already. The first keeps it, and when it is gone the next one gets it, since its packets would
-/// be out of the blue otherwise and be answered with ABORT.
+/// Two associations may claim one key. Either they are of sockets with the same port on different addresses: then the address
+/// that a packet was sent to tells whose it is. Or a peer's INIT ACK lists an address that another association of the socket
+/// has already: the first keeps it, and when it is gone the next one gets it, since its packets would be out of the
+/// blue otherwise and be answered with ABORT.
 #[derive(Debug)]
 pub(super) struct Demux {
     slots: KeyedMap<PeerKey, Slot>,
@@ -70,8 +71,8 @@ pub(super) struct Demux {
     tags: KeyedMap<TagKey, Slot>,
     /// Those who came second. Nearly always empty.
     claims: KeyedMap<PeerKey, VecDeque<Slot>>,
-    /// What was found last: packets come in runs.
-    last: Option<(PeerKey, Slot)>,
+    /// What was found last, and our address: packets come in runs.
+    last: Option<(PeerKey, Option<IpAddr>, Slot)>,
 }
 
 impl Demux {
@@ -81,8 +82,16 @@ impl Demux {
         Self { slots, tags, claims: KeyedMap::with_hasher(keyed), last: None }
     }
 
-    pub(super) fn find(&self, key: &PeerKey) -> Option<Slot> {
+    fn find(&self, key: &PeerKey) -> Option<Slot> {
         self.slots.get(key).copied()
+    }
+
+    /// All that claim a key, the first first.
+    pub(super) fn claimants<'a>(&'a self, key: &PeerKey) -> impl Iterator<Item = Slot> + use<'a> {
+        let first = self.find(key);
+        // One that came second is there only behind a first one.
+        let others = first.filter(|_| !self.claims.is_empty()).and_then(|_| self.claims.get(key));
+        first.into_iter().chain(others.into_iter().flatten().copied())
     }
 
     pub(super) fn find_tag(&self, key: &TagKey) -> Option<Slot> {
@@ -100,18 +109,30 @@ impl Demux {
         }
     }
 
-    /// As [`find`](Self::find), for each packet that comes in: most come from the same peer as the one before.
-    pub(super) fn find_for_packet(&mut self, key: &PeerKey) -> Option<Slot> {
-        if let Some((_, slot)) = self.last.filter(|(last, _)| last == key) {
+    /// The claimant for which a packet to `local` is: the one that has the address as `is_at` says, else the first. This is done
+    /// for each packet, and most come from the same peer as the one before.
+    pub(super) fn find_for_packet(
+        &mut self,
+        key: &PeerKey,
+        local: Option<IpAddr>,
+        is_at: impl Fn(Slot) -> bool,
+    ) -> Option<Slot> {
+        if let Some((.., slot)) = self.last.filter(|(last, to, _)| last == key && *to == local) {
             return Some(slot);
         }
-        let found = self.find(key)?;
-        self.last = Some((*key, found));
+        let found = self.claimants(key).find(|slot| is_at(*slot)).or_else(|| self.find(key))?;
+        self.last = Some((*key, local, found));
         Some(found)
+    }
+
+    /// The addresses that some association is bound to have changed.
+    pub(super) fn forget_last(&mut self) {
+        self.last = None;
     }
 
     /// Enters `slot` under `key`, behind another one that is there already.
     pub(super) fn insert(&mut self, key: PeerKey, slot: Slot) {
+        self.last = None;
         if *self.slots.entry(key).or_insert(slot) != slot {
             self.claims.entry(key).or_default().push_back(slot);
         }
@@ -121,8 +142,8 @@ impl Demux {
     pub(super) fn remove(&mut self, key: &PeerKey, slot: Slot) {
         let holds = self.find(key) == Some(slot);
         let claims = self.claims.get_mut(key);
+        self.last = None;
         if holds {
-            self.last = None;
             match claims.and_then(VecDeque::pop_front) {
                 Some(next) => _ = self.slots.insert(*key, next),
                 None => _ = self.slots.remove(key),
@@ -148,15 +169,27 @@ mod tests {
         let other = PeerKey { local_port: 3, ..key };
         (1..=4).for_each(|slot| demux.insert(key, Slot(slot)));
         demux.insert(other, Slot(2));
-        assert_eq!(demux.find_for_packet(&key), Some(Slot(1)));
+        let found = |demux: &mut Demux, key| demux.find_for_packet(key, None, |_| true);
+        assert_eq!(found(&mut demux, &key), Some(Slot(1)));
         demux.remove(&key, Slot(2));
-        assert_eq!(
-            (demux.find_for_packet(&key), demux.find_for_packet(&other)),
-            (Some(Slot(1)), Some(Slot(2)))
-        );
+        assert_eq!((found(&mut demux, &key), found(&mut demux, &other)), (Some(Slot(1)), Some(Slot(2))));
         demux.remove(&key, Slot(1));
-        assert_eq!(demux.find_for_packet(&key), Some(Slot(3)));
+        assert_eq!(found(&mut demux, &key), Some(Slot(3)));
         (3..=4).for_each(|slot| demux.remove(&key, Slot(slot)));
-        assert_eq!(demux.find_for_packet(&key), None);
+        assert_eq!(found(&mut demux, &key), None);
+    }
+
+    /// RFC 9260, 1.3.
+    #[test]
+    fn of_two_with_one_peer_the_address_of_ours_tells() {
+        let mut demux = Demux::new(&mut Random::new([1; 32]));
+        let key = PeerKey { local_port: 1, peer_port: 2, peer_address: [10, 0, 0, 1].into() };
+        (1..=2).for_each(|slot| demux.insert(key, Slot(slot)));
+        let mut to = |last: u8| {
+            let local = Some([10, 0, 0, last].into());
+            demux.find_for_packet(&key, local, |slot| slot.0 == u32::from(last))
+        };
+        assert_eq!([1, 2, 2, 1].map(&mut to), [1, 2, 2, 1].map(|slot| Some(Slot(slot))));
+        assert_eq!(to(3), Some(Slot(1)), "one that has just gone: its packets are under way still");
     }
 }

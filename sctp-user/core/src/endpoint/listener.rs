@@ -1,19 +1,25 @@
-//! Ports that are listened on.
+//! Who takes associations, on which ports of which addresses.
 
 use super::Endpoint;
+use super::bound::{Bound, meet, wildcard_of};
 use crate::config::AssociationConfig;
 use crate::error::{CommandError, ListenError};
 use crate::event::AssociationId;
 use crate::extensions::Extensions;
 use crate::path::Thresholds;
-use core::net::IpAddr;
-use std::collections::VecDeque;
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use rustc_hash::FxHashMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
+
+/// Names one that listens; never used again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct ListenerId(u64);
 
 /// How a port is listened on.
 #[derive(Clone, Debug, Default)]
 pub struct ListenOptions {
-    /// Addresses that are bound; empty: all of the endpoint's.
+    /// Addresses that are bound, as [`Bound`] has them; empty: all of the endpoint's.
     pub addresses: Vec<IpAddr>,
     /// `None` (one-to-many style): associations are up at once. `Some(n)` (one-to-one style): they
     /// wait for [`Endpoint::accept`]; a COOKIE ECHO that finds `n` of them waiting gets ABORT.
@@ -22,11 +28,11 @@ pub struct ListenOptions {
     pub config: AssociationConfig,
 }
 
-/// A port that takes associations.
+/// One that takes associations.
 #[derive(Debug)]
 pub(super) struct Listener {
-    /// Addresses that are bound; empty: all.
-    pub(super) addresses: Vec<IpAddr>,
+    port: u16,
+    bound: Bound,
     pub(super) config: Arc<AssociationConfig>,
     backlog: Option<usize>,
     /// Associations that nobody has accepted yet.
@@ -34,9 +40,15 @@ pub(super) struct Listener {
 }
 
 impl Listener {
-    pub(super) fn new(options: ListenOptions) -> Self {
+    fn new(port: u16, options: ListenOptions) -> Self {
         let ListenOptions { addresses, backlog, config } = options;
-        Self { addresses, config: Arc::new(config), backlog, waiting: VecDeque::new() }
+        let bound = Bound::new(&addresses);
+        Self { port, bound, config: Arc::new(config), backlog, waiting: VecDeque::new() }
+    }
+
+    /// Addresses that it listens on.
+    pub(super) fn bound(&self) -> &Bound {
+        &self.bound
     }
 
     /// The parameters of an association that was offered these extensions.
@@ -45,11 +57,6 @@ impl Listener {
             return Arc::clone(&self.config);
         }
         Arc::new(AssociationConfig { extensions, ..AssociationConfig::clone(&self.config) })
-    }
-
-    /// Whether packets to `local` are meant.
-    pub(super) fn serves(&self, local: Option<IpAddr>) -> bool {
-        self.addresses.is_empty() || local.is_none_or(|local| self.addresses.contains(&local))
     }
 
     /// Whether one more association may wait.
@@ -75,62 +82,134 @@ impl Listener {
     }
 }
 
-impl Endpoint {
-    /// Takes associations on `port` from now on.
-    /// RFC 9260, 1.3.
-    pub fn listen(&mut self, port: u16, options: ListenOptions) -> Result<(), ListenError> {
-        if port == 0 {
-            return Err(ListenError::InvalidPort);
+/// All that listen.
+#[derive(Debug, Default)]
+pub(super) struct Listeners {
+    all: FxHashMap<ListenerId, Listener>,
+    /// By port and address, or the wildcard of a family.
+    places: BTreeMap<(u16, IpAddr), ListenerId>,
+    last: u64,
+}
+
+impl Listeners {
+    /// Who takes associations that come to `local`; one of the port if the driver does not know to where they came.
+    pub(super) fn find(&self, port: u16, local: Option<IpAddr>) -> Option<(ListenerId, &Listener)> {
+        let at = |address| self.places.get(&(port, address));
+        let id = match local {
+            Some(local) => at(local).or_else(|| at(wildcard_of(local))),
+            None => self.places.range((port, FIRST)..=(port, LAST)).next().map(|(_, id)| id),
+        };
+        id.and_then(|id| Some((*id, self.all.get(id)?)))
+    }
+
+    pub(super) fn get_mut(&mut self, id: ListenerId) -> Option<&mut Listener> {
+        self.all.get_mut(&id)
+    }
+
+    fn insert(&mut self, listener: Listener) -> Result<ListenerId, ListenError> {
+        self.check_free(listener.port, &listener.bound, None)?;
+        self.last += 1;
+        let id = ListenerId(self.last);
+        self.enter(id, listener.port, &listener.bound);
+        self.all.insert(id, listener);
+        Ok(id)
+    }
+
+    fn remove(&mut self, id: ListenerId) -> Option<Listener> {
+        let listener = self.all.remove(&id)?;
+        self.leave(listener.port, &listener.bound);
+        Some(listener)
+    }
+
+    /// Changes the addresses of one that listens.
+    pub(super) fn rebind(&mut self, id: ListenerId, bound: Bound) -> Result<(), ListenError> {
+        let Some(listener) = self.all.get_mut(&id) else { return Ok(()) };
+        let port = listener.port;
+        let before = core::mem::replace(&mut listener.bound, bound.clone());
+        if let Err(error) = self.check_free(port, &bound, Some(id)) {
+            self.all.entry(id).and_modify(|listener| listener.bound = before);
+            return Err(error);
         }
-        if self.listeners.contains_key(&port) {
-            return Err(ListenError::PortInUse(port));
-        }
-        Thresholds::of(&options.config).check()?;
-        let options = ListenOptions { config: self.offerable(options.config), ..options };
-        self.listeners.insert(port, Listener::new(options));
+        self.leave(port, &before);
+        self.enter(id, port, &bound);
         Ok(())
     }
 
-    /// Changes how many may wait on `port`, as [`ListenOptions::backlog`] has it; those that wait already stay.
-    pub fn set_backlog(&mut self, port: u16, backlog: Option<usize>) {
-        if let Some(listener) = self.listeners.get_mut(&port) {
+    fn enter(&mut self, id: ListenerId, port: u16, bound: &Bound) {
+        self.places.extend(bound.places().map(|place| ((port, place), id)));
+    }
+
+    fn leave(&mut self, port: u16, bound: &Bound) {
+        bound.places().for_each(|place| _ = self.places.remove(&(port, place)));
+    }
+
+    /// Whether nobody but `own` listens on any of these addresses.
+    fn check_free(&self, port: u16, bound: &Bound, own: Option<ListenerId>) -> Result<(), ListenError> {
+        let others = self.places.range((port, FIRST)..=(port, LAST)).filter(|(_, id)| Some(**id) != own);
+        let is_taken = |(&(_, place), _)| bound.places().any(|wanted| meet(wanted, place));
+        if others.into_iter().any(is_taken) { Err(ListenError::PortInUse(port)) } else { Ok(()) }
+    }
+}
+
+/// The first address of all, and the last one.
+const FIRST: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
+const LAST: IpAddr = IpAddr::V6(Ipv6Addr::from_bits(u128::MAX));
+
+impl Endpoint {
+    /// Takes associations on `port` from now on. Others may listen on the same port of other addresses.
+    /// RFC 9260, 1.3.
+    ///
+    /// # Errors
+    /// [`ListenError`] says what is wrong; [`ListenError::PortInUse`] if somebody listens on one of the addresses.
+    pub fn listen(&mut self, port: u16, options: ListenOptions) -> Result<ListenerId, ListenError> {
+        if port == 0 {
+            return Err(ListenError::InvalidPort);
+        }
+        Thresholds::of(&options.config).check()?;
+        let options = ListenOptions { config: self.offerable(options.config), ..options };
+        self.listeners.insert(Listener::new(port, options))
+    }
+
+    /// Changes how many may wait, as [`ListenOptions::backlog`] has it; those that wait already stay.
+    pub fn set_backlog(&mut self, id: ListenerId, backlog: Option<usize>) {
+        if let Some(listener) = self.listeners.get_mut(id) {
             listener.backlog = backlog;
         }
     }
 
-    /// Changes the parameters of associations that come in on `port` from now on; those that wait to be accepted keep theirs.
-    /// A port that is not listened on has none.
+    /// Changes the parameters of associations that come in from now on; those that wait to be accepted keep theirs.
+    /// One that listens no more has none.
     ///
     /// # Errors
     /// [`CommandError::Thresholds`]: they do not fit together, and nothing is changed.
     pub fn update_listener(
         &mut self,
-        port: u16,
+        id: ListenerId,
         change: impl FnOnce(&mut AssociationConfig),
     ) -> Result<(), CommandError> {
-        let Some(listener) = self.listeners.get(&port) else { return Ok(()) };
+        let Some(listener) = self.listeners.get_mut(id) else { return Ok(()) };
         let mut changed = AssociationConfig::clone(&listener.config);
         change(&mut changed);
         Thresholds::of(&changed).check()?;
         let changed = Arc::new(self.offerable(changed));
-        if let Some(listener) = self.listeners.get_mut(&port) {
+        if let Some(listener) = self.listeners.get_mut(id) {
             listener.config = changed;
         }
         Ok(())
     }
 
-    /// Takes no more associations on `port`; those that nobody has accepted are aborted.
-    pub fn close_listener(&mut self, port: u16) {
-        let Some(mut listener) = self.listeners.remove(&port) else { return };
+    /// Takes no more associations; those that nobody has accepted are aborted.
+    pub fn close_listener(&mut self, id: ListenerId) {
+        let Some(mut listener) = self.listeners.remove(id) else { return };
         while let Some(id) = listener.accept() {
             self.release(id);
         }
     }
 
-    /// The association that has waited longest on a port listened on with a backlog. One that has ended in the
+    /// The association that has waited longest, of one that listens with a backlog. One that has ended in the
     /// meantime waits on only if there is something to read of it; else it makes room for others, and is the
     /// caller's to [`release`](Self::release), as its last event says.
-    pub fn accept(&mut self, port: u16) -> Option<AssociationId> {
-        self.listeners.get_mut(&port)?.accept()
+    pub fn accept(&mut self, id: ListenerId) -> Option<AssociationId> {
+        self.listeners.get_mut(id)?.accept()
     }
 }

@@ -14,6 +14,7 @@
 //! Any order of calls is right. After commands and input, drain the output.
 
 mod addresses;
+pub mod bound;
 mod cookie;
 mod deadlines;
 mod demux;
@@ -29,7 +30,8 @@ mod stats;
 mod tests;
 mod transmit;
 
-pub use listener::ListenOptions;
+pub use bound::Bound;
+pub use listener::{ListenOptions, ListenerId};
 pub use out_of_the_blue::StatelessPacket;
 pub use stats::EndpointStats;
 
@@ -53,9 +55,8 @@ use core::time::Duration;
 use deadlines::Deadlines;
 use demux::{Demux, PeerKey};
 use early_sacks::EarlySacks;
-use listener::Listener;
+use listener::Listeners;
 use rate_limit::RateLimit;
-use rustc_hash::FxHashMap;
 use slots::{Slot, Slots};
 use stats::Counters;
 use std::collections::VecDeque;
@@ -67,7 +68,7 @@ use transmit::Carried;
 pub struct ConnectRequest {
     /// Our port.
     pub local_port: u16,
-    /// Our addresses; empty: all of the endpoint's.
+    /// Our addresses, as [`Bound`] has them; empty: all of the endpoint's.
     pub local_addresses: Vec<IpAddr>,
     /// Addresses of the peer, the one to begin with first.
     pub peers: Vec<PathAddress>,
@@ -112,7 +113,7 @@ pub struct Endpoint {
     cookie_keys: CookieKeys,
     slots: Slots,
     demux: Demux,
-    listeners: FxHashMap<u16, Listener>,
+    listeners: Listeners,
     deadlines: Deadlines,
     /// Associations that may have something to send, in turn.
     ready: VecDeque<Slot>,
@@ -138,7 +139,7 @@ impl Endpoint {
             cookie_keys: CookieKeys::new(&mut random, config.cookie_key_life),
             slots: Slots::default(),
             demux: Demux::new(&mut random),
-            listeners: FxHashMap::default(),
+            listeners: Listeners::default(),
             deadlines: Deadlines::default(),
             ready: VecDeque::new(),
             batch: Vec::new(),
@@ -162,14 +163,14 @@ impl Endpoint {
         request.peers.iter_mut().for_each(|peer| peer.remote = peer.remote.to_canonical());
         let primary = request.peers.first().ok_or(ConnectError::NoPeerAddress)?.remote;
         self.check_request(&request)?;
-        let bound = !request.local_addresses.is_empty();
-        let ours = if bound { &request.local_addresses } else { &self.config.local_addresses };
+        let bound = Bound::new(&request.local_addresses);
+        let ours = bound.resolve(&self.config.local_addresses);
         let blueprint = Blueprint {
             local_port: request.local_port,
             peer_port: request.peer_port,
             tags: Tags { local: self.random.verification_tag(), peer: 0 },
             initial_tsn: initial_tsn(&mut self.random),
-            local_addresses: scope::known(ours, primary, request.config.hide_addresses),
+            local_addresses: scope::known(&ours, primary, request.config.hide_addresses),
             bound,
             auth: AuthOffer::of(&request.config, &mut self.random),
             config: Arc::new(self.offerable(request.config)),
@@ -180,7 +181,7 @@ impl Endpoint {
             _ => peer,
         });
         let association = Association::connect(now, blueprint, &peers.collect::<Vec<_>>());
-        let slot = self.slots.insert(association);
+        let slot = self.slots.insert(association, None);
         self.settle(slot);
         Ok(self.slots.get(slot).map_or(AssociationId { slot: slot.0, generation: 0 }, |entry| entry.id))
     }
@@ -198,12 +199,14 @@ impl Endpoint {
             return Err(ConnectError::InvalidPort);
         }
         Thresholds::of(&request.config).check()?;
+        let bound = Bound::new(&request.local_addresses);
         for peer in &request.peers {
             if !is_unicast(peer.remote) {
                 return Err(ConnectError::NotUnicast(peer.remote));
             }
             let key = PeerKey { local_port, peer_port, peer_address: peer.remote };
-            if self.demux.find(&key).is_some() {
+            let entries = self.demux.claimants(&key).filter_map(|slot| self.slots.get(slot));
+            if entries.into_iter().any(|entry| entry.association.bound().overlaps(&bound)) {
                 return Err(ConnectError::AlreadyConnected { local_port });
             }
         }
@@ -294,7 +297,7 @@ impl Endpoint {
         let Some(mut entry) = self.slots.remove(slot) else { return };
         self.deadlines.remove(slot, &mut entry);
         self.counters.note_gone(&entry.association.stats());
-        if let Some(listener) = self.listeners.get_mut(&entry.association.local_port()) {
+        if let Some(listener) = entry.listener.and_then(|listener| self.listeners.get_mut(listener)) {
             listener.forget(id);
         }
     }
@@ -376,10 +379,21 @@ impl Endpoint {
         self.slots.get(slot).map(|entry| &entry.association)
     }
 
-    /// The living association between one of our ports and a peer, named by any of its addresses.
-    pub fn find(&self, local_port: u16, peer_address: IpAddr, peer_port: u16) -> Option<AssociationId> {
-        let slot = self.demux.find(&PeerKey { local_port, peer_port, peer_address })?;
-        self.slots.get(slot).map(|entry| entry.id)
+    /// The living associations between one of our ports and a peer, named by any of its addresses: more than one where several
+    /// sockets have the port, on different addresses.
+    pub fn find(
+        &self,
+        local_port: u16,
+        peer_address: IpAddr,
+        peer_port: u16,
+    ) -> impl Iterator<Item = AssociationId> + '_ {
+        let found = self.demux.claimants(&PeerKey { local_port, peer_port, peer_address });
+        found.filter_map(|slot| self.slots.get(slot)).map(|entry| entry.id)
+    }
+
+    /// Who listened for an association that the peer began.
+    pub fn listener_of(&self, id: AssociationId) -> Option<ListenerId> {
+        self.slots.get(self.slots.find(id)?)?.listener
     }
 
     /// Changes parameters of a living association.
@@ -473,7 +487,7 @@ impl Endpoint {
             peer_address: path.remote,
         };
         // ICMP5.
-        let Some(slot) = self.demux.find(&key) else { return };
+        let Some(slot) = self.find_near(&key, path.local) else { return };
         if let Some(entry) = self.slots.get_mut(slot) {
             entry.association.handle_unreachable(now, path.remote, kind, &quoted);
         }
@@ -556,7 +570,7 @@ impl Endpoint {
             entry.unregister(slot, &mut self.demux);
             self.deadlines.remove(slot, entry);
             if !entry.association.is_readable()
-                && let Some(listener) = self.listeners.get_mut(&entry.association.local_port())
+                && let Some(listener) = entry.listener.and_then(|listener| self.listeners.get_mut(listener))
             {
                 listener.forget(entry.id);
             }

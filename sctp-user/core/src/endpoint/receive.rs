@@ -5,7 +5,7 @@ use super::cookie::{StateCookie, Tags};
 use super::demux::{PeerKey, TagKey};
 use super::out_of_the_blue::{self, StatelessPacket, abort_for_init, answering};
 use super::scope::known;
-use super::slots::Slot;
+use super::slots::{Slot, Slots};
 use crate::association::{
     Association, Blueprint, Context, CookieVerdict, Disposition, Echo, InitVerdict, Offer, PeerInit,
     agree_on_streams, initial_tsn, to_raw,
@@ -20,6 +20,7 @@ use crate::wire::chunk::{AsconfChunk, ChunkType, ErrorChunk, InitChunk, InitKind
 use crate::wire::param::Parameter;
 use crate::wire::{ChecksumPolicy, CommonHeader, Packet, PacketError};
 use bytes::Bytes;
+use core::net::IpAddr;
 use core::time::Duration;
 use std::sync::Arc;
 
@@ -74,7 +75,7 @@ impl Endpoint {
             return ChecksumPolicy::Crc32c;
         }
         let association = |header: &CommonHeader| {
-            let slot = self.demux.find(&key(header, from))?;
+            let slot = self.find_near(&key(header, from), from.local)?;
             self.slots.get(slot).map(|entry| &entry.association)
         };
         match Packet::without_checksum(datagram) {
@@ -89,7 +90,9 @@ impl Endpoint {
 
     /// RFC 5061, 5.3.2.
     fn receive_other(&mut self, now: Time, arrived: &Arrived) {
-        let slot = self.demux.find_for_packet(&key(&arrived.packet.header, arrived.from));
+        let (key, local) = (key(&arrived.packet.header, arrived.from), arrived.from.local);
+        let slots = &self.slots;
+        let slot = self.demux.find_for_packet(&key, local, |slot| is_at(slots, slot, local));
         let Some((slot, entry)) = slot.and_then(|slot| Some((slot, self.slots.get_mut(slot)?))) else {
             return self.receive_relocated(now, arrived);
         };
@@ -132,7 +135,8 @@ impl Endpoint {
         let header = &arrived.packet.header;
         let names_tag = || named_addresses(&arrived.packet).any(|address| address.is_unspecified());
         let by_tag = || names_tag().then(|| self.demux.find_tag(&tag_key(header))).flatten();
-        match self.find_any(header, named_addresses(&arrived.packet)).or_else(by_tag) {
+        let named = |address| self.find_near(&key_for(header, address), arrived.from.local);
+        match named_addresses(&arrived.packet).find_map(named).or_else(by_tag) {
             Some(slot) => self.hand_over(now, slot, arrived, Association::handle_relocated),
             None => self.receive_overlooked(now, arrived),
         }
@@ -198,7 +202,7 @@ impl Endpoint {
         // 5.1.2 D: any of its addresses may name an association that is there.
         let listed = request.peer.addresses.iter().copied();
         let addresses = core::iter::once(request.from.remote).chain(listed);
-        match self.find_any(&request.header, addresses) {
+        match self.find_any(&request.header, addresses, request.from.local) {
             Some(slot) => self.answer_unexpected_init(now, slot, request),
             None => self.answer_new_init(now, request),
         }
@@ -225,8 +229,8 @@ impl Endpoint {
     /// 5.1 B: nothing is kept.
     /// RFC 9260, 5.2.2, 3.3.2.
     fn answer_new_init(&mut self, now: Time, request: &Request<'_>) {
-        let listener = self.listeners.get(&request.header.destination_port);
-        let Some(listener) = listener.filter(|listener| listener.serves(request.from.local)) else {
+        let listener = self.listeners.find(request.header.destination_port, request.from.local);
+        let Some((_, listener)) = listener else {
             // 8.4, rule 3.
             self.counters.out_of_blues += 1;
             if self.config.answer_out_of_the_blue {
@@ -239,11 +243,11 @@ impl Endpoint {
             return self.refuse_init(now, request);
         }
         let config = Arc::clone(&listener.config);
-        let bound =
-            if listener.addresses.is_empty() { &self.config.local_addresses } else { &listener.addresses };
-        let own = request.from.local.as_slice();
-        let bound = if config.hide_addresses && !own.is_empty() { own } else { bound };
-        let addresses = known(bound, request.from.remote, config.hide_addresses);
+        let bound = match request.from.local {
+            Some(own) if config.hide_addresses => vec![own],
+            _ => listener.bound().resolve(&self.config.local_addresses),
+        };
+        let addresses = known(&bound, request.from.remote, config.hide_addresses);
         let tag = self.random.verification_tag();
         let initial_tsn = initial_tsn(&mut self.random);
         let auth = AuthOffer::of(&config, &mut self.random);
@@ -324,7 +328,7 @@ impl Endpoint {
             return self.discard();
         }
         let addresses = core::iter::once(arrived.from.remote).chain(cookie.peer_addresses());
-        match self.find_any(&header, addresses) {
+        match self.find_any(&header, addresses, arrived.from.local) {
             Some(slot) => self.echo_to_association(now, slot, &cookie, arrived, echo),
             None if cookie.staleness(now).is_some() => self.push_stale_cookie(now, &cookie, arrived),
             None => self.create_association(now, &cookie, arrived, echo),
@@ -368,13 +372,12 @@ impl Endpoint {
     /// RFC 9260, 5.1.
     fn create_association(&mut self, now: Time, cookie: &StateCookie, arrived: &Arrived, echo: &Echo) {
         let has_room = self.slots.len() < self.config.max_associations;
-        let listener = self.listeners.get(&cookie.local_port);
+        let listener = self.listeners.find(cookie.local_port, cookie.source.local);
         // RFC 4895, 6.3: there is no association yet, so the cookie must do, with the listener's shared keys.
-        if listener.is_some_and(|listener| !echo.is_authentic(cookie, &listener.config.auth.keys)) {
+        if listener.is_some_and(|(_, listener)| !echo.is_authentic(cookie, &listener.config.auth.keys)) {
             return;
         }
-        let listener = listener.filter(|listener| has_room && listener.has_room());
-        let Some(listener) = listener.filter(|listener| listener.serves(cookie.source.local)) else {
+        let Some((listens, listener)) = listener.filter(|(_, listener)| has_room && listener.has_room()) else {
             let causes = crate::wire::cause::Causes::from(Cause::OutOfResource);
             let abort = abort_for_init(&arrived.packet.header, cookie.tags.peer, causes.0);
             return self.answer_anybody(now, arrived.from, abort);
@@ -385,43 +388,49 @@ impl Endpoint {
             tags: cookie.tags,
             initial_tsn: cookie.local_initial_tsn,
             local_addresses: cookie.local_addresses.clone(),
-            bound: !listener.addresses.is_empty(),
+            bound: listener.bound().clone(),
             auth: cookie.auth.as_ref().map(|agreement| agreement.local.clone()),
             config: listener.config_offering(cookie.offered),
         };
         let mut cx = Context { now, random: &mut self.random };
         let mut association = Association::accept(&mut cx, blueprint, cookie);
-        if !listener.addresses.is_empty() {
+        if !listener.bound().is_wildcard() {
             // They may have changed since the INIT ACK, as those of the host.
-            association.follow_addresses(now, &listener.addresses);
+            association.follow_addresses(now, listener.bound().addresses());
         }
         association.acknowledge_cookie(arrived.from);
         association.handle_bundled(&mut cx, &arrived.packet, arrived.from, echo);
-        let slot = self.slots.insert(association);
-        if let (Some(entry), Some(listener)) =
-            (self.slots.get(slot), self.listeners.get_mut(&cookie.local_port))
-        {
+        let slot = self.slots.insert(association, Some(listens));
+        if let (Some(entry), Some(listener)) = (self.slots.get(slot), self.listeners.get_mut(listens)) {
             listener.admit(entry.id);
         }
         self.after_packet(now, slot);
     }
 
-    /// The association of any of these peer addresses.
+    /// The association of any of these peer addresses with `local`. One with another address of ours is another endpoint's, who
+    /// may well have the same port (RFC 9260, 1.3).
     fn find_any(
         &self,
         header: &CommonHeader,
-        mut addresses: impl Iterator<Item = core::net::IpAddr>,
+        mut addresses: impl Iterator<Item = IpAddr>,
+        local: Option<IpAddr>,
     ) -> Option<Slot> {
-        addresses.find_map(|peer_address| self.demux.find(&key_for(header, peer_address)))
+        let at = |key| self.demux.claimants(&key).find(|slot| is_at(&self.slots, *slot, local));
+        addresses.find_map(|peer_address| at(key_for(header, peer_address)))
+    }
+
+    /// As `find_any`, where the association may have lost `local` while the packet was under way (RFC 5061).
+    pub(super) fn find_near(&self, key: &PeerKey, local: Option<IpAddr>) -> Option<Slot> {
+        let at = self.demux.claimants(key).find(|slot| is_at(&self.slots, *slot, local));
+        at.or_else(|| self.demux.claimants(key).next())
     }
 
     /// A packet was handed to an association. If it is set up now, the host's addresses may have changed meanwhile.
     fn after_packet(&mut self, now: Time, slot: Slot) {
         if let Some(entry) = self.slots.get_mut(slot)
             && entry.association.takes_up_address_changes()
-            && entry.association.follows_host()
         {
-            entry.association.follow_addresses(now, &self.config.local_addresses);
+            entry.association.follow_host(now, &self.config.local_addresses);
         }
         if let Some(entry) = self.slots.get_mut(slot)
             && !entry.in_batch
@@ -435,7 +444,7 @@ impl Endpoint {
 
 /// The addresses by which the ASCONF chunks of a packet name their association: RFC 5061, 4.1.1. There is one in a
 /// packet of a sender that keeps the rules of congestion control, so few are looked at.
-fn named_addresses(packet: &Packet) -> impl Iterator<Item = core::net::IpAddr> {
+fn named_addresses(packet: &Packet) -> impl Iterator<Item = IpAddr> {
     const MAX_LOOKUPS: usize = 4;
     let chunks = packet.chunks().map_while(Result::ok);
     let asconfs = chunks.filter(|chunk| chunk.chunk_type == ChunkType::ASCONF).take(MAX_LOOKUPS);
@@ -443,6 +452,11 @@ fn named_addresses(packet: &Packet) -> impl Iterator<Item = core::net::IpAddr> {
         let first = AsconfChunk::parse(&chunk).ok()?.parameters.iter().next()?.ok()?;
         Parameter::parse(&first).ok()?.as_address().map(|address| address.to_canonical())
     })
+}
+
+/// Whether packets to `local` are for this association. A driver may not know to where they came.
+fn is_at(slots: &Slots, slot: Slot, local: Option<IpAddr>) -> bool {
+    local.is_none_or(|local| slots.get(slot).is_some_and(|entry| entry.association.bound().includes(local)))
 }
 
 fn key(header: &CommonHeader, from: PathAddress) -> PeerKey {
@@ -457,6 +471,6 @@ fn tag_key(header: &CommonHeader) -> TagKey {
     }
 }
 
-fn key_for(header: &CommonHeader, peer_address: core::net::IpAddr) -> PeerKey {
+fn key_for(header: &CommonHeader, peer_address: IpAddr) -> PeerKey {
     PeerKey { local_port: header.destination_port, peer_port: header.source_port, peer_address }
 }

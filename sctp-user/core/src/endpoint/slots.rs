@@ -1,6 +1,7 @@
 //! Where associations live: slots that are used again, under a new generation each time, so that the
 //! id of an association that is gone names nobody.
 
+use super::ListenerId;
 use super::demux::{Demux, PeerKey, TagKey};
 use crate::association::Association;
 use crate::event::AssociationId;
@@ -17,6 +18,8 @@ pub(super) struct Slot(pub(super) u32);
 pub(super) struct Entry {
     pub(super) id: AssociationId,
     pub(super) association: Association,
+    /// Whose it is, if it waits to be accepted or has been.
+    pub(super) listener: Option<ListenerId>,
     /// It stands in the ready list.
     pub(super) ready: bool,
     /// It stands in the list of those that got DATA since the last batch end.
@@ -83,7 +86,7 @@ impl Slots {
     }
 
     /// Takes a slot for `association`.
-    pub(super) fn insert(&mut self, association: Association) -> Slot {
+    pub(super) fn insert(&mut self, association: Association, listener: Option<ListenerId>) -> Slot {
         let index = self.free.pop().unwrap_or_else(|| {
             self.places.push(Place::default());
             u32::try_from(self.places.len() - 1).unwrap_or(u32::MAX)
@@ -93,6 +96,7 @@ impl Slots {
             place.entry = Some(Box::new(Entry {
                 id,
                 association,
+                listener,
                 ready: false,
                 in_batch: false,
                 deadline: None,

@@ -1,6 +1,6 @@
 //! The endpoint above its associations: listening, batches, many associations, any order of calls.
 
-use super::{ConnectRequest, Endpoint, ListenOptions};
+use super::{ConnectRequest, Endpoint, ListenOptions, ListenerId};
 use crate::association::AssociationState;
 use crate::association::tests::harness::{PORT_Z, Pair, Side, chunk, header_to, ip, packet};
 use crate::config::{AssociationConfig, EndpointConfig};
@@ -13,11 +13,11 @@ use bytes::Bytes;
 use core::time::Duration;
 use proptest::prelude::*;
 
-fn with_backlog(backlog: usize) -> Pair {
+fn with_backlog(backlog: usize) -> (Pair, ListenerId) {
     let mut pair = Pair::new();
     let options = ListenOptions { backlog: Some(backlog), ..ListenOptions::default() };
-    pair.z.endpoint.listen(PORT_Z, options).unwrap();
-    pair
+    let listener = pair.z.endpoint.listen(PORT_Z, options).unwrap();
+    (pair, listener)
 }
 
 fn request(local_port: u16, peer: &str) -> ConnectRequest {
@@ -32,7 +32,7 @@ fn request(local_port: u16, peer: &str) -> ConnectRequest {
 
 #[test]
 fn associations_wait_to_be_accepted_up_to_the_backlog() {
-    let mut pair = with_backlog(2);
+    let (mut pair, listener) = with_backlog(2);
     let now = pair.now;
     for port in 1..=3 {
         pair.a.endpoint.connect(now, request(port, "10.0.1.2")).unwrap();
@@ -42,26 +42,26 @@ fn associations_wait_to_be_accepted_up_to_the_backlog() {
     let mut events = pair.events(Side::A);
     events.sort();
     assert_eq!(events, [lost, "up", "up"]);
-    let accepted = [pair.z.endpoint.accept(PORT_Z), pair.z.endpoint.accept(PORT_Z)].map(Option::unwrap);
-    assert_eq!(pair.z.endpoint.accept(PORT_Z), None);
+    let accepted = [pair.z.endpoint.accept(listener), pair.z.endpoint.accept(listener)].map(Option::unwrap);
+    assert_eq!(pair.z.endpoint.accept(listener), None);
     assert_eq!(accepted.map(|id| pair.association(Side::Z, id).peer_port()), [1, 2]);
 }
 
 #[test]
 fn what_ended_before_it_was_accepted_makes_room_unless_there_is_something_to_read() {
-    let mut pair = with_backlog(1);
+    let (mut pair, listener) = with_backlog(1);
     let now = pair.now;
     let gone = pair.a.endpoint.connect(now, request(1, "10.0.1.2")).unwrap();
     pair.run_secs(1);
     pair.a.endpoint.release(gone);
     pair.run_secs(1);
-    assert_eq!(pair.z.endpoint.accept(PORT_Z), None);
+    assert_eq!(pair.z.endpoint.accept(listener), None);
     let now = pair.now;
     let brief = pair.a.endpoint.connect(now, request(2, "10.0.1.2")).unwrap();
     pair.send(Side::A, brief, b"all that I had to say");
     pair.a.endpoint.shutdown(now, brief).unwrap();
     pair.run_secs(1);
-    let accepted = pair.z.endpoint.accept(PORT_Z).unwrap();
+    let accepted = pair.z.endpoint.accept(listener).unwrap();
     assert_eq!(pair.state(Side::Z, accepted), AssociationState::Closed);
     assert_eq!(pair.read(Side::Z, accepted), ["all that I had to say"]);
 }
@@ -69,21 +69,20 @@ fn what_ended_before_it_was_accepted_makes_room_unless_there_is_something_to_rea
 /// RFC 6458, 8.1: each association has what held when it began.
 #[test]
 fn a_listener_is_changed_for_associations_to_come() {
-    let mut pair = with_backlog(5);
+    let (mut pair, listener) = with_backlog(5);
     let now = pair.now;
     pair.a.endpoint.connect(now, request(1, "10.0.1.2")).unwrap();
     pair.run_secs(1);
-    pair.z.endpoint.update_listener(PORT_Z, |config| config.rto_max = Duration::from_secs(7)).unwrap();
+    pair.z.endpoint.update_listener(listener, |config| config.rto_max = Duration::from_secs(7)).unwrap();
     let bad = |config: &mut AssociationConfig| config.primary_switchover_max_retrans = Some(0);
     let too_early = |config: &mut AssociationConfig| config.potentially_failed_max_retrans = Some(1);
-    pair.z.endpoint.update_listener(PORT_Z, too_early).unwrap();
-    let refused = pair.z.endpoint.update_listener(PORT_Z, bad);
+    pair.z.endpoint.update_listener(listener, too_early).unwrap();
+    let refused = pair.z.endpoint.update_listener(listener, bad);
     assert!(matches!(refused, Err(CommandError::Thresholds(_))), "{refused:?}");
-    pair.z.endpoint.update_listener(PORT_Z + 1, bad).unwrap();
     let now = pair.now;
     pair.a.endpoint.connect(now, request(2, "10.0.1.2")).unwrap();
     pair.run_secs(1);
-    let accepted = [(); 2].map(|()| pair.z.endpoint.accept(PORT_Z).unwrap());
+    let accepted = [(); 2].map(|()| pair.z.endpoint.accept(listener).unwrap());
     let config = |id| pair.z.endpoint.association(id).unwrap().config().clone();
     let [first, second] = accepted.map(config);
     assert_eq!([first.rto_max, second.rto_max].map(|rto| rto.as_secs()), [60, 7]);
@@ -100,13 +99,13 @@ fn an_offer_holds_although_the_listener_is_changed_before_the_cookie_comes() {
             config
         };
         let mut pair = Pair::new();
-        pair.listen(offering(before));
+        let listener = pair.listen(offering(before));
         let a = pair.connect(offering(true));
         for side in [Side::A, Side::Z] {
             pair.transmit_once(side, 1);
             pair.deliver_one();
         }
-        pair.z.endpoint.update_listener(PORT_Z, |config| *config = offering(!before)).unwrap();
+        pair.z.endpoint.update_listener(listener, |config| *config = offering(!before)).unwrap();
         pair.run_secs(1);
         let z = pair.z.id();
         let agreed = [(Side::A, a), (Side::Z, z)]
@@ -131,15 +130,15 @@ fn an_offer_holds_although_the_association_is_changed_before_the_answer_comes() 
 
 #[test]
 fn closing_a_listener_aborts_who_was_not_accepted_and_nobody_else() {
-    let mut pair = with_backlog(5);
+    let (mut pair, listener) = with_backlog(5);
     let now = pair.now;
     pair.a.endpoint.connect(now, request(1, "10.0.1.2")).unwrap();
     pair.run_secs(1);
-    let accepted = pair.z.endpoint.accept(PORT_Z).unwrap();
+    let accepted = pair.z.endpoint.accept(listener).unwrap();
     pair.a.endpoint.connect(now, request(2, "10.0.1.2")).unwrap();
     pair.run_secs(1);
     pair.events(Side::A);
-    pair.z.endpoint.close_listener(PORT_Z);
+    pair.z.endpoint.close_listener(listener);
     pair.run_secs(1);
     assert_eq!(pair.events(Side::A), ["lost: PeerAborted { cause: Some(12), value: b\"\" }"]);
     assert_eq!(pair.state(Side::Z, accepted), AssociationState::Established);

@@ -10,6 +10,7 @@ use std::{
     os::fd::{AsFd, BorrowedFd},
 };
 
+use sctp_core::endpoint::Bound;
 use sctp_core::net::PathAddress;
 use smallvec::SmallVec;
 use socket2::Socket;
@@ -135,13 +136,14 @@ impl RawDriver {
         })
     }
 
-    /// What a port means: one lease for each address asked for, or for each of the stack's.
+    /// What a port means: one lease for each address asked for; of a wildcard, for each of the stack's, or for all of the host's.
     fn leases(&self, port: u16, asked: &[IpAddr]) -> Vec<Lease> {
-        let addresses = if asked.is_empty() { &self.addresses } else { asked };
-        if addresses.is_empty() {
-            return vec![Lease { address: None, ports: port..=port }];
-        }
-        addresses.iter().map(|&address| Lease { address: Some(address), ports: port..=port }).collect()
+        let asked = Bound::new(asked);
+        let addresses = match self.addresses.as_slice() {
+            [] => asked.places().collect(),
+            own => asked.resolve(own),
+        };
+        addresses.into_iter().map(|address| Lease { address: Some(address), ports: port..=port }).collect()
     }
 
     fn take(&mut self, lease: &Lease) -> Result<(), LeaseError> {
@@ -174,11 +176,11 @@ impl RawDriver {
     }
 
     fn set_filters(&self) -> Result<(), LeaseError> {
-        let ranges = self.ports.ranges();
-        if ranges.len() > filter::MOST_RANGES {
-            return Err(LeaseError::TooMany(ranges.len()));
-        }
         for socket in [&self.v4, &self.v6].into_iter().flatten() {
+            let ranges = self.ports.ranges(socket.is_v4());
+            if ranges.len() > filter::MOST_RANGES {
+                return Err(LeaseError::TooMany(ranges.len()));
+            }
             let program = filter::by_port(socket.is_v4(), &ranges);
             socket
                 .set_filter(&program)

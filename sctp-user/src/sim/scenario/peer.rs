@@ -240,7 +240,7 @@ impl Peer {
     pub fn listen(&self, endpoint: &mut Endpoint) -> Result<(), Fault> {
         let config: AssociationConfig = self.request.config.clone();
         let options = ListenOptions { config, ..ListenOptions::default() };
-        endpoint.listen(self.request.local_port, options).map_err(|_| Fault::Refused("listen"))
+        endpoint.listen(self.request.local_port, options).map(|_| ()).map_err(|_| Fault::Refused("listen"))
     }
 
     /// Whether nothing more will happen on this side. `ends`: the association is coming to its end, so

@@ -103,7 +103,9 @@ impl Association {
         }
         let hidden = self.config.hide_addresses;
         let change = if hidden { Change::AddFrom(address) } else { Change::Add(address) };
-        self.change(now, change, !self.coming_addresses().contains(&address))
+        self.change(now, change, !self.coming_addresses().contains(&address))?;
+        self.bound.add(address);
+        Ok(())
     }
 
     /// Takes an address of ours off.
@@ -117,7 +119,9 @@ impl Association {
         if self.names_addresses() && coming.len() < 2 {
             return Err(CommandError::LastAddress(address));
         }
-        self.change(now, Change::Delete(address), true)
+        self.change(now, Change::Delete(address), true)?;
+        self.bound.remove(address);
+        Ok(())
     }
 
     /// Asks the peer to send to `address`.
@@ -154,17 +158,24 @@ impl Association {
     }
 
     /// Whether our addresses are those of the host, whatever they are.
-    pub(crate) fn follows_host(&self) -> bool {
-        self.asconf.is_some() && self.config.auto_asconf && !self.bound && !self.is_closed()
+    fn follows_host(&self) -> bool {
+        self.asconf.is_some() && self.config.auto_asconf && self.bound.is_wildcard() && !self.is_closed()
     }
 
-    /// Our addresses are to be those of `host` that the peer can use. The last one of an association stays until there is
+    /// The host has these addresses now: see [`follow_addresses`](Self::follow_addresses).
+    pub(crate) fn follow_host(&mut self, now: Time, host: &[IpAddr]) {
+        if self.follows_host() {
+            self.follow_addresses(now, &self.bound.resolve(host));
+        }
+    }
+
+    /// Our addresses are to be those of `ours` that the peer can use. The last one of an association stays until there is
     /// another one.
-    pub(crate) fn follow_addresses(&mut self, now: Time, host: &[IpAddr]) {
+    pub(crate) fn follow_addresses(&mut self, now: Time, ours: &[IpAddr]) {
         let Some(primary) = self.paths.get(self.paths.primary()).map(|path| path.address.remote) else {
             return;
         };
-        let wanted: Vec<_> = scope::suitable(host, primary).collect();
+        let wanted: Vec<_> = scope::suitable(ours, primary).collect();
         let coming = self.coming_addresses();
         let Some(asconf) = &mut self.asconf else { return };
         if wanted.is_empty() || asconf.no_addresses || self.config.hide_addresses {

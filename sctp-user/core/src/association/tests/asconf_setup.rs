@@ -32,12 +32,12 @@ fn changed_meanwhile(
     let mut pair = Pair::with_addresses(&["10.0.1.1", "10.0.2.1"], before);
     let bindings = if bound { addresses(before) } else { Vec::new() };
     let options = ListenOptions { addresses: bindings, backlog: None, config: config.clone() };
-    pair.z.endpoint.listen(PORT_Z, options).unwrap();
+    let listener = pair.z.endpoint.listen(PORT_Z, options).unwrap();
     let a = pair.connect(config.clone());
     pair.run_for(TO_INIT_ACK);
     pair.z.endpoint.set_local_addresses(pair.now, addresses(after));
     if bound {
-        pair.z.endpoint.set_listener_addresses(PORT_Z, addresses(after));
+        pair.z.endpoint.set_listener_addresses(listener, &addresses(after)).unwrap();
     }
     pair.run_for(TO_COOKIE_ECHO);
     let z = pair.z.id();

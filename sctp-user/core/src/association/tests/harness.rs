@@ -6,7 +6,7 @@
 
 use crate::association::{Association, AssociationState};
 use crate::config::{AssociationConfig, EndpointConfig};
-use crate::endpoint::{ConnectRequest, Endpoint, ListenOptions};
+use crate::endpoint::{ConnectRequest, Endpoint, ListenOptions, ListenerId};
 use crate::event::{AssociationId, Event, PathChange};
 use crate::message::{Message, SendOptions};
 use crate::net::{Ecn, IpMarks, PathAddress, Transmit};
@@ -177,10 +177,10 @@ impl Pair {
         });
     }
 
-    pub(crate) fn listen(&mut self, config: AssociationConfig) {
+    pub(crate) fn listen(&mut self, config: AssociationConfig) -> ListenerId {
         let config = AssociationConfig { mtu_search: self.mtu_search, ..config };
         let options = ListenOptions { config, ..ListenOptions::default() };
-        self.z.endpoint.listen(PORT_Z, options).unwrap();
+        self.z.endpoint.listen(PORT_Z, options).unwrap()
     }
 
     pub(crate) fn connect(&mut self, config: AssociationConfig) -> AssociationId {
