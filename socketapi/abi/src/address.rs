@@ -80,6 +80,15 @@ impl Form {
         }
     }
 
+    /// What such a socket is bound to where no address is named, in the stack's terms: IPv6 takes IPv4 along, unless told not to.
+    pub fn wildcard(self) -> &'static [IpAddr] {
+        match (self.ipv6, self.v6_only) {
+            (false, _) => &[IpAddr::V4(Ipv4Addr::UNSPECIFIED)],
+            (true, true) => &[IpAddr::V6(Ipv6Addr::UNSPECIFIED)],
+            (true, false) => &[],
+        }
+    }
+
     /// Whether a socket of this family may use the address at all.
     pub fn takes(self, address: SocketAddr) -> bool {
         if self.ipv6 { !(self.v6_only && address.is_ipv4()) } else { address.is_ipv4() }

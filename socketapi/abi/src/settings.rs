@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use sctp_core::event::AssociationId;
-use sctp_user::stack::Notifications;
+use sctp_user::stack::{Notifications, Sharing};
 
 use crate::address::Form;
 use crate::events::Events;
@@ -22,6 +22,8 @@ pub struct Settings {
     pub nxtinfo: bool,
     /// Several sockets of one user may be bound to one port, and one of them listen (`SCTP_REUSE_PORT`).
     pub reuse_port: bool,
+    /// The same, while none of them listens (SO_REUSEADDR, as Linux has it).
+    pub reuse_address: bool,
     /// Whose socket it is. While nobody has said that, no port is shared.
     pub user: Option<u32>,
     /// The peers' UDP encapsulation port for associations to come, once it was set (`SCTP_REMOTE_UDP_ENCAPS_PORT`).
@@ -74,12 +76,19 @@ impl Settings {
             rcvinfo: false,
             nxtinfo: false,
             reuse_port: false,
+            reuse_address: false,
             user: None,
             remote_udp_port: None,
             shuts_down: false,
             future: Manner::default(),
             associations: BTreeMap::new(),
         }
+    }
+
+    /// With whom the socket shares its port, which the stack wants to know before it is bound.
+    pub fn sharing(&self) -> Option<Sharing> {
+        let user = self.user.filter(|_| self.reuse_port || self.reuse_address)?;
+        Some(Sharing { user, beside_listener: self.reuse_port })
     }
 
     /// An association has begun: from now on it has settings of its own.

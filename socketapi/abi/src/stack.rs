@@ -183,8 +183,8 @@ impl Target for StackTarget<'_> {
         checked(self.socket.bind(addresses, port))
     }
 
-    fn share_port(&mut self, on: bool) -> Result<(), Errno> {
-        checked(self.socket.share_port(self.settings.user.filter(|_| on)))
+    fn share_port(&mut self) -> Result<(), Errno> {
+        checked(self.socket.share_port(self.settings.sharing()))
     }
 
     fn add_address(&mut self, address: IpAddr) -> Result<(), Errno> {

@@ -174,7 +174,7 @@ pub trait Target {
     ///
     /// # Errors
     /// The socket is closed.
-    fn share_port(&mut self, on: bool) -> Result<(), Errno>;
+    fn share_port(&mut self) -> Result<(), Errno>;
 
     /// Adds an address to a socket that is bound, and to its associations (RFC 6458, 9.1).
     ///

@@ -155,6 +155,7 @@ impl Service {
         settings.user = Some(user);
         socket.subscribe(settings.notifications(own)).map_err(of)?;
         socket.set_meter(self.control.meter(user)).map_err(of)?;
+        socket.set_wildcard(settings.form.wildcard()).map_err(of)?;
         let (place, client) = self.new_place(user, style, own == Style::OneToMany)?;
         self.insert(Served::new(place, own, socket, settings), client)
     }

@@ -24,9 +24,7 @@ const LEAST_RECEIVE_BUFFER: u32 = 2_304;
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Kept {
     pub(crate) linger: Linger,
-    /// SO_REUSEADDR. Ports that were given back can be bound at once without it, and those in use cannot with it.
-    reuse_address: bool,
-    /// SO_REUSEPORT, likewise.
+    /// SO_REUSEPORT, which changes nothing (RFC 6458, 8.1.27: it is not specified).
     reuse_port: bool,
 }
 
@@ -179,7 +177,7 @@ impl Served {
             libc::SO_TYPE if self.style == Style::OneToMany => libc::SOCK_SEQPACKET,
             libc::SO_SNDBUF => doubled(config.send_buffer),
             libc::SO_RCVBUF => doubled(config.receive_buffer),
-            libc::SO_REUSEADDR => i32::from(self.kept.reuse_address),
+            libc::SO_REUSEADDR => i32::from(self.settings.reuse_address),
             libc::SO_REUSEPORT => i32::from(self.kept.reuse_port),
             libc::SO_LINGER => {
                 let Linger { on, seconds } = self.kept.linger;
@@ -211,8 +209,8 @@ impl Served {
                 self.socket.set_linger(self.kept.linger.of_stack())
             }
             libc::SO_REUSEADDR => {
-                self.kept.reuse_address = first != 0;
-                Ok(())
+                self.settings.reuse_address = first != 0;
+                self.socket.share_port(self.settings.sharing())
             }
             libc::SO_REUSEPORT => {
                 self.kept.reuse_port = first != 0;
@@ -239,7 +237,7 @@ impl Served {
         let [first, _] = ints(value);
         let is_bound = self.socket.local().is_ok_and(|(_, port)| port != 0);
         self.settings.form.v6_only = first.filter(|_| !is_bound).ok_or(Errno::EINVAL)? != 0;
-        Ok(())
+        self.socket.set_wildcard(self.settings.form.wildcard()).map_err(|error| errno::of(&error))
     }
 }
 

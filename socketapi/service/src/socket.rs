@@ -219,7 +219,12 @@ impl Served {
         }
         // As on Linux, a negative one is the largest.
         let backlog = usize::try_from(backlog).map_or(MOST_BACKLOG, |backlog| backlog.min(MOST_BACKLOG));
-        checked(self.socket.listen(backlog))?;
+        if let Err(error) = self.socket.listen(backlog) {
+            if matches!(self.phase, Phase::Idle) {
+                checked(self.renew(SocketKind::OneToOne))?;
+            }
+            return Err(errno::of(&error));
+        }
         match &mut self.phase {
             Phase::Many(many) => many.listening = true,
             Phase::Listening(_) => {}
@@ -349,8 +354,6 @@ impl Served {
     /// Takes another socket of the stack, with all that was set on this one. C programs say what a socket is for after they
     /// have bound it, the stack wants to know before; and a socket of the stack has one association in its life.
     fn renew(&mut self, kind: SocketKind) -> Result<(), Error> {
-        let (addresses, port) = self.socket.local()?;
-        let addresses = if self.socket.is_bound_to_all()? { Vec::new() } else { addresses };
         let config = self.socket.config()?;
         let other = self.socket.stack().socket(kind)?;
         other.configure(None, |own| own.clone_from(&config))?;
@@ -360,12 +363,10 @@ impl Served {
         if let Some(port) = self.settings.remote_udp_port {
             other.set_remote_udp_port(Some(port))?;
         }
-        other.share_port(self.settings.user.filter(|_| self.settings.reuse_port))?;
-        // It gives its port back.
+        other.share_port(self.settings.sharing())?;
+        other.set_wildcard(self.settings.form.wildcard())?;
+        other.take_port(&self.socket)?;
         std::mem::replace(&mut self.socket, other).close();
-        if port != 0 {
-            self.socket.bind(&addresses, port)?;
-        }
         Ok(())
     }
 

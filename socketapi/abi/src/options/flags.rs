@@ -174,7 +174,7 @@ pub(super) fn get_reuse_port(target: &mut dyn Target, _: Asked<'_>) -> Result<An
 }
 
 pub(super) fn set_reuse_port(target: &mut dyn Target, value: View<'_>) -> Result<Outcome, Errno> {
-    target.share_port(is_on(value))?;
     target.settings_mut().reuse_port = is_on(value);
+    target.share_port()?;
     Ok(Outcome::Done)
 }
