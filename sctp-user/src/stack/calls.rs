@@ -105,10 +105,7 @@ impl State {
             self.bind(socket, &[], 0)?;
         }
         let mailbox = self.mailbox(socket)?;
-        // What was accepted or peeled off has an association, and begins no other.
-        let local_port = mailbox.port;
-        let binding = mailbox.binding.ok_or(ConnectError::AlreadyConnected { local_port })?;
-        Ok((local_port, binding))
+        Ok((mailbox.port, mailbox.binding.ok_or(Error::Closed)?))
     }
 
     /// Takes associations on the socket's port. `backlog` counts for listeners only; when it listens already, that is changed.
@@ -191,8 +188,11 @@ impl State {
         old.associations.remove(&id);
         mailbox.associations.insert(id);
         old.move_to(id, &mut mailbox);
-        let socket = self.registry.add(mailbox);
         // An association that waited has been entered when it came up.
+        let link = self.registry.links.get_mut(&id).ok_or(Error::NoAssociation)?;
+        mailbox.binding = self.registry.ports.split(link.binding);
+        link.binding = mailbox.binding.unwrap_or(link.binding);
+        let socket = self.registry.add(mailbox);
         let link = self.registry.links.get_mut(&id).ok_or(Error::NoAssociation)?;
         link.owner = Owner::Socket(socket);
         let at_end = link.peer_done || link.end.is_some();

@@ -77,20 +77,28 @@ impl Ports {
         let places: Vec<_> = bound.places().collect();
         self.check_free(port, &places, sharing)?;
         self.lease(driver, port, &places)?;
-        places.iter().for_each(|place| self.enter(port, *place, sharing));
+        Ok((self.open(port, bound.clone(), sharing), port))
+    }
+
+    fn open(&mut self, port: u16, bound: Bound, sharing: Option<Sharing>) -> BindingId {
+        bound.places().for_each(|place| self.enter(port, place, sharing));
         self.last += 1;
         let id = BindingId(self.last);
-        let binding = Binding {
-            port,
-            bound: bound.clone(),
-            left: Vec::new(),
-            sharing,
-            open: true,
-            listening: false,
-            associations: 0,
-        };
+        let left = Vec::new();
+        let binding = Binding { port, bound, left, sharing, open: true, listening: false, associations: 0 };
         self.bindings.insert(id, binding);
-        Ok((id, port))
+        id
+    }
+
+    /// The same addresses once more, for the socket that an association gets which began on `id`: accepted, or peeled off. As on
+    /// Linux it has the port also when the socket that it comes from is closed.
+    pub(super) fn split(&mut self, id: BindingId) -> Option<BindingId> {
+        let binding = self.bindings.get_mut(&id)?;
+        binding.associations -= 1;
+        let (port, bound, sharing) = (binding.port, binding.bound.clone(), binding.sharing);
+        let own = self.open(port, bound, sharing);
+        self.begin_association(own);
+        Some(own)
     }
 
     /// One more address.

@@ -180,6 +180,26 @@ fn associations_keep_a_lease_but_no_port_from_others() {
     assert_eq!(bench.leased(), [] as [IpAddr; 0]);
 }
 
+/// As on Linux: the socket has the addresses of the listener (RFC 9260, 1.3: they are one endpoint's).
+#[test]
+fn what_was_accepted_keeps_the_port() {
+    let mut bench = Bench::default();
+    let listener = bench.bind(&["10.0.0.1", "10.0.0.2"], REUSE_ADDRESS).unwrap();
+    bench.ports.listen(listener).unwrap();
+    bench.ports.begin_association(listener);
+    let accepted = bench.ports.split(listener).unwrap();
+    bench.ports.remove(listener, ip("10.0.0.1"));
+    assert_eq!(bench.bind(&["10.0.0.1"], None), None);
+    bench.close(listener);
+    assert_eq!(bench.bind(&["10.0.0.2"], None), None);
+    let again = bench.bind(&["10.0.0.2"], REUSE_ADDRESS).unwrap();
+    bench.ports.listen(again).unwrap();
+    bench.close(again);
+    bench.close(accepted);
+    bench.ports.end_association(&mut bench.driver, accepted);
+    assert_eq!(bench.leased(), [] as [IpAddr; 0]);
+}
+
 #[test]
 fn what_another_stack_has_cannot_be_bound_and_leaves_nothing() {
     let mut bench = Bench::default();

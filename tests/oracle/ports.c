@@ -1,0 +1,228 @@
+/* Ports belong to addresses: who may be bound where, and who gets what comes in. */
+#include "oracle.h"
+
+static int listening(int fd, struct sockaddr *at, socklen_t length) {
+  DO(bind(fd, at, length));
+  DO(listen(fd, 5));
+  return fd;
+}
+
+/* Who connected, to whom. */
+static void states_ends(const char *what, int fd) {
+  struct sockaddr_storage name;
+  socklen_t length = sizeof name;
+  done(what, getsockname(fd, (void *)&name, &length));
+  states_address(what, &name, length);
+  length = sizeof name;
+  done(what, getpeername(fd, (void *)&name, &length));
+  states_address(what, &name, length);
+}
+
+CASE(two_listeners_with_one_port) {
+  int first = listening(one(), at(1, 0), IN), second = listening(one(), at(2, 0), IN);
+  int to_second = one(), to_first = one();
+  DO(bind(to_second, at(3, 1), IN));
+  CALL(connect(to_second, at(2, 0), IN));
+  DO(bind(to_first, at(3, 2), IN));
+  CALL(connect(to_first, at(1, 0), IN));
+  int server = FD(accept(second, NULL, NULL));
+  states_ends("accepted by the second", server);
+  server = FD(accept(first, NULL, NULL));
+  states_ends("accepted by the first", server);
+  CALL(connect(one(), at(4, 0), IN));
+}
+
+CASE(two_sockets_with_one_port_and_one_peer) {
+  int listener = listening(one(), at(3, 0), IN), first = one(), second = one();
+  CALL(bind(first, at(1, 1), IN));
+  CALL(bind(second, at(2, 1), IN));
+  CALL(connect(first, at(3, 0), IN));
+  CALL(connect(second, at(3, 0), IN));
+  int servers[2] = {FD(accept(listener, NULL, NULL)), FD(accept(listener, NULL, NULL))};
+  states_ends("first server", servers[0]);
+  states_ends("second server", servers[1]);
+  CALL(send(servers[0], "one", 3, 0));
+  CALL(send(servers[1], "two", 3, 0));
+  TAKE(first);
+  TAKE(second);
+  CALL(close(first));
+  CALL(send(second, "three", 5, 0));
+  TAKE(servers[1]);
+}
+
+CASE(the_same_peer_of_two_listeners) {
+  int first = listening(many(), at(1, 0), IN), second = listening(many(), at(2, 0), IN), client = many();
+  DO(bind(client, at(3, 1), IN));
+  CALL(sendto(client, "to one", 6, 0, at(1, 0), IN));
+  CALL(sendto(client, "to two", 6, 0, at(2, 0), IN));
+  TAKE(first);
+  TAKE(second);
+  CALL(sendto(first, "from one", 8, 0, at(3, 1), IN));
+  CALL(sendto(second, "from two", 8, 0, at(3, 1), IN));
+  TAKE(client);
+  TAKE(client);
+}
+
+CASE(wildcards_take_what_is_left_of_no_address) {
+  int first = one(), second = one(), six = one6(), only = one6();
+  SET_AT(only, IPPROTO_IPV6, IPV6_V6ONLY, int, 1);
+  CALL(bind(first, at(1, 0), IN));
+  CALL(bind(second, any(0), IN));
+  CALL(bind(six, any6(0), IN6));
+  CALL(bind(only, any6(0), IN6));
+  CALL(bind(six, at6(0), IN6));
+  CALL(bind(second, at(2, 0), IN));
+}
+
+CASE(a_wildcard_is_taken_by_all_of_its_family) {
+  int first = one(), second = one(), only = one6();
+  SET_AT(only, IPPROTO_IPV6, IPV6_V6ONLY, int, 1);
+  CALL(bind(first, any(0), IN));
+  CALL(bind(second, at(1, 0), IN));
+  CALL(bind(second, any(0), IN));
+  CALL(bind(only, at6(0), IN6));
+}
+
+CASE(an_ipv6_wildcard_takes_ipv4) {
+  int six = one6(), second = one();
+  CALL(bind(six, any6(0), IN6));
+  CALL(bind(second, any(0), IN));
+  CALL(bind(second, at(1, 0), IN));
+}
+
+CASE(ipv4_beside_only_ipv6) {
+  int six = one6(), four = one();
+  SET_AT(six, IPPROTO_IPV6, IPV6_V6ONLY, int, 1);
+  CALL(bind(six, any6(0), IN6));
+  CALL(bind(four, any(0), IN));
+  CALL(listen(six, 5));
+  CALL(listen(four, 5));
+  int old = one(), new = one6();
+  DO(bind(old, at(1, 1), IN));
+  CALL(connect(old, at(2, 0), IN));
+  DO(bind(new, at6(1), IN6));
+  CALL(connect(new, at6(0), IN6));
+  states_ends("over IPv4", FD(accept(four, NULL, NULL)));
+  states_ends("over IPv6", FD(accept(six, NULL, NULL)));
+}
+
+CASE(an_ipv4_socket_is_bound_to_ipv4) {
+  int four = listening(one(), any(0), IN), client = one6();
+  CALL(connect(client, at6(0), IN6));
+  struct sockaddr *addresses;
+  int count = sctp_getladdrs(four, 0, &addresses);
+  for (char *next = (char *)addresses; count-- > 0; next += sctp_getaddrlen(((struct sockaddr *)next)->sa_family))
+    if (((struct sockaddr *)next)->sa_family != AF_INET) FACT("family", "%d", ((struct sockaddr *)next)->sa_family);
+}
+
+CASE(bindx_of_what_another_has) {
+  int first = one(), second = one(), third = one();
+  CALL(bind(first, at(1, 0), IN));
+  CALL(bind(second, at(2, 0), IN));
+  CALL(sctp_bindx(second, at(1, 0), 1, SCTP_BINDX_ADD_ADDR));
+  CALL(sctp_bindx(second, packed(2, at(3, 0), at(1, 0)), 2, SCTP_BINDX_ADD_ADDR));
+  CALL(sctp_bindx(second, at(3, 0), 1, SCTP_BINDX_ADD_ADDR));
+  CALL(bind(third, at(3, 0), IN));
+  CALL(sctp_bindx(second, at(2, 0), 1, SCTP_BINDX_REM_ADDR));
+  CALL(bind(third, at(2, 0), IN));
+}
+
+CASE(a_listener_gets_another_address) {
+  int first = listening(one(), at(1, 0), IN), second = listening(one(), at(2, 0), IN);
+  CALL(sctp_bindx(first, at(3, 0), 1, SCTP_BINDX_ADD_ADDR));
+  CALL(sctp_bindx(first, at(1, 0), 1, SCTP_BINDX_REM_ADDR));
+  CALL(connect(one(), at(1, 0), IN));
+  CALL(sctp_bindx(second, at(1, 0), 1, SCTP_BINDX_ADD_ADDR));
+  CALL(connect(one(), at(1, 0), IN));
+  FD(accept(second, NULL, NULL));
+  CALL(connect(one(), at(3, 0), IN));
+  FD(accept(first, NULL, NULL));
+  CALL(sctp_bindx(first, at(4, 0), 1, SCTP_BINDX_ADD_ADDR));
+  CALL(sctp_bindx(first, at(3, 0), 1, SCTP_BINDX_REM_ADDR));
+  CALL(sctp_bindx(second, at(3, 0), 1, SCTP_BINDX_ADD_ADDR));
+}
+
+CASE(so_reuseaddr_of_one_of_two) {
+  int with = one(), without = one();
+  SET_AT(with, SOL_SOCKET, SO_REUSEADDR, int, 1);
+  CALL(bind(with, at(1, 0), IN));
+  CALL(bind(without, at(1, 0), IN));
+  CALL(bind(without, at(1, 1), IN));
+  int other = one();
+  SET_AT(other, SOL_SOCKET, SO_REUSEADDR, int, 1);
+  CALL(bind(other, at(1, 1), IN));
+}
+
+CASE(so_reuseaddr_beside_a_listener) {
+  int first = one(), second = one();
+  SET_AT(first, SOL_SOCKET, SO_REUSEADDR, int, 1);
+  SET_AT(second, SOL_SOCKET, SO_REUSEADDR, int, 1);
+  CALL(bind(first, at(1, 0), IN));
+  CALL(listen(first, 5));
+  CALL(bind(second, at(1, 0), IN));
+  CALL(bind(second, any(0), IN));
+  CALL(bind(second, at(2, 0), IN));
+  CALL(listen(second, 5));
+}
+
+CASE(sctp_reuse_port_beside_a_listener) {
+  int first = one(), second = one();
+  USE(first, SCTP_REUSE_PORT, int, 1);
+  USE(second, SCTP_REUSE_PORT, int, 1);
+  CALL(bind(first, at(1, 0), IN));
+  CALL(listen(first, 5));
+  CALL(bind(second, at(1, 0), IN));
+}
+
+CASE(who_may_not_listen_may_connect) {
+  int first = one(), second = one(), listener = listening(one(), at(2, 0), IN);
+  SET_AT(first, SOL_SOCKET, SO_REUSEADDR, int, 1);
+  SET_AT(second, SOL_SOCKET, SO_REUSEADDR, int, 1);
+  CALL(bind(first, at(1, 1), IN));
+  CALL(bind(second, at(1, 1), IN));
+  CALL(listen(first, 5));
+  CALL(listen(second, 5));
+  CALL(connect(second, at(2, 0), IN));
+  states_ends("server", FD(accept(listener, NULL, NULL)));
+  CALL(connect(one(), at(1, 1), IN));
+  FD(accept(first, NULL, NULL));
+}
+
+CASE(listening_goes_from_one_to_the_other) {
+  int first = one(), second = one();
+  SET_AT(first, SOL_SOCKET, SO_REUSEADDR, int, 1);
+  SET_AT(second, SOL_SOCKET, SO_REUSEADDR, int, 1);
+  CALL(bind(first, at(1, 0), IN));
+  CALL(bind(second, at(1, 0), IN));
+  CALL(listen(first, 5));
+  CALL(close(first));
+  CALL(listen(second, 5));
+  CALL(connect(one(), at(1, 0), IN));
+  FD(accept(second, NULL, NULL));
+}
+
+CASE(a_listener_that_comes_again) {
+  int listener = one(), client = one(), next = one(), reusing = one();
+  SET_AT(listener, SOL_SOCKET, SO_REUSEADDR, int, 1);
+  listening(listener, at(2, 0), IN);
+  DO(connect(client, at(2, 0), IN));
+  int server = DO(accept(listener, NULL, NULL));
+  GET_AT(server, SOL_SOCKET, SO_REUSEADDR, int);
+  CALL(close(listener));
+  CALL(bind(next, at(2, 0), IN));
+  SET_AT(reusing, SOL_SOCKET, SO_REUSEADDR, int, 1);
+  CALL(bind(reusing, at(2, 0), IN));
+  CALL(listen(reusing, 5));
+  CALL(send(client, "x", 1, 0));
+  TAKE(server);
+}
+
+CASE(so_reuseport_of_both) {
+  int first = one(), second = one();
+  SET_AT(first, SOL_SOCKET, SO_REUSEPORT, int, 1);
+  SET_AT(second, SOL_SOCKET, SO_REUSEPORT, int, 1);
+  CALL(bind(first, at(1, 0), IN));
+  CALL(bind(second, at(1, 0), IN));
+  CALL(listen(first, 5));
+  CALL(listen(second, 5));
+}
