@@ -1,5 +1,7 @@
 //! The endpoint above its associations: listening, batches, many associations, any order of calls.
 
+mod ports;
+
 use super::{ConnectRequest, Endpoint, ListenOptions, ListenerId};
 use crate::association::AssociationState;
 use crate::association::tests::harness::{PORT_Z, Pair, Side, chunk, header_to, ip, packet};
