@@ -133,7 +133,10 @@ mod tests {
         table.release(2, &on(2, 80));
         table.lease(3, all_of_v4).unwrap();
         assert_eq!(table.lease(2, on(2, 80)), Err(Refusal::Taken(3)));
-        assert_eq!(table.lease(3, Lease { address: Some([1; 16].into()), ports: 1..=99 }), Err(Refusal::Taken(1)));
+        assert_eq!(
+            table.lease(3, Lease { address: Some([1; 16].into()), ports: 1..=99 }),
+            Err(Refusal::Taken(1))
+        );
     }
 
     #[test]

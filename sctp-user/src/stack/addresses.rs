@@ -65,7 +65,8 @@ impl State {
         if let Some(binding) = binding {
             self.registry.ports.add(self.engine.driver.as_mut(), binding, address)?;
         }
-        let added = self.on_each(socket, |state, id| state.engine.endpoint.add_local_address(now, id, address));
+        let added =
+            self.on_each(socket, |state, id| state.engine.endpoint.add_local_address(now, id, address));
         if added.is_err() {
             binding.iter().for_each(|binding| self.registry.ports.remove(*binding, address));
             return added;

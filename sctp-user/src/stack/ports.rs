@@ -166,7 +166,10 @@ impl Ports {
         binding.listening = listening;
         let places = self.places.entry(binding.port).or_default();
         for address in binding.bound.places() {
-            places.iter_mut().filter(|place| place.address == address).for_each(|it| it.listening = listening);
+            places
+                .iter_mut()
+                .filter(|place| place.address == address)
+                .for_each(|it| it.listening = listening);
         }
     }
 

@@ -68,7 +68,11 @@ impl Endpoint {
     ///
     /// # Errors
     /// [`ListenError::PortInUse`]: another one listens on one of them. Nothing is changed then.
-    pub fn set_listener_addresses(&mut self, id: ListenerId, addresses: &[IpAddr]) -> Result<(), ListenError> {
+    pub fn set_listener_addresses(
+        &mut self,
+        id: ListenerId,
+        addresses: &[IpAddr],
+    ) -> Result<(), ListenError> {
         self.listeners.rebind(id, Bound::new(addresses))
     }
 

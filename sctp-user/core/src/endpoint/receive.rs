@@ -377,7 +377,8 @@ impl Endpoint {
         if listener.is_some_and(|(_, listener)| !echo.is_authentic(cookie, &listener.config.auth.keys)) {
             return;
         }
-        let Some((listens, listener)) = listener.filter(|(_, listener)| has_room && listener.has_room()) else {
+        let Some((listens, listener)) = listener.filter(|(_, listener)| has_room && listener.has_room())
+        else {
             let causes = crate::wire::cause::Causes::from(Cause::OutOfResource);
             let abort = abort_for_init(&arrived.packet.header, cookie.tags.peer, causes.0);
             return self.answer_anybody(now, arrived.from, abort);
