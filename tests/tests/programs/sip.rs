@@ -3,9 +3,9 @@
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 
-use system_tests::{Program, is_installed_or_skip, look_until};
+use system_tests::{Program, is_installed_or_skip};
 
-use crate::{LIMIT, hear, sctp_run, start};
+use crate::{finish, hear, sctp_run, start, start_ready};
 
 /// Kamailio sends all that it gets on, over SCTP only.
 const CONFIGURATION: &str = r#"
@@ -33,13 +33,13 @@ impl Drop for Kamailio {
     }
 }
 
-/// Five calls from `address` to the proxy; how they went.
-fn calls(address: &str) -> Result<String, String> {
-    let caller = ["sipp", "-sn", "uac", "-t", "s1", "-i", address, "-m", "5", "-nostdin", "127.0.21.2:5060"];
-    let caller = start(sctp_run(address), &caller);
-    let (status, output) = caller.wait(LIMIT).unwrap_or_else(|error| panic!("{error}"));
-    if status.success() { Ok(output) } else { Err(output) }
-}
+/// What is called: it does not say when it is ready, but its stack knows who listens.
+const CALLEE: &str = "
+sipp -sn uas -t s1 -i 127.0.21.3 -p 5060 -m 5 -nostdin &
+until grep -qw 5060 /proc/net/sctp/eps; do sleep 0.1; done
+echo listening
+wait
+";
 
 #[test]
 fn kamailio_carries_calls_of_sipp() {
@@ -57,9 +57,10 @@ fn kamailio_carries_calls_of_sipp() {
     launcher.process_group(0);
     let mut kamailio = Kamailio(start(launcher, &kamailio));
     hear(&mut kamailio.0, "sctp_init_sock(): sctp: socket");
-    let callee = ["sipp", "-sn", "uas", "-t", "s1", "-i", "127.0.21.3", "-p", "5060", "-m", "5", "-nostdin"];
-    let mut callee = start(sctp_run("127.0.21.3"), &callee);
-    // Calls fail until the callee is there, and it does not tell.
-    look_until(LIMIT, || calls("127.0.21.4"));
+    let mut callee = start_ready(sctp_run("127.0.21.3"), &["sh", "-c", CALLEE], "listening");
+    let caller =
+        ["sipp", "-sn", "uac", "-t", "s1", "-i", "127.0.21.4", "-m", "5", "-nostdin", "127.0.21.2:5060"];
+    // It fails if a call does.
+    finish(start(sctp_run("127.0.21.4"), &caller));
     hear(&mut callee, "Successful call        |        0                  |        5");
 }
