@@ -168,6 +168,28 @@ fn packets_to_an_address_on_which_a_port_is_not_leased_are_answered() {
     });
 }
 
+/// IPV6_V6ONLY: the wildcards of the two families do not meet.
+#[test]
+fn a_port_of_one_family_may_be_another_stacks_in_the_other() {
+    in_namespace(&["127.0.0.1"], || {
+        let (v4, v6) = ([0; 4].into(), [0; 16].into());
+        let (mut six, mut four) = (open(), open());
+        six.lease_port(7000, &[v6]).unwrap();
+        four.lease_port(7000, &[v4]).unwrap();
+        assert_eq!(holder(six.lease_port(7000, &[[127, 0, 0, 1].into()])), std::process::id() as i32);
+        assert_eq!(holder(open().lease_port(7000, &[])), std::process::id() as i32);
+        let mut peer = stranger(9000);
+        send(&mut peer, 9000, 7000, 8, ChunkType::DATA, &[0; 13]);
+        assert_eq!(receive(&mut four).0, 8);
+        let mut inbox = Inbox::default();
+        six.receive(&mut inbox).unwrap();
+        assert!(inbox.is_empty(), "{inbox:?}");
+        four.release_port(7000, &[v4]);
+        send(&mut peer, 9000, 7000, 9, ChunkType::DATA, &[0; 13]);
+        assert_eq!(receive(&mut peer), (9, ChunkType::ABORT, 1));
+    });
+}
+
 #[test]
 fn a_host_with_programs_of_another_kind_can_be_kept_silent() {
     in_namespace(&["127.0.0.1"], || {

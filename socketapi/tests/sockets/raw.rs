@@ -81,3 +81,32 @@ fn a_port_of_another_stack_of_the_host_is_refused() {
     let error = SctpListener::bind(&second, "0.0.0.0:5000").unwrap_err();
     assert!(matches!(error, Error::Lease(_)), "{error}");
 }
+
+/// RFC 9260, 1.3: a transport address is an address and a port. Two sockets of one stack, and one of another.
+#[test]
+fn a_port_is_its_whose_the_address_is() {
+    if !inside_namespace("raw::a_port_is_its_whose_the_address_is") {
+        return;
+    }
+    for host in 2..=4 {
+        let address = format!("127.0.0.{host}/8");
+        let added = Command::new("ip").args(["addr", "add", &address, "dev", "lo"]).status();
+        assert!(added.expect("run `ip`").success());
+    }
+    let whole = || Stack::builder().transport(Transport::Raw).build().unwrap();
+    let (first, second, third) = (whole(), whole(), whole());
+    let places = [(&first, "127.0.0.2:5000"), (&first, "127.0.0.3:5000"), (&second, "127.0.0.4:5000")];
+    let listeners = places.map(|(stack, address)| SctpListener::bind(stack, address).unwrap());
+    assert!(matches!(SctpListener::bind(&first, "127.0.0.2:5000"), Err(Error::PortInUse(5000))));
+    assert!(matches!(SctpListener::bind(&first, "127.0.0.4:5000"), Err(Error::Lease(_))));
+    assert!(matches!(SctpListener::bind(&third, "0.0.0.0:5000"), Err(Error::Lease(_))));
+    let clients = places.map(|(_, address)| SctpStream::connect(&third, address).unwrap());
+    for (number, client) in clients.iter().enumerate() {
+        client.send(&[number as u8; 1_000], &SendInfo::new()).unwrap();
+    }
+    for (number, listener) in listeners.iter().enumerate() {
+        let (server, _) = listener.accept_deadline(soon()).unwrap();
+        let message = server.recv_deadline(soon()).unwrap().unwrap();
+        assert_eq!(message.into_bytes()[..], [number as u8; 1_000]);
+    }
+}
