@@ -51,6 +51,8 @@ echo_actively(Socket) ->
             ok = gen_sctp:send(Socket, same_way(Info), Message),
             echo_actively(Socket);
         {sctp, Socket, _, _, {[], #sctp_shutdown_event{}}} ->
+            echo_actively(Socket);
+        {sctp, Socket, _, _, {[], #sctp_assoc_change{state = shutdown_comp}}} ->
             ok
     after ?LIMIT -> error(nothing_comes)
     end.
