@@ -35,7 +35,7 @@ mod pieces;
 
 pub use board::Slot;
 pub use message::{
-    Address, Command, DecodeError, MAX_OPTION_LEN, MAX_PAYLOAD_LEN, MAX_REPLY_LEN, OptionName, Peeled, Queue,
+    Address, Command, DecodeError, MAX_OPTION_LEN, MAX_PAYLOAD_LEN, MAX_REPLY_LEN, OptionName, Peeled,
     Receive, Received, Reply, Request, Send, Ticket, Value,
 };
 pub use name::{Marker, SocketName, Style, Token};
@@ -55,7 +55,7 @@ pub const SERVICE_USER_VARIABLE: &str = "SCTP_SERVICE_USER";
 pub const LEASE_VARIABLE: &str = "SCTP_LEASE";
 
 /// Version of all that is defined here; the first thing a client says, and refused if it differs.
-pub const VERSION: u16 = 5;
+pub const VERSION: u16 = 6;
 
 /// A record of this length in a data pair is a piece of a message that does not end it; shorter ones end one. The largest
 /// messages that programs like to send fit into one record.

@@ -75,8 +75,8 @@ pub enum Command {
         /// Calls may be waiting for something to read, and are to be woken up when the association has ended.
         awaited: bool,
     },
-    /// How many bytes wait ([`Reply::Number`]).
-    Queued(Queue),
+    /// How many bytes the next message has that can be read ([`Reply::Number`]; `FIONREAD`).
+    Queued,
     /// The local address.
     LocalAddress,
     /// The peer's address.
@@ -138,15 +138,6 @@ pub struct Receive {
     pub woken: bool,
 }
 
-/// Which bytes are counted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Queue {
-    /// Of the next message that can be read (`FIONREAD`).
-    In,
-    /// That are sent and not acknowledged, or not sent yet (`SIOCOUTQ`).
-    Out,
-}
-
 /// Which option, as C programs name it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OptionName {
@@ -178,6 +169,8 @@ pub enum Reply {
     },
     /// An association; its data descriptor comes with it.
     Accepted {
+        /// Whose it is, unless that is not known any more.
+        peer: Option<Address>,
         /// Tokens that promise too much, as in [`Reply::Empty`].
         stale: Option<Token>,
     },

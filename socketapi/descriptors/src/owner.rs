@@ -3,10 +3,11 @@
 use crate::OptionName;
 
 /// Options of all sockets that the pair cannot answer for. The others, such as time-outs, are the kernel's.
-const NOT_OF_PAIR: [i32; 10] = [
+const NOT_OF_PAIR: [i32; 11] = [
     libc::SO_ACCEPTCONN,
     libc::SO_DOMAIN,
     libc::SO_ERROR,
+    libc::SO_KEEPALIVE,
     libc::SO_LINGER,
     libc::SO_PROTOCOL,
     libc::SO_RCVBUF,

@@ -5,7 +5,7 @@ use core::net::SocketAddr;
 use std::os::fd::{AsRawFd, FromRawFd, IntoRawFd, OwnedFd};
 
 use libc::{sockaddr, socklen_t};
-use sctp_descriptors::{Command, Queue, Reply, Request, SocketName, Style, Ticket};
+use sctp_descriptors::{Command, Reply, Request, SocketName, Style, Ticket};
 
 use crate::cancel::uncancelled;
 use crate::detour::{Detour, Stop, errno, with_socket, with_waiting_socket};
@@ -203,11 +203,9 @@ pub(crate) unsafe fn accept(
         return with_socket(fd, |_| Err(libc::EINVAL));
     }
     with_waiting_socket(fd, |name, turn| {
-        let accepted = accept_one(fd, name, turn)?;
+        let (accepted, address) = accept_one(fd, name, turn)?;
         let accepted = adopt(Some(accepted), flags)?;
-        if let (false, Some(name)) = (peer.is_null(), table::lookup(accepted))
-            && let Ok(value) = address(name, Command::PeerAddress)
-        {
+        if let (false, Some(value)) = (peer.is_null(), address) {
             // SAFETY: the caller's promise.
             let written = unsafe { address::write(value, peer, length) };
             // SAFETY: just made, and not told to anybody; the kernel, too, takes it back.
@@ -217,7 +215,8 @@ pub(crate) unsafe fn accept(
     })
 }
 
-fn accept_one(fd: c_int, name: SocketName, turn: Turn) -> Result<OwnedFd, Stop> {
+/// An association, and whose it is.
+fn accept_one(fd: c_int, name: SocketName, turn: Turn) -> Result<(OwnedFd, Option<SocketAddr>), Stop> {
     if let Turn::After(_, outcome) = turn {
         outcome?;
     }
@@ -227,9 +226,9 @@ fn accept_one(fd: c_int, name: SocketName, turn: Turn) -> Result<OwnedFd, Stop> 
     let took = if head == Head::Token { record::take_token(fd, name) } else { None };
     drop(reserved);
     match control::ask(&Request { socket: name.socket, command: Command::Accept { took } }) {
-        Ok((Reply::Accepted { stale }, Some(accepted))) => {
+        Ok((Reply::Accepted { peer, stale }, Some(accepted))) => {
             record::discard(fd, name, stale);
-            return Ok(accepted);
+            return Ok((accepted, peer));
         }
         Ok((Reply::Empty { stale }, _)) => record::discard(fd, name, stale),
         Err(libc::EAGAIN) => {}
@@ -283,37 +282,30 @@ pub(crate) fn release(fd: OwnedFd, close_on_exec: bool) -> c_int {
 /// # Safety
 /// `value` is null or valid, where the request has one.
 pub(crate) unsafe fn ioctl(fd: c_int, request: u64, value: *mut c_int) -> Detour<c_int> {
-    let queue = match request as c_uint as u64 {
-        FIONREAD => Queue::In,
-        SIOCOUTQ => Queue::Out,
-        _ => return Detour::Bypass,
-    };
-    with_socket(fd, |name| {
-        let waiting = match bare_waiting(fd, name, queue) {
-            Some(waiting) => waiting,
-            None => match control::command(name, Command::Queued(queue))? {
-                Reply::Number(waiting) => waiting,
-                _ => return Err(libc::EPROTO),
-            },
-        };
-        memory::check(value)?;
-        // SAFETY: not wrong, and the caller's promise.
-        unsafe { value.write_unaligned(waiting) };
-        Ok(0)
-    })
+    match request as c_uint as u64 {
+        FIONREAD => with_socket(fd, |name| {
+            let waiting = match record::glance(fd, name) {
+                Ok(Head::Bare(waiting)) => c_int::try_from(waiting).unwrap_or(c_int::MAX),
+                _ => match control::command(name, Command::Queued)? {
+                    Reply::Number(waiting) => waiting,
+                    _ => return Err(libc::EPROTO),
+                },
+            };
+            memory::check(value)?;
+            // SAFETY: not wrong, and the caller's promise.
+            unsafe { value.write_unaligned(waiting) };
+            Ok(0)
+        }),
+        // Pairs have these, and sockets of SCTP on Linux have not.
+        SIOCOUTQ | SIOCATMARK => with_socket(fd, |_| Err(libc::ENOTTY)),
+        _ => Detour::Bypass,
+    }
 }
 
 /// Linux's numbers; the second is also TIOCOUTQ.
 const FIONREAD: u64 = 0x541b;
 const SIOCOUTQ: u64 = 0x5411;
-
-/// What is left of a bare record in the pair, if one comes next.
-fn bare_waiting(fd: c_int, name: SocketName, queue: Queue) -> Option<c_int> {
-    match (queue, record::glance(fd, name)) {
-        (Queue::In, Ok(Head::Bare(waiting))) => c_int::try_from(waiting).ok(),
-        _ => None,
-    }
-}
+const SIOCATMARK: u64 = 0x8905;
 
 #[cfg(test)]
 mod tests {

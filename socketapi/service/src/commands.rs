@@ -7,8 +7,8 @@ use nix::sys::epoll::EpollFlags;
 use nix::sys::socket::{ControlMessage, MsgFlags, sendmsg};
 use sctp_abi::{Errno, Settings, Style, errno};
 use sctp_descriptors::{
-    self as descriptors, Command, MAX_RECORD_LEN, Peeled, Queue, Received, Reply, Request, SHOWN, SocketName,
-    Token, VERSION,
+    self as descriptors, Address, Command, MAX_RECORD_LEN, Peeled, Received, Reply, Request, SHOWN,
+    SocketName, Token, VERSION,
 };
 use sctp_user::stack::{Socket, SocketKind};
 
@@ -112,8 +112,7 @@ impl Service {
                 Ok(Reply::Done)
             }
             Command::Shutdown { how, awaited } => socket.shut(ids, *how, *awaited),
-            Command::Queued(Queue::In) => socket.readable(ids).map(count),
-            Command::Queued(Queue::Out) => Ok(count(socket.unacknowledged())),
+            Command::Queued => socket.readable(ids).map(count),
             Command::LocalAddress => socket.local_address().map(Reply::Address).map_err(of),
             Command::PeerAddress => socket.peer_address().map(Reply::Address).map_err(of),
             Command::GetOption { option, room, input } => {
@@ -180,29 +179,38 @@ impl Service {
         let Some(accepted) = accepted else {
             return Ok((Reply::Empty { stale: socket.pair.stale() }, None));
         };
-        let (_, descriptor) = self.hand_over(user, listener, Style::OneToOne, accepted)?;
+        let (descriptor, peer) = self.hand_over(user, listener, Style::OneToOne, accepted)?;
         self.advance(listener);
         // It offers the next one by now, if there is one.
         let waits = |socket: &Served| matches!(socket.phase, Phase::Listening(Some(_)));
         let listener = self.socket_of(user, listener).filter(|socket| !waits(socket));
-        Ok((Reply::Accepted { stale: listener.and_then(|socket| socket.pair.stale()) }, descriptor))
+        let stale = listener.and_then(|socket| socket.pair.stale());
+        Ok((Reply::Accepted { peer, stale }, descriptor))
     }
 
-    /// A descriptor for an association that was another socket's.
-    fn hand_over(&mut self, user: u32, from: u64, style: Style, socket: Socket) -> Answer {
+    /// A descriptor for an association that was another socket's, and whose it is.
+    fn hand_over(
+        &mut self,
+        user: u32,
+        from: u64,
+        style: Style,
+        socket: Socket,
+    ) -> Result<(Option<OwnedFd>, Option<Address>), Errno> {
         let (place, client) = self.new_place(user, descriptors::Style::OneToOne, true)?;
         let number = place.name.socket;
         let old = self.socket_of(user, from).ok_or(Errno::EINVAL)?;
-        let served = old.hand_over(place, style, socket);
-        let answer = self.insert(served, client);
+        let mut served = old.hand_over(place, style, socket);
+        // Before it may be found to have ended.
+        let peer = served.peer_address().ok();
+        let (_, descriptor) = self.insert(served, client)?;
         self.advance(number);
-        answer
+        Ok((descriptor, peer))
     }
 
     /// The value of an option that made a socket, and its descriptor.
     fn give_out(&mut self, user: u32, from: u64, reply: Reply, peeled: (Socket, Peeled)) -> Answer {
         let (socket, place) = peeled;
-        let (_, descriptor) = self.hand_over(user, from, Style::PeeledOff, socket)?;
+        let (descriptor, _) = self.hand_over(user, from, Style::PeeledOff, socket)?;
         // What the token stood for may have gone along.
         let stale = self.sockets.get_mut(&from).and_then(|socket| socket.settle(&mut self.ids));
         let place = Peeled { stale, ..place };

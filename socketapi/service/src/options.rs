@@ -26,6 +26,8 @@ pub(crate) struct Kept {
     pub(crate) linger: Linger,
     /// SO_REUSEPORT, which changes nothing (RFC 6458, 8.1.27: it is not specified).
     reuse_port: bool,
+    /// SO_KEEPALIVE. HEARTBEATs are sent either way.
+    keep_alive: bool,
 }
 
 /// SO_LINGER, `struct linger`.
@@ -179,6 +181,7 @@ impl Served {
             libc::SO_RCVBUF => doubled(config.receive_buffer),
             libc::SO_REUSEADDR => i32::from(self.settings.reuse_address),
             libc::SO_REUSEPORT => i32::from(self.kept.reuse_port),
+            libc::SO_KEEPALIVE => i32::from(self.kept.keep_alive),
             libc::SO_LINGER => {
                 let Linger { on, seconds } = self.kept.linger;
                 return Ok([i32::from(on), seconds].map(i32::to_ne_bytes).concat());
@@ -214,6 +217,10 @@ impl Served {
             }
             libc::SO_REUSEPORT => {
                 self.kept.reuse_port = first != 0;
+                Ok(())
+            }
+            libc::SO_KEEPALIVE => {
+                self.kept.keep_alive = first != 0;
                 Ok(())
             }
             _ => return Err(Errno::ENOPROTOOPT),

@@ -170,14 +170,4 @@ impl Served {
         wanted.retain(|(id, len)| socket.poll_room(&mut context, *id, *len).is_pending());
         before == 0 || wanted.len() < before
     }
-
-    /// Bytes that were not acknowledged yet (SIOCOUTQ).
-    pub(crate) fn unacknowledged(&self) -> usize {
-        let used = |id| {
-            let look = |it: &sctp_core::association::Association| it.config().send_buffer - it.send_space();
-            self.socket.association(Some(id), look).unwrap_or(0)
-        };
-        let unsent = self.unsent.as_ref().map_or(0, Bytes::len);
-        unsent + self.socket.associations().into_iter().map(used).sum::<usize>()
-    }
 }

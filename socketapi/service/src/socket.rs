@@ -279,7 +279,8 @@ impl Served {
             Phase::Connecting(_) | Phase::Many(_) => {
                 Ok(self.pair.close().map_or(Reply::Errno(libc::EINPROGRESS), fill))
             }
-            Phase::Idle | Phase::Listening(_) => match std::mem::take(&mut self.error) {
+            // It stays the pending one, as on Linux.
+            Phase::Idle | Phase::Listening(_) => match self.error {
                 0 => Err(Errno::ECONNREFUSED),
                 error => Err(Errno(error)),
             },

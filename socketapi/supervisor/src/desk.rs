@@ -7,8 +7,7 @@ use std::os::unix::fs::FileExt;
 use nix::errno::Errno;
 use nix::poll::PollFlags;
 use sctp_descriptors::{
-    Command, MAX_RECORD_LEN, OptionName, Owner, Queue, Receive, Received, Reply, Send, Style, Ticket, Token,
-    Value,
+    Command, MAX_RECORD_LEN, OptionName, Owner, Receive, Received, Reply, Send, Style, Ticket, Token, Value,
 };
 
 use crate::control::{Answer, Control};
@@ -130,11 +129,12 @@ impl Desk {
                 // Each call asks before it waits.
                 self.order(number, Command::Shutdown { how: *how, awaited: false })
             }
-            Operation::Queued { queue, at } => {
-                let count = self.queued(socket, *queue)?;
+            Operation::Queued { at } => {
+                let count = self.queued(socket)?;
                 target.write(*at, &count.to_ne_bytes())?;
                 Ok(Step::Done(0))
             }
+            Operation::NoTerminal => Err(Errno::ENOTTY),
             Operation::Copy { lowest, close_on_exec } => {
                 let number = self.numbers.find(target, *lowest)?;
                 let fd = socket.fd.try_clone().map_err(|_| Errno::EMFILE)?;
@@ -226,8 +226,12 @@ impl Desk {
         self.numbers.find(target, 0)?;
         let took = socket.take_token()?;
         let (reply, fd) = self.ask(socket.name.socket, Command::Accept { took })?;
+        let peer;
         match reply {
-            Reply::Accepted { stale } => self.drop_stale(socket, stale)?,
+            Reply::Accepted { peer: whose, stale } => {
+                peer = whose;
+                self.drop_stale(socket, stale)?;
+            }
             Reply::Empty { stale } => {
                 self.drop_stale(socket, stale)?;
                 return wait(socket, 0, PollFlags::POLLIN, Errno::EAGAIN);
@@ -235,12 +239,8 @@ impl Desk {
             _ => return Err(Errno::EPROTO),
         }
         let accepted = fd.and_then(Socket::new).ok_or(Errno::EPROTO)?;
-        if let Some(room) = from {
-            let peer = self.ask(accepted.name.socket, Command::PeerAddress);
-            // An association that has ended in the meantime has no peer.
-            if let Ok((Reply::Address(address), _)) = peer {
-                room.write(target, address)?;
-            }
+        if let (Some(room), Some(peer)) = (from, peer) {
+            room.write(target, peer)?;
         }
         self.adopt(target, Some(accepted.fd), flags)
     }
@@ -281,11 +281,11 @@ impl Desk {
     }
 
     /// How much waits: of a bare record, if one comes next.
-    fn queued(&mut self, socket: &Socket, queue: Queue) -> nix::Result<i32> {
-        if let (Queue::In, Front::Bare(record)) = (queue, socket.front(0)?) {
+    fn queued(&mut self, socket: &Socket) -> nix::Result<i32> {
+        if let Front::Bare(record) = socket.front(0)? {
             return Ok(i32::try_from(record.left).unwrap_or(i32::MAX));
         }
-        match self.ask(socket.name.socket, Command::Queued(queue))? {
+        match self.ask(socket.name.socket, Command::Queued)? {
             (Reply::Number(count), _) => Ok(count),
             _ => Err(Errno::EPROTO),
         }

@@ -21,6 +21,8 @@ pub(crate) const ARCHITECTURE: Option<u32> = if cfg!(target_arch = "x86_64") {
 
 /// From here on numbers are those of the x32 ABI, whose structures differ.
 const FIRST_OF_X32: u32 = 0x4000_0000;
+/// Linux's number; the crate `libc` lacks it.
+const SIOCATMARK: u32 = 0x8905;
 /// No descriptor has this number or a higher one; negative ones look as if.
 const NO_DESCRIPTOR: u32 = 1 << 30;
 /// Standard input is below.
@@ -114,6 +116,7 @@ pub(crate) fn program(architecture: u32, threshold: u32) -> Vec<sock_filter> {
     code.load(argument(1));
     code.if_equal(libc::FIONREAD as u32, Label::Ours);
     code.if_equal(libc::TIOCOUTQ as u32, Label::Ours);
+    code.if_equal(SIOCATMARK, Label::Ours);
     code.answer(libc::SECCOMP_RET_ALLOW);
 
     code.place(Label::Copy);

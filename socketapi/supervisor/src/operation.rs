@@ -4,7 +4,7 @@ use core::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
-use sctp_descriptors::{MAX_OPTION_LEN, MAX_PAYLOAD_LEN, OptionName, Queue, Ticket};
+use sctp_descriptors::{MAX_OPTION_LEN, MAX_PAYLOAD_LEN, OptionName, Ticket};
 
 use crate::address;
 use crate::target::Target;
@@ -68,9 +68,10 @@ pub(crate) enum Operation {
     },
     Shutdown(i32),
     Queued {
-        queue: Queue,
         at: u64,
     },
+    /// What pairs have and sockets of SCTP have not.
+    NoTerminal,
     Copy {
         lowest: u32,
         close_on_exec: bool,
@@ -221,8 +222,11 @@ impl Call {
     }
 
     fn queued(self) -> Operation {
-        let queue = if self.long(1) as u32 == libc::FIONREAD as u32 { Queue::In } else { Queue::Out };
-        Operation::Queued { queue, at: self.long(2) }
+        if self.long(1) as u32 == libc::FIONREAD as u32 {
+            Operation::Queued { at: self.long(2) }
+        } else {
+            Operation::NoTerminal
+        }
     }
 
     /// Calls that send or receive.

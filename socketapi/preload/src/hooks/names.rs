@@ -177,7 +177,7 @@ pub(super) unsafe extern "C-unwind" fn shutdown(fd: c_int, how: c_int) -> c_int 
     ops::shutdown(fd, how).conclude(|| unsafe { real::shutdown(fd, how) })
 }
 
-/// FIONREAD and SIOCOUTQ are ours.
+/// FIONREAD is ours, and what pairs have and sockets of SCTP have not.
 ///
 /// # Safety
 /// As `ioctl(2)`.

@@ -1,5 +1,6 @@
 //! A client, and two services whose stacks reach each other in memory.
 
+use std::fs::File;
 use std::io::{IoSlice, IoSliceMut, Read, Write};
 use std::net::{IpAddr, SocketAddr};
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
@@ -118,6 +119,15 @@ impl Client {
         (Reply::decode(&buffer[..len]).unwrap(), fds.map(|fds| owned(fds[0])))
     }
 
+    /// What a file below `/proc` says.
+    pub(crate) fn proc_file(&self, name: &str) -> String {
+        let (reply, file) = self.ask(0, Command::ProcFile(name.to_owned()));
+        assert_eq!(reply, Reply::Done, "{name}");
+        let mut text = String::new();
+        File::from(file.unwrap()).read_to_string(&mut text).unwrap();
+        text
+    }
+
     /// Shows a descriptor to the service.
     pub(crate) fn show(&self, descriptor: &impl AsRawFd) {
         let rights = [descriptor.as_raw_fd()];
@@ -215,8 +225,13 @@ impl<'a> Handle<'a> {
     pub(crate) fn accept(&self) -> Handle<'a> {
         let took = Some(self.take_token());
         let (reply, fd) = self.client.ask(self.name.socket, Command::Accept { took });
-        assert_eq!(reply, Reply::Accepted { stale: None });
+        assert!(matches!(reply, Reply::Accepted { peer: Some(_), stale: None }), "{reply:?}");
         Handle::of(self.client, fd.unwrap())
+    }
+
+    /// What `/proc` says of the associations of its service: among others how much room there is to send more.
+    pub(crate) fn associations(&self) -> String {
+        self.client.proc_file("net/sctp/assocs")
     }
 
     pub(crate) fn set(&self, number: i32, value: &[u8]) {

@@ -3,7 +3,7 @@
 use std::io::{ErrorKind, Write};
 
 use nix::poll::PollFlags;
-use sctp_descriptors::{Command, Queue, Reply};
+use sctp_descriptors::Reply;
 use sctp_user::driver::unread_by_peer;
 
 use super::client::{Handle, clients, wait_until};
@@ -31,7 +31,7 @@ fn write_all_that_fits(handle: &Handle<'_>) -> u32 {
             Err(error) => {
                 assert_eq!(error.kind(), ErrorKind::WouldBlock);
                 // For the answer the service reads its network.
-                let now = handle.ask(Command::Queued(Queue::Out));
+                let now = handle.associations();
                 if is_held_up(handle) && queued.replace(now.clone()) == Some(now) {
                     return count;
                 }
