@@ -202,8 +202,8 @@ fn threads_are_cancelled_in_every_call_that_waits() {
 #[test]
 fn threads_are_cancelled_while_they_wait_for_a_set_up() {
     let Some(programs) = Programs::compile(&["socket_cancel"]) else { return };
-    let mut command = Network::Udp("127.0.94.3").sctp_run();
-    command.args(["--loss", "100"]).arg(programs.path("socket_cancel")).args(["127.0.94.3", "silent"]);
+    let mut command = Network::Udp("127.0.94.6").sctp_run();
+    command.args(["--loss", "100"]).arg(programs.path("socket_cancel")).args(["127.0.94.6", "silent"]);
     assert_eq!(finish(Program::start(command)), "0 failures\n");
 }
 
