@@ -99,13 +99,13 @@ impl Served {
         }
     }
 
-    /// Whether a service that is about to stop is done with it.
+    /// Whether its association has ended, so that a service that is about to stop is done with it.
     pub(crate) fn has_ended(&self) -> bool {
         matches!(self.phase, Phase::Ended { .. })
     }
 
-    /// The program has gone, or nothing is to be done for it any more.
-    pub(crate) fn is_over(&mut self) -> Outcome {
+    /// The program has gone.
+    pub(crate) fn over(&mut self) -> Outcome {
         self.close();
         Outcome::Over
     }

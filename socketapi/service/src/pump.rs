@@ -32,12 +32,12 @@ impl Served {
     /// Passes on what there is, both ways.
     pub(crate) fn pump(&mut self, buffer: &mut [u8], ids: &mut AssocIds) -> Outcome {
         if self.leaves_unread {
-            return self.is_over();
+            return self.over();
         }
         // Also behind the end: what nobody sends any more must not keep a program waiting for room.
         let outwards = self.pump_out(buffer);
         if matches!(outwards, Progress::Over(_)) {
-            return self.is_over();
+            return self.over();
         }
         let inwards = match self.phase {
             // Nobody reads any more: what comes stays in the stack, whose own close looks at it.

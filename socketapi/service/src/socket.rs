@@ -395,8 +395,7 @@ impl Served {
             // It may have ended already.
             let _ = self.socket.abort(None, Bytes::new());
         }
-        self.close();
-        Outcome::Over
+        self.over()
     }
 
     fn await_setup(&mut self, id: AssociationId, ids: &mut AssocIds) {
