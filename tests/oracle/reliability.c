@@ -73,3 +73,23 @@ CASE(messages_are_abandoned) {
   GET(pair.client, SCTP_PR_ASSOC_STATUS, struct sctp_prstatus, id, 0, SCTP_PR_SCTP_TTL);
   GET(pair.client, SCTP_PR_STREAM_STATUS, struct sctp_prstatus, id, 1, SCTP_PR_SCTP_TTL);
 }
+
+static void receives_little(int fd) {
+  DO(setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &(int){3000}, sizeof(int)));
+  DO(setsockopt(fd, SOL_SCTP, SCTP_MAXSEG, &(struct sctp_assoc_value){0, 500}, sizeof(struct sctp_assoc_value)));
+}
+
+/* Nobody reads, so that the window is closed when it would be sent. */
+CASE(a_message_of_several_fragments_expires) {
+  struct pair pair = pair_of(many, receives_little);
+  struct sctp_status status = {.sstat_assoc_id = association(pair.client)};
+  socklen_t length = sizeof status;
+  static char much[100000];
+  DO(getsockopt(pair.client, SOL_SCTP, SCTP_STATUS, &status, &length));
+  subscribe(pair.client, SCTP_SEND_FAILED_EVENT);
+  DO(sendto(pair.client, much, status.sstat_rwnd + 100, 0, at(2, 0), IN));
+  USE(pair.client, SCTP_DEFAULT_PRINFO, struct sctp_default_prinfo, association(pair.client), 300, SCTP_PR_SCTP_TTL);
+  CALL(sendto(pair.client, much, 1500, 0, at(2, 0), IN));
+  await(pair.client, POLLIN);
+  for (int i = 0; i < 3; i++) TAKE_FLAGS(pair.client, MSG_DONTWAIT);
+}

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use sctp_core::association::Association;
 use sctp_core::config::AssociationConfig;
 use sctp_core::endpoint::{Bound, ConnectRequest, ListenOptions};
-use sctp_core::error::{CommandError, ConnectError, SendError};
+use sctp_core::error::{CommandError, SendError};
 use sctp_core::event::AssociationId;
 use sctp_core::message::{Message, SendOptions};
 use sctp_core::net::PathAddress;
@@ -38,6 +38,20 @@ pub enum Delivery {
     /// Something happened; only kinds that the socket subscribed to.
     Notification {
         /// To which association; `None` for [`Notification::Overflow`].
+        association: Option<AssociationId>,
+        /// What.
+        notification: Notification,
+    },
+}
+
+/// What [`Socket::poll_next`](super::Socket::poll_next) finds.
+#[derive(Clone, Debug)]
+pub enum Next {
+    /// A message, or a part of one, for [`Socket::receive`](super::Socket::receive).
+    Message,
+    /// Something happened, as in [`Delivery::Notification`].
+    Notification {
+        /// To which association.
         association: Option<AssociationId>,
         /// What.
         notification: Notification,
@@ -220,7 +234,7 @@ impl State {
         let bound = mailbox.bound.clone();
         let (udp_port, meter) = (mailbox.remote_udp_port, mailbox.meter.clone());
         if kind != SocketKind::OneToMany && mailbox.association.is_some() {
-            return Err(ConnectError::AlreadyConnected { local_port }.into());
+            return Err(Error::Associated);
         }
         let remote_udp_port = udp_port.unwrap_or(self.remote_udp_port);
         let ours = bound.resolve(&self.engine.driver.local_addresses());
@@ -324,7 +338,10 @@ impl State {
             return Poll::Ready(Ok(Some(mailbox.deliver(id, message, limit))));
         }
         let endpoint = &mut self.engine.endpoint;
-        if let Some((association, notification)) = mailbox.next_notification(|id| endpoint.is_readable(id)) {
+        if !mailbox.messages_come_first()
+            && let Some((association, notification)) =
+                mailbox.next_notification(|id| endpoint.is_readable(id))
+        {
             return Poll::Ready(Ok(Some(Delivery::Notification { association, notification })));
         }
         while let Some(id) = mailbox.next_readable() {
@@ -335,7 +352,7 @@ impl State {
             // In turn: the association goes behind the others.
             let more = endpoint.is_readable(id);
             if more {
-                mailbox.readable.push_back(id);
+                mailbox.queue(id);
             } else if let Some(link) = self.registry.links.get_mut(&id) {
                 link.queued = false;
             }
@@ -348,10 +365,40 @@ impl State {
                 return Poll::Ready(Ok(Some(delivery)));
             }
         }
+        if let Some((association, notification)) = mailbox.next_notification(|id| endpoint.is_readable(id)) {
+            return Poll::Ready(Ok(Some(Delivery::Notification { association, notification })));
+        }
         self.at_end(socket)
     }
 
-    fn at_end(&mut self, socket: SocketId) -> Poll<Result<Option<Delivery>, Error>> {
+    /// What a read would find next: a notification, which this takes, or a message, which stays.
+    pub(super) fn next(&mut self, socket: SocketId) -> Poll<Result<Option<Next>, Error>> {
+        let mailbox = self.registry.sockets.get_mut(&socket).ok_or(Error::Closed)?;
+        let endpoint = &mut self.engine.endpoint;
+        if mailbox.unread.is_some() {
+            return Poll::Ready(Ok(Some(Next::Message)));
+        }
+        loop {
+            let message = mailbox.front_readable().filter(|id| endpoint.is_readable(*id));
+            if message.is_none() || !mailbox.messages_come_first() {
+                let notification = mailbox.next_notification(|id| endpoint.is_readable(id));
+                if let Some((association, notification)) = notification {
+                    return Poll::Ready(Ok(Some(Next::Notification { association, notification })));
+                }
+            }
+            if message.is_some() {
+                return Poll::Ready(Ok(Some(Next::Message)));
+            }
+            // What was there has gone, as when a message is abandoned.
+            let Some(id) = mailbox.next_readable() else { break };
+            if let Some(link) = self.registry.links.get_mut(&id) {
+                link.queued = false;
+            }
+        }
+        self.at_end(socket)
+    }
+
+    fn at_end<T>(&mut self, socket: SocketId) -> Poll<Result<Option<T>, Error>> {
         let mailbox = self.mailbox(socket)?;
         match (mailbox.kind, mailbox.association) {
             (SocketKind::OneToOne, None) => Poll::Ready(Err(Error::NotConnected)),

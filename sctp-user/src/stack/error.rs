@@ -71,6 +71,9 @@ pub enum Error {
     /// The socket listens: it is for the associations of others.
     #[error("the socket listens: connect another one")]
     Listening,
+    /// The socket has, or had, its one association.
+    #[error("the socket has its association: connect another one")]
+    Associated,
     /// The association is not one of this socket's, or has ended.
     #[error("the association has ended or belongs to another socket")]
     NoAssociation,
@@ -132,6 +135,7 @@ impl Error {
             | Self::PortsDiffer(..)
             | Self::NotListening
             | Self::Listening
+            | Self::Associated
             | Self::Send(_)
             | Self::Connect(_)
             | Self::Listen(_)

@@ -94,6 +94,9 @@ impl Link {
     }
 }
 
+/// Orders what comes to a socket.
+type Arrival = u64;
+
 /// The state of one socket.
 #[derive(Debug)]
 pub(super) struct Mailbox {
@@ -116,10 +119,12 @@ pub(super) struct Mailbox {
     /// The peers' UDP port for associations to come; `None`: the stack's default.
     pub(super) remote_udp_port: Option<u16>,
     pub(super) subscribed: Notifications,
-    notifications: VecDeque<(AssociationId, Notification)>,
+    notifications: VecDeque<(Arrival, AssociationId, Notification)>,
     overflow: u64,
     /// Associations with messages to read, in turn.
-    pub(super) readable: VecDeque<AssociationId>,
+    readable: VecDeque<(Arrival, AssociationId)>,
+    /// Of what came last.
+    last_arrival: Arrival,
     /// Associations that may wait to be accepted.
     pub(super) acceptable: usize,
     /// What a short read left.
@@ -159,6 +164,7 @@ impl Mailbox {
             notifications: VecDeque::new(),
             overflow: 0,
             readable: VecDeque::new(),
+            last_arrival: 0,
             acceptable: 0,
             unread: None,
             in_part: None,
@@ -183,14 +189,37 @@ impl Mailbox {
     }
 
     fn has_messages(&self) -> bool {
-        self.in_part.map_or(!self.readable.is_empty(), |id| self.readable.contains(&id))
+        self.in_part.map_or(!self.readable.is_empty(), |id| self.readable.iter().any(|(_, of)| *of == id))
+    }
+
+    /// An association has messages to read: its turn comes behind all that is there.
+    pub(super) fn queue(&mut self, id: AssociationId) {
+        self.last_arrival += 1;
+        self.readable.push_back((self.last_arrival, id));
+    }
+
+    /// The association to read from next; it stays.
+    pub(super) fn front_readable(&self) -> Option<AssociationId> {
+        self.in_part.filter(|_| self.has_messages()).or_else(|| {
+            let front = self.readable.front().filter(|_| self.in_part.is_none());
+            front.map(|(_, id)| *id)
+        })
     }
 
     /// The association to read from next.
     pub(super) fn next_readable(&mut self) -> Option<AssociationId> {
-        let Some(id) = self.in_part else { return self.readable.pop_front() };
-        let place = self.readable.iter().position(|queued| *queued == id)?;
-        self.readable.remove(place)
+        let place = match self.in_part {
+            None => 0,
+            Some(id) => self.readable.iter().position(|(_, queued)| *queued == id)?,
+        };
+        self.readable.remove(place).map(|(_, id)| id)
+    }
+
+    /// Whether messages came before all notifications: programs are told what happens in the order in which it does.
+    pub(super) fn messages_come_first(&self) -> bool {
+        let (message, notification) = (self.readable.front(), self.notifications.front());
+        let came_first = message.zip(notification).is_some_and(|(message, other)| message.0 < other.0);
+        came_first && self.in_part.is_none()
     }
 
     /// A message of `id` was read, or a piece of one.
@@ -212,25 +241,26 @@ impl Mailbox {
         } else if waiting >= MOST_NOTIFICATIONS && !is_change {
             self.overflow += 1;
         } else {
-            self.notifications.push_back((id, notification));
+            self.last_arrival += 1;
+            self.notifications.push_back((self.last_arrival, id, notification));
         }
     }
 
     /// Takes the beginning of an association out of what is to be told; false if it has been told.
     fn forget_beginning(&mut self, id: AssociationId) -> bool {
-        let place = self.notifications.iter().position(|(of, it)| *of == id && it.begins());
+        let place = self.notifications.iter().position(|(_, of, it)| *of == id && it.begins());
         place.and_then(|place| self.notifications.remove(place)).is_some()
     }
 
     /// Nothing is told of an association.
     pub(super) fn withdraw(&mut self, id: AssociationId) {
-        self.notifications.retain(|(of, _)| *of != id);
+        self.notifications.retain(|(_, of, _)| *of != id);
         self.association.take_if(|association| *association == id);
     }
 
     /// Why an association was lost, if that is still to be told.
     pub(super) fn why_lost(&self, id: AssociationId) -> Option<&LossReason> {
-        self.notifications.iter().find_map(|(of, notification)| match notification {
+        self.notifications.iter().find_map(|(_, of, notification)| match notification {
             Notification::CommunicationLost(reason) if *of == id => Some(reason),
             _ => None,
         })
@@ -241,9 +271,9 @@ impl Mailbox {
         &mut self,
         has_data: impl Fn(AssociationId) -> bool,
     ) -> Option<(Option<AssociationId>, Notification)> {
-        if let Some((id, next)) = self.notifications.front() {
+        if let Some((_, id, next)) = self.notifications.front() {
             let early = next.follows_data() && has_data(*id);
-            let (id, next) = self.notifications.pop_front_if(|_| !early)?;
+            let (_, id, next) = self.notifications.pop_front_if(|_| !early)?;
             return Some((Some(id), next));
         }
         let dropped = std::mem::take(&mut self.overflow);
@@ -253,7 +283,7 @@ impl Mailbox {
     /// Gives back what [`Mailbox::next_notification`] took.
     pub(super) fn put_back(&mut self, id: Option<AssociationId>, notification: Notification) {
         match (id, notification) {
-            (Some(id), notification) => self.notifications.push_front((id, notification)),
+            (Some(id), notification) => self.notifications.push_front((0, id, notification)),
             (None, Notification::Overflow(dropped)) => self.overflow += dropped,
             (None, _) => {}
         }
@@ -261,13 +291,13 @@ impl Mailbox {
 
     /// Moves what belongs to `id` to another socket (peel-off; RFC 6458, 9.2).
     pub(super) fn move_to(&mut self, id: AssociationId, other: &mut Self) {
-        let (theirs, ours) = self.notifications.drain(..).partition(|(owner, _)| *owner == id);
+        let (theirs, ours) = self.notifications.drain(..).partition(|(_, owner, _)| *owner == id);
         self.notifications = ours;
         other.notifications = theirs;
-        if self.readable.contains(&id) {
-            self.readable.retain(|queued| *queued != id);
-            other.readable.push_back(id);
-        }
+        let (theirs, ours) = self.readable.drain(..).partition(|(_, owner)| *owner == id);
+        self.readable = ours;
+        other.readable = theirs;
+        other.last_arrival = self.last_arrival;
         other.in_part = self.in_part.take_if(|owner| *owner == id);
         other.unread = self.unread.take_if(|(owner, _)| *owner == id);
     }

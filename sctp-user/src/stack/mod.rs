@@ -53,7 +53,7 @@ use parking_lot::Mutex;
 use sctp_core::time::Time;
 
 pub use builder::{StackBuilder, Transport};
-pub use calls::{Delivery, Peer};
+pub use calls::{Delivery, Next, Peer};
 pub use error::Error;
 pub use lead::Patience;
 pub use mailbox::{End, SocketKind};

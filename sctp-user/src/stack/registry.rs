@@ -212,7 +212,7 @@ impl Mailbox {
         }
         if matches!(event, Event::Readable) && !link.queued {
             link.queued = true;
-            self.readable.push_back(id);
+            self.queue(id);
         }
         if link.end.is_some() || matches!(event, Event::PartialDeliveryAborted(_)) {
             self.note_end(id);

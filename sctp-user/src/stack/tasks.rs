@@ -15,7 +15,7 @@ use sctp_core::time::Time;
 use smallvec::SmallVec;
 
 use super::Socket;
-use super::calls::Delivery;
+use super::calls::{Delivery, Next};
 use super::error::Error;
 use super::mailbox::{End, Interest, SocketId};
 use super::state::{How, State, Target};
@@ -32,6 +32,12 @@ impl Socket {
         limit: usize,
     ) -> Poll<Result<Option<Delivery>, Error>> {
         self.poll(context, Interest::Read, |state, now| state.receive(now, self.id(), limit))
+    }
+
+    /// For tasks: what [`Socket::receive`] would find. Messages are left where they are, so that they count against a_rwnd
+    /// (RFC 9260, 6.2); notifications are taken. Ready and errors are as there.
+    pub fn poll_next(&self, context: &mut Context<'_>) -> Poll<Result<Option<Next>, Error>> {
+        self.poll(context, Interest::Read, |state, _| state.next(self.id()))
     }
 
     /// As [`Socket::accept`], for tasks.

@@ -59,7 +59,7 @@ pub fn of(error: &Error) -> Errno {
         Error::NotLocal(_) | Error::NoCommonFamily(_) => Errno::EADDRNOTAVAIL,
         Error::Closed | Error::StackClosed | Error::NotConnected | Error::NoAssociation => Errno::ENOTCONN,
         Error::ShuttingDown => Errno::EPIPE,
-        Error::Listening => Errno::EISCONN,
+        Error::Listening | Error::Associated => Errno::EISCONN,
         // As where a kernel has no memory for it.
         Error::Refused => Errno::ENOMEM,
         Error::Lost(reason) => of_loss(reason),
@@ -112,7 +112,8 @@ fn of_send(error: &SendError) -> Errno {
 
 fn of_connect(error: &ConnectError) -> Errno {
     match error {
-        ConnectError::AlreadyConnected { .. } => Errno::EISCONN,
+        // Of another socket, as far as sockets know their own.
+        ConnectError::AlreadyConnected { .. } => Errno::EADDRNOTAVAIL,
         ConnectError::TooManyAssociations { .. } => Errno::ENOBUFS,
         _ => Errno::EINVAL,
     }

@@ -196,6 +196,9 @@ impl Target for StackTarget<'_> {
     }
 
     fn connect(&mut self, peer: &Peer) -> Result<AssociationId, Errno> {
+        if self.style == Style::OneToMany && self.socket.find(peer).is_some() {
+            return Err(Errno::EISCONN);
+        }
         let association = checked(self.socket.connect(peer))?;
         self.settings.begin(association);
         self.effects.begun = Some(association);

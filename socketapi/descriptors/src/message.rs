@@ -79,8 +79,10 @@ pub enum Command {
     Queued,
     /// The local address.
     LocalAddress,
-    /// The peer's address.
+    /// The peer's address, for `getpeername`.
     PeerAddress,
+    /// Who bare messages came from: the peer there is, or was.
+    Sender,
     /// The pending error, which is cleared.
     TakeError,
     /// Read an option (`getsockopt`).

@@ -88,7 +88,16 @@ impl<T> Detour<T> {
 
 /// Runs `operation` with the socket's name, if `fd` is ours. If it waits the thread is not cancelled.
 pub(crate) fn with_socket<T>(fd: c_int, operation: impl FnOnce(SocketName) -> Result<T, c_int>) -> Detour<T> {
-    table::lookup(fd).map_or(Detour::Bypass, |name| uncancelled(|| operation(name)).into())
+    keeping_errno(|| table::lookup(fd).map_or(Detour::Bypass, |name| uncancelled(|| operation(name)).into()))
+}
+
+/// What we do on the way is not to be seen: as the kernel's, a call that does not fail leaves `errno` as it was.
+pub(crate) fn keeping_errno<T>(act: impl FnOnce() -> Detour<T>) -> Detour<T> {
+    // SAFETY: the location is the calling thread's own.
+    let before = unsafe { *libc::__errno_location() };
+    let outcome = act();
+    set_errno(before);
+    outcome
 }
 
 /// As [`with_socket`], for a call that may wait, and is a cancellation point.
@@ -96,7 +105,9 @@ pub(crate) fn with_waiting_socket<T>(
     fd: c_int,
     mut operation: impl FnMut(SocketName, Turn) -> Result<T, Stop>,
 ) -> Detour<T> {
-    table::lookup(fd).map_or(Detour::Bypass, |name| in_turns(fd, name, &mut operation).into())
+    keeping_errno(|| {
+        table::lookup(fd).map_or(Detour::Bypass, |name| in_turns(fd, name, &mut operation).into())
+    })
 }
 
 /// As [`with_waiting_socket`], for an operation that notices by itself if `fd` is not what is remembered of it.
@@ -104,12 +115,14 @@ pub(crate) fn with_remembered<T>(
     fd: c_int,
     mut operation: impl FnMut(SocketName, Turn) -> Result<T, Stop>,
 ) -> Detour<T> {
-    let Some(name) = table::recall(fd) else { return Detour::Bypass };
-    match in_turns(fd, name, &mut operation) {
-        Err(Stop::Stranger) => table::forget(fd),
-        end => return end.into(),
-    }
-    with_waiting_socket(fd, operation)
+    keeping_errno(|| {
+        let Some(name) = table::recall(fd) else { return Detour::Bypass };
+        match in_turns(fd, name, &mut operation) {
+            Err(Stop::Stranger) => table::forget(fd),
+            end => return end.into(),
+        }
+        with_waiting_socket(fd, operation)
+    })
 }
 
 /// Whatever happens here the thread may be cancelled: so that there is nothing to drop.

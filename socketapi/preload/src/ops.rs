@@ -8,7 +8,7 @@ use libc::{sockaddr, socklen_t};
 use sctp_descriptors::{Command, Reply, Request, SocketName, Style, Ticket};
 
 use crate::cancel::uncancelled;
-use crate::detour::{Detour, Stop, errno, with_socket, with_waiting_socket};
+use crate::detour::{Detour, Stop, errno, keeping_errno, with_socket, with_waiting_socket};
 use crate::exempt::is_exempt;
 use crate::record::{self, Head};
 use crate::wait::{Turn, Wait};
@@ -19,7 +19,10 @@ pub(crate) fn socket(domain: c_int, kind: c_int, protocol: c_int) -> Detour<c_in
     let Some(command) = creation(domain, kind, protocol).filter(|_| !is_exempt()) else {
         return Detour::Bypass;
     };
-    uncancelled(|| control::ask(&Request { socket: 0, command }).and_then(|(_, fd)| adopt(fd, kind))).into()
+    keeping_errno(|| {
+        uncancelled(|| control::ask(&Request { socket: 0, command }).and_then(|(_, fd)| adopt(fd, kind)))
+            .into()
+    })
 }
 
 /// `socketpair()`: there are no pairs of SCTP.

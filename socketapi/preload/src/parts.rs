@@ -4,7 +4,7 @@ use core::ffi::c_int;
 use core::ffi::c_void;
 
 use libc::iovec;
-use sctp_descriptors::Marker;
+use sctp_descriptors::{Marker, Token};
 
 use crate::memory;
 
@@ -101,9 +101,9 @@ impl<'a> Parts<'a> {
         all
     }
 
-    /// As many of their first bytes as a marker has; zeros behind fewer.
-    pub(crate) fn first_bytes(self) -> Marker {
-        let mut first = Marker::default();
+    /// As many of their first bytes as a token has; zeros behind fewer.
+    pub(crate) fn first_bytes(self) -> [u8; Token::LEN] {
+        let mut first = [0; Token::LEN];
         let mut room = &mut first[..];
         for part in self.0 {
             let (here, rest) = room.split_at_mut(part.iov_len.min(room.len()));

@@ -336,7 +336,7 @@ fn read_on(fd: c_int, name: SocketName, parts: Parts<'_>, got: &mut Got) -> Resu
 
 /// Bare messages come from the one peer there is.
 fn with_peer(name: SocketName, wanted: &Wanted<'_>, got: Got) -> Got {
-    let from = if wanted.from { ops::address(name, Command::PeerAddress).ok() } else { None };
+    let from = if wanted.from { ops::address(name, Command::Sender).ok() } else { None };
     Got { from, ..got }
 }
 

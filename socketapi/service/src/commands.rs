@@ -115,6 +115,7 @@ impl Service {
             Command::Queued => socket.readable(ids).map(count),
             Command::LocalAddress => socket.local_address().map(Reply::Address).map_err(of),
             Command::PeerAddress => socket.peer_address().map(Reply::Address).map_err(of),
+            Command::Sender => socket.peer().map(Reply::Address).ok_or(Errno::ENOTCONN),
             Command::GetOption { option, room, input } => {
                 let got = socket.get_option(ids, *option, input, *room)?;
                 return match got.peeled_off {
@@ -201,7 +202,7 @@ impl Service {
         let old = self.socket_of(user, from).ok_or(Errno::EINVAL)?;
         let mut served = old.hand_over(place, style, socket);
         // Before it may be found to have ended.
-        let peer = served.peer_address().ok();
+        let peer = served.peer();
         let (_, descriptor) = self.insert(served, client)?;
         self.advance(number);
         Ok((descriptor, peer))

@@ -90,7 +90,8 @@ impl Served {
     /// # Errors
     /// That.
     pub(crate) fn check_writing(&mut self) -> Result<(), Errno> {
-        if !matches!(self.phase, Phase::Ended { .. }) && !self.halves.shuts_down {
+        let may_not = matches!(self.phase, Phase::Ended { .. } | Phase::Listening(_));
+        if !may_not && !self.halves.shuts_down {
             return Ok(());
         }
         match std::mem::take(&mut self.error) {

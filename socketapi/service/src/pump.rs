@@ -147,14 +147,13 @@ impl Served {
 
     fn pump_in(&mut self, ids: &mut AssocIds) -> Progress {
         for _ in 0..SHARE {
-            self.fill(ids, 1);
-            let Some(front) = self.inbox.front() else {
+            if !self.look_ahead(ids) {
                 return self.inbox.end.map_or(Progress::Waits, Progress::Over);
-            };
+            }
             if self.halves.deaf {
                 return Progress::Waits;
             }
-            if !self.is_bare(front) {
+            if !self.inbox.front().is_some_and(|front| self.is_bare(front)) {
                 self.pair.offer();
                 return Progress::Waits;
             }
@@ -227,7 +226,8 @@ impl Served {
     /// What the program may do without asking.
     pub(crate) fn slot(&self) -> Slot {
         let may_wait = match &self.phase {
-            Phase::Open => !self.halves.deaf,
+            // Who reads of a socket that is shut down asks first, and so is known to wait.
+            Phase::Open => !self.halves.deaf && !self.halves.shuts_down,
             Phase::Many(many) => many.listening || !self.memory.is_empty(),
             _ => false,
         };

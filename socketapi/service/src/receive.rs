@@ -9,7 +9,7 @@ use sctp_abi::{AssocIds, Errno, Style, control, errno};
 use sctp_core::association::{Association, AssociationState};
 use sctp_core::event::{AssociationId, AuthenticationEvent};
 use sctp_descriptors::{Receive, Received, Reply, Token};
-use sctp_user::stack::{Delivery, Error, Notification};
+use sctp_user::stack::{Delivery, Error, Next, Notification};
 
 use crate::inbox::Item;
 use crate::socket::{Phase, Served};
@@ -48,13 +48,53 @@ impl Served {
 
     /// Makes the pair tell what is left. Returns the tokens that promise too much.
     pub(crate) fn settle(&mut self, ids: &mut AssocIds) -> Option<Token> {
-        self.fill(ids, 1);
-        match self.inbox.front() {
-            Some(front) if !self.is_bare(front) => self.pair.offer(),
-            Some(_) => {}
-            None => return self.pair.stale(),
+        if !self.look_ahead(ids) {
+            return self.pair.stale();
+        }
+        if !self.inbox.front().is_some_and(|front| self.is_bare(front)) {
+            self.pair.offer();
         }
         None
+    }
+
+    /// Whether something waits that is not for the pair. A message stays in the stack, where it counts against a_rwnd, until the
+    /// program asks for it.
+    pub(crate) fn look_ahead(&mut self, ids: &mut AssocIds) -> bool {
+        self.message_waits = false;
+        if self.is_plain() || self.halves.deaf {
+            self.fill(ids, 1);
+        }
+        while self.inbox.front().is_none() {
+            let mut context = Context::from_waker(&self.waker);
+            match self.socket.poll_next(&mut context) {
+                Poll::Ready(Ok(Some(Next::Message))) => {
+                    self.message_waits = true;
+                    return true;
+                }
+                Poll::Ready(Ok(Some(Next::Notification { association, notification }))) => {
+                    self.take_any_notification(ids, association, &notification);
+                }
+                Poll::Ready(Ok(None)) => {
+                    self.reach_end(Ok(()));
+                    return false;
+                }
+                Poll::Ready(Err(error)) => {
+                    self.reach_end(Err(error));
+                    return false;
+                }
+                Poll::Pending => return false,
+            }
+        }
+        true
+    }
+
+    /// Nothing follows. Notifications may still, where a shutdown is being completed.
+    fn reach_end(&mut self, how: Result<(), Error>) {
+        match how {
+            Ok(()) if self.is_completing() => {}
+            Ok(()) => self.inbox.end = Some(0),
+            Err(error) => self.inbox.end = Some(errno::of(&error).0),
+        }
     }
 
     /// Why nothing can be read, or that it is worth waiting.
@@ -96,14 +136,10 @@ impl Served {
                     self.take(Item::Message { association, number, peer, message });
                 }
                 Poll::Ready(Ok(Some(Delivery::Notification { association, notification }))) => {
-                    if let Some(association) = association {
-                        self.take_notification(ids, association, &notification);
-                    }
+                    self.take_any_notification(ids, association, &notification);
                 }
-                Poll::Ready(Ok(None)) if self.is_completing() => return,
-                // Notifications may still follow.
-                Poll::Ready(Ok(None)) => return self.inbox.end = Some(0),
-                Poll::Ready(Err(error)) => return self.inbox.end = Some(errno::of(&error).0),
+                Poll::Ready(Ok(None)) => return self.reach_end(Ok(())),
+                Poll::Ready(Err(error)) => return self.reach_end(Err(error)),
                 Poll::Pending => return,
             }
         }
@@ -118,6 +154,18 @@ impl Served {
         };
         self.settings.all_events().contains(SCTP_ASSOC_CHANGE)
             && self.socket.association(None, look).unwrap_or(false)
+    }
+
+    fn take_any_notification(
+        &mut self,
+        ids: &mut AssocIds,
+        association: Option<AssociationId>,
+        notification: &Notification,
+    ) {
+        // Without one it says that others were dropped, which Linux does not tell.
+        if let Some(association) = association {
+            self.take_notification(ids, association, notification);
+        }
     }
 
     /// Shows a notification, if the program wants it, and does what it means for us.

@@ -6,6 +6,7 @@ use std::task::{Context, Poll, Waker};
 use bytes::Bytes;
 use nix::sys::epoll::EpollFlags;
 use sctp_abi::{AssocIds, Errno, Settings, Style, errno};
+use sctp_core::association::{Association, AssociationState};
 use sctp_core::event::AssociationId;
 use sctp_descriptors::{Reply, Slot, SocketName, Ticket};
 use sctp_user::stack::{Error, Peer, Socket, SocketKind};
@@ -49,11 +50,15 @@ pub(crate) struct Served {
     pub(crate) wanted: Vec<(AssociationId, usize)>,
     /// What the program reads next.
     pub(crate) inbox: Inbox,
+    /// A message waits in the stack that is not for the pair.
+    pub(crate) message_waits: bool,
     /// A bare record was written since the program last asked whether there is anything.
     pub(crate) wrote_bare: bool,
     /// What was written bare, as long as that is little.
     pub(crate) early: Early,
     pub(crate) halves: Halves,
+    /// Its association had ended before it was accepted: as on Linux, `getpeername` does not know its peer.
+    is_nameless: bool,
     /// What the program has set that the stack knows nothing of.
     pub(crate) settings: Settings,
     pub(crate) kept: Kept,
@@ -148,9 +153,11 @@ impl Served {
             unsent: None,
             wanted: Vec::new(),
             inbox: Inbox::default(),
+            message_waits: false,
             wrote_bare: false,
             early: Early::default(),
             halves: Halves::default(),
+            is_nameless: false,
             settings,
             kept: Kept::default(),
             memory: Memory::default(),
@@ -179,6 +186,8 @@ impl Served {
             other.inbox = self.inbox.split_off(association);
             other.memory = self.memory.split_off(association);
             other.memory.set_up(&other.socket, association);
+            let has_ended = |association: &Association| association.state() == AssociationState::Closed;
+            other.is_nameless = other.socket.association(None, has_ended).unwrap_or(true);
             self.wanted.retain(|(wanted, _)| *wanted != association);
         }
         other
@@ -444,8 +453,7 @@ impl Served {
             // Fillers, and those that come late. Nothing is written bare on such a socket.
             while matches!(self.pair.read(buffer), Incoming::Record(_)) {}
         }
-        self.fill(ids, 1);
-        if self.inbox.front().is_some() {
+        if self.look_ahead(ids) {
             self.pair.offer();
         }
     }
@@ -508,7 +516,8 @@ impl Served {
         };
         // A bare record had no room, or a token.
         let writes = |front| self.is_bare(front) || !self.pair.has_token();
-        let waits = !self.pair.has_ended() && self.inbox.front().is_some_and(writes);
+        let has_next = self.message_waits && !self.pair.has_token() || self.inbox.front().is_some_and(writes);
+        let waits = has_next && !self.pair.has_ended();
         let mut interest = EpollFlags::empty();
         interest.set(EpollFlags::EPOLLIN, reads);
         interest.set(EpollFlags::EPOLLOUT, waits || self.pair.owes_end());
@@ -526,10 +535,16 @@ impl Served {
     }
 
     /// Who the peer of a one-to-one socket is, or was.
-    pub(crate) fn peer_address(&mut self) -> Result<SocketAddr, Error> {
+    pub(crate) fn peer(&mut self) -> Option<SocketAddr> {
         let is_known = matches!(self.phase, Phase::Open | Phase::Ended { .. });
-        let known = self.only_known().filter(|_| is_known).ok_or(Error::NotConnected)?;
-        Ok(self.in_family(known.peer.ip(), known.peer.port()))
+        let known = self.only_known().filter(|known| is_known && known.peer.port() != 0)?;
+        Some(self.in_family(known.peer.ip(), known.peer.port()))
+    }
+
+    /// That, for `getpeername`.
+    pub(crate) fn peer_address(&mut self) -> Result<SocketAddr, Error> {
+        let peer = self.peer().filter(|_| !self.is_nameless);
+        peer.ok_or(Error::NotConnected)
     }
 
     /// What is known of the association of a one-to-one socket, also when it has ended.

@@ -378,7 +378,7 @@ impl Desk {
         }
         // Bare messages come from the one peer there is.
         if let (Some(_), None) = (incoming.name, message.from)
-            && let Ok((Reply::Address(peer), _)) = self.ask(socket.name.socket, Command::PeerAddress)
+            && let Ok((Reply::Address(peer), _)) = self.ask(socket.name.socket, Command::Sender)
         {
             message.from = Some(peer);
         }

@@ -13,7 +13,7 @@ use sctp_core::path::{Path, PathParameters};
 
 use super::numbers::{millis, milliseconds, short};
 use super::protocol::{LEAST_MTU, LONGEST_SACK_DELAY};
-use super::scope::{Place, look, look_at_path, place};
+use super::scope::{Place, look, look_at_path, one, place};
 use super::status::mtu_of;
 use super::{Answer, Asked, Outcome};
 use crate::constants::*;
@@ -33,7 +33,7 @@ const FLOW_LABEL: u32 = 0xf_ffff;
 const DSCP: u8 = 0xfc;
 
 pub(super) fn get(target: &mut dyn Target, asked: Asked<'_>) -> Result<Answer, Errno> {
-    let place = place(target, &asked.view.get(spp_address), asked.view.get(spp_assoc_id), Errno::EINVAL)?;
+    let place = named_place(target, asked.view)?;
     let manner = *target.settings().of(place.whose());
     let Seen { parameters, mtu, max_retrans } = see(target, &place)?;
     let address = target.settings().form.normalized(asked.view.get(spp_address));
@@ -90,9 +90,16 @@ fn flags(parameters: &PathParameters) -> u32 {
         | either(parameters.dscp.is_some(), SPP_DSCP, 0)
 }
 
+/// Here a number has to name an association also where the address says all. As Linux has it, in this option alone.
+fn named_place(target: &dyn Target, view: View<'_>) -> Result<Place, Errno> {
+    let number = view.get(spp_assoc_id);
+    one(target, number)?;
+    place(target, &view.get(spp_address), number, Errno::EINVAL)
+}
+
 pub(super) fn set(target: &mut dyn Target, view: View<'_>) -> Result<Outcome, Errno> {
     check(view)?;
-    let place = place(target, &view.get(spp_address), view.get(spp_assoc_id), Errno::EINVAL)?;
+    let place = named_place(target, view)?;
     let paths = paths(target, &place)?;
     if view.get(spp_flags) & SPP_HB_DEMAND != 0 {
         let association = place.whose().ok_or(Errno::EINVAL)?;

@@ -17,7 +17,7 @@ fn bytes_are_gathered_and_scattered_over_pieces_of_any_length() {
     let parts = unsafe { Parts::new(&parts) };
     assert_eq!(parts.len(), 8);
     assert_eq!(parts.copy_out(4), b"abcd");
-    assert_eq!(&parts.first_bytes(), b"abcdefgh\0\0\0\0\0\0\0\0");
+    assert_eq!(&parts.first_bytes(), b"abcdefgh\0\0\0\0\0\0\0\0\0\0\0\0");
     assert_eq!(parts.copy_out(100), b"abcdefgh");
     assert_eq!(parts.copy_in(b"1234"), 4);
     let rest = parts.behind(4);
