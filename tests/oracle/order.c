@@ -118,3 +118,16 @@ CASE(what_is_not_read_closes_the_window) {
   TAKE(pair.server);
   TAKE(pair.client);
 }
+
+/* What one socket of a host does is done at the others when the call returns. */
+CASE(closed_before_accept) {
+  int listener = one(), client = one();
+  DO(bind(listener, at(2, 0), IN));
+  DO(listen(listener, 1));
+  DO(connect(client, at(2, 0), IN));
+  DO(send(client, "last words", 10, 0));
+  DO(close(client));
+  int server = FD(accept(listener, NULL, NULL));
+  CALL(send(server, "x", 1, MSG_NOSIGNAL));
+  TAKE(server);
+}

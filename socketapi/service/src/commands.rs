@@ -43,9 +43,7 @@ impl Service {
         let whole = client.joiner.push(record).map_err(|_| ErrorKind::InvalidData)?;
         let Some(message) = whole else { return Ok(()) };
         let request = Request::decode(&message).map_err(|_| ErrorKind::InvalidData)?;
-        // What has come, and what is due, comes first.
-        self.stack.look();
-        self.hear();
+        self.catch_up();
         let (reply, descriptor) = match self.execute(user, &request).and_then(shorten) {
             Ok(answer) => answer,
             Err(errno) => (Reply::Errno(errno.0), None),

@@ -25,6 +25,8 @@ use crate::wakes::Wakes;
 
 /// Records of one control connection, and rounds of looking for hang-ups, before it is the turn of others.
 const SHARE: usize = 16;
+/// Times that what was done before a command may lead to more that is to be done before it.
+const ROUNDS: usize = 4;
 /// A record of the client is no longer: its send buffer has this size by default, and root cannot be stopped anyway.
 const BUFFER_LEN: usize = 1 << 20;
 
@@ -201,8 +203,10 @@ impl Service {
 
     /// What a program closed before it gave a command is closed when the command is done, and what the stack has called for is
     /// seen: in which order events are told is no promise of the kernel's.
-    pub(crate) fn hear(&mut self) {
-        self.wakes.take().into_iter().for_each(|number| self.advance(number));
+    fn hear(&mut self) -> bool {
+        let woken = self.wakes.take();
+        let mut any = !woken.is_empty();
+        woken.into_iter().for_each(|number| self.advance(number));
         let mut events = [EpollEvent::empty(); 64];
         // The kernel tells of others each time.
         for _ in 0..SHARE {
@@ -210,12 +214,26 @@ impl Service {
             for event in events.iter().take(count) {
                 let (number, events) = (event.data(), event.events());
                 if events.contains(EpollFlags::EPOLLHUP) && self.sockets.contains_key(&number) {
+                    any = true;
                     self.serve(number, events);
                 }
             }
             if count < events.len() {
                 break;
             }
+        }
+        any
+    }
+
+    /// What has come, and what is due, comes before a command; and so does what follows from it, as far as it stays on this host:
+    /// there a kernel has done it when a call returns.
+    pub(crate) fn catch_up(&mut self) {
+        self.stack.look();
+        for _ in 0..ROUNDS {
+            if !self.hear() {
+                break;
+            }
+            self.stack.look();
         }
     }
 
