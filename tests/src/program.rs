@@ -148,13 +148,13 @@ impl Drop for Program {
     }
 }
 
-/// The path of one of this project's programs, built before by the profile `quick` (`tests/run` does that), or by the one that
-/// the variable BUILT_MODE names: `BUILT_MODE=debug` saves time while one works on them.
+/// The path of one of this project's programs, built before (`tests/suite` does that), or by the profile that the variable
+/// BUILT_MODE names: `BUILT_MODE=quick` for programs that are optimized.
 ///
 /// # Panics
 /// If it is not there.
 pub fn built(name: &str) -> PathBuf {
-    built_as("quick", name)
+    built_as("debug", name)
 }
 
 /// As [`built`], for musl.
@@ -162,7 +162,7 @@ pub fn built(name: &str) -> PathBuf {
 /// # Panics
 /// If it is not there.
 pub fn built_for_musl(name: &str) -> PathBuf {
-    built_in("x86_64-unknown-linux-musl", "quick", name)
+    built_in("x86_64-unknown-linux-musl", "debug", name)
 }
 
 /// As [`built`], by this cargo profile.
@@ -180,7 +180,7 @@ fn built_in(platform: &str, mode: &str, name: &str) -> PathBuf {
     let path = target.join(platform).join(&mode).join(name);
     assert!(
         path.exists(),
-        "{} is missing: build it first, with `cargo build --profile {mode} -p PACKAGE`, as tests/run does",
+        "{} is missing: build it first, with tests/suite, or `cargo build --profile {mode} -p PACKAGE`",
         path.display()
     );
     path

@@ -27,7 +27,7 @@ impl Library {
             return None;
         }
         let library = Self { folder: tempfile::tempdir().expect("a temporary folder") };
-        for (run, mode) in [(Run::Alone, "quick"), (Run::Valgrind, MEMCHECK)] {
+        for (run, mode) in [(Run::Alone, "debug"), (Run::Valgrind, MEMCHECK)] {
             let installed = Command::new(root().join("socketapi/capi/install"))
                 .arg("--prefix")
                 .arg(library.prefix(run))
