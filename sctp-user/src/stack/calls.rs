@@ -97,7 +97,7 @@ impl State {
     /// none of a family, it stands for itself.
     fn own(&self, asked: &Bound) -> Bound {
         let own = asked.resolve(&self.addresses);
-        if own.is_empty() { asked.clone() } else { Bound::new(&own) }
+        if own.is_empty() || self.addresses.is_empty() { asked.clone() } else { Bound::new(&own) }
     }
 
     /// Takes over what `from` is bound to, which has its port no more.

@@ -26,9 +26,14 @@ pub(crate) fn slot(name: SocketName) -> Slot {
     let Some(words) = found.or_else(|| map()?.slots.get(name.slot as usize)) else { return Slot::default() };
     let mut bytes = [0; Slot::LEN];
     for (to, word) in bytes.chunks_exact_mut(8).zip(words) {
-        to.copy_from_slice(&word.load(Ordering::Relaxed).to_ne_bytes());
+        to.copy_from_slice(&word.load(Ordering::SeqCst).to_ne_bytes());
     }
     Slot::from_bytes(bytes, name.socket).unwrap_or_default()
+}
+
+/// Whether a call may wait there without asking: the hint as it is now, if there is one.
+pub(crate) fn still_may_wait(name: SocketName) -> bool {
+    mapped().is_none() || slot(name).may_wait
 }
 
 fn mapped() -> Option<&'static Board> {

@@ -14,7 +14,7 @@ use crate::detour::{Detour, Stop, with_remembered};
 use crate::parts::{Parts, one};
 use crate::record::{self, Head};
 use crate::wait::{Turn, Wait};
-use crate::{address, board, control, memory, ops, wait};
+use crate::{address, board, control, memory, ops, wait, waiting};
 
 /// How often the service may say that a record waits where none is: another thread may be about to take it.
 const MAX_LOOKS: u32 = 8;
@@ -227,11 +227,12 @@ fn receive(fd: c_int, name: SocketName, wanted: &Wanted<'_>, turn: Turn) -> Resu
     if wanted.flags & libc::MSG_ERRQUEUE != 0 {
         return Err(libc::EAGAIN.into());
     }
-    let (woken, asked) = match turn {
+    let woken = match turn {
         // SO_RCVTIMEO, or a signal.
-        Turn::After(Wait::Record(_), outcome) => (outcome.map(|length| length == 0)?, true),
-        _ => (false, wanted.flags & MSG_DONTWAIT == 0 && board::slot(name).may_wait),
+        Turn::After(Wait::Record(..), outcome) => outcome? == 0,
+        _ => false,
     };
+    let may_wait = wanted.flags & MSG_DONTWAIT == 0 && board::slot(name).may_wait;
     // An empty record is seen once by who peeks, and that was the wait.
     let mut first = woken.then(|| ending(fd, wanted));
     let (mut looks, mut ends) = (0, 0);
@@ -242,7 +243,8 @@ fn receive(fd: c_int, name: SocketName, wanted: &Wanted<'_>, turn: Turn) -> Resu
                 Answer::Got(got) => return Ok(got),
                 Answer::Empty | Answer::InPair => {}
             },
-            Looked::End => match ask(fd, name, wanted, None, woken)? {
+            // The record was for one of those who wait.
+            Looked::End => match ask(fd, name, wanted, None, woken || waiting::may_wait(name.socket))? {
                 Answer::Got(got) => return Ok(got),
                 // It was an empty record, or somebody has shut the pair down without us.
                 Answer::Empty | Answer::InPair if ends == 0 => ends += 1,
@@ -250,14 +252,14 @@ fn receive(fd: c_int, name: SocketName, wanted: &Wanted<'_>, turn: Turn) -> Resu
             },
             Looked::Nothing => {
                 let patient = wait::is_patient(fd, wanted.flags);
-                if asked && patient {
-                    return Err(Stop::Wait(Wait::Record(name.socket)));
+                if may_wait && patient {
+                    return Err(Stop::Wait(Wait::Record(name, false)));
                 }
                 looks += 1;
                 match ask(fd, name, wanted, None, false)? {
                     Answer::Got(got) => return Ok(got),
                     Answer::InPair if looks < MAX_LOOKS => {}
-                    _ if patient => return Err(Stop::Wait(Wait::Record(name.socket))),
+                    _ if patient => return Err(Stop::Wait(Wait::Record(name, true))),
                     _ => return Err(libc::EAGAIN.into()),
                 }
             }

@@ -7,16 +7,16 @@ use core::mem::{size_of, zeroed};
 use core::ptr;
 
 use libc::{iovec, msghdr};
-use sctp_descriptors::Ticket;
+use sctp_descriptors::{SocketName, Ticket};
 
 use crate::detour::{Stop, checked};
-use crate::{real, waiting};
+use crate::{board, real, waiting};
 
 /// What is to be waited for, at the descriptor of the operation. With it goes what the operation has to remember.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Wait {
-    /// A record, or the end, of the socket with this number.
-    Record(u64),
+    /// A record, or the end, of this socket. Whether the service was asked before, and so knows that somebody waits.
+    Record(SocketName, bool),
     /// Room to write.
     Room,
     /// The end of a set-up, which polls writable: what the call returns then, and which set-up, if that is to be known.
@@ -50,13 +50,18 @@ pub(crate) fn turns<T>(fd: c_int, mut operation: impl FnMut(Turn) -> Result<T, S
 /// Waits: a cancellation point, and nothing to drop.
 fn until(fd: c_int, wanted: Wait) -> Result<usize, c_int> {
     match wanted {
-        Wait::Record(socket) => {
-            waiting::enter(socket);
+        Wait::Record(name, asked) => {
+            waiting::enter(name.socket);
+            // Who shuts the socket down looks for us behind that; we look behind having entered. One of the two sees the other.
+            if !asked && !board::still_may_wait(name) {
+                waiting::leave(name.socket);
+                return Ok(1);
+            }
             // Of no bytes, so that no offset moves; what it returns is the length.
             let flags = libc::MSG_PEEK | libc::MSG_TRUNC;
             // SAFETY: there is nothing to be written.
             let outcome = checked(unsafe { real::recv(fd, ptr::null_mut(), 0, flags) });
-            waiting::leave(socket);
+            waiting::leave(name.socket);
             outcome
         }
         Wait::Room | Wait::SetUp(..) => polls(fd, libc::POLLOUT, send_timeout(fd)),

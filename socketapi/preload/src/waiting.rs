@@ -20,34 +20,34 @@ pub(crate) fn begin() {
     // SAFETY: a new mapping.
     let page = unsafe { libc::mmap(ptr::null_mut(), COUNTS * size_of::<AtomicU32>(), access, kind, -1, 0) };
     if page != libc::MAP_FAILED {
-        SHARED.store(page.cast(), Ordering::Relaxed);
+        SHARED.store(page.cast(), Ordering::Release);
     }
 }
 
 fn count(socket: u64) -> Option<&'static AtomicU32> {
-    let counts = SHARED.load(Ordering::Relaxed);
+    let counts = SHARED.load(Ordering::Acquire);
     // SAFETY: below COUNTS; the mapping is never undone, and zeros are counts.
     (!counts.is_null()).then(|| unsafe { &*counts.add(socket as usize % COUNTS) })
 }
 
 /// The program has got this socket from the service.
 pub(crate) fn note(socket: u64) {
-    count(socket).map(|count| count.fetch_or(KNOWN, Ordering::Relaxed));
+    count(socket).map(|count| count.fetch_or(KNOWN, Ordering::SeqCst));
 }
 
 /// A call begins to wait.
 pub(crate) fn enter(socket: u64) {
-    count(socket).map(|count| count.fetch_add(1, Ordering::Relaxed));
+    count(socket).map(|count| count.fetch_add(1, Ordering::SeqCst));
 }
 
 /// It waits no more.
 pub(crate) fn leave(socket: u64) {
-    count(socket).map(|count| count.fetch_sub(1, Ordering::Relaxed));
+    count(socket).map(|count| count.fetch_sub(1, Ordering::SeqCst));
 }
 
 /// Whether a call may be waiting.
 pub(crate) fn may_wait(socket: u64) -> bool {
-    count(socket).is_none_or(|count| count.load(Ordering::Relaxed) != KNOWN)
+    count(socket).is_none_or(|count| count.load(Ordering::SeqCst) != KNOWN)
 }
 
 #[cfg(test)]

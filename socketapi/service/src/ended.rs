@@ -11,6 +11,9 @@ use sctp_descriptors::Reply;
 use crate::inbox::Item;
 use crate::socket::{Outcome, Phase, Served};
 
+/// Notifications that are kept for a program that reads no more.
+const MOST_UNREAD: usize = 64;
+
 /// What a program has shut down of a one-to-one socket.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Halves {
@@ -45,6 +48,9 @@ impl Served {
                 self.halves.awaited |= awaited;
                 self.halves.shuts_down |= writes;
                 self.settings.shuts_down |= writes;
+                if awaited && matches!(self.phase, Phase::Ended { is_eof: false }) {
+                    self.pair.wake();
+                }
             }
             _ => return Err(Errno::ENOTCONN),
         }
@@ -60,7 +66,8 @@ impl Served {
 
     /// Whether this is not for the program any more. On Linux notifications are, unless it has shut both halves down.
     pub(crate) fn is_unheard(&self, item: &Item) -> bool {
-        self.halves.deaf && (self.halves.shuts_down || matches!(item, Item::Message { .. }))
+        let is_message = matches!(item, Item::Message { .. });
+        self.halves.deaf && (self.halves.shuts_down || is_message || self.inbox.len() >= MOST_UNREAD)
     }
 
     /// Nothing more comes of the association: with an error, or since the peer has shut it down, or both ends have.

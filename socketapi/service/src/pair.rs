@@ -217,6 +217,7 @@ impl Pair {
                     _ => {
                         // This record will not be read, nor perhaps others.
                         self.reset = true;
+                        self.end_of_reading = End::ShutDown;
                         return Outgoing::Lost;
                     }
                 },

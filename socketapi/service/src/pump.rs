@@ -43,7 +43,9 @@ impl Served {
             // Nobody reads any more: what comes stays in the stack, whose own close looks at it.
             _ if self.hung_up => Progress::Waits,
             Phase::Ended { .. } => {
-                self.fill(ids, 1);
+                if self.look_ahead(ids) {
+                    self.pair.offer();
+                }
                 self.pair.tell_end();
                 Progress::Waits
             }
@@ -151,7 +153,7 @@ impl Served {
                 return self.inbox.end.map_or(Progress::Waits, Progress::Over);
             }
             if self.halves.deaf {
-                return Progress::Waits;
+                return self.inbox.end.map_or(Progress::Waits, Progress::Over);
             }
             if !self.inbox.front().is_some_and(|front| self.is_bare(front)) {
                 self.pair.offer();

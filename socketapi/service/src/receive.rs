@@ -91,6 +91,8 @@ impl Served {
     /// Nothing follows. Notifications may still, where a shutdown is being completed.
     fn reach_end(&mut self, how: Result<(), Error>) {
         match how {
+            // Of an association that there is not yet.
+            _ if !matches!(self.phase, Phase::Open | Phase::Ended { .. }) => {}
             Ok(()) if self.is_completing() => {}
             Ok(()) => self.inbox.end = Some(0),
             Err(error) => self.inbox.end = Some(errno::of(&error).0),
@@ -100,18 +102,16 @@ impl Served {
     /// Why nothing can be read, or that it is worth waiting.
     fn nothing(&mut self, asked: &Receive) -> Result<Reply, Errno> {
         let waits = asked.flags & libc::MSG_DONTWAIT == 0;
+        if asked.woken && matches!(self.phase, Phase::Ended { is_eof: false }) {
+            self.pair.wake();
+        }
         if self.error != 0 {
             return Err(Errno(std::mem::take(&mut self.error)));
         }
         match self.phase {
             Phase::Ended { is_eof: true } => return Ok(end()),
             Phase::Ended { is_eof: false } | Phase::Open if self.halves.deaf => return Ok(end()),
-            Phase::Ended { is_eof: false } if waits => {
-                if asked.woken {
-                    self.pair.wake();
-                }
-                return Err(Errno::ENOTCONN);
-            }
+            Phase::Ended { is_eof: false } if waits => return Err(Errno::ENOTCONN),
             Phase::Open => self.halves.awaited |= waits,
             Phase::Listening(_) => return Err(Errno::ENOTCONN),
             Phase::Idle if waits => return Err(Errno::ENOTCONN),

@@ -243,7 +243,9 @@ impl Service {
         match socket.advance(&mut self.buffer, &mut self.ids) {
             Outcome::Over => return self.end(number),
             // Nobody will ask any more.
-            _ if self.listener.is_none() && socket.has_ended() => return self.end(number),
+            _ if self.listener.is_none() && socket.has_ended() && !socket.awaits_last_sends() => {
+                return self.end(number);
+            }
             Outcome::Again => self.wakes.call(number),
             Outcome::Waits => {}
         }

@@ -89,6 +89,9 @@ pub(crate) enum Phase {
     Many(Many),
 }
 
+/// Records that mean nothing, passed over in one turn.
+const MOST_STRAY: usize = 64;
+
 /// Set-ups whose failure is kept for who waits for them.
 const MOST_FAILED: usize = 64;
 
@@ -451,7 +454,16 @@ impl Served {
         let awaits_setup = many.is_filling || !many.connecting.is_empty();
         if !self.pair.is_filled() || !awaits_setup && self.has_room() {
             // Fillers, and those that come late. Nothing is written bare on such a socket.
-            while matches!(self.pair.read(buffer), Incoming::Record(_)) {}
+            for _ in 0..MOST_STRAY {
+                match self.pair.read(buffer) {
+                    Incoming::Record(_) => {}
+                    Incoming::Shutdown => {
+                        self.halves.nothing_follows = true;
+                        break;
+                    }
+                    Incoming::Nothing | Incoming::Closed => break,
+                }
+            }
         }
         if self.look_ahead(ids) {
             self.pair.offer();
@@ -511,13 +523,14 @@ impl Served {
                 self.unsent.is_none() && self.wanted.is_empty() && !self.halves.nothing_follows
             }
             // A filler that comes late.
-            Phase::Many(_) => !self.pair.is_filled(),
+            Phase::Many(_) => !self.pair.is_filled() && !self.halves.nothing_follows,
             _ => false,
         };
         // A bare record had no room, or a token.
         let writes = |front| self.is_bare(front) || !self.pair.has_token();
         let has_next = self.message_waits && !self.pair.has_token() || self.inbox.front().is_some_and(writes);
-        let waits = has_next && !self.pair.has_ended();
+        let is_told = matches!(self.phase, Phase::Open | Phase::Ended { .. } | Phase::Many(_));
+        let waits = has_next && is_told && !self.pair.has_ended();
         let mut interest = EpollFlags::empty();
         interest.set(EpollFlags::EPOLLIN, reads);
         interest.set(EpollFlags::EPOLLOUT, waits || self.pair.owes_end());

@@ -13,10 +13,18 @@ const WILDCARDS: [IpAddr; 2] = [IpAddr::V4(Ipv4Addr::UNSPECIFIED), IpAddr::V6(Ip
 pub struct Bound(SmallVec<[IpAddr; 1]>);
 
 impl Bound {
-    /// Bound to these.
+    /// Bound to these; one that is there twice counts once.
     pub fn new(addresses: &[IpAddr]) -> Self {
-        let all = WILDCARDS.iter().all(|wildcard| addresses.contains(wildcard));
-        Self(if all { SmallVec::new() } else { SmallVec::from_slice(addresses) })
+        if WILDCARDS.iter().all(|wildcard| addresses.contains(wildcard)) {
+            return Self::default();
+        }
+        let mut named = SmallVec::new();
+        for address in addresses {
+            if !named.contains(address) {
+                named.push(*address);
+            }
+        }
+        Self(named)
     }
 
     /// What it was made of: none for all.

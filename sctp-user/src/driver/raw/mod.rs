@@ -283,7 +283,7 @@ impl Driver for RawDriver {
                 return Err(error);
             }
         }
-        self.set_filters()
+        self.set_filters().inspect_err(|_| wanted.iter().for_each(|lease| self.give_back(lease)))
     }
 
     fn release_port(&mut self, port: u16, addresses: &[IpAddr]) {
@@ -301,7 +301,10 @@ impl Driver for RawDriver {
             None => Lease { address: None, ports: EPHEMERAL_PORTS },
         };
         self.ports.insert(block.clone());
-        self.set_filters()?;
+        if let Err(error) = self.set_filters() {
+            self.give_back(&block);
+            return Err(error);
+        }
         Ok(block.ports)
     }
 }

@@ -73,6 +73,36 @@ fn a_socket_whose_association_was_aborted_stays_one() {
     assert_eq!(value.bytes, ON);
 }
 
+/// Reads before there is an association say nothing of the one that follows.
+#[test]
+fn a_socket_that_was_read_too_early_connects_all_the_same() {
+    let [here, there] = clients();
+    let listener = there.socket(Style::OneToOne);
+    listener.listen(at(THERE, 12));
+    let client = here.socket(Style::OneToOne);
+    assert_eq!(client.receive_as(0, 100, None), Reply::Errno(libc::ENOTCONN));
+    client.connect(at(THERE, 12));
+    let server = listener.accept();
+    client.write_bare(b"hello");
+    assert_eq!(server.read_bare(), b"hello");
+}
+
+/// The error goes to one of those who wait, and the others are woken up as well.
+#[test]
+fn all_who_wait_are_woken_up_by_a_reset() {
+    let clients = clients();
+    let (client, server) = pair(&clients, 13);
+    server.set(SCTP_RECVRCVINFO, &ON);
+    client.send(None, Vec::new(), b"never read");
+    server.wait_for(PollFlags::POLLIN);
+    drop(server);
+    for errno in [libc::ECONNRESET, libc::ENOTCONN, libc::ENOTCONN] {
+        assert_eq!(client.read_bare(), b"");
+        let woken = Receive { flags: 0, room: 100, control_room: 0, took: None, woken: true };
+        assert_eq!(client.ask(Command::Receive(woken)), Reply::Errno(errno));
+    }
+}
+
 /// Several calls may wait at one socket: each that was woken up by an empty record leaves one for the next.
 #[test]
 fn all_who_wait_are_woken_up_by_the_end() {
