@@ -131,3 +131,26 @@ CASE(closed_before_accept) {
   CALL(send(server, "x", 1, MSG_NOSIGNAL));
   TAKE(server);
 }
+
+/* Ended before it was accepted, without a message. */
+static void leaves(int fd, int how) {
+  struct linger now = {1, 0};
+  if (how == 1) DO(setsockopt(fd, SOL_SOCKET, SO_LINGER, &now, sizeof now));
+  DO(how == 2 ? shutdown(fd, SHUT_WR) : close(fd));
+}
+
+CASE(ended_before_accept) {
+  for (int how = 0; how < 3; how++) {
+    int listener = one(), clients[2] = {one(), one()};
+    DO(bind(listener, at(2, how), IN));
+    DO(listen(listener, 5));
+    for (int i = 0; i < 2; i++) DO(connect(clients[i], at(2, how), IN));
+    for (int i = 0; i < 2; i++) leaves(clients[i], how);
+    for (int i = 0; i < 2; i++) {
+      int server = FD(accept(listener, NULL, NULL));
+      char byte;
+      CALL(recv(server, &byte, 1, 0));
+      CALL(send(server, "x", 1, MSG_NOSIGNAL));
+    }
+  }
+}

@@ -215,7 +215,8 @@ impl Mailbox {
         self.readable.remove(place).map(|(_, id)| id)
     }
 
-    /// Whether messages came before all notifications: programs are told what happens in the order in which it does.
+    /// Whether a message came before all notifications: programs are told what happens in the order in which it does, as far as it is
+    /// known. What waits behind the first message of an association has no place of its own.
     pub(super) fn messages_come_first(&self) -> bool {
         let (message, notification) = (self.readable.front(), self.notifications.front());
         let came_first = message.zip(notification).is_some_and(|(message, other)| message.0 < other.0);

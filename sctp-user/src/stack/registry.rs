@@ -79,9 +79,8 @@ impl Registry {
         };
         let mailbox = self.sockets.get_mut(&socket)?;
         mailbox.apply(id, link, event);
-        // Nobody will read or ask for what has ended on a one-to-many socket, or before it was accepted: forget it.
-        if ended && mailbox.kind != SocketKind::OneToOne && !engine.endpoint.is_readable(id) {
-            mailbox.acceptable = mailbox.acceptable.saturating_sub(1);
+        // Nobody will read or ask for what has ended on a one-to-many socket: forget it.
+        if ended && mailbox.kind == SocketKind::OneToMany && !engine.endpoint.is_readable(id) {
             self.forget(engine, id);
         }
         Some((socket, change))

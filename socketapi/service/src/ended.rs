@@ -72,6 +72,8 @@ impl Served {
 
     /// Nothing more comes of the association: with an error, or since the peer has shut it down, or both ends have.
     pub(crate) fn conclude(&mut self, error: i32) {
+        // As on Linux, where what has ended before it was accepted is just at its end.
+        let error = if self.is_nameless { 0 } else { error };
         if error != 0 {
             self.error = error;
         }

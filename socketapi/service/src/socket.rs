@@ -58,7 +58,7 @@ pub(crate) struct Served {
     pub(crate) early: Early,
     pub(crate) halves: Halves,
     /// Its association had ended before it was accepted: as on Linux, `getpeername` does not know its peer.
-    is_nameless: bool,
+    pub(crate) is_nameless: bool,
     /// What the program has set that the stack knows nothing of.
     pub(crate) settings: Settings,
     pub(crate) kept: Kept,

@@ -206,9 +206,8 @@ impl Endpoint {
         }
     }
 
-    /// The association that has waited longest, of one that listens with a backlog. One that has ended in the
-    /// meantime waits on only if there is something to read of it; else it makes room for others, and is the
-    /// caller's to [`release`](Self::release), as its last event says.
+    /// The association that has waited longest, of one that listens with a backlog. One that has ended in the meantime waits as
+    /// others do: who accepts it is told what became of it.
     pub fn accept(&mut self, id: ListenerId) -> Option<AssociationId> {
         self.listeners.get_mut(id)?.accept()
     }

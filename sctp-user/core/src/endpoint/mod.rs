@@ -569,11 +569,6 @@ impl Endpoint {
         if entry.association.is_closed() {
             entry.unregister(slot, &mut self.demux);
             self.deadlines.remove(slot, entry);
-            if !entry.association.is_readable()
-                && let Some(listener) = entry.listener.and_then(|listener| self.listeners.get_mut(listener))
-            {
-                listener.forget(entry.id);
-            }
         } else {
             if entry.association.take_addresses_changed() {
                 entry.unregister(slot, &mut self.demux);
