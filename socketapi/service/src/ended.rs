@@ -81,10 +81,8 @@ impl Served {
         self.phase = Phase::Ended { is_eof };
         // Linux shows an error to who polls. Of an own shutdown it shows nothing, and programs that are told of one may take the
         // error of the read that follows (ENOTCONN) for a bad end.
-        match is_eof {
-            true => self.pair.end(),
-            false if error != 0 || self.halves.awaited => self.pair.wake(),
-            false => {}
+        if is_eof || error != 0 || self.halves.awaited {
+            self.pair.owe(is_eof);
         }
     }
 

@@ -36,6 +36,8 @@ pub(crate) struct Pair {
 enum End {
     #[default]
     Open,
+    /// Our writing half is to be shut down.
+    OwesEnd,
     /// An empty record is to wake it up, when there is room.
     OwesRecord,
     /// It has one.
@@ -241,15 +243,25 @@ impl Pair {
         }
     }
 
-    /// Writes the record that is to wake the client up, as soon as there is room for it.
+    /// The client is to be told by [`tell_end`](Self::tell_end): by the end of file, or by a record.
+    pub(crate) fn owe(&mut self, is_eof: bool) {
+        if self.end_of_reading != End::ShutDown {
+            self.end_of_reading = if is_eof { End::OwesEnd } else { End::OwesRecord };
+        }
+    }
+
+    /// Tells the client what is owed, as soon as there is room for it.
     pub(crate) fn tell_end(&mut self) {
-        if self.owes_end() && self.write(&[]) != Outgoing::NoRoom {
+        if self.end_of_reading == End::OwesEnd {
+            self.end();
+        }
+        if self.owes_record() && self.write(&[]) == Outgoing::Written {
             self.end_of_reading = End::HasRecord;
         }
     }
 
-    /// Whether that record still has to be written.
-    pub(crate) fn owes_end(&self) -> bool {
+    /// Whether a record still has to be written.
+    pub(crate) fn owes_record(&self) -> bool {
         self.end_of_reading == End::OwesRecord
     }
 

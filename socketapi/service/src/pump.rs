@@ -46,7 +46,10 @@ impl Served {
                 if self.look_ahead(ids) {
                     self.pair.offer();
                 }
-                self.pair.tell_end();
+                // Who sees the end sees on the board that nothing is to be written any more.
+                if self.shown.max_bare_len == 0 {
+                    self.pair.tell_end();
+                }
                 Progress::Waits
             }
             _ => self.pump_in(ids),

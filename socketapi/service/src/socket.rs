@@ -533,7 +533,7 @@ impl Served {
         let waits = has_next && is_told && !self.pair.has_ended();
         let mut interest = EpollFlags::empty();
         interest.set(EpollFlags::EPOLLIN, reads);
-        interest.set(EpollFlags::EPOLLOUT, waits || self.pair.owes_end());
+        interest.set(EpollFlags::EPOLLOUT, waits || self.pair.owes_record());
         interest
     }
 
