@@ -37,7 +37,7 @@ enum End {
     #[default]
     Open,
     /// Our writing half is to be shut down.
-    OwesEnd,
+    OwesShutdown,
     /// An empty record is to wake it up, when there is room.
     OwesRecord,
     /// It has one.
@@ -246,13 +246,13 @@ impl Pair {
     /// The client is to be told by [`tell_end`](Self::tell_end): by the end of file, or by a record.
     pub(crate) fn owe(&mut self, is_eof: bool) {
         if self.end_of_reading != End::ShutDown {
-            self.end_of_reading = if is_eof { End::OwesEnd } else { End::OwesRecord };
+            self.end_of_reading = if is_eof { End::OwesShutdown } else { End::OwesRecord };
         }
     }
 
     /// Tells the client what is owed, as soon as there is room for it.
     pub(crate) fn tell_end(&mut self) {
-        if self.end_of_reading == End::OwesEnd {
+        if self.end_of_reading == End::OwesShutdown {
             self.end();
         }
         if self.owes_record() && self.write(&[]) == Outgoing::Written {
