@@ -11,7 +11,8 @@ use sctp_abi::{AssocIds, Effects, Errno, StackTarget, Style, errno};
 use sctp_descriptors::{MAX_OPTION_LEN, OptionName, Peeled, Reply, Value};
 use sctp_user::stack::{Notification, Socket};
 
-use crate::socket::{Phase, Served, ticket};
+use crate::setup::ticket;
+use crate::socket::{Phase, Served};
 
 /// The pending error.
 pub(crate) const ERROR: OptionName = OptionName { level: libc::SOL_SOCKET, number: libc::SO_ERROR };

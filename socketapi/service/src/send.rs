@@ -11,7 +11,8 @@ use sctp_core::message::SendOptions;
 use sctp_descriptors::{Reply, Send};
 use sctp_user::stack::{Error, Peer};
 
-use crate::socket::{Served, fill, ticket};
+use crate::setup::{fill, ticket};
+use crate::socket::Served;
 
 /// Bytes of control messages of one call, as Linux bounds them (`net.core.optmem_max`).
 const MOST_CONTROL: usize = 20_480;
