@@ -25,6 +25,81 @@ CASE(several_messages_before_a_notification) {
   for (int i = 0; i < 3; i++) TAKE(pair.server);
 }
 
+static void resets(int fd) {
+  USE(fd, SCTP_NODELAY, int, 1);
+  struct sctp_assoc_value on = {SCTP_FUTURE_ASSOC, 1}, all = {SCTP_FUTURE_ASSOC, SCTP_ENABLE_STRRESET_MASK};
+  DO(setsockopt(fd, SOL_SCTP, SCTP_RECONFIG_SUPPORTED, &on, sizeof on));
+  DO(setsockopt(fd, SOL_SCTP, SCTP_ENABLE_STREAM_RESET, &all, sizeof all));
+  subscribe(fd, SCTP_STREAM_RESET_EVENT);
+}
+
+static void reset_streams(int fd) {
+  struct sctp_reset_streams all = {.srs_assoc_id = association(fd), .srs_flags = SCTP_STREAM_RESET_OUTGOING};
+  // Linux refuses while messages are not acknowledged.
+  while (setsockopt(fd, SOL_SCTP, SCTP_RESET_STREAMS, &all, sizeof all) != 0 && errno == EAGAIN) usleep(10000);
+  TAKE(fd);
+}
+
+/* Of one association: each in its place. */
+static void notification_between_messages(int (*new)(void)) {
+  struct pair pair = pair_of(new, resets);
+  const struct sockaddr *to = new == many ? at(2, pair.port) : NULL;
+  DO(sendto(pair.client, "one", 3, 0, to, to ? IN : 0));
+  DO(sendto(pair.client, "two", 3, 0, to, to ? IN : 0));
+  DO(sendto(pair.client, "three", 5, 0, to, to ? IN : 0));
+  reset_streams(pair.client);
+  DO(sendto(pair.client, "four", 4, 0, to, to ? IN : 0));
+  reset_streams(pair.client);
+  for (int i = 0; i < 6; i++) TAKE(pair.server);
+}
+
+CASE(a_notification_between_messages) {
+  notification_between_messages(many);
+  notification_between_messages(one);
+}
+
+/* Of several: as they came, not in turn. */
+CASE(messages_of_several_associations) {
+  struct pair pair = many_pair();
+  int other = many();
+  DO(bind(other, at(1, 2), IN));
+  DO(connect(other, at(2, 0), IN));
+  USE(pair.client, SCTP_NODELAY, int, 1);
+  USE(other, SCTP_NODELAY, int, 1);
+  const char *texts[] = {"a", "b", "c", "d", "e", "f", "g"};
+  for (int i = 0; i < 7; i++) {
+    int from = i < 3 || i == 6 ? pair.client : other;
+    DO(sendto(from, texts[i], 1, 0, at(2, 0), IN));
+    usleep(20000);
+  }
+  for (int i = 0; i < 7; i++) TAKE(pair.server);
+}
+
+/* What is read first is told by a peek; a socket of its own takes along what is there. */
+CASE(order_when_an_association_is_peeled_off) {
+  struct pair pair = pair_of(many, resets);
+  int other = many();
+  DO(bind(other, at(1, 2), IN));
+  DO(connect(other, at(2, 0), IN));
+  sctp_assoc_t id = association(pair.server);
+  DO(sendto(pair.client, "one", 3, 0, at(2, 0), IN));
+  usleep(20000);
+  DO(sendto(other, "other", 5, 0, at(2, 0), IN));
+  DO(sendto(pair.client, "two", 3, 0, at(2, 0), IN));
+  reset_streams(pair.client);
+  DO(sendto(pair.client, "three", 5, 0, at(2, 0), IN));
+  usleep(20000);
+  TAKE_FLAGS(pair.server, MSG_PEEK);
+  DO(sendto(other, "more", 4, 0, at(2, 0), IN));
+  usleep(20000);
+  int peeled = FD(sctp_peeloff(pair.server, id));
+  for (int i = 0; i < 4; i++) TAKE(peeled);
+  TAKE(pair.server);
+  TAKE(pair.server);
+  READY(pair.server);
+  READY(peeled);
+}
+
 /* Room that a message does not need. */
 static void states_room(int fd) {
   char room[40];

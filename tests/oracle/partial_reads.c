@@ -153,3 +153,43 @@ CASE(partial_delivery_is_aborted) {
     notifications++;
   }
 }
+
+/* RFC 6458, 8.1.20: until a message that is delivered in part has ended, what else may be read? */
+static void delivered_in_part(int level) {
+  int server = many(), client = many(), other = many();
+  USE(server, SCTP_PARTIAL_DELIVERY_POINT, int, 2000);
+  USE(server, SCTP_FRAGMENT_INTERLEAVE, int, level);
+  DO(setsockopt(server, SOL_SOCKET, SO_RCVBUF, &(int){8000}, sizeof(int)));
+  subscribe(server, SCTP_ASSOC_CHANGE);
+  USE(client, SCTP_MAXSEG, struct sctp_assoc_value, 0, 1000);
+  DO(bind(server, at(2, level), IN));
+  DO(listen(server, 1));
+  DO(connect(client, at(2, level), IN));
+  skip(server);
+  static char data[60000];
+  memset(data, 'p', sizeof data);
+  DO(sendto(client, data, sizeof data, 0, at(2, level), IN));
+  struct iovec part = {data, 1000};
+  struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1};
+  await(server, POLLIN);
+  DO(recvmsg(server, &message, 0));
+  FACT("the first piece", "%s", message_flags(message.msg_flags));
+  DO(bind(other, at(1, level + 4), IN));
+  DO(connect(other, at(2, level), IN));
+  DO(sendto(other, "other", 5, 0, at(2, level), IN));
+  bool ended = false;
+  for (int told = 0, tries = 0; told < 3 && tries < 1000 && await(server, POLLIN); tries++) {
+    part.iov_len = sizeof data;
+    ssize_t length = recvmsg(server, &message, MSG_DONTWAIT);
+    if (length > 10 && !(message.msg_flags & MSG_NOTIFICATION)) {
+      if (!(ended = message.msg_flags & MSG_EOR)) continue;
+      FACT("the message", "ended");
+    } else {
+      states_message("server", &message, length);
+    }
+    told++;
+  }
+}
+
+CASE(what_waits_for_a_message_in_part) { delivered_in_part(0); }
+CASE(what_does_not_wait_for_a_message_in_part) { delivered_in_part(1); }

@@ -96,9 +96,11 @@
 //! | [`extensions`] | which extensions both sides agreed on |
 //! | [`stream_set`] | streams that are reset |
 //! | [`reliability`] | when a message is given up |
+//! | [`arrival`] | the order in which messages and events came |
 //! | [`config`], [`event`], [`message`], [`error`], [`net`] | what the interface speaks of |
 //! | [`time`], [`serial`], [`rng`] | the clock type, wrapping numbers, injected randomness |
 
+pub mod arrival;
 pub mod association;
 pub mod auth;
 pub mod config;

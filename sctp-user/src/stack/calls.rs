@@ -15,6 +15,7 @@ use sctp_core::path::Thresholds;
 use sctp_core::time::Time;
 
 use super::error::Error;
+use super::incoming::Turn;
 use super::mailbox::{End, Interest, Link, Mailbox, Owner, SocketId, SocketKind};
 use super::meter;
 use super::notification::Notification;
@@ -263,7 +264,7 @@ impl State {
     pub(super) fn connected(&mut self, socket: SocketId, id: AssociationId) -> Poll<Result<(), Error>> {
         let mailbox = self.mailbox(socket)?;
         // One-to-many sockets keep nothing of an association that has ended but what they tell of it.
-        if let Some(reason) = mailbox.why_lost(id) {
+        if let Some(reason) = mailbox.incoming.why_lost(id) {
             return Poll::Ready(Err(Error::Lost(reason.clone())));
         }
         match self.registry.links.get(&id) {
@@ -337,65 +338,74 @@ impl State {
         if let Some((id, message)) = mailbox.unread.take() {
             return Poll::Ready(Ok(Some(mailbox.deliver(id, message, limit))));
         }
-        let endpoint = &mut self.engine.endpoint;
-        if !mailbox.messages_come_first()
-            && let Some((association, notification)) =
-                mailbox.next_notification(|id| endpoint.is_readable(id))
-        {
-            return Poll::Ready(Ok(Some(Delivery::Notification { association, notification })));
-        }
-        while let Some(id) = mailbox.next_readable() {
-            let message = endpoint.receive(now, id);
-            if let Some(message) = &message {
-                mailbox.note_read(id, message);
-            }
-            // In turn: the association goes behind the others.
-            let more = endpoint.is_readable(id);
-            if more {
-                mailbox.queue(id);
-            } else if let Some(link) = self.registry.links.get_mut(&id) {
-                link.queued = false;
-            }
-            if let Some(message) = message {
-                let delivery = mailbox.deliver(id, message, limit);
-                if !more {
-                    self.forget_if_ended(socket, id);
+        while let Some(turn) = self.next_turn(socket) {
+            let delivery = match turn {
+                Turn::Message(id) => self.read(now, socket, id, limit),
+                Turn::Notification(association, notification) => {
+                    Some(Delivery::Notification { association, notification })
                 }
-                self.pass_on(socket);
-                return Poll::Ready(Ok(Some(delivery)));
+            };
+            if delivery.is_some() {
+                return Poll::Ready(Ok(delivery));
             }
-        }
-        if let Some((association, notification)) = mailbox.next_notification(|id| endpoint.is_readable(id)) {
-            return Poll::Ready(Ok(Some(Delivery::Notification { association, notification })));
         }
         self.at_end(socket)
     }
 
     /// What a read would find next: a notification, which this takes, or a message, which stays.
     pub(super) fn next(&mut self, socket: SocketId) -> Poll<Result<Option<Next>, Error>> {
-        let mailbox = self.registry.sockets.get_mut(&socket).ok_or(Error::Closed)?;
-        let endpoint = &mut self.engine.endpoint;
-        if mailbox.unread.is_some() {
+        if self.mailbox(socket)?.unread.is_some() {
             return Poll::Ready(Ok(Some(Next::Message)));
         }
-        loop {
-            let message = mailbox.front_readable().filter(|id| endpoint.is_readable(*id));
-            if message.is_none() || !mailbox.messages_come_first() {
-                let notification = mailbox.next_notification(|id| endpoint.is_readable(id));
-                if let Some((association, notification)) = notification {
-                    return Poll::Ready(Ok(Some(Next::Notification { association, notification })));
-                }
+        let next = match self.next_turn(socket) {
+            None => return self.at_end(socket),
+            Some(Turn::Message(id)) => {
+                self.queue(socket, id);
+                Next::Message
             }
-            if message.is_some() {
-                return Poll::Ready(Ok(Some(Next::Message)));
+            Some(Turn::Notification(association, notification)) => {
+                Next::Notification { association, notification }
             }
-            // What was there has gone, as when a message is abandoned.
-            let Some(id) = mailbox.next_readable() else { break };
-            if let Some(link) = self.registry.links.get_mut(&id) {
+        };
+        Poll::Ready(Ok(Some(next)))
+    }
+
+    /// Takes what came first out of what waits for a socket.
+    fn next_turn(&mut self, socket: SocketId) -> Option<Turn> {
+        let (endpoint, links) = (&self.engine.endpoint, &mut self.registry.links);
+        self.registry.sockets.get_mut(&socket)?.incoming.next(|id| {
+            let first = endpoint.next_arrival(id);
+            if first.is_none()
+                && let Some(link) = links.get_mut(&id)
+            {
                 link.queued = false;
             }
+            first
+        })
+    }
+
+    /// Reads the next message of an association whose turn it is.
+    fn read(&mut self, now: Time, socket: SocketId, id: AssociationId, limit: usize) -> Option<Delivery> {
+        let message = self.engine.endpoint.receive(now, id);
+        let more = self.queue(socket, id);
+        let message = message?;
+        let mailbox = self.registry.sockets.get_mut(&socket)?;
+        mailbox.note_read(id, &message);
+        let delivery = mailbox.deliver(id, message, limit);
+        if !more {
+            self.forget_if_ended(socket, id);
         }
-        self.at_end(socket)
+        self.pass_on(socket);
+        Some(delivery)
+    }
+
+    /// Enters an association that was taken out of what waits for a socket again; whether it has more to read.
+    fn queue(&mut self, socket: SocketId, id: AssociationId) -> bool {
+        let registry = &mut self.registry;
+        let Some(mailbox) = registry.sockets.get_mut(&socket) else { return false };
+        let Some(link) = registry.links.get_mut(&id) else { return false };
+        link.queue(&self.engine, mailbox, id);
+        link.queued
     }
 
     fn at_end<T>(&mut self, socket: SocketId) -> Poll<Result<Option<T>, Error>> {

@@ -27,6 +27,7 @@ mod calls;
 mod clock;
 mod engine;
 mod error;
+mod incoming;
 mod keys;
 mod lead;
 mod mailbox;

@@ -8,10 +8,8 @@ use sctp_core::event::{
     SendFailure,
 };
 
-/// What happened to an association, delivered in line with its messages.
-///
-/// `ShutdownReceived`, `Restarted`, `CommunicationLost` and `ShutdownComplete` come after the messages that
-/// arrived before them; the others as soon as they happen.
+/// What happened to an association, delivered in line with all messages and notifications of its socket, but not between the pieces
+/// of a message unless that is wanted (RFC 6458, 8.1.20).
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Notification {
@@ -124,14 +122,6 @@ impl Notification {
             Event::SenderDry => Self::SenderDry,
             _ => return None,
         })
-    }
-
-    /// Whether it speaks of what came after the messages that are not read yet.
-    pub(super) fn follows_data(&self) -> bool {
-        matches!(
-            self,
-            Self::CommunicationLost(_) | Self::Restarted | Self::ShutdownReceived | Self::ShutdownComplete
-        )
     }
 
     /// Whether it tells that an association has begun.

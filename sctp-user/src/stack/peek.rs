@@ -31,7 +31,7 @@ impl State {
                 mailbox.unread = Some((association, message));
             }
             Some(Delivery::Notification { association, notification }) => {
-                mailbox.put_back(association, notification);
+                mailbox.incoming.put_first(association, notification);
             }
             None => {}
         }

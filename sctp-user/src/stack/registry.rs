@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 use rustc_hash::FxHashMap;
+use sctp_core::arrival::Arrival;
 use sctp_core::association::Association;
 use sctp_core::endpoint::ListenerId;
 use sctp_core::event::{AssociationId, Event};
@@ -65,7 +66,7 @@ impl Registry {
         engine: &mut Engine,
         now: Time,
         id: AssociationId,
-        event: Event,
+        (arrival, event): (Arrival, Event),
     ) -> Option<(SocketId, Change)> {
         if !self.links.contains_key(&id) {
             self.adopt(engine, id)?;
@@ -78,7 +79,10 @@ impl Registry {
             return None;
         };
         let mailbox = self.sockets.get_mut(&socket)?;
-        mailbox.apply(id, link, event);
+        if matches!(event, Event::Readable) && !link.queued {
+            link.queue(engine, mailbox, id);
+        }
+        mailbox.apply(id, link, arrival, event);
         // Nobody will read or ask for what has ended on a one-to-many socket: forget it.
         if ended && mailbox.kind == SocketKind::OneToMany && !engine.endpoint.is_readable(id) {
             self.forget(engine, id);
@@ -187,6 +191,15 @@ pub(super) enum Change {
 }
 
 impl Link {
+    /// Enters what it has to read, if anything, among what waits for its socket.
+    pub(super) fn queue(&mut self, engine: &Engine, mailbox: &mut Mailbox, id: AssociationId) {
+        let first = engine.endpoint.next_arrival(id);
+        self.queued = first.is_some();
+        if let Some(arrival) = first {
+            mailbox.incoming.queue(arrival, id);
+        }
+    }
+
     fn apply(&mut self, event: &Event) -> Change {
         match event {
             Event::CommunicationUp { .. } => self.up = true,
@@ -202,23 +215,21 @@ impl Link {
 }
 
 impl Mailbox {
-    fn apply(&mut self, id: AssociationId, link: &mut Link, event: Event) {
+    fn apply(&mut self, id: AssociationId, link: &Link, arrival: Arrival, event: Event) {
         if self.kind == SocketKind::Listener {
             self.acceptable += usize::from(matches!(event, Event::CommunicationUp { .. }));
         }
         if self.kind == SocketKind::OneToOne {
             self.at_end = link.peer_done || link.end.is_some();
         }
-        if matches!(event, Event::Readable) && !link.queued {
-            link.queued = true;
-            self.queue(id);
-        }
-        if link.end.is_some() || matches!(event, Event::PartialDeliveryAborted(_)) {
-            self.note_end(id);
-        }
+        let cuts_off = matches!(event, Event::PartialDeliveryAborted(_));
+        let ended = (cuts_off || link.end.is_some()) && self.incoming.note_end(id);
         let subscribed = link.subscribed.unwrap_or(self.subscribed);
-        if let Some(notification) = Notification::from_event(event).filter(|it| subscribed.wants(it)) {
-            self.notify(id, notification);
+        match Notification::from_event(event).filter(|it| subscribed.wants(it)) {
+            // What the rest waits for.
+            Some(notification) if cuts_off && ended => self.incoming.put_first(Some(id), notification),
+            Some(notification) => self.incoming.notify(arrival, id, notification),
+            None => {}
         }
     }
 }

@@ -154,8 +154,8 @@ impl State {
     }
 
     fn route_events(&mut self, now: Time) {
-        while let Some((id, event)) = self.engine.endpoint.poll_event() {
-            if let Some((socket, change)) = self.registry.route(&mut self.engine, now, id, event) {
+        while let Some((id, arrival, event)) = self.engine.endpoint.poll_arrived_event() {
+            if let Some((socket, change)) = self.registry.route(&mut self.engine, now, id, (arrival, event)) {
                 self.tell(socket, change);
             }
         }

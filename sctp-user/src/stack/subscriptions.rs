@@ -63,7 +63,8 @@ impl Socket {
 impl State {
     fn tell_if_dry(&mut self, socket: SocketId, id: AssociationId) -> Result<(), Error> {
         if !self.association(id)?.has_unacknowledged() {
-            self.mailbox(socket)?.notify(id, Notification::SenderDry);
+            let now = self.engine.endpoint.arrival();
+            self.mailbox(socket)?.incoming.notify(now, id, Notification::SenderDry);
             self.tell(socket, Change::One(Interest::Read));
         }
         Ok(())

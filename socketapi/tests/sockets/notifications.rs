@@ -1,7 +1,8 @@
 //! Notifications in line with messages (RFC 6458, 6.1).
 
 use socketapi::{
-    AssociationState, LossReason, Notification, Notifications, Received, SctpStream, SendInfo, SocketBuilder,
+    AssociationState, LossReason, Notification, Notifications, Received, ReconfigPermissions,
+    ResetDirections, SctpStream, SendInfo, SocketBuilder,
 };
 
 use crate::support::{LONG, Pair, in_memory, soon, wait_until};
@@ -56,6 +57,26 @@ fn a_loss_comes_after_the_messages_that_arrived_before_it() {
     let Received::Notification(_, Notification::CommunicationLost(reason)) = next(&server) else { panic!() };
     assert!(matches!(reason, LossReason::PeerAborted { .. }));
     assert!(server.recv_deadline(soon()).is_err());
+}
+
+/// RFC 6458, 6: one queue, also of what came behind several messages.
+#[test]
+fn a_notification_stands_where_it_came_between_messages() {
+    Pair::each(|pair| {
+        let (server, client) = pair.connected();
+        server.options().set_reconfig_permissions(ReconfigPermissions::ALL).unwrap();
+        server.subscribe(Notifications::STREAM_RESET).unwrap();
+        client.subscribe(Notifications::STREAM_RESET).unwrap();
+        let outgoing = ResetDirections { outgoing: true, incoming: false };
+        for _ in 0..2 {
+            (0..3).for_each(|_| client.send(b"message", &SendInfo::new()).unwrap());
+            client.options().reset_streams(outgoing, &[]).unwrap();
+            assert!(matches!(next(&client), Received::Notification(_, Notification::StreamsReset { .. })));
+        }
+        client.send(b"message", &SendInfo::new()).unwrap();
+        let seen: Vec<_> = (0..9).map(|_| matches!(next(&server), Received::Message(_))).collect();
+        assert_eq!(seen, [true, true, true, false, true, true, true, false, true]);
+    });
 }
 
 #[test]

@@ -49,6 +49,8 @@ impl Association {
         if let Some(receiver) = &mut self.receiver {
             receiver.update_config(config);
         }
+        // What waited for the end of another message may be read now.
+        self.tell_readable();
         self.time_sacks();
         self.reschedule_heartbeats();
         resized.into_iter().for_each(|id| self.resize_packets(id));

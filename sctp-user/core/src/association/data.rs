@@ -223,10 +223,12 @@ impl Association {
     /// Says once that there is something to read, until all of it has been read.
     pub(super) fn tell_readable(&mut self) {
         self.tell_aborted_deliveries();
-        if !self.readable_told && self.is_readable() {
-            self.readable_told = true;
+        let is_readable = self.is_readable();
+        if is_readable && !self.readable_told {
             self.events.push_back(Event::Readable);
         }
+        // Pieces that nobody has read may also have been dropped.
+        self.readable_told = is_readable;
     }
 
     fn tell_aborted_deliveries(&mut self) {
@@ -240,7 +242,7 @@ impl Association {
         if let Some(receiver) = &mut self.receiver {
             receiver.end_deliveries();
         }
-        self.tell_aborted_deliveries();
+        self.tell_readable();
     }
 
     /// What may follow from any change in the sending half.

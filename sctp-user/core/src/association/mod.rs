@@ -34,6 +34,7 @@ mod configure;
 mod data;
 mod ecn;
 mod error;
+mod events;
 mod failure;
 mod forward_tsn;
 mod heartbeat;
@@ -66,6 +67,7 @@ pub(crate) use peer_init::{PeerInit, PeerWishes, address_parameter};
 pub(crate) use restart::{CookieVerdict, InitVerdict};
 pub(crate) use setup::{Blueprint, Offer, agree_on_streams, initial_tsn};
 
+use crate::arrival::Arrival;
 use crate::config::AssociationConfig;
 use crate::endpoint::{Bound, StatelessPacket, Tags, bound::wildcard_of, scope};
 use crate::error::CommandError;
@@ -84,13 +86,13 @@ use asconf::Asconf;
 use auth::{Admission, Auth};
 use core::net::IpAddr;
 use ecn::EcnState;
+use events::Events;
 use mtu::{MIN_PACKET_SIZE, Probe, packet_size};
 use outbox::Outbox;
 use reconfig::Reconfig;
 use sack_path::SackDetour;
 use smallvec::SmallVec;
 use state::State;
-use std::collections::VecDeque;
 use std::sync::Arc;
 
 /// What each step of an association gets from its endpoint.
@@ -170,7 +172,7 @@ pub struct Association {
     sack_detour: SackDetour,
     /// When user data was last sent or received.
     last_activity: Time,
-    events: VecDeque<Event>,
+    events: Events,
     /// `Event::Readable` was given and not all has been read since.
     readable_told: bool,
     /// The last packet of an association that has ended. It is looked for after each packet: a pointer is soon moved.
@@ -183,7 +185,7 @@ impl Association {
         !self.events.is_empty()
     }
 
-    pub(crate) fn poll_event(&mut self) -> Option<Event> {
+    pub(crate) fn poll_event(&mut self) -> Option<(Arrival, Event)> {
         self.events.pop_front()
     }
 

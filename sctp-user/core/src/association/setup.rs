@@ -1,11 +1,13 @@
 //! Setting up: INIT, INIT ACK, COOKIE ECHO, COOKIE ACK and the T1 timers (RFC 9260, 5.1).
 
 use super::auth::Auth;
+use super::events::Events;
 use super::peer_init::address_parameter;
 use super::reconfig::Reconfig;
 use super::sack_path::SackDetour;
 use super::state::{Setup, State};
 use super::{Association, Context, Flow, PeerInit, add_path, outbox::Outbox};
+use crate::arrival::Arrivals;
 use crate::auth::AuthOffer;
 use crate::config::AssociationConfig;
 use crate::endpoint::{Bound, StateCookie, Tags};
@@ -23,7 +25,6 @@ use crate::wire::param::{Parameter, ParameterType, Parameters};
 use core::net::IpAddr;
 use core::time::Duration;
 use smallvec::{SmallVec, smallvec};
-use std::collections::VecDeque;
 use std::sync::Arc;
 
 /// The longest extension of a cookie's life that we ask for beyond the round-trip time (5.2.6).
@@ -109,6 +110,8 @@ pub(crate) struct Blueprint {
     /// What we say, or said, of AUTH.
     pub(crate) auth: Option<AuthOffer>,
     pub(crate) config: Arc<AssociationConfig>,
+    /// Who numbers what comes.
+    pub(crate) arrivals: Arrivals,
 }
 
 impl Blueprint {
@@ -152,8 +155,8 @@ impl Association {
     }
 
     fn new(now: Time, blueprint: Blueprint, paths: PathSet, state: State, inbound: bool) -> Self {
-        let Blueprint { local_port, peer_port, tags, initial_tsn, local_addresses, bound, auth, config } =
-            blueprint;
+        let Blueprint { local_port, peer_port, tags, initial_tsn, .. } = blueprint;
+        let Blueprint { local_addresses, bound, auth, config, arrivals, .. } = blueprint;
         Self {
             local_port,
             peer_port,
@@ -185,7 +188,7 @@ impl Association {
             ecn: super::EcnState::default(),
             probes: SmallVec::new(),
             last_activity: now,
-            events: VecDeque::new(),
+            events: Events::new(arrivals),
             readable_told: false,
             farewell: None,
             stats: super::AssociationStats::default(),
@@ -294,7 +297,7 @@ impl Association {
         let (config, tsn, streams) = (&self.config, peer.initial_tsn, peer.inbound_streams);
         let receiver = match self.receiver.take() {
             Some(before) => before.restart(config, tsn, streams),
-            None => Receiver::new(config, tsn, streams),
+            None => Receiver::new(config, tsn, streams).numbered_by(self.events.arrivals()),
         };
         let interleaving = self.extensions.interleaving;
         let mut receiver = if interleaving { receiver.interleaved(config) } else { receiver };

@@ -2,6 +2,7 @@
 
 use super::state::{LastSends, State};
 use super::{Association, AssociationState, AssociationStats, PeerCapabilities};
+use crate::arrival::Arrival;
 use crate::config::AssociationConfig;
 use crate::endpoint::Bound;
 use crate::extensions::Extensions;
@@ -166,7 +167,12 @@ impl Association {
 
     /// Whether a message can be read.
     pub(crate) fn is_readable(&self) -> bool {
-        self.receiver.as_ref().is_some_and(Receiver::is_readable)
+        self.next_arrival().is_some()
+    }
+
+    /// When the next message for the reader came.
+    pub(crate) fn next_arrival(&self) -> Option<Arrival> {
+        self.receiver.as_ref()?.next_arrival()
     }
 
     pub(crate) fn is_closed(&self) -> bool {

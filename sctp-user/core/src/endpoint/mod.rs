@@ -38,6 +38,7 @@ pub use stats::EndpointStats;
 pub(crate) use cookie::{StateCookie, Tags};
 pub(crate) use scope::{is_unicast, source_for};
 
+use crate::arrival::{Arrival, Arrivals};
 use crate::association::{Association, Blueprint, Context, Quoted, initial_tsn};
 use crate::auth::AuthOffer;
 use crate::config::{AssociationConfig, EndpointConfig};
@@ -119,7 +120,8 @@ pub struct Endpoint {
     ready: VecDeque<Slot>,
     /// Associations that got packets since the last batch end.
     batch: Vec<Slot>,
-    events: VecDeque<(AssociationId, Event)>,
+    events: VecDeque<(AssociationId, Arrival, Event)>,
+    arrivals: Arrivals,
     /// Packets that belong to no association.
     stateless: VecDeque<(PathAddress, StatelessPacket)>,
     early_sacks: EarlySacks,
@@ -144,6 +146,7 @@ impl Endpoint {
             ready: VecDeque::new(),
             batch: Vec::new(),
             events: VecDeque::new(),
+            arrivals: Arrivals::default(),
             stateless: VecDeque::new(),
             early_sacks: EarlySacks::default(),
             answers: RateLimit::new(config.out_of_the_blue_rate),
@@ -174,6 +177,7 @@ impl Endpoint {
             bound,
             auth: AuthOffer::of(&request.config, &mut self.random),
             config: Arc::new(self.offerable(request.config)),
+            arrivals: self.arrivals.clone(),
         };
         let default_port = self.config.default_remote_udp_port;
         let peers = request.peers.iter().map(|&peer| match peer.remote_udp_port {
@@ -254,7 +258,17 @@ impl Endpoint {
 
     /// Whether [`receive`](Self::receive) has a message.
     pub fn is_readable(&self, id: AssociationId) -> bool {
-        self.association(id).is_some_and(Association::is_readable)
+        self.next_arrival(id).is_some()
+    }
+
+    /// The place of the message that [`receive`](Self::receive) has, among all messages and events of the endpoint.
+    pub fn next_arrival(&self, id: AssociationId) -> Option<Arrival> {
+        self.association(id)?.next_arrival()
+    }
+
+    /// A place behind all messages and events that there are: of what the layer above adds.
+    pub fn arrival(&self) -> Arrival {
+        self.arrivals.next()
     }
 
     /// Ends an association in good order: what is queued is delivered first (SHUTDOWN; RFC 9260, 9.2).
@@ -519,10 +533,15 @@ impl Endpoint {
 
     /// The next event for the layer above.
     pub fn poll_event(&mut self) -> Option<(AssociationId, Event)> {
+        self.poll_arrived_event().map(|(id, _, event)| (id, event))
+    }
+
+    /// The next event for the layer above, and its place among the messages that came.
+    pub fn poll_arrived_event(&mut self) -> Option<(AssociationId, Arrival, Event)> {
         // What a released association had to say interests nobody any more.
-        while let Some((id, event)) = self.events.pop_front() {
-            if self.slots.find(id).is_some() {
-                return Some((id, event));
+        while let Some(event) = self.events.pop_front() {
+            if self.slots.find(event.0).is_some() {
+                return Some(event);
             }
         }
         None
@@ -562,9 +581,9 @@ impl Endpoint {
     fn note_changes(&mut self, slot: Slot) {
         let Some(entry) = self.slots.get_mut(slot) else { return };
         let farewell = entry.association.take_farewell();
-        while let Some(event) = entry.association.poll_event() {
+        while let Some((arrival, event)) = entry.association.poll_event() {
             self.counters.note_event(&event);
-            self.events.push_back((entry.id, event));
+            self.events.push_back((entry.id, arrival, event));
         }
         if entry.association.is_closed() {
             entry.unregister(slot, &mut self.demux);

@@ -392,6 +392,7 @@ impl Endpoint {
             bound: listener.bound().clone(),
             auth: cookie.auth.as_ref().map(|agreement| agreement.local.clone()),
             config: listener.config_offering(cookie.offered),
+            arrivals: self.arrivals.clone(),
         };
         let mut cx = Context { now, random: &mut self.random };
         let mut association = Association::accept(&mut cx, blueprint, cookie);

@@ -6,9 +6,10 @@ use super::reassembly::{Neighbours, Reassembly};
 use super::run::{Dropped, Fragment, Run};
 use super::sack::{PacketNotes, SackTimer};
 use super::streams::InboundStreams;
-use super::tsn_map::{Arrival, TsnMap};
+use super::tsn_map::{self, TsnMap};
 use super::window::Window;
 use super::{DataOutcome, Violation};
+use crate::arrival::{Arrival, Arrivals};
 use crate::config::AssociationConfig;
 use crate::event::AbortedDelivery;
 use crate::message::Message;
@@ -118,6 +119,13 @@ impl Receiver {
         self
     }
 
+    /// Messages are numbered by these from now on.
+    #[must_use]
+    pub(crate) fn numbered_by(mut self, arrivals: &Arrivals) -> Self {
+        self.streams.set_arrivals(arrivals.clone());
+        self
+    }
+
     /// The receiver in the place of this one, whose peer has restarted (5.2.4, A). What was complete had been
     /// acknowledged and can still be read; it counts on, so that no number of restarts gets past the bounds.
     pub fn restart(
@@ -126,7 +134,8 @@ impl Receiver {
         peer_initial_tsn: Tsn,
         inbound_streams: u16,
     ) -> Self {
-        let mut next = Self::new(config, peer_initial_tsn, inbound_streams);
+        let next = Self::new(config, peer_initial_tsn, inbound_streams);
+        let mut next = next.numbered_by(self.streams.arrivals());
         self.end_deliveries();
         let (ready, aborted) = self.streams.into_ready();
         for held in ready {
@@ -170,8 +179,8 @@ impl Receiver {
         self.packet.immediate |= data.flags.immediate;
         self.packet.gaps |= self.map.has_gaps();
         let outcome = match self.map.classify(data.head.tsn) {
-            Arrival::Duplicate => self.note_duplicate(data.head.tsn),
-            Arrival::Beyond => self.drop_chunk(),
+            tsn_map::Arrival::Duplicate => self.note_duplicate(data.head.tsn),
+            tsn_map::Arrival::Beyond => self.drop_chunk(),
             _ if self.suspended => self.drop_chunk(),
             arrival => self.handle_new(data, arrival),
         };
@@ -302,7 +311,12 @@ impl Receiver {
 
     /// Whether a message waits for the reader.
     pub fn is_readable(&self) -> bool {
-        self.streams.is_readable()
+        self.next_arrival().is_some()
+    }
+
+    /// When the message came that [`read`](Self::read) has.
+    pub fn next_arrival(&self) -> Option<Arrival> {
+        self.streams.next_arrival()
     }
 
     /// Bytes of user data that there is room for.
@@ -336,7 +350,7 @@ impl Receiver {
     }
 
     /// RFC 9260, 6.5.
-    fn handle_new(&mut self, data: Fragment, arrival: Arrival) -> DataOutcome {
+    fn handle_new(&mut self, data: Fragment, arrival: tsn_map::Arrival) -> DataOutcome {
         let tsn = data.head.tsn;
         if !self.streams.has(data.head.stream_id) {
             self.packet.accepted = true;
@@ -357,9 +371,9 @@ impl Receiver {
     }
 
     /// 6.2: with a window of 0, what is above all that came is dropped; what fills a hole is taken.
-    fn has_room(&self, payload: usize, arrival: Arrival) -> bool {
+    fn has_room(&self, payload: usize, arrival: tsn_map::Arrival) -> bool {
         match arrival {
-            Arrival::FillIn => self.account.has_reserve(payload),
+            tsn_map::Arrival::FillIn => self.account.has_reserve(payload),
             _ => self.account.window() > 0,
         }
     }
@@ -441,7 +455,7 @@ impl Receiver {
 
 /// Whether the peer has no window left to speak of, and nothing can be read that would open it.
 fn is_stuck(account: &Account, window: &Window, streams: &InboundStreams) -> bool {
-    !streams.is_readable() && account.advertised() < window.step()
+    streams.next_arrival().is_none() && account.advertised() < window.step()
 }
 
 /// Whether all that was sent before this part of a message has come: then the message need not wait for others, nor

@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 
 use super::Violation;
 use super::account::{CHUNK_OVERHEAD, Charge};
+use crate::arrival::Arrival;
 use crate::message::Message;
 use crate::serial::{Fsn, Mid, Ssn, Tsn};
 use crate::wire::chunk::{DataChunk, DataFlags, IDataChunk};
@@ -80,6 +81,8 @@ impl Head {
 pub(super) struct Held {
     pub(super) message: Message,
     pub(super) charge: Charge,
+    /// Where it stands among all that came, once it is for the reader.
+    pub(super) arrival: Arrival,
     /// It is handed over in pieces, and this is one of them.
     pub(super) is_piece: bool,
     /// TSN of the last fragment, if those of all fragments are in a row.
@@ -97,7 +100,7 @@ impl Held {
         check_size(fragment.head.stream_id, charge.payload(), max_message_size)?;
         let last_tsn = Some(fragment.head.tsn);
         let message = fragment.head.message(smallvec::smallvec![fragment.payload]);
-        Ok(Self { message, charge, is_piece: false, last_tsn })
+        Ok(Self { message, charge, arrival: Arrival::default(), is_piece: false, last_tsn })
     }
 
     /// Takes in the piece behind this one.
@@ -190,13 +193,13 @@ impl Run {
         let charge = core::mem::replace(&mut self.charge, Charge::PLACE).without_place();
         let pieces = core::mem::take(&mut self.pieces);
         let message = Message { end_of_record: false, ..self.head.message(pieces.into_iter().collect()) };
-        Some(Held { message, charge, is_piece: true, last_tsn: None })
+        Some(Held { message, charge, arrival: Arrival::default(), is_piece: true, last_tsn: None })
     }
 
     pub(super) fn into_held(self) -> Held {
         let (charge, is_piece) = (self.charge, self.is_open());
         let message = self.head.message(self.pieces.into_iter().collect());
-        Held { message, charge, is_piece, last_tsn: None }
+        Held { message, charge, arrival: Arrival::default(), is_piece, last_tsn: None }
     }
 }
 

@@ -13,6 +13,7 @@ use super::account::Charge;
 use super::kept::Kept;
 use super::run::{Head, Held};
 use super::skipped::SkippedUnordered;
+use crate::arrival::{Arrival, Arrivals};
 use crate::config::FragmentInterleave;
 use crate::event::AbortedDelivery;
 use crate::message::Message;
@@ -101,6 +102,8 @@ pub(super) struct InboundStreams {
     next_mids: NextMids,
     /// Ordered messages that wait for earlier ones, by stream and MID.
     waiting: BTreeMap<(u16, u32), Held>,
+    /// Who numbers what goes to the reader.
+    arrivals: Arrivals,
     /// What the reader takes.
     ready: VecDeque<Held>,
     /// Other messages may come between the pieces of one (RFC 6458, 8.1.20, level 2).
@@ -124,6 +127,7 @@ impl InboundStreams {
             interleaving: false,
             next_mids: NextMids::default(),
             waiting: BTreeMap::new(),
+            arrivals: Arrivals::default(),
             ready: VecDeque::new(),
             mixes_streams: false,
             open: None,
@@ -139,6 +143,14 @@ impl InboundStreams {
     pub(super) fn set_interleaving(&mut self) {
         self.interleaving = true;
         self.mixes_streams = true;
+    }
+
+    pub(super) fn set_arrivals(&mut self, arrivals: Arrivals) {
+        self.arrivals = arrivals;
+    }
+
+    pub(super) fn arrivals(&self) -> &Arrivals {
+        &self.arrivals
     }
 
     /// What may come between the pieces of a message.
@@ -257,7 +269,8 @@ impl InboundStreams {
 
     /// For the reader, but not between the pieces of another message unless that is wanted.
     #[inline]
-    fn push_ready(&mut self, held: Held) {
+    fn push_ready(&mut self, mut held: Held) {
+        held.arrival = self.arrivals.next();
         if self.open.is_some() {
             // It is sure to reach the reader only once the other one is at its end.
             self.behind.push_back(held);
@@ -301,7 +314,10 @@ impl InboundStreams {
             |last: &&mut Held| last.is_piece && !last.message.end_of_record && key_of(&last.message) == key;
         match self.ready.back_mut().filter(goes_on) {
             Some(last) => last.append(held),
-            None => self.ready.push_back(held),
+            None => {
+                held.arrival = self.arrivals.next();
+                self.ready.push_back(held);
+            }
         }
         self.set_open((!end_of_record && !self.mixes_streams).then_some(key));
         if end_of_record && !unordered {
@@ -415,8 +431,8 @@ impl InboundStreams {
         held
     }
 
-    pub(super) fn is_readable(&self) -> bool {
-        !self.ready.is_empty()
+    pub(super) fn next_arrival(&self) -> Option<Arrival> {
+        self.ready.front().map(|held| held.arrival)
     }
 
     /// From now on it is noted which TSNs went to the reader.

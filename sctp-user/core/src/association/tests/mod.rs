@@ -1,5 +1,6 @@
 //! Scenarios of two endpoints, split by topic.
 
+mod arrivals;
 mod asconf;
 mod asconf_harness;
 mod asconf_receiver;
