@@ -24,6 +24,11 @@
 //! pair yet. A write is bare if the [`Slot`] of the socket says that it may be, else it is a [`Command::Send`], whose errno is
 //! exact. The last close the service sees on its end.
 //!
+//! A descriptor polls writable when a set-up is over, or when there is room for what was refused. Who waits for that writes the filler
+//! that the reply names ([`Filler`]), once, and no command waits for it: the service takes fillers out when something has happened
+//! that anybody waits for, and from then on whenever one comes. So nobody is told to write one again but by a command that he gives
+//! when the descriptor polls writable.
+//!
 //! An association that the peer has shut down ends with the end of file. Where a read is to fail instead, an empty record wakes up
 //! who waits: he takes it out and asks, and what he is answered counts. If he had waited he says so, for there may be others.
 
@@ -35,8 +40,8 @@ mod pieces;
 
 pub use board::Slot;
 pub use message::{
-    Address, Command, DecodeError, MAX_OPTION_LEN, MAX_PAYLOAD_LEN, MAX_REPLY_LEN, OptionName, Peeled,
-    Receive, Received, Reply, Request, Send, Ticket, Value,
+    Address, Command, DecodeError, Filler, MAX_OPTION_LEN, MAX_PAYLOAD_LEN, MAX_REPLY_LEN, OptionName,
+    Peeled, Receive, Received, Reply, Request, Send, SetUp, Ticket, Value,
 };
 pub use name::{Marker, SocketName, Style, Token};
 pub use owner::Owner;
@@ -55,7 +60,7 @@ pub const SERVICE_USER_VARIABLE: &str = "SCTP_SERVICE_USER";
 pub const LEASE_VARIABLE: &str = "SCTP_LEASE";
 
 /// Version of all that is defined here; the first thing a client says, and refused if it differs.
-pub const VERSION: u16 = 6;
+pub const VERSION: u16 = 7;
 
 /// A record of this length in a data pair is a piece of a message that does not end it; shorter ones end one. The largest
 /// messages that programs like to send fit into one record.

@@ -162,12 +162,12 @@ pub enum Reply {
     Errno(i32),
     /// The value of an option. A descriptor may come with it.
     Value(Value),
-    /// A set-up has begun. The descriptor polls writable when it is over; [`Command::SetUp`] tells the outcome.
+    /// A set-up has begun.
     Begun {
         /// What the call returns when it is over well.
         result: i32,
-        /// Names the set-up.
-        ticket: Ticket,
+        /// Which, and how to see its end.
+        set_up: SetUp,
     },
     /// An association; its data descriptor comes with it.
     Accepted {
@@ -176,9 +176,9 @@ pub enum Reply {
         /// Tokens that promise too much, as in [`Reply::Empty`].
         stale: Option<Token>,
     },
-    /// Not done: the descriptor polls writable, and would not tell when it can be done. A filler of so many bytes is to be
-    /// written into it, and the command to be given again.
-    Fill(u32),
+    /// Not done, for want of room (EAGAIN), or since the set-up is not over (EINPROGRESS). The descriptor polls writable when it
+    /// is worth asking again.
+    Later(Filler),
     /// What was received. With 0 bytes and no flags: the end.
     Received(Received),
     /// Nothing waits (EAGAIN).
@@ -205,7 +205,7 @@ pub struct Value {
     /// The length to report.
     pub len: u32,
     /// A set-up has begun: without waiting for it the call fails with EINPROGRESS, but the bytes hold all the same.
-    pub begun: Option<Ticket>,
+    pub begun: Option<SetUp>,
     /// The socket that came with the reply.
     pub descriptor: Option<Peeled>,
 }
@@ -221,9 +221,24 @@ pub struct Peeled {
     pub stale: Option<Token>,
 }
 
-/// Names a set-up of an association that somebody waits for.
+/// A set-up of an association that somebody waits for. The descriptor polls writable when it is over; [`Command::SetUp`] tells the
+/// outcome.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SetUp {
+    /// Names it.
+    pub ticket: Ticket,
+    /// Else the descriptor would poll writable before.
+    pub filler: Filler,
+}
+
+/// Names a set-up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ticket(pub u64);
+
+/// A filler of so many bytes is to be written into the descriptor, once, so that it polls writable no more; 0: one is there. It may come
+/// late, after what was to be waited for: the service takes it out whenever it comes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Filler(pub u32);
 
 /// What `recvmsg` gives back.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -261,6 +276,16 @@ impl Request {
 }
 
 impl Reply {
+    /// What is to be written into the descriptor when this has come.
+    pub fn filler(&self) -> Filler {
+        match self {
+            Self::Later(filler)
+            | Self::Begun { set_up: SetUp { filler, .. }, .. }
+            | Self::Value(Value { begun: Some(SetUp { filler, .. }), .. }) => *filler,
+            _ => Filler::default(),
+        }
+    }
+
     /// As bytes.
     pub fn encode(&self) -> Vec<u8> {
         encode(self)
@@ -320,7 +345,8 @@ mod tests {
             assert_eq!(Request::decode(&request.encode()), Ok(request));
         }
         let descriptor = Some(Peeled { offset: 4, flags: 0x800, stale: Some(Token(1)) });
-        let value = Value { bytes: vec![7; 9], len: 4_000_000_000, begun: Some(Ticket(3)), descriptor };
+        let begun = Some(SetUp { ticket: Ticket(3), filler: Filler(9) });
+        let value = Value { bytes: vec![7; 9], len: 4_000_000_000, begun, descriptor };
         let received = Received {
             flags: 0x80,
             from: Some(mapped),

@@ -83,8 +83,8 @@ pub(crate) unsafe fn connect(fd: c_int, peer: *const sockaddr, length: socklen_t
             libc::EAFNOSUPPORT => libc::EINVAL,
             other => other,
         })?;
-        match begin(fd, name, Command::Connect(peer))? {
-            Reply::Begun { result, ticket } => Err(unfinished(fd, result, ticket)),
+        match ask_filling(fd, name, Command::Connect(peer))?.0 {
+            Reply::Begun { result, set_up } => Err(unfinished(fd, result, set_up.ticket)),
             _ => Err(libc::EPROTO.into()),
         }
     })
@@ -120,25 +120,15 @@ pub(crate) fn take_error(name: SocketName) -> c_int {
     control::command(name, Command::TakeError).err().unwrap_or(0)
 }
 
-/// A command that may begin the set-up of an association. If the descriptor polls writable and would not tell the outcome, a
-/// filler makes it do so no more.
-pub(crate) fn begin(fd: c_int, name: SocketName, command: Command) -> Result<Reply, c_int> {
-    begin_with_descriptor(fd, name, command).map(|(reply, _)| reply)
-}
-
-/// As [`begin`], where a descriptor may come with the reply.
-pub(crate) fn begin_with_descriptor(
+/// A command whose end the descriptor may have to tell. If it would poll writable before, a filler makes it do so no more.
+pub(crate) fn ask_filling(
     fd: c_int,
     name: SocketName,
     command: Command,
 ) -> Result<(Reply, Option<OwnedFd>), c_int> {
-    let request = Request { socket: name.socket, command };
-    loop {
-        match control::ask(&request)? {
-            (Reply::Fill(length), _) => record::fill(fd, name, length)?,
-            answer => return Ok(answer),
-        }
-    }
+    let answer = control::ask(&Request { socket: name.socket, command })?;
+    record::fill(fd, name, answer.0.filler())?;
+    Ok(answer)
 }
 
 /// A set-up is to be waited for as long as the descriptor may wait (O_NONBLOCK, SO_SNDTIMEO): the service makes it writable
@@ -159,15 +149,12 @@ fn set_up(
     outcome: Result<usize, c_int>,
 ) -> Result<c_int, Stop> {
     outcome.map_err(|errno| if errno == libc::EAGAIN { libc::EINPROGRESS } else { errno })?;
-    match control::command(name, Command::SetUp(ticket)) {
-        Ok(Reply::Done) => return Ok(result),
+    match ask_filling(fd, name, Command::SetUp(ticket))?.0 {
+        Reply::Done => Ok(result),
         // Another one was over.
-        Ok(Reply::Fill(length)) => record::fill(fd, name, length)?,
-        Err(libc::EINPROGRESS) => {}
-        Err(errno) => return Err(errno.into()),
-        Ok(_) => return Err(libc::EPROTO.into()),
+        Reply::Later(_) => Err(unfinished(fd, result, ticket)),
+        _ => Err(libc::EPROTO.into()),
     }
-    Err(unfinished(fd, result, ticket))
 }
 
 /// Waits for a set-up that an option began, which is no cancellation point.

@@ -87,13 +87,13 @@ unsafe fn get_served(
         drop(ops::reserve(fd)?);
     }
     let command = Command::GetOption { option, room, input };
-    let (mut answer, descriptor) = match ops::begin_with_descriptor(fd, name, command)? {
+    let (mut answer, descriptor) = match ops::ask_filling(fd, name, command)? {
         (Reply::Value(answer), descriptor) => (answer, descriptor),
         _ => return Err(libc::EPROTO),
     };
     let made = answer.descriptor.map(|peeled| peel(&mut answer, peeled, descriptor)).transpose()?;
     record::discard(fd, name, answer.descriptor.and_then(|peeled| peeled.stale));
-    let outcome = answer.begun.map_or(Ok(0), |ticket| ops::await_setup(fd, name, 0, ticket));
+    let outcome = answer.begun.map_or(Ok(0), |set_up| ops::await_setup(fd, name, 0, set_up.ticket));
     if let Err(errno) = outcome
         && errno != libc::EINPROGRESS
     {
@@ -161,8 +161,8 @@ unsafe fn set_served(
     }
     // SAFETY: the caller's promise.
     let value = unsafe { read(value, length) }?;
-    match ops::begin(fd, name, Command::SetOption { option, value })? {
-        Reply::Begun { result, ticket } => ops::await_setup(fd, name, result, ticket),
+    match ops::ask_filling(fd, name, Command::SetOption { option, value })?.0 {
+        Reply::Begun { result, set_up } => ops::await_setup(fd, name, result, set_up.ticket),
         Reply::GiveBack => control::command(name, Command::GiveBack(record::take_bare(fd, name)?)).map(|_| 0),
         _ => Ok(0),
     }

@@ -7,7 +7,7 @@ use core::ffi::{c_int, c_void};
 use core::mem::size_of;
 
 use libc::{MSG_DONTWAIT, MSG_PEEK, MSG_TRUNC, msghdr};
-use sctp_descriptors::{ByteBuf, Command, MAX_RECORD_LEN, Marker, SocketName, Style, Token};
+use sctp_descriptors::{ByteBuf, Command, Filler, MAX_RECORD_LEN, Marker, SocketName, Style, Token};
 
 use crate::detour::{Stop, checked, errno};
 use crate::parts::{Parts, one};
@@ -175,7 +175,10 @@ pub(crate) fn discard(fd: c_int, name: SocketName, stale: Option<Token>) {
 }
 
 /// Writes a filler, so that the descriptor polls writable no more. Without room it does not do so anyway.
-pub(crate) fn fill(fd: c_int, name: SocketName, length: u32) -> Result<(), c_int> {
+pub(crate) fn fill(fd: c_int, name: SocketName, Filler(length): Filler) -> Result<(), c_int> {
+    if length == 0 {
+        return Ok(());
+    }
     let mut filler = name.marker().to_vec();
     filler.resize(TOKEN_LEN.max(length as usize), 0);
     let flags = MSG_DONTWAIT | libc::MSG_NOSIGNAL;

@@ -4,12 +4,12 @@ use core::ffi::{c_int, c_uint, c_void};
 use core::net::SocketAddr;
 
 use libc::{MSG_DONTWAIT, MSG_EOR, MSG_NOSIGNAL, iovec, mmsghdr, msghdr, size_t, sockaddr, socklen_t};
-use sctp_descriptors::{Command, MAX_PAYLOAD_LEN, Marker, Reply, Request, Send, Slot, SocketName};
+use sctp_descriptors::{Command, MAX_PAYLOAD_LEN, Marker, Reply, Send, Slot, SocketName};
 
 use crate::detour::{Detour, Stop, with_remembered};
 use crate::parts::{Parts, one};
 use crate::wait::{Turn, Wait};
-use crate::{address, board, control, memory, record, table, wait};
+use crate::{address, board, memory, ops, table, wait};
 
 /// No program needs more control messages (ENOBUFS beyond), in bytes.
 const MAX_CONTROL_LEN: usize = 20 * 1024;
@@ -257,18 +257,15 @@ fn command(fd: c_int, name: SocketName, message: &Message<'_>, turn: Turn) -> Re
         control: control_as_kernel_has_it(message.control),
         payload: message.parts.copy_out(length),
     };
-    let request = Request { socket: name.socket, command: Command::Send(send) };
-    loop {
-        match control::ask(&request).map(|(reply, _)| reply) {
-            Ok(Reply::Number(sent)) => return Ok(usize::try_from(sent).unwrap_or(length)),
-            Ok(Reply::Done) => return Ok(length),
-            Ok(Reply::Begun { result, .. }) => return Err(Stop::Wait(Wait::SetUp(result, None))),
-            Ok(Reply::Fill(length)) => record::fill(fd, name, length)?,
-            Err(libc::EAGAIN) if patient => return Err(Stop::Wait(Wait::Room)),
-            Err(libc::EPIPE) => return Err(broken(message)),
-            Err(errno) => return Err(errno.into()),
-            Ok(_) => return Err(libc::EPROTO.into()),
-        }
+    match ops::ask_filling(fd, name, Command::Send(send)).map(|(reply, _)| reply) {
+        Ok(Reply::Number(sent)) => Ok(usize::try_from(sent).unwrap_or(length)),
+        Ok(Reply::Done) => Ok(length),
+        Ok(Reply::Begun { result, .. }) => Err(Stop::Wait(Wait::SetUp(result, None))),
+        Ok(Reply::Later(_)) if patient => Err(Stop::Wait(Wait::Room)),
+        Ok(Reply::Later(_)) => Err(libc::EAGAIN.into()),
+        Err(libc::EPIPE) => Err(broken(message)),
+        Err(errno) => Err(errno.into()),
+        Ok(_) => Err(libc::EPROTO.into()),
     }
 }
 

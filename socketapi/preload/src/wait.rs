@@ -36,15 +36,30 @@ pub(crate) enum Turn {
     After(Wait, Result<usize, c_int>),
 }
 
+/// A call that has been woken up so often, each time in vain, takes a rest before each further time: whatever the reason is, it is not
+/// to use up a processor.
+const MOST_IN_VAIN: u32 = 64;
+
 /// Runs an operation as often as it has to wait.
 pub(crate) fn turns<T>(fd: c_int, mut operation: impl FnMut(Turn) -> Result<T, Stop>) -> Result<T, Stop> {
-    let mut turn = Turn::First;
+    let (mut turn, mut in_vain) = (Turn::First, 0);
     loop {
         match operation(turn) {
             Err(Stop::Wait(wanted)) => turn = Turn::After(wanted, until(fd, wanted)),
             end => return end,
         }
+        in_vain += 1;
+        if in_vain > MOST_IN_VAIN {
+            rest();
+            in_vain = MOST_IN_VAIN;
+        }
     }
+}
+
+/// A millisecond.
+fn rest() {
+    // SAFETY: no entries. A signal ends it, which is as good.
+    unsafe { real::poll(ptr::null_mut(), 0, 1) };
 }
 
 /// Waits: a cancellation point, and nothing to drop.

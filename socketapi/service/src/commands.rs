@@ -91,7 +91,6 @@ impl Service {
     fn command(&mut self, user: u32, number: u64, command: &Command) -> Answer {
         let found = self.sockets.get_mut(&number).filter(|socket| socket.is_of(user));
         let Some(socket) = found else { return Err(Errno::ENOTCONN) };
-        socket.hear_command();
         let ids = &mut self.ids;
         let of = |error| errno::of(&error);
         let reply = match command {

@@ -5,13 +5,11 @@
 
 use std::time::Duration;
 
-use sctp_abi::constants::{SCTP_SOCKOPT_CONNECTX, SCTP_SOCKOPT_CONNECTX_OLD, SCTP_SOCKOPT_CONNECTX3};
 use sctp_abi::options::{self, Answer, Outcome};
 use sctp_abi::{AssocIds, Effects, Errno, StackTarget, Style, errno};
 use sctp_descriptors::{MAX_OPTION_LEN, OptionName, Peeled, Reply, Value};
 use sctp_user::stack::{Notification, Socket};
 
-use crate::setup::ticket;
 use crate::socket::{Phase, Served};
 
 /// The pending error.
@@ -114,9 +112,6 @@ impl Served {
         input: &[u8],
         room: usize,
     ) -> Result<Got, Errno> {
-        if let Some(filler) = self.filler_before(number)? {
-            return Ok(filler.into());
-        }
         let (answer, effects) = self.on_target(ids, |target| options::get(target, number, input, room));
         let Answer { bytes, len, descriptor_at, .. } = answer?;
         if bytes.len() > MAX_OPTION_LEN {
@@ -125,30 +120,19 @@ impl Served {
         let peeled_off = effects.peeled_off.zip(descriptor_at).map(|((_, socket, flags), at)| {
             (socket, Peeled { offset: u32::try_from(at).unwrap_or(u32::MAX), flags, stale: None })
         });
-        let begun = effects.begun.map(ticket);
+        let begun = effects.begun.map(|association| self.awaited(association));
         let len = u32::try_from(len).unwrap_or(u32::MAX);
         Ok(Got { reply: Reply::Value(Value { bytes, len, begun, descriptor: None }), peeled_off })
     }
 
     fn set_of_sctp(&mut self, ids: &mut AssocIds, number: i32, value: &[u8]) -> Result<Reply, Errno> {
-        if let Some(filler) = self.filler_before(number)? {
-            return Ok(filler);
-        }
         let (outcome, effects) = self.on_target(ids, |target| options::set(target, number, value));
-        Ok(match (outcome?, effects.begun.map(ticket)) {
-            (Outcome::Begun(result), Some(ticket)) => Reply::Begun { result, ticket },
+        Ok(match (outcome?, effects.begun) {
+            (Outcome::Begun(result), Some(association)) => {
+                Reply::Begun { result, set_up: self.awaited(association) }
+            }
             _ => Reply::Done,
         })
-    }
-
-    /// The options that begin a set-up need what `connect` needs.
-    fn filler_before(&mut self, number: i32) -> Result<Option<Reply>, Errno> {
-        let connects = [SCTP_SOCKOPT_CONNECTX_OLD, SCTP_SOCKOPT_CONNECTX, SCTP_SOCKOPT_CONNECTX3];
-        let begins = connects.contains(&number) && matches!(self.phase, Phase::Idle | Phase::Many(_));
-        if !begins {
-            return Ok(None);
-        }
-        Ok(self.filler())
     }
 
     /// Does something with an option, and what follows from it for the socket.

@@ -5,12 +5,15 @@ use std::net::Shutdown;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use sctp_descriptors::{Marker, SocketName, Token};
+use sctp_descriptors::{Filler, Marker, SocketName, Token};
 use sctp_user::driver::{readable_bytes, unread_by_peer};
 use socket2::{Domain, SockAddr, Socket, Type};
 
-/// Empty records that are passed over in one turn.
-const MOST_EMPTY: usize = 64;
+/// Records in front of a filler that are thrown away.
+const MOST_STRAY: usize = 64;
+
+/// The client's end is shut down for writing, at least.
+const RDHUP: PollFlags = PollFlags::from_bits_retain(libc::POLLRDHUP);
 
 /// The service's end.
 #[derive(Debug)]
@@ -20,7 +23,7 @@ pub(crate) struct Pair {
     marker: Marker,
     /// The size of a record that keeps the client's end from polling writable.
     filler_len: usize,
-    /// Such a record comes first, or is about to come.
+    /// Such a record is there, or about to come, and is to stay.
     filled: bool,
     /// The number of the last token.
     last_token: Token,
@@ -51,6 +54,8 @@ enum End {
 pub(crate) enum Incoming {
     /// A record of so many bytes.
     Record(usize),
+    /// A filler, or an empty record, which is no message of SCTP's.
+    Stray,
     /// Nothing yet.
     Nothing,
     /// The client will write no more, but it may read.
@@ -105,15 +110,21 @@ impl Pair {
         }
         // So much of a record tells whether it is one. Where the client was to fill its end, it may have left without.
         let mut start = Marker::default();
-        while self.end.read(&mut start).is_ok_and(|len| len != 0 && start != self.marker) {}
+        let mut is_other = || self.end.read(&mut start).is_ok_and(|len| len != 0 && start != self.marker);
+        let _ = (0..MOST_STRAY).all(|_| is_other());
     }
 
-    /// The size of the filler that the client is to write, so that its end polls writable no more; `None` if one is there, or as
-    /// many bytes. One that was asked for may never have come.
-    pub(crate) fn close(&mut self) -> Option<usize> {
+    /// From now on a filler is to be in the pair until something happens that the client waits for. The size of the one that the
+    /// client is to write, unless one is there, or as many bytes: one that was asked for may never have come.
+    pub(crate) fn close(&mut self) -> Filler {
         let is_full = readable_bytes(&self.end).is_ok_and(|bytes| bytes as usize >= self.filler_len);
         let is_filled = std::mem::replace(&mut self.filled, true) && is_full;
-        (!is_filled).then_some(self.filler_len)
+        Filler(if is_filled { 0 } else { u32::try_from(self.filler_len).unwrap_or(u32::MAX) })
+    }
+
+    /// If not, fillers are to be read, those as well that come later.
+    pub(crate) fn keep_filler(&mut self, is_kept: bool) {
+        self.filled &= is_kept;
     }
 
     /// Whether a filler keeps the client's end from polling writable, or is to.
@@ -167,17 +178,15 @@ impl Pair {
         self.reset |= self.end.take_error().is_ok_and(|error| error.is_some());
     }
 
-    /// Reads what comes next; fillers are passed over.
+    /// Reads what comes next.
     pub(crate) fn read(&mut self, buffer: &mut [u8]) -> Incoming {
-        let mut empty = 0;
         loop {
             match self.end.read(buffer) {
-                Ok(0) if self.is_closed() => return Incoming::Closed,
-                // An empty record, which is no message of SCTP's, looks the same. One may come before the end.
-                Ok(0) if empty > 0 && self.is_over() => return Incoming::Shutdown,
-                Ok(0) if empty == MOST_EMPTY => return Incoming::Nothing,
-                Ok(0) => empty += 1,
-                Ok(len) if self.is_marked(buffer.get(..len).unwrap_or_default()) => self.filled = false,
+                Ok(0) => return self.end_or_empty(),
+                Ok(len) if self.is_marked(buffer.get(..len).unwrap_or_default()) => {
+                    self.filled = false;
+                    return Incoming::Stray;
+                }
                 Ok(len) => return Incoming::Record(len),
                 Err(error) => match error.kind() {
                     ErrorKind::Interrupted => {}
@@ -194,16 +203,20 @@ impl Pair {
         }
     }
 
-    fn is_closed(&self) -> bool {
-        let mut polled = [PollFd::new(self.end.as_fd(), PollFlags::POLLHUP)];
-        let told = poll(&mut polled, PollTimeout::ZERO);
-        told == Ok(1) && polled[0].revents().is_some_and(|events| events.contains(PollFlags::POLLHUP))
+    /// Nothing was read: the end, or an empty record, which looks the same. Behind the end nothing is there; behind an empty record
+    /// messages may be, also where the client has gone. What is not there then is not written any more.
+    fn end_or_empty(&self) -> Incoming {
+        let (is_closed, is_over) = (self.polls(PollFlags::empty()), self.polls(RDHUP));
+        match readable_bytes(&self.end) {
+            Ok(0) if is_closed => Incoming::Closed,
+            Ok(0) if is_over => Incoming::Shutdown,
+            _ => Incoming::Stray,
+        }
     }
 
-    /// Whether the client's end is shut down for writing, at least.
-    fn is_over(&self) -> bool {
-        let mut polled = [PollFd::new(self.end.as_fd(), PollFlags::from_bits_retain(libc::POLLRDHUP))];
-        poll(&mut polled, PollTimeout::ZERO) == Ok(1)
+    /// Whether one of these events is there, or the client's end is closed: the kernel tells of that in any case.
+    fn polls(&self, events: PollFlags) -> bool {
+        poll(&mut [PollFd::new(self.end.as_fd(), events)], PollTimeout::ZERO) == Ok(1)
     }
 
     /// Writes a record for the client.
@@ -318,7 +331,7 @@ mod tests {
     /// The filler that a client writes.
     fn fill(pair: &mut Pair, client: &OwnedFd) {
         let mut filler = pair.marker.to_vec();
-        filler.resize(pair.close().unwrap(), 0);
+        filler.resize(pair.close().0 as usize, 0);
         nix::unistd::write(client, &filler).unwrap();
     }
 
@@ -334,7 +347,7 @@ mod tests {
     #[test]
     fn a_pair_is_closed_again_by_a_filler_that_the_client_writes() {
         let (mut pair, client) = pair(6, false);
-        assert_eq!(pair.close(), None);
+        assert_eq!(pair.close(), Filler(0));
         pair.open();
         nix::unistd::write(&client, b"goes nowhere").unwrap();
         fill(&mut pair, &client);
@@ -347,7 +360,7 @@ mod tests {
     #[test]
     fn a_client_that_leaves_without_its_filler_holds_up_nobody() {
         let (mut pair, client) = pair(7, true);
-        assert!(pair.close().is_some());
+        assert_ne!(pair.close(), Filler(0));
         drop(client);
         pair.open();
         assert!(matches!(pair.read(&mut [0; 8]), Incoming::Closed));
@@ -385,13 +398,40 @@ mod tests {
     #[test]
     fn empty_records_are_no_end() {
         let (mut pair, client) = pair(10, true);
-        (0..3 * MOST_EMPTY).for_each(|_| assert_eq!(nix::unistd::write(&client, b""), Ok(0)));
+        (0..3).for_each(|_| assert_eq!(nix::unistd::write(&client, b""), Ok(0)));
         nix::unistd::write(&client, b"more").unwrap();
-        let turns = (0..10).take_while(|_| matches!(pair.read(&mut [0; 16]), Incoming::Nothing)).count();
-        assert_eq!(turns, 2);
+        (0..3).for_each(|_| assert!(matches!(pair.read(&mut [0; 16]), Incoming::Stray)));
+        assert!(matches!(pair.read(&mut [0; 16]), Incoming::Record(4)));
+        nix::unistd::write(&client, b"").unwrap();
+        assert!(matches!(pair.read(&mut [0; 16]), Incoming::Stray));
         assert!(matches!(pair.read(&mut [0; 16]), Incoming::Nothing));
         nix::sys::socket::shutdown(client.as_raw_fd(), nix::sys::socket::Shutdown::Write).unwrap();
         assert!(matches!(pair.read(&mut [0; 16]), Incoming::Shutdown));
+    }
+
+    #[test]
+    fn what_was_written_behind_an_empty_record_is_read_though_the_client_has_gone() {
+        for closes in [true, false] {
+            let (mut pair, client) = pair(13, true);
+            let client =
+                [b"".as_slice(), b"data", b"", b"more", b""].iter().fold(client, |client, record| {
+                    nix::unistd::write(&client, record).unwrap();
+                    client
+                });
+            if closes {
+                drop(client);
+            } else {
+                nix::sys::socket::shutdown(client.as_raw_fd(), nix::sys::socket::Shutdown::Write).unwrap();
+                // It stays open until the end of the test.
+                std::mem::forget(client);
+            }
+            let mut next = || pair.read(&mut [0; 16]);
+            assert!(matches!(
+                [next(), next(), next(), next()],
+                [Incoming::Stray, Incoming::Record(4), Incoming::Stray, Incoming::Record(4)]
+            ));
+            assert!(matches!((next(), closes), (Incoming::Closed, true) | (Incoming::Shutdown, false)));
+        }
     }
 
     #[test]
@@ -411,9 +451,10 @@ mod tests {
         assert_eq!(events(&client), PollFlags::empty());
         let mut buffer = [0; 64];
         assert!(matches!(pair.read(&mut buffer), Incoming::Record(6)));
+        assert!(matches!(pair.read(&mut buffer), Incoming::Stray));
         assert!(matches!(pair.read(&mut buffer), Incoming::Nothing));
         assert_eq!(events(&client), PollFlags::POLLOUT);
-        assert!(pair.close().is_some());
+        assert_ne!(pair.close(), Filler(0));
     }
 
     /// Takes a record out, as a client does.

@@ -18,6 +18,8 @@ use crate::socket::{Outcome, Phase, Served};
 
 /// Records that one socket may pass in each direction before it is another's turn.
 const SHARE: usize = 64;
+/// So many shares are as many records as the buffer of a pair holds, and more.
+const MOST_TURNS: usize = 16;
 
 enum Progress {
     Waits,
@@ -76,6 +78,7 @@ impl Served {
                 Some(payload) => payload,
                 None => match self.pair.read(buffer) {
                     Incoming::Record(len) => Bytes::copy_from_slice(buffer.get(..len).unwrap_or_default()),
+                    Incoming::Stray => continue,
                     Incoming::Nothing => {
                         self.shut_down_if_asked();
                         return Progress::Dry;
@@ -127,9 +130,12 @@ impl Served {
         }
     }
 
-    /// Sends what was written bare, as far as there is room: it comes before what a command says.
+    /// Sends what was written bare, as far as there is room: it comes before what a command says. Who goes on writing meanwhile
+    /// holds up nobody: a pair does not hold more.
     pub(crate) fn send_what_is_written(&mut self, buffer: &mut [u8]) {
-        while matches!(self.phase, Phase::Open) && matches!(self.pump_out(buffer), Progress::Again) {}
+        let mut goes_on =
+            || matches!(self.phase, Phase::Open) && matches!(self.pump_out(buffer), Progress::Again);
+        let _ = (0..MOST_TURNS).all(|_| goes_on());
     }
 
     /// Sends a message about which nothing was said. It comes back if there is no room for it.

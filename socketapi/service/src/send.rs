@@ -11,8 +11,7 @@ use sctp_core::message::SendOptions;
 use sctp_descriptors::{Reply, Send};
 use sctp_user::stack::{Error, Peer};
 
-use crate::setup::{fill, ticket};
-use crate::socket::Served;
+use crate::socket::{Phase, Served};
 
 /// Bytes of control messages of one call, as Linux bounds them (`net.core.optmem_max`).
 const MOST_CONTROL: usize = 20_480;
@@ -128,12 +127,12 @@ impl Served {
         payload: Bytes,
         flags: i32,
     ) -> Result<Reply, Errno> {
+        // A socket has one association in its life, which may have ended though the program has not read so far.
+        if !matches!(self.phase, Phase::Idle | Phase::Many(_)) {
+            return Err(Errno::EADDRNOTAVAIL);
+        }
         if !self.may_start(payload.len()) {
             return Ok(self.full(None));
-        }
-        let waits = flags & libc::MSG_DONTWAIT == 0;
-        if waits && let Some(filler) = self.filler() {
-            return Ok(filler);
         }
         let mut addresses = vec![peer.ip()];
         addresses.extend(info.addresses()?);
@@ -146,10 +145,11 @@ impl Served {
             let _ = self.socket.withdraw(id);
             return sent;
         }
+        let waits = flags & libc::MSG_DONTWAIT == 0;
         self.begin(id, waits);
         self.note_start(id, payload.len());
         match sent {
-            Ok(Reply::Number(result)) if waits => Ok(Reply::Begun { result, ticket: ticket(id) }),
+            Ok(Reply::Number(result)) if waits => Ok(Reply::Begun { result, set_up: self.awaited(id) }),
             sent => sent,
         }
     }
@@ -160,7 +160,7 @@ impl Served {
             self.wanted.retain(|(other, _)| *other != id);
             self.wanted.push((id, len));
         }
-        self.pair.close().map_or(Reply::Errno(libc::EAGAIN), fill)
+        Reply::Later(self.pair.close())
     }
 
     /// Whether nobody waits for room in a send buffer, or one of those who do can go on.

@@ -5,11 +5,11 @@ use std::task::{Context, Poll};
 
 use sctp_abi::{AssocIds, Errno, errno};
 use sctp_core::event::AssociationId;
-use sctp_descriptors::{Reply, Ticket};
+use sctp_descriptors::{Reply, SetUp, Ticket};
 use sctp_user::stack::{Error, Peer, SocketKind};
 
 use crate::pair::Incoming;
-use crate::socket::{Phase, Served, checked};
+use crate::socket::{Outcome, Phase, Served, checked};
 
 /// Records that mean nothing, passed over in one turn.
 const MOST_STRAY: usize = 64;
@@ -27,8 +27,6 @@ pub(crate) struct Many {
     starting: Vec<(AssociationId, usize)>,
     /// Those that failed, and nobody has heard of it, with the `errno`; the latest last.
     failed: Vec<(Ticket, i32)>,
-    /// A client is about to write a filler, which must stay, and to begin a set-up.
-    is_filling: bool,
 }
 
 impl Served {
@@ -41,13 +39,15 @@ impl Served {
             Phase::Listening(_) | Phase::Open | Phase::Ended { .. } => return Err(Errno::EISCONN),
             Phase::Many(_) => self.check_unknown(peer)?,
         }
-        if let Some(filler) = self.filler() {
-            return Ok(filler);
-        }
         let peer = Peer { addresses: vec![peer.ip()], port: peer.port() };
         let association = checked(self.socket.connect(&peer))?;
         self.begin(association, true);
-        Ok(Reply::Begun { result: 0, ticket: ticket(association) })
+        Ok(Reply::Begun { result: 0, set_up: self.awaited(association) })
+    }
+
+    /// A set-up that has begun, for who is to wait for its end.
+    pub(crate) fn awaited(&mut self, association: AssociationId) -> SetUp {
+        SetUp { ticket: ticket(association), filler: self.pair.close() }
     }
 
     /// How a set-up went.
@@ -59,9 +59,7 @@ impl Served {
                 let failed = many.failed.iter().position(|(failed, _)| *failed == asked);
                 failed.map_or(Ok(Reply::Done), |at| Err(Errno(many.failed.remove(at).1)))
             }
-            Phase::Connecting(_) | Phase::Many(_) => {
-                Ok(self.pair.close().map_or(Reply::Errno(libc::EINPROGRESS), fill))
-            }
+            Phase::Connecting(_) | Phase::Many(_) => Ok(Reply::Later(self.pair.close())),
             // It stays the pending one, as on Linux.
             Phase::Idle | Phase::Listening(_) => match self.error {
                 0 => Err(Errno::ECONNREFUSED),
@@ -119,25 +117,9 @@ impl Served {
         false
     }
 
-    /// What a program has to do before its descriptor can tell the outcome of a set-up.
-    pub(crate) fn filler(&mut self) -> Option<Reply> {
-        let filler = self.pair.close().map(fill);
-        if let Phase::Many(many) = &mut self.phase {
-            many.is_filling = filler.is_some();
-        }
-        filler
-    }
-
-    /// A command has come: if it is the one that a filler was to be written for, then that has been done.
-    pub(crate) fn hear_command(&mut self) {
-        if let Phase::Many(many) = &mut self.phase {
-            many.is_filling = false;
-        }
-    }
-
-    pub(crate) fn await_setup(&mut self, id: AssociationId, ids: &mut AssocIds) {
+    pub(crate) fn await_setup(&mut self, id: AssociationId, ids: &mut AssocIds) -> Outcome {
         let mut context = Context::from_waker(&self.waker);
-        let Poll::Ready(result) = self.socket.poll_connected(&mut context, id) else { return };
+        let Poll::Ready(result) = self.socket.poll_connected(&mut context, id) else { return Outcome::Waits };
         self.phase = match result {
             Ok(()) => {
                 self.memory.set_up(&self.socket, id);
@@ -150,6 +132,7 @@ impl Served {
             }
         };
         self.pair.open();
+        Outcome::Again
     }
 
     /// The program may write bare from now on: what it has written before a SHUTDOWN comes is still to be sent.
@@ -173,26 +156,37 @@ impl Served {
         }
     }
 
-    pub(crate) fn advance_many(&mut self, buffer: &mut [u8], ids: &mut AssocIds) {
+    /// Fillers stay while somebody waits for a set-up or for room, until one of these has come: all look then.
+    pub(crate) fn advance_many(&mut self, buffer: &mut [u8], ids: &mut AssocIds) -> Outcome {
         self.conclude_setups_of_many();
-        let Phase::Many(many) = &self.phase else { return };
-        let awaits_setup = many.is_filling || !many.connecting.is_empty();
-        if !self.pair.is_filled() || !awaits_setup && self.has_room() {
-            // Fillers, and those that come late. Nothing is written bare on such a socket.
-            for _ in 0..MOST_STRAY {
-                match self.pair.read(buffer) {
-                    Incoming::Record(_) => {}
-                    Incoming::Shutdown => {
-                        self.halves.nothing_follows = true;
-                        break;
-                    }
-                    Incoming::Nothing | Incoming::Closed => break,
-                }
-            }
+        let Phase::Many(many) = &self.phase else { return Outcome::Again };
+        if !self.wanted.is_empty() || many.connecting.is_empty() {
+            let has_room = self.has_room();
+            self.pair.keep_filler(!has_room);
         }
+        let outcome = self.pass_over(buffer);
         if self.look_ahead(ids) {
             self.pair.offer();
         }
+        outcome
+    }
+
+    /// Nothing is written bare on this socket: takes out what is there, fillers that come late among it, unless a filler is to stay.
+    pub(crate) fn pass_over(&mut self, buffer: &mut [u8]) -> Outcome {
+        if self.pair.is_filled() {
+            return Outcome::Waits;
+        }
+        for _ in 0..MOST_STRAY {
+            match self.pair.read(buffer) {
+                Incoming::Record(_) | Incoming::Stray => {}
+                Incoming::Shutdown => {
+                    self.halves.nothing_follows = true;
+                    return Outcome::Waits;
+                }
+                Incoming::Nothing | Incoming::Closed => return Outcome::Waits,
+            }
+        }
+        Outcome::Again
     }
 
     /// A set-up has failed, perhaps one that somebody waits for. Linux has no pending error of it.
@@ -202,7 +196,7 @@ impl Served {
             many.connecting.remove(at);
             many.failed.drain(..many.failed.len().saturating_sub(MOST_FAILED - 1));
             many.failed.push((ticket(id), errno::of_setup(error).0));
-            self.pair.open();
+            self.pair.keep_filler(false);
         }
     }
 
@@ -222,7 +216,7 @@ impl Served {
             true
         });
         if many.connecting.len() < before {
-            self.pair.open();
+            self.pair.keep_filler(false);
         }
         failed.iter().for_each(|(id, error)| self.lose_setup(*id, error));
     }
@@ -244,9 +238,4 @@ impl Many {
 /// How clients name the set-up of an association.
 pub(crate) fn ticket(association: AssociationId) -> Ticket {
     Ticket(association.to_bits())
-}
-
-/// The descriptor is to be filled before a command is given again.
-pub(crate) fn fill(len: usize) -> Reply {
-    Reply::Fill(u32::try_from(len).unwrap_or(u32::MAX))
 }

@@ -266,12 +266,12 @@ impl Served {
         match self.phase {
             Phase::Open | Phase::Ended { .. } => return self.pump(buffer, ids),
             _ if self.hung_up => return self.leave(),
-            Phase::Idle => {}
+            Phase::Idle => return self.pass_over(buffer),
             Phase::Listening(_) => self.offer(),
-            Phase::Connecting(id) => self.await_setup(id, ids),
-            Phase::Many(_) => self.advance_many(buffer, ids),
+            Phase::Connecting(id) => return self.await_setup(id, ids),
+            Phase::Many(_) => return self.advance_many(buffer, ids),
         }
-        if matches!(self.phase, Phase::Open) { Outcome::Again } else { Outcome::Waits }
+        Outcome::Waits
     }
 
     /// The program has no descriptor any more: nobody can name the associations.
@@ -309,7 +309,7 @@ impl Served {
                 self.unsent.is_none() && self.wanted.is_empty() && !self.halves.nothing_follows
             }
             // A filler that comes late.
-            Phase::Many(_) => !self.pair.is_filled() && !self.halves.nothing_follows,
+            Phase::Idle | Phase::Many(_) => !self.pair.is_filled() && !self.halves.nothing_follows,
             _ => false,
         };
         // A bare record had no room, or a token.

@@ -98,8 +98,8 @@ impl Desk {
             Operation::Connect(address) => {
                 let command = Command::Connect(*address);
                 match self.ask_filling(socket, command)? {
-                    (Reply::Begun { result, ticket }, _) => {
-                        Ok(Step::SetUp { result: result.into(), sent: false, ticket })
+                    (Reply::Begun { result, set_up }, _) => {
+                        Ok(Step::SetUp { result: result.into(), sent: false, ticket: set_up.ticket })
                     }
                     _ => Err(Errno::EPROTO),
                 }
@@ -118,8 +118,8 @@ impl Desk {
                 }
                 let command = Command::SetOption { option: *option, value: value.clone() };
                 match self.ask_filling(socket, command)?.0 {
-                    Reply::Begun { result, ticket } => {
-                        Ok(Step::SetUp { result: result.into(), sent: false, ticket })
+                    Reply::Begun { result, set_up } => {
+                        Ok(Step::SetUp { result: result.into(), sent: false, ticket: set_up.ticket })
                     }
                     Reply::GiveBack => self.order(number, Command::GiveBack(socket.take_bare()?)),
                     _ => Ok(Step::Done(0)),
@@ -163,14 +163,11 @@ impl Desk {
         answer
     }
 
-    /// A command that may ask for a filler first.
+    /// A command whose end the descriptor may have to tell.
     fn ask_filling(&mut self, socket: &Socket, command: Command) -> Answer {
-        loop {
-            match self.ask(socket.name.socket, command.clone())? {
-                (Reply::Fill(len), _) => socket.fill(len as usize)?,
-                answer => return Ok(answer),
-            }
-        }
+        let answer = self.ask(socket.name.socket, command)?;
+        socket.fill(answer.0.filler())?;
+        Ok(answer)
     }
 
     /// Takes out tokens that promise too much.
@@ -203,13 +200,11 @@ impl Desk {
     fn await_set_up(&mut self, socket: &Socket, result: i64, ticket: Ticket) -> nix::Result<Step> {
         let events = PollFlags::POLLOUT;
         if socket.polls(events) {
-            match self.ask(socket.name.socket, Command::SetUp(ticket)) {
-                Ok((Reply::Done, _)) => return Ok(Step::Done(result)),
+            match self.ask_filling(socket, Command::SetUp(ticket))?.0 {
+                Reply::Done => return Ok(Step::Done(result)),
                 // Another one was over.
-                Ok((Reply::Fill(len), _)) => socket.fill(len as usize)?,
-                Err(Errno::EINPROGRESS) => {}
-                Err(errno) => return Err(errno),
-                Ok(_) => return Err(Errno::EPROTO),
+                Reply::Later(_) => {}
+                _ => return Err(Errno::EPROTO),
             }
         }
         wait(socket, 0, events, Errno::EINPROGRESS)
@@ -269,7 +264,7 @@ impl Desk {
         }
         job.target.write(*at, bytes.get(..*room as usize).unwrap_or(&bytes))?;
         job.target.write(*len_at, &len.to_ne_bytes())?;
-        Ok(begun.map_or(made, |ticket| Step::SetUp { result: 0, sent: false, ticket }))
+        Ok(begun.map_or(made, |set_up| Step::SetUp { result: 0, sent: false, ticket: set_up.ticket }))
     }
 
     /// A descriptor for the program.
@@ -307,14 +302,17 @@ impl Desk {
             Err(errno) => Err(errno),
         };
         match sent {
-            Ok(Reply::Begun { ticket, .. }) => {
+            Ok(Reply::Begun { set_up, .. }) => {
+                let ticket = set_up.ticket;
                 outgoing.result(target, len).map(|result| Step::SetUp { result, sent: true, ticket })
+            }
+            Ok(Reply::Later(_)) | Err(Errno::EAGAIN) => {
+                wait(socket, outgoing.flags, PollFlags::POLLOUT, Errno::EAGAIN)
             }
             Ok(Reply::Number(sent)) => {
                 outgoing.result(target, usize::try_from(sent).unwrap_or(0)).map(Step::Done)
             }
             Ok(_) => outgoing.result(target, len).map(Step::Done),
-            Err(Errno::EAGAIN) => wait(socket, outgoing.flags, PollFlags::POLLOUT, Errno::EAGAIN),
             Err(Errno::EPIPE) if outgoing.flags & libc::MSG_NOSIGNAL == 0 => {
                 target.signal(libc::SIGPIPE);
                 Err(Errno::EPIPE)

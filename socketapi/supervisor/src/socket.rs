@@ -8,7 +8,7 @@ use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::sockopt::{ReceiveTimeout, SendTimeout};
 use nix::sys::socket::{MsgFlags, UnixAddr, getpeername, getsockopt, recv, send};
-use sctp_descriptors::{ByteBuf, MAX_RECORD_LEN, SocketName, Style, Token};
+use sctp_descriptors::{ByteBuf, Filler, MAX_RECORD_LEN, SocketName, Style, Token};
 
 use crate::sys;
 
@@ -168,9 +168,12 @@ impl Socket {
     }
 
     /// Keeps the descriptor from polling writable.
-    pub(crate) fn fill(&self, len: usize) -> nix::Result<()> {
+    pub(crate) fn fill(&self, Filler(len): Filler) -> nix::Result<()> {
+        if len == 0 {
+            return Ok(());
+        }
         let mut filler = self.name.marker().to_vec();
-        filler.resize(len.max(filler.len()), 0);
+        filler.resize(filler.len().max(len as usize), 0);
         match self.send(&filler) {
             // Without room it does not poll writable anyway.
             Ok(()) | Err(Errno::EAGAIN) => Ok(()),

@@ -14,8 +14,8 @@ use nix::sys::socket::{
     ControlMessage, ControlMessageOwned, MsgFlags, UnixAddr, getpeername, recvmsg, sendmsg,
 };
 use sctp_descriptors::{
-    Command, MAX_REPLY_LEN, OptionName, Receive, Received, Reply, Request, SHOWN, Send, Slot, SocketName,
-    Style, Token, VERSION, pieces,
+    Command, Filler, MAX_REPLY_LEN, OptionName, Receive, Received, Reply, Request, SHOWN, Send, Slot,
+    SocketName, Style, Token, VERSION, pieces,
 };
 use sctp_service::{Control, Listener, Rules, Service, defaults};
 use sctp_user::driver::mem::MemDriver;
@@ -193,14 +193,19 @@ impl<'a> Handle<'a> {
         assert_eq!(self.ask(Command::Listen(5)), Reply::Done);
     }
 
-    /// Gives a command; if the descriptor has to be filled before, does so.
+    /// Gives a command, and writes the filler that the reply names.
     pub(crate) fn ask_filling(&self, command: Command) -> Reply {
-        let reply = self.ask(command.clone());
-        let Reply::Fill(len) = reply else { return reply };
-        let mut filler = self.name.marker().to_vec();
-        filler.resize(len as usize, 0);
-        (&self.end).write_all(&filler).unwrap();
-        self.ask(command)
+        let reply = self.ask(command);
+        self.fill(reply.filler());
+        reply
+    }
+
+    pub(crate) fn fill(&self, Filler(len): Filler) {
+        if len > 0 {
+            let mut filler = self.name.marker().to_vec();
+            filler.resize(len as usize, 0);
+            (&self.end).write_all(&filler).unwrap();
+        }
     }
 
     pub(crate) fn connect(&self, peer: SocketAddr) {
@@ -209,14 +214,14 @@ impl<'a> Handle<'a> {
 
     /// Connects, and waits for the outcome.
     pub(crate) fn try_to_connect(&self, peer: SocketAddr) -> Reply {
-        let Reply::Begun { result: 0, ticket } = self.ask_filling(Command::Connect(peer)) else {
+        let Reply::Begun { result: 0, set_up } = self.ask_filling(Command::Connect(peer)) else {
             panic!("it does not begin")
         };
         // It may poll writable before that, because of something else that was waited for.
         loop {
             self.wait_for(PollFlags::POLLOUT);
-            match self.ask_filling(Command::SetUp(ticket)) {
-                Reply::Errno(libc::EINPROGRESS) => {}
+            match self.ask_filling(Command::SetUp(set_up.ticket)) {
+                Reply::Later(_) => {}
                 outcome => return outcome,
             }
         }

@@ -3,6 +3,7 @@
 mod client;
 mod ended;
 mod files;
+mod fillers;
 mod last_sends;
 mod limits;
 mod listening;

@@ -4,7 +4,7 @@ use std::io::Write;
 
 use nix::poll::{PollFd, PollFlags, poll};
 use sctp_abi::constants::SCTP_RECVRCVINFO;
-use sctp_descriptors::{Command, MAX_RECORD_LEN, Reply, Send, Style, Ticket};
+use sctp_descriptors::{Command, Filler, MAX_RECORD_LEN, Reply, Send, Style, Ticket};
 
 use super::client::{Handle, THERE, at, clients};
 use super::one::{pair, sndinfo};
@@ -33,7 +33,7 @@ fn write_until_full(socket: &Handle<'_>) {
 }
 
 /// Sends until this association has no room for a message of 50,000 bytes, and what was under way has arrived.
-fn send_until_full(socket: &Handle<'_>, port: u16) {
+pub(crate) fn send_until_full(socket: &Handle<'_>, port: u16) {
     let send = || socket.send(Some(at(THERE, port)), Vec::new(), &[0; 50_000]);
     while let Reply::Number(_) | Reply::Begun { .. } = send() {}
     let mut before = String::new();
@@ -82,7 +82,7 @@ fn what_goes_to_all_goes_to_each_of_them_once_or_to_none() {
         send_until_full(&client, 2);
         // Room may have come since.
         match client.send(None, sndinfo(0, SCTP_SENDALL, 0, 0), &[9; 60_000]) {
-            Reply::Errno(libc::EAGAIN) => refused += 1,
+            Reply::Later(_) => refused += 1,
             sent => {
                 assert_eq!((sent, servers[1].receive().payload.len()), (Reply::Number(60_000), 60_000));
             }
@@ -147,7 +147,7 @@ fn a_filler_that_never_comes_leaves_no_descriptor_writable_for_ever() {
     server.set(SCTP_RECVRCVINFO, &ON);
     // What is sent meanwhile may make room.
     let mut replies = (0..1_000).map(|_| client.ask(command(&[0; 50_000])));
-    let mut fills = || replies.any(|reply| matches!(reply, Reply::Fill(_)));
+    let mut fills = || replies.any(|reply| matches!(reply, Reply::Later(Filler(1..))));
     assert!(fills() && fills() && fills(), "no filler is asked for any more, and it polls writable");
 }
 
@@ -159,7 +159,7 @@ fn a_set_up_is_awaited_though_another_one_is_over() {
     server.listen(at(THERE, 7));
     let client = here.socket(Style::OneToMany);
     let begin = |address| match client.ask_filling(Command::Connect(address)) {
-        Reply::Begun { ticket, .. } => ticket,
+        Reply::Begun { set_up, .. } => set_up.ticket,
         other => panic!("{other:?}"),
     };
     let unanswered = begin(at("127.0.0.3", 1));
@@ -167,7 +167,7 @@ fn a_set_up_is_awaited_though_another_one_is_over() {
     client.wait_for(PollFlags::POLLOUT);
     let outcome = |ticket: Ticket| client.ask(Command::SetUp(ticket));
     assert_eq!(outcome(answered), Reply::Done);
-    assert!(matches!(outcome(unanswered), Reply::Fill(_)));
+    assert!(matches!(outcome(unanswered), Reply::Later(_)));
 }
 
 /// A peer that does not read holds up messages to itself, not the set-up of another association.
