@@ -1,14 +1,15 @@
 //! What clients ask for.
 
 use std::io::{self, ErrorKind, IoSlice};
+use std::mem::replace;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 
 use nix::sys::epoll::EpollFlags;
 use nix::sys::socket::{ControlMessage, MsgFlags, sendmsg};
 use sctp_abi::{Errno, Settings, Style, errno};
 use sctp_descriptors::{
-    self as descriptors, Address, Command, MAX_RECORD_LEN, Peeled, Received, Reply, Request, SHOWN,
-    SocketName, Token, VERSION,
+    self as descriptors, Address, Command, MAX_RECORD_LEN, OptionName, Peeled, Received, Reply, Request,
+    SHOWN, SocketName, Token, VERSION,
 };
 use sctp_user::stack::{Socket, SocketKind};
 
@@ -114,11 +115,7 @@ impl Service {
             Command::PeerAddress => socket.peer_address().map(Reply::Address).map_err(of),
             Command::Sender => socket.peer().map(Reply::Address).ok_or(Errno::ENOTCONN),
             Command::GetOption { option, room, input } => {
-                let got = socket.get_option(ids, *option, input, *room)?;
-                return match got.peeled_off {
-                    Some(peeled) => self.give_out(user, number, got.reply, peeled),
-                    None => Ok((got.reply, None)),
-                };
+                return self.get_option(user, number, (*option, *room, input));
             }
             Command::SetOption { option, value } => {
                 let was_plain = socket.is_plain();
@@ -164,20 +161,20 @@ impl Service {
         if let Some(token) = took {
             socket.pair.took(token);
         }
-        if let (Phase::Listening(Some(_)), Err(errno)) = (&socket.phase, socket.holding.check_socket()) {
-            // It goes on waiting.
-            socket.pair.offer();
-            return Err(errno);
-        }
-        let accepted = match &mut socket.phase {
-            Phase::Listening(waiting) => waiting.take(),
+        match &socket.phase {
+            Phase::Listening(Some(_)) => {}
+            Phase::Listening(None) => return Ok((Reply::Empty { stale: socket.pair.stale() }, None)),
             Phase::Many(_) => return Err(Errno::EOPNOTSUPP),
             _ => return Err(Errno::EINVAL),
+        }
+        // If there is none the association goes on waiting.
+        let place = self.new_place(user, descriptors::Style::OneToOne, true);
+        let socket = self.socket_of(user, listener).ok_or(Errno::EINVAL)?;
+        let place = place.inspect_err(|_| socket.pair.offer())?;
+        let Phase::Listening(Some(accepted)) = replace(&mut socket.phase, Phase::Listening(None)) else {
+            return Err(Errno::EINVAL);
         };
-        let Some(accepted) = accepted else {
-            return Ok((Reply::Empty { stale: socket.pair.stale() }, None));
-        };
-        let (descriptor, peer) = self.hand_over(user, listener, Style::OneToOne, accepted)?;
+        let (descriptor, peer) = self.hand_over(listener, place, Style::OneToOne, accepted)?;
         self.advance(listener);
         // It offers the next one by now, if there is one.
         let waits = |socket: &Served| matches!(socket.phase, Phase::Listening(Some(_)));
@@ -189,14 +186,13 @@ impl Service {
     /// A descriptor for an association that was another socket's, and whose it is.
     fn hand_over(
         &mut self,
-        user: u32,
         from: u64,
+        (place, client): (Place, OwnedFd),
         style: Style,
         socket: Socket,
     ) -> Result<(Option<OwnedFd>, Option<Address>), Errno> {
-        let (place, client) = self.new_place(user, descriptors::Style::OneToOne, true)?;
         let number = place.name.socket;
-        let old = self.socket_of(user, from).ok_or(Errno::EINVAL)?;
+        let old = self.sockets.get_mut(&from).ok_or(Errno::EINVAL)?;
         let mut served = old.hand_over(place, style, socket);
         // Before it may be found to have ended.
         let peer = served.peer();
@@ -205,18 +201,26 @@ impl Service {
         Ok((descriptor, peer))
     }
 
-    /// The value of an option that made a socket, and its descriptor.
-    fn give_out(&mut self, user: u32, from: u64, reply: Reply, peeled: (Socket, Peeled)) -> Answer {
-        let (socket, place) = peeled;
-        let (descriptor, _) = self.hand_over(user, from, Style::PeeledOff, socket)?;
-        // What the token stood for may have gone along.
-        let stale = self.sockets.get_mut(&from).and_then(|socket| socket.settle(&mut self.ids));
-        let place = Peeled { stale, ..place };
-        let reply = match reply {
-            Reply::Value(value) => Reply::Value(descriptors::Value { descriptor: Some(place), ..value }),
-            other => other,
+    /// The value of an option, and the descriptor of a socket that it made.
+    fn get_option(&mut self, user: u32, number: u64, asked: (OptionName, u32, &[u8])) -> Answer {
+        let (option, room, input) = asked;
+        // An association that was peeled off when there is no place for it would be lost.
+        let place = if options::peels_off(option) {
+            Some(self.new_place(user, descriptors::Style::OneToOne, true)?)
+        } else {
+            None
         };
-        Ok((reply, descriptor))
+        let socket = self.sockets.get_mut(&number).ok_or(Errno::ENOTCONN)?;
+        let got = socket.get_option(&mut self.ids, option, input, room)?;
+        let options::Got { reply: Reply::Value(value), peeled_off: Some((peeled_off, at)) } = got else {
+            return Ok((got.reply, None));
+        };
+        let place = place.ok_or(Errno::EINVAL)?;
+        let (descriptor, _) = self.hand_over(number, place, Style::PeeledOff, peeled_off)?;
+        // What the token stood for may have gone along.
+        let stale = self.sockets.get_mut(&number).and_then(|socket| socket.settle(&mut self.ids));
+        let descriptor_at = Some(Peeled { stale, ..at });
+        Ok((Reply::Value(descriptors::Value { descriptor: descriptor_at, ..value }), descriptor))
     }
 
     fn new_place(
@@ -226,27 +230,18 @@ impl Service {
         open: bool,
     ) -> Result<(Place, OwnedFd), Errno> {
         let holding = self.control.hold(user)?;
-        let slot = self.board(user)?.take().ok_or(Errno::ENOBUFS)?;
+        let seat = self.board(user)?.take().ok_or(Errno::ENOBUFS)?;
         let socket = self.new_number();
-        let name = SocketName { service: self.id, socket, slot, style };
-        match Pair::new(name, open) {
-            Ok((pair, client)) => {
-                let identity = Identity::of(&client).map_err(io_errno)?;
-                Ok((Place { user, identity, holding, name, pair, waker: self.wakes.waker(socket) }, client))
-            }
-            Err(error) => {
-                self.board(user)?.give_back(slot);
-                Err(io_errno(error))
-            }
-        }
+        let name = SocketName { service: self.id, socket, slot: seat.number(), style };
+        let (pair, client) = Pair::new(name, open).map_err(io_errno)?;
+        let identity = Identity::of(&client).map_err(io_errno)?;
+        let waker = self.wakes.waker(socket);
+        Ok((Place { user, identity, holding, name, seat, pair, waker }, client))
     }
 
     fn insert(&mut self, served: Served, client: OwnedFd) -> Answer {
         let number = served.name.socket;
-        if let Err(errno) = self.watch(served.pair.as_fd(), number, EpollFlags::empty()) {
-            self.board(served.user)?.give_back(served.name.slot);
-            return Err(Errno(errno as i32));
-        }
+        self.watch(served.pair.as_fd(), number, EpollFlags::empty()).map_err(|errno| Errno(errno as i32))?;
         self.sockets.insert(number, served);
         // What is allowed without asking is on the board before the program has the descriptor.
         self.advance(number);

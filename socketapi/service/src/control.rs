@@ -105,14 +105,6 @@ pub(crate) struct Holding {
 }
 
 impl Holding {
-    /// Whether the user may have a socket more.
-    ///
-    /// # Errors
-    /// ENOBUFS.
-    pub(crate) fn check_socket(&self) -> Result<(), Errno> {
-        self.control.take(self.user, Resource::Socket).map(drop).ok_or(Errno::ENOBUFS)
-    }
-
     /// The program holds it no more. What it has written may take a while yet: the association counts as long.
     pub(crate) fn release(&mut self) {
         self.socket = None;

@@ -5,6 +5,7 @@
 
 use std::time::Duration;
 
+use sctp_abi::constants::{SCTP_SOCKOPT_PEELOFF, SCTP_SOCKOPT_PEELOFF_FLAGS};
 use sctp_abi::options::{self, Answer, Outcome};
 use sctp_abi::{AssocIds, Effects, Errno, StackTarget, Style, errno};
 use sctp_descriptors::{MAX_OPTION_LEN, OptionName, Peeled, Reply, Value};
@@ -41,6 +42,12 @@ impl Linger {
     pub(crate) fn of_stack(self) -> Option<Duration> {
         (self.on && self.seconds == 0).then_some(Duration::ZERO)
     }
+}
+
+/// Whether reading this option makes a socket.
+pub(crate) fn peels_off(option: OptionName) -> bool {
+    option.level == libc::IPPROTO_SCTP
+        && matches!(option.number, SCTP_SOCKOPT_PEELOFF | SCTP_SOCKOPT_PEELOFF_FLAGS)
 }
 
 /// What `getsockopt` has done.

@@ -49,7 +49,7 @@ impl Served {
                     self.pair.offer();
                 }
                 // Who sees the end sees on the board that nothing is to be written any more.
-                if self.shown.max_bare_len == 0 {
+                if self.seat.shown().max_bare_len == 0 {
                     self.pair.tell_end();
                 }
                 Progress::Waits
@@ -111,7 +111,7 @@ impl Served {
     /// RFC 9260, 9.2.
     fn conclude_last_sends(&self, outwards: &Progress) -> Outcome {
         match outwards {
-            Progress::Dry if self.shown.max_bare_len == 0 => {
+            Progress::Dry if self.seat.shown().max_bare_len == 0 => {
                 // It may have ended meanwhile.
                 let _ = self.socket.finish_sending(None);
                 Outcome::Again

@@ -249,12 +249,7 @@ impl Service {
             Outcome::Again => self.wakes.call(number),
             Outcome::Waits => {}
         }
-        let slot = socket.slot();
-        if std::mem::replace(&mut socket.shown, slot) != slot
-            && let Some(board) = self.boards.get(&socket.user)
-        {
-            board.write(socket.name.slot, slot);
-        }
+        socket.seat.show(socket.slot());
         let interest = socket.interest();
         if !socket.hung_up && std::mem::replace(&mut socket.watched, interest) != interest {
             let mut event = EpollEvent::new(interest, number);
@@ -266,15 +261,12 @@ impl Service {
     fn end(&mut self, number: u64) {
         let Some(mut socket) = self.sockets.remove(&number) else { return };
         socket.forget_all(&mut self.ids);
-        if let Some(board) = self.boards.get_mut(&socket.user) {
-            board.give_back(socket.name.slot);
-        }
         drop(socket);
         self.listen_again();
     }
 
     /// The board of a user.
-    pub(crate) fn board(&mut self, user: u32) -> Result<&mut Board, sctp_abi::Errno> {
+    pub(crate) fn board(&mut self, user: u32) -> Result<&Board, sctp_abi::Errno> {
         match self.boards.entry(user) {
             Entry::Occupied(board) => Ok(board.into_mut()),
             Entry::Vacant(place) => {

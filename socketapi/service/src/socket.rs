@@ -8,9 +8,10 @@ use nix::sys::epoll::EpollFlags;
 use sctp_abi::{AssocIds, Errno, Settings, Style, errno};
 use sctp_core::association::{Association, AssociationState};
 use sctp_core::event::AssociationId;
-use sctp_descriptors::{Slot, SocketName};
+use sctp_descriptors::SocketName;
 use sctp_user::stack::{Error, Socket, SocketKind};
 
+use crate::board::Seat;
 use crate::control::Holding;
 use crate::early::Early;
 use crate::ended::Halves;
@@ -64,8 +65,8 @@ pub(crate) struct Served {
     pub(crate) settings: Settings,
     pub(crate) kept: Kept,
     pub(crate) memory: Memory,
-    /// What the board says.
-    pub(crate) shown: Slot,
+    /// Where the board says what the program may do without asking.
+    pub(crate) seat: Seat,
     /// What is waited for on the pair.
     pub(crate) watched: EpollFlags,
 }
@@ -109,13 +110,14 @@ pub(crate) struct Place {
     pub(crate) identity: Identity,
     pub(crate) holding: Holding,
     pub(crate) name: SocketName,
+    pub(crate) seat: Seat,
     pub(crate) pair: Pair,
     pub(crate) waker: Waker,
 }
 
 impl Served {
     pub(crate) fn new(place: Place, style: Style, socket: Socket, settings: Settings) -> Self {
-        let Place { user, identity, holding, name, pair, waker } = place;
+        let Place { user, identity, holding, name, seat, pair, waker } = place;
         let phase = match style {
             Style::OneToMany => Phase::Many(Many::default()),
             Style::OneToOne => Phase::Idle,
@@ -145,7 +147,7 @@ impl Served {
             settings,
             kept: Kept::default(),
             memory: Memory::default(),
-            shown: Slot::default(),
+            seat,
             watched: EpollFlags::empty(),
         }
     }
