@@ -59,18 +59,19 @@ impl Options<'_> {
 
     /// Adds an address to the socket, for associations to come and for those that it has (`sctp_bindx` with
     /// `SCTP_BINDX_ADD_ADDR`). [`Notification::LocalAddressChanged`](crate::Notification::LocalAddressChanged) tells
-    /// what a peer says.
+    /// what a peer says. Associations that cannot change their addresses keep what they have.
     ///
     /// # Errors
-    /// [`Error::NotLocal`]; [`Error::Command`] if the socket has associations and none can take it.
+    /// [`Error::NotLocal`]; [`Error::Command`] if none of the associations that can change theirs can take it.
     pub fn add_address(&self, address: IpAddr) -> Result<(), Error> {
         self.socket().add_address(address)
     }
 
-    /// Takes an address off the socket (`sctp_bindx` with `SCTP_BINDX_REM_ADDR`).
+    /// Takes an address off the socket (`sctp_bindx` with `SCTP_BINDX_REM_ADDR`), for associations to come and for those that it has,
+    /// as [`add_address`](Options::add_address) adds one.
     ///
     /// # Errors
-    /// [`Error::Command`]: it is the last one, none of the socket's, or no association can do without it.
+    /// [`Error::Command`]: it is the last one, or none of the socket's.
     pub fn remove_address(&self, address: IpAddr) -> Result<(), Error> {
         self.socket().remove_address(address)
     }

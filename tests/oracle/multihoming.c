@@ -205,6 +205,69 @@ CASE(bindx_while_connected) {
   states_peer(pair.server, association(pair.server));
 }
 
+/* RFC 6458, 9.1: no new association gets what is removed of the socket; those that there are keep it. */
+CASE(an_address_in_use_is_removed) {
+  int server = server_of(2), client = many(), other = one(), taker = many();
+  DO(bind(client, at(1, 1), IN));
+  DO(connect(client, at(2, 0), IN));
+  sctp_assoc_t there = association(server);
+  CALL(sctp_bindx(server, packed(2, at(2, 0), at(4, 0)), 2, SCTP_BINDX_REM_ADDR));
+  CALL(sctp_bindx(server, packed(2, at(2, 0), at(3, 0)), 2, SCTP_BINDX_REM_ADDR));
+  CALL(sctp_bindx(server, at(2, 0), 1, SCTP_BINDX_REM_ADDR));
+  states_local(server, 0);
+  states_local(server, there);
+  states_peer(client, association(client));
+  CALL(sendto(client, "there", 5, 0, at(2, 0), IN));
+  TAKE(server);
+  CALL(sendto(server, "back", 4, 0, at(1, 1), IN));
+  TAKE(client);
+  CALL(connect(other, at(2, 0), IN));
+  CALL(connect(other, at(3, 0), IN));
+  CALL(sctp_bindx(server, at(2, 0), 1, SCTP_BINDX_REM_ADDR));
+  CALL(sctp_bindx(server, at(3, 0), 1, SCTP_BINDX_REM_ADDR));
+  CALL(bind(taker, at(2, 0), IN));
+  CALL(listen(taker, 1));
+  CALL(connect(one(), at(2, 0), IN));
+  CALL(sendto(client, "still", 5, 0, at(2, 0), IN));
+  TAKE(server);
+  CALL(sctp_bindx(server, at(2, 0), 1, SCTP_BINDX_ADD_ADDR));
+  int peeled = FD(sctp_peeloff(server, there));
+  states_local(peeled, 0);
+  CALL(sctp_bindx(peeled, at(3, 0), 1, SCTP_BINDX_REM_ADDR));
+  CALL(close(server));
+  CALL(sendto(client, "yet", 3, 0, at(2, 0), IN));
+  TAKE(peeled);
+}
+
+CASE(an_accepted_socket_loses_an_address) {
+  int listener = one(), client = one();
+  DO(sctp_bindx(listener, packed(2, at(2, 0), at(3, 0)), 2, SCTP_BINDX_ADD_ADDR));
+  DO(listen(listener, 1));
+  DO(sctp_bindx(client, packed(2, at(1, 1), at(4, 1)), 2, SCTP_BINDX_ADD_ADDR));
+  DO(connect(client, at(2, 0), IN));
+  int server = FD(accept(listener, NULL, NULL));
+  CALL(sctp_bindx(server, at(2, 0), 1, SCTP_BINDX_REM_ADDR));
+  states_local(server, 0);
+  CALL(sctp_bindx(client, at(1, 1), 1, SCTP_BINDX_REM_ADDR));
+  states_local(client, 0);
+  CALL(sctp_bindx(client, at(4, 1), 1, SCTP_BINDX_REM_ADDR));
+  states_local(listener, 0);
+  CALL(send(client, "there", 5, 0));
+  TAKE(server);
+  CALL(send(server, "back", 4, 0));
+  TAKE(client);
+}
+
+CASE(a_wildcard_loses_an_address) {
+  int server = many(), client = many();
+  DO(bind(server, any(0), IN));
+  DO(listen(server, 1));
+  DO(bind(client, at(1, 1), IN));
+  DO(connect(client, at(1, 0), IN));
+  CALL(sctp_bindx(server, at(1, 0), 1, SCTP_BINDX_REM_ADDR));
+  CALL(sctp_bindx(server, any(0), 1, SCTP_BINDX_REM_ADDR));
+}
+
 static void reconfigures_addresses(int fd) {
   struct sctp_assoc_value on = {SCTP_FUTURE_ASSOC, 1};
   DO(setsockopt(fd, SOL_SCTP, SCTP_AUTH_SUPPORTED, &on, sizeof on));
@@ -225,6 +288,42 @@ CASE(addresses_are_added_and_removed) {
   TAKE(pair.server);
   states_peer(pair.server, there);
   SET(pair.client, SCTP_SET_PEER_PRIMARY_ADDR, struct sctp_setpeerprim, association(pair.client), in_storage(at(3, 1)));
+}
+
+/* The peer does not change addresses, so that the socket alone does. */
+CASE(addresses_change_beside_a_peer_that_cannot) {
+  int server = many(), client = many();
+  reconfigures_addresses(server);
+  subscribe(client, SCTP_PEER_ADDR_CHANGE);
+  DO(sctp_bindx(server, packed(2, at(2, 0), at(3, 0)), 2, SCTP_BINDX_ADD_ADDR));
+  DO(listen(server, 1));
+  DO(bind(client, at(1, 1), IN));
+  DO(connect(client, at(2, 0), IN));
+  sctp_assoc_t there = association(server);
+  CALL(sctp_bindx(server, at(4, 0), 1, SCTP_BINDX_ADD_ADDR));
+  CALL(sctp_bindx(server, at(3, 0), 1, SCTP_BINDX_REM_ADDR));
+  states_local(server, 0);
+  states_local(server, there);
+  states_peer(client, association(client));
+}
+
+/* What the association uses is removed, and the address that its peer sends to. */
+CASE(the_address_in_use_goes) {
+  struct pair pair = pair_of(many, reconfigures_addresses);
+  sctp_assoc_t there = association(pair.server);
+  for (int host = 3; host <= 4; host++) {
+    CALL(sctp_bindx(pair.client, at(host, 1), 1, SCTP_BINDX_ADD_ADDR));
+    TAKE(pair.server);
+    TAKE(pair.server);
+  }
+  CALL(sctp_bindx(pair.client, packed(2, at(1, 1), at(3, 1)), 2, SCTP_BINDX_REM_ADDR));
+  for (int i = 0; i < 2; i++) TAKE(pair.server);
+  states_local(pair.client, 0);
+  states_local(pair.client, association(pair.client));
+  states_peer(pair.server, there);
+  CALL(sctp_bindx(pair.client, at(4, 1), 1, SCTP_BINDX_REM_ADDR));
+  CALL(sendto(pair.server, "there", 5, 0, at(4, 1), IN));
+  TAKE(pair.client);
 }
 
 CASE(primary_of_two) {

@@ -13,16 +13,17 @@ use super::state::State;
 
 impl Socket {
     /// Adds an address, to associations to come and to those that the socket has, which tell their peers
-    /// ([`Notification::LocalAddressChanged`](super::Notification::LocalAddressChanged)).
+    /// ([`Notification::LocalAddressChanged`](super::Notification::LocalAddressChanged)). Associations that cannot change theirs, as
+    /// where the extension is not in use, keep what they have.
     ///
     /// # Errors
-    /// [`Error::NotLocal`] if the stack has no such address; [`Error::Lease`]; [`Error::Command`] if the socket has
-    /// associations and none can take it, above all because the extension is not in use. Nothing is changed then.
+    /// [`Error::NotLocal`] if the stack has no such address; [`Error::Lease`]; [`Error::Command`] if the address cannot be added to
+    /// any of the associations that can change theirs. Nothing is changed then.
     pub fn add_address(&self, address: IpAddr) -> Result<(), Error> {
         self.with(|state, now| state.add_address(now, self.id(), address))
     }
 
-    /// Takes an address off, as [`Socket::add_address`] adds one.
+    /// Takes an address off, as [`Socket::add_address`] adds one. Associations that cannot do without it keep it.
     ///
     /// # Errors
     /// [`Error::Command`]: it is the last one, or none of the socket's.
@@ -51,6 +52,12 @@ impl Socket {
             Ok(state.engine.endpoint.announce_source(now, id)?)
         })
     }
+}
+
+/// Whether this is no reason not to change the socket: the association just keeps its addresses.
+fn stays_as_it_is(error: CommandError) -> bool {
+    use CommandError::{LastAddress, NotInUse, UnknownLocalAddress};
+    matches!(error, NotInUse | UnknownLocalAddress(_) | LastAddress(_))
 }
 
 impl State {
@@ -102,13 +109,14 @@ impl State {
         Ok(())
     }
 
-    /// Does something to all associations of a socket. It fails only if it does for all of them.
+    /// Does something to all associations of a socket that can change their addresses. It fails only if it does for all of these.
     fn on_each(
         &mut self,
         socket: SocketId,
         act: impl Fn(&mut Self, AssociationId) -> Result<(), CommandError>,
     ) -> Result<(), Error> {
-        let results: Vec<_> = self.associations(socket).into_iter().map(|id| act(self, id)).collect();
+        let results = self.associations(socket).into_iter().map(|id| act(self, id));
+        let results: Vec<_> = results.filter(|result| !result.is_err_and(stays_as_it_is)).collect();
         match results.first() {
             Some(&Err(error)) if results.iter().all(Result::is_err) => Err(error.into()),
             _ => Ok(()),

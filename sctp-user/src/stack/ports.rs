@@ -96,7 +96,12 @@ impl Ports {
         let binding = self.bindings.get_mut(&id)?;
         binding.associations -= 1;
         let (port, bound, sharing) = (binding.port, binding.bound.clone(), binding.sharing);
+        let left = binding.left.clone();
         let own = self.open(port, bound, sharing);
+        // The association may have what its socket had before.
+        let places = self.places.get_mut(&port).into_iter().flatten();
+        places.filter(|place| left.contains(&place.address)).for_each(|place| place.bindings += 1);
+        self.bindings.get_mut(&own)?.left = left;
         self.begin_association(own);
         Some(own)
     }

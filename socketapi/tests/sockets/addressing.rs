@@ -92,10 +92,15 @@ fn a_socket_gets_and_loses_addresses_while_it_is_connected() {
 #[test]
 fn a_peer_without_the_extension_is_not_asked() {
     let pair = in_memory();
-    let (_listener, _server, client) = connected(&pair, &AssociationConfig::default());
-    assert!(matches!(client.options().add_address(ip("10.0.1.2")), Err(Error::Command(_))));
-    let own: Vec<_> = client.local_addrs().unwrap().iter().map(|address| address.ip()).collect();
-    assert_eq!(own, [ip("10.0.0.2")], "nor is the socket changed");
+    let (_listener, server, client) = connected(&pair, &AssociationConfig::default());
+    // RFC 6458, 9.1: the socket's addresses are for associations to come.
+    client.options().add_address(ip("10.0.1.2")).unwrap();
+    client.options().remove_address(ip("10.0.0.2")).unwrap();
+    let of_socket: Vec<_> = client.local_addrs().unwrap().iter().map(|address| address.ip()).collect();
+    assert_eq!(of_socket, [ip("10.0.1.2")]);
+    assert_eq!(client.status().unwrap().local_addresses, [ip("10.0.0.2")], "the association keeps its own");
+    client.send(b"from there", &SendInfo::new()).unwrap();
+    assert_eq!(server.recv_message().unwrap().unwrap().into_bytes(), &b"from there"[..]);
     assert!(matches!(client.options().set_peer_primary(ip("10.0.0.2")), Err(Error::Command(_))));
 }
 

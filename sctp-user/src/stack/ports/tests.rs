@@ -200,6 +200,24 @@ fn what_was_accepted_keeps_the_port() {
     assert_eq!(bench.leased(), [] as [IpAddr; 0]);
 }
 
+/// The association may use what its socket has no more.
+#[test]
+fn what_was_accepted_keeps_the_lease_of_what_its_listener_had() {
+    let mut bench = Bench::default();
+    let listener = bench.bind(&["10.0.0.1", "10.0.0.2"], None).unwrap();
+    bench.ports.begin_association(listener);
+    bench.ports.remove(listener, ip("10.0.0.1"));
+    let accepted = bench.ports.split(listener).unwrap();
+    bench.close(listener);
+    assert_eq!(bench.leased(), ["10.0.0.1", "10.0.0.2"].map(ip));
+    let other = bench.bind(&["10.0.0.1"], None).unwrap();
+    bench.close(other);
+    bench.close(accepted);
+    assert_eq!(bench.leased(), ["10.0.0.1", "10.0.0.2"].map(ip));
+    bench.ports.end_association(&mut bench.driver, accepted);
+    assert_eq!(bench.leased(), [] as [IpAddr; 0]);
+}
+
 #[test]
 fn what_another_stack_has_cannot_be_bound_and_leaves_nothing() {
     let mut bench = Bench::default();

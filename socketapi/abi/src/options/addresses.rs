@@ -60,8 +60,7 @@ fn add(target: &mut dyn Target, address: SocketAddr) -> Result<(), Errno> {
     if is_bound || (address.port() != 0 && address.port() != port) {
         return Err(Errno::EINVAL);
     }
-    // RFC 6458, 9.1: EOPNOTSUPP where the addresses of an association cannot be changed.
-    target.add_address(ip).map_err(|errno| if errno == Errno::EPERM { Errno::EOPNOTSUPP } else { errno })
+    target.add_address(ip)
 }
 
 /// RFC 6458, 9.1: all of them or none; a socket keeps at least one address.
