@@ -100,20 +100,27 @@ pub(crate) fn keeping_errno<T>(act: impl FnOnce() -> Detour<T>) -> Detour<T> {
     outcome
 }
 
-/// As [`with_socket`], for a call that may wait, and is a cancellation point.
+/// As [`with_socket`], for a call that may wait, and is a cancellation point. The operation is given a descriptor that stays what it is.
 pub(crate) fn with_waiting_socket<T>(
     fd: c_int,
-    mut operation: impl FnMut(SocketName, Turn) -> Result<T, Stop>,
+    mut operation: impl FnMut(c_int, SocketName, Turn) -> Result<T, Stop>,
 ) -> Detour<T> {
     keeping_errno(|| {
-        table::lookup(fd).map_or(Detour::Bypass, |name| in_turns(fd, name, &mut operation).into())
+        loop {
+            let Some(name) = table::lookup(fd) else { return Detour::Bypass };
+            match in_turns(fd, name, &mut operation) {
+                // Another thread has put another file there.
+                Err(Stop::Stranger) => table::forget(fd),
+                end => return end.into(),
+            }
+        }
     })
 }
 
 /// As [`with_waiting_socket`], for an operation that notices by itself if `fd` is not what is remembered of it.
 pub(crate) fn with_remembered<T>(
     fd: c_int,
-    mut operation: impl FnMut(SocketName, Turn) -> Result<T, Stop>,
+    mut operation: impl FnMut(c_int, SocketName, Turn) -> Result<T, Stop>,
 ) -> Detour<T> {
     keeping_errno(|| {
         let Some(name) = table::recall(fd) else { return Detour::Bypass };
@@ -129,10 +136,10 @@ pub(crate) fn with_remembered<T>(
 fn in_turns<T>(
     fd: c_int,
     name: SocketName,
-    operation: &mut impl FnMut(SocketName, Turn) -> Result<T, Stop>,
+    operation: &mut impl FnMut(c_int, SocketName, Turn) -> Result<T, Stop>,
 ) -> Result<T, Stop> {
     cancel::point();
-    turns(fd, |turn| uncancelled(|| operation(name, turn)))
+    turns(fd, name, |fd, turn| uncancelled(|| operation(fd, name, turn)))
 }
 
 /// Runs it. If it panics, the process ends here: a panic must not unwind into C. A thread that is cancelled unwinds through.

@@ -1,5 +1,5 @@
 //! The descriptor that a service of the program's own lives by (see `sctp-run`). Programs that close whatever is open, as daemons do,
-//! do not mean it: it is spared.
+//! do not mean it: it is spared. So are the copies that waiting calls hold (see `hold`).
 
 use core::ffi::{c_int, c_ulong};
 use core::ops::RangeInclusive;
@@ -7,7 +7,7 @@ use core::sync::atomic::{AtomicI32, AtomicU64, Ordering};
 
 use sctp_descriptors::LEASE_VARIABLE;
 
-use crate::{real, table};
+use crate::{hold, real, table};
 
 /// Its number, or -1.
 static NUMBER: AtomicI32 = AtomicI32::new(-1);
@@ -48,17 +48,31 @@ pub(crate) fn make_way(fd: c_int) {
     }
 }
 
-/// Does something with all numbers of a range but this one, until it fails.
+/// Does something with all numbers of a range but those that are to be spared, until it fails.
 pub(crate) fn spared(
     range: RangeInclusive<u32>,
     mut operation: impl FnMut(RangeInclusive<u32>) -> c_int,
 ) -> c_int {
-    let number = NUMBER.load(Ordering::Relaxed);
-    if !is(number) || !range.contains(&(number as u32)) {
-        return operation(range);
+    let (mut first, last) = range.into_inner();
+    loop {
+        let kept = next_kept(first).filter(|kept| *kept <= last);
+        if kept != Some(first) {
+            let result = operation(first..=kept.map_or(last, |kept| kept - 1));
+            if result != 0 {
+                return result;
+            }
+        }
+        match kept {
+            Some(kept) if kept < last => first = kept + 1,
+            _ => return 0,
+        }
     }
-    let number = number as u32;
-    let parts = [*range.start()..=number.wrapping_sub(1), number + 1..=*range.end()];
-    let parts = parts.into_iter().filter(|part| part.start() <= part.end() && range.contains(part.start()));
-    parts.map(&mut operation).find(|result| *result != 0).unwrap_or(0)
+}
+
+/// The first number from there on that is to be spared.
+fn next_kept(first: u32) -> Option<u32> {
+    let lease = NUMBER.load(Ordering::Relaxed);
+    let lease = Some(lease).filter(|lease| is(*lease)).map(|lease| lease as u32);
+    let mut all = lease.into_iter().chain(hold::held().map(|(number, _)| number as u32));
+    all.by_ref().filter(|number| *number >= first).min()
 }

@@ -6,7 +6,8 @@
 //!
 //! - `hooks`: the C functions, signatures only. `names`, `data`, `descriptors`, `files`, and `raw` for `syscall`.
 //! - `ops`: sockets and their names. `receive`, `send`, `transfer`: data. `options`: bytes here. `procfs`: files of SCTP.
-//! - `record`: what is in the pair. `parts`: the program's memory. `wait`: waiting; `cancel`: threads that are cancelled in it.
+//! - `record`: what is in the pair. `parts`: the program's memory. `wait`: waiting; `hold`: at what; `cancel`: threads that are
+//!   cancelled in it.
 //! - `service`: where it is; `control`: commands to it. `board`: what can be known without asking.
 //! - `table`: which descriptors are ours. `lease`: one that stays open. `address`: C's socket addresses. `real`: the C library's own functions.
 //! - `exempt`: who is not served. `detour`: what becomes of a call; `Detour::Bypass` means: not ours, the C library's turn.
@@ -35,6 +36,7 @@ mod cancel;
 mod control;
 mod detour;
 mod exempt;
+mod hold;
 mod hooks;
 mod lease;
 mod memory;
@@ -64,10 +66,17 @@ static BEGIN: extern "C" fn() = begin;
 extern "C" fn begin() {
     real::find_all();
     waiting::begin();
+    hold::begin();
     exempt::look_for_another();
     lease::find();
     // SAFETY: it has no conditions.
     unsafe { table::adopt_table() };
     // SAFETY: the function does what may be done in a child of a program with many threads.
-    unsafe { libc::pthread_atfork(None, None, Some(table::adopt_table)) };
+    unsafe { libc::pthread_atfork(None, None, Some(begin_child)) };
+}
+
+unsafe extern "C" fn begin_child() {
+    // SAFETY: it has no conditions.
+    unsafe { table::adopt_table() };
+    hold::close_those_of_others();
 }

@@ -74,7 +74,7 @@ pub(crate) fn listen(fd: c_int, backlog: c_int) -> Detour<c_int> {
 /// # Safety
 /// `peer` is null or valid for `length` bytes.
 pub(crate) unsafe fn connect(fd: c_int, peer: *const sockaddr, length: socklen_t) -> Detour<c_int> {
-    with_waiting_socket(fd, |name, turn| {
+    with_waiting_socket(fd, |fd, name, turn| {
         if let Turn::After(Wait::SetUp(result, Some(ticket)), outcome) = turn {
             return set_up(fd, name, result, ticket, outcome);
         }
@@ -164,7 +164,7 @@ pub(crate) fn await_setup(
     result: c_int,
     ticket: Ticket,
 ) -> Result<c_int, c_int> {
-    let over = wait::turns(fd, |turn| match turn {
+    let over = wait::turns(fd, name, |fd, turn| match turn {
         Turn::After(_, outcome) => set_up(fd, name, result, ticket, outcome),
         Turn::First => Err(unfinished(fd, result, ticket)),
     });
@@ -196,7 +196,7 @@ pub(crate) unsafe fn accept(
     if flags & !(libc::SOCK_NONBLOCK | libc::SOCK_CLOEXEC) != 0 {
         return with_socket(fd, |_| Err(libc::EINVAL));
     }
-    with_waiting_socket(fd, |name, turn| {
+    with_waiting_socket(fd, |fd, name, turn| {
         let (accepted, address) = accept_one(fd, name, turn)?;
         let accepted = adopt(Some(accepted), flags)?;
         if let (false, Some(value)) = (peer.is_null(), address) {

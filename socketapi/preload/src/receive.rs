@@ -58,7 +58,7 @@ pub(crate) unsafe fn plain(fd: c_int, buffer: *mut c_void, room: size_t, flags: 
     // SAFETY: the caller's promise.
     let parts = unsafe { Parts::new(&parts) };
     let wanted = Wanted { parts, flags, control_room: 0, from: false };
-    with_remembered(fd, |name, turn| {
+    with_remembered(fd, |fd, name, turn| {
         parts.check()?;
         receive(fd, name, &wanted, turn).map(|got| got.len as isize)
     })
@@ -69,7 +69,7 @@ pub(crate) unsafe fn plain(fd: c_int, buffer: *mut c_void, room: size_t, flags: 
 /// # Safety
 /// `parts` is valid for `count` pieces, each of which is valid for its length.
 pub(crate) unsafe fn vector(fd: c_int, parts: *const iovec, count: c_int) -> Detour<isize> {
-    with_remembered(fd, |name, turn| {
+    with_remembered(fd, |fd, name, turn| {
         let count = usize::try_from(count).map_err(|_| libc::EINVAL)?;
         // SAFETY: the caller's promise.
         let parts = unsafe { Parts::from_c(parts, count) }?;
@@ -97,7 +97,7 @@ pub(crate) unsafe fn from(
     // SAFETY: the caller's promise.
     let parts = unsafe { Parts::new(&parts) };
     let wanted = Wanted { parts, flags, control_room: 0, from: !peer.is_null() };
-    with_remembered(fd, |name, turn| {
+    with_remembered(fd, |fd, name, turn| {
         parts.check()?;
         let got = receive(fd, name, &wanted, turn)?;
         // SAFETY: the caller's promise.
@@ -111,7 +111,7 @@ pub(crate) unsafe fn from(
 /// # Safety
 /// `message` is null or valid, with all that it points to.
 pub(crate) unsafe fn message(fd: c_int, message: *mut msghdr, flags: c_int) -> Detour<isize> {
-    with_remembered(fd, |name, turn| {
+    with_remembered(fd, |fd, name, turn| {
         memory::check(message)?;
         // SAFETY: the caller's promise.
         let message = unsafe { &mut *message };

@@ -31,7 +31,7 @@ pub(crate) unsafe fn plain(fd: c_int, bytes: *const c_void, length: size_t, flag
     let parts = one(bytes, length);
     // SAFETY: the caller's promise.
     let parts = unsafe { Parts::new(&parts) };
-    with_remembered(fd, |name, turn| {
+    with_remembered(fd, |fd, name, turn| {
         parts.check()?;
         send(fd, name, &Message { parts, flags, to: None, control: &[] }, turn)
     })
@@ -42,7 +42,7 @@ pub(crate) unsafe fn plain(fd: c_int, bytes: *const c_void, length: size_t, flag
 /// # Safety
 /// `parts` is valid for `count` pieces, each of which is valid for its length.
 pub(crate) unsafe fn vector(fd: c_int, parts: *const iovec, count: c_int) -> Detour<isize> {
-    with_remembered(fd, |name, turn| {
+    with_remembered(fd, |fd, name, turn| {
         let count = usize::try_from(count).map_err(|_| libc::EINVAL)?;
         if count == 0 {
             return Ok(0);
@@ -71,7 +71,7 @@ pub(crate) unsafe fn to(
     let parts = one(bytes, length);
     // SAFETY: the caller's promise.
     let parts = unsafe { Parts::new(&parts) };
-    with_remembered(fd, |name, turn| {
+    with_remembered(fd, |fd, name, turn| {
         parts.check()?;
         // SAFETY: the caller's promise.
         let to = unsafe { destination(to, to_length) }?;
@@ -84,7 +84,7 @@ pub(crate) unsafe fn to(
 /// # Safety
 /// `message` is null or valid, with all that it points to.
 pub(crate) unsafe fn message(fd: c_int, message: *const msghdr, flags: c_int) -> Detour<isize> {
-    with_remembered(fd, |name, turn| {
+    with_remembered(fd, |fd, name, turn| {
         memory::check(message)?;
         // SAFETY: the caller's promise.
         let message = unsafe { &*message };
@@ -181,7 +181,7 @@ pub(crate) fn bytes(fd: c_int, name: SocketName, bytes: &[u8]) -> Result<isize, 
     // SAFETY: of `bytes`, which are only read.
     let parts = unsafe { Parts::new(&parts) };
     let message = Message { parts, flags: 0, to: None, control: &[] };
-    wait::turns(fd, |turn| send(fd, name, &message, turn))
+    wait::turns(fd, name, |fd, turn| send(fd, name, &message, turn))
 }
 
 fn send(fd: c_int, name: SocketName, message: &Message<'_>, turn: Turn) -> Result<isize, Stop> {

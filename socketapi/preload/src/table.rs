@@ -112,9 +112,14 @@ pub(crate) fn recall(fd: c_int) -> Option<SocketName> {
     }
 }
 
+/// Whether `fd` is this socket's now.
+pub(crate) fn is(fd: c_int, name: SocketName) -> bool {
+    peer_name(fd) == Some(name)
+}
+
 /// Whether `fd` is what was recalled.
 pub(crate) fn confirm(fd: c_int, name: SocketName) -> Result<(), Stop> {
-    if peer_name(fd) == Some(name) { Ok(()) } else { Err(Stop::Stranger) }
+    if is(fd, name) { Ok(()) } else { Err(Stop::Stranger) }
 }
 
 /// A descriptor of a socket, among those that are remembered.

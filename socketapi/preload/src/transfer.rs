@@ -7,7 +7,7 @@ use sctp_descriptors::SocketName;
 
 use crate::detour::{Detour, Stop, checked, with_waiting_socket};
 use crate::wait::{Turn, Wait};
-use crate::{real, receive, send, wait};
+use crate::{hold, real, receive, send, wait};
 
 /// A message is at most so long: what a pipe holds, which is how the kernel does it.
 const CHUNK: usize = 64 * 1024;
@@ -17,14 +17,14 @@ const CHUNK: usize = 64 * 1024;
 /// # Safety
 /// `offset` is null or valid.
 pub(crate) unsafe fn sendfile(out: c_int, from: c_int, offset: *mut off_t, length: size_t) -> Detour<isize> {
-    with_waiting_socket(out, |name, _| {
+    with_waiting_socket(out, |out, name, _| {
         // SAFETY: null, or the caller's promise.
         let given = unsafe { offset.as_mut() };
         let start = match &given {
             Some(given) => **given,
             None => position(from)?,
         };
-        let sent = send_file(out, name, from, start, length)?;
+        let sent = hold::during(out, name, |out| send_file(out, name, from, start, length))?;
         let end = start + sent as off_t;
         match given {
             Some(given) => *given = end,
@@ -80,14 +80,14 @@ pub(crate) unsafe fn splice(
     // A socket has no offset.
     let has_offset = !to_offset.is_null() || !from_offset.is_null();
     let waits = flags & libc::SPLICE_F_NONBLOCK == 0;
-    let sends = with_waiting_socket(to, |name, turn| {
+    let sends = with_waiting_socket(to, |to, name, turn| {
         if has_offset {
             return Err(libc::ESPIPE.into());
         }
         pipe_to_socket(from, to, name, length, waits, turn)
     });
     let Detour::Bypass = sends else { return sends };
-    with_waiting_socket(from, |name, turn| {
+    with_waiting_socket(from, |from, name, turn| {
         if has_offset {
             return Err(libc::ESPIPE.into());
         }
@@ -116,7 +116,7 @@ fn pipe_to_socket(
     loop {
         match send::bytes(to, name, chunk) {
             // It may not wait, but the bytes must not be lost.
-            Err(Stop::Errno(libc::EAGAIN | libc::EINTR)) => wait::await_room(to)?,
+            Err(Stop::Errno(libc::EAGAIN | libc::EINTR)) => wait::await_room(to, name)?,
             other => return other,
         }
     }
@@ -145,7 +145,7 @@ fn await_ready(fd: c_int, events: i16, waits: bool, turn: Turn) -> Result<(), St
     if let Turn::After(Wait::Other(..), outcome) = turn {
         outcome?;
     }
-    match wait::polls(fd, events, 0) {
+    match wait::polls(fd, events, 0, || true) {
         Err(libc::EAGAIN) if waits && !wait::is_non_blocking(fd) => Err(Stop::Wait(Wait::Other(fd, events))),
         outcome => Ok(outcome.map(drop)?),
     }

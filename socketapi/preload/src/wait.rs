@@ -10,7 +10,7 @@ use libc::{iovec, msghdr};
 use sctp_descriptors::{SocketName, Ticket};
 
 use crate::detour::{Stop, checked};
-use crate::{board, real, waiting};
+use crate::{address, board, hold, real, table, waiting};
 
 /// What is to be waited for, at the descriptor of the operation. With it goes what the operation has to remember.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,20 +40,39 @@ pub(crate) enum Turn {
 /// to use up a processor.
 const MOST_IN_VAIN: u32 = 64;
 
-/// Runs an operation as often as it has to wait.
-pub(crate) fn turns<T>(fd: c_int, mut operation: impl FnMut(Turn) -> Result<T, Stop>) -> Result<T, Stop> {
-    let (mut turn, mut in_vain) = (Turn::First, 0);
-    loop {
-        match operation(turn) {
-            Err(Stop::Wait(wanted)) => turn = Turn::After(wanted, until(fd, wanted)),
-            end => return end,
-        }
+/// Runs an operation as often as it has to wait, on the descriptor that it is given: `number`, or a copy of what that meant when the
+/// call began.
+pub(crate) fn turns<T>(
+    number: c_int,
+    name: SocketName,
+    mut operation: impl FnMut(c_int, Turn) -> Result<T, Stop>,
+) -> Result<T, Stop> {
+    let mut place = Place { number, name, copy: number };
+    let (mut turn, mut has_strayed, mut in_vain) = (Turn::First, false, 0);
+    let end = loop {
+        let wanted = match operation(place.copy, turn) {
+            Err(Stop::Wait(_)) if has_strayed => break Err(Stop::Stranger),
+            Err(Stop::Wait(wanted)) => wanted,
+            end => break end,
+        };
+        let outcome;
+        (outcome, has_strayed) = match place.choose(turn == Turn::First) {
+            Some(fd) => place.until(fd, wanted),
+            // What has begun goes on without us.
+            None if matches!(wanted, Wait::SetUp(..)) => (Err(libc::EBADF), false),
+            None => break Err(Stop::Stranger),
+        };
+        turn = Turn::After(wanted, outcome);
         in_vain += 1;
         if in_vain > MOST_IN_VAIN {
             rest();
             in_vain = MOST_IN_VAIN;
         }
+    };
+    if place.copy != number {
+        hold::give_back(place.copy);
     }
+    end
 }
 
 /// A millisecond.
@@ -62,27 +81,76 @@ fn rest() {
     unsafe { real::poll(ptr::null_mut(), 0, 1) };
 }
 
-/// Waits: a cancellation point, and nothing to drop.
-fn until(fd: c_int, wanted: Wait) -> Result<usize, c_int> {
-    match wanted {
-        Wait::Record(name, asked) => {
-            waiting::enter(name.socket);
-            // Who shuts the socket down looks for us behind that; we look behind having entered. One of the two sees the other.
-            if !asked && !board::still_may_wait(name) {
-                waiting::leave(name.socket);
-                return Ok(1);
-            }
-            // Of no bytes, so that no offset moves; what it returns is the length.
-            let flags = libc::MSG_PEEK | libc::MSG_TRUNC;
-            // SAFETY: there is nothing to be written.
-            let outcome = checked(unsafe { real::recv(fd, ptr::null_mut(), 0, flags) });
-            waiting::leave(name.socket);
-            outcome
+/// Where a call waits.
+struct Place {
+    /// The program's, which other threads may close, or give another meaning.
+    number: c_int,
+    name: SocketName,
+    /// As the number, until the call has to wait.
+    copy: c_int,
+}
+
+impl Place {
+    /// What to wait at: the number, as long as it is the socket's. So the kernel goes on after a signal (SA_RESTART) as it does with all
+    /// files: with what the number means then. None if there is nothing to wait at.
+    fn choose(&mut self, is_first: bool) -> Option<c_int> {
+        if !hold::is_needed() {
+            return Some(self.number);
         }
-        Wait::Room | Wait::SetUp(..) => polls(fd, libc::POLLOUT, send_timeout(fd)),
-        Wait::Bare(parts, count, flags) => write_bare(fd, parts, count, flags),
-        Wait::Other(other, events) => polls(other, events, -1),
+        if is_first {
+            self.copy = hold::copy(self.number);
+        }
+        match self.is_number_ours() {
+            true => Some(self.number),
+            // The copy may be a stranger's, if it was made too late.
+            false => Some(self.copy).filter(|copy| !is_first && *copy != self.number),
+        }
     }
+
+    fn is_number_ours(&self) -> bool {
+        table::is(self.number, self.name)
+    }
+
+    /// Waits: a cancellation point, and nothing to drop. Also whether something else may have ended that, which the number means now.
+    fn until(&self, fd: c_int, wanted: Wait) -> (Result<usize, c_int>, bool) {
+        match wanted {
+            Wait::Record(name, asked) => {
+                waiting::enter(name.socket);
+                // Who shuts the socket down looks for us behind that; we look behind having entered. One of the two sees the other.
+                if !asked && !board::still_may_wait(name) {
+                    waiting::leave(name.socket);
+                    return (Ok(1), false);
+                }
+                let (outcome, is_own) = await_record(fd, name);
+                waiting::leave(name.socket);
+                let has_strayed = !is_own && fd == self.number && !self.is_number_ours();
+                (if has_strayed { Ok(1) } else { outcome }, has_strayed)
+            }
+            Wait::Room | Wait::SetUp(..) => (self.await_room(fd), false),
+            Wait::Bare(parts, count, flags) => (write_bare(fd, parts, count, flags), false),
+            Wait::Other(other, events) => (polls(other, events, -1, || true), false),
+        }
+    }
+
+    fn await_room(&self, fd: c_int) -> Result<usize, c_int> {
+        polls(fd, libc::POLLOUT, send_timeout(fd), || self.is_number_ours())
+    }
+}
+
+/// Waits for what comes next, or the end. Whether it is certainly this socket's that ended that.
+fn await_record(fd: c_int, name: SocketName) -> (Result<usize, c_int>, bool) {
+    let mut sender = address::NO_NAME;
+    // SAFETY: all zeros is a valid message header: of no bytes, so that no offset moves.
+    let mut header: msghdr = unsafe { zeroed() };
+    header.msg_name = (&raw mut sender).cast();
+    header.msg_namelen = size_of::<libc::sockaddr_un>() as libc::socklen_t;
+    // SAFETY: `header` and what it points to live until the call returns. With MSG_TRUNC this is the length.
+    let outcome = checked(unsafe { real::recvmsg(fd, &raw mut header, libc::MSG_PEEK | libc::MSG_TRUNC) });
+    let is_own = match outcome {
+        Ok(_) => address::socket_name(&sender, header.msg_namelen) == Some(name),
+        Err(errno) => matches!(errno, libc::EAGAIN | libc::EINTR),
+    };
+    (outcome, is_own)
 }
 
 /// Writes a record with what it says in it.
@@ -96,19 +164,24 @@ pub(crate) fn write_bare(fd: c_int, parts: *const iovec, count: usize, flags: c_
 }
 
 /// Waits for room where that is no cancellation point.
-pub(crate) fn await_room(fd: c_int) -> Result<(), c_int> {
-    until(fd, Wait::Room).map(drop)
+pub(crate) fn await_room(fd: c_int, name: SocketName) -> Result<(), c_int> {
+    Place { number: fd, name, copy: fd }.await_room(fd).map(drop)
 }
 
 /// Waits until the descriptor polls so. The kernel's own calls go on after a signal if its handler says so (SA_RESTART), unless
-/// there is a time-out.
-pub(crate) fn polls(fd: c_int, events: i16, timeout: c_int) -> Result<usize, c_int> {
+/// there is a time-out; they begin anew then, so that what they waited at must still be there.
+pub(crate) fn polls(
+    fd: c_int,
+    events: i16,
+    timeout: c_int,
+    is_there: impl Fn() -> bool,
+) -> Result<usize, c_int> {
     loop {
         let mut wanted = libc::pollfd { fd, events, revents: 0 };
         // SAFETY: one valid entry.
         match checked(unsafe { real::poll(&raw mut wanted, 1, timeout) } as isize) {
             Ok(0) => return Err(libc::EAGAIN),
-            Err(libc::EINTR) if timeout < 0 && all_handlers_restart() => {}
+            Err(libc::EINTR) if timeout < 0 && all_handlers_restart() && is_there() => {}
             outcome => return outcome,
         }
     }

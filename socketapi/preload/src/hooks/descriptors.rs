@@ -1,9 +1,10 @@
 //! Numbers of descriptors: what comes to mean something else is forgotten, after it has happened. What was forgotten too often
-//! is looked up again. The lease of the program's service is spared.
+//! is looked up again. The lease of the program's service is spared, and so is what calls hold.
 
 use core::ffi::{c_int, c_ulong};
 
-use crate::{lease, real, table};
+use crate::detour::set_errno;
+use crate::{hold, lease, real, table};
 
 /// The service sees that the socket is closed by the kernel.
 ///
@@ -13,6 +14,10 @@ use crate::{lease, real, table};
 pub(super) unsafe extern "C-unwind" fn close(fd: c_int) -> c_int {
     if lease::is(fd) {
         return 0;
+    }
+    if hold::is(fd) {
+        set_errno(libc::EBADF);
+        return -1;
     }
     // SAFETY: the caller's own argument.
     let closed = unsafe { real::close(fd) };
@@ -35,6 +40,7 @@ pub(super) unsafe extern "C-unwind" fn dup(fd: c_int) -> c_int {
 #[unsafe(no_mangle)]
 pub(super) unsafe extern "C-unwind" fn dup2(from: c_int, to: c_int) -> c_int {
     lease::make_way(to);
+    hold::make_way(to);
     // SAFETY: the caller's own arguments.
     let copy = unsafe { real::dup2(from, to) };
     table::forget(to);
@@ -46,6 +52,7 @@ pub(super) unsafe extern "C-unwind" fn dup2(from: c_int, to: c_int) -> c_int {
 #[unsafe(no_mangle)]
 pub(super) unsafe extern "C-unwind" fn dup3(from: c_int, to: c_int, flags: c_int) -> c_int {
     lease::make_way(to);
+    hold::make_way(to);
     // SAFETY: the caller's own arguments.
     let copy = unsafe { real::dup3(from, to, flags) };
     table::forget(to);
