@@ -207,6 +207,19 @@ fn threads_are_cancelled_while_they_wait_for_a_set_up() {
     assert_eq!(finish(Program::start(command)), "0 failures\n");
 }
 
+#[test]
+fn a_call_that_waits_is_not_disturbed_by_what_other_threads_do() {
+    without_failures("socket_threads", "127.0.94.7");
+}
+
+#[test]
+fn a_set_up_is_waited_for_though_its_number_is_another_file_s() {
+    let Some(programs) = Programs::compile(&["socket_threads"]) else { return };
+    let mut command = Network::Udp("127.0.94.8").sctp_run();
+    command.args(["--loss", "100"]).arg(programs.path("socket_threads")).args(["127.0.94.8", "silent"]);
+    assert_eq!(finish(Program::start(command)), "0 failures\n");
+}
+
 /// RFC 6458, 8.1.29.
 #[test]
 fn messages_that_came_before_a_subscription_are_told_of_as_later_ones() {

@@ -129,7 +129,10 @@ pub(crate) fn make_way(fd: c_int) {
 /// The numbers of all copies, in their order, and who holds each.
 pub(crate) fn held() -> impl Iterator<Item = (c_int, usize)> {
     let holders = HOLDERS.iter().map(|holder| holder.load(Ordering::Relaxed));
-    holders.enumerate().filter(|(_, holder)| *holder != 0).map(|(at, holder)| ((LOWEST + at) as c_int, holder))
+    holders
+        .enumerate()
+        .filter(|(_, holder)| *holder != 0)
+        .map(|(at, holder)| ((LOWEST + at) as c_int, holder))
 }
 
 /// To be called in a child: the threads that are not there hold nothing.
@@ -148,4 +151,62 @@ fn holder(fd: c_int) -> Option<&'static AtomicUsize> {
 fn this_thread() -> usize {
     // SAFETY: it has no conditions.
     unsafe { libc::pthread_self() as usize }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::fd::AsRawFd;
+    use std::os::unix::net::UnixDatagram;
+    use std::sync::Mutex;
+
+    use super::*;
+    use crate::lease;
+
+    /// Numbers are the process's, in which tests run side by side.
+    static NUMBERS_ARE_MINE: Mutex<()> = Mutex::new(());
+
+    fn is_open(fd: c_int) -> bool {
+        // SAFETY: plain numbers.
+        unsafe { libc::fcntl(fd, libc::F_GETFD) != -1 }
+    }
+
+    #[test]
+    fn a_copy_is_out_of_the_way_and_spared_until_it_is_given_back() {
+        let _mine = NUMBERS_ARE_MINE.lock();
+        let socket = UnixDatagram::unbound().unwrap();
+        let held = copy(socket.as_raw_fd());
+        assert!(held >= LOWEST as c_int && is(held) && is_open(held) && !is(socket.as_raw_fd()));
+        let number = held as u32;
+        let mut parts = Vec::new();
+        let all = lease::spared(number - 1..=number + 1, |part| {
+            parts.push(part);
+            0
+        });
+        assert_eq!((all, parts), (0, vec![number - 1..=number - 1, number + 1..=number + 1]));
+        give_back(held);
+        assert!(!is(held) && !is_open(held));
+    }
+
+    #[test]
+    fn what_a_thread_holds_is_closed_when_it_ends() {
+        let _mine = NUMBERS_ARE_MINE.lock();
+        let socket = UnixDatagram::unbound().unwrap();
+        let fd = socket.as_raw_fd();
+        let left = std::thread::spawn(move || copy(fd)).join().unwrap();
+        assert!(left >= LOWEST as c_int && !held().any(|(number, _)| number == left));
+    }
+
+    #[test]
+    fn a_number_that_the_program_takes_is_not_closed() {
+        let _mine = NUMBERS_ARE_MINE.lock();
+        let socket = UnixDatagram::unbound().unwrap();
+        // SAFETY: it cannot fail, and does nothing else.
+        unsafe { table::adopt_table() };
+        let held = copy(socket.as_raw_fd());
+        make_way(held);
+        give_back(held);
+        assert!(is_open(held));
+        // SAFETY: made here.
+        unsafe { libc::close(held) };
+    }
 }
