@@ -294,3 +294,56 @@ CASE(a_killed_process_ends_its_association) {
   states_child(child);
   TAKE(server);
 }
+
+static bool sleeps(pid_t process) {
+  char name[64], state = 0;
+  snprintf(name, sizeof name, "/proc/%d/stat", process);
+  FILE *file = fopen(name, "r");
+  if (!file || fscanf(file, "%*d (%*[^)]) %c", &state) != 1) state = 'R';
+  if (file) fclose(file);
+  return state == 'S';
+}
+
+/* Goes on when the child waits. */
+static void settle(pid_t child) {
+  for (int still = 0; still < 30; usleep(10000)) still = sleeps(child) ? still + 1 : 0;
+}
+
+/* Shuts down what a process waits at that has got it in a message. */
+static void shut_down_where_another_waits(int how) {
+  struct pair pair = one_pair();
+  int through[2];
+  DO(socketpair(AF_UNIX, SOCK_STREAM, 0, through));
+  pid_t child = fork();
+  if (child == 0) {
+    close(pair.client), close(pair.server);
+    int fd = passed(through[1]);
+    errno = 0;
+    _exit(recv(fd, data, sizeof data, 0) == 0 ? 0 : errno);
+  }
+  CALL(pass(through[0], pair.client));
+  settle(child);
+  CALL(shutdown(pair.client, how));
+  states_child(child);
+}
+
+CASE(what_another_process_waits_at_is_shut_down_for_writing) { shut_down_where_another_waits(SHUT_WR); }
+CASE(what_another_process_waits_at_is_shut_down) { shut_down_where_another_waits(SHUT_RDWR); }
+
+/* The same of a program that has it as its standard input. */
+static void shut_down_where_a_program_waits(int how) {
+  struct pair pair = one_pair();
+  pid_t child = fork();
+  if (child == 0) {
+    close(pair.server);
+    dup2(pair.client, 0);
+    dup2(open("/dev/null", O_WRONLY), 2);
+    execlp("cat", "cat", NULL);
+  }
+  settle(child);
+  CALL(shutdown(pair.client, how));
+  states_child(child);
+}
+
+CASE(what_another_program_waits_at_is_shut_down_for_writing) { shut_down_where_a_program_waits(SHUT_WR); }
+CASE(what_another_program_waits_at_is_shut_down) { shut_down_where_a_program_waits(SHUT_RDWR); }

@@ -66,7 +66,10 @@ pub(crate) fn copy(fd: c_int) -> c_int {
     // SAFETY: plain numbers.
     let copy = unsafe { real::fcntl(fd, libc::F_DUPFD_CLOEXEC, LOWEST as c_ulong) };
     match holder(copy) {
-        Some(holder) if is_spare(copy) => holder.store(this_thread(), Ordering::Relaxed),
+        Some(holder) if is_spare(copy) => {
+            holder.store(this_thread(), Ordering::Relaxed);
+            table::copied(fd, copy);
+        }
         _ if copy < 0 => return fd,
         _ => {
             close(copy);

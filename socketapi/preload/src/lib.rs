@@ -10,7 +10,7 @@
 //!   cancelled in it.
 //! - `service`: where it is; `control`: commands to it. `board`: what can be known without asking.
 //! - `table`: which descriptors are ours. `lease`: one that stays open. `address`: C's socket addresses. `real`: the C library's own functions.
-//! - `exempt`: who is not served. `detour`: what becomes of a call; `Detour::Bypass` means: not ours, the C library's turn.
+//! - `stdio`: streams of the C library. `exempt`: who is not served. `detour`: what becomes of a call; `Detour::Bypass` means: not ours, the C library's turn.
 //!
 //! # What is left alone, and why
 //!
@@ -18,7 +18,7 @@
 //!   descriptor is the kernel's.
 //! - `fork`, `vfork`, `_Fork`, `clone`, `posix_spawn`: descriptors are inherited as all are, a name tells what each is, and a
 //!   control connection notices that it is another process's (see `control`, `table`).
-//! - What the C library does inside of itself, such as standard I/O: it finds bare messages, and writes them.
+//! - What the C library does inside of itself, such as standard output: it finds bare messages, and writes them.
 //!
 //! # Panics
 //!
@@ -49,6 +49,7 @@ mod receive;
 mod record;
 mod send;
 mod service;
+mod stdio;
 mod table;
 mod transfer;
 mod wait;
@@ -73,6 +74,7 @@ extern "C" fn begin() {
     unsafe { table::adopt_table() };
     // SAFETY: the function does what may be done in a child of a program with many threads.
     unsafe { libc::pthread_atfork(None, None, Some(begin_child)) };
+    stdio::begin();
 }
 
 unsafe extern "C" fn begin_child() {

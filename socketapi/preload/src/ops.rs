@@ -176,7 +176,7 @@ pub(crate) fn shutdown(fd: c_int, how: c_int) -> Detour<c_int> {
     with_socket(fd, |name| {
         control::command(name, Command::Shutdown { how, awaited: false })?;
         // The board says by now that calls are to ask before they wait. Those that waited before are still counted.
-        if waiting::may_wait(name.socket) {
+        if waiting::may_wait(fd, name) {
             control::command(name, Command::Shutdown { how, awaited: true })?;
         }
         Ok(0)
@@ -267,7 +267,7 @@ pub(crate) fn release(fd: OwnedFd, close_on_exec: bool) -> c_int {
         unsafe { real::fcntl(fd.as_raw_fd(), libc::F_SETFD, 0) };
     }
     table::forget(fd.as_raw_fd());
-    table::lookup(fd.as_raw_fd()).iter().for_each(|name| waiting::note(name.socket));
+    table::lookup(fd.as_raw_fd()).into_iter().for_each(|name| table::settle(fd.as_raw_fd(), name));
     fd.into_raw_fd()
 }
 

@@ -107,6 +107,7 @@ real! {
     openat(folder: c_int, path: *const c_char, flags: c_int, mode: mode_t) -> c_int;
     fopen(path: *const c_char, mode: *const c_char) -> *mut FILE;
     fdopen(fd: c_int, mode: *const c_char) -> *mut FILE;
+    freopen(path: *const c_char, mode: *const c_char, file: *mut FILE) -> *mut FILE;
     realpath(path: *const c_char, resolved: *mut c_char) -> *mut c_char;
     #[cfg(target_env = "gnu")]
     __realpath_chk(path: *const c_char, resolved: *mut c_char, room: size_t) -> *mut c_char;

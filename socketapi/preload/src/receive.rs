@@ -14,7 +14,7 @@ use crate::detour::{Detour, Stop, with_remembered};
 use crate::parts::{Parts, one};
 use crate::record::{self, Head};
 use crate::wait::{Turn, Wait};
-use crate::{address, board, control, memory, ops, wait, waiting};
+use crate::{address, board, control, memory, ops, table, wait, waiting};
 
 /// How often the service may say that a record waits where none is: another thread may be about to take it.
 const MAX_LOOKS: u32 = 8;
@@ -232,7 +232,8 @@ fn receive(fd: c_int, name: SocketName, wanted: &Wanted<'_>, turn: Turn) -> Resu
         Turn::After(Wait::Record(..), outcome) => outcome? == 0,
         _ => false,
     };
-    let may_wait = wanted.flags & MSG_DONTWAIT == 0 && board::slot(name).may_wait;
+    let may_wait =
+        wanted.flags & MSG_DONTWAIT == 0 && table::is_settled(fd, name) && board::slot(name).may_wait;
     // An empty record is seen once by who peeks, and that was the wait.
     let mut first = woken.then(|| ending(fd, wanted));
     let (mut looks, mut ends) = (0, 0);
@@ -244,7 +245,7 @@ fn receive(fd: c_int, name: SocketName, wanted: &Wanted<'_>, turn: Turn) -> Resu
                 Answer::Empty | Answer::InPair => {}
             },
             // The record was for one of those who wait.
-            Looked::End => match ask(fd, name, wanted, None, woken || waiting::may_wait(name.socket))? {
+            Looked::End => match ask(fd, name, wanted, None, woken || waiting::may_wait(fd, name))? {
                 Answer::Got(got) => return Ok(got),
                 // It was an empty record, or somebody has shut the pair down without us.
                 Answer::Empty | Answer::InPair if ends == 0 => ends += 1,
@@ -259,7 +260,11 @@ fn receive(fd: c_int, name: SocketName, wanted: &Wanted<'_>, turn: Turn) -> Resu
                 match ask(fd, name, wanted, None, false)? {
                     Answer::Got(got) => return Ok(got),
                     Answer::InPair if looks < MAX_LOOKS => {}
-                    _ if patient => return Err(Stop::Wait(Wait::Record(name, true))),
+                    _ if patient => {
+                        // The service has heard that we wait.
+                        table::settle(fd, name);
+                        return Err(Stop::Wait(Wait::Record(name, true)));
+                    }
                     _ => return Err(libc::EAGAIN.into()),
                 }
             }

@@ -38,6 +38,8 @@ struct Entry {
     slot: AtomicU32,
     service: AtomicU64,
     socket: AtomicU64,
+    /// The socket at which others hear of our waiting: see [`settle`].
+    settled: AtomicU64,
 }
 
 static KNOWN: [Entry; REMEMBERED] = [const { Entry::new() }; REMEMBERED];
@@ -52,6 +54,7 @@ impl Entry {
             slot: AtomicU32::new(0),
             service: AtomicU64::new(0),
             socket: AtomicU64::new(0),
+            settled: AtomicU64::new(0),
         }
     }
 
@@ -141,6 +144,27 @@ pub(crate) fn forget(fd: c_int) {
 pub(crate) fn forget_range(first: u32, last: u32) {
     let last = last.min(REMEMBERED as u32 - 1);
     (first..=last).for_each(|fd| forget(fd as c_int));
+}
+
+/// Who shuts this socket down hears of it if a call waits at this number: the program had the socket first, and counts (see
+/// `waiting`), or has told the service that it waits.
+pub(crate) fn settle(fd: c_int, name: SocketName) {
+    if let Some(entry) = Entry::of(fd).filter(|_| is_owner()) {
+        entry.settled.store(name.socket, Ordering::Relaxed);
+    }
+}
+
+/// Whether that is so.
+pub(crate) fn is_settled(fd: c_int, name: SocketName) -> bool {
+    Entry::of(fd).is_some_and(|entry| entry.settled.load(Ordering::Relaxed) == name.socket)
+}
+
+/// The number `to` is a copy of `from` now.
+pub(crate) fn copied(from: c_int, to: c_int) {
+    forget(to);
+    if let (Some(from), Some(to)) = (Entry::of(from), Entry::of(to).filter(|_| is_owner())) {
+        to.settled.store(from.settled.load(Ordering::Relaxed), Ordering::Relaxed);
+    }
 }
 
 /// Belongs to this process from now on.

@@ -112,7 +112,7 @@ impl Served {
             Phase::Ended { is_eof: true } => return Ok(end()),
             Phase::Ended { is_eof: false } | Phase::Open if self.halves.deaf => return Ok(end()),
             Phase::Ended { is_eof: false } if waits => return Err(Errno::ENOTCONN),
-            Phase::Open => self.halves.awaited |= waits,
+            Phase::Open | Phase::Connecting(_) => self.halves.awaited |= waits,
             Phase::Listening(_) => return Err(Errno::ENOTCONN),
             Phase::Idle if waits => return Err(Errno::ENOTCONN),
             Phase::Many(ref many) if waits && !many.listening && self.memory.is_empty() => {

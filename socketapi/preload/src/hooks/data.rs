@@ -10,7 +10,7 @@ use crate::{real, receive, send, table, transfer};
 /// # Safety
 /// As `read(2)`.
 #[unsafe(no_mangle)]
-pub(super) unsafe extern "C-unwind" fn read(fd: c_int, buffer: *mut c_void, room: size_t) -> ssize_t {
+pub(crate) unsafe extern "C-unwind" fn read(fd: c_int, buffer: *mut c_void, room: size_t) -> ssize_t {
     // SAFETY: the caller's own arguments.
     unsafe { receive::plain(fd, buffer, room, 0).conclude(|| real::read(fd, buffer, room)) }
 }
@@ -95,7 +95,7 @@ pub(super) unsafe extern "C-unwind" fn recvmmsg(
 /// # Safety
 /// As `write(2)`.
 #[unsafe(no_mangle)]
-pub(super) unsafe extern "C-unwind" fn write(fd: c_int, bytes: *const c_void, length: size_t) -> ssize_t {
+pub(crate) unsafe extern "C-unwind" fn write(fd: c_int, bytes: *const c_void, length: size_t) -> ssize_t {
     // SAFETY: the caller's own arguments.
     unsafe { send::plain(fd, bytes, length, 0).conclude(|| real::write(fd, bytes, length)) }
 }

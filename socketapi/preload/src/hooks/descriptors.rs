@@ -11,7 +11,7 @@ use crate::{hold, lease, real, table};
 /// # Safety
 /// As `close(2)`.
 #[unsafe(no_mangle)]
-pub(super) unsafe extern "C-unwind" fn close(fd: c_int) -> c_int {
+pub(crate) unsafe extern "C-unwind" fn close(fd: c_int) -> c_int {
     if lease::is(fd) {
         return 0;
     }
@@ -31,19 +31,19 @@ pub(super) unsafe extern "C-unwind" fn close(fd: c_int) -> c_int {
 pub(super) unsafe extern "C-unwind" fn dup(fd: c_int) -> c_int {
     // SAFETY: the caller's own argument.
     let copy = unsafe { real::dup(fd) };
-    table::forget(copy);
+    table::copied(fd, copy);
     copy
 }
 
 /// # Safety
 /// As `dup2(2)`.
 #[unsafe(no_mangle)]
-pub(super) unsafe extern "C-unwind" fn dup2(from: c_int, to: c_int) -> c_int {
+pub(crate) unsafe extern "C-unwind" fn dup2(from: c_int, to: c_int) -> c_int {
     lease::make_way(to);
     hold::make_way(to);
     // SAFETY: the caller's own arguments.
     let copy = unsafe { real::dup2(from, to) };
-    table::forget(to);
+    table::copied(from, copy);
     copy
 }
 
@@ -55,7 +55,7 @@ pub(super) unsafe extern "C-unwind" fn dup3(from: c_int, to: c_int, flags: c_int
     hold::make_way(to);
     // SAFETY: the caller's own arguments.
     let copy = unsafe { real::dup3(from, to, flags) };
-    table::forget(to);
+    table::copied(from, copy);
     copy
 }
 
@@ -70,7 +70,7 @@ pub(super) unsafe extern "C-unwind" fn fcntl(fd: c_int, command: c_int, argument
     // SAFETY: the caller's own arguments.
     let result = unsafe { real::fcntl(fd, command, argument) };
     if matches!(command, libc::F_DUPFD | libc::F_DUPFD_CLOEXEC) {
-        table::forget(result);
+        table::copied(fd, result);
     }
     result
 }

@@ -6,7 +6,7 @@ use core::ptr;
 use libc::{FILE, mode_t};
 
 use crate::detour::{Detour, set_errno};
-use crate::{procfs, real, table, waiting};
+use crate::{procfs, real, stdio};
 
 /// # Safety
 /// As `open(2)`.
@@ -37,15 +37,20 @@ unsafe extern "C-unwind" fn fopen(path: *const c_char, mode: *const c_char) -> *
     unsafe { pointer(procfs::fopen(path, mode), || real::fopen(path, mode)) }
 }
 
-/// What reads for a stream calls the kernel without us.
-///
 /// # Safety
 /// As `fdopen(3)`.
 #[unsafe(no_mangle)]
 unsafe extern "C-unwind" fn fdopen(fd: c_int, mode: *const c_char) -> *mut FILE {
-    table::lookup(fd).iter().for_each(|name| waiting::enter(name.socket));
     // SAFETY: the caller's own arguments.
-    unsafe { real::fdopen(fd, mode) }
+    unsafe { pointer(stdio::open(fd, mode), || real::fdopen(fd, mode)) }
+}
+
+/// # Safety
+/// As `freopen(3)`.
+#[unsafe(no_mangle)]
+unsafe extern "C-unwind" fn freopen(path: *const c_char, mode: *const c_char, file: *mut FILE) -> *mut FILE {
+    // SAFETY: the caller's own arguments.
+    unsafe { pointer(stdio::reopen(path, mode, file), || real::freopen(path, mode, file)) }
 }
 
 /// As `Detour::conclude`, for functions that give a pointer.

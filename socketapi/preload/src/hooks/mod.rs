@@ -8,3 +8,8 @@ mod descriptors;
 mod files;
 mod names;
 mod raw;
+
+#[cfg(target_env = "gnu")]
+pub(crate) use data::{read, write};
+#[cfg(target_env = "gnu")]
+pub(crate) use descriptors::{close, dup2};
