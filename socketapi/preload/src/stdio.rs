@@ -33,9 +33,9 @@ pub(crate) unsafe fn open(fd: c_int, mode: *const c_char) -> Detour<*mut FILE> {
 /// # Safety
 /// `path` is null or a C string, `mode` a C string, and `file` a stream.
 pub(crate) unsafe fn reopen(path: *const c_char, mode: *const c_char, file: *mut FILE) -> Detour<*mut FILE> {
-    // SAFETY: the caller's promise.
     #[cfg(target_env = "gnu")]
     if glibc::is_ours(file) {
+        // SAFETY: the caller's promise.
         return keeping_errno(|| unsafe { glibc::reopen(path, mode, file) }.into());
     }
     let _ = (path, mode, file);
