@@ -211,3 +211,88 @@ CASE(state_while_data_waits) {
   for (ssize_t length; (length = recv(pair.server, into, sizeof into, 0)) > 0;) got += length;
   FACT("all of it", "%d", got == sent);
 }
+
+CASE(both_halves_shut_down_are_shown) {
+  struct pair pair = one_pair();
+  CALL(shutdown(pair.client, SHUT_RDWR));
+  CALL(recv(pair.server, data, sizeof data, 0));
+  READY(pair.client);
+  CALL(send(pair.client, "x", 1, MSG_NOSIGNAL));
+  CALL(recv(pair.client, data, sizeof data, 0));
+  READY(pair.client);
+}
+
+CASE(halves_shut_down_one_after_the_other_are_shown) {
+  struct pair pair = one_pair();
+  CALL(shutdown(pair.client, SHUT_RD));
+  READY(pair.client);
+  CALL(shutdown(pair.client, SHUT_WR));
+  CALL(recv(pair.server, data, sizeof data, 0));
+  READY(pair.client);
+}
+
+CASE(both_ends_shut_down_are_shown) {
+  struct pair pair = one_pair();
+  CALL(shutdown(pair.client, SHUT_WR));
+  CALL(recv(pair.server, data, sizeof data, 0));
+  CALL(shutdown(pair.server, SHUT_WR));
+  READY(pair.client);
+  READY(pair.server);
+}
+
+CASE(a_socket_whose_association_has_ended_begins_no_other) {
+  struct pair pair = one_pair();
+  struct linger now = {1, 0};
+  subscribe_all(pair.client);
+  DO(send(pair.server, "unread", 6, 0));
+  await(pair.client, POLLIN);
+  DO(setsockopt(pair.server, SOL_SOCKET, SO_LINGER, &now, sizeof now));
+  DO(close(pair.server));
+  READY(pair.client);
+  CALL(sendto(pair.client, "x", 1, MSG_NOSIGNAL, at(3, 9), IN));
+  CALL(sendto(pair.client, "x", 1, MSG_NOSIGNAL, at(3, 9), IN));
+  CALL(connect(pair.client, at(3, 9), IN));
+  TAKE(pair.client);
+  CALL(sendto(pair.client, "x", 1, MSG_NOSIGNAL, at(3, 9), IN));
+}
+
+/* Closes an end whose peer does not read all that was sent, and states how long that took. */
+static void closes_with_linger(int flags, int seconds) {
+  static char big[4000];
+  struct pair pair = one_pair();
+  struct linger linger = {1, seconds};
+  DO(setsockopt(pair.client, SOL_SOCKET, SO_LINGER, &linger, sizeof linger));
+  DO(fcntl(pair.client, F_SETFL, flags));
+  while (send(pair.client, big, sizeof big, MSG_DONTWAIT) > 0) poll(NULL, 0, 1);
+  long start = now_ms();
+  CALL(close(pair.client));
+  FACT("waited", "%d", now_ms() - start >= 900);
+}
+
+CASE(close_with_linger_waits_for_a_peer_that_does_not_read) { closes_with_linger(0, 1); }
+CASE(close_with_linger_waits_though_others_must_not_wait) { closes_with_linger(O_NONBLOCK, 1); }
+
+CASE(close_of_a_copy_does_not_wait) {
+  static char big[4000];
+  struct pair pair = one_pair();
+  struct linger linger = {1, 1};
+  DO(setsockopt(pair.client, SOL_SOCKET, SO_LINGER, &linger, sizeof linger));
+  while (send(pair.client, big, sizeof big, MSG_DONTWAIT) > 0) poll(NULL, 0, 1);
+  int copy = DO(dup(pair.client));
+  long start = now_ms();
+  CALL(close(pair.client));
+  FACT("waited", "%d", now_ms() - start >= 900);
+  CALL(close(copy));
+  FACT("waited", "%d", now_ms() - start >= 900);
+}
+
+CASE(close_with_linger_of_a_one_to_many_socket) {
+  static char big[4000];
+  struct pair pair = many_pair();
+  struct linger linger = {1, 1};
+  CALL(setsockopt(pair.client, SOL_SOCKET, SO_LINGER, &linger, sizeof linger));
+  while (sendto(pair.client, big, sizeof big, MSG_DONTWAIT, at(2, 0), IN) > 0) poll(NULL, 0, 1);
+  long start = now_ms();
+  CALL(close(pair.client));
+  FACT("waited", "%d", now_ms() - start >= 900);
+}

@@ -274,3 +274,22 @@ CASE(epoll_tells_of_a_listener) {
   DO(accept(listener, NULL, NULL));
   events_of(set);
 }
+
+/* What an edge-triggered set tells of an own shutdown, and what comes after it. */
+static void edges_of_shutdown(int how) {
+  struct pair pair = one_pair();
+  int set = DO(epoll_create1(0));
+  struct epoll_event event = {.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET, .data.u32 = 9};
+  CALL(epoll_ctl(set, EPOLL_CTL_ADD, pair.client, &event));
+  events_of(set);
+  DO(shutdown(pair.client, how));
+  await(pair.server, POLLIN);
+  events_of(set);
+  DO(close(pair.server));
+  poll(NULL, 0, 50);
+  events_of(set);
+}
+
+CASE(epoll_edge_triggered_at_an_own_shutdown_of_writing) { edges_of_shutdown(SHUT_WR); }
+CASE(epoll_edge_triggered_at_an_own_shutdown_of_reading) { edges_of_shutdown(SHUT_RD); }
+CASE(epoll_edge_triggered_at_an_own_shutdown_of_both) { edges_of_shutdown(SHUT_RDWR); }

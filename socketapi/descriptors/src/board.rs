@@ -15,6 +15,8 @@ pub struct Slot {
     pub max_bare_len: u32,
     /// A read may wait in the kernel at once. Else it asks first: it may be due to fail.
     pub may_wait: bool,
+    /// The last `close` of it may have to wait (SO_LINGER): who closes asks behind that ([`Command::Linger`](crate::Command::Linger)).
+    pub lingers: bool,
 }
 
 impl Slot {
@@ -24,8 +26,8 @@ impl Slot {
     /// As bytes.
     pub fn to_bytes(self) -> [u8; Self::LEN] {
         let mut bytes = [0; Self::LEN];
-        let parts =
-            [&self.socket.to_ne_bytes()[..], &self.max_bare_len.to_ne_bytes(), &[u8::from(self.may_wait)]];
+        let flags = [u8::from(self.may_wait), u8::from(self.lingers)];
+        let parts = [&self.socket.to_ne_bytes()[..], &self.max_bare_len.to_ne_bytes(), &flags];
         bytes.iter_mut().zip(parts.concat()).for_each(|(to, from)| *to = from);
         bytes
     }
@@ -38,6 +40,7 @@ impl Slot {
             socket: u64::from_ne_bytes(*owner),
             max_bare_len: u32::from_ne_bytes(*max_bare_len),
             may_wait: rest.first() == Some(&1),
+            lingers: rest.get(1) == Some(&1),
         };
         (slot.socket == socket).then_some(slot)
     }
@@ -49,7 +52,7 @@ mod tests {
 
     #[test]
     fn a_slot_is_read_back_by_its_own_socket_only() {
-        let slot = Slot { socket: 7, max_bare_len: 65_536, may_wait: true };
+        let slot = Slot { socket: 7, max_bare_len: 65_536, may_wait: true, lingers: true };
         assert_eq!(Slot::from_bytes(slot.to_bytes(), 7), Some(slot));
         assert_eq!(Slot::from_bytes(slot.to_bytes(), 8), None);
         assert_eq!(Slot::from_bytes([0; Slot::LEN], 8), None);

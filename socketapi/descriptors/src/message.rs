@@ -75,6 +75,9 @@ pub enum Command {
         /// Calls may be waiting for something to read, and are to be woken up when the association has ended.
         awaited: bool,
     },
+    /// A descriptor was closed, and the close is to wait as SO_LINGER says. If it was the last one and the association has not ended:
+    /// [`Reply::Number`], the seconds, and a descriptor that hangs up when it has. Else [`Reply::Done`], or an errno.
+    Linger,
     /// How many bytes the next message has that can be read ([`Reply::Number`]; `FIONREAD`).
     Queued,
     /// The local address.

@@ -36,6 +36,11 @@ pub(crate) fn still_may_wait(name: SocketName) -> bool {
     mapped().is_none() || slot(name).may_wait
 }
 
+/// Whether the last `close` of this socket has to wait. Who has sent something has the board.
+pub(crate) fn lingers(name: SocketName) -> bool {
+    mapped().is_some() && slot(name).lingers
+}
+
 fn mapped() -> Option<&'static Board> {
     // SAFETY: null, or what `map` has leaked.
     unsafe { BOARD.load(Ordering::Acquire).as_ref() }

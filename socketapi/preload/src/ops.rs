@@ -179,8 +179,24 @@ pub(crate) fn shutdown(fd: c_int, how: c_int) -> Detour<c_int> {
         if waiting::may_wait(fd, name) {
             control::command(name, Command::Shutdown { how, awaited: true })?;
         }
+        if how == libc::SHUT_WR {
+            record::nudge(fd);
+        }
         Ok(0)
     })
+}
+
+/// Behind a `close`, which has to wait where SO_LINGER says so: until the association has ended, or a signal comes.
+pub(crate) fn linger(name: SocketName) {
+    uncancelled(|| {
+        let asked = control::ask(&Request { socket: name.socket, command: Command::Linger });
+        if let Ok((Reply::Number(seconds), Some(end))) = asked {
+            let milliseconds = seconds.saturating_mul(1_000);
+            let mut wanted = libc::pollfd { fd: end.as_raw_fd(), events: 0, revents: 0 };
+            // SAFETY: one valid entry.
+            unsafe { real::poll(&raw mut wanted, 1, milliseconds) };
+        }
+    });
 }
 
 /// `accept4()`. A token in the pair stands for one waiting association.

@@ -273,7 +273,7 @@ fn command(fd: c_int, name: SocketName, message: &Message<'_>, turn: Turn) -> Re
 mod tests {
     use super::*;
 
-    const SLOT: Slot = Slot { socket: 1, max_bare_len: 20, may_wait: true };
+    const SLOT: Slot = Slot { socket: 1, max_bare_len: 20, may_wait: true, lingers: false };
     const MARKER: Marker = *b"0123456789abcdef";
 
     fn is_bare(payload: &[u8], flags: c_int, to: Option<SocketAddr>, control: &[u8]) -> bool {

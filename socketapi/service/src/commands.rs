@@ -71,6 +71,9 @@ impl Service {
             }
             Command::ProcFile(name) => return Ok((Reply::Done, Some(self.proc_file(name)?))),
             Command::Accept { took } => return self.accept(user, number, *took),
+            Command::Linger => {
+                return self.socket_of(user, number).map_or(Err(Errno::ENOTCONN), Served::linger);
+            }
             Command::TakeError => return Ok((Reply::Errno(self.take_error(user, number)), None)),
             Command::GetOption { option, room, .. } if *option == options::ERROR => {
                 return Ok((options::int(self.take_error(user, number), *room), None));
@@ -127,6 +130,7 @@ impl Service {
             Command::Socket { .. }
             | Command::Board
             | Command::ProcFile(_)
+            | Command::Linger
             | Command::TakeError
             | Command::Accept { .. } => Err(Errno::EINVAL),
         };

@@ -4,7 +4,12 @@
 //! our own writing half is ever shut down, where a read is to come to the end of file. What else a reader has to learn it asks for:
 //! an empty record, which is no message of SCTP's, wakes it up.
 
-use sctp_abi::{AssocIds, Errno};
+use std::os::fd::OwnedFd;
+use std::task::Context;
+
+use nix::fcntl::OFlag;
+use nix::unistd::pipe2;
+use sctp_abi::{AssocIds, Errno, Style};
 use sctp_core::association::{Association, AssociationState};
 use sctp_descriptors::Reply;
 
@@ -79,6 +84,10 @@ impl Served {
         }
         let is_eof = error == 0 && (!self.halves.shuts_down || self.is_shut_down_by_peer());
         self.phase = Phase::Ended { is_eof };
+        // As there, who waits for edges hears of it also where it was told the end of reading before.
+        if self.pair.has_ended() {
+            self.pair.end();
+        }
         // Linux shows an error to who polls. Of an own shutdown it shows nothing, and programs that are told of one may take the
         // error of the read that follows (ENOTCONN) for a bad end.
         if is_eof || error != 0 || self.halves.awaited {
@@ -112,8 +121,41 @@ impl Served {
         matches!(self.phase, Phase::Ended { .. })
     }
 
+    /// Whether the last `close` is to wait, as on Linux. One-to-many sockets do not wait there.
+    pub(crate) fn lingers(&self) -> bool {
+        self.style != Style::OneToMany && self.kept.linger.seconds() > 0
+    }
+
+    /// `close`, if it was the last one, and has to wait: a descriptor that hangs up when the association has ended. Where several
+    /// ask the last one counts.
+    ///
+    /// # Errors
+    /// EMFILE.
+    pub(crate) fn linger(&mut self) -> Result<(Reply, Option<OwnedFd>), Errno> {
+        if !self.hung_up || !self.lingers() {
+            return Ok((Reply::Done, None));
+        }
+        let (bell, rope) = pipe2(OFlag::O_CLOEXEC).map_err(|errno| Errno(errno as i32))?;
+        self.awaits_end = Some(rope);
+        Ok((Reply::Number(self.kept.linger.seconds()), Some(bell)))
+    }
+
+    /// Whether the association of a socket that lingers is still to end, all that was written having been sent.
+    fn is_lingering(&self) -> bool {
+        let Some(id) = self.socket.only_association().filter(|_| self.lingers() && !self.leaves_unread)
+        else {
+            return false;
+        };
+        // It may be ending already.
+        let _ = self.socket.shutdown(Some(id));
+        self.socket.poll_ended(&mut Context::from_waker(&self.waker), id).is_pending()
+    }
+
     /// The program has gone.
     pub(crate) fn over(&mut self) -> Outcome {
+        if self.is_lingering() {
+            return Outcome::Waits;
+        }
         self.close();
         Outcome::Over
     }

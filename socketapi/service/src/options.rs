@@ -38,7 +38,12 @@ pub(crate) struct Linger {
 }
 
 impl Linger {
-    /// Zero seconds mean an ABORT (RFC 6458, 8.1.4). The service never waits in `close`.
+    /// How long `close` waits.
+    pub(crate) fn seconds(self) -> i32 {
+        if self.on { self.seconds } else { 0 }
+    }
+
+    /// Zero seconds mean an ABORT (RFC 6458, 8.1.4). The service itself never waits.
     pub(crate) fn of_stack(self) -> Option<Duration> {
         (self.on && self.seconds == 0).then_some(Duration::ZERO)
     }

@@ -243,7 +243,7 @@ impl Served {
             _ => false,
         };
         let max_bare_len = u32::try_from(self.max_bare_len()).unwrap_or(u32::MAX);
-        Slot { socket: self.name.socket, max_bare_len, may_wait }
+        Slot { socket: self.name.socket, max_bare_len, may_wait, lingers: self.lingers() }
     }
 
     fn max_bare_len(&self) -> usize {

@@ -193,7 +193,9 @@ impl Service {
         if let Some(socket) = self.sockets.get_mut(&number) {
             if events.contains(EpollFlags::EPOLLHUP) {
                 socket.hang_up(&mut self.ids);
-                socket.holding.release();
+                if !socket.lingers() {
+                    socket.holding.release();
+                }
                 // Told once is enough. The rest of its life is driven by the stack. Cannot fail: it was added.
                 let _ = self.epoll.delete(socket.pair.as_fd());
             }

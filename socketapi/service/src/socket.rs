@@ -1,6 +1,7 @@
 //! One socket that the service holds for a program.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::os::fd::OwnedFd;
 use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
@@ -59,6 +60,8 @@ pub(crate) struct Served {
     /// What was written bare, as long as that is little.
     pub(crate) early: Early,
     pub(crate) halves: Halves,
+    /// Who waits in `close` for the end of the association sees this one closed.
+    pub(crate) awaits_end: Option<OwnedFd>,
     /// Its association had ended before it was accepted: as on Linux, `getpeername` does not know its peer.
     pub(crate) is_nameless: bool,
     /// What the program has set that the stack knows nothing of.
@@ -143,6 +146,7 @@ impl Served {
             wrote_bare: false,
             early: Early::default(),
             halves: Halves::default(),
+            awaits_end: None,
             is_nameless: false,
             settings,
             kept: Kept::default(),

@@ -4,7 +4,7 @@
 use core::ffi::{c_int, c_ulong};
 
 use crate::detour::set_errno;
-use crate::{hold, lease, real, table};
+use crate::{board, hold, lease, ops, real, table};
 
 /// The service sees that the socket is closed by the kernel.
 ///
@@ -19,9 +19,11 @@ pub(crate) unsafe extern "C-unwind" fn close(fd: c_int) -> c_int {
         set_errno(libc::EBADF);
         return -1;
     }
+    let lingering = table::recall(fd).filter(|name| board::lingers(*name));
     // SAFETY: the caller's own argument.
     let closed = unsafe { real::close(fd) };
     table::forget(fd);
+    lingering.filter(|_| closed == 0).into_iter().for_each(ops::linger);
     closed
 }
 
