@@ -195,7 +195,7 @@ impl PoolElement {
                     self.handle_asap(association, &message.data, now);
                 }
             }
-            TransportEvent::Announce { source, data } => {
+            TransportEvent::Announce { source, data, .. } => {
                 self.home.handle_announce(source, &data, &mut self.io, now);
             }
         }

@@ -13,7 +13,7 @@ use rand::rngs::StdRng;
 use socketapi::LossReason;
 
 use crate::Time;
-use crate::wire::{ASAP_PPID, AsapMessage, Format};
+use crate::wire::{ASAP_PPID, AsapMessage, ENRP_PPID, EnrpMessage, Format, Transport, TransportUse};
 
 /// Names an association between a machine and its driver. A name is never used twice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -24,13 +24,29 @@ pub enum AssociationId {
     Incoming(u64),
 }
 
+/// Which of a machine's endpoints: only registrars have both.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Side {
+    /// Towards elements and users (RFC 5352).
+    Asap,
+    /// Towards other registrars (RFC 5353).
+    Enrp,
+}
+
 /// The other end of an association.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Peer {
     /// Its addresses, at least one.
     pub addresses: Vec<IpAddr>,
     /// Its SCTP port.
     pub port: u16,
+}
+
+impl Peer {
+    /// As other registrars are told of it.
+    pub(crate) fn as_sctp(&self) -> Transport {
+        Transport::sctp(self.port, self.addresses.iter().copied(), TransportUse::DataOnly)
+    }
 }
 
 impl From<SocketAddr> for Peer {
@@ -66,6 +82,8 @@ pub enum Command {
     Connect {
         /// Its name from now on.
         association: AssociationId,
+        /// From which endpoint.
+        side: Side,
         /// With whom.
         peer: Peer,
     },
@@ -86,8 +104,10 @@ pub enum Command {
         /// Which.
         association: AssociationId,
     },
-    /// Send a UDP datagram to the ASAP multicast groups, on every interface, from the ASAP port.
+    /// Send a UDP datagram to the endpoint's multicast group, on every interface, from the endpoint's port.
     Announce {
+        /// ASAP's group or ENRP's.
+        side: Side,
         /// The datagram.
         data: Bytes,
     },
@@ -127,6 +147,8 @@ pub enum TransportEvent {
     Accepted {
         /// Its name from now on.
         association: AssociationId,
+        /// With which endpoint.
+        side: Side,
         /// The peer, with all its addresses.
         peer: Peer,
     },
@@ -151,8 +173,10 @@ pub enum TransportEvent {
         /// Why.
         reason: LostReason,
     },
-    /// A UDP datagram arrived on the ASAP multicast group.
+    /// A UDP datagram arrived on a multicast group.
     Announce {
+        /// On the group of which endpoint.
+        side: Side,
         /// Who sent it.
         source: SocketAddr,
         /// The datagram.
@@ -187,16 +211,31 @@ impl Io {
         self.commands.pop_front()
     }
 
+    /// Sets up an association from our ASAP endpoint.
     pub(crate) fn connect(&mut self, peer: Peer) -> AssociationId {
+        self.connect_from(Side::Asap, peer)
+    }
+
+    pub(crate) fn connect_from(&mut self, side: Side, peer: Peer) -> AssociationId {
         let association = AssociationId::Outgoing(self.next_association);
         self.next_association += 1;
-        self.push(Command::Connect { association, peer });
+        self.push(Command::Connect { association, side, peer });
         association
     }
 
     /// Sends an ASAP message that is already bytes.
     pub(crate) fn send_data(&mut self, association: AssociationId, data: Bytes) {
         self.push(Command::Send { association, message: UserMessage::new(ASAP_PPID, data) });
+    }
+
+    /// Sends an ENRP message. One that cannot be encoded is logged and dropped.
+    pub(crate) fn send_enrp(&mut self, association: AssociationId, message: &EnrpMessage, format: &Format) {
+        match message.encode(format) {
+            Ok(data) => {
+                self.push(Command::Send { association, message: UserMessage::new(ENRP_PPID, data) });
+            }
+            Err(error) => tracing::warn!(%error, ?message, "ENRP message not sent"),
+        }
     }
 
     /// Sends an ASAP message. One that cannot be encoded is logged and dropped: what comes from peers was checked

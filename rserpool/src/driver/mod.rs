@@ -61,7 +61,7 @@ mod registrar;
 mod runner;
 
 pub use error::Error;
-pub use multicast::{ANNOUNCE_GROUP, ANNOUNCE_TTL};
+pub use multicast::{ANNOUNCE_GROUP, ANNOUNCE_TTL, ENRP_GROUP};
 pub use pool_element::{PoolElement, PoolElementOptions, Service, ServiceSession};
 pub use pool_user::{PoolUser, PoolUserOptions, Session};
 pub use registrar::{Registrar, RegistrarOptions};

@@ -1,4 +1,4 @@
-//! UDP multicast announces of registrars (RFC 5352, 2.2.11 and 3.6).
+//! UDP multicast: announces of registrars (RFC 5352, 2.2.11 and 3.6), and their Presences (RFC 5353, 3.1).
 
 use std::io::{self, ErrorKind};
 use std::net::{IpAddr, Ipv4Addr, SocketAddrV4, UdpSocket};
@@ -9,12 +9,15 @@ use nix::net::if_::InterfaceFlags;
 use socket2::{Domain, Protocol, Socket, Type};
 
 use super::Error;
-use crate::transport::TransportEvent;
+use crate::transport::{Side, TransportEvent};
 
 /// Where RSPLIB's registrars announce themselves, and so ours.
 pub const ANNOUNCE_GROUP: SocketAddrV4 = SocketAddrV4::new(Ipv4Addr::new(239, 0, 0, 50), 3863);
 
-/// IANA's group for ASAP (RFC 5352, 8.2): also listened to.
+/// Where RSPLIB's registrars tell each other of their presence, and so ours.
+pub const ENRP_GROUP: SocketAddrV4 = SocketAddrV4::new(Ipv4Addr::new(239, 0, 0, 51), 9901);
+
+/// IANA's group for RSerPool (RFC 5352, 8.2): also listened to.
 const IANA_GROUP: Ipv4Addr = Ipv4Addr::new(224, 0, 1, 185);
 
 /// Hops that an announce may travel, as RSPLIB's.
@@ -89,14 +92,15 @@ impl AnnounceSender {
     }
 }
 
-/// Receives announces.
+/// Receives what comes to one endpoint's groups.
 pub(super) struct AnnounceReceiver {
+    side: Side,
     sockets: Vec<UdpSocket>,
 }
 
 impl AnnounceReceiver {
     /// Joins `group`, and IANA's group, on every interface.
-    pub(super) fn open(group: SocketAddrV4) -> Result<Self, Error> {
+    pub(super) fn open(side: Side, group: SocketAddrV4) -> Result<Self, Error> {
         let interfaces = multicast_interfaces()?;
         let mut sockets = Vec::new();
         for address in [*group.ip(), IANA_GROUP] {
@@ -110,7 +114,7 @@ impl AnnounceReceiver {
             }
             sockets.push(socket);
         }
-        Ok(Self { sockets })
+        Ok(Self { side, sockets })
     }
 
     pub(super) fn sockets(&self) -> impl Iterator<Item = &UdpSocket> {
@@ -123,7 +127,7 @@ impl AnnounceReceiver {
         self.sockets.iter().find_map(|socket| match socket.recv_from(&mut buffer) {
             Ok((len, source)) => {
                 let data = Bytes::copy_from_slice(buffer.get(..len)?);
-                Some(TransportEvent::Announce { source, data })
+                Some(TransportEvent::Announce { side: self.side, source, data })
             }
             Err(error) => {
                 if error.kind() != ErrorKind::WouldBlock {

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, SocketAddr, SocketAddrV4};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustc_hash::FxHashMap;
@@ -13,13 +13,15 @@ use socketapi::{
 
 use super::Error;
 use super::multicast::{AnnounceReceiver, AnnounceSender};
-use crate::transport::{AssociationId, Command, LostReason, Peer, TransportEvent, UserMessage};
+use crate::transport::{AssociationId, Command, LostReason, Peer, Side, TransportEvent, UserMessage};
 
 /// Messages of one association that wait for room in its send buffer; with more, it is aborted.
 const MAX_BACKLOG: usize = 10_000;
 
 /// Where a machine's sockets are bound, and what its associations are like.
 pub(super) struct Binding {
+    /// Which of the machine's endpoints it is.
+    pub(super) side: Side,
     /// Our addresses; none for all of the stack's.
     pub(super) addresses: Vec<IpAddr>,
     /// Our port, 0 for any.
@@ -45,9 +47,8 @@ struct Link {
 /// it has an association with that peer already, is connected to from another socket.
 pub(super) struct Network {
     stack: Stack,
-    config: AssociationConfig,
     poller: Poller,
-    sockets: Vec<SctpSocket>,
+    sockets: Vec<Bound>,
     links: FxHashMap<AssociationId, Link>,
     names: FxHashMap<SocketAssociation, AssociationId>,
     next_incoming: u64,
@@ -55,15 +56,21 @@ pub(super) struct Network {
     events: VecDeque<TransportEvent>,
     /// Sockets that may have something to read.
     ready: Vec<usize>,
-    pub(super) sender: Option<AnnounceSender>,
-    pub(super) receiver: Option<AnnounceReceiver>,
+    senders: Vec<(Side, AnnounceSender)>,
+    pub(super) receivers: Vec<AnnounceReceiver>,
+}
+
+/// A socket of one of the machine's endpoints; the first of each is the one that it is known by.
+struct Bound {
+    side: Side,
+    config: AssociationConfig,
+    socket: SctpSocket,
 }
 
 impl Network {
     pub(super) fn open(stack: &Stack, binding: Binding) -> Result<Self, Error> {
         let mut network = Self {
             stack: stack.clone(),
-            config: binding.config,
             poller: Poller::new(stack),
             sockets: Vec::new(),
             links: FxHashMap::default(),
@@ -71,32 +78,52 @@ impl Network {
             next_incoming: 0,
             events: VecDeque::new(),
             ready: Vec::new(),
-            sender: None,
-            receiver: None,
+            senders: Vec::new(),
+            receivers: Vec::new(),
         };
-        let any = IpAddr::from([0, 0, 0, 0]);
-        let addresses = if binding.addresses.is_empty() { vec![any] } else { binding.addresses };
-        let bind: Vec<_> = addresses.into_iter().map(|ip| SocketAddr::new(ip, binding.port)).collect();
-        network.add_socket(&bind, binding.listen)?;
+        network.bind(binding)?;
         Ok(network)
     }
 
-    fn add_socket(&mut self, bind: &[SocketAddr], listen: bool) -> Result<(), SocketError> {
+    /// Opens one of the machine's endpoints.
+    pub(super) fn bind(&mut self, binding: Binding) -> Result<(), Error> {
+        let Binding { side, addresses, port, listen, config } = binding;
+        let any = IpAddr::from([0, 0, 0, 0]);
+        let addresses = if addresses.is_empty() { vec![any] } else { addresses };
+        let bind: Vec<_> = addresses.into_iter().map(|ip| SocketAddr::new(ip, port)).collect();
+        Ok(self.add_socket(side, &config, &bind, listen)?)
+    }
+
+    /// Sends announces of an endpoint to a group, from its addresses and port.
+    pub(super) fn announce_to(&mut self, side: Side, group: SocketAddrV4, ttl: u32) -> Result<(), Error> {
+        let (addresses, port) = self.local(side)?;
+        self.senders.push((side, AnnounceSender::open(group, ttl, &addresses, port)?));
+        Ok(())
+    }
+
+    fn add_socket(
+        &mut self,
+        side: Side,
+        config: &AssociationConfig,
+        bind: &[SocketAddr],
+        listen: bool,
+    ) -> Result<(), SocketError> {
         let builder = SocketBuilder::new(&self.stack)
-            .config(self.config.clone())
+            .config(config.clone())
             .bind(bind)
             .notifications(Notifications::ASSOCIATION | Notifications::SENDER_DRY)
             .nonblocking();
         let socket = if listen { builder.one_to_many()? } else { builder.one_to_many_client()? };
         self.poller.add(socket.socket(), self.sockets.len() as u64, false)?;
-        self.sockets.push(socket);
+        self.sockets.push(Bound { side, config: config.clone(), socket });
         Ok(())
     }
 
-    /// The port of the first socket, and its addresses. Loopback and link-local addresses are left out when there are
+    /// The port of an endpoint, and its addresses. Loopback and link-local addresses are left out when there are
     /// others: they mean something else on other hosts.
-    pub(super) fn local(&self) -> Result<(Vec<IpAddr>, u16), Error> {
-        let all = self.sockets[0].local_addrs()?;
+    pub(super) fn local(&self, side: Side) -> Result<(Vec<IpAddr>, u16), Error> {
+        let first = self.sockets.iter().find(|bound| bound.side == side);
+        let all = first.map_or(Ok(Vec::new()), |bound| bound.socket.local_addrs())?;
         let port = all.first().map_or(0, SocketAddr::port);
         let all: Vec<_> = all.iter().map(SocketAddr::ip).collect();
         let far: Vec<_> = all.iter().copied().filter(is_for_others).collect();
@@ -107,7 +134,7 @@ impl Network {
     pub(super) fn descriptors(&self) -> Result<Vec<OwnedFd>, Error> {
         let copy = |fd: BorrowedFd<'_>| fd.try_clone_to_owned().map_err(Error::system("copy a descriptor"));
         let mut all = vec![self.poller.descriptor()?];
-        for socket in self.receiver.iter().flat_map(AnnounceReceiver::sockets) {
+        for socket in self.receivers.iter().flat_map(AnnounceReceiver::sockets) {
             all.push(copy(socket.as_fd())?);
         }
         Ok(all)
@@ -121,7 +148,7 @@ impl Network {
     /// Does what a machine wants done, without waiting.
     pub(super) fn execute(&mut self, command: Command) {
         match command {
-            Command::Connect { association, peer } => self.connect(association, &peer),
+            Command::Connect { association, side, peer } => self.connect(association, side, &peer),
             Command::Send { association, message } => self.send(association, message),
             Command::Shutdown { association } => {
                 if let Some(link) = self.links.get_mut(&association) {
@@ -130,16 +157,15 @@ impl Network {
                 }
             }
             Command::Abort { association } => self.abort(association, b""),
-            Command::Announce { data } => {
-                if let Some(sender) = &mut self.sender {
-                    sender.send(&data);
-                }
+            Command::Announce { side, data } => {
+                let senders = self.senders.iter_mut().filter(|(of, _)| *of == side);
+                senders.for_each(|(_, sender)| sender.send(&data));
             }
         }
     }
 
-    fn connect(&mut self, name: AssociationId, peer: &Peer) {
-        match self.try_connect(peer) {
+    fn connect(&mut self, name: AssociationId, side: Side, peer: &Peer) {
+        match self.try_connect(side, peer) {
             Ok((socket, id)) => self.add_link(name, socket, id),
             Err(error) => {
                 tracing::debug!(%error, ?peer, "cannot connect");
@@ -149,20 +175,25 @@ impl Network {
         }
     }
 
-    fn try_connect(&mut self, peer: &Peer) -> Result<(usize, SocketAssociation), SocketError> {
+    fn try_connect(&mut self, side: Side, peer: &Peer) -> Result<(usize, SocketAssociation), SocketError> {
         let addresses: Vec<_> = peer.addresses.iter().map(|ip| SocketAddr::new(*ip, peer.port)).collect();
-        for (index, socket) in self.sockets.iter().enumerate() {
-            match socket.connect(&addresses[..]) {
-                Err(SocketError::Connect(_)) if index + 1 < self.sockets.len() => continue,
-                Err(SocketError::Connect(_)) => break,
+        let ours = || self.sockets.iter().enumerate().filter(|(_, bound)| bound.side == side);
+        let mut refusal = None;
+        for (index, bound) in ours() {
+            match bound.socket.connect(&addresses[..]) {
+                Err(error @ SocketError::Connect(_)) => refusal = Some(error),
                 result => return Ok((index, result?)),
             }
         }
-        let bound: Vec<_> =
-            self.sockets[0].local_addrs()?.iter().map(|local| SocketAddr::new(local.ip(), 0)).collect();
-        self.add_socket(&bound, false)?;
+        let Some((_, first)) = ours().next() else {
+            return Err(refusal.unwrap_or(SocketError::NotConnected));
+        };
+        let local = first.socket.local_addrs()?;
+        let bound: Vec<_> = local.iter().map(|local| SocketAddr::new(local.ip(), 0)).collect();
+        let config = first.config.clone();
+        self.add_socket(side, &config, &bound, false)?;
         let index = self.sockets.len() - 1;
-        Ok((index, self.sockets[index].connect(&addresses[..])?))
+        Ok((index, self.sockets[index].socket.connect(&addresses[..])?))
     }
 
     fn add_link(&mut self, name: AssociationId, socket: usize, id: SocketAssociation) {
@@ -193,7 +224,7 @@ impl Network {
     /// Sends what waits, as far as there is room; then shuts down what is to be closed.
     fn flush(&mut self, name: AssociationId) {
         let Some(link) = self.links.get_mut(&name) else { return };
-        let socket = &self.sockets[link.socket];
+        let socket = &self.sockets[link.socket].socket;
         while let Some(message) = link.backlog.front() {
             let mut info = SendInfo::new().stream(message.stream).ppid(message.ppid);
             info.unordered = message.unordered;
@@ -219,7 +250,7 @@ impl Network {
 
     fn abort(&mut self, name: AssociationId, reason: &[u8]) {
         if let Some(link) = self.remove_link(name)
-            && let Err(error) = self.sockets[link.socket].abort(link.id, reason)
+            && let Err(error) = self.sockets[link.socket].socket.abort(link.id, reason)
         {
             tracing::debug!(%error, ?name, "nothing to abort");
         }
@@ -237,7 +268,7 @@ impl Network {
                 }
                 return Ok(None);
             };
-            match self.sockets[socket].try_receive()? {
+            match self.sockets[socket].socket.try_receive()? {
                 Some(received) => self.handle(socket, received),
                 None => {
                     self.ready.pop();
@@ -248,7 +279,7 @@ impl Network {
 
     /// Whether there is something to read.
     fn look(&mut self) -> Result<bool, Error> {
-        let announces = self.receiver.as_mut().and_then(AnnounceReceiver::receive);
+        let announces = self.receivers.iter_mut().filter_map(AnnounceReceiver::receive);
         self.events.extend(announces);
         let mut ready = Vec::new();
         match self.poller.wait(&mut ready, Patience::None) {
@@ -310,7 +341,8 @@ impl Network {
         self.next_incoming += 1;
         self.add_link(association, socket, id);
         let peer = self.peer(socket, id);
-        self.events.push_back(TransportEvent::Accepted { association, peer });
+        let side = self.sockets[socket].side;
+        self.events.push_back(TransportEvent::Accepted { association, side, peer });
     }
 
     fn lose(&mut self, id: SocketAssociation, reason: LostReason) {
@@ -322,7 +354,7 @@ impl Network {
     }
 
     fn peer(&self, socket: usize, id: SocketAssociation) -> Peer {
-        let addresses = self.sockets[socket].peer_addrs(id).unwrap_or_default();
+        let addresses = self.sockets[socket].socket.peer_addrs(id).unwrap_or_default();
         let port = addresses.first().map_or(0, SocketAddr::port);
         Peer { addresses: addresses.iter().map(SocketAddr::ip).collect(), port }
     }

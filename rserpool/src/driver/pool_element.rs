@@ -12,7 +12,7 @@ use super::network::{Binding, Network};
 use super::runner::{Machine, Runner};
 use crate::pool_element::{self, PoolElementConfig, PoolElementEvent};
 use crate::session::{SendError, ServiceConfig, ServiceEvent, ServiceSessions};
-use crate::transport::{AssociationId, Command, LostReason, Peer, TransportEvent, UserMessage};
+use crate::transport::{AssociationId, Command, LostReason, Peer, Side, TransportEvent, UserMessage};
 use crate::wire::{Policy, Transport, TransportUse};
 use crate::{HuntConfig, PeId, PoolHandle, Profile};
 
@@ -206,13 +206,14 @@ impl PoolElement {
     pub fn start(stack: &Stack, options: PoolElementOptions, service: impl Service) -> Result<Self, Error> {
         let config = options.profile.sctp_settings().association_config();
         let binding = |port| Binding {
+            side: Side::Asap,
             addresses: options.addresses.clone(),
             port,
             listen: true,
             config: config.clone(),
         };
         let network = Network::open(stack, binding(options.port))?;
-        let (addresses, port) = network.local()?;
+        let (addresses, port) = network.local(Side::Asap)?;
         let local = addresses.iter().map(|address| SocketAddr::new(*address, port)).collect();
         let transport_use = options.transport_use;
         let sessions = ServiceSessions::new(ServiceConfig { transport_use, ..ServiceConfig::default() });
@@ -220,7 +221,7 @@ impl PoolElement {
 
         let mut network = Network::open(stack, binding(0))?;
         if let Some(group) = options.announce {
-            network.receiver = Some(AnnounceReceiver::open(group)?);
+            network.receivers.push(AnnounceReceiver::open(Side::Asap, group)?);
         }
         let config = options.config(Transport::sctp(port, addresses, transport_use));
         let machine = pool_element::PoolElement::new(config, rand::random(), stack.now());

@@ -14,7 +14,7 @@ use super::network::{Binding, Network};
 use super::runner::{Machine, Runner};
 use crate::pool_user::{self, PoolUserConfig, PoolUserEvent, RequestId, ResolutionError};
 use crate::session::{SendError, SessionEvent, SessionId};
-use crate::transport::{Command, Peer, TransportEvent, UserMessage};
+use crate::transport::{Command, Peer, Side, TransportEvent, UserMessage};
 use crate::wire::PoolElement;
 use crate::{HuntConfig, PoolHandle, Profile};
 
@@ -101,6 +101,7 @@ impl PoolUser {
     /// [`Error::Socket`]; [`Error::System`] if announces cannot be heard.
     pub fn start(stack: &Stack, options: PoolUserOptions) -> Result<Self, Error> {
         let binding = Binding {
+            side: Side::Asap,
             addresses: options.addresses,
             port: 0,
             listen: false,
@@ -108,7 +109,7 @@ impl PoolUser {
         };
         let mut network = Network::open(stack, binding)?;
         if let Some(group) = options.announce {
-            network.receiver = Some(AnnounceReceiver::open(group)?);
+            network.receivers.push(AnnounceReceiver::open(Side::Asap, group)?);
         }
         let machine = Sorted {
             machine: pool_user::PoolUser::new(options.config, rand::random()),

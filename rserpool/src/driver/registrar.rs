@@ -5,14 +5,14 @@ use std::time::Instant;
 
 use socketapi::{Stack, Time};
 
-use super::multicast::AnnounceSender;
+use super::multicast::AnnounceReceiver;
 use super::network::{Binding, Network};
 use super::runner::{Machine, Runner};
 use super::{ANNOUNCE_TTL, Error};
 use crate::SctpSettings;
 use crate::registrar::{self, RegistrarConfig, RegistrarEvent, RegistrarStatistics};
-use crate::transport::{Command, TransportEvent};
-use crate::wire::ASAP_PORT;
+use crate::transport::{Command, Side, TransportEvent};
+use crate::wire::{ASAP_PORT, Transport, TransportUse};
 
 /// Where a registrar is reached.
 #[derive(Clone, Debug)]
@@ -25,14 +25,31 @@ pub struct RegistrarOptions {
     pub announce: Option<SocketAddrV4>,
     /// Hops that announces may travel.
     pub announce_ttl: u32,
+    /// Its ENRP port, if it is to get along with other registrars.
+    pub enrp_port: Option<u16>,
+    /// The group to send Presences to, and to find other registrars in; none for no multicast.
+    pub enrp_announce: Option<SocketAddrV4>,
     /// Parameters of its associations.
     pub sctp: SctpSettings,
 }
 
 impl RegistrarOptions {
-    /// All addresses, the usual port, no announces.
+    /// All addresses, the usual port, no announces; alone.
     pub fn new(sctp: SctpSettings) -> Self {
-        Self { addresses: Vec::new(), port: ASAP_PORT, announce: None, announce_ttl: ANNOUNCE_TTL, sctp }
+        Self {
+            addresses: Vec::new(),
+            port: ASAP_PORT,
+            announce: None,
+            announce_ttl: ANNOUNCE_TTL,
+            enrp_port: None,
+            enrp_announce: None,
+            sctp,
+        }
+    }
+
+    fn binding(&self, side: Side, port: u16) -> Binding {
+        let config = self.sctp.association_config();
+        Binding { side, addresses: self.addresses.clone(), port, listen: true, config }
     }
 }
 
@@ -69,23 +86,33 @@ impl Registrar {
         mut config: RegistrarConfig,
         options: RegistrarOptions,
     ) -> Result<Self, Error> {
-        let binding = Binding {
-            addresses: options.addresses.clone(),
-            port: options.port,
-            listen: true,
-            config: options.sctp.association_config(),
-        };
-        let mut network = Network::open(stack, binding)?;
+        let mut network = Network::open(stack, options.binding(Side::Asap, options.port))?;
         match options.announce {
-            Some(group) => {
-                let (addresses, port) = network.local()?;
-                let sender = AnnounceSender::open(group, options.announce_ttl, &addresses, port)?;
-                network.sender = Some(sender);
-            }
+            Some(group) => network.announce_to(Side::Asap, group, options.announce_ttl)?,
             None => config.announce_interval = None,
+        }
+        if let Some(port) = options.enrp_port {
+            Self::open_enrp(&mut network, &mut config, &options, port)?;
         }
         let machine = registrar::Registrar::new(config, rand::random(), stack.now());
         Ok(Self { runner: Runner::start("registrar", stack, machine, network)? })
+    }
+
+    fn open_enrp(
+        network: &mut Network,
+        config: &mut RegistrarConfig,
+        options: &RegistrarOptions,
+        port: u16,
+    ) -> Result<(), Error> {
+        network.bind(options.binding(Side::Enrp, port))?;
+        let (addresses, port) = network.local(Side::Enrp)?;
+        config.enrp.transport = Some(Transport::sctp(port, addresses, TransportUse::DataOnly));
+        config.enrp.multicast = options.enrp_announce.is_some();
+        if let Some(group) = options.enrp_announce {
+            network.announce_to(Side::Enrp, group, options.announce_ttl)?;
+            network.receivers.push(AnnounceReceiver::open(Side::Enrp, group)?);
+        }
+        Ok(())
     }
 
     /// The next change of the handlespace. Changes that nobody fetches are forgotten after a while.

@@ -10,7 +10,8 @@ mod pool;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
 
 use rand::rngs::StdRng;
 use slab::Slab;
@@ -18,7 +19,7 @@ use slab::Slab;
 pub use checksum::PeChecksum;
 pub use pool::Pool;
 
-use crate::policy::default_increment;
+use crate::policy::{Slot, default_increment};
 use crate::wire::{CauseCode, ErrorCause, Policy, PoolElement, Protocol, Transport};
 use crate::{PeId, PoolHandle, RegistrarId};
 use keyed_hash::KeyedHash;
@@ -35,8 +36,30 @@ pub struct Element<T> {
 /// Finds an element in no time. Valid until the element is removed; then it may come to mean another one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ElementKey {
-    pool: usize,
-    slot: usize,
+    pool: u32,
+    slot: u32,
+}
+
+impl ElementKey {
+    /// Limits keep both far below 2^32.
+    fn new(pool: usize, slot: Slot) -> Self {
+        Self { pool: pool as u32, slot: slot as u32 }
+    }
+
+    fn pool(self) -> usize {
+        self.pool as usize
+    }
+
+    fn slot(self) -> Slot {
+        self.slot as usize
+    }
+}
+
+/// What one registrar owns.
+#[derive(Default)]
+struct Estate {
+    checksum: PeChecksum,
+    keys: BTreeSet<ElementKey>,
 }
 
 /// How much a handlespace may hold. What would exceed a limit is rejected for lack of resources.
@@ -134,7 +157,8 @@ pub struct Handlespace<T> {
     pools: Slab<Pool<T>>,
     by_handle: BTreeMap<PoolHandle, usize>,
     elements: usize,
-    checksums: BTreeMap<RegistrarId, PeChecksum>,
+    /// None is empty.
+    estates: BTreeMap<RegistrarId, Estate>,
     hash: KeyedHash,
     selected: Vec<usize>,
 }
@@ -147,7 +171,7 @@ impl<T> Handlespace<T> {
             pools: Slab::new(),
             by_handle: BTreeMap::new(),
             elements: 0,
-            checksums: BTreeMap::new(),
+            estates: BTreeMap::new(),
             hash: KeyedHash::new(rng),
             selected: Vec::new(),
         }
@@ -175,37 +199,66 @@ impl<T> Handlespace<T> {
 
     /// The pool that an element is in.
     pub fn pool_of(&self, key: ElementKey) -> Option<&Pool<T>> {
-        self.pools.get(key.pool)
+        self.pools.get(key.pool())
     }
 
     /// The element with this identifier.
     pub fn find(&self, handle: &PoolHandle, id: PeId) -> Option<ElementKey> {
         let pool = *self.by_handle.get(handle)?;
         let slot = self.pools.get(pool)?.find(id)?;
-        Some(ElementKey { pool, slot })
+        Some(ElementKey::new(pool, slot))
     }
 
     /// An element.
     pub fn get(&self, key: ElementKey) -> Option<&Element<T>> {
-        self.pools.get(key.pool)?.get(key.slot)
+        self.pools.get(key.pool())?.get(key.slot())
     }
 
     /// What is kept with an element.
     pub fn data_mut(&mut self, key: ElementKey) -> Option<&mut T> {
-        self.pools.get_mut(key.pool)?.get_mut(key.slot).map(|element| &mut element.data)
+        self.pools.get_mut(key.pool())?.get_mut(key.slot()).map(|element| &mut element.data)
     }
 
-    /// The keys of all elements that a registrar owns. Walks the whole handlespace.
+    /// The registrars that own elements.
+    pub fn homes(&self) -> impl Iterator<Item = RegistrarId> {
+        self.estates.keys().copied()
+    }
+
+    /// The elements that a registrar owns.
     pub fn keys_of(&self, home: RegistrarId) -> impl Iterator<Item = ElementKey> {
-        self.pools.iter().flat_map(move |(index, pool)| {
-            let slots = pool.slots().filter(move |&slot| pool.get(slot).is_some_and(|e| e.info.home == home));
-            slots.map(move |slot| ElementKey { pool: index, slot })
+        self.estates.get(&home).into_iter().flat_map(|estate| estate.keys.iter().copied())
+    }
+
+    /// The element that follows `after`, of those that `home` owns, or of all. Who walks on from key to key meets each element
+    /// that is there all the time once, the elements of a pool one after the other.
+    pub fn next(&self, home: Option<RegistrarId>, after: Option<ElementKey>) -> Option<ElementKey> {
+        let Some(home) = home else { return self.next_of_all(after) };
+        let above = (after.map_or(Bound::Unbounded, Bound::Excluded), Bound::Unbounded);
+        self.estates.get(&home)?.keys.range(above).next().copied()
+    }
+
+    fn next_of_all(&self, after: Option<ElementKey>) -> Option<ElementKey> {
+        let (first, slot) = after.map_or((0, 0), |after| (after.pool(), after.slot() + 1));
+        (first..self.pools.capacity()).find_map(|pool| {
+            let from = if pool == first { slot } else { 0 };
+            Some(ElementKey::new(pool, self.pools.get(pool)?.next(from)?))
         })
     }
 
     /// The checksum over the elements that a registrar owns.
     pub fn checksum(&self, home: RegistrarId) -> PeChecksum {
-        self.checksums.get(&home).copied().unwrap_or_default()
+        self.estates.get(&home).map(|estate| estate.checksum).unwrap_or_default()
+    }
+
+    /// Another registrar is the element's home from now on (RFC 5353, 3.5.2).
+    pub fn set_home(&mut self, key: ElementKey, home: RegistrarId) {
+        let Some(pool) = self.pools.get_mut(key.pool()) else { return };
+        let of_handle = pool.handle_checksum;
+        let Some(element) = pool.get_mut(key.slot()) else { return };
+        let contribution = of_handle.with_id(element.info.id);
+        let before = std::mem::replace(&mut element.info.home, home);
+        self.disown(before, key, contribution);
+        self.own(home, key, contribution);
     }
 
     /// Adds an element, or replaces what is known of it (RFC 5352, 3.1 rules 1 to 3). `data` makes what is kept with
@@ -227,9 +280,9 @@ impl<T> Handlespace<T> {
         let home = info.home;
         let (slot, is_new) = match members.find(info.id) {
             Some(slot) => {
-                let old_home = members.get(slot).map(|element| element.info.home);
+                let before = members.get(slot).map(|element| element.info.home).unwrap_or_default();
                 members.update(slot, info);
-                self.disown(old_home.unwrap_or_default(), contribution);
+                self.disown(before, ElementKey::new(pool, slot), contribution);
                 (slot, false)
             }
             None if self.elements >= self.limits.elements => {
@@ -240,8 +293,9 @@ impl<T> Handlespace<T> {
                 (members.insert(info, data()), true)
             }
         };
-        self.checksums.entry(home).or_default().add(contribution);
-        Ok(Registered { key: ElementKey { pool, slot }, is_new })
+        let key = ElementKey::new(pool, slot);
+        self.own(home, key, contribution);
+        Ok(Registered { key, is_new })
     }
 
     fn check_addresses(&self, transport: &Transport) -> Result<(), RegistrationError> {
@@ -270,26 +324,33 @@ impl<T> Handlespace<T> {
         Ok(pool)
     }
 
-    fn disown(&mut self, home: RegistrarId, contribution: PeChecksum) {
-        if let Some(checksum) = self.checksums.get_mut(&home) {
-            checksum.subtract(contribution);
-            if *checksum == PeChecksum::default() {
-                self.checksums.remove(&home);
+    fn own(&mut self, home: RegistrarId, key: ElementKey, contribution: PeChecksum) {
+        let estate = self.estates.entry(home).or_default();
+        estate.checksum.add(contribution);
+        estate.keys.insert(key);
+    }
+
+    fn disown(&mut self, home: RegistrarId, key: ElementKey, contribution: PeChecksum) {
+        if let Some(estate) = self.estates.get_mut(&home) {
+            estate.checksum.subtract(contribution);
+            estate.keys.remove(&key);
+            if estate.keys.is_empty() {
+                self.estates.remove(&home);
             }
         }
     }
 
     /// Removes an element, and its pool if it was the last (RFC 5352, 3.2).
     pub fn remove(&mut self, key: ElementKey) -> Option<Element<T>> {
-        let pool = self.pools.get_mut(key.pool)?;
-        let element = pool.remove(key.slot)?;
+        let pool = self.pools.get_mut(key.pool())?;
+        let element = pool.remove(key.slot())?;
         let contribution = pool.handle_checksum.with_id(element.info.id);
         if pool.is_empty() {
             self.by_handle.remove(pool.handle());
-            self.pools.remove(key.pool);
+            self.pools.remove(key.pool());
         }
         self.elements -= 1;
-        self.disown(element.info.home, contribution);
+        self.disown(element.info.home, key, contribution);
         Some(element)
     }
 
@@ -308,6 +369,6 @@ impl<T> Handlespace<T> {
         let increment = increment.unwrap_or_else(|| default_increment(pool.policy_type()));
         self.selected.clear();
         pool.select(count, increment, rng, &mut self.selected);
-        out.extend(self.selected.iter().map(|&slot| ElementKey { pool: index, slot }));
+        out.extend(self.selected.iter().map(|&slot| ElementKey::new(index, slot)));
     }
 }

@@ -78,8 +78,9 @@ impl<T> Pool<T> {
         self.elements.iter().map(|(_, element)| element)
     }
 
-    pub(super) fn slots(&self) -> impl Iterator<Item = Slot> {
-        self.elements.iter().map(|(slot, _)| slot)
+    /// The first slot from `from` on that has an element.
+    pub(super) fn next(&self, from: Slot) -> Option<Slot> {
+        (from..self.elements.capacity()).find(|&slot| self.elements.contains(slot))
     }
 
     pub(super) fn find(&self, id: PeId) -> Option<Slot> {

@@ -195,7 +195,7 @@ impl PoolUser {
                     self.handle_asap(&message.data, now);
                 }
             }
-            TransportEvent::Announce { source, data } => {
+            TransportEvent::Announce { source, data, .. } => {
                 self.home.handle_announce(source, &data, &mut self.io, now);
             }
             TransportEvent::Accepted { association, .. } => self.io.push(Command::Abort { association }),

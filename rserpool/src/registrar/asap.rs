@@ -5,6 +5,7 @@ use crate::handlespace::{ElementKey, RegistrationError};
 use crate::transport::AssociationId;
 use crate::wire::{
     AsapMessage, CauseCode, EncodeError, ErrorCause, Policy, PoolElement, Protocol, Transport, TransportUse,
+    UpdateAction,
 };
 use crate::{PeId, PoolHandle, Time};
 
@@ -86,16 +87,14 @@ impl Registrar {
     ) -> Result<(), RegistrationError> {
         self.complete(association, &mut element)?;
         self.check_identity(association, pool_handle, &element)?;
-        let (info, life) = (element.clone(), element.life);
-        let member = Member { association, unreachable_reports: 0 };
+        let info = element.clone();
+        let member = Member { association: Some(association), is_confirmed: true, ..Member::default() };
         let registered = self.handlespace.register(pool_handle, info, || member)?;
         let key = registered.key;
-        self.attach(key, member);
+        self.attach(key, association, member);
         self.expect_keep_alive(key, now);
-        match life.duration() {
-            Some(life) => self.timers.set(Timer::Life(key), now + life),
-            None => self.timers.clear(Timer::Life(key)),
-        }
+        self.expect_renewal(key, now);
+        self.announce_element(UpdateAction::Add, pool_handle, &element);
         match registered.is_new {
             true => self.statistics.registrations += 1,
             false => self.statistics.reregistrations += 1,
@@ -142,7 +141,7 @@ impl Registrar {
         let known = self.handlespace.find(pool_handle, element.id).and_then(|key| self.handlespace.get(key));
         match known {
             Some(known)
-                if known.data.association != association
+                if known.data.association != Some(association)
                     && known.info.user_transport != element.user_transport =>
             {
                 Err(RegistrationError::IdInUse { pe_id: element.id })
@@ -152,14 +151,10 @@ impl Registrar {
     }
 
     /// Notes that the element now belongs to this association.
-    fn attach(&mut self, key: ElementKey, member: Member) {
-        let Some(data) = self.handlespace.data_mut(key) else { return };
-        let before = std::mem::replace(data, member).association;
-        if let Some(old) = self.associations.get_mut(&before) {
-            old.elements.remove(&key);
-        }
-        if let Some(new) = self.associations.get_mut(&member.association) {
-            new.elements.insert(key);
+    pub(super) fn attach(&mut self, key: ElementKey, association: AssociationId, member: Member) {
+        self.detach(key, member);
+        if let Some(state) = self.associations.get_mut(&association) {
+            state.elements.insert(key);
         }
     }
 
@@ -179,7 +174,7 @@ impl Registrar {
 
     /// Whether an association is the element's own, or comes from the same host.
     fn speaks_for(&self, association: AssociationId, key: ElementKey) -> bool {
-        let Some(owner) = self.handlespace.get(key).map(|element| element.data.association) else {
+        let Some(owner) = self.handlespace.get(key).and_then(|element| element.data.association) else {
             return false;
         };
         let addresses =
@@ -271,6 +266,10 @@ impl Registrar {
         }
         self.statistics.unreachable_reports += 1;
         let Some(key) = self.handlespace.find(pool_handle, pe_id) else { return };
+        // The home registrar decides, of which its own users tell it.
+        if self.handlespace.get(key).is_none_or(|element| element.info.home != self.config.id) {
+            return;
+        }
         let Some(member) = self.handlespace.data_mut(key) else { return };
         member.unreachable_reports += 1;
         if member.unreachable_reports >= self.config.max_bad_pe_reports {

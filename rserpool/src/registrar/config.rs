@@ -4,6 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use crate::handlespace::{Limits, RegistrationError};
+use crate::transport::Peer;
 use crate::wire::{Format, PoolElement, Transport};
 use crate::{PeId, PoolHandle, Profile, RegistrarId};
 
@@ -43,6 +44,61 @@ pub struct RegistrarConfig {
     pub max_resolution_rate: Option<u32>,
     /// Endpoint Unreachable reports per second and association; more are ignored (RFC 5352, 9.2). None: no limit.
     pub max_report_rate: Option<u32>,
+    /// How to get along with other registrars.
+    pub enrp: EnrpConfig,
+}
+
+/// Settings of a registrar's ENRP side.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EnrpConfig {
+    /// Where peers reach it; none if there are none. Drivers fill it in.
+    pub transport: Option<Transport>,
+    /// Registrars that are known beforehand.
+    pub peers: Vec<Peer>,
+    /// Whether Presences also go by multicast, and peers are found by it.
+    pub multicast: bool,
+    /// How many peers to know: anybody can claim to be one.
+    pub max_peers: usize,
+    /// Between Presences (PEER-HEARTBEAT-CYCLE), give or take 12.5 %.
+    pub heartbeat_cycle: Duration,
+    /// Silence after which a peer is asked whether it is there (MAX-TIME-LAST-HEARD).
+    pub max_time_last_heard: Duration,
+    /// How long to wait for an answer (MAX-TIME-NO-RESPONSE).
+    pub max_time_no_response: Duration,
+    /// How long to look for a registrar to learn the handlespace from.
+    pub mentor_discovery_timeout: Duration,
+    /// How long another registrar may take for a takeover that we have left to it.
+    pub takeover_expiry: Duration,
+    /// How long to insist on a takeover while a peer with a smaller identifier insists on it, too, which peers that follow
+    /// RFC 5353 do not.
+    pub takeover_patience: Duration,
+    /// Elements in one Handle Table Response.
+    pub max_table_entries: usize,
+    /// Bytes of one Handle Table Response, unless a single element is longer.
+    pub max_table_len: usize,
+    /// Whether to suggest to peers to take over elements that are nearer to their identifiers (enrp-takeover draft).
+    pub suggest_takeovers: bool,
+}
+
+impl EnrpConfig {
+    /// The profile's settings: alone.
+    pub fn new(profile: Profile) -> Self {
+        Self {
+            transport: None,
+            peers: Vec::new(),
+            multicast: false,
+            max_peers: 256,
+            heartbeat_cycle: profile.millis(30_000, 2444, 250),
+            max_time_last_heard: profile.millis(61_000, 5000, 600),
+            max_time_no_response: profile.millis(5000, 5000, 300),
+            mentor_discovery_timeout: profile.millis(5000, 5000, 500),
+            takeover_expiry: profile.millis(5000, 5000, 500),
+            takeover_patience: profile.millis(2500, 2500, 250),
+            max_table_entries: 128,
+            max_table_len: 1400,
+            suggest_takeovers: false,
+        }
+    }
 }
 
 impl RegistrarConfig {
@@ -65,6 +121,7 @@ impl RegistrarConfig {
             autoclose: Duration::from_secs(300),
             max_resolution_rate: None,
             max_report_rate: None,
+            enrp: EnrpConfig::new(profile),
         }
     }
 }
@@ -82,6 +139,8 @@ pub enum RemovalReason {
     ReportedUnreachable,
     /// It did not renew its registration.
     LifeExpired,
+    /// It was to be taken over, and nobody knows where it is.
+    Unreachable,
 }
 
 impl fmt::Display for RemovalReason {
@@ -92,11 +151,12 @@ impl fmt::Display for RemovalReason {
             Self::NoKeepAliveAck => "no answer to a keep-alive",
             Self::ReportedUnreachable => "users reported it as unreachable",
             Self::LifeExpired => "its registration was not renewed",
+            Self::Unreachable => "its registrar is gone, and it cannot be reached",
         })
     }
 }
 
-/// What happened in the handlespace. These are exactly the changes that peers must hear of (RFC 5352, 3.1 and 3.2).
+/// What happened to the elements that this registrar owns, and among registrars.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum RegistrarEvent {
@@ -126,6 +186,34 @@ pub enum RegistrarEvent {
         element: PoolElement,
         /// Why.
         reason: RemovalReason,
+    },
+    /// The handlespace has been learned from a peer, or there is none: elements and users are served from now on.
+    Serving,
+    /// Another registrar was heard for the first time, or again.
+    PeerFound(RegistrarId),
+    /// Another registrar is silent, and it is being asked of the others whether to take its elements over.
+    TakeoverBegun {
+        /// Whose.
+        target: RegistrarId,
+    },
+    /// It has come to life again, or another registrar has a better claim.
+    TakeoverGivenUp {
+        /// Whose.
+        target: RegistrarId,
+    },
+    /// A registrar is gone, and its elements have a new home.
+    TakenOver {
+        /// Whose.
+        target: RegistrarId,
+        /// The new home; maybe this registrar.
+        by: RegistrarId,
+        /// How many.
+        elements: usize,
+    },
+    /// A peer's elements were other ones than thought, and have been learned anew.
+    Synchronized {
+        /// Whose.
+        peer: RegistrarId,
     },
 }
 
@@ -158,6 +246,18 @@ pub struct RegistrarStatistics {
     pub bad_messages: u64,
     /// Messages over a rate limit.
     pub rate_limited: u64,
+    /// Presences sent to peers, and by multicast.
+    pub presences: u64,
+    /// Handle Updates sent.
+    pub updates: u64,
+    /// Handle Updates taken from peers.
+    pub peer_updates: u64,
+    /// Changes that a peer announced and that are not its to make, or that contradict what is known.
+    pub refused_updates: u64,
+    /// Checksums of peers that differed from ours.
+    pub failed_audits: u64,
+    /// Registrars whose elements this one has taken over.
+    pub takeovers: u64,
     /// Messages ignored because the driver did not fetch commands.
     pub ignored_when_full: u64,
     /// Events forgotten because the driver did not fetch them.

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use rand::RngExt;
 
-use super::{Registrar, RemovalReason, Timer};
+use super::{Member, Registrar, RemovalReason, Timer};
 use crate::handlespace::ElementKey;
-use crate::transport::{AssociationId, Command};
+use crate::transport::{AssociationId, Command, Side};
 use crate::wire::AsapMessage;
 use crate::{PeId, PoolHandle, Time};
 
@@ -15,9 +15,10 @@ impl Registrar {
         match timer {
             Timer::Announce => self.announce(now),
             Timer::KeepAlive(key) => self.send_keep_alive(key, now),
-            Timer::KeepAliveAck(key) => self.give_up(key),
+            Timer::KeepAliveAck(key) => self.give_up(key, now),
             Timer::Life(key) => self.expire(key),
             Timer::Idle(association) => self.close_idle(association, now),
+            Timer::Enrp(timer) => self.handle_enrp_timer(timer, now),
         }
     }
 
@@ -28,7 +29,7 @@ impl Registrar {
         let message = AsapMessage::ServerAnnounce { registrar: self.config.id, transports };
         match message.encode(&self.config.format) {
             Ok(data) => {
-                self.io.push(Command::Announce { data });
+                self.io.push(Command::Announce { side: Side::Asap, data });
                 self.statistics.announces += 1;
             }
             Err(error) => tracing::warn!(%error, "announce not sent"),
@@ -38,7 +39,7 @@ impl Registrar {
     }
 
     /// A duration give or take so many per mille.
-    fn vary(&mut self, duration: Duration, per_mille: u32) -> Duration {
+    pub(super) fn vary(&mut self, duration: Duration, per_mille: u32) -> Duration {
         let per_mille = per_mille.min(1000);
         duration * self.io.rng.random_range(1000 - per_mille..=1000 + per_mille) / 1000
     }
@@ -50,19 +51,52 @@ impl Registrar {
         self.timers.set(Timer::KeepAlive(key), now + interval);
     }
 
-    /// RFC 5352, 3.4.
+    /// When the registration ends unless it is renewed.
+    pub(super) fn expect_renewal(&mut self, key: ElementKey, now: Time) {
+        match self.handlespace.get(key).and_then(|element| element.info.life.duration()) {
+            Some(life) => self.timers.set(Timer::Life(key), now + life),
+            None => self.timers.clear(Timer::Life(key)),
+        }
+    }
+
+    /// RFC 5352, 3.4. An element that has not confirmed that this is its home is told so.
     pub(super) fn send_keep_alive(&mut self, key: ElementKey, now: Time) {
         let Some(pool_handle) = self.handlespace.pool_of(key).map(|pool| pool.handle().clone()) else {
             return;
         };
         let Some(element) = self.handlespace.get(key) else { return };
-        let (association, pe_id) = (element.data.association, Some(element.info.id));
+        let Some(association) = element.data.association else { return };
+        let (new_home, pe_id) = (!element.data.is_confirmed, Some(element.info.id));
         let registrar = self.config.id;
-        let message = AsapMessage::EndpointKeepAlive { new_home: false, registrar, pool_handle, pe_id };
+        let message = AsapMessage::EndpointKeepAlive { new_home, registrar, pool_handle, pe_id };
         self.send(association, &message);
         self.statistics.keep_alives += 1;
         self.timers.clear(Timer::KeepAlive(key));
         self.timers.set(Timer::KeepAliveAck(key), now + self.config.keep_alive_timeout);
+    }
+
+    /// The element is to belong to this association, and to this registrar.
+    pub(super) fn attach_claimed(&mut self, key: ElementKey, association: AssociationId, now: Time) {
+        let Some(state) = self.associations.get(&association) else { return };
+        let is_up = state.is_up;
+        let round = self.handlespace.get(key).map_or(0, |element| element.data.round);
+        self.attach(key, association, Member { association: Some(association), round, ..Member::default() });
+        self.expect_renewal(key, now);
+        if is_up {
+            self.send_keep_alive(key, now);
+        }
+    }
+
+    /// An association with elements that are to belong to this registrar is up.
+    pub(super) fn handle_element_connected(&mut self, association: AssociationId, now: Time) {
+        let Some(state) = self.associations.get_mut(&association) else { return };
+        state.is_up = true;
+        let keys: Vec<ElementKey> = state.elements.iter().copied().collect();
+        self.enrp.claims.settle(association);
+        for key in keys {
+            self.send_keep_alive(key, now);
+        }
+        self.claim_more(now);
     }
 
     pub(super) fn handle_keep_alive_ack(
@@ -73,20 +107,32 @@ impl Registrar {
         now: Time,
     ) {
         let Some(key) = self.handlespace.find(pool_handle, pe_id) else { return };
-        let is_own = self.handlespace.get(key).is_some_and(|element| element.data.association == association);
-        if is_own {
-            self.statistics.keep_alive_acks += 1;
-            self.expect_keep_alive(key, now);
+        let own = self.config.id;
+        let Some(element) = self.handlespace.get(key) else { return };
+        if element.data.association != Some(association) {
+            return;
         }
+        let was_another_s = element.info.home != own;
+        self.statistics.keep_alive_acks += 1;
+        if let Some(member) = self.handlespace.data_mut(key) {
+            member.is_confirmed = true;
+        }
+        if was_another_s {
+            self.handlespace.set_home(key, own);
+            self.announce_key(key);
+        }
+        self.expect_keep_alive(key, now);
+        self.settle_contest(key);
     }
 
     /// No ack: the element's process is gone or stuck, and so is all that it registered.
-    fn give_up(&mut self, key: ElementKey) {
-        let Some(association) = self.handlespace.get(key).map(|element| element.data.association) else {
+    fn give_up(&mut self, key: ElementKey, now: Time) {
+        let Some(association) = self.handlespace.get(key).and_then(|element| element.data.association) else {
             return;
         };
         self.io.push(Command::Abort { association });
         self.drop_association(association, RemovalReason::NoKeepAliveAck);
+        self.claim_more(now);
     }
 
     /// RFC 5352, 3.2: the element hears that its registration has run out.
@@ -98,13 +144,15 @@ impl Registrar {
         let (association, pe_id) = (element.data.association, element.info.id);
         self.remove_element(key, RemovalReason::LifeExpired);
         let response = AsapMessage::DeregistrationResponse { pool_handle, pe_id, errors: Vec::new() };
-        self.send(association, &response);
+        if let Some(association) = association {
+            self.send(association, &response);
+        }
     }
 
     fn close_idle(&mut self, association: AssociationId, now: Time) {
         let Some(state) = self.associations.get(&association) else { return };
         if state.elements.is_empty() {
-            self.associations.remove(&association);
+            self.forget_association(association);
             self.io.push(Command::Shutdown { association });
         } else {
             self.restart_idle_timer(association, now);

@@ -1,34 +1,45 @@
-//! The registrar's ASAP side (RFC 5352, 3): elements register here, users resolve pools here.
+//! A registrar: elements register here, users resolve pools here (ASAP: RFC 5352, 3), and registrars tell each other what they know
+//! (ENRP: RFC 5353, 3).
 //!
-//! Feed it with [`TransportEvent`]s and the time, fetch [`Command`]s and [`RegistrarEvent`]s after each call. A peer
-//! registrar's side (ENRP) plugs in at the events: each is a change of the handlespace that peers must hear of.
+//! Feed it with [`TransportEvent`]s and the time, fetch [`Command`]s and [`RegistrarEvent`]s after each call.
 
 mod asap;
 mod config;
+mod enrp;
 mod liveness;
 mod rate;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::net::IpAddr;
 
-pub use config::{RegistrarConfig, RegistrarEvent, RegistrarStatistics, RemovalReason};
+pub use config::{EnrpConfig, RegistrarConfig, RegistrarEvent, RegistrarStatistics, RemovalReason};
 
-use crate::Time;
 use crate::handlespace::{ElementKey, Handlespace};
 use crate::timers::Timers;
-use crate::transport::{AssociationId, Command, Io, Peer, TransportEvent};
-use crate::wire::ASAP_PPID;
+use crate::transport::{AssociationId, Command, Io, Peer, Side, TransportEvent};
+use crate::wire::{ASAP_PPID, ENRP_PPID, UpdateAction};
+use crate::{RegistrarId, Time};
+use enrp::{Enrp, EnrpTimer};
 use rate::RateLimiter;
 
 /// What a registrar remembers of an element.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct Member {
-    association: AssociationId,
+    /// Its association with this registrar; none if it is another registrar's.
+    association: Option<AssociationId>,
+    /// Whether it has said so itself that this is its home, and not only we.
+    is_confirmed: bool,
     unreachable_reports: u32,
+    /// The download of its home's table that brought it last.
+    round: u32,
+    /// Another registrar says that it is its own.
+    contested_by: RegistrarId,
 }
 
 /// What a registrar remembers of an association.
 struct Association {
     peer: Peer,
+    is_up: bool,
     elements: BTreeSet<ElementKey>,
     resolutions: RateLimiter,
     reports: RateLimiter,
@@ -41,6 +52,7 @@ enum Timer {
     KeepAliveAck(ElementKey),
     Life(ElementKey),
     Idle(AssociationId),
+    Enrp(EnrpTimer),
 }
 
 /// Events that wait for the driver; more are forgotten and counted.
@@ -52,6 +64,9 @@ pub struct Registrar {
     io: Io,
     handlespace: Handlespace<Member>,
     associations: BTreeMap<AssociationId, Association>,
+    /// Who is at an address and port.
+    places: BTreeMap<(IpAddr, u16), AssociationId>,
+    enrp: Enrp,
     timers: Timers<Timer>,
     events: VecDeque<RegistrarEvent>,
     statistics: RegistrarStatistics,
@@ -62,19 +77,19 @@ impl Registrar {
     pub fn new(config: RegistrarConfig, seed: u64, now: Time) -> Self {
         let mut io = Io::new(seed);
         let handlespace = Handlespace::new(config.limits, &mut io.rng);
-        let mut timers = Timers::new();
-        if config.announce_interval.is_some() {
-            timers.set(Timer::Announce, now);
-        }
-        Self {
+        let mut registrar = Self {
             config,
             io,
             handlespace,
             associations: BTreeMap::new(),
-            timers,
+            places: BTreeMap::new(),
+            enrp: Enrp::new(),
+            timers: Timers::new(),
             events: VecDeque::new(),
             statistics: RegistrarStatistics::default(),
-        }
+        };
+        registrar.begin(now);
+        registrar
     }
 
     /// Its settings.
@@ -95,18 +110,38 @@ impl Registrar {
     /// Something happened on the network.
     pub fn handle_event(&mut self, event: TransportEvent, now: Time) {
         match event {
-            TransportEvent::Accepted { association, peer }
-            | TransportEvent::Connected { association, peer } => {
-                self.add_association(association, peer, now);
+            TransportEvent::Accepted { association, side: Side::Enrp, peer } => {
+                self.add_enrp_link(association, peer, true);
+            }
+            // RFC 5353, 3.2.3: who has not learned the handlespace offers no service.
+            TransportEvent::Accepted { association, .. } if !self.is_serving() => {
+                self.io.push(Command::Abort { association });
+            }
+            TransportEvent::Accepted { association, peer, .. } => {
+                self.add_association(association, peer, true, now);
+            }
+            TransportEvent::Connected { association, peer } => {
+                if !self.handle_enrp_connected(association, &peer) {
+                    self.handle_element_connected(association, now);
+                }
             }
             TransportEvent::Message { .. } if self.io.is_full() => self.statistics.ignored_when_full += 1,
             TransportEvent::Message { association, message } if message.ppid == ASAP_PPID => {
                 self.restart_idle_timer(association, now);
                 self.handle_asap(association, &message.data, now);
             }
+            TransportEvent::Message { association, message } if message.ppid == ENRP_PPID => {
+                self.handle_enrp(association, &message.data, now);
+            }
             TransportEvent::Message { .. } => self.statistics.bad_messages += 1,
             TransportEvent::Lost { association, .. } => {
-                self.drop_association(association, RemovalReason::AssociationLost);
+                if !self.handle_enrp_lost(association, now) {
+                    self.drop_association(association, RemovalReason::AssociationLost);
+                    self.claim_more(now);
+                }
+            }
+            TransportEvent::Announce { side: Side::Enrp, source, data } => {
+                self.handle_enrp_datagram(source, &data, now);
             }
             TransportEvent::Announce { .. } => {}
         }
@@ -135,19 +170,42 @@ impl Registrar {
         self.events.pop_front()
     }
 
-    fn add_association(&mut self, association: AssociationId, peer: Peer, now: Time) {
+    fn add_association(&mut self, association: AssociationId, peer: Peer, is_up: bool, now: Time) {
         if self.associations.len() >= self.config.max_associations {
             self.io.push(Command::Abort { association });
             return;
         }
+        for address in &peer.addresses {
+            self.places.insert((address.to_canonical(), peer.port), association);
+        }
         let state = Association {
             peer,
+            is_up,
             elements: BTreeSet::new(),
             resolutions: RateLimiter::default(),
             reports: RateLimiter::default(),
         };
         self.associations.insert(association, state);
         self.restart_idle_timer(association, now);
+    }
+
+    /// The association with who is at one of these addresses.
+    fn association_with(&self, place: &Peer) -> Option<AssociationId> {
+        let mut addresses = place.addresses.iter();
+        addresses.find_map(|address| self.places.get(&(address.to_canonical(), place.port)).copied())
+    }
+
+    fn forget_association(&mut self, association: AssociationId) -> Option<Association> {
+        self.timers.clear(Timer::Idle(association));
+        self.enrp.claims.settle(association);
+        let state = self.associations.remove(&association)?;
+        for address in &state.peer.addresses {
+            let place = (address.to_canonical(), state.peer.port);
+            if self.places.get(&place) == Some(&association) {
+                self.places.remove(&place);
+            }
+        }
+        Some(state)
     }
 
     fn restart_idle_timer(&mut self, association: AssociationId, now: Time) {
@@ -158,29 +216,57 @@ impl Registrar {
 
     /// Forgets an association, and with it all elements that registered over it.
     fn drop_association(&mut self, association: AssociationId, reason: RemovalReason) {
-        self.timers.clear(Timer::Idle(association));
-        let Some(state) = self.associations.remove(&association) else { return };
+        let Some(state) = self.forget_association(association) else { return };
         for key in state.elements {
-            self.remove_element(key, reason);
+            match self.heir(key) {
+                Some(home) => self.leave_to(key, home),
+                None => self.remove_element(key, reason),
+            }
         }
     }
 
-    fn remove_element(&mut self, key: ElementKey, reason: RemovalReason) {
-        for timer in [Timer::KeepAlive(key), Timer::KeepAliveAck(key), Timer::Life(key)] {
-            self.timers.clear(timer);
+    /// Whose an element is that does not speak to us any more, if it is somebody's.
+    fn heir(&self, key: ElementKey) -> Option<RegistrarId> {
+        let element = self.handlespace.get(key)?;
+        let (home, other) = (element.info.home, element.data.contested_by);
+        if home == self.config.id {
+            Some(other).filter(|other| *other != RegistrarId::NONE)
+        } else {
+            Some(home)
         }
+    }
+
+    /// Removes an element that is ours, and tells peers.
+    fn remove_element(&mut self, key: ElementKey, reason: RemovalReason) {
         let Some(pool_handle) = self.handlespace.pool_of(key).map(|pool| pool.handle().clone()) else {
             return;
         };
+        self.detach(key, Member::default());
         let Some(element) = self.handlespace.remove(key) else { return };
-        if let Some(state) = self.associations.get_mut(&element.data.association) {
-            state.elements.remove(&key);
-        }
         match reason {
             RemovalReason::Deregistered => self.statistics.deregistrations += 1,
             _ => self.statistics.removals += 1,
         }
+        self.announce_element(UpdateAction::Delete, &pool_handle, &element.info);
         self.emit(RegistrarEvent::Removed { pool_handle, element: element.info, reason });
+    }
+
+    /// Removes an element of another registrar.
+    fn forget_element(&mut self, key: ElementKey) {
+        self.detach(key, Member::default());
+        self.handlespace.remove(key);
+    }
+
+    /// The element has nothing to do with an association of ours any more.
+    fn detach(&mut self, key: ElementKey, member: Member) {
+        for timer in [Timer::KeepAlive(key), Timer::KeepAliveAck(key), Timer::Life(key)] {
+            self.timers.clear(timer);
+        }
+        let Some(data) = self.handlespace.data_mut(key) else { return };
+        let before = std::mem::replace(data, member).association;
+        if let Some(state) = before.and_then(|before| self.associations.get_mut(&before)) {
+            state.elements.remove(&key);
+        }
     }
 
     fn emit(&mut self, event: RegistrarEvent) {

@@ -96,7 +96,7 @@ impl ServiceSessions {
     /// Something happened on the network.
     pub fn handle_event(&mut self, event: TransportEvent) {
         match event {
-            TransportEvent::Accepted { association, peer }
+            TransportEvent::Accepted { association, peer, .. }
             | TransportEvent::Connected { association, peer } => {
                 self.start(association, peer);
             }

@@ -136,6 +136,11 @@ impl<'f> Writer<'f> {
         Self { buf: Vec::new(), format, error: None }
     }
 
+    /// Bytes that have been written.
+    pub(super) fn len(&self) -> usize {
+        self.buf.len()
+    }
+
     pub(super) fn format(&self) -> &'f Format {
         self.format
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use rserpool::pool_element::PoolElementEvent;
 use rserpool::pool_user::{PoolUserEvent, ResolutionError};
 use rserpool::registrar::{RegistrarEvent, RemovalReason};
-use rserpool::transport::Peer;
+use rserpool::transport::{Peer, Side};
 use rserpool::wire::{CauseCode, Life, Policy, PolicyType};
 use rserpool::{PeId, Time};
 
@@ -36,7 +36,7 @@ fn resolve(world: &mut World) -> Result<Vec<u32>, ResolutionError> {
 }
 
 fn removals(world: &World) -> Vec<(u32, RemovalReason)> {
-    let removal = |event: &_| match event {
+    let removal = |(_, event): &(u8, _)| match event {
         RegistrarEvent::Removed { element, reason, .. } => Some((element.id.0, *reason)),
         _ => None,
     };
@@ -275,7 +275,7 @@ fn a_registrar_that_takes_an_element_over_becomes_its_home() {
     let message = AsapMessage::EndpointKeepAlive { new_home: true, registrar, pool_handle, pe_id: None };
     let data = message.encode(&Format::default()).unwrap();
     world.with_element(11, |element, now| {
-        element.handle_event(TransportEvent::Accepted { association, peer }, now);
+        element.handle_event(TransportEvent::Accepted { association, side: Side::Asap, peer }, now);
         let message = UserMessage::new(ASAP_PPID, data);
         element.handle_event(TransportEvent::Message { association, message }, now);
     });

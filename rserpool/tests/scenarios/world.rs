@@ -9,11 +9,12 @@ use rserpool::pool_element::{PoolElement, PoolElementConfig, PoolElementEvent};
 use rserpool::pool_user::{PoolUser, PoolUserConfig, PoolUserEvent};
 use rserpool::registrar::{Registrar, RegistrarConfig, RegistrarEvent};
 use rserpool::session::{ServiceConfig, ServiceEvent, ServiceSessions};
-use rserpool::transport::{AssociationId, Command, LostReason, Peer, TransportEvent, UserMessage};
+use rserpool::transport::{AssociationId, Command, LostReason, Peer, Side, TransportEvent, UserMessage};
 use rserpool::wire::{Policy, Transport, TransportUse};
 use rserpool::{HuntConfig, PeId, Profile, RegistrarId, Time};
 
 pub(crate) const ASAP_PORT: u16 = 3863;
+pub(crate) const ENRP_PORT: u16 = 9901;
 pub(crate) const SERVICE_PORT: u16 = 7000;
 pub(crate) const POOL: &str = "PingPongPool";
 const DELAY: Duration = Duration::from_millis(1);
@@ -22,6 +23,15 @@ const GIVE_UP: Duration = Duration::from_millis(360);
 
 /// One endpoint: a host number and a port.
 pub(crate) type Place = (u8, u16);
+
+/// The machine at a place: a registrar has two endpoints.
+fn machine_at(place: Place) -> Place {
+    if place.1 == ENRP_PORT { (place.0, ASAP_PORT) } else { place }
+}
+
+fn side_of(place: Place) -> Side {
+    if place.1 == ENRP_PORT { Side::Enrp } else { Side::Asap }
+}
 
 pub(crate) fn address(host: u8) -> IpAddr {
     IpAddr::from([10, 0, 0, host])
@@ -44,6 +54,8 @@ enum Health {
 struct Link {
     ends: [(Place, AssociationId); 2],
     gave_up_at: Option<Time>,
+    /// What was sent while the ends were apart.
+    held: Vec<(Place, TransportEvent)>,
 }
 
 enum Happening {
@@ -60,10 +72,12 @@ pub(crate) struct World {
     pub(crate) now: Time,
     pub(crate) nodes: BTreeMap<Place, Node>,
     health: BTreeMap<u8, Health>,
+    /// Hosts of different islands do not reach each other.
+    islands: BTreeMap<u8, u8>,
     queue: BTreeMap<(Time, u64), Happening>,
     sequence: u64,
     links: Vec<Link>,
-    pub(crate) registrar_events: Vec<RegistrarEvent>,
+    pub(crate) registrar_events: Vec<(u8, RegistrarEvent)>,
     pub(crate) element_events: Vec<(u8, PoolElementEvent)>,
     pub(crate) user_events: VecDeque<PoolUserEvent>,
     /// Every message that was sent: from, to, PPID and bytes.
@@ -76,6 +90,7 @@ impl World {
             now: Time::from_millis(1000),
             nodes: BTreeMap::new(),
             health: BTreeMap::new(),
+            islands: BTreeMap::new(),
             queue: BTreeMap::new(),
             sequence: 0,
             links: Vec::new(),
@@ -100,6 +115,15 @@ impl World {
         change(&mut config);
         let registrar = Registrar::new(config, host.into(), self.now);
         self.add((host, ASAP_PORT), Node::Registrar(Box::new(registrar)));
+    }
+
+    /// A registrar that knows others beforehand.
+    pub(crate) fn add_peer_registrar(&mut self, host: u8, peers: &[u8]) {
+        self.add_registrar_with(host, |config| {
+            config.enrp.transport = Some(Transport::sctp(ENRP_PORT, [address(host)], TransportUse::DataOnly));
+            config.enrp.peers =
+                peers.iter().map(|peer| SocketAddr::new(address(*peer), ENRP_PORT).into()).collect();
+        });
     }
 
     pub(crate) fn element_config(host: u8, registrars: &[u8], policy: Policy) -> PoolElementConfig {
@@ -155,6 +179,17 @@ impl World {
         result
     }
 
+    /// Has a registrar's host say something to another's ENRP side that the registrar itself would not.
+    pub(crate) fn say_as(&mut self, from: u8, to: u8, message: UserMessage) {
+        let is_between = |link: &&Link| {
+            let hosts = link.ends.map(|(place, _)| place);
+            hosts.contains(&(from, ENRP_PORT)) && hosts.contains(&(to, ENRP_PORT))
+        };
+        let link = self.links.iter().find(is_between).expect("they are linked");
+        let (place, association) = *link.ends.iter().find(|(place, _)| place.0 == to).expect("one end");
+        self.later(place, TransportEvent::Message { association, message });
+    }
+
     /// SIGKILL: the kernel, or the stack that stays, aborts the associations.
     pub(crate) fn kill(&mut self, host: u8) {
         self.health.insert(host, Health::Dead);
@@ -174,6 +209,39 @@ impl World {
                 link.gave_up_at = Some(gives_up);
             }
         }
+    }
+
+    /// Parts the network: hosts of different islands do not reach each other; who is not named is on island 0.
+    pub(crate) fn part(&mut self, islands: &[(u8, u8)]) {
+        self.islands = islands.iter().copied().collect();
+        let gives_up = self.now + GIVE_UP;
+        for index in 0..self.links.len() {
+            let [(a, _), (b, _)] = self.links[index].ends;
+            if !self.are_together(a.0, b.0) {
+                self.links[index].gave_up_at.get_or_insert(gives_up);
+            }
+        }
+    }
+
+    /// The network is whole again; what was sent meanwhile on associations that have held arrives.
+    pub(crate) fn heal(&mut self) {
+        self.islands.clear();
+        let frozen: Vec<u8> =
+            self.health.iter().filter(|(_, it)| **it != Health::Well).map(|it| *it.0).collect();
+        for index in 0..self.links.len() {
+            let link = &mut self.links[index];
+            if !link.ends.iter().any(|(place, _)| frozen.contains(&place.0)) {
+                link.gave_up_at = None;
+            }
+            for (place, event) in std::mem::take(&mut link.held) {
+                self.later(place, event);
+            }
+        }
+    }
+
+    fn are_together(&self, a: u8, b: u8) -> bool {
+        let island = |host| self.islands.get(&host).copied().unwrap_or(0);
+        island(a) == island(b)
     }
 
     /// Whether a host works.
@@ -253,7 +321,13 @@ impl World {
         match happening {
             Happening::Event(place, event) => self.deliver(place, event),
             Happening::Arrival { from, association, to } => match self.health.get(&to.0) {
-                Some(Health::Well) if self.nodes.contains_key(&to) => self.link(from, association, to),
+                _ if !self.are_together(from.0, to.0) => {
+                    let reason = LostReason::TimedOut;
+                    self.much_later(from, TransportEvent::Lost { association, reason });
+                }
+                Some(Health::Well) if self.nodes.contains_key(&machine_at(to)) => {
+                    self.link(from, association, to);
+                }
                 Some(Health::Frozen) => {}
                 _ => {
                     let reason = LostReason::Aborted;
@@ -266,9 +340,12 @@ impl World {
     fn link(&mut self, from: Place, association: AssociationId, to: Place) {
         self.sequence += 1;
         let incoming = AssociationId::Incoming(self.sequence);
-        self.links.push(Link { ends: [(from, association), (to, incoming)], gave_up_at: None });
+        let ends = [(from, association), (to, incoming)];
+        self.links.push(Link { ends, gave_up_at: None, held: Vec::new() });
         let peer = |place: Place| Peer { addresses: vec![address(place.0)], port: place.1 };
-        self.deliver(to, TransportEvent::Accepted { association: incoming, peer: peer(from) });
+        let side = side_of(to);
+        let accepted = TransportEvent::Accepted { association: incoming, side, peer: peer(from) };
+        self.deliver(to, accepted);
         self.later(from, TransportEvent::Connected { association, peer: peer(to) });
     }
 
@@ -286,12 +363,19 @@ impl World {
         self.schedule(Happening::Event(place, event));
     }
 
+    /// After the time-out of a set-up.
+    fn much_later(&mut self, place: Place, event: TransportEvent) {
+        self.sequence += 1;
+        self.queue.insert((self.now + GIVE_UP, self.sequence), Happening::Event(place, event));
+    }
+
     fn schedule(&mut self, happening: Happening) {
         self.sequence += 1;
         self.queue.insert((self.now + DELAY, self.sequence), happening);
     }
 
     fn deliver(&mut self, place: Place, event: TransportEvent) {
+        let place = machine_at(place);
         if !self.is_well(place.0) {
             return;
         }
@@ -314,7 +398,8 @@ impl World {
         loop {
             let command = match self.nodes.get_mut(&place) {
                 Some(Node::Registrar(registrar)) => {
-                    self.registrar_events.extend(std::iter::from_fn(|| registrar.poll_event()));
+                    let events = std::iter::from_fn(|| registrar.poll_event());
+                    self.registrar_events.extend(events.map(|event| (place.0, event)));
                     registrar.poll_command()
                 }
                 Some(Node::Element(element)) => {
@@ -336,44 +421,57 @@ impl World {
 
     fn execute(&mut self, place: Place, command: Command) {
         match command {
-            Command::Connect { association, peer } => {
+            Command::Connect { association, side, peer } => {
                 let IpAddr::V4(v4) = peer.addresses[0] else { panic!("IPv4 world") };
                 let to = (v4.octets()[3], peer.port);
-                self.schedule(Happening::Arrival { from: place, association, to });
+                let from = if side == Side::Enrp { (place.0, ENRP_PORT) } else { place };
+                self.schedule(Happening::Arrival { from, association, to });
             }
             Command::Send { association, message } => {
-                let Some((to, id)) = self.other_end(place, association) else { return };
-                self.sent.push((place, to, message.clone()));
-                self.later(to, TransportEvent::Message { association: id, message });
+                let Some((index, from, (to, id))) = self.find_link(place, association) else { return };
+                self.sent.push((from, to, message.clone()));
+                let event = TransportEvent::Message { association: id, message };
+                if self.are_together(from.0, to.0) {
+                    self.later(to, event);
+                } else {
+                    self.links[index].held.push((to, event));
+                }
             }
             Command::Shutdown { association } => self.cut(place, association, LostReason::Shutdown),
             Command::Abort { association } => self.cut(place, association, LostReason::Aborted),
-            Command::Announce { data } => {
-                let source = SocketAddr::new(address(place.0), place.1);
-                let places: Vec<_> =
-                    self.nodes.keys().copied().filter(|&(_, port)| port == ASAP_PORT).collect();
+            Command::Announce { side, data } => {
+                let port = if side == Side::Enrp { ENRP_PORT } else { ASAP_PORT };
+                let source = SocketAddr::new(address(place.0), port);
+                let hears = |to: &Place| to.1 == ASAP_PORT && self.are_together(place.0, to.0);
+                let places: Vec<_> = self.nodes.keys().copied().filter(hears).collect();
                 for to in places {
-                    self.later(to, TransportEvent::Announce { source, data: data.clone() });
+                    self.later(to, TransportEvent::Announce { side, source, data: data.clone() });
                 }
             }
         }
     }
 
-    fn other_end(&self, place: Place, association: AssociationId) -> Option<(Place, AssociationId)> {
-        self.links.iter().find_map(|link| match link.ends {
-            [a, b] if a == (place, association) => Some(b),
-            [a, b] if b == (place, association) => Some(a),
+    /// A machine's link of this name: its index, the machine's end of it, and the other end.
+    fn find_link(
+        &self,
+        place: Place,
+        association: AssociationId,
+    ) -> Option<(usize, Place, (Place, AssociationId))> {
+        let is_ours = |end: &(Place, AssociationId)| (machine_at(end.0), end.1) == (place, association);
+        self.links.iter().enumerate().find_map(|(index, link)| match link.ends {
+            [a, b] if is_ours(&a) => Some((index, a.0, b)),
+            [a, b] if is_ours(&b) => Some((index, b.0, a)),
             _ => None,
         })
     }
 
     fn cut(&mut self, place: Place, association: AssociationId, reason: LostReason) {
-        if let Some(index) = self.links.iter().position(|link| link.ends.contains(&(place, association))) {
-            let link = self.links.remove(index);
-            let other = link.ends.into_iter().find(|end| *end != (place, association));
-            if let Some((to, association)) = other {
-                self.later(to, TransportEvent::Lost { association, reason });
-            }
+        let Some((index, from, (to, association))) = self.find_link(place, association) else { return };
+        self.links.remove(index);
+        if self.are_together(from.0, to.0) {
+            self.later(to, TransportEvent::Lost { association, reason });
+        } else {
+            self.much_later(to, TransportEvent::Lost { association, reason: LostReason::TimedOut });
         }
     }
 

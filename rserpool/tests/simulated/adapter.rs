@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use bytes::Bytes;
 use rserpool::driver::ANNOUNCE_GROUP;
-use rserpool::transport::{AssociationId, Command, LostReason, Peer, TransportEvent, UserMessage};
+use rserpool::transport::{AssociationId, Command, LostReason, Peer, Side, TransportEvent, UserMessage};
 use rserpool::{Profile, Time};
 use sctp_core::config::{AssociationConfig, EndpointConfig};
 use sctp_core::endpoint::{ConnectRequest, Endpoint, ListenOptions, ListenerId};
@@ -70,7 +70,7 @@ impl Host {
     /// Carries out a command. If its association has ended, an event that waits says so.
     fn execute(&mut self, now: Time, endpoint: &mut Endpoint, index: usize, command: Command) {
         match command {
-            Command::Connect { association, peer } => match self.connect(now, endpoint, index, &peer) {
+            Command::Connect { association, peer, .. } => match self.connect(now, endpoint, index, &peer) {
                 Ok(id) => drop(self.names.insert(id, (index, Some(association)))),
                 Err(error) => self.note(format!("cannot connect to {peer:?}: {error}")),
             },
@@ -91,7 +91,7 @@ impl Host {
                     endpoint.release(id);
                 }
             }
-            Command::Announce { data } => self.announces.push_back(data),
+            Command::Announce { data, .. } => self.announces.push_back(data),
         }
     }
 
@@ -144,7 +144,7 @@ impl Host {
         self.next_incoming += 1;
         self.names.insert(id, (index, Some(association)));
         let peer = peer_of(endpoint, id);
-        self.deliver(now, endpoint, index, TransportEvent::Accepted { association, peer });
+        self.deliver(now, endpoint, index, TransportEvent::Accepted { association, side: Side::Asap, peer });
     }
 
     fn read(&mut self, now: Time, endpoint: &mut Endpoint, id: SctpAssociation) {
@@ -264,7 +264,7 @@ impl Node for SimHost {
         let source = SocketAddr::new(datagram.source, source_port);
         let EndpointNode { endpoint, application, .. } = &mut self.node;
         for index in 0..application.ports.len() {
-            let event = TransportEvent::Announce { source, data: datagram.payload.clone() };
+            let event = TransportEvent::Announce { side: Side::Asap, source, data: datagram.payload.clone() };
             application.deliver(now, endpoint, index, event);
         }
     }

@@ -102,6 +102,14 @@ impl PoolElement {
         Ok(Self { id, home, life, user_transport, policy, asap_transport: transports.next() })
     }
 
+    /// Bytes that it takes in a message.
+    pub(crate) fn wire_len(&self) -> usize {
+        let format = Format::default();
+        let mut writer = Writer::items(&format);
+        self.write(&mut writer);
+        writer.len()
+    }
+
     pub(in crate::wire) fn write(&self, writer: &mut Writer<'_>) {
         writer.param(ParamType::POOL_ELEMENT, |w| {
             let life = self.life.to_wire(w.format().life_unit);
@@ -125,6 +133,14 @@ pub struct PoolEntry {
 }
 
 impl PoolEntry {
+    /// Bytes that the name of a pool takes in a message.
+    pub(crate) fn handle_len(handle: &PoolHandle) -> usize {
+        let format = Format { long_pool_handles: true, ..Format::default() };
+        let mut writer = Writer::items(&format);
+        writer.pool_handle(handle);
+        writer.len()
+    }
+
     pub(super) fn new(handle: PoolHandle) -> Self {
         Self { handle, elements: Vec::new() }
     }

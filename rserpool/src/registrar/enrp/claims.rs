@@ -1,0 +1,80 @@
+//! Making elements change their home: each is sent a Keep-Alive with the H flag (RFC 5353, 3.5.2).
+
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
+
+use super::EnrpTimer;
+use crate::Time;
+use crate::handlespace::ElementKey;
+use crate::registrar::{Registrar, RemovalReason, Timer};
+use crate::transport::{AssociationId, Peer, Side};
+use crate::wire::Protocol;
+
+/// Set-ups to elements that are under way at once.
+const MAX_CONNECTS: usize = 64;
+/// When to look again if there is no room for more associations.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// Elements that are to be told.
+#[derive(Default)]
+pub(in crate::registrar) struct Claims {
+    waiting: VecDeque<ElementKey>,
+    /// Associations that are being set up, by where the element is: one serves all elements there.
+    connecting: BTreeMap<Peer, AssociationId>,
+}
+
+impl Claims {
+    /// An attempt has come to its end.
+    pub(in crate::registrar) fn settle(&mut self, association: AssociationId) {
+        self.connecting.retain(|_, other| *other != association);
+    }
+}
+
+impl Registrar {
+    /// Makes an element ours that a peer wants to be taken over.
+    pub(super) fn claim(&mut self, key: ElementKey, now: Time) {
+        self.claim_all(vec![key], now);
+    }
+
+    pub(super) fn claim_all(&mut self, keys: Vec<ElementKey>, now: Time) {
+        self.enrp.claims.waiting.extend(keys);
+        self.claim_more(now);
+    }
+
+    /// Tells as many elements as may be at once.
+    pub(in crate::registrar) fn claim_more(&mut self, now: Time) {
+        while !self.io.is_full() && self.enrp.claims.connecting.len() < MAX_CONNECTS {
+            let Some(key) = self.enrp.claims.waiting.pop_front() else { return };
+            self.claim_one(key, now);
+        }
+        if !self.enrp.claims.waiting.is_empty() {
+            self.timers.set(Timer::Enrp(EnrpTimer::Claims), now + PAUSE);
+        }
+    }
+
+    fn claim_one(&mut self, key: ElementKey, now: Time) {
+        let Some(element) = self.handlespace.get(key) else { return };
+        if element.data.association.is_some() {
+            return;
+        }
+        let transport = element.info.asap_transport.as_ref();
+        let transport = transport.filter(|transport| matches!(transport.protocol, Protocol::Sctp(_)));
+        let Some(place) = transport.map(|it| Peer { addresses: it.addresses.to_vec(), port: it.port }) else {
+            return self.remove_element(key, RemovalReason::Unreachable);
+        };
+        let known =
+            self.enrp.claims.connecting.get(&place).copied().or_else(|| self.association_with(&place));
+        let association = match known {
+            Some(association) => association,
+            None => self.connect_to_element(place, now),
+        };
+        self.attach_claimed(key, association, now);
+    }
+
+    fn connect_to_element(&mut self, place: Peer, now: Time) -> AssociationId {
+        let association = self.io.connect_from(Side::Asap, place.clone());
+        self.add_association(association, place.clone(), false, now);
+        self.enrp.claims.connecting.insert(place, association);
+        association
+    }
+}

@@ -1,0 +1,176 @@
+//! Arbitration and takeover (RFC 5353, 3.5).
+
+use std::collections::BTreeSet;
+
+use super::EnrpTimer;
+use super::peers::Standing;
+use crate::handlespace::ElementKey;
+use crate::registrar::{Member, Registrar, RegistrarEvent, Timer};
+use crate::wire::EnrpBody;
+use crate::{RegistrarId, Time};
+
+/// How often peers are asked that do not answer, but live.
+const MAX_TRIES: u32 = 3;
+
+/// An attempt to take over a registrar.
+#[derive(Default)]
+pub(super) struct Takeover {
+    /// Whose acknowledgements are missing.
+    awaited: BTreeSet<RegistrarId>,
+    /// Peers with smaller identifiers that mean to take it over, too.
+    rivals: BTreeSet<RegistrarId>,
+    /// We have left it to a peer with a larger identifier; yet if all others leave it to us, as RSPLIB's do, it is ours.
+    has_yielded: bool,
+    tries: u32,
+}
+
+impl Registrar {
+    /// RFC 5353, 3.5.1.
+    pub(super) fn begin_takeover(&mut self, target: RegistrarId, now: Time) {
+        self.break_off_tables(target, now);
+        let mut takeover = Takeover::default();
+        takeover.awaited = self.active_peers(target);
+        let Some(peer) = self.enrp.peers.get_mut(&target) else { return };
+        peer.standing = Standing::Target(takeover);
+        self.emit(RegistrarEvent::TakeoverBegun { target });
+        // Who counted on its acknowledgement for another takeover does not any more.
+        self.expect_no_ack_of(target, now);
+        self.send_to(target, EnrpBody::InitTakeover { target });
+        self.ask_for_takeover(target, now);
+    }
+
+    /// Whose word matters; a peer that is being taken over itself does not count.
+    fn active_peers(&self, except: RegistrarId) -> BTreeSet<RegistrarId> {
+        let active = self.enrp.peers.iter().filter(|(id, peer)| **id != except && peer.is_active());
+        active.map(|(id, _)| *id).collect()
+    }
+
+    fn ask_for_takeover(&mut self, target: RegistrarId, now: Time) {
+        let Some(takeover) = self.takeover(target) else { return };
+        takeover.tries += 1;
+        for peer in takeover.awaited.clone() {
+            self.send_to(peer, EnrpBody::InitTakeover { target });
+        }
+        self.timers.set(Timer::Enrp(EnrpTimer::Peer(target)), now + self.config.enrp.takeover_patience);
+        self.complete_takeover(target, now);
+    }
+
+    fn takeover(&mut self, target: RegistrarId) -> Option<&mut Takeover> {
+        match &mut self.enrp.peers.get_mut(&target)?.standing {
+            Standing::Target(takeover) => Some(takeover),
+            _ => None,
+        }
+    }
+
+    pub(super) fn handle_init_takeover(&mut self, from: RegistrarId, target: RegistrarId, now: Time) {
+        if target == self.config.id {
+            return self.show_presence();
+        }
+        let own = self.config.id;
+        match self.takeover(target) {
+            // Rule 2 B.
+            Some(takeover) if from < own => {
+                takeover.rivals.insert(from);
+            }
+            // Rule 2 A.
+            Some(takeover) => {
+                takeover.has_yielded = true;
+                self.wait_for_other(target, now);
+                self.send_to(from, EnrpBody::InitTakeoverAck { target });
+            }
+            // Rule 3.
+            None => {
+                if let Some(peer) = self.enrp.peers.get_mut(&target) {
+                    peer.standing = Standing::LeftToAnother;
+                    self.wait_for_other(target, now);
+                }
+                self.send_to(from, EnrpBody::InitTakeoverAck { target });
+            }
+        }
+    }
+
+    fn wait_for_other(&mut self, target: RegistrarId, now: Time) {
+        self.timers.set(Timer::Enrp(EnrpTimer::Peer(target)), now + self.config.enrp.takeover_expiry);
+    }
+
+    pub(super) fn handle_takeover_ack(&mut self, from: RegistrarId, target: RegistrarId, now: Time) {
+        if let Some(takeover) = self.takeover(target) {
+            takeover.awaited.remove(&from);
+            self.complete_takeover(target, now);
+        }
+    }
+
+    /// A peer is gone, or being taken over: nobody waits for its word.
+    pub(super) fn expect_no_ack_of(&mut self, gone: RegistrarId, now: Time) {
+        let targets: Vec<RegistrarId> = self.enrp.peers.keys().copied().collect();
+        for target in targets {
+            if self.takeover(target).is_some_and(|takeover| takeover.awaited.remove(&gone)) {
+                self.complete_takeover(target, now);
+            }
+        }
+    }
+
+    /// The takeover has not come to an end.
+    pub(super) fn insist(&mut self, target: RegistrarId, now: Time) {
+        let Some(takeover) = self.takeover(target) else { return };
+        if takeover.has_yielded {
+            // The other one has not managed: again, from the start.
+            return self.begin_takeover(target, now);
+        }
+        // A rival that follows RFC 5353 would have left it to us.
+        let rival = takeover.rivals.iter().find(|rival| takeover.awaited.contains(rival)).copied();
+        match rival {
+            Some(rival) => {
+                takeover.has_yielded = true;
+                self.wait_for_other(target, now);
+                self.send_to(rival, EnrpBody::InitTakeoverAck { target });
+            }
+            None if takeover.tries < MAX_TRIES => self.ask_for_takeover(target, now),
+            None => self.take_over(target, now),
+        }
+    }
+
+    fn complete_takeover(&mut self, target: RegistrarId, now: Time) {
+        if self.takeover(target).is_some_and(|takeover| takeover.awaited.is_empty()) {
+            self.take_over(target, now);
+        }
+    }
+
+    /// RFC 5353, 3.5.2.
+    fn take_over(&mut self, target: RegistrarId, now: Time) {
+        self.statistics.takeovers += 1;
+        self.remove_peer(target, now);
+        self.send_to_all(&EnrpBody::TakeoverServer { target });
+        let own = self.config.id;
+        let keys = self.change_home(target, own);
+        for key in &keys {
+            self.expect_renewal(*key, now);
+        }
+        self.emit(RegistrarEvent::TakenOver { target, by: own, elements: keys.len() });
+        self.claim_all(keys, now);
+    }
+
+    /// Another registrar has taken somebody over.
+    pub(super) fn handle_takeover(&mut self, by: RegistrarId, target: RegistrarId, now: Time) {
+        if target == self.config.id {
+            // We live: what is still ours our Presence tells.
+            return self.show_presence();
+        }
+        if target == by {
+            return;
+        }
+        self.remove_peer(target, now);
+        let elements = self.change_home(target, by).len();
+        self.emit(RegistrarEvent::TakenOver { target, by, elements });
+    }
+
+    fn change_home(&mut self, target: RegistrarId, home: RegistrarId) -> Vec<ElementKey> {
+        let keys: Vec<ElementKey> = self.handlespace.keys_of(target).collect();
+        let round = self.enrp.peers.get(&home).map_or(0, |peer| peer.round);
+        for key in &keys {
+            self.handlespace.set_home(*key, home);
+            self.detach(*key, Member { round, ..Member::default() });
+        }
+        keys
+    }
+}

@@ -1,0 +1,181 @@
+//! Several registrars: what one knows all know, and who is gone is taken over (RFC 5353).
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use rserpool::RegistrarId;
+use rserpool::registrar::RegistrarEvent;
+use rserpool::transport::UserMessage;
+use rserpool::wire::{ENRP_PPID, EnrpBody, EnrpMessage, Format, Policy, UpdateAction};
+
+use crate::world::{POOL, World};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+/// Registrars on hosts 1 to `count`, each of which knows all that were there before.
+fn registrars(count: u8) -> World {
+    let mut world = World::new();
+    for host in 1..=count {
+        let known: Vec<u8> = (1..host).collect();
+        world.add_peer_registrar(host, &known);
+        world.run_until_done(SECOND, |world| world.registrar(host).is_serving());
+    }
+    world
+}
+
+/// The elements that a registrar knows, each with its home.
+fn known_to(world: &mut World, host: u8) -> BTreeSet<(u32, u32)> {
+    let pools = world.registrar(host).handlespace().pools();
+    let elements = pools.flat_map(|pool| pool.elements());
+    elements.map(|element| (element.info.id.0, element.info.home.0)).collect()
+}
+
+fn all_know_the_same(world: &mut World, hosts: &[u8], elements: usize) -> bool {
+    let known: Vec<_> = hosts.iter().map(|host| known_to(world, *host)).collect();
+    known.iter().all(|one| *one == known[0]) && known[0].len() == elements
+}
+
+/// Registrars on hosts 1 and so on, and elements on hosts from 11 on, each of which knows all registrars.
+fn pool(count: u8, elements: u8) -> World {
+    let mut world = registrars(count);
+    let all: Vec<u8> = (1..=count).collect();
+    (11..11 + elements).for_each(|host| world.add_element(host, &all, Policy::default()));
+    world.run_until_done(2 * SECOND, |world| all_know_the_same(world, &all, elements.into()));
+    world
+}
+
+fn enrp_sent(world: &World) -> Vec<EnrpMessage> {
+    let enrp = world.sent.iter().filter(|(_, _, message)| message.ppid == ENRP_PPID);
+    enrp.map(|(_, _, message)| EnrpMessage::parse(&message.data, &Format::default()).unwrap().message)
+        .collect()
+}
+
+fn takeovers(world: &World) -> Vec<(u8, u32, u32)> {
+    let takeover = |(host, event): &(u8, _)| match event {
+        RegistrarEvent::TakenOver { target, by, .. } => Some((*host, target.0, by.0)),
+        _ => None,
+    };
+    world.registrar_events.iter().filter_map(takeover).collect()
+}
+
+#[test]
+fn a_registrar_that_starts_learns_peers_and_handlespace_from_another() {
+    // RFC 5353, 3.2.2 and 3.2.3.
+    let mut world = pool(2, 5);
+    world.add_peer_registrar(3, &[1]);
+    world.run_until_done(SECOND, |world| world.registrar(3).is_serving());
+    assert!(all_know_the_same(&mut world, &[1, 2, 3], 5));
+    assert_eq!(world.registrar(3).peers().collect::<Vec<_>>(), [RegistrarId(1), RegistrarId(2)]);
+}
+
+#[test]
+fn a_table_that_does_not_fit_in_one_message_comes_in_parts() {
+    // RFC 5353, 3.2.3, step 2: the M flag.
+    let mut world = pool(1, 60);
+    world.add_peer_registrar(2, &[1]);
+    world.run_until_done(SECOND, |world| world.registrar(2).is_serving());
+    assert!(all_know_the_same(&mut world, &[1, 2], 60));
+    let parts = enrp_sent(&world).into_iter().filter_map(|message| match message.body {
+        EnrpBody::HandleTableResponse { more, .. } => Some(more),
+        _ => None,
+    });
+    let parts: Vec<bool> = parts.collect();
+    assert!(parts.len() > 2 && parts.iter().rev().skip(1).all(|more| *more) && !parts[parts.len() - 1]);
+    let tables = world.sent.iter().filter(|(_, _, message)| message.ppid == ENRP_PPID);
+    assert!(tables.map(|(_, _, message)| message.data.len()).max().unwrap() <= 1400);
+}
+
+#[test]
+fn what_one_registrar_learns_or_loses_all_hear_of() {
+    // RFC 5353, 3.3.1 and 3.3.2.
+    let mut world = pool(3, 4);
+    world.with_element(11, |element, now| element.deregister(now));
+    world.kill(12);
+    world.run_until_done(SECOND, |world| all_know_the_same(world, &[1, 2, 3], 2));
+}
+
+#[test]
+fn the_elements_of_a_registrar_that_has_gone_get_another_home() {
+    // RFC 5353, 3.5.
+    for count in 2..=4 {
+        let mut world = pool(count, 12);
+        world.registrar_events.clear();
+        world.kill(1);
+        let rest: Vec<u8> = (2..=count).collect();
+        let took = world.run_until_done(3 * SECOND, |world| {
+            let owners: BTreeSet<u32> = known_to(world, 2).iter().map(|(_, home)| *home).collect();
+            !owners.contains(&1) && all_know_the_same(world, &rest, 12)
+        });
+        assert!(took < SECOND, "{took:?}");
+        world.run_for(3 * SECOND);
+        assert!(all_know_the_same(&mut world, &rest, 12), "they have stayed");
+        let by: BTreeSet<u32> = takeovers(&world)
+            .iter()
+            .map(|(_, target, by)| {
+                assert_eq!(*target, 1);
+                *by
+            })
+            .collect();
+        assert_eq!(by.len(), 1, "one has won: {:?}", takeovers(&world));
+    }
+}
+
+#[test]
+fn two_registrars_that_die_together_orphan_nobody() {
+    let mut world = pool(4, 12);
+    world.kill(1);
+    world.kill(2);
+    world.run_until_done(3 * SECOND, |world| {
+        let owners: BTreeSet<u32> = known_to(world, 3).iter().map(|(_, home)| *home).collect();
+        owners.is_subset(&[3, 4].into()) && all_know_the_same(world, &[3, 4], 12)
+    });
+}
+
+#[test]
+fn a_frozen_registrar_is_taken_over_and_one_that_only_hesitates_is_not() {
+    // RFC 5353, 3.4.3.
+    let mut world = pool(3, 6);
+    world.registrar_events.clear();
+    world.run_for(5 * SECOND);
+    assert_eq!(takeovers(&world), []);
+    world.freeze(3);
+    world.run_until_done(3 * SECOND, |world| !takeovers(world).is_empty());
+    world.run_for(SECOND);
+    assert!(all_know_the_same(&mut world, &[1, 2], 6));
+}
+
+#[test]
+fn a_network_that_was_parted_agrees_again() {
+    let mut world = pool(3, 9);
+    // Element 11 is with registrar 1 alone; whoever was its home.
+    world.part(&[(1, 1), (11, 1), (12, 1)]);
+    world.run_for(5 * SECOND);
+    assert_eq!(known_to(&mut world, 1).len(), 2);
+    assert_eq!(known_to(&mut world, 2).len(), 7);
+    world.heal();
+    world.run_until_done(5 * SECOND, |world| all_know_the_same(world, &[1, 2, 3], 9));
+    world.run_for(3 * SECOND);
+    assert!(all_know_the_same(&mut world, &[1, 2, 3], 9));
+}
+
+#[test]
+fn an_element_is_only_removed_on_the_word_of_its_home() {
+    let mut world = pool(2, 4);
+    let (id, home) =
+        *known_to(&mut world, 1).iter().find(|(_, home)| *home == 1).expect("one of registrar 1's");
+    let element = |world: &mut World| {
+        let pools = world.registrar(1).handlespace().pools();
+        pools.flat_map(|pool| pool.elements()).find(|it| it.info.id.0 == id).map(|it| it.info.clone())
+    };
+    let body = EnrpBody::HandleUpdate {
+        action: UpdateAction::Delete,
+        takeover_suggested: false,
+        pool_handle: POOL.into(),
+        element: element(&mut world).unwrap(),
+    };
+    let lie = EnrpMessage { sender: RegistrarId(2), receiver: RegistrarId(0), body };
+    world.say_as(2, 1, UserMessage::new(ENRP_PPID, lie.encode(&Format::default()).unwrap()));
+    world.run_for(SECOND);
+    assert!(element(&mut world).is_some_and(|it| it.home.0 == home));
+    assert!(all_know_the_same(&mut world, &[1, 2], 4));
+}
