@@ -2,6 +2,7 @@
 
 pub mod daemon;
 pub mod demo;
+pub mod federation;
 pub mod holder;
 pub mod launch;
 pub mod limits;

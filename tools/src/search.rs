@@ -67,28 +67,24 @@ impl FromStr for Announce {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let group = match text {
-            "auto" => Some(ANNOUNCE_GROUP),
-            "off" => None,
-            other => {
-                let with_port = if other.contains(':') {
-                    other.into()
-                } else {
-                    format!("{other}:{}", ANNOUNCE_GROUP.port())
-                };
-                let group: SocketAddrV4 =
-                    with_port.parse().map_err(|_| "auto, off, or ADDRESS:PORT of an IPv4 group is needed")?;
-                if !group.ip().is_multicast() {
-                    return Err(format!(
-                        "{} is not a multicast address (224.0.0.0 to 239.255.255.255)",
-                        group.ip()
-                    ));
-                }
-                Some(group)
-            }
-        };
-        Ok(Self(group))
+        multicast_group(text, ANNOUNCE_GROUP).map(Self)
     }
+}
+
+/// `auto` for the usual group, `off` for none, or a group, of which the port may be left out.
+pub fn multicast_group(text: &str, usual: SocketAddrV4) -> Result<Option<SocketAddrV4>, String> {
+    let with_port = match text {
+        "auto" => return Ok(Some(usual)),
+        "off" => return Ok(None),
+        other if other.contains(':') => other.into(),
+        other => format!("{other}:{}", usual.port()),
+    };
+    let group: SocketAddrV4 =
+        with_port.parse().map_err(|_| "auto, off, or ADDRESS:PORT of an IPv4 group is needed")?;
+    if !group.ip().is_multicast() {
+        return Err(format!("{} is not a multicast address (224.0.0.0 to 239.255.255.255)", group.ip()));
+    }
+    Ok(Some(group))
 }
 
 /// Addresses with a common port.

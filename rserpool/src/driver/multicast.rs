@@ -74,6 +74,10 @@ impl AnnounceSender {
         Ok(Self { group, sockets })
     }
 
+    pub(super) fn reaches_any(&self) -> bool {
+        !self.sockets.is_empty()
+    }
+
     fn open_on(interface: Ipv4Addr, ttl: u32, port: u16) -> io::Result<UdpSocket> {
         let socket = open(SocketAddrV4::new(interface, port))?;
         socket.set_multicast_if_v4(&interface)?;

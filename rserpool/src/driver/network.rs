@@ -94,11 +94,13 @@ impl Network {
         Ok(self.add_socket(side, &config, &bind, listen)?)
     }
 
-    /// Sends announces of an endpoint to a group, from its addresses and port.
-    pub(super) fn announce_to(&mut self, side: Side, group: SocketAddrV4, ttl: u32) -> Result<(), Error> {
+    /// Sends announces of an endpoint to a group, from its addresses and port. Whether any of its interfaces knows multicast.
+    pub(super) fn announce_to(&mut self, side: Side, group: SocketAddrV4, ttl: u32) -> Result<bool, Error> {
         let (addresses, port) = self.local(side)?;
-        self.senders.push((side, AnnounceSender::open(group, ttl, &addresses, port)?));
-        Ok(())
+        let sender = AnnounceSender::open(group, ttl, &addresses, port)?;
+        let reaches_any = sender.reaches_any();
+        self.senders.push((side, sender));
+        Ok(reaches_any)
     }
 
     fn add_socket(

@@ -27,6 +27,8 @@ pub struct RegistrarOptions {
     pub announce_ttl: u32,
     /// Its ENRP port, if it is to get along with other registrars.
     pub enrp_port: Option<u16>,
+    /// The addresses of its ENRP side, where they are not ASAP's.
+    pub enrp_addresses: Option<Vec<IpAddr>>,
     /// The group to send Presences to, and to find other registrars in; none for no multicast.
     pub enrp_announce: Option<SocketAddrV4>,
     /// Parameters of its associations.
@@ -42,14 +44,16 @@ impl RegistrarOptions {
             announce: None,
             announce_ttl: ANNOUNCE_TTL,
             enrp_port: None,
+            enrp_addresses: None,
             enrp_announce: None,
             sctp,
         }
     }
 
     fn binding(&self, side: Side, port: u16) -> Binding {
-        let config = self.sctp.association_config();
-        Binding { side, addresses: self.addresses.clone(), port, listen: true, config }
+        let own = self.enrp_addresses.as_ref().filter(|_| side == Side::Enrp);
+        let addresses = own.unwrap_or(&self.addresses).clone();
+        Binding { side, addresses, port, listen: true, config: self.sctp.association_config() }
     }
 }
 
@@ -88,7 +92,9 @@ impl Registrar {
     ) -> Result<Self, Error> {
         let mut network = Network::open(stack, options.binding(Side::Asap, options.port))?;
         match options.announce {
-            Some(group) => network.announce_to(Side::Asap, group, options.announce_ttl)?,
+            Some(group) => {
+                network.announce_to(Side::Asap, group, options.announce_ttl)?;
+            }
             None => config.announce_interval = None,
         }
         if let Some(port) = options.enrp_port {
@@ -107,9 +113,8 @@ impl Registrar {
         network.bind(options.binding(Side::Enrp, port))?;
         let (addresses, port) = network.local(Side::Enrp)?;
         config.enrp.transport = Some(Transport::sctp(port, addresses, TransportUse::DataOnly));
-        config.enrp.multicast = options.enrp_announce.is_some();
         if let Some(group) = options.enrp_announce {
-            network.announce_to(Side::Enrp, group, options.announce_ttl)?;
+            config.enrp.multicast = network.announce_to(Side::Enrp, group, options.announce_ttl)?;
             network.receivers.push(AnnounceReceiver::open(Side::Enrp, group)?);
         }
         Ok(())

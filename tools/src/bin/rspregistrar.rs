@@ -11,6 +11,7 @@ use rserpool::driver::{ANNOUNCE_TTL, Registrar, RegistrarOptions};
 use rserpool::registrar::{RegistrarConfig, RegistrarEvent};
 use rserpool::wire::ASAP_PORT;
 use rserpool::{Profile, RegistrarId};
+use sctp_tools::federation::FederationOptions;
 use sctp_tools::logging::LogOptions;
 use sctp_tools::program::{self, EXIT_CODES};
 use sctp_tools::search::{self, Announce, ProfileName};
@@ -21,15 +22,15 @@ const EXAMPLES: &str = "\
 Examples:
   rspregistrar                                as root: raw IP, all addresses
   rspregistrar --udp --local 127.0.0.2 --asapannounce=off
-  rspregistrar -asap=192.0.2.1:3863 -maxbadpereports=5      as RSPLIB spells options
+  rspregistrar --enrp=off                     alone: it looks for no other registrars
+  rspregistrar -asap=192.0.2.1:3863 -peer=192.0.2.2 -maxbadpereports=5      as RSPLIB spells options
 
-Without effect yet, but accepted: RSPLIB's options of ENRP (-enrp, -enrpannounce, -peer, -peerheartbeatcycle...), \
-of CSP (-cspserver, -cspinterval), of statistics files, and \
+Without effect yet, but accepted: RSPLIB's options of CSP (-cspserver, -cspinterval), of statistics files, and \
 -distancestep, -uptime, -downtime, -minaddressscope.
 ";
 
-/// A registrar (ASAP side) of Reliable Server Pooling: pool elements register with it, pool users ask it for elements.
-/// Ends at SIGINT or SIGTERM.
+/// A registrar of Reliable Server Pooling: pool elements register with it, pool users ask it for elements, and registrars tell
+/// each other what they know. Where others may be found it looks for them first. Ends at SIGINT or SIGTERM.
 #[derive(Parser)]
 #[command(version, after_help = format!("{EXAMPLES}\n{EXIT_CODES}"))]
 struct Cli {
@@ -79,22 +80,14 @@ struct Cli {
     #[arg(long)]
     quiet: bool,
     #[command(flatten)]
+    federation: FederationOptions,
+    #[command(flatten)]
     transport: TransportOptions,
     #[command(flatten)]
     log: LogOptions,
 }
 
 const IGNORED: &[&str] = &[
-    "enrp",
-    "enrpannounce",
-    "peer",
-    "peerheartbeatcycle",
-    "peermaxtimelastheard",
-    "peermaxtimenoresponse",
-    "mentordiscoverytimeout",
-    "takeoverexpiryinterval",
-    "maxelementsperhtrequest",
-    "supporttakeoversuggestion",
     "statsfile",
     "statsinterval",
     "actionlogfile",
@@ -151,6 +144,7 @@ impl Cli {
         config.autoclose = Duration::from_secs(self.autoclosetimeout);
         config.max_resolution_rate = u32::try_from(self.maxhrrate).ok();
         config.max_report_rate = u32::try_from(self.maxeurate).ok();
+        self.federation.apply(&mut config.enrp);
         config
     }
 }
@@ -169,6 +163,9 @@ fn serve(cli: &Cli, signals: &Signals) -> Result<(), Box<dyn Error>> {
         port: cli.asap.port,
         announce: cli.asapannounce.0,
         announce_ttl: cli.announcettl,
+        enrp_port: cli.federation.port(),
+        enrp_addresses: cli.federation.addresses(),
+        enrp_announce: cli.federation.group(),
         sctp: Profile::from(cli.profile).sctp_settings(),
     };
     let id = config.id;
@@ -207,6 +204,14 @@ fn tell(event: &RegistrarEvent) -> io::Result<()> {
         }
         RegistrarEvent::Removed { pool_handle, element, reason } => {
             program::say(format_args!("{pool_handle}: {} removed ({reason})", element.id))
+        }
+        RegistrarEvent::Serving => program::say(format_args!("serving")),
+        RegistrarEvent::PeerFound(id) => program::say(format_args!("registrar {id} found")),
+        RegistrarEvent::TakenOver { target, by, elements } => {
+            program::say(format_args!("registrar {target} is gone: {by} has taken {elements} elements over"))
+        }
+        RegistrarEvent::Synchronized { peer } => {
+            program::say(format_args!("learned anew what registrar {peer} has"))
         }
         _ => Ok(()),
     }
