@@ -6,10 +6,11 @@ use rserpool::driver::{
     PoolElement, PoolElementOptions, PoolUser, PoolUserOptions, Registrar, RegistrarOptions, Service,
     ServiceSession, Session,
 };
-use rserpool::registrar::RegistrarConfig;
+use rserpool::pool_element::PoolElementEvent;
+use rserpool::registrar::{RegistrarConfig, RegistrarEvent};
 use rserpool::session::SessionEvent;
 use rserpool::transport::{Peer, UserMessage};
-use rserpool::wire::ASAP_PORT;
+use rserpool::wire::{ASAP_PORT, ENRP_PORT};
 use rserpool::{Profile, RegistrarId};
 use socketapi::{Bytes, Stack, Transport};
 
@@ -45,6 +46,20 @@ fn registrar(stack: &Stack) -> (Registrar, Vec<Peer>) {
     let registrar = Registrar::start(stack, config, RegistrarOptions::new(PROFILE.sctp_settings()));
     let peer = Peer { addresses: stack.local_addresses(), port: ASAP_PORT };
     (registrar.expect("a registrar"), vec![peer])
+}
+
+/// A registrar that knows another one.
+fn registrar_beside(stack: &Stack, id: u32, other: &Stack) -> Registrar {
+    let mut config = RegistrarConfig::new(RegistrarId(id), PROFILE);
+    config.enrp.peers = vec![Peer { addresses: other.local_addresses(), port: ENRP_PORT }];
+    let mut options = RegistrarOptions::new(PROFILE.sctp_settings());
+    options.enrp_port = Some(ENRP_PORT);
+    Registrar::start(stack, config, options).expect("a registrar")
+}
+
+/// Waits until a registrar tells what is looked for.
+fn await_event(registrar: &Registrar, is_it: impl Fn(&RegistrarEvent) -> bool) {
+    while !is_it(&registrar.next_event(Some(Instant::now() + LIMIT)).expect("an event")) {}
 }
 
 fn element(stack: &Stack, registrars: &[Peer]) -> PoolElement {
@@ -108,4 +123,27 @@ fn a_session_goes_on_from_its_cookie_when_its_element_is_gone() {
     };
     assert_ne!(element.id, first.id);
     assert_eq!(ask(&session), 3);
+}
+
+#[test]
+fn a_registrar_takes_the_elements_of_another_over_that_has_gone() {
+    let (first_host, second_host, at_element) = (stack(3, 2), stack(3, 3), stack(3, 4));
+    let first = registrar_beside(&first_host, 1, &second_host);
+    let second = registrar_beside(&second_host, 2, &first_host);
+    await_event(&second, |event| matches!(event, RegistrarEvent::Serving));
+    let element = element(&at_element, &[Peer { addresses: first_host.local_addresses(), port: ASAP_PORT }]);
+    let homes = |registrar: &Registrar| {
+        registrar.inspect(|registrar| {
+            let pools = registrar.handlespace().pools();
+            pools.flat_map(|pool| pool.elements()).map(|element| element.info.home).collect::<Vec<_>>()
+        })
+    };
+    assert_eq!(homes(&first), [RegistrarId(1)]);
+    drop(first);
+    first_host.close();
+    await_event(&second, |event| matches!(event, RegistrarEvent::TakenOver { elements: 1, .. }));
+    assert_eq!(homes(&second), [RegistrarId(2)]);
+    let is_home = |event: PoolElementEvent| event == PoolElementEvent::HomeChanged(RegistrarId(2));
+    while !is_home(element.next_event(Some(Instant::now() + LIMIT)).expect("a new home")) {}
+    assert_eq!(homes(&second), [RegistrarId(2)]);
 }

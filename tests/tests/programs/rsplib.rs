@@ -3,7 +3,7 @@
 //! It wants addresses that are more than a loopback's, and tells its components' states over UDP.
 
 use nix::sys::signal::Signal;
-use system_tests::{Host, Lab, Program, is_installed_or_skip, is_root_or_skip, look_until};
+use system_tests::{Host, Lab, Program, built, is_installed_or_skip, is_root_or_skip, look_until};
 
 use crate::{LIMIT, finish, hear, sctp_run_on, start, start_ready};
 
@@ -158,4 +158,46 @@ fn rsplib_s_tools_show_the_handlespace() {
 
     let dump = dump(&host, "10.98.0.4", REGISTRAR, &["EchoPool"]);
     assert!(dump.contains("$0000ec40") && dump.contains("home=$11110001"), "{dump}");
+}
+
+/// A program of ours, over raw IP at this address.
+fn our_own(host: &Host, address: &str, program: &str, arguments: &[&str]) -> Program {
+    let mut command = host.command(built(program).to_str().expect("a path in UTF-8"));
+    command.args(["--raw", "--local", address, "-asapannounce=off"]).args(arguments);
+    Program::start(command)
+}
+
+#[test]
+fn our_registrar_and_rsplib_s_know_the_same_and_ours_takes_over() {
+    let Some(host) = host_or_skip() else { return };
+    let peer = format!("-peer={OTHER_REGISTRAR}");
+    let quick = ["-peermaxtimelastheard=1000", "-peermaxtimenoresponse=1000", "-peerheartbeatcycle=300"];
+    let arguments = ["-identifier=0x11", &peer, quick[0], quick[1], quick[2]];
+    let mut ours = our_own(&host, REGISTRAR, "rspregistrar", &arguments);
+    hear(&mut ours, "serving");
+    let their_options = ["-identifier=0x22", "-peerheartbeatcycle=1000"];
+    let mut theirs = registrar(&host, OTHER_REGISTRAR, REGISTRAR, &their_options);
+    hear(&mut ours, "registrar 0x00000022 found");
+
+    let at = format!("-registrar={REGISTRAR}:3863");
+    let _element = our_own(&host, "10.98.0.3", "rspserver", &["-echo", "-identifier=0xaaaa", &at]);
+    let _their_element = server(&host, "10.98.0.4", "-echo", "0xbbbb", &[OTHER_REGISTRAR]);
+    hear(&mut ours, "EchoPool: 0x0000aaaa registered");
+    hear(&mut theirs, "Successfully registered EchoPool/$0000bbbb");
+    // RFC 5353, 3.3.1: each has told the other.
+    for at in [REGISTRAR, OTHER_REGISTRAR] {
+        dump(
+            &host,
+            "10.98.0.5",
+            at,
+            &["#0001: $0000aaaa", "#0002: $0000bbbb", "home=$00000011", "home=$00000022"],
+        );
+    }
+
+    theirs.signal(Signal::SIGKILL);
+    // RFC 5353, 3.5: their element is ours now, and has said so.
+    hear(&mut ours, "registrar 0x00000022 is gone: 0x00000011 has taken 1 elements over");
+    let dump = dump(&host, "10.98.0.5", REGISTRAR, &["#0001: $0000aaaa", "#0002: $0000bbbb"]);
+    assert!(!dump.contains("home=$00000022"), "{dump}");
+    echo(&host, "10.98.0.6", REGISTRAR, "EchoPool");
 }
