@@ -28,8 +28,7 @@ impl Registrar {
     /// RFC 5353, 3.5.1.
     pub(super) fn begin_takeover(&mut self, target: RegistrarId, now: Time) {
         self.break_off_tables(target, now);
-        let mut takeover = Takeover::default();
-        takeover.awaited = self.active_peers(target);
+        let takeover = Takeover { awaited: self.active_peers(target), ..Takeover::default() };
         let Some(peer) = self.enrp.peers.get_mut(&target) else { return };
         peer.standing = Standing::Target(takeover);
         self.emit(RegistrarEvent::TakeoverBegun { target });
