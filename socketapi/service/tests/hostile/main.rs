@@ -1,0 +1,109 @@
+//! Clients that speak the protocol wrongly on purpose, at random: the service goes on serving others, waits when there is nothing to do,
+//! and holds nothing in the end. Alone, since processor time and descriptors of the whole process are looked at.
+
+#[path = "../clients/client.rs"]
+#[expect(dead_code, reason = "the other tests need more of it")]
+mod client;
+mod wrong;
+
+use std::fs::File;
+use std::io::{Read, Seek};
+use std::sync::Mutex;
+use std::thread;
+use std::time::Duration;
+
+use sctp_descriptors::{Command, Reply, Style};
+use sctp_service::{Control, Limits, Rules};
+
+use client::{Client, HERE, Handle, THERE, at, clients_under, wait_until};
+use wrong::WrongClient;
+
+/// What one client does in a run, and how many runs there are. Each client has a seed of its own, and does always the same; in which
+/// order the two are heard is not laid down.
+const STEPS: usize = 3_000;
+const RUNS: u64 = 4;
+
+/// One test at a time.
+static TURN: Mutex<()> = Mutex::new(());
+
+/// Processor time of this process, in ticks (a hundredth of a second).
+fn ticks(mut stat: &File) -> u64 {
+    let mut text = String::new();
+    stat.rewind().unwrap();
+    stat.read_to_string(&mut text).unwrap();
+    let fields: Vec<_> = text.rsplit(')').next().unwrap().split_whitespace().collect();
+    fields[11].parse::<u64>().unwrap() + fields[12].parse::<u64>().unwrap()
+}
+
+fn descriptors() -> usize {
+    std::fs::read_dir("/proc/self/fd").unwrap().count()
+}
+
+/// A message there and back.
+fn is_served([here, there]: [&Client; 2], port: u16) {
+    let (listener, client) = (there.socket(Style::OneToOne), here.socket(Style::OneToOne));
+    listener.listen(at(THERE, port));
+    client.connect(at(THERE, port));
+    // Where another client goes in between, the token may have been put there anew: this one, too, could have taken it.
+    let took = Some(listener.take_token());
+    let (reply, accepted) = there.ask(listener.name.socket, Command::Accept { took });
+    let server = Handle::of(there, accepted.unwrap_or_else(|| panic!("{reply:?}")));
+    client.write_bare(b"there");
+    assert_eq!(server.read_bare(), b"there");
+    assert_eq!(server.send(None, Vec::new(), b"back"), Reply::Number(4));
+    assert_eq!(client.read_bare(), b"back");
+}
+
+fn held(controls: &[&Control]) -> (usize, usize, usize) {
+    let users = controls.iter().flat_map(|control| control.users());
+    users.fold((0, 0, 0), |(sockets, associations, connections), user| {
+        (sockets + user.sockets, associations + user.associations, connections + user.connections)
+    })
+}
+
+#[test]
+fn clients_that_do_everything_wrong_harm_nobody_else() {
+    let _turn = TURN.lock();
+    let [(here, first), (there, second)] = clients_under(&Rules::default());
+    let (clients, controls) = ([&here, &there], [&first, &second]);
+    is_served(clients, 1);
+    wait_until("the sockets are given back", || held(&controls) == (0, 0, 2));
+    let before = descriptors();
+    for run in 0..RUNS {
+        let wrong = [(&here, THERE, 2 * run), (&there, HERE, 2 * run + 1)].map(|(client, peer, seed)| {
+            let mut wrong = WrongClient::new(client.service.clone(), peer, seed);
+            thread::spawn(move || (0..STEPS).for_each(|_| wrong.step()))
+        });
+        while wrong.iter().any(|thread| !thread.is_finished()) {
+            is_served(clients, 60_001);
+        }
+        wrong.into_iter().for_each(|thread| thread.join().unwrap());
+        wait_until("all is given back", || held(&controls) == (0, 0, 2) && descriptors() <= before);
+        let stat = File::open("/proc/self/stat").unwrap();
+        let used = ticks(&stat);
+        // What is looked at is the time that passes.
+        thread::sleep(Duration::from_millis(500));
+        let used = ticks(&stat) - used;
+        assert!(used < 20, "run {run}: {used} hundredths of a second, with nothing to do");
+    }
+    // They come as far as to set up associations, and to send on them.
+    let statistics = here.proc_file("net/sctp/snmp");
+    for (row, least) in [("SctpActiveEstabs", 10), ("SctpPassiveEstabs", 10), ("SctpInOrderChunks", 50)] {
+        let line = statistics.lines().find(|line| line.starts_with(row)).unwrap();
+        let count: u64 = line.split_whitespace().last().unwrap().parse().unwrap();
+        assert!(count > least, "{line}");
+    }
+}
+
+/// They are made, and nobody takes them: the client is hung up on when its answers have no room.
+#[test]
+fn sockets_whose_descriptors_nobody_takes_are_given_back() {
+    let _turn = TURN.lock();
+    let limits = Limits { sockets: 20_000, ..Limits::default() };
+    let [(here, control), (there, _)] = clients_under(&Rules { limits, ..Rules::default() });
+    let mut wrong = WrongClient::new(here.service.clone(), THERE, 0);
+    wrong.asks_for_sockets(10_000);
+    is_served([&here, &there], 1);
+    drop(wrong);
+    wait_until("all is given back", || held(&[&control]) == (0, 0, 1));
+}
