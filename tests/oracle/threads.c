@@ -230,3 +230,19 @@ CASE(a_signal_ends_waiting_at_what_was_replaced) { signalled("recv", receives, 0
 CASE(a_call_begins_anew_at_what_was_closed) { signalled("recv", receives, SA_RESTART, false); }
 CASE(a_call_begins_anew_at_what_was_replaced) { signalled("recv", receives, SA_RESTART, true); }
 CASE(a_read_begins_anew_at_what_was_replaced) { signalled("read", reads, SA_RESTART, true); }
+
+/* It is the last one to have the socket that waits for the association's end. */
+CASE(what_lingers_is_closed_while_it_receives) {
+  struct pair pair = one_pair();
+  struct waiting waiting = {0};
+  struct linger linger = {1, 1};
+  DO(setsockopt(pair.client, SOL_SOCKET, SO_LINGER, &linger, sizeof linger));
+  fill(pair.client);
+  begin(&waiting, receives, pair.client);
+  long start = now_ms();
+  CALL(close(pair.client));
+  FACT("close waits", "%d", now_ms() - start > 900);
+  CALL(send(pair.server, "late", 4, 0));
+  ends("recv", &waiting);
+  FACT("recv waits", "%d", now_ms() - start > 900);
+}

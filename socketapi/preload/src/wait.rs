@@ -10,7 +10,7 @@ use libc::{iovec, msghdr};
 use sctp_descriptors::{SocketName, Ticket};
 
 use crate::detour::{Stop, checked};
-use crate::{address, board, hold, real, table, waiting};
+use crate::{address, board, hold, ops, real, table, waiting};
 
 /// What is to be waited for, at the descriptor of the operation. With it goes what the operation has to remember.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,9 +69,7 @@ pub(crate) fn turns<T>(
             in_vain = MOST_IN_VAIN;
         }
     };
-    if place.copy != number {
-        hold::give_back(place.copy);
-    }
+    place.leave();
     end
 }
 
@@ -104,6 +102,17 @@ impl Place {
             true => Some(self.number),
             // The copy may be a stranger's, if it was made too late.
             false => Some(self.copy).filter(|copy| !is_first && *copy != self.number),
+        }
+    }
+
+    /// The call ends. If another thread has closed the number meanwhile, this may be the last close, which waits.
+    fn leave(&self) {
+        if self.copy == self.number {
+            return;
+        }
+        hold::give_back(self.copy);
+        if board::lingers(self.name) && !self.is_number_ours() {
+            ops::linger(self.name);
         }
     }
 
