@@ -213,6 +213,47 @@ static void test_handlers(void) {
   close(pair.server);
 }
 
+static void *send_all(void *argument) {
+  static char much[20000];
+  struct receiver *sender = argument;
+  sender->id = syscall(SYS_gettid);
+  do sender->result = send(sender->fd, much, sizeof much, MSG_NOSIGNAL);
+  while (sender->result > 0);
+  sender->error = errno;
+  return NULL;
+}
+
+static void *send_all_with_a_header(void *argument) {
+  static char much[20000];
+  struct receiver *sender = argument;
+  struct iovec part = {much, sizeof much};
+  union {
+    struct cmsghdr header;
+    char bytes[CMSG_SPACE(16)];
+  } control = {{.cmsg_len = CMSG_LEN(16), .cmsg_level = IPPROTO_SCTP, .cmsg_type = 2 /* SCTP_SNDINFO */}};
+  struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control};
+  sender->id = syscall(SYS_gettid);
+  do sender->result = sendmsg(sender->fd, &message, MSG_NOSIGNAL);
+  while (sender->result > 0);
+  sender->error = errno;
+  return NULL;
+}
+
+/* Who waits for room that there never will be hears that the socket is shut down. What was sent before comes to the peer. */
+static void test_shutting_down(void *(*call)(void *), int how) {
+  struct pair pair = new_pair();
+  struct receiver sender;
+  char got[20000];
+  ssize_t length;
+  begin_with(&sender, call, pair.client);
+  CHECK(shutdown(pair.client, how) == 0);
+  CHECK(pthread_join(sender.thread, NULL) == 0 && sender.result == -1 && sender.error == EPIPE);
+  while ((length = recv(pair.server, got, sizeof got, 0)) > 0) CHECK(length == sizeof got);
+  CHECK(length == 0);
+  close(pair.client);
+  close(pair.server);
+}
+
 /* The program may have all numbers that it may have; without one there is no copy to be had. */
 static void test_limits(void) {
   struct pair pair = new_pair();
@@ -282,6 +323,10 @@ int main(int count, char **arguments) {
     test_handlers();
     test_limits();
     test_high_numbers();
+    test_shutting_down(send_all, SHUT_WR);
+    test_shutting_down(send_all, SHUT_RDWR);
+    test_shutting_down(send_all_with_a_header, SHUT_WR);
+    test_shutting_down(send_all_with_a_header, SHUT_RDWR);
     CHECK(lowest_free_number() == lowest);
   }
   printf("%d failures\n", failures);

@@ -7,6 +7,7 @@
 use std::os::fd::OwnedFd;
 use std::task::Context;
 
+use bytes::Bytes;
 use nix::fcntl::OFlag;
 use nix::unistd::pipe2;
 use sctp_abi::{AssocIds, Errno, Style};
@@ -14,7 +15,12 @@ use sctp_core::association::{Association, AssociationState};
 use sctp_descriptors::Reply;
 
 use crate::inbox::Item;
+use crate::pair::Incoming;
 use crate::socket::{Outcome, Phase, Served};
+
+/// Bytes that are taken out of the pair of a program that writes no more; there are no more than the kernel keeps in a pair, unless
+/// other threads go on writing.
+const MOST_TAKEN: usize = 512 * 1024;
 
 /// Notifications that are kept for a program that reads no more.
 const MOST_UNREAD: usize = 64;
@@ -26,6 +32,8 @@ pub(crate) struct Halves {
     pub(crate) shuts_down: bool,
     /// That has been done.
     pub(crate) shut_down: bool,
+    /// The pair was emptied for it.
+    has_emptied: bool,
     /// Somebody may be waiting for something to read.
     pub(crate) awaited: bool,
     /// SHUT_RD: what comes is thrown away.
@@ -60,6 +68,31 @@ impl Served {
             _ => return Err(Errno::ENOTCONN),
         }
         Ok(Reply::Done)
+    }
+
+    /// Makes room in the pair of a program that has shut its writing half down, so that who waits for that does so no longer: the peer may
+    /// never make any. They see on the board that nothing more is to be written. False if they do not yet.
+    pub(crate) fn empty_pair(&mut self, buffer: &mut [u8]) -> bool {
+        if !self.halves.shuts_down || self.halves.has_emptied {
+            return true;
+        }
+        if self.seat.shown().max_bare_len != 0 {
+            return false;
+        }
+        self.halves.has_emptied = true;
+        self.wanted.clear();
+        let mut taken = 0;
+        while taken < MOST_TAKEN {
+            match self.pair.read(buffer) {
+                Incoming::Record(len) => {
+                    taken += len;
+                    self.unsent.push_back(Bytes::copy_from_slice(buffer.get(..len).unwrap_or_default()));
+                }
+                Incoming::Stray => taken += 1,
+                Incoming::Nothing | Incoming::Shutdown | Incoming::Closed => break,
+            }
+        }
+        true
     }
 
     /// RFC 6458, 4.1.7: nothing more is received. What has come before can still be read.

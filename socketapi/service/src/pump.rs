@@ -33,6 +33,14 @@ enum Progress {
 impl Served {
     /// Passes on what there is, both ways.
     pub(crate) fn pump(&mut self, buffer: &mut [u8], ids: &mut AssocIds) -> Outcome {
+        let is_emptied = self.empty_pair(buffer);
+        match self.pass_on(buffer, ids) {
+            Outcome::Waits if !is_emptied => Outcome::Again,
+            outcome => outcome,
+        }
+    }
+
+    fn pass_on(&mut self, buffer: &mut [u8], ids: &mut AssocIds) -> Outcome {
         if self.leaves_unread {
             return self.over();
         }
@@ -74,7 +82,7 @@ impl Served {
             return Progress::Waits;
         }
         for _ in 0..SHARE {
-            let payload = match self.unsent.take() {
+            let payload = match self.unsent.pop_front() {
                 Some(payload) => payload,
                 None => match self.pair.read(buffer) {
                     Incoming::Record(len) => Bytes::copy_from_slice(buffer.get(..len).unwrap_or_default()),
@@ -94,7 +102,7 @@ impl Served {
                 },
             };
             if let Some(payload) = self.send_bare(payload) {
-                self.unsent = Some(payload);
+                self.unsent.push_front(payload);
                 return Progress::Waits;
             }
         }

@@ -19,7 +19,7 @@ const MOST_CONTROL: usize = 20_480;
 impl Served {
     /// Answers a `sendmsg`; what was written bare before has been sent, or is in the way.
     pub(crate) fn send(&mut self, ids: &mut AssocIds, asked: &Send) -> Result<Reply, Errno> {
-        if self.unsent.is_some() && !self.awaits_last_sends() {
+        if !self.unsent.is_empty() && !self.awaits_last_sends() {
             return Ok(self.full(None));
         }
         if asked.control.len() > MOST_CONTROL {

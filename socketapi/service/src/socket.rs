@@ -1,5 +1,6 @@
 //! One socket that the service holds for a program.
 
+use std::collections::VecDeque;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::fd::OwnedFd;
 use std::task::{Context, Poll, Waker};
@@ -46,8 +47,9 @@ pub(crate) struct Served {
     pub(crate) waker: Waker,
     /// The pending error (`SO_ERROR`), 0 for none.
     pub(crate) error: i32,
-    /// A bare record for the stack, while the association's send buffer is full. Nothing more is read meanwhile.
-    pub(crate) unsent: Option<Bytes>,
+    /// Bare records for the stack, while the association's send buffer is full. Nothing more is read meanwhile: so it is one, and more
+    /// only of a program that writes no more.
+    pub(crate) unsent: VecDeque<Bytes>,
     /// Messages that were refused for want of room, by their lengths. The descriptor polls writable when one has it; bare
     /// records are not read meanwhile.
     pub(crate) wanted: Vec<(AssociationId, usize)>,
@@ -139,7 +141,7 @@ impl Served {
             socket,
             waker,
             error: 0,
-            unsent: None,
+            unsent: VecDeque::new(),
             wanted: Vec::new(),
             inbox: Inbox::default(),
             message_waits: false,
@@ -312,7 +314,7 @@ impl Served {
     pub(crate) fn interest(&self) -> EpollFlags {
         let reads = match &self.phase {
             Phase::Open | Phase::Ended { .. } => {
-                self.unsent.is_none() && self.wanted.is_empty() && !self.halves.nothing_follows
+                self.unsent.is_empty() && self.wanted.is_empty() && !self.halves.nothing_follows
             }
             // A filler that comes late.
             Phase::Idle | Phase::Many(_) => !self.pair.is_filled() && !self.halves.nothing_follows,
