@@ -90,8 +90,8 @@ impl SctpListener {
         &self.base.socket
     }
 
-    /// Closes it: calls that wait in other threads fail with [`Error::Closed`]. Associations that nobody
-    /// accepted are aborted.
+    /// Closes it: calls that wait in other threads fail with [`Error::Closed`]. Associations that nobody accepted are shut down, or
+    /// aborted where messages have come that nobody will read.
     pub fn close(&self) {
         self.base.socket.close();
     }

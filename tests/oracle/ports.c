@@ -3,7 +3,7 @@
 
 static int listening(int fd, struct sockaddr *at, socklen_t length) {
   DO(bind(fd, at, length));
-  DO(listen(fd, 5));
+  DO(listen(fd, 100));
   return fd;
 }
 
@@ -225,4 +225,162 @@ CASE(so_reuseport_of_both) {
   CALL(bind(second, at(1, 0), IN));
   CALL(listen(first, 5));
   CALL(listen(second, 5));
+}
+
+static int reuses_port(int fd) {
+  DO(setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &(int){1}, sizeof(int)));
+  return fd;
+}
+
+CASE(so_reuseport_of_one_of_two) {
+  int with = reuses_port(one()), without = one();
+  CALL(bind(with, at(1, 0), IN));
+  CALL(bind(without, at(1, 0), IN));
+  SET_AT(without, SOL_SOCKET, SO_REUSEADDR, int, 1);
+  CALL(bind(without, at(1, 0), IN));
+  int plain = one(), late = reuses_port(one());
+  CALL(bind(plain, at(1, 1), IN));
+  CALL(bind(late, at(1, 1), IN));
+  SET_AT(plain, SOL_SOCKET, SO_REUSEPORT, int, 1);
+  CALL(bind(late, at(1, 1), IN));
+}
+
+CASE(so_reuseport_on_other_addresses) {
+  int first = reuses_port(one()), second = reuses_port(one()), all = reuses_port(one()), both = reuses_port(one());
+  CALL(bind(first, at(1, 0), IN));
+  CALL(bind(second, at(2, 0), IN));
+  CALL(bind(all, any(0), IN));
+  CALL(sctp_bindx(both, packed(2, at(1, 0), at(2, 0)), 2, SCTP_BINDX_ADD_ADDR));
+  CALL(listen(first, 5));
+  CALL(listen(second, 5));
+  CALL(listen(both, 5));
+  CALL(listen(all, 5));
+}
+
+CASE(so_reuseport_of_a_wildcard) {
+  int first = reuses_port(one()), all = reuses_port(one()), six = reuses_port(one6()), more = reuses_port(one());
+  CALL(bind(all, any(0), IN));
+  CALL(listen(all, 5));
+  CALL(bind(more, any(0), IN));
+  CALL(listen(more, 5));
+  CALL(bind(six, any6(0), IN6));
+  CALL(listen(six, 5));
+  CALL(bind(first, at(1, 0), IN));
+  CALL(listen(first, 5));
+}
+
+CASE(so_reuseport_of_several_addresses) {
+  int first = reuses_port(one()), second = reuses_port(one());
+  CALL(sctp_bindx(first, packed(2, at(1, 0), at(2, 0)), 2, SCTP_BINDX_ADD_ADDR));
+  CALL(sctp_bindx(second, packed(2, at(2, 0), at(1, 0)), 2, SCTP_BINDX_ADD_ADDR));
+  CALL(listen(first, 5));
+  CALL(listen(second, 5));
+}
+
+CASE(so_reuseport_and_so_reuseaddr) {
+  int first = reuses_port(one()), second = reuses_port(one());
+  SET_AT(first, SOL_SOCKET, SO_REUSEADDR, int, 1);
+  CALL(bind(first, at(1, 0), IN));
+  CALL(bind(second, at(1, 0), IN));
+  CALL(listen(first, 5));
+  CALL(listen(second, 5));
+}
+
+CASE(so_reuseport_and_sctp_reuse_port) {
+  int first = reuses_port(one()), second = one();
+  USE(second, SCTP_REUSE_PORT, int, 1);
+  CALL(bind(first, at(1, 0), IN));
+  CALL(bind(second, at(1, 0), IN));
+}
+
+/* How many are the listeners' among so many that connect. */
+#define CONNECTS 64
+static void states_share(const char *what, int count, const int *listeners) {
+  int each[4] = {0}, sum = 0;
+  for (int i = 0; i < count; i++) {
+    struct pollfd ready = {.fd = listeners[i], .events = POLLIN};
+    for (; poll(&ready, 1, 0) == 1; each[i]++) DO(accept(listeners[i], NULL, NULL));
+    sum += each[i];
+    FACT(what, "%s", each[i] == 0 ? "nothing" : each[i] == CONNECTS ? "all" : "some");
+  }
+  FACT("together", "%d", sum);
+}
+
+CASE(so_reuseport_divides) {
+  int listeners[4];
+  for (int i = 0; i < 4; i++) listeners[i] = listening(reuses_port(one()), at(2, 0), IN);
+  for (int i = 0; i < CONNECTS; i++) DO(connect(one(), at(2, 0), IN));
+  states_share("of four", 4, listeners);
+}
+
+CASE(so_reuseport_divides_among_one_to_many) {
+  int servers[2], sum = 0;
+  for (int i = 0; i < 2; i++) servers[i] = listening(reuses_port(many()), at(2, 0), IN);
+  for (int i = 0; i < CONNECTS; i++) DO(connect(one(), at(2, 0), IN));
+  for (int i = 0; i < 2; i++) {
+    uint32_t count = 0;
+    socklen_t length = sizeof count;
+    DO(getsockopt(servers[i], SOL_SCTP, SCTP_GET_ASSOC_NUMBER, &count, &length));
+    FACT("associations", "%s", count == 0 ? "none" : count == CONNECTS ? "all" : "some");
+    sum += count;
+  }
+  FACT("together", "%d", sum);
+}
+
+CASE(so_reuseport_of_both_styles) {
+  int first = reuses_port(one()), second = reuses_port(many());
+  CALL(bind(first, at(2, 0), IN));
+  CALL(bind(second, at(2, 0), IN));
+  CALL(listen(first, 5));
+  CALL(listen(second, 5));
+}
+
+/* What waits at a listener that is closed is lost; what comes later is the others'. */
+CASE(so_reuseport_and_a_listener_that_goes) {
+  int listeners[2], clients[CONNECTS], lost = 0, others;
+  for (int i = 0; i < 2; i++) listeners[i] = listening(reuses_port(one()), at(2, 0), IN);
+  for (int i = 0; i < CONNECTS; i++) DO(connect(clients[i] = one(), at(2, 0), IN));
+  CALL(close(listeners[0]));
+  usleep(100000);
+  for (int i = 0; i < CONNECTS; i++) {
+    char byte;
+    ssize_t got = recv(clients[i], &byte, 1, MSG_DONTWAIT);
+    if (got == 0 || errno != EAGAIN) {
+      if (lost++ == 0) FACT("a client of the first", "%zd %s", got, got < 0 ? error_name(errno) : "");
+    }
+  }
+  for (others = 0; await(listeners[1], POLLIN) && others + lost < CONNECTS; others++) DO(accept(listeners[1], NULL, NULL));
+  FACT("lost", "%s", lost == 0 ? "none" : lost == CONNECTS ? "all" : "some");
+  FACT("together", "%d", lost + others);
+  for (int i = 0; i < CONNECTS; i++) DO(connect(one(), at(2, 0), IN));
+  states_share("of the one that is left", 1, listeners + 1);
+  listeners[0] = listening(reuses_port(one()), at(2, 0), IN);
+  for (int i = 0; i < CONNECTS; i++) DO(connect(one(), at(2, 0), IN));
+  states_share("of two again", 2, listeners);
+}
+
+CASE(so_reuseport_of_one_that_listens) {
+  int first = reuses_port(one()), second = reuses_port(one());
+  CALL(bind(first, at(2, 0), IN));
+  CALL(bind(second, at(2, 0), IN));
+  CALL(listen(first, 100));
+  for (int i = 0; i < CONNECTS; i++) DO(connect(one(), at(2, 0), IN));
+  states_share("of the only listener", 1, &first);
+  CALL(listen(second, 5));
+  CALL(listen(first, 0));
+  CALL(connect(one(), at(2, 0), IN));
+  FD(accept(second, NULL, NULL));
+  CALL(connect(first, at(2, 0), IN));
+}
+
+/* An association outlives the option of its listener. */
+CASE(so_reuseport_of_what_was_accepted) {
+  int listener = listening(reuses_port(one()), at(2, 0), IN), client = one(), next = reuses_port(one()), plain = one();
+  DO(connect(client, at(2, 0), IN));
+  int server = FD(accept(listener, NULL, NULL));
+  GET_AT(server, SOL_SOCKET, SO_REUSEPORT, int);
+  CALL(close(listener));
+  CALL(bind(plain, at(2, 0), IN));
+  CALL(bind(next, at(2, 0), IN));
+  CALL(listen(next, 5));
 }

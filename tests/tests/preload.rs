@@ -180,6 +180,12 @@ fn threads_and_processes_share_sockets() {
     without_failures("socket_shared", "127.0.93.2");
 }
 
+/// SO_REUSEPORT, as Linux has it.
+#[test]
+fn processes_divide_what_comes_to_one_port() {
+    without_failures("listeners", "127.0.93.3");
+}
+
 #[test]
 fn programs_that_close_whatever_is_open_make_sockets_still() {
     let Some(programs) = Programs::compile(&["daemon"]) else { return };

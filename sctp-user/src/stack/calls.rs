@@ -102,8 +102,8 @@ impl State {
     }
 
     /// Takes over what `from` is bound to, which has its port no more.
-    pub(super) fn take_port(&mut self, socket: SocketId, from: SocketId) -> Result<(), Error> {
-        self.stop_listening(from)?;
+    pub(super) fn take_port(&mut self, now: Time, socket: SocketId, from: SocketId) -> Result<(), Error> {
+        self.stop_listening(now, from)?;
         let old = self.mailbox(from)?;
         let (binding, port) = (old.binding.take(), old.port);
         let (bound, bound_to_all) = (old.bound.clone(), old.bound_to_all);
@@ -133,6 +133,7 @@ impl State {
             return Ok(());
         }
         let (mut config, bound) = (mailbox.config.clone(), mailbox.bound.clone());
+        let divided = mailbox.sharing.is_some_and(|sharing| sharing.divided);
         let local = bound.resolve(&self.engine.driver.local_addresses());
         if let Some(&first) = local.first()
             && local.iter().all(IpAddr::is_loopback)
@@ -141,12 +142,29 @@ impl State {
             self.suit_mtu(&mut config, &PathAddress::to(first));
         }
         self.registry.ports.listen(binding)?;
-        let options = ListenOptions { addresses: bound.addresses().to_vec(), backlog, config };
+        let same = self.check_addresses(port, socket);
+        same.inspect_err(|_| self.registry.ports.stop_listening(binding))?;
+        let addresses = bound.addresses().to_vec();
+        let options = ListenOptions { addresses, backlog, divided, config };
         let listens = self.engine.endpoint.listen(port, options);
         let listener = listens.inspect_err(|_| self.registry.ports.stop_listening(binding))?;
         self.mailbox(socket)?.listener = Some(listener);
         self.registry.listeners.insert(listener, socket);
         Ok(())
+    }
+
+    /// Who divides what comes to an address has the same addresses as the others, as on Linux, unless one of them named none.
+    fn check_addresses(&self, port: u16, socket: SocketId) -> Result<(), Error> {
+        let registry = &self.registry;
+        let own = registry.sockets.get(&socket).ok_or(Error::Closed)?;
+        if own.bound_to_all {
+            return Ok(());
+        }
+        let at = |address: &IpAddr| self.engine.endpoint.listeners_at(port, *address);
+        let others = own.bound.addresses().iter().flat_map(at);
+        let others = others.filter_map(|listener| registry.sockets.get(registry.listeners.get(listener)?));
+        let is_same = |other: &Mailbox| other.bound_to_all || other.bound.has_same(&own.bound);
+        if others.into_iter().all(is_same) { Ok(()) } else { Err(Error::OtherAddresses(port)) }
     }
 
     /// The path MTU to begin with is that of the interface. Where none is searched for, the configured one holds, as long as
@@ -157,11 +175,16 @@ impl State {
         config.path_mtu = if fixed { config.path_mtu.min(interface) } else { interface };
     }
 
-    pub(super) fn stop_listening(&mut self, socket: SocketId) -> Result<(), Error> {
+    pub(super) fn stop_listening(&mut self, now: Time, socket: SocketId) -> Result<(), Error> {
         let mailbox = self.mailbox(socket)?;
         if let Some((listener, binding)) = mailbox.listener.take().zip(mailbox.binding) {
-            self.engine.endpoint.close_listener(listener);
-            self.registry.listeners.remove(&listener);
+            mailbox.acceptable = 0;
+            let linger = mailbox.linger;
+            let waiting = self.registry.stop_listening(&mut self.engine, listener);
+            for id in waiting {
+                self.mailbox(socket)?.associations.remove(&id);
+                self.registry.orphan(&mut self.engine, now, id, linger, false);
+            }
             self.registry.ports.stop_listening(binding);
         }
         Ok(())

@@ -41,6 +41,9 @@ pub enum Error {
     /// The port belongs to another socket of this stack.
     #[error("port {0} belongs to another socket of this stack: use another port, or 0 for any")]
     PortInUse(u16),
+    /// Somebody [divides](super::Sharing::divided) what comes to one of the addresses, and has others besides.
+    #[error("who divides what comes to port {0} has other addresses: all need the same ones")]
+    OtherAddresses(u16),
     /// Another stack of this host has the port, or all ports are out.
     #[error(transparent)]
     Lease(Arc<LeaseError>),
@@ -119,7 +122,10 @@ impl Error {
         match self {
             Self::WouldBlock => Kind::WouldBlock,
             Self::TimedOut => Kind::TimedOut,
-            Self::PortInUse(_) | Self::Lease(_) | Self::Listen(ListenError::PortInUse(_)) => Kind::AddrInUse,
+            Self::PortInUse(_)
+            | Self::OtherAddresses(_)
+            | Self::Lease(_)
+            | Self::Listen(ListenError::PortInUse(_)) => Kind::AddrInUse,
             Self::NotLocal(_) | Self::NoCommonFamily(_) => Kind::AddrNotAvailable,
             Self::NotConnected | Self::NoAssociation | Self::Closed | Self::StackClosed => Kind::NotConnected,
             Self::ShuttingDown | Self::Send(SendError::Closed | SendError::ShuttingDown) => Kind::BrokenPipe,

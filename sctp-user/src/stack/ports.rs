@@ -19,9 +19,12 @@ pub(super) struct BindingId(u64);
 pub struct Sharing {
     /// With sockets of this user, whatever number stands for one.
     pub user: u32,
-    /// Also with one that listens already (`SCTP_REUSE_PORT`; RFC 6458, 8.1.27). Without, as SO_REUSEADDR of Linux, only with
-    /// sockets that do not.
+    /// With sockets that do not listen (SO_REUSEADDR, as Linux has it).
+    pub silent: bool,
+    /// With sockets of which one listens (`SCTP_REUSE_PORT`; RFC 6458, 8.1.27).
     pub beside_listener: bool,
+    /// With sockets that all may listen: what comes in is divided among them (SO_REUSEPORT, as Linux has it).
+    pub divided: bool,
 }
 
 /// A port on some addresses: an SCTP endpoint (RFC 9260, 1.3). It lives as long as its socket, and as the associations that began
@@ -47,10 +50,20 @@ struct Place {
     bindings: usize,
     /// Those of them that have a socket.
     open: usize,
-    /// One of them takes associations.
-    listening: bool,
-    /// What all that are open agree on.
-    sharing: Option<Sharing>,
+    /// Those that take associations.
+    listening: usize,
+    shares: Shares,
+}
+
+/// How many of those that are open at a place share it in each way.
+#[derive(Debug, Default)]
+struct Shares {
+    /// Who share at all, and whose they are, unless they are of several users.
+    sharers: usize,
+    user: Option<u32>,
+    silent: usize,
+    beside_listener: usize,
+    divided: usize,
 }
 
 /// All ports in use.
@@ -119,12 +132,12 @@ impl Ports {
         let (port, sharing, listening) = (binding.port, binding.sharing, binding.listening);
         self.check_free(port, &[address], sharing)?;
         if listening {
-            self.check_unheard(port, &[address])?;
+            self.check_unheard(port, &[address], sharing)?;
         }
         self.lease(driver, port, &[address])?;
         self.enter(port, address, sharing);
         if let Some(place) = self.place(port, address) {
-            place.listening |= listening;
+            place.listening += usize::from(listening);
         }
         if let Some(binding) = self.bindings.get_mut(&id) {
             binding.bound.add(address);
@@ -144,8 +157,8 @@ impl Ports {
         binding.bound.remove(address);
         if binding.bound != before {
             binding.left.push(address);
-            let (port, listening) = (binding.port, binding.listening);
-            self.close_places(port, &[address], listening);
+            let (port, sharing, listening) = (binding.port, binding.sharing, binding.listening);
+            self.close_places(port, &[address], sharing, listening);
         }
     }
 
@@ -155,7 +168,7 @@ impl Ports {
             return Ok(());
         };
         let (port, places) = (binding.port, binding.bound.places().collect::<Vec<_>>());
-        self.check_unheard(port, &places)?;
+        self.check_unheard(port, &places, binding.sharing)?;
         self.set_listening(id, true);
         Ok(())
     }
@@ -170,11 +183,8 @@ impl Ports {
         let Some(binding) = self.bindings.get_mut(&id) else { return };
         binding.listening = listening;
         let places = self.places.entry(binding.port).or_default();
-        for address in binding.bound.places() {
-            places
-                .iter_mut()
-                .filter(|place| place.address == address)
-                .for_each(|it| it.listening = listening);
+        for place in places.iter_mut().filter(|place| binding.bound.places().any(|it| it == place.address)) {
+            if listening { place.listening += 1 } else { place.listening -= 1 }
         }
     }
 
@@ -184,8 +194,9 @@ impl Ports {
             && std::mem::take(&mut binding.open)
         {
             let listening = std::mem::take(&mut binding.listening);
-            let (port, places) = (binding.port, binding.bound.places().collect::<Vec<_>>());
-            self.close_places(port, &places, listening);
+            let (port, sharing) = (binding.port, binding.sharing);
+            let places = binding.bound.places().collect::<Vec<_>>();
+            self.close_places(port, &places, sharing, listening);
         }
         self.release_if_unused(driver, id);
     }
@@ -220,10 +231,22 @@ impl Ports {
         if met.all(|place| place.takes(sharing)) { Ok(()) } else { Err(Error::PortInUse(port)) }
     }
 
-    /// Whether nobody listens there.
-    fn check_unheard(&self, port: u16, wanted: &[IpAddr]) -> Result<(), Error> {
-        let mut heard = self.places_of(port).iter().filter(|place| place.listening);
-        if heard.any(|place| place.meets(wanted)) { Err(Error::PortInUse(port)) } else { Ok(()) }
+    /// Whether nobody listens there, unless what comes in is divided.
+    fn check_unheard(&self, port: u16, wanted: &[IpAddr], sharing: Option<Sharing>) -> Result<(), Error> {
+        let mut heard =
+            self.places_of(port).iter().filter(|place| place.listening > 0 && place.meets(wanted));
+        if heard.all(|place| place.is_divided(sharing)) { Ok(()) } else { Err(Error::PortInUse(port)) }
+    }
+
+    /// Its socket shares otherwise from now on.
+    pub(super) fn reshare(&mut self, id: BindingId, sharing: Option<Sharing>) {
+        let Some(binding) = self.bindings.get_mut(&id).filter(|binding| binding.open) else { return };
+        let before = std::mem::replace(&mut binding.sharing, sharing);
+        let places = self.places.get_mut(&binding.port).into_iter().flatten();
+        for place in places.filter(|place| binding.bound.places().any(|it| it == place.address)) {
+            place.drop_share(before);
+            place.add_share(sharing);
+        }
     }
 
     /// Leases what is not leased yet: all of it, or nothing.
@@ -240,22 +263,21 @@ impl Ports {
 
     fn enter(&mut self, port: u16, address: IpAddr, sharing: Option<Sharing>) {
         if self.place(port, address).is_none() {
-            let place = Place { address, bindings: 0, open: 0, listening: false, sharing: None };
+            let place = Place { address, bindings: 0, open: 0, listening: 0, shares: Shares::default() };
             self.places.entry(port).or_default().push(place);
         }
         if let Some(place) = self.place(port, address) {
-            place.sharing = if place.open == 0 { sharing } else { common(place.sharing, sharing) };
             place.bindings += 1;
-            place.open += 1;
+            place.add_share(sharing);
         }
     }
 
     /// A socket has these no more.
-    fn close_places(&mut self, port: u16, addresses: &[IpAddr], listening: bool) {
+    fn close_places(&mut self, port: u16, addresses: &[IpAddr], sharing: Option<Sharing>, listening: bool) {
         for address in addresses {
             if let Some(place) = self.place(port, *address) {
-                place.open -= 1;
-                place.listening &= !listening;
+                place.drop_share(sharing);
+                place.listening -= usize::from(listening);
             }
         }
     }
@@ -311,22 +333,60 @@ impl Ports {
     }
 }
 
+impl Shares {
+    fn count(&mut self, sharing: Sharing, change: impl Fn(&mut usize)) {
+        let ways = [
+            (true, &mut self.sharers),
+            (sharing.silent, &mut self.silent),
+            (sharing.beside_listener, &mut self.beside_listener),
+            (sharing.divided, &mut self.divided),
+        ];
+        ways.into_iter().filter(|(shares, _)| *shares).for_each(|(_, count)| change(count));
+    }
+}
+
 impl Place {
     fn meets(&self, wanted: &[IpAddr]) -> bool {
         wanted.iter().any(|wanted| meet(self.address, *wanted))
     }
 
+    /// One more that is open here.
+    fn add_share(&mut self, sharing: Option<Sharing>) {
+        self.open += 1;
+        if let Some(sharing) = sharing {
+            let is_same = self.shares.sharers == 0 || self.shares.user == Some(sharing.user);
+            self.shares.user = is_same.then_some(sharing.user);
+            self.shares.count(sharing, |count| *count += 1);
+        }
+    }
+
+    /// One less.
+    fn drop_share(&mut self, sharing: Option<Sharing>) {
+        self.open -= 1;
+        if let Some(sharing) = sharing {
+            self.shares.count(sharing, |count| *count -= 1);
+        }
+    }
+
+    /// What all that are open here agree on with one who shares so.
+    fn common(&self, sharing: Option<Sharing>) -> Option<Sharing> {
+        let one = sharing.filter(|sharing| self.shares.user == Some(sharing.user))?;
+        let all = |count| count == self.open;
+        let beside_listener = one.beside_listener && all(self.shares.beside_listener);
+        let silent = one.silent && all(self.shares.silent);
+        Some(Sharing { silent, beside_listener, divided: one.divided && all(self.shares.divided), ..one })
+    }
+
     /// Whether one more who shares so may be bound here.
     fn takes(&self, sharing: Option<Sharing>) -> bool {
-        let shared = common(self.sharing, sharing);
-        shared.is_some_and(|shared| shared.beside_listener || !self.listening)
+        let takes = |it: Sharing| it.divided || it.beside_listener || (it.silent && self.listening == 0);
+        self.common(sharing).is_some_and(takes)
     }
-}
 
-/// What two agree on.
-fn common(one: Option<Sharing>, other: Option<Sharing>) -> Option<Sharing> {
-    let (one, other) = one.zip(other).filter(|(one, other)| one.user == other.user)?;
-    Some(Sharing { beside_listener: one.beside_listener && other.beside_listener, ..one })
+    /// Whether one who shares so may listen beside those who do.
+    fn is_divided(&self, sharing: Option<Sharing>) -> bool {
+        self.common(sharing).is_some_and(|it| it.divided)
+    }
 }
 
 #[cfg(test)]

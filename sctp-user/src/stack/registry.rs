@@ -1,5 +1,7 @@
 //! Sockets, ports and associations of a stack: which event is whose.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use rustc_hash::FxHashMap;
 use sctp_core::arrival::Arrival;
@@ -116,30 +118,45 @@ impl Registry {
     pub(super) fn close(&mut self, engine: &mut Engine, now: Time, socket: SocketId) -> Option<Mailbox> {
         let mailbox = self.sockets.remove(&socket)?;
         if let Some(listener) = mailbox.listener {
-            engine.endpoint.close_listener(listener);
-            self.listeners.remove(&listener);
+            self.stop_listening(engine, listener);
         }
         if let Some(binding) = mailbox.binding {
             self.ports.close(engine.driver.as_mut(), binding);
         }
         for id in &mailbox.associations {
-            self.orphan(engine, now, *id, &mailbox);
+            let has_unread = mailbox.unread.as_ref().is_some_and(|(owner, _)| owner == id);
+            self.orphan(engine, now, *id, mailbox.linger, has_unread);
         }
         Some(mailbox)
     }
 
-    fn orphan(&mut self, engine: &mut Engine, now: Time, id: AssociationId, mailbox: &Mailbox) {
+    /// Nobody gets associations of this listener any more. Those that waited to be accepted.
+    pub(super) fn stop_listening(&mut self, engine: &mut Engine, listener: ListenerId) -> Vec<AssociationId> {
+        let waiting = std::iter::from_fn(|| engine.endpoint.accept(listener)).collect();
+        engine.endpoint.close_listener(listener);
+        self.listeners.remove(&listener);
+        waiting
+    }
+
+    /// An association has no socket any more; `has_unread`: somebody has read a part of a message.
+    pub(super) fn orphan(
+        &mut self,
+        engine: &mut Engine,
+        now: Time,
+        id: AssociationId,
+        linger: Option<Duration>,
+        has_unread: bool,
+    ) {
         let Some(link) = self.links.get_mut(&id) else { return };
         link.owner = Owner::Nobody;
         self.orphans += 1;
-        let unread = mailbox.unread.as_ref().is_some_and(|(owner, _)| *owner == id);
         // Data that nobody will read: the peer must learn that it was lost, as Linux tells it.
-        let loses_data = unread || engine.endpoint.is_readable(id);
-        let at_once = mailbox.linger == Some(std::time::Duration::ZERO);
+        let loses_data = has_unread || engine.endpoint.is_readable(id);
+        let at_once = linger == Some(Duration::ZERO);
         // Nobody wants a set-up that goes on for the sake of nothing.
         let is_idle = |association: &Association| !association.has_unacknowledged();
         let given_up = !link.up && engine.endpoint.association(id).is_some_and(is_idle);
-        let result = if loses_data || at_once || given_up || mailbox.kind == SocketKind::Listener {
+        let result = if loses_data || at_once || given_up {
             engine.endpoint.abort(now, id, Bytes::new())
         } else {
             engine.endpoint.shutdown(now, id)

@@ -66,14 +66,17 @@ impl Socket {
         self.with(|state, _| state.bind(self.id, addresses, port))
     }
 
-    /// Lets other sockets be bound to its port on the same addresses, if they share it, too. To be said before it is bound; at most
-    /// one of the sockets may listen.
+    /// Lets other sockets be bound to its port on the same addresses, if they share it, too. What a listener says when it begins to
+    /// listen holds until it ends.
     ///
     /// # Errors
     /// [`Error::Closed`].
     pub fn share_port(&self, sharing: Option<Sharing>) -> Result<(), Error> {
         self.with(|state, _| {
-            state.mailbox(self.id)?.sharing = sharing;
+            let mailbox = state.mailbox(self.id)?;
+            mailbox.sharing = sharing;
+            let binding = mailbox.binding;
+            binding.iter().for_each(|binding| state.registry.ports.reshare(*binding, sharing));
             Ok(())
         })
     }
@@ -95,10 +98,11 @@ impl Socket {
     /// # Errors
     /// [`Error::Closed`], if one of them is.
     pub fn take_port(&self, from: &Self) -> Result<(), Error> {
-        self.with(|state, _| state.take_port(self.id, from.id))
+        self.with(|state, now| state.take_port(now, self.id, from.id))
     }
 
-    /// Takes associations from now on; at most `backlog` of a listener's wait to be accepted. One of those who share a port can.
+    /// Takes associations from now on; at most `backlog` of a listener's wait to be accepted. One of those who share a port can, or
+    /// all that [divide](Sharing::divided) what comes in.
     ///
     /// # Errors
     /// [`Error::PortInUse`], [`Error::Listen`].
@@ -106,12 +110,12 @@ impl Socket {
         self.with(|state, _| state.listen(self.id, backlog))
     }
 
-    /// Takes no more associations; those that it has stay, but for those that wait to be accepted.
+    /// Takes no more associations; those that it has stay, but for those that wait to be accepted, which end in good order.
     ///
     /// # Errors
     /// [`Error::Closed`].
     pub fn stop_listening(&self) -> Result<(), Error> {
-        self.with(|state, _| state.stop_listening(self.id))
+        self.with(|state, now| state.stop_listening(now, self.id))
     }
 
     /// The next association of a listener, as a socket of its own.

@@ -24,6 +24,8 @@ pub struct Settings {
     pub reuse_port: bool,
     /// The same, while none of them listens (SO_REUSEADDR, as Linux has it).
     pub reuse_address: bool,
+    /// Several sockets of one user may be bound to one port, and all of them listen (SO_REUSEPORT, as Linux has it).
+    pub divides_port: bool,
     /// Whose socket it is. While nobody has said that, no port is shared.
     pub user: Option<u32>,
     /// The peers' UDP encapsulation port for associations to come, once it was set (`SCTP_REMOTE_UDP_ENCAPS_PORT`).
@@ -77,6 +79,7 @@ impl Settings {
             nxtinfo: false,
             reuse_port: false,
             reuse_address: false,
+            divides_port: false,
             user: None,
             remote_udp_port: None,
             shuts_down: false,
@@ -87,8 +90,14 @@ impl Settings {
 
     /// With whom the socket shares its port, which the stack wants to know before it is bound.
     pub fn sharing(&self) -> Option<Sharing> {
-        let user = self.user.filter(|_| self.reuse_port || self.reuse_address)?;
-        Some(Sharing { user, beside_listener: self.reuse_port })
+        let user = self.user.filter(|_| self.reuse_port || self.reuse_address || self.divides_port)?;
+        Some(Sharing {
+            user,
+            // RFC 6458, 8.1.27: who shares beside a listener shares without one.
+            silent: self.reuse_address || self.reuse_port,
+            beside_listener: self.reuse_port,
+            divided: self.divides_port,
+        })
     }
 
     /// An association has begun: from now on it has settings of its own.
@@ -106,7 +115,9 @@ impl Settings {
     pub fn hand_over(&mut self, association: AssociationId) -> Self {
         let own = self.associations.remove(&association).unwrap_or(self.future);
         let others = std::mem::replace(&mut self.associations, BTreeMap::from([(association, own)]));
-        let other = self.clone();
+        let mut other = self.clone();
+        // As on Linux: what is divided is what a listener gets.
+        other.divides_port = false;
         self.associations = others;
         other
     }

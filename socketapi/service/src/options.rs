@@ -24,8 +24,6 @@ const LEAST_RECEIVE_BUFFER: u32 = 2_304;
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Kept {
     pub(crate) linger: Linger,
-    /// SO_REUSEPORT, which changes nothing (RFC 6458, 8.1.27: it is not specified).
-    reuse_port: bool,
     /// SO_KEEPALIVE. HEARTBEATs are sent either way.
     keep_alive: bool,
 }
@@ -177,7 +175,7 @@ impl Served {
             libc::SO_SNDBUF => doubled(config.send_buffer),
             libc::SO_RCVBUF => doubled(config.receive_buffer),
             libc::SO_REUSEADDR => i32::from(self.settings.reuse_address),
-            libc::SO_REUSEPORT => i32::from(self.kept.reuse_port),
+            libc::SO_REUSEPORT => i32::from(self.settings.divides_port),
             libc::SO_KEEPALIVE => i32::from(self.kept.keep_alive),
             libc::SO_LINGER => {
                 let Linger { on, seconds } = self.kept.linger;
@@ -213,8 +211,8 @@ impl Served {
                 self.socket.share_port(self.settings.sharing())
             }
             libc::SO_REUSEPORT => {
-                self.kept.reuse_port = first != 0;
-                Ok(())
+                self.settings.divides_port = first != 0;
+                self.socket.share_port(self.settings.sharing())
             }
             libc::SO_KEEPALIVE => {
                 self.kept.keep_alive = first != 0;

@@ -47,6 +47,11 @@ impl Bound {
         self.places().any(|one| other.places().any(|another| meet(one, another)))
     }
 
+    /// Whether these are the same addresses, in whatever order.
+    pub fn has_same(&self, other: &Self) -> bool {
+        self.0.len() == other.0.len() && self.0.iter().all(|address| other.0.contains(address))
+    }
+
     /// Those of `host` that are meant, and what is named besides.
     pub fn resolve(&self, host: &[IpAddr]) -> Vec<IpAddr> {
         if self.0.is_empty() {

@@ -43,7 +43,7 @@ impl Hash for PeerKey {
 
 /// SipHash with a secret in front of the key.
 #[derive(Clone, Debug)]
-struct KeyedState([u64; 2]);
+pub(super) struct KeyedState([u64; 2]);
 
 impl BuildHasher for KeyedState {
     type Hasher = DefaultHasher;
@@ -80,6 +80,11 @@ impl Demux {
         let keyed = KeyedState([random.u64(), random.u64()]);
         let (slots, tags) = (KeyedMap::with_hasher(keyed.clone()), KeyedMap::with_hasher(keyed.clone()));
         Self { slots, tags, claims: KeyedMap::with_hasher(keyed), last: None }
+    }
+
+    /// The secret, for others who are not to be aimed at.
+    pub(super) fn keyed(&self) -> KeyedState {
+        self.slots.hasher().clone()
     }
 
     fn find(&self, key: &PeerKey) -> Option<Slot> {

@@ -2,13 +2,16 @@
 
 use super::Endpoint;
 use super::bound::{Bound, meet, wildcard_of};
+use super::demux::KeyedState;
 use crate::config::AssociationConfig;
 use crate::error::{CommandError, ListenError};
 use crate::event::AssociationId;
 use crate::extensions::Extensions;
 use crate::path::Thresholds;
+use core::hash::BuildHasher;
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use rustc_hash::FxHashMap;
+use smallvec::SmallVec;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
@@ -24,6 +27,9 @@ pub struct ListenOptions {
     /// `None` (one-to-many style): associations are up at once. `Some(n)` (one-to-one style): they
     /// wait for [`Endpoint::accept`]; a COOKIE ECHO that finds `n` of them waiting gets ABORT.
     pub backlog: Option<usize>,
+    /// Others that say the same may listen on the same addresses. What comes in is divided among them by the address and port
+    /// that the peer sends from (SO_REUSEPORT, as Linux has it).
+    pub divided: bool,
     /// Parameters of the associations that come in.
     pub config: AssociationConfig,
 }
@@ -35,15 +41,16 @@ pub(super) struct Listener {
     bound: Bound,
     pub(super) config: Arc<AssociationConfig>,
     backlog: Option<usize>,
+    divided: bool,
     /// Associations that nobody has accepted yet.
     waiting: VecDeque<AssociationId>,
 }
 
 impl Listener {
     fn new(port: u16, options: ListenOptions) -> Self {
-        let ListenOptions { addresses, backlog, config } = options;
+        let ListenOptions { addresses, backlog, divided, config } = options;
         let bound = Bound::new(&addresses);
-        Self { port, bound, config: Arc::new(config), backlog, waiting: VecDeque::new() }
+        Self { port, bound, config: Arc::new(config), backlog, divided, waiting: VecDeque::new() }
     }
 
     /// Addresses that it listens on.
@@ -83,23 +90,40 @@ impl Listener {
 }
 
 /// All that listen.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Listeners {
     all: FxHashMap<ListenerId, Listener>,
-    /// By port and address, or the wildcard of a family.
-    places: BTreeMap<(u16, IpAddr), ListenerId>,
+    /// By port and address, or the wildcard of a family: one, or several that divide what comes in.
+    places: BTreeMap<(u16, IpAddr), SmallVec<[ListenerId; 1]>>,
+    /// Which of several a peer gets is nothing that it can choose.
+    keyed: KeyedState,
     last: u64,
 }
 
 impl Listeners {
-    /// Who takes associations that come to `local`; one of the port if the driver does not know to where they came.
-    pub(super) fn find(&self, port: u16, local: Option<IpAddr>) -> Option<(ListenerId, &Listener)> {
+    pub(super) fn new(keyed: KeyedState) -> Self {
+        Self { all: FxHashMap::default(), places: BTreeMap::new(), keyed, last: 0 }
+    }
+
+    /// Who takes associations that come to `local` from this address and port; one of the port if the driver does not know to
+    /// where they came.
+    pub(super) fn find(
+        &self,
+        port: u16,
+        local: Option<IpAddr>,
+        from: (IpAddr, u16),
+    ) -> Option<(ListenerId, &Listener)> {
         let at = |address| self.places.get(&(port, address));
-        let id = match local {
-            Some(local) => at(local).or_else(|| at(wildcard_of(local))),
-            None => self.places.range((port, FIRST)..=(port, LAST)).next().map(|(_, id)| id),
+        let group = match local {
+            Some(local) => at(local).or_else(|| at(wildcard_of(local)))?,
+            None => self.at_port(port).next()?.1,
         };
-        id.and_then(|id| Some((*id, self.all.get(id)?)))
+        let place = match group.len() {
+            0 | 1 => 0,
+            count => self.keyed.hash_one(from) % count as u64,
+        };
+        let id = *group.get(place as usize)?;
+        Some((id, self.all.get(&id)?))
     }
 
     pub(super) fn get_mut(&mut self, id: ListenerId) -> Option<&mut Listener> {
@@ -107,47 +131,77 @@ impl Listeners {
     }
 
     fn insert(&mut self, listener: Listener) -> Result<ListenerId, ListenError> {
-        self.check_free(listener.port, &listener.bound, None)?;
+        let Listener { port, divided, ref bound, .. } = listener;
+        self.check_free(port, bound, divided, None)?;
         self.last += 1;
         let id = ListenerId(self.last);
-        self.enter(id, listener.port, &listener.bound);
+        self.enter(id, port, bound);
         self.all.insert(id, listener);
         Ok(id)
     }
 
     fn remove(&mut self, id: ListenerId) -> Option<Listener> {
         let listener = self.all.remove(&id)?;
-        self.leave(listener.port, &listener.bound);
+        self.leave(id, listener.port, &listener.bound);
         Some(listener)
     }
 
     /// Changes the addresses of one that listens.
     pub(super) fn rebind(&mut self, id: ListenerId, bound: Bound) -> Result<(), ListenError> {
-        let Some(listener) = self.all.get_mut(&id) else { return Ok(()) };
-        let port = listener.port;
-        let before = core::mem::replace(&mut listener.bound, bound.clone());
-        if let Err(error) = self.check_free(port, &bound, Some(id)) {
-            self.all.entry(id).and_modify(|listener| listener.bound = before);
-            return Err(error);
-        }
-        self.leave(port, &before);
+        let Some(&Listener { port, divided, .. }) = self.all.get(&id) else { return Ok(()) };
+        self.check_free(port, &bound, divided, Some(id))?;
         self.enter(id, port, &bound);
+        let before =
+            self.all.get_mut(&id).map(|listener| core::mem::replace(&mut listener.bound, bound.clone()));
+        let left =
+            before.iter().flat_map(Bound::places).filter(|place| !bound.places().any(|it| it == *place));
+        left.for_each(|place| self.leave_place(id, port, place));
         Ok(())
     }
 
     fn enter(&mut self, id: ListenerId, port: u16, bound: &Bound) {
-        self.places.extend(bound.places().map(|place| ((port, place), id)));
+        for place in bound.places() {
+            let group = self.places.entry((port, place)).or_default();
+            if !group.contains(&id) {
+                group.push(id);
+            }
+        }
     }
 
-    fn leave(&mut self, port: u16, bound: &Bound) {
-        bound.places().for_each(|place| _ = self.places.remove(&(port, place)));
+    fn leave(&mut self, id: ListenerId, port: u16, bound: &Bound) {
+        bound.places().for_each(|place| self.leave_place(id, port, place));
     }
 
-    /// Whether nobody but `own` listens on any of these addresses.
-    fn check_free(&self, port: u16, bound: &Bound, own: Option<ListenerId>) -> Result<(), ListenError> {
-        let others = self.places.range((port, FIRST)..=(port, LAST)).filter(|(_, id)| Some(**id) != own);
-        let is_taken = |(&(_, place), _)| bound.places().any(|wanted| meet(wanted, place));
-        if others.into_iter().any(is_taken) { Err(ListenError::PortInUse(port)) } else { Ok(()) }
+    fn leave_place(&mut self, id: ListenerId, port: u16, place: IpAddr) {
+        let Some(group) = self.places.get_mut(&(port, place)) else { return };
+        group.retain(|it| *it != id);
+        if group.is_empty() {
+            self.places.remove(&(port, place));
+        }
+    }
+
+    fn at_place(&self, port: u16, place: IpAddr) -> &[ListenerId] {
+        self.places.get(&(port, place)).map_or(&[], SmallVec::as_slice)
+    }
+
+    fn at_port(&self, port: u16) -> impl Iterator<Item = (IpAddr, &SmallVec<[ListenerId; 1]>)> {
+        self.places.range((port, FIRST)..=(port, LAST)).map(|(&(_, place), group)| (place, group))
+    }
+
+    /// Whether nobody but `own` listens on any of these addresses, unless all divide what comes in.
+    fn check_free(
+        &self,
+        port: u16,
+        bound: &Bound,
+        divided: bool,
+        own: Option<ListenerId>,
+    ) -> Result<(), ListenError> {
+        let met = self.at_port(port).filter(|(place, _)| bound.places().any(|wanted| meet(wanted, *place)));
+        // Those of one place agree.
+        let other = |group: &SmallVec<[ListenerId; 1]>| group.iter().copied().find(|id| Some(*id) != own);
+        let takes = |id| divided && self.all.get(&id).is_some_and(|listener| listener.divided);
+        let is_free = met.into_iter().filter_map(|(_, group)| other(group)).all(takes);
+        if is_free { Ok(()) } else { Err(ListenError::PortInUse(port)) }
     }
 }
 
@@ -156,7 +210,8 @@ const FIRST: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
 const LAST: IpAddr = IpAddr::V6(Ipv6Addr::from_bits(u128::MAX));
 
 impl Endpoint {
-    /// Takes associations on `port` from now on. Others may listen on the same port of other addresses.
+    /// Takes associations on `port` from now on. Others may listen on the same port of other addresses, or
+    /// [divide](ListenOptions::divided) what comes in.
     /// RFC 9260, 1.3.
     ///
     /// # Errors
@@ -168,6 +223,11 @@ impl Endpoint {
         Thresholds::of(&options.config).check()?;
         let options = ListenOptions { config: self.offerable(options.config), ..options };
         self.listeners.insert(Listener::new(port, options))
+    }
+
+    /// Who listens on `port` of this very address, or wildcard.
+    pub fn listeners_at(&self, port: u16, address: IpAddr) -> &[ListenerId] {
+        self.listeners.at_place(port, address)
     }
 
     /// Changes how many may wait, as [`ListenOptions::backlog`] has it; those that wait already stay.

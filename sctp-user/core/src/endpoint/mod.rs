@@ -137,11 +137,13 @@ impl Endpoint {
     /// An endpoint without associations. All of its randomness follows from `seed`.
     pub fn new(config: EndpointConfig, seed: [u8; 32]) -> Self {
         let mut random = Random::new(seed);
+        let cookie_keys = CookieKeys::new(&mut random, config.cookie_key_life);
+        let demux = Demux::new(&mut random);
         Self {
-            cookie_keys: CookieKeys::new(&mut random, config.cookie_key_life),
+            cookie_keys,
             slots: Slots::default(),
-            demux: Demux::new(&mut random),
-            listeners: Listeners::default(),
+            listeners: Listeners::new(demux.keyed()),
+            demux,
             deadlines: Deadlines::default(),
             ready: VecDeque::new(),
             batch: Vec::new(),

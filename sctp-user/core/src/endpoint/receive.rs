@@ -229,7 +229,8 @@ impl Endpoint {
     /// 5.1 B: nothing is kept.
     /// RFC 9260, 5.2.2, 3.3.2.
     fn answer_new_init(&mut self, now: Time, request: &Request<'_>) {
-        let listener = self.listeners.find(request.header.destination_port, request.from.local);
+        let from = (request.from.remote, request.header.source_port);
+        let listener = self.listeners.find(request.header.destination_port, request.from.local, from);
         let Some((_, listener)) = listener else {
             // 8.4, rule 3.
             self.counters.out_of_blues += 1;
@@ -372,7 +373,8 @@ impl Endpoint {
     /// RFC 9260, 5.1.
     fn create_association(&mut self, now: Time, cookie: &StateCookie, arrived: &Arrived, echo: &Echo) {
         let has_room = self.slots.len() < self.config.max_associations;
-        let listener = self.listeners.find(cookie.local_port, cookie.source.local);
+        let from = (cookie.source.remote, cookie.peer_port);
+        let listener = self.listeners.find(cookie.local_port, cookie.source.local, from);
         // RFC 4895, 6.3: there is no association yet, so the cookie must do, with the listener's shared keys.
         if listener.is_some_and(|(_, listener)| !echo.is_authentic(cookie, &listener.config.auth.keys)) {
             return;

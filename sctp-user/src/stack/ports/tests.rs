@@ -76,8 +76,16 @@ fn bound(texts: &[&str]) -> Bound {
     Bound::new(&texts.iter().map(|text| ip(text)).collect::<Vec<_>>())
 }
 
-const REUSE_ADDRESS: Option<Sharing> = Some(Sharing { user: 7, beside_listener: false });
-const REUSE_PORT: Option<Sharing> = Some(Sharing { user: 7, beside_listener: true });
+const REUSE_ADDRESS: Option<Sharing> =
+    Some(Sharing { user: 7, silent: true, beside_listener: false, divided: false });
+const REUSE_PORT: Option<Sharing> =
+    Some(Sharing { user: 7, silent: true, beside_listener: true, divided: false });
+const DIVIDED: Option<Sharing> =
+    Some(Sharing { user: 7, silent: false, beside_listener: false, divided: true });
+
+fn of_user(user: u32, sharing: Option<Sharing>) -> Option<Sharing> {
+    sharing.map(|sharing| Sharing { user, ..sharing })
+}
 
 impl Bench {
     fn bind(&mut self, addresses: &[&str], sharing: Option<Sharing>) -> Option<BindingId> {
@@ -122,8 +130,7 @@ fn who_reuses_an_address_shares_it_with_those_who_do_and_do_not_listen() {
     let first = bench.bind(&["10.0.0.1"], REUSE_ADDRESS).unwrap();
     let second = bench.bind(&[], REUSE_ADDRESS).unwrap();
     assert_eq!(bench.bind(&["10.0.0.1"], None), None);
-    let another = Some(Sharing { user: 8, beside_listener: false });
-    assert_eq!(bench.bind(&["10.0.0.1"], another), None, "another user's");
+    assert_eq!(bench.bind(&["10.0.0.1"], of_user(8, REUSE_ADDRESS)), None, "another user's");
     bench.ports.listen(first).unwrap();
     assert!(matches!(bench.ports.listen(second), Err(Error::PortInUse(80))));
     assert_eq!(bench.bind(&["10.0.0.1"], REUSE_ADDRESS), None);
@@ -145,6 +152,48 @@ fn who_reuses_a_port_is_bound_beside_one_that_listens() {
     bench.close(first);
     bench.ports.listen(second).unwrap();
     assert_eq!(bench.bind(&[], REUSE_ADDRESS), None);
+}
+
+/// SO_REUSEPORT of Linux.
+#[test]
+fn who_divides_what_comes_in_listens_beside_others_of_its_user() {
+    let mut bench = Bench::default();
+    let first = bench.bind(&["10.0.0.1"], DIVIDED).unwrap();
+    bench.ports.listen(first).unwrap();
+    let all = bench.bind(&[], DIVIDED).unwrap();
+    for other in [None, REUSE_ADDRESS, REUSE_PORT, of_user(8, DIVIDED)] {
+        assert_eq!(bench.bind(&["10.0.0.1"], other), None, "{other:?}");
+    }
+    bench.ports.listen(all).unwrap();
+    bench.ports.begin_association(first);
+    let accepted = bench.ports.split(first).unwrap();
+    bench.close(first);
+    let second = bench.bind(&["10.0.0.1"], DIVIDED).unwrap();
+    bench.ports.listen(second).unwrap();
+    bench.ports.stop_listening(all);
+    bench.close(accepted);
+    bench.ports.end_association(&mut bench.driver, accepted);
+    bench.close(all);
+    bench.close(second);
+    assert_eq!(bench.leased(), [] as [IpAddr; 0]);
+}
+
+#[test]
+fn what_is_said_after_a_socket_was_bound_counts_from_then_on() {
+    let mut bench = Bench::default();
+    let first = bench.bind(&["10.0.0.1"], None).unwrap();
+    assert_eq!(bench.bind(&["10.0.0.1"], DIVIDED), None);
+    bench.ports.reshare(first, DIVIDED);
+    let second = bench.bind(&["10.0.0.1"], DIVIDED).unwrap();
+    bench.ports.reshare(first, None);
+    assert_eq!(bench.bind(&["10.0.0.1"], DIVIDED), None);
+    bench.ports.listen(second).unwrap();
+    assert!(bench.ports.listen(first).is_err());
+    bench.ports.reshare(first, of_user(8, DIVIDED));
+    assert_eq!(bench.bind(&["10.0.0.1"], DIVIDED), None, "of several users");
+    bench.close(first);
+    bench.close(second);
+    bench.bind(&["10.0.0.1"], of_user(8, DIVIDED)).unwrap();
 }
 
 /// RFC 6458, 9.1: the addresses of a socket come and go, and another one may have what it has no more.
@@ -240,21 +289,23 @@ fn a_port_of_its_own_is_free_on_all_addresses() {
 }
 
 proptest! {
-    /// However sockets come and go: no two that do not share meet, one of those who meet listens, and in the end nothing is left.
+    /// However sockets come and go: no two that do not share meet, one of those who meet listens unless all divide what comes in, and
+    /// in the end nothing is left.
     #[test]
     fn ports_are_given_back_whatever_happens(
-        acts in prop::collection::vec((0_u8..7, 0_usize..6, 0_usize..6, prop::bool::ANY), 1..60),
+        acts in prop::collection::vec((0_u8..8, 0_usize..6, 0_usize..6, 0_usize..3), 1..60),
     ) {
+        const SHARINGS: [Option<Sharing>; 3] = [None, REUSE_PORT, DIVIDED];
         const PLACES: [&[&str]; 6] =
             [&[], &["0.0.0.0"], &["::"], &["10.0.0.1"], &["10.0.0.1", "::1"], &["10.0.0.2"]];
         let mut bench = Bench::default();
         let mut open: Vec<(BindingId, Option<Sharing>)> = Vec::new();
-        let mut lingering: Vec<BindingId> = Vec::new();
-        for (act, which, place, shares) in acts {
+        let (mut lingering, mut accepted): (Vec<BindingId>, Vec<BindingId>) = (Vec::new(), Vec::new());
+        for (act, which, place, sharing) in acts {
             let chosen = open.get(which % open.len().max(1)).copied();
             match (act, chosen) {
                 (0..=2, _) => {
-                    let sharing = REUSE_PORT.filter(|_| shares);
+                    let sharing = SHARINGS[sharing];
                     open.extend(bench.bind(PLACES[place], sharing).map(|id| (id, sharing)));
                 }
                 (3, Some((id, _))) => _ = bench.ports.listen(id),
@@ -262,6 +313,12 @@ proptest! {
                     let _ = bench.ports.add(&mut bench.driver, id, ip("10.0.0.3"));
                 }
                 (5, Some((id, _))) => bench.ports.remove(id, ip("10.0.0.3")),
+                (6, Some((id, sharing))) => {
+                    bench.ports.begin_association(id);
+                    let own = bench.ports.split(id).unwrap();
+                    open.push((own, sharing));
+                    accepted.push(own);
+                }
                 (_, Some((id, _))) => {
                     bench.ports.begin_association(id);
                     bench.close(id);
@@ -277,12 +334,14 @@ proptest! {
             let states: Vec<_> = open.iter().map(state).collect();
             for (at, one) in states.iter().enumerate() {
                 for other in states[..at].iter().filter(|other| other.0.overlaps(&one.0)) {
-                    prop_assert!(common(one.2, other.2).is_some() && !(one.1 && other.1));
+                    prop_assert_eq!(one.2, other.2);
+                    prop_assert!(!(one.1 && other.1) || one.2 == DIVIDED);
                 }
             }
         }
         open.iter().for_each(|(id, _)| bench.close(*id));
-        lingering.iter().for_each(|id| bench.ports.end_association(&mut bench.driver, *id));
+        let associations = lingering.iter().chain(&accepted);
+        associations.for_each(|id| bench.ports.end_association(&mut bench.driver, *id));
         prop_assert!(bench.ports.places.is_empty() && bench.ports.bindings.is_empty());
         prop_assert!(bench.driver.leased.is_empty());
     }

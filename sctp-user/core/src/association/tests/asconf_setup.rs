@@ -31,7 +31,7 @@ fn changed_meanwhile(
 ) -> (Pair, AssociationId, AssociationId) {
     let mut pair = Pair::with_addresses(&["10.0.1.1", "10.0.2.1"], before);
     let bindings = if bound { addresses(before) } else { Vec::new() };
-    let options = ListenOptions { addresses: bindings, backlog: None, config: config.clone() };
+    let options = ListenOptions { addresses: bindings, config: config.clone(), ..ListenOptions::default() };
     let listener = pair.z.endpoint.listen(PORT_Z, options).unwrap();
     let a = pair.connect(config.clone());
     pair.run_for(TO_INIT_ACK);

@@ -65,6 +65,77 @@ fn listeners_do_not_share_an_address() {
     listen(&mut pair, &Z[1..2]).unwrap();
 }
 
+fn listen_divided(pair: &mut Pair, addresses: &[&str]) -> Result<ListenerId, ListenError> {
+    let addresses: Vec<IpAddr> = addresses.iter().map(|text| ip(text)).collect();
+    let options = ListenOptions { addresses, backlog: Some(99), divided: true, ..ListenOptions::default() };
+    pair.z.endpoint.listen(PORT_Z, options)
+}
+
+/// What waits at a listener.
+fn waiting(pair: &mut Pair, listener: ListenerId) -> usize {
+    std::iter::from_fn(|| pair.z.endpoint.accept(listener)).count()
+}
+
+fn connect_to(pair: &mut Pair, ports: core::ops::Range<u16>) {
+    let now = pair.now;
+    for port in ports {
+        pair.a.endpoint.connect(now, request(port, Z[0])).unwrap();
+    }
+    pair.run_secs(1);
+}
+
+/// SO_REUSEPORT.
+#[test]
+fn what_comes_in_is_divided_among_those_who_listen_together() {
+    let mut pair = pair();
+    let all: Vec<_> = (0..4).map(|_| listen_divided(&mut pair, &Z[..1]).unwrap()).collect();
+    connect_to(&mut pair, 1..81);
+    let shares: Vec<_> = all.iter().map(|listener| waiting(&mut pair, *listener)).collect();
+    assert!(shares.iter().all(|share| *share > 0), "{shares:?}");
+    assert_eq!(shares.iter().sum::<usize>(), 80);
+    // Those who are left get all.
+    all[1..].iter().for_each(|listener| pair.z.endpoint.close_listener(*listener));
+    connect_to(&mut pair, 101..121);
+    assert_eq!(waiting(&mut pair, all[0]), 20);
+    pair.z.endpoint.close_listener(all[0]);
+    listen(&mut pair, &[]).unwrap();
+}
+
+/// A cookie is good for all of them: who has answered the INIT may be gone.
+#[test]
+fn a_cookie_of_one_who_listens_no_more_is_taken_by_another() {
+    let mut pair = pair();
+    let all: Vec<_> = (0..2).map(|_| listen_divided(&mut pair, &Z[..1]).unwrap()).collect();
+    let now = pair.now;
+    for port in 1..9 {
+        pair.a.endpoint.connect(now, request(port, Z[0])).unwrap();
+    }
+    pair.drain();
+    (0..8).for_each(|_| pair.deliver_one());
+    pair.drain();
+    (0..8).for_each(|_| pair.deliver_one());
+    pair.z.endpoint.close_listener(all[0]);
+    pair.run_secs(1);
+    assert_eq!(waiting(&mut pair, all[1]), 8);
+}
+
+#[test]
+fn those_who_listen_together_all_say_so() {
+    let mut pair = pair();
+    let first = listen_divided(&mut pair, &Z[..2]).unwrap();
+    let taken = Err(ListenError::PortInUse(PORT_Z));
+    assert_eq!(listen(&mut pair, &Z[..1]), taken);
+    let second = listen_divided(&mut pair, &Z[1..]).unwrap();
+    assert_eq!(pair.z.endpoint.listeners_at(PORT_Z, ip(Z[1])), [first, second]);
+    // The wildcard gets what no address does.
+    let all = listen_divided(&mut pair, &[]).unwrap();
+    connect_to(&mut pair, 1..9);
+    assert_eq!([first, all].map(|listener| waiting(&mut pair, listener)), [8, 0]);
+    pair.z.endpoint.set_listener_addresses(first, &[ip(Z[2])]).unwrap();
+    connect_to(&mut pair, 11..19);
+    assert_eq!([first, all].map(|listener| waiting(&mut pair, listener)), [0, 8]);
+}
+
 /// IPV6_V6ONLY.
 #[test]
 fn a_wildcard_of_one_family_takes_nothing_of_the_other_and_tells_of_none() {
