@@ -22,6 +22,16 @@ fn one_to_many(client: &Client) -> Handle<'_> {
     socket
 }
 
+/// The server answers its first message, and ends the association; the client reads the answer when it has ended.
+fn ends_behind_a_message(server: &Handle<'_>, client: &Handle<'_>, accepted: &Control) {
+    let (_, _, number) = rcvinfo(&server.receive().control);
+    server.send(None, sndinfo(0, 0, 0, number), b"last");
+    client.wait_for(PollFlags::POLLIN);
+    server.send(None, sndinfo(0, SCTP_EOF, 0, number), b"");
+    wait_until("it ends", || associations(accepted) == 0);
+    assert_eq!(client.receive().payload, b"last");
+}
+
 /// RFC 6458, 6.1.1: SCTP_COMM_LOST, since the association was up; SCTP_CANT_STR_ASSOC is of one that never was.
 #[test]
 fn an_association_that_was_up_is_lost_however_late_the_subscription() {
@@ -224,12 +234,7 @@ fn a_socket_whose_associations_have_ended_does_not_wait() {
         let client = one_to_many(&here);
         client.set(SCTP_RECVNXTINFO, &looks_ahead.to_ne_bytes());
         client.send(Some(at(THERE, 4)), Vec::new(), b"hello");
-        let (_, _, number) = rcvinfo(&server.receive().control);
-        server.send(None, sndinfo(0, 0, 0, number), b"last");
-        client.wait_for(PollFlags::POLLIN);
-        server.send(None, sndinfo(0, SCTP_EOF, 0, number), b"");
-        wait_until("it ends", || associations(&accepted) == 0);
-        assert_eq!(client.receive().payload, b"last");
+        ends_behind_a_message(&server, &client, &accepted);
         assert_eq!(client.receive_as(0, 100, None), Reply::Errno(libc::ENOTCONN), "{looks_ahead}");
     }
 }
@@ -244,12 +249,7 @@ fn an_association_that_has_ended_is_not_counted() {
     client.set(SCTP_RECVNXTINFO, &ON);
     client.send(Some(at(THERE, 5)), Vec::new(), b"hello");
     assert_eq!(associations(&begun), 1);
-    let (_, _, number) = rcvinfo(&server.receive().control);
-    server.send(None, sndinfo(0, 0, 0, number), b"last");
-    client.wait_for(PollFlags::POLLIN);
-    server.send(None, sndinfo(0, SCTP_EOF, 0, number), b"");
-    wait_until("it ends", || associations(&accepted) == 0);
-    assert_eq!(client.receive().payload, b"last");
+    ends_behind_a_message(&server, &client, &accepted);
     assert_eq!(associations(&begun), 0);
 }
 

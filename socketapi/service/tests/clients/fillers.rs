@@ -6,7 +6,7 @@ use sctp_descriptors::{Command, Filler, Reply, Send, Style};
 
 use super::client::{HERE, THERE, at, clients, wait_until};
 use super::one::{pair, sndinfo};
-use super::order::send_until_full;
+use super::order::{send_until_full, servers};
 
 const ON: [u8; 4] = 1_i32.to_ne_bytes();
 
@@ -38,12 +38,7 @@ fn a_socket_with_something_unread_of_its_ended_association_begins_no_other() {
 #[test]
 fn who_waits_for_room_is_told_of_it_though_another_one_waits_too() {
     let [here, there] = clients();
-    let servers = [2, 3].map(|port| {
-        let server = there.socket(Style::OneToMany);
-        server.listen(at(THERE, port));
-        server.set(SCTP_RECVRCVINFO, &ON);
-        server
-    });
+    let servers = servers(&there, [2, 3]);
     let one = here.socket(Style::OneToMany);
     let another_client = here.another();
     let other = one.shared_with(&another_client);

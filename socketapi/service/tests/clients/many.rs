@@ -6,6 +6,7 @@ use sctp_descriptors::{Command, OptionName, Reply, Send, Style, Value};
 
 use super::client::{HERE, Handle, SCTP, THERE, at, clients};
 use super::one::{control, rcvinfo, sndinfo};
+use super::order::servers;
 
 pub(crate) const SCTP_ASSOC_CHANGE: u16 = 0x8001;
 
@@ -145,11 +146,7 @@ fn a_peer_has_no_more_addresses_than_are_held() {
 fn one_message_goes_to_all() {
     const SCTP_SENDALL: u16 = 0x40;
     let [here, there] = clients();
-    let servers = [4, 5].map(|port| {
-        let server = there.socket(Style::OneToMany);
-        server.listen(at(THERE, port));
-        server
-    });
+    let servers = servers(&there, [4, 5]);
     let client = here.socket(Style::OneToMany);
     client.connect(at(THERE, 4));
     client.connect(at(THERE, 5));

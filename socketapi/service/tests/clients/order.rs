@@ -6,7 +6,7 @@ use nix::poll::{PollFd, PollFlags, poll};
 use sctp_abi::constants::SCTP_RECVRCVINFO;
 use sctp_descriptors::{Command, Filler, MAX_RECORD_LEN, Reply, Send, Style, Ticket};
 
-use super::client::{Handle, THERE, at, clients};
+use super::client::{Client, Handle, THERE, at, clients};
 use super::one::{pair, sndinfo};
 
 const ON: [u8; 4] = 1_i32.to_ne_bytes();
@@ -46,6 +46,16 @@ pub(crate) fn send_until_full(socket: &Handle<'_>, port: u16) {
     }
 }
 
+/// One-to-many sockets that listen at these ports, and tell of messages.
+pub(crate) fn servers<'a>(there: &'a Client, ports: [u16; 2]) -> [Handle<'a>; 2] {
+    ports.map(|port| {
+        let server = there.socket(Style::OneToMany);
+        server.listen(at(THERE, port));
+        server.set(SCTP_RECVRCVINFO, &ON);
+        server
+    })
+}
+
 /// RFC 6458, 5.3.4: messages of one stream, sent in order by one thread, arrive in order.
 #[test]
 fn a_command_comes_behind_all_that_was_written_bare() {
@@ -69,12 +79,7 @@ fn a_command_comes_behind_all_that_was_written_bare() {
 fn what_goes_to_all_goes_to_each_of_them_once_or_to_none() {
     const SCTP_SENDALL: u16 = 0x40;
     let [here, there] = clients();
-    let servers = [2, 3].map(|port| {
-        let server = there.socket(Style::OneToMany);
-        server.listen(at(THERE, port));
-        server.set(SCTP_RECVRCVINFO, &ON);
-        server
-    });
+    let servers = servers(&there, [2, 3]);
     let client = here.socket(Style::OneToMany);
     client.connect(at(THERE, 3));
     let mut refused = 0;
@@ -174,11 +179,7 @@ fn a_set_up_is_awaited_though_another_one_is_over() {
 #[test]
 fn a_set_up_is_not_held_up_by_a_peer_that_does_not_read() {
     let [here, there] = clients();
-    let servers = [8, 9].map(|port| {
-        let server = there.socket(Style::OneToMany);
-        server.listen(at(THERE, port));
-        server
-    });
+    let servers = servers(&there, [8, 9]);
     let client = here.socket(Style::OneToMany);
     send_until_full(&client, 8);
     client.connect(at(THERE, 9));

@@ -4,18 +4,19 @@
 #[path = "../clients/client.rs"]
 #[expect(dead_code, reason = "the other tests need more of it")]
 mod client;
+#[path = "../clients/idle.rs"]
+mod idle;
 mod wrong;
 
 use std::fs::File;
-use std::io::{Read, Seek};
 use std::sync::Mutex;
 use std::thread;
-use std::time::Duration;
 
 use sctp_descriptors::{Command, Reply, Style};
 use sctp_service::{Control, Limits, Rules};
 
 use client::{Client, HERE, Handle, THERE, at, clients_under, wait_until};
+use idle::assert_idle;
 use wrong::WrongClient;
 
 /// What one client does in a run, and how many runs there are. Each client has a seed of its own, and does always the same; in which
@@ -25,15 +26,6 @@ const RUNS: u64 = 4;
 
 /// One test at a time.
 static TURN: Mutex<()> = Mutex::new(());
-
-/// Processor time of this process, in ticks (a hundredth of a second).
-fn ticks(mut stat: &File) -> u64 {
-    let mut text = String::new();
-    stat.rewind().unwrap();
-    stat.read_to_string(&mut text).unwrap();
-    let fields: Vec<_> = text.rsplit(')').next().unwrap().split_whitespace().collect();
-    fields[11].parse::<u64>().unwrap() + fields[12].parse::<u64>().unwrap()
-}
 
 fn descriptors() -> usize {
     std::fs::read_dir("/proc/self/fd").unwrap().count()
@@ -79,12 +71,7 @@ fn clients_that_do_everything_wrong_harm_nobody_else() {
         }
         wrong.into_iter().for_each(|thread| thread.join().unwrap());
         wait_until("all is given back", || held(&controls) == (0, 0, 2) && descriptors() <= before);
-        let stat = File::open("/proc/self/stat").unwrap();
-        let used = ticks(&stat);
-        // What is looked at is the time that passes.
-        thread::sleep(Duration::from_millis(500));
-        let used = ticks(&stat) - used;
-        assert!(used < 20, "run {run}: {used} hundredths of a second, with nothing to do");
+        assert_idle(&File::open("/proc/self/stat").unwrap());
     }
     // They come as far as to set up associations, and to send on them.
     let statistics = here.proc_file("net/sctp/snmp");
