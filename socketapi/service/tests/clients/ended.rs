@@ -1,6 +1,8 @@
 //! Associations and sockets that have ended.
 
-use nix::poll::PollFlags;
+use std::os::fd::AsFd;
+
+use nix::poll::{PollFd, PollFlags, poll};
 use sctp_abi::constants::{SCTP_EOF, SCTP_NODELAY, SCTP_RECVNXTINFO, SCTP_RECVRCVINFO};
 use sctp_descriptors::{Command, OptionName, Receive, Received, Reply, Style};
 use sctp_service::{Control, Rules};
@@ -8,6 +10,7 @@ use sctp_service::{Control, Rules};
 use super::client::{Client, END, HERE, Handle, SCTP, THERE, at, clients, clients_under, wait_until};
 use super::many::{SCTP_ASSOC_CHANGE, assoc_change, subscribe};
 use super::one::{pair, rcvinfo, sndinfo};
+use super::order::write_until_full;
 
 const ON: [u8; 4] = 1_i32.to_ne_bytes();
 
@@ -273,4 +276,32 @@ fn every_association_that_comes_is_seen_to_go() {
         }
     }
     assert_eq!((up, down), (MANY, MANY));
+}
+
+/// As on Linux, `close` waits with SO_LINGER until the peer has got everything, and the association has ended; that of a copy does not.
+#[test]
+fn who_closes_the_last_descriptor_can_wait_for_the_end() {
+    let option = OptionName { level: libc::SOL_SOCKET, number: libc::SO_LINGER };
+    let [(here, control), (there, _)] = clients_under(&Rules::default());
+    let clients = [here, there];
+    let (client, server) = pair(&clients, 20);
+    let value = [1_i32, 7].map(i32::to_ne_bytes).concat();
+    assert!(!client.slot().lingers);
+    assert_eq!(client.ask(Command::SetOption { option, value }), Reply::Done);
+    assert!(client.slot().lingers);
+    write_until_full(&client);
+    let (number, copy) = (client.name.socket, client.end.try_clone().unwrap());
+    drop(client);
+    assert_eq!(clients[0].ask(number, Command::Linger).0, Reply::Done);
+    drop(copy);
+    let (seconds, end) = clients[0].ask(number, Command::Linger);
+    let end = end.unwrap();
+    let ends = |patience: u16| poll(&mut [PollFd::new(end.as_fd(), PollFlags::empty())], patience) == Ok(1);
+    assert_eq!((seconds, ends(0)), (Reply::Number(7), false));
+    // It is its user's as long as it lingers.
+    assert_eq!(control.users()[0].sockets, 1);
+    while !server.read_bare().is_empty() {}
+    assert!(ends(30_000));
+    wait_until("it is over", || clients[0].ask(number, Command::Linger).0 == Reply::Errno(libc::ENOTCONN));
+    assert_eq!((control.users()[0].sockets, associations(&control)), (0, 0));
 }

@@ -21,7 +21,7 @@ fn command(payload: &[u8]) -> Command {
 }
 
 /// Writes bare messages until the kernel has no room for a while.
-fn write_until_full(socket: &Handle<'_>) {
+pub(crate) fn write_until_full(socket: &Handle<'_>) {
     use std::os::fd::AsFd;
     socket.end.set_nonblocking(true).unwrap();
     loop {

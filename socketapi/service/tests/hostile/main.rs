@@ -9,7 +9,8 @@ mod idle;
 mod wrong;
 
 use std::fs::File;
-use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::thread;
 
 use sctp_descriptors::{Command, Reply, Style};
@@ -93,4 +94,41 @@ fn sockets_whose_descriptors_nobody_takes_are_given_back() {
     is_served([&here, &there], 1);
     drop(wrong);
     wait_until("all is given back", || held(&[&control]) == (0, 0, 1));
+}
+
+/// What means nothing is passed over, and what means something is sent, but a share of it at a time: also where a command waits for what
+/// was written before.
+#[test]
+fn clients_that_never_stop_writing_hold_up_nobody() {
+    let _turn = TURN.lock();
+    let [(here, _), (there, _)] = clients_under(&Rules::default());
+    let one = here.socket(Style::OneToOne);
+    let listener = there.socket(Style::OneToOne);
+    listener.listen(at(THERE, 2));
+    one.connect(at(THERE, 2));
+    let many = here.socket(Style::OneToMany);
+    let stops = Arc::new(AtomicBool::new(false));
+    let writers = [&one, &many].map(|socket| {
+        let (end, marker, stops) =
+            (socket.end.try_clone().unwrap(), socket.name.marker(), Arc::clone(&stops));
+        let filler = marker.iter().copied().chain([0; 100]).collect::<Vec<u8>>();
+        end.set_nonblocking(true).unwrap();
+        thread::spawn(move || {
+            while !stops.load(Ordering::Relaxed) {
+                for record in [&filler[..], b"", b"x"] {
+                    // There may be no room.
+                    let _ = end.send(record);
+                }
+            }
+        })
+    });
+    for _ in 0..20 {
+        is_served([&here, &there], 60_001);
+        // What is written there is not read at the other end: it is refused soon, at the latest.
+        let told = one.send(None, Vec::new(), b"told");
+        assert!(matches!(told, Reply::Number(4) | Reply::Later(_)), "{told:?}");
+        assert!(matches!(many.ask(Command::LocalAddress), Reply::Address(_)));
+    }
+    stops.store(true, Ordering::Relaxed);
+    writers.into_iter().for_each(|writer| writer.join().unwrap());
 }
