@@ -11,7 +11,7 @@
 
 use core::ffi::{c_int, c_ulong};
 use core::ptr;
-use core::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
+use core::sync::atomic::{AtomicPtr, AtomicU64, AtomicUsize, Ordering};
 
 use sctp_descriptors::SocketName;
 
@@ -26,6 +26,9 @@ const NUMBERS: usize = 3_500;
 
 /// The thread that holds the copy of each number, from [`LOWEST`] on; 0: nobody.
 static HOLDERS: [AtomicUsize; NUMBERS] = [const { AtomicUsize::new(0) }; NUMBERS];
+
+/// The numbers below may be copies: as it was when one last was not.
+static SPARE: AtomicU64 = AtomicU64::new(0);
 
 /// What the C library knows of the number of threads: not 0 if there is but one. Null if it does not tell.
 static IS_ALONE: AtomicPtr<u8> = AtomicPtr::new(ptr::null_mut());
@@ -95,10 +98,15 @@ pub(crate) fn during<T>(
 
 /// A quarter of the numbers that there may be is left to the program.
 fn is_spare(copy: c_int) -> bool {
+    let number = copy as libc::rlim_t;
+    if number < SPARE.load(Ordering::Relaxed) {
+        return true;
+    }
     let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
     // SAFETY: `limit` is valid.
     unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit) };
-    (copy as libc::rlim_t) < limit.rlim_cur / 4 * 3
+    SPARE.store(limit.rlim_cur / 4 * 3, Ordering::Relaxed);
+    number < limit.rlim_cur / 4 * 3
 }
 
 /// Closes a copy.

@@ -168,7 +168,9 @@ pub(crate) unsafe fn messages(
     let begin = std::time::Instant::now();
     let mut flags = flags;
     let mut received = 0;
-    while received < count.min(1_024) {
+    let name = table::recall(fd);
+    // Another thread may put another file there between two messages.
+    while received < count.min(1_024) && (received == 0 || table::recall(fd) == name) {
         // SAFETY: below `count`, and the caller's promise.
         let entry = unsafe { &mut *messages.add(received as usize) };
         let once = flags & !libc::MSG_WAITFORONE;

@@ -110,7 +110,9 @@ pub(crate) unsafe fn messages(
     flags: c_int,
 ) -> Detour<c_int> {
     let mut sent = 0;
-    while sent < count.min(1_024) {
+    let name = table::recall(fd);
+    // Another thread may put another file there between two messages.
+    while sent < count.min(1_024) && (sent == 0 || table::recall(fd) == name) {
         // SAFETY: below `count`, and the caller's promise.
         let entry = unsafe { &mut *messages.add(sent as usize) };
         // SAFETY: the caller's promise.
