@@ -69,7 +69,7 @@ pub(crate) use setup::{Blueprint, Offer, agree_on_streams, initial_tsn};
 
 use crate::arrival::Arrival;
 use crate::config::AssociationConfig;
-use crate::endpoint::{Bound, StatelessPacket, Tags, bound::wildcard_of, scope};
+use crate::endpoint::{Bound, StatelessPacket, Tags, bound::wildcard_of, scope, scope::Scope};
 use crate::error::CommandError;
 use crate::event::{Event, LossReason, PathChange};
 use crate::extensions::Extensions;
@@ -225,11 +225,9 @@ impl Association {
         Arc::clone(&self.config)
     }
 
-    /// SET PRIMARY (11.1.6).
+    /// SET PRIMARY (11.1.6). An address that is not confirmed yet gets data as soon as it is (5.4).
     pub(crate) fn set_primary(&mut self, remote: IpAddr) -> Result<(), CommandError> {
-        let unknown = CommandError::UnknownAddress(remote);
-        let path = self.paths.by_remote(remote).filter(|path| path.state != PathState::Unconfirmed);
-        let id = path.ok_or(unknown)?.id;
+        let id = self.paths.by_remote(remote).ok_or(CommandError::UnknownAddress(remote))?.id;
         if self.paths.primary() != id && self.paths.set_primary(id) {
             self.tell_path(id, PathChange::MadePrimary);
         }
@@ -525,6 +523,7 @@ enum TagCheck {
 }
 
 /// Adds a path to `address` if there is none to its host; leaves from one of `local`. Of none, or a wildcard, the host picks.
+/// A peer that is reached by a loopback address is on this host, where each address reaches all others.
 /// RFC 9260, 5.1.2.
 fn add_path(
     paths: &mut PathSet,
@@ -536,7 +535,8 @@ fn add_path(
     if paths.by_remote(address.remote).is_some() {
         return;
     }
-    let choose = if config.hide_addresses { scope::hidden_source } else { scope::source_for };
+    let here = paths.iter().next().is_some_and(|first| Scope::of(first.address.remote) == Scope::Loopback);
+    let choose = if config.hide_addresses || here { scope::hidden_source } else { scope::source_for };
     address.local = address.local.or_else(|| choose(local, address.remote));
     let host_picks = local.is_empty() || local.contains(&wildcard_of(address.remote));
     // An association bound to addresses of one family has no way to the peer's other family; the

@@ -8,8 +8,8 @@ impl PathSet {
     /// The path for new data: the primary one if it is active, else another active one, else the one among those
     /// that are potentially failed that has the fewest errors (RFC 7829, 3.2, rules 3 i and 4).
     ///
-    /// While none is left the sender keeps trying: on the primary path if it is not yet confirmed (the one in use
-    /// during the set-up), else in dormant state on the one with the fewest errors (RFC 7829, 4.1).
+    /// While none is left the sender keeps trying: in dormant state on the one with the fewest errors (RFC 7829, 4.1),
+    /// and on the primary path that is not yet confirmed only if that is the one in use during the set-up.
     /// RFC 9260, 6.4, 6.4.1, 8.2.
     pub fn for_new_data(&self) -> Option<PathId> {
         let primary = self.primary();
@@ -17,8 +17,8 @@ impl PathSet {
         self.in_state(primary, PathState::Active)
             .or_else(|| self.next_in_state(primary, PathState::Active))
             .or_else(|| self.least_failed(self.from(primary), PathState::PotentiallyFailed))
-            .or_else(|| self.in_state(primary, PathState::Unconfirmed))
             .or_else(|| self.least_failed(self.from(primary), PathState::Inactive))
+            .or_else(|| self.in_state(primary, PathState::Unconfirmed))
     }
 
     /// The path for data that timed out on `last`: an active one other than `last` if there is one (6.4.1; RFC 7829,
@@ -94,6 +94,7 @@ mod tests {
         assert_eq!(set(&[Active, Active]).for_new_data(), Some(PathId(0)));
         assert_eq!(set(&[Inactive, Unconfirmed, Active]).for_new_data(), Some(PathId(2)));
         assert_eq!(set(&[Unconfirmed, Unconfirmed]).for_new_data(), Some(PathId(0)), "during the set-up");
+        assert_eq!(set(&[Unconfirmed, Inactive]).for_new_data(), Some(PathId(1)), "5.4");
         assert_eq!(set(&[]).for_new_data(), None);
         let mut paths = set(&[Active, Active]);
         paths.set_primary(PathId(1));

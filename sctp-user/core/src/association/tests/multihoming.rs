@@ -106,6 +106,50 @@ fn an_unconfirmed_address_gets_nothing_but_heartbeats_and_their_answers() {
     }
 }
 
+/// RFC 9260, 5.4: an address may be made the primary one before it is confirmed; data waits for that.
+#[test]
+fn an_unconfirmed_address_made_the_primary_one_gets_data_once_it_is_confirmed() {
+    let mut pair = Pair::multihomed();
+    let second = ip("10.0.2.2");
+    pair.set_rule(move |hop| if hop.destination == second { Fate::Drop } else { Fate::Pass });
+    let (a, z) = pair.establish();
+    pair.events(Side::A);
+    pair.a.endpoint.set_primary(a, second).unwrap();
+    pair.drain();
+    assert_eq!(pair.events(Side::A), ["10.0.2.2 MadePrimary"]);
+    let paths = pair.association(Side::A, a).paths();
+    assert_eq!(paths.get(paths.primary()).unwrap().address.remote, second);
+    pair.hops.clear();
+    pair.send(Side::A, a, b"before");
+    pair.run_secs(1);
+    assert!(pair.hops.iter().filter(|hop| hop.has(ChunkType::DATA)).all(|hop| hop.destination != second));
+    pair.set_rule(|_| Fate::Pass);
+    pair.run_secs(60);
+    pair.hops.clear();
+    pair.send(Side::A, a, b"after");
+    pair.run_secs(1);
+    let data = pair.hops.iter().find(|hop| hop.has(ChunkType::DATA)).unwrap();
+    assert_eq!(data.destination, second);
+    assert_eq!(pair.read(Side::Z, z), ["before", "after"]);
+}
+
+/// An association with a loopback address is one within this host, where a socket that is bound to that address reaches
+/// the others, too.
+/// RFC 9260, 5.1.2.
+#[test]
+fn all_addresses_of_a_peer_on_this_host_are_used_from_a_loopback_address() {
+    let mut pair = Pair::with_addresses(&["127.0.0.1", "10.0.1.1"], &["127.0.0.1"]);
+    let (a, z) = pair.establish();
+    pair.run_secs(5);
+    let paths = |pair: &mut Pair, side, id| {
+        let paths = pair.association(side, id).paths();
+        paths.iter().map(|path| (path.address.remote, path.state)).collect::<Vec<_>>()
+    };
+    let active = |address: &str| (ip(address), PathState::Active);
+    assert_eq!(paths(&mut pair, Side::Z, z), [active("127.0.0.1"), active("10.0.1.1")]);
+    assert_eq!(paths(&mut pair, Side::A, a), [active("127.0.0.1")]);
+}
+
 /// RFC 9260, 5.1.2 A and C: the source of the INIT ACK and what it lists are the peer's addresses, and no others.
 /// RFC 9260, 3.3.3.
 #[test]
