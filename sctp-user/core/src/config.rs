@@ -102,6 +102,9 @@ pub struct AssociationConfig {
     pub hb_interval: Option<Duration>,
     /// Heartbeats in a row to unconfirmed paths at the start (HB.Max.Burst; 1).
     pub hb_max_burst: u32,
+    /// Whether the first of them leave as soon as the association is established, or after an RTO (RFC 9260, 5.4: "in each
+    /// RTO, a probe may be sent").
+    pub probes_at_once: bool,
     /// Packets that one event may send beyond what it newly acknowledged (Max.Burst; 4).
     pub max_burst: u32,
     /// The algorithm that decides how much may be in flight on each path (7.2).
@@ -228,6 +231,7 @@ impl Default for AssociationConfig {
             cookie_life: None,
             hb_interval: Some(Duration::from_secs(30)),
             hb_max_burst: 1,
+            probes_at_once: true,
             max_burst: 4,
             congestion_control: CongestionControl::default(),
             sack_delay: Duration::from_millis(200),

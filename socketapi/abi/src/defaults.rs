@@ -11,5 +11,7 @@ pub fn defaults() -> AssociationConfig {
     config.fragment_interleave = FragmentInterleave::Nothing;
     config.max_inbound_streams = u16::MAX;
     config.expose_potentially_failed = false;
+    // As on Linux: programs that watch paths exchange their first messages before they are told of any.
+    config.probes_at_once = false;
     config
 }

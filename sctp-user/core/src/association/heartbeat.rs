@@ -24,13 +24,14 @@ impl Association {
     /// RFC 9260, 5.4.
     pub(super) fn start_heartbeats(&mut self, cx: &mut Context<'_>) {
         let burst = self.config.hb_max_burst.max(1);
+        let first_turn = u32::from(!self.config.probes_at_once);
         let mut probed = 0;
         for path in self.paths.iter_mut() {
             path.heartbeat.pending = None;
             path.heartbeat.next_at = match path.state {
                 PathState::Unconfirmed => {
                     probed += 1;
-                    Some(cx.now + path.rto() * ((probed - 1) / burst))
+                    Some(cx.now + path.rto() * (first_turn + (probed - 1) / burst))
                 }
                 _ => path.parameters.hb_interval.map(|interval| cx.now + period(path, interval, cx.random)),
             };

@@ -138,12 +138,15 @@ fn a_heartbeat_ack_clears_the_errors_and_measures_the_round_trip() {
     assert!(path.rto() < Duration::from_millis(100), "many measurements of the same: {:?}", path.rto());
 }
 
-/// RFC 9260, 5.4: with HB.Max.Burst 1 one HEARTBEAT each RTO, else a peer could make us flood the addresses it lists.
+/// RFC 9260, 5.4: with HB.Max.Burst 1 one HEARTBEAT each RTO, else a peer could make us flood the addresses it lists. The
+/// first one leaves at once, or after the first RTO.
 #[test]
 fn unconfirmed_addresses_are_probed_a_burst_at_a_time() {
-    for (hb_max_burst, expected) in [(1, [1, 2, 3]), (2, [2, 4, 4])] {
+    for (hb_max_burst, probes_at_once, expected) in
+        [(1, true, [1, 2, 3]), (2, true, [2, 4, 4]), (1, false, [0, 1, 2])]
+    {
         let mut pair = Pair::new();
-        pair.listen(AssociationConfig { hb_max_burst, ..AssociationConfig::default() });
+        pair.listen(AssociationConfig { hb_max_burst, probes_at_once, ..AssociationConfig::default() });
         let listed = ["10.0.1.5", "10.0.1.6", "10.0.1.7", "10.0.1.8"];
         pair.set_rule(|_| Fate::Drop);
         pair.forge(Side::Z, 0, &[init(7, &listed)]);
