@@ -19,7 +19,7 @@ use sctp_user::driver::{
     raw::{RawConfig, RawDriver},
     udp::{UdpConfig, UdpDriver},
 };
-use sctp_user::stack::{Delivery, Patience, Peer, SocketKind, Stack};
+use sctp_user::stack::{Delivery, Error, Patience, Peer, SocketKind, Stack};
 use socket2::{Domain, Protocol, Socket, Type};
 
 /// A packet with these ports and payload; drivers look at nothing else.
@@ -263,6 +263,31 @@ fn what_a_switch_has_no_room_for_passes_in_fragments() {
 
 fn raw_stack() -> Stack {
     Stack::builder().driver(alone(1 << 20)).build().unwrap()
+}
+
+/// A stack of the whole host has the addresses, too, that the kernel takes for its own without listing them: all of 127/8.
+#[test]
+fn a_socket_is_bound_to_any_loopback_address() {
+    in_namespace(&["127.0.0.1"], || {
+        let stack = raw_stack();
+        let bound = |kind, address: &str, port| {
+            let socket = stack.socket(kind).unwrap();
+            socket.bind(&[address.parse().unwrap()], port).unwrap();
+            socket
+        };
+        let listener = bound(SocketKind::Listener, "127.0.0.53", 7000);
+        listener.listen(1).unwrap();
+        let client = bound(SocketKind::OneToOne, "127.9.9.9", 0);
+        let peer = Peer { addresses: vec!["127.0.0.53".parse().unwrap()], port: 7000 };
+        let id = client.connect(&peer).unwrap();
+        client.wait_connected(id, Patience::Forever).unwrap();
+        let accepted = listener.accept(Patience::Forever).unwrap();
+        let remote = |association: &Association| association.paths().iter().next().unwrap().address.remote;
+        let seen = accepted.association(accepted.only_association(), remote).unwrap();
+        assert_eq!(seen, "127.9.9.9".parse::<IpAddr>().unwrap());
+        let foreign = stack.socket(SocketKind::OneToOne).unwrap().bind(&["192.0.2.1".parse().unwrap()], 0);
+        assert!(matches!(foreign, Err(Error::NotLocal(_))));
+    });
 }
 
 /// RFC 8899, 4.3; RFC 9260, 6.9: a path that shrinks in silence while chunks for its former size are under way.

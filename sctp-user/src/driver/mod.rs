@@ -68,6 +68,11 @@ pub trait Driver: Send {
     /// Our addresses on which packets can arrive.
     fn local_addresses(&self) -> Vec<IpAddr>;
 
+    /// Whether `address` is one of ours, also where it is not listed.
+    fn is_ours(&self, address: IpAddr) -> bool {
+        self.local_addresses().contains(&address)
+    }
+
     /// Our address for packets to `remote`: by default what the host's routes say.
     fn source_for(&self, remote: IpAddr) -> Option<IpAddr> {
         route::route_to(None, remote).ok().map(|route| route.source)

@@ -62,7 +62,7 @@ fn stays_as_it_is(error: CommandError) -> bool {
 
 impl State {
     fn add_address(&mut self, now: Time, socket: SocketId, address: IpAddr) -> Result<(), Error> {
-        if !self.engine.driver.local_addresses().contains(&address) {
+        if !self.engine.driver.is_ours(address) {
             return Err(Error::NotLocal(address));
         }
         let mailbox = self.mailbox(socket)?;

@@ -74,8 +74,8 @@ impl State {
     }
 
     pub(super) fn bind(&mut self, socket: SocketId, addresses: &[IpAddr], port: u16) -> Result<(), Error> {
-        let local = self.engine.driver.local_addresses();
-        let is_foreign = |address: &&IpAddr| !address.is_unspecified() && !local.contains(address);
+        let driver = &self.engine.driver;
+        let is_foreign = |address: &&IpAddr| !address.is_unspecified() && !driver.is_ours(**address);
         if let Some(foreign) = addresses.iter().find(is_foreign) {
             return Err(Error::NotLocal(*foreign));
         }

@@ -1,4 +1,4 @@
-//! Programs that carry bytes between SCTP and other things: socat, ncat; and programs of TCP with `withsctp`.
+//! Programs that carry bytes between SCTP and other things: socat, ncat, gensiot; and programs of TCP with `withsctp`.
 
 use std::io::Write;
 use std::process::Command;
@@ -38,6 +38,21 @@ fn ncat_serves_a_command() {
     let _server = start_ready(sctp_run("127.0.13.2"), &server, "Listening on");
     let client = ["ncat", "--sctp", "127.0.13.2", "5303"];
     say(start(sctp_run("127.0.13.3"), &client), "hello", "heard hello");
+}
+
+/// Its server has two addresses, and serves one client after the other.
+#[test]
+fn gensiot_echoes_over_two_addresses() {
+    if !is_installed_or_skip("gensiot", "gensio-bin") {
+        return;
+    }
+    let both = "sctp(instreams=5,ostreams=7),127.0.25.2,5306,127.0.25.3,5306";
+    let server = ["gensiot", "-i", "echo", "--server", "-a", "-p", both];
+    let _server = start_ready(sctp_run("127.0.25.2,127.0.25.3"), &server, "127.0.25.3,5306");
+    for address in ["127.0.25.4", "127.0.25.5"] {
+        let client = ["gensiot", "sctp,127.0.25.2,5306"];
+        say(start(sctp_run(address), &client), "hello", "hello");
+    }
 }
 
 /// `withsctp` sets LD_PRELOAD anew, so no shim stays; but what it makes of TCP sockets reaches the kernel, and `--seccomp`.

@@ -170,6 +170,10 @@ impl Driver for LayeredDriver {
         self.driver.local_addresses()
     }
 
+    fn is_ours(&self, address: IpAddr) -> bool {
+        self.driver.is_ours(address)
+    }
+
     fn source_for(&self, remote: IpAddr) -> Option<IpAddr> {
         self.driver.source_for(remote)
     }

@@ -274,6 +274,13 @@ impl Driver for RawDriver {
         self.addresses.clone()
     }
 
+    /// On all addresses of the host, those are ours that the kernel takes for its own, as all of 127/8.
+    fn is_ours(&self, address: IpAddr) -> bool {
+        let of_host =
+            || self.addresses.is_empty() && !route::is_link_local(address) && route::is_local(address);
+        self.local_addresses().contains(&address) || of_host()
+    }
+
     fn lease_port(&mut self, port: u16, addresses: &[IpAddr]) -> Result<(), LeaseError> {
         let wanted = self.leases(port, addresses);
         for (index, lease) in wanted.iter().enumerate() {
