@@ -171,6 +171,17 @@ CASE(nothing_has_come) {
   CALL(recv(fresh, data, 10, MSG_DONTWAIT));
 }
 
+/* However soon the peer refuses: the message was taken, and notifications tell of it. */
+CASE(three_hundred_messages_to_nobody) {
+  int taken = 0;
+  for (int i = 0; i < 300; i++) {
+    int client = many();
+    taken += sendto(client, "hello", 5, 0, at(2, 0), IN) == 5;
+    close(client);
+  }
+  FACT("taken", "%d", taken);
+}
+
 CASE(a_socket_that_does_not_listen) {
   int server = many(), client = many();
   DO(bind(server, at(2, 0), IN));

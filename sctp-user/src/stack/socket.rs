@@ -151,6 +151,31 @@ impl Socket {
         })
     }
 
+    /// As [`Socket::connect_with`], with its first message: nothing comes between the two, however soon the peer refuses. If
+    /// the message cannot be sent, nothing has begun: the peer gets an ABORT, and nothing is told.
+    ///
+    /// # Errors
+    /// As [`Socket::connect`]; [`Error::Send`] tells what is wrong with the message.
+    pub fn connect_sending(
+        &self,
+        peer: &Peer,
+        change: impl FnOnce(&mut AssociationConfig),
+        options: &SendOptions,
+        payload: &Bytes,
+    ) -> Result<AssociationId, Error> {
+        self.with(|state, now| {
+            state.check_open()?;
+            let id = state.connect(now, self.id, peer, change)?;
+            if let Poll::Ready(Err(error)) = state.send(now, id, options, payload) {
+                state.registry.forget(&mut state.engine, id);
+                state.mailbox(self.id)?.withdraw(id);
+                return Err(error);
+            }
+            // An empty send buffer has room for any message.
+            Ok(id)
+        })
+    }
+
     /// Waits for the end of the set-up of an association.
     ///
     /// # Errors
@@ -224,19 +249,6 @@ impl Socket {
         self.with(|state, now| {
             let id = state.association_of(self.id, id)?;
             Ok(state.engine.endpoint.abort(now, id, reason)?)
-        })
-    }
-
-    /// Takes back a set-up that has just begun, as if it had not: nothing is told of it. The peer gets an ABORT.
-    ///
-    /// # Errors
-    /// [`Error::NoAssociation`] if it is none of this socket's.
-    pub fn withdraw(&self, id: AssociationId) -> Result<(), Error> {
-        self.with(|state, _| {
-            let id = state.association_of(self.id, Some(id))?;
-            state.registry.forget(&mut state.engine, id);
-            state.mailbox(self.id)?.withdraw(id);
-            Ok(())
         })
     }
 

@@ -6,6 +6,7 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use sctp_abi::control::{Action, Destination, SendInfo, destination};
 use sctp_abi::{AssocIds, Errno, StackTarget, Style, errno};
+use sctp_core::association::Association;
 use sctp_core::event::AssociationId;
 use sctp_core::message::SendOptions;
 use sctp_descriptors::{Reply, Send};
@@ -75,9 +76,9 @@ impl Served {
         info: &SendInfo,
         payload: &Bytes,
     ) -> Result<Reply, Errno> {
-        let mut options = SendOptions { path, ..info.options(&self.settings.of(Some(id)).send) };
-        // Where messages are not authenticated a key means nothing (RFC 6458, 5.3.8), and Linux does not look at it.
-        options.auth_key = options.auth_key.filter(|_| self.authenticates(id));
+        let authenticates = |association: &Association| association.config().extensions.auth;
+        let authenticates = self.socket.association(Some(id), authenticates).unwrap_or(false);
+        let options = SendOptions { path, ..self.options(Some(id), info, authenticates) };
         let mut context = Context::from_waker(&self.waker);
         match self.socket.poll_send(&mut context, Some(id), &options, payload) {
             Poll::Ready(Ok(())) => Ok(Reply::Number(i32::try_from(payload.len()).unwrap_or(i32::MAX))),
@@ -90,8 +91,11 @@ impl Served {
         }
     }
 
-    fn authenticates(&self, id: AssociationId) -> bool {
-        self.socket.association(Some(id), |association| association.config().extensions.auth).unwrap_or(false)
+    /// Of a message on an association, or on one that is to begin.
+    fn options(&self, id: Option<AssociationId>, info: &SendInfo, authenticates: bool) -> SendOptions {
+        let options = info.options(&self.settings.of(id).send);
+        // Where messages are not authenticated a key means nothing (RFC 6458, 5.3.8), and Linux does not look at it.
+        SendOptions { auth_key: options.auth_key.filter(|_| authenticates), ..options }
     }
 
     /// RFC 6458, 5.3.4: as if it were sent to each of them. Who has no room goes without, as on Linux where the first failure
@@ -137,21 +141,15 @@ impl Served {
         let mut addresses = vec![peer.ip()];
         addresses.extend(info.addresses()?);
         let peer = Peer { addresses, port: peer.port() };
-        let connected = self.socket.connect_with(&peer, |config| info.apply_init(config));
-        let id = connected.map_err(|error| errno::of(&error))?;
-        let sent = self.send_message(id, None, info, &payload);
-        if sent.is_err() {
-            // Without its message nobody asked for the association. It has just been made.
-            let _ = self.socket.withdraw(id);
-            return sent;
-        }
+        let authenticates = self.socket.config().is_ok_and(|config| config.extensions.auth);
+        let options = self.options(None, info, authenticates);
+        let begun = self.socket.connect_sending(&peer, |config| info.apply_init(config), &options, &payload);
+        let id = begun.map_err(|error| errno::of(&error))?;
         let waits = flags & libc::MSG_DONTWAIT == 0;
         self.begin(id, waits);
         self.note_start(id, payload.len());
-        match sent {
-            Ok(Reply::Number(result)) if waits => Ok(Reply::Begun { result, set_up: self.awaited(id) }),
-            sent => sent,
-        }
+        let result = i32::try_from(payload.len()).unwrap_or(i32::MAX);
+        Ok(if waits { Reply::Begun { result, set_up: self.awaited(id) } } else { Reply::Number(result) })
     }
 
     /// The send buffer is full: the descriptor is to poll writable when it has room again for so many bytes on this association.

@@ -104,9 +104,13 @@ impl Desk {
                     _ => Err(Errno::EPROTO),
                 }
             }
-            Operation::AwaitSetUp { result, ticket, .. } => {
-                let (result, ticket) = (*result, *ticket);
-                self.await_set_up(socket, result, ticket)
+            Operation::AwaitSetUp { result, sent, ticket } => {
+                let (result, sent, ticket) = (*result, *sent, *ticket);
+                match self.await_set_up(socket, result, ticket) {
+                    // A notification tells what became of the message.
+                    Err(_) if sent => Ok(Step::Done(result)),
+                    step => step,
+                }
             }
             Operation::Accept { from, flags } => self.accept(target, socket, *from, *flags),
             Operation::LocalAddress(room) => self.tell_address(target, number, Command::LocalAddress, *room),
