@@ -29,9 +29,9 @@ pub struct StackReport {
     pub statistics: GeneralStatistics,
 }
 
-/// The general statistics of RFC 3873, and a few counters more: see [`EndpointStats`] for each.
+/// The general statistics of RFC 3873, and a few counters more: see [`EndpointStats`] and [`AssociationStats`] for each.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[allow(missing_docs, reason = "EndpointStats explains them")]
+#[allow(missing_docs, reason = "EndpointStats and AssociationStats explain them")]
 pub struct GeneralStatistics {
     #[serde(rename = "sctpCurrEstab")]
     pub curr_estab: u64,
@@ -83,6 +83,7 @@ pub struct GeneralStatistics {
 
 impl From<EndpointStats> for GeneralStatistics {
     fn from(stats: EndpointStats) -> Self {
+        let all = stats.associations;
         Self {
             curr_estab: stats.curr_estab,
             active_estabs: stats.active_estabs,
@@ -92,27 +93,27 @@ impl From<EndpointStats> for GeneralStatistics {
             out_of_blues: stats.out_of_blues,
             checksum_errors: stats.checksum_errors,
             out_ctrl_chunks: stats.out_ctrl_chunks,
-            out_order_chunks: stats.out_order_chunks,
-            out_unorder_chunks: stats.out_unorder_chunks,
+            out_order_chunks: all.ordered_chunks_sent,
+            out_unorder_chunks: all.unordered_chunks_sent,
             in_ctrl_chunks: stats.in_ctrl_chunks,
-            in_order_chunks: stats.in_order_chunks,
-            in_unorder_chunks: stats.in_unorder_chunks,
-            frag_usr_msgs: stats.frag_usr_msgs,
-            reasm_usr_msgs: stats.reasm_usr_msgs,
+            in_order_chunks: all.ordered_chunks_received,
+            in_unorder_chunks: all.unordered_chunks_received,
+            frag_usr_msgs: all.messages_fragmented,
+            reasm_usr_msgs: all.messages_reassembled,
             out_sctp_packs: stats.out_sctp_packs,
             in_sctp_packs: stats.in_sctp_packs,
-            t1_init_expiries: stats.t1_init_expiries,
-            t1_cookie_expiries: stats.t1_cookie_expiries,
-            t2_expiries: stats.t2_expiries,
-            t3_expiries: stats.t3_expiries,
-            t3_retransmits: stats.t3_retransmits,
-            fast_retransmits: stats.fast_retransmits,
-            t4_expiries: stats.t4_expiries,
-            t5_expiries: stats.t5_expiries,
-            sack_delay_expiries: stats.sack_delay_expiries,
-            autoclose_expiries: stats.autoclose_expiries,
+            t1_init_expiries: all.t1_init_expiries,
+            t1_cookie_expiries: all.t1_cookie_expiries,
+            t2_expiries: all.t2_expiries,
+            t3_expiries: all.t3_expiries,
+            t3_retransmits: all.t3_retransmits,
+            fast_retransmits: all.fast_retransmits,
+            t4_expiries: all.t4_expiries,
+            t5_expiries: all.t5_expiries,
+            sack_delay_expiries: all.sack_delay_expiries,
+            autoclose_expiries: all.autoclose_expiries,
             discarded_packets: stats.discarded_packets,
-            discarded_data_chunks: stats.discarded_data_chunks,
+            discarded_data_chunks: all.discarded_chunks(),
         }
     }
 }

@@ -4,7 +4,8 @@ use super::Endpoint;
 use crate::association::{AssociationState, AssociationStats};
 use crate::event::Event;
 
-/// What has happened at an endpoint since it was made. The names are those of RFC 3873, 4, without `sctp`.
+/// What has happened at an endpoint since it was made. The names are those of RFC 3873, 4, without `sctp`; what else it has there is
+/// in the sums of the associations.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct EndpointStats {
     /// Associations in ESTABLISHED, SHUTDOWN-RECEIVED or SHUTDOWN-PENDING now.
@@ -21,51 +22,19 @@ pub struct EndpointStats {
     pub out_of_blues: u64,
     /// Packets with a wrong checksum.
     pub checksum_errors: u64,
-    /// Control chunks sent.
+    /// Control chunks sent, those that belong to no association included.
     pub out_ctrl_chunks: u64,
-    /// Ordered DATA chunks sent, without those sent again.
-    pub out_order_chunks: u64,
-    /// Unordered DATA chunks sent, without those sent again.
-    pub out_unorder_chunks: u64,
-    /// Control chunks received.
+    /// Control chunks received, likewise.
     pub in_ctrl_chunks: u64,
-    /// Ordered DATA chunks received, without copies.
-    pub in_order_chunks: u64,
-    /// Unordered DATA chunks received, without copies.
-    pub in_unorder_chunks: u64,
-    /// User messages that took more than one DATA chunk.
-    pub frag_usr_msgs: u64,
-    /// User messages put together from more than one DATA chunk and read.
-    pub reasm_usr_msgs: u64,
-    /// SCTP packets sent.
+    /// SCTP packets sent, likewise.
     pub out_sctp_packs: u64,
-    /// SCTP packets received.
+    /// SCTP packets received, whoever they were for.
     pub in_sctp_packs: u64,
-    /// Expiries of T1-init; these and what follows are not in RFC 3873.
-    pub t1_init_expiries: u64,
-    /// Expiries of T1-cookie.
-    pub t1_cookie_expiries: u64,
-    /// Expiries of T2-shutdown.
-    pub t2_expiries: u64,
-    /// Expiries of T3-rtx.
-    pub t3_expiries: u64,
-    /// Those of them that let DATA be sent again.
-    pub t3_retransmits: u64,
-    /// Fast retransmits.
-    pub fast_retransmits: u64,
-    /// Expiries of T4-RTO (RFC 5061).
-    pub t4_expiries: u64,
-    /// Expiries of T5-shutdown-guard.
-    pub t5_expiries: u64,
-    /// SACKs that left because their delay was over.
-    pub sack_delay_expiries: u64,
-    /// Associations that were shut down because they carried no user data.
-    pub autoclose_expiries: u64,
     /// SCTP packets that were discarded in silence: malformed, with a wrong verification tag or a false cookie. Those with a
-    /// wrong checksum are counted apart.
+    /// wrong checksum are counted apart. This and what follows is not in RFC 3873.
     pub discarded_packets: u64,
-    /// DATA chunks that were discarded: copies, and what there was no room or no stream for.
-    pub discarded_data_chunks: u64,
+    /// The sums of all associations, also of those that are gone.
+    pub associations: AssociationStats,
 }
 
 /// What is counted as it happens; the rest is the sum of all associations.
@@ -124,29 +93,11 @@ impl Endpoint {
             out_of_blues: counters.out_of_blues,
             checksum_errors: counters.checksum_errors,
             out_ctrl_chunks: all.control_chunks_sent + counters.control_chunks_sent,
-            out_order_chunks: all.ordered_chunks_sent,
-            out_unorder_chunks: all.unordered_chunks_sent,
             in_ctrl_chunks: all.control_chunks_received + counters.control_chunks_received,
-            in_order_chunks: all.ordered_chunks_received,
-            in_unorder_chunks: all.unordered_chunks_received,
-            frag_usr_msgs: all.messages_fragmented,
-            reasm_usr_msgs: all.messages_reassembled,
             out_sctp_packs: all.packets_sent + counters.stateless_sent,
             in_sctp_packs: counters.packets_received,
-            t1_init_expiries: all.t1_init_expiries,
-            t1_cookie_expiries: all.t1_cookie_expiries,
-            t2_expiries: all.t2_expiries,
-            t3_expiries: all.t3_expiries,
-            t3_retransmits: all.t3_retransmits,
-            fast_retransmits: all.fast_retransmits,
-            t4_expiries: all.t4_expiries,
-            t5_expiries: all.t5_expiries,
-            sack_delay_expiries: all.sack_delay_expiries,
-            autoclose_expiries: all.autoclose_expiries,
             discarded_packets: counters.packets_discarded,
-            discarded_data_chunks: all.data_chunks_received
-                - all.ordered_chunks_received
-                - all.unordered_chunks_received,
+            associations: all,
         }
     }
 }

@@ -29,10 +29,13 @@ fn both_sides_count_the_same_chunks_packets_and_messages() {
     let (sent, received) = (stats(&mut pair, Side::A), stats(&mut pair, Side::Z));
     assert_eq!((sent.curr_estab, sent.active_estabs, sent.passive_estabs), (1, 1, 0));
     assert_eq!((received.curr_estab, received.active_estabs, received.passive_estabs), (1, 0, 1));
-    assert!(sent.out_order_chunks > 7, "{sent:?}");
-    assert_eq!((sent.out_order_chunks, sent.out_unorder_chunks), (received.in_order_chunks, 1));
-    assert_eq!(received.in_unorder_chunks, 1);
-    assert_eq!((sent.frag_usr_msgs, received.reasm_usr_msgs), (1, 1));
+    assert!(sent.associations.ordered_chunks_sent > 7, "{sent:?}");
+    assert_eq!(
+        (sent.associations.ordered_chunks_sent, sent.associations.unordered_chunks_sent),
+        (received.associations.ordered_chunks_received, 1)
+    );
+    assert_eq!(received.associations.unordered_chunks_received, 1);
+    assert_eq!((sent.associations.messages_fragmented, received.associations.messages_reassembled), (1, 1));
     assert_eq!((sent.out_sctp_packs, sent.in_sctp_packs), (received.in_sctp_packs, received.out_sctp_packs));
     assert_eq!(
         (sent.out_ctrl_chunks, sent.in_ctrl_chunks),
@@ -150,12 +153,22 @@ fn retransmissions_are_counted_by_their_reason() {
     }
     pair.run_secs(5);
     let so_far = stats(&mut pair, Side::A);
-    assert_eq!((so_far.fast_retransmits, so_far.t3_expiries, so_far.t3_retransmits), (1, 0, 0));
+    assert_eq!(
+        (
+            so_far.associations.fast_retransmits,
+            so_far.associations.t3_expiries,
+            so_far.associations.t3_retransmits
+        ),
+        (1, 0, 0)
+    );
     pair.drop_first(1, |hop| hop.has(ChunkType::DATA));
     pair.send(Side::A, a, b"lost");
     pair.run_secs(5);
     let now = stats(&mut pair, Side::A);
-    assert_eq!((now.fast_retransmits, now.t3_expiries, now.t3_retransmits), (1, 1, 1));
+    assert_eq!(
+        (now.associations.fast_retransmits, now.associations.t3_expiries, now.associations.t3_retransmits),
+        (1, 1, 1)
+    );
 }
 
 /// RFC 9260, 6.2: the first DATA is acknowledged at once, the second when the delay is over.
@@ -167,7 +180,7 @@ fn sacks_that_their_delay_let_leave_are_counted() {
         pair.send(Side::A, a, payload);
         pair.run_secs(1);
     }
-    assert_eq!(stats(&mut pair, Side::Z).sack_delay_expiries, 1);
+    assert_eq!(stats(&mut pair, Side::Z).associations.sack_delay_expiries, 1);
 }
 
 /// RFC 6458, 8.1.8; RFC 9260, 9.2.
@@ -186,7 +199,14 @@ fn ends_for_want_of_data_or_of_an_answer_are_counted() {
     pair.set_rule(|hop| if hop.from == Side::Z { Fate::Drop } else { Fate::Pass });
     pair.run_secs(10);
     let stats = stats(&mut pair, Side::A);
-    assert_eq!((stats.autoclose_expiries, stats.t5_expiries, stats.t2_expiries), (1, 1, 4));
+    assert_eq!(
+        (
+            stats.associations.autoclose_expiries,
+            stats.associations.t5_expiries,
+            stats.associations.t2_expiries
+        ),
+        (1, 1, 4)
+    );
 }
 
 /// What is dropped in silence: RFC 9260, 3.1, 5.1.5, 6.2, 8.5 and 8.5.1.
@@ -213,7 +233,7 @@ fn what_is_discarded_is_counted() {
     pair.send(Side::A, a, b"twice");
     pair.run_secs(5);
     let stats = stats(&mut pair, Side::Z);
-    assert_eq!((stats.discarded_data_chunks, stats.discarded_packets), (1, count));
+    assert_eq!((stats.associations.discarded_chunks(), stats.discarded_packets), (1, count));
 }
 
 /// What `SCTP_GET_ASSOC_STATS` has beside these: SACKs, their gap blocks, and DATA that came before what was missing.
