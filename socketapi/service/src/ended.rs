@@ -21,6 +21,8 @@ use crate::socket::{Outcome, Phase, Served};
 /// Bytes that are taken out of the pair of a program that writes no more; there are no more than the kernel keeps in a pair, unless
 /// other threads go on writing.
 const MOST_TAKEN: usize = 512 * 1024;
+/// So much the kernel counts for the smallest record.
+const LEAST_COST: usize = 768;
 
 /// Notifications that are kept for a program that reads no more.
 const MOST_UNREAD: usize = 64;
@@ -85,10 +87,10 @@ impl Served {
         while taken < MOST_TAKEN {
             match self.pair.read(buffer) {
                 Incoming::Record(len) => {
-                    taken += len;
+                    taken += len.max(LEAST_COST);
                     self.unsent.push_back(Bytes::copy_from_slice(buffer.get(..len).unwrap_or_default()));
                 }
-                Incoming::Stray => taken += 1,
+                Incoming::Stray => taken += LEAST_COST,
                 Incoming::Nothing | Incoming::Shutdown | Incoming::Closed => break,
             }
         }
@@ -117,8 +119,8 @@ impl Served {
         }
         let is_eof = error == 0 && (!self.halves.shuts_down || self.is_shut_down_by_peer());
         self.phase = Phase::Ended { is_eof };
-        // As there, who waits for edges hears of it also where it was told the end of reading before.
-        if self.pair.has_ended() {
+        // As there, who waits for edges hears of it also where it was told the end of reading before; not of both halves again.
+        if self.pair.has_ended() && !self.halves.shuts_down {
             self.pair.end();
         }
         // Linux shows an error to who polls. Of an own shutdown it shows nothing, and programs that are told of one may take the
