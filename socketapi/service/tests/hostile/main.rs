@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
 
-use sctp_descriptors::{Command, Reply, Style};
+use sctp_descriptors::{Command, Reply, Send, Style};
 use sctp_service::{Control, Limits, Rules};
 
 use client::{Client, HERE, Handle, THERE, at, clients_under, wait_until};
@@ -125,7 +125,8 @@ fn clients_that_never_stop_writing_hold_up_nobody() {
     for _ in 0..20 {
         is_served([&here, &there], 60_001);
         // What is written there is not read at the other end: it is refused soon, at the latest.
-        let told = one.send(None, Vec::new(), b"told");
+        let payload = b"told".to_vec();
+        let told = one.ask(Command::Send(Send { flags: 0, to: None, control: Vec::new(), payload }));
         assert!(matches!(told, Reply::Number(4) | Reply::Later(_)), "{told:?}");
         assert!(matches!(many.ask(Command::LocalAddress), Reply::Address(_)));
     }
