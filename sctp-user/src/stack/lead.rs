@@ -49,6 +49,15 @@ pub(super) struct Shared {
     background: Condvar,
 }
 
+/// What a sleep was ended by, if not by time.
+#[derive(Clone, Copy, Debug, Default)]
+struct Ready {
+    /// The driver: something has come, or there is room.
+    network: bool,
+    /// What was slept beside is readable.
+    other: bool,
+}
+
 /// How long a call may wait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Patience {
@@ -169,9 +178,21 @@ impl Shared {
         result
     }
 
-    /// Serves the network until `other` is readable: for who waits for other things, too, and is woken by tasks' wakers, which
-    /// make `other` readable. Where another caller leads already, it only waits.
-    pub(super) fn lead_until(&self, other: BorrowedFd<'_>) -> Result<(), Error> {
+    /// Reads what has come, as far as a call that may not wait does, and acts on what is due.
+    pub(super) fn look(&self) {
+        // Mostly nothing has: that is one question to the kernel, however many sockets the driver has.
+        let has_come = self.poll(Leader::Nobody, Duration::ZERO, false, None).network;
+        self.with(|state, now| {
+            if has_come || state.is_due(now) {
+                state.turn_until_dry(now);
+            }
+        });
+    }
+
+    /// Serves the network until `other` is readable, which is the answer, or tasks were woken: for who waits for other things,
+    /// too, and is woken by tasks' wakers. Those that other threads wake are to make `other` readable. Where another caller leads
+    /// already, it only waits.
+    pub(super) fn lead_until(&self, other: BorrowedFd<'_>) -> Result<bool, Error> {
         let mut call = Call { shared: self, waiter: None, leads: false };
         let mut guard = self.state.lock();
         let result = loop {
@@ -180,13 +201,17 @@ impl Shared {
             }
             if !call.leads && guard.lead.leader == Leader::Caller {
                 MutexGuard::unlocked(&mut guard, || wait_for(other));
-                break Ok(());
+                break Ok(true);
             }
             call.lead(&mut guard);
+            let ready = self.sleep_beside(&mut guard, Leader::Caller, self.clock.now(), None, Some(other));
             let now = self.clock.now();
-            let _dry = (0..LOOKS_WITHOUT_PATIENCE).find(|_| !guard.turn(now));
-            if self.sleep_beside(&mut guard, Leader::Caller, now, None, Some(other)) {
-                break Ok(());
+            if ready.network || guard.is_due(now) {
+                // What stays on this host follows at once, and is there before anybody is told of its beginning.
+                guard.turn_until_dry(now);
+            }
+            if ready.other || !guard.wakes.is_empty() {
+                break Ok(ready.other);
             }
         };
         call.leave(guard);
@@ -198,7 +223,7 @@ impl Shared {
         self.sleep_beside(guard, role, now, until, None);
     }
 
-    /// As [`sleep`](Self::sleep), and until `other` is readable: that is the answer.
+    /// As [`sleep`](Self::sleep), and until `other` is readable.
     fn sleep_beside(
         &self,
         guard: &mut MutexGuard<'_, State>,
@@ -206,7 +231,7 @@ impl Shared {
         now: Time,
         until: Option<Time>,
         other: Option<BorrowedFd<'_>>,
-    ) -> bool {
+    ) -> Ready {
         let deadline = guard.plan_sleep(now, until);
         let room = guard.engine.is_blocked();
         let timeout = if guard.engine.is_unfinished() { Duration::ZERO } else { deadline.since(now) };
@@ -225,8 +250,8 @@ impl Shared {
         ready
     }
 
-    /// Whether `other` is readable.
-    fn poll(&self, role: Leader, timeout: Duration, room: bool, other: Option<BorrowedFd<'_>>) -> bool {
+    /// What is ready, or is so before the time is over.
+    fn poll(&self, role: Leader, timeout: Duration, room: bool, other: Option<BorrowedFd<'_>>) -> Ready {
         let flags = if room { PollFlags::POLLIN | PollFlags::POLLOUT } else { PollFlags::POLLIN };
         let bell = if role == Leader::Background { &self.background_bell } else { &self.bell };
         let mut polled: SmallVec<[PollFd<'_>; 8]> =
@@ -234,8 +259,14 @@ impl Shared {
         polled.push(PollFd::new(bell.as_fd(), PollFlags::POLLIN));
         polled.extend(other.map(|other| PollFd::new(other, PollFlags::POLLIN)));
         // An interrupted or failed poll is a wake-up without a reason: the caller looks again.
-        let _ = ppoll(&mut polled, Some(TimeSpec::from_duration(timeout)), None);
-        other.is_some() && polled.last().is_some_and(|last| last.any() == Some(true))
+        if ppoll(&mut polled, Some(TimeSpec::from_duration(timeout)), None).is_err() {
+            return Ready::default();
+        }
+        let is_ready = |polled: &PollFd<'_>| polled.any() == Some(true);
+        Ready {
+            network: polled.iter().take(self.descriptors.len()).any(is_ready),
+            other: other.is_some() && polled.last().is_some_and(is_ready),
+        }
     }
 
     /// Wakes a sleeping leader that would wake too late for what has changed.
@@ -447,6 +478,16 @@ impl State {
     /// Whether nobody reads the network, and has not for a while.
     fn is_look_due(&self, now: Time) -> bool {
         self.lead.leader == Leader::Nobody && now.since(self.lead.looked_at) >= LOOK
+    }
+
+    /// As far as a call goes that may not wait.
+    fn turn_until_dry(&mut self, now: Time) {
+        let _dry = (0..LOOKS_WITHOUT_PATIENCE).find(|_| !self.turn(now));
+    }
+
+    /// Whether a turn has something to do, even if nothing has come.
+    fn is_due(&self, now: Time) -> bool {
+        self.engine.is_unfinished() || self.next_deadline().is_some_and(|deadline| deadline <= now)
     }
 
     fn is_over(&self, now: Time) -> bool {

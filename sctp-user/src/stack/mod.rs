@@ -136,19 +136,16 @@ impl Stack {
     /// Reads what has reached this host and does what is due: for who must not say that nothing has come, or how something
     /// stands, before that. Bounded, so that a flood does not hold up its caller.
     pub fn look(&self) {
-        /// Batches of packets.
-        const MOST: usize = 16;
-        self.shared().with(|state, now| {
-            let _dry = (0..MOST).find(|_| !state.turn(now));
-        });
+        self.shared().look();
     }
 
-    /// Serves the network in this thread until `other` is readable: for who waits for other descriptors and for this stack's
-    /// sockets by wakers, which are to make `other` readable. Saves the wake-up of a second thread for each packet.
+    /// Serves the network in this thread until `other` is readable, which is the answer, or wakers of this stack's sockets were
+    /// called by this thread: for who waits for other descriptors and, by wakers, for sockets. What other threads call is to make
+    /// `other` readable. Saves the wake-up of a second thread for each packet.
     ///
     /// # Errors
     /// [`Error::StackClosed`], [`Error::Driver`].
-    pub fn serve_until(&self, other: BorrowedFd<'_>) -> Result<(), Error> {
+    pub fn serve_until(&self, other: BorrowedFd<'_>) -> Result<bool, Error> {
         self.shared().lead_until(other)
     }
 

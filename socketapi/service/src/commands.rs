@@ -84,6 +84,9 @@ impl Service {
             return Err(Errno::EACCES);
         }
         // What was written bare before the command comes before it.
+        if let Some(socket) = self.sockets.get_mut(&number) {
+            socket.pair.look_again();
+        }
         self.advance(number);
         let answer = self.command(user, number, &request.command);
         // Listening and connecting have to be followed; what was asked for may have made room.

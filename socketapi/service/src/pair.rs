@@ -25,6 +25,8 @@ pub(crate) struct Pair {
     filler_len: usize,
     /// Such a record is there, or about to come, and is to stay.
     filled: bool,
+    /// Nothing was left to read when that was last tried, and the kernel tells when something comes.
+    is_read_up: bool,
     /// The number of the last token.
     last_token: Token,
     /// It was not taken out, as far as is known.
@@ -93,6 +95,7 @@ impl Pair {
                 marker,
                 filler_len,
                 filled: !open,
+                is_read_up: false,
                 last_token: Token(0),
                 has_token: false,
                 reset: false,
@@ -117,6 +120,8 @@ impl Pair {
     /// From now on a filler is to be in the pair until something happens that the client waits for. The size of the one that the
     /// client is to write, unless one is there, or as many bytes: one that was asked for may never have come.
     pub(crate) fn close(&mut self) -> Filler {
+        // Fillers come untold.
+        self.look_again();
         let is_full = readable_bytes(&self.end).is_ok_and(|bytes| bytes as usize >= self.filler_len);
         let is_filled = std::mem::replace(&mut self.filled, true) && is_full;
         Filler(if is_filled { 0 } else { u32::try_from(self.filler_len).unwrap_or(u32::MAX) })
@@ -178,8 +183,16 @@ impl Pair {
         self.reset |= self.end.take_error().is_ok_and(|error| error.is_some());
     }
 
+    /// Something may have come, or what has come must be known now: the next [`read`](Self::read) asks the kernel.
+    pub(crate) fn look_again(&mut self) {
+        self.is_read_up = false;
+    }
+
     /// Reads what comes next.
     pub(crate) fn read(&mut self, buffer: &mut [u8]) -> Incoming {
+        if self.is_read_up {
+            return Incoming::Nothing;
+        }
         loop {
             match self.end.read(buffer) {
                 Ok(0) => return self.end_or_empty(),
@@ -195,6 +208,7 @@ impl Pair {
                     ErrorKind::WouldBlock => {
                         // One that is written still is passed over when it comes.
                         self.filled = false;
+                        self.is_read_up = true;
                         return Incoming::Nothing;
                     }
                     _ => return Incoming::Closed,
@@ -284,7 +298,8 @@ impl Pair {
     }
 
     /// Lets the client write no more (EPIPE). What it has written can still be read; then comes [`Incoming::Shutdown`].
-    pub(crate) fn refuse_more(&self) {
+    pub(crate) fn refuse_more(&mut self) {
+        self.look_again();
         // Fails only if the client has gone.
         let _ = self.end.shutdown(Shutdown::Read);
     }
@@ -406,6 +421,7 @@ mod tests {
         assert!(matches!(pair.read(&mut [0; 16]), Incoming::Stray));
         assert!(matches!(pair.read(&mut [0; 16]), Incoming::Nothing));
         nix::sys::socket::shutdown(client.as_raw_fd(), nix::sys::socket::Shutdown::Write).unwrap();
+        pair.look_again();
         assert!(matches!(pair.read(&mut [0; 16]), Incoming::Shutdown));
     }
 
@@ -432,6 +448,21 @@ mod tests {
             ));
             assert!(matches!((next(), closes), (Incoming::Closed, true) | (Incoming::Shutdown, false)));
         }
+    }
+
+    #[test]
+    fn what_comes_after_all_was_read_is_read_when_it_is_looked_for_again() {
+        let (mut pair, client) = pair(14, true);
+        assert!(matches!(pair.read(&mut [0; 16]), Incoming::Nothing));
+        nix::unistd::write(&client, b"more").unwrap();
+        assert!(matches!(pair.read(&mut [0; 16]), Incoming::Nothing));
+        pair.look_again();
+        assert!(matches!(pair.read(&mut [0; 16]), Incoming::Record(4)));
+        assert!(matches!(pair.read(&mut [0; 16]), Incoming::Nothing));
+        // A filler that is asked for is read without being told of.
+        fill(&mut pair, &client);
+        assert!(matches!(pair.read(&mut [0; 64]), Incoming::Stray));
+        assert_eq!(events(&client), PollFlags::POLLOUT);
     }
 
     #[test]

@@ -44,6 +44,10 @@ impl Served {
         if self.leaves_unread {
             return self.over();
         }
+        let awaits_last_sends = self.awaits_last_sends();
+        if awaits_last_sends {
+            self.pair.look_again();
+        }
         // Also behind the end: what nobody sends any more must not keep a program waiting for room.
         let outwards = self.pump_out(buffer);
         if matches!(outwards, Progress::Over(_)) {
@@ -68,7 +72,7 @@ impl Served {
             self.conclude(error);
             return Outcome::Again;
         }
-        if self.awaits_last_sends() {
+        if awaits_last_sends {
             return self.conclude_last_sends(&outwards);
         }
         match (outwards, inwards) {

@@ -158,22 +158,22 @@ impl Service {
         }
         let for_ever = lease.is_none();
         let mut events = [EpollEvent::empty(); 64];
+        self.wakes.adopt();
         while !self.has_stopped()
             && (for_ever || lease.is_some() || !self.sockets.is_empty() || !self.clients.is_empty())
         {
-            // A stack that has failed tells so at each call, by its sockets; clients are still answered.
-            let patience = match self.stack.serve_until(self.epoll.0.as_fd()) {
-                Ok(()) => EpollTimeout::ZERO,
-                Err(_) => EpollTimeout::NONE,
-            };
-            let count = match self.epoll.wait(&mut events, patience) {
-                Err(Errno::EINTR) => 0,
-                other => other.map_err(system)?,
+            let count = match self.doze() {
+                Some(patience) => match self.epoll.wait(&mut events, patience) {
+                    Err(Errno::EINTR) => 0,
+                    other => other.map_err(system)?,
+                },
+                None => 0,
             };
             for event in events.iter().take(count) {
                 match event.data() {
                     LISTENER => self.admit(),
-                    WAKES => self.wakes.take().into_iter().for_each(|number| self.advance(number)),
+                    // Taken below, with those that this thread has called for.
+                    WAKES => {}
                     // Nothing is written into it: its end is the only event.
                     LEASE => lease = None,
                     STOP => self.begin_to_stop(),
@@ -182,8 +182,25 @@ impl Service {
                     number => self.serve(number, event.events()),
                 }
             }
+            self.wakes.take().into_iter().for_each(|number| self.advance(number));
         }
         Ok(())
+    }
+
+    /// Serves the network until there is something else to do. How long to wait for events of other descriptors then; not at all
+    /// where there are none.
+    fn doze(&self) -> Option<EpollTimeout> {
+        // A socket has had its share, and goes on when the others had theirs.
+        if self.wakes.are_due() {
+            self.stack.look();
+            return Some(EpollTimeout::ZERO);
+        }
+        match self.stack.serve_until(self.epoll.0.as_fd()) {
+            Ok(has_events) => has_events.then_some(EpollTimeout::ZERO),
+            // A stack that has failed tells so at each call, by its sockets; clients are still answered.
+            Err(_) if self.wakes.are_due() => None,
+            Err(_) => Some(EpollTimeout::NONE),
+        }
     }
 
     fn serve(&mut self, number: u64, events: EpollFlags) {
@@ -191,6 +208,7 @@ impl Service {
             return self.listen_to(number);
         }
         if let Some(socket) = self.sockets.get_mut(&number) {
+            socket.pair.look_again();
             if events.contains(EpollFlags::EPOLLHUP) {
                 socket.hang_up(&mut self.ids);
                 if !socket.lingers() {
