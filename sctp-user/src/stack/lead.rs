@@ -127,6 +127,11 @@ impl Shared {
         result
     }
 
+    /// Looks at something. Whoever changes anything settles it, so that there is nothing else to do.
+    pub(super) fn see<T>(&self, look: impl FnOnce(&State) -> T) -> T {
+        look(&self.state.lock())
+    }
+
     /// Tries `attempt` until it succeeds or `patience` ends; leads or follows in between.
     pub(super) fn wait<T>(
         &self,

@@ -48,6 +48,10 @@ impl Socket {
         self.stack.shared().with(act)
     }
 
+    fn see<T>(&self, look: impl FnOnce(&State) -> T) -> T {
+        self.stack.shared().see(look)
+    }
+
     pub(super) fn wait<T>(
         &self,
         interest: Interest,
@@ -422,7 +426,7 @@ impl Socket {
         id: Option<AssociationId>,
         look: impl FnOnce(&Association) -> T,
     ) -> Result<T, Error> {
-        self.with(|state, _| {
+        self.see(|state| {
             let id = state.association_of(self.id, id)?;
             Ok(look(state.association(id)?))
         })
@@ -430,12 +434,12 @@ impl Socket {
 
     /// All associations of the socket.
     pub fn associations(&self) -> Vec<AssociationId> {
-        self.with(|state, _| state.associations(self.id))
+        self.see(|state| state.associations(self.id))
     }
 
     /// The one association of a one-to-one socket.
     pub fn only_association(&self) -> Option<AssociationId> {
-        self.with(|state, _| state.mailbox(self.id).ok()?.association)
+        self.see(|state| state.registry.sockets.get(&self.id)?.association)
     }
 
     /// The addresses that it is bound to, and its port: 0 until bound.

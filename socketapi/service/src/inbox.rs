@@ -1,5 +1,6 @@
 //! What waits for a program: messages and notifications that were taken out of the stack, the one to read next first.
 
+use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 
@@ -86,18 +87,24 @@ impl Item {
         }
     }
 
-    /// The first `len` bytes.
-    pub(crate) fn start(&self, len: usize) -> Vec<u8> {
-        let mut start = Vec::with_capacity(len);
-        match self {
-            Self::Message { message, .. } => {
-                for piece in &message.payload {
+    /// The first `len` bytes, which are copied only where they lie in several pieces.
+    pub(crate) fn start(&self, len: usize) -> Cow<'_, [u8]> {
+        let pieces = match self {
+            Self::Message { message, .. } => message.payload.as_slice(),
+            Self::Notification { record, .. } => std::slice::from_ref(record),
+        };
+        match pieces {
+            [first_piece, rest @ ..] if rest.is_empty() || first_piece.len() >= len => {
+                Cow::Borrowed(first(first_piece, len))
+            }
+            _ => {
+                let mut start = Vec::with_capacity(len);
+                for piece in pieces {
                     start.extend_from_slice(first(piece, len - start.len()));
                 }
+                Cow::Owned(start)
             }
-            Self::Notification { record, .. } => start.extend_from_slice(first(record, len)),
         }
-        start
     }
 
     fn advance(&mut self, mut len: usize) {
@@ -155,16 +162,27 @@ impl Inbox {
     /// Reads at most `room` bytes of the first item, which is then gone as far as it was read, unless this only peeks.
     /// With the bytes come `msg_flags`.
     pub(crate) fn read(&mut self, room: usize, peeks: bool) -> Option<(Vec<u8>, i32)> {
-        let item = self.items.front_mut()?;
-        let len = room.min(item.len());
-        let whole = len == item.len();
-        let read = (item.start(len), item.flags(whole));
-        if !peeks && whole {
-            self.items.pop_front();
-        } else if !peeks {
-            item.advance(len);
+        let (bytes, flags) = self.peek(room)?;
+        let bytes = bytes.into_owned();
+        if !peeks {
+            self.skip(bytes.len());
         }
-        Some(read)
+        Some((bytes, flags))
+    }
+
+    /// What such a read brings.
+    pub(crate) fn peek(&self, room: usize) -> Option<(Cow<'_, [u8]>, i32)> {
+        let item = self.items.front()?;
+        let len = room.min(item.len());
+        Some((item.start(len), item.flags(len == item.len())))
+    }
+
+    /// Takes out so many bytes of the first item, which is gone when all are.
+    pub(crate) fn skip(&mut self, len: usize) {
+        match self.items.front_mut() {
+            Some(item) if len < item.len() => item.advance(len),
+            _ => drop(self.items.pop_front()),
+        }
     }
 
     /// Messages that nobody will read (RFC 6458, 4.1.8): the associations that they came on.

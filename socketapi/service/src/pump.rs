@@ -210,7 +210,8 @@ impl Served {
 
     /// Writes the next record of the first message. False if the pair has no room for it.
     fn write_bare(&mut self) -> bool {
-        let Some((record, flags)) = self.inbox.read(MAX_RECORD_LEN, true) else { return true };
+        let Some((record, flags)) = self.inbox.peek(MAX_RECORD_LEN) else { return true };
+        let len = record.len();
         match self.pair.write(&record) {
             Outgoing::NoRoom => return false,
             Outgoing::Written => {
@@ -219,7 +220,7 @@ impl Served {
             }
             Outgoing::Lost => {}
         }
-        self.inbox.read(record.len(), false);
+        self.inbox.skip(len);
         true
     }
 
