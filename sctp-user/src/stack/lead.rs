@@ -208,6 +208,10 @@ impl Shared {
                 MutexGuard::unlocked(&mut guard, || wait_for(other));
                 break Ok(true);
             }
+            // Nobody is woken for a task of the caller's own while it sleeps.
+            if !guard.wakes.is_empty() {
+                break Ok(false);
+            }
             call.lead(&mut guard);
             let ready = self.sleep_beside(&mut guard, Leader::Caller, self.clock.now(), None, Some(other));
             let now = self.clock.now();

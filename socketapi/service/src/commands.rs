@@ -278,6 +278,6 @@ fn count(bytes: usize) -> Reply {
     Reply::Number(i32::try_from(bytes).unwrap_or(i32::MAX))
 }
 
-fn io_errno(error: io::Error) -> Errno {
+pub(crate) fn io_errno(error: io::Error) -> Errno {
     Errno(error.raw_os_error().unwrap_or(libc::ENOBUFS))
 }

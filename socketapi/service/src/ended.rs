@@ -14,8 +14,10 @@ use sctp_abi::{AssocIds, Errno, Style};
 use sctp_core::association::{Association, AssociationState};
 use sctp_descriptors::Reply;
 
+use crate::commands::io_errno;
 use crate::inbox::Item;
 use crate::pair::Incoming;
+use crate::pump::Progress;
 use crate::socket::{Outcome, Phase, Served};
 
 /// Bytes that are taken out of the pair of a program that writes no more; there are no more than the kernel keeps in a pair, unless
@@ -62,6 +64,8 @@ impl Served {
                 }
                 self.halves.awaited |= awaited;
                 self.halves.shuts_down |= writes;
+                // Other threads may have written since.
+                self.pair.look_again();
                 self.settings.shuts_down |= writes;
                 if awaited && matches!(self.phase, Phase::Ended { is_eof: false }) {
                     self.pair.wake();
@@ -82,6 +86,8 @@ impl Served {
             return false;
         }
         self.halves.has_emptied = true;
+        // What was written before they saw that is to be found.
+        self.pair.look_again();
         self.wanted.clear();
         let mut taken = 0;
         while taken < MOST_TAKEN {
@@ -161,8 +167,8 @@ impl Served {
         self.style != Style::OneToMany && self.kept.linger.seconds() > 0
     }
 
-    /// `close`, if it was the last one, and has to wait: a descriptor that hangs up when the association has ended. Where several
-    /// ask the last one counts.
+    /// `close`, if it was the last one, and has to wait: a descriptor that hangs up when the association has ended. Which of
+    /// several that ask was the last is not known: all wait.
     ///
     /// # Errors
     /// EMFILE.
@@ -170,8 +176,12 @@ impl Served {
         if !self.hung_up || !self.lingers() {
             return Ok((Reply::Done, None));
         }
-        let (bell, rope) = pipe2(OFlag::O_CLOEXEC).map_err(|errno| Errno(errno as i32))?;
-        self.awaits_end = Some(rope);
+        let ends = match self.awaits_end.take() {
+            Some(ends) => ends,
+            None => pipe2(OFlag::O_CLOEXEC).map_err(|errno| Errno(errno as i32))?,
+        };
+        let (bell, _) = self.awaits_end.insert(ends);
+        let bell = bell.try_clone().map_err(io_errno)?;
         Ok((Reply::Number(self.kept.linger.seconds()), Some(bell)))
     }
 
@@ -188,6 +198,12 @@ impl Served {
 
     /// The program has gone.
     pub(crate) fn over(&mut self) -> Outcome {
+        // The stack's own close looks at what has come.
+        let has_one = matches!(self.phase, Phase::Open | Phase::Ended { .. });
+        if has_one && self.hung_up && !self.leaves_unread && matches!(self.drop_what_comes(), Progress::Again)
+        {
+            return Outcome::Again;
+        }
         if self.is_lingering() {
             return Outcome::Waits;
         }

@@ -21,7 +21,7 @@ const SHARE: usize = 64;
 /// So many shares are as many records as the buffer of a pair holds, and more.
 const MOST_TURNS: usize = 16;
 
-enum Progress {
+pub(crate) enum Progress {
     Waits,
     /// The program has written nothing more.
     Dry,
@@ -54,8 +54,7 @@ impl Served {
             return self.over();
         }
         let inwards = match self.phase {
-            // Nobody reads any more: what comes stays in the stack, whose own close looks at it.
-            _ if self.hung_up => Progress::Waits,
+            _ if self.hung_up => self.drop_what_comes(),
             Phase::Ended { .. } => {
                 if self.look_ahead(ids) {
                     self.pair.offer();
@@ -228,10 +227,31 @@ impl Served {
     pub(crate) fn hang_up(&mut self, ids: &mut AssocIds) {
         self.hung_up = true;
         self.pair.hang_up();
-        self.fill(ids, 1);
+        if !self.halves.deaf && !matches!(self.phase, Phase::Many(_)) {
+            self.look_for_unread(ids);
+        }
         // A token that is left says nothing: it may stand for a notification.
         let is_reset = self.pair.is_reset() && !self.pair.has_token();
         self.leaves_unread = is_reset || self.inbox.unread().next().is_some();
+    }
+
+    /// Takes out of the stack what has come, up to the first message: notifications may be in front of it.
+    fn look_for_unread(&mut self, ids: &mut AssocIds) {
+        for want in 1.. {
+            self.fill(ids, want);
+            if self.inbox.len() < want || self.inbox.unread().next().is_some() {
+                return;
+            }
+        }
+    }
+
+    /// What comes behind the last close nobody reads, and nobody misses, as on Linux. It must neither close a_rwnd nor pass for
+    /// something that the program has left.
+    pub(crate) fn drop_what_comes(&mut self) -> Progress {
+        let mut context = Context::from_waker(&self.waker);
+        let mut comes =
+            || matches!(self.socket.poll_receive(&mut context, usize::MAX), Poll::Ready(Ok(Some(_))));
+        if (0..SHARE).all(|_| comes()) { Progress::Again } else { Progress::Waits }
     }
 
     /// What a program has not read when it closes is lost, and the peers must learn of it at once (ABORT, as on Linux); else the

@@ -209,7 +209,8 @@ impl Service {
         }
         if let Some(socket) = self.sockets.get_mut(&number) {
             socket.pair.look_again();
-            if events.contains(EpollFlags::EPOLLHUP) {
+            // It may have been told before, and more have come since.
+            if events.contains(EpollFlags::EPOLLHUP) && !socket.hung_up {
                 socket.hang_up(&mut self.ids);
                 if !socket.lingers() {
                     socket.holding.release();

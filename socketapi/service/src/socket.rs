@@ -40,6 +40,8 @@ pub(crate) struct Served {
     pub(crate) pair: Pair,
     /// The last copy of the program's descriptor is closed; what it wrote may still be in the pair.
     pub(crate) hung_up: bool,
+    /// The service is to stop: it is as if the program had closed it.
+    pub(crate) is_stopping: bool,
     /// It had not read everything then.
     pub(crate) leaves_unread: bool,
     pub(crate) phase: Phase,
@@ -62,8 +64,8 @@ pub(crate) struct Served {
     /// What was written bare, as long as that is little.
     pub(crate) early: Early,
     pub(crate) halves: Halves,
-    /// Who waits in `close` for the end of the association sees this one closed.
-    pub(crate) awaits_end: Option<OwnedFd>,
+    /// A pipe: who waits in `close` for the end of the association has a copy of the first end, and sees the other one closed.
+    pub(crate) awaits_end: Option<(OwnedFd, OwnedFd)>,
     /// Its association had ended before it was accepted: as on Linux, `getpeername` does not know its peer.
     pub(crate) is_nameless: bool,
     /// What the program has set that the stack knows nothing of.
@@ -136,6 +138,7 @@ impl Served {
             style,
             pair,
             hung_up: false,
+            is_stopping: false,
             leaves_unread: false,
             phase,
             socket,
@@ -273,7 +276,7 @@ impl Served {
     pub(crate) fn advance(&mut self, buffer: &mut [u8], ids: &mut AssocIds) -> Outcome {
         match self.phase {
             Phase::Open | Phase::Ended { .. } => return self.pump(buffer, ids),
-            _ if self.hung_up => return self.leave(),
+            _ if self.hung_up || self.is_stopping => return self.leave(),
             Phase::Idle => return self.pass_over(buffer),
             Phase::Listening(_) => self.offer(),
             Phase::Connecting(id) => return self.await_setup(id, ids),

@@ -30,7 +30,7 @@ impl Service {
                 | Phase::Listening(_)
                 | Phase::Connecting(_)
                 | Phase::Ended { .. }
-                | Phase::Many(_) => socket.hung_up = true,
+                | Phase::Many(_) => socket.is_stopping = true,
             }
             self.advance(number);
         }

@@ -1,9 +1,11 @@
 //! Associations and sockets that have ended.
 
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 
 use nix::poll::{PollFd, PollFlags, poll};
-use sctp_abi::constants::{SCTP_EOF, SCTP_NODELAY, SCTP_RECVNXTINFO, SCTP_RECVRCVINFO};
+use sctp_abi::constants::{
+    SCTP_EOF, SCTP_NODELAY, SCTP_RECVNXTINFO, SCTP_RECVRCVINFO, SCTP_SENDER_DRY_EVENT,
+};
 use sctp_descriptors::{Command, OptionName, Receive, Received, Reply, Style};
 use sctp_service::{Control, Rules};
 
@@ -278,30 +280,80 @@ fn every_association_that_comes_is_seen_to_go() {
     assert_eq!((up, down), (MANY, MANY));
 }
 
+fn linger(client: &Handle<'_>) {
+    let option = OptionName { level: libc::SOL_SOCKET, number: libc::SO_LINGER };
+    let value = [1_i32, 7].map(i32::to_ne_bytes).concat();
+    assert_eq!(client.ask(Command::SetOption { option, value }), Reply::Done);
+}
+
+/// As on Linux, it is dropped, and takes nothing with it that was written before. RFC 9260, 9.2: a peer that has more to send than our
+/// window must not keep us from ending.
+#[test]
+fn what_comes_behind_the_last_close_harms_nothing_that_was_written() {
+    for lingers in [false, true] {
+        let [(here, control), (there, _)] = clients_under(&Rules::default());
+        let clients = [here, there];
+        let (client, server) = pair(&clients, 21);
+        if lingers {
+            linger(&client);
+        }
+        let written = write_until_full(&client);
+        drop(client);
+        for _ in 0..100 {
+            server.wait_for(PollFlags::POLLOUT);
+            server.write_bare(&[8; 10_000]);
+        }
+        let read = std::iter::from_fn(|| Some(server.read_bare()).filter(|record| !record.is_empty()));
+        assert_eq!(read.count(), written);
+        assert_eq!(server.ask(Command::TakeError), Reply::Errno(0));
+        wait_until("it is over", || associations(&control) == 0);
+    }
+}
+
+/// RFC 6458, 4.1.4: a message that nobody has read, whatever is in front of it.
+#[test]
+fn a_message_behind_a_notification_is_left_unread_by_who_lingers() {
+    let clients = clients();
+    let (client, server) = pair(&clients, 22);
+    linger(&client);
+    subscribe(&client, SCTP_SENDER_DRY_EVENT);
+    client.wait_for(PollFlags::POLLIN);
+    server.write_bare(b"never read");
+    // It has come when all is acknowledged.
+    subscribe(&server, SCTP_SENDER_DRY_EVENT);
+    server.receive();
+    drop(client);
+    wait_until("it is aborted", || server.ask(Command::TakeError) == Reply::Errno(libc::ECONNRESET));
+}
+
 /// As on Linux, `close` waits with SO_LINGER until the peer has got everything, and the association has ended; that of a copy does not.
 #[test]
 fn who_closes_the_last_descriptor_can_wait_for_the_end() {
-    let option = OptionName { level: libc::SOL_SOCKET, number: libc::SO_LINGER };
     let [(here, control), (there, _)] = clients_under(&Rules::default());
     let clients = [here, there];
     let (client, server) = pair(&clients, 20);
-    let value = [1_i32, 7].map(i32::to_ne_bytes).concat();
     assert!(!client.slot().lingers);
-    assert_eq!(client.ask(Command::SetOption { option, value }), Reply::Done);
+    linger(&client);
     assert!(client.slot().lingers);
     write_until_full(&client);
     let (number, copy) = (client.name.socket, client.end.try_clone().unwrap());
     drop(client);
     assert_eq!(clients[0].ask(number, Command::Linger).0, Reply::Done);
     drop(copy);
-    let (seconds, end) = clients[0].ask(number, Command::Linger);
-    let end = end.unwrap();
-    let ends = |patience: u16| poll(&mut [PollFd::new(end.as_fd(), PollFlags::empty())], patience) == Ok(1);
-    assert_eq!((seconds, ends(0)), (Reply::Number(7), false));
+    // Who closed a copy may be late, and wait as well.
+    let bells = [(); 2].map(|()| {
+        let (seconds, bell) = clients[0].ask(number, Command::Linger);
+        assert_eq!(seconds, Reply::Number(7));
+        bell.unwrap()
+    });
+    let ends = |bell: &OwnedFd, patience: u16| {
+        poll(&mut [PollFd::new(bell.as_fd(), PollFlags::empty())], patience) == Ok(1)
+    };
+    assert!(!bells.iter().any(|bell| ends(bell, 0)));
     // It is its user's as long as it lingers.
     assert_eq!(control.users()[0].sockets, 1);
     while !server.read_bare().is_empty() {}
-    assert!(ends(30_000));
+    assert!(bells.iter().all(|bell| ends(bell, 30_000)));
     wait_until("it is over", || clients[0].ask(number, Command::Linger).0 == Reply::Errno(libc::ENOTCONN));
     assert_eq!((control.users()[0].sockets, associations(&control)), (0, 0));
 }

@@ -20,14 +20,17 @@ fn command(payload: &[u8]) -> Command {
     })
 }
 
-/// Writes bare messages until the kernel has no room for a while.
-pub(crate) fn write_until_full(socket: &Handle<'_>) {
+/// Writes bare messages until the kernel has no room for a while. How many there were.
+pub(crate) fn write_until_full(socket: &Handle<'_>) -> usize {
     use std::os::fd::AsFd;
     socket.end.set_nonblocking(true).unwrap();
+    let mut written = 0;
     loop {
         let mut polled = [PollFd::new(socket.end.as_fd(), PollFlags::POLLOUT)];
-        if (&socket.end).write(&[7; 10_000]).is_err() && poll(&mut polled, 300_u16).unwrap() == 0 {
-            return;
+        if (&socket.end).write(&[7; 10_000]).is_ok() {
+            written += 1;
+        } else if poll(&mut polled, 300_u16).unwrap() == 0 {
+            return written;
         }
     }
 }

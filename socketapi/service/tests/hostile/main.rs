@@ -130,6 +130,10 @@ fn clients_that_never_stop_writing_hold_up_nobody() {
         assert!(matches!(told, Reply::Number(4) | Reply::Later(_)), "{told:?}");
         assert!(matches!(many.ask(Command::LocalAddress), Reply::Address(_)));
     }
+    // What is written until they see that is taken out, but not for ever.
+    let shutdown = Command::Shutdown { how: libc::SHUT_WR, awaited: false };
+    assert!(matches!(one.ask(shutdown), Reply::Done | Reply::Errno(_)));
+    (0..5).for_each(|_| is_served([&here, &there], 60_001));
     stops.store(true, Ordering::Relaxed);
     writers.into_iter().for_each(|writer| writer.join().unwrap());
 }
