@@ -36,9 +36,14 @@ pub(crate) fn still_may_wait(name: SocketName) -> bool {
     mapped().is_none() || slot(name).may_wait
 }
 
-/// Whether the last `close` of this socket has to wait. Who has sent something has the board.
+/// Whether any socket may have to wait in its last `close`. Who has sent something has the board.
+pub(crate) fn any_lingers() -> bool {
+    mapped().is_some()
+}
+
+/// Whether the last `close` of this socket has to wait.
 pub(crate) fn lingers(name: SocketName) -> bool {
-    mapped().is_some() && slot(name).lingers
+    any_lingers() && slot(name).lingers
 }
 
 fn mapped() -> Option<&'static Board> {

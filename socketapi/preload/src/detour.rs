@@ -92,7 +92,7 @@ pub(crate) fn with_socket<T>(fd: c_int, operation: impl FnOnce(SocketName) -> Re
 }
 
 /// What we do on the way is not to be seen: as the kernel's, a call that does not fail leaves `errno` as it was.
-pub(crate) fn keeping_errno<T>(act: impl FnOnce() -> Detour<T>) -> Detour<T> {
+pub(crate) fn keeping_errno<T>(act: impl FnOnce() -> T) -> T {
     // SAFETY: the location is the calling thread's own.
     let before = unsafe { *libc::__errno_location() };
     let outcome = act();

@@ -9,15 +9,16 @@
 //! - A thread that is cancelled while it waits, or leaves the call by `longjmp`, closes its copies when it ends.
 //! - To programs that close all numbers, these are not open.
 
+use core::cell::Cell;
 use core::ffi::{c_int, c_ulong};
 use core::ptr;
-use core::sync::atomic::{AtomicPtr, AtomicU64, AtomicUsize, Ordering};
+use core::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
 
 use sctp_descriptors::SocketName;
 
 use crate::cancel::uncancelled;
-use crate::detour::Stop;
-use crate::{real, table};
+use crate::detour::{Stop, keeping_errno};
+use crate::{real, table, wait};
 
 /// Copies have numbers from here on, so that the program gets the lowest ones as ever.
 const LOWEST: usize = 500;
@@ -27,8 +28,13 @@ const NUMBERS: usize = 3_500;
 /// The thread that holds the copy of each number, from [`LOWEST`] on; 0: nobody.
 static HOLDERS: [AtomicUsize; NUMBERS] = [const { AtomicUsize::new(0) }; NUMBERS];
 
-/// The numbers below may be copies: as it was when one last was not.
-static SPARE: AtomicU64 = AtomicU64::new(0);
+/// How many threads make a copy or close one, or do the like, and, counted by [`FORK`], how many are in `fork`: the ones wait for
+/// the others. A child that was made between would have a copy that it does not know of.
+static BUSY: AtomicUsize = AtomicUsize::new(0);
+const FORK: usize = 1 << 16;
+
+/// So many milliseconds they wait. A handler of a signal may have left by `longjmp`: its thread is counted still.
+const PATIENCE: u32 = 1_000;
 
 /// What the C library knows of the number of threads: not 0 if there is but one. Null if it does not tell.
 static IS_ALONE: AtomicPtr<u8> = AtomicPtr::new(ptr::null_mut());
@@ -38,6 +44,8 @@ struct LastWill;
 
 thread_local! {
     static LAST_WILL: LastWill = const { LastWill };
+    /// How often this thread is among [`BUSY`]: in handlers of signals more than once. Then it waits for nobody.
+    static DEPTH: Cell<usize> = const { Cell::new(0) };
 }
 
 impl Drop for LastWill {
@@ -66,20 +74,22 @@ pub(crate) fn copy(fd: c_int) -> c_int {
         // The thread has ended all but for this.
         return fd;
     }
-    // SAFETY: plain numbers.
-    let copy = unsafe { real::fcntl(fd, libc::F_DUPFD_CLOEXEC, LOWEST as c_ulong) };
-    match holder(copy) {
-        Some(holder) if is_spare(copy) => {
-            holder.store(this_thread(), Ordering::Relaxed);
-            table::copied(fd, copy);
+    without_fork(|| {
+        // SAFETY: plain numbers.
+        let copy = unsafe { real::fcntl(fd, libc::F_DUPFD_CLOEXEC, LOWEST as c_ulong) };
+        match holder(copy) {
+            Some(holder) if is_spare(copy) => {
+                holder.store(this_thread(), Ordering::Relaxed);
+                table::copied(fd, copy);
+                copy
+            }
+            _ if copy < 0 => fd,
+            _ => {
+                close(copy);
+                fd
+            }
         }
-        _ if copy < 0 => return fd,
-        _ => {
-            close(copy);
-            return fd;
-        }
-    }
-    copy
+    })
 }
 
 /// Runs an operation that may wait several times, with a descriptor that stays what it is. It is not to be cancelled.
@@ -96,16 +106,68 @@ pub(crate) fn during<T>(
     result
 }
 
+/// Does something that a `fork` by another thread must find either done or not begun; it is not to wait for anything.
+pub(crate) fn without_fork<T>(change: impl FnOnce() -> T) -> T {
+    let enter = |busy| (busy < FORK).then_some(busy + 1);
+    let has_entered = || BUSY.fetch_update(Ordering::AcqRel, Ordering::Relaxed, enter).is_ok();
+    if !deepen() || !patiently(has_entered) {
+        BUSY.fetch_add(1, Ordering::AcqRel);
+    }
+    let result = change();
+    leave(|busy| busy.checked_sub(1).filter(|_| busy % FORK > 0));
+    result
+}
+
+/// To be called before a `fork`.
+pub(crate) fn begin_fork() {
+    BUSY.fetch_add(FORK, Ordering::AcqRel);
+    if deepen() && !patiently(|| BUSY.load(Ordering::Acquire) % FORK == 0) {
+        BUSY.fetch_and(!(FORK - 1), Ordering::AcqRel);
+    }
+}
+
+/// To be called behind it, in the parent.
+pub(crate) fn end_fork() {
+    leave(|busy| busy.checked_sub(FORK));
+}
+
+/// To be called behind it, in the child: the threads that are not there hold nothing, and do nothing.
+pub(crate) fn begin_child() {
+    leave(|_| Some(0));
+    for (number, _) in held().filter(|(_, holder)| *holder != this_thread()) {
+        holder(number).into_iter().for_each(|holder| holder.store(0, Ordering::Relaxed));
+        close(number);
+    }
+}
+
+/// Whether this thread was not among those that are busy.
+fn deepen() -> bool {
+    DEPTH.replace(DEPTH.get() + 1) == 0
+}
+
+/// Is busy no more. What is counted may be less than there was: a handler of a signal may have made this process by a `fork` meanwhile.
+fn leave(count: impl Fn(usize) -> Option<usize>) {
+    let _ = BUSY.fetch_update(Ordering::AcqRel, Ordering::Relaxed, count);
+    DEPTH.set(DEPTH.get().saturating_sub(1));
+}
+
+/// Waits until it is so, but not forever, and is no cancellation point.
+fn patiently(is_so: impl Fn() -> bool) -> bool {
+    for _ in 0..PATIENCE {
+        if is_so() {
+            return true;
+        }
+        keeping_errno(|| uncancelled(wait::rest));
+    }
+    false
+}
+
 /// A quarter of the numbers that there may be is left to the program.
 fn is_spare(copy: c_int) -> bool {
     let number = copy as libc::rlim_t;
-    if number < SPARE.load(Ordering::Relaxed) {
-        return true;
-    }
     let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
     // SAFETY: `limit` is valid.
     unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit) };
-    SPARE.store(limit.rlim_cur / 4 * 3, Ordering::Relaxed);
     number < limit.rlim_cur / 4 * 3
 }
 
@@ -114,9 +176,11 @@ pub(crate) fn give_back(copy: c_int) {
     let freed = |holder: &AtomicUsize| {
         holder.compare_exchange(this_thread(), 0, Ordering::Relaxed, Ordering::Relaxed).is_ok()
     };
-    if holder(copy).is_some_and(freed) {
-        close(copy);
-    }
+    without_fork(|| {
+        if holder(copy).is_some_and(freed) {
+            close(copy);
+        }
+    });
 }
 
 fn close(copy: c_int) {
@@ -129,12 +193,21 @@ pub(crate) fn is(fd: c_int) -> bool {
     holder(fd).is_some_and(|holder| holder.load(Ordering::Relaxed) != 0)
 }
 
-/// The program wants the number for something else, and gets it. The call that has it starts anew.
-pub(crate) fn make_way(fd: c_int) {
+/// The program wants the number `to` for something else, and gets it if `replace` succeeds. The call that has it starts anew.
+pub(crate) fn making_way(from: c_int, to: c_int, replace: impl FnOnce() -> c_int) -> c_int {
     // Between `vfork` and `exec` this memory is the parent's.
-    if is(fd) && table::is_owner() {
-        holder(fd).into_iter().for_each(|holder| holder.store(0, Ordering::Relaxed));
-    }
+    let Some(holder) = holder(to).filter(|_| from != to && is(to) && table::is_owner()) else {
+        return replace();
+    };
+    without_fork(|| {
+        // Who has the copy must not close what replaces it.
+        let before = holder.swap(0, Ordering::Relaxed);
+        let replaced = replace();
+        if replaced < 0 {
+            let _ = holder.compare_exchange(0, before, Ordering::Relaxed, Ordering::Relaxed);
+        }
+        replaced
+    })
 }
 
 /// The numbers of all copies, in their order, and who holds each.
@@ -144,14 +217,6 @@ pub(crate) fn held() -> impl Iterator<Item = (c_int, usize)> {
         .enumerate()
         .filter(|(_, holder)| *holder != 0)
         .map(|(at, holder)| ((LOWEST + at) as c_int, holder))
-}
-
-/// To be called in a child: the threads that are not there hold nothing.
-pub(crate) fn close_those_of_others() {
-    for (number, _) in held().filter(|(_, holder)| *holder != this_thread()) {
-        holder(number).into_iter().for_each(|holder| holder.store(0, Ordering::Relaxed));
-        close(number);
-    }
 }
 
 fn holder(fd: c_int) -> Option<&'static AtomicUsize> {
@@ -169,6 +234,7 @@ mod tests {
     use std::os::fd::AsRawFd;
     use std::os::unix::net::UnixDatagram;
     use std::sync::Mutex;
+    use std::sync::atomic::AtomicBool;
 
     use super::*;
     use crate::lease;
@@ -208,13 +274,57 @@ mod tests {
     }
 
     #[test]
+    fn a_number_that_the_program_does_not_get_is_held_on() {
+        let _mine = NUMBERS_ARE_MINE.lock();
+        let socket = UnixDatagram::unbound().unwrap();
+        // SAFETY: it cannot fail, and does nothing else.
+        unsafe { table::adopt_table() };
+        let held = copy(socket.as_raw_fd());
+        // SAFETY: plain numbers.
+        assert_eq!(making_way(-1, held, || unsafe { libc::dup2(-1, held) }), -1);
+        // SAFETY: as above.
+        assert_eq!(making_way(held, held, || unsafe { libc::dup2(held, held) }), held);
+        assert!(is(held) && is_open(held));
+        give_back(held);
+        assert!(!is(held) && !is_open(held));
+    }
+
+    #[test]
+    fn what_other_threads_hold_is_not_open_in_a_child() {
+        let _mine = NUMBERS_ARE_MINE.lock();
+        let socket = UnixDatagram::unbound().unwrap();
+        let (fd, is_over) = (socket.as_raw_fd(), AtomicBool::new(false));
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                while !is_over.load(Ordering::Relaxed) {
+                    give_back(copy(fd));
+                }
+            });
+            for _ in 0..100 {
+                // SAFETY: the child calls nothing but the kernel.
+                let child = unsafe { libc::fork() };
+                if child == 0 {
+                    let left = (LOWEST..LOWEST + 10).filter(|number| is_open(*number as c_int)).count();
+                    // SAFETY: it has no conditions.
+                    unsafe { libc::_exit(left as c_int) };
+                }
+                let mut status = -1;
+                // SAFETY: `status` is valid.
+                assert_eq!(unsafe { libc::waitpid(child, &raw mut status, 0) }, child);
+                assert_eq!(status, 0, "copies are open in the child");
+            }
+            is_over.store(true, Ordering::Relaxed);
+        });
+    }
+
+    #[test]
     fn a_number_that_the_program_takes_is_not_closed() {
         let _mine = NUMBERS_ARE_MINE.lock();
         let socket = UnixDatagram::unbound().unwrap();
         // SAFETY: it cannot fail, and does nothing else.
         unsafe { table::adopt_table() };
         let held = copy(socket.as_raw_fd());
-        make_way(held);
+        making_way(-1, held, || held);
         give_back(held);
         assert!(is_open(held));
         // SAFETY: made here.

@@ -7,6 +7,7 @@ use core::sync::atomic::{AtomicI32, AtomicU64, Ordering};
 
 use sctp_descriptors::LEASE_VARIABLE;
 
+use crate::detour::keeping_errno;
 use crate::{hold, real, table};
 
 /// Its number, or -1.
@@ -32,7 +33,8 @@ pub(crate) fn is(fd: c_int) -> bool {
     // SAFETY: all zeros is a valid value of it.
     let mut found: libc::stat = unsafe { core::mem::zeroed() };
     // SAFETY: `found` is valid.
-    unsafe { libc::fstat(fd, &raw mut found) == 0 && found.st_ino == INODE.load(Ordering::Relaxed) }
+    let is_open = keeping_errno(|| unsafe { libc::fstat(fd, &raw mut found) == 0 });
+    is_open && found.st_ino == INODE.load(Ordering::Relaxed)
 }
 
 /// The program wants the number for something else: the lease gets another one.

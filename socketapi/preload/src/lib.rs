@@ -72,13 +72,21 @@ extern "C" fn begin() {
     lease::find();
     // SAFETY: it has no conditions.
     unsafe { table::adopt_table() };
-    // SAFETY: the function does what may be done in a child of a program with many threads.
-    unsafe { libc::pthread_atfork(None, None, Some(begin_child)) };
+    // SAFETY: the functions do what may be done in handlers of signals, and in a child of a program with many threads.
+    unsafe { libc::pthread_atfork(Some(begin_fork), Some(end_fork), Some(begin_child)) };
     stdio::begin();
+}
+
+unsafe extern "C" fn begin_fork() {
+    hold::begin_fork();
+}
+
+unsafe extern "C" fn end_fork() {
+    hold::end_fork();
 }
 
 unsafe extern "C" fn begin_child() {
     // SAFETY: it has no conditions.
     unsafe { table::adopt_table() };
-    hold::close_those_of_others();
+    hold::begin_child();
 }

@@ -12,7 +12,7 @@ use crate::detour::{Detour, Stop, errno, keeping_errno, with_socket, with_waitin
 use crate::exempt::is_exempt;
 use crate::record::{self, Head};
 use crate::wait::{Turn, Wait};
-use crate::{address, control, memory, real, table, wait, waiting};
+use crate::{address, board, control, hold, memory, real, table, wait, waiting};
 
 /// `socket()` for protocol 132; both styles of RFC 6458.
 pub(crate) fn socket(domain: c_int, kind: c_int, protocol: c_int) -> Detour<c_int> {
@@ -186,9 +186,15 @@ pub(crate) fn shutdown(fd: c_int, how: c_int) -> Detour<c_int> {
     })
 }
 
+/// The socket, if a `close` of `fd` may have to wait. What the program has open besides is not to notice that we look.
+pub(crate) fn lingering(fd: c_int) -> Option<SocketName> {
+    let name = board::any_lingers().then(|| keeping_errno(|| table::recall(fd))).flatten();
+    name.filter(|name| board::lingers(*name))
+}
+
 /// Behind a `close`, which has to wait where SO_LINGER says so: until the association has ended, or a signal comes.
 pub(crate) fn linger(name: SocketName) {
-    uncancelled(|| {
+    let wait = || {
         let asked = control::ask(&Request { socket: name.socket, command: Command::Linger });
         if let Ok((Reply::Number(seconds), Some(end))) = asked {
             let milliseconds = seconds.saturating_mul(1_000);
@@ -196,7 +202,8 @@ pub(crate) fn linger(name: SocketName) {
             // SAFETY: one valid entry.
             unsafe { real::poll(&raw mut wanted, 1, milliseconds) };
         }
-    });
+    };
+    keeping_errno(|| uncancelled(wait));
 }
 
 /// `accept4()`. A token in the pair stands for one waiting association.
@@ -231,10 +238,11 @@ fn accept_one(fd: c_int, name: SocketName, turn: Turn) -> Result<(OwnedFd, Optio
         outcome?;
     }
     // A descriptor that came when the program has no number left for it would be lost, and its association with it.
-    let reserved = reserve(fd)?;
-    let head = record::glance(fd, name)?;
-    let took = if head == Head::Token { record::take_token(fd, name) } else { None };
-    drop(reserved);
+    let (head, took) = with_number_left(fd, || {
+        let head = record::glance(fd, name)?;
+        let took = if head == Head::Token { record::take_token(fd, name) } else { None };
+        Ok((head, took))
+    })?;
     match control::ask(&Request { socket: name.socket, command: Command::Accept { took } }) {
         Ok((Reply::Accepted { peer, stale }, Some(accepted))) => {
             record::discard(fd, name, stale);
@@ -254,15 +262,19 @@ fn accept_one(fd: c_int, name: SocketName, turn: Turn) -> Result<(OwnedFd, Optio
     Err(if wait::is_non_blocking(fd) { libc::EAGAIN.into() } else { Stop::Wait(Wait::Record(name, true)) })
 }
 
-/// A number that nobody else gets, until it is dropped.
-pub(crate) fn reserve(fd: c_int) -> Result<OwnedFd, c_int> {
-    // SAFETY: plain numbers.
-    let reserved = unsafe { real::fcntl(fd, libc::F_DUPFD_CLOEXEC, 0) };
-    if reserved < 0 {
-        return Err(errno());
-    }
-    // SAFETY: just made, and known to nobody else.
-    Ok(unsafe { OwnedFd::from_raw_fd(reserved) })
+/// Does something, which does not wait, while a number is reserved; fails if none is left.
+pub(crate) fn with_number_left<T>(fd: c_int, act: impl FnOnce() -> Result<T, Stop>) -> Result<T, Stop> {
+    hold::without_fork(|| {
+        // SAFETY: plain numbers.
+        let reserved = unsafe { real::fcntl(fd, libc::F_DUPFD_CLOEXEC, 0) };
+        if reserved < 0 {
+            return Err(errno().into());
+        }
+        let result = act();
+        // SAFETY: made here, and known to nobody else.
+        unsafe { real::close(reserved) };
+        result
+    })
 }
 
 /// Makes a descriptor that came from the service the program's; `flags` are those of `socket()`.

@@ -10,7 +10,7 @@ use std::os::fd::OwnedFd;
 use libc::socklen_t;
 use sctp_descriptors::{Command, MAX_OPTION_LEN, OptionName, Owner, Peeled, Reply, SocketName, Value};
 
-use crate::detour::{Detour, with_socket};
+use crate::detour::{Detour, Stop, with_socket};
 use crate::{control, memory, ops, real, record};
 
 /// Of options that are read at most so much is looked at: no structure is longer.
@@ -84,7 +84,7 @@ unsafe fn get_served(
     let input = unsafe { input(option, value, room as usize) }?;
     if option.level == libc::IPPROTO_SCTP && PEEL_OFF.contains(&option.number) {
         // A number must be left for the descriptor that comes: see `ops::accept`.
-        drop(ops::reserve(fd)?);
+        ops::with_number_left(fd, || Ok(())).map_err(Stop::errno)?;
     }
     let command = Command::GetOption { option, room, input };
     let (mut answer, descriptor) = match ops::ask_filling(fd, name, command)? {

@@ -10,7 +10,7 @@ use std::os::unix::fs::FileExt;
 use libc::{MSG_DONTWAIT, MSG_EOR, MSG_PEEK, iovec, mmsghdr, msghdr, size_t, sockaddr, socklen_t, timespec};
 use sctp_descriptors::{Command, MAX_RECORD_LEN, Receive, Received, Reply, Request, SocketName, Token};
 
-use crate::detour::{Detour, Stop, with_remembered};
+use crate::detour::{Detour, Stop, keeping_errno, with_remembered};
 use crate::parts::{Parts, one};
 use crate::record::{self, Head};
 use crate::wait::{Turn, Wait};
@@ -168,9 +168,10 @@ pub(crate) unsafe fn messages(
     let begin = std::time::Instant::now();
     let mut flags = flags;
     let mut received = 0;
-    let name = table::recall(fd);
+    let look = || keeping_errno(|| table::recall(fd));
+    let name = if count > 1 { look() } else { None };
     // Another thread may put another file there between two messages.
-    while received < count.min(1_024) && (received == 0 || table::recall(fd) == name) {
+    while received < count.min(1_024) && (received == 0 || look() == name) {
         // SAFETY: below `count`, and the caller's promise.
         let entry = unsafe { &mut *messages.add(received as usize) };
         let once = flags & !libc::MSG_WAITFORONE;
@@ -237,7 +238,7 @@ fn receive(fd: c_int, name: SocketName, wanted: &Wanted<'_>, turn: Turn) -> Resu
     let may_wait =
         wanted.flags & MSG_DONTWAIT == 0 && table::is_settled(fd, name) && board::slot(name).may_wait;
     // An empty record is seen once by who peeks, and that was the wait.
-    let mut first = woken.then(|| ending(fd, wanted));
+    let mut first = woken.then(|| ending(fd, name, wanted));
     let (mut looks, mut ends) = (0, 0);
     loop {
         match first.take().map_or_else(|| look(fd, name, wanted), Ok)? {
@@ -247,7 +248,7 @@ fn receive(fd: c_int, name: SocketName, wanted: &Wanted<'_>, turn: Turn) -> Resu
                 Answer::Empty | Answer::InPair => {}
             },
             // The record was for one of those who wait.
-            Looked::End => match ask(fd, name, wanted, None, woken || waiting::may_wait(fd, name))? {
+            Looked::End(took) => match ask(fd, name, wanted, took, woken || waiting::may_wait(fd, name))? {
                 Answer::Got(got) => return Ok(got),
                 // It was an empty record, or somebody has shut the pair down without us.
                 Answer::Empty | Answer::InPair if ends == 0 => ends += 1,
@@ -280,8 +281,9 @@ enum Looked {
     /// A token, which was taken out, or is left there.
     Token(Option<Token>),
     Nothing,
-    /// The end of file, or an empty record, which was taken out: the service tells which.
-    End,
+    /// The end of file, or an empty record, which was taken out: the service tells which. If another thread took that out, a token
+    /// behind it may have been instead.
+    End(Option<Token>),
 }
 
 /// Looks into the pair, and takes what was read.
@@ -291,7 +293,7 @@ fn look(fd: c_int, name: SocketName, wanted: &Wanted<'_>) -> Result<Looked, Stop
     let room = wanted.parts.len();
     let mut got = match record::look(fd, name, wanted.parts)? {
         Head::Nothing => return Ok(Looked::Nothing),
-        Head::End => return Ok(ending(fd, wanted)),
+        Head::End => return Ok(ending(fd, name, wanted)),
         Head::Token if only_peeks => {
             record::set_peek_offset(fd, 0)?;
             return Ok(Looked::Token(None));
@@ -311,11 +313,9 @@ fn look(fd: c_int, name: SocketName, wanted: &Wanted<'_>) -> Result<Looked, Stop
 }
 
 /// The end of file, or an empty record, which is taken out.
-fn ending(fd: c_int, wanted: &Wanted<'_>) -> Looked {
-    if wanted.flags & MSG_PEEK == 0 {
-        record::take(fd);
-    }
-    Looked::End
+fn ending(fd: c_int, name: SocketName, wanted: &Wanted<'_>) -> Looked {
+    let takes = wanted.flags & MSG_PEEK == 0;
+    Looked::End(takes.then(|| record::take_token(fd, name)).flatten())
 }
 
 /// What a read of a bare record brought, of which `rest` bytes were left. The whole length, if the record was read to its end,

@@ -6,7 +6,7 @@ use core::net::SocketAddr;
 use libc::{MSG_DONTWAIT, MSG_EOR, MSG_NOSIGNAL, iovec, mmsghdr, msghdr, size_t, sockaddr, socklen_t};
 use sctp_descriptors::{Command, MAX_PAYLOAD_LEN, Marker, Reply, Send, Slot, SocketName};
 
-use crate::detour::{Detour, Stop, with_remembered};
+use crate::detour::{Detour, Stop, keeping_errno, with_remembered};
 use crate::parts::{Parts, one};
 use crate::wait::{Turn, Wait};
 use crate::{address, board, memory, ops, table, wait};
@@ -110,9 +110,10 @@ pub(crate) unsafe fn messages(
     flags: c_int,
 ) -> Detour<c_int> {
     let mut sent = 0;
-    let name = table::recall(fd);
+    let look = || keeping_errno(|| table::recall(fd));
+    let name = if count > 1 { look() } else { None };
     // Another thread may put another file there between two messages.
-    while sent < count.min(1_024) && (sent == 0 || table::recall(fd) == name) {
+    while sent < count.min(1_024) && (sent == 0 || look() == name) {
         // SAFETY: below `count`, and the caller's promise.
         let entry = unsafe { &mut *messages.add(sent as usize) };
         // SAFETY: the caller's promise.

@@ -45,10 +45,7 @@ pub(crate) unsafe fn reopen(path: *const c_char, mode: *const c_char, file: *mut
 /// To be called when the shim is loaded: a program may have been given a socket as its standard input.
 pub(crate) fn begin() {
     #[cfg(target_env = "gnu")]
-    keeping_errno(|| {
-        glibc::begin();
-        Detour::Done(())
-    });
+    keeping_errno(glibc::begin);
 }
 
 #[cfg(target_env = "gnu")]

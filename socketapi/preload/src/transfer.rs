@@ -115,8 +115,8 @@ fn pipe_to_socket(
     }
     loop {
         match send::bytes(to, name, chunk) {
-            // It may not wait, but the bytes must not be lost.
-            Err(Stop::Errno(libc::EAGAIN | libc::EINTR)) => wait::await_room(to, name)?,
+            // It may not wait, or no longer (SO_SNDTIMEO, a signal), but the bytes must not be lost.
+            Err(Stop::Errno(libc::EAGAIN | libc::EINTR)) => wait::insist_on_room(to)?,
             other => return other,
         }
     }

@@ -74,7 +74,7 @@ pub(crate) fn turns<T>(
 }
 
 /// A millisecond.
-fn rest() {
+pub(crate) fn rest() {
     // SAFETY: no entries. A signal ends it, which is as good.
     unsafe { real::poll(ptr::null_mut(), 0, 1) };
 }
@@ -172,9 +172,14 @@ pub(crate) fn write_bare(fd: c_int, parts: *const iovec, count: usize, flags: c_
     checked(unsafe { real::sendmsg(fd, &raw const header, flags) })
 }
 
-/// Waits for room where that is no cancellation point.
-pub(crate) fn await_room(fd: c_int, name: SocketName) -> Result<(), c_int> {
-    Place { number: fd, name, copy: fd }.await_room(fd).map(drop)
+/// Waits for room, also behind a signal: what is to be written must not be lost.
+pub(crate) fn insist_on_room(fd: c_int) -> Result<(), c_int> {
+    loop {
+        match polls(fd, libc::POLLOUT, -1, || true) {
+            Err(libc::EINTR) => {}
+            outcome => return outcome.map(drop),
+        }
+    }
 }
 
 /// Waits until the descriptor polls so. The kernel's own calls go on after a signal if its handler says so (SA_RESTART), unless

@@ -4,7 +4,7 @@
 use core::ffi::{c_int, c_ulong};
 
 use crate::detour::set_errno;
-use crate::{board, hold, lease, ops, real, table};
+use crate::{hold, lease, ops, real, table};
 
 /// The service sees that the socket is closed by the kernel.
 ///
@@ -19,7 +19,7 @@ pub(crate) unsafe extern "C-unwind" fn close(fd: c_int) -> c_int {
         set_errno(libc::EBADF);
         return -1;
     }
-    let lingering = table::recall(fd).filter(|name| board::lingers(*name));
+    let lingering = ops::lingering(fd);
     // SAFETY: the caller's own argument.
     let closed = unsafe { real::close(fd) };
     table::forget(fd);
@@ -42,9 +42,8 @@ pub(super) unsafe extern "C-unwind" fn dup(fd: c_int) -> c_int {
 #[unsafe(no_mangle)]
 pub(crate) unsafe extern "C-unwind" fn dup2(from: c_int, to: c_int) -> c_int {
     lease::make_way(to);
-    hold::make_way(to);
     // SAFETY: the caller's own arguments.
-    let copy = unsafe { real::dup2(from, to) };
+    let copy = hold::making_way(from, to, || unsafe { real::dup2(from, to) });
     table::copied(from, copy);
     copy
 }
@@ -54,9 +53,8 @@ pub(crate) unsafe extern "C-unwind" fn dup2(from: c_int, to: c_int) -> c_int {
 #[unsafe(no_mangle)]
 pub(super) unsafe extern "C-unwind" fn dup3(from: c_int, to: c_int, flags: c_int) -> c_int {
     lease::make_way(to);
-    hold::make_way(to);
     // SAFETY: the caller's own arguments.
-    let copy = unsafe { real::dup3(from, to, flags) };
+    let copy = hold::making_way(from, to, || unsafe { real::dup3(from, to, flags) });
     table::copied(from, copy);
     copy
 }
