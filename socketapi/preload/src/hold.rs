@@ -121,7 +121,7 @@ pub(crate) fn without_fork<T>(change: impl FnOnce() -> T) -> T {
 /// To be called before a `fork`.
 pub(crate) fn begin_fork() {
     BUSY.fetch_add(FORK, Ordering::AcqRel);
-    if deepen() && !patiently(|| BUSY.load(Ordering::Acquire) % FORK == 0) {
+    if deepen() && !patiently(|| BUSY.load(Ordering::Acquire).is_multiple_of(FORK)) {
         BUSY.fetch_and(!(FORK - 1), Ordering::AcqRel);
     }
 }
