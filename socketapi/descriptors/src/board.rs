@@ -17,6 +17,10 @@ pub struct Slot {
     pub may_wait: bool,
     /// The last `close` of it may have to wait (SO_LINGER): who closes asks behind that ([`Command::Linger`](crate::Command::Linger)).
     pub lingers: bool,
+    /// An error is pending (SO_ERROR): `poll` says POLLERR.
+    pub has_error: bool,
+    /// Both halves are shut down: `poll` says POLLHUP.
+    pub is_hung_up: bool,
 }
 
 impl Slot {
@@ -26,7 +30,7 @@ impl Slot {
     /// As bytes.
     pub fn to_bytes(self) -> [u8; Self::LEN] {
         let mut bytes = [0; Self::LEN];
-        let flags = [u8::from(self.may_wait), u8::from(self.lingers)];
+        let flags = [self.may_wait, self.lingers, self.has_error, self.is_hung_up].map(u8::from);
         let parts = [&self.socket.to_ne_bytes()[..], &self.max_bare_len.to_ne_bytes(), &flags];
         bytes.iter_mut().zip(parts.concat()).for_each(|(to, from)| *to = from);
         bytes
@@ -36,11 +40,14 @@ impl Slot {
     pub fn from_bytes(bytes: [u8; Self::LEN], socket: u64) -> Option<Self> {
         let (owner, rest) = bytes.split_first_chunk()?;
         let (max_bare_len, rest) = rest.split_first_chunk()?;
+        let flag = |at: usize| rest.get(at) == Some(&1);
         let slot = Self {
             socket: u64::from_ne_bytes(*owner),
             max_bare_len: u32::from_ne_bytes(*max_bare_len),
-            may_wait: rest.first() == Some(&1),
-            lingers: rest.get(1) == Some(&1),
+            may_wait: flag(0),
+            lingers: flag(1),
+            has_error: flag(2),
+            is_hung_up: flag(3),
         };
         (slot.socket == socket).then_some(slot)
     }
@@ -52,9 +59,17 @@ mod tests {
 
     #[test]
     fn a_slot_is_read_back_by_its_own_socket_only() {
-        let slot = Slot { socket: 7, max_bare_len: 65_536, may_wait: true, lingers: true };
-        assert_eq!(Slot::from_bytes(slot.to_bytes(), 7), Some(slot));
-        assert_eq!(Slot::from_bytes(slot.to_bytes(), 8), None);
+        let none = Slot { socket: 7, max_bare_len: 65_536, ..Slot::default() };
+        for slot in [
+            none,
+            Slot { may_wait: true, ..none },
+            Slot { lingers: true, ..none },
+            Slot { has_error: true, ..none },
+            Slot { is_hung_up: true, ..none },
+        ] {
+            assert_eq!(Slot::from_bytes(slot.to_bytes(), 7), Some(slot));
+            assert_eq!(Slot::from_bytes(slot.to_bytes(), 8), None);
+        }
         assert_eq!(Slot::from_bytes([0; Slot::LEN], 8), None);
     }
 }

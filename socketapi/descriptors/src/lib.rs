@@ -60,7 +60,7 @@ pub const SERVICE_USER_VARIABLE: &str = "SCTP_SERVICE_USER";
 pub const LEASE_VARIABLE: &str = "SCTP_LEASE";
 
 /// Version of all that is defined here; the first thing a client says, and refused if it differs.
-pub const VERSION: u16 = 8;
+pub const VERSION: u16 = 9;
 
 /// A record of this length in a data pair is a piece of a message that does not end it; shorter ones end one. The largest
 /// messages that programs like to send fit into one record.

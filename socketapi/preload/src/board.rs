@@ -23,12 +23,15 @@ static BOARD: AtomicPtr<Board> = AtomicPtr::new(ptr::null_mut());
 /// What the board says of this socket: nothing, if there is none.
 pub(crate) fn slot(name: SocketName) -> Slot {
     let found = mapped().and_then(|board| board.slots.get(name.slot as usize));
-    let Some(words) = found.or_else(|| map()?.slots.get(name.slot as usize)) else { return Slot::default() };
-    let mut bytes = [0; Slot::LEN];
-    for (to, word) in bytes.chunks_exact_mut(8).zip(words) {
-        to.copy_from_slice(&word.load(Ordering::SeqCst).to_ne_bytes());
+    let words = found.or_else(|| map()?.slots.get(name.slot as usize));
+    words.and_then(|words| read(words, name)).unwrap_or_default()
+}
+
+/// Makes sure that there is a board to look at: the program has a socket.
+pub(crate) fn prepare() {
+    if mapped().is_none() {
+        map();
     }
-    Slot::from_bytes(bytes, name.socket).unwrap_or_default()
 }
 
 /// Whether a call may wait there without asking: the hint as it is now, if there is one.
@@ -36,14 +39,28 @@ pub(crate) fn still_may_wait(name: SocketName) -> bool {
     mapped().is_none() || slot(name).may_wait
 }
 
-/// Whether any socket may have to wait in its last `close`. Who has sent something has the board.
-pub(crate) fn any_lingers() -> bool {
+/// Whether the last `close` of this socket has to wait.
+pub(crate) fn lingers(name: SocketName) -> bool {
+    is_known() && slot(name).lingers
+}
+
+/// What is known of this socket at once, also in a handler of a signal: nothing if the board was not asked for.
+pub(crate) fn glance(name: SocketName) -> Slot {
+    let words = mapped().and_then(|board| board.slots.get(name.slot as usize));
+    words.and_then(|words| read(words, name)).unwrap_or_default()
+}
+
+/// Whether the board was asked for, which is done for the first socket: else there is none of ours.
+pub(crate) fn is_known() -> bool {
     mapped().is_some()
 }
 
-/// Whether the last `close` of this socket has to wait.
-pub(crate) fn lingers(name: SocketName) -> bool {
-    any_lingers() && slot(name).lingers
+fn read(words: &Words, name: SocketName) -> Option<Slot> {
+    let mut bytes = [0; Slot::LEN];
+    for (to, word) in bytes.chunks_exact_mut(8).zip(words) {
+        to.copy_from_slice(&word.load(Ordering::SeqCst).to_ne_bytes());
+    }
+    Slot::from_bytes(bytes, name.socket)
 }
 
 fn mapped() -> Option<&'static Board> {

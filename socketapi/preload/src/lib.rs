@@ -14,7 +14,8 @@
 //!
 //! # What is left alone, and why
 //!
-//! - `poll`, `select`, `epoll` (and their fortified names), `fstat`, O_NONBLOCK, FIONBIO, close-on-exec, SO_RCVTIMEO: the
+//! - `poll` waits, and says, what the kernel says of the pair; `polling` adds POLLERR and POLLHUP.
+//! - `select`, `epoll` (and their fortified names), `fstat`, O_NONBLOCK, FIONBIO, close-on-exec, SO_RCVTIMEO: the
 //!   descriptor is the kernel's.
 //! - `fork`, `vfork`, `_Fork`, `clone`, `posix_spawn`: descriptors are inherited as all are, a name tells what each is, and a
 //!   control connection notices that it is another process's (see `control`, `table`).
@@ -43,6 +44,7 @@ mod memory;
 mod ops;
 mod options;
 mod parts;
+mod polling;
 mod procfs;
 mod real;
 mod receive;

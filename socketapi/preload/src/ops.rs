@@ -188,7 +188,7 @@ pub(crate) fn shutdown(fd: c_int, how: c_int) -> Detour<c_int> {
 
 /// The socket, if a `close` of `fd` may have to wait. What the program has open besides is not to notice that we look.
 pub(crate) fn lingering(fd: c_int) -> Option<SocketName> {
-    let name = board::any_lingers().then(|| keeping_errno(|| table::recall(fd))).flatten();
+    let name = board::is_known().then(|| keeping_errno(|| table::recall(fd))).flatten();
     name.filter(|name| board::lingers(*name))
 }
 
@@ -280,6 +280,7 @@ pub(crate) fn with_number_left<T>(fd: c_int, act: impl FnOnce() -> Result<T, Sto
 /// Makes a descriptor that came from the service the program's; `flags` are those of `socket()`.
 pub(crate) fn adopt(fd: Option<OwnedFd>, flags: c_int) -> Result<c_int, c_int> {
     let fd = fd.ok_or(libc::EPROTO)?;
+    board::prepare();
     record::set_peek_offset(fd.as_raw_fd(), 0)?;
     if flags & libc::SOCK_NONBLOCK != 0 {
         // SAFETY: plain numbers.

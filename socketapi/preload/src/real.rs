@@ -7,8 +7,8 @@ use core::ptr;
 use core::sync::atomic::{AtomicPtr, Ordering};
 
 use libc::{
-    FILE, iovec, mmsghdr, mode_t, msghdr, nfds_t, off_t, pollfd, size_t, sockaddr, socklen_t, ssize_t,
-    timespec,
+    FILE, iovec, mmsghdr, mode_t, msghdr, nfds_t, off_t, pollfd, sigset_t, size_t, sockaddr, socklen_t,
+    ssize_t, timespec,
 };
 
 use crate::detour::set_errno;
@@ -87,6 +87,13 @@ real! {
     ) -> ssize_t;
 
     poll(wanted: *mut pollfd, count: nfds_t, timeout: c_int) -> c_int;
+    ppoll(wanted: *mut pollfd, count: nfds_t, timeout: *const timespec, mask: *const sigset_t) -> c_int;
+    #[cfg(target_env = "gnu")]
+    __poll_chk(wanted: *mut pollfd, count: nfds_t, timeout: c_int, room: size_t) -> c_int;
+    #[cfg(target_env = "gnu")]
+    __ppoll_chk(
+        wanted: *mut pollfd, count: nfds_t, timeout: *const timespec, mask: *const sigset_t, room: size_t
+    ) -> c_int;
     pread(fd: c_int, buffer: *mut c_void, room: size_t, offset: off_t) -> ssize_t;
 
     close(fd: c_int) -> c_int;

@@ -276,14 +276,14 @@ fn command(fd: c_int, name: SocketName, message: &Message<'_>, turn: Turn) -> Re
 mod tests {
     use super::*;
 
-    const SLOT: Slot = Slot { socket: 1, max_bare_len: 20, may_wait: true, lingers: false };
     const MARKER: Marker = *b"0123456789abcdef";
 
     fn is_bare(payload: &[u8], flags: c_int, to: Option<SocketAddr>, control: &[u8]) -> bool {
         let parts = one(payload.as_ptr().cast(), payload.len());
         // SAFETY: of `payload`.
         let parts = unsafe { Parts::new(&parts) };
-        may_be_bare(SLOT, &MARKER, &Message { parts, flags, to, control })
+        let slot = Slot { max_bare_len: 20, ..Slot::default() };
+        may_be_bare(slot, &MARKER, &Message { parts, flags, to, control })
     }
 
     #[test]

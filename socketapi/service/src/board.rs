@@ -108,7 +108,7 @@ mod tests {
         let (first, second) = (board.take().unwrap(), board.take());
         let mut second = second.unwrap();
         assert_eq!((first.number(), second.number(), board.take().is_some()), (0, 1, false));
-        let slot = Slot { socket: 9, max_bare_len: 1, may_wait: true, lingers: false };
+        let slot = Slot { socket: 9, max_bare_len: 1, may_wait: true, ..Slot::default() };
         second.show(slot);
         assert_eq!(second.shown(), slot);
         let reader = File::from(board.for_reading().unwrap());

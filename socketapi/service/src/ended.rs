@@ -136,6 +136,12 @@ impl Served {
         }
     }
 
+    /// Both halves: on Linux a peer's SHUTDOWN shuts the reading half down.
+    pub(crate) fn is_shut_down(&self) -> bool {
+        let reads_no_more = self.halves.deaf || matches!(self.phase, Phase::Ended { is_eof: true });
+        self.halves.shuts_down && reads_no_more
+    }
+
     fn is_shut_down_by_peer(&self) -> bool {
         let states = [AssociationState::ShutdownReceived, AssociationState::ShutdownAckSent];
         let look = |association: &Association| states.contains(&association.state());

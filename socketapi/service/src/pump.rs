@@ -276,7 +276,14 @@ impl Served {
             _ => false,
         };
         let max_bare_len = u32::try_from(self.max_bare_len()).unwrap_or(u32::MAX);
-        Slot { socket: self.name.socket, max_bare_len, may_wait, lingers: self.lingers() }
+        Slot {
+            socket: self.name.socket,
+            max_bare_len,
+            may_wait,
+            lingers: self.lingers(),
+            has_error: self.error != 0,
+            is_hung_up: self.is_shut_down(),
+        }
     }
 
     fn max_bare_len(&self) -> usize {

@@ -124,14 +124,16 @@ impl Served {
             Ok(()) => {
                 self.memory.set_up(&self.socket, id);
                 self.await_last_sends(id);
+                self.pair.open();
                 Phase::Open
             }
             Err(error) => {
                 self.conclude_failure(&error, id, ids);
+                // It opens in the next turn: who sees that sees on the board that there is an error.
+                self.pair.keep_filler(false);
                 Phase::Idle
             }
         };
-        self.pair.open();
         Outcome::Again
     }
 

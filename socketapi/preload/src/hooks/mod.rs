@@ -7,6 +7,7 @@ mod data;
 mod descriptors;
 mod files;
 mod names;
+mod polling;
 mod raw;
 
 #[cfg(target_env = "gnu")]
