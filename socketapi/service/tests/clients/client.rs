@@ -23,7 +23,7 @@ use sctp_user::stack::Stack;
 use socket2::{Domain, SockAddr, Socket, Type};
 
 /// Milliseconds: longer than anything here takes on a busy machine.
-const LIMIT: u16 = 30_000;
+pub(crate) const LIMIT: u16 = 30_000;
 
 /// What polls behind all messages, where the peer has ended the association.
 pub(crate) const END: PollFlags = PollFlags::from_bits_retain(libc::POLLRDHUP);

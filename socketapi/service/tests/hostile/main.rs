@@ -20,8 +20,8 @@ use client::{Client, HERE, Handle, THERE, at, clients_under, wait_until};
 use idle::assert_idle;
 use wrong::WrongClient;
 
-/// What one client does in a run, and how many runs there are. Each client has a seed of its own, and does always the same; in which
-/// order the two are heard is not laid down.
+/// What one client does in a run, and how many runs there are. Each client has a seed of its own, and does always the same as long as
+/// it is answered the same; in which order the two are heard is not laid down.
 const STEPS: usize = 3_000;
 const RUNS: u64 = 4;
 

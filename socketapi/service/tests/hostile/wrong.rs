@@ -16,7 +16,7 @@ use sctp_descriptors::{
 };
 use socket2::Socket;
 
-use super::client::{HERE, THERE, at, connect_to, unconnected};
+use super::client::{HERE, LIMIT, THERE, at, connect_to, unconnected};
 
 /// As many of each it holds at most.
 const MOST: usize = 20;
@@ -26,10 +26,19 @@ pub(crate) struct WrongClient {
     /// Who answers to the service's stack.
     peer: &'static str,
     random: StdRng,
-    connections: Vec<Socket>,
+    connections: Vec<Connection>,
     /// Ends of sockets.
     ends: Vec<Socket>,
     buffer: Vec<u8>,
+}
+
+/// A control connection. On what comes of it depends what the client does next: it waits for that wherever it is sure to come.
+struct Connection {
+    socket: Socket,
+    /// Answers that were not taken.
+    owed: usize,
+    /// What was said made sense so far, so that what is asked is answered, or the service has hung up.
+    is_sound: bool,
 }
 
 impl WrongClient {
@@ -53,9 +62,7 @@ impl WrongClient {
             if self.connections.is_empty() {
                 self.connect(true);
             }
-            let connection = &self.connections[0];
-            // Where there is no room for a request the service is behind.
-            connection.set_nonblocking(false).unwrap();
+            let connection = &self.connections[0].socket;
             if pieces(&request).any(|piece| connection.send(&piece).is_err()) {
                 self.connections.clear();
             }
@@ -107,8 +114,8 @@ impl WrongClient {
         let version = if is_right { VERSION } else { self.random.random() };
         // It may have been hung up on.
         let _ = connection.send(&version.to_ne_bytes());
-        connection.set_nonblocking(true).unwrap();
-        self.connections.push(connection);
+        // The service's version comes in any case.
+        self.connections.push(Connection { socket: connection, owed: 1, is_sound: is_right });
     }
 
     fn takes_answer_late(&mut self) {
@@ -127,15 +134,16 @@ impl WrongClient {
             return self.connects();
         }
         let at = self.random.random_range(0..self.connections.len());
-        let is_cut = self.random.random_ratio(1, 100);
-        for piece in pieces(&Request { socket, command }.encode()) {
-            if self.connections[at].send(&piece).is_err() || is_cut {
-                return;
-            }
-        }
-        if self.random.random_ratio(19, 20) {
-            // The service answers at once: where it does not, it has hung up.
-            let _ = poll(&mut [PollFd::new(self.connections[at].as_fd(), PollFlags::POLLIN)], 20_u16);
+        let (is_cut, takes) = (self.random.random_ratio(1, 100), self.random.random_ratio(19, 20));
+        let request = Request { socket, command }.encode();
+        let pieces: Vec<_> = pieces(&request).collect();
+        let said = if is_cut { 1 } else { pieces.len() };
+        let connection = &mut self.connections[at];
+        // It may have been hung up on.
+        let is_heard = pieces[..said].iter().all(|piece| connection.socket.send(piece).is_ok());
+        connection.is_sound &= said == pieces.len();
+        connection.owed += usize::from(is_heard);
+        if takes && !is_cut {
             self.takes_answer(at);
         }
     }
@@ -204,12 +212,19 @@ impl WrongClient {
         }
     }
 
-    /// The first that waits there, if one does.
+    /// The first of those that are owed, if any is.
     fn takes_answer(&mut self, at: usize) {
-        let Some(connection) = self.connections.get(at) else { return };
+        let Some(connection) = self.connections.get_mut(at) else { return };
+        if !connection.is_sound || connection.owed == 0 {
+            return;
+        }
+        connection.owed -= 1;
+        let connection = &connection.socket;
+        let answered = poll(&mut [PollFd::new(connection.as_fd(), PollFlags::POLLIN)], LIMIT);
+        assert_eq!(answered, Ok(1), "neither an answer nor a hang-up");
         let mut space = nix::cmsg_space!([i32; 1]);
         let mut parts = [IoSliceMut::new(&mut self.buffer)];
-        let flags = MsgFlags::MSG_CMSG_CLOEXEC;
+        let flags = MsgFlags::MSG_CMSG_CLOEXEC | MsgFlags::MSG_DONTWAIT;
         let Ok(got) = recvmsg::<()>(connection.as_raw_fd(), &mut parts, Some(&mut space), flags) else {
             return;
         };
@@ -227,21 +242,27 @@ impl WrongClient {
 
     fn says_anything(&mut self) {
         let said = any_bytes(&mut self.random, 5_000);
-        if let Some(connection) = peek(&self.connections, &mut self.random) {
+        if let Some(at) = any_place(&self.connections, &mut self.random) {
+            let connection = &mut self.connections[at];
+            connection.is_sound = false;
             // It may have been hung up on.
-            let _ = connection.send(&said);
+            let _ = connection.socket.send(&said);
         }
     }
 
     /// Descriptors that nobody asked for, beside what goes with them or anything else.
     fn shows_anything(&mut self) {
-        let said = if self.random.random() { SHOWN.to_vec() } else { any_bytes(&mut self.random, 20) };
+        let is_sound = self.random.random();
+        let said = if is_sound { SHOWN.to_vec() } else { any_bytes(&mut self.random, 20) };
         let (zero, count) = (std::fs::File::open("/dev/zero").unwrap(), self.random.random_range(1..4));
         let mut shown = vec![zero.as_fd()];
-        shown.extend(self.ends.iter().chain(&self.connections).map(AsFd::as_fd));
+        let connections = self.connections.iter().map(|connection| &connection.socket);
+        shown.extend(self.ends.iter().chain(connections).map(AsFd::as_fd));
         let rights: Vec<i32> =
             (0..count).filter_map(|_| peek(&shown, &mut self.random)).map(AsRawFd::as_raw_fd).collect();
-        if let Some(connection) = peek(&self.connections, &mut self.random) {
+        if let Some(at) = any_place(&self.connections, &mut self.random) {
+            self.connections[at].is_sound &= is_sound;
+            let connection = &self.connections[at].socket;
             let (beside, flags) = (ControlMessage::ScmRights(&rights), MsgFlags::MSG_NOSIGNAL);
             // It may have been hung up on.
             let _ = sendmsg::<()>(connection.as_raw_fd(), &[IoSlice::new(&said)], &[beside], flags, None);
@@ -271,8 +292,10 @@ impl WrongClient {
 
     fn shuts_down(&mut self) {
         let how = [Shutdown::Read, Shutdown::Write, Shutdown::Both][self.random.random_range(0..3)];
-        let all = if self.random.random_ratio(1, 4) { &self.connections } else { &self.ends };
-        if let Some(socket) = peek(all, &mut self.random) {
+        let connections = self.connections.iter().map(|connection| &connection.socket);
+        let all: Vec<_> =
+            if self.random.random_ratio(1, 4) { connections.collect() } else { self.ends.iter().collect() };
+        if let Some(socket) = peek(&all, &mut self.random) {
             // The service may have closed it.
             let _ = socket.shutdown(how);
         }
@@ -296,7 +319,11 @@ fn socket_of(end: &Socket) -> Option<u64> {
 }
 
 fn peek<'a, T>(all: &'a [T], random: &mut StdRng) -> Option<&'a T> {
-    if all.is_empty() { None } else { all.get(random.random_range(0..all.len())) }
+    any_place(all, random).and_then(|at| all.get(at))
+}
+
+fn any_place<T>(all: &[T], random: &mut StdRng) -> Option<usize> {
+    if all.is_empty() { None } else { Some(random.random_range(0..all.len())) }
 }
 
 fn pick<T>(all: &mut Vec<T>, random: &mut StdRng) -> Option<T> {
