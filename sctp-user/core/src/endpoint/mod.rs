@@ -23,6 +23,7 @@ mod listener;
 pub mod out_of_the_blue;
 mod rate_limit;
 mod receive;
+mod reconfiguration;
 pub mod scope;
 mod slots;
 mod stats;
@@ -33,6 +34,7 @@ mod transmit;
 pub use bound::Bound;
 pub use listener::{ListenOptions, ListenerId};
 pub use out_of_the_blue::StatelessPacket;
+pub use reconfiguration::ResetDirections;
 pub use stats::EndpointStats;
 
 pub(crate) use cookie::{StateCookie, Tags};
@@ -42,7 +44,7 @@ use crate::arrival::{Arrival, Arrivals};
 use crate::association::{Association, Blueprint, Context, Quoted, initial_tsn};
 use crate::auth::AuthOffer;
 use crate::config::{AssociationConfig, EndpointConfig};
-use crate::error::{CommandError, ConnectError, ReconfigError, SendError};
+use crate::error::{CommandError, ConnectError, SendError};
 use crate::event::{AssociationId, Event};
 use crate::message::{Message, SendOptions};
 use crate::net::{Ecn, PathAddress, Transmit};
@@ -95,15 +97,6 @@ pub enum UnreachableKind {
         /// Largest IP packet that the next hop takes, bytes.
         mtu: u32,
     },
-}
-
-/// Which streams [`Endpoint::reset_streams`] resets.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct ResetDirections {
-    /// Streams that we send on.
-    pub outgoing: bool,
-    /// Streams that the peer sends on.
-    pub incoming: bool,
 }
 
 /// Many associations, one interface. See the [module](self).
@@ -333,60 +326,6 @@ impl Endpoint {
         self.command(id, |association, random| {
             association.request_heartbeat(&mut Context { now, random }, remote)
         })
-    }
-
-    /// Numbers the messages of streams from 0 on again: of those that we send on, of the peer's, or of both; an empty
-    /// list means all (RFC 6525, 6.3.2). What was sent before still arrives under the old numbers, what is sent after
-    /// waits until the peer has agreed. [`Event::StreamsReset`] follows, for each direction.
-    ///
-    /// # Errors
-    /// Nothing is done then.
-    pub fn reset_streams(
-        &mut self,
-        now: Time,
-        id: AssociationId,
-        directions: ResetDirections,
-        streams: &[u16],
-    ) -> Result<(), ReconfigError> {
-        let ResetDirections { outgoing, incoming } = directions;
-        self.reconfigure(id, |association| association.reset_streams(now, outgoing, incoming, streams))
-    }
-
-    /// Numbers TSNs, and the messages of all streams both ways, anew (RFC 6525, 6.3.3); at most once in 30 s. What we
-    /// sent before arrives first; what the peer has on its way may get lost, if it is not careful.
-    /// [`Event::AssociationReset`] follows.
-    ///
-    /// # Errors
-    /// Nothing is done then.
-    pub fn reset_association(&mut self, now: Time, id: AssociationId) -> Result<(), ReconfigError> {
-        self.reconfigure(id, |association| association.reset_association(now))
-    }
-
-    /// Adds streams that we send on, and streams of the peer's (RFC 6525, 6.3.4). [`Event::StreamsChanged`] follows, for
-    /// each direction.
-    ///
-    /// # Errors
-    /// Nothing is done then.
-    pub fn add_streams(
-        &mut self,
-        now: Time,
-        id: AssociationId,
-        outbound: u16,
-        inbound: u16,
-    ) -> Result<(), ReconfigError> {
-        self.reconfigure(id, |association| association.add_streams(now, outbound, inbound))
-    }
-
-    fn reconfigure(
-        &mut self,
-        id: AssociationId,
-        act: impl FnOnce(&mut Association) -> Result<(), ReconfigError>,
-    ) -> Result<(), ReconfigError> {
-        let slot = self.slots.find(id).ok_or(ReconfigError::Closed)?;
-        let entry = self.slots.get_mut(slot).ok_or(ReconfigError::Closed)?;
-        act(&mut entry.association)?;
-        self.settle(slot);
-        Ok(())
     }
 
     /// The association named `id`, until it is released.
