@@ -72,14 +72,18 @@ impl State {
         if let Some(binding) = binding {
             self.registry.ports.add(self.engine.driver.as_mut(), binding, address)?;
         }
-        let added =
-            self.on_each(socket, |state, id| state.engine.endpoint.add_local_address(now, id, address));
-        if added.is_err() {
-            binding.iter().for_each(|binding| self.registry.ports.remove(*binding, address));
-            return added;
-        }
+        let before = self.mailbox(socket)?.bound.clone();
         self.mailbox(socket)?.bound.add(address);
-        self.rebind_listener(socket)
+        let added = self.rebind_listener(socket).and_then(|()| {
+            self.on_each(socket, |state, id| state.engine.endpoint.add_local_address(now, id, address))
+        });
+        if added.is_err() {
+            self.mailbox(socket)?.bound = before;
+            // Cannot fail: it had these.
+            let _ = self.rebind_listener(socket);
+            binding.iter().for_each(|binding| self.registry.ports.remove(*binding, address));
+        }
+        added
     }
 
     fn remove_address(&mut self, now: Time, socket: SocketId, address: IpAddr) -> Result<(), Error> {
