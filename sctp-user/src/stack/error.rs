@@ -44,6 +44,9 @@ pub enum Error {
     /// Somebody [divides](super::Sharing::divided) what comes to one of the addresses, and has others besides.
     #[error("who divides what comes to port {0} has other addresses: all need the same ones")]
     OtherAddresses(u16),
+    /// As many as may [divide](super::Sharing::divided) what comes to one of the addresses.
+    #[error("what comes to port {0} is divided among as many sockets as may be: close others")]
+    TooManyListeners(u16),
     /// Another stack of this host has the port, or all ports are out.
     #[error(transparent)]
     Lease(Arc<LeaseError>),
@@ -130,7 +133,7 @@ impl Error {
             Self::NotConnected | Self::NoAssociation | Self::Closed | Self::StackClosed => Kind::NotConnected,
             Self::ShuttingDown | Self::Send(SendError::Closed | SendError::ShuttingDown) => Kind::BrokenPipe,
             Self::Lost(reason) => loss_kind(reason),
-            Self::Refused => Kind::OutOfMemory,
+            Self::Refused | Self::TooManyListeners(_) => Kind::OutOfMemory,
             Self::System { source, .. } | Self::Driver(source) => source.kind(),
             Self::Open(error) => open_kind(error),
             Self::Command(CommandError::Closed) => Kind::NotConnected,

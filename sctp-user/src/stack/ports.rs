@@ -10,6 +10,9 @@ use sctp_core::endpoint::bound::meet;
 use super::error::Error;
 use crate::driver::{Driver, LeaseError};
 
+/// So many sockets divide what comes to a place at most: who listens there looks at them all.
+const MOST_LISTENERS: usize = 1_024;
+
 /// Names a binding; never used again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct BindingId(u64);
@@ -233,9 +236,13 @@ impl Ports {
 
     /// Whether nobody listens there, unless what comes in is divided.
     fn check_unheard(&self, port: u16, wanted: &[IpAddr], sharing: Option<Sharing>) -> Result<(), Error> {
-        let mut heard =
-            self.places_of(port).iter().filter(|place| place.listening > 0 && place.meets(wanted));
-        if heard.all(|place| place.is_divided(sharing)) { Ok(()) } else { Err(Error::PortInUse(port)) }
+        let heard = self.places_of(port).iter().filter(|place| place.listening > 0 && place.meets(wanted));
+        let check = |place: &Place| match place.is_divided(sharing) {
+            false => Err(Error::PortInUse(port)),
+            true if place.listening >= MOST_LISTENERS => Err(Error::TooManyListeners(port)),
+            true => Ok(()),
+        };
+        heard.into_iter().try_for_each(check)
     }
 
     /// Its socket shares otherwise from now on.

@@ -63,7 +63,7 @@ pub fn of(error: &Error) -> Errno {
         Error::ShuttingDown => Errno::EPIPE,
         Error::Listening | Error::Associated => Errno::EISCONN,
         // As where a kernel has no memory for it.
-        Error::Refused => Errno::ENOMEM,
+        Error::Refused | Error::TooManyListeners(_) => Errno::ENOMEM,
         Error::Lost(reason) => of_loss(reason),
         Error::Send(error) => of_send(error),
         Error::Connect(error) => of_connect(error),

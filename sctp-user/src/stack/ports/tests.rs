@@ -179,6 +179,17 @@ fn who_divides_what_comes_in_listens_beside_others_of_its_user() {
 }
 
 #[test]
+fn so_many_divide_what_comes_to_a_place_at_most() {
+    let mut bench = Bench::default();
+    let all: Vec<_> = (0..=MOST_LISTENERS).map(|_| bench.bind(&["10.0.0.1"], DIVIDED).unwrap()).collect();
+    let (last, others) = all.split_last().unwrap();
+    others.iter().for_each(|id| bench.ports.listen(*id).unwrap());
+    assert!(matches!(bench.ports.listen(*last), Err(Error::TooManyListeners(80))));
+    bench.close(all[0]);
+    bench.ports.listen(*last).unwrap();
+}
+
+#[test]
 fn what_is_said_after_a_socket_was_bound_counts_from_then_on() {
     let mut bench = Bench::default();
     let first = bench.bind(&["10.0.0.1"], None).unwrap();
