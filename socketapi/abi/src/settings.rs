@@ -26,6 +26,8 @@ pub struct Settings {
     pub reuse_address: bool,
     /// Several sockets of one user may be bound to one port, and all of them listen (SO_REUSEPORT, as Linux has it).
     pub divides_port: bool,
+    /// The listener that it was accepted from did that: what it is bound to is divided still, though the option is not shown of it.
+    has_divided_port: bool,
     /// Whose socket it is. While nobody has said that, no port is shared.
     pub user: Option<u32>,
     /// The peers' UDP encapsulation port for associations to come, once it was set (`SCTP_REMOTE_UDP_ENCAPS_PORT`).
@@ -80,6 +82,7 @@ impl Settings {
             reuse_port: false,
             reuse_address: false,
             divides_port: false,
+            has_divided_port: false,
             user: None,
             remote_udp_port: None,
             shuts_down: false,
@@ -90,13 +93,14 @@ impl Settings {
 
     /// With whom the socket shares its port, which the stack wants to know before it is bound.
     pub fn sharing(&self) -> Option<Sharing> {
-        let user = self.user.filter(|_| self.reuse_port || self.reuse_address || self.divides_port)?;
+        let divided = self.divides_port || self.has_divided_port;
+        let user = self.user.filter(|_| self.reuse_port || self.reuse_address || divided)?;
         Some(Sharing {
             user,
             // RFC 6458, 8.1.27: who shares beside a listener shares without one.
             silent: self.reuse_address || self.reuse_port,
             beside_listener: self.reuse_port,
-            divided: self.divides_port,
+            divided,
         })
     }
 
@@ -117,7 +121,7 @@ impl Settings {
         let others = std::mem::replace(&mut self.associations, BTreeMap::from([(association, own)]));
         let mut other = self.clone();
         // As on Linux: what is divided is what a listener gets.
-        other.divides_port = false;
+        other.has_divided_port |= std::mem::take(&mut other.divides_port);
         self.associations = others;
         other
     }
