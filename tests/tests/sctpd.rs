@@ -175,6 +175,17 @@ fn a_child_that_has_given_up_its_privileges_goes_on_with_its_sockets() {
     assert!(output.contains("counted 50"), "{output}");
 }
 
+/// Abstract names have no permissions: a stranger's UNIX socket may be named like a socket of the service, and is none.
+#[test]
+fn a_stranger_s_socket_that_is_named_like_one_of_the_service_s_is_not_taken_for_it() {
+    let Some((_, programs)) = prepare(&["strange_names"]) else { return };
+    for config in ["", "user = \"daemon\"\n"] {
+        let daemon = Daemon::start(Lab::loopback(), config);
+        let output = finish(daemon.run(&programs.path("strange_names"), &["127.0.0.1", "5000"]));
+        assert!(output.contains("undisturbed"), "{output}");
+    }
+}
+
 #[test]
 fn each_user_has_its_own_limit_which_a_reload_changes() {
     let Some((host, programs)) = prepare(&["shared_service"]) else { return };

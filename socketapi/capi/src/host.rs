@@ -83,8 +83,9 @@ fn find() -> Result<Found, String> {
     if own.is_none() {
         // Who says how a stack of its own is to be wants one.
         let wants_own = CONDITIONS.iter().any(|name| variable(name).is_some());
-        if let (false, Probe::Serves { process, user }) = (wants_own, probe(SERVICE_NAME)) {
-            let service = sctp_preload::Service { name: SERVICE_NAME.into(), user: Some(user) };
+        if let (false, Probe::Serves { process, user, maker }) = (wants_own, probe(SERVICE_NAME)) {
+            let (user, maker) = (Some(user), Some(maker));
+            let service = sctp_preload::Service { name: SERVICE_NAME.into(), user, maker };
             return Ok(Found { service, description: format!("sctpd, process {process}") });
         }
         *own = Some(Own::start()?);
@@ -119,7 +120,7 @@ impl Own {
             true => "in this process".to_owned(),
             false => format!("in process {}", self.process),
         };
-        let service = sctp_preload::Service { name: self.name.clone().into(), user: None };
+        let service = sctp_preload::Service { name: self.name.clone().into(), user: None, maker: None };
         Found { service, description: format!("{}, {host}", self.carrier) }
     }
 }

@@ -55,6 +55,11 @@ pub const SERVICE_VARIABLE: &str = "SCTP_SERVICE";
 /// has gone; clients hang up on who is neither this user nor root.
 pub const SERVICE_USER_VARIABLE: &str = "SCTP_SERVICE_USER";
 
+/// Environment variable that names the user, by number, that the service has become, and so the user who makes its sockets: the
+/// kernel tells of each (SO_PEERCRED). What has a name like theirs and is of somebody else, but root or the program's own user, is
+/// no socket of ours: anybody may bind such a name.
+pub const SERVICE_MAKER_VARIABLE: &str = "SCTP_SERVICE_MAKER";
+
 /// The environment variable that names the program's lease: a descriptor, as `NUMBER:INODE`. The service of a program lives as
 /// long as one of its processes has it open.
 pub const LEASE_VARIABLE: &str = "SCTP_LEASE";

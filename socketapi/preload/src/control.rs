@@ -152,20 +152,21 @@ fn connect() -> io::Result<OwnedFd> {
     if result != 0 {
         return Err(io::Error::last_os_error());
     }
-    if !service.is_trusted_of(user_of_peer(&socket)?) {
+    if !service.is_trusted_of(user_of_peer(socket.as_raw_fd())?) {
         return Err(io::ErrorKind::PermissionDenied.into());
     }
+    service.tell_maker();
     Ok(socket)
 }
 
-fn user_of_peer(socket: &OwnedFd) -> io::Result<u32> {
+/// Who made the other end of a UNIX socket, or listened there.
+pub(crate) fn user_of_peer(socket: c_int) -> io::Result<u32> {
     let mut peer = libc::ucred { pid: 0, uid: 0, gid: 0 };
     let mut length = size_of::<libc::ucred>() as libc::socklen_t;
     let value = (&raw mut peer).cast();
     // SAFETY: `peer` is valid for `length` bytes.
-    let result = unsafe {
-        real::getsockopt(socket.as_raw_fd(), libc::SOL_SOCKET, libc::SO_PEERCRED, value, &raw mut length)
-    };
+    let result =
+        unsafe { real::getsockopt(socket, libc::SOL_SOCKET, libc::SO_PEERCRED, value, &raw mut length) };
     if result == 0 { Ok(peer.uid) } else { Err(io::Error::last_os_error()) }
 }
 

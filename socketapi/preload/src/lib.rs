@@ -72,6 +72,7 @@ extern "C" fn begin() {
     hold::begin();
     exempt::look_for_another();
     lease::find();
+    service::begin();
     // SAFETY: it has no conditions.
     unsafe { table::adopt_table() };
     // SAFETY: the functions do what may be done in handlers of signals, and in a child of a program with many threads.

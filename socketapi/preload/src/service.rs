@@ -1,9 +1,10 @@
 //! Where the service is, and whose.
 
+use core::sync::atomic::{AtomicU32, Ordering};
 use std::ffi::OsString;
 use std::sync::OnceLock;
 
-use sctp_descriptors::{SERVICE_USER_VARIABLE, SERVICE_VARIABLE};
+use sctp_descriptors::{SERVICE_MAKER_VARIABLE, SERVICE_USER_VARIABLE, SERVICE_VARIABLE};
 
 /// A service.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -12,6 +13,8 @@ pub struct Service {
     pub name: OsString,
     /// Whose it may be, besides root's: without this, the user's of this process.
     pub user: Option<u32>,
+    /// Who makes its sockets, if that is neither root nor the user of this process.
+    pub maker: Option<u32>,
 }
 
 /// Finds a service for a process that was told none, or starts one. It is asked by each thread that needs the service, and by
@@ -19,6 +22,10 @@ pub struct Service {
 pub type Finder = fn() -> Option<Service>;
 
 static FINDER: OnceLock<Finder> = OnceLock::new();
+
+/// Who makes the sockets, where it is known already: what is asked of each descriptor reads no environment.
+static MAKER: AtomicU32 = AtomicU32::new(ROOT);
+const ROOT: u32 = 0;
 
 /// Gives this copy of the shim a finder. The first one stays.
 pub fn set_finder(finder: Finder) {
@@ -35,15 +42,34 @@ pub fn told() -> Option<Service> {
     if is_privileged() {
         return None;
     }
-    let user = std::env::var(SERVICE_USER_VARIABLE).ok().and_then(|user| user.parse().ok());
-    std::env::var_os(SERVICE_VARIABLE).map(|name| Service { name, user })
+    let user = |variable| std::env::var(variable).ok().and_then(|user| user.parse().ok());
+    let (user, maker) = (user(SERVICE_USER_VARIABLE), user(SERVICE_MAKER_VARIABLE));
+    std::env::var_os(SERVICE_VARIABLE).map(|name| Service { name, user, maker: maker.or(user) })
+}
+
+/// When the shim is loaded: the program may have inherited sockets.
+pub(crate) fn begin() {
+    if let Some(service) = told() {
+        service.tell_maker();
+    }
+}
+
+/// Whether this user may have made a socket of ours.
+pub(crate) fn is_maker(user: u32) -> bool {
+    // SAFETY: it cannot fail.
+    user == MAKER.load(Ordering::Relaxed) || user == ROOT || user == unsafe { libc::geteuid() }
 }
 
 impl Service {
     /// Whether it may be this user's. Anybody may take an abstract name.
     pub(crate) fn is_trusted_of(&self, user: u32) -> bool {
         // SAFETY: it cannot fail.
-        user == 0 || user == self.user.unwrap_or_else(|| unsafe { libc::geteuid() })
+        user == ROOT || user == self.user.unwrap_or_else(|| unsafe { libc::geteuid() })
+    }
+
+    /// From now on it is known who makes its sockets.
+    pub(crate) fn tell_maker(&self) {
+        MAKER.store(self.maker.unwrap_or(ROOT), Ordering::Relaxed);
     }
 }
 

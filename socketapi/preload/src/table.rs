@@ -1,6 +1,7 @@
 //! Which descriptors are ours.
 //!
-//! The truth is the name of the peer's end, which any process can ask for, after `exec` and after descriptor passing too.
+//! The truth is the name of the peer's end, which any process can ask for, after `exec` and after descriptor passing too, and who
+//! made it: anybody may bind a name like ours and connect to a program.
 //!
 //! - What is known *not* to be ours is remembered, so that other descriptors cost one memory access. A number becomes ours only
 //!   by calls that we see (ours, `dup` and its fellows, descriptors that arrive in messages), and each of them forgets it.
@@ -19,7 +20,7 @@ use sctp_descriptors::{SocketName, Style};
 
 use crate::detour::Stop;
 use crate::exempt::is_exempt;
-use crate::{address, real};
+use crate::{address, control, real, service};
 
 /// Descriptors above this are looked up every time.
 const REMEMBERED: usize = 4_096;
@@ -180,10 +181,11 @@ pub(crate) fn is_owner() -> bool {
 }
 
 fn peer_name(fd: c_int) -> Option<SocketName> {
-    address::unix_name(|storage, length| {
+    let name = address::unix_name(|storage, length| {
         // SAFETY: both pointers are valid for the call; the kernel writes at most `*length` bytes.
         unsafe { real::getpeername(fd, storage, length) }
-    })
+    })?;
+    control::user_of_peer(fd).is_ok_and(service::is_maker).then_some(name)
 }
 
 /// Descriptors have come in this message (SCM_RIGHTS).

@@ -1,9 +1,12 @@
 //! The well-known service of a host, `sctpd`, and whether it serves us.
 
-use std::io::{self, Read, Write};
+use std::io::{self, ErrorKind, IoSliceMut, Write};
+use std::os::fd::AsRawFd;
 use std::time::Duration;
 
-use nix::sys::socket::{getsockopt, sockopt};
+use nix::sys::socket::{
+    ControlMessageOwned, MsgFlags, UnixCredentials, getsockopt, recvmsg, setsockopt, sockopt,
+};
 use nix::unistd::{User, geteuid};
 use sctp_descriptors::VERSION;
 use sctp_user::DAEMON_USER;
@@ -24,6 +27,8 @@ pub enum Probe {
         process: i32,
         /// Its user.
         user: u32,
+        /// The user that it has become: who makes its sockets.
+        maker: u32,
     },
     /// There is none.
     Absent,
@@ -71,7 +76,7 @@ impl Probe {
 pub fn probe(name: &str) -> Probe {
     match try_probe(name) {
         Ok(probe) => probe,
-        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => Probe::Absent,
+        Err(error) if error.kind() == ErrorKind::ConnectionRefused => Probe::Absent,
         Err(error) => Probe::Failed(error),
     }
 }
@@ -88,16 +93,32 @@ fn try_probe(name: &str) -> io::Result<Probe> {
     let (process, user) = (peer.pid(), peer.uid());
     let mut answer = [0; 64];
     // Whom it does not serve it hangs up on.
-    let said = connection.write(&VERSION.to_ne_bytes()).and_then(|_| connection.read(&mut answer));
+    setsockopt(&connection, sockopt::PassCred, &true)?;
+    let said = connection.write(&VERSION.to_ne_bytes()).and_then(|_| hear(&connection, &mut answer));
     Ok(match said {
-        Ok(len) if answer.get(..len) == Some(&VERSION.to_ne_bytes()) => Probe::Serves { process, user },
-        Ok(0) => Probe::Refuses { process },
+        Ok((len, maker)) if answer.get(..len) == Some(&VERSION.to_ne_bytes()) => {
+            Probe::Serves { process, user, maker: maker.unwrap_or(user) }
+        }
+        Ok((0, _)) => Probe::Refuses { process },
         Ok(_) => Probe::OtherVersion { process },
-        Err(error) if matches!(error.kind(), io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset) => {
+        Err(error) if matches!(error.kind(), ErrorKind::BrokenPipe | ErrorKind::ConnectionReset) => {
             Probe::Refuses { process }
         }
         Err(error) => return Err(error),
     })
+}
+
+/// Hears a record, and from which user. The credentials of a connection are of the time when its listener began to listen; those of
+/// a record are of now.
+fn hear(connection: &Socket, record: &mut [u8]) -> io::Result<(usize, Option<u32>)> {
+    let mut control = nix::cmsg_space!(UnixCredentials);
+    let mut parts = [IoSliceMut::new(record)];
+    let heard = recvmsg::<()>(connection.as_raw_fd(), &mut parts, Some(&mut control), MsgFlags::empty())?;
+    let user = heard.cmsgs()?.find_map(|message| match message {
+        ControlMessageOwned::ScmCredentials(sender) => Some(sender.uid()),
+        _ => None,
+    });
+    Ok((heard.bytes, user))
 }
 
 /// Any user may take an abstract name: a service may be root's, our own, or the user's that root made for it.

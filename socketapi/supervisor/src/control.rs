@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::io::{self, ErrorKind};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, MetadataExt};
 
 use nix::errno::Errno;
 use nix::sys::socket::{
@@ -22,6 +22,8 @@ pub(crate) struct Control {
     socket: OwnedFd,
     /// Whose service it is.
     pub(crate) user: u32,
+    /// The user that it has become, who makes its sockets and boards.
+    pub(crate) maker: u32,
     board: File,
     buffer: Vec<u8>,
 }
@@ -41,7 +43,8 @@ impl Control {
         }
         let (_, board) = exchange(&socket, &mut buffer, &Request { socket: 0, command: Command::Board })?;
         let board = File::from(board.ok_or(ErrorKind::InvalidData)?);
-        Ok(Self { socket, user, board, buffer })
+        let maker = board.metadata()?.uid();
+        Ok(Self { socket, user, maker, board, buffer })
     }
 
     /// Asks the service. ENETDOWN: it cannot be reached.

@@ -51,6 +51,8 @@ pub(crate) struct Desk {
     service: String,
     /// Whose it is: anybody may take its name when it has gone.
     user: u32,
+    /// Who makes its sockets.
+    maker: u32,
     /// `None`: lost, and looked for again with the next command.
     control: Option<Control>,
     pub(crate) numbers: Numbers,
@@ -58,8 +60,13 @@ pub(crate) struct Desk {
 
 impl Desk {
     pub(crate) fn new(service: &str, control: Control, numbers: Numbers) -> Self {
-        let user = control.user;
-        Self { service: service.to_owned(), user, control: Some(control), numbers }
+        let (user, maker) = (control.user, control.maker);
+        Self { service: service.to_owned(), user, maker, control: Some(control), numbers }
+    }
+
+    /// A descriptor as a socket of ours, if it is one.
+    pub(crate) fn socket(&self, fd: OwnedFd) -> Option<Socket> {
+        Socket::new(fd, |user| user == 0 || user == self.user || user == self.maker)
     }
 
     /// `socket()`.
@@ -237,7 +244,7 @@ impl Desk {
             }
             _ => return Err(Errno::EPROTO),
         }
-        let accepted = fd.and_then(Socket::new).ok_or(Errno::EPROTO)?;
+        let accepted = fd.and_then(|fd| self.socket(fd)).ok_or(Errno::EPROTO)?;
         if let (Some(room), Some(peer)) = (from, peer) {
             room.write(target, peer)?;
         }

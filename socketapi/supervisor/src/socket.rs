@@ -6,7 +6,7 @@ use std::time::Duration;
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use nix::sys::socket::sockopt::{ReceiveTimeout, SendTimeout};
+use nix::sys::socket::sockopt::{PeerCredentials, ReceiveTimeout, SendTimeout};
 use nix::sys::socket::{MsgFlags, UnixAddr, getpeername, getsockopt, recv, send};
 use sctp_descriptors::{ByteBuf, Filler, MAX_RECORD_LEN, SocketName, Style, Token};
 
@@ -44,11 +44,12 @@ pub(crate) struct Record {
 }
 
 impl Socket {
-    /// `None`: it is not one of ours.
-    pub(crate) fn new(fd: OwnedFd) -> Option<Self> {
+    /// `None`: it is not one of ours. Anybody may bind a name like ours, so it is asked who did.
+    pub(crate) fn new(fd: OwnedFd, is_maker: impl FnOnce(u32) -> bool) -> Option<Self> {
         let peer: UnixAddr = getpeername(fd.as_raw_fd()).ok()?;
         let name = SocketName::from_bytes(peer.as_abstract()?)?;
-        Some(Self { fd, name })
+        let made_by = getsockopt(&fd, PeerCredentials).ok()?.uid();
+        is_maker(made_by).then_some(Self { fd, name })
     }
 
     /// The flags of a call: MSG_DONTWAIT is among them where the descriptor does not wait (O_NONBLOCK).

@@ -13,7 +13,6 @@ use nix::unistd::Pid;
 
 use crate::desk::{Desk, Job, Step};
 use crate::operation::Call;
-use crate::socket::Socket;
 use crate::sys;
 use crate::target::Target;
 
@@ -127,7 +126,7 @@ impl Supervisor {
         if is_new {
             return self.desk.make(&target, call).map(Taken::Over);
         }
-        let Some(socket) = target.copy(call.int(0)).ok().and_then(Socket::new) else {
+        let Some(socket) = target.copy(call.int(0)).ok().and_then(|fd| self.desk.socket(fd)) else {
             return Ok(Taken::Over(Step::Kernel));
         };
         Ok(match call.operation(&target)? {

@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use clap::Parser;
 use nix::fcntl::{FcntlArg, OFlag, fcntl, open};
-use sctp_descriptors::{LEASE_VARIABLE, SERVICE_USER_VARIABLE, SERVICE_VARIABLE};
+use sctp_descriptors::{LEASE_VARIABLE, SERVICE_MAKER_VARIABLE, SERVICE_USER_VARIABLE, SERVICE_VARIABLE};
 use sctp_service::{Control, Limits, Listener, Rules, Service};
 use sctp_tools::daemon::{self, Probe, SERVICE_NAME};
 use sctp_tools::limits::raise_descriptor_limit;
@@ -145,6 +145,7 @@ fn run(options: &Options) -> Result<(), Failure> {
     let mut command = Command::new(program);
     command.args(arguments).env(SERVICE_VARIABLE, &service.name);
     command.env(SERVICE_USER_VARIABLE, service.user.to_string());
+    command.env(SERVICE_MAKER_VARIABLE, service.maker.to_string());
     command.envs(service.lease.map(|lease| (LEASE_VARIABLE, lease)));
     match shim {
         Some(shim) => command.env("LD_PRELOAD", before_other_libraries(shim)),
@@ -208,6 +209,8 @@ struct Found {
     name: String,
     /// Whose it is.
     user: u32,
+    /// Who makes its sockets.
+    maker: u32,
     /// What there is to say of it.
     told: String,
     /// By what it lives, as the shim wants to know it.
@@ -223,9 +226,9 @@ fn find_service(options: &Options) -> Result<Found, String> {
     } else {
         let found = daemon::probe(name);
         match (&found, &options.service) {
-            (Probe::Serves { user, .. }, _) => {
+            (&Probe::Serves { user, maker, .. }, _) => {
                 let (name, told) = (name.to_owned(), found.describe());
-                return Ok(Found { name, user: *user, told, lease: None });
+                return Ok(Found { name, user, maker, told, lease: None });
             }
             (_, Some(name)) => {
                 return Err(format!("the service {name} cannot be used: {}", found.describe()));
@@ -236,7 +239,8 @@ fn find_service(options: &Options) -> Result<Found, String> {
     let name = format!("sctp-run/{:032x}", rand::random::<u128>());
     let (transport, lease) = start_host(&name)?;
     let told = format!("{transport}; a stack of its own: {why_own}");
-    Ok(Found { name, user: nix::unistd::geteuid().as_raw(), told, lease: Some(lease) })
+    let user = nix::unistd::geteuid().as_raw();
+    Ok(Found { name, user, maker: user, told, lease: Some(lease) })
 }
 
 /// Starts the host and waits until it serves; says what it serves with, and its lease.
