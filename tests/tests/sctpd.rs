@@ -175,6 +175,16 @@ fn a_child_that_has_given_up_its_privileges_goes_on_with_its_sockets() {
     assert!(output.contains("counted 50"), "{output}");
 }
 
+/// Without a daemon too: new processes and threads of a program that is another user now are served by the stack of its own.
+#[test]
+fn a_program_that_has_given_up_its_privileges_goes_on_with_a_stack_of_its_own() {
+    let Some((host, programs)) = prepare(&["drop_privileges"]) else { return };
+    let command = sctp_run(&host, &["--own", "--udp", "--local", "127.0.0.1"]);
+    let output =
+        finish(Program::start(with(command, &programs.path("drop_privileges"), &["127.0.0.1", "5000"])));
+    assert!(output.contains("went on"), "{output}");
+}
+
 /// Abstract names have no permissions: a stranger's UNIX socket may be named like a socket of the service, and is none.
 #[test]
 fn a_stranger_s_socket_that_is_named_like_one_of_the_service_s_is_not_taken_for_it() {

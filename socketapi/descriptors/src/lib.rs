@@ -61,7 +61,8 @@ pub const SERVICE_USER_VARIABLE: &str = "SCTP_SERVICE_USER";
 pub const SERVICE_MAKER_VARIABLE: &str = "SCTP_SERVICE_MAKER";
 
 /// The environment variable that names the program's lease: a descriptor, as `NUMBER:INODE`. The service of a program lives as
-/// long as one of its processes has it open.
+/// long as one of its processes has it open. A process that has become another user sends it with the first thing that it says, its
+/// version: so the service knows that it is one of its program's, and serves it.
 pub const LEASE_VARIABLE: &str = "SCTP_LEASE";
 
 /// Version of all that is defined here; the first thing a client says, and refused if it differs.

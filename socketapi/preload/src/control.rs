@@ -12,7 +12,7 @@ use std::os::fd::{AsRawFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
 use sctp_descriptors::{Command, MAX_REPLY_LEN, Reply, Request, SHOWN, SocketName, VERSION, pieces};
 
 use crate::cancel::uncancelled;
-use crate::{address, real, service, table};
+use crate::{address, lease, real, service, table};
 
 /// Control descriptors are moved up here, out of the way of programs that count on low numbers.
 const LOWEST_DESCRIPTOR: c_ulong = 500;
@@ -80,7 +80,7 @@ impl Connection {
         let identity = identity(socket.as_raw_fd()).ok_or_else(io::Error::last_os_error)?;
         let mut opened =
             Self { process, socket: socket.into_raw_fd(), identity, buffer: vec![0; MAX_REPLY_LEN] };
-        send(opened.socket, &VERSION.to_ne_bytes())?;
+        greet(opened.socket)?;
         let (greeting, _) = opened.reply()?;
         if greeting != VERSION.to_ne_bytes() {
             return Err(io::ErrorKind::Unsupported.into());
@@ -98,7 +98,7 @@ impl Connection {
         let answer = self.request(&bytes)?;
         let shown = if answer.0 == Reply::Show { table::find(request.socket) } else { None };
         let Some(fd) = shown else { return Ok(answer) };
-        show(self.socket, fd)?;
+        show(self.socket, &SHOWN, fd)?;
         self.request(&bytes)
     }
 
@@ -188,9 +188,20 @@ fn send(socket: RawFd, bytes: &[u8]) -> io::Result<()> {
         .map(|_| ())
 }
 
-/// Sends a descriptor of a socket.
-fn show(socket: RawFd, fd: c_int) -> io::Result<()> {
-    let mut part = libc::iovec { iov_base: SHOWN.as_ptr().cast_mut().cast(), iov_len: SHOWN.len() };
+/// Says our version, and shows the lease where the service is another user's.
+fn greet(socket: RawFd) -> io::Result<()> {
+    let version = VERSION.to_ne_bytes();
+    // SAFETY: it cannot fail.
+    let is_own = user_of_peer(socket)? == unsafe { libc::geteuid() };
+    match lease::number().filter(|_| !is_own) {
+        Some(lease) => show(socket, &version, lease),
+        None => send(socket, &version),
+    }
+}
+
+/// Sends a descriptor with a record.
+fn show(socket: RawFd, record: &[u8], fd: c_int) -> io::Result<()> {
+    let mut part = libc::iovec { iov_base: record.as_ptr().cast_mut().cast(), iov_len: record.len() };
     let mut ancillary = Ancillary([0; 32]);
     // SAFETY: all zeros is a valid message header.
     let mut message: libc::msghdr = unsafe { core::mem::zeroed() };

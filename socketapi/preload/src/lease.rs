@@ -37,6 +37,11 @@ pub(crate) fn is(fd: c_int) -> bool {
     is_open && found.st_ino == INODE.load(Ordering::Relaxed)
 }
 
+/// Its number now, if it is still there.
+pub(crate) fn number() -> Option<c_int> {
+    Some(NUMBER.load(Ordering::Relaxed)).filter(|number| is(*number))
+}
+
 /// The program wants the number for something else: the lease gets another one.
 pub(crate) fn make_way(fd: c_int) {
     if !is(fd) {
@@ -73,8 +78,7 @@ pub(crate) fn spared(
 
 /// The first number from there on that is to be spared.
 fn next_kept(first: u32) -> Option<u32> {
-    let lease = NUMBER.load(Ordering::Relaxed);
-    let lease = Some(lease).filter(|lease| is(*lease)).map(|lease| lease as u32);
-    let mut all = lease.into_iter().chain(hold::held().map(|(number, _)| number as u32));
+    let mut all =
+        number().map(|lease| lease as u32).into_iter().chain(hold::held().map(|(number, _)| number as u32));
     all.by_ref().filter(|number| *number >= first).min()
 }

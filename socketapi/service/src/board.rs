@@ -48,8 +48,9 @@ impl Board {
         let flags = MFdFlags::MFD_CLOEXEC | MFdFlags::MFD_ALLOW_SEALING;
         let file = File::from(memfd_create(c"sctp-board", flags)?);
         file.set_len(u64::from(slots) * Slot::LEN as u64)?;
-        // Who maps it must not find it shortened.
-        fcntl(file.as_fd(), FcntlArg::F_ADD_SEALS(SealFlag::F_SEAL_SHRINK | SealFlag::F_SEAL_SEAL))?;
+        // Who maps it must not find it shortened; who opens it for writing must not keep memory there that outlives him.
+        let seals = SealFlag::F_SEAL_SHRINK | SealFlag::F_SEAL_GROW | SealFlag::F_SEAL_SEAL;
+        fcntl(file.as_fd(), FcntlArg::F_ADD_SEALS(seals))?;
         Ok(Self { shared: Arc::new(Shared { file, slots, places: Mutex::default() }) })
     }
 
@@ -116,6 +117,9 @@ mod tests {
         reader.read_exact_at(&mut bytes, Slot::LEN as u64).unwrap();
         assert_eq!(Slot::from_bytes(bytes, 9), Some(slot));
         assert!(reader.write_all_at(&bytes, 0).is_err());
+        let path = format!("/proc/self/fd/{}", reader.as_raw_fd());
+        let writer = OpenOptions::new().write(true).open(path).unwrap();
+        assert!(writer.set_len(1 << 30).is_err() && writer.write_all_at(&bytes, 1 << 20).is_err());
         drop(second);
         reader.read_exact_at(&mut bytes, Slot::LEN as u64).unwrap();
         assert_eq!((Slot::from_bytes(bytes, 9), board.take().map(|seat| seat.number())), (None, Some(1)));

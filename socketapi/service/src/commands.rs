@@ -29,7 +29,14 @@ impl Service {
     /// # Errors
     /// The client is to be dropped.
     pub(crate) fn answer(&mut self, number: u64, record: &[u8], shown: Option<&OwnedFd>) -> io::Result<()> {
+        let has_lease = shown.is_some_and(|shown| self.is_lease(shown));
         let client = self.clients.get_mut(&number).ok_or(ErrorKind::NotFound)?;
+        client.is_served |= has_lease;
+        if !client.is_served {
+            let user = client.user;
+            self.refuse(user);
+            return Err(ErrorKind::PermissionDenied.into());
+        }
         if !std::mem::replace(&mut client.greeted, true) {
             // The client hears our version in any case, and can say what is wrong.
             client.connection.send(&VERSION.to_ne_bytes())?;

@@ -18,6 +18,7 @@ use socket2::{Domain, Socket, Type};
 
 use crate::board::Board;
 use crate::control::Control;
+use crate::guests::Identity;
 use crate::pair::abstract_address;
 use crate::socket::{Outcome, Served};
 use crate::users::{Held, Limits, Resource};
@@ -25,6 +26,8 @@ use crate::wakes::Wakes;
 
 /// Records of one control connection, and rounds of looking for hang-ups, before it is the turn of others.
 const SHARE: usize = 16;
+/// Clients at a time that have not said anything yet, and are not served unless they show the lease.
+const MOST_UNPROVEN: usize = 64;
 /// Times that what was done before a command may lead to more that is to be done before it.
 const ROUNDS: usize = 4;
 /// A record of the client is no longer: its send buffer has this size by default, and root cannot be stopped anyway.
@@ -66,6 +69,8 @@ pub enum ServiceError {
 pub(crate) struct Client {
     pub(crate) connection: Socket,
     pub(crate) user: u32,
+    /// By the rules, or since it has shown our lease.
+    pub(crate) is_served: bool,
     pub(crate) greeted: bool,
     pub(crate) joiner: Joiner,
     _held: Held,
@@ -100,6 +105,8 @@ pub struct Service {
     pub(crate) ids: AssocIds,
     /// `None` once it is to stop.
     pub(crate) listener: Option<Socket>,
+    /// What tells its lease from other pipes, if it has one.
+    lease: Option<Identity>,
     /// There was no descriptor for a client: the listener is not watched until there may be one.
     is_deaf: bool,
     /// When it is over at the latest, then.
@@ -136,6 +143,7 @@ impl Service {
             boards: FxHashMap::default(),
             ids: AssocIds::default(),
             listener: Some(listener),
+            lease: None,
             is_deaf: false,
             deadline: None,
             epoll,
@@ -155,6 +163,7 @@ impl Service {
         let system = |source| ServiceError::System { what: "wait for events", source };
         if let Some(lease) = &lease {
             self.watch(lease.as_fd(), LEASE, EpollFlags::EPOLLIN).map_err(system)?;
+            self.lease = Identity::of(lease).ok();
         }
         let for_ever = lease.is_none();
         let mut events = [EpollEvent::empty(); 64];
@@ -335,9 +344,9 @@ impl Service {
         };
         let Ok(peer) = getsockopt(&connection, sockopt::PeerCredentials) else { return };
         let (user, own) = (peer.uid(), nix::unistd::geteuid().as_raw());
-        if !self.control.rules().access.serves(user, peer.gid(), own) {
-            self.control.refuse(user);
-            return tracing::info!(user, process = peer.pid(), "a client is not served");
+        let is_served = self.control.rules().access.serves(user, peer.gid(), own);
+        if !is_served && !self.awaits_proofs() {
+            return self.refuse(user);
         }
         let Some(held) = self.control.take(user, Resource::Connection) else { return };
         let number = self.new_number();
@@ -345,8 +354,25 @@ impl Service {
             && self.watch(connection.as_fd(), number, EpollFlags::EPOLLIN).is_ok();
         if ready {
             let joiner = Joiner::default();
-            self.clients.insert(number, Client { connection, user, greeted: false, joiner, _held: held });
+            self.clients
+                .insert(number, Client { connection, user, is_served, greeted: false, joiner, _held: held });
         }
+    }
+
+    /// Whether one more client may show that it is of our program: that it holds our lease.
+    fn awaits_proofs(&self) -> bool {
+        self.lease.is_some()
+            && self.clients.values().filter(|client| !client.is_served).count() < MOST_UNPROVEN
+    }
+
+    /// Whether this is our lease. Either end of a pipe has the same identity.
+    pub(crate) fn is_lease(&self, shown: &OwnedFd) -> bool {
+        self.lease.is_some() && Identity::of(shown).ok() == self.lease
+    }
+
+    pub(crate) fn refuse(&self, user: u32) {
+        self.control.refuse(user);
+        tracing::info!(user, "a client is not served");
     }
 
     /// A descriptor was given back: perhaps for a client who waits.
