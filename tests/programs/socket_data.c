@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/resource.h>
 #include <sys/sendfile.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -377,6 +378,26 @@ static void test_shutting_down_both(int ends[2]) {
   CHECK(read(ends[1], room, sizeof room) == 6 && says(room, "unread"));
 }
 
+/* A program that has no number left for one more goes on with what it has. */
+static void test_no_numbers_left(int ends[2]) {
+  pid_t child = fork();
+  if (child == 0) {
+    struct rlimit few = {64, 64};
+    struct sctp_status status;
+    socklen_t length = sizeof status;
+    failures = 0;
+    CHECK(setrlimit(RLIMIT_NOFILE, &few) == 0);
+    CHECK(getsockopt(ends[0], SOL_SCTP, SCTP_STATUS, &status, &length) == 0);
+    while (dup(0) >= 0) continue;
+    REFUSED(socket(AF_INET, SOCK_STREAM, IPPROTO_SCTP), EMFILE);
+    while (dup(0) >= 0) continue;
+    CHECK(getsockopt(ends[0], SOL_SCTP, SCTP_STATUS, &status, &length) == 0);
+    _exit(failures);
+  }
+  int status = -1;
+  CHECK(waitpid(child, &status, 0) == child && status == 0);
+}
+
 /* All numbers are closed, as daemons do, and sockets work as before. */
 static void test_closing_all(void) {
   int ends[2];
@@ -401,7 +422,7 @@ int main(int argc, char **argv) {
   static void (*const tests[])(int[2]) = {
       test_all_calls, test_addresses, test_short_reads, test_long_messages, test_nothing_there,
       test_waiting_bytes, test_copies, test_descriptors_in_messages, test_files, test_waiting,
-      test_children, test_the_end, test_shutting_down_both,
+      test_children, test_no_numbers_left, test_the_end, test_shutting_down_both,
   };
   address.sin_family = AF_INET;
   address.sin_addr.s_addr = inet_addr(argv[1]);

@@ -61,15 +61,13 @@ fn ask_over(
         // Shown in vain, or not found.
         Ok((Reply::Show, _)) => Err(libc::EACCES),
         Ok(answer) => Ok(answer),
+        // No number was left for the descriptor. The answer was heard, and the next one needs the connection: its number, once
+        // given back, may be gone.
+        Err(error) if error.raw_os_error() == Some(libc::EMFILE) => Err(libc::EMFILE),
         Err(error) => {
             *connection = None;
-            // No number was left for the descriptor.
-            let none_left = error.raw_os_error().filter(|errno| *errno == libc::EMFILE);
-            Err(none_left.unwrap_or(if error.kind() == io::ErrorKind::InvalidData {
-                libc::EPROTO
-            } else {
-                libc::ENETDOWN
-            }))
+            let is_nonsense = error.kind() == io::ErrorKind::InvalidData;
+            Err(if is_nonsense { libc::EPROTO } else { libc::ENETDOWN })
         }
     }
 }
