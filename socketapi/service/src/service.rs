@@ -169,7 +169,7 @@ impl Service {
         let mut events = [EpollEvent::empty(); 64];
         self.wakes.adopt();
         while !self.has_stopped()
-            && (for_ever || lease.is_some() || !self.sockets.is_empty() || !self.clients.is_empty())
+            && (for_ever || lease.is_some() || !self.sockets.is_empty() || self.serves_clients())
         {
             let count = match self.doze() {
                 Some(patience) => match self.epoll.wait(&mut events, patience) {
@@ -345,8 +345,11 @@ impl Service {
         let Ok(peer) = getsockopt(&connection, sockopt::PeerCredentials) else { return };
         let (user, own) = (peer.uid(), nix::unistd::geteuid().as_raw());
         let is_served = self.control.rules().access.serves(user, peer.gid(), own);
-        if !is_served && !self.awaits_proofs() {
-            return self.refuse(user);
+        if !is_served {
+            if self.lease.is_none() {
+                return self.refuse(user);
+            }
+            self.make_room_for_a_proof();
         }
         let Some(held) = self.control.take(user, Resource::Connection) else { return };
         let number = self.new_number();
@@ -359,10 +362,18 @@ impl Service {
         }
     }
 
-    /// Whether one more client may show that it is of our program: that it holds our lease.
-    fn awaits_proofs(&self) -> bool {
-        self.lease.is_some()
-            && self.clients.values().filter(|client| !client.is_served).count() < MOST_UNPROVEN
+    /// Whether there is a client; one who has shown nothing keeps nothing going.
+    fn serves_clients(&self) -> bool {
+        self.clients.values().any(|client| client.is_served)
+    }
+
+    /// One more client may show that it is of our program, that it holds our lease. Of too many that say nothing the oldest goes.
+    fn make_room_for_a_proof(&mut self) {
+        let unproven = self.clients.iter().filter(|(_, client)| !client.is_served).map(|(number, _)| *number);
+        let (count, oldest) = (unproven.clone().count(), unproven.min());
+        if let Some(oldest) = oldest.filter(|_| count >= MOST_UNPROVEN) {
+            self.clients.remove(&oldest);
+        }
     }
 
     /// Whether this is our lease. Either end of a pipe has the same identity.
