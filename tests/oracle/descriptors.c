@@ -21,6 +21,19 @@ CASE(what_kind_of_file) {
   FACT("mmap", "%s", mmap(NULL, 4096, PROT_READ, MAP_SHARED, fd, 0) == MAP_FAILED ? error_name(errno) : "works");
 }
 
+/* Programs report an earlier failure after they have cleaned up. */
+CASE(a_close_that_succeeds_leaves_errno) {
+  struct pair pair = one_pair();
+  DO(send(pair.client, "x", 1, 0));
+  int closed[] = {open("/dev/null", O_RDONLY), socket(AF_INET, SOCK_DGRAM, 0), pair.client};
+  DO(setsockopt(pair.client, SOL_SOCKET, SO_LINGER, &(struct linger){1, 1}, sizeof(struct linger)));
+  for (int i = 0; i < 3; i++) {
+    errno = EDOM;
+    int result = close(closed[i]);
+    FACT("close", "%d, errno %s", result, errno == EDOM ? "as before" : error_name(errno));
+  }
+}
+
 CASE(duplicates) {
   struct pair pair = one_pair();
   int second = FD(dup(pair.client));

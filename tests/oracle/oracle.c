@@ -1,4 +1,5 @@
 #include "oracle.h"
+#include "../programs/waits.h"
 
 #include <stdarg.h>
 
@@ -385,6 +386,18 @@ bool await(int fd, short events) {
   for (;;) {
     int result = poll(&poller, 1, end > now_ms() ? end - now_ms() : 0);
     if (result >= 0 || errno != EINTR) return result > 0;
+  }
+}
+
+void settle(pid_t thread, int fd) {
+  if (!waits_at(thread, fd)) fact("settle", "it does not wait, which spoils the case");
+}
+
+void await_end(int fd) {
+  for (long end = now_ms() + PATIENCE_MS; association(fd) != 0; usleep(5000)) {
+    if (now_ms() < end) continue;
+    fact("await_end", "the association does not end, which spoils the case");
+    return;
   }
 }
 

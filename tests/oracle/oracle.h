@@ -112,6 +112,12 @@ void subscribe_all(int fd);
 
 /* Whether poll says so within PATIENCE_MS. Not a fact. */
 bool await(int fd, short events);
+/* Any descriptor below 500. */
+#define ANY_FD -1
+/* Goes on when a thread, or another process, waits in a call at this descriptor of its own, or at ANY_FD. */
+void settle(pid_t thread, int fd);
+/* Goes on when the association of a one-to-one socket has ended. */
+void await_end(int fd);
 /* States what poll says once it says the same for a while. */
 #define READY(fd) ready(#fd, fd)
 void ready(const char *what, int fd);

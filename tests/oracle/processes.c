@@ -295,20 +295,6 @@ CASE(a_killed_process_ends_its_association) {
   TAKE(server);
 }
 
-static bool sleeps(pid_t process) {
-  char name[64], state = 0;
-  snprintf(name, sizeof name, "/proc/%d/stat", process);
-  FILE *file = fopen(name, "r");
-  if (!file || fscanf(file, "%*d (%*[^)]) %c", &state) != 1) state = 'R';
-  if (file) fclose(file);
-  return state == 'S';
-}
-
-/* Goes on when the child waits. */
-static void settle(pid_t child) {
-  for (int still = 0; still < 30; usleep(10000)) still = sleeps(child) ? still + 1 : 0;
-}
-
 /* Shuts down what a process waits at that has got it in a message. */
 static void shut_down_where_another_waits(int how) {
   struct pair pair = one_pair();
@@ -322,7 +308,7 @@ static void shut_down_where_another_waits(int how) {
     _exit(recv(fd, data, sizeof data, 0) == 0 ? 0 : errno);
   }
   CALL(pass(through[0], pair.client));
-  settle(child);
+  settle(child, ANY_FD);
   CALL(shutdown(pair.client, how));
   states_child(child);
 }
@@ -340,7 +326,7 @@ static void shut_down_where_a_program_waits(int how) {
     dup2(open("/dev/null", O_WRONLY), 2);
     execlp("cat", "cat", NULL);
   }
-  settle(child);
+  settle(child, 0);
   CALL(shutdown(pair.client, how));
   states_child(child);
 }

@@ -28,7 +28,7 @@ static void read_what_has_ended(void (*end)(struct pair)) {
   DO(send(pair.server, "a line\n", 7, 0));
   await(pair.client, POLLIN);
   end(pair);
-  usleep(200000);
+  await_end(pair.client);
   FILE *file = fdopen(pair.client, "r");
   for (int i = 0; i < 4; i++) states_line(file);
 }
@@ -44,7 +44,7 @@ static void ends_while_it_is_read(void (*end)(struct pair)) {
   FILE *file = fdopen(pair.client, "r");
   pid_t child = fork();
   if (child == 0) {
-    usleep(200000);
+    settle(getppid(), pair.client);
     end(pair);
     _exit(0);
   }
@@ -168,7 +168,7 @@ static void ends_while_a_program_reads(void (*end)(struct pair)) {
     execlp("sed", "sed", "s/^/stdio.sed: a program says = /", NULL);
   }
   DO(send(pair.server, "a line\n", 7, 0));
-  usleep(300000);
+  settle(child, 0);
   end(pair);
   int status = 0;
   waitpid(child, &status, 0);

@@ -25,21 +25,13 @@ static void *run(void *argument) {
   return NULL;
 }
 
-static bool sleeps(pid_t thread) {
-  char name[64], state = 0;
-  snprintf(name, sizeof name, "/proc/self/task/%d/stat", thread);
-  FILE *file = fopen(name, "r");
-  if (!file || fscanf(file, "%*d (%*[^)]) %c", &state) != 1) state = 'R';
-  if (file) fclose(file);
-  return state == 'S';
-}
-
 /* Begins with a call, which has to wait, and goes on when it does. */
 static void begin(struct waiting *waiting, long (*call)(int fd), int fd) {
   waiting->call = call;
   waiting->fd = fd;
   DO(pthread_create(&waiting->thread, NULL, run, waiting));
-  for (int still = 0; still < 20; usleep(5000)) still = waiting->id && sleeps(waiting->id) ? still + 1 : 0;
+  while (!waiting->id) usleep(1000);
+  settle(waiting->id, fd);
 }
 
 /* States what the call returned. */

@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "check.h"
+#include "waits.h"
 
 static struct sockaddr_in address;
 #define ADDRESS (struct sockaddr *)&address, sizeof address
@@ -74,24 +75,16 @@ static void *set_up(void *argument) {
   return NULL;
 }
 
-static int sleeps(pid_t thread) {
-  char name[64], state = 0;
-  snprintf(name, sizeof name, "/proc/self/task/%d/stat", thread);
-  FILE *file = fopen(name, "r");
-  if (!file || fscanf(file, "%*d (%*[^)]) %c", &state) != 1) state = 'R';
-  if (file) fclose(file);
-  return state == 'S';
-}
-
-/* Goes on when the thread waits. */
-static void settle(struct receiver *receiver) {
-  for (int still = 0; still < 20; usleep(5000)) still = receiver->id && sleeps(receiver->id) ? still + 1 : 0;
+/* Goes on when the thread waits there. */
+static void settle(struct receiver *receiver, int fd) {
+  while (!receiver->id) usleep(1000);
+  CHECK(waits_at(receiver->id, fd));
 }
 
 static void begin_with(struct receiver *receiver, void *(*call)(void *), int fd) {
   *receiver = (struct receiver){.fd = fd};
   CHECK(pthread_create(&receiver->thread, NULL, call, receiver) == 0);
-  settle(receiver);
+  settle(receiver, fd);
 }
 static void begin(struct receiver *receiver, int fd) { begin_with(receiver, receive, fd); }
 
@@ -201,7 +194,7 @@ static void test_handlers(void) {
   CHECK(sigaction(SIGUSR1, &action, NULL) == 0);
   begin(&receiver, pair.client);
   CHECK(pthread_kill(receiver.thread, SIGUSR1) == 0);
-  settle(&receiver);
+  settle(&receiver, inner.client);
   CHECK(close(inner.client) == 0);
   CHECK(send(inner.server, "inner", 5, 0) == 5);
   ends(inner.server);
