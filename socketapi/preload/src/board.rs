@@ -50,7 +50,7 @@ pub(crate) fn glance(name: SocketName) -> Slot {
     words.and_then(|words| read(words, name)).unwrap_or_default()
 }
 
-/// Whether the board was asked for, which is done for the first socket: else there is none of ours.
+/// Whether the board was asked for: for a socket that the program made, or used after another program had made it.
 pub(crate) fn is_known() -> bool {
     mapped().is_some()
 }
