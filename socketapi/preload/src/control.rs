@@ -111,6 +111,9 @@ impl Connection {
 
     fn reply(&mut self) -> io::Result<(&[u8], Option<OwnedFd>)> {
         let (len, descriptor) = receive(self.socket, &mut self.buffer)?;
+        // Who was told no more than the service's name learns it here. The board is no socket, and tells nothing.
+        let made_by = descriptor.as_ref().and_then(|fd| user_of_peer(fd.as_raw_fd()).ok());
+        made_by.into_iter().for_each(service::learn_maker);
         Ok((self.buffer.get(..len).unwrap_or_default(), descriptor))
     }
 }

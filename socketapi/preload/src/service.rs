@@ -44,7 +44,7 @@ pub fn told() -> Option<Service> {
     }
     let user = |variable| std::env::var(variable).ok().and_then(|user| user.parse().ok());
     let (user, maker) = (user(SERVICE_USER_VARIABLE), user(SERVICE_MAKER_VARIABLE));
-    std::env::var_os(SERVICE_VARIABLE).map(|name| Service { name, user, maker: maker.or(user) })
+    std::env::var_os(SERVICE_VARIABLE).map(|name| Service { name, user, maker })
 }
 
 /// When the shim is loaded: the program may have inherited sockets.
@@ -52,6 +52,11 @@ pub(crate) fn begin() {
     if let Some(service) = told() {
         service.tell_maker();
     }
+}
+
+/// The service has sent a socket that this user made.
+pub(crate) fn learn_maker(user: u32) {
+    MAKER.store(user, Ordering::Relaxed);
 }
 
 /// Whether this user may have made a socket of ours.
@@ -69,7 +74,7 @@ impl Service {
 
     /// From now on it is known who makes its sockets.
     pub(crate) fn tell_maker(&self) {
-        MAKER.store(self.maker.unwrap_or(ROOT), Ordering::Relaxed);
+        self.maker.into_iter().for_each(learn_maker);
     }
 }
 
