@@ -1,5 +1,5 @@
 /* A server listens as root and becomes nobody; its children and threads use SCTP as before.
- * usage: drop_privileges ADDRESS PORT */
+ * usage: drop_privileges ADDRESS PORT [child]: with `child`, only a child that was forked becomes nobody */
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <poll.h>
@@ -40,13 +40,32 @@ static void serve(int listener) {
   CHECK(close(fd) == 0);
 }
 
+/* A worker that becomes nobody accepts, and has sockets of its own. */
+static int worker(int listener) {
+  CHECK(setgid(NOBODY) == 0 && setuid(NOBODY) == 0);
+  serve(listener);
+  client();
+  return failures != 0;
+}
+
+static int with_worker(int listener) {
+  int status = -1;
+  pid_t child = fork();
+  if (child == 0) return worker(listener);
+  client();
+  serve(listener);
+  CHECK(waitpid(child, &status, 0) == child && status == 0);
+  if (failures == 0) printf("went on\n");
+  return failures != 0;
+}
+
 int main(int argc, char **argv) {
-  (void)argc;
   int status = -1;
   at.sin_port = htons(atoi(argv[2]));
   inet_pton(AF_INET, argv[1], &at.sin_addr);
   int listener = socket(AF_INET, SOCK_STREAM, IPPROTO_SCTP);
   CHECK(bind(listener, (struct sockaddr *)&at, sizeof at) == 0 && listen(listener, 5) == 0);
+  if (argc > 3) return with_worker(listener);
   CHECK(setgid(NOBODY) == 0 && setuid(NOBODY) == 0);
   pid_t child = fork();
   if (child == 0) return client();

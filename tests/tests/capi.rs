@@ -180,6 +180,18 @@ fn a_server_that_forks_gets_all_that_was_written_before_its_clients_left() {
     echo(Run::Valgrind, "127.0.62.5", ["127.0.62.6", "127.0.62.7"]);
 }
 
+/// The workers of many servers.
+#[test]
+fn a_child_that_gives_up_its_privileges_is_served_by_its_parents_stack() {
+    if !is_root_or_skip() {
+        return;
+    }
+    let Some(library) = Library::install() else { return };
+    let program = library.compile(&root().join("tests/programs/drop_privileges.c"));
+    let started = library.start(Run::Alone, &program, "127.0.59.2", &["127.0.59.2", "5000", "child"]);
+    assert_eq!(finish(started), "went on\n");
+}
+
 #[test]
 fn the_example_of_the_documentation_runs() {
     let Some(library) = Library::install() else { return };

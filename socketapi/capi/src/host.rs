@@ -23,10 +23,12 @@ use std::sync::{Mutex, PoisonError};
 use std::thread::{Builder, JoinHandle};
 use std::time::Duration;
 
+use nix::fcntl::OFlag;
 use nix::sys::signal::{SigSet, SigmaskHow, pthread_sigmask};
+use nix::unistd::pipe2;
 use sctp_preload::guarded;
 use sctp_service::client::{Probe, SERVICE_NAME, probe};
-use sctp_service::{Control, Listener, Rules, Service};
+use sctp_service::{Control, Identity, Listener, Rules, Service};
 use sctp_user::driver::udp::ENCAPSULATION_PORT;
 use sctp_user::stack::{Stack, Transport};
 use sctp_user::threads;
@@ -100,8 +102,10 @@ impl Own {
         let (say, answer) = channel();
         let (life, until) = channel();
         let serve_at = name.clone();
+        let pipe = shown_by_us();
         let undisturbed = Undisturbed::begin();
-        let thread = Builder::new().name("sctp-user".into()).spawn(move || host(&serve_at, &say, &until));
+        let thread =
+            Builder::new().name("sctp-user".into()).spawn(move || host(&serve_at, pipe, &say, &until));
         drop(undisturbed);
         let thread = thread.map_err(|error| format!("cannot start a thread for the stack: {error}"))?;
         let carrier = answer.recv().map_err(|_| "the stack's thread has ended")??;
@@ -139,16 +143,25 @@ extern "C" fn end() {
     });
 }
 
+/// A pipe by which the stack will know all parts of this program: children that give up their privileges, as the workers of a server do, have
+/// it, and others of their user do not. Without one they are not served.
+fn shown_by_us() -> Option<Identity> {
+    let (pipe, _) = pipe2(OFlag::O_CLOEXEC).ok()?;
+    let identity = Identity::of(&pipe).ok()?;
+    sctp_preload::hold_lease(pipe);
+    Some(identity)
+}
+
 /// The thread of the stack: says what it serves with, or why it does not, and lives until `until` ends.
 ///
 /// It and the threads that it starts have a table of descriptors of their own. So a child after `fork` inherits none of theirs (a
 /// copy of the service's end of a socket would keep the socket open), a program that closes all numbers closes none, and
 /// numbers are as low as without us.
-fn host(name: &str, say: &Sender<Result<String, String>>, until: &Receiver<()>) {
+fn host(name: &str, pipe: Option<Identity>, say: &Sender<Result<String, String>>, until: &Receiver<()>) {
     sctp_preload::exempt_thread();
     let started = descriptors::have_own()
         .map_err(|error| format!("the system gives the stack no table of descriptors of its own: {error}"))
-        .and_then(|()| start(name));
+        .and_then(|()| start(name, pipe));
     let (control, service) = match started {
         Ok((carrier, control, service)) => {
             // Who asked waits for it.
@@ -164,7 +177,7 @@ fn host(name: &str, say: &Sender<Result<String, String>>, until: &Receiver<()>) 
     let _ = service.join();
 }
 
-fn start(name: &str) -> Result<(String, Control, JoinHandle<()>), String> {
+fn start(name: &str, pipe: Option<Identity>) -> Result<(String, Control, JoinHandle<()>), String> {
     let stack = open_stack()?;
     let carrier = match stack.udp_port() {
         0 => "SCTP over raw IP".to_owned(),
@@ -174,6 +187,10 @@ fn start(name: &str) -> Result<(String, Control, JoinHandle<()>), String> {
     let service = Listener::bind(name)
         .and_then(|listener| Service::open(stack, listener, control.clone()))
         .map_err(|error| error.to_string())?;
+    let service = match pipe {
+        Some(pipe) => service.serving_who_shows(pipe),
+        None => service,
+    };
     let run = move || {
         sctp_preload::exempt_thread();
         // Its end closes its descriptors, and so tells the program.

@@ -21,7 +21,7 @@ use crate::detour::{Stop, keeping_errno};
 use crate::{real, table, wait};
 
 /// Copies have numbers from here on, so that the program gets the lowest ones as ever.
-const LOWEST: usize = 500;
+pub(crate) const LOWEST: usize = 500;
 /// So many numbers may be copies.
 const NUMBERS: usize = 3_500;
 

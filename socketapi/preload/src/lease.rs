@@ -1,13 +1,14 @@
-//! The descriptor that a service of the program's own lives by (see `sctp-run`). Programs that close whatever is open, as daemons do,
+//! The descriptor that a service of the program's own lives by (see `sctp-run`), or knows the program by. Programs that close whatever is open, as daemons do,
 //! do not mean it: it is spared. So are the copies that waiting calls hold (see `hold`).
 
 use core::ffi::{c_int, c_ulong};
 use core::ops::RangeInclusive;
 use core::sync::atomic::{AtomicI32, AtomicU64, Ordering};
+use std::os::fd::{AsRawFd, OwnedFd};
 
 use sctp_descriptors::LEASE_VARIABLE;
 
-use crate::detour::keeping_errno;
+use crate::detour::{checked, keeping_errno};
 use crate::{hold, real, table};
 
 /// Its number, or -1.
@@ -25,16 +26,29 @@ pub(crate) fn find() {
     }
 }
 
+/// From now on this is it: a pipe by which a service in this process knows the program's parts, also those that are another user's.
+/// It moves out of the program's way.
+pub fn hold_lease(pipe: OwnedFd) {
+    let Ok(found) = fstat(pipe.as_raw_fd()) else { return };
+    // SAFETY: plain numbers.
+    let moved = unsafe { real::fcntl(pipe.as_raw_fd(), libc::F_DUPFD_CLOEXEC, hold::LOWEST as c_ulong) };
+    INODE.store(found.st_ino, Ordering::Relaxed);
+    NUMBER.store(moved, Ordering::Relaxed);
+}
+
+fn fstat(fd: c_int) -> Result<libc::stat, c_int> {
+    // SAFETY: all zeros is a valid value of it.
+    let mut found: libc::stat = unsafe { core::mem::zeroed() };
+    // SAFETY: `found` is valid.
+    checked(unsafe { libc::fstat(fd, &raw mut found) } as isize).map(|_| found)
+}
+
 /// Whether `fd` is it.
 pub(crate) fn is(fd: c_int) -> bool {
     if fd < 0 || NUMBER.load(Ordering::Relaxed) != fd {
         return false;
     }
-    // SAFETY: all zeros is a valid value of it.
-    let mut found: libc::stat = unsafe { core::mem::zeroed() };
-    // SAFETY: `found` is valid.
-    let is_open = keeping_errno(|| unsafe { libc::fstat(fd, &raw mut found) == 0 });
-    is_open && found.st_ino == INODE.load(Ordering::Relaxed)
+    keeping_errno(|| fstat(fd)).is_ok_and(|found| found.st_ino == INODE.load(Ordering::Relaxed))
 }
 
 /// Its number now, if it is still there.

@@ -59,6 +59,7 @@ mod waiting;
 
 pub use detour::{errno, guarded, set_errno};
 pub use exempt::exempt_thread;
+pub use lease::hold_lease;
 pub use service::{Finder, Service, set_finder, told};
 
 /// Runs when the shim is loaded.

@@ -12,12 +12,16 @@ use crate::service::Service;
 /// Users that are remembered of a socket; the oldest may have to show its descriptor again.
 const MOST: usize = 8;
 
-/// What tells an open socket of the kernel from all others: device and inode.
+/// What tells an open socket or pipe of the kernel from all others: device and inode. Both ends of a pipe have the same.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Identity(u64, u64);
+pub struct Identity(u64, u64);
 
 impl Identity {
-    pub(crate) fn of(fd: impl AsFd) -> io::Result<Self> {
+    /// Of the file that is open there.
+    ///
+    /// # Errors
+    /// The system's answer.
+    pub fn of(fd: impl AsFd) -> io::Result<Self> {
         let found = fstat(fd)?;
         Ok(Self(found.st_dev, found.st_ino))
     }

@@ -46,6 +46,7 @@ mod users;
 mod wakes;
 
 pub use control::Control;
+pub use guests::Identity;
 pub use rules::{Access, Rules};
 pub use sctp_abi::defaults;
 pub use service::{Listener, Service, ServiceError};

@@ -153,6 +153,13 @@ impl Service {
         })
     }
 
+    /// Serves besides who shows this pipe, whoever that is: a program of which parts give up their privileges.
+    #[must_use]
+    pub fn serving_who_shows(mut self, pipe: Identity) -> Self {
+        self.lease = Some(pipe);
+        self
+    }
+
     /// Serves. With a `lease`, which is the reading end of a pipe, until its other ends, all sockets and all
     /// control connections are closed; then the stack, if this is its last handle, still ends its associations in
     /// good order. Without one it serves for ever, or until it is told to [stop](Control::stop).
