@@ -21,7 +21,7 @@ pub struct FederationOptions {
     /// Find other registrars by multicast: auto (239.0.0.51:9901), off, or a group
     #[arg(long, value_name = "auto|off|A:P", default_value = "auto", value_parser = group)]
     pub enrpannounce: Group,
-    /// A registrar, with all its addresses: ADDRESS[:PORT],ADDRESS[:PORT]... Repeat it for more than one registrar
+    /// A registrar, with all its addresses: ADDRESS:PORT,ADDRESS:PORT... (without PORT: 9901). Repeat it for more than one registrar
     #[arg(long, value_name = "A[:P],...", value_parser = peer)]
     pub peer: Vec<Peer>,
     /// Time between Presences, milliseconds (100-300000)
