@@ -244,8 +244,6 @@ impl Pair {
                     // The kernel has no memory for it now.
                     _ if error.raw_os_error() == Some(libc::ENOBUFS) => return Outgoing::NoRoom,
                     _ => {
-                        // This record will not be read, nor perhaps others.
-                        self.reset = true;
                         self.end_of_reading = End::ShutDown;
                         return Outgoing::Lost;
                     }
@@ -302,6 +300,11 @@ impl Pair {
         self.look_again();
         // Fails only if the client has gone.
         let _ = self.end.shutdown(Shutdown::Read);
+    }
+
+    /// A message will not be read, nor perhaps others. (Of a token that the client did not wait for nothing is lost.)
+    pub(crate) fn lose(&mut self) {
+        self.reset = true;
     }
 
     /// Whether the client left something unread, as far as is known.

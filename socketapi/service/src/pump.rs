@@ -217,7 +217,7 @@ impl Served {
                 self.wrote_bare = true;
                 self.early.note(self.inbox.front(), flags & MSG_EOR != 0);
             }
-            Outgoing::Lost => {}
+            Outgoing::Lost => self.pair.lose(),
         }
         self.inbox.skip(len);
         true

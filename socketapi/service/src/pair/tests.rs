@@ -209,3 +209,14 @@ fn a_client_that_leaves_something_unread_is_known_without_reading() {
     pair.hang_up();
     assert!(pair.is_reset());
 }
+
+#[test]
+fn a_token_that_comes_when_the_client_has_gone_is_nothing_that_it_left_unread() {
+    let (mut pair, client) = pair(14, true);
+    drop(client);
+    pair.offer();
+    pair.hang_up();
+    assert!(!pair.is_reset() && !pair.has_token());
+    pair.lose();
+    assert!(pair.is_reset());
+}
