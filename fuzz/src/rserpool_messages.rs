@@ -2,7 +2,11 @@
 
 use rserpool::wire::{AsapMessage, EncodeError, EnrpMessage, Format};
 
-const FORMAT: Format = Format { life_unit: rserpool::wire::LifeUnit::Milliseconds, long_pool_handles: true };
+const FORMAT: Format = Format {
+    life_unit: rserpool::wire::LifeUnit::Milliseconds,
+    long_pool_handles: true,
+    rare_transports: true,
+};
 
 /// Reads `data` as an ASAP message. Panics if it is not the same after it was written and read again.
 pub fn asap_message(data: &[u8]) {

@@ -4,14 +4,14 @@
 //! one of those that answer. Who fails is replaced by the next; when nobody is left, the hunt rests and starts again.
 
 use std::collections::VecDeque;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use rand::RngExt;
 
 use crate::transport::{AssociationId, Command, Io, Peer, earliest};
-use crate::wire::{ASAP_PORT, AsapMessage, Format, Protocol};
-use crate::{Profile, RegistrarId, Time};
+use crate::wire::{ASAP_PORT, AsapMessage, Format, Protocol, Transport};
+use crate::{AddressScope, Profile, RegistrarId, Time};
 
 /// Settings of the hunt for a registrar.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,15 +24,15 @@ pub struct HuntConfig {
     pub max_learned: usize,
     /// How long an announce is valid (T7).
     pub announce_life: Duration,
-    /// How many registrars to connect to at once; RFC 5352, 3.6 SH1 allows three.
+    /// How many registrars to connect to at once; no more than three (RFC 5352, 3.6 SH1).
     pub parallel_connects: usize,
-    /// How long a round of connecting may last (T5).
+    /// How long a round of connecting may last (T5); doubles with each round that brings nobody.
     pub connect_timeout: Duration,
     /// How long to wait for a second registrar to choose from once the first has answered.
     pub choice_delay: Duration,
-    /// How long to rest before the next round; doubles with each round that fails.
+    /// How long to rest when all have refused; doubles each time.
     pub retry_delay: Duration,
-    /// What `retry_delay` grows to (RETRAN.max).
+    /// What `connect_timeout` and `retry_delay` grow to (RETRAN.max).
     pub max_retry_delay: Duration,
 }
 
@@ -66,8 +66,17 @@ pub(crate) enum HomeEvent {
 struct Learned {
     id: RegistrarId,
     peer: Peer,
+    /// Who said so.
+    source: IpAddr,
     expires: Time,
 }
+
+/// RFC 5352, 3.6 SH1: an endpoint must not set up more associations at once.
+const MAX_PARALLEL: usize = 3;
+/// Registrars that the announces of one address may name.
+const MAX_PER_SOURCE: usize = 8;
+/// Addresses of a registrar that an announce may name; more are forgotten.
+const MAX_ADDRESSES: usize = 16;
 
 struct Attempt {
     association: AssociationId,
@@ -100,14 +109,17 @@ pub(crate) struct Home {
     learned: Vec<Learned>,
     state: State,
     /// Who failed last, to be tried last.
-    failed: Option<Peer>,
+    avoided: Vec<Peer>,
+    /// T5 of the next round.
+    round_timeout: Duration,
     retry_delay: Duration,
 }
 
 impl Home {
     pub(crate) fn new(config: HuntConfig, format: Format) -> Self {
-        let retry_delay = config.retry_delay;
-        Self { config, format, learned: Vec::new(), state: State::Idle, failed: None, retry_delay }
+        let (round_timeout, retry_delay) = (config.connect_timeout, config.retry_delay);
+        let (learned, avoided) = (Vec::new(), Vec::new());
+        Self { config, format, learned, state: State::Idle, avoided, round_timeout, retry_delay }
     }
 
     /// The association with the home registrar, while there is one.
@@ -160,23 +172,23 @@ impl Home {
         if !peers.is_empty() {
             peers.rotate_left(io.rng.random_range(0..peers.len()));
         }
-        if let Some(at) = peers.iter().position(|peer| Some(peer) == self.failed.as_ref()) {
-            let failed = peers.remove(at);
-            peers.extend(failed);
-        }
-        peers
+        // RFC 5352, 3.6 SH5.2: a different set, if there is one.
+        let (last, mut first): (VecDeque<_>, VecDeque<_>) =
+            peers.into_iter().partition(|peer| self.avoided.contains(peer));
+        first.extend(last);
+        first
     }
 
     fn hunt(&mut self, io: &mut Io, now: Time) {
         let untried = self.candidates(io, now);
-        let round_ends = now + self.config.connect_timeout;
+        let round_ends = now + self.round_timeout;
         self.state = State::Hunting { attempts: Vec::new(), untried, round_ends, choose_at: None };
         self.connect_more(io);
     }
 
     fn connect_more(&mut self, io: &mut Io) {
         let State::Hunting { attempts, untried, .. } = &mut self.state else { return };
-        while attempts.len() < self.config.parallel_connects {
+        while attempts.len() < self.config.parallel_connects.clamp(1, MAX_PARALLEL) {
             let Some(peer) = untried.pop_front() else { return };
             let association = io.connect(peer.clone());
             attempts.push(Attempt { association, peer, connected: false });
@@ -185,15 +197,27 @@ impl Home {
 
     fn lose(&mut self, io: &mut Io, now: Time) {
         if let State::Home { peer, .. } = &mut self.state {
-            self.failed = peer.take();
+            self.avoided = peer.take().into_iter().collect();
         }
         self.hunt(io, now);
     }
 
+    /// Nobody is left to try.
     fn rest(&mut self, now: Time) {
+        self.avoided.clear();
         self.state = State::Resting { until: now + self.retry_delay };
-        // RFC 5352, 3.6 SH5.1: double it, up to RETRAN.max.
-        self.retry_delay = (self.retry_delay * 2).min(self.config.max_retry_delay);
+        self.retry_delay = self.doubled(self.retry_delay);
+    }
+
+    /// T5 has expired: others get a chance, and more time (RFC 5352, 3.6 SH5).
+    fn begin_next_round(&mut self, tried: Vec<Peer>, io: &mut Io, now: Time) {
+        self.avoided = tried;
+        self.round_timeout = self.doubled(self.round_timeout);
+        self.hunt(io, now);
+    }
+
+    fn doubled(&self, timeout: Duration) -> Duration {
+        (timeout * 2).min(self.config.max_retry_delay.max(timeout))
     }
 
     pub(crate) fn handle_connected(
@@ -233,10 +257,13 @@ impl Home {
         let all_answered = connected.len() == attempts.len();
         let round_is_over = now >= *round_ends;
         if connected.is_empty() {
-            let failed = all_answered && untried.is_empty();
-            if failed || round_is_over {
-                drop_attempts(std::mem::take(attempts), io);
+            if all_answered && untried.is_empty() {
                 self.rest(now);
+            } else if round_is_over {
+                let attempts = std::mem::take(attempts);
+                let tried = attempts.iter().map(|attempt| attempt.peer.clone()).collect();
+                drop_attempts(attempts, io);
+                self.begin_next_round(tried, io, now);
             }
             return None;
         }
@@ -246,7 +273,9 @@ impl Home {
         let chosen = attempts.swap_remove(connected[io.rng.random_range(0..connected.len())]);
         drop_attempts(std::mem::take(attempts), io);
         self.state = State::Home { association: chosen.association, peer: Some(chosen.peer) };
-        self.retry_delay = self.config.retry_delay;
+        self.avoided.clear();
+        // RFC 5352, 3.6 SH3.
+        (self.round_timeout, self.retry_delay) = (self.config.connect_timeout, self.config.retry_delay);
         Some(HomeEvent::Found)
     }
 
@@ -257,35 +286,32 @@ impl Home {
         }
         let Ok(parsed) = AsapMessage::parse(data, &self.format) else { return };
         let AsapMessage::ServerAnnounce { registrar, transports } = parsed.message else { return };
-        let sctp = transports.into_iter().find(|transport| matches!(transport.protocol, Protocol::Sctp(_)));
-        let port = if source.port() == 0 { ASAP_PORT } else { source.port() };
-        let peer = match sctp {
-            Some(transport) => Peer { addresses: transport.addresses.into_vec(), port: transport.port },
-            None => Peer { addresses: vec![source.ip()], port },
-        };
-        if self.learn(registrar, peer, now) {
-            self.use_learned(io, now);
+        for peer in announced(source, transports) {
+            if self.learn(registrar, peer.clone(), source.ip(), now) {
+                self.use_learned(peer, io, now);
+            }
         }
     }
 
-    /// Notes a registrar; whether it is new.
-    fn learn(&mut self, id: RegistrarId, peer: Peer, now: Time) -> bool {
+    /// Notes a registrar; whether it is new. Anybody can send announces: there is a limit for all, and one for each
+    /// sender.
+    fn learn(&mut self, id: RegistrarId, peer: Peer, source: IpAddr, now: Time) -> bool {
         let expires = now + self.config.announce_life;
         self.learned.retain(|learned| learned.expires > now);
         if let Some(known) = self.learned.iter_mut().find(|known| known.id == id && known.peer == peer) {
             known.expires = expires;
             return false;
         }
-        let has_room = self.learned.len() < self.config.max_learned;
+        let of_source = self.learned.iter().filter(|learned| learned.source == source).count();
+        let has_room = self.learned.len() < self.config.max_learned && of_source < MAX_PER_SOURCE;
         if has_room {
-            self.learned.push(Learned { id, peer, expires });
+            self.learned.push(Learned { id, peer, source, expires });
         }
         has_room
     }
 
     /// A hunt that knew too few tries the newcomer at once.
-    fn use_learned(&mut self, io: &mut Io, now: Time) {
-        let Some(newcomer) = self.learned.last().map(|learned| learned.peer.clone()) else { return };
+    fn use_learned(&mut self, newcomer: Peer, io: &mut Io, now: Time) {
         match &mut self.state {
             State::Hunting { attempts, untried, .. } => {
                 if !untried.contains(&newcomer) && !attempts.iter().any(|attempt| attempt.peer == newcomer) {
@@ -316,6 +342,24 @@ impl Home {
             State::Idle | State::Home { .. } => None,
         }
     }
+}
+
+/// The registrars that an announce means. Without transports it is its sender: at its port, as RSPLIB has it, or at the
+/// port of IANA (RFC 5352, 3.6).
+fn announced(source: SocketAddr, transports: Vec<Transport>) -> Vec<Peer> {
+    if transports.is_empty() {
+        let mut ports = vec![source.port(), ASAP_PORT];
+        ports.retain(|port| *port != 0);
+        ports.dedup();
+        return ports.into_iter().map(|port| SocketAddr::new(source.ip(), port).into()).collect();
+    }
+    let is_sctp =
+        |transport: &Transport| matches!(transport.protocol, Protocol::Sctp(_)) && transport.port != 0;
+    let peers = transports.into_iter().filter(is_sctp).map(|transport| {
+        let usable = transport.addresses.into_iter().filter(|address| AddressScope::of(*address).is_some());
+        Peer { addresses: usable.take(MAX_ADDRESSES).collect(), port: transport.port }
+    });
+    peers.filter(|peer| !peer.addresses.is_empty()).collect()
 }
 
 fn drop_attempts(attempts: Vec<Attempt>, io: &mut Io) {

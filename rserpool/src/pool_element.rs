@@ -28,10 +28,15 @@ pub struct PoolElementConfig {
     pub user_transport: Transport,
     /// How long a registration is valid.
     pub life: Life,
-    /// When to renew it (T4).
+    /// When to renew it (T4); sooner if its life is short: 20 s before its end, or after half of it.
     pub reregistration_interval: Duration,
     /// How long to wait for the registrar's answers (T2, T3).
     pub request_timeout: Duration,
+    /// After how many registrations without an answer, one after the other, to give up (MAX-REG-ATTEMPT): see
+    /// [`PoolElementEvent::GaveUp`]. None: never, as suits a server that nobody watches.
+    pub max_registration_attempts: Option<u32>,
+    /// How long leaving the pool may take, with finding another registrar and all.
+    pub deregistration_timeout: Duration,
     /// How to find a registrar.
     pub hunt: HuntConfig,
     /// The dialect on the wire.
@@ -57,9 +62,18 @@ impl PoolElementConfig {
             life: Life::from(reregistration_interval * 3),
             reregistration_interval,
             request_timeout: profile.millis(30_000, 3000, 400),
+            max_registration_attempts: None,
+            deregistration_timeout: profile.millis(60_000, 4000, 1000),
             hunt,
             format: Format::default(),
         }
+    }
+
+    /// RFC 5352, 7.1: T4 is over before the registration's life is.
+    fn renewal_interval(&self) -> Duration {
+        let Some(life) = self.life.duration() else { return self.reregistration_interval };
+        let latest = life.saturating_sub(Duration::from_secs(20)).max(life / 2);
+        self.reregistration_interval.min(latest)
     }
 }
 
@@ -69,12 +83,20 @@ impl PoolElementConfig {
 pub enum PoolElementEvent {
     /// The registrar has accepted a registration: the first one with this registrar, or one after a rejection.
     Registered,
-    /// The registrar refuses. Nothing more happens until the policy changes (RFC 5352, 3.1).
+    /// The registrar refuses. Nothing more happens until the policy changes, or the application corrects what is wrong and
+    /// says [`register_again`](PoolElement::register_again) (RFC 5352, 3.1).
     Rejected(Vec<ErrorCause>),
+    /// No registrar answers registrations, and no more are sent until [`register_again`](PoolElement::register_again).
+    GaveUp {
+        /// How many registrations were not answered.
+        attempts: u32,
+    },
     /// The home registrar failed; another one is sought.
     RegistrarLost,
     /// Another registrar has made itself the home (RFC 5352, 3.4).
     HomeChanged(RegistrarId),
+    /// A registrar did not understand something (ASAP_ERROR; RFC 5352, 2.2.14).
+    ErrorReported(Vec<ErrorCause>),
     /// Deregistered, or gave up trying to: the element is done.
     Deregistered {
         /// Whether a registrar confirmed it.
@@ -92,15 +114,20 @@ enum Phase {
         renewal: bool,
     },
     Registered,
-    Rejected,
+    /// Rejected, or without any answer: waits for the application.
+    Suspended,
     Deregistering,
     Done,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 enum Timer {
+    /// T2 and T3.
     Request,
+    /// T4.
     Reregister,
+    /// Leaving the pool has taken long enough.
+    Leave,
 }
 
 /// Associations that registrars may open to us; further ones are aborted.
@@ -115,6 +142,8 @@ pub struct PoolElement {
     home: Home,
     phase: Phase,
     timers: Timers<Timer>,
+    /// Registrations since the last one that was answered.
+    attempts: u32,
     incoming: BTreeSet<AssociationId>,
     events: VecDeque<PoolElementEvent>,
 }
@@ -131,6 +160,7 @@ impl PoolElement {
             home,
             phase: Phase::Hunting,
             timers: Timers::new(),
+            attempts: 0,
             incoming: BTreeSet::new(),
             events: VecDeque::new(),
         }
@@ -154,25 +184,45 @@ impl PoolElement {
         }
         self.config.policy = policy;
         match &mut self.phase {
-            Phase::Registered | Phase::Rejected => self.register(now),
+            Phase::Registered => self.register(now),
+            Phase::Suspended => self.register_again(now),
             Phase::Registering { again, .. } => *again = true,
             Phase::Hunting | Phase::Deregistering | Phase::Done => {}
         }
     }
 
+    /// Tries again after [`Rejected`](PoolElementEvent::Rejected) or [`GaveUp`](PoolElementEvent::GaveUp).
+    pub fn register_again(&mut self, now: Time) {
+        if self.phase != Phase::Suspended {
+            return;
+        }
+        self.phase = Phase::Hunting;
+        self.attempts = 0;
+        match self.home.association() {
+            Some(_) => self.register(now),
+            None => self.home.start(&mut self.io, now),
+        }
+    }
+
     /// Leaves the pool. Go on driving the machine until [`PoolElementEvent::Deregistered`].
     pub fn deregister(&mut self, now: Time) {
-        match (self.phase, self.home.association()) {
-            (Phase::Deregistering | Phase::Done, _) => {}
-            (_, Some(association)) => {
-                let (pool_handle, pe_id) = (self.config.pool_handle.clone(), self.config.id);
-                self.send(association, &AsapMessage::Deregistration { pool_handle, pe_id });
-                self.phase = Phase::Deregistering;
-                self.timers.clear(Timer::Reregister);
-                self.timers.set(Timer::Request, now + self.config.request_timeout);
-            }
-            (_, None) => self.finish(false),
+        match self.phase {
+            Phase::Deregistering | Phase::Done => return,
+            Phase::Suspended if self.home.association().is_none() => return self.finish(false),
+            _ => self.phase = Phase::Deregistering,
         }
+        self.timers.clear(Timer::Reregister);
+        self.timers.clear(Timer::Request);
+        self.timers.set(Timer::Leave, now + self.config.deregistration_timeout);
+        self.send_deregistration(now);
+    }
+
+    /// RFC 5352, 3.2 D1 to D4; without a registrar, as soon as there is one again.
+    fn send_deregistration(&mut self, now: Time) {
+        let Some(association) = self.home.association() else { return };
+        let (pool_handle, pe_id) = (self.config.pool_handle.clone(), self.config.id);
+        self.send(association, &AsapMessage::Deregistration { pool_handle, pe_id });
+        self.timers.set(Timer::Request, now + self.config.request_timeout);
     }
 
     /// Something happened on the network.
@@ -206,11 +256,11 @@ impl PoolElement {
         let change = self.home.handle_timeout(&mut self.io, now);
         self.handle_home(change, now);
         while let Some(timer) = self.timers.pop_expired(now) {
-            match (timer, self.phase) {
-                (Timer::Reregister, _) => self.register(now),
-                (Timer::Request, Phase::Deregistering) => self.finish(false),
-                // RFC 5352, 3.1: no answer (T2), so hunt for another registrar.
-                (Timer::Request, _) => {
+            match timer {
+                Timer::Reregister => self.register(now),
+                Timer::Leave => self.finish(false),
+                // RFC 5352, 3.1 and 3.2: no answer (T2, T3), so hunt for another registrar.
+                Timer::Request => {
                     self.home.fail(&mut self.io, now);
                     self.handle_home(Some(HomeEvent::Lost), now);
                 }
@@ -243,15 +293,29 @@ impl PoolElement {
 
     fn handle_home(&mut self, change: Option<HomeEvent>, now: Time) {
         match (change, self.phase) {
+            (Some(HomeEvent::Found), Phase::Deregistering) => self.send_deregistration(now),
             (Some(HomeEvent::Found), _) => self.register(now),
-            (Some(HomeEvent::Lost), Phase::Deregistering) => self.finish(false),
+            (Some(HomeEvent::Lost), Phase::Deregistering) => self.timers.clear(Timer::Request),
+            // RFC 5352, 3.1: no other registrar is asked before the error is corrected.
+            (Some(HomeEvent::Lost), Phase::Suspended) => self.home.close(&mut self.io),
             (Some(HomeEvent::Lost), _) => {
                 self.phase = Phase::Hunting;
                 self.timers.clear(Timer::Request);
                 self.timers.clear(Timer::Reregister);
                 self.emit(PoolElementEvent::RegistrarLost);
+                self.give_up_after_too_many();
             }
             (None, _) => {}
+        }
+    }
+
+    /// RFC 5352, 3.1 and 7.3: MAX-REG-ATTEMPT.
+    fn give_up_after_too_many(&mut self) {
+        let attempts = self.attempts;
+        if self.config.max_registration_attempts.is_some_and(|max| attempts >= max) {
+            self.phase = Phase::Suspended;
+            self.home.close(&mut self.io);
+            self.emit(PoolElementEvent::GaveUp { attempts });
         }
     }
 
@@ -268,6 +332,7 @@ impl PoolElement {
         };
         let pool_handle = self.config.pool_handle.clone();
         self.send(association, &AsapMessage::Registration { pool_handle, element });
+        self.attempts = self.attempts.saturating_add(1);
         self.phase = Phase::Registering { again: false, renewal: self.is_registered() };
         self.timers.clear(Timer::Reregister);
         self.timers.set(Timer::Request, now + self.config.request_timeout);
@@ -282,17 +347,8 @@ impl PoolElement {
         if !is_home && !self.incoming.contains(&association) {
             return;
         }
-        let parsed = match AsapMessage::parse(data, &self.config.format) {
-            Ok(parsed) => parsed,
-            Err(error) => {
-                tracing::debug!(%error, ?association, "bad ASAP message");
-                if let Some(cause) = error.report() {
-                    self.send(association, &AsapMessage::Error(vec![cause]));
-                }
-                return;
-            }
-        };
-        match parsed.message {
+        let Some(message) = self.io.read_asap(association, data, &self.config.format) else { return };
+        match message {
             AsapMessage::EndpointKeepAlive { new_home, registrar, pool_handle, pe_id } => {
                 let is_mine = pe_id.is_none_or(|pe_id| pe_id == self.config.id);
                 // RFC 5352, 3.4 KA1: discard what is for another pool.
@@ -300,31 +356,39 @@ impl PoolElement {
                     self.handle_keep_alive(association, new_home.then_some(registrar), now);
                 }
             }
-            AsapMessage::RegistrationResponse { rejected, pe_id, errors, .. }
-                if is_home && pe_id == self.config.id =>
+            AsapMessage::RegistrationResponse { rejected, pool_handle, pe_id, errors }
+                if is_home && self.is_me(&pool_handle, pe_id) =>
             {
                 self.handle_registration_response(rejected, errors, now);
             }
-            AsapMessage::DeregistrationResponse { pe_id, .. } if is_home && pe_id == self.config.id => {
+            AsapMessage::DeregistrationResponse { pool_handle, pe_id, errors }
+                if is_home && self.is_me(&pool_handle, pe_id) =>
+            {
                 match self.phase {
-                    Phase::Deregistering => self.finish(true),
+                    Phase::Deregistering => self.finish(errors.is_empty()),
                     // RFC 5352, 3.2: the registration's life ran out, but we still serve.
                     Phase::Registered => self.register(now),
                     _ => {}
                 }
             }
+            AsapMessage::Error(causes) => self.emit(PoolElementEvent::ErrorReported(causes)),
             message => tracing::debug!(?message, "ignored"),
         }
+    }
+
+    fn is_me(&self, pool_handle: &PoolHandle, pe_id: PeId) -> bool {
+        *pool_handle == self.config.pool_handle && pe_id == self.config.id
     }
 
     fn handle_registration_response(&mut self, rejected: bool, errors: Vec<ErrorCause>, now: Time) {
         let Phase::Registering { again, renewal } = self.phase else { return };
         self.timers.clear(Timer::Request);
-        self.phase = if rejected { Phase::Rejected } else { Phase::Registered };
+        self.attempts = 0;
+        self.phase = if rejected { Phase::Suspended } else { Phase::Registered };
         if rejected {
             self.emit(PoolElementEvent::Rejected(errors));
         } else {
-            self.timers.set(Timer::Reregister, now + self.config.reregistration_interval);
+            self.timers.set(Timer::Reregister, now + self.config.renewal_interval());
             if !renewal {
                 self.emit(PoolElementEvent::Registered);
             }
@@ -343,20 +407,24 @@ impl PoolElement {
         };
         self.home.adopt(association, &mut self.io);
         self.timers.clear(Timer::Request);
-        if self.phase == Phase::Deregistering {
-            self.phase = Phase::Registered;
-            return self.deregister(now);
-        }
-        self.phase = Phase::Registered;
-        self.timers.set(Timer::Reregister, now + self.config.reregistration_interval);
         self.emit(PoolElementEvent::HomeChanged(registrar));
+        match self.phase {
+            Phase::Deregistering => self.send_deregistration(now),
+            // What the old home had not answered, the new one may not know.
+            Phase::Registering { .. } => self.register(now),
+            _ => {
+                self.phase = Phase::Registered;
+                self.timers.set(Timer::Reregister, now + self.config.renewal_interval());
+            }
+        }
     }
 
     fn finish(&mut self, confirmed: bool) {
         self.phase = Phase::Done;
         self.home.close(&mut self.io);
-        self.timers.clear(Timer::Request);
-        self.timers.clear(Timer::Reregister);
+        for timer in [Timer::Request, Timer::Reregister, Timer::Leave] {
+            self.timers.clear(timer);
+        }
         self.emit(PoolElementEvent::Deregistered { confirmed });
     }
 

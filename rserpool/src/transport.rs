@@ -13,7 +13,10 @@ use rand::rngs::StdRng;
 use socketapi::LossReason;
 
 use crate::Time;
-use crate::wire::{ASAP_PPID, AsapMessage, ENRP_PPID, EnrpMessage, Format, Transport, TransportUse};
+use crate::wire::{
+    ASAP_PPID, AsapMessage, CauseCode, ENRP_PPID, EnrpMessage, ErrorCause, Format, Parsed, Transport,
+    TransportUse,
+};
 
 /// Names an association between a machine and its driver. A name is never used twice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -43,6 +46,11 @@ pub struct Peer {
 }
 
 impl Peer {
+    /// Whether this is one of its addresses.
+    pub(crate) fn has_address(&self, address: IpAddr) -> bool {
+        self.addresses.iter().any(|own| own.to_canonical() == address.to_canonical())
+    }
+
     /// As other registrars are told of it.
     pub(crate) fn as_sctp(&self) -> Transport {
         Transport::sctp(self.port, self.addresses.iter().copied(), TransportUse::DataOnly)
@@ -236,6 +244,30 @@ impl Io {
             }
             Err(error) => tracing::warn!(%error, ?message, "ENRP message not sent"),
         }
+    }
+
+    /// Reads an ASAP message. Tells the sender what we did not understand, where RFC 5352, 2.2.14 and RFC 5354, 3 demand
+    /// that.
+    pub(crate) fn read_asap(
+        &mut self,
+        association: AssociationId,
+        data: &[u8],
+        format: &Format,
+    ) -> Option<AsapMessage> {
+        let (message, causes): (_, Vec<_>) = match AsapMessage::parse(data, format) {
+            Ok(Parsed { message, unrecognized }) => {
+                let cause = |tlv| ErrorCause::new(CauseCode::UNRECOGNIZED_PARAMETER, tlv);
+                (Some(message), unrecognized.into_iter().map(cause).collect())
+            }
+            Err(error) => {
+                tracing::debug!(%error, ?association, "bad ASAP message");
+                (None, error.report().into_iter().collect())
+            }
+        };
+        if !causes.is_empty() {
+            self.send_asap(association, &AsapMessage::Error(causes), format);
+        }
+        message
     }
 
     /// Sends an ASAP message. One that cannot be encoded is logged and dropped: what comes from peers was checked

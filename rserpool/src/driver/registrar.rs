@@ -94,6 +94,8 @@ impl Registrar {
         match options.announce {
             Some(group) => {
                 network.announce_to(Side::Asap, group, options.announce_ttl)?;
+                // Others' announces: the more there are, the rarer are ours (RFC 5352, 3.6).
+                network.receivers.push(AnnounceReceiver::open(Side::Asap, group)?);
             }
             None => config.announce_interval = None,
         }

@@ -111,6 +111,19 @@ pub enum RegistrationError {
         /// The element's transport.
         transport: Transport,
     },
+    /// A transport that may not be registered: see [`Format::rare_transports`](crate::wire::Format), and RFC 5354, 3.3 to
+    /// 3.7 for the number of its addresses.
+    #[error("{transport:?} may not be registered here")]
+    TransportRefused {
+        /// The element's transport.
+        transport: Transport,
+    },
+    /// Something that has no meaning.
+    #[error("{what} is refused")]
+    InvalidValue {
+        /// What.
+        what: &'static str,
+    },
     /// Another element of the pool has this identifier.
     #[error("{pe_id} is another element's")]
     IdInUse {
@@ -135,7 +148,10 @@ impl RegistrationError {
             Self::TransportDiffers { pool } => ErrorCause::inconsistent_transport(pool),
             Self::ControlUseDiffers => ErrorCause::bare(CauseCode::INCONSISTENT_CONTROL_USE),
             Self::UnknownPolicy { policy } => ErrorCause::invalid_policy(policy),
-            Self::NoUsableAddress { transport } => ErrorCause::invalid_transport(transport),
+            Self::NoUsableAddress { transport } | Self::TransportRefused { transport } => {
+                ErrorCause::invalid_transport(transport)
+            }
+            Self::InvalidValue { .. } => ErrorCause::bare(CauseCode::INVALID_VALUES),
             Self::IdInUse { .. } => ErrorCause::bare(CauseCode::NON_UNIQUE_PE_ID),
             Self::Full { .. } => ErrorCause::bare(CauseCode::LACK_OF_RESOURCES),
         }

@@ -1,31 +1,28 @@
 //! Answers to ASAP messages.
 
+use std::net::IpAddr;
+use std::time::Duration;
+
+use smallvec::SmallVec;
+
 use super::{Member, Registrar, RegistrarEvent, RemovalReason, Timer};
 use crate::handlespace::{ElementKey, RegistrationError};
 use crate::transport::AssociationId;
 use crate::wire::{
-    AsapMessage, CauseCode, EncodeError, ErrorCause, Policy, PoolElement, Protocol, Transport, TransportUse,
-    UpdateAction,
+    AsapMessage, CauseCode, EncodeError, ErrorCause, Policy, PoolElement, Protocol, Transport, UpdateAction,
 };
-use crate::{PeId, PoolHandle, Time};
+use crate::{AddressScope, PeId, PoolHandle, Time};
 
 impl Registrar {
     pub(super) fn handle_asap(&mut self, association: AssociationId, data: &[u8], now: Time) {
         if !self.associations.contains_key(&association) {
             return;
         }
-        let parsed = match AsapMessage::parse(data, &self.config.format) {
-            Ok(parsed) => parsed,
-            Err(error) => {
-                tracing::debug!(%error, ?association, "bad ASAP message");
-                self.statistics.bad_messages += 1;
-                return self.report(association, error.report().into_iter().collect());
-            }
+        let Some(message) = self.io.read_asap(association, data, &self.config.format) else {
+            self.statistics.bad_messages += 1;
+            return;
         };
-        let unrecognized = parsed.unrecognized.into_iter();
-        let causes = unrecognized.map(|tlv| ErrorCause::new(CauseCode::UNRECOGNIZED_PARAMETER, tlv));
-        self.report(association, causes.collect());
-        match parsed.message {
+        match message {
             AsapMessage::Registration { pool_handle, element } => {
                 self.handle_registration(association, pool_handle, element, now);
             }
@@ -41,14 +38,11 @@ impl Registrar {
             AsapMessage::EndpointUnreachable { pool_handle, pe_id } => {
                 self.handle_unreachable(association, &pool_handle, pe_id, now);
             }
+            AsapMessage::Error(causes) => {
+                self.statistics.errors_reported += 1;
+                tracing::debug!(causes = ErrorCause::list(&causes), ?association, "a peer reports");
+            }
             _ => self.statistics.bad_messages += 1,
-        }
-    }
-
-    /// Tells a peer what we did not understand, where RFC 5354 demands it.
-    fn report(&mut self, association: AssociationId, causes: Vec<ErrorCause>) {
-        if !causes.is_empty() {
-            self.send(association, &AsapMessage::Error(causes));
         }
     }
 
@@ -85,6 +79,7 @@ impl Registrar {
         mut element: PoolElement,
         now: Time,
     ) -> Result<(), RegistrationError> {
+        self.check_values(pool_handle, &element)?;
         self.complete(association, &mut element)?;
         self.check_identity(association, pool_handle, &element)?;
         let info = element.clone();
@@ -104,9 +99,26 @@ impl Registrar {
         Ok(())
     }
 
+    /// What no registration may say (RFC 5352, 3.1 rule 5).
+    fn check_values(&self, pool_handle: &PoolHandle, element: &PoolElement) -> Result<(), RegistrationError> {
+        let transport = &element.user_transport;
+        let is_single = matches!(transport.protocol, Protocol::Sctp(_)) || transport.addresses.len() <= 1;
+        if pool_handle.as_bytes().is_empty() {
+            return Err(RegistrationError::InvalidValue { what: "an empty pool handle" });
+        }
+        if element.life.duration() == Some(Duration::ZERO) {
+            return Err(RegistrationError::InvalidValue { what: "a registration life of zero" });
+        }
+        // RFC 5354, 3.3 and 3.5 to 3.7: one address.
+        if !is_single || (!self.config.format.rare_transports && transport.protocol.is_rare()) {
+            return Err(RegistrationError::TransportRefused { transport: transport.clone() });
+        }
+        Ok(())
+    }
+
     /// Fills in what the home registrar knows better than the element: who the home is, the ASAP transport
     /// (RFC 5352, 3.1 rule 4), and which of the element's addresses are really its own (2.2.1: those of the
-    /// association).
+    /// association) and known far enough.
     fn complete(
         &self,
         association: AssociationId,
@@ -115,38 +127,47 @@ impl Registrar {
         let Some(state) = self.associations.get(&association) else { return Ok(()) };
         let peer = &state.peer;
         element.home = self.config.id;
-        let asap = Transport::sctp(peer.port, peer.addresses.iter().copied(), TransportUse::DataOnly);
-        element.asap_transport = Some(asap);
+        element.asap_transport = Some(peer.as_sctp());
         let transport = &mut element.user_transport;
         if matches!(transport.protocol, Protocol::Opaque(_)) {
             return Ok(());
         }
         let offered = transport.clone();
-        let is_own = |address: &_| peer.addresses.iter().any(|own| own.to_canonical() == *address);
-        transport.addresses.retain(|address| is_own(&address.to_canonical()));
+        transport.addresses.retain(|address| peer.has_address(*address));
+        self.keep_far_addresses(&mut transport.addresses);
         if transport.addresses.is_empty() {
             return Err(RegistrationError::NoUsableAddress { transport: offered });
         }
         Ok(())
     }
 
+    /// Leaves out what is of no use to users on other hosts.
+    fn keep_far_addresses(&self, addresses: &mut SmallVec<[IpAddr; 2]>) {
+        let is_within =
+            |address: &IpAddr, least| AddressScope::of(*address).is_some_and(|scope| scope >= least);
+        match self.config.min_address_scope {
+            Some(least) => addresses.retain(|address| is_within(address, least)),
+            None if addresses.iter().any(|address| is_within(address, AddressScope::SiteLocal)) => {
+                addresses.retain(|address| is_within(address, AddressScope::SiteLocal));
+            }
+            None => {}
+        }
+    }
+
     /// An identifier belongs to who registered it: another endpoint that comes with it over another association
-    /// is another element (RFC 5354, 3.12.5). The same endpoint may come again over a new association.
+    /// is another element (RFC 5354, 3.12.5). The same endpoint may come again over a new association, and the same element
+    /// from a new endpoint.
     fn check_identity(
         &self,
         association: AssociationId,
         pool_handle: &PoolHandle,
         element: &PoolElement,
     ) -> Result<(), RegistrationError> {
-        let known = self.handlespace.find(pool_handle, element.id).and_then(|key| self.handlespace.get(key));
-        match known {
-            Some(known)
-                if known.data.association != Some(association)
-                    && known.info.user_transport != element.user_transport =>
-            {
-                Err(RegistrationError::IdInUse { pe_id: element.id })
-            }
-            _ => Ok(()),
+        let Some(key) = self.handlespace.find(pool_handle, element.id) else { return Ok(()) };
+        let known = self.handlespace.get(key).map(|known| &known.info.user_transport);
+        match known == Some(&element.user_transport) || self.speaks_for(association, key) {
+            true => Ok(()),
+            false => Err(RegistrationError::IdInUse { pe_id: element.id }),
         }
     }
 
@@ -163,6 +184,7 @@ impl Registrar {
         let mut errors = Vec::new();
         if let Some(key) = self.handlespace.find(&pool_handle, pe_id) {
             if self.speaks_for(association, key) {
+                self.own_to_remove(key);
                 self.remove_element(key, RemovalReason::Deregistered);
             } else {
                 // RFC 5352, 2.2.2: an element may deregister only itself.
@@ -172,14 +194,25 @@ impl Registrar {
         self.send(association, &AsapMessage::DeregistrationResponse { pool_handle, pe_id, errors });
     }
 
-    /// Whether an association is the element's own, or comes from the same host.
+    /// An element of another registrar, which it cannot reach, leaves through us: peers believe that only its home.
+    fn own_to_remove(&mut self, key: ElementKey) {
+        if self.handlespace.get(key).is_some_and(|element| element.info.home != self.config.id) {
+            self.handlespace.set_home(key, self.config.id);
+            self.announce_key(key);
+        }
+    }
+
+    /// Whether an association is the element's own: that of its registration, or another one with the same endpoint, as its
+    /// registration has it (RFC 5352, 3.1 rule 4).
     fn speaks_for(&self, association: AssociationId, key: ElementKey) -> bool {
-        let Some(owner) = self.handlespace.get(key).and_then(|element| element.data.association) else {
-            return false;
+        let Some(element) = self.handlespace.get(key) else { return false };
+        let Some(state) = self.associations.get(&association) else { return false };
+        let is_there = |asap: &Transport| {
+            asap.port == state.peer.port
+                && asap.addresses.iter().any(|address| state.peer.has_address(*address))
         };
-        let addresses =
-            |id| self.associations.get(&id).map(|state| &state.peer.addresses[..]).unwrap_or_default();
-        owner == association || addresses(owner).iter().any(|own| addresses(association).contains(own))
+        element.data.association == Some(association)
+            || element.info.asap_transport.as_ref().is_some_and(is_there)
     }
 
     /// RFC 5352, 3.3, with the number of items of the asap-hropt draft.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::handlespace::{Limits, RegistrationError};
 use crate::transport::Peer;
 use crate::wire::{Format, PoolElement, Transport};
-use crate::{PeId, PoolHandle, Profile, RegistrarId};
+use crate::{AddressScope, PeId, PoolHandle, Profile, RegistrarId};
 
 /// Settings of a registrar.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,6 +19,9 @@ pub struct RegistrarConfig {
     pub limits: Limits,
     /// How many associations to keep; further ones are aborted.
     pub max_associations: usize,
+    /// Addresses of elements that are not known so far are left out (`-minaddressscope` of RSPLIB). None: loopback and
+    /// link-local addresses are, unless an element has no others, so that a pool on one host works.
+    pub min_address_scope: Option<AddressScope>,
     /// Elements in an answer to a request that names no number.
     pub default_items: usize,
     /// Elements in any answer.
@@ -109,6 +112,7 @@ impl RegistrarConfig {
             format: Format::default(),
             limits: Limits::default(),
             max_associations: 100_000,
+            min_address_scope: None,
             default_items: 3,
             max_items: 128,
             increment: None,
@@ -244,6 +248,8 @@ pub struct RegistrarStatistics {
     pub announces: u64,
     /// Messages that could not be parsed, or that a registrar has no use for.
     pub bad_messages: u64,
+    /// ASAP_ERROR messages taken.
+    pub errors_reported: u64,
     /// Messages over a rate limit.
     pub rate_limited: u64,
     /// Presences sent to peers, and by multicast.

@@ -10,6 +10,10 @@ use crate::transport::{AssociationId, Command, Side};
 use crate::wire::AsapMessage;
 use crate::{PeId, PoolHandle, Time};
 
+/// Other registrars that make announces rarer. With more of them, users would forget each between two of its announces (T7
+/// is five times T6); and anybody can send announces.
+const MAX_ANNOUNCERS: usize = 3;
+
 impl Registrar {
     pub(super) fn handle_timer(&mut self, timer: Timer, now: Time) {
         match timer {
@@ -22,7 +26,19 @@ impl Registrar {
         }
     }
 
-    /// RFC 5352, 3.6.
+    /// Other registrars of this scope are counted by their announces (RFC 5352, 3.6).
+    pub(super) fn hear_announce(&mut self, data: &[u8], now: Time) {
+        let Some(interval) = self.config.announce_interval else { return };
+        let Ok(parsed) = AsapMessage::parse(data, &self.config.format) else { return };
+        let AsapMessage::ServerAnnounce { registrar, .. } = parsed.message else { return };
+        self.announcers.retain(|_, heard| now - *heard < interval * 2 * (MAX_ANNOUNCERS as u32 + 1));
+        let is_known = self.announcers.contains_key(&registrar);
+        if registrar != self.config.id && (is_known || self.announcers.len() < MAX_ANNOUNCERS) {
+            self.announcers.insert(registrar, now);
+        }
+    }
+
+    /// RFC 5352, 3.6: every (N+1)*T6.
     fn announce(&mut self, now: Time) {
         let Some(interval) = self.config.announce_interval else { return };
         let transports = self.config.announce_transports.clone();
@@ -34,7 +50,7 @@ impl Registrar {
             }
             Err(error) => tracing::warn!(%error, "announce not sent"),
         }
-        let next = now + self.vary(interval, 125);
+        let next = now + self.vary(interval * (self.announcers.len() as u32 + 1), 125);
         self.timers.set(Timer::Announce, next);
     }
 

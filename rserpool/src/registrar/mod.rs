@@ -67,6 +67,8 @@ pub struct Registrar {
     /// Who is at an address and port.
     places: BTreeMap<(IpAddr, u16), AssociationId>,
     enrp: Enrp,
+    /// Other registrars that announce themselves, and when they were heard.
+    announcers: BTreeMap<RegistrarId, Time>,
     timers: Timers<Timer>,
     events: VecDeque<RegistrarEvent>,
     statistics: RegistrarStatistics,
@@ -84,6 +86,7 @@ impl Registrar {
             associations: BTreeMap::new(),
             places: BTreeMap::new(),
             enrp: Enrp::new(),
+            announcers: BTreeMap::new(),
             timers: Timers::new(),
             events: VecDeque::new(),
             statistics: RegistrarStatistics::default(),
@@ -143,7 +146,7 @@ impl Registrar {
             TransportEvent::Announce { side: Side::Enrp, source, data } => {
                 self.handle_enrp_datagram(source, &data, now);
             }
-            TransportEvent::Announce { .. } => {}
+            TransportEvent::Announce { data, .. } => self.hear_announce(&data, now),
         }
     }
 

@@ -138,7 +138,8 @@ impl ErrorCause {
     }
 
     fn with_item(code: CauseCode, write: impl FnOnce(&mut Writer<'_>)) -> Self {
-        let format = Format::default();
+        // What the peer sent itself it understands.
+        let format = Format { rare_transports: true, ..Format::default() };
         let mut writer = Writer::items(&format);
         write(&mut writer);
         // Details that do not fit in a parameter are left out: the code alone is still right.

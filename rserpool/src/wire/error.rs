@@ -91,4 +91,10 @@ pub enum EncodeError {
         /// The handle's length, in bytes.
         length: usize,
     },
+    /// RSPLIB cannot parse it.
+    #[error("transport {param:?}: RSPLIB peers cannot parse it; set rare_transports where there are none")]
+    RareTransport {
+        /// The transport's parameter type.
+        param: ParamType,
+    },
 }

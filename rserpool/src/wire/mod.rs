@@ -50,6 +50,9 @@ pub struct Format {
     /// Send pool handles of more than [`PoolHandle::MAX_INTEROPERABLE_LEN`](crate::PoolHandle) bytes: RSPLIB
     /// aborts when it meets one, so only set this where no RSPLIB listens.
     pub long_pool_handles: bool,
+    /// Send, and let elements register, DCCP, UDP-Lite and opaque transports: RSPLIB cannot parse them, so only set this
+    /// where no RSPLIB listens.
+    pub rare_transports: bool,
 }
 
 /// The unit of a registration life on the wire. It cannot be told from the value, so it is never guessed.

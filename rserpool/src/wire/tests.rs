@@ -11,6 +11,10 @@ fn parse(bytes: &[u8]) -> Result<Parsed<AsapMessage>, ParseError> {
     AsapMessage::parse(bytes, &Format::default())
 }
 
+/// Everything can be written.
+const FREE: Format =
+    Format { life_unit: LifeUnit::Milliseconds, long_pool_handles: true, rare_transports: true };
+
 const RESOLUTION: [u8; 12] = [5, 0, 0, 12, 0, 9, 0, 8, b'P', b'o', b'o', b'l'];
 
 fn resolution_with(parameter: &[u8]) -> Vec<u8> {
@@ -18,6 +22,21 @@ fn resolution_with(parameter: &[u8]) -> Vec<u8> {
     bytes.extend(parameter);
     bytes[3] = bytes.len() as u8;
     bytes
+}
+
+#[test]
+fn transports_that_rsplib_cannot_parse_are_sent_only_where_that_is_allowed() {
+    // RFC 5354, 3.3, 3.7 and 3.16.
+    let opaque = Protocol::Opaque(Bytes::from_static(b"any"));
+    for protocol in [Protocol::UdpLite, Protocol::Dccp { service_code: 7 }, opaque] {
+        let transport = Transport { protocol, port: 1, addresses: vec![IpAddr::from([10, 0, 0, 1])].into() };
+        let message =
+            AsapMessage::ServerAnnounce { registrar: RegistrarId(1), transports: vec![transport.clone()] };
+        assert!(matches!(message.encode(&Format::default()), Err(EncodeError::RareTransport { .. })));
+        let parsed = parse(&message.encode(&FREE).unwrap()).unwrap().message;
+        let AsapMessage::ServerAnnounce { transports, .. } = parsed else { panic!("{parsed:?}") };
+        assert_eq!(transports[0].protocol, transport.protocol);
+    }
 }
 
 #[test]
@@ -242,7 +261,7 @@ fn enrp_bodies() -> impl Strategy<Value = EnrpBody> {
 proptest! {
     #[test]
     fn every_asap_message_survives_writing_and_reading(message in asap_messages()) {
-        let bytes = message.encode(&Format::default()).unwrap();
+        let bytes = message.encode(&FREE).unwrap();
         prop_assert_eq!(bytes.len() % 4, 0);
         prop_assert_eq!(parse(&bytes).unwrap().message, message);
     }
@@ -254,8 +273,8 @@ proptest! {
         body in enrp_bodies(),
     ) {
         let message = EnrpMessage { sender: RegistrarId(sender), receiver: RegistrarId(receiver), body };
-        let bytes = message.encode(&Format::default()).unwrap();
-        prop_assert_eq!(EnrpMessage::parse(&bytes, &Format::default()).unwrap().message, message);
+        let bytes = message.encode(&FREE).unwrap();
+        prop_assert_eq!(EnrpMessage::parse(&bytes, &FREE).unwrap().message, message);
     }
 
     #[test]
@@ -264,13 +283,13 @@ proptest! {
         changes in vec((any::<prop::sample::Index>(), any::<u8>()), 1..4),
         cut: prop::sample::Index,
     ) {
-        let mut bytes = message.encode(&Format::default()).unwrap().to_vec();
+        let mut bytes = message.encode(&FREE).unwrap().to_vec();
         for (at, value) in changes {
             let at = at.index(bytes.len());
             bytes[at] = value;
         }
         let _ = parse(&bytes);
-        let _ = EnrpMessage::parse(&bytes, &Format::default());
+        let _ = EnrpMessage::parse(&bytes, &FREE);
         let _ = parse(&bytes[..cut.index(bytes.len())]);
     }
 
@@ -281,8 +300,8 @@ proptest! {
         let length = body.len() as u8 + 4;
         let bytes = [&[kind, flags, 0, length], &body[..]].concat();
         if let Ok(parsed) = parse(&bytes) {
-            let _ = parsed.message.encode(&Format::default());
+            let _ = parsed.message.encode(&FREE);
         }
-        let _ = EnrpMessage::parse(&bytes, &Format::default());
+        let _ = EnrpMessage::parse(&bytes, &FREE);
     }
 }

@@ -183,6 +183,13 @@ impl<'f> Writer<'f> {
         })
     }
 
+    /// A transport follows that RSPLIB cannot parse.
+    pub(super) fn rare_transport(&mut self, param: ParamType) {
+        if !self.format.rare_transports {
+            self.error.get_or_insert(EncodeError::RareTransport { param });
+        }
+    }
+
     fn fill_in_length(&mut self, start: usize, length: usize) {
         match u16::try_from(length) {
             Ok(short) => self.buf[start + 2..start + 4].copy_from_slice(&short.to_be_bytes()),

@@ -13,6 +13,8 @@ use rserpool::transport::{AssociationId, Command, LostReason, Peer, Side, Transp
 use rserpool::wire::{Policy, Transport, TransportUse};
 use rserpool::{HuntConfig, PeId, Profile, RegistrarId, Time};
 
+use crate::stranger::Stranger;
+
 pub(crate) const ASAP_PORT: u16 = 3863;
 pub(crate) const ENRP_PORT: u16 = 9901;
 pub(crate) const SERVICE_PORT: u16 = 7000;
@@ -42,6 +44,7 @@ pub(crate) enum Node {
     Element(Box<PoolElement>),
     Service { sessions: Box<ServiceSessions>, counters: BTreeMap<AssociationId, u64> },
     User(Box<PoolUser>),
+    Stranger(Stranger),
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -82,6 +85,8 @@ pub(crate) struct World {
     pub(crate) user_events: VecDeque<PoolUserEvent>,
     /// Every message that was sent: from, to, PPID and bytes.
     pub(crate) sent: Vec<(Place, Place, UserMessage)>,
+    /// Every attempt to connect: when, from where, to where.
+    pub(crate) attempts: Vec<(Time, Place, Place)>,
 }
 
 impl World {
@@ -98,6 +103,7 @@ impl World {
             element_events: Vec::new(),
             user_events: VecDeque::new(),
             sent: Vec::new(),
+            attempts: Vec::new(),
         }
     }
 
@@ -149,7 +155,7 @@ impl World {
         self.add((host, ASAP_PORT), Node::User(Box::new(PoolUser::new(config, host.into()))));
     }
 
-    fn add(&mut self, place: Place, node: Node) {
+    pub(crate) fn add(&mut self, place: Place, node: Node) {
         self.health.insert(place.0, Health::Well);
         self.nodes.insert(place, node);
         self.drain(place);
@@ -288,7 +294,7 @@ impl World {
             Node::Registrar(registrar) => registrar.poll_timeout(),
             Node::Element(element) => element.poll_timeout(),
             Node::User(user) => user.poll_timeout(),
-            Node::Service { .. } => None,
+            Node::Service { .. } | Node::Stranger(_) => None,
         });
         queue.into_iter().chain(links).chain(nodes).min()
     }
@@ -388,13 +394,14 @@ impl World {
                 sessions.handle_event(event);
                 serve(sessions, counters);
             }
+            Some(Node::Stranger(stranger)) => stranger.handle_event(event),
             None => {}
         }
         self.drain(place);
     }
 
     /// The driver loop: fetches events and commands of one machine.
-    fn drain(&mut self, place: Place) {
+    pub(crate) fn drain(&mut self, place: Place) {
         loop {
             let command = match self.nodes.get_mut(&place) {
                 Some(Node::Registrar(registrar)) => {
@@ -412,6 +419,7 @@ impl World {
                     user.poll_command()
                 }
                 Some(Node::Service { sessions, .. }) => sessions.poll_command(),
+                Some(Node::Stranger(stranger)) => stranger.commands.pop_front(),
                 None => None,
             };
             let Some(command) = command else { return };
@@ -425,6 +433,7 @@ impl World {
                 let IpAddr::V4(v4) = peer.addresses[0] else { panic!("IPv4 world") };
                 let to = (v4.octets()[3], peer.port);
                 let from = if side == Side::Enrp { (place.0, ENRP_PORT) } else { place };
+                self.attempts.push((self.now, from, to));
                 self.schedule(Happening::Arrival { from, association, to });
             }
             Command::Send { association, message } => {

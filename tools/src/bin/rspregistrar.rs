@@ -10,7 +10,7 @@ use clap::Parser;
 use rserpool::driver::{ANNOUNCE_TTL, Registrar, RegistrarOptions};
 use rserpool::registrar::{RegistrarConfig, RegistrarEvent};
 use rserpool::wire::ASAP_PORT;
-use rserpool::{Profile, RegistrarId};
+use rserpool::{AddressScope, Profile, RegistrarId};
 use sctp_tools::federation::FederationOptions;
 use sctp_tools::logging::LogOptions;
 use sctp_tools::program::{self, EXIT_CODES};
@@ -26,7 +26,7 @@ Examples:
   rspregistrar -asap=192.0.2.1:3863 -peer=192.0.2.2 -maxbadpereports=5      as RSPLIB spells options
 
 Without effect yet, but accepted: RSPLIB's options of CSP (-cspserver, -cspinterval), of statistics files, and \
--distancestep, -uptime, -downtime, -minaddressscope.
+-distancestep, -uptime, -downtime.
 ";
 
 /// A registrar of Reliable Server Pooling: pool elements register with it, pool users ask it for elements, and registrars tell
@@ -73,6 +73,13 @@ struct Cli {
     /// Reports of unreachable elements per second and association; -1: no limit
     #[arg(long, value_name = "1/S", default_value_t = -1, allow_hyphen_values = true)]
     maxeurate: i64,
+    /// Addresses of elements that are known less far are left out. By default loopback and link-local addresses are, unless
+    /// an element has no others
+    #[arg(long, value_name = "loopback|sitelocal|global", value_parser = scope)]
+    minaddressscope: Option<AddressScope>,
+    /// Take DCCP, UDP-Lite and opaque transports as well. RSPLIB's programs cannot parse them
+    #[arg(long)]
+    rare_transports: bool,
     /// Timers: those of the RFCs, those of RSPLIB, or fast ones
     #[arg(long, value_enum, default_value_t = ProfileName::Rsplib)]
     profile: ProfileName,
@@ -96,7 +103,6 @@ const IGNORED: &[&str] = &[
     "uptime",
     "downtime",
     "distancestep",
-    "minaddressscope",
     "disable-ipv6",
     "daemonpidfile",
     "cspserver",
@@ -116,6 +122,15 @@ fn binding(text: &str) -> Result<Binding, String> {
     }
     let peer = search::peer(text)?;
     Ok(Binding { addresses: peer.addresses, port: peer.port })
+}
+
+fn scope(text: &str) -> Result<AddressScope, String> {
+    match text {
+        "loopback" => Ok(AddressScope::Loopback),
+        "sitelocal" => Ok(AddressScope::SiteLocal),
+        "global" => Ok(AddressScope::Global),
+        _ => Err("loopback, sitelocal or global is needed".into()),
+    }
 }
 
 fn identifier(text: &str) -> Result<u32, String> {
@@ -143,6 +158,8 @@ impl Cli {
         config.default_items = self.maxhresitems.into();
         config.autoclose = Duration::from_secs(self.autoclosetimeout);
         config.max_resolution_rate = u32::try_from(self.maxhrrate).ok();
+        config.min_address_scope = self.minaddressscope;
+        config.format.rare_transports = self.rare_transports;
         config.max_report_rate = u32::try_from(self.maxeurate).ok();
         self.federation.apply(&mut config.enrp);
         config

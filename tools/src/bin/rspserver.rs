@@ -125,6 +125,12 @@ fn describe(event: &PoolElementEvent) -> String {
         }
         PoolElementEvent::RegistrarLost => "the registrar is lost; looking for another one".into(),
         PoolElementEvent::HomeChanged(registrar) => format!("registrar {registrar} has taken over"),
+        PoolElementEvent::GaveUp { attempts } => {
+            format!("no registrar has answered {attempts} registrations")
+        }
+        PoolElementEvent::ErrorReported(causes) => {
+            format!("a registrar reports: {}", ErrorCause::list(causes))
+        }
         PoolElementEvent::Deregistered { .. } => "deregistered".into(),
         _ => "something else happened to the registration".into(),
     }

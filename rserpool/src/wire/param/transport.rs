@@ -52,6 +52,11 @@ impl Protocol {
         }
     }
 
+    /// Whether RSPLIB cannot parse it.
+    pub fn is_rare(&self) -> bool {
+        matches!(self, Self::UdpLite | Self::Dccp { .. } | Self::Opaque(_))
+    }
+
     /// Whether both are the same transport protocol, whatever they carry.
     pub fn same_kind(&self, other: &Self) -> bool {
         self.param() == other.param()
@@ -112,6 +117,9 @@ impl Transport {
     }
 
     pub(in crate::wire) fn write(&self, writer: &mut Writer<'_>) {
+        if self.protocol.is_rare() {
+            writer.rare_transport(self.protocol.param());
+        }
         writer.param(self.protocol.param(), |w| {
             if let Protocol::Opaque(data) = &self.protocol {
                 w.bytes(data);
