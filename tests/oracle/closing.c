@@ -258,12 +258,11 @@ CASE(a_socket_whose_association_has_ended_begins_no_other) {
 
 /* Closes an end whose peer does not read all that was sent, and states how long that took. */
 static void closes_with_linger(int flags, int seconds) {
-  static char big[4000];
   struct pair pair = one_pair();
   struct linger linger = {1, seconds};
   DO(setsockopt(pair.client, SOL_SOCKET, SO_LINGER, &linger, sizeof linger));
   DO(fcntl(pair.client, F_SETFL, flags));
-  while (send(pair.client, big, sizeof big, MSG_DONTWAIT) > 0) poll(NULL, 0, 1);
+  fill(pair.client);
   long start = now_ms();
   CALL(close(pair.client));
   FACT("waited", "%d", now_ms() - start >= 900);
@@ -273,11 +272,10 @@ CASE(close_with_linger_waits_for_a_peer_that_does_not_read) { closes_with_linger
 CASE(close_with_linger_waits_though_others_must_not_wait) { closes_with_linger(O_NONBLOCK, 1); }
 
 CASE(close_of_a_copy_does_not_wait) {
-  static char big[4000];
   struct pair pair = one_pair();
   struct linger linger = {1, 1};
   DO(setsockopt(pair.client, SOL_SOCKET, SO_LINGER, &linger, sizeof linger));
-  while (send(pair.client, big, sizeof big, MSG_DONTWAIT) > 0) poll(NULL, 0, 1);
+  fill(pair.client);
   int copy = DO(dup(pair.client));
   long start = now_ms();
   CALL(close(pair.client));

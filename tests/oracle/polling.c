@@ -275,6 +275,48 @@ CASE(epoll_tells_of_a_listener) {
   events_of(set);
 }
 
+CASE(select_of_what_is_shut_down) {
+  struct pair pair = one_pair();
+  struct timeval zero = {0, 0};
+  DO(shutdown(pair.client, SHUT_RDWR));
+  selected(pair.client, zero);
+}
+
+/* What a level-triggered set tells when both halves are shut down, one after the other. */
+static void levels_of_shutdown(int first, int second) {
+  struct pair pair = one_pair();
+  int set = DO(epoll_create1(0));
+  struct epoll_event event = {.events = EPOLLIN | EPOLLRDHUP, .data.u32 = 6};
+  CALL(epoll_ctl(set, EPOLL_CTL_ADD, pair.client, &event));
+  CALL(shutdown(pair.client, first));
+  events_of(set);
+  CALL(shutdown(pair.client, second));
+  events_of(set);
+  CALL(send(pair.client, "x", 1, MSG_NOSIGNAL));
+  DO(close(pair.server));
+  await_end(pair.client);
+  events_of(set);
+  CALL(recv(pair.client, data, 20, 0));
+  CALL(close(pair.client));
+  events_of(set);
+}
+
+CASE(epoll_at_an_own_shutdown_of_reading_and_writing) { levels_of_shutdown(SHUT_RD, SHUT_WR); }
+CASE(epoll_at_an_own_shutdown_of_writing_and_reading) { levels_of_shutdown(SHUT_WR, SHUT_RD); }
+CASE(epoll_at_two_own_shutdowns_of_both) { levels_of_shutdown(SHUT_RDWR, SHUT_RDWR); }
+
+CASE(what_has_ended_is_shut_down) {
+  struct pair pair = one_pair();
+  DO(close(pair.server));
+  await(pair.client, POLLIN);
+  await_end(pair.client);
+  READY(pair.client);
+  CALL(shutdown(pair.client, SHUT_WR));
+  READY(pair.client);
+  CALL(shutdown(pair.client, SHUT_RDWR));
+  READY(pair.client);
+}
+
 /* What an edge-triggered set tells of an own shutdown, and what comes after it. */
 static void edges_of_shutdown(int how) {
   struct pair pair = one_pair();

@@ -19,8 +19,6 @@ pub struct Slot {
     pub lingers: bool,
     /// An error is pending (SO_ERROR): `poll` says POLLERR.
     pub has_error: bool,
-    /// Both halves are shut down: `poll` says POLLHUP.
-    pub is_hung_up: bool,
 }
 
 impl Slot {
@@ -30,7 +28,7 @@ impl Slot {
     /// As bytes.
     pub fn to_bytes(self) -> [u8; Self::LEN] {
         let mut bytes = [0; Self::LEN];
-        let flags = [self.may_wait, self.lingers, self.has_error, self.is_hung_up].map(u8::from);
+        let flags = [self.may_wait, self.lingers, self.has_error].map(u8::from);
         let parts = [&self.socket.to_ne_bytes()[..], &self.max_bare_len.to_ne_bytes(), &flags];
         bytes.iter_mut().zip(parts.concat()).for_each(|(to, from)| *to = from);
         bytes
@@ -47,7 +45,6 @@ impl Slot {
             may_wait: flag(0),
             lingers: flag(1),
             has_error: flag(2),
-            is_hung_up: flag(3),
         };
         (slot.socket == socket).then_some(slot)
     }
@@ -65,7 +62,6 @@ mod tests {
             Slot { may_wait: true, ..none },
             Slot { lingers: true, ..none },
             Slot { has_error: true, ..none },
-            Slot { is_hung_up: true, ..none },
         ] {
             assert_eq!(Slot::from_bytes(slot.to_bytes(), 7), Some(slot));
             assert_eq!(Slot::from_bytes(slot.to_bytes(), 8), None);

@@ -22,7 +22,8 @@
 //!
 //! A client that finds nothing in the pair asks before it says so, because what has reached the host may not have reached the
 //! pair yet. A write is bare if the [`Slot`] of the socket says that it may be, else it is a [`Command::Send`], whose errno is
-//! exact. The last close the service sees on its end.
+//! exact. The last close the service sees on its end. Where both halves of a socket are shut down, both of the pair are, so that every way
+//! of polling shows POLLHUP.
 //!
 //! A descriptor polls writable when a set-up is over, or when there is room for what was refused. Who waits for that writes the filler
 //! that the reply names ([`Filler`]), once, and no command waits for it: the service takes fillers out when something has happened
@@ -66,7 +67,7 @@ pub const SERVICE_MAKER_VARIABLE: &str = "SCTP_SERVICE_MAKER";
 pub const LEASE_VARIABLE: &str = "SCTP_LEASE";
 
 /// Version of all that is defined here; the first thing a client says, and refused if it differs.
-pub const VERSION: u16 = 9;
+pub const VERSION: u16 = 10;
 
 /// A record of this length in a data pair is a piece of a message that does not end it; shorter ones end one. The largest
 /// messages that programs like to send fit into one record.

@@ -14,7 +14,7 @@
 //!
 //! # What is left alone, and why
 //!
-//! - `poll` waits, and says, what the kernel says of the pair; `polling` adds POLLERR and POLLHUP.
+//! - `poll` waits, and says, what the kernel says of the pair; `polling` adds POLLERR.
 //! - `select`, `epoll` (and their fortified names), `fstat`, O_NONBLOCK, FIONBIO, close-on-exec, SO_RCVTIMEO: the
 //!   descriptor is the kernel's.
 //! - `fork`, `vfork`, `_Fork`, `clone`, `posix_spawn`: descriptors are inherited as all are, a name tells what each is, and a

@@ -4,7 +4,7 @@
 
 use core::ffi::c_int;
 
-use libc::{POLLERR, POLLHUP, POLLWRBAND, nfds_t, pollfd};
+use libc::{POLLERR, POLLWRBAND, nfds_t, pollfd};
 use sctp_descriptors::Slot;
 
 use crate::detour::{errno, set_errno};
@@ -35,24 +35,22 @@ fn corrected(events: i16, slot: Slot) -> i16 {
     let others = events & !POLLWRBAND;
     let events = if others == 0 { events } else { others };
     let error = if slot.has_error { POLLERR } else { 0 };
-    let hang_up = if slot.is_hung_up { POLLHUP } else { 0 };
-    events | error | hang_up
+    events | error
 }
 
 #[cfg(test)]
 mod tests {
-    use libc::{POLLIN, POLLOUT};
+    use libc::POLLOUT;
 
     use super::*;
 
     #[test]
-    fn errors_and_ends_are_added_and_what_sctp_has_not_is_taken_out() {
+    fn errors_are_added_and_what_sctp_has_not_is_taken_out() {
         let none = Slot::default();
-        let (failed, over) = (Slot { has_error: true, ..none }, Slot { is_hung_up: true, ..none });
+        let failed = Slot { has_error: true, ..none };
         assert_eq!(corrected(POLLOUT | POLLWRBAND, none), POLLOUT);
         assert_eq!(corrected(POLLWRBAND, none), POLLWRBAND);
         assert_eq!(corrected(POLLOUT, failed), POLLOUT | POLLERR);
-        assert_eq!(corrected(POLLIN, over), POLLIN | POLLHUP);
     }
 
     #[test]

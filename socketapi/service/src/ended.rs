@@ -1,8 +1,8 @@
 //! Halves that a program has shut down, and sockets whose association has ended while programs hold their descriptors still.
 //!
-//! The kernel tells the service of the last close by a hang-up, which it also tells of a pair that is shut down both ways. So only
-//! our own writing half is ever shut down, where a read is to come to the end of file. What else a reader has to learn it asks for:
-//! an empty record, which is no message of SCTP's, wakes it up.
+//! Our own writing half of the pair is shut down where a read is to come to the end of file, and both where `poll` and its like are to
+//! say POLLHUP ([`Pair::shut_down`](crate::pair::Pair::shut_down)). What else a reader has to learn it asks for: an empty record, which
+//! is no message of SCTP's, wakes it up.
 
 use std::os::fd::OwnedFd;
 use std::task::Context;

@@ -34,6 +34,13 @@ pub(crate) struct Pair {
     /// The client left before it had read all.
     reset: bool,
     end_of_reading: End,
+    name: SocketName,
+    /// Both halves are shut down.
+    is_shut_down: bool,
+    /// To be bound to the client's name when the kernel has told of that.
+    probe: Option<Socket>,
+    /// The last copy of the client's end is closed.
+    is_left: bool,
 }
 
 /// How far the client was told that it has nothing more to read.
@@ -76,12 +83,13 @@ pub(crate) enum Outgoing {
 }
 
 impl Pair {
-    /// A pair whose service's end has this name; the client's end comes back beside it. Unless it is `open`, the
-    /// client's end does not poll writable: it has written a filler that takes a quarter of its send buffer,
-    /// which is where the kernel draws the line (`unix_writable`).
+    /// A pair whose service's end has this name; the client's end comes back beside it, with a name of its own, which is free
+    /// again when that is closed. Unless it is `open`, the client's end does not poll writable: it has written a filler that takes a
+    /// quarter of its send buffer, which is where the kernel draws the line (`unix_writable`).
     pub(crate) fn new(name: SocketName, open: bool) -> io::Result<(Self, OwnedFd)> {
         let (end, client) = Socket::pair(Domain::UNIX, Type::SEQPACKET, None)?;
         end.bind(&abstract_address(&name.to_bytes())?)?;
+        client.bind(&name_of_client(name)?)?;
         end.set_nonblocking(true)?;
         let (marker, filler_len) = (name.marker(), client.send_buffer_size()? / 4 + 1);
         if !open {
@@ -100,6 +108,10 @@ impl Pair {
                 has_token: false,
                 reset: false,
                 end_of_reading: End::Open,
+                name,
+                is_shut_down: false,
+                probe: None,
+                is_left: false,
             },
             client.into(),
         ))
@@ -177,8 +189,16 @@ impl Pair {
         lost
     }
 
+    /// Whether a hang-up that the kernel tells of is the client's last close. The first behind [`shut_down`](Self::shut_down) may be only
+    /// what that brought about; the client's name tells, which nobody has any more when it has left. A later one is another edge.
+    pub(crate) fn is_left(&mut self) -> bool {
+        let is_free = |probe: Socket| name_of_client(self.name).and_then(|name| probe.bind(&name)).is_ok();
+        self.probe.take().is_none_or(is_free)
+    }
+
     /// The last copy of the client's end is closed.
     pub(crate) fn hang_up(&mut self) {
+        self.is_left = true;
         // ECONNRESET: it left something unread.
         self.reset |= self.end.take_error().is_ok_and(|error| error.is_some());
     }
@@ -220,7 +240,8 @@ impl Pair {
     /// Nothing was read: the end, or an empty record, which looks the same. Behind the end nothing is there; behind an empty record
     /// messages may be, also where the client has gone. What is not there then is not written any more.
     fn end_or_empty(&self) -> Incoming {
-        let (is_closed, is_over) = (self.polls(PollFlags::empty()), self.polls(RDHUP));
+        let is_closed = self.is_left || !self.is_shut_down && self.polls(PollFlags::empty());
+        let is_over = self.polls(RDHUP);
         match readable_bytes(&self.end) {
             Ok(0) if is_closed => Incoming::Closed,
             Ok(0) if is_over => Incoming::Shutdown,
@@ -252,11 +273,10 @@ impl Pair {
         }
     }
 
-    /// Tells the client that nothing more comes: it reads the end of file behind what it has. If it has shut down its own writing
-    /// half, which it does only where nobody hears it, both hang up: it is as if it had closed its end.
+    /// Tells the client that nothing more comes: it reads the end of file behind what it has. If the kernel has shut down the
+    /// client's writing half, as it does for programs without a shim, both hang up: it is as if it had closed its end.
     pub(crate) fn end(&mut self) {
-        // Fails only if the client has gone.
-        let _ = self.end.shutdown(Shutdown::Write);
+        self.shut(Shutdown::Write);
         self.end_of_reading = End::ShutDown;
     }
 
@@ -298,8 +318,34 @@ impl Pair {
     /// Lets the client write no more (EPIPE). What it has written can still be read; then comes [`Incoming::Shutdown`].
     pub(crate) fn refuse_more(&mut self) {
         self.look_again();
-        // Fails only if the client has gone.
-        let _ = self.end.shutdown(Shutdown::Read);
+        self.shut(Shutdown::Read);
+    }
+
+    /// Once all is shut down another time would be an edge, which stands for the last close then.
+    fn shut(&mut self, how: Shutdown) {
+        if !self.is_shut_down {
+            // Fails only if the client has gone.
+            let _ = self.end.shutdown(how);
+        }
+    }
+
+    /// Shuts both halves down, so that who polls the client's end sees a hang-up. We see one from now on, too: wait for edges, and ask
+    /// whether it [is left](Self::is_left) then. Without a descriptor to ask by, all stays as it is.
+    pub(crate) fn shut_down(&mut self) {
+        if self.is_shut_down {
+            return;
+        }
+        self.probe = Socket::new(Domain::UNIX, Type::SEQPACKET, None).ok();
+        if self.probe.is_some() {
+            self.end();
+            self.refuse_more();
+            self.is_shut_down = true;
+        }
+    }
+
+    /// Whether both halves are shut down.
+    pub(crate) fn is_shut_down(&self) -> bool {
+        self.is_shut_down
     }
 
     /// A message will not be read, nor perhaps others. (Of a token that the client did not wait for nothing is lost.)
@@ -317,6 +363,11 @@ impl AsFd for Pair {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.end.as_fd()
     }
+}
+
+/// The address of the end of a pair that programs hold, where the service's has this name.
+fn name_of_client(name: SocketName) -> io::Result<SockAddr> {
+    abstract_address(&[&name.to_bytes(), b"/program".as_slice()].concat())
 }
 
 /// An abstract name as an address.

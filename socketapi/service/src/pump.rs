@@ -100,7 +100,7 @@ impl Served {
                         self.halves.shuts_down = true;
                         self.halves.awaited = true;
                         self.shut_down_if_asked();
-                        return Progress::Waits;
+                        return Progress::Dry;
                     }
                 },
             };
@@ -282,7 +282,6 @@ impl Served {
             may_wait,
             lingers: self.lingers(),
             has_error: self.error != 0,
-            is_hung_up: self.is_shut_down(),
         }
     }
 

@@ -226,7 +226,7 @@ impl Service {
         if let Some(socket) = self.sockets.get_mut(&number) {
             socket.pair.look_again();
             // It may have been told before, and more have come since.
-            if events.contains(EpollFlags::EPOLLHUP) && !socket.hung_up {
+            if events.contains(EpollFlags::EPOLLHUP) && !socket.hung_up && socket.pair.is_left() {
                 socket.hang_up(&mut self.ids);
                 if !socket.lingers() {
                     socket.holding.release();
@@ -287,6 +287,9 @@ impl Service {
             Outcome::Waits => {}
         }
         socket.seat.show(socket.slot());
+        if socket.is_shut_down() && !socket.hung_up {
+            socket.pair.shut_down();
+        }
         let interest = socket.interest();
         if !socket.hung_up && std::mem::replace(&mut socket.watched, interest) != interest {
             let mut event = EpollEvent::new(interest, number);

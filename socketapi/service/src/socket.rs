@@ -315,6 +315,9 @@ impl Served {
 
     /// What to wait for on the pair; the kernel tells of a hang-up in any case.
     pub(crate) fn interest(&self) -> EpollFlags {
+        if self.pair.is_shut_down() {
+            return EpollFlags::EPOLLET;
+        }
         let reads = match &self.phase {
             Phase::Open | Phase::Ended { .. } => {
                 self.unsent.is_empty() && self.wanted.is_empty() && !self.halves.nothing_follows

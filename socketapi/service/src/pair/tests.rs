@@ -1,4 +1,5 @@
 use super::*;
+use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
 use sctp_descriptors::Style;
 use std::os::fd::AsRawFd;
 
@@ -219,4 +220,48 @@ fn a_token_that_comes_when_the_client_has_gone_is_nothing_that_it_left_unread() 
     assert!(!pair.is_reset() && !pair.has_token());
     pair.lose();
     assert!(pair.is_reset());
+}
+
+/// An epoll set that tells of edges of this pair, as the service waits for them.
+fn edges_of(pair: &Pair) -> impl Fn() -> bool + use<> {
+    let set = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC).unwrap();
+    set.add(pair, EpollEvent::new(EpollFlags::EPOLLET, 0)).unwrap();
+    move || set.wait(&mut [EpollEvent::empty()], EpollTimeout::ZERO).unwrap() == 1
+}
+
+#[test]
+fn what_is_in_a_pair_is_read_when_it_is_shut_down_and_the_client_sees_a_hang_up() {
+    let (mut pair, client) = pair(15, true);
+    nix::unistd::write(&client, b"before").unwrap();
+    pair.write(b"unread");
+    pair.shut_down();
+    assert_eq!(events(&client), PollFlags::POLLIN | PollFlags::POLLOUT | PollFlags::POLLHUP);
+    assert_eq!([6, 0], [(); 2].map(|()| nix::unistd::read(&client, &mut [0; 16]).unwrap()));
+    let flags = nix::sys::socket::MsgFlags::MSG_NOSIGNAL;
+    assert_eq!(nix::sys::socket::send(client.as_raw_fd(), b"behind", flags), Err(nix::errno::Errno::EPIPE));
+    assert!(matches!(pair.read(&mut [0; 16]), Incoming::Record(6)));
+    assert!(matches!(pair.read(&mut [0; 16]), Incoming::Shutdown));
+}
+
+#[test]
+fn the_last_close_is_known_of_a_pair_that_is_shut_down() {
+    let (mut pair, client) = pair(16, true);
+    pair.shut_down();
+    let happens = edges_of(&pair);
+    assert!(happens() && !pair.is_left() && !happens());
+    drop(client.try_clone().unwrap());
+    assert!(!happens());
+    drop(client);
+    assert!(happens() && pair.is_left());
+    pair.hang_up();
+    assert!(matches!(pair.read(&mut [0; 16]), Incoming::Closed));
+}
+
+#[test]
+fn a_client_that_leaves_while_its_pair_is_shut_down_is_known_to_have_left() {
+    let (mut pair, client) = pair(17, true);
+    pair.shut_down();
+    let happens = edges_of(&pair);
+    drop(client);
+    assert!(happens() && pair.is_left());
 }
