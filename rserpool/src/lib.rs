@@ -81,6 +81,7 @@ mod policy;
 pub mod pool_element;
 pub mod pool_user;
 mod profile;
+mod rate;
 pub mod registrar;
 mod scope;
 pub mod session;

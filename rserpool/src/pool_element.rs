@@ -245,6 +245,8 @@ impl PoolElement {
                     self.handle_asap(association, &message.data, now);
                 }
             }
+            // What is lost with its registrar is sent anew to the next (RFC 5352, 3.7.1).
+            TransportEvent::Undelivered { .. } => {}
             TransportEvent::Announce { source, data, .. } => {
                 self.home.handle_announce(source, &data, &mut self.io, now);
             }

@@ -174,6 +174,14 @@ pub enum TransportEvent {
         /// The message.
         message: UserMessage,
     },
+    /// An association that is about to be lost has not delivered a message, or perhaps not. Comes before its
+    /// [`Lost`](Self::Lost), one for each message; a driver that cannot tell leaves them out.
+    Undelivered {
+        /// On which association.
+        association: AssociationId,
+        /// The message, as it was sent.
+        message: UserMessage,
+    },
     /// An association ended or could not be set up.
     Lost {
         /// Which.

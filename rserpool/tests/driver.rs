@@ -4,9 +4,10 @@ use std::time::{Duration, Instant};
 
 use rserpool::driver::{
     PoolElement, PoolElementOptions, PoolUser, PoolUserOptions, Registrar, RegistrarOptions, Service,
-    ServiceSession, Session,
+    ServiceSession, Session, Update,
 };
 use rserpool::pool_element::PoolElementEvent;
+use rserpool::pool_user::{Destination, PoolUserEvent, SubscriptionState};
 use rserpool::registrar::{RegistrarConfig, RegistrarEvent};
 use rserpool::session::SessionEvent;
 use rserpool::transport::{Peer, UserMessage};
@@ -146,4 +147,46 @@ fn a_registrar_takes_the_elements_of_another_over_that_has_gone() {
     let is_home = |event: PoolElementEvent| event == PoolElementEvent::HomeChanged(RegistrarId(2));
     while !is_home(element.next_event(Some(Instant::now() + LIMIT)).expect("a new home")) {}
     assert_eq!(homes(&second), [RegistrarId(2)]);
+}
+
+#[test]
+fn a_message_without_a_session_goes_to_all_elements_and_each_answers() {
+    // RFC 5352, 6.5.5: ASAP_SEND_TO_ALL.
+    let (at_registrar, at_first, at_second, at_user) = (stack(4, 2), stack(4, 3), stack(4, 4), stack(4, 5));
+    let (_registrar, registrars) = registrar(&at_registrar);
+    let _elements = [element(&at_first, &registrars), element(&at_second, &registrars)];
+    let user = user(&at_user, &registrars);
+    let to_all = Destination::All { pool_handle: "Counters".into(), to_self: false };
+    user.send_to(to_all, UserMessage::new(7, "?"), false).expect("room");
+    let mut answers = Vec::new();
+    while answers.len() < 2 {
+        match user.next_message_event(Some(Instant::now() + LIMIT)).expect("an event") {
+            PoolUserEvent::Received { element, message } => answers.push((element.pe_id, message.data[0])),
+            PoolUserEvent::Sent { .. } => {}
+            other => panic!("{other:?}"),
+        }
+    }
+    assert_ne!(answers[0].0, answers[1].0);
+    assert_eq!([answers[0].1, answers[1].1], [1, 1]);
+}
+
+#[test]
+fn a_subscriber_hears_of_an_element_that_comes_and_goes() {
+    // RFC 5352, 2.2.5.
+    let (at_registrar, at_first, at_second, at_user) = (stack(5, 2), stack(5, 3), stack(5, 4), stack(5, 5));
+    let (_registrar, registrars) = registrar(&at_registrar);
+    let _first = element(&at_first, &registrars);
+    let user = user(&at_user, &registrars);
+    let subscription = user.subscribe("Counters".into());
+    let next = || subscription.next(Some(Instant::now() + LIMIT)).expect("an update");
+    assert_eq!(next(), Update::State(SubscriptionState::Accepted));
+    let count = |update| match update {
+        Update::Elements(elements) => elements.len(),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(count(next()), 1);
+    let second = element(&at_second, &registrars);
+    assert_eq!(count(next()), 2);
+    assert!(second.deregister(Some(Instant::now() + LIMIT)).expect("an answer"));
+    assert_eq!(count(next()), 1);
 }

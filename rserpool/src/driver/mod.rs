@@ -63,5 +63,5 @@ mod runner;
 pub use error::Error;
 pub use multicast::{ANNOUNCE_GROUP, ANNOUNCE_TTL, ENRP_GROUP};
 pub use pool_element::{PoolElement, PoolElementOptions, Service, ServiceSession};
-pub use pool_user::{PoolUser, PoolUserOptions, Session};
+pub use pool_user::{PoolUser, PoolUserOptions, Session, Subscription, Update};
 pub use registrar::{Registrar, RegistrarOptions};

@@ -8,7 +8,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustc_hash::FxHashMap;
 use socketapi::{
     AssociationConfig, AssociationId as SocketAssociation, Error as SocketError, Message, Notification,
-    Notifications, Patience, Poller, Received, SctpSocket, SendInfo, SocketBuilder, Stack,
+    Notifications, Patience, Poller, Received, SctpSocket, SendFailure, SendInfo, SocketBuilder, Stack,
 };
 
 use super::Error;
@@ -113,7 +113,9 @@ impl Network {
         let builder = SocketBuilder::new(&self.stack)
             .config(config.clone())
             .bind(bind)
-            .notifications(Notifications::ASSOCIATION | Notifications::SENDER_DRY)
+            .notifications(
+                Notifications::ASSOCIATION | Notifications::SENDER_DRY | Notifications::SEND_FAILED,
+            )
             .nonblocking();
         let socket = if listen { builder.one_to_many()? } else { builder.one_to_many_client()? };
         self.poller.add(socket.socket(), self.sockets.len() as u64, false)?;
@@ -322,6 +324,13 @@ impl Network {
                     self.events.push_back(TransportEvent::Connected { association, peer });
                 }
             }
+            Notification::SendFailed(failure) => {
+                if let Some(&association) = self.names.get(&id) {
+                    let SendFailure { ppid, stream_id: stream, unordered, payload: data, .. } = *failure;
+                    let message = UserMessage { ppid, stream, unordered, data };
+                    self.events.push_back(TransportEvent::Undelivered { association, message });
+                }
+            }
             Notification::CommunicationLost(reason) => self.lose(id, LostReason::from(&reason)),
             Notification::ShutdownComplete => self.lose(id, LostReason::Shutdown),
             // The peer has forgotten all: the old association is over, and a new one has come.
@@ -349,8 +358,10 @@ impl Network {
 
     fn lose(&mut self, id: SocketAssociation, reason: LostReason) {
         let Some(&association) = self.names.get(&id) else { return };
-        let is_closing = self.remove_link(association).is_some_and(|link| link.is_closing);
-        if !is_closing {
+        let Some(link) = self.remove_link(association) else { return };
+        if !link.is_closing {
+            let undelivered = |message| TransportEvent::Undelivered { association, message };
+            self.events.extend(link.backlog.into_iter().map(undelivered));
             self.events.push_back(TransportEvent::Lost { association, reason });
         }
     }

@@ -12,11 +12,13 @@ use super::Error;
 use super::multicast::AnnounceReceiver;
 use super::network::{Binding, Network};
 use super::runner::{Machine, Runner};
-use crate::pool_user::{self, PoolUserConfig, PoolUserEvent, RequestId, ResolutionError};
+use crate::pool_user::{
+    self, Destination, PoolUserConfig, PoolUserEvent, RequestId, ResolutionError, SendId, SubscriptionState,
+};
 use crate::session::{SendError, SessionEvent, SessionId};
 use crate::transport::{Command, Peer, Side, TransportEvent, UserMessage};
-use crate::wire::PoolElement;
-use crate::{HuntConfig, PoolHandle, Profile};
+use crate::wire::{ErrorCause, PoolElement};
+use crate::{HuntConfig, PeId, PoolHandle, Profile};
 
 /// Events of one session that wait for the application; with more, peers have to wait.
 const MAX_WAITING: usize = 1000;
@@ -49,6 +51,32 @@ struct Sorted {
     machine: pool_user::PoolUser,
     sessions: FxHashMap<SessionId, VecDeque<SessionEvent>>,
     resolved: FxHashMap<RequestId, Option<Elements>>,
+    updates: FxHashMap<PoolHandle, VecDeque<Update>>,
+    /// Of messages without a session.
+    messages: VecDeque<PoolUserEvent>,
+}
+
+impl Sorted {
+    /// An update of a pool; who does not fetch them gets the newest.
+    fn update(&mut self, pool_handle: &PoolHandle, update: Update) {
+        let Some(waiting) = self.updates.get_mut(pool_handle) else { return };
+        if waiting.len() >= MAX_UPDATES {
+            waiting.pop_front();
+        }
+        waiting.push_back(update);
+    }
+}
+
+/// Updates of a pool that wait for the application; of more, the oldest are forgotten.
+const MAX_UPDATES: usize = 16;
+
+/// What happened to a subscription.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Update {
+    /// The pool's elements, best first: all that the registrar tells of.
+    Elements(Vec<PoolElement>),
+    /// Whether updates come.
+    State(SubscriptionState),
 }
 
 impl Machine for Sorted {
@@ -79,12 +107,23 @@ impl Machine for Sorted {
                 PoolUserEvent::Resolved { request, result, .. } => {
                     self.resolved.insert(request, Some(result));
                 }
+                PoolUserEvent::Updated { pool_handle, elements } => {
+                    self.update(&pool_handle, Update::Elements(elements));
+                }
+                PoolUserEvent::Subscription { pool_handle, state } => {
+                    self.update(&pool_handle, Update::State(state));
+                }
+                PoolUserEvent::ErrorReported(causes) => {
+                    tracing::warn!(causes = ErrorCause::list(&causes), "the registrar reports");
+                }
+                event => self.messages.push_back(event),
             }
         }
     }
 
     fn has_room(&self) -> bool {
-        self.sessions.values().all(|waiting| waiting.len() < MAX_WAITING)
+        let sessions_have = self.sessions.values().all(|waiting| waiting.len() < MAX_WAITING);
+        sessions_have && self.messages.len() < MAX_WAITING
     }
 }
 
@@ -115,6 +154,8 @@ impl PoolUser {
             machine: pool_user::PoolUser::new(options.config, rand::random()),
             sessions: FxHashMap::default(),
             resolved: FxHashMap::default(),
+            updates: FxHashMap::default(),
+            messages: VecDeque::new(),
         };
         Ok(Self { runner: Arc::new(Runner::start("pool user", stack, machine, network)?) })
     }
@@ -133,6 +174,56 @@ impl PoolUser {
         Ok(waited??)
     }
 
+    /// What is known of a pool, if that is fresh: see [`PoolUserConfig::stale_cache`].
+    pub fn cached(&self, pool_handle: &PoolHandle) -> Option<Vec<PoolElement>> {
+        self.runner.with(|engine, now| engine.machine.machine.cached(pool_handle, now))
+    }
+
+    /// Forgets what is known of a pool.
+    pub fn purge(&self, pool_handle: &PoolHandle) {
+        self.runner.with(|engine, _| engine.machine.machine.purge(pool_handle));
+    }
+
+    /// Tells the registrar that an element does not answer; whether it is told, see
+    /// [`report_unreachable`](pool_user::PoolUser::report_unreachable).
+    pub fn report_unreachable(&self, pool_handle: PoolHandle, pe_id: PeId) -> bool {
+        self.runner.with(|engine, now| engine.machine.machine.report_unreachable(pool_handle, pe_id, now))
+    }
+
+    /// Asks the registrar to tell of each change of a pool, until the subscription is dropped. One for each pool.
+    pub fn subscribe(&self, pool_handle: PoolHandle) -> Subscription {
+        self.runner.with(|engine, now| {
+            engine.machine.updates.insert(pool_handle.clone(), VecDeque::new());
+            engine.machine.machine.subscribe(pool_handle.clone(), now);
+        });
+        Subscription { runner: Arc::clone(&self.runner), pool_handle }
+    }
+
+    /// Sends a message to a pool without a session, see [`send_to`](pool_user::PoolUser::send_to). Who sends so fetches what
+    /// [`next_message_event`](Self::next_message_event) brings.
+    ///
+    /// # Errors
+    /// [`SendError::QueueFull`] in [`Error::Send`].
+    pub fn send_to(
+        &self,
+        destination: Destination,
+        message: UserMessage,
+        failover: bool,
+    ) -> Result<SendId, Error> {
+        let send =
+            |machine: &mut pool_user::PoolUser, now| machine.send_to(destination, message, failover, now);
+        Ok(self.runner.with(|engine, now| send(&mut engine.machine.machine, now))?)
+    }
+
+    /// What has become of messages without a session, and messages of elements outside of sessions:
+    /// [`Sent`](PoolUserEvent::Sent), [`Undelivered`](PoolUserEvent::Undelivered), [`Received`](PoolUserEvent::Received).
+    ///
+    /// # Errors
+    /// [`Error::TimedOut`] at the deadline; [`Error::Socket`] when the stack has failed.
+    pub fn next_message_event(&self, deadline: Option<Instant>) -> Result<PoolUserEvent, Error> {
+        self.runner.wait(deadline, |engine| engine.machine.messages.pop_front())
+    }
+
     /// Opens a session with a pool. It finds an element by itself, and another one whenever that fails.
     pub fn open_session(&self, pool_handle: PoolHandle) -> Session {
         let id = self.runner.with(|engine, now| {
@@ -141,6 +232,31 @@ impl PoolUser {
             id
         });
         Session { runner: Arc::clone(&self.runner), id }
+    }
+}
+
+/// Updates of a pool. Dropping it ends them.
+pub struct Subscription {
+    runner: Arc<Runner<Sorted>>,
+    pool_handle: PoolHandle,
+}
+
+impl Subscription {
+    /// The next update.
+    ///
+    /// # Errors
+    /// [`Error::TimedOut`] at the deadline; [`Error::Socket`] when the stack has failed.
+    pub fn next(&self, deadline: Option<Instant>) -> Result<Update, Error> {
+        self.runner.wait(deadline, |engine| engine.machine.updates.get_mut(&self.pool_handle)?.pop_front())
+    }
+}
+
+impl Drop for Subscription {
+    fn drop(&mut self) {
+        self.runner.with(|engine, now| {
+            engine.machine.updates.remove(&self.pool_handle);
+            engine.machine.machine.unsubscribe(&self.pool_handle, now);
+        });
     }
 }
 

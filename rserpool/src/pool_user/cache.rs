@@ -29,6 +29,24 @@ impl Cache {
         at.is_some_and(|&at| now - at < self.stale_after) && self.handlespace.pool(handle).is_some()
     }
 
+    /// Whether anything is known of the pool, fresh or not.
+    pub(super) fn knows(&self, handle: &PoolHandle) -> bool {
+        self.handlespace.pool(handle).is_some()
+    }
+
+    pub(super) fn contains(&self, handle: &PoolHandle, id: PeId) -> bool {
+        self.handlespace.find(handle, id).is_some()
+    }
+
+    pub(super) fn get(&self, handle: &PoolHandle, id: PeId) -> Option<&PoolElement> {
+        Some(&self.handlespace.get(self.handlespace.find(handle, id)?)?.info)
+    }
+
+    pub(super) fn elements(&self, handle: &PoolHandle) -> Vec<PoolElement> {
+        let elements = self.handlespace.pool(handle).into_iter().flat_map(|pool| pool.elements());
+        elements.map(|element| element.info.clone()).collect()
+    }
+
     /// Replaces what is known of a pool by a registrar's answer. The overall policy counts, not the elements' own
     /// (RFC 5352, 2.2.6).
     pub(super) fn store(

@@ -1,21 +1,46 @@
 //! A pool user (RFC 5352, 3.3 and 3.5): resolves pool handles at a registrar, remembers the answers, reports elements
 //! that do not answer, and holds [sessions](crate::session) with pools.
+//!
+//! The services of RFC 5352, 6:
+//!
+//! | | |
+//! |---|---|
+//! | cache populate (6.3), translation (6.9.1) | [`resolve`](PoolUser::resolve), [`cached`](PoolUser::cached) |
+//! | cache purge (6.4) | [`purge`](PoolUser::purge) |
+//! | data send (6.5): to one, the last, all, a pool element handle | [`send_to`](PoolUser::send_to) |
+//! | data received (6.6) | [`PoolUserEvent::Received`] |
+//! | error report (6.7) | [`PoolUserEvent::Undelivered`], [`PoolUserEvent::ErrorReported`] |
+//! | transport failure (6.9.2) | [`report_unreachable`](PoolUser::report_unreachable) |
+//! | dynamic updates (2.2.5) | [`subscribe`](PoolUser::subscribe) |
 
 mod cache;
+mod reports;
+mod requests;
+mod sending;
+mod subscriptions;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
+pub use requests::{RequestId, ResolutionError};
+pub use sending::{Destination, ElementHandle, SendId, UndeliveredReason};
+pub use subscriptions::SubscriptionState;
+
 use cache::Cache;
+use reports::Reports;
+pub(crate) use requests::Purpose;
+use requests::Request;
+use sending::Channels;
+use subscriptions::Subscriptions;
 
 use crate::handlespace::Limits;
-use crate::home::{Home, HomeEvent, HuntConfig};
+use crate::home::{Home, HuntConfig};
 use crate::session::user::Session;
 use crate::session::{SessionEvent, SessionId};
 use crate::timers::Timers;
-use crate::transport::{AssociationId, Command, Io, TransportEvent, earliest};
-use crate::wire::{ASAP_PPID, AsapMessage, ErrorCause, Format, Policy, PoolElement};
-use crate::{PeId, PoolHandle, Profile, Time};
+use crate::transport::{AssociationId, Command, Io, TransportEvent, UserMessage, earliest};
+use crate::wire::{ASAP_PPID, ErrorCause, Format, PoolElement};
+use crate::{PoolHandle, Profile, Time};
 
 /// Settings of a pool user.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,6 +55,8 @@ pub struct PoolUserConfig {
     pub stale_cache: Duration,
     /// How long to wait for an answer before turning to another registrar (T1).
     pub request_timeout: Duration,
+    /// How often a request that is not answered is sent again (MAX-REQUEST-RETRANSMIT). None: until `resolution_timeout`.
+    pub max_request_retransmits: Option<u32>,
     /// How long a resolution may take, with finding registrars and all.
     pub resolution_timeout: Duration,
     /// Requests that may wait for an answer; further ones fail at once.
@@ -40,6 +67,18 @@ pub struct PoolUserConfig {
     pub connect_timeout: Duration,
     /// How long a session rests when no element is to be had.
     pub retry_delay: Duration,
+    /// Endpoint Unreachable reports per second; more are not sent (RFC 5352, 9.2). None: no limit.
+    pub max_report_rate: Option<u32>,
+    /// For how long an element that was reported is not reported again: all associations with it tell the same.
+    pub report_interval: Duration,
+    /// Messages of [`send_to`](PoolUser::send_to) that may wait for an element.
+    pub max_waiting_messages: usize,
+    /// Associations for [`send_to`](PoolUser::send_to).
+    pub max_channels: usize,
+    /// How long such an association stays when nothing is sent or received.
+    pub channel_idle: Duration,
+    /// The element that this user is, too: [`Destination::All`] leaves it out.
+    pub own_element: Option<ElementHandle>,
 }
 
 impl PoolUserConfig {
@@ -51,32 +90,20 @@ impl PoolUserConfig {
             items: 3,
             stale_cache: Duration::ZERO,
             request_timeout: profile.millis(15_000, 3000, 200),
+            max_request_retransmits: if profile == Profile::Rfc { Some(2) } else { None },
             resolution_timeout: profile.millis(45_000, 30_000, 5000),
             max_requests: 1024,
             cache_limits: Limits { pools: 1000, elements: 10_000, addresses: 32 },
             connect_timeout: profile.millis(15_000, 5000, 200),
             retry_delay: profile.millis(2000, 500, 50),
+            max_report_rate: Some(10),
+            report_interval: profile.millis(10_000, 1000, 50),
+            max_waiting_messages: 1000,
+            max_channels: 256,
+            channel_idle: Duration::from_secs(30),
+            own_element: None,
         }
     }
-}
-
-/// Names a resolution; never used twice.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct RequestId(u64);
-
-/// Why a pool could not be resolved.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum ResolutionError {
-    /// The registrar refused; an unknown pool has the cause 9.
-    #[error("the registrar refused: {}", ErrorCause::list(.0))]
-    Refused(Vec<ErrorCause>),
-    /// No registrar answered in time: check the registrars' addresses, or that their announces arrive.
-    #[error("no registrar answered in time: check their addresses, or that their announces arrive")]
-    TimedOut,
-    /// Too many resolutions wait.
-    #[error("too many resolutions wait for an answer")]
-    TooManyRequests,
 }
 
 /// What a pool user tells its application.
@@ -92,6 +119,47 @@ pub enum PoolUserEvent {
         /// Elements, best first, or why there are none.
         result: Result<Vec<PoolElement>, ResolutionError>,
     },
+    /// A pool to which the user is subscribed has changed, or is known for the first time.
+    Updated {
+        /// The pool.
+        pool_handle: PoolHandle,
+        /// Its elements, best first, as many as are asked for.
+        elements: Vec<PoolElement>,
+    },
+    /// What the registrar makes of a subscription.
+    Subscription {
+        /// The pool.
+        pool_handle: PoolHandle,
+        /// Whether updates come.
+        state: SubscriptionState,
+    },
+    /// A message of [`PoolUser::send_to`] is on its way.
+    Sent {
+        /// Which.
+        send: SendId,
+        /// To whom: maybe not to whom it was first meant for, after a fail-over.
+        element: ElementHandle,
+    },
+    /// A message of [`PoolUser::send_to`] was not delivered, or perhaps not (RFC 5352, 6.7).
+    Undelivered {
+        /// Which.
+        send: SendId,
+        /// To whom it was to go; none if no element could be had.
+        element: Option<ElementHandle>,
+        /// The message.
+        message: UserMessage,
+        /// Why.
+        reason: UndeliveredReason,
+    },
+    /// An element has sent a message on an association of [`PoolUser::send_to`] (RFC 5352, 6.6).
+    Received {
+        /// The element.
+        element: ElementHandle,
+        /// Its message.
+        message: UserMessage,
+    },
+    /// The registrar did not understand something (ASAP_ERROR; RFC 5352, 2.2.14).
+    ErrorReported(Vec<ErrorCause>),
     /// Something happened in a session.
     Session {
         /// Which.
@@ -101,18 +169,8 @@ pub enum PoolUserEvent {
     },
 }
 
-/// A resolution that waits for its answer.
-struct Request {
-    id: RequestId,
-    pool_handle: PoolHandle,
-    session: Option<SessionId>,
-    /// When it was sent to the present home registrar.
-    sent: Option<Time>,
-    expires: Time,
-}
-
-/// Reports that wait for a registrar; of more, the oldest are forgotten.
-const MAX_REPORTS: usize = 64;
+/// Events that wait for the application; what a peer sends beyond that costs it the association.
+const MAX_EVENTS: usize = 100_000;
 
 /// See the module's documentation.
 pub struct PoolUser {
@@ -122,7 +180,9 @@ pub struct PoolUser {
     pub(crate) cache: Cache,
     requests: VecDeque<Request>,
     next_request: u64,
-    reports: VecDeque<(PoolHandle, PeId)>,
+    reports: Reports,
+    subscriptions: Subscriptions,
+    channels: Channels,
     pub(crate) events: VecDeque<PoolUserEvent>,
     pub(crate) sessions: BTreeMap<SessionId, Session>,
     pub(crate) next_session: u64,
@@ -137,11 +197,13 @@ impl PoolUser {
         Self {
             home: Home::new(config.hunt.clone(), config.format),
             cache: Cache::new(config.cache_limits, config.stale_cache, &mut io.rng),
+            reports: Reports::new(),
+            subscriptions: Subscriptions::new(),
+            channels: Channels::new(),
             config,
             io,
             requests: VecDeque::new(),
             next_request: 0,
-            reports: VecDeque::new(),
             events: VecDeque::new(),
             sessions: BTreeMap::new(),
             next_session: 0,
@@ -150,29 +212,34 @@ impl PoolUser {
         }
     }
 
-    /// Asks for elements of a pool; [`PoolUserEvent::Resolved`] brings them. [`pick`](Self::pick) needs no registrar
-    /// while the answer is fresh.
+    /// Asks for elements of a pool; [`PoolUserEvent::Resolved`] brings them, and they are remembered (RFC 5352, 6.3).
+    /// [`pick`](Self::pick) and [`cached`](Self::cached) need no registrar while the answer is fresh.
     pub fn resolve(&mut self, pool_handle: PoolHandle, now: Time) -> RequestId {
-        self.request(pool_handle, None, now)
+        self.request(pool_handle, Purpose::Application, None, now)
     }
 
     /// The next element by the pool's policy out of an answer that is still fresh (RFC 5352, 3.3 C4).
     pub fn pick(&mut self, pool_handle: &PoolHandle, now: Time) -> Option<PoolElement> {
-        match self.cache.is_fresh(pool_handle, now) {
+        match self.is_fresh(pool_handle, now) {
             true => self.cache.pick(pool_handle, &[], &mut self.io.rng),
             false => None,
         }
     }
 
-    /// Tells the registrar that an element does not answer, and does not use it again (RFC 5352, 3.5). Report each
-    /// failure once.
-    pub fn report_unreachable(&mut self, pool_handle: PoolHandle, pe_id: PeId) {
-        self.cache.remove(&pool_handle, pe_id);
-        if self.reports.len() == MAX_REPORTS {
-            self.reports.pop_front();
-        }
-        self.reports.push_back((pool_handle, pe_id));
-        self.flush();
+    /// What is known of a pool, if that is still fresh (RFC 5352, 6.9.1).
+    pub fn cached(&self, pool_handle: &PoolHandle, now: Time) -> Option<Vec<PoolElement>> {
+        self.is_fresh(pool_handle, now).then(|| self.cache.elements(pool_handle))
+    }
+
+    /// Forgets what is known of a pool (RFC 5352, 6.4).
+    pub fn purge(&mut self, pool_handle: &PoolHandle) {
+        self.cache.forget(pool_handle);
+    }
+
+    /// Whether what is known of a pool counts: it is not old, or updates keep it new.
+    pub(crate) fn is_fresh(&self, pool_handle: &PoolHandle, now: Time) -> bool {
+        self.cache.is_fresh(pool_handle, now)
+            || (self.subscriptions.is_active(pool_handle) && self.cache.knows(pool_handle))
     }
 
     /// Something happened on the network.
@@ -180,20 +247,29 @@ impl PoolUser {
         match event {
             TransportEvent::Connected { association, .. } => {
                 self.session_connected(association);
+                self.channel_connected(association, now);
                 let change = self.home.handle_connected(association, &mut self.io, now);
                 self.handle_home(change, now);
             }
             TransportEvent::Lost { association, reason } => {
                 self.session_lost(association, reason, now);
+                self.channel_lost(association, reason, now);
                 let change = self.home.handle_lost(association, &mut self.io, now);
                 self.handle_home(change, now);
             }
             TransportEvent::Message { association, message } => {
-                if self.home.association() != Some(association) {
+                if self.home.association() == Some(association) {
+                    if message.ppid == ASAP_PPID {
+                        self.handle_asap(association, &message.data, now);
+                    }
+                } else if self.channels.contains(association) {
+                    self.channel_message(association, message, now);
+                } else {
                     self.session_message(association, message, now);
-                } else if message.ppid == ASAP_PPID {
-                    self.handle_asap(&message.data, now);
                 }
+            }
+            TransportEvent::Undelivered { association, message } => {
+                self.channel_undelivered(association, message);
             }
             TransportEvent::Announce { source, data, .. } => {
                 self.home.handle_announce(source, &data, &mut self.io, now);
@@ -206,16 +282,8 @@ impl PoolUser {
     pub fn handle_timeout(&mut self, now: Time) {
         let change = self.home.handle_timeout(&mut self.io, now);
         self.handle_home(change, now);
-        while self.requests.front().is_some_and(|request| request.expires <= now) {
-            if let Some(request) = self.requests.pop_front() {
-                self.finish(request, Err(ResolutionError::TimedOut), now);
-            }
-        }
-        // RFC 5352, 3.7.2: T1 has expired.
-        if self.answer_due().is_some_and(|due| due <= now) {
-            self.home.fail(&mut self.io, now);
-            self.handle_home(Some(HomeEvent::Lost), now);
-        }
+        self.expire_requests(now);
+        self.channel_timeouts(now);
         while let Some(session) = self.session_timers.pop_expired(now) {
             self.session_timeout(session, now);
         }
@@ -223,9 +291,13 @@ impl PoolUser {
 
     /// When to call [`handle_timeout`](Self::handle_timeout) next.
     pub fn poll_timeout(&self) -> Option<Time> {
-        let expires = self.requests.front().map(|request| request.expires);
-        let requests = earliest(expires, self.answer_due());
-        earliest(earliest(requests, self.home.poll_timeout()), self.session_timers.next())
+        let deadlines = [
+            self.next_request_deadline(),
+            self.home.poll_timeout(),
+            self.session_timers.next(),
+            self.channels.next_deadline(),
+        ];
+        deadlines.into_iter().fold(None, earliest)
     }
 
     /// The next thing to do, until there is none.
@@ -236,105 +308,5 @@ impl PoolUser {
     /// The next event, until there is none. Fetch events after each call: they carry the sessions' data.
     pub fn poll_event(&mut self) -> Option<PoolUserEvent> {
         self.events.pop_front()
-    }
-
-    /// When the oldest request that was sent must be answered.
-    fn answer_due(&self) -> Option<Time> {
-        Some(self.requests.front()?.sent? + self.config.request_timeout)
-    }
-
-    /// RFC 5352, 3.3 NR1 to NR4.
-    pub(crate) fn request(
-        &mut self,
-        pool_handle: PoolHandle,
-        session: Option<SessionId>,
-        now: Time,
-    ) -> RequestId {
-        let id = RequestId(self.next_request);
-        self.next_request += 1;
-        let expires = now + self.config.resolution_timeout;
-        let request = Request { id, pool_handle, session, sent: None, expires };
-        if self.requests.len() >= self.config.max_requests {
-            self.finish(request, Err(ResolutionError::TooManyRequests), now);
-            return id;
-        }
-        self.requests.push_back(request);
-        self.home.start(&mut self.io, now);
-        self.send_requests(now);
-        id
-    }
-
-    fn handle_home(&mut self, change: Option<HomeEvent>, now: Time) {
-        match change {
-            Some(HomeEvent::Found) => {
-                self.send_requests(now);
-                self.flush();
-            }
-            // What was asked must be asked again (RFC 5352, 3.7.1).
-            Some(HomeEvent::Lost) => self.requests.iter_mut().for_each(|request| request.sent = None),
-            None => {}
-        }
-    }
-
-    /// Sends the requests that the home registrar has not got yet, one behind the other.
-    fn send_requests(&mut self, now: Time) {
-        let Some(association) = self.home.association() else { return };
-        let items = self.config.stale_cache.is_zero().then_some(self.config.items);
-        for request in self.requests.iter_mut().filter(|request| request.sent.is_none()) {
-            let pool_handle = request.pool_handle.clone();
-            let message = AsapMessage::HandleResolution { subscribe: false, pool_handle, items };
-            self.io.send_asap(association, &message, &self.config.format);
-            request.sent = Some(now);
-        }
-    }
-
-    fn flush(&mut self) {
-        let Some(association) = self.home.association() else { return };
-        for (pool_handle, pe_id) in self.reports.drain(..) {
-            let message = AsapMessage::EndpointUnreachable { pool_handle, pe_id };
-            self.io.send_asap(association, &message, &self.config.format);
-        }
-    }
-
-    fn handle_asap(&mut self, data: &[u8], now: Time) {
-        match AsapMessage::parse(data, &self.config.format).map(|parsed| parsed.message) {
-            Ok(AsapMessage::HandleResolutionResponse { pool_handle, policy, elements, errors, .. }) => {
-                let result = if errors.is_empty() { Ok((policy, elements)) } else { Err(errors) };
-                self.handle_response(&pool_handle, result, now);
-            }
-            Ok(message) => tracing::debug!(?message, "ignored"),
-            Err(error) => tracing::debug!(%error, "bad ASAP message"),
-        }
-    }
-
-    /// Answers come in the order of the requests; one that matches none was not asked for.
-    fn handle_response(
-        &mut self,
-        pool_handle: &PoolHandle,
-        result: Result<(Option<Policy>, Vec<PoolElement>), Vec<ErrorCause>>,
-        now: Time,
-    ) {
-        let matches = |request: &Request| request.sent.is_some() && request.pool_handle == *pool_handle;
-        let Some(at) = self.requests.iter().position(matches) else { return };
-        let Some(request) = self.requests.remove(at) else { return };
-        let result = match result {
-            Ok((policy, elements)) => {
-                self.cache.store(pool_handle, policy, &elements, now);
-                Ok(elements)
-            }
-            Err(errors) => {
-                self.cache.forget(pool_handle);
-                Err(ResolutionError::Refused(errors))
-            }
-        };
-        self.finish(request, result, now);
-    }
-
-    fn finish(&mut self, request: Request, result: Result<Vec<PoolElement>, ResolutionError>, now: Time) {
-        let Request { id, pool_handle, session, .. } = request;
-        match session {
-            Some(session) => self.session_resolved(session, result.err(), now),
-            None => self.events.push_back(PoolUserEvent::Resolved { request: id, pool_handle, result }),
-        }
     }
 }

@@ -3,13 +3,14 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
+use bytes::Bytes;
 use smallvec::SmallVec;
 
 use super::{Member, Registrar, RegistrarEvent, RemovalReason, Timer};
 use crate::handlespace::{ElementKey, RegistrationError};
 use crate::transport::AssociationId;
 use crate::wire::{
-    AsapMessage, CauseCode, EncodeError, ErrorCause, Policy, PoolElement, Protocol, Transport, UpdateAction,
+    AsapMessage, CauseCode, EncodeError, ErrorCause, PoolElement, Protocol, Transport, UpdateAction,
 };
 use crate::{AddressScope, PeId, PoolHandle, Time};
 
@@ -29,8 +30,8 @@ impl Registrar {
             AsapMessage::Deregistration { pool_handle, pe_id } => {
                 self.handle_deregistration(association, pool_handle, pe_id);
             }
-            AsapMessage::HandleResolution { pool_handle, items, .. } => {
-                self.handle_resolution(association, pool_handle, items, now);
+            AsapMessage::HandleResolution { subscribe, pool_handle, items } => {
+                self.handle_resolution(association, subscribe, pool_handle, items, now);
             }
             AsapMessage::EndpointKeepAliveAck { pool_handle, pe_id } => {
                 self.handle_keep_alive_ack(association, &pool_handle, pe_id, now);
@@ -82,9 +83,13 @@ impl Registrar {
         self.check_values(pool_handle, &element)?;
         self.complete(association, &mut element)?;
         self.check_identity(association, pool_handle, &element)?;
+        let is_news = self.is_news(pool_handle, &element);
         let info = element.clone();
         let member = Member { association: Some(association), is_confirmed: true, ..Member::default() };
         let registered = self.handlespace.register(pool_handle, info, || member)?;
+        if is_news {
+            self.note_change(pool_handle);
+        }
         let key = registered.key;
         self.attach(key, association, member);
         self.expect_keep_alive(key, now);
@@ -219,6 +224,7 @@ impl Registrar {
     fn handle_resolution(
         &mut self,
         association: AssociationId,
+        subscribe: bool,
         pool_handle: PoolHandle,
         items: Option<u32>,
         now: Time,
@@ -227,60 +233,80 @@ impl Registrar {
         let state = self.associations.get_mut(&association);
         let allowed = state.is_none_or(|state| state.resolutions.allows(limit, now));
         self.statistics.rate_limited += u64::from(!allowed);
-        let (policy, elements) = match allowed {
-            true => self.resolve(&pool_handle, items),
-            false => (None, Vec::new()),
+        let elements = match allowed {
+            true => self.resolve(&pool_handle, items, self.config.increment),
+            false => Vec::new(),
         };
-        let mut errors = Vec::new();
-        if elements.is_empty() {
-            self.statistics.failed_resolutions += 1;
-            errors.push(ErrorCause::bare(CauseCode::UNKNOWN_POOL_HANDLE));
-        } else {
-            self.statistics.resolutions += 1;
+        let is_found = !elements.is_empty();
+        match is_found {
+            true => self.statistics.resolutions += 1,
+            false => self.statistics.failed_resolutions += 1,
         }
-        let policy = policy.filter(|_| errors.is_empty());
-        let message = AsapMessage::HandleResolutionResponse {
-            subscribed: false,
-            pool_handle,
-            policy,
-            elements,
-            errors,
-        };
-        self.send_resolution(association, message);
+        let subscribed = subscribe && is_found && self.subscribe(association, &pool_handle, items);
+        if !subscribed {
+            self.unsubscribe(association, &pool_handle);
+        }
+        if let Some(data) = self.resolution_response(&pool_handle, elements, subscribed) {
+            self.io.send_data(association, data);
+        }
     }
 
-    /// An answer that does not fit in one message is cut: the best elements are in front.
-    fn send_resolution(&mut self, association: AssociationId, mut message: AsapMessage) {
+    /// What subscribers are told of a pool as it is now. Nobody is selected by that.
+    pub(super) fn update_message(&mut self, pool_handle: &PoolHandle, items: Option<u32>) -> Option<Bytes> {
+        let elements = self.resolve(pool_handle, items, Some(0));
+        let subscribed = !elements.is_empty();
+        self.resolution_response(pool_handle, elements, subscribed)
+    }
+
+    /// An answer; without elements, a negative one. One that does not fit in a message is cut: the best elements are in front.
+    fn resolution_response(
+        &self,
+        pool_handle: &PoolHandle,
+        elements: Vec<PoolElement>,
+        subscribed: bool,
+    ) -> Option<Bytes> {
+        let unknown = || ErrorCause::bare(CauseCode::UNKNOWN_POOL_HANDLE);
+        let errors: Vec<ErrorCause> = elements.is_empty().then(unknown).into_iter().collect();
+        let pool = self.handlespace.pool(pool_handle).filter(|_| errors.is_empty());
+        let policy = pool.map(|pool| pool.policy());
+        let pool_handle = pool_handle.clone();
+        let mut message =
+            AsapMessage::HandleResolutionResponse { subscribed, pool_handle, policy, elements, errors };
         loop {
             match (message.encode(&self.config.format), &mut message) {
-                (Ok(data), _) => return self.io.send_data(association, data),
+                (Ok(data), _) => return Some(data),
                 (
                     Err(EncodeError::TooLong { .. }),
                     AsapMessage::HandleResolutionResponse { elements, .. },
                 ) if elements.len() > 1 => elements.truncate(elements.len() / 2),
-                (Err(error), _) => return tracing::warn!(%error, "handle resolution not answered"),
+                (Err(error), _) => {
+                    tracing::warn!(%error, "handle resolution not answered");
+                    return None;
+                }
             }
         }
     }
 
+    /// Selects elements of a pool, and moves the counters of so many.
     fn resolve(
         &mut self,
         pool_handle: &PoolHandle,
         items: Option<u32>,
-    ) -> (Option<Policy>, Vec<PoolElement>) {
+        increment: Option<usize>,
+    ) -> Vec<PoolElement> {
         // asap-hropt draft, 2: 0 means the registrar's default.
         let items = match items {
             None | Some(0) => self.config.default_items,
             Some(items) => usize::try_from(items).unwrap_or(usize::MAX).min(self.config.max_items),
         };
         let mut keys = Vec::new();
-        self.handlespace.select(pool_handle, items, self.config.increment, &mut self.io.rng, &mut keys);
+        self.handlespace.select(pool_handle, items, increment, &mut self.io.rng, &mut keys);
         let elements = keys.into_iter().filter_map(|key| {
             let info = &self.handlespace.get(key)?.info;
             // The ASAP transport is for registrars.
             Some(PoolElement { asap_transport: None, ..info.clone() })
         });
-        (self.handlespace.pool(pool_handle).map(|pool| pool.policy()), elements.collect())
+        elements.collect()
     }
 
     /// RFC 5352, 3.5: ask the element at once; and the last of too many reports removes it.

@@ -47,6 +47,11 @@ pub struct RegistrarConfig {
     pub max_resolution_rate: Option<u32>,
     /// Endpoint Unreachable reports per second and association; more are ignored (RFC 5352, 9.2). None: no limit.
     pub max_report_rate: Option<u32>,
+    /// Pools to whose changes one association may be subscribed (RFC 5352, 2.2.5); 0 for no dynamic updates.
+    pub max_subscriptions: usize,
+    /// From a change of a pool to the updates of its subscribers, give or take half of it; changes in this time are told
+    /// together.
+    pub update_delay: Duration,
     /// How to get along with other registrars.
     pub enrp: EnrpConfig,
 }
@@ -125,6 +130,8 @@ impl RegistrarConfig {
             autoclose: Duration::from_secs(300),
             max_resolution_rate: None,
             max_report_rate: None,
+            max_subscriptions: 16,
+            update_delay: profile.millis(1000, 500, 20),
             enrp: EnrpConfig::new(profile),
         }
     }
@@ -248,6 +255,8 @@ pub struct RegistrarStatistics {
     pub announces: u64,
     /// Messages that could not be parsed, or that a registrar has no use for.
     pub bad_messages: u64,
+    /// Dynamic updates sent to subscribers.
+    pub dynamic_updates: u64,
     /// ASAP_ERROR messages taken.
     pub errors_reported: u64,
     /// Messages over a rate limit.

@@ -22,6 +22,7 @@ impl Registrar {
             Timer::KeepAliveAck(key) => self.give_up(key, now),
             Timer::Life(key) => self.expire(key),
             Timer::Idle(association) => self.close_idle(association, now),
+            Timer::Update(topic) => self.send_updates(topic, now),
             Timer::Enrp(timer) => self.handle_enrp_timer(timer, now),
         }
     }
@@ -167,7 +168,7 @@ impl Registrar {
 
     fn close_idle(&mut self, association: AssociationId, now: Time) {
         let Some(state) = self.associations.get(&association) else { return };
-        if state.elements.is_empty() {
+        if state.elements.is_empty() && state.topics.is_empty() {
             self.forget_association(association);
             self.io.push(Command::Shutdown { association });
         } else {

@@ -7,7 +7,7 @@ mod asap;
 mod config;
 mod enrp;
 mod liveness;
-mod rate;
+mod subscriptions;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::IpAddr;
@@ -15,12 +15,13 @@ use std::net::IpAddr;
 pub use config::{EnrpConfig, RegistrarConfig, RegistrarEvent, RegistrarStatistics, RemovalReason};
 
 use crate::handlespace::{ElementKey, Handlespace};
+use crate::rate::RateLimiter;
 use crate::timers::Timers;
 use crate::transport::{AssociationId, Command, Io, Peer, Side, TransportEvent};
 use crate::wire::{ASAP_PPID, ENRP_PPID, UpdateAction};
 use crate::{RegistrarId, Time};
 use enrp::{Enrp, EnrpTimer};
-use rate::RateLimiter;
+use subscriptions::Subscriptions;
 
 /// What a registrar remembers of an element.
 #[derive(Clone, Copy, Debug, Default)]
@@ -41,6 +42,8 @@ struct Association {
     peer: Peer,
     is_up: bool,
     elements: BTreeSet<ElementKey>,
+    /// Pools of whose changes it is told.
+    topics: BTreeSet<usize>,
     resolutions: RateLimiter,
     reports: RateLimiter,
 }
@@ -52,6 +55,8 @@ enum Timer {
     KeepAliveAck(ElementKey),
     Life(ElementKey),
     Idle(AssociationId),
+    /// Those who are subscribed to a pool are to be told that it has changed.
+    Update(usize),
     Enrp(EnrpTimer),
 }
 
@@ -69,6 +74,7 @@ pub struct Registrar {
     enrp: Enrp,
     /// Other registrars that announce themselves, and when they were heard.
     announcers: BTreeMap<RegistrarId, Time>,
+    subscriptions: Subscriptions,
     timers: Timers<Timer>,
     events: VecDeque<RegistrarEvent>,
     statistics: RegistrarStatistics,
@@ -87,6 +93,7 @@ impl Registrar {
             places: BTreeMap::new(),
             enrp: Enrp::new(),
             announcers: BTreeMap::new(),
+            subscriptions: Subscriptions::default(),
             timers: Timers::new(),
             events: VecDeque::new(),
             statistics: RegistrarStatistics::default(),
@@ -137,6 +144,7 @@ impl Registrar {
                 self.handle_enrp(association, &message.data, now);
             }
             TransportEvent::Message { .. } => self.statistics.bad_messages += 1,
+            TransportEvent::Undelivered { .. } => {}
             TransportEvent::Lost { association, .. } => {
                 if !self.handle_enrp_lost(association, now) {
                     self.drop_association(association, RemovalReason::AssociationLost);
@@ -148,6 +156,7 @@ impl Registrar {
             }
             TransportEvent::Announce { data, .. } => self.hear_announce(&data, now),
         }
+        self.schedule_updates(now);
     }
 
     /// Time passed: call it at [`poll_timeout`](Self::poll_timeout), or any time.
@@ -155,6 +164,7 @@ impl Registrar {
         while !self.io.is_full() {
             let Some(timer) = self.timers.pop_expired(now) else { return };
             self.handle_timer(timer, now);
+            self.schedule_updates(now);
         }
     }
 
@@ -185,6 +195,7 @@ impl Registrar {
             peer,
             is_up,
             elements: BTreeSet::new(),
+            topics: BTreeSet::new(),
             resolutions: RateLimiter::default(),
             reports: RateLimiter::default(),
         };
@@ -202,6 +213,7 @@ impl Registrar {
         self.timers.clear(Timer::Idle(association));
         self.enrp.claims.settle(association);
         let state = self.associations.remove(&association)?;
+        self.unsubscribe_all(association, &state.topics);
         for address in &state.peer.addresses {
             let place = (address.to_canonical(), state.peer.port);
             if self.places.get(&place) == Some(&association) {
@@ -250,12 +262,16 @@ impl Registrar {
             RemovalReason::Deregistered => self.statistics.deregistrations += 1,
             _ => self.statistics.removals += 1,
         }
+        self.note_change(&pool_handle);
         self.announce_element(UpdateAction::Delete, &pool_handle, &element.info);
         self.emit(RegistrarEvent::Removed { pool_handle, element: element.info, reason });
     }
 
     /// Removes an element of another registrar.
     fn forget_element(&mut self, key: ElementKey) {
+        if let Some(pool_handle) = self.handlespace.pool_of(key).map(|pool| pool.handle().clone()) {
+            self.note_change(&pool_handle);
+        }
         self.detach(key, Member::default());
         self.handlespace.remove(key);
     }

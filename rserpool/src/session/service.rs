@@ -103,9 +103,7 @@ impl ServiceSessions {
             TransportEvent::Message { association: session, message } if self.sessions.contains(&session) => {
                 if self.events.len() >= MAX_EVENTS {
                     self.abort(session);
-                } else if self.config.transport_use == TransportUse::DataAndControl
-                    && message.ppid == ASAP_PPID
-                {
+                } else if self.has_control() && message.ppid == ASAP_PPID {
                     self.handle_control(session, &message.data);
                 } else {
                     self.events.push_back(ServiceEvent::Data { session, message });
@@ -115,6 +113,7 @@ impl ServiceSessions {
                 self.events.push_back(ServiceEvent::Ended { session, reason });
             }
             TransportEvent::Message { .. }
+            | TransportEvent::Undelivered { .. }
             | TransportEvent::Lost { .. }
             | TransportEvent::Announce { .. } => {}
         }
@@ -130,26 +129,30 @@ impl ServiceSessions {
     }
 
     fn handle_control(&mut self, session: AssociationId, data: &[u8]) {
-        match AsapMessage::parse(data, &self.config.format).map(|parsed| parsed.message) {
-            Ok(AsapMessage::CookieEcho(cookie)) => {
+        match self.io.read_asap(session, data, &self.config.format) {
+            Some(AsapMessage::CookieEcho(cookie)) => {
                 self.events.push_back(ServiceEvent::CookieEcho { session, cookie });
             }
-            Ok(AsapMessage::BusinessCard { pool_handle, elements, .. }) => {
+            Some(AsapMessage::BusinessCard { pool_handle, elements, .. }) => {
                 self.events.push_back(ServiceEvent::BusinessCard { session, pool_handle, elements });
             }
-            Ok(message) => tracing::debug!(?message, "ignored on the control channel"),
-            Err(error) => {
-                tracing::debug!(%error, "bad message on the control channel");
-                if let Some(cause) = error.report() {
-                    self.io.send_asap(session, &AsapMessage::Error(vec![cause]), &self.config.format);
-                }
-            }
+            Some(message) => tracing::debug!(?message, "ignored on the control channel"),
+            None => {}
         }
+    }
+
+    /// Whether sessions have a control channel.
+    fn has_control(&self) -> bool {
+        self.config.transport_use == TransportUse::DataAndControl
     }
 
     /// Sends data.
     pub fn send(&mut self, session: AssociationId, message: UserMessage) -> Result<(), SendError> {
         self.check(session)?;
+        // RFC 5352, 5: data has no place on the control channel.
+        if message.ppid == ASAP_PPID && self.has_control() {
+            return Err(SendError::ReservedPpid);
+        }
         self.io.push(Command::Send { association: session, message });
         Ok(())
     }
@@ -172,7 +175,7 @@ impl ServiceSessions {
 
     fn send_control(&mut self, session: AssociationId, message: &AsapMessage) -> Result<(), SendError> {
         self.check(session)?;
-        if self.config.transport_use != TransportUse::DataAndControl {
+        if !self.has_control() {
             return Err(SendError::NoControlChannel);
         }
         self.io.send_asap(session, message, &self.config.format);

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use crate::pool_user::{PoolUser, PoolUserEvent, ResolutionError};
+use crate::pool_user::{PoolUser, PoolUserEvent, Purpose, ResolutionError};
 use crate::transport::{AssociationId, Command, LostReason, Peer, UserMessage};
 use crate::wire::{ASAP_PPID, AsapMessage, PoolElement, Protocol, TransportUse};
 use crate::{PeId, PoolHandle, Time};
@@ -59,6 +59,9 @@ pub enum SendError {
     /// The driver has not fetched the commands.
     #[error("too much waits to be sent: fetch commands first")]
     QueueFull,
+    /// ASAP's payload protocol identifier is the control channel's, and no data's (RFC 5352, 5).
+    #[error("payload protocol identifier 11 is the control channel's: take another one")]
+    ReservedPpid,
     /// The pool is registered without control channel.
     #[error("the session has no control channel: register with \"data plus control\"")]
     NoControlChannel,
@@ -82,6 +85,14 @@ pub(crate) struct Session {
     /// Elements that failed since the last one that worked.
     failed: Vec<PeId>,
     was_connected: bool,
+}
+
+impl Session {
+    /// Whether the element that serves it has a control channel.
+    fn has_control(&self) -> bool {
+        let element = self.element.as_ref();
+        element.is_some_and(|element| element.user_transport.transport_use() == TransportUse::DataAndControl)
+    }
 }
 
 /// Elements to remember as failed in one fail-over.
@@ -126,6 +137,10 @@ impl PoolUser {
         if self.io.is_full() {
             return Err(SendError::QueueFull);
         }
+        // RFC 5352, 5: data has no place on the control channel.
+        if message.ppid == ASAP_PPID && session.has_control() {
+            return Err(SendError::ReservedPpid);
+        }
         self.io.push(Command::Send { association, message });
         Ok(())
     }
@@ -150,14 +165,14 @@ impl PoolUser {
     fn find_element(&mut self, id: SessionId, now: Time) {
         let Some(session) = self.sessions.get_mut(&id) else { return };
         let handle = session.pool_handle.clone();
-        let may_use_cache = !session.failed.is_empty() || self.cache.is_fresh(&handle, now);
+        let may_use_cache = !session.failed.is_empty() || self.is_fresh(&handle, now);
         if may_use_cache && self.connect_to_next(id, now) {
             return;
         }
         if let Some(session) = self.sessions.get_mut(&id) {
             session.state = State::Resolving;
         }
-        self.request(handle, Some(id), now);
+        self.request(handle, Purpose::Session(id), None, now);
     }
 
     /// Connects to an element out of the cache, if there is one that has not failed.
@@ -204,8 +219,7 @@ impl PoolUser {
         if !std::mem::replace(&mut session.was_connected, true) {
             return self.emit_session(id, SessionEvent::Connected { element });
         }
-        let has_control = element.user_transport.transport_use() == TransportUse::DataAndControl;
-        let cookie = session.cookie.clone().filter(|_| has_control);
+        let cookie = session.cookie.clone().filter(|_| session.has_control());
         let has_cookie = cookie.is_some();
         // RFC 5352, 3.8: the cookie echo is the first message on the control channel.
         if let Some(cookie) = cookie {
@@ -246,7 +260,7 @@ impl PoolUser {
             self.emit_session(id, SessionEvent::FailoverNecessary { reason });
         }
         if let Some(pe_id) = failed.filter(|_| unreachable) {
-            self.report_unreachable(handle, pe_id);
+            self.report(handle, pe_id, now);
         }
         self.find_element(id, now);
     }
@@ -259,20 +273,17 @@ impl PoolUser {
             return self.force_failover(id, false, now);
         }
         let Some(session) = self.sessions.get_mut(&id) else { return };
-        let element = session.element.as_ref();
-        let has_control = element
-            .is_some_and(|element| element.user_transport.transport_use() == TransportUse::DataAndControl);
-        if !has_control || message.ppid != ASAP_PPID {
+        if !session.has_control() || message.ppid != ASAP_PPID {
             return self.emit_session(id, SessionEvent::Data(message));
         }
-        match AsapMessage::parse(&message.data, &self.config.format).map(|parsed| parsed.message) {
+        match self.io.read_asap(association, &message.data, &self.config.format) {
             // RFC 5352, 3.8: the newest cookie replaces the older.
-            Ok(AsapMessage::Cookie(cookie)) => session.cookie = Some(cookie),
-            Ok(AsapMessage::BusinessCard { elements, .. }) => {
+            Some(AsapMessage::Cookie(cookie)) => session.cookie = Some(cookie),
+            Some(AsapMessage::BusinessCard { elements, .. }) => {
                 self.emit_session(id, SessionEvent::BusinessCard { elements });
             }
-            Ok(message) => tracing::debug!(?message, "ignored on the control channel"),
-            Err(error) => tracing::debug!(%error, "bad message on the control channel"),
+            Some(message) => tracing::debug!(?message, "ignored on the control channel"),
+            None => {}
         }
     }
 

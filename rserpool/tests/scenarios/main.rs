@@ -6,6 +6,8 @@ mod memberships;
 mod pools;
 mod random;
 mod registrars;
+mod sends;
 mod sessions;
 mod stranger;
+mod updates;
 mod world;

@@ -178,8 +178,9 @@ fn the_third_report_removes_an_element_that_still_answers() {
     let keep_alives = world.registrar(1).statistics().keep_alives;
     for reports in 1..=3 {
         assert_eq!(removals(&world), [], "after {} reports", reports - 1);
-        world.with_user(21, |user, _| user.report_unreachable(POOL.into(), PeId(12)));
-        world.run_for(Duration::from_millis(5));
+        assert!(world.with_user(21, |user, now| user.report_unreachable(POOL.into(), PeId(12), now)));
+        world.run_for(Duration::from_millis(60));
+        resolve(&mut world).unwrap();
     }
     assert_eq!(removals(&world), [(12, RemovalReason::ReportedUnreachable)]);
     assert!(world.registrar(1).statistics().keep_alives > keep_alives, "it is asked at once");

@@ -52,6 +52,15 @@ impl World {
         association
     }
 
+    /// The association that somebody has set up with a stranger.
+    pub(crate) fn accepted(&mut self, place: Place) -> AssociationId {
+        let accepted = self.stranger(place).events.iter().rev().find_map(|event| match event {
+            TransportEvent::Accepted { association, .. } => Some(*association),
+            _ => None,
+        });
+        accepted.expect("an association")
+    }
+
     /// Says something, and waits until it is answered, if it is.
     pub(crate) fn say(&mut self, place: Place, association: AssociationId, message: &AsapMessage) {
         self.say_bytes(place, association, message.encode(&FORMAT).expect("a message"));

@@ -360,8 +360,29 @@ impl World {
         let link = self.links.remove(index);
         for (place, association) in link.ends {
             if place.0 != host {
+                self.give_back(place, association, &link.ends);
                 self.later(place, TransportEvent::Lost { association, reason });
             }
+        }
+    }
+
+    /// What one end has sent and the other has not got is not delivered.
+    fn give_back(&mut self, place: Place, association: AssociationId, ends: &[(Place, AssociationId); 2]) {
+        let other = if ends[0] == (place, association) { ends[1] } else { ends[0] };
+        let lost: Vec<UserMessage> = self
+            .queue
+            .values()
+            .filter_map(|happening| match happening {
+                Happening::Event(to, TransportEvent::Message { association, message })
+                    if (*to, *association) == other =>
+                {
+                    Some(message.clone())
+                }
+                _ => None,
+            })
+            .collect();
+        for message in lost {
+            self.later(place, TransportEvent::Undelivered { association, message });
         }
     }
 

@@ -95,11 +95,15 @@ impl Registrar {
         {
             return None;
         }
+        let is_news = self.is_news(pool_handle, &element);
         let round = self.enrp.peers.get(&home).map_or(0, |peer| peer.round);
         let member = Member { round, ..Member::default() };
         match self.handlespace.register(pool_handle, element, || member) {
             Ok(registered) => {
                 self.detach(registered.key, member);
+                if is_news {
+                    self.note_change(pool_handle);
+                }
                 Some(registered.key)
             }
             Err(error) => {

@@ -1,17 +1,17 @@
-//! A limit to what one peer may ask for in a second.
+//! A limit to what may happen in a second.
 
 use crate::Time;
 
 /// Counts events in whole seconds: at most `limit` in each.
 #[derive(Clone, Copy, Default)]
-pub(super) struct RateLimiter {
+pub(crate) struct RateLimiter {
     second: u64,
     count: u32,
 }
 
 impl RateLimiter {
     /// Counts one more event; whether it is within the limit.
-    pub(super) fn allows(&mut self, limit: Option<u32>, now: Time) -> bool {
+    pub(crate) fn allows(&mut self, limit: Option<u32>, now: Time) -> bool {
         let second = now.as_nanos() / 1_000_000_000;
         if second != self.second {
             *self = Self { second, count: 0 };
