@@ -69,6 +69,18 @@ impl PoolElementConfig {
         }
     }
 
+    /// The element as the wire describes it (RFC 5352, 3.1 R2).
+    pub fn description(&self) -> Description {
+        Description {
+            id: self.id,
+            home: RegistrarId::NONE,
+            life: self.life,
+            user_transport: self.user_transport.clone(),
+            policy: self.policy,
+            asap_transport: None,
+        }
+    }
+
     /// RFC 5352, 7.1: T4 is over before the registration's life is.
     fn renewal_interval(&self) -> Duration {
         let Some(life) = self.life.duration() else { return self.reregistration_interval };
@@ -324,14 +336,7 @@ impl PoolElement {
     /// RFC 5352, 3.1 R2 to R4.
     fn register(&mut self, now: Time) {
         let Some(association) = self.home.association() else { return };
-        let element = Description {
-            id: self.config.id,
-            home: RegistrarId::NONE,
-            life: self.config.life,
-            user_transport: self.config.user_transport.clone(),
-            policy: self.config.policy,
-            asap_transport: None,
-        };
+        let element = self.config.description();
         let pool_handle = self.config.pool_handle.clone();
         self.send(association, &AsapMessage::Registration { pool_handle, element });
         self.attempts = self.attempts.saturating_add(1);

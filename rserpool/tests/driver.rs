@@ -9,7 +9,7 @@ use rserpool::driver::{
 use rserpool::pool_element::PoolElementEvent;
 use rserpool::pool_user::{Destination, PoolUserEvent, SubscriptionState};
 use rserpool::registrar::{RegistrarConfig, RegistrarEvent};
-use rserpool::session::SessionEvent;
+use rserpool::session::{CookieKey, CookieProtection, SessionEvent};
 use rserpool::transport::{Peer, UserMessage};
 use rserpool::wire::{ASAP_PORT, ENRP_PORT};
 use rserpool::{Profile, RegistrarId};
@@ -80,9 +80,12 @@ fn next(session: &Session) -> SessionEvent {
 
 fn ask(session: &Session) -> u8 {
     session.send(&UserMessage::new(7, "?")).expect("it is connected");
-    match next(session) {
-        SessionEvent::Data(message) => message.data[0],
-        other => panic!("a reply was expected, not {other:?}"),
+    loop {
+        match next(session) {
+            SessionEvent::Data(message) => return message.data[0],
+            SessionEvent::BusinessCard(_) => {}
+            other => panic!("a reply was expected, not {other:?}"),
+        }
     }
 }
 
@@ -189,4 +192,35 @@ fn a_subscriber_hears_of_an_element_that_comes_and_goes() {
     assert_eq!(count(next()), 2);
     assert!(second.deregister(Some(Instant::now() + LIMIT)).expect("an answer"));
     assert_eq!(count(next()), 1);
+}
+
+#[test]
+fn signed_cookies_carry_a_session_on_and_elements_present_themselves() {
+    // RFC 5352, 3.8 and 3.9.
+    let (at_registrar, at_user) = (stack(6, 2), stack(6, 5));
+    let (_registrar, registrars) = registrar(&at_registrar);
+    let mut hosts = Vec::new();
+    for host in [3, 4] {
+        let stack = stack(6, host);
+        let mut options = PoolElementOptions::new("Counters".into(), registrars.clone(), PROFILE);
+        let key = CookieKey::new(b"known to the elements only").expect("long enough");
+        options.cookies = Some(CookieProtection::new("Counters".into(), key));
+        let element = PoolElement::start(&stack, options, Counter::default()).expect("an element");
+        element.next_event(Some(Instant::now() + LIMIT)).expect("a registration");
+        hosts.push((element, stack));
+    }
+    let user = user(&at_user, &registrars);
+    let session = user.open_session("Counters".into());
+    let first = session.wait_connected(LIMIT).expect("a connection");
+    let SessionEvent::BusinessCard(card) = next(&session) else { panic!("a card was expected") };
+    assert_eq!((card.pool_handle, card.elements[0].id), ("Counters".into(), first.id));
+    assert_eq!([ask(&session), ask(&session)], [1, 2]);
+    let serves = |(_, stack): &&(PoolElement, Stack)| {
+        first.user_transport.addresses.iter().all(|address| stack.local_addresses().contains(address))
+    };
+    hosts.iter().find(serves).expect("one of the two").1.close();
+    assert!(matches!(next(&session), SessionEvent::FailoverNecessary { .. }));
+    assert!(matches!(next(&session), SessionEvent::FailoverComplete { has_cookie: true, .. }));
+    assert!(matches!(next(&session), SessionEvent::BusinessCard(_)));
+    assert_eq!(ask(&session), 3);
 }

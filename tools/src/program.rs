@@ -143,9 +143,9 @@ pub fn describe(event: &SessionEvent) -> String {
         }
         SessionEvent::Waiting { error: Some(error) } => format!("waiting: {error}"),
         SessionEvent::Waiting { error: None } => "waiting: all known elements have failed".into(),
-        SessionEvent::BusinessCard { elements } => {
-            let elements: Vec<_> = elements.iter().map(|element| element.id).collect();
-            format!("should this element fail, it recommends {}", list(&elements))
+        SessionEvent::BusinessCard(card) => {
+            let elements: Vec<_> = card.elements.iter().map(|element| element.id).collect();
+            format!("its business card: pool {}, {}", card.pool_handle, list(&elements))
         }
         SessionEvent::Data(message) => format!("a message of {} bytes", message.data.len()),
         _ => "something else happened".into(),

@@ -46,8 +46,14 @@
 //!     let session = user.open_session("EchoPool".into());
 //!     session.wait_connected(Duration::from_secs(10))?;
 //!     session.send(&UserMessage::new(0, "hello"))?;
-//!     let SessionEvent::Data(reply) = session.receive(None)? else { panic!("a reply was expected") };
-//!     assert_eq!(&reply.data[..], b"hello");
+//!     loop {
+//!         match session.receive(None)? {
+//!             SessionEvent::Data(reply) => break assert_eq!(&reply.data[..], b"hello"),
+//!             // An element begins by telling who it is (RFC 5352, 3.9).
+//!             SessionEvent::BusinessCard(card) => println!("{}", card.pool_handle),
+//!             other => panic!("a reply was expected, not {other:?}"),
+//!         }
+//!     }
 //!     Ok(())
 //! }
 //! ```

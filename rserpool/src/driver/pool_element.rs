@@ -1,7 +1,7 @@
 //! A pool element over real sockets: its registration, and the service that it gives.
 
 use std::net::{IpAddr, SocketAddr, SocketAddrV4};
-use std::time::Instant;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 use socketapi::{Stack, Time};
@@ -11,9 +11,11 @@ use super::multicast::AnnounceReceiver;
 use super::network::{Binding, Network};
 use super::runner::{Machine, Runner};
 use crate::pool_element::{self, PoolElementConfig, PoolElementEvent};
-use crate::session::{SendError, ServiceConfig, ServiceEvent, ServiceSessions};
+use crate::session::{
+    BusinessCard, CookieError, CookieProtection, SendError, ServiceConfig, ServiceEvent, ServiceSessions,
+};
 use crate::transport::{AssociationId, Command, LostReason, Peer, Side, TransportEvent, UserMessage};
-use crate::wire::{Policy, Transport, TransportUse};
+use crate::wire::{self, Policy, Transport, TransportUse};
 use crate::{HuntConfig, PeId, PoolHandle, Profile};
 
 /// What an element does for its users. One value serves all sessions; it is called by one thread, and should not wait.
@@ -25,8 +27,18 @@ pub trait Service: Send + 'static {
     fn on_message(&mut self, session: &mut ServiceSession<'_>, message: UserMessage);
 
     /// The user was served by another element before: this is that element's last cookie, and comes before any
-    /// message. Check it: it went through the user's hands.
+    /// message. Unless cookies are [signed](PoolElementOptions::cookies), check it: it went through the user's hands.
     fn on_cookie_echo(&mut self, _session: &mut ServiceSession<'_>, _cookie: Bytes) {}
+
+    /// The user has echoed a cookie that is not to be believed. By default the session is aborted, and the user tries another
+    /// element; who does not abort it goes on without the state that the user expects.
+    fn on_cookie_rejected(&mut self, session: &mut ServiceSession<'_>, error: CookieError) {
+        tracing::warn!(%error, "cookie rejected");
+        session.abort();
+    }
+
+    /// The user is itself an element of a pool, and tells whom to turn to when it fails.
+    fn on_business_card(&mut self, _session: &mut ServiceSession<'_>, _card: BusinessCard) {}
 
     /// The session is over.
     fn on_end(&mut self, _session: AssociationId, _reason: LostReason) {}
@@ -80,6 +92,7 @@ struct Server<S> {
 
 impl<S: Service> Machine for Server<S> {
     fn handle_event(&mut self, event: TransportEvent, _now: Time) {
+        self.sessions.set_time(SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default());
         self.sessions.handle_event(event);
     }
 
@@ -101,7 +114,13 @@ impl<S: Service> Machine for Server<S> {
                     self.service.on_message(&mut ServiceSession { sessions, id }, message);
                 }
                 ServiceEvent::Ended { session, reason } => self.service.on_end(session, reason),
-                ServiceEvent::BusinessCard { .. } => {}
+                ServiceEvent::CookieRejected { session: id, error } => {
+                    self.service.on_cookie_rejected(&mut ServiceSession { sessions, id }, error);
+                }
+                ServiceEvent::BusinessCard { session: id, pool_handle, elements } => {
+                    let card = BusinessCard { pool_handle, elements };
+                    self.service.on_business_card(&mut ServiceSession { sessions, id }, card);
+                }
             }
         }
     }
@@ -140,6 +159,8 @@ pub struct PoolElementOptions {
     pub port: u16,
     /// Whether its sessions have a control channel, as they do by default: without, there are no cookies.
     pub transport_use: TransportUse,
+    /// How cookies are signed, and other elements' checked: all elements of the pool need the same. None: they are not signed.
+    pub cookies: Option<CookieProtection>,
     /// How to find a registrar.
     pub hunt: HuntConfig,
     /// The group where announces of registrars are heard; none not to listen.
@@ -160,6 +181,7 @@ impl PoolElementOptions {
             addresses: Vec::new(),
             port: 0,
             transport_use: TransportUse::DataAndControl,
+            cookies: None,
             hunt: HuntConfig::new(registrars, profile),
             announce: None,
             reregistration_interval: None,
@@ -185,17 +207,24 @@ impl PoolElementOptions {
 }
 
 /// Serves sessions: the part of an element that a service runs in.
-trait Serving: Send {}
+trait Serving: Send {
+    fn set_business_card(&self, card: BusinessCard);
+}
 
-impl<S: Service> Serving for Runner<Server<S>> {}
+impl<S: Service> Serving for Runner<Server<S>> {
+    fn set_business_card(&self, card: BusinessCard) {
+        self.with(|engine, _| engine.machine.sessions.set_business_card(card));
+    }
+}
 
 /// An element at work: it serves, and stays registered. Dropping it without [`deregister`](Self::deregister) leaves it
 /// to the registrar to notice.
 pub struct PoolElement {
     registration: Runner<pool_element::PoolElement>,
     local: Vec<SocketAddr>,
+    pool_handle: PoolHandle,
     // The service ends after the registration.
-    _server: Box<dyn Serving>,
+    server: Box<dyn Serving>,
 }
 
 impl PoolElement {
@@ -216,17 +245,33 @@ impl PoolElement {
         let (addresses, port) = network.local(Side::Asap)?;
         let local = addresses.iter().map(|address| SocketAddr::new(*address, port)).collect();
         let transport_use = options.transport_use;
-        let sessions = ServiceSessions::new(ServiceConfig { transport_use, ..ServiceConfig::default() });
+        let config_of_element = options.config(Transport::sctp(port, addresses, transport_use));
+        let card = BusinessCard {
+            pool_handle: options.pool_handle.clone(),
+            elements: vec![config_of_element.description()],
+        };
+        let service_config = ServiceConfig {
+            transport_use,
+            cookies: options.cookies,
+            business_card: Some(card),
+            ..ServiceConfig::default()
+        };
+        let sessions = ServiceSessions::new(service_config, rand::random());
         let server = Runner::start("pool element", stack, Server { sessions, service }, network)?;
 
         let mut network = Network::open(stack, binding(0))?;
         if let Some(group) = options.announce {
             network.receivers.push(AnnounceReceiver::open(Side::Asap, group)?);
         }
-        let config = options.config(Transport::sctp(port, addresses, transport_use));
-        let machine = pool_element::PoolElement::new(config, rand::random(), stack.now());
+        let machine = pool_element::PoolElement::new(config_of_element, rand::random(), stack.now());
         let registration = Runner::start("registration", stack, machine, network)?;
-        Ok(Self { registration, local, _server: Box::new(server) })
+        Ok(Self { registration, local, pool_handle: options.pool_handle, server: Box::new(server) })
+    }
+
+    /// Recommends other elements of the pool to all users, for when this one fails, in this order (RFC 5352, 3.9). Until then
+    /// users are told of this element only, and choose by the pool's policy.
+    pub fn recommend(&self, elements: Vec<wire::PoolElement>) {
+        self.server.set_business_card(BusinessCard { pool_handle: self.pool_handle.clone(), elements });
     }
 
     /// Where it serves.

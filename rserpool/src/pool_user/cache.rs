@@ -30,7 +30,7 @@ impl Cache {
     }
 
     /// Whether anything is known of the pool, fresh or not.
-    pub(super) fn knows(&self, handle: &PoolHandle) -> bool {
+    pub(crate) fn knows(&self, handle: &PoolHandle) -> bool {
         self.handlespace.pool(handle).is_some()
     }
 

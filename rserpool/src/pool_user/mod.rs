@@ -36,7 +36,7 @@ use subscriptions::Subscriptions;
 use crate::handlespace::Limits;
 use crate::home::{Home, HuntConfig};
 use crate::session::user::Session;
-use crate::session::{SessionEvent, SessionId};
+use crate::session::{BusinessCard, SessionEvent, SessionId};
 use crate::timers::Timers;
 use crate::transport::{AssociationId, Command, Io, TransportEvent, UserMessage, earliest};
 use crate::wire::{ASAP_PPID, ErrorCause, Format, PoolElement};
@@ -79,6 +79,8 @@ pub struct PoolUserConfig {
     pub channel_idle: Duration,
     /// The element that this user is, too: [`Destination::All`] leaves it out.
     pub own_element: Option<ElementHandle>,
+    /// What elements are told when a session begins, if this user is an element, too (RFC 5352, 3.9).
+    pub business_card: Option<BusinessCard>,
 }
 
 impl PoolUserConfig {
@@ -102,6 +104,7 @@ impl PoolUserConfig {
             max_channels: 256,
             channel_idle: Duration::from_secs(30),
             own_element: None,
+            business_card: None,
         }
     }
 }

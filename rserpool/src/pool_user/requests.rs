@@ -80,7 +80,7 @@ impl PoolUser {
     }
 
     /// Whether somebody asks for a pool already, for this purpose.
-    pub(super) fn is_asked(&self, pool_handle: &PoolHandle, purpose: Purpose) -> bool {
+    pub(crate) fn is_asked(&self, pool_handle: &PoolHandle, purpose: Purpose) -> bool {
         self.requests.iter().any(|request| request.purpose == purpose && request.pool_handle == *pool_handle)
     }
 

@@ -8,8 +8,29 @@
 //! - [`PoolUser`](crate::pool_user::PoolUser) holds the user's side of any number of sessions;
 //! - [`ServiceSessions`] holds the element's side of all its sessions.
 
+mod cookie;
 mod service;
 pub(crate) mod user;
 
+use crate::PoolHandle;
+use crate::wire::{AsapMessage, PoolElement};
+
+pub use cookie::{CookieError, CookieKey, CookieProtection, KeyTooShort};
 pub use service::{ServiceConfig, ServiceEvent, ServiceSessions};
 pub use user::{SendError, SessionEvent, SessionId};
+
+/// Who one is, and whom to turn to when one fails (RFC 5352, 3.9).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BusinessCard {
+    /// The pool that one belongs to.
+    pub pool_handle: PoolHandle,
+    /// Elements of it, in the order in which they should be tried; at least one.
+    pub elements: Vec<PoolElement>,
+}
+
+impl From<BusinessCard> for AsapMessage {
+    /// In the RFC's form, without policy.
+    fn from(BusinessCard { pool_handle, elements }: BusinessCard) -> Self {
+        Self::BusinessCard { pool_handle, policy: None, elements }
+    }
+}

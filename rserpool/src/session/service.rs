@@ -1,29 +1,44 @@
 //! The element's side of its sessions.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
 
 use bytes::Bytes;
+use rand::RngExt;
 
-use super::SendError;
+use super::cookie::{Progress, Taken};
+use super::{BusinessCard, CookieError, CookieProtection, SendError};
 use crate::PoolHandle;
 use crate::transport::{AssociationId, Command, Io, LostReason, Peer, TransportEvent, UserMessage};
 use crate::wire::{ASAP_PPID, AsapMessage, Format, PoolElement, TransportUse};
 
 /// Settings of an element's sessions.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct ServiceConfig {
     /// Whether the sessions have a control channel, as registered. Without, PPID 11 is data like any other.
     pub transport_use: TransportUse,
     /// Sessions at a time; further ones are aborted.
     pub max_sessions: usize,
+    /// How cookies are signed, and those of other elements checked. None: they are not, as RSPLIB's; then a user can say to an
+    /// element what it likes.
+    pub cookies: Option<CookieProtection>,
+    /// What each user is told when its session begins (RFC 5352, 3.9).
+    pub business_card: Option<BusinessCard>,
     /// The dialect on the wire.
     pub format: Format,
 }
 
 impl Default for ServiceConfig {
-    /// With control channel, 10,000 sessions.
+    /// With control channel, 10,000 sessions, cookies that are not signed: a key that only one element knows would be of no
+    /// use.
     fn default() -> Self {
-        Self { transport_use: TransportUse::DataAndControl, max_sessions: 10_000, format: Format::default() }
+        Self {
+            transport_use: TransportUse::DataAndControl,
+            max_sessions: 10_000,
+            cookies: None,
+            business_card: None,
+            format: Format::default(),
+        }
     }
 }
 
@@ -39,12 +54,21 @@ pub enum ServiceEvent {
         peer: Peer,
     },
     /// The user was served by another element before; this is that element's last cookie. It comes before the
-    /// session's data. Check it: it went through the user's hands (RFC 5352, 3.8).
+    /// session's data. Unless cookies are [signed](ServiceConfig::cookies), check it: it went through the user's hands
+    /// (RFC 5352, 3.8).
     CookieEcho {
         /// The session.
         session: AssociationId,
         /// The cookie.
         cookie: Bytes,
+    },
+    /// The user has echoed a cookie that is not to be believed. Whatever state it has told, the session has none: it may begin
+    /// anew, or be aborted, so that the user tries another element.
+    CookieRejected {
+        /// The session.
+        session: AssociationId,
+        /// What is wrong with it.
+        error: CookieError,
     },
     /// The user is itself an element of a pool (RFC 5352, 3.9).
     BusinessCard {
@@ -74,23 +98,40 @@ pub enum ServiceEvent {
 /// Events that wait for the driver; a session whose event finds no room is aborted.
 const MAX_EVENTS: usize = 100_000;
 
+/// One session.
+struct Session {
+    /// Whether it has brought data or a cookie.
+    has_begun: bool,
+    progress: Progress,
+}
+
 /// All sessions of one element.
 pub struct ServiceSessions {
     config: ServiceConfig,
     io: Io,
-    sessions: BTreeSet<AssociationId>,
+    sessions: BTreeMap<AssociationId, Session>,
+    taken: Taken,
+    /// The time of day, since 1970.
+    time: Duration,
     events: VecDeque<ServiceEvent>,
 }
 
 impl ServiceSessions {
-    /// No sessions yet.
-    pub fn new(config: ServiceConfig) -> Self {
-        Self { config, io: Io::new(0), sessions: BTreeSet::new(), events: VecDeque::new() }
+    /// No sessions yet. `seed` is the source of the numbers by which elements know sessions.
+    pub fn new(config: ServiceConfig, seed: u64) -> Self {
+        let (sessions, events) = (BTreeMap::new(), VecDeque::new());
+        let (taken, time) = (Taken::default(), Duration::ZERO);
+        Self { config, io: Io::new(seed), sessions, taken, time, events }
+    }
+
+    /// Tells the time of day, since 1970, by which signed cookies grow old.
+    pub fn set_time(&mut self, time: Duration) {
+        self.time = time;
     }
 
     /// The sessions that are up.
     pub fn sessions(&self) -> impl Iterator<Item = AssociationId> {
-        self.sessions.iter().copied()
+        self.sessions.keys().copied()
     }
 
     /// Something happened on the network.
@@ -100,16 +141,21 @@ impl ServiceSessions {
             | TransportEvent::Connected { association, peer } => {
                 self.start(association, peer);
             }
-            TransportEvent::Message { association: session, message } if self.sessions.contains(&session) => {
+            TransportEvent::Message { association: session, message }
+                if self.sessions.contains_key(&session) =>
+            {
                 if self.events.len() >= MAX_EVENTS {
                     self.abort(session);
                 } else if self.has_control() && message.ppid == ASAP_PPID {
                     self.handle_control(session, &message.data);
                 } else {
+                    self.begin(session);
                     self.events.push_back(ServiceEvent::Data { session, message });
                 }
             }
-            TransportEvent::Lost { association: session, reason } if self.sessions.remove(&session) => {
+            TransportEvent::Lost { association: session, reason }
+                if self.sessions.remove(&session).is_some() =>
+            {
                 self.events.push_back(ServiceEvent::Ended { session, reason });
             }
             TransportEvent::Message { .. }
@@ -124,15 +170,48 @@ impl ServiceSessions {
             self.io.push(Command::Abort { association: session });
             return;
         }
-        self.sessions.insert(session);
+        let progress = Progress::new(self.io.rng.random());
+        self.sessions.insert(session, Session { has_begun: false, progress });
         self.events.push_back(ServiceEvent::Started { session, peer });
+        // RFC 5352, 3.9.
+        if let Some(card) = self.config.business_card.clone().filter(|_| self.has_control()) {
+            self.io.send_asap(session, &card.into(), &self.config.format);
+        }
+    }
+
+    /// Whether this is the first that the session brings.
+    fn begin(&mut self, session: AssociationId) -> bool {
+        self.sessions
+            .get_mut(&session)
+            .is_some_and(|session| !std::mem::replace(&mut session.has_begun, true))
+    }
+
+    /// RFC 5352, 3.8: the first message of a session, or none; state that is told later is nobody's.
+    fn handle_cookie_echo(&mut self, session: AssociationId, cookie: Bytes) {
+        if !self.begin(session) {
+            return tracing::debug!(?session, "a cookie echo that was not the first message: ignored");
+        }
+        let Some(protection) = &self.config.cookies else {
+            return self.events.push_back(ServiceEvent::CookieEcho { session, cookie });
+        };
+        let opened = protection.open(&cookie, self.time);
+        let believed =
+            opened.and_then(|(progress, state)| self.taken.note(progress).map(|()| (progress, state)));
+        let event = match believed {
+            Ok((progress, cookie)) => {
+                if let Some(session) = self.sessions.get_mut(&session) {
+                    session.progress = progress.taken_over();
+                }
+                ServiceEvent::CookieEcho { session, cookie }
+            }
+            Err(error) => ServiceEvent::CookieRejected { session, error },
+        };
+        self.events.push_back(event);
     }
 
     fn handle_control(&mut self, session: AssociationId, data: &[u8]) {
         match self.io.read_asap(session, data, &self.config.format) {
-            Some(AsapMessage::CookieEcho(cookie)) => {
-                self.events.push_back(ServiceEvent::CookieEcho { session, cookie });
-            }
+            Some(AsapMessage::CookieEcho(cookie)) => self.handle_cookie_echo(session, cookie),
             Some(AsapMessage::BusinessCard { pool_handle, elements, .. }) => {
                 self.events.push_back(ServiceEvent::BusinessCard { session, pool_handle, elements });
             }
@@ -157,20 +236,26 @@ impl ServiceSessions {
         Ok(())
     }
 
-    /// Gives the user the session's state, to replace the cookie that it has (RFC 5352, 3.8). RSPLIB reads only
-    /// cookies whose length is a multiple of four.
+    /// Gives the user the session's state, to replace the cookie that it has (RFC 5352, 3.8). It goes signed if cookies are;
+    /// if not, a length that is a multiple of four suits RSPLIB.
     pub fn send_cookie(&mut self, session: AssociationId, cookie: Bytes) -> Result<(), SendError> {
+        let mut cookie = cookie;
+        if let (Some(protection), Some(state)) = (&self.config.cookies, self.sessions.get_mut(&session)) {
+            state.progress.number = state.progress.number.saturating_add(1);
+            cookie = protection.sign(state.progress, self.time, &cookie);
+        }
         self.send_control(session, &AsapMessage::Cookie(cookie))
     }
 
-    /// Tells the user whom to turn to when this element fails (RFC 5352, 3.9).
-    pub fn send_business_card(
-        &mut self,
-        session: AssociationId,
-        pool_handle: PoolHandle,
-        elements: Vec<PoolElement>,
-    ) -> Result<(), SendError> {
-        self.send_control(session, &AsapMessage::BusinessCard { pool_handle, policy: None, elements })
+    /// Tells all users, and those who come, whom to turn to when this element fails (RFC 5352, 3.9).
+    pub fn set_business_card(&mut self, card: BusinessCard) {
+        if self.has_control() {
+            let message = AsapMessage::from(card.clone());
+            for session in self.sessions.keys() {
+                self.io.send_asap(*session, &message, &self.config.format);
+            }
+        }
+        self.config.business_card = Some(card);
     }
 
     fn send_control(&mut self, session: AssociationId, message: &AsapMessage) -> Result<(), SendError> {
@@ -183,7 +268,7 @@ impl ServiceSessions {
     }
 
     fn check(&self, session: AssociationId) -> Result<(), SendError> {
-        match self.sessions.contains(&session) {
+        match self.sessions.contains_key(&session) {
             false => Err(SendError::UnknownSession),
             true if self.io.is_full() => Err(SendError::QueueFull),
             true => Ok(()),
@@ -192,14 +277,14 @@ impl ServiceSessions {
 
     /// Ends a session after everything is delivered.
     pub fn close(&mut self, session: AssociationId) {
-        if self.sessions.remove(&session) {
+        if self.sessions.remove(&session).is_some() {
             self.io.push(Command::Shutdown { association: session });
         }
     }
 
     /// Ends a session at once; its user will turn to another element.
     pub fn abort(&mut self, session: AssociationId) {
-        if self.sessions.remove(&session) {
+        if self.sessions.remove(&session).is_some() {
             self.io.push(Command::Abort { association: session });
             self.events.push_back(ServiceEvent::Ended { session, reason: LostReason::Local });
         }

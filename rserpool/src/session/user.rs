@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 
+use super::BusinessCard;
 use crate::pool_user::{PoolUser, PoolUserEvent, Purpose, ResolutionError};
 use crate::transport::{AssociationId, Command, LostReason, Peer, UserMessage};
 use crate::wire::{ASAP_PPID, AsapMessage, PoolElement, Protocol, TransportUse};
@@ -37,11 +38,8 @@ pub enum SessionEvent {
         /// What the registrar said; none if it named only elements that have just failed.
         error: Option<ResolutionError>,
     },
-    /// The element tells whom to turn to when it fails (RFC 5352, 3.9).
-    BusinessCard {
-        /// Elements, in this order.
-        elements: Vec<PoolElement>,
-    },
+    /// The element tells whom to turn to when it fails (RFC 5352, 3.9): these are tried first.
+    BusinessCard(BusinessCard),
     /// The application's data.
     Data(UserMessage),
 }
@@ -82,12 +80,22 @@ pub(crate) struct Session {
     element: Option<PoolElement>,
     /// The newest cookie of whichever element served last.
     cookie: Option<Bytes>,
+    /// Whom the element recommends.
+    preferred: Vec<PoolElement>,
     /// Elements that failed since the last one that worked.
     failed: Vec<PeId>,
     was_connected: bool,
 }
 
 impl Session {
+    /// RFC 5352, 3.9 BC2: whom the failed element recommends, as long as there are some who have not failed, too.
+    fn next_preferred(&self) -> Option<PoolElement> {
+        let is_left = |element: &&PoolElement| {
+            matches!(element.user_transport.protocol, Protocol::Sctp(_)) && !self.failed.contains(&element.id)
+        };
+        self.preferred.iter().filter(|_| !self.failed.is_empty()).find(is_left).cloned()
+    }
+
     /// Whether the element that serves it has a control channel.
     fn has_control(&self) -> bool {
         let element = self.element.as_ref();
@@ -110,6 +118,7 @@ impl PoolUser {
             state: State::Resting,
             element: None,
             cookie: None,
+            preferred: Vec::new(),
             failed: Vec::new(),
             was_connected: false,
         };
@@ -179,6 +188,9 @@ impl PoolUser {
     fn connect_to_next(&mut self, id: SessionId, now: Time) -> bool {
         let Some(session) = self.sessions.get_mut(&id) else { return false };
         let element = loop {
+            if let Some(preferred) = session.next_preferred() {
+                break preferred;
+            }
             let picked = self.cache.pick(&session.pool_handle, &session.failed, &mut self.io.rng);
             let Some(element) = picked else { return false };
             if matches!(element.user_transport.protocol, Protocol::Sctp(_)) {
@@ -214,18 +226,28 @@ impl PoolUser {
         let Some(session) = self.sessions.get_mut(&id) else { return };
         session.state = State::Connected(association);
         session.failed.clear();
+        session.preferred.clear();
         self.session_timers.clear(id);
         let Some(element) = session.element.clone().map(Box::new) else { return };
-        if !std::mem::replace(&mut session.was_connected, true) {
-            return self.emit_session(id, SessionEvent::Connected { element });
-        }
-        let cookie = session.cookie.clone().filter(|_| session.has_control());
+        let is_first = !std::mem::replace(&mut session.was_connected, true);
+        let has_control = session.has_control();
+        let cookie = session.cookie.clone().filter(|_| has_control && !is_first);
         let has_cookie = cookie.is_some();
         // RFC 5352, 3.8: the cookie echo is the first message on the control channel.
         if let Some(cookie) = cookie {
             self.io.send_asap(association, &AsapMessage::CookieEcho(cookie), &self.config.format);
         }
-        self.emit_session(id, SessionEvent::FailoverComplete { element, has_cookie });
+        // RFC 5352, 3.9: a user that is an element, too, presents itself.
+        if let Some(card) = self.config.business_card.clone().filter(|_| has_control) {
+            self.io.send_asap(association, &card.into(), &self.config.format);
+        }
+        self.emit_session(
+            id,
+            match is_first {
+                true => SessionEvent::Connected { element },
+                false => SessionEvent::FailoverComplete { element, has_cookie },
+            },
+        );
     }
 
     pub(crate) fn session_lost(&mut self, association: AssociationId, reason: LostReason, now: Time) {
@@ -279,12 +301,24 @@ impl PoolUser {
         match self.io.read_asap(association, &message.data, &self.config.format) {
             // RFC 5352, 3.8: the newest cookie replaces the older.
             Some(AsapMessage::Cookie(cookie)) => session.cookie = Some(cookie),
-            Some(AsapMessage::BusinessCard { elements, .. }) => {
-                self.emit_session(id, SessionEvent::BusinessCard { elements });
+            Some(AsapMessage::BusinessCard { pool_handle, elements, .. }) => {
+                self.take_business_card(id, BusinessCard { pool_handle, elements }, now);
             }
             Some(message) => tracing::debug!(?message, "ignored on the control channel"),
             None => {}
         }
+    }
+
+    /// RFC 5352, 3.9 BC1 and BC2. An element has a say about its own pool only.
+    fn take_business_card(&mut self, id: SessionId, card: BusinessCard, now: Time) {
+        let Some(session) = self.sessions.get_mut(&id) else { return };
+        if card.pool_handle == session.pool_handle {
+            session.preferred = card.elements.iter().take(MAX_FAILED).cloned().collect();
+            if !self.cache.knows(&card.pool_handle) && !self.is_asked(&card.pool_handle, Purpose::Cache) {
+                self.request(card.pool_handle.clone(), Purpose::Cache, None, now);
+            }
+        }
+        self.emit_session(id, SessionEvent::BusinessCard(card));
     }
 
     fn emit_session(&mut self, session: SessionId, event: SessionEvent) {

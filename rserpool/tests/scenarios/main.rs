@@ -1,5 +1,7 @@
 //! Registrars, pool elements and pool users together, under virtual time.
 
+mod cards;
+mod cookies;
 mod federation;
 mod hunts;
 mod memberships;

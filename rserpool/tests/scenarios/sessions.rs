@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use rserpool::pool_user::PoolUserEvent;
+use rserpool::pool_user::{PoolUserConfig, PoolUserEvent};
 use rserpool::session::{SendError, SessionEvent, SessionId};
 use rserpool::transport::{LostReason, UserMessage};
 use rserpool::wire::{ASAP_PPID, Policy};
@@ -11,21 +11,30 @@ use crate::world::{POOL, SERVICE_PORT, World};
 
 const SECOND: Duration = Duration::from_secs(1);
 
-struct Client {
-    world: World,
-    session: SessionId,
+pub(crate) struct Client {
+    pub(crate) world: World,
+    pub(crate) session: SessionId,
     /// Requests sent, and replies taken.
     sent: u64,
-    replies: Vec<u64>,
-    events: Vec<SessionEvent>,
+    pub(crate) replies: Vec<u64>,
+    pub(crate) events: Vec<SessionEvent>,
 }
 
 impl Client {
     fn new() -> Self {
+        Self::with(|_| {}, |_| {})
+    }
+
+    /// With another user, and other elements.
+    pub(crate) fn with(
+        change_user: impl FnOnce(&mut PoolUserConfig),
+        change_elements: impl FnOnce(&mut World),
+    ) -> Self {
         let mut world = World::new();
         world.add_registrar(1);
         (11..=13).for_each(|host| world.add_element(host, &[1], Policy::default()));
-        world.add_user(21, &[1], |_| {});
+        change_elements(&mut world);
+        world.add_user(21, &[1], change_user);
         world.run_until_done(SECOND, |world| world.registrar(1).handlespace().len() == 3);
         let session = world.with_user(21, |user, now| user.open_session(POOL.into(), now));
         let mut client = Self { world, session, sent: 0, replies: Vec::new(), events: Vec::new() };
@@ -33,14 +42,14 @@ impl Client {
         client
     }
 
-    fn host(&mut self) -> u8 {
+    pub(crate) fn host(&mut self) -> u8 {
         let session = self.session;
         let id = self.world.with_user(21, |user, _| user.element(session).map(|element| element.id.0));
         id.expect("an element serves") as u8
     }
 
     /// Takes over what the session has brought.
-    fn take_events(&mut self) {
+    pub(crate) fn take_events(&mut self) {
         for event in self.world.user_events.drain(..) {
             let PoolUserEvent::Session { event, .. } = event else { panic!("{event:?}") };
             match event {
@@ -54,7 +63,7 @@ impl Client {
     }
 
     #[track_caller]
-    fn wait(&mut self, limit: Duration, is_wanted: impl Fn(&SessionEvent) -> bool) -> Duration {
+    pub(crate) fn wait(&mut self, limit: Duration, is_wanted: impl Fn(&SessionEvent) -> bool) -> Duration {
         let (start, end) = (self.world.now, self.world.now + limit);
         self.events.clear();
         while !self.events.iter().any(&is_wanted) {
@@ -65,7 +74,7 @@ impl Client {
         self.world.now - start
     }
 
-    fn send(&mut self) -> Result<(), SendError> {
+    pub(crate) fn send(&mut self) -> Result<(), SendError> {
         let (session, number) = (self.session, self.sent);
         let message = UserMessage::new(33, number.to_be_bytes().to_vec());
         self.world.with_user(21, |user, _| user.send(session, message))?;
@@ -73,14 +82,14 @@ impl Client {
         Ok(())
     }
 
-    fn ping(&mut self) {
+    pub(crate) fn ping(&mut self) {
         self.send().expect("connected");
         self.world.run_for(Duration::from_millis(5));
         self.take_events();
     }
 }
 
-fn is_complete(event: &SessionEvent) -> bool {
+pub(crate) fn is_complete(event: &SessionEvent) -> bool {
     matches!(event, SessionEvent::FailoverComplete { .. })
 }
 

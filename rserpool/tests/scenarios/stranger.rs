@@ -72,7 +72,10 @@ impl World {
         association: AssociationId,
         data: impl Into<bytes::Bytes>,
     ) {
-        let message = UserMessage::new(ASAP_PPID, data);
+        self.say_data(place, association, UserMessage::new(ASAP_PPID, data));
+    }
+
+    pub(crate) fn say_data(&mut self, place: Place, association: AssociationId, message: UserMessage) {
         self.stranger(place).commands.push_back(Command::Send { association, message });
         self.drain(place);
         self.run_for(Duration::from_millis(3));

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use rserpool::pool_element::{PoolElement, PoolElementConfig, PoolElementEvent};
 use rserpool::pool_user::{PoolUser, PoolUserConfig, PoolUserEvent};
 use rserpool::registrar::{Registrar, RegistrarConfig, RegistrarEvent};
-use rserpool::session::{ServiceConfig, ServiceEvent, ServiceSessions};
+use rserpool::session::{SendError, ServiceConfig, ServiceEvent, ServiceSessions};
 use rserpool::transport::{AssociationId, Command, LostReason, Peer, Side, TransportEvent, UserMessage};
 use rserpool::wire::{Policy, Transport, TransportUse};
 use rserpool::{HuntConfig, PeId, Profile, RegistrarId, Time};
@@ -83,6 +83,8 @@ pub(crate) struct World {
     pub(crate) registrar_events: Vec<(u8, RegistrarEvent)>,
     pub(crate) element_events: Vec<(u8, PoolElementEvent)>,
     pub(crate) user_events: VecDeque<PoolUserEvent>,
+    /// What services told beside sessions and their messages.
+    pub(crate) service_events: Vec<(u8, ServiceEvent)>,
     /// Every message that was sent: from, to, PPID and bytes.
     pub(crate) sent: Vec<(Place, Place, UserMessage)>,
     /// Every attempt to connect: when, from where, to where.
@@ -102,6 +104,7 @@ impl World {
             registrar_events: Vec::new(),
             element_events: Vec::new(),
             user_events: VecDeque::new(),
+            service_events: Vec::new(),
             sent: Vec::new(),
             attempts: Vec::new(),
         }
@@ -145,8 +148,22 @@ impl World {
     pub(crate) fn add_element_with(&mut self, host: u8, config: PoolElementConfig) {
         let element = PoolElement::new(config, host.into(), self.now);
         self.add((host, ASAP_PORT), Node::Element(Box::new(element)));
-        let sessions = Box::new(ServiceSessions::new(ServiceConfig::default()));
+        self.set_service(host, ServiceConfig::default());
+    }
+
+    /// Gives an element's service, which has no session yet, other settings.
+    pub(crate) fn set_service(&mut self, host: u8, config: ServiceConfig) {
+        let sessions = Box::new(ServiceSessions::new(config, host.into()));
         self.add((host, SERVICE_PORT), Node::Service { sessions, counters: BTreeMap::new() });
+    }
+
+    /// Has an element's service do something.
+    pub(crate) fn with_service(&mut self, host: u8, act: impl FnOnce(&mut ServiceSessions)) {
+        match self.nodes.get_mut(&(host, SERVICE_PORT)) {
+            Some(Node::Service { sessions, .. }) => act(sessions),
+            _ => panic!("no service on host {host}"),
+        }
+        self.drain((host, SERVICE_PORT));
     }
 
     pub(crate) fn add_user(&mut self, host: u8, registrars: &[u8], change: impl FnOnce(&mut PoolUserConfig)) {
@@ -350,9 +367,9 @@ impl World {
         self.links.push(Link { ends, gave_up_at: None, held: Vec::new() });
         let peer = |place: Place| Peer { addresses: vec![address(place.0)], port: place.1 };
         let side = side_of(to);
-        let accepted = TransportEvent::Accepted { association: incoming, side, peer: peer(from) };
-        self.deliver(to, accepted);
+        // Before whatever the other side says.
         self.later(from, TransportEvent::Connected { association, peer: peer(to) });
+        self.deliver(to, TransportEvent::Accepted { association: incoming, side, peer: peer(from) });
     }
 
     /// Ends a link; the end that is not on `host` hears of it.
@@ -413,7 +430,8 @@ impl World {
             Some(Node::User(user)) => user.handle_event(event, now),
             Some(Node::Service { sessions, counters }) => {
                 sessions.handle_event(event);
-                serve(sessions, counters);
+                let events = serve(sessions, counters);
+                self.service_events.extend(events.into_iter().map(|event| (place.0, event)));
             }
             Some(Node::Stranger(stranger)) => stranger.handle_event(event),
             None => {}
@@ -511,8 +529,10 @@ impl World {
     }
 }
 
-/// The service: each message is answered with how many the session has had; the count is the cookie.
-fn serve(sessions: &mut ServiceSessions, counters: &mut BTreeMap<AssociationId, u64>) {
+/// The service: each message is answered with how many the session has had; the count is the cookie. What it has no use for
+/// is given back.
+fn serve(sessions: &mut ServiceSessions, counters: &mut BTreeMap<AssociationId, u64>) -> Vec<ServiceEvent> {
+    let mut others = Vec::new();
     while let Some(event) = sessions.poll_event() {
         match event {
             ServiceEvent::Started { session, .. } => drop(counters.insert(session, 0)),
@@ -526,11 +546,19 @@ fn serve(sessions: &mut ServiceSessions, counters: &mut BTreeMap<AssociationId, 
                 let state = Bytes::copy_from_slice(&count.to_be_bytes());
                 let reply = [&state[..], &message.data[..]].concat();
                 // Before the reply: whoever sees the reply has the cookie that goes with it.
-                sessions.send_cookie(session, state).expect("session is up");
+                match sessions.send_cookie(session, state) {
+                    Ok(()) | Err(SendError::NoControlChannel) => {}
+                    Err(error) => panic!("{error}"),
+                }
                 sessions.send(session, UserMessage::new(33, reply)).expect("session is up");
             }
             ServiceEvent::Ended { session, .. } => drop(counters.remove(&session)),
-            _ => {}
+            ServiceEvent::CookieRejected { session, .. } => {
+                sessions.abort(session);
+                others.push(event);
+            }
+            other => others.push(other),
         }
     }
+    others
 }

@@ -109,7 +109,7 @@ pub(crate) struct Service {
 
 impl Service {
     pub(crate) fn new() -> Self {
-        let sessions = ServiceSessions::new(ServiceConfig::default());
+        let sessions = ServiceSessions::new(ServiceConfig::default(), 0);
         Self { sessions, progress: BTreeMap::new(), cookie_echoes: 0, fault: None }
     }
 

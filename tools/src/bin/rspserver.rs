@@ -1,6 +1,7 @@
 //! A pool element with one of RSPLIB's services.
 
 use std::error::Error;
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
@@ -8,6 +9,7 @@ use clap::{ArgGroup, Parser};
 use rserpool::PeId;
 use rserpool::driver::{PoolElement, PoolElementOptions, Service, ServiceSession};
 use rserpool::pool_element::PoolElementEvent;
+use rserpool::session::{CookieKey, CookieProtection};
 use rserpool::transport::UserMessage;
 use rserpool::wire::{ErrorCause, Policy};
 use sctp_tools::logging::LogOptions;
@@ -24,6 +26,7 @@ Examples:
   rspserver --echo                            finds a registrar by its announces
   rspserver --pingpong --registrar=192.0.2.1:3863 --policy=WeightedRoundRobin:2
   rspserver --echo --udp --local 127.0.0.3 --registrar=127.0.0.2:3863 --asapannounce=off
+  rspserver --pingpong --cookie-key-file=/etc/rserpool/MyPool.key      cookies that users cannot change
   rspserver -pingpong -poolhandle=MyPool -pppfailureafter=10      as RSPLIB spells options
 
 Not there yet: the services -discard, -daytime, -chargen, -fractal, -calcapp and -scripting; \
@@ -67,6 +70,14 @@ struct Cli {
     /// Ping-pong: break each session off after so many replies, to show fail-overs
     #[arg(long, value_name = "REPLIES", requires = "pingpong")]
     pppfailureafter: Option<u64>,
+    /// Sign cookies, and take none that are not signed: a file that all elements of the pool have, with a key of 16 or more
+    /// random bytes on a line (openssl rand -hex 32). The first signs, others are accepted too. Without, cookies are not
+    /// signed, as RSPLIB's
+    #[arg(long, value_name = "FILE")]
+    cookie_key_file: Option<PathBuf>,
+    /// Take no signed cookies that are older, seconds
+    #[arg(long, value_name = "S", value_parser = program::seconds, requires = "cookie_key_file")]
+    cookie_max_age: Option<Duration>,
     #[command(flatten)]
     search: SearchOptions,
     #[command(flatten)]
@@ -136,11 +147,27 @@ fn describe(event: &PoolElementEvent) -> String {
     }
 }
 
+/// The keys of a file, for the cookies of a pool.
+fn cookie_protection(cli: &Cli, pool_handle: &str) -> Result<Option<CookieProtection>, Box<dyn Error>> {
+    let Some(path) = &cli.cookie_key_file else { return Ok(None) };
+    let name = path.display();
+    let text = std::fs::read_to_string(path).map_err(|error| format!("cannot read {name}: {error}"))?;
+    let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
+    let keys: Result<Vec<_>, _> = lines.map(|line| CookieKey::new(line.as_bytes())).collect();
+    let mut keys = keys.map_err(|error| format!("{name}: {error}"))?.into_iter();
+    let first = keys.next().ok_or_else(|| format!("{name} has no key: try openssl rand -hex 32 > {name}"))?;
+    let mut protection = CookieProtection::new(pool_handle.into(), first);
+    keys.for_each(|key| protection.accept(key));
+    protection.max_age = cli.cookie_max_age.or(protection.max_age);
+    Ok(Some(protection))
+}
+
 fn start(cli: &Cli, stack: &Stack) -> Result<PoolElement, Box<dyn Error>> {
     let default = if cli.pingpong { "PingPongPool" } else { "EchoPool" };
     let handle = cli.poolhandle.as_deref().unwrap_or(default);
     let mut options =
         PoolElementOptions::new(handle.into(), cli.search.registrar.clone(), cli.search.profile());
+    options.cookies = cookie_protection(cli, handle)?;
     options.hunt = cli.search.hunt();
     options.announce = cli.search.asapannounce.0;
     options.policy = cli.policy;
