@@ -88,6 +88,8 @@ pub struct MtuSearch {
     timer: Option<Time>,
     /// Time-outs since a full packet was acknowledged.
     time_outs: u8,
+    /// The largest packet with DATA since last none was in flight.
+    largest_sent: usize,
 }
 
 impl MtuSearch {
@@ -250,6 +252,11 @@ impl MtuSearch {
         self.probed = self.probed.max(size);
     }
 
+    /// A packet of `len` bytes with DATA leaves; `alone`: nothing else is in flight.
+    pub(crate) fn on_sent(&mut self, len: usize, alone: bool) {
+        self.largest_sent = if alone { len } else { self.largest_sent.max(len) };
+    }
+
     /// T3-rtx expired, with so many bytes of DATA in flight: if full packets get lost again and again, they are too large.
     /// Whether that is so now.
     /// RFC 6951, 5.5, 5.6; RFC 8899, 4.3.
@@ -259,8 +266,9 @@ impl MtuSearch {
             MtuState::Base => self.limits.min,
             MtuState::Searching | MtuState::Complete => self.limits.base,
         };
-        // So little data, with all headers and other chunks beside it, was in no packet that is larger than that.
-        if self.packet_size <= least || flight_size <= least / 2 {
+        // No packet was larger; or what is in flight is so little that, with all headers and other chunks beside it, it was in no
+        // such packet.
+        if self.packet_size <= least || self.largest_sent <= least || flight_size <= least / 2 {
             return false;
         }
         self.time_outs += 1;

@@ -64,7 +64,7 @@ impl Sender {
     ) -> Filled {
         let Some(path) = paths.get_mut(id) else { return Filled::default() };
         let (idle, pmdcs) = (path.idle_rtos(now), path.pmdcs());
-        let may_send = path.may_send(now);
+        let (may_send, alone_in_flight) = (path.may_send(now), path.flight_size == 0);
         let room_before = packet.len();
         let mut count = 0;
         let may_retransmit = |path: &Path| self.is_urgent(id) || self.may_retransmit(now, path);
@@ -80,6 +80,9 @@ impl Sender {
         if count > 0 {
             let sent = packet.len() - room_before;
             self.finish_packet(now, id, sent, (idle, pmdcs), paths);
+            if let Some(path) = paths.get_mut(id) {
+                path.mtu.on_sent(packet.len(), alone_in_flight);
+            }
         }
         Filled { chunks: count, ecn_capable: ecn_capable && count > 0 }
     }

@@ -164,6 +164,23 @@ fn a_path_that_shrinks_in_silence_is_found_out_and_loses_nothing() {
     );
 }
 
+/// RFC 8899, 4.3: only packets that are larger than what the path is known to carry say anything of its MTU.
+#[test]
+fn messages_that_fit_the_base_size_may_get_lost_and_packets_stay_as_large_as_they_were() {
+    let (mut pair, a, z) = searching(Pair::new(), 1_480);
+    pair.run_secs(1);
+    for _ in 0..4 {
+        carries(&mut pair, 0);
+        pair.send(Side::A, a, &[9; 1_000]);
+        pair.run_for(Duration::from_millis(500));
+        carries(&mut pair, 1_480);
+        pair.run_secs(10);
+    }
+    assert_eq!(pair.read(Side::Z, z).len(), 4);
+    let path = path(&mut pair, a, REMOTE);
+    assert_eq!((path.stats.t3_expiries, path.stats.black_holes, path.max_packet_size), (4, 0, 1_480));
+}
+
 /// RFC 9260, 6.10: a chunk that does not fit and cannot be cut is no reason for a packet of others that does not fit
 /// either, whatever leaves together with it.
 #[test]

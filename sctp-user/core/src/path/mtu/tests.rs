@@ -1,6 +1,8 @@
 use super::*;
 
 const LIMITS: Limits = Limits { min: 508, base: 1_200, max: 65_512, headers: 20 };
+/// A packet that is larger than the base size.
+const FULL: usize = 1_480;
 /// Data in flight, more than one packet.
 const MUCH: usize = 10_000;
 const RTT: Duration = Duration::from_millis(100);
@@ -42,6 +44,14 @@ impl World {
             self.step();
         }
         self.search.packet_size().unwrap()
+    }
+
+    /// T3-rtx expires for a packet of `len` bytes.
+    fn time_out(&mut self, len: usize) -> bool {
+        self.search.on_sent(len, true);
+        let is_black_hole = self.search.on_time_out(self.now, len);
+        self.search.check();
+        is_black_hole
     }
 
     fn too_big(&mut self, size: usize) -> bool {
@@ -190,12 +200,18 @@ fn a_path_below_the_base_size_gets_the_least_size_until_it_carries_the_base_size
 /// RFC 8899, 4.3: what gets lost was in no packet that could be too large, however often that happens. A peer may delay its
 /// SACK for longer than the RTO (RFC 9260, 6.2).
 #[test]
-fn time_outs_of_little_data_are_no_black_hole() {
+fn time_outs_of_small_packets_are_no_black_hole() {
     let mut world = World::new(1_480);
     world.run();
+    assert!((0..5).all(|_| !world.time_out(LIMITS.base)), "what the path is known to carry");
+    assert!(!world.time_out(LIMITS.base + 4));
+    assert!(world.time_out(LIMITS.base + 4), "the smallest that may be too large");
+    // One of several in flight is enough, but not if it was acknowledged.
+    world.run();
+    world.search.on_sent(FULL, true);
+    world.search.on_sent(100, false);
     assert!((0..5).all(|_| !world.search.on_time_out(world.now, LIMITS.base / 2)));
-    assert!(!world.search.on_time_out(world.now, LIMITS.base));
-    assert!(world.search.on_time_out(world.now, LIMITS.base), "the smallest that may be too large");
+    assert!(!world.search.on_time_out(world.now, MUCH) && world.search.on_time_out(world.now, MUCH));
 }
 
 #[test]
@@ -203,23 +219,23 @@ fn full_packets_that_get_lost_twice_in_a_row_are_a_black_hole() {
     // RFC 8899, 4.3: MUST NOT rely on messages alone; 5.2: back to BASE.
     let mut world = World::new(8_980);
     world.run();
-    assert!(!world.search.on_time_out(world.now, MUCH));
+    assert!(!world.time_out(FULL));
     world.search.on_acknowledged(8_000);
-    assert!(!world.search.on_time_out(world.now, MUCH), "a large chunk got through in between");
+    assert!(!world.time_out(FULL), "a large chunk got through in between");
     world.search.on_acknowledged(1_000);
-    assert!(world.search.on_time_out(world.now, MUCH), "a small one says nothing");
+    assert!(world.time_out(FULL), "a small one says nothing");
     assert_eq!((world.search.state(), world.search.packet_size()), (MtuState::Base, Some(1_200)));
     world.mtu = 1_432;
     assert_eq!(world.run(), 1_432);
     let mut base = World::new(1_200);
     base.run();
-    assert!((0..5).all(|_| !base.search.on_time_out(base.now, MUCH)), "the base size is known to be good");
+    assert!((0..5).all(|_| !base.time_out(FULL)), "the base size is known to be good");
     // Not yet known: data tells sooner than the probes (ERROR).
     let mut unknown = World::new(0);
     unknown.step();
-    assert!(!unknown.search.on_time_out(unknown.now, MUCH) && unknown.search.on_time_out(unknown.now, MUCH));
+    assert!(!unknown.time_out(FULL) && unknown.time_out(FULL));
     assert_eq!((unknown.search.state(), unknown.search.packet_size()), (MtuState::Error, Some(508)));
-    assert!(!unknown.search.on_time_out(unknown.now, MUCH));
+    assert!(!unknown.time_out(FULL));
 }
 
 #[test]
@@ -293,7 +309,10 @@ mod random {
                     }
                     Step::Answer => _ = search.on_answer(now, nonce),
                     Step::TooBig(size) => _ = search.on_too_big(now, size, RTT),
-                    Step::TimeOut => _ = search.on_time_out(now, MUCH),
+                    Step::TimeOut => {
+                        search.on_sent(FULL, true);
+                        search.on_time_out(now, MUCH);
+                    }
                     Step::Acknowledged(len) => search.on_acknowledged(len),
                     Step::Postpone => search.postpone(now + RTT),
                 }
