@@ -343,6 +343,19 @@ static int tell_abandoned(void) {
   return 1;
 }
 
+/* How many messages there must be by the highest number, the first that are missing of them, and STREAM:NUMBER of the last
+ * ordered one of each stream */
+static int tell_missing(void) {
+  printf("= ok of %lu", got.highest);
+  for (unsigned long number = 0, told = 0; number < got.highest && told < 20; number++)
+    if (!(got.seen[number / 8] >> number % 8 & 1)) told++, printf(" %lu", number);
+  printf(" last");
+  for (unsigned sid = 0; sid < MAX_STREAMS; sid++)
+    if (got.next[sid]) printf(" %u:%u", sid, got.next[sid] - 1);
+  putchar('\n');
+  return 1;
+}
+
 static int forget_counts(void) {
   memset(&got, 0, sizeof got);
   return 0;
@@ -392,6 +405,7 @@ static const struct {
                 {"trace", do_trace},
                 {"counts", tell_counts},
                 {"abandoned", tell_abandoned},
+                {"missing", tell_missing},
                 {"forget", forget_counts},
                 {"status", tell_status},
                 {"set", do_set},

@@ -1,7 +1,7 @@
 //! Where a case takes place: two hosts on two networks, one peer, and ports that no case used before.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use sctp_core::config::EndpointConfig;
@@ -33,6 +33,10 @@ pub(crate) struct Ground<'a> {
     port: u16,
     /// Packets get lost.
     lossy: bool,
+    /// What is lost follows from it.
+    pub(crate) seed: [u8; 32],
+    /// Where packets are lost, so many percent of them, whatever the case says.
+    pub(crate) loss: Option<u32>,
 }
 
 const FORGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/peers/forge");
@@ -76,7 +80,7 @@ pub(crate) struct Plan {
     pub(crate) valid_cookie_life: Duration,
     pub(crate) config: AssociationConfig,
     /// Where the packets are recorded; unless a case says so, in the file that the environment variable INTEROP_PCAP
-    /// names (the last association stays).
+    /// names (the last association stays), and if packets are lost in [`Ground::capture`].
     pub(crate) capture: Option<PathBuf>,
     /// Commands for the peer, between opening its socket and using it.
     pub(crate) peer_settings: Vec<String>,
@@ -195,7 +199,13 @@ fn add_addresses(host: &Host, device: &str, network: u8, last: u8) {
 impl<'a> Ground<'a> {
     pub(crate) fn new(stack: Stack, hosts: &'a Hosts) -> Self {
         let (ours, theirs) = (&hosts.ours, hosts.theirs.as_ref());
-        Self { peer: stack.start(ours, theirs, NETWORKS), stack, ours, theirs, port: 20_000, lossy: false }
+        let peer = stack.start(ours, theirs, NETWORKS);
+        Self { peer, stack, ours, theirs, port: 20_000, lossy: false, seed: [7; 32], loss: None }
+    }
+
+    /// The packets of the last association of which some were lost.
+    pub(crate) fn capture(&self) -> PathBuf {
+        Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("interop-{}.pcapng", self.stack.name()))
     }
 
     /// Replaces a peer of which nobody knows what it does.
@@ -244,7 +254,7 @@ impl<'a> Ground<'a> {
     /// Sets an association up, and waits until both sides know.
     pub(crate) fn associate(&mut self, plan: &Plan) -> Association {
         self.open(plan);
-        let stack = our_stack(plan);
+        let stack = self.our_stack(plan);
         let stream = match plan.begins {
             Begins::We => {
                 self.peer.tell("listen");
@@ -259,7 +269,7 @@ impl<'a> Ground<'a> {
     /// Sends an INIT from each side, which goes on until [`SctpStream::wait_connected`].
     pub(crate) fn begin_on_both_sides(&mut self, plan: &Plan) -> (OurStack, SctpStream) {
         self.open(plan);
-        let stack = our_stack(plan);
+        let stack = self.our_stack(plan);
         let stream = self.connecting(&stack, plan, SocketBuilder::nonblocking);
         self.peer.tell(&format!("connect {} {}", self.our_port(), words(&plan.ours)));
         (stack, stream)
@@ -304,13 +314,13 @@ impl<'a> Ground<'a> {
     /// Connects to the peer's port, at which nobody listens.
     pub(crate) fn try_to_connect(&mut self, plan: &Plan) -> Result<SctpStream, Error> {
         self.open(plan);
-        self.attempt(&our_stack(plan), plan, |builder| builder)
+        self.attempt(&self.our_stack(plan), plan, |builder| builder)
     }
 
     /// Has the peer connect to our port, at which nobody listens; our stack answers as long as it lives.
     pub(crate) fn let_peer_connect_in_vain(&mut self, plan: &Plan) -> OurStack {
         self.open(plan);
-        let stack = our_stack(plan);
+        let stack = self.our_stack(plan);
         self.peer.tell(&format!("connect {} {}", self.our_port(), words(&plan.ours)));
         stack
     }
@@ -390,6 +400,32 @@ impl<'a> Ground<'a> {
         association.stack.close();
     }
 
+    /// A stack on our host, with the impairments of the plan.
+    pub(crate) fn our_stack(&self, plan: &Plan) -> OurStack {
+        let addresses: Vec<_> = plan.ours.iter().chain(&plan.spare).copied().collect();
+        let endpoint =
+            EndpointConfig { valid_cookie_life: plan.valid_cookie_life, ..EndpointConfig::default() };
+        let mut builder = OurStack::builder().defaults(plan.config.clone()).endpoint(endpoint);
+        if plan.detects_errors || plan.late_cookies.is_some() {
+            let mut driver = Odd::open(addresses);
+            (driver.detects_errors, driver.late_cookies) = (plan.detects_errors, plan.late_cookies);
+            builder = builder.driver(driver);
+        } else {
+            builder = builder.transport(plan.transport).addresses(addresses);
+        }
+        let loss = if plan.loss > 0 { self.loss.unwrap_or(plan.loss) } else { 0 };
+        let [loss, mark] = [loss, plan.marks].map(|percent| f64::from(percent) / 100.0);
+        if loss + mark > 0.0 {
+            builder =
+                builder.fault(Fault::new(Impairments { loss, mark, ..Impairments::default() }, self.seed));
+        }
+        let capture = plan.capture.clone().or_else(|| (plan.loss > 0).then(|| self.capture()));
+        if let Some(file) = capture {
+            builder = builder.capture(std::fs::File::create(file).expect("the capture can be written"));
+        }
+        builder.build().unwrap_or_else(|error| panic!("{error}"))
+    }
+
     fn our_addresses(&self, plan: &Plan) -> Vec<SocketAddr> {
         plan.ours.iter().map(|&ip| SocketAddr::new(ip, self.our_port())).collect()
     }
@@ -401,28 +437,6 @@ impl<'a> Ground<'a> {
     pub(crate) fn peer_port(&self) -> u16 {
         self.port + 1
     }
-}
-
-/// A stack on our host, with the impairments of the plan.
-pub(crate) fn our_stack(plan: &Plan) -> OurStack {
-    let addresses: Vec<_> = plan.ours.iter().chain(&plan.spare).copied().collect();
-    let endpoint = EndpointConfig { valid_cookie_life: plan.valid_cookie_life, ..EndpointConfig::default() };
-    let mut builder = OurStack::builder().defaults(plan.config.clone()).endpoint(endpoint);
-    if plan.detects_errors || plan.late_cookies.is_some() {
-        let mut driver = Odd::open(addresses);
-        (driver.detects_errors, driver.late_cookies) = (plan.detects_errors, plan.late_cookies);
-        builder = builder.driver(driver);
-    } else {
-        builder = builder.transport(plan.transport).addresses(addresses);
-    }
-    let [loss, mark] = [plan.loss, plan.marks].map(|percent| f64::from(percent) / 100.0);
-    if loss + mark > 0.0 {
-        builder = builder.fault(Fault::new(Impairments { loss, mark, ..Impairments::default() }, [7; 32]));
-    }
-    if let Some(file) = &plan.capture {
-        builder = builder.capture(std::fs::File::create(file).expect("the capture can be written"));
-    }
-    builder.build().unwrap_or_else(|error| panic!("{error}"))
 }
 
 /// Addresses as the peer's commands take them.

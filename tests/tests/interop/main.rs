@@ -5,7 +5,12 @@
 //! cargo test -p system-tests --test interop                       all cases; the table must name the same ones
 //! cargo test -p system-tests --test interop -- usrsctp "restarts" those of whose names each word is a part
 //! cargo test -p system-tests --test interop -- --write-table      all cases, then writes the table
+//! cargo test -p system-tests --test interop -- --repeat=100 --loss=3 linux interleaving
+//!                                                                 each 100 times, each time losing other packets; where some
+//!                                                                 are lost, 3 % of them
 //! ```
+//!
+//! Where a case fails, our side and the peer tell what they know; of associations that lost packets a capture stays.
 //!
 //! It is a program of its own, not one of libtest's, because all cases of a peer share one boot of its kernel.
 
@@ -29,22 +34,45 @@ use crate::ground::{Ground, Hosts};
 use crate::peer::Stack;
 use crate::table::{Cell, Table};
 
+/// What was asked for on the command line.
+struct Options {
+    words: Vec<String>,
+    /// Words that the names of the cases must hold.
+    filter: Vec<String>,
+}
+
+impl Options {
+    fn read() -> Self {
+        let (words, filter) = std::env::args().skip(1).partition(|word| word.starts_with('-'));
+        Self { words, filter }
+    }
+
+    fn has(&self, option: &str) -> bool {
+        self.words.iter().any(|word| word == option)
+    }
+
+    /// The number in `--name=number`.
+    fn number(&self, name: &str) -> Option<u32> {
+        let text = self.words.iter().find_map(|word| word.strip_prefix(name)?.strip_prefix('='))?;
+        Some(text.parse().unwrap_or_else(|_| panic!("{name}={text}: give a number, as in {name}=3")))
+    }
+}
+
 fn main() -> ExitCode {
-    let (options, filter): (Vec<_>, Vec<_>) =
-        std::env::args().skip(1).partition(|word| word.starts_with('-'));
+    let options = Options::read();
     if !can_run() {
         return ExitCode::SUCCESS;
     }
     let table = Mutex::new(Table::default());
     std::thread::scope(|scope| {
         for stack in Stack::ALL {
-            let (filter, table) = (&filter, &table);
-            scope.spawn(move || run_all(stack, filter, table));
+            let (options, table) = (&options, &table);
+            scope.spawn(move || run_all(stack, options, table));
         }
     });
     let mut table = table.into_inner();
-    if filter.is_empty() && table.failed() == 0 {
-        if options.iter().any(|option| option == "--write-table") {
+    if options.filter.is_empty() && table.failed() == 0 {
+        if options.has("--write-table") {
             table.write();
         }
         table.check();
@@ -68,15 +96,18 @@ fn can_run() -> bool {
 }
 
 /// Does all cases with one peer, each after the other. The other peer's go on meanwhile, on hosts of their own.
-fn run_all(stack: Stack, filter: &[String], table: &Mutex<Table>) {
-    let selected: Vec<_> = cases::all().filter(|case| is_selected(stack, case, filter)).collect();
+fn run_all(stack: Stack, options: &Options, table: &Mutex<Table>) {
+    let selected: Vec<_> = cases::all().filter(|case| is_selected(stack, case, &options.filter)).collect();
     if selected.is_empty() {
         return;
     }
     let hosts = Hosts::new(stack);
     hosts.ours.inside(|| {
         let mut ground = Ground::new(stack, &hosts);
-        for case in selected {
+        ground.loss = options.number("--loss");
+        let times = options.number("--repeat").unwrap_or(1);
+        for (time, case) in (0..times).flat_map(|time| selected.iter().map(move |case| (time, case))) {
+            ground.seed[..4].copy_from_slice(&(0x0707_0707 + time).to_be_bytes());
             let cell = match case.not_done.iter().find(|(without, _)| *without == stack) {
                 Some((_, why)) => Cell::NotDone(why),
                 None => run(case, &mut ground),
@@ -98,6 +129,8 @@ fn name(stack: Stack, case: &Case) -> String {
 /// Does one case. After a failure nobody knows what the peer does: it is replaced.
 fn run(case: &Case, ground: &mut Ground<'_>) -> Cell {
     let start = Instant::now();
+    // It may be there, of a case before.
+    let _ = std::fs::remove_file(ground.capture());
     let outcome = catch_unwind(AssertUnwindSafe(|| {
         let measured = (case.run)(ground);
         ground.peer.tell("close");
@@ -106,7 +139,7 @@ fn run(case: &Case, ground: &mut Ground<'_>) -> Cell {
     let (verdict, cell) = match outcome {
         Ok(measured) => ("ok", Cell::Seen(measured)),
         Err(_) => {
-            println!("the peer said:\n{}", ground.peer.output());
+            report(ground);
             ground.restart_peer();
             ("FAILED", Cell::Failed)
         }
@@ -117,4 +150,25 @@ fn run(case: &Case, ground: &mut Ground<'_>) -> Cell {
         start.elapsed().as_secs_f64()
     );
     cell
+}
+
+/// What is known of a case that failed.
+fn report(ground: &Ground<'_>) {
+    println!("the peer said:\n{}", folded(ground.peer.output()));
+    let (capture, kept) =
+        (ground.capture(), ground.capture().with_extension(format!("{}.pcapng", ground.our_port())));
+    // There is none if nothing was to be lost.
+    if std::fs::rename(&capture, &kept).is_ok() {
+        println!("packets: {}", kept.display());
+    }
+}
+
+/// Lines, those that repeat the one before counted.
+fn folded(text: &str) -> String {
+    let lines: Vec<_> = text.lines().collect();
+    let runs = lines.chunk_by(|one, other| one == other);
+    let tell = |run: &[&str]| {
+        if run.len() == 1 { run[0].to_owned() } else { format!("{} ({} times)", run[0], run.len()) }
+    };
+    runs.map(tell).collect::<Vec<_>>().join("\n")
 }

@@ -92,6 +92,19 @@ impl Job {
     }
 }
 
+impl Drop for Association {
+    /// Where a case has failed: what we know of the association.
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            let id = Some(self.stream.association());
+            match self.stream.socket().association(id, |association| format!("{association:#?}")) {
+                Ok(text) => println!("our side: {text}"),
+                Err(error) => println!("our side: {error}"),
+            }
+        }
+    }
+}
+
 impl Association {
     pub(crate) fn new(stack: Stack, stream: SctpStream) -> Self {
         Self { stream, stack, notifications: Mutex::default() }

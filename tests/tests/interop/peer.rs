@@ -242,10 +242,25 @@ impl Peer {
     /// # Panics
     /// If that takes too long.
     pub(crate) fn await_messages(&mut self, messages: u64) -> Counts {
-        look_until(LIMIT, || match self.counts() {
-            counts if counts.messages >= messages => Ok(counts),
-            counts => Err(format!("only {counts:?} of {messages} messages arrived at the peer")),
-        })
+        let end = Instant::now() + LIMIT;
+        let counts = look_until(2 * LIMIT, || {
+            let counts = self.counts();
+            let is_over = counts.messages >= messages || Instant::now() >= end;
+            is_over.then_some(counts).ok_or_else(|| "no end".to_owned())
+        });
+        assert!(
+            counts.messages >= messages,
+            "only {counts:?} of {messages} messages arrived at the peer, after {LIMIT:?}; {}",
+            self.state()
+        );
+        counts
+    }
+
+    /// What it knows, while the association is still there. What its kernel does (Linux) is among the lines that it said.
+    fn state(&mut self) -> String {
+        let (missing, status) = (self.ask("missing"), self.ask("status"));
+        let _files = self.ask("run cat /proc/net/sctp/assocs /proc/net/sctp/snmp");
+        format!("missing: {missing:?}; status: {status:?}")
     }
 
     /// Ends it, and waits until it has ended: its devices are free then.

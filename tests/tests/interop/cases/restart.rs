@@ -5,7 +5,7 @@ use std::time::Duration;
 use socketapi::{LossReason, Notification};
 
 use super::{Case, From};
-use crate::ground::{Begins, Ground, Plan, our_stack};
+use crate::ground::{Begins, Ground, Plan};
 use crate::ours::{Association, Job};
 use crate::peer::Stack;
 
@@ -56,7 +56,7 @@ fn begin_anew(ground: &mut Ground<'_>, plan: &Plan, before: Association) -> Asso
     before.stack.close();
     drop(before);
     ground.plug_all();
-    let stack = our_stack(plan);
+    let stack = ground.our_stack(plan);
     let stream = ground.connect(&stack, plan);
     let after = Association::new(stack, stream);
     ground.peer.await_event("RESTART");
