@@ -48,6 +48,11 @@ fn plan() -> Plan {
             let probe_timer = Duration::from_secs(1);
             config.mtu_search = Some(MtuSearchConfig { probe_timer, ..MtuSearchConfig::default() });
             config.path_max_retrans = 20;
+            // Longer than the peer delays a SACK: two time-outs for that, with full packets in flight, are taken for a path
+            // that has shrunk (RFC 8899, 4.3).
+            config.rto_min = Duration::from_millis(500);
+            config.rto_initial = config.rto_min;
+            config.rto_max = config.rto_min;
         },
     )
 }
