@@ -354,6 +354,16 @@ struct pair pair_of(int (*new)(void), void (*prepare)(int fd)) {
 struct pair one_pair(void) { return pair_of(one, nothing); }
 struct pair many_pair(void) { return pair_of(many, nothing); }
 
+pid_t program_reading(struct pair pair, const char *name, const char *argument) {
+  pid_t child = fork();
+  if (child != 0) return child;
+  close(pair.server);
+  dup2(pair.client, 0);
+  dup2(open("/dev/null", O_WRONLY), 2);
+  execlp(name, name, argument, NULL);
+  _exit(127);
+}
+
 sctp_assoc_t association(int fd) {
   uint32_t list[16] = {0};
   struct sctp_status status = {0};

@@ -103,6 +103,8 @@ struct pair pair_of(int (*new)(void), void (*prepare)(int fd));
 struct pair one_pair(void);
 struct pair many_pair(void);
 void nothing(int fd);
+/* Starts a program with `client` as its standard input, which says nothing of errors; its one argument may be NULL. */
+pid_t program_reading(struct pair pair, const char *name, const char *argument);
 /* The only association of a one-to-many socket, or that of a one-to-one socket; 0 if there is none. */
 sctp_assoc_t association(int fd);
 

@@ -319,13 +319,7 @@ CASE(what_another_process_waits_at_is_shut_down) { shut_down_where_another_waits
 /* The same of a program that has it as its standard input. */
 static void shut_down_where_a_program_waits(int how) {
   struct pair pair = one_pair();
-  pid_t child = fork();
-  if (child == 0) {
-    close(pair.server);
-    dup2(pair.client, 0);
-    dup2(open("/dev/null", O_WRONLY), 2);
-    execlp("cat", "cat", NULL);
-  }
+  pid_t child = program_reading(pair, "cat", NULL);
   settle(child, 0);
   CALL(shutdown(pair.client, how));
   states_child(child);

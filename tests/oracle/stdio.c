@@ -160,13 +160,7 @@ CASE(a_file_is_opened_again) {
 /* sed reads its standard input by the C library's streams. */
 static void ends_while_a_program_reads(void (*end)(struct pair)) {
   struct pair pair = one_pair();
-  pid_t child = fork();
-  if (child == 0) {
-    close(pair.server);
-    dup2(pair.client, 0);
-    dup2(open("/dev/null", O_WRONLY), 2);
-    execlp("sed", "sed", "s/^/stdio.sed: a program says = /", NULL);
-  }
+  pid_t child = program_reading(pair, "sed", "s/^/stdio.sed: a program says = /");
   DO(send(pair.server, "a line\n", 7, 0));
   settle(child, 0);
   end(pair);
