@@ -1,6 +1,8 @@
 /* Wrong descriptors, wrong pointers, wrong lengths, wrong values. */
 #include "oracle.h"
 
+#include <limits.h>
+
 #define BAD ((void *)8)
 static char data[100];
 
@@ -113,6 +115,87 @@ CASE(too_many_parts) {
   message.msg_iovlen = 0;
   CALL(sendmsg(pair.client, &message, 0));
   TAKE(pair.server);
+}
+
+/* Of what is received in vain as of what is sent in vain nothing is left. */
+static void lengths_of_parts(size_t length) {
+  struct pair pair = one_pair();
+  struct iovec parts[2] = {{data, 3}, {data, length}};
+  struct msghdr message = {.msg_iov = parts, .msg_iovlen = 2};
+  CALL(writev(pair.client, parts, 2));
+  CALL(sendmsg(pair.client, &message, MSG_NOSIGNAL));
+  DO(send(pair.client, "hello", 5, 0));
+  await(pair.server, POLLIN);
+  CALL(readv(pair.server, parts, 2));
+  CALL(recvmsg(pair.server, &message, MSG_DONTWAIT));
+  TAKE(pair.server);
+}
+
+CASE(negative_lengths_of_parts) { lengths_of_parts(-1); }
+CASE(lengths_of_parts_beyond_all_memory) { lengths_of_parts(SSIZE_MAX); }
+
+static void lengths_of_buffers(size_t length) {
+  struct pair pair = one_pair();
+  CALL(send(pair.client, data, length, 0));
+  CALL(write(pair.client, data, length));
+  DO(send(pair.client, "hello", 5, 0));
+  await(pair.server, POLLIN);
+  CALL(read(pair.server, data, length));
+  CALL(recv(pair.server, data, length, MSG_DONTWAIT));
+  CALL(recv(pair.server, data, length, MSG_DONTWAIT));
+}
+
+CASE(negative_lengths_of_buffers) { lengths_of_buffers(-1); }
+CASE(lengths_of_buffers_beyond_all_memory) { lengths_of_buffers(SSIZE_MAX); }
+
+/* Of names where there are none, too, of which lengths say nothing. */
+static void lengths_of_names(socklen_t length) {
+  struct pair pair = one_pair();
+  char name[300] = {0};
+  memcpy(name, at(2, 0), IN);
+  struct iovec part = {data, 5};
+  struct msghdr message = {.msg_name = name, .msg_namelen = length, .msg_iov = &part, .msg_iovlen = 1};
+  CALL(sendmsg(pair.client, &message, 0));
+  CALL(sendto(pair.client, "hello", 5, 0, (void *)name, length));
+  DO(send(pair.client, "hello", 5, 0));
+  await(pair.server, POLLIN);
+  CALL(recvmsg(pair.server, &message, MSG_DONTWAIT));
+  FACT("length", "%d", (int)message.msg_namelen);
+  message.msg_name = NULL, message.msg_namelen = length;
+  CALL(sendmsg(pair.client, &message, 0));
+  await(pair.server, POLLIN);
+  CALL(recvmsg(pair.server, &message, MSG_DONTWAIT));
+  FACT("length", "%d", (int)message.msg_namelen);
+}
+
+CASE(negative_lengths_of_names) { lengths_of_names(-1); }
+CASE(names_without_length) { lengths_of_names(0); }
+CASE(short_lengths_of_names) { lengths_of_names(8); }
+CASE(long_lengths_of_names) { lengths_of_names(300); }
+
+CASE(reads_of_nothing) {
+  struct pair pair = one_pair();
+  CALL(read(one(), data, 0));
+  CALL(read(pair.server, NULL, 0));
+  CALL(write(pair.client, NULL, 0));
+  DO(send(pair.client, "hello", 5, 0));
+  await(pair.server, POLLIN);
+  CALL(read(pair.server, data, 0));
+  CALL(recv(pair.server, data, 10, 0));
+}
+
+CASE(time_outs_that_are_none) {
+  struct pair pair = one_pair();
+  struct iovec part = {data, 5};
+  struct mmsghdr message = {.msg_hdr = {.msg_iov = &part, .msg_iovlen = 1}};
+  struct timespec limit = {0, 1000000000};
+  CALL(recvmmsg(pair.server, &message, 1, MSG_DONTWAIT, &limit));
+  limit = (struct timespec){-1, 0};
+  CALL(recvmmsg(pair.server, &message, 1, MSG_DONTWAIT, &limit));
+  limit = (struct timespec){0, -1};
+  CALL(recvmmsg(pair.server, &message, 1, MSG_DONTWAIT, &limit));
+  limit = (struct timespec){0, 0};
+  CALL(recvmmsg(pair.server, &message, 1, MSG_DONTWAIT, &limit));
 }
 
 CASE(lengths_that_overflow) {

@@ -1,8 +1,11 @@
 /* Options at the levels SOL_SOCKET, IPPROTO_IP, IPPROTO_IPV6 and others. */
 #include "oracle.h"
 
+#include <net/if.h>
 #include <netinet/tcp.h>
 #include <sys/time.h>
+
+static char data[200];
 
 CASE(linger) {
   int fd = one();
@@ -125,4 +128,50 @@ CASE(short_values_of_socket_options) {
     CALL(getsockopt(fd, SOL_SOCKET, SO_TYPE, value, &length));
     FACT("length", "%u of %u, then %x", length, room, value[room < 8 ? room : 7]);
   }
+}
+
+static void states_peer_name(const char *what, int fd, socklen_t room) {
+  char name[100] = {0};
+  socklen_t length = room;
+  int result = getsockopt(fd, SOL_SOCKET, SO_PEERNAME, name, &length);
+  FACT(what, "%s, room %d, length %d", result == 0 ? "works" : error_name(errno), (int)room, (int)length);
+  if (result == 0 && length >= IN) states_address(what, name, length);
+}
+
+CASE(name_of_the_peer) {
+  struct pair pair = one_pair();
+  states_peer_name("of a new socket", one(), IN);
+  states_peer_name("of a one-to-many socket", many(), IN);
+  states_peer_name("of a listener", pair.listener, IN);
+  for (int room = -1; room <= 17; room += 3) states_peer_name("of a client", pair.client, room);
+  states_peer_name("of a client", pair.client, IN);
+  states_peer_name("of a server", pair.server, IN);
+  DO(close(pair.server));
+  await_end(pair.client);
+  states_peer_name("when the association has ended", pair.client, IN);
+  SET_AT(pair.client, SOL_SOCKET, SO_PEERNAME, struct sockaddr_in, AF_INET);
+}
+
+CASE(process_of_the_peer) {
+  struct pair pair = one_pair();
+  GET_AT(one(), SOL_SOCKET, SO_PEERCRED, struct ucred);
+  GET_AT(pair.client, SOL_SOCKET, SO_PEERCRED, struct ucred);
+  GET_AT(pair.server, SOL_SOCKET, SO_PEERCRED, int);
+  SET_AT(pair.client, SOL_SOCKET, SO_PEERCRED, struct ucred, 1);
+  GET_AT(pair.client, SOL_SOCKET, SO_PEERGROUPS, int);
+}
+
+CASE(requests_of_interfaces) {
+  int requests[] = {SIOCGIFADDR, SIOCGIFNETMASK, SIOCGIFFLAGS, SIOCGIFINDEX, SIOCGIFMTU};
+  struct pair pair = one_pair();
+  for (size_t i = 0; i < sizeof requests / sizeof *requests; i++) {
+    struct ifreq interface = {.ifr_name = "lo"};
+    CALL(ioctl(pair.client, requests[i], &interface));
+    FACT("request", "%x", requests[i]);
+    if (i < 2) states_address("address", &interface.ifr_addr, IN);
+  }
+  struct ifreq none = {.ifr_name = "none"};
+  CALL(ioctl(many(), SIOCGIFADDR, &none));
+  CALL(ioctl(pair.client, SIOCPROTOPRIVATE, data));
+  CALL(ioctl(pair.client, TCGETS, data));
 }

@@ -3,12 +3,17 @@
 use crate::OptionName;
 
 /// Options of all sockets that the pair cannot answer for. The others, such as time-outs, are the kernel's.
-const NOT_OF_PAIR: [i32; 11] = [
+const NOT_OF_PAIR: [i32; 15] = [
     libc::SO_ACCEPTCONN,
     libc::SO_DOMAIN,
     libc::SO_ERROR,
     libc::SO_KEEPALIVE,
     libc::SO_LINGER,
+    libc::SO_PEERCRED,
+    libc::SO_PEERGROUPS,
+    libc::SO_PEERNAME,
+    // SO_PEERPIDFD: a descriptor of the service.
+    77,
     libc::SO_PROTOCOL,
     libc::SO_RCVBUF,
     libc::SO_REUSEADDR,

@@ -12,6 +12,13 @@ pub(crate) fn is_wrong<T>(pointer: *const T) -> bool {
     (pointer as usize) < FIRST_PAGE || is_of_kernel
 }
 
+/// EFAULT if one of so many bytes is where nothing of a program can be.
+pub(crate) fn check_range<T>(start: *const T, length: usize) -> Result<(), c_int> {
+    let Some(more) = length.checked_sub(1) else { return Ok(()) };
+    let last = (start as usize).checked_add(more).ok_or(libc::EFAULT)?;
+    check(start).and(check(last as *const u8))
+}
+
 /// EFAULT if it is [wrong](is_wrong).
 pub(crate) fn check<T>(pointer: *const T) -> Result<(), c_int> {
     if is_wrong(pointer) { Err(libc::EFAULT) } else { Ok(()) }
@@ -26,6 +33,16 @@ mod tests {
         let something = 1;
         assert_eq!(check(&raw const something), Ok(()));
         assert_eq!(check(b"something".as_ptr()), Ok(()));
+    }
+
+    #[test]
+    fn what_reaches_into_the_kernel_s_half_is_wrong_and_what_has_no_length_is_not() {
+        let something = b"something";
+        assert_eq!(check_range(something.as_ptr(), something.len()), Ok(()));
+        assert_eq!(check_range(core::ptr::null::<u8>(), 0), Ok(()));
+        for length in [isize::MAX as usize, isize::MAX as usize + 1, usize::MAX] {
+            assert_eq!(check_range(something.as_ptr(), length), Err(libc::EFAULT), "{length:x}");
+        }
     }
 
     #[test]

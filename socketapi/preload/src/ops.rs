@@ -1,6 +1,6 @@
 //! Sockets and their names: `socket`, `bind`, `listen`, `accept`, `connect`, `shutdown`, addresses.
 
-use core::ffi::{c_int, c_uint};
+use core::ffi::{c_int, c_uint, c_ulong};
 use core::net::SocketAddr;
 use std::os::fd::{AsRawFd, FromRawFd, IntoRawFd, OwnedFd};
 
@@ -300,7 +300,7 @@ pub(crate) fn release(fd: OwnedFd, close_on_exec: bool) -> c_int {
     fd.into_raw_fd()
 }
 
-/// `ioctl()`: how much waits; the rest is the kernel's.
+/// `ioctl()`: how much waits, and what of sockets and of pairs is not the same; the rest is the kernel's.
 ///
 /// # Safety
 /// `value` is null or valid, where the request has one.
@@ -320,15 +320,47 @@ pub(crate) unsafe fn ioctl(fd: c_int, request: u64, value: *mut c_int) -> Detour
             Ok(0)
         }),
         // Pairs have these, and sockets of SCTP on Linux have not.
-        SIOCOUTQ | SIOCATMARK => with_socket(fd, |_| Err(libc::ENOTTY)),
+        SIOCOUTQ | SIOCATMARK | SIOCUNIXFILE => with_socket(fd, |_| Err(libc::ENOTTY)),
+        // SAFETY: the caller's promise.
+        ROUTES..=LAST_ROUTES | ADDRESSES..=LAST_ADDRESSES | NEIGHBOURS..=LAST_NEIGHBOURS => {
+            with_socket(fd, |_| unsafe { ioctl_of_ip(request, value) })
+        }
         _ => Detour::Bypass,
     }
+}
+
+/// What sockets of IP tell of the host, and a pair does not.
+///
+/// # Safety
+/// As [`ioctl`].
+unsafe fn ioctl_of_ip(request: u64, value: *mut c_int) -> Result<c_int, c_int> {
+    // SAFETY: plain numbers.
+    let socket = unsafe { real::socket(libc::AF_INET, libc::SOCK_DGRAM | libc::SOCK_CLOEXEC, 0) };
+    if socket < 0 {
+        return Err(errno());
+    }
+    // SAFETY: just made.
+    let socket = unsafe { OwnedFd::from_raw_fd(socket) };
+    let argument = value.expose_provenance() as c_ulong;
+    // SAFETY: the caller's promise.
+    let result = unsafe { real::ioctl(socket.as_raw_fd(), request as c_ulong, argument) };
+    if result < 0 { Err(errno()) } else { Ok(result) }
 }
 
 /// Linux's numbers; the second is also TIOCOUTQ.
 const FIONREAD: u64 = 0x541b;
 const SIOCOUTQ: u64 = 0x5411;
 const SIOCATMARK: u64 = 0x8905;
+const SIOCUNIXFILE: u64 = 0x89e0;
+/// SIOCADDRT, SIOCDELRT, SIOCRTMSG.
+const ROUTES: u64 = 0x890b;
+const LAST_ROUTES: u64 = 0x890d;
+/// SIOCGIFADDR to SIOCSIFNETMASK.
+const ADDRESSES: u64 = 0x8915;
+const LAST_ADDRESSES: u64 = 0x891c;
+/// SIOCDARP, SIOCGARP, SIOCSARP.
+const NEIGHBOURS: u64 = 0x8953;
+const LAST_NEIGHBOURS: u64 = 0x8955;
 
 #[cfg(test)]
 mod tests {

@@ -15,9 +15,12 @@ const MAX_PARTS: usize = 1_024;
 #[derive(Clone, Copy)]
 pub(crate) struct Parts<'a>(&'a [iovec]);
 
+/// No call of the kernel does more at a time (`MAX_RW_COUNT`).
+const MAX_LEN: usize = 0x7fff_f000;
+
 /// One piece.
 pub(crate) fn one(base: *const c_void, length: usize) -> [iovec; 1] {
-    [iovec { iov_base: base.cast_mut(), iov_len: length.min(isize::MAX as usize) }]
+    [iovec { iov_base: base.cast_mut(), iov_len: length.min(MAX_LEN) }]
 }
 
 impl<'a> Parts<'a> {
@@ -27,32 +30,33 @@ impl<'a> Parts<'a> {
         Self(parts)
     }
 
-    /// As C gives them; the error, if there are too many or they are too long, is as `readv` has it.
+    /// As C gives them. The errors are the kernel's, and `too_many` is the one of more than there may be: calls differ in that.
     ///
     /// # Safety
     /// `first` is valid for `count` pieces, and these as [`new`](Self::new) has it.
-    pub(crate) unsafe fn from_c(first: *const iovec, count: usize) -> Result<Self, c_int> {
+    pub(crate) unsafe fn from_c(first: *const iovec, count: usize, too_many: c_int) -> Result<Self, c_int> {
         if count == 0 {
             return Ok(Self(&[]));
         }
-        memory::check(first)?;
         if count > MAX_PARTS {
-            return Err(libc::EINVAL);
+            return Err(too_many);
         }
+        memory::check(first)?;
         // SAFETY: the caller's promise.
         let parts = Self(unsafe { core::slice::from_raw_parts(first, count) });
         let mut length = 0usize;
         for part in parts.0 {
-            length = length.checked_add(part.iov_len).ok_or(libc::EINVAL)?;
+            isize::try_from(part.iov_len).map_err(|_| libc::EINVAL)?;
+            memory::check_range(part.iov_base, part.iov_len)?;
+            // Where it does not fail there is not so much memory.
+            length = length.checked_add(part.iov_len).ok_or(libc::EFAULT)?;
         }
-        isize::try_from(length).map_err(|_| libc::EINVAL)?;
-        parts.check().map(|()| parts)
+        Ok(parts)
     }
 
     /// EFAULT if a piece is where nothing can be.
     pub(crate) fn check(self) -> Result<(), c_int> {
-        let is_wrong = |part: &iovec| part.iov_len > 0 && memory::is_wrong(part.iov_base);
-        if self.0.iter().any(is_wrong) { Err(libc::EFAULT) } else { Ok(()) }
+        self.0.iter().try_for_each(|part| memory::check_range(part.iov_base, part.iov_len))
     }
 
     pub(crate) fn len(self) -> usize {

@@ -3,6 +3,7 @@
 use core::ffi::{c_int, c_uint, c_void};
 use core::net::SocketAddr;
 use core::ptr;
+use core::time::Duration;
 use std::fs::File;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::FileExt;
@@ -10,7 +11,7 @@ use std::os::unix::fs::FileExt;
 use libc::{MSG_DONTWAIT, MSG_EOR, MSG_PEEK, iovec, mmsghdr, msghdr, size_t, sockaddr, socklen_t, timespec};
 use sctp_descriptors::{Command, MAX_RECORD_LEN, Receive, Received, Reply, Request, SocketName, Token};
 
-use crate::detour::{Detour, Stop, keeping_errno, with_remembered};
+use crate::detour::{Detour, Stop, keeping_errno, with_remembered, with_socket};
 use crate::parts::{Parts, one};
 use crate::record::{self, Head};
 use crate::wait::{Turn, Wait};
@@ -49,7 +50,20 @@ enum Answer {
     InPair,
 }
 
-/// `read()`, `recv()`.
+/// `read()`, which does not look at the socket for no bytes.
+///
+/// # Safety
+/// `buffer` is valid for `room` bytes.
+pub(crate) unsafe fn read(fd: c_int, buffer: *mut c_void, room: size_t) -> Detour<isize> {
+    let checked = memory::check_range(buffer, room);
+    if room == 0 || checked.is_err() {
+        return with_socket(fd, |_| checked.map(|()| 0));
+    }
+    // SAFETY: the caller's promise.
+    unsafe { plain(fd, buffer, room, 0) }
+}
+
+/// `recv()`.
 ///
 /// # Safety
 /// `buffer` is valid for `room` bytes.
@@ -72,7 +86,7 @@ pub(crate) unsafe fn vector(fd: c_int, parts: *const iovec, count: c_int) -> Det
     with_remembered(fd, |fd, name, turn| {
         let count = usize::try_from(count).map_err(|_| libc::EINVAL)?;
         // SAFETY: the caller's promise.
-        let parts = unsafe { Parts::from_c(parts, count) }?;
+        let parts = unsafe { Parts::from_c(parts, count, libc::EINVAL) }?;
         if parts.len() == 0 {
             return Ok(0);
         }
@@ -130,13 +144,18 @@ unsafe fn into_message(
     turn: Turn,
 ) -> Result<isize, Stop> {
     // SAFETY: the caller's promise.
-    let parts = unsafe { Parts::from_c(message.msg_iov, message.msg_iovlen as _) };
-    let parts = parts.map_err(|errno| if errno == libc::EINVAL { libc::EMSGSIZE } else { errno })?;
+    let parts = unsafe { Parts::from_c(message.msg_iov, message.msg_iovlen as _, libc::EMSGSIZE) }?;
+    let wants_name = !message.msg_name.is_null();
+    if wants_name {
+        c_int::try_from(message.msg_namelen).map_err(|_| libc::EINVAL)?;
+    }
     let control_room = if message.msg_control.is_null() { 0 } else { message.msg_controllen as _ };
-    let wanted = Wanted { parts, flags, control_room, from: !message.msg_name.is_null() };
+    let wanted = Wanted { parts, flags, control_room, from: wants_name };
     let got = receive(fd, name, &wanted, turn)?;
-    // SAFETY: the caller's promise.
-    unsafe { write_address(got.from, message.msg_name.cast(), &raw mut message.msg_namelen) }?;
+    if wants_name {
+        // SAFETY: the caller's promise.
+        unsafe { write_address(got.from, message.msg_name.cast(), &raw mut message.msg_namelen) }?;
+    }
     let control = got.control.get(..control_room).unwrap_or(&got.control);
     if !control.is_empty() {
         memory::check(message.msg_control)?;
@@ -162,9 +181,8 @@ pub(crate) unsafe fn messages(
     timeout: *mut timespec,
 ) -> Detour<c_int> {
     // SAFETY: null, or the caller's promise.
-    let limit = unsafe { timeout.as_ref() }.map(|limit| {
-        core::time::Duration::new(limit.tv_sec.max(0) as u64, limit.tv_nsec.clamp(0, 999_999_999) as u32)
-    });
+    let limit = unsafe { timeout.as_ref() }.map(duration).transpose();
+    let Ok(limit) = limit else { return Detour::Failed(libc::EINVAL) };
     let begin = std::time::Instant::now();
     let mut flags = flags;
     let mut received = 0;
@@ -192,6 +210,13 @@ pub(crate) unsafe fn messages(
         }
     }
     Detour::Done(received as c_int)
+}
+
+/// EINVAL if it is none.
+fn duration(time: &timespec) -> Result<Duration, c_int> {
+    let nanoseconds = u32::try_from(time.tv_nsec).ok().filter(|nanoseconds| *nanoseconds < 1_000_000_000);
+    let seconds = u64::try_from(time.tv_sec).ok();
+    seconds.zip(nanoseconds).map(|(whole, rest)| Duration::new(whole, rest)).ok_or(libc::EINVAL)
 }
 
 /// # Safety

@@ -6,13 +6,16 @@ use core::net::SocketAddr;
 use libc::{MSG_DONTWAIT, MSG_EOR, MSG_NOSIGNAL, iovec, mmsghdr, msghdr, size_t, sockaddr, socklen_t};
 use sctp_descriptors::{Command, MAX_PAYLOAD_LEN, Marker, Reply, Send, Slot, SocketName};
 
-use crate::detour::{Detour, Stop, keeping_errno, with_remembered};
+use crate::detour::{Detour, Stop, keeping_errno, with_remembered, with_socket};
 use crate::parts::{Parts, one};
 use crate::wait::{Turn, Wait};
 use crate::{address, board, memory, ops, table, wait};
 
 /// No program needs more control messages (ENOBUFS beyond), in bytes.
 const MAX_CONTROL_LEN: usize = 20 * 1024;
+
+/// No address is longer.
+const ADDRESS_LEN: socklen_t = size_of::<libc::sockaddr_storage>() as socklen_t;
 
 /// What is to be sent.
 #[derive(Clone, Copy)]
@@ -23,7 +26,19 @@ pub(crate) struct Message<'a> {
     control: &'a [u8],
 }
 
-/// `write()`, `send()`.
+/// `write()`.
+///
+/// # Safety
+/// `bytes` is valid for `length`.
+pub(crate) unsafe fn write(fd: c_int, bytes: *const c_void, length: size_t) -> Detour<isize> {
+    match memory::check_range(bytes, length) {
+        // SAFETY: the caller's promise.
+        Ok(()) => unsafe { plain(fd, bytes, length, 0) },
+        Err(errno) => with_socket(fd, |_| Err(errno)),
+    }
+}
+
+/// `send()`.
 ///
 /// # Safety
 /// `bytes` is valid for `length`.
@@ -48,7 +63,7 @@ pub(crate) unsafe fn vector(fd: c_int, parts: *const iovec, count: c_int) -> Det
             return Ok(0);
         }
         // SAFETY: the caller's promise.
-        let parts = unsafe { Parts::from_c(parts, count) }?;
+        let parts = unsafe { Parts::from_c(parts, count, libc::EINVAL) }?;
         if parts.len() == 0 {
             return Ok(0);
         }
@@ -73,6 +88,9 @@ pub(crate) unsafe fn to(
     let parts = unsafe { Parts::new(&parts) };
     with_remembered(fd, |fd, name, turn| {
         parts.check()?;
+        if !to.is_null() && to_length == 0 {
+            return Err(libc::EINVAL.into());
+        }
         // SAFETY: the caller's promise.
         let to = unsafe { destination(to, to_length) }?;
         send(fd, name, &Message { parts, flags, to, control: &[] }, turn)
@@ -89,10 +107,12 @@ pub(crate) unsafe fn message(fd: c_int, message: *const msghdr, flags: c_int) ->
         // SAFETY: the caller's promise.
         let message = unsafe { &*message };
         // SAFETY: the caller's promise.
-        let parts = unsafe { Parts::from_c(message.msg_iov, message.msg_iovlen as _) };
-        let parts = parts.map_err(|errno| if errno == libc::EINVAL { libc::EMSGSIZE } else { errno })?;
+        let parts = unsafe { Parts::from_c(message.msg_iov, message.msg_iovlen as _, libc::EMSGSIZE) }?;
+        let length = message.msg_namelen;
+        // What is longer than any address the kernel cuts, here only.
+        let length = c_int::try_from(length).map_or(length, |_| length.min(ADDRESS_LEN));
         // SAFETY: the caller's promise.
-        let to = unsafe { destination(message.msg_name.cast(), message.msg_namelen) }?;
+        let to = unsafe { destination(message.msg_name.cast(), length) }?;
         // SAFETY: the caller's promise.
         let control = unsafe { control_of(message) }?;
         send(fd, name, &Message { parts, flags, to, control }, turn)

@@ -78,6 +78,7 @@ impl Served {
         check_len(input)?;
         match option.level {
             libc::IPPROTO_SCTP => self.get_of_sctp(ids, option.number, input, room as usize),
+            libc::SOL_SOCKET if option.number == libc::SO_PEERNAME => self.peer_name(room).map(Got::from),
             libc::SOL_SOCKET => Ok(cut(self.of_sockets(option.number)?, room).into()),
             libc::IPPROTO_IPV6 if self.has_of_ipv6(option.number) => {
                 Ok(int(i32::from(self.settings.form.v6_only), room).into())
@@ -181,9 +182,18 @@ impl Served {
                 let Linger { on, seconds } = self.kept.linger;
                 return Ok([i32::from(on), seconds].map(i32::to_ne_bytes).concat());
             }
+            // Who is at the other end is known of UNIX sockets: no process, no user, no group.
+            libc::SO_PEERCRED => return Ok([0, -1, -1].map(i32::to_ne_bytes).concat()),
+            libc::SO_PEERGROUPS => return Err(Errno(libc::ENODATA)),
             other => always(other).ok_or(Errno::ENOPROTOOPT)?,
         };
         Ok(value.to_ne_bytes().to_vec())
+    }
+
+    /// SO_PEERNAME, for no more room than the address needs, as on Linux.
+    fn peer_name(&mut self, room: u32) -> Result<Reply, Errno> {
+        let name = self.settings.form.encode(self.peer().ok_or(Errno::ENOTCONN)?);
+        if room as usize > name.len() { Err(Errno::EINVAL) } else { Ok(cut(name, room)) }
     }
 
     fn set_of_sockets(&mut self, number: i32, value: &[u8]) -> Result<(), Errno> {

@@ -12,7 +12,7 @@ use crate::{real, receive, send, table, transfer};
 #[unsafe(no_mangle)]
 pub(crate) unsafe extern "C-unwind" fn read(fd: c_int, buffer: *mut c_void, room: size_t) -> ssize_t {
     // SAFETY: the caller's own arguments.
-    unsafe { receive::plain(fd, buffer, room, 0).conclude(|| real::read(fd, buffer, room)) }
+    unsafe { receive::read(fd, buffer, room).conclude(|| real::read(fd, buffer, room)) }
 }
 
 /// # Safety
@@ -97,7 +97,7 @@ pub(super) unsafe extern "C-unwind" fn recvmmsg(
 #[unsafe(no_mangle)]
 pub(crate) unsafe extern "C-unwind" fn write(fd: c_int, bytes: *const c_void, length: size_t) -> ssize_t {
     // SAFETY: the caller's own arguments.
-    unsafe { send::plain(fd, bytes, length, 0).conclude(|| real::write(fd, bytes, length)) }
+    unsafe { send::write(fd, bytes, length).conclude(|| real::write(fd, bytes, length)) }
 }
 
 /// # Safety

@@ -50,13 +50,15 @@ fn a_marker_is_found_over_pieces_and_in_buffers_that_are_shorter() {
 #[test]
 fn pieces_that_are_none_are_refused() {
     let null = [iovec { iov_base: core::ptr::null_mut(), iov_len: 1 }];
-    let long = [iovec { iov_base: 8 as *mut c_void, iov_len: usize::MAX / 2 }; 2];
+    let something = core::ptr::from_ref(&null).cast_mut().cast();
+    let of_length = |length| [iovec { iov_base: something, iov_len: length }];
     let refused = |parts: &[iovec], count| {
         // SAFETY: they are only measured.
-        unsafe { Parts::from_c(parts.as_ptr(), count) }.map(Parts::len)
+        unsafe { Parts::from_c(parts.as_ptr(), count, libc::EMSGSIZE) }.map(Parts::len)
     };
     assert_eq!(refused(&null, 1), Err(libc::EFAULT));
-    assert_eq!(refused(&long, 2), Err(libc::EINVAL));
-    assert_eq!(refused(&null, MAX_PARTS + 1), Err(libc::EINVAL));
+    assert_eq!(refused(&of_length(isize::MAX as usize), 1), Err(libc::EFAULT));
+    assert_eq!(refused(&of_length(usize::MAX), 1), Err(libc::EINVAL));
+    assert_eq!(refused(&null, MAX_PARTS + 1), Err(libc::EMSGSIZE));
     assert_eq!(refused(&[], 0), Ok(0));
 }
