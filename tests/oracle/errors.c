@@ -198,6 +198,15 @@ CASE(time_outs_that_are_none) {
   CALL(recvmmsg(pair.server, &message, 1, MSG_DONTWAIT, &limit));
 }
 
+CASE(control_messages_that_are_nowhere) {
+  struct pair pair = one_pair();
+  struct iovec part = {"hello", 5};
+  struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1, .msg_controllen = 50};
+  CALL(sendmsg(pair.client, &message, 0));
+  message.msg_control = BAD;
+  CALL(sendmsg(pair.client, &message, 0));
+}
+
 CASE(lengths_that_overflow) {
   struct pair pair = one_pair();
   struct iovec part = {data, (size_t)-1};

@@ -169,11 +169,11 @@ unsafe fn control_of(message: &msghdr) -> Result<&[u8], c_int> {
     if length > MAX_CONTROL_LEN {
         return Err(libc::ENOBUFS);
     }
-    if message.msg_control.is_null() || length == 0 {
+    if length == 0 {
         return Ok(&[]);
     }
     memory::check(message.msg_control)?;
-    // SAFETY: not null, and the caller's promise.
+    // SAFETY: not wrong, and the caller's promise.
     Ok(unsafe { core::slice::from_raw_parts(message.msg_control.cast::<u8>(), length) })
 }
 
