@@ -321,8 +321,8 @@ pub(crate) unsafe fn ioctl(fd: c_int, request: u64, value: *mut c_int) -> Detour
         }),
         // Pairs have these, and sockets of SCTP on Linux have not.
         SIOCOUTQ | SIOCATMARK | SIOCUNIXFILE => with_socket(fd, |_| Err(libc::ENOTTY)),
-        // SAFETY: the caller's promise.
         ROUTES..=LAST_ROUTES | ADDRESSES..=LAST_ADDRESSES | NEIGHBOURS..=LAST_NEIGHBOURS => {
+            // SAFETY: the caller's promise.
             with_socket(fd, |_| unsafe { ioctl_of_ip(request, value) })
         }
         _ => Detour::Bypass,
