@@ -122,7 +122,7 @@ impl RegistrarConfig {
             max_items: 128,
             increment: None,
             keep_alive_interval: profile.millis(30_000, 5000, 250),
-            keep_alive_jitter: if profile == Profile::Rfc { 50 } else { 12 },
+            keep_alive_jitter: 50,
             keep_alive_timeout: profile.millis(30_000, 5000, 400),
             max_bad_pe_reports: 3,
             announce_interval: Some(profile.millis(1000, 1000, 250)),

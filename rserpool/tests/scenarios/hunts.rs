@@ -68,6 +68,10 @@ fn one_that_fails_is_replaced_by_the_next_at_once() {
     world.add_registrar(41);
     world.add_element(11, &[41, 44, 45, 46], Policy::default());
     world.run_until_done(Duration::from_millis(20), |world| world.registrar(41).handlespace().len() == 1);
+    // And then the hunt is over (SH3).
+    let attempts = world.attempts.len();
+    world.run_for(3 * SECOND);
+    assert_eq!(world.attempts.len(), attempts);
 }
 
 /// Has a user hear an announce.
@@ -116,7 +120,13 @@ fn an_announce_without_transports_means_its_sender() {
 fn announces_expire() {
     // RFC 5352, 3.6: T7.
     let mut world = listener();
-    hear(&mut world, SocketAddr::new(address(41), ASAP_PORT), Vec::new(), 1);
+    let source = SocketAddr::new(address(41), ASAP_PORT);
+    hear(&mut world, source, Vec::new(), 1);
+    // Heard again, it is valid for another two seconds.
+    world.run_for(SECOND);
+    hear(&mut world, source, Vec::new(), 1);
+    world.run_for(SECOND * 3 / 2);
+    assert_eq!(tried(&mut world), BTreeSet::from([(41, ASAP_PORT)]));
     world.run_for(3 * SECOND);
     assert_eq!(tried(&mut world), BTreeSet::new());
 }

@@ -6,11 +6,14 @@ use std::time::Duration;
 use bytes::Bytes;
 use rserpool::pool_element::PoolElementEvent;
 use rserpool::registrar::RemovalReason;
-use rserpool::transport::AssociationId;
-use rserpool::wire::{AsapMessage, CauseCode, Life, Policy, PoolElement, Protocol, Transport, TransportUse};
+use rserpool::transport::{AssociationId, UserMessage};
+use rserpool::wire::{
+    ASAP_PPID, AsapMessage, CauseCode, Life, Policy, PoolElement, Protocol, Transport, TransportUse,
+};
 use rserpool::{AddressScope, PeId, RegistrarId};
 
 use crate::pools::{removals, resolve, small_world};
+use crate::stranger::FORMAT;
 use crate::world::{ASAP_PORT, POOL, Place, SERVICE_PORT, World, address};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -37,7 +40,9 @@ fn register(
 ) -> Result<(), Vec<CauseCode>> {
     let registration = AsapMessage::Registration { pool_handle: POOL.into(), element };
     world.say(place, association, &registration);
-    match &world.told(place)[..] {
+    let mut told = world.told(place);
+    told.retain(|message| !matches!(message, AsapMessage::EndpointKeepAlive { .. }));
+    match &told[..] {
         [AsapMessage::RegistrationResponse { rejected: false, errors, .. }] => {
             assert_eq!(*errors, [], "no warning");
             Ok(())
@@ -357,4 +362,152 @@ fn what_is_not_understood_is_reported_where_its_type_demands_that() {
     }
     // The element's application hears of the errors that others report.
     assert!(world.element_events.contains(&(11, PoolElementEvent::ErrorReported(Vec::new()))));
+}
+
+#[test]
+fn a_registration_says_all_that_it_must_and_an_answer_ends_the_waiting() {
+    // RFC 5352, 2.2.1, 3.1 R2 to R4, and 3.6: over an association with the registrar that the hunt has found.
+    let mut world = World::new();
+    let registrar = (1, ASAP_PORT);
+    world.add_stranger(registrar);
+    let config = World::element_config(11, &[1], Policy::least_used(7));
+    let expected = config.description();
+    world.add_element_with(11, config);
+    world.run_for(SECOND / 10);
+    let association = world.accepted(registrar);
+    let (pool_handle, pe_id) = (POOL.into(), PeId(11));
+    let registration = AsapMessage::Registration { pool_handle, element: expected.clone() };
+    assert_eq!(world.told(registrar), [registration.clone()]);
+    assert_eq!((expected.home, expected.asap_transport), (RegistrarId::NONE, None));
+    // T2 is 400 ms; T4, a second, brings the same again.
+    let (rejected, pool_handle, errors) = (false, POOL.into(), Vec::new());
+    world.say(
+        registrar,
+        association,
+        &AsapMessage::RegistrationResponse { rejected, pool_handle, pe_id, errors },
+    );
+    world.run_for(SECOND * 9 / 10);
+    assert_eq!(world.told(registrar), []);
+    world.run_for(SECOND / 5);
+    assert_eq!(world.told(registrar), [registration]);
+    assert_eq!(world.attempts.len(), 1);
+}
+
+#[test]
+fn a_deregistration_names_the_registered_and_its_answer_ends_the_waiting() {
+    // RFC 5352, 2.2.2 and 3.2 D1 to D4.
+    let mut world = World::new();
+    let registrar = (1, ASAP_PORT);
+    world.add_stranger(registrar);
+    world.add_element(11, &[1], Policy::default());
+    world.run_for(SECOND / 10);
+    let association = world.accepted(registrar);
+    world.told(registrar);
+    world.with_element(11, |element, now| element.deregister(now));
+    world.run_for(SECOND / 10);
+    let (pool_handle, pe_id) = (POOL.into(), PeId(11));
+    assert_eq!(world.told(registrar), [AsapMessage::Deregistration { pool_handle, pe_id }]);
+    let (pool_handle, errors) = (POOL.into(), Vec::new());
+    world.say(registrar, association, &AsapMessage::DeregistrationResponse { pool_handle, pe_id, errors });
+    assert_eq!(world.element_events.last(), Some(&(11, PoolElementEvent::Deregistered { confirmed: true })));
+    world.with_element(11, |element, _| assert_eq!(element.poll_timeout(), None));
+}
+
+#[test]
+fn the_first_element_sets_policy_transport_and_control_channel_of_its_pool() {
+    // RFC 5352, 3.1 rules 1 to 3.
+    let mut world = World::new();
+    world.add_registrar(1);
+    let first = world.stranger_at_registrar(31);
+    let second = world.stranger_at_registrar(32);
+    assert_eq!(register(&mut world, first, description(31, |_| {})), Ok(()));
+    let pools: Vec<_> = world.registrar(1).handlespace().pools().collect();
+    assert_eq!(
+        (pools[0].policy(), pools[0].transport_use()),
+        (Policy::default(), TransportUse::DataAndControl)
+    );
+    let policy = |element: &mut PoolElement| element.policy = Policy::least_used(1);
+    let transport = |element: &mut PoolElement| element.user_transport.protocol = Protocol::Tcp;
+    let usage =
+        |element: &mut PoolElement| element.user_transport.protocol = Protocol::Sctp(TransportUse::DataOnly);
+    let refused = |world: &mut World, who, element| register(world, who, element).expect_err("refused")[0];
+    // Who is in the pool already may not change these either.
+    for (who, host) in [(second, 32), (first, 31)] {
+        assert_eq!(refused(&mut world, who, description(host, policy)), CauseCode::INCONSISTENT_POLICY);
+        assert_eq!(
+            refused(&mut world, who, description(host, transport)),
+            CauseCode::INCONSISTENT_TRANSPORT_TYPE
+        );
+        assert_eq!(refused(&mut world, who, description(host, usage)), CauseCode::INCONSISTENT_CONTROL_USE);
+    }
+    assert_eq!(register(&mut world, second, description(32, |_| {})), Ok(()));
+    assert_eq!(world.registrar(1).handlespace().len(), 2);
+}
+
+#[test]
+fn a_registrar_owns_who_registers_with_it_also_if_it_was_another_s_and_tells_its_peers() {
+    // RFC 5352, 1.1 and 3.1 rule 4.
+    let mut world = World::new();
+    world.add_peer_registrar(1, &[2]);
+    world.add_peer_registrar(2, &[1]);
+    world.run_for(SECOND);
+    let homes = |world: &mut World| {
+        [1, 2].map(|host| world.registrar(host).handlespace().homes().map(|home| home.0).collect::<Vec<_>>())
+    };
+    let first = world.stranger_at_registrar(31);
+    assert_eq!(register(&mut world, first, description(31, |_| {})), Ok(()));
+    assert_eq!(homes(&mut world), [[1], [1]]);
+    let second = (first.0, world.connect(first.0, (2, ASAP_PORT)));
+    world.told(first.0);
+    assert_eq!(register(&mut world, second, description(31, |_| {})), Ok(()));
+    // The first asks whose it is, and gets no answer.
+    world.run_for(2 * SECOND / 5);
+    assert_eq!(homes(&mut world)[0], [2]);
+}
+
+#[test]
+fn a_refused_deregistration_is_not_told_to_peers() {
+    // RFC 5352, 3.2.
+    let mut world = World::new();
+    world.add_peer_registrar(1, &[2]);
+    world.add_peer_registrar(2, &[1]);
+    world.run_for(SECOND);
+    let owner = world.stranger_at_registrar(31);
+    assert_eq!(register(&mut world, owner, description(31, |_| {})), Ok(()));
+    let updates = world.registrar(1).statistics().updates;
+    let other = world.stranger_at_registrar(32);
+    assert_eq!(deregister(&mut world, other, 31), [CauseCode::SECURITY]);
+    assert_eq!(deregister(&mut world, other, 33), []);
+    assert_eq!(world.registrar(1).statistics().updates, updates);
+    assert_eq!(deregister(&mut world, owner, 31), []);
+    assert_eq!(world.registrar(1).statistics().updates, updates + 1);
+}
+
+#[test]
+fn keep_alives_of_elements_that_came_together_are_spread() {
+    // RFC 5352, 3.5: give or take half of 250 ms.
+    let mut world = World::new();
+    world.add_registrar(1);
+    let places: Vec<Place> = (0..60).map(|number| (31, 20_000 + number)).collect();
+    let mut registrations = Vec::new();
+    for (&place, id) in places.iter().zip(1..) {
+        world.add_stranger(place);
+        let association = world.connect(place, (1, ASAP_PORT));
+        let (pool_handle, element) = (POOL.into(), description(31, |element| element.id = PeId(id)));
+        let message = AsapMessage::Registration { pool_handle, element };
+        let data = message.encode(&FORMAT).expect("a registration");
+        registrations.push((place, association, UserMessage::new(ASAP_PPID, data)));
+    }
+    for (place, association, message) in registrations {
+        world.say_at_once(place, association, message);
+    }
+    let is_keep_alive = |message: &AsapMessage| matches!(message, AsapMessage::EndpointKeepAlive { .. });
+    let mut asked = Vec::new();
+    for _ in 0..16 {
+        world.run_for(Duration::from_millis(25));
+        asked.push(places.iter().filter(|place| world.told(**place).iter().any(is_keep_alive)).count());
+    }
+    assert_eq!(asked.iter().sum::<usize>(), 60);
+    assert_eq!(asked[..4], [0; 4], "none in the first 100 ms");
+    assert!(asked.iter().all(|count| *count < 20), "no burst: {asked:?}");
 }

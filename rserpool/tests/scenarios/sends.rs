@@ -10,7 +10,7 @@ use rserpool::pool_user::{
 };
 use rserpool::session::SendError;
 use rserpool::transport::{LostReason, UserMessage};
-use rserpool::wire::{ASAP_PPID, AsapMessage, CauseCode, Policy};
+use rserpool::wire::{ASAP_PPID, AsapMessage, CauseCode, Policy, PolicyType, PoolElement};
 
 use crate::pools::{resolve, small_world};
 use crate::stranger::FORMAT;
@@ -329,4 +329,79 @@ fn what_the_registrar_does_not_understand_the_application_hears() {
     let association = world.accepted(registrar);
     world.say(registrar, association, &AsapMessage::Error(causes.clone()));
     assert_eq!(world.user_events.pop_front(), Some(PoolUserEvent::ErrorReported(causes)));
+}
+
+/// A user whose registrar is a stranger, to which it has put a question.
+fn asking_world() -> World {
+    let mut world = World::new();
+    world.add_stranger((1, ASAP_PORT));
+    world.add_user(21, &[1], |config| config.stale_cache = 100 * SECOND);
+    world.with_user(21, |user, now| user.resolve(POOL.into(), now));
+    world.run_for(SOON);
+    world
+}
+
+/// The stranger's answer.
+fn answer(world: &mut World, policy: Option<Policy>, elements: Vec<PoolElement>) {
+    let (subscribed, pool_handle, errors) = (false, POOL.into(), Vec::new());
+    let message = AsapMessage::HandleResolutionResponse { subscribed, pool_handle, policy, elements, errors };
+    let association = world.accepted((1, ASAP_PORT));
+    world.say((1, ASAP_PORT), association, &message);
+}
+
+fn element(host: u8, policy: Policy) -> PoolElement {
+    World::element_config(host, &[], policy).description()
+}
+
+#[test]
+fn the_pools_policy_counts_and_not_its_elements() {
+    // RFC 5352, 2.2.6; without a policy it is Round Robin.
+    let priority = |value| Policy { priority: value, ..Policy::new(PolicyType::Priority) };
+    for overall in [None, Some(Policy::new(PolicyType::RoundRobin))] {
+        let mut world = asking_world();
+        answer(&mut world, overall, vec![element(11, priority(1)), element(12, priority(99))]);
+        let pick = |world: &mut World| world.with_user(21, |user, now| user.pick(&POOL.into(), now));
+        let picked: Vec<_> = (0..4).map(|_| pick(&mut world).expect("fresh").id.0).collect();
+        assert_eq!(picked, [11, 12, 11, 12]);
+    }
+}
+
+#[test]
+fn an_answer_with_neither_elements_nor_error_is_negative() {
+    // RFC 5352, 2.2.6: at least one element in a positive answer.
+    let mut world = asking_world();
+    answer(&mut world, None, Vec::new());
+    assert!(matches!(
+        world.user_events.pop_front(),
+        Some(PoolUserEvent::Resolved { result: Err(ResolutionError::Refused(causes)), .. }) if causes.is_empty()
+    ));
+}
+
+#[test]
+fn an_answer_ends_the_waiting() {
+    // RFC 5352, 3.3: T1, here 200 ms.
+    let mut world = asking_world();
+    answer(&mut world, None, vec![element(11, Policy::default())]);
+    world.run_for(3 * SECOND);
+    assert_eq!(world.user_events.len(), 1);
+    assert_eq!((world.attempts.len(), world.told((1, ASAP_PORT)).len()), (1, 1));
+}
+
+#[test]
+fn a_positive_answer_has_the_pools_policy_and_elements_and_a_negative_one_neither() {
+    // RFC 5352, 2.2.6 and 3.3.
+    let mut world = small_world(Policy::least_used(3));
+    let (place, association) = world.stranger_at_registrar(31);
+    let mut ask = |pool: &str| {
+        let (subscribe, pool_handle, items) = (false, pool.into(), None);
+        world.say(place, association, &AsapMessage::HandleResolution { subscribe, pool_handle, items });
+        match world.told(place).pop() {
+            Some(AsapMessage::HandleResolutionResponse { policy, elements, errors, .. }) => {
+                (policy.map(|policy| policy.policy_type), elements.len(), errors.len())
+            }
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_eq!(ask(POOL), (Some(PolicyType::LeastUsed), 3, 0));
+    assert_eq!(ask("no such pool"), (None, 0, 1));
 }

@@ -76,9 +76,14 @@ impl World {
     }
 
     pub(crate) fn say_data(&mut self, place: Place, association: AssociationId, message: UserMessage) {
+        self.say_at_once(place, association, message);
+        self.run_for(Duration::from_millis(3));
+    }
+
+    /// Says something, and lets no time pass.
+    pub(crate) fn say_at_once(&mut self, place: Place, association: AssociationId, message: UserMessage) {
         self.stranger(place).commands.push_back(Command::Send { association, message });
         self.drain(place);
-        self.run_for(Duration::from_millis(3));
     }
 
     /// The ASAP messages that a stranger got since it was asked last.
