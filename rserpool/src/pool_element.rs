@@ -69,7 +69,7 @@ impl PoolElementConfig {
         }
     }
 
-    /// The element as the wire describes it (RFC 5352, 3.1 R2).
+    /// The element as the wire describes it (RFC 5352, 2.2.1 and 3.1 R2).
     pub fn description(&self) -> Description {
         Description {
             id: self.id,
@@ -81,7 +81,7 @@ impl PoolElementConfig {
         }
     }
 
-    /// RFC 5352, 7.1: T4 is over before the registration's life is.
+    /// RFC 5352, 3.1 and 7.1: T4 is over before the registration's life is.
     fn renewal_interval(&self) -> Duration {
         let Some(life) = self.life.duration() else { return self.reregistration_interval };
         let latest = life.saturating_sub(Duration::from_secs(20)).max(life / 2);

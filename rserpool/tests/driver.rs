@@ -92,8 +92,18 @@ fn ask(session: &Session) -> u8 {
 #[test]
 fn two_sessions_of_one_user_with_one_element_have_an_association_each() {
     let (at_registrar, at_element, at_user) = (stack(1, 2), stack(1, 3), stack(1, 4));
-    let (_registrar, registrars) = registrar(&at_registrar);
+    let (registrar, registrars) = registrar(&at_registrar);
     let element = element(&at_element, &registrars);
+    // RFC 5352, 3.1 R1: it registers from all addresses at which it serves.
+    let (serves, registers) = registrar.inspect(|registrar| {
+        let pools = registrar.handlespace().pools();
+        let element = pools.flat_map(|pool| pool.elements()).next().expect("it is registered").info.clone();
+        (
+            element.user_transport.addresses,
+            element.asap_transport.expect("its registrar fills it in").addresses,
+        )
+    });
+    assert!(serves.iter().all(|address| registers.contains(address)), "{serves:?} {registers:?}");
     let user = user(&at_user, &registrars);
     let sessions = [user.open_session("Counters".into()), user.open_session("Counters".into())];
     for session in &sessions {

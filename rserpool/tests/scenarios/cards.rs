@@ -27,6 +27,7 @@ fn client(card: &BusinessCard) -> Client {
 
 #[test]
 fn a_session_begins_with_the_elements_card() {
+    // RFC 5352, 3.9 and 4.
     let card = card(POOL, &[12, 13]);
     let mut client = client(&card);
     client.world.run_for(SECOND / 10);
@@ -100,7 +101,7 @@ fn a_card_may_change_at_any_time() {
 
 #[test]
 fn a_user_that_is_an_element_presents_itself_behind_the_cookie() {
-    // RFC 5352, 3.8 and 3.9.
+    // RFC 5352, 3.8, 3.9 and 4.
     let own = card("UsersPool", &[21]);
     let mut client = Client::with(|config| config.business_card = Some(own.clone()), |_| {});
     client.ping();

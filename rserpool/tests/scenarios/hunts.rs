@@ -62,8 +62,28 @@ fn the_time_for_a_round_doubles_up_to_a_limit() {
 }
 
 #[test]
+fn after_a_success_a_round_takes_as_long_as_at_first() {
+    // RFC 5352, 3.6 SH3.
+    let mut world = silent_world(&[41]);
+    world.run_for(Duration::from_millis(350));
+    world.add_registrar(42);
+    world.run_for(SECOND);
+    assert!(world.attempts.iter().any(|(_, _, to)| to.0 == 42));
+    world.attempts.clear();
+    world.kill(42);
+    // The announces of the one that has died are valid for some time yet.
+    world.run_for(Duration::from_millis(350));
+    let of_silent: Vec<_> = rounds(&world)
+        .into_iter()
+        .filter(|(_, hosts)| hosts.contains(&41))
+        .map(|(at, _)| at.as_millis())
+        .collect();
+    assert_eq!(of_silent, [0, 100, 300]);
+}
+
+#[test]
 fn one_that_fails_is_replaced_by_the_next_at_once() {
-    // RFC 5352, 3.6 SH4: nobody listens on 44 to 46, and 41 is there.
+    // RFC 5352, 3.1 and 3.6 SH4: nobody listens on 44 to 46, and 41 is there.
     let mut world = World::new();
     world.add_registrar(41);
     world.add_element(11, &[41, 44, 45, 46], Policy::default());

@@ -252,7 +252,7 @@ fn a_pool_may_have_any_transport_where_no_rsplib_listens() {
 
 #[test]
 fn addresses_that_are_not_the_associations_own_do_not_get_into_the_handlespace() {
-    // RFC 5352, 2.2.1.
+    // RFC 5352, 2.2.1 and 6.1.
     let mut world = World::new();
     world.add_registrar(1);
     let stranger = world.stranger_at_registrar(31);
@@ -377,7 +377,7 @@ fn a_registration_says_all_that_it_must_and_an_answer_ends_the_waiting() {
     let association = world.accepted(registrar);
     let (pool_handle, pe_id) = (POOL.into(), PeId(11));
     let registration = AsapMessage::Registration { pool_handle, element: expected.clone() };
-    assert_eq!(world.told(registrar), [registration.clone()]);
+    assert_eq!(world.told(registrar), std::slice::from_ref(&registration));
     assert_eq!((expected.home, expected.asap_transport), (RegistrarId::NONE, None));
     // T2 is 400 ms; T4, a second, brings the same again.
     let (rejected, pool_handle, errors) = (false, POOL.into(), Vec::new());
@@ -415,7 +415,7 @@ fn a_deregistration_names_the_registered_and_its_answer_ends_the_waiting() {
 
 #[test]
 fn the_first_element_sets_policy_transport_and_control_channel_of_its_pool() {
-    // RFC 5352, 3.1 rules 1 to 3.
+    // RFC 5352, 3.1 rules 1 to 3; 4.
     let mut world = World::new();
     world.add_registrar(1);
     let first = world.stranger_at_registrar(31);

@@ -59,6 +59,7 @@ fn elements_register_and_a_user_resolves_them_in_turns() {
 
 #[test]
 fn the_least_loaded_element_is_named_first_and_loads_may_change() {
+    // RFC 5352, 3.1 rule 3.
     let mut world = small_world(Policy::least_used(50));
     world.with_element(12, |element, now| element.set_policy(Policy::least_used(10), now));
     world.run_for(SECOND / 10);
@@ -92,6 +93,7 @@ fn registrations_are_renewed_and_elements_stay_alive() {
 
 #[test]
 fn a_killed_element_is_removed_at_once_and_a_frozen_one_after_a_missing_ack() {
+    // RFC 5352, 3.5.
     let mut world = small_world(Policy::default());
     world.kill(11);
     world.run_until_done(SECOND / 10, |world| removals(world).len() == 1);
@@ -139,6 +141,7 @@ fn registrars_are_found_by_their_announces() {
 
 #[test]
 fn when_the_registrar_dies_elements_and_users_turn_to_another() {
+    // RFC 5352, 3.1 and 3.6.
     let mut world = World::new();
     (1..=2).for_each(|host| world.add_registrar(host));
     (11..=13).for_each(|host| world.add_element(host, &[1], Policy::default()));
@@ -152,6 +155,7 @@ fn when_the_registrar_dies_elements_and_users_turn_to_another() {
 
 #[test]
 fn a_frozen_registrar_is_left_for_another() {
+    // RFC 5352, 3.3, 3.7.1 and 3.7.2.
     let mut world = World::new();
     (1..=2).for_each(|host| world.add_registrar(host));
     world.add_element(11, &[1, 2], Policy::default());
@@ -172,7 +176,7 @@ fn without_any_registrar_a_resolution_times_out() {
 
 #[test]
 fn the_third_report_removes_an_element_that_still_answers() {
-    // RFC 5352, 3.5: MAX-BAD-PE-REPORT.
+    // RFC 5352, 3.5: MAX-BAD-PE-REPORT; 4.
     let mut world = small_world(Policy::default());
     resolve(&mut world).unwrap();
     let keep_alives = world.registrar(1).statistics().keep_alives;

@@ -90,7 +90,7 @@ fn messages_to_a_pool_wait_for_one_resolution_and_go_round() {
 
 #[test]
 fn a_cached_pool_needs_no_registrar_until_it_is_purged_or_stale() {
-    // RFC 5352, 6.4, 6.8.2 and 6.9.1.
+    // RFC 5352, 3.3 C1 to C4, 4, 6.4, 6.8.2 and 6.9.1.
     let mut world = world_with(|config| config.stale_cache = SECOND);
     resolve(&mut world).expect("the pool is there");
     assert_eq!(world.with_user(21, |user, now| user.cached(&POOL.into(), now)).expect("fresh").len(), 3);
@@ -138,7 +138,7 @@ fn an_element_handle_names_one_element() {
 
 #[test]
 fn all_elements_get_a_copy_and_the_sender_only_if_it_wants() {
-    // RFC 5352, 6.5.5: ASAP_SEND_TO_ALL, ASAP_SEND_TO_SELF. More elements than one asks for usually.
+    // RFC 5352, 6.5.5: ASAP_SEND_TO_ALL, ASAP_SEND_TO_SELF. More elements than one asks for usually: all (3.3).
     for (to_self, count) in [(false, 7), (true, 8)] {
         let mut world = world_with(|config| config.own_element = Some(handle(11)));
         (14..=18).for_each(|host| world.add_element(host, &[1], Policy::default()));
@@ -154,7 +154,7 @@ fn all_elements_get_a_copy_and_the_sender_only_if_it_wants() {
 
 #[test]
 fn a_message_goes_to_another_element_if_the_chosen_ones_cannot_be_reached() {
-    // RFC 5352, 6.5.5: ASAP_SEND_FAILOVER; 6.9: the registrar is told.
+    // RFC 5352, 6.5.5: ASAP_SEND_FAILOVER; 3.5 and 6.9: the registrar is told.
     let mut world = world_with(|config| config.stale_cache = 100 * SECOND);
     resolve(&mut world).expect("the pool is there");
     (11..=12).for_each(|host| world.kill(host));
@@ -299,7 +299,7 @@ fn only_elements_that_the_user_was_given_are_reported_and_not_too_many() {
 
 #[test]
 fn a_request_is_sent_again_so_often_and_then_given_up() {
-    // RFC 5352, 3.7.2 and 7.3: MAX-REQUEST-RETRANSMIT.
+    // RFC 5352, 3.3, 3.7.2 and 7.3: MAX-REQUEST-RETRANSMIT.
     let mut world = World::new();
     let mute = (1, ASAP_PORT);
     world.add_stranger(mute);

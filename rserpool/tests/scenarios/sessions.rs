@@ -110,7 +110,7 @@ fn a_session_survives_its_element_with_nothing_but_the_cookie() {
 
 #[test]
 fn the_cookie_echo_is_the_first_message_that_the_new_element_gets() {
-    // RFC 5352, 3.8.
+    // RFC 5352, 3.8 and 5.
     let mut client = Client::new();
     client.ping();
     let first = client.host();
