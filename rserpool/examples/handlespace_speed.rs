@@ -1,84 +1,126 @@
-//! How fast the handlespace is: million operations per second for register, re-register, select and deregister, one
-//! pool, one thread. Run with `--release`.
+//! How fast the handlespace is, and how much memory an element takes: what `benches/handlespace` puts beside RSPLIB's
+//! (`benches/programs/handlespace.c` does the same, operation by operation).
+//!
+//! Usage: `handlespace_speed POLICY-TYPE POOLS ELEMENTS ROUNDS`. Prints million operations per second of CPU time:
+//! register, re-register, select, deregister; then the bytes of memory that an element takes.
 
 use std::hint::black_box;
 use std::net::IpAddr;
-use std::time::Instant;
+use std::time::Duration;
 
+use nix::time::{ClockId, clock_gettime};
 use rand::rngs::StdRng;
+use rand::seq::SliceRandom;
 use rand::{RngExt, SeedableRng};
 use rserpool::handlespace::{Handlespace, Limits};
 use rserpool::wire::{Life, Policy, PolicyField, PolicyType, PoolElement, Transport, TransportUse};
 use rserpool::{PeId, PoolHandle, RegistrarId};
 
-fn elements(count: usize, policy_type: PolicyType, rng: &mut StdRng) -> Vec<PoolElement> {
-    let element = |id| PoolElement {
-        id,
-        home: RegistrarId(1),
-        life: Life::INFINITE,
-        user_transport: Transport::sctp(7, [IpAddr::from([10, 0, 0, 1])], TransportUse::DataOnly),
-        policy: policy_type.fields().iter().fold(Policy::new(policy_type), |policy, &field| {
-            let value = if field == PolicyField::Load { id.0 % 100 } else { 1 };
-            policy.with(field, value)
-        }),
-        asap_transport: None,
-    };
-    (0..count).map(|_| element(PeId(rng.random()))).collect()
-}
-
-fn timed(operations: usize, work: impl FnOnce()) -> f64 {
-    let start = Instant::now();
-    work();
-    operations as f64 / start.elapsed().as_secs_f64() / 1e6
-}
-
 fn main() {
-    println!(
-        "policy, elements: register / re-register / select / deregister (million per second, best of 5)"
-    );
-    for policy_type in [PolicyType::RoundRobin, PolicyType::Random, PolicyType::LeastUsed] {
-        for count in [100, 1_000, 10_000, 50_000] {
-            let runs: Vec<_> = (0..5).map(|seed| run(policy_type, count, seed)).collect();
-            let best = |column: usize| runs.iter().map(|run| run[column]).fold(0.0, f64::max);
-            println!(
-                "{policy_type}, {count}: {:.2} / {:.2} / {:.2} / {:.2}",
-                best(0),
-                best(1),
-                best(2),
-                best(3)
-            );
+    let numbers: Vec<usize> = std::env::args().skip(1).filter_map(|text| text.parse().ok()).collect();
+    let &[policy, pools, elements, rounds] = &numbers[..] else {
+        eprintln!("usage: handlespace_speed POLICY-TYPE POOLS ELEMENTS ROUNDS, all decimal");
+        std::process::exit(2);
+    };
+    let mut bench = Bench::new(PolicyType::from_number(policy as u32), pools, elements);
+    (0..rounds).for_each(|_| bench.round());
+    let [register, register_again, select, deregister] =
+        bench.times.map(|(count, time)| count as f64 / time.as_secs_f64() / 1e6);
+    println!("{register} {register_again} {select} {deregister} {}", bench.memory.unwrap_or_default());
+}
+
+struct Bench {
+    rng: StdRng,
+    pools: Vec<PoolHandle>,
+    elements: usize,
+    /// What registers; its identifier and its numbers change.
+    element: PoolElement,
+    times: [(usize, Duration); 4],
+    memory: Option<usize>,
+}
+
+impl Bench {
+    fn new(policy_type: PolicyType, pools: usize, elements: usize) -> Self {
+        let transport = |port| Transport::sctp(port, [IpAddr::from([10, 0, 0, 1])], TransportUse::DataOnly);
+        let policy = policy_type.fields().iter().fold(Policy::new(policy_type), |it, &field| it.with(field, 1));
+        let element = PoolElement {
+            id: PeId(0),
+            home: RegistrarId(1),
+            life: Life::from_millis(300_000),
+            user_transport: transport(7),
+            policy,
+            asap_transport: Some(transport(3863)),
+        };
+        let pools = (0..pools).map(|pool| PoolHandle::from(&*format!("Pool{pool}"))).collect();
+        let rng = StdRng::seed_from_u64(1);
+        Self { rng, pools, elements, element, times: Default::default(), memory: None }
+    }
+
+    fn round(&mut self) {
+        let limits = Limits { elements: self.elements, ..Limits::default() };
+        let mut space = Handlespace::new(limits, &mut self.rng);
+        let mut ids: Vec<u32> = (0..self.elements).map(|_| self.rng.random()).collect();
+        let before = resident();
+        self.register_all(0, &mut space, &ids);
+        self.memory.get_or_insert((resident() - before) / self.elements);
+        ids.shuffle(&mut self.rng);
+        self.register_all(1, &mut space, &ids);
+        self.select(&mut space, &ids);
+        ids.shuffle(&mut self.rng);
+        self.deregister_all(&mut space, &ids);
+    }
+
+    fn pool(&self, id: u32) -> &PoolHandle {
+        &self.pools[id as usize % self.pools.len()]
+    }
+
+    fn register_all(&mut self, column: usize, space: &mut Handlespace<()>, ids: &[u32]) {
+        let start = cpu();
+        for &id in ids {
+            self.element.id = PeId(id);
+            self.element.policy =
+                self.element.policy.with(PolicyField::Load, self.rng.random_range(0..100) * 10_000);
+            let registered = space.register(self.pool(id), self.element.clone(), || ());
+            black_box(registered.expect("the handlespace has room"));
         }
+        self.note(column, ids.len(), start);
+    }
+
+    fn select(&mut self, space: &mut Handlespace<()>, ids: &[u32]) {
+        let (count, mut out) = (ids.len().max(10_000), Vec::new());
+        let start = cpu();
+        for &id in ids.iter().cycle().take(count) {
+            out.clear();
+            let pool = &self.pools[id as usize % self.pools.len()];
+            space.select(pool, 1, None, &mut self.rng, &mut out);
+            black_box(&out);
+        }
+        self.note(2, count, start);
+    }
+
+    fn deregister_all(&mut self, space: &mut Handlespace<()>, ids: &[u32]) {
+        let start = cpu();
+        for &id in ids {
+            let key = space.find(self.pool(id), PeId(id));
+            black_box(key.and_then(|key| space.remove(key)));
+        }
+        self.note(3, ids.len(), start);
+        assert!(space.is_empty(), "some elements were not found");
+    }
+
+    fn note(&mut self, column: usize, count: usize, start: Duration) {
+        let (operations, time) = &mut self.times[column];
+        *operations += count;
+        *time += cpu() - start;
     }
 }
 
-fn run(policy_type: PolicyType, count: usize, seed: u64) -> [f64; 4] {
-    let mut rng = StdRng::seed_from_u64(seed);
-    let elements = elements(count, policy_type, &mut rng);
-    let handle = PoolHandle::from("SpeedPool");
-    let mut space = Handlespace::new(Limits::default(), &mut rng);
-    let mut keys = Vec::new();
-    let (first, again) = (elements.clone(), elements.clone());
-    let register = timed(count, || {
-        for element in first {
-            keys.push(space.register(&handle, element, || ()).expect("room").key);
-        }
-    });
-    let register_again = timed(count, || {
-        for element in again {
-            black_box(space.register(&handle, element, || ()).expect("known"));
-        }
-    });
-    let selections = count.max(10_000);
-    let select = timed(selections, || {
-        let mut out = Vec::new();
-        for _ in 0..selections {
-            out.clear();
-            space.select(&handle, 1, None, &mut rng, &mut out);
-            black_box(&out);
-        }
-    });
-    let deregister = timed(count, || {
-        keys.iter().for_each(|&key| drop(space.remove(key)));
-    });
-    [register, register_again, select, deregister]
+fn cpu() -> Duration {
+    clock_gettime(ClockId::CLOCK_PROCESS_CPUTIME_ID).expect("a clock").into()
+}
+
+/// Bytes of memory in use.
+fn resident() -> usize {
+    let text = std::fs::read_to_string("/proc/self/statm").expect("Linux's /proc");
+    text.split(' ').nth(1).and_then(|pages| pages.parse().ok()).map_or(0, |pages: usize| pages * 4096)
 }
