@@ -42,7 +42,8 @@ struct Bench {
 impl Bench {
     fn new(policy_type: PolicyType, pools: usize, elements: usize) -> Self {
         let transport = |port| Transport::sctp(port, [IpAddr::from([10, 0, 0, 1])], TransportUse::DataOnly);
-        let policy = policy_type.fields().iter().fold(Policy::new(policy_type), |it, &field| it.with(field, 1));
+        let policy =
+            policy_type.fields().iter().fold(Policy::new(policy_type), |it, &field| it.with(field, 1));
         let element = PoolElement {
             id: PeId(0),
             home: RegistrarId(1),

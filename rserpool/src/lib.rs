@@ -11,8 +11,8 @@
 //! | [`session::ServiceSessions`] | a server: its sessions with users, cookies |
 //! | [`pool_user::PoolUser`] | a client: handle resolution, and sessions that survive their servers |
 //!
-//! They are made of [`wire`] (ASAP and ENRP messages), [`handlespace`] (pools, elements, selection by policy) and
-//! [`transport`] (the seam to the network).
+//! They are made of [`wire`] (ASAP and ENRP messages), [`handlespace`] (pools and their elements), [`policy`] (which element is
+//! selected; add your own) and [`transport`] (the seam to the network).
 //!
 //! # Driving a machine
 //!
@@ -77,7 +77,7 @@ pub mod driver;
 pub mod handlespace;
 mod home;
 mod id;
-mod policy;
+pub mod policy;
 pub mod pool_element;
 pub mod pool_user;
 mod profile;

@@ -49,9 +49,9 @@ mod tests {
     fn policies_are_spelled_as_rsplibs() {
         assert_eq!(parse("RoundRobin"), Ok(Policy::new(PolicyType::RoundRobin)));
         assert_eq!(parse("leastused"), Ok(Policy::least_used(0)));
-        assert_eq!(parse("WeightedRoundRobin:7").unwrap().weight, 7);
-        assert_eq!(parse("PriorityLeastUsed:1").unwrap().degradation, u32::MAX);
-        assert_eq!(parse("WeightedRandomDPF:3:0.5").unwrap().dpf, u32::MAX / 2);
+        assert_eq!(parse("WeightedRoundRobin:7").unwrap().numbers(), [7]);
+        assert_eq!(parse("PriorityLeastUsed:1").unwrap().numbers(), [0, u32::MAX]);
+        assert_eq!(parse("WeightedRandomDPF:3:0.5").unwrap().numbers(), [3, u32::MAX / 2, 0]);
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! A fast hash of 32-bit identifiers that peers choose: without the key nobody can make them collide.
+//! A fast hash of identifiers and names that peers choose: without the key nobody can make them collide.
 
 use std::hash::{BuildHasher, Hasher};
 
@@ -34,12 +34,25 @@ pub(super) struct KeyedHasher {
 
 impl Hasher for KeyedHasher {
     fn write(&mut self, bytes: &[u8]) {
-        bytes.iter().for_each(|&byte| self.write_u32(byte.into()));
+        for chunk in bytes.chunks(8) {
+            let mut word = [0; 8];
+            word[..chunk.len()].copy_from_slice(chunk);
+            self.write_u64(u64::from_le_bytes(word));
+        }
+    }
+
+    fn write_u32(&mut self, value: u32) {
+        self.write_u64(value.into());
+    }
+
+    /// Of a name: without it, one that ends in zeros would be as good as one without them.
+    fn write_usize(&mut self, value: usize) {
+        self.write_u64(value as u64);
     }
 
     /// The high half of the 128-bit product depends on every bit of the input and of the key.
-    fn write_u32(&mut self, value: u32) {
-        let mixed = (self.state.rotate_left(32) ^ u64::from(value) ^ self.key.mask) as u128;
+    fn write_u64(&mut self, value: u64) {
+        let mixed = (self.state.rotate_left(32) ^ value ^ self.key.mask) as u128;
         let product = mixed * u128::from(self.key.factor);
         self.state = (product >> 64) as u64 ^ product as u64;
     }

@@ -10,7 +10,7 @@ mod pool;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::Bound;
 
 use rand::rngs::StdRng;
@@ -19,10 +19,11 @@ use slab::Slab;
 pub use checksum::PeChecksum;
 pub use pool::Pool;
 
-use crate::policy::{Slot, default_increment};
+use crate::policy::{Policies, Slot};
 use crate::wire::{CauseCode, ErrorCause, Policy, PoolElement, Protocol, Transport};
 use crate::{PeId, PoolHandle, RegistrarId};
 use keyed_hash::KeyedHash;
+use pool::Change;
 
 /// An element and what its owner keeps with it.
 #[derive(Clone, Debug)]
@@ -80,6 +81,9 @@ impl Default for Limits {
     }
 }
 
+/// However high the limit is: slots are 32 bits, of which the policies need some values.
+const MAX_ELEMENTS: usize = u32::MAX as usize - 2;
+
 /// Why an element may not join, or may not change as it wants to.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -99,7 +103,7 @@ pub enum RegistrationError {
     /// With a control channel in a pool without, or the other way round.
     #[error("the pool's use of the control channel is another")]
     ControlUseDiffers,
-    /// We cannot select by this policy.
+    /// The registrar cannot select by this policy.
     #[error("{} is unknown", policy.policy_type)]
     UnknownPolicy {
         /// The element's policy.
@@ -170,8 +174,9 @@ pub struct Registered {
 /// See the module's documentation.
 pub struct Handlespace<T> {
     limits: Limits,
+    policies: Policies,
     pools: Slab<Pool<T>>,
-    by_handle: BTreeMap<PoolHandle, usize>,
+    by_handle: HashMap<PoolHandle, usize, KeyedHash>,
     elements: usize,
     /// None is empty.
     estates: BTreeMap<RegistrarId, Estate>,
@@ -182,15 +187,24 @@ pub struct Handlespace<T> {
 impl<T> Handlespace<T> {
     /// An empty handlespace; `rng` seeds its hash tables.
     pub fn new(limits: Limits, rng: &mut StdRng) -> Self {
+        let hash = KeyedHash::new(rng);
         Self {
-            limits,
+            limits: Limits { elements: limits.elements.min(MAX_ELEMENTS), ..limits },
+            policies: Policies::default(),
             pools: Slab::new(),
-            by_handle: BTreeMap::new(),
+            by_handle: HashMap::with_hasher(hash),
             elements: 0,
             estates: BTreeMap::new(),
-            hash: KeyedHash::new(rng),
+            hash,
             selected: Vec::new(),
         }
+    }
+
+    /// With these policies, and not only the usual ones.
+    #[must_use]
+    pub fn with_policies(mut self, policies: Policies) -> Self {
+        self.policies = policies;
+        self
     }
 
     /// Number of elements in all pools.
@@ -203,9 +217,9 @@ impl<T> Handlespace<T> {
         self.elements == 0
     }
 
-    /// The pools, by name.
+    /// The pools, in no particular order.
     pub fn pools(&self) -> impl Iterator<Item = &Pool<T>> {
-        self.by_handle.values().filter_map(|&pool| self.pools.get(pool))
+        self.pools.iter().map(|(_, pool)| pool)
     }
 
     /// The pool of this name.
@@ -273,8 +287,20 @@ impl<T> Handlespace<T> {
         let Some(element) = pool.get_mut(key.slot()) else { return };
         let contribution = of_handle.with_id(element.info.id);
         let before = std::mem::replace(&mut element.info.home, home);
-        self.disown(before, key, contribution);
-        self.own(home, key, contribution);
+        self.change_home(key, Some(before), home, contribution);
+    }
+
+    fn change_home(
+        &mut self,
+        key: ElementKey,
+        from: Option<RegistrarId>,
+        to: RegistrarId,
+        contribution: PeChecksum,
+    ) {
+        if from != Some(to) {
+            from.iter().for_each(|from| self.disown(*from, key, contribution));
+            self.own(to, key, contribution);
+        }
     }
 
     /// Adds an element, or replaces what is known of it (RFC 5352, 3.1 rules 1 to 3). `data` makes what is kept with
@@ -293,25 +319,16 @@ impl<T> Handlespace<T> {
         let members = &mut self.pools[pool];
         members.check(&info)?;
         let contribution = members.handle_checksum.with_id(info.id);
-        let home = info.home;
-        let (slot, is_new) = match members.find(info.id) {
-            Some(slot) => {
-                let before = members.get(slot).map(|element| element.info.home).unwrap_or_default();
-                members.update(slot, info);
-                self.disown(before, ElementKey::new(pool, slot), contribution);
-                (slot, false)
-            }
-            None if self.elements >= self.limits.elements => {
-                return Err(RegistrationError::Full { what: "elements", limit: self.limits.elements });
-            }
-            None => {
-                self.elements += 1;
-                (members.insert(info, data()), true)
-            }
+        let (home, has_room) = (info.home, self.elements < self.limits.elements);
+        let full = RegistrationError::Full { what: "elements", limit: self.limits.elements };
+        let (slot, before) = match members.register(info, has_room, data).ok_or(full)? {
+            Change::Added(slot) => (slot, None),
+            Change::Replaced(slot, home) => (slot, Some(home)),
         };
         let key = ElementKey::new(pool, slot);
-        self.own(home, key, contribution);
-        Ok(Registered { key, is_new })
+        self.elements += usize::from(before.is_none());
+        self.change_home(key, before, home, contribution);
+        Ok(Registered { key, is_new: before.is_none() })
     }
 
     fn check_addresses(&self, transport: &Transport) -> Result<(), RegistrationError> {
@@ -335,7 +352,8 @@ impl<T> Handlespace<T> {
                 return Err(RegistrationError::Full { what, limit });
             }
         }
-        let pool = self.pools.insert(Pool::new(handle.clone(), first, self.hash)?);
+        let selector = self.policies.selector(first.policy.policy_type);
+        let pool = self.pools.insert(Pool::new(handle.clone(), first, selector, self.hash));
         self.by_handle.insert(handle.clone(), pool);
         Ok(pool)
     }
@@ -371,7 +389,8 @@ impl<T> Handlespace<T> {
     }
 
     /// Selects up to `count` elements by the pool's policy, best first, into `out`; nothing if there is no such pool.
-    /// `increment` elements have their counters moved; none for what the policy wants.
+    /// `increment` elements have their counters moved; none for one, so that the answers to several requests start with different
+    /// elements (RFC 5356, 4.1.2).
     pub fn select(
         &mut self,
         handle: &PoolHandle,
@@ -382,9 +401,8 @@ impl<T> Handlespace<T> {
     ) {
         let Some(&index) = self.by_handle.get(handle) else { return };
         let Some(pool) = self.pools.get_mut(index) else { return };
-        let increment = increment.unwrap_or_else(|| default_increment(pool.policy_type()));
         self.selected.clear();
-        pool.select(count, increment, rng, &mut self.selected);
+        pool.select(count, increment.unwrap_or(1), rng, &mut self.selected);
         out.extend(self.selected.iter().map(|&slot| ElementKey::new(index, slot)));
     }
 }

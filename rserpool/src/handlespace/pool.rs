@@ -1,6 +1,7 @@
 //! One pool: its elements, by identifier and in the order of its policy.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 
 use rand::rngs::StdRng;
 use slab::Slab;
@@ -8,9 +9,26 @@ use slab::Slab;
 use super::checksum::PeChecksum;
 use super::keyed_hash::KeyedHash;
 use super::{Element, RegistrationError};
-use crate::policy::{Select, Selector, Slot};
+use crate::policy::{Elements, Selector, Slot};
 use crate::wire::{Policy, PolicyType, PoolElement, Transport, TransportUse};
-use crate::{PeId, PoolHandle};
+use crate::{PeId, PoolHandle, RegistrarId};
+
+/// What [`Pool::register`] did.
+pub(super) enum Change {
+    /// A new element.
+    Added(Slot),
+    /// One that was known, and whose home this was.
+    Replaced(Slot, RegistrarId),
+}
+
+/// The elements of a pool, by slot.
+struct Members<T>(Slab<Element<T>>);
+
+impl<T> Elements for Members<T> {
+    fn policy(&self, slot: Slot) -> Option<&Policy> {
+        self.0.get(slot).map(|element| &element.info.policy)
+    }
+}
 
 /// A pool: elements that share policy, transport protocol and use of the control channel (RFC 5352, 3.1).
 pub struct Pool<T> {
@@ -18,9 +36,10 @@ pub struct Pool<T> {
     policy: Policy,
     /// Of the first element, to compare with and to tell others.
     transport: Transport,
-    elements: Slab<Element<T>>,
-    by_id: HashMap<PeId, Slot, KeyedHash>,
-    selector: Selector,
+    elements: Members<T>,
+    /// Slots; narrow, as there are so many.
+    by_id: HashMap<PeId, u32, KeyedHash>,
+    selector: Box<dyn Selector>,
     pub(super) handle_checksum: PeChecksum,
 }
 
@@ -29,18 +48,18 @@ impl<T> Pool<T> {
     pub(super) fn new(
         handle: PoolHandle,
         first: &PoolElement,
+        selector: Box<dyn Selector>,
         hash: KeyedHash,
-    ) -> Result<Self, RegistrationError> {
-        let unknown = RegistrationError::UnknownPolicy { policy: first.policy };
-        Ok(Self {
+    ) -> Self {
+        Self {
             policy: Policy::new(first.policy.policy_type),
             transport: first.user_transport.clone(),
-            elements: Slab::new(),
+            elements: Members(Slab::new()),
             by_id: HashMap::with_hasher(hash),
-            selector: Selector::new(first.policy.policy_type).ok_or(unknown)?,
+            selector,
             handle_checksum: PeChecksum::of_handle(&handle),
             handle,
-        })
+        }
     }
 
     /// The pool's name.
@@ -65,34 +84,34 @@ impl<T> Pool<T> {
 
     /// Number of elements.
     pub fn len(&self) -> usize {
-        self.elements.len()
+        self.elements.0.len()
     }
 
     /// Whether the pool has no elements.
     pub fn is_empty(&self) -> bool {
-        self.elements.is_empty()
+        self.elements.0.is_empty()
     }
 
     /// The elements, in no particular order.
     pub fn elements(&self) -> impl Iterator<Item = &Element<T>> {
-        self.elements.iter().map(|(_, element)| element)
+        self.elements.0.iter().map(|(_, element)| element)
     }
 
     /// The first slot from `from` on that has an element.
     pub(super) fn next(&self, from: Slot) -> Option<Slot> {
-        (from..self.elements.capacity()).find(|&slot| self.elements.contains(slot))
+        (from..self.elements.0.capacity()).find(|&slot| self.elements.0.contains(slot))
     }
 
     pub(super) fn find(&self, id: PeId) -> Option<Slot> {
-        self.by_id.get(&id).copied()
+        self.by_id.get(&id).map(|&slot| slot as Slot)
     }
 
     pub(super) fn get(&self, slot: Slot) -> Option<&Element<T>> {
-        self.elements.get(slot)
+        self.elements.0.get(slot)
     }
 
     pub(super) fn get_mut(&mut self, slot: Slot) -> Option<&mut Element<T>> {
-        self.elements.get_mut(slot)
+        self.elements.0.get_mut(slot)
     }
 
     /// The tests of RFC 5352, 3.1 rule 2, which re-registrations must pass as well (rule 3).
@@ -109,30 +128,40 @@ impl<T> Pool<T> {
         Ok(())
     }
 
-    /// Adds an element whose identifier is not in the pool.
-    pub(super) fn insert(&mut self, info: PoolElement, data: T) -> Slot {
-        let (id, policy) = (info.id, info.policy);
-        let slot = self.elements.insert(Element { info, data });
-        self.by_id.insert(id, slot);
-        self.selector.insert(slot, &policy);
-        slot
-    }
-
-    pub(super) fn update(&mut self, slot: Slot, info: PoolElement) {
-        if let Some(element) = self.elements.get_mut(slot) {
-            element.info = info;
-            self.selector.update(slot, &element.info.policy);
+    /// Adds an element, or replaces what is known of it; none if it is a new one and there is no room.
+    pub(super) fn register(
+        &mut self,
+        info: PoolElement,
+        has_room: bool,
+        data: impl FnOnce() -> T,
+    ) -> Option<Change> {
+        match self.by_id.entry(info.id) {
+            Entry::Occupied(entry) => {
+                let slot = *entry.get() as Slot;
+                let element = self.elements.0.get_mut(slot)?;
+                self.selector.update(slot, &element.info.policy, &info.policy);
+                let before = std::mem::replace(&mut element.info, info);
+                Some(Change::Replaced(slot, before.home))
+            }
+            Entry::Vacant(entry) if has_room => {
+                let slot = self.elements.0.vacant_key();
+                self.selector.insert(slot, &info.policy);
+                self.elements.0.insert(Element { info, data: data() });
+                entry.insert(slot as u32);
+                Some(Change::Added(slot))
+            }
+            Entry::Vacant(_) => None,
         }
     }
 
     pub(super) fn remove(&mut self, slot: Slot) -> Option<Element<T>> {
-        let element = self.elements.try_remove(slot)?;
+        let element = self.elements.0.try_remove(slot)?;
         self.by_id.remove(&element.info.id);
         self.selector.remove(slot);
         Some(element)
     }
 
     pub(super) fn select(&mut self, count: usize, increment: usize, rng: &mut StdRng, out: &mut Vec<Slot>) {
-        self.selector.select(count, increment, rng, out);
+        self.selector.select(count, increment, &self.elements, rng, out);
     }
 }

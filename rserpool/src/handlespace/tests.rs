@@ -77,8 +77,6 @@ fn an_element_unlike_its_pool_is_rejected_with_the_rfcs_cause() {
     let mut control = element(2, Policy::default());
     control.user_transport.protocol = Protocol::Sctp(TransportUse::DataAndControl);
     assert_eq!(code(&mut space, control), CauseCode::INCONSISTENT_CONTROL_USE);
-    let unknown = element(3, Policy::new(PolicyType::Unknown(9)));
-    assert_eq!(register(&mut space, "Q", unknown).unwrap_err().cause().code, CauseCode::INVALID_VALUES);
     assert_eq!(space.len(), 1);
 }
 
@@ -86,6 +84,16 @@ fn an_element_unlike_its_pool_is_rejected_with_the_rfcs_cause() {
 fn the_causes_details_tell_what_the_pool_has() {
     let error = RegistrationError::PolicyDiffers { pool: Policy::default() };
     assert_eq!(error.cause().info, [0, 8, 0, 8, 0, 0, 0, 1][..]);
+}
+
+#[test]
+fn a_policy_that_nobody_knows_here_is_kept_as_it_is_and_served_round_robin() {
+    let mut space = handlespace(Limits::default());
+    let policy = |number| Policy::own(0xb000_4711, [number, 2, 3]);
+    let keys = [8, 7].map(|id| register(&mut space, "P", element(id, policy(id))).unwrap().key);
+    assert_eq!([0, 1].map(|_| selected(&mut space, "P", 1)), [[8], [7]]);
+    assert_eq!(space.get(keys[1]).unwrap().info.policy, policy(7));
+    assert_eq!(space.pool(&"P".into()).unwrap().policy(), Policy::new(PolicyType::Unknown(0xb000_4711)));
 }
 
 #[test]

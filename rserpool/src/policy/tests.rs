@@ -3,30 +3,68 @@ use std::collections::BTreeMap;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use rand::SeedableRng;
+use rand::rngs::StdRng;
 
-use super::*;
-use crate::wire::PolicyField;
+use super::{Elements, Policies, Selector, Slot};
+use crate::wire::{Policy, PolicyField, PolicyType};
 
 fn rng() -> StdRng {
     StdRng::seed_from_u64(1)
 }
 
-fn pool(policies: &[Policy]) -> Selector {
-    let mut selector = Selector::new(policies[0].policy_type).unwrap();
-    policies.iter().enumerate().for_each(|(slot, policy)| selector.insert(slot, policy));
-    selector
+/// A selector with what its elements say.
+struct Pool {
+    selector: Box<dyn Selector>,
+    elements: Members,
+}
+
+#[derive(Default)]
+struct Members(BTreeMap<Slot, Policy>);
+
+impl Elements for Members {
+    fn policy(&self, slot: Slot) -> Option<&Policy> {
+        self.0.get(&slot)
+    }
+}
+
+impl Pool {
+    fn empty(policy_type: PolicyType) -> Self {
+        Self { selector: Policies::default().selector(policy_type), elements: Members::default() }
+    }
+
+    fn register(&mut self, slot: Slot, policy: &Policy) {
+        match self.elements.0.insert(slot, *policy) {
+            Some(old) => self.selector.update(slot, &old, policy),
+            None => self.selector.insert(slot, policy),
+        }
+    }
+
+    fn remove(&mut self, slot: Slot) {
+        self.elements.0.remove(&slot);
+        self.selector.remove(slot);
+    }
+
+    fn select(&mut self, count: usize, increment: usize, rng: &mut StdRng, picked: &mut Vec<Slot>) {
+        self.selector.select(count, increment, &self.elements, rng, picked);
+    }
+}
+
+fn pool(policies: &[Policy]) -> Pool {
+    let mut pool = Pool::empty(policies[0].policy_type);
+    policies.iter().enumerate().for_each(|(slot, policy)| pool.register(slot, policy));
+    pool
 }
 
 /// What `times` answers of one element each name.
-fn singles(selector: &mut Selector, times: usize) -> Vec<Slot> {
+fn singles(pool: &mut Pool, times: usize) -> Vec<Slot> {
     let (mut rng, mut picked) = (rng(), Vec::new());
-    (0..times).for_each(|_| selector.select(1, 1, &mut rng, &mut picked));
+    (0..times).for_each(|_| pool.select(1, 1, &mut rng, &mut picked));
     picked
 }
 
-fn answer(selector: &mut Selector, count: usize) -> Vec<Slot> {
+fn answer(pool: &mut Pool, count: usize) -> Vec<Slot> {
     let mut picked = Vec::new();
-    selector.select(count, 1, &mut rng(), &mut picked);
+    pool.select(count, 1, &mut rng(), &mut picked);
     picked
 }
 
@@ -45,7 +83,7 @@ fn round_robin_advances_its_head_by_one_with_each_answer() {
     assert_eq!(answer(&mut selector, 3), [1, 2, 3]);
     assert_eq!(answer(&mut selector, 9), [2, 3, 0, 1]);
     selector.remove(3);
-    selector.update(0, &Policy::default());
+    selector.register(0, &Policy::default());
     assert_eq!(singles(&mut selector, 4), [0, 1, 2, 0]);
 }
 
@@ -55,9 +93,9 @@ fn least_used_sorts_by_load_and_goes_round_robin_among_equals() {
     let mut selector = pool(&[50, 10, 10, 90].map(Policy::least_used));
     assert_eq!(answer(&mut selector, 4), [1, 2, 0, 3]);
     assert_eq!(answer(&mut selector, 4), [2, 1, 0, 3]);
-    selector.update(3, &Policy::least_used(0));
+    selector.register(3, &Policy::least_used(0));
     assert_eq!(singles(&mut selector, 3), [3, 3, 3]);
-    selector.update(3, &Policy::least_used(10));
+    selector.register(3, &Policy::least_used(10));
     assert_eq!(singles(&mut selector, 4), [1, 2, 3, 1]);
 }
 
@@ -70,7 +108,7 @@ fn degradation_adds_up_until_the_element_registers_again() {
     });
     let mut selector = pool(&policies);
     assert_eq!(singles(&mut selector, 5), [0, 0, 1, 0, 0]);
-    selector.update(1, &policies[1]);
+    selector.register(1, &policies[1]);
     assert_eq!(singles(&mut selector, 1), [1]);
 }
 
@@ -135,14 +173,58 @@ fn full_elements_are_drawn_only_when_all_are_full() {
     let policy = |load| Policy::new(PolicyType::RandomizedLeastUsed).with(PolicyField::Load, load);
     let mut selector = pool(&[policy(u32::MAX), policy(0)]);
     assert_eq!(shares(&singles(&mut selector, 100)), BTreeMap::from([(1, 100)]));
-    selector.update(1, &policy(u32::MAX));
+    selector.register(1, &policy(u32::MAX));
     assert_eq!(shares(&singles(&mut selector, 100)).len(), 2);
 }
 
 #[test]
-fn every_known_policy_has_a_selector_and_no_other() {
-    assert!(PolicyType::all().all(|policy_type| Selector::new(policy_type).is_some()));
-    assert!(Selector::new(PolicyType::Unknown(7)).is_none());
+fn every_known_policy_has_a_rule_and_says_where_its_distance_is() {
+    let policies = Policies::default();
+    for policy_type in PolicyType::all() {
+        let policy = policies.get(policy_type).expect("a rule");
+        assert_eq!(policy.policy_type(), policy_type);
+        assert_eq!(policy.distance().is_some(), policy_type.fields().contains(&PolicyField::Distance));
+    }
+    assert!(policies.get(PolicyType::Unknown(7)).is_none());
+}
+
+/// Elements whose number says so are not selected; the others in the order of their numbers.
+struct Even;
+
+impl super::Policy for Even {
+    fn policy_type(&self) -> PolicyType {
+        PolicyType::from_number(7)
+    }
+
+    fn selector(&self) -> Box<dyn Selector> {
+        let key =
+            |element: &Policy, _| element.number(0).is_multiple_of(2).then_some(element.number(0).into());
+        Box::new(super::Sorted::by(key))
+    }
+}
+
+#[test]
+fn an_own_policy_selects_and_without_it_round_robin_does() {
+    let policies = Policies::default().with(Even);
+    let elements = [4, 3, 2].map(|number| Policy::own(7, [number]));
+    for (policies, expected) in [(policies, vec![2, 0]), (Policies::default(), vec![0, 1, 2])] {
+        let mut pool =
+            Pool { selector: policies.selector(PolicyType::Unknown(7)), elements: Members::default() };
+        elements.iter().enumerate().for_each(|(slot, element)| pool.register(slot, element));
+        assert_eq!(answer(&mut pool, 3), expected);
+    }
+}
+
+#[test]
+fn weighted_round_robin_gives_who_joins_its_turns_from_the_present_round_on() {
+    // RFC 5356, 4.2.2.
+    let weight = |w| Policy::new(PolicyType::WeightedRoundRobin).with(PolicyField::Weight, w);
+    let mut selector = pool(&[weight(1), weight(1)]);
+    singles(&mut selector, 100);
+    selector.register(2, &weight(2));
+    assert_eq!(shares(&singles(&mut selector, 40)), BTreeMap::from([(0, 10), (1, 10), (2, 20)]));
+    selector.register(2, &weight(2));
+    assert_eq!(shares(&singles(&mut selector, 40)), BTreeMap::from([(0, 10), (1, 10), (2, 20)]));
 }
 
 #[derive(Clone, Debug)]
@@ -193,16 +275,16 @@ impl SimpleLeastUsed {
 proptest! {
     #[test]
     fn least_used_does_what_its_definition_says(steps in steps()) {
-        let mut selector = Selector::new(PolicyType::LeastUsed).unwrap();
+        let mut selector = Pool::empty(PolicyType::LeastUsed);
         let mut simple = SimpleLeastUsed::default();
         for step in steps {
             match step {
                 Step::Register(slot, load) if simple.elements.contains_key(&slot) => {
-                    selector.update(slot, &Policy::least_used(load));
+                    selector.register(slot, &Policy::least_used(load));
                     simple.register(slot, load);
                 }
                 Step::Register(slot, load) => {
-                    selector.insert(slot, &Policy::least_used(load));
+                    selector.register(slot, &Policy::least_used(load));
                     simple.register(slot, load);
                 }
                 Step::Remove(slot) => {
@@ -223,17 +305,15 @@ proptest! {
         steps in steps(),
         policy_type in proptest::sample::select(PolicyType::all().collect::<Vec<_>>()),
     ) {
-        let mut selector = Selector::new(policy_type).unwrap();
+        let mut selector = Pool::empty(policy_type);
         let mut members = BTreeMap::new();
         for step in steps {
             match step {
                 Step::Register(slot, number) => {
                     let fields = policy_type.fields().iter();
                     let policy = fields.fold(Policy::new(policy_type), |p, &field| p.with(field, number + 1));
-                    match members.insert(slot, ()) {
-                        Some(()) => selector.update(slot, &policy),
-                        None => selector.insert(slot, &policy),
-                    }
+                    members.insert(slot, ());
+                    selector.register(slot, &policy);
                 }
                 Step::Remove(slot) => {
                     selector.remove(slot);

@@ -6,6 +6,7 @@ use std::time::Duration;
 use rand::rngs::StdRng;
 
 use crate::handlespace::{Handlespace, Limits};
+use crate::policy::Policies;
 use crate::wire::{Policy, PolicyField, PoolElement};
 use crate::{PeId, PoolHandle, Time};
 
@@ -18,8 +19,8 @@ pub(crate) struct Cache {
 }
 
 impl Cache {
-    pub(super) fn new(limits: Limits, stale_after: Duration, rng: &mut StdRng) -> Self {
-        let handlespace = Handlespace::new(limits, rng);
+    pub(super) fn new(limits: Limits, policies: Policies, stale_after: Duration, rng: &mut StdRng) -> Self {
+        let handlespace = Handlespace::new(limits, rng).with_policies(policies);
         Self { handlespace, resolved: BTreeMap::new(), stale_after, max_pools: limits.pools }
     }
 

@@ -35,6 +35,7 @@ use subscriptions::Subscriptions;
 
 use crate::handlespace::Limits;
 use crate::home::{Home, HuntConfig};
+use crate::policy::Policies;
 use crate::session::user::Session;
 use crate::session::{BusinessCard, SessionEvent, SessionId};
 use crate::timers::Timers;
@@ -63,6 +64,8 @@ pub struct PoolUserConfig {
     pub max_requests: usize,
     /// How much to remember.
     pub cache_limits: Limits,
+    /// The policies that it can select by, out of what it remembers.
+    pub policies: Policies,
     /// How long connecting to an element may take.
     pub connect_timeout: Duration,
     /// How long a session rests when no element is to be had.
@@ -96,6 +99,7 @@ impl PoolUserConfig {
             resolution_timeout: profile.millis(45_000, 30_000, 5000),
             max_requests: 1024,
             cache_limits: Limits { pools: 1000, elements: 10_000, addresses: 32 },
+            policies: Policies::default(),
             connect_timeout: profile.millis(15_000, 5000, 200),
             retry_delay: profile.millis(2000, 500, 50),
             max_report_rate: Some(10),
@@ -199,7 +203,7 @@ impl PoolUser {
         let mut io = Io::new(seed);
         Self {
             home: Home::new(config.hunt.clone(), config.format),
-            cache: Cache::new(config.cache_limits, config.stale_cache, &mut io.rng),
+            cache: Cache::new(config.cache_limits, config.policies.clone(), config.stale_cache, &mut io.rng),
             reports: Reports::new(),
             subscriptions: Subscriptions::new(),
             channels: Channels::new(),

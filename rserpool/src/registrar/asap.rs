@@ -118,6 +118,9 @@ impl Registrar {
         if !is_single || (!self.config.format.rare_transports && transport.protocol.is_rare()) {
             return Err(RegistrationError::TransportRefused { transport: transport.clone() });
         }
+        if self.config.policies.get(element.policy.policy_type).is_none() {
+            return Err(RegistrationError::UnknownPolicy { policy: element.policy });
+        }
         Ok(())
     }
 

@@ -4,6 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use crate::handlespace::{Limits, RegistrationError};
+use crate::policy::Policies;
 use crate::transport::Peer;
 use crate::wire::{Format, PoolElement, Transport};
 use crate::{AddressScope, PeId, PoolHandle, Profile, RegistrarId};
@@ -17,6 +18,8 @@ pub struct RegistrarConfig {
     pub format: Format,
     /// How many pools and elements to keep.
     pub limits: Limits,
+    /// The policies that it can select by.
+    pub policies: Policies,
     /// How many associations to keep; further ones are aborted.
     pub max_associations: usize,
     /// Addresses of elements that are not known so far are left out (`-minaddressscope` of RSPLIB). None: loopback and
@@ -116,6 +119,7 @@ impl RegistrarConfig {
             id,
             format: Format::default(),
             limits: Limits::default(),
+            policies: Policies::default(),
             max_associations: 100_000,
             min_address_scope: None,
             default_items: 3,

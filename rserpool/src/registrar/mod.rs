@@ -84,7 +84,8 @@ impl Registrar {
     /// A registrar that starts now. `seed` is the source of all its randomness.
     pub fn new(config: RegistrarConfig, seed: u64, now: Time) -> Self {
         let mut io = Io::new(seed);
-        let handlespace = Handlespace::new(config.limits, &mut io.rng);
+        let policies = config.policies.clone();
+        let handlespace = Handlespace::new(config.limits, &mut io.rng).with_policies(policies);
         let mut registrar = Self {
             config,
             io,

@@ -41,7 +41,7 @@ pub enum PolicyType {
     LeastUsedDpf,
     /// RSPLIB: LUD with a distance penalty.
     LeastUsedDegradationDpf,
-    /// A policy that we do not know, by its number.
+    /// Another policy, by its number: one of your own (see [`policy`](crate::policy)), or one that we do not know.
     Unknown(u32),
 }
 
@@ -151,6 +151,11 @@ impl PolicyType {
         self.row().map_or(&[], |row| row.3)
     }
 
+    /// Which of the numbers in the body a field is.
+    pub(crate) fn position(self, field: PolicyField) -> Option<usize> {
+        self.fields().iter().position(|&other| other == field)
+    }
+
     fn row(self) -> Option<&'static Row> {
         POLICIES.iter().find(|row| row.0 == self)
     }
@@ -165,23 +170,14 @@ impl fmt::Display for PolicyType {
     }
 }
 
-/// A policy with the numbers that one pool element gives it. Numbers that the policy does not use are zero.
+/// A policy with the numbers that one pool element gives it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Policy {
     /// Which policy.
     pub policy_type: PolicyType,
-    /// See [`PolicyField::Weight`].
-    pub weight: u32,
-    /// See [`PolicyField::Priority`].
-    pub priority: u32,
-    /// See [`PolicyField::Load`].
-    pub load: u32,
-    /// See [`PolicyField::Degradation`].
-    pub degradation: u32,
-    /// See [`PolicyField::Dpf`].
-    pub dpf: u32,
-    /// See [`PolicyField::Distance`].
-    pub distance: u32,
+    /// How many of the numbers are the policy's; the others are zero.
+    count: u8,
+    numbers: [u32; Self::MAX_NUMBERS],
 }
 
 impl Default for Policy {
@@ -191,60 +187,78 @@ impl Default for Policy {
 }
 
 impl Policy {
-    /// This policy with all its numbers zero.
-    pub const fn new(policy_type: PolicyType) -> Self {
-        Self { policy_type, weight: 0, priority: 0, load: 0, degradation: 0, dpf: 0, distance: 0 }
+    /// How many numbers a policy's body may have. A longer body is invalid.
+    pub const MAX_NUMBERS: usize = 6;
+
+    /// This policy with all its numbers zero; a policy that we do not know has none.
+    pub fn new(policy_type: PolicyType) -> Self {
+        let count = policy_type.fields().len() as u8;
+        Self { policy_type, count, numbers: [0; Self::MAX_NUMBERS] }
+    }
+
+    /// A policy of your own (see [`policy::Policy`](crate::policy::Policy)) with these numbers.
+    pub fn own<const N: usize>(number: u32, numbers: [u32; N]) -> Self {
+        const { assert!(N <= Self::MAX_NUMBERS, "a policy has at most six numbers") };
+        let mut policy = Self::new(PolicyType::from_number(number));
+        policy.numbers[..N].copy_from_slice(&numbers);
+        policy.count = N as u8;
+        policy
     }
 
     /// Least Used with this load.
-    pub const fn least_used(load: u32) -> Self {
-        Self { load, ..Self::new(PolicyType::LeastUsed) }
+    pub fn least_used(load: u32) -> Self {
+        Self::new(PolicyType::LeastUsed).with(Load, load)
     }
 
-    /// The value of a field.
-    pub const fn field(&self, field: PolicyField) -> u32 {
-        match field {
-            Weight => self.weight,
-            Priority => self.priority,
-            Load => self.load,
-            Degradation => self.degradation,
-            Dpf => self.dpf,
-            Distance => self.distance,
-        }
+    /// The numbers, in wire order.
+    pub fn numbers(&self) -> &[u32] {
+        &self.numbers[..usize::from(self.count)]
     }
 
-    /// The same policy with one field set.
+    /// One of the numbers, in wire order; zero if there are not so many.
+    pub fn number(&self, index: usize) -> u32 {
+        self.numbers.get(index).copied().unwrap_or(0)
+    }
+
+    /// The same policy with one of its numbers set, in wire order; nothing happens if there are not so many.
     #[must_use]
-    pub const fn with(mut self, field: PolicyField, value: u32) -> Self {
-        *match field {
-            Weight => &mut self.weight,
-            Priority => &mut self.priority,
-            Load => &mut self.load,
-            Degradation => &mut self.degradation,
-            Dpf => &mut self.dpf,
-            Distance => &mut self.distance,
-        } = value;
+    pub fn with_number(mut self, index: usize, value: u32) -> Self {
+        if index < usize::from(self.count) {
+            self.numbers[index] = value;
+        }
         self
+    }
+
+    /// The value of a field; zero if the policy does not have it.
+    pub fn field(&self, field: PolicyField) -> u32 {
+        self.policy_type.position(field).map_or(0, |index| self.number(index))
+    }
+
+    /// The same policy with one field set; nothing happens if the policy does not have it.
+    #[must_use]
+    pub fn with(self, field: PolicyField, value: u32) -> Self {
+        self.policy_type.position(field).map_or(self, |index| self.with_number(index, value))
     }
 
     pub(super) fn parse(tlv: Tlv<'_>) -> Result<Self, ParseError> {
         let mut reader = Reader::new(tlv.value);
-        let policy_type = PolicyType::from_number(reader.u32("policy type")?);
-        let mut policy = Self::new(policy_type);
-        for &field in policy_type.fields() {
-            policy = policy.with(field, reader.u32("policy body")?);
+        let mut policy = Self::new(PolicyType::from_number(reader.u32("policy type")?));
+        let (known, mut count) = (usize::from(policy.count), 0);
+        while !reader.is_empty() || count < known {
+            let number = policy.numbers.get_mut(count).ok_or_else(|| tlv.invalid_value())?;
+            *number = reader.u32("policy body")?;
+            count += 1;
         }
-        match (policy_type, reader.is_empty()) {
-            (PolicyType::Unknown(_), _) | (_, true) => Ok(policy),
-            (_, false) => Err(tlv.invalid_value()),
-        }
+        policy.count = count as u8;
+        let is_known = !matches!(policy.policy_type, PolicyType::Unknown(_));
+        if is_known && count != known { Err(tlv.invalid_value()) } else { Ok(policy) }
     }
 
     pub(super) fn write(&self, writer: &mut Writer<'_>) {
         writer.param(ParamType::POLICY, |w| {
             w.u32(self.policy_type.number());
-            for &field in self.policy_type.fields() {
-                w.u32(self.field(field));
+            for &number in self.numbers() {
+                w.u32(number);
             }
         });
     }

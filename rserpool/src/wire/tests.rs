@@ -142,11 +142,16 @@ fn handles() -> impl Strategy<Value = PoolHandle> {
 }
 
 fn policies() -> impl Strategy<Value = Policy> {
-    let types: Vec<_> = PolicyType::all().chain([PolicyType::Unknown(0x8000_4711)]).collect();
-    (proptest::sample::select(types), any::<[u32; 4]>()).prop_map(|(policy_type, values)| {
+    let known = proptest::sample::select(PolicyType::all().collect::<Vec<_>>());
+    let known = (known, any::<[u32; 4]>()).prop_map(|(policy_type, values)| {
         let fields = policy_type.fields().iter().zip(values);
         fields.fold(Policy::new(policy_type), |policy, (&field, value)| policy.with(field, value))
-    })
+    });
+    let own = (any::<[u32; 2]>(), any::<bool>()).prop_map(|(numbers, has_two)| match has_two {
+        true => Policy::own(0x8000_4711, numbers),
+        false => Policy::own(0x8000_4711, []),
+    });
+    prop_oneof![8 => known, 1 => own]
 }
 
 fn transports() -> impl Strategy<Value = Transport> + Clone {

@@ -71,7 +71,7 @@ pub struct Transport {
     /// The port.
     pub port: u16,
     /// The addresses; RFC 5354 allows more than one for SCTP only.
-    pub addresses: SmallVec<[IpAddr; 2]>,
+    pub addresses: SmallVec<[IpAddr; 1]>,
 }
 
 impl Transport {
@@ -137,7 +137,7 @@ impl Transport {
 }
 
 /// The addresses in a transport parameter. Anything else in there is skipped.
-fn parse_addresses(mut reader: Reader<'_>) -> Result<SmallVec<[IpAddr; 2]>, ParseError> {
+fn parse_addresses(mut reader: Reader<'_>) -> Result<SmallVec<[IpAddr; 1]>, ParseError> {
     let mut addresses = SmallVec::new();
     while let Some(tlv) = reader.tlv("address")? {
         let mut value = Reader::new(tlv.value);
