@@ -7,11 +7,11 @@
 mod checksum;
 mod keyed_hash;
 mod pool;
+mod slots;
 #[cfg(test)]
 mod tests;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::ops::Bound;
 
 use rand::rngs::StdRng;
 use slab::Slab;
@@ -60,7 +60,8 @@ impl ElementKey {
 #[derive(Default)]
 struct Estate {
     checksum: PeChecksum,
-    keys: BTreeSet<ElementKey>,
+    /// The pools that know which of their elements are its own.
+    pools: BTreeSet<usize>,
 }
 
 /// How much a handlespace may hold. What would exceed a limit is rejected for lack of resources.
@@ -256,22 +257,22 @@ impl<T> Handlespace<T> {
 
     /// The elements that a registrar owns.
     pub fn keys_of(&self, home: RegistrarId) -> impl Iterator<Item = ElementKey> {
-        self.estates.get(&home).into_iter().flat_map(|estate| estate.keys.iter().copied())
+        let next = move |after| self.next(Some(home), Some(after));
+        std::iter::successors(self.next(Some(home), None), move |key| next(*key))
     }
 
     /// The element that follows `after`, of those that `home` owns, or of all. Who walks on from key to key meets each element
     /// that is there all the time once, the elements of a pool one after the other.
     pub fn next(&self, home: Option<RegistrarId>, after: Option<ElementKey>) -> Option<ElementKey> {
-        let Some(home) = home else { return self.next_of_all(after) };
-        let above = (after.map_or(Bound::Unbounded, Bound::Excluded), Bound::Unbounded);
-        self.estates.get(&home)?.keys.range(above).next().copied()
-    }
-
-    fn next_of_all(&self, after: Option<ElementKey>) -> Option<ElementKey> {
         let (first, slot) = after.map_or((0, 0), |after| (after.pool(), after.slot() + 1));
-        (first..self.pools.capacity()).find_map(|pool| {
-            let from = if pool == first { slot } else { 0 };
-            Some(ElementKey::new(pool, self.pools.get(pool)?.next(from)?))
+        let in_pool =
+            |pool: usize, from| Some(ElementKey::new(pool, self.pools.get(pool)?.next(home, from)?));
+        let in_first = in_pool(first, slot);
+        in_first.or_else(|| match home {
+            Some(home) => {
+                self.estates.get(&home)?.pools.range(first + 1..).find_map(|pool| in_pool(*pool, 0))
+            }
+            None => (first + 1..self.pools.capacity()).find_map(|pool| in_pool(pool, 0)),
         })
     }
 
@@ -359,16 +360,21 @@ impl<T> Handlespace<T> {
     }
 
     fn own(&mut self, home: RegistrarId, key: ElementKey, contribution: PeChecksum) {
+        let Some(pool) = self.pools.get_mut(key.pool()) else { return };
         let estate = self.estates.entry(home).or_default();
         estate.checksum.add(contribution);
-        estate.keys.insert(key);
+        if pool.own(home, key.slot()) {
+            estate.pools.insert(key.pool());
+        }
     }
 
     fn disown(&mut self, home: RegistrarId, key: ElementKey, contribution: PeChecksum) {
-        if let Some(estate) = self.estates.get_mut(&home) {
-            estate.checksum.subtract(contribution);
-            estate.keys.remove(&key);
-            if estate.keys.is_empty() {
+        let Some(pool) = self.pools.get_mut(key.pool()) else { return };
+        let Some(estate) = self.estates.get_mut(&home) else { return };
+        estate.checksum.subtract(contribution);
+        if pool.disown(home, key.slot()) {
+            estate.pools.remove(&key.pool());
+            if estate.pools.is_empty() {
                 self.estates.remove(&home);
             }
         }
@@ -378,13 +384,13 @@ impl<T> Handlespace<T> {
     pub fn remove(&mut self, key: ElementKey) -> Option<Element<T>> {
         let pool = self.pools.get_mut(key.pool())?;
         let element = pool.remove(key.slot())?;
-        let contribution = pool.handle_checksum.with_id(element.info.id);
-        if pool.is_empty() {
+        let (contribution, is_empty) = (pool.handle_checksum.with_id(element.info.id), pool.is_empty());
+        self.disown(element.info.home, key, contribution);
+        if is_empty {
+            let pool = self.pools.remove(key.pool());
             self.by_handle.remove(pool.handle());
-            self.pools.remove(key.pool());
         }
         self.elements -= 1;
-        self.disown(element.info.home, key, contribution);
         Some(element)
     }
 

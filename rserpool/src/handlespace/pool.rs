@@ -8,6 +8,7 @@ use slab::Slab;
 
 use super::checksum::PeChecksum;
 use super::keyed_hash::KeyedHash;
+use super::slots::SlotSet;
 use super::{Element, RegistrationError};
 use crate::policy::{Elements, Selector, Slot};
 use crate::wire::{Policy, PolicyType, PoolElement, Transport, TransportUse};
@@ -40,6 +41,8 @@ pub struct Pool<T> {
     /// Slots; narrow, as there are so many.
     by_id: HashMap<PeId, u32, KeyedHash>,
     selector: Box<dyn Selector>,
+    /// Whose they are, a set for each registrar that has some.
+    owners: Vec<(RegistrarId, SlotSet)>,
     pub(super) handle_checksum: PeChecksum,
 }
 
@@ -57,6 +60,7 @@ impl<T> Pool<T> {
             elements: Members(Slab::new()),
             by_id: HashMap::with_hasher(hash),
             selector,
+            owners: Vec::new(),
             handle_checksum: PeChecksum::of_handle(&handle),
             handle,
         }
@@ -97,9 +101,36 @@ impl<T> Pool<T> {
         self.elements.0.iter().map(|(_, element)| element)
     }
 
-    /// The first slot from `from` on that has an element.
-    pub(super) fn next(&self, from: Slot) -> Option<Slot> {
-        (from..self.elements.0.capacity()).find(|&slot| self.elements.0.contains(slot))
+    /// The first slot from `from` on that has an element, of those that `home` owns, or of all.
+    pub(super) fn next(&self, home: Option<RegistrarId>, from: Slot) -> Option<Slot> {
+        match home {
+            Some(home) => self.owners.iter().find(|(owner, _)| *owner == home)?.1.next(from),
+            None => (from..self.elements.0.capacity()).find(|&slot| self.elements.0.contains(slot)),
+        }
+    }
+
+    /// The element in the slot is this registrar's from now on. Whether it is its first here.
+    pub(super) fn own(&mut self, home: RegistrarId, slot: Slot) -> bool {
+        if let Some((_, slots)) = self.owners.iter_mut().find(|(owner, _)| *owner == home) {
+            slots.insert(slot);
+            return false;
+        }
+        let mut slots = SlotSet::default();
+        slots.insert(slot);
+        self.owners.push((home, slots));
+        true
+    }
+
+    /// It is not this registrar's any more. Whether it was its last here.
+    pub(super) fn disown(&mut self, home: RegistrarId, slot: Slot) -> bool {
+        let Some(index) = self.owners.iter().position(|(owner, _)| *owner == home) else { return false };
+        let slots = &mut self.owners[index].1;
+        slots.remove(slot);
+        let was_last = slots.is_empty();
+        if was_last {
+            self.owners.swap_remove(index);
+        }
+        was_last
     }
 
     pub(super) fn find(&self, id: PeId) -> Option<Slot> {

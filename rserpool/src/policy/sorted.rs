@@ -188,13 +188,13 @@ impl<K: SortKey> Sorted<K> {
         self.lists.get_mut(&key).map(change);
     }
 
-    /// The first `count`.
-    fn front(&self, count: usize) -> impl Iterator<Item = Slot> {
-        let slots = self.lists.values().flat_map(|list| {
-            let next = |slot: &u32| Some(self.entries.get(*slot as usize)?.next).filter(|next| *next != NONE);
-            std::iter::successors(Some(list.head), next)
-        });
-        slots.map(|slot| slot as Slot).take(count)
+    /// Takes elements from the front of a list until there are `wanted`.
+    fn take(&self, list: List, wanted: usize, picked: &mut Vec<Slot>) {
+        let mut next = list.head;
+        while let Some(entry) = self.entries.get(next as usize).filter(|_| picked.len() < wanted) {
+            picked.push(next as Slot);
+            next = entry.next;
+        }
     }
 }
 
@@ -231,7 +231,17 @@ impl<K: SortKey> Selector for Sorted<K> {
         picked: &mut Vec<Slot>,
     ) {
         let start = picked.len();
-        picked.extend(self.front(count));
+        let wanted = start.saturating_add(count);
+        // Most answers come from the first list, which is found without walking through the tree.
+        if let Some((_, list)) = self.lists.first_key_value() {
+            self.take(*list, wanted, picked);
+        }
+        if picked.len() < wanted {
+            let mut others = self.lists.values().skip(1);
+            while let Some(list) = others.next().filter(|_| picked.len() < wanted) {
+                self.take(*list, wanted, picked);
+            }
+        }
         for &slot in picked[start..].iter().take(increment) {
             if let Some(element) = elements.policy(slot) {
                 self.advance(slot, element);

@@ -2,7 +2,6 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use bytes::Bytes;
 use smallvec::SmallVec;
 
 use super::ParamType;
@@ -37,7 +36,7 @@ pub enum Protocol {
     },
     /// Something that only the application understands (RFC 5354, 3.16); it has neither port nor addresses. RSPLIB
     /// cannot parse it.
-    Opaque(Bytes),
+    Opaque(Box<[u8]>),
 }
 
 impl Protocol {
@@ -91,7 +90,7 @@ impl Transport {
     pub(in crate::wire) fn parse(tlv: Tlv<'_>) -> Result<Self, ParseError> {
         let param = tlv.param();
         if param == ParamType::OPAQUE_TRANSPORT {
-            let protocol = Protocol::Opaque(Bytes::copy_from_slice(tlv.value));
+            let protocol = Protocol::Opaque(tlv.value.into());
             return Ok(Self { protocol, port: 0, addresses: SmallVec::new() });
         }
         let mut reader = Reader::new(tlv.value);
