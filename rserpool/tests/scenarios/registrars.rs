@@ -3,10 +3,13 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use rserpool::RegistrarId;
-use rserpool::registrar::RegistrarEvent;
+use rserpool::policy::{self, Policies};
+use rserpool::pool_element::PoolElementEvent;
+use rserpool::pool_user::PoolUserEvent;
+use rserpool::registrar::{RegistrarConfig, RegistrarEvent};
 use rserpool::transport::UserMessage;
-use rserpool::wire::{ENRP_PPID, EnrpBody, EnrpMessage, Format, Policy, UpdateAction};
+use rserpool::wire::{CauseCode, ENRP_PPID, EnrpBody, EnrpMessage, Format, Policy, PolicyType, UpdateAction};
+use rserpool::{PeId, RegistrarId};
 
 use crate::world::{POOL, World};
 
@@ -42,6 +45,63 @@ fn pool(count: u8, elements: u8) -> World {
     (11..11 + elements).for_each(|host| world.add_element(host, &all, Policy::default()));
     world.run_until_done(2 * SECOND, |world| all_know_the_same(world, &all, elements.into()));
     world
+}
+
+/// A policy that not every registrar knows.
+struct Own;
+
+const OWN: u32 = 0xb000_4711;
+
+impl policy::Policy for Own {
+    fn policy_type(&self) -> PolicyType {
+        PolicyType::from_number(OWN)
+    }
+
+    fn selector(&self) -> Box<dyn policy::Selector> {
+        Box::new(policy::Sorted::by(|element: &Policy, _| Some(element.number(1).into())))
+    }
+}
+
+#[test]
+fn a_policy_that_only_one_registrar_knows_comes_through_the_others_unharmed() {
+    let mut world = World::new();
+    let know = |config: &mut RegistrarConfig| config.policies = Policies::default().with(Own);
+    world.add_peer_registrar_with(1, &[], know);
+    world.add_peer_registrar_with(2, &[1], |_| {});
+    world.run_until_done(SECOND, |world| world.registrar(2).is_serving());
+    for (host, numbers) in [(11, [1, 9]), (12, [2, 8])] {
+        world.add_element(host, &[1], Policy::own(OWN, numbers));
+    }
+    world.run_until_done(SECOND, |world| all_know_the_same(world, &[1, 2], 2));
+    let pool = POOL.into();
+    for registrar in [1, 2] {
+        let space = world.registrar(registrar).handlespace();
+        let policy = |id| space.find(&pool, PeId(id)).and_then(|key| Some(space.get(key)?.info.policy));
+        assert_eq!([11, 12].map(policy), [[1, 9], [2, 8]].map(|numbers| Some(Policy::own(OWN, numbers))));
+    }
+    // Who learns it from a registrar that does not know it selects by it as well.
+    world.add_peer_registrar_with(3, &[2], know);
+    world.run_until_done(SECOND, |world| all_know_the_same(world, &[1, 3], 2));
+    world.add_user(21, &[3], |_| {});
+    world.with_user(21, |user, now| user.resolve(pool, now));
+    world.run_until_done(SECOND, |world| !world.user_events.is_empty());
+    let Some(PoolUserEvent::Resolved { result: Ok(elements), .. }) = world.user_events.pop_front() else {
+        panic!("not resolved")
+    };
+    assert_eq!(world.hosts_of(&elements), [12, 11]);
+}
+
+#[test]
+fn an_element_with_a_policy_that_its_registrar_does_not_know_is_rejected() {
+    // RFC 5354, 3.12.4.
+    let mut world = registrars(1);
+    world.add_element(11, &[1], Policy::own(OWN, [1]));
+    world.run_for(SECOND);
+    let code = world.element_events.iter().find_map(|(_, event)| match event {
+        PoolElementEvent::Rejected(causes) => Some(causes[0].code),
+        _ => None,
+    });
+    assert_eq!((code, world.registrar(1).handlespace().len()), (Some(CauseCode::INVALID_VALUES), 0));
 }
 
 fn enrp_sent(world: &World) -> Vec<EnrpMessage> {

@@ -128,7 +128,17 @@ impl World {
 
     /// A registrar that knows others beforehand.
     pub(crate) fn add_peer_registrar(&mut self, host: u8, peers: &[u8]) {
+        self.add_peer_registrar_with(host, peers, |_| {});
+    }
+
+    pub(crate) fn add_peer_registrar_with(
+        &mut self,
+        host: u8,
+        peers: &[u8],
+        change: impl FnOnce(&mut RegistrarConfig),
+    ) {
         self.add_registrar_with(host, |config| {
+            change(config);
             config.enrp.transport = Some(Transport::sctp(ENRP_PORT, [address(host)], TransportUse::DataOnly));
             config.enrp.peers =
                 peers.iter().map(|peer| SocketAddr::new(address(*peer), ENRP_PORT).into()).collect();
