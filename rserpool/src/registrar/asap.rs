@@ -4,13 +4,13 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use bytes::Bytes;
-use smallvec::SmallVec;
 
 use super::{Member, Registrar, RegistrarEvent, RemovalReason, Timer};
 use crate::handlespace::{ElementKey, RegistrationError};
 use crate::transport::AssociationId;
 use crate::wire::{
-    AsapMessage, CauseCode, EncodeError, ErrorCause, PoolElement, Protocol, Transport, UpdateAction,
+    Addresses, AsapMessage, CauseCode, EncodeError, ErrorCause, PoolElement, Protocol, Transport,
+    UpdateAction,
 };
 use crate::{AddressScope, PeId, PoolHandle, Time};
 
@@ -150,7 +150,7 @@ impl Registrar {
     }
 
     /// Leaves out what is of no use to users on other hosts.
-    fn keep_far_addresses(&self, addresses: &mut SmallVec<[IpAddr; 2]>) {
+    fn keep_far_addresses(&self, addresses: &mut Addresses) {
         let is_within =
             |address: &IpAddr, least| AddressScope::of(*address).is_some_and(|scope| scope >= least);
         match self.config.min_address_scope {

@@ -27,7 +27,7 @@ pub use cause::{CauseCode, ErrorCause};
 pub use enrp::{EnrpBody, EnrpMessage, UpdateAction};
 pub use error::{EncodeError, ParseError};
 pub use param::{
-    Life, ParamType, PoolElement, PoolEntry, Protocol, ServerInformation, Transport, TransportUse,
+    Addresses, Life, ParamType, PoolElement, PoolEntry, Protocol, ServerInformation, Transport, TransportUse,
 };
 pub use policy::{Policy, PolicyField, PolicyType};
 

@@ -27,7 +27,7 @@ fn resolution_with(parameter: &[u8]) -> Vec<u8> {
 #[test]
 fn transports_that_rsplib_cannot_parse_are_sent_only_where_that_is_allowed() {
     // RFC 5354, 3.3, 3.7 and 3.16.
-    let opaque = Protocol::Opaque(Bytes::from_static(b"any"));
+    let opaque = Protocol::Opaque(b"any"[..].into());
     for protocol in [Protocol::UdpLite, Protocol::Dccp { service_code: 7 }, opaque] {
         let transport = Transport { protocol, port: 1, addresses: vec![IpAddr::from([10, 0, 0, 1])].into() };
         let message =

@@ -3,7 +3,6 @@
 
 use std::time::Duration;
 
-use bytes::Bytes;
 use rserpool::pool_element::PoolElementEvent;
 use rserpool::registrar::RemovalReason;
 use rserpool::transport::{AssociationId, UserMessage};
@@ -213,7 +212,7 @@ fn values_that_have_no_meaning_are_rejected() {
     });
     let opaque = description(31, |element| {
         element.user_transport = Transport {
-            protocol: Protocol::Opaque(Bytes::from_static(b"??")),
+            protocol: Protocol::Opaque(b"??"[..].into()),
             port: 0,
             addresses: Default::default(),
         };
@@ -227,7 +226,7 @@ fn values_that_have_no_meaning_are_rejected() {
 #[test]
 fn a_pool_may_have_any_transport_where_no_rsplib_listens() {
     // RFC 5354, 3.3 to 3.8 and 3.16.
-    let opaque = Protocol::Opaque(Bytes::from_static(b"any"));
+    let opaque = Protocol::Opaque(b"any"[..].into());
     let rare = [Protocol::UdpLite, Protocol::Dccp { service_code: 5 }, opaque];
     for protocol in rare.into_iter().chain([Protocol::Tcp, Protocol::Udp]) {
         let mut world = World::new();

@@ -8,7 +8,7 @@ use std::fmt;
 use bytes::Bytes;
 
 pub use pool_element::{Life, PoolElement, PoolEntry, ServerInformation};
-pub use transport::{Protocol, Transport, TransportUse};
+pub use transport::{Addresses, Protocol, Transport, TransportUse};
 
 use super::tlv::{Reader, Tlv};
 use super::{ErrorCause, Format, ParseError, Policy};

@@ -8,6 +8,9 @@ use super::ParamType;
 use crate::wire::ParseError;
 use crate::wire::tlv::{Reader, Tlv, Writer};
 
+/// The addresses of a transport. Most have one, and there are many transports.
+pub type Addresses = SmallVec<[IpAddr; 1]>;
+
 /// What an SCTP transport carries (RFC 5354, 3.4).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub enum TransportUse {
@@ -70,7 +73,7 @@ pub struct Transport {
     /// The port.
     pub port: u16,
     /// The addresses; RFC 5354 allows more than one for SCTP only.
-    pub addresses: SmallVec<[IpAddr; 1]>,
+    pub addresses: Addresses,
 }
 
 impl Transport {
@@ -136,7 +139,7 @@ impl Transport {
 }
 
 /// The addresses in a transport parameter. Anything else in there is skipped.
-fn parse_addresses(mut reader: Reader<'_>) -> Result<SmallVec<[IpAddr; 1]>, ParseError> {
+fn parse_addresses(mut reader: Reader<'_>) -> Result<Addresses, ParseError> {
     let mut addresses = SmallVec::new();
     while let Some(tlv) = reader.tlv("address")? {
         let mut value = Reader::new(tlv.value);
