@@ -10,7 +10,7 @@ use rserpool::pool_user::{
 };
 use rserpool::session::SendError;
 use rserpool::transport::{LostReason, UserMessage};
-use rserpool::wire::{ASAP_PPID, AsapMessage, CauseCode, Policy, PolicyType, PoolElement};
+use rserpool::wire::{ASAP_PPID, AsapMessage, CauseCode, Policy, PolicyField, PolicyType, PoolElement};
 
 use crate::pools::{resolve, small_world};
 use crate::stranger::FORMAT;
@@ -356,7 +356,7 @@ fn element(host: u8, policy: Policy) -> PoolElement {
 #[test]
 fn the_pools_policy_counts_and_not_its_elements() {
     // RFC 5352, 2.2.6; without a policy it is Round Robin.
-    let priority = |value| Policy { priority: value, ..Policy::new(PolicyType::Priority) };
+    let priority = |value| Policy::new(PolicyType::Priority).with(PolicyField::Priority, value);
     for overall in [None, Some(Policy::new(PolicyType::RoundRobin))] {
         let mut world = asking_world();
         answer(&mut world, overall, vec![element(11, priority(1)), element(12, priority(99))]);
