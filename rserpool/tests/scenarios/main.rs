@@ -8,6 +8,8 @@ mod memberships;
 mod pools;
 mod random;
 mod registrars;
+mod rsplib;
+mod seeds;
 mod sends;
 mod sessions;
 mod stranger;

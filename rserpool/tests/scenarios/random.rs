@@ -89,12 +89,5 @@ fn run(seed: u64) {
 
 #[test]
 fn no_reply_is_lost_or_given_twice_under_random_failures() {
-    let seeds = match std::env::var("RSP_SEED") {
-        Ok(seed) => seed.parse().map(|seed| seed..=seed).expect("RSP_SEED is a number"),
-        Err(_) => 1..=100,
-    };
-    for seed in seeds {
-        let result = std::panic::catch_unwind(|| run(seed));
-        assert!(result.is_ok(), "failed with seed {seed}; replay it with RSP_SEED={seed}");
-    }
+    crate::seeds::try_all("failures of elements", 100, run);
 }

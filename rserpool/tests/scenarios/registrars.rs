@@ -205,6 +205,18 @@ fn a_frozen_registrar_is_taken_over_and_one_that_only_hesitates_is_not() {
 }
 
 #[test]
+fn a_registrar_that_says_nothing_unless_it_is_asked_is_not_taken_over() {
+    // RFC 5353, 3.4.3.
+    let mut world = registrars(2);
+    world.add_peer_registrar_with(3, &[1, 2], |config| config.enrp.heartbeat_cycle = 60 * SECOND);
+    world.run_until_done(SECOND, |world| world.registrar(3).is_serving());
+    world.run_for(10 * SECOND);
+    let begun = |(_, event): &&(u8, RegistrarEvent)| matches!(event, RegistrarEvent::TakeoverBegun { .. });
+    assert_eq!(world.registrar_events.iter().find(begun), None);
+    assert_eq!(world.registrar(1).peers().count(), 2);
+}
+
+#[test]
 fn a_network_that_was_parted_agrees_again() {
     let mut world = pool(3, 9);
     // Element 11 is with registrar 1 alone; whoever was its home.

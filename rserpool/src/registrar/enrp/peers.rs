@@ -142,13 +142,13 @@ impl Registrar {
             return;
         }
         peer.association = other;
-        let is_asked = matches!(peer.standing, Standing::Asked);
+        let (is_active, is_asked) = (peer.is_active(), matches!(peer.standing, Standing::Asked));
         self.break_off_tables(id, now);
-        match (other, is_asked) {
-            (Some(_), _) => {}
-            // RFC 5353, 3.4.3: "if the send fails".
-            (None, true) if !was_up => self.begin_takeover(id, now),
-            (None, _) => self.ask(id, now),
+        match other {
+            None if is_asked && !was_up => self.begin_takeover(id, now), // RFC 5353, 3.4.3: "if the send fails".
+            None if is_active => self.ask(id, now),
+            // There is another way to it; or it is being taken over, and not monitored (3.5.1).
+            _ => {}
         }
     }
 
@@ -335,7 +335,7 @@ impl Registrar {
             self.enrp.links.remove(&association);
             self.io.push(Command::Abort { association });
         }
-        self.expect_no_ack_of(id, now);
+        self.complete_takeovers(now);
         if matches!(self.enrp.phase, Phase::Starting(_)) {
             self.check_startup(now);
         }

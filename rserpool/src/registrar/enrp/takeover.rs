@@ -15,8 +15,8 @@ const MAX_TRIES: u32 = 3;
 /// An attempt to take over a registrar.
 #[derive(Default)]
 pub(super) struct Takeover {
-    /// Whose acknowledgements are missing.
-    awaited: BTreeSet<RegistrarId>,
+    /// Who has acknowledged it.
+    agreed: BTreeSet<RegistrarId>,
     /// Peers with smaller identifiers that mean to take it over, too.
     rivals: BTreeSet<RegistrarId>,
     /// We have left it to a peer with a larger identifier; yet if all others leave it to us, as RSPLIB's do, it is ours.
@@ -28,26 +28,28 @@ impl Registrar {
     /// RFC 5353, 3.5.1.
     pub(super) fn begin_takeover(&mut self, target: RegistrarId, now: Time) {
         self.break_off_tables(target, now);
-        let takeover = Takeover { awaited: self.active_peers(target), ..Takeover::default() };
         let Some(peer) = self.enrp.peers.get_mut(&target) else { return };
-        peer.standing = Standing::Target(takeover);
+        peer.standing = Standing::Target(Takeover::default());
         self.emit(RegistrarEvent::TakeoverBegun { target });
-        // Who counted on its acknowledgement for another takeover does not any more.
-        self.expect_no_ack_of(target, now);
         self.send_to(target, EnrpBody::InitTakeover { target });
         self.ask_for_takeover(target, now);
+        // Who counted on its acknowledgement for another takeover does not any more.
+        self.complete_takeovers(now);
     }
 
-    /// Whose word matters; a peer that is being taken over itself does not count.
-    fn active_peers(&self, except: RegistrarId) -> BTreeSet<RegistrarId> {
-        let active = self.enrp.peers.iter().filter(|(id, peer)| **id != except && peer.is_active());
-        active.map(|(id, _)| *id).collect()
+    /// Whose acknowledgements are missing: a peer that is being taken over itself does not count.
+    fn awaited(&self, target: RegistrarId) -> Vec<RegistrarId> {
+        let Some(Standing::Target(takeover)) = self.enrp.peers.get(&target).map(|peer| &peer.standing) else {
+            return Vec::new();
+        };
+        let others = self.enrp.peers.iter().filter(|(id, peer)| **id != target && peer.is_active());
+        others.map(|(id, _)| *id).filter(|id| !takeover.agreed.contains(id)).collect()
     }
 
     fn ask_for_takeover(&mut self, target: RegistrarId, now: Time) {
         let Some(takeover) = self.takeover(target) else { return };
         takeover.tries += 1;
-        for peer in takeover.awaited.clone() {
+        for peer in self.awaited(target) {
             self.send_to(peer, EnrpBody::InitTakeover { target });
         }
         self.timers.set(Timer::Enrp(EnrpTimer::Peer(target)), now + self.config.enrp.takeover_patience);
@@ -68,10 +70,10 @@ impl Registrar {
         let own = self.config.id;
         match self.takeover(target) {
             // Rule 2 B.
-            Some(takeover) if from < own => {
+            Some(takeover) if from < own && !takeover.has_yielded => {
                 takeover.rivals.insert(from);
             }
-            // Rule 2 A.
+            // Rule 2 A; and rule 3 for who has left it to another before.
             Some(takeover) => {
                 takeover.has_yielded = true;
                 self.wait_for_other(target, now);
@@ -84,6 +86,7 @@ impl Registrar {
                     self.wait_for_other(target, now);
                 }
                 self.send_to(from, EnrpBody::InitTakeoverAck { target });
+                self.complete_takeovers(now);
             }
         }
     }
@@ -94,30 +97,29 @@ impl Registrar {
 
     pub(super) fn handle_takeover_ack(&mut self, from: RegistrarId, target: RegistrarId, now: Time) {
         if let Some(takeover) = self.takeover(target) {
-            takeover.awaited.remove(&from);
+            takeover.agreed.insert(from);
             self.complete_takeover(target, now);
         }
     }
 
     /// A peer is gone, or being taken over: nobody waits for its word.
-    pub(super) fn expect_no_ack_of(&mut self, gone: RegistrarId, now: Time) {
+    pub(super) fn complete_takeovers(&mut self, now: Time) {
         let targets: Vec<RegistrarId> = self.enrp.peers.keys().copied().collect();
         for target in targets {
-            if self.takeover(target).is_some_and(|takeover| takeover.awaited.remove(&gone)) {
-                self.complete_takeover(target, now);
-            }
+            self.complete_takeover(target, now);
         }
     }
 
     /// The takeover has not come to an end.
     pub(super) fn insist(&mut self, target: RegistrarId, now: Time) {
+        let awaited = self.awaited(target);
         let Some(takeover) = self.takeover(target) else { return };
         if takeover.has_yielded {
             // The other one has not managed: again, from the start.
             return self.begin_takeover(target, now);
         }
         // A rival that follows RFC 5353 would have left it to us.
-        let rival = takeover.rivals.iter().find(|rival| takeover.awaited.contains(rival)).copied();
+        let rival = takeover.rivals.iter().find(|rival| awaited.contains(rival)).copied();
         match rival {
             Some(rival) => {
                 takeover.has_yielded = true;
@@ -130,7 +132,7 @@ impl Registrar {
     }
 
     fn complete_takeover(&mut self, target: RegistrarId, now: Time) {
-        if self.takeover(target).is_some_and(|takeover| takeover.awaited.is_empty()) {
+        if self.takeover(target).is_some() && self.awaited(target).is_empty() {
             self.take_over(target, now);
         }
     }
