@@ -28,6 +28,7 @@ pub(crate) mod sys;
 pub use outbox::{Outbox, Sent};
 pub use sctp_core::net::{IpMarks, Transmit};
 pub use sys::option::{readable_bytes, unread_by_peer};
+pub use sys::unix::{Heard, hear};
 
 /// Ports that a driver without a broker picks for sockets that did not bind one (the range of Linux).
 pub const EPHEMERAL_PORTS: RangeInclusive<u16> = 32768..=60999;

@@ -414,7 +414,18 @@ impl Socket {
     /// # Errors
     /// [`Error::Closed`].
     pub fn config(&self) -> Result<AssociationConfig, Error> {
-        self.with(|state, _| Ok(state.mailbox(self.id)?.config.clone()))
+        self.look_at_config(AssociationConfig::clone)
+    }
+
+    /// Looks at the parameters of associations to come, which costs less than to have them.
+    ///
+    /// # Errors
+    /// [`Error::Closed`].
+    pub fn look_at_config<T>(&self, look: impl FnOnce(&AssociationConfig) -> T) -> Result<T, Error> {
+        self.see(|state| {
+            let mailbox = state.registry.sockets.get(&self.id).ok_or(Error::Closed)?;
+            Ok(look(&mailbox.config))
+        })
     }
 
     /// Looks at an association.

@@ -12,7 +12,7 @@ use sctp_core::message::SendOptions;
 use sctp_descriptors::{Reply, Send};
 use sctp_user::stack::{Error, Peer};
 
-use crate::socket::{Phase, Served};
+use crate::socket::{Phase, Served, checked};
 
 /// Bytes of control messages of one call, as Linux bounds them (`net.core.optmem_max`).
 const MOST_CONTROL: usize = 20_480;
@@ -41,8 +41,8 @@ impl Served {
 
     /// EMSGSIZE for what is longer than SO_SNDBUF says, which is twice the buffer.
     fn check_length(&self, len: usize) -> Result<(), Errno> {
-        let config = self.socket.config().map_err(|error| errno::of(&error))?;
-        if len > config.send_buffer.saturating_mul(2) { Err(Errno::EMSGSIZE) } else { Ok(()) }
+        let send_buffer = checked(self.socket.look_at_config(|config| config.send_buffer))?;
+        if len > send_buffer.saturating_mul(2) { Err(Errno::EMSGSIZE) } else { Ok(()) }
     }
 
     /// `path`: the peer's address that a message goes to (RFC 6458, 5.3.2: SCTP_ADDR_OVER).
@@ -141,7 +141,7 @@ impl Served {
         let mut addresses = vec![peer.ip()];
         addresses.extend(info.addresses()?);
         let peer = Peer { addresses, port: peer.port() };
-        let authenticates = self.socket.config().is_ok_and(|config| config.extensions.auth);
+        let authenticates = self.socket.look_at_config(|config| config.extensions.auth).unwrap_or(false);
         let options = self.options(None, info, authenticates);
         let begun = self.socket.connect_sending(&peer, |config| info.apply_init(config), &options, &payload);
         let id = begun.map_err(|error| errno::of(&error))?;

@@ -98,7 +98,7 @@ impl Served {
     /// Whether a message has room beside those that wait for their peers' first answer. If not, the end of any of these set-ups
     /// opens the descriptor.
     pub(crate) fn may_start(&mut self, len: usize) -> bool {
-        let most = self.socket.config().map_or(0, |config| config.send_buffer);
+        let most = self.socket.look_at_config(|config| config.send_buffer).unwrap_or(0);
         let Phase::Many(many) = &mut self.phase else { return true };
         if many.has_room(len, most) {
             return true;

@@ -7,6 +7,7 @@ pub(crate) mod message;
 pub(crate) mod name;
 pub(crate) mod option;
 pub(crate) mod tun;
+pub(crate) mod unix;
 
 /// Takes over a descriptor that nix returns as a bare number.
 pub(crate) fn owned(descriptor: std::os::fd::RawFd) -> std::os::fd::OwnedFd {
