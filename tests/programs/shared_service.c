@@ -1,6 +1,7 @@
 /* What programs that share a service see of its limits, its rules and its end.
  * usage: shared_service sockets MOST          opens sockets until one is refused
  *        shared_service bind ADDRESS PORT
+ *        shared_service become ADDRESS PORT   root binds to the port, and does so as nobody, as root again, as nobody for good
  *        shared_service send ADDRESS PORT N   connects, writes N numbered messages, reads to the end
  *        shared_service count ADDRESS PORT    accepts, reads numbered messages to the end
  *        shared_service drop ADDRESS PORT     the same in a child, which has given its privileges up before
@@ -48,8 +49,27 @@ static void sockets(int most) {
 
 static void bind_to(char **argv) {
   struct sockaddr_in local = address_of(argv);
-  int result = bind(sctp_socket(), (struct sockaddr *)&local, sizeof local);
+  int fd = sctp_socket();
+  int result = bind(fd, (struct sockaddr *)&local, sizeof local);
   printf("bind: %s\n", result == 0 ? "done" : strerror(errno));
+  if (close(fd) != 0) fail("close");
+}
+
+/* All by one thread, which has one connection to the service. */
+static void become(char **argv) {
+  struct sockaddr_in known;
+  socklen_t length = sizeof known;
+  int of_root = sctp_socket();
+  bind_to(argv);
+  if (setegid(65534) != 0 || seteuid(65534) != 0) fail("seteuid");
+  bind_to(argv);
+  if (seteuid(0) != 0 || setegid(0) != 0) fail("seteuid");
+  bind_to(argv);
+  if (setgid(65534) != 0 || setuid(65534) != 0) fail("setuid");
+  bind_to(argv);
+  /* What it had it has still. */
+  if (getsockname(of_root, (struct sockaddr *)&known, &length) != 0) fail("getsockname");
+  printf("has its socket\n");
 }
 
 static void read_to_end(int fd) {
@@ -113,6 +133,8 @@ int main(int argc, char **argv) {
     sockets(atoi(argv[2]));
   } else if (argc == 4 && strcmp(what, "bind") == 0) {
     bind_to(argv + 2);
+  } else if (argc == 4 && strcmp(what, "become") == 0) {
+    become(argv + 2);
   } else if (argc == 5 && strcmp(what, "send") == 0) {
     send_numbers(argv + 2);
   } else if (argc == 4 && (strcmp(what, "count") == 0 || strcmp(what, "drop") == 0)) {

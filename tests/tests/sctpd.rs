@@ -259,6 +259,18 @@ fn low_ports_are_root_s() {
     assert!(finish(daemon.run_as_nobody(&shared(&programs), &bind)).contains("bind: done"));
 }
 
+/// A capability counts when the call is made, as in a kernel, not when the thread came to the service.
+#[test]
+fn who_was_root_may_do_no_more_than_who_it_is() {
+    let Some((host, programs)) = prepare(&["shared_service"]) else { return };
+    let daemon = Daemon::start(host, "access.unprivileged_ports_from = 1024\n");
+    let output = finish(daemon.run(&shared(&programs), &["become", "127.0.0.1", "1023"]));
+    let binds: Vec<_> = output.lines().filter_map(|line| line.strip_prefix("bind: ")).collect();
+    let denied = "Permission denied";
+    assert_eq!(binds, ["done", denied, "done", denied], "{output}");
+    assert!(output.contains("has its socket"), "{output}");
+}
+
 #[test]
 fn who_is_not_served_gets_a_stack_of_its_own_and_hears_why() {
     let Some((host, programs)) = prepare(&["shared_service"]) else { return };

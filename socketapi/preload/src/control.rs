@@ -96,14 +96,15 @@ impl Connection {
         let answer = self.request(&bytes)?;
         let shown = if answer.0 == Reply::Show { table::find(request.socket) } else { None };
         let Some(fd) = shown else { return Ok(answer) };
-        show(self.socket, &SHOWN, fd)?;
+        say(self.socket, &SHOWN, Named::here(), Some(fd))?;
         self.request(&bytes)
     }
 
     /// Says something, and hears the answer; a descriptor may come with it.
     fn request(&mut self, request: &[u8]) -> io::Result<(Reply, Option<OwnedFd>)> {
+        let user = Named::here();
         for piece in pieces(request) {
-            send(self.socket, &piece)?;
+            say(self.socket, &piece, user, None)?;
         }
         let (bytes, descriptor) = self.reply()?;
         Ok((Reply::decode(bytes).map_err(|_| io::ErrorKind::InvalidData)?, descriptor))
@@ -179,53 +180,74 @@ fn owned(fd: c_int) -> io::Result<OwnedFd> {
     Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }
 
-/// Room for one descriptor beside a message, aligned as the kernel wants it.
+/// Room for a descriptor beside a message, and for who sends it, aligned as the kernel wants it.
 #[repr(C, align(8))]
-struct Ancillary([u8; 32]);
+struct Ancillary([u8; 64]);
 
-fn send(socket: RawFd, bytes: &[u8]) -> io::Result<()> {
-    // SAFETY: `bytes` is valid for its length.
-    retry(|| unsafe { real::send(socket, bytes.as_ptr().cast(), bytes.len(), libc::MSG_NOSIGNAL) })
-        .map(|_| ())
+/// Who speaks where the kernel would name another one: the service is told by the kernel who has sent a record, which is the real user
+/// unless the process names another one that it is. What it may do is the effective one's.
+#[derive(Clone, Copy)]
+struct Named(Option<libc::ucred>);
+
+impl Named {
+    fn here() -> Self {
+        let (mut real, mut effective, mut saved) = (0, 0, 0);
+        // SAFETY: the three numbers are valid.
+        unsafe { libc::getresuid(&raw mut real, &raw mut effective, &raw mut saved) };
+        // SAFETY: these cannot fail.
+        let who = || unsafe { libc::ucred { pid: libc::getpid(), uid: effective, gid: libc::getgid() } };
+        Self((real != effective).then(who))
+    }
 }
 
 /// Says our version, and shows the lease where the service is another user's.
 fn greet(socket: RawFd) -> io::Result<()> {
-    let version = VERSION.to_ne_bytes();
     // SAFETY: it cannot fail.
     let is_own = user_of_peer(socket)? == unsafe { libc::geteuid() };
-    match lease::number().filter(|_| !is_own) {
-        Some(lease) => show(socket, &version, lease),
-        None => send(socket, &version),
-    }
+    say(socket, &VERSION.to_ne_bytes(), Named::here(), lease::number().filter(|_| !is_own))
 }
 
-/// Sends a descriptor with a record.
-fn show(socket: RawFd, record: &[u8], fd: c_int) -> io::Result<()> {
+/// Sends a record, and beside it a descriptor, and who we are.
+fn say(socket: RawFd, record: &[u8], Named(user): Named, fd: Option<c_int>) -> io::Result<()> {
     let mut part = libc::iovec { iov_base: record.as_ptr().cast_mut().cast(), iov_len: record.len() };
-    let mut ancillary = Ancillary([0; 32]);
+    let mut ancillary = Ancillary([0; 64]);
     // SAFETY: all zeros is a valid message header.
     let mut message: libc::msghdr = unsafe { core::mem::zeroed() };
     message.msg_iov = &raw mut part;
     message.msg_iovlen = 1;
     message.msg_control = ancillary.0.as_mut_ptr().cast();
-    // SAFETY: plain numbers.
-    message.msg_controllen = unsafe { libc::CMSG_SPACE(size_of::<c_int>() as u32) } as _;
-    // SAFETY: the header is one that `ancillary` has room for, with one number, and it is aligned.
-    unsafe {
-        let header = libc::CMSG_FIRSTHDR(&raw const message);
-        (*header).cmsg_level = libc::SOL_SOCKET;
-        (*header).cmsg_type = libc::SCM_RIGHTS;
-        (*header).cmsg_len = libc::CMSG_LEN(size_of::<c_int>() as u32) as _;
-        libc::CMSG_DATA(header).cast::<c_int>().write_unaligned(fd);
+    let mut length = 0;
+    if let Some(fd) = fd {
+        length += put(&mut ancillary.0[length..], libc::SCM_RIGHTS, fd);
     }
+    if let Some(user) = user {
+        length += put(&mut ancillary.0[length..], libc::SCM_CREDENTIALS, user);
+    }
+    message.msg_controllen = length as _;
     // SAFETY: `message` and all that it points to live until the call returns.
     retry(|| unsafe { real::sendmsg(socket, &raw const message, libc::MSG_NOSIGNAL) }).map(|_| ())
 }
 
+/// Writes a control message of SOL_SOCKET into the beginning of `room`, which is aligned as it must be; the length that it takes.
+fn put<T>(room: &mut [u8], kind: c_int, value: T) -> usize {
+    let size = size_of::<T>() as u32;
+    // SAFETY: plain numbers.
+    let (space, length) = unsafe { (libc::CMSG_SPACE(size) as usize, libc::CMSG_LEN(size)) };
+    assert!(space <= room.len(), "control messages have room");
+    let header = room.as_mut_ptr().cast::<libc::cmsghdr>();
+    // SAFETY: header and value lie within `room`.
+    unsafe {
+        (*header).cmsg_len = length as _;
+        (*header).cmsg_level = libc::SOL_SOCKET;
+        (*header).cmsg_type = kind;
+        libc::CMSG_DATA(header).cast::<T>().write_unaligned(value);
+    }
+    space
+}
+
 fn receive(socket: RawFd, buffer: &mut [u8]) -> io::Result<(usize, Option<OwnedFd>)> {
     let mut part = libc::iovec { iov_base: buffer.as_mut_ptr().cast(), iov_len: buffer.len() };
-    let mut ancillary = Ancillary([0; 32]);
+    let mut ancillary = Ancillary([0; 64]);
     // SAFETY: all zeros is a valid message header.
     let mut message: libc::msghdr = unsafe { core::mem::zeroed() };
     message.msg_iov = &raw mut part;

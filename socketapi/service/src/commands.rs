@@ -51,7 +51,8 @@ impl Service {
         let whole = client.joiner.push(record).map_err(|_| ErrorKind::InvalidData)?;
         let Some(message) = whole else { return Ok(()) };
         let request = Request::decode(&message).map_err(|_| ErrorKind::InvalidData)?;
-        self.catch_up();
+        self.charge(user, &message);
+        self.catch_up(user);
         let (reply, descriptor) = match self.execute(user, &request).and_then(shorten) {
             Ok(answer) => answer,
             Err(errno) => (Reply::Errno(errno.0), None),
@@ -76,7 +77,10 @@ impl Service {
             Command::Board => {
                 return Ok((Reply::Done, Some(self.board(user)?.for_reading().map_err(io_errno)?)));
             }
-            Command::ProcFile(name) => return Ok((Reply::Done, Some(self.proc_file(name)?))),
+            Command::ProcFile(name) => {
+                self.charge_for_all_sockets(user);
+                return Ok((Reply::Done, Some(self.proc_file(name)?)));
+            }
             Command::Accept { took } => return self.accept(user, number, *took),
             Command::Linger => {
                 return self.socket_of(user, number).map_or(Err(Errno::ENOTCONN), Served::linger);

@@ -5,7 +5,7 @@
 //! `sctp-descriptors`. One thread serves everything: it waits for the control listener, the control connections,
 //! the pairs, and for the stack, whose sockets wake it through a descriptor.
 //!
-//! - `service`: the loop; `commands`: what clients ask for.
+//! - `service`: the loop; `turns`: whose turn it is; `commands`: what clients ask for.
 //! - `rules`: who is served, and to what; `users`: what each user holds; `control`: what can be done to a service while it runs;
 //!   `stop`: its end.
 //! - `client`: the other side of the first contact: whether the well-known service serves us.
@@ -42,6 +42,7 @@ mod service;
 mod setup;
 mod socket;
 mod stop;
+mod turns;
 mod users;
 mod wakes;
 

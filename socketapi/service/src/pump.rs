@@ -18,8 +18,10 @@ use crate::socket::{Outcome, Phase, Served};
 
 /// Records that one socket may pass in each direction before it is another's turn.
 const SHARE: usize = 64;
-/// So many shares are as many records as the buffer of a pair holds, and more.
-const MOST_TURNS: usize = 16;
+/// The same where it is another user's.
+const CONTENDED_SHARE: usize = 16;
+/// As many records as the buffer of a pair holds, and more.
+const MOST_WRITTEN: usize = 1_024;
 
 pub(crate) enum Progress {
     Waits,
@@ -84,7 +86,8 @@ impl Served {
         if !self.has_room() {
             return Progress::Waits;
         }
-        for _ in 0..SHARE {
+        for _ in 0..self.share() {
+            self.passed += 1;
             let payload = match self.unsent.pop_front() {
                 Some(payload) => payload,
                 None => match self.pair.read(buffer) {
@@ -144,9 +147,14 @@ impl Served {
     /// Sends what was written bare, as far as there is room: it comes before what a command says. Who goes on writing meanwhile
     /// holds up nobody: a pair does not hold more.
     pub(crate) fn send_what_is_written(&mut self, buffer: &mut [u8]) {
+        let share = self.share();
         let mut goes_on =
             || matches!(self.phase, Phase::Open) && matches!(self.pump_out(buffer), Progress::Again);
-        let _ = (0..MOST_TURNS).all(|_| goes_on());
+        let _ = (0..MOST_WRITTEN.div_ceil(share)).all(|_| goes_on());
+    }
+
+    fn share(&self) -> usize {
+        if self.is_contended { CONTENDED_SHARE } else { SHARE }
     }
 
     /// Sends a message about which nothing was said. It comes back if there is no room for it.
@@ -168,7 +176,7 @@ impl Served {
     }
 
     fn pump_in(&mut self, ids: &mut AssocIds) -> Progress {
-        for _ in 0..SHARE {
+        for _ in 0..self.share() {
             if !self.look_ahead(ids) {
                 return self.inbox.end.map_or(Progress::Waits, Progress::Over);
             }
@@ -182,6 +190,7 @@ impl Served {
             if !self.write_bare() {
                 return Progress::Waits;
             }
+            self.passed += 1;
         }
         Progress::Again
     }
@@ -251,7 +260,7 @@ impl Served {
         let mut context = Context::from_waker(&self.waker);
         let mut comes =
             || matches!(self.socket.poll_receive(&mut context, usize::MAX), Poll::Ready(Ok(Some(_))));
-        if (0..SHARE).all(|_| comes()) { Progress::Again } else { Progress::Waits }
+        if (0..self.share()).all(|_| comes()) { Progress::Again } else { Progress::Waits }
     }
 
     /// What a program has not read when it closes is lost, and the peers must learn of it at once (ABORT, as on Linux); else the

@@ -1,18 +1,18 @@
 //! The loop, and who is served.
 
 use std::collections::hash_map::Entry;
-use std::io::{self, ErrorKind, IoSliceMut};
-use std::mem::MaybeUninit;
+use std::io::{self, ErrorKind};
+use std::mem::replace;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use nix::errno::Errno;
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
-use nix::sys::socket::{getsockopt, sockopt};
+use nix::sys::socket::{getsockopt, setsockopt, sockopt};
 use nix::sys::timerfd::TimerFd;
 use rustc_hash::FxHashMap;
-use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg};
 use sctp_abi::AssocIds;
 use sctp_descriptors::{Joiner, MAX_PIECE_LEN};
+use sctp_user::driver::{Heard, hear};
 use sctp_user::stack::Stack;
 use socket2::{Domain, Socket, Type};
 
@@ -21,11 +21,17 @@ use crate::control::Control;
 use crate::guests::Identity;
 use crate::pair::abstract_address;
 use crate::socket::{Outcome, Served};
+use crate::turns::Turns;
 use crate::users::{Held, Limits, Resource};
 use crate::wakes::Wakes;
 
-/// Records of one control connection, and rounds of looking for hang-ups, before it is the turn of others.
+/// Records of one control connection, and rounds of looking for hang-ups, before it is the turn of others; of a connection 1 where users
+/// get in each other's way.
 const SHARE: usize = 16;
+/// So many bare records, bytes of a request, and sockets to look at count as a turn of their user's beside the one that it has.
+const TURN_RECORDS: usize = 8;
+const TURN_BYTES: usize = 64 << 10;
+const TURN_SOCKETS: usize = 64;
 /// Clients at a time that have not said anything yet, and are not served unless they show the lease.
 const MOST_UNPROVEN: usize = 64;
 /// Times that what was done before a command may lead to more that is to be done before it.
@@ -68,11 +74,16 @@ pub enum ServiceError {
 #[derive(Debug)]
 pub(crate) struct Client {
     pub(crate) connection: Socket,
+    /// Who says what comes by it: at first who has opened it.
     pub(crate) user: u32,
     /// By the rules, or since it has shown our lease.
     pub(crate) is_served: bool,
     pub(crate) greeted: bool,
     pub(crate) joiner: Joiner,
+    /// It waits for its turn.
+    is_due: bool,
+    /// The kernel is to tell of what it says.
+    is_watched: bool,
     _held: Held,
 }
 
@@ -100,6 +111,7 @@ pub struct Service {
     pub(crate) sockets: FxHashMap<u64, Served>,
     pub(crate) clients: FxHashMap<u64, Client>,
     pub(crate) wakes: Wakes,
+    turns: Turns,
     boards: FxHashMap<u32, Board>,
     /// Numbers of associations, for all programs.
     pub(crate) ids: AssocIds,
@@ -140,6 +152,7 @@ impl Service {
             sockets: FxHashMap::default(),
             clients: FxHashMap::default(),
             wakes,
+            turns: Turns::default(),
             boards: FxHashMap::default(),
             ids: AssocIds::default(),
             listener: Some(listener),
@@ -195,10 +208,13 @@ impl Service {
                     STOP => self.begin_to_stop(),
                     // Told by the timer itself.
                     DEADLINE => {}
-                    number => self.serve(number, event.events()),
+                    number => self.note(number, event.events()),
                 }
             }
-            self.wakes.take().into_iter().for_each(|number| self.advance(number));
+            self.wakes.take().into_iter().for_each(|number| self.line_up(number));
+            for _ in 0..self.turns.round() {
+                self.turns.next().into_iter().for_each(|number| self.serve(number));
+            }
         }
         Ok(())
     }
@@ -206,8 +222,8 @@ impl Service {
     /// Serves the network until there is something else to do. How long to wait for events of other descriptors then; not at all
     /// where there are none.
     fn doze(&self) -> Option<EpollTimeout> {
-        // A socket has had its share, and goes on when the others had theirs.
-        if self.wakes.are_due() {
+        // Who has had a share goes on when the others had theirs.
+        if self.turns.are_due() || self.wakes.are_due() {
             self.stack.look();
             return Some(EpollTimeout::ZERO);
         }
@@ -219,40 +235,90 @@ impl Service {
         }
     }
 
-    fn serve(&mut self, number: u64, events: EpollFlags) {
-        if self.clients.contains_key(&number) {
-            return self.listen_to(number);
-        }
-        if let Some(socket) = self.sockets.get_mut(&number) {
-            socket.pair.look_again();
-            // It may have been told before, and more have come since.
-            if events.contains(EpollFlags::EPOLLHUP) && !socket.hung_up && socket.pair.is_left() {
-                socket.hang_up(&mut self.ids);
-                if !socket.lingers() {
-                    socket.holding.release();
-                }
-                // Told once is enough. The rest of its life is driven by the stack. Cannot fail: it was added.
-                let _ = self.epoll.delete(socket.pair.as_fd());
+    /// The kernel has news of a client or a socket.
+    fn note(&mut self, number: u64, events: EpollFlags) {
+        if let Some(client) = self.clients.get_mut(&number) {
+            if !replace(&mut client.is_due, true) {
+                self.turns.wait(client.user, number);
+            } else if replace(&mut client.is_watched, false) {
+                // It would be told again and again until its turn has come.
+                let _ = self.epoll.delete(client.connection.as_fd());
             }
-            self.advance(number);
+        } else if let Some(socket) = self.sockets.get_mut(&number) {
+            // It may have been told before, and more have come since.
+            socket.pair.look_again();
+            if events.contains(EpollFlags::EPOLLHUP) {
+                return self.hang_up(number);
+            }
+            // As above; but its last close is told of.
+            let nothing = EpollFlags::EPOLLET;
+            if socket.is_due && replace(&mut socket.watched, nothing) != nothing {
+                let _ = self.epoll.modify(socket.pair.as_fd(), &mut EpollEvent::new(nothing, number));
+            }
+            self.line_up(number);
         }
+    }
+
+    /// There is something to do for a socket, when it is its user's turn.
+    fn line_up(&mut self, number: u64) {
+        if let Some(socket) = self.sockets.get_mut(&number)
+            && !replace(&mut socket.is_due, true)
+        {
+            self.turns.wait(socket.user, number);
+        }
+    }
+
+    /// It is its turn.
+    fn serve(&mut self, number: u64) {
+        if let Some(socket) = self.sockets.get_mut(&number) {
+            socket.is_due = false;
+            return self.advance(number);
+        }
+        self.listen_to(number);
+    }
+
+    /// The last copy of a program's descriptor is closed, or its pair is shut down both ways.
+    fn hang_up(&mut self, number: u64) {
+        let Some(socket) = self.sockets.get_mut(&number) else { return };
+        if !socket.hung_up && socket.pair.is_left() {
+            socket.hang_up(&mut self.ids);
+            if !socket.lingers() {
+                socket.holding.release();
+            }
+            // Told once is enough. The rest of its life is driven by the stack. Cannot fail: it was added.
+            let _ = self.epoll.delete(socket.pair.as_fd());
+        }
+        self.turns.charge(socket.user, 1);
+        self.advance(number);
     }
 
     /// What a program closed before it gave a command is closed when the command is done, and what the stack has called for is
     /// seen: in which order events are told is no promise of the kernel's.
-    fn hear(&mut self) -> bool {
-        let woken = self.wakes.take();
-        let mut any = !woken.is_empty();
-        woken.into_iter().for_each(|number| self.advance(number));
+    fn hear(&mut self, user: u32) -> bool {
+        let mut any = false;
+        for number in self.wakes.take() {
+            let owner = self.sockets.get(&number).map(|socket| socket.user);
+            if self.turns.are_contended() && owner != Some(user) {
+                // That is for its owner's turn.
+                self.line_up(number);
+                continue;
+            }
+            any = true;
+            self.turns.charge(user, 1);
+            self.advance(number);
+        }
         let mut events = [EpollEvent::empty(); 64];
         // The kernel tells of others each time.
         for _ in 0..SHARE {
             let count = self.epoll.wait(&mut events, EpollTimeout::ZERO).unwrap_or(0);
             for event in events.iter().take(count) {
                 let (number, events) = (event.data(), event.events());
-                if events.contains(EpollFlags::EPOLLHUP) && self.sockets.contains_key(&number) {
+                if events.contains(EpollFlags::EPOLLHUP)
+                    && let Some(socket) = self.sockets.get_mut(&number)
+                {
                     any = true;
-                    self.serve(number, events);
+                    socket.pair.look_again();
+                    self.hang_up(number);
                 }
             }
             if count < events.len() {
@@ -264,10 +330,10 @@ impl Service {
 
     /// What has come, and what is due, comes before a command; and so does what follows from it, as far as it stays on this host:
     /// there a kernel has done it when a call returns.
-    pub(crate) fn catch_up(&mut self) {
+    pub(crate) fn catch_up(&mut self, user: u32) {
         self.stack.look();
         for _ in 0..ROUNDS {
-            if !self.hear() {
+            if !self.hear(user) {
                 break;
             }
             self.stack.look();
@@ -277,21 +343,24 @@ impl Service {
     /// Lets a socket do what it can.
     pub(crate) fn advance(&mut self, number: u64) {
         let Some(socket) = self.sockets.get_mut(&number) else { return };
-        match socket.advance(&mut self.buffer, &mut self.ids) {
+        socket.is_contended = self.turns.are_contended();
+        let outcome = socket.advance(&mut self.buffer, &mut self.ids);
+        self.turns.charge(socket.user, std::mem::take(&mut socket.passed) / TURN_RECORDS);
+        match outcome {
             Outcome::Over => return self.end(number),
             // Nobody will ask any more.
             _ if self.listener.is_none() && socket.has_ended() && !socket.awaits_last_sends() => {
                 return self.end(number);
             }
-            Outcome::Again => self.wakes.call(number),
-            Outcome::Waits => {}
+            Outcome::Again if !replace(&mut socket.is_due, true) => self.turns.wait(socket.user, number),
+            Outcome::Again | Outcome::Waits => {}
         }
         socket.seat.show(socket.slot());
         if socket.is_shut_down() && !socket.hung_up {
             socket.pair.shut_down();
         }
         let interest = socket.interest();
-        if !socket.hung_up && std::mem::replace(&mut socket.watched, interest) != interest {
+        if !socket.hung_up && replace(&mut socket.watched, interest) != interest {
             let mut event = EpollEvent::new(interest, number);
             // Cannot fail: it was added, and still is.
             let _ = self.epoll.modify(socket.pair.as_fd(), &mut event);
@@ -318,6 +387,7 @@ impl Service {
 
     /// A process that ends may have taken a token, and not asked: who shares its sockets is told anew.
     fn renew_tokens(&mut self, user: u32) {
+        self.charge_for_all_sockets(user);
         let sockets =
             self.sockets.iter_mut().filter(|(_, socket)| socket.user == user || socket.guests.has(user));
         let lost: Vec<u64> =
@@ -354,6 +424,7 @@ impl Service {
         };
         let Ok(peer) = getsockopt(&connection, sockopt::PeerCredentials) else { return };
         let (user, own) = (peer.uid(), nix::unistd::geteuid().as_raw());
+        self.turns.charge(user, 1);
         let is_served = self.control.rules().access.serves(user, peer.gid(), own);
         if !is_served {
             if self.lease.is_none() {
@@ -366,9 +437,10 @@ impl Service {
         let ready = connection.set_nonblocking(true).is_ok()
             && self.watch(connection.as_fd(), number, EpollFlags::EPOLLIN).is_ok();
         if ready {
-            let joiner = Joiner::default();
-            self.clients
-                .insert(number, Client { connection, user, is_served, greeted: false, joiner, _held: held });
+            let (greeted, joiner, is_due, is_watched) = (false, Joiner::default(), false, true);
+            let client =
+                Client { connection, user, is_served, greeted, joiner, is_due, is_watched, _held: held };
+            self.clients.insert(number, client);
         }
     }
 
@@ -409,11 +481,14 @@ impl Service {
     /// long as descriptors.
     fn listen_to(&mut self, number: u64) {
         let mut message = std::mem::take(&mut self.message);
-        for _ in 0..SHARE {
+        let share = if self.turns.are_contended() { 1 } else { SHARE };
+        for _ in 0..share {
             let Some(client) = self.clients.get_mut(&number) else { break };
             let goes_on = match hear(&client.connection, &mut message) {
-                Ok((0, _)) => false,
-                Ok((len, shown)) => {
+                Ok(Heard { len: 0, .. }) => false,
+                Ok(Heard { len, shown, user }) => {
+                    // A process may have become another user since it came. The kernel tells of each record.
+                    client.user = user.unwrap_or(client.user);
                     let record = message.get(..len).unwrap_or_default();
                     self.answer(number, record, shown.as_ref()).is_ok()
                 }
@@ -427,6 +502,30 @@ impl Service {
             }
         }
         self.message = message;
+        self.hear_again_of(number);
+    }
+
+    /// It waits no more; the kernel is to tell of what it says next.
+    fn hear_again_of(&mut self, number: u64) {
+        let Some(client) = self.clients.get_mut(&number) else { return };
+        client.is_due = false;
+        if !replace(&mut client.is_watched, true) {
+            let event = EpollEvent::new(EpollFlags::EPOLLIN, number);
+            if self.epoll.add(client.connection.as_fd(), event).is_err() {
+                // It would wait for ever.
+                self.clients.remove(&number);
+            }
+        }
+    }
+
+    /// What is asked for costs more than most.
+    pub(crate) fn charge(&mut self, user: u32, message: &[u8]) {
+        self.turns.charge(user, message.len() / TURN_BYTES);
+    }
+
+    /// So does what looks at all sockets.
+    pub(crate) fn charge_for_all_sockets(&mut self, user: u32) {
+        self.turns.charge(user, self.sockets.len() / TURN_SOCKETS);
     }
 }
 
@@ -436,23 +535,12 @@ fn is_short_of_descriptors(error: &io::Error) -> bool {
     error.raw_os_error().is_some_and(|errno| short.contains(&errno))
 }
 
-/// Reads a record, and the descriptor that came with it.
-fn hear(connection: &Socket, record: &mut [u8]) -> io::Result<(usize, Option<OwnedFd>)> {
-    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
-    let mut beside = RecvAncillaryBuffer::new(&mut space);
-    let parts = &mut [IoSliceMut::new(record)];
-    let heard = recvmsg(connection, parts, &mut beside, RecvFlags::CMSG_CLOEXEC)?;
-    let shown = beside.drain().find_map(|message| match message {
-        RecvAncillaryMessage::ScmRights(mut descriptors) => descriptors.next(),
-        _ => None,
-    });
-    Ok((heard.bytes, shown))
-}
-
 fn listen(name: &str) -> io::Result<Socket> {
     let listener = Socket::new(Domain::UNIX, Type::SEQPACKET, None)?;
     listener.bind(&abstract_address(name.as_bytes())?)?;
     listener.listen(128)?;
     listener.set_nonblocking(true)?;
+    // What is accepted has it, too, from its first record on.
+    setsockopt(&listener, sockopt::PassCred, &true)?;
     Ok(listener)
 }

@@ -76,6 +76,12 @@ pub(crate) struct Served {
     pub(crate) seat: Seat,
     /// What is waited for on the pair.
     pub(crate) watched: EpollFlags,
+    /// It waits for its user's turn.
+    pub(crate) is_due: bool,
+    /// Other users want turns, too.
+    pub(crate) is_contended: bool,
+    /// Bare records that have passed, and were not counted yet.
+    pub(crate) passed: usize,
 }
 
 /// How far it is.
@@ -158,6 +164,9 @@ impl Served {
             memory: Memory::default(),
             seat,
             watched: EpollFlags::empty(),
+            is_due: false,
+            is_contended: false,
+            passed: 0,
         }
     }
 

@@ -53,11 +53,6 @@ impl Wakes {
         Arc::new(SocketWaker { shared: Arc::clone(&self.shared), socket }).into()
     }
 
-    /// Calls for `socket` as its waker would.
-    pub(crate) fn call(&self, socket: u64) {
-        self.shared.call(socket);
-    }
-
     /// Whether there are any; then the service must not sleep.
     pub(crate) fn are_due(&self) -> bool {
         !self.shared.called.lock().sockets.is_empty()

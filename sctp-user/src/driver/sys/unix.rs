@@ -41,10 +41,8 @@ pub fn hear(socket: &impl AsFd, record: &mut [u8]) -> io::Result<Heard> {
     let socket = socket.as_fd().as_raw_fd();
     // SAFETY: `header` and all that it points to outlive the call.
     let len = unsafe { libc::recvmsg(socket, &raw mut header, libc::MSG_CMSG_CLOEXEC) };
-    let mut heard = Heard {
-        len: usize::try_from(len).map_err(|_| io::Error::last_os_error())?,
-        ..Heard::default()
-    };
+    let mut heard =
+        Heard { len: usize::try_from(len).map_err(|_| io::Error::last_os_error())?, ..Heard::default() };
     // SAFETY: the kernel has filled `header` in.
     let mut next = unsafe { libc::CMSG_FIRSTHDR(&raw const header) };
     // SAFETY: what is not null is a message that the kernel wrote into `beside`.

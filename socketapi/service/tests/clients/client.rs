@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::io::{IoSlice, IoSliceMut, Read, Write};
 use std::net::{IpAddr, SocketAddr};
-use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::FileExt;
 use std::thread;
@@ -59,17 +59,29 @@ pub(crate) fn at(ip: &str, port: u16) -> SocketAddr {
 
 /// Starts a service, which ends with this process; returns its name.
 fn serve(driver: MemDriver, control: Control) -> String {
-    let stack = Stack::builder().driver(driver).defaults(defaults()).build().unwrap();
-    let name = format!("sctp-service-test/{:032x}", rand::random::<u128>());
-    let service = Service::open(stack, Listener::bind(&name).unwrap(), control).unwrap();
+    let (service, name) = open(driver, control);
     thread::spawn(move || service.run(None));
     name
+}
+
+fn open(driver: MemDriver, control: Control) -> (Service, String) {
+    let stack = Stack::builder().driver(driver).defaults(defaults()).build().unwrap();
+    let name = format!("sctp-service-test/{:032x}", rand::random::<u128>());
+    (Service::open(stack, Listener::bind(&name).unwrap(), control).unwrap(), name)
+}
+
+/// A service that does nothing yet, and its name.
+pub(crate) fn unstarted(rules: Rules) -> (Service, String) {
+    let (here, _) = MemDriver::pair([ip(HERE)], [ip(THERE)], 1_500).unwrap();
+    open(here, Control::new(rules).unwrap())
 }
 
 /// A control connection.
 #[derive(Debug)]
 pub(crate) struct Client {
     connection: Socket,
+    /// The user that it names as who speaks, which root may do.
+    named: Option<u32>,
     pub(crate) service: String,
 }
 
@@ -83,10 +95,25 @@ pub(crate) struct Handle<'a> {
 
 impl Client {
     pub(crate) fn connect(service: &str) -> Self {
+        let client = Self::come(service);
+        client.is_greeted();
+        client
+    }
+
+    /// Comes, and does not wait for the service.
+    pub(crate) fn come(service: &str) -> Self {
         let connection = connection_to(service);
         connection.send(&VERSION.to_ne_bytes()).unwrap();
-        assert_eq!((&connection).read(&mut [0; 2]).unwrap(), 2);
-        Self { connection, service: service.to_owned() }
+        Self { connection, named: None, service: service.to_owned() }
+    }
+
+    /// From now on this user speaks.
+    pub(crate) fn naming(self, user: u32) -> Self {
+        Self { named: Some(user), ..self }
+    }
+
+    pub(crate) fn is_greeted(&self) {
+        assert_eq!((&self.connection).read(&mut [0; 2]).unwrap(), 2);
     }
 
     /// Another process's.
@@ -103,9 +130,30 @@ impl Client {
     }
 
     pub(crate) fn ask(&self, socket: u64, command: Command) -> (Reply, Option<OwnedFd>) {
+        self.tell(socket, command);
+        self.hear()
+    }
+
+    /// Gives a command, and does not wait for its answer.
+    pub(crate) fn tell(&self, socket: u64, command: Command) {
         for piece in pieces(&Request { socket, command }.encode()) {
-            self.connection.send(&piece).unwrap();
+            self.say(&piece, &[]);
         }
+    }
+
+    fn say(&self, record: &[u8], rights: &[RawFd]) {
+        let pid = nix::unistd::getpid().as_raw();
+        let named = self.named.map(|user| libc::ucred { pid, uid: user, gid: user }.into());
+        let mut beside: Vec<_> = named.as_ref().map(ControlMessage::ScmCredentials).into_iter().collect();
+        if !rights.is_empty() {
+            beside.push(ControlMessage::ScmRights(rights));
+        }
+        let (socket, parts) = (self.connection.as_raw_fd(), [IoSlice::new(record)]);
+        sendmsg::<()>(socket, &parts, &beside, MsgFlags::empty(), None).unwrap();
+    }
+
+    /// The next answer.
+    pub(crate) fn hear(&self) -> (Reply, Option<OwnedFd>) {
         let mut buffer = vec![0; MAX_REPLY_LEN];
         let mut space = nix::cmsg_space!([i32; 1]);
         let mut parts = [IoSliceMut::new(&mut buffer)];
@@ -130,9 +178,7 @@ impl Client {
 
     /// Shows a descriptor to the service.
     pub(crate) fn show(&self, descriptor: &impl AsRawFd) {
-        let rights = [descriptor.as_raw_fd()];
-        let (beside, flags) = (ControlMessage::ScmRights(&rights), MsgFlags::empty());
-        sendmsg::<()>(self.connection.as_raw_fd(), &[IoSlice::new(&SHOWN)], &[beside], flags, None).unwrap();
+        self.say(&SHOWN, &[descriptor.as_raw_fd()]);
     }
 
     pub(crate) fn socket(&self, style: Style) -> Handle<'_> {

@@ -5,8 +5,10 @@ use sctp_abi::constants::SCTP_RECVRCVINFO;
 use sctp_descriptors::{Command, Reply, Style};
 use sctp_service::{Access, Rules};
 
-use super::client::{Client, Handle, THERE, at, clients_under};
+use super::client::{Client, HERE, Handle, THERE, at, clients_under, unstarted};
 use super::one::pair;
+
+const NOBODY: u32 = 65_534;
 
 const ON: [u8; 4] = 1_i32.to_ne_bytes();
 
@@ -15,20 +17,34 @@ fn for_all() -> [Client; 2] {
 }
 
 /// A client of another user; `None` where this is not root.
-#[expect(unsafe_code, reason = "the C library would change the user of all threads")]
 fn as_nobody(client: &Client) -> Option<Client> {
-    const NOBODY: u32 = 65_534;
-    if !nix::unistd::geteuid().is_root() {
-        eprintln!("SKIPPED: not root");
-        return None;
-    }
     let service = client.service.clone();
-    let connecting = std::thread::spawn(move || {
-        // SAFETY: numbers only; it changes this thread, which ends with this function.
-        assert_eq!(unsafe { libc::syscall(libc::SYS_setresuid, -1, NOBODY, -1) }, 0);
-        Client::connect(&service)
-    });
-    Some(connecting.join().unwrap())
+    let connect = move || become_nobody_with(|| Client::connect(&service));
+    is_root_or_skip().then(|| in_thread(connect).naming(NOBODY))
+}
+
+fn is_root_or_skip() -> bool {
+    let is_root = nix::unistd::geteuid().is_root();
+    if !is_root {
+        eprintln!("SKIPPED: not root");
+    }
+    is_root
+}
+
+fn in_thread<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    std::thread::spawn(work).join().unwrap()
+}
+
+/// The calling thread becomes nobody, for the rest of its life, and does this.
+fn become_nobody_with<T>(then: impl FnOnce() -> T) -> T {
+    become_nobody();
+    then()
+}
+
+#[expect(unsafe_code, reason = "the C library would change the user of all threads")]
+fn become_nobody() {
+    // SAFETY: numbers only; it changes this thread.
+    assert_eq!(unsafe { libc::syscall(libc::SYS_setresuid, NOBODY, NOBODY, NOBODY) }, 0);
 }
 
 #[test]
@@ -95,4 +111,65 @@ fn nothing_but_its_descriptor_opens_another_user_s_socket() {
         assert_eq!(stranger.ask(socket.name.socket, Command::LocalAddress).0, Reply::Show);
     }
     assert!(matches!(own.ask(Command::LocalAddress), Reply::Address(_)));
+}
+
+/// Whether a call is permitted the kernel decides when it is made: who was root when it came is not for ever.
+#[test]
+fn who_has_become_another_user_may_not_do_more_by_a_connection_that_it_has_still() {
+    if !is_root_or_skip() {
+        return;
+    }
+    let rules = Rules { access: Access::All, lowest_port: 1_024, ..Rules::default() };
+    let [(here, _), _] = clients_under(&rules);
+    let of_root = here.socket(Style::OneToOne);
+    let (service, socket) = (here.service.clone(), of_root.name.socket);
+    in_thread(move || {
+        let client = Client::connect(&service);
+        assert_eq!(client.socket(Style::OneToOne).ask(Command::Bind(at(HERE, 80))), Reply::Done);
+        become_nobody();
+        let own = client.socket(Style::OneToOne);
+        assert_eq!(own.ask(Command::Bind(at(HERE, 81))), Reply::Errno(libc::EACCES));
+        assert_eq!(own.ask(Command::Bind(at(HERE, 2_000))), Reply::Done);
+        // Root may use all sockets.
+        assert_eq!(client.ask(socket, Command::LocalAddress).0, Reply::Show);
+    });
+}
+
+/// The sockets that were asked for. The service numbers them in their order. (Who closes one costs a turn.)
+fn sockets(client: &Client, count: usize) -> Vec<Handle<'_>> {
+    client.is_greeted();
+    (0..count).map(|_| Handle::of(client, client.hear().1.unwrap())).collect()
+}
+
+fn asking_for_sockets(service: &str, count: usize) -> Client {
+    let client = Client::come(service);
+    for _ in 0..count {
+        client.tell(0, Command::Socket { ipv6: false, style: Style::OneToOne });
+    }
+    client
+}
+
+/// Of a service that finds all this when it starts, so that nothing depends on time.
+#[test]
+fn a_user_with_many_connections_full_of_commands_has_one_turn_for_each_of_another_one_s() {
+    const FEW: usize = 20;
+    const MANY: usize = 40;
+    if !is_root_or_skip() {
+        return;
+    }
+    let (service, name) = unstarted(Rules { access: Access::All, ..Rules::default() });
+    let first = asking_for_sockets(&name, MANY);
+    let at = name.clone();
+    let modest = in_thread(move || become_nobody_with(|| asking_for_sockets(&at, FEW)));
+    let rest: Vec<_> = (0..4).map(|_| asking_for_sockets(&name, MANY)).collect();
+    std::thread::spawn(move || service.run(None));
+    let modest = sockets(&modest, FEW);
+    let many = [&first].into_iter().chain(&rest);
+    let flood: Vec<_> = many.flat_map(|client| sockets(client, MANY)).collect();
+    let (begin, end) = (modest[0].name.socket, modest[FEW - 1].name.socket);
+    let between = flood.iter().filter(|socket| (begin..end).contains(&socket.name.socket)).count();
+    // Its connections count, too.
+    assert!((FEW - 6..=FEW + 1).contains(&between), "{between} turns beside {FEW}");
+    // What it has asked for was all done.
+    assert_eq!(flood.len(), 5 * MANY);
 }
