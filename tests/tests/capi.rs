@@ -160,6 +160,19 @@ fn programs_that_close_all_descriptors_and_children_keep_their_stack() {
     both_ways("life", "127.0.61.7", &["127.0.61.7"]);
 }
 
+/// Each worker would have a stack of its own, and uses that of the socket.
+#[test]
+fn workers_that_were_forked_before_the_first_socket_use_the_one_that_they_are_given() {
+    both_ways("prefork", "127.0.61.8", &["127.0.61.8"]);
+    if !is_root_or_skip() {
+        return;
+    }
+    let Some(library) = Library::install() else { return };
+    let program = library.test_program("prefork");
+    let started = library.start(Run::Alone, &program, "127.0.61.9", &["127.0.61.9", "nobody"]);
+    assert_eq!(finish(started), "done\n");
+}
+
 fn echo(run: Run, server_at: &str, clients_at: [&str; 2]) {
     let Some(library) = Library::install() else { return };
     let program = library.test_program("echo");

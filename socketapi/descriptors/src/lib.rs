@@ -5,6 +5,10 @@
 //! that [`SocketName`] describes: `getpeername` on the client's end tells any process what it holds. Commands
 //! travel over a control connection of the process's own, one [`Request`] and one [`Reply`] at a time.
 //!
+//! A service listens at the name that its clients are told, and at [`one`](service_name) that the names of its sockets tell: a
+//! process may hold sockets of several services. Whom the service does not know shows it a descriptor of such a socket with the first
+//! thing that it says, its version, and is served for what sockets it holds.
+//!
 //! # What is in a pair
 //!
 //! | record | towards | means |
@@ -44,7 +48,7 @@ pub use message::{
     Address, Command, DecodeError, Filler, MAX_OPTION_LEN, MAX_PAYLOAD_LEN, MAX_REPLY_LEN, OptionName,
     Peeled, Receive, Received, Reply, Request, Send, SetUp, Ticket, Value,
 };
-pub use name::{Marker, SocketName, Style, Token};
+pub use name::{Marker, SocketName, Style, Token, service_name};
 pub use owner::Owner;
 pub use pieces::{Joiner, MAX_PIECE_LEN, SHOWN, pieces};
 pub use serde_bytes::ByteBuf;

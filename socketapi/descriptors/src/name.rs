@@ -101,6 +101,12 @@ impl SocketName {
     }
 }
 
+/// The abstract name that a service listens at beside the one that its clients are told, without the leading zero: who holds a
+/// descriptor of another service finds that by it.
+pub fn service_name(service: u64) -> String {
+    format!("sctp-user/{service:016x}")
+}
+
 fn hex(digits: &[u8]) -> Option<u64> {
     digits.iter().try_fold(0u64, |number, digit| {
         let digit = (*digit as char).to_digit(16)?;

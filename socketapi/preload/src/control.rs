@@ -1,4 +1,5 @@
-//! Commands to the service, over a connection for each thread.
+//! Commands to the service, over a connection for each thread: one to the service of this process, and one to each other service that it holds
+//! sockets of, as they may come in messages or be inherited.
 //!
 //! A thread's own connection needs no lock, so nothing is held across `fork`. A child, which inherits its parent's
 //! connection, sees another process id and opens its own; so does one between `vfork` and `exec`, and its parent after it.
@@ -9,7 +10,9 @@ use core::ffi::{c_int, c_ulong};
 use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
 
-use sctp_descriptors::{Command, MAX_REPLY_LEN, Reply, Request, SHOWN, SocketName, VERSION, pieces};
+use sctp_descriptors::{
+    Command, MAX_REPLY_LEN, Reply, Request, SHOWN, SocketName, VERSION, pieces, service_name,
+};
 
 use crate::cancel::uncancelled;
 use crate::{address, lease, real, service, table};
@@ -23,62 +26,108 @@ struct Connection {
     socket: RawFd,
     /// Device and inode: they tell whether the number is still this connection.
     identity: (u64, u64),
+    /// The service whose it is, by the number in the names of its sockets, once that is known.
+    service: Option<u64>,
+    how: How,
     /// Room for a reply.
     buffer: Vec<u8>,
 }
 
+/// How a thread has come to a service.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum How {
+    /// It is the one of this process.
+    Found,
+    /// By a socket that it holds.
+    BySocket,
+    /// By one that it had to show: it is served for what sockets it holds.
+    AsGuest,
+}
+
 thread_local! {
-    static CONNECTION: RefCell<Option<Connection>> = const { RefCell::new(None) };
+    static CONNECTIONS: RefCell<Vec<Connection>> = const { RefCell::new(Vec::new()) };
 }
 
-/// Asks the service about this socket.
+/// Asks the service of this socket about it.
 pub(crate) fn command(name: SocketName, command: Command) -> Result<Reply, c_int> {
-    ask(&Request { socket: name.socket, command }).map(|(reply, _)| reply)
+    ask(name, command).map(|(reply, _)| reply)
 }
 
-/// Asks the service; a descriptor may come with the reply.
+/// The same; a descriptor may come with the reply.
+pub(crate) fn ask(name: SocketName, command: Command) -> Result<(Reply, Option<OwnedFd>), c_int> {
+    ask_for(Some(name), &Request { socket: name.socket, command })
+}
+
+/// Asks the service of this process what is about no socket.
+pub(crate) fn ask_any(command: Command) -> Result<(Reply, Option<OwnedFd>), c_int> {
+    ask_for(None, &Request { socket: 0, command })
+}
+
 /// The error is an `errno`: ENETDOWN where the service cannot be reached.
-pub(crate) fn ask(request: &Request) -> Result<(Reply, Option<OwnedFd>), c_int> {
-    let own = CONNECTION.try_with(|own| own.try_borrow_mut().map(|mut own| ask_over(&mut own, request)));
+fn ask_for(about: Option<SocketName>, request: &Request) -> Result<(Reply, Option<OwnedFd>), c_int> {
+    let own =
+        CONNECTIONS.try_with(|own| own.try_borrow_mut().map(|mut own| ask_over(&mut own, about, request)));
     match own {
         Ok(Ok(answer)) => answer,
-        // The thread's own is gone in a handler of `exit`, and busy in a handler of signals.
-        _ => ask_over(&mut None, request),
+        // The thread's own are gone in a handler of `exit`, and busy in a handler of signals.
+        _ => ask_over(&mut Vec::new(), about, request),
     }
 }
 
 fn ask_over(
-    connection: &mut Option<Connection>,
+    connections: &mut Vec<Connection>,
+    about: Option<SocketName>,
     request: &Request,
 ) -> Result<(Reply, Option<OwnedFd>), c_int> {
     let process = std::process::id();
-    if connection.as_ref().is_none_or(|connection| connection.process != process || !connection.is_open()) {
-        *connection = Some(Connection::open(process).map_err(|_| libc::ENETDOWN)?);
+    connections.retain(|one| one.process == process && (!one.serves(about) || one.is_open()));
+    let mut connection = match connections.iter().position(|one| one.serves(about)) {
+        Some(at) => connections.swap_remove(at),
+        None => Connection::open(process, about).map_err(|_| libc::ENETDOWN)?,
+    };
+    let answer = connection.ask(about, request);
+    let no_number_left = |error: &io::Error| error.raw_os_error() == Some(libc::EMFILE);
+    // Without a number for its descriptor the answer was heard all the same, and the next one needs the connection: its number, once
+    // given back, may be gone.
+    if answer.as_ref().map_or_else(no_number_left, |_| true) {
+        connections.push(connection);
     }
-    let Some(open) = connection.as_mut() else { return Err(libc::ENETDOWN) };
-    match open.ask(request) {
+    match answer {
         Ok((Reply::Errno(errno), _)) if errno != 0 => Err(errno),
         // Shown in vain, or not found.
         Ok((Reply::Show, _)) => Err(libc::EACCES),
         Ok(answer) => Ok(answer),
-        // No number was left for the descriptor. The answer was heard, and the next one needs the connection: its number, once
-        // given back, may be gone.
-        Err(error) if error.raw_os_error() == Some(libc::EMFILE) => Err(libc::EMFILE),
-        Err(error) => {
-            *connection = None;
-            let is_nonsense = error.kind() == io::ErrorKind::InvalidData;
-            Err(if is_nonsense { libc::EPROTO } else { libc::ENETDOWN })
-        }
+        Err(error) if no_number_left(&error) => Err(libc::EMFILE),
+        Err(error) if error.kind() == io::ErrorKind::InvalidData => Err(libc::EPROTO),
+        Err(_) => Err(libc::ENETDOWN),
     }
 }
 
 impl Connection {
-    fn open(process: u32) -> io::Result<Self> {
-        let socket = connect()?;
+    fn open(process: u32, about: Option<SocketName>) -> io::Result<Self> {
+        let Some(name) = about else { return Self::greeted(process, find()?, None, How::Found) };
+        let opened = Self::greeted(process, find_by(name)?, Some(name), How::BySocket);
+        match opened {
+            // Who is hung up on is not served but for what it holds.
+            Err(error) if is_hang_up(&error) => {
+                Self::greeted(process, find_by(name)?, Some(name), How::AsGuest)
+            }
+            opened => opened,
+        }
+    }
+
+    fn greeted(process: u32, socket: OwnedFd, by: Option<SocketName>, how: How) -> io::Result<Self> {
         let identity = identity(socket.as_raw_fd()).ok_or_else(io::Error::last_os_error)?;
-        let mut opened =
-            Self { process, socket: socket.into_raw_fd(), identity, buffer: vec![0; MAX_REPLY_LEN] };
-        greet(opened.socket)?;
+        let (socket, service) = (socket.into_raw_fd(), by.map(|name| name.service));
+        let mut opened = Self { process, socket, identity, service, how, buffer: vec![0; MAX_REPLY_LEN] };
+        // SAFETY: it cannot fail.
+        let is_own = user_of_peer(socket)? == unsafe { libc::geteuid() };
+        let shown = match how {
+            How::Found => lease::number().filter(|_| !is_own),
+            How::BySocket => None,
+            How::AsGuest => by.and_then(table::find),
+        };
+        say(socket, &VERSION.to_ne_bytes(), Named::here(), shown)?;
         let (greeting, _) = opened.reply()?;
         if greeting != VERSION.to_ne_bytes() {
             return Err(io::ErrorKind::Unsupported.into());
@@ -86,15 +135,26 @@ impl Connection {
         Ok(opened)
     }
 
+    /// Whether it is the one to ask about this socket, or about none.
+    fn serves(&self, about: Option<SocketName>) -> bool {
+        match about {
+            Some(name) => self.service == Some(name.service),
+            None => {
+                let is_as_good = self.how == How::BySocket && self.service.is_some_and(service::is_found);
+                self.how == How::Found || is_as_good
+            }
+        }
+    }
+
     fn is_open(&self) -> bool {
         identity(self.socket) == Some(self.identity)
     }
 
     /// Asks. A process that has changed its user shows what it holds once, and goes on.
-    fn ask(&mut self, request: &Request) -> io::Result<(Reply, Option<OwnedFd>)> {
+    fn ask(&mut self, about: Option<SocketName>, request: &Request) -> io::Result<(Reply, Option<OwnedFd>)> {
         let bytes = request.encode();
         let answer = self.request(&bytes)?;
-        let shown = if answer.0 == Reply::Show { table::find(request.socket) } else { None };
+        let shown = if answer.0 == Reply::Show { about.and_then(table::find) } else { None };
         let Some(fd) = shown else { return Ok(answer) };
         say(self.socket, &SHOWN, Named::here(), Some(fd))?;
         self.request(&bytes)
@@ -112,10 +172,21 @@ impl Connection {
 
     fn reply(&mut self) -> io::Result<(&[u8], Option<OwnedFd>)> {
         let (len, descriptor) = receive(self.socket, &mut self.buffer)?;
-        // Who was told no more than the service's name learns it here. The board is no socket, and tells nothing.
-        let made_by = descriptor.as_ref().and_then(|fd| user_of_peer(fd.as_raw_fd()).ok());
-        made_by.into_iter().for_each(service::learn_maker);
+        if let Some(fd) = descriptor.as_ref().filter(|_| self.how == How::Found) {
+            self.learn(fd);
+        }
         Ok((self.buffer.get(..len).unwrap_or_default(), descriptor))
+    }
+}
+
+impl Connection {
+    /// Who was told no more than the service's name learns the rest by the first socket. The board is none, and tells nothing.
+    fn learn(&mut self, socket: &OwnedFd) {
+        user_of_peer(socket.as_raw_fd()).into_iter().for_each(service::learn_maker);
+        if self.service.is_none() {
+            self.service = table::peer_name(socket.as_raw_fd()).map(|name| name.service);
+            self.service.into_iter().for_each(service::learn_found);
+        }
     }
 }
 
@@ -139,10 +210,21 @@ fn identity(fd: RawFd) -> Option<(u64, u64)> {
     (unsafe { libc::fstat(fd, &raw mut found) } == 0).then_some((found.st_dev, found.st_ino))
 }
 
-fn connect() -> io::Result<OwnedFd> {
+/// Comes to the service of this process.
+fn find() -> io::Result<OwnedFd> {
     let service = service::find().ok_or(io::ErrorKind::NotFound)?;
-    let (address, length) =
-        address::abstract_name(service.name.as_encoded_bytes()).ok_or(io::ErrorKind::InvalidInput)?;
+    let socket = connect(service.name.as_encoded_bytes(), |user| service.is_trusted_of(user))?;
+    service.tell_maker();
+    Ok(socket)
+}
+
+/// Comes to the service of a socket.
+fn find_by(name: SocketName) -> io::Result<OwnedFd> {
+    connect(service_name(name.service).as_bytes(), service::may_be_of)
+}
+
+fn connect(name: &[u8], is_trusted: impl FnOnce(u32) -> bool) -> io::Result<OwnedFd> {
+    let (address, length) = address::abstract_name(name).ok_or(io::ErrorKind::InvalidInput)?;
     // SAFETY: plain numbers.
     let low = unsafe { real::socket(libc::AF_UNIX, libc::SOCK_SEQPACKET | libc::SOCK_CLOEXEC, 0) };
     let low = owned(low)?;
@@ -154,11 +236,15 @@ fn connect() -> io::Result<OwnedFd> {
     if result != 0 {
         return Err(io::Error::last_os_error());
     }
-    if !service.is_trusted_of(user_of_peer(socket.as_raw_fd())?) {
+    if !is_trusted(user_of_peer(socket.as_raw_fd())?) {
         return Err(io::ErrorKind::PermissionDenied.into());
     }
-    service.tell_maker();
     Ok(socket)
+}
+
+fn is_hang_up(error: &io::Error) -> bool {
+    let kinds = [io::ErrorKind::UnexpectedEof, io::ErrorKind::BrokenPipe, io::ErrorKind::ConnectionReset];
+    kinds.contains(&error.kind())
 }
 
 /// Who made the other end of a UNIX socket, or listened there.
@@ -198,13 +284,6 @@ impl Named {
         let who = || unsafe { libc::ucred { pid: libc::getpid(), uid: effective, gid: libc::getgid() } };
         Self((real != effective).then(who))
     }
-}
-
-/// Says our version, and shows the lease where the service is another user's.
-fn greet(socket: RawFd) -> io::Result<()> {
-    // SAFETY: it cannot fail.
-    let is_own = user_of_peer(socket)? == unsafe { libc::geteuid() };
-    say(socket, &VERSION.to_ne_bytes(), Named::here(), lease::number().filter(|_| !is_own))
 }
 
 /// Sends a record, and beside it a descriptor, and who we are.

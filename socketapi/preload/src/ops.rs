@@ -5,7 +5,7 @@ use core::net::SocketAddr;
 use std::os::fd::{AsRawFd, FromRawFd, IntoRawFd, OwnedFd};
 
 use libc::{sockaddr, socklen_t};
-use sctp_descriptors::{Command, Reply, Request, SocketName, Style, Ticket};
+use sctp_descriptors::{Command, Reply, SocketName, Style, Ticket};
 
 use crate::cancel::uncancelled;
 use crate::detour::{Detour, Stop, errno, keeping_errno, with_socket, with_waiting_socket};
@@ -19,10 +19,7 @@ pub(crate) fn socket(domain: c_int, kind: c_int, protocol: c_int) -> Detour<c_in
     let Some(command) = creation(domain, kind, protocol).filter(|_| !is_exempt()) else {
         return Detour::Bypass;
     };
-    keeping_errno(|| {
-        uncancelled(|| control::ask(&Request { socket: 0, command }).and_then(|(_, fd)| adopt(fd, kind)))
-            .into()
-    })
+    keeping_errno(|| uncancelled(|| control::ask_any(command).and_then(|(_, fd)| adopt(fd, kind))).into())
 }
 
 /// `socketpair()`: there are no pairs of SCTP.
@@ -126,7 +123,7 @@ pub(crate) fn ask_filling(
     name: SocketName,
     command: Command,
 ) -> Result<(Reply, Option<OwnedFd>), c_int> {
-    let answer = control::ask(&Request { socket: name.socket, command })?;
+    let answer = control::ask(name, command)?;
     record::fill(fd, name, answer.0.filler())?;
     Ok(answer)
 }
@@ -195,7 +192,7 @@ pub(crate) fn lingering(fd: c_int) -> Option<SocketName> {
 /// Behind a `close`, which has to wait where SO_LINGER says so: until the association has ended, or a signal comes.
 pub(crate) fn linger(name: SocketName) {
     let wait = || {
-        let asked = control::ask(&Request { socket: name.socket, command: Command::Linger });
+        let asked = control::ask(name, Command::Linger);
         if let Ok((Reply::Number(seconds), Some(end))) = asked {
             let milliseconds = seconds.saturating_mul(1_000);
             let mut wanted = libc::pollfd { fd: end.as_raw_fd(), events: 0, revents: 0 };
@@ -243,7 +240,7 @@ fn accept_one(fd: c_int, name: SocketName, turn: Turn) -> Result<(OwnedFd, Optio
         let took = if head == Head::Token { record::take_token(fd, name) } else { None };
         Ok((head, took))
     })?;
-    match control::ask(&Request { socket: name.socket, command: Command::Accept { took } }) {
+    match control::ask(name, Command::Accept { took }) {
         Ok((Reply::Accepted { peer, stale }, Some(accepted))) => {
             record::discard(fd, name, stale);
             return Ok((accepted, peer));
@@ -280,7 +277,7 @@ pub(crate) fn with_number_left<T>(fd: c_int, act: impl FnOnce() -> Result<T, Sto
 /// Makes a descriptor that came from the service the program's; `flags` are those of `socket()`.
 pub(crate) fn adopt(fd: Option<OwnedFd>, flags: c_int) -> Result<c_int, c_int> {
     let fd = fd.ok_or(libc::EPROTO)?;
-    board::prepare();
+    table::peer_name(fd.as_raw_fd()).into_iter().for_each(board::prepare);
     record::set_peek_offset(fd.as_raw_fd(), 0)?;
     if flags & libc::SOCK_NONBLOCK != 0 {
         // SAFETY: plain numbers.

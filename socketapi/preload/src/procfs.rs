@@ -7,7 +7,7 @@ use core::ffi::{CStr, c_char, c_int, c_uint};
 use std::os::fd::{AsRawFd, OwnedFd};
 
 use libc::FILE;
-use sctp_descriptors::{Command, Request};
+use sctp_descriptors::Command;
 
 use crate::cancel::uncancelled;
 use crate::detour::{Detour, checked, errno};
@@ -92,7 +92,7 @@ pub(crate) unsafe fn fopen(path: *const c_char, mode: *const c_char) -> Detour<*
 fn with_text<T>(folder: &str, file: &str, operation: impl FnOnce(OwnedFd) -> Result<T, c_int>) -> Detour<T> {
     uncancelled(|| {
         let command = Command::ProcFile([folder, file].concat());
-        let (_, text) = control::ask(&Request { socket: 0, command })?;
+        let (_, text) = control::ask_any(command)?;
         operation(text.ok_or(libc::ENOENT)?)
     })
     .into()

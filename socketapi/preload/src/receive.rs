@@ -9,7 +9,7 @@ use std::os::fd::OwnedFd;
 use std::os::unix::fs::FileExt;
 
 use libc::{MSG_DONTWAIT, MSG_EOR, MSG_PEEK, iovec, mmsghdr, msghdr, size_t, sockaddr, socklen_t, timespec};
-use sctp_descriptors::{Command, MAX_RECORD_LEN, Receive, Received, Reply, Request, SocketName, Token};
+use sctp_descriptors::{Command, MAX_RECORD_LEN, Receive, Received, Reply, SocketName, Token};
 
 use crate::detour::{Detour, Stop, keeping_errno, with_remembered, with_socket};
 use crate::parts::{Parts, one};
@@ -385,7 +385,7 @@ fn ask(
     let flags = wait::told(wanted.flags, wait::is_patient(fd, wanted.flags));
     let room = clamped(wanted.parts.len());
     let asked = Receive { flags, room, control_room: clamped(wanted.control_room), took, woken };
-    match control::ask(&Request { socket: name.socket, command: Command::Receive(asked) })? {
+    match control::ask(name, Command::Receive(asked))? {
         (Reply::Received(received), file) => keep(fd, name, wanted, received, file).map(Answer::Got),
         (Reply::Empty { stale }, _) => {
             record::discard(fd, name, stale);

@@ -1,6 +1,6 @@
 //! Where the service is, and whose.
 
-use core::sync::atomic::{AtomicU32, Ordering};
+use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::ffi::OsString;
 use std::sync::OnceLock;
 
@@ -30,6 +30,27 @@ const ROOT: u32 = 0;
 /// Gives this copy of the shim a finder. The first one stays.
 pub fn set_finder(finder: Finder) {
     let _ = FINDER.set(finder);
+}
+
+/// The number of the one that is found, in the names of its sockets; 0: it is not known yet.
+static FOUND: AtomicU64 = AtomicU64::new(0);
+
+/// The service that is found has sent a socket.
+pub(crate) fn learn_found(service: u64) {
+    FOUND.store(service, Ordering::Relaxed);
+}
+
+/// Whether this is the one that is found.
+pub(crate) fn is_found(service: u64) -> bool {
+    FOUND.load(Ordering::Relaxed) == service
+}
+
+/// Whether a service that was not told, but of which this process holds a socket, may be this user's. Anybody may take an abstract name.
+pub(crate) fn may_be_of(user: u32) -> bool {
+    // SAFETY: it cannot fail.
+    user == ROOT
+        || user == unsafe { libc::geteuid() }
+        || told().is_some_and(|service| service.is_trusted_of(user))
 }
 
 /// What the environment says, else what is found.

@@ -127,9 +127,8 @@ pub(crate) fn confirm(fd: c_int, name: SocketName) -> Result<(), Stop> {
 }
 
 /// A descriptor of a socket, among those that are remembered.
-pub(crate) fn find(socket: u64) -> Option<c_int> {
-    let is_it = |fd: &c_int| peer_name(*fd).is_some_and(|name| name.socket == socket);
-    (0..REMEMBERED as c_int).find(is_it)
+pub(crate) fn find(name: SocketName) -> Option<c_int> {
+    (0..REMEMBERED as c_int).find(|fd| is(*fd, name))
 }
 
 /// The number `fd` may mean something else from now on.
@@ -180,7 +179,8 @@ pub(crate) fn is_owner() -> bool {
     OWNER.load(Ordering::Relaxed) == unsafe { libc::getpid() }
 }
 
-fn peer_name(fd: c_int) -> Option<SocketName> {
+/// What the kernel says of it.
+pub(crate) fn peer_name(fd: c_int) -> Option<SocketName> {
     let name = address::unix_name(|storage, length| {
         // SAFETY: both pointers are valid for the call; the kernel writes at most `*length` bytes.
         unsafe { real::getpeername(fd, storage, length) }

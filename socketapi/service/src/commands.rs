@@ -17,7 +17,7 @@ use crate::guests::Identity;
 use crate::options;
 use crate::pair::Pair;
 use crate::procfs::in_memory;
-use crate::service::Service;
+use crate::service::{Client, Service};
 use crate::socket::{Phase, Place, Served};
 
 /// A reply, and the descriptor that goes with it.
@@ -29,14 +29,10 @@ impl Service {
     /// # Errors
     /// The client is to be dropped.
     pub(crate) fn answer(&mut self, number: u64, record: &[u8], shown: Option<&OwnedFd>) -> io::Result<()> {
-        let has_lease = shown.is_some_and(|shown| self.is_lease(shown));
-        let client = self.clients.get_mut(&number).ok_or(ErrorKind::NotFound)?;
-        client.is_served |= has_lease;
-        if !client.is_served {
-            let user = client.user;
-            self.refuse(user);
+        if !self.may_speak(number, shown) {
             return Err(ErrorKind::PermissionDenied.into());
         }
+        let client = self.clients.get_mut(&number).ok_or(ErrorKind::NotFound)?;
         if !std::mem::replace(&mut client.greeted, true) {
             // The client hears our version in any case, and can say what is wrong.
             client.connection.send(&VERSION.to_ne_bytes())?;
@@ -45,7 +41,9 @@ impl Service {
         }
         let user = client.user;
         if record == SHOWN {
-            shown.into_iter().for_each(|shown| self.welcome(user, shown));
+            shown.into_iter().for_each(|shown| {
+                self.welcome(user, shown);
+            });
             return Ok(());
         }
         let whole = client.joiner.push(record).map_err(|_| ErrorKind::InvalidData)?;
@@ -53,7 +51,12 @@ impl Service {
         let request = Request::decode(&message).map_err(|_| ErrorKind::InvalidData)?;
         self.charge(user, &message);
         self.catch_up(user);
-        let (reply, descriptor) = match self.execute(user, &request).and_then(shorten) {
+        let may_begin = self.clients.get(&number).is_some_and(|client| client.is_served);
+        let answer = match request.command {
+            Command::Socket { .. } | Command::ProcFile(_) if !may_begin => Err(Errno::EACCES),
+            _ => self.execute(user, &request),
+        };
+        let (reply, descriptor) = match answer.and_then(shorten) {
             Ok(answer) => answer,
             Err(errno) => (Reply::Errno(errno.0), None),
         };
@@ -65,6 +68,23 @@ impl Service {
         let flags = MsgFlags::MSG_NOSIGNAL;
         sendmsg::<()>(client.connection.as_raw_fd(), &[IoSlice::new(&bytes)], ancillary, flags, None)?;
         Ok(())
+    }
+
+    /// Whether a client is served: by the rules, or for what it shows.
+    fn may_speak(&mut self, number: u64, shown: Option<&OwnedFd>) -> bool {
+        let Some(&Client { user, is_served, is_guest, .. }) = self.clients.get(&number) else { return false };
+        if is_served {
+            return true;
+        }
+        let has_lease = shown.is_some_and(|shown| self.is_lease(shown));
+        let is_guest = is_guest || shown.is_some_and(|shown| self.welcome(user, shown));
+        if !has_lease && !is_guest {
+            self.refuse(user);
+        }
+        if let Some(client) = self.clients.get_mut(&number) {
+            (client.is_served, client.is_guest) = (has_lease, is_guest);
+        }
+        has_lease || is_guest
     }
 
     fn execute(&mut self, user: u32, request: &Request) -> Answer {

@@ -54,13 +54,15 @@ impl Guests {
 impl Service {
     /// A client shows a descriptor. If it is the program's end of a pair of ours, its user may use that socket. The name alone
     /// would not do: anybody can bind one that looks the same in another network namespace.
-    pub(crate) fn welcome(&mut self, user: u32, shown: &OwnedFd) {
-        let Ok(peer) = getpeername::<UnixAddr>(shown.as_raw_fd()) else { return };
+    pub(crate) fn welcome(&mut self, user: u32, shown: &OwnedFd) -> bool {
+        let Ok(peer) = getpeername::<UnixAddr>(shown.as_raw_fd()) else { return false };
         let name = peer.as_abstract().and_then(SocketName::from_bytes).filter(|name| name.service == self.id);
-        let Some(socket) = name.and_then(|name| self.sockets.get_mut(&name.socket)) else { return };
-        if Identity::of(shown).is_ok_and(|identity| identity == socket.guests.identity) {
+        let Some(socket) = name.and_then(|name| self.sockets.get_mut(&name.socket)) else { return false };
+        let is_it = Identity::of(shown).is_ok_and(|identity| identity == socket.guests.identity);
+        if is_it {
             socket.guests.welcome(user);
         }
+        is_it
     }
 }
 

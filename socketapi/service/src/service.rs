@@ -11,7 +11,7 @@ use nix::sys::socket::{getsockopt, setsockopt, sockopt};
 use nix::sys::timerfd::TimerFd;
 use rustc_hash::FxHashMap;
 use sctp_abi::AssocIds;
-use sctp_descriptors::{Joiner, MAX_PIECE_LEN};
+use sctp_descriptors::{Joiner, MAX_PIECE_LEN, service_name};
 use sctp_user::driver::{Heard, hear};
 use sctp_user::stack::Stack;
 use socket2::{Domain, Socket, Type};
@@ -32,7 +32,7 @@ const SHARE: usize = 16;
 const TURN_RECORDS: usize = 8;
 const TURN_BYTES: usize = 64 << 10;
 const TURN_SOCKETS: usize = 64;
-/// Clients at a time that have not said anything yet, and are not served unless they show the lease.
+/// Clients at a time that have not said anything yet, and are not served unless they show what they hold.
 const MOST_UNPROVEN: usize = 64;
 /// Times that what was done before a command may lead to more that is to be done before it.
 const ROUNDS: usize = 4;
@@ -78,6 +78,8 @@ pub(crate) struct Client {
     pub(crate) user: u32,
     /// By the rules, or since it has shown our lease.
     pub(crate) is_served: bool,
+    /// It has shown a socket of ours, and is served for what sockets it holds.
+    pub(crate) is_guest: bool,
     pub(crate) greeted: bool,
     pub(crate) joiner: Joiner,
     /// It waits for its turn.
@@ -89,15 +91,23 @@ pub(crate) struct Client {
 
 /// Where clients come to. Bind it before a change of user: clients see, and trust, whose it was then.
 #[derive(Debug)]
-pub struct Listener(Socket);
+pub struct Listener {
+    by_name: Socket,
+    /// For who knows no more of the service than a socket.
+    by_id: Socket,
+    id: u64,
+}
 
 impl Listener {
-    /// Listens for clients at the abstract UNIX name `name`.
+    /// Listens for clients at the abstract UNIX name `name`, and at the one that its sockets tell ([`service_name`]).
     ///
     /// # Errors
     /// [`ServiceError::Name`].
     pub fn bind(name: &str) -> Result<Self, ServiceError> {
-        listen(name).map(Self).map_err(|source| ServiceError::Name { name: name.to_owned(), source })
+        let at =
+            |name: &str| listen(name).map_err(|source| ServiceError::Name { name: name.to_owned(), source });
+        let id = rand::random();
+        Ok(Self { by_name: at(name)?, by_id: at(&service_name(id))?, id })
     }
 }
 
@@ -115,8 +125,8 @@ pub struct Service {
     boards: FxHashMap<u32, Board>,
     /// Numbers of associations, for all programs.
     pub(crate) ids: AssocIds,
-    /// `None` once it is to stop.
-    pub(crate) listener: Option<Socket>,
+    /// None once it is to stop.
+    pub(crate) listeners: Vec<Socket>,
     /// What tells its lease from other pipes, if it has one.
     lease: Option<Identity>,
     /// There was no descriptor for a client: the listener is not watched until there may be one.
@@ -137,17 +147,18 @@ impl Service {
     /// # Errors
     /// [`ServiceError`].
     pub fn open(stack: Stack, listener: Listener, control: Control) -> Result<Self, ServiceError> {
-        let Listener(listener) = listener;
+        let Listener { by_name, by_id, id } = listener;
         let system = |what| move |source| ServiceError::System { what, source };
         let epoll =
             Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC).map_err(system("make an epoll descriptor"))?;
         let wakes = Wakes::new().map_err(system("make an event descriptor"))?;
-        for (fd, number) in [(listener.as_fd(), LISTENER), (wakes.as_fd(), WAKES), (control.as_fd(), STOP)] {
+        let own = [(wakes.as_fd(), WAKES), (control.as_fd(), STOP)];
+        for (fd, number) in [(by_name.as_fd(), LISTENER), (by_id.as_fd(), LISTENER)].into_iter().chain(own) {
             epoll.add(fd, EpollEvent::new(EpollFlags::EPOLLIN, number)).map_err(system("wait for events"))?;
         }
         Ok(Self {
             stack,
-            id: rand::random(),
+            id,
             control,
             sockets: FxHashMap::default(),
             clients: FxHashMap::default(),
@@ -155,7 +166,7 @@ impl Service {
             turns: Turns::default(),
             boards: FxHashMap::default(),
             ids: AssocIds::default(),
-            listener: Some(listener),
+            listeners: vec![by_name, by_id],
             lease: None,
             is_deaf: false,
             deadline: None,
@@ -349,7 +360,7 @@ impl Service {
         match outcome {
             Outcome::Over => return self.end(number),
             // Nobody will ask any more.
-            _ if self.listener.is_none() && socket.has_ended() && !socket.awaits_last_sends() => {
+            _ if self.listeners.is_empty() && socket.has_ended() && !socket.awaits_last_sends() => {
                 return self.end(number);
             }
             Outcome::Again if !replace(&mut socket.is_due, true) => self.turns.wait(socket.user, number),
@@ -409,27 +420,30 @@ impl Service {
         self.next_number
     }
 
-    /// Takes a control connection, if its user may have one more.
+    /// Takes a control connection from each place where it listens.
     fn admit(&mut self) {
-        let Some(listener) = &self.listener else { return };
-        let connection = match listener.accept() {
-            Ok((connection, _)) => connection,
-            Err(error) if is_short_of_descriptors(&error) => {
-                tracing::warn!(%error, "no client can be taken until another one or a socket has gone");
-                self.unwatch(listener.as_fd());
-                self.is_deaf = true;
-                return;
+        let come: Vec<_> = self.listeners.iter().map(Socket::accept).collect();
+        for comes in come {
+            match comes {
+                Ok((connection, _)) => self.take(connection),
+                Err(error) if is_short_of_descriptors(&error) => {
+                    tracing::warn!(%error, "no client can be taken until another one or a socket has gone");
+                    self.listeners.iter().for_each(|listener| self.unwatch(listener.as_fd()));
+                    self.is_deaf = true;
+                    return;
+                }
+                Err(_) => {}
             }
-            Err(_) => return,
-        };
+        }
+    }
+
+    /// Takes a control connection, if its user may have one more.
+    fn take(&mut self, connection: Socket) {
         let Ok(peer) = getsockopt(&connection, sockopt::PeerCredentials) else { return };
         let (user, own) = (peer.uid(), nix::unistd::geteuid().as_raw());
         self.turns.charge(user, 1);
         let is_served = self.control.rules().access.serves(user, peer.gid(), own);
         if !is_served {
-            if self.lease.is_none() {
-                return self.refuse(user);
-            }
             self.make_room_for_a_proof();
         }
         let Some(held) = self.control.take(user, Resource::Connection) else { return };
@@ -437,9 +451,19 @@ impl Service {
         let ready = connection.set_nonblocking(true).is_ok()
             && self.watch(connection.as_fd(), number, EpollFlags::EPOLLIN).is_ok();
         if ready {
-            let (greeted, joiner, is_due, is_watched) = (false, Joiner::default(), false, true);
-            let client =
-                Client { connection, user, is_served, greeted, joiner, is_due, is_watched, _held: held };
+            let (is_guest, greeted, is_due, is_watched) = (false, false, false, true);
+            let joiner = Joiner::default();
+            let client = Client {
+                connection,
+                user,
+                is_served,
+                is_guest,
+                greeted,
+                joiner,
+                is_due,
+                is_watched,
+                _held: held,
+            };
             self.clients.insert(number, client);
         }
     }
@@ -449,9 +473,11 @@ impl Service {
         self.clients.values().any(|client| client.is_served)
     }
 
-    /// One more client may show that it is of our program, that it holds our lease. Of too many that say nothing the oldest goes.
+    /// One more client may show that it holds our lease, or a socket of ours. Of too many that say nothing the oldest goes.
     fn make_room_for_a_proof(&mut self) {
-        let unproven = self.clients.iter().filter(|(_, client)| !client.is_served).map(|(number, _)| *number);
+        let is_unproven = |client: &Client| !client.is_served && !client.is_guest;
+        let unproven =
+            self.clients.iter().filter(|(_, client)| is_unproven(client)).map(|(number, _)| *number);
         let (count, oldest) = (unproven.clone().count(), unproven.min());
         if let Some(oldest) = oldest.filter(|_| count >= MOST_UNPROVEN) {
             self.clients.remove(&oldest);
@@ -470,10 +496,12 @@ impl Service {
 
     /// A descriptor was given back: perhaps for a client who waits.
     fn listen_again(&mut self) {
-        if std::mem::take(&mut self.is_deaf)
-            && let Some(listener) = &self.listener
-        {
-            self.is_deaf = self.watch(listener.as_fd(), LISTENER, EpollFlags::EPOLLIN).is_err();
+        let is_heard = |listener: &Socket| match self.watch(listener.as_fd(), LISTENER, EpollFlags::EPOLLIN) {
+            Ok(()) | Err(Errno::EEXIST) => true,
+            Err(_) => false,
+        };
+        if self.is_deaf {
+            self.is_deaf = !self.listeners.iter().all(is_heard);
         }
     }
 

@@ -14,7 +14,7 @@ impl Service {
     /// Takes no more clients, commands and records. What programs have written before is still sent, and their associations
     /// are shut down then; the loop sees to that as it does when a program shuts its descriptor down.
     pub(crate) fn begin_to_stop(&mut self) {
-        self.listener = None;
+        self.listeners.clear();
         self.clients.clear();
         self.unwatch(self.control.as_fd());
         if let Err(errno) = self.set_deadline() {
@@ -39,7 +39,7 @@ impl Service {
     /// Whether it is over: it was told to stop, and that is done, or took too long.
     pub(crate) fn has_stopped(&self) -> bool {
         let is_late = || self.control.stop_by().is_some_and(|by| by <= Instant::now());
-        self.listener.is_none() && (self.sockets.is_empty() || is_late())
+        self.listeners.is_empty() && (self.sockets.is_empty() || is_late())
     }
 
     fn set_deadline(&mut self) -> nix::Result<()> {

@@ -15,7 +15,7 @@ use nix::sys::socket::{
 };
 use sctp_descriptors::{
     Command, Filler, MAX_REPLY_LEN, OptionName, Receive, Received, Reply, Request, SHOWN, Send, Slot,
-    SocketName, Style, Token, VERSION, pieces,
+    SocketName, Style, Token, VERSION, pieces, service_name,
 };
 use sctp_service::{Control, Listener, Rules, Service, defaults};
 use sctp_user::driver::mem::MemDriver;
@@ -112,6 +112,15 @@ impl Client {
         Self { named: Some(user), ..self }
     }
 
+    /// Comes with a descriptor of a socket in its hands, to the service of that.
+    pub(crate) fn come_holding(name: SocketName, end: &Socket) -> Self {
+        let service = service_name(name.service);
+        let client = Self { connection: connection_to(&service), named: None, service };
+        client.say(&VERSION.to_ne_bytes(), &[end.as_raw_fd()]);
+        client.is_greeted();
+        client
+    }
+
     pub(crate) fn is_greeted(&self) {
         assert_eq!((&self.connection).read(&mut [0; 2]).unwrap(), 2);
     }
@@ -123,10 +132,7 @@ impl Client {
 
     /// Whether another process's would be hung up on.
     pub(crate) fn is_refused_another(&self) -> bool {
-        let connection = connection_to(&self.service);
-        // The service may have hung up before.
-        let _ = connection.send(&VERSION.to_ne_bytes());
-        !(&connection).read(&mut [0; 2]).is_ok_and(|len| len == 2)
+        is_refused(&self.service)
     }
 
     pub(crate) fn ask(&self, socket: u64, command: Command) -> (Reply, Option<OwnedFd>) {
@@ -185,6 +191,14 @@ impl Client {
         let (_, fd) = self.ask(0, Command::Socket { ipv6: false, style });
         Handle::of(self, fd.unwrap())
     }
+}
+
+/// Whether who comes there is hung up on.
+pub(crate) fn is_refused(service: &str) -> bool {
+    let connection = connection_to(service);
+    // The service may have hung up before.
+    let _ = connection.send(&VERSION.to_ne_bytes());
+    !(&connection).read(&mut [0; 2]).is_ok_and(|len| len == 2)
 }
 
 /// Looks again and again, for longer than anything here takes.

@@ -2,10 +2,10 @@
 
 use nix::poll::PollFlags;
 use sctp_abi::constants::SCTP_RECVRCVINFO;
-use sctp_descriptors::{Command, Reply, Style};
+use sctp_descriptors::{Command, Reply, Style, service_name};
 use sctp_service::{Access, Rules};
 
-use super::client::{Client, HERE, Handle, THERE, at, clients_under, unstarted};
+use super::client::{Client, HERE, Handle, THERE, at, clients, clients_under, is_refused, unstarted};
 use super::one::pair;
 
 const NOBODY: u32 = 65_534;
@@ -111,6 +111,33 @@ fn nothing_but_its_descriptor_opens_another_user_s_socket() {
         assert_eq!(stranger.ask(socket.name.socket, Command::LocalAddress).0, Reply::Show);
     }
     assert!(matches!(own.ask(Command::LocalAddress), Reply::Address(_)));
+}
+
+/// A process may have got a socket of a service that does not serve its user: it is served for that one, and what comes of it.
+#[test]
+fn who_holds_a_socket_is_served_for_that() {
+    if !is_root_or_skip() {
+        return;
+    }
+    let [here, there] = clients();
+    let listener = there.socket(Style::OneToOne);
+    listener.listen(at(THERE, 1));
+    let (service, name, end) = (there.service.clone(), listener.name, listener.end.try_clone().unwrap());
+    let guest = in_thread(move || {
+        become_nobody();
+        assert!(is_refused(&service) && is_refused(&service_name(name.service)));
+        Client::come_holding(name, &end)
+    });
+    let guest = guest.naming(NOBODY);
+    let client = here.socket(Style::OneToOne);
+    client.connect(at(THERE, 1));
+    let accepted = listener.shared_with(&guest).accept();
+    client.write_bare(b"hello");
+    assert_eq!(accepted.read_bare(), b"hello");
+    let socket = Command::Socket { ipv6: false, style: Style::OneToOne };
+    assert_eq!(guest.ask(0, socket).0, Reply::Errno(libc::EACCES));
+    let other = there.socket(Style::OneToOne);
+    assert_eq!(other.shared_with(&guest).ask(Command::LocalAddress), Reply::Show);
 }
 
 /// Whether a call is permitted the kernel decides when it is made: who was root when it came is not for ever.
