@@ -71,7 +71,7 @@ pub const SERVICE_MAKER_VARIABLE: &str = "SCTP_SERVICE_MAKER";
 pub const LEASE_VARIABLE: &str = "SCTP_LEASE";
 
 /// Version of all that is defined here; the first thing a client says, and refused if it differs.
-pub const VERSION: u16 = 10;
+pub const VERSION: u16 = 11;
 
 /// A record of this length in a data pair is a piece of a message that does not end it; shorter ones end one. The largest
 /// messages that programs like to send fit into one record.
