@@ -319,17 +319,16 @@ impl Service {
             self.advance(number);
         }
         let mut events = [EpollEvent::empty(); 64];
-        // The kernel tells of others each time.
         for _ in 0..SHARE {
             let count = self.epoll.wait(&mut events, EpollTimeout::ZERO).unwrap_or(0);
+            // What else there is the kernel tells each time, until it is in a line and not watched any more.
+            let is_crowded = self.turns.are_contended() || count == events.len();
             for event in events.iter().take(count) {
                 let (number, events) = (event.data(), event.events());
-                if events.contains(EpollFlags::EPOLLHUP)
-                    && let Some(socket) = self.sockets.get_mut(&number)
-                {
-                    any = true;
-                    socket.pair.look_again();
-                    self.hang_up(number);
+                let is_news = events.contains(EpollFlags::EPOLLHUP) && self.sockets.contains_key(&number);
+                any |= is_news;
+                if is_news || is_crowded {
+                    self.note(number, events);
                 }
             }
             if count < events.len() {
