@@ -58,16 +58,19 @@ pub fn hear(socket: &impl AsFd, record: &mut [u8]) -> io::Result<Heard> {
 /// # Safety
 /// The kernel has just written `message`, and what lies behind it.
 unsafe fn take(message: &libc::cmsghdr, heard: &mut Heard) {
+    let whole: usize = message.cmsg_len as _;
     // SAFETY: a plain number.
-    let len = (message.cmsg_len as usize).saturating_sub(unsafe { libc::CMSG_LEN(0) } as usize);
+    let len = whole.saturating_sub(unsafe { libc::CMSG_LEN(0) } as usize);
     // SAFETY: the caller's promise.
     let data = unsafe { libc::CMSG_DATA(ptr::from_ref(message)) };
     match (message.cmsg_level, message.cmsg_type) {
         (libc::SOL_SOCKET, libc::SCM_RIGHTS) => {
             let numbers = data.cast::<RawFd>();
             for at in 0..len / size_of::<RawFd>() {
-                // SAFETY: so many numbers are there, each of a descriptor that the kernel has made for us.
-                let descriptor = owned(unsafe { numbers.add(at).read_unaligned() });
+                // SAFETY: so many numbers are there.
+                let number = unsafe { numbers.add(at) };
+                // SAFETY: as above. Each is of a descriptor that the kernel has made for us.
+                let descriptor = owned(unsafe { number.read_unaligned() });
                 heard.shown.get_or_insert(descriptor);
             }
         }
@@ -116,7 +119,7 @@ mod tests {
     fn of_many_descriptors_the_first_stays_open() {
         let ((ours, theirs), (shown, end)) = (pair(), pair());
         setsockopt(&ours, sockopt::PassCred, &true).unwrap();
-        show(&theirs, &[ours.as_raw_fd(); 0]);
+        show(&theirs, &[]);
         let mut record = [0; 8];
         assert!(hear(&ours, &mut record).unwrap().shown.is_none());
         for count in [1, 2, 3, 7] {
