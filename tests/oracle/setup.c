@@ -201,6 +201,19 @@ CASE(connect_with_wrong_addresses) {
   CALL(connect(fd, NULL, IN));
 }
 
+CASE(connect_to_where_no_route_leads) {
+  int fd = one(), more = many(), listener = one();
+  struct sockaddr_in far = {.sin_family = AF_INET, .sin_port = htons(7777), .sin_addr.s_addr = htonl(0xc0000201)};
+  CALL(connect(fd, (void *)&far, IN));
+  GET_AT(fd, SOL_SOCKET, SO_ERROR, int);
+  CALL(connect(fd, (void *)&far, IN));
+  CALL(sendto(more, "hello", 5, 0, (void *)&far, IN));
+  CALL(connect(more, (void *)&far, IN));
+  DO(bind(listener, at(2, 0), IN));
+  DO(listen(listener, 1));
+  CALL(connect(fd, at(2, 0), IN));
+}
+
 CASE(connect_twice) {
   struct pair one = one_pair(), more = many_pair();
   CALL(connect(one.client, at(2, 0), IN));

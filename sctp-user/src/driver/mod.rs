@@ -79,6 +79,11 @@ pub trait Driver: Send {
         route::route_to(None, remote).ok().map(|route| route.source)
     }
 
+    /// Whether packets from one of `ours` can leave for `remote`, as far as is known.
+    fn has_route(&self, _ours: &[IpAddr], _remote: IpAddr) -> bool {
+        true
+    }
+
     /// Reserves an SCTP port on these addresses; the unspecified one stands for all of ours of its family, none for all.
     ///
     /// # Errors

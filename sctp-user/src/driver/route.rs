@@ -46,6 +46,15 @@ pub fn route_to(local: Option<IpAddr>, remote: IpAddr) -> io::Result<Route> {
     Ok(Route { source: socket.local_addr()?.ip(), mtu })
 }
 
+/// Whether the host has a way to `remote`, from one of `ours`: routes may depend on the source.
+pub(crate) fn leads_to(ours: &[IpAddr], remote: IpAddr) -> bool {
+    let is_refused = |error: &io::Error| {
+        matches!(error.kind(), io::ErrorKind::NetworkUnreachable | io::ErrorKind::HostUnreachable)
+    };
+    let leads = |local| !route_to(local, remote).is_err_and(|error| is_refused(&error));
+    leads(None) || ours.iter().any(|local| local.is_ipv4() == remote.is_ipv4() && leads(Some(*local)))
+}
+
 /// The first link's MTU towards a peer. Where the host has no answer, what each IPv6 link carries and
 /// almost each IPv4 link (the path MTU search finds the truth).
 pub(crate) fn mtu_or_default(path: &PathAddress) -> usize {

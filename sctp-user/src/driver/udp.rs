@@ -180,6 +180,10 @@ impl Driver for UdpDriver {
     fn local_addresses(&self) -> Vec<IpAddr> {
         self.ports.iter().map(|port| port.local.ip()).collect()
     }
+
+    fn has_route(&self, ours: &[IpAddr], remote: IpAddr) -> bool {
+        super::route::leads_to(ours, remote)
+    }
 }
 
 impl Port {

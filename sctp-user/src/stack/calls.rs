@@ -270,6 +270,13 @@ impl State {
         }
         let path = |&remote| self.engine.path_to(remote, remote_udp_port, &ours);
         let peers: Vec<_> = peer.addresses.iter().map(path).collect();
+        // Where the driver names a source for one, it has a way.
+        let has_route = |path: &PathAddress| self.engine.driver.has_route(&ours, path.remote);
+        if let Some(first) = peers.first()
+            && !peers.iter().any(|path| path.local.is_some() || has_route(path))
+        {
+            return Err(Error::NoRoute(first.remote));
+        }
         self.suit_mtu(&mut config, peers.first().ok_or(Error::NoAddress)?);
         change(&mut config);
         let admission = meter::admit(meter.as_ref(), &mut config)?;

@@ -62,6 +62,9 @@ pub enum Error {
     /// A link-local address of a peer means another host on each interface.
     #[error("{0} is a link-local address, which cannot be reached without its interface: use another one")]
     LinkLocal(IpAddr),
+    /// The host has no way to the peer.
+    #[error("the host has no route to {0}: add one, or use another of the peer's addresses")]
+    NoRoute(IpAddr),
     /// The addresses given name more than one port.
     #[error("all addresses of a socket share one port, but {0} and {1} were given")]
     PortsDiffer(u16, u16),
@@ -130,6 +133,7 @@ impl Error {
             | Self::Lease(_)
             | Self::Listen(ListenError::PortInUse(_)) => Kind::AddrInUse,
             Self::NotLocal(_) | Self::NoCommonFamily(_) => Kind::AddrNotAvailable,
+            Self::NoRoute(_) => Kind::NetworkUnreachable,
             Self::NotConnected | Self::NoAssociation | Self::Closed | Self::StackClosed => Kind::NotConnected,
             Self::ShuttingDown | Self::Send(SendError::Closed | SendError::ShuttingDown) => Kind::BrokenPipe,
             Self::Lost(reason) => loss_kind(reason),

@@ -178,6 +178,10 @@ impl Driver for LayeredDriver {
         self.driver.source_for(remote)
     }
 
+    fn has_route(&self, ours: &[IpAddr], remote: IpAddr) -> bool {
+        self.driver.has_route(ours, remote)
+    }
+
     fn lease_port(&mut self, port: u16, addresses: &[IpAddr]) -> Result<(), LeaseError> {
         self.driver.lease_port(port, addresses)
     }

@@ -281,6 +281,10 @@ impl Driver for RawDriver {
         self.local_addresses().contains(&address) || of_host()
     }
 
+    fn has_route(&self, ours: &[IpAddr], remote: IpAddr) -> bool {
+        route::leads_to(ours, remote)
+    }
+
     fn lease_port(&mut self, port: u16, addresses: &[IpAddr]) -> Result<(), LeaseError> {
         let wanted = self.leases(port, addresses);
         for (index, lease) in wanted.iter().enumerate() {
