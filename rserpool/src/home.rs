@@ -130,6 +130,13 @@ impl Home {
         }
     }
 
+    /// Whether a peer is at an address of a registrar that is known.
+    pub(crate) fn knows(&self, peer: &Peer, now: Time) -> bool {
+        let learned = self.learned.iter().filter(|learned| learned.expires > now);
+        let mut known = self.config.registrars.iter().chain(learned.map(|learned| &learned.peer));
+        known.any(|registrar| registrar.addresses.iter().any(|address| peer.has_address(*address)))
+    }
+
     /// Starts the hunt, unless it is on or over.
     pub(crate) fn start(&mut self, io: &mut Io, now: Time) {
         if matches!(self.state, State::Idle) {

@@ -4,12 +4,12 @@
 //! One machine is one element of one pool. It speaks ASAP only: the sessions with pool users run over other
 //! associations, see [`ServiceSessions`](crate::session::ServiceSessions).
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use crate::home::{Home, HomeEvent, HuntConfig};
 use crate::timers::Timers;
-use crate::transport::{AssociationId, Command, Io, TransportEvent, earliest};
+use crate::transport::{AssociationId, Command, Io, Peer, TransportEvent, earliest};
 use crate::wire::{
     ASAP_PPID, AsapMessage, ErrorCause, Format, Life, Policy, PoolElement as Description, Transport,
 };
@@ -37,6 +37,10 @@ pub struct PoolElementConfig {
     pub max_registration_attempts: Option<u32>,
     /// How long leaving the pool may take, with finding another registrar and all.
     pub deregistration_timeout: Duration,
+    /// Whether only registrars that are configured, or have announced themselves, may make themselves the home (RFC 5352,
+    /// 3.4). By default whoever reaches the element may, as the RFC has it: where strangers do, and registrars are configured,
+    /// set this, and no announces.
+    pub adopt_known_only: bool,
     /// How to find a registrar.
     pub hunt: HuntConfig,
     /// The dialect on the wire.
@@ -64,6 +68,7 @@ impl PoolElementConfig {
             request_timeout: profile.millis(30_000, 3000, 400),
             max_registration_attempts: None,
             deregistration_timeout: profile.millis(60_000, 4000, 1000),
+            adopt_known_only: false,
             hunt,
             format: Format::default(),
         }
@@ -156,7 +161,7 @@ pub struct PoolElement {
     timers: Timers<Timer>,
     /// Registrations since the last one that was answered.
     attempts: u32,
-    incoming: BTreeSet<AssociationId>,
+    incoming: BTreeMap<AssociationId, Peer>,
     events: VecDeque<PoolElementEvent>,
 }
 
@@ -173,7 +178,7 @@ impl PoolElement {
             phase: Phase::Hunting,
             timers: Timers::new(),
             attempts: 0,
-            incoming: BTreeSet::new(),
+            incoming: BTreeMap::new(),
             events: VecDeque::new(),
         }
     }
@@ -240,7 +245,7 @@ impl PoolElement {
     /// Something happened on the network.
     pub fn handle_event(&mut self, event: TransportEvent, now: Time) {
         match event {
-            TransportEvent::Accepted { association, .. } => self.accept(association),
+            TransportEvent::Accepted { association, peer, .. } => self.accept(association, peer),
             TransportEvent::Connected { association, .. } => {
                 let change = self.home.handle_connected(association, &mut self.io, now);
                 self.handle_home(change, now);
@@ -297,9 +302,9 @@ impl PoolElement {
         self.events.pop_front()
     }
 
-    fn accept(&mut self, association: AssociationId) {
+    fn accept(&mut self, association: AssociationId, peer: Peer) {
         if self.incoming.len() < MAX_INCOMING && self.phase != Phase::Done {
-            self.incoming.insert(association);
+            self.incoming.insert(association, peer);
         } else {
             self.io.push(Command::Abort { association });
         }
@@ -351,7 +356,7 @@ impl PoolElement {
 
     fn handle_asap(&mut self, association: AssociationId, data: &[u8], now: Time) {
         let is_home = self.home.association() == Some(association);
-        if !is_home && !self.incoming.contains(&association) {
+        if !is_home && !self.incoming.contains_key(&association) {
             return;
         }
         let Some(message) = self.io.read_asap(association, data, &self.config.format) else { return };
@@ -409,9 +414,8 @@ impl PoolElement {
     fn handle_keep_alive(&mut self, association: AssociationId, new_home: Option<RegistrarId>, now: Time) {
         let (pool_handle, pe_id) = (self.config.pool_handle.clone(), self.config.id);
         self.send(association, &AsapMessage::EndpointKeepAliveAck { pool_handle, pe_id });
-        let Some(registrar) = new_home.filter(|_| self.home.association() != Some(association)) else {
-            return;
-        };
+        let may_adopt = self.home.association() != Some(association) && self.may_adopt(association, now);
+        let Some(registrar) = new_home.filter(|_| may_adopt) else { return };
         self.home.adopt(association, &mut self.io);
         self.timers.clear(Timer::Request);
         self.emit(PoolElementEvent::HomeChanged(registrar));
@@ -424,6 +428,11 @@ impl PoolElement {
                 self.timers.set(Timer::Reregister, now + self.config.renewal_interval());
             }
         }
+    }
+
+    fn may_adopt(&self, association: AssociationId, now: Time) -> bool {
+        let is_known = |peer: &Peer| self.home.knows(peer, now);
+        !self.config.adopt_known_only || self.incoming.get(&association).is_some_and(is_known)
     }
 
     fn finish(&mut self, confirmed: bool) {

@@ -3,15 +3,15 @@
 use std::time::{Duration, Instant};
 
 use rserpool::driver::{
-    PoolElement, PoolElementOptions, PoolUser, PoolUserOptions, Registrar, RegistrarOptions, Service,
-    ServiceSession, Session, Update,
+    PoolElement, PoolElementOptions, PoolUser, PoolUserOptions, Registrar, RegistrarOptions, Registration,
+    Service, ServiceSession, Session, Update,
 };
 use rserpool::pool_element::PoolElementEvent;
 use rserpool::pool_user::{Destination, PoolUserEvent, SubscriptionState};
 use rserpool::registrar::{RegistrarConfig, RegistrarEvent};
 use rserpool::session::{CookieKey, CookieProtection, SessionEvent};
 use rserpool::transport::{Peer, UserMessage};
-use rserpool::wire::{ASAP_PORT, ENRP_PORT};
+use rserpool::wire::{self, ASAP_PORT, ENRP_PORT};
 use rserpool::{Profile, RegistrarId};
 use socketapi::{Bytes, Stack, Transport};
 
@@ -233,4 +233,22 @@ fn signed_cookies_carry_a_session_on_and_elements_present_themselves() {
     assert!(matches!(next(&session), SessionEvent::FailoverComplete { has_cookie: true, .. }));
     assert!(matches!(next(&session), SessionEvent::BusinessCard(_)));
     assert_eq!(ask(&session), 3);
+}
+
+#[test]
+fn a_server_of_another_transport_is_registered_and_found() {
+    // RFC 5354, 3.5.
+    let (at_registrar, at_server, at_user) = (stack(7, 2), stack(7, 3), stack(7, 5));
+    let (_registrar, registrars) = registrar(&at_registrar);
+    let options = PoolElementOptions::new("Web".into(), registrars.clone(), PROFILE);
+    let addresses = at_server.local_addresses().into();
+    let transport = wire::Transport { protocol: wire::Protocol::Tcp, port: 80, addresses };
+    let registration = Registration::start(&at_server, &options, transport.clone(), wire::Format::default());
+    let registration = registration.expect("a registration");
+    let registered = registration.next_event(Some(Instant::now() + LIMIT)).expect("an event");
+    assert_eq!(registered, PoolElementEvent::Registered);
+    let user = user(&at_user, &registrars);
+    let found = user.resolve("Web".into(), Some(Instant::now() + LIMIT)).expect("it is there");
+    assert_eq!(found[0].user_transport, transport);
+    assert!(registration.deregister(Some(Instant::now() + LIMIT)).expect("an answer"));
 }

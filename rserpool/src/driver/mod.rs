@@ -6,6 +6,7 @@
 //!
 //! - [`Registrar`]: knows who is in which pool;
 //! - [`PoolElement`] with a [`Service`]: a server in a pool;
+//! - [`Registration`]: the membership in a pool of a server that runs by itself, over any transport;
 //! - [`PoolUser`] and [`Session`]: a client of a pool, which gets another server when its server fails.
 //!
 //! ```
@@ -68,6 +69,6 @@ mod runner;
 
 pub use error::Error;
 pub use multicast::{ANNOUNCE_GROUP, ANNOUNCE_TTL, ENRP_GROUP};
-pub use pool_element::{PoolElement, PoolElementOptions, Service, ServiceSession};
+pub use pool_element::{PoolElement, PoolElementOptions, Registration, Service, ServiceSession};
 pub use pool_user::{PoolUser, PoolUserOptions, Session, Subscription, Update};
 pub use registrar::{Registrar, RegistrarOptions};

@@ -15,7 +15,7 @@ use crate::session::{
     BusinessCard, CookieError, CookieProtection, SendError, ServiceConfig, ServiceEvent, ServiceSessions,
 };
 use crate::transport::{AssociationId, Command, LostReason, Peer, Side, TransportEvent, UserMessage};
-use crate::wire::{self, Policy, Transport, TransportUse};
+use crate::wire::{self, Format, Policy, Transport, TransportUse};
 use crate::{HuntConfig, PeId, PoolHandle, Profile};
 
 /// What an element does for its users. One value serves all sessions; it is called by one thread, and should not wait.
@@ -189,6 +189,11 @@ impl PoolElementOptions {
         }
     }
 
+    fn binding(&self, port: u16) -> Binding {
+        let config = self.profile.sctp_settings().association_config();
+        Binding { side: Side::Asap, addresses: self.addresses.clone(), port, listen: true, config }
+    }
+
     fn config(&self, user_transport: Transport) -> PoolElementConfig {
         let mut config = PoolElementConfig::new(
             self.pool_handle.clone(),
@@ -206,6 +211,69 @@ impl PoolElementOptions {
     }
 }
 
+/// A membership in a pool: registers a server that runs by itself, over whatever transport, and keeps it registered. A
+/// [`PoolElement`] has one. Dropping it without [`deregister`](Self::deregister) leaves it to the registrar to notice.
+pub struct Registration {
+    runner: Runner<pool_element::PoolElement>,
+}
+
+impl Registration {
+    /// Starts to look for a registrar for a server at `user_transport`. Its addresses must be among those of
+    /// [`PoolElementOptions::addresses`], of which the registrar is asked (RFC 5352, 2.2.1); the port and the use of the control channel
+    /// in the options count for nothing. DCCP, UDP-Lite and opaque transports are sent where [`Format`] allows them.
+    ///
+    /// # Errors
+    /// [`Error::Socket`]; [`Error::System`] if announces cannot be heard.
+    pub fn start(
+        stack: &Stack,
+        options: &PoolElementOptions,
+        user_transport: Transport,
+        format: Format,
+    ) -> Result<Self, Error> {
+        let mut network = Network::open(stack, options.binding(0))?;
+        if let Some(group) = options.announce {
+            network.receivers.push(AnnounceReceiver::open(Side::Asap, group)?);
+        }
+        let config = PoolElementConfig { format, ..options.config(user_transport) };
+        let machine = pool_element::PoolElement::new(config, rand::random(), stack.now());
+        Ok(Self { runner: Runner::start("registration", stack, machine, network)? })
+    }
+
+    /// What happens to the registration.
+    ///
+    /// # Errors
+    /// [`Error::TimedOut`] at the deadline; [`Error::Socket`] when the stack has failed.
+    pub fn next_event(&self, deadline: Option<Instant>) -> Result<PoolElementEvent, Error> {
+        self.runner.wait(deadline, |engine| engine.machine.poll_event())
+    }
+
+    /// Changes the policy's numbers, such as the load.
+    pub fn set_policy(&self, policy: Policy) {
+        self.runner.with(|engine, now| engine.machine.set_policy(policy, now));
+    }
+
+    /// Tries again after a rejection, or after having given up.
+    pub fn register_again(&self) {
+        self.runner.with(|engine, now| engine.machine.register_again(now));
+    }
+
+    /// Leaves the pool. Whether a registrar has confirmed it.
+    ///
+    /// # Errors
+    /// [`Error::TimedOut`] at the deadline; [`Error::Socket`] when the stack has failed.
+    pub fn deregister(&self, deadline: Option<Instant>) -> Result<bool, Error> {
+        self.runner.with(|engine, now| engine.machine.deregister(now));
+        self.runner.wait(deadline, |engine| {
+            while let Some(event) = engine.machine.poll_event() {
+                if let PoolElementEvent::Deregistered { confirmed } = event {
+                    return Some(confirmed);
+                }
+            }
+            None
+        })
+    }
+}
+
 /// Serves sessions: the part of an element that a service runs in.
 trait Serving: Send {
     fn set_business_card(&self, card: BusinessCard);
@@ -220,7 +288,7 @@ impl<S: Service> Serving for Runner<Server<S>> {
 /// An element at work: it serves, and stays registered. Dropping it without [`deregister`](Self::deregister) leaves it
 /// to the registrar to notice.
 pub struct PoolElement {
-    registration: Runner<pool_element::PoolElement>,
+    registration: Registration,
     local: Vec<SocketAddr>,
     pool_handle: PoolHandle,
     // The service ends after the registration.
@@ -233,39 +301,23 @@ impl PoolElement {
     /// # Errors
     /// [`Error::Socket`] if the port cannot be had; [`Error::System`] if announces cannot be heard.
     pub fn start(stack: &Stack, options: PoolElementOptions, service: impl Service) -> Result<Self, Error> {
-        let config = options.profile.sctp_settings().association_config();
-        let binding = |port| Binding {
-            side: Side::Asap,
-            addresses: options.addresses.clone(),
-            port,
-            listen: true,
-            config: config.clone(),
-        };
-        let network = Network::open(stack, binding(options.port))?;
+        let network = Network::open(stack, options.binding(options.port))?;
         let (addresses, port) = network.local(Side::Asap)?;
         let local = addresses.iter().map(|address| SocketAddr::new(*address, port)).collect();
         let transport_use = options.transport_use;
-        let config_of_element = options.config(Transport::sctp(port, addresses, transport_use));
-        let card = BusinessCard {
-            pool_handle: options.pool_handle.clone(),
-            elements: vec![config_of_element.description()],
-        };
+        let user_transport = Transport::sctp(port, addresses, transport_use);
+        let (pool_handle, elements) =
+            (options.pool_handle.clone(), vec![options.config(user_transport.clone()).description()]);
         let service_config = ServiceConfig {
             transport_use,
-            cookies: options.cookies,
-            business_card: Some(card),
+            cookies: options.cookies.clone(),
+            business_card: Some(BusinessCard { pool_handle: pool_handle.clone(), elements }),
             ..ServiceConfig::default()
         };
         let sessions = ServiceSessions::new(service_config, rand::random());
         let server = Runner::start("pool element", stack, Server { sessions, service }, network)?;
-
-        let mut network = Network::open(stack, binding(0))?;
-        if let Some(group) = options.announce {
-            network.receivers.push(AnnounceReceiver::open(Side::Asap, group)?);
-        }
-        let machine = pool_element::PoolElement::new(config_of_element, rand::random(), stack.now());
-        let registration = Runner::start("registration", stack, machine, network)?;
-        Ok(Self { registration, local, pool_handle: options.pool_handle, server: Box::new(server) })
+        let registration = Registration::start(stack, &options, user_transport, Format::default())?;
+        Ok(Self { registration, local, pool_handle, server: Box::new(server) })
     }
 
     /// Recommends other elements of the pool to all users, for when this one fails, in this order (RFC 5352, 3.9). Until then
@@ -284,12 +336,12 @@ impl PoolElement {
     /// # Errors
     /// [`Error::TimedOut`] at the deadline; [`Error::Socket`] when the stack has failed.
     pub fn next_event(&self, deadline: Option<Instant>) -> Result<PoolElementEvent, Error> {
-        self.registration.wait(deadline, |engine| engine.machine.poll_event())
+        self.registration.next_event(deadline)
     }
 
     /// Changes the policy's numbers, such as the load.
     pub fn set_policy(&self, policy: Policy) {
-        self.registration.with(|engine, now| engine.machine.set_policy(policy, now));
+        self.registration.set_policy(policy);
     }
 
     /// Leaves the pool; sessions go on until the element is dropped. Whether a registrar has confirmed it.
@@ -297,14 +349,6 @@ impl PoolElement {
     /// # Errors
     /// [`Error::TimedOut`] at the deadline; [`Error::Socket`] when the stack has failed.
     pub fn deregister(&self, deadline: Option<Instant>) -> Result<bool, Error> {
-        self.registration.with(|engine, now| engine.machine.deregister(now));
-        self.registration.wait(deadline, |engine| {
-            while let Some(event) = engine.machine.poll_event() {
-                if let PoolElementEvent::Deregistered { confirmed } = event {
-                    return Some(confirmed);
-                }
-            }
-            None
-        })
+        self.registration.deregister(deadline)
     }
 }

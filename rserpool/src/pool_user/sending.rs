@@ -101,6 +101,9 @@ struct Channel {
 /// Messages on their way with one element that can be sent to another one if it fails.
 const MAX_UNCONFIRMED: usize = 256;
 
+/// Pools of which the last element is remembered.
+const MAX_LAST: usize = 1000;
+
 /// What is being sent.
 pub(super) struct Channels {
     by_association: BTreeMap<AssociationId, Channel>,
@@ -132,6 +135,13 @@ impl Channels {
 
     pub(super) fn next_deadline(&self) -> Option<Time> {
         self.timers.next()
+    }
+
+    fn note_last(&mut self, element: &ElementHandle) {
+        if self.last.len() >= MAX_LAST && !self.last.contains_key(&element.pool_handle) {
+            self.last.pop_first();
+        }
+        self.last.insert(element.pool_handle.clone(), element.pe_id);
     }
 
     fn waiting_messages(&self) -> usize {
@@ -338,13 +348,14 @@ impl PoolUser {
         while let Some(job) = channel.queue.pop_front() {
             self.io.push(Command::Send { association, message: job.message.clone() });
             let (send, element) = (job.send, channel.handle.clone());
-            self.channels.last.insert(element.pool_handle.clone(), element.pe_id);
             self.events.push_back(PoolUserEvent::Sent { send, element });
             if channel.unconfirmed.len() == MAX_UNCONFIRMED {
                 channel.unconfirmed.pop_front();
             }
             channel.unconfirmed.push_back(job);
         }
+        let handle = channel.handle.clone();
+        self.channels.note_last(&handle);
         self.channels.timers.set(association, now + self.config.channel_idle);
     }
 

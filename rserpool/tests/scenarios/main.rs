@@ -5,6 +5,7 @@ mod cookies;
 mod federation;
 mod hunts;
 mod memberships;
+mod noise;
 mod pools;
 mod random;
 mod registrars;

@@ -335,6 +335,30 @@ fn a_new_home_gets_the_registration_that_the_old_one_has_not_answered() {
 }
 
 #[test]
+fn strangers_do_not_become_home_where_only_known_registrars_may() {
+    // RFC 5352, 9.1: threat 2, a malicious registrar.
+    let mut world = World::new();
+    world.add_registrar_with(1, |config| config.announce_interval = None);
+    let mut config = World::element_config(11, &[1, 2], Policy::default());
+    config.adopt_known_only = true;
+    world.add_element_with(11, config);
+    world.run_for(SECOND);
+    let claim = |world: &mut World, host: u8| {
+        let place = (host, 4000);
+        world.add_stranger(place);
+        let association = world.connect(place, (11, ASAP_PORT));
+        let (new_home, registrar, pool_handle) = (true, RegistrarId(host.into()), POOL.into());
+        let message = AsapMessage::EndpointKeepAlive { new_home, registrar, pool_handle, pe_id: None };
+        world.say(place, association, &message);
+        assert_eq!(world.told(place).len(), 1, "it is acknowledged");
+        world.element_events.contains(&(11, PoolElementEvent::HomeChanged(registrar)))
+    };
+    assert!(!claim(&mut world, 66));
+    assert_eq!(removals(&world), []);
+    assert!(claim(&mut world, 2), "it is configured");
+}
+
+#[test]
 fn what_is_not_understood_is_reported_where_its_type_demands_that() {
     // RFC 5352, 2.2.14; RFC 5354, 3 and 4.
     let mut world = small_world(Policy::default());

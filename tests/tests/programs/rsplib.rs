@@ -201,3 +201,34 @@ fn our_registrar_and_rsplib_s_know_the_same_and_ours_takes_over() {
     assert!(!dump.contains("home=$00000022"), "{dump}");
     echo(&host, "10.98.0.6", REGISTRAR, "EchoPool");
 }
+
+#[test]
+fn rsplib_s_client_carries_signed_cookies_between_our_elements_and_survives_their_business_cards() {
+    let Some(host) = host_or_skip() else { return };
+    let mut registrar = registrar(&host, REGISTRAR, OTHER_REGISTRAR, &[]);
+    let keys = tempfile::NamedTempFile::new().expect("a file");
+    std::fs::write(keys.path(), "known to both elements, and to nobody else\n").expect("room");
+    let key_file = format!("--cookie-key-file={}", keys.path().display());
+    let at = format!("-registrar={REGISTRAR}:3863");
+    let elements = [("00000044", "10.98.0.3", "0x44"), ("00000055", "10.98.0.4", "0x55")].map(
+        |(name, address, identifier)| {
+            let identifier = format!("-identifier={identifier}");
+            let arguments = ["-pingpong", &identifier, &at, &key_file];
+            (name, our_own(&host, address, "rspserver", &arguments))
+        },
+    );
+    for _ in &elements {
+        hear(&mut registrar, "Successfully registered PingPongPool");
+    }
+    let client = ["pingpongclient", &at, "-interval=50"];
+    let mut client = start(sctp_run_on(&host, "10.98.0.5"), &client);
+    // RFC 5352, 3.9: the session has begun with a business card.
+    hear(&mut client, "Ack #1 ");
+    let before = answering(&mut client);
+    let (_, element) = elements.iter().find(|(name, _)| *name == before).expect("it is one of them");
+    element.signal(Signal::SIGKILL);
+    // RFC 5352, 3.8: the other element has checked the cookie. If it had not believed it, it would have aborted the session.
+    hear(&mut client, "RSERPOOL_FAILOVER_NECESSARY, cookie=yes");
+    hear(&mut client, "RSERPOOL_FAILOVER_COMPLETE");
+    assert_ne!(answering(&mut client), before);
+}
