@@ -53,7 +53,7 @@
 //!                 incoming.push(TransportEvent::Lost { association, reason: LostReason::Aborted });
 //!             }
 //!             Command::Send { .. } | Command::Shutdown { .. } | Command::Abort { .. } => {}
-//!             Command::Announce { .. } => {}
+//!             Command::Measure { .. } | Command::Announce { .. } => {}
 //!         }
 //!     }
 //!     while let Some(event) = user.poll_event() {

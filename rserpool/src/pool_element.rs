@@ -263,7 +263,7 @@ impl PoolElement {
                 }
             }
             // What is lost with its registrar is sent anew to the next (RFC 5352, 3.7.1).
-            TransportEvent::Undelivered { .. } => {}
+            TransportEvent::Undelivered { .. } | TransportEvent::Measured { .. } => {}
             TransportEvent::Announce { source, data, .. } => {
                 self.home.handle_announce(source, &data, &mut self.io, now);
             }

@@ -88,4 +88,9 @@ impl SctpSettings {
             ..AssociationConfig::default()
         }
     }
+
+    /// The parameters for ASAP and ENRP: SACKs at once, so that round-trip times tell distances (delay draft, 2.1).
+    pub fn control_config(&self) -> AssociationConfig {
+        AssociationConfig { sack_frequency: Some(1), ..self.association_config() }
+    }
 }

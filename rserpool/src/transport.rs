@@ -6,6 +6,7 @@
 
 use std::collections::VecDeque;
 use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
 
 use bytes::Bytes;
 use rand::SeedableRng;
@@ -112,6 +113,11 @@ pub enum Command {
         /// Which.
         association: AssociationId,
     },
+    /// Tell how long a message takes there and back, with [`TransportEvent::Measured`], if that is known.
+    Measure {
+        /// On which association.
+        association: AssociationId,
+    },
     /// Send a UDP datagram to the endpoint's multicast group, on every interface, from the endpoint's port.
     Announce {
         /// ASAP's group or ENRP's.
@@ -181,6 +187,13 @@ pub enum TransportEvent {
         association: AssociationId,
         /// The message, as it was sent.
         message: UserMessage,
+    },
+    /// How long a message takes there and back: the smoothed round-trip time of the primary path.
+    Measured {
+        /// On which association.
+        association: AssociationId,
+        /// How long.
+        round_trip: Duration,
     },
     /// An association ended or could not be set up.
     Lost {

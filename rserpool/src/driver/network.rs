@@ -161,10 +161,20 @@ impl Network {
                 }
             }
             Command::Abort { association } => self.abort(association, b""),
+            Command::Measure { association } => self.measure(association),
             Command::Announce { side, data } => {
                 let senders = self.senders.iter_mut().filter(|(of, _)| *of == side);
                 senders.for_each(|(_, sender)| sender.send(&data));
             }
+        }
+    }
+
+    fn measure(&mut self, association: AssociationId) {
+        let Some(link) = self.links.get(&association) else { return };
+        let Ok(status) = self.sockets[link.socket].socket.status(link.id) else { return };
+        let primary = status.paths.iter().find(|path| Some(path.address) == status.primary);
+        if let Some(round_trip) = primary.and_then(|path| path.srtt) {
+            self.events.push_back(TransportEvent::Measured { association, round_trip });
         }
     }
 

@@ -4,7 +4,7 @@ use std::net::{IpAddr, SocketAddr, SocketAddrV4};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
-use socketapi::{Stack, Time};
+use socketapi::{AssociationConfig, Stack, Time};
 
 use super::Error;
 use super::multicast::AnnounceReceiver;
@@ -189,8 +189,7 @@ impl PoolElementOptions {
         }
     }
 
-    fn binding(&self, port: u16) -> Binding {
-        let config = self.profile.sctp_settings().association_config();
+    fn binding(&self, port: u16, config: AssociationConfig) -> Binding {
         Binding { side: Side::Asap, addresses: self.addresses.clone(), port, listen: true, config }
     }
 
@@ -230,7 +229,8 @@ impl Registration {
         user_transport: Transport,
         format: Format,
     ) -> Result<Self, Error> {
-        let mut network = Network::open(stack, options.binding(0))?;
+        let config = options.profile.sctp_settings().control_config();
+        let mut network = Network::open(stack, options.binding(0, config))?;
         if let Some(group) = options.announce {
             network.receivers.push(AnnounceReceiver::open(Side::Asap, group)?);
         }
@@ -301,7 +301,8 @@ impl PoolElement {
     /// # Errors
     /// [`Error::Socket`] if the port cannot be had; [`Error::System`] if announces cannot be heard.
     pub fn start(stack: &Stack, options: PoolElementOptions, service: impl Service) -> Result<Self, Error> {
-        let network = Network::open(stack, options.binding(options.port))?;
+        let config = options.profile.sctp_settings().association_config();
+        let network = Network::open(stack, options.binding(options.port, config))?;
         let (addresses, port) = network.local(Side::Asap)?;
         let local = addresses.iter().map(|address| SocketAddr::new(*address, port)).collect();
         let transport_use = options.transport_use;

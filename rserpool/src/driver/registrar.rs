@@ -53,7 +53,7 @@ impl RegistrarOptions {
     fn binding(&self, side: Side, port: u16) -> Binding {
         let own = self.enrp_addresses.as_ref().filter(|_| side == Side::Enrp);
         let addresses = own.unwrap_or(&self.addresses).clone();
-        Binding { side, addresses, port, listen: true, config: self.sctp.association_config() }
+        Binding { side, addresses, port, listen: true, config: self.sctp.control_config() }
     }
 }
 

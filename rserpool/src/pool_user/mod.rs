@@ -278,6 +278,7 @@ impl PoolUser {
             TransportEvent::Undelivered { association, message } => {
                 self.channel_undelivered(association, message);
             }
+            TransportEvent::Measured { .. } => {}
             TransportEvent::Announce { source, data, .. } => {
                 self.home.handle_announce(source, &data, &mut self.io, now);
             }

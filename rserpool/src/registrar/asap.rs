@@ -83,6 +83,7 @@ impl Registrar {
         self.check_values(pool_handle, &element)?;
         self.complete(association, &mut element)?;
         self.check_identity(association, pool_handle, &element)?;
+        self.set_distance(association, &mut element);
         let is_news = self.is_news(pool_handle, &element);
         let info = element.clone();
         let member = Member { association: Some(association), is_confirmed: true, ..Member::default() };

@@ -20,6 +20,8 @@ pub struct RegistrarConfig {
     pub limits: Limits,
     /// The policies that it can select by.
     pub policies: Policies,
+    /// The distances of elements are multiples of this (delay draft, 2.1); to the millisecond.
+    pub distance_step: Duration,
     /// How many associations to keep; further ones are aborted.
     pub max_associations: usize,
     /// Addresses of elements that are not known so far are left out (`-minaddressscope` of RSPLIB). None: loopback and
@@ -120,6 +122,7 @@ impl RegistrarConfig {
             format: Format::default(),
             limits: Limits::default(),
             policies: Policies::default(),
+            distance_step: Duration::from_millis(50),
             max_associations: 100_000,
             min_address_scope: None,
             default_items: 3,

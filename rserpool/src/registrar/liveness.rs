@@ -139,6 +139,7 @@ impl Registrar {
             self.announce_key(key);
         }
         self.expect_keep_alive(key, now);
+        self.measure_element(key, association);
         self.settle_contest(key);
     }
 

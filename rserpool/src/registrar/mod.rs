@@ -5,6 +5,7 @@
 
 mod asap;
 mod config;
+mod distance;
 mod enrp;
 mod liveness;
 mod subscriptions;
@@ -41,6 +42,8 @@ pub struct Member {
 struct Association {
     peer: Peer,
     is_up: bool,
+    /// In milliseconds; zero until it is measured.
+    distance: u32,
     elements: BTreeSet<ElementKey>,
     /// Pools of whose changes it is told.
     topics: BTreeSet<usize>,
@@ -146,6 +149,9 @@ impl Registrar {
             }
             TransportEvent::Message { .. } => self.statistics.bad_messages += 1,
             TransportEvent::Undelivered { .. } => {}
+            TransportEvent::Measured { association, round_trip } => {
+                self.handle_measured(association, round_trip);
+            }
             TransportEvent::Lost { association, .. } => {
                 if !self.handle_enrp_lost(association, now) {
                     self.drop_association(association, RemovalReason::AssociationLost);
@@ -195,6 +201,7 @@ impl Registrar {
         let state = Association {
             peer,
             is_up,
+            distance: 0,
             elements: BTreeSet::new(),
             topics: BTreeSet::new(),
             resolutions: RateLimiter::default(),

@@ -160,6 +160,7 @@ impl ServiceSessions {
             }
             TransportEvent::Message { .. }
             | TransportEvent::Undelivered { .. }
+            | TransportEvent::Measured { .. }
             | TransportEvent::Lost { .. }
             | TransportEvent::Announce { .. } => {}
         }

@@ -2,6 +2,7 @@
 
 mod cards;
 mod cookies;
+mod distances;
 mod federation;
 mod hunts;
 mod memberships;

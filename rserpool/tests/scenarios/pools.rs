@@ -26,8 +26,12 @@ pub(crate) fn small_world(policy: Policy) -> World {
 
 /// Resolves the pool; the identifiers in the answer.
 pub(crate) fn resolve(world: &mut World) -> Result<Vec<u32>, ResolutionError> {
+    resolve_by(world, 21)
+}
+
+pub(crate) fn resolve_by(world: &mut World, user: u8) -> Result<Vec<u32>, ResolutionError> {
     world.user_events.clear();
-    world.with_user(21, |user, now| user.resolve(POOL.into(), now));
+    world.with_user(user, |user, now| user.resolve(POOL.into(), now));
     world.run_until_done(10 * SECOND, |world| !world.user_events.is_empty());
     match world.user_events.pop_front() {
         Some(PoolUserEvent::Resolved { result, .. }) => result.map(|elements| world.hosts_of(&elements)),

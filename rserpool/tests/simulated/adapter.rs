@@ -91,6 +91,15 @@ impl Host {
                     endpoint.release(id);
                 }
             }
+            Command::Measure { association } => {
+                let id = self.find(index, association);
+                let paths = id.and_then(|id| Some(endpoint.association(id)?.paths()));
+                let primary = paths.and_then(|paths| paths.get(paths.primary()));
+                if let Some(round_trip) = primary.and_then(|path| path.rtt.srtt()) {
+                    let event = TransportEvent::Measured { association, round_trip };
+                    self.ports[index].role.handle_event(event, now);
+                }
+            }
             Command::Announce { data, .. } => self.announces.push_back(data),
         }
     }

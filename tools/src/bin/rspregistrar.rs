@@ -26,7 +26,7 @@ Examples:
   rspregistrar -asap=192.0.2.1:3863 -peer=192.0.2.2 -maxbadpereports=5      as RSPLIB spells options
 
 Without effect yet, but accepted: RSPLIB's options of CSP (-cspserver, -cspinterval), of statistics files, and \
--distancestep, -uptime, -downtime.
+-uptime, -downtime.
 ";
 
 /// A registrar of Reliable Server Pooling: pool elements register with it, pool users ask it for elements, and registrars tell
@@ -58,6 +58,9 @@ struct Cli {
     /// Reports of an unreachable element that remove it
     #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..))]
     maxbadpereports: u32,
+    /// Distances of elements are multiples of so many milliseconds, for the policies with a distance penalty factor
+    #[arg(long, value_name = "MS", default_value_t = 50, value_parser = clap::value_parser!(u64).range(1..))]
+    distancestep: u64,
     /// Elements of an answer whose selection counters move; 0: as the policy wants
     #[arg(long, value_name = "N", default_value_t = 0)]
     maxincrement: usize,
@@ -102,7 +105,6 @@ const IGNORED: &[&str] = &[
     "object",
     "uptime",
     "downtime",
-    "distancestep",
     "disable-ipv6",
     "daemonpidfile",
     "cspserver",
@@ -154,6 +156,7 @@ impl Cli {
             config.keep_alive_timeout = Duration::from_millis(timeout);
         }
         config.max_bad_pe_reports = self.maxbadpereports;
+        config.distance_step = Duration::from_millis(self.distancestep);
         config.increment = (self.maxincrement > 0).then_some(self.maxincrement);
         config.default_items = self.maxhresitems.into();
         config.autoclose = Duration::from_secs(self.autoclosetimeout);

@@ -18,6 +18,8 @@ pub(super) struct Link {
     pub(super) is_up: bool,
     /// Who it is, once it has said so.
     pub(super) registrar: Option<RegistrarId>,
+    /// In milliseconds; zero until it is measured.
+    distance: u32,
 }
 
 /// How it stands with a peer.
@@ -80,6 +82,18 @@ impl Enrp {
         self.links.get(&association).is_some_and(|link| link.is_up).then_some(association)
     }
 
+    /// How far a peer is, as far as is known.
+    pub(in crate::registrar) fn distance_of(&self, id: RegistrarId) -> u32 {
+        let link = self.way_to(id).and_then(|association| self.links.get(&association));
+        link.map_or(0, |link| link.distance)
+    }
+
+    /// Notes how far the other end of an association is; whether it is one of ours.
+    pub(in crate::registrar) fn set_distance(&mut self, association: AssociationId, distance: u32) -> bool {
+        let link = self.links.get_mut(&association);
+        link.map(|link| link.distance = distance).is_some()
+    }
+
     fn is_linked(&self, place: &Peer) -> bool {
         self.links.values().any(|link| {
             link.peer.port == place.port
@@ -105,7 +119,7 @@ impl Registrar {
             self.io.push(Command::Abort { association });
             return;
         }
-        self.enrp.links.insert(association, Link { peer, is_up, registrar: None });
+        self.enrp.links.insert(association, Link { peer, is_up, registrar: None, distance: 0 });
     }
 
     /// Whether this was one of ours.
@@ -118,6 +132,7 @@ impl Registrar {
         link.is_up = true;
         link.peer = peer.clone();
         let receiver = link.registrar.unwrap_or_default();
+        self.io.push(Command::Measure { association });
         // RSPLIB refuses what comes before a Presence; and who answers says who it is.
         self.send_presence(association, receiver, true);
         true
@@ -188,6 +203,8 @@ impl Registrar {
         for id in peers {
             self.link_to(id);
         }
+        let links = self.enrp.links.iter().filter(|(_, link)| link.is_up);
+        links.for_each(|(&association, _)| self.io.push(Command::Measure { association }));
         self.seek_known_peers();
         let next = now + self.vary(self.config.enrp.heartbeat_cycle, 125);
         self.timers.set(Timer::Enrp(EnrpTimer::Heartbeat), next);
@@ -204,7 +221,7 @@ impl Registrar {
 
     fn open_link(&mut self, peer: Peer, registrar: Option<RegistrarId>) -> AssociationId {
         let association = self.io.connect_from(Side::Enrp, peer.clone());
-        self.enrp.links.insert(association, Link { peer, is_up: false, registrar });
+        self.enrp.links.insert(association, Link { peer, is_up: false, registrar, distance: 0 });
         association
     }
 

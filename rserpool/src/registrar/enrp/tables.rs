@@ -102,6 +102,7 @@ impl Registrar {
                 if own_children_only {
                     element.home = from;
                 }
+                self.add_distance(from, &mut element);
                 self.take_in(&handle, element, now);
             }
         }

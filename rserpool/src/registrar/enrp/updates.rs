@@ -51,6 +51,7 @@ impl Registrar {
             UpdateAction::Add => {
                 // Only a home tells of an element.
                 element.home = from;
+                self.add_distance(from, &mut element);
                 let key = self.take_in(&pool_handle, element, now);
                 if let Some(key) = key.filter(|_| takeover_suggested && self.config.enrp.suggest_takeovers) {
                     self.claim(key, now);

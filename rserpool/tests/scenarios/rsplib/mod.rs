@@ -128,7 +128,9 @@ impl RsplibRegistrar {
                 self.lose_peer(association, now);
                 self.lose_elements(association);
             }
-            TransportEvent::Undelivered { .. } | TransportEvent::Announce { .. } => {}
+            TransportEvent::Undelivered { .. }
+            | TransportEvent::Measured { .. }
+            | TransportEvent::Announce { .. } => {}
         }
     }
 

@@ -130,6 +130,8 @@ pub(crate) struct World {
     missed: BTreeMap<u8, Vec<(Place, TransportEvent)>>,
     /// Where each link's delay comes from, if not all are the same.
     delays: Option<StdRng>,
+    /// The delays of links between two hosts, the smaller number first, that are as they are.
+    set_delays: BTreeMap<(u8, u8), Duration>,
     pub(crate) registrar_events: Vec<(u8, RegistrarEvent)>,
     pub(crate) element_events: Vec<(u8, PoolElementEvent)>,
     pub(crate) user_events: VecDeque<PoolUserEvent>,
@@ -158,6 +160,7 @@ impl World {
             closed: BTreeSet::new(),
             missed: BTreeMap::new(),
             delays: None,
+            set_delays: BTreeMap::new(),
             registrar_events: Vec::new(),
             element_events: Vec::new(),
             user_events: VecDeque::new(),
@@ -178,7 +181,21 @@ impl World {
         self.delays.is_none()
     }
 
-    fn draw_delay(&mut self) -> Duration {
+    /// Messages between two hosts take so long from now on.
+    pub(crate) fn set_delay(&mut self, a: u8, b: u8, delay: Duration) {
+        let hosts = (a.min(b), a.max(b));
+        self.set_delays.insert(hosts, delay);
+        let joins = |link: &&mut Link| {
+            let [(one, _), (other, _)] = link.ends;
+            hosts == (one.0.min(other.0), one.0.max(other.0))
+        };
+        self.links.iter_mut().filter(joins).for_each(|link| link.delay = delay);
+    }
+
+    fn draw_delay(&mut self, from: Place, to: Place) -> Duration {
+        if let Some(delay) = self.set_delays.get(&(from.0.min(to.0), from.0.max(to.0))) {
+            return *delay;
+        }
         self.delays.as_mut().map_or(DELAY, |rng| DELAY * rng.random_range(1..=4))
     }
 

@@ -51,7 +51,7 @@ impl World {
         self.sequence += 1;
         let incoming = AssociationId::Incoming(self.sequence);
         let ends = [(from, association), (to, incoming)];
-        let delay = self.draw_delay();
+        let delay = self.draw_delay(from, to);
         self.links.push(Link { ends, delay, gave_up_at: None, held: Vec::new() });
         let peer = |place: Place| Peer { addresses: vec![address(place.0)], port: place.1 };
         let side = side_of(to);
@@ -209,7 +209,7 @@ impl World {
                 let to = (v4.octets()[3], peer.port);
                 let from = if side == Side::Enrp { (place.0, ENRP_PORT) } else { place };
                 self.attempts.push((self.now, from, to));
-                let delay = self.draw_delay();
+                let delay = self.draw_delay(from, to);
                 self.schedule(delay, Happening::Arrival { from, association, to });
             }
             Command::Send { association, message } => {
@@ -227,6 +227,11 @@ impl World {
             }
             Command::Shutdown { association } => self.cut(place, association, LostReason::Shutdown),
             Command::Abort { association } => self.cut(place, association, LostReason::Aborted),
+            Command::Measure { association } => {
+                let Some((index, from, _)) = self.find_link(place, association) else { return };
+                let round_trip = 2 * self.links[index].delay;
+                self.after(DELAY, from, TransportEvent::Measured { association, round_trip });
+            }
             Command::Announce { side, data } => {
                 let port = if side == Side::Enrp { ENRP_PORT } else { ASAP_PORT };
                 let source = SocketAddr::new(address(place.0), port);
