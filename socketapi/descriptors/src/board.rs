@@ -13,6 +13,8 @@ pub struct Slot {
     pub socket: u64,
     /// Messages up to this length may be written bare; 0: none may.
     pub max_bare_len: u32,
+    /// Messages with information may be headed, on streams below this, if with their heads they are no longer than that.
+    pub streams: u16,
     /// A read may wait in the kernel at once. Else it asks first: it may be due to fail.
     pub may_wait: bool,
     /// The last `close` of it may have to wait (SO_LINGER): who closes asks behind that ([`Command::Linger`](crate::Command::Linger)).
@@ -28,9 +30,11 @@ impl Slot {
     /// As bytes.
     pub fn to_bytes(self) -> [u8; Self::LEN] {
         let mut bytes = [0; Self::LEN];
-        let flags = [self.may_wait, self.lingers, self.has_error].map(u8::from);
-        let parts = [&self.socket.to_ne_bytes()[..], &self.max_bare_len.to_ne_bytes(), &flags];
-        bytes.iter_mut().zip(parts.concat()).for_each(|(to, from)| *to = from);
+        let flags = [self.may_wait, self.lingers, self.has_error];
+        let flags = flags.into_iter().rev().fold(0_u16, |bits, flag| bits << 1 | u16::from(flag));
+        let (socket, max_bare_len) = (self.socket.to_ne_bytes(), self.max_bare_len.to_ne_bytes());
+        let parts = [&socket[..], &max_bare_len, &self.streams.to_ne_bytes(), &flags.to_ne_bytes()];
+        bytes.iter_mut().zip(parts.into_iter().flatten()).for_each(|(to, from)| *to = *from);
         bytes
     }
 
@@ -38,10 +42,13 @@ impl Slot {
     pub fn from_bytes(bytes: [u8; Self::LEN], socket: u64) -> Option<Self> {
         let (owner, rest) = bytes.split_first_chunk()?;
         let (max_bare_len, rest) = rest.split_first_chunk()?;
-        let flag = |at: usize| rest.get(at) == Some(&1);
+        let (streams, rest) = rest.split_first_chunk()?;
+        let (flags, _) = rest.split_first_chunk()?;
+        let flag = |at: u32| u16::from_ne_bytes(*flags) >> at & 1 == 1;
         let slot = Self {
             socket: u64::from_ne_bytes(*owner),
             max_bare_len: u32::from_ne_bytes(*max_bare_len),
+            streams: u16::from_ne_bytes(*streams),
             may_wait: flag(0),
             lingers: flag(1),
             has_error: flag(2),
@@ -59,6 +66,7 @@ mod tests {
         let none = Slot { socket: 7, max_bare_len: 65_536, ..Slot::default() };
         for slot in [
             none,
+            Slot { streams: u16::MAX - 1, ..none },
             Slot { may_wait: true, ..none },
             Slot { lingers: true, ..none },
             Slot { has_error: true, ..none },

@@ -14,6 +14,7 @@
 //! | record | towards | means |
 //! |---|---|---|
 //! | bare: anything that does not begin with the socket's [marker](SocketName::marker) | both | a message; of [`MAX_RECORD_LEN`] bytes towards the client: a piece that does not end one |
+//! | the marker, a [`Head`], and more, a *headed* record | the service | a message, of which the head tells stream, flags, PPID and context |
 //! | the marker and a number, a [`Token`] | the client | something waits that must be asked for, by [`Command::Receive`] or [`Command::Accept`] |
 //! | nothing, an empty record | the client | look, and ask: nothing more comes |
 //! | the marker and zeros, a *filler* | the service | nothing: it keeps the descriptor from polling writable |
@@ -29,6 +30,13 @@
 //! exact. The last close the service sees on its end. Where both halves of a socket are shut down, both of the pair are, so that every way
 //! of polling shows POLLHUP.
 //!
+//! A write with information is *headed* if the slot says that it may be, if the information is no more than a [`Head`] says, and if
+//! its stream is one of those that the slot tells of; else it is a command. Headed records are sent behind what was written before, as
+//! bare ones are, with full reliability: the slot tells of no streams where that is not what is meant by saying nothing. Who writes one
+//! makes sure before that what he writes to is the socket, since of all others only the payload was meant, and looks at
+//! the slot after that. What begins with the marker and is neither a headed record nor a token is passed over as a filler
+//! is. So a bare message that begins with the marker goes by command, whatever follows.
+//!
 //! A descriptor polls writable when a set-up is over, or when there is room for what was refused. Who waits for that writes the filler
 //! that the reply names ([`Filler`]), once, and no command waits for it: the service takes fillers out when something has happened
 //! that anybody waits for, and from then on whenever one comes. So nobody is told to write one again but by a command that he gives
@@ -38,12 +46,14 @@
 //! who waits: he takes it out and asks, and what he is answered counts. If he had waited he says so, for there may be others.
 
 mod board;
+mod head;
 mod message;
 mod name;
 mod owner;
 mod pieces;
 
 pub use board::Slot;
+pub use head::Head;
 pub use message::{
     Address, Command, DecodeError, Filler, MAX_OPTION_LEN, MAX_PAYLOAD_LEN, MAX_REPLY_LEN, OptionName,
     Peeled, Receive, Received, Reply, Request, Send, SetUp, Ticket, Value,
@@ -71,7 +81,7 @@ pub const SERVICE_MAKER_VARIABLE: &str = "SCTP_SERVICE_MAKER";
 pub const LEASE_VARIABLE: &str = "SCTP_LEASE";
 
 /// Version of all that is defined here; the first thing a client says, and refused if it differs.
-pub const VERSION: u16 = 11;
+pub const VERSION: u16 = 12;
 
 /// A record of this length in a data pair is a piece of a message that does not end it; shorter ones end one. The largest
 /// messages that programs like to send fit into one record.

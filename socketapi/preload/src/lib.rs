@@ -5,7 +5,7 @@
 //! connection; everything else is left to the kernel, because the descriptor is a real one.
 //!
 //! - `hooks`: the C functions, signatures only. `names`, `data`, `descriptors`, `files`, and `raw` for `syscall`.
-//! - `ops`: sockets and their names. `receive`, `send`, `transfer`: data. `options`: bytes here. `procfs`: files of SCTP.
+//! - `ops`: sockets and their names. `receive`, `send`, `transfer`: data; `head`: information that is sent with it. `options`: bytes here. `procfs`: files of SCTP.
 //! - `record`: what is in the pair. `parts`: the program's memory. `wait`: waiting; `hold`: at what; `cancel`: threads that are
 //!   cancelled in it.
 //! - `service`: where it is; `control`: commands to it. `board`: what can be known without asking.
@@ -37,6 +37,7 @@ mod cancel;
 mod control;
 mod detour;
 mod exempt;
+mod head;
 mod hold;
 mod hooks;
 mod lease;

@@ -1,12 +1,13 @@
-//! Sending: bare through the pair where that says all, else by a command.
+//! Sending: through the pair, bare or with a head, where that says all, else by a command.
 
 use core::ffi::{c_int, c_uint, c_void};
 use core::net::SocketAddr;
 
 use libc::{MSG_DONTWAIT, MSG_EOR, MSG_NOSIGNAL, iovec, mmsghdr, msghdr, size_t, sockaddr, socklen_t};
-use sctp_descriptors::{Command, MAX_PAYLOAD_LEN, Marker, Reply, Send, Slot, SocketName};
+use sctp_descriptors::{Command, Head, MAX_PAYLOAD_LEN, Marker, Reply, Send, Slot, SocketName};
 
 use crate::detour::{Detour, Stop, keeping_errno, with_remembered, with_socket};
+use crate::head::Headed;
 use crate::parts::{Parts, one};
 use crate::wait::{Turn, Wait};
 use crate::{address, board, memory, ops, table, wait};
@@ -24,6 +25,8 @@ pub(crate) struct Message<'a> {
     flags: c_int,
     to: Option<SocketAddr>,
     control: &'a [u8],
+    /// Control messages and payload as a record, if they can be one; its stream.
+    headed: Option<(u16, &'a [iovec])>,
 }
 
 /// `write()`.
@@ -48,7 +51,7 @@ pub(crate) unsafe fn plain(fd: c_int, bytes: *const c_void, length: size_t, flag
     let parts = unsafe { Parts::new(&parts) };
     with_remembered(fd, |fd, name, turn| {
         parts.check()?;
-        send(fd, name, &Message { parts, flags, to: None, control: &[] }, turn)
+        send(fd, name, &Message::plain(parts, flags), turn)
     })
 }
 
@@ -67,7 +70,7 @@ pub(crate) unsafe fn vector(fd: c_int, parts: *const iovec, count: c_int) -> Det
         if parts.len() == 0 {
             return Ok(0);
         }
-        send(fd, name, &Message { parts, flags: 0, to: None, control: &[] }, turn)
+        send(fd, name, &Message::plain(parts, 0), turn)
     })
 }
 
@@ -93,7 +96,7 @@ pub(crate) unsafe fn to(
         }
         // SAFETY: the caller's promise.
         let to = unsafe { destination(to, to_length) }?;
-        send(fd, name, &Message { parts, flags, to, control: &[] }, turn)
+        send(fd, name, &Message { to, ..Message::plain(parts, flags) }, turn)
     })
 }
 
@@ -102,6 +105,7 @@ pub(crate) unsafe fn to(
 /// # Safety
 /// `message` is null or valid, with all that it points to.
 pub(crate) unsafe fn message(fd: c_int, message: *const msghdr, flags: c_int) -> Detour<isize> {
+    let mut headed = Headed::NONE;
     with_remembered(fd, |fd, name, turn| {
         memory::check(message)?;
         // SAFETY: the caller's promise.
@@ -115,7 +119,12 @@ pub(crate) unsafe fn message(fd: c_int, message: *const msghdr, flags: c_int) ->
         let to = unsafe { destination(message.msg_name.cast(), length) }?;
         // SAFETY: the caller's promise.
         let control = unsafe { control_of(message) }?;
-        send(fd, name, &Message { parts, flags, to, control }, turn)
+        // A call that has waited for room goes on with what it waited with.
+        if turn == Turn::First {
+            headed.make(control, parts, &name.marker());
+        }
+        let message = Message { to, control, headed: headed.record(), ..Message::plain(parts, flags) };
+        send(fd, name, &message, turn)
     })
 }
 
@@ -203,7 +212,7 @@ pub(crate) fn bytes(fd: c_int, name: SocketName, bytes: &[u8]) -> Result<isize, 
     let parts = one(bytes.as_ptr().cast(), bytes.len());
     // SAFETY: of `bytes`, which are only read.
     let parts = unsafe { Parts::new(&parts) };
-    let message = Message { parts, flags: 0, to: None, control: &[] };
+    let message = Message::plain(parts, 0);
     wait::turns(fd, name, |fd, turn| send(fd, name, &message, turn))
 }
 
@@ -213,16 +222,14 @@ fn send(fd: c_int, name: SocketName, message: &Message<'_>, turn: Turn) -> Resul
         // notifications tell (RFC 6458, 6.1.1 and 6.1.11), and on one-to-one sockets SO_ERROR. A time-out or a signal ends the
         // waiting, and changes nothing.
         Turn::After(Wait::SetUp(sent, _), _) => return Ok(sent as isize),
-        Turn::After(Wait::Bare(..), outcome) => Some(outcome),
-        Turn::First if may_be_bare(board::slot(name), &name.marker(), message) => {
-            Some(send_bare(fd, message))
-        }
+        Turn::After(Wait::Written(..), outcome) => Some(outcome),
+        Turn::First if may_be_written(fd, name, message)? => Some(write_message(fd, message)),
         _ => None,
     };
     match written {
-        Some(Ok(length)) => return Ok(length as isize),
+        Some(Ok(length)) => return Ok(message.sent(length) as isize),
         Some(Err(libc::EAGAIN)) if turn == Turn::First && message.flags & MSG_DONTWAIT == 0 => {
-            return Err(Stop::Wait(message.bare()));
+            return Err(Stop::Wait(message.room()));
         }
         // No socket at all. What is another socket has got what the program wanted it to get.
         Some(Err(libc::ENOTSOCK)) => return Err(Stop::Stranger),
@@ -241,28 +248,60 @@ fn broken(message: &Message<'_>) -> Stop {
     if message.flags & MSG_NOSIGNAL == 0 { Stop::Broken } else { libc::EPIPE.into() }
 }
 
-/// Whether writing the payload into the pair says all that there is to say.
-fn may_be_bare(slot: Slot, marker: &Marker, message: &Message<'_>) -> bool {
-    let length = message.parts.len();
-    let says_more = message.to.is_some()
-        || !message.control.is_empty()
-        || message.flags & !(MSG_DONTWAIT | MSG_NOSIGNAL | MSG_EOR) != 0;
-    let fits = length > 0 && length <= slot.max_bare_len as usize;
-    fits && !says_more && !message.parts.start_with(marker, marker.len())
+/// Whether it may be written into the pair. A bare one does to a stranger what the program wanted; for one with a head the kernel is
+/// asked before, and the board is looked at behind that: the later, the better.
+fn may_be_written(fd: c_int, name: SocketName, message: &Message<'_>) -> Result<bool, Stop> {
+    let may_be = || may_be_in_pair(board::slot(name), &name.marker(), message);
+    let is_so_far = may_be();
+    if !is_so_far || message.headed.is_none() {
+        return Ok(is_so_far);
+    }
+    table::confirm(fd, name)?;
+    Ok(may_be())
 }
 
-impl Message<'_> {
+/// Whether what can be written into the pair says all that there is to say.
+fn may_be_in_pair(slot: Slot, marker: &Marker, message: &Message<'_>) -> bool {
+    let (length, most) = (message.parts.len(), slot.max_bare_len as usize);
+    let says_more =
+        message.to.is_some() || message.flags & !(MSG_DONTWAIT | MSG_NOSIGNAL | MSG_EOR) != 0 || length == 0;
+    let fits = match message.headed {
+        Some((stream, _)) => stream < slot.streams && length.saturating_add(Head::LEN) <= most,
+        None if message.control.is_empty() => {
+            length <= most && !message.parts.start_with(marker, marker.len())
+        }
+        None => false,
+    };
+    fits && !says_more
+}
+
+impl<'a> Message<'a> {
+    /// Of which nothing is said.
+    fn plain(parts: Parts<'a>, flags: c_int) -> Self {
+        Self { parts, flags, to: None, control: &[], headed: None }
+    }
+
+    /// What is written into the pair.
+    fn record(&self) -> &[iovec] {
+        self.headed.map_or(self.parts.as_slice(), |(_, record)| record)
+    }
+
     /// What is to be waited for, if the pair is full: the kernel waits, as it does for all sockets.
-    fn bare(&self) -> Wait {
-        let parts = self.parts.as_slice();
-        Wait::Bare(parts.as_ptr(), parts.len(), self.flags & (MSG_DONTWAIT | MSG_NOSIGNAL))
+    fn room(&self) -> Wait {
+        let record = self.record();
+        Wait::Written(record.as_ptr(), record.len(), self.flags & (MSG_DONTWAIT | MSG_NOSIGNAL))
+    }
+
+    /// How much of the message is among so many bytes of the record.
+    fn sent(&self, written: usize) -> usize {
+        written.saturating_sub(self.headed.map_or(0, |_| Head::LEN))
     }
 }
 
-fn send_bare(fd: c_int, message: &Message<'_>) -> Result<usize, c_int> {
-    let parts = message.parts.as_slice();
+fn write_message(fd: c_int, message: &Message<'_>) -> Result<usize, c_int> {
+    let record = message.record();
     let flags = message.flags & MSG_NOSIGNAL | MSG_DONTWAIT;
-    wait::write_bare(fd, parts.as_ptr(), parts.len(), flags)
+    wait::write_record(fd, record.as_ptr(), record.len(), flags)
 }
 
 fn command(fd: c_int, name: SocketName, message: &Message<'_>, turn: Turn) -> Result<usize, Stop> {
@@ -298,12 +337,49 @@ mod tests {
 
     const MARKER: Marker = *b"0123456789abcdef";
 
+    const SLOT: Slot =
+        Slot { socket: 1, max_bare_len: 20, streams: 3, may_wait: true, lingers: false, has_error: false };
+
     fn is_bare(payload: &[u8], flags: c_int, to: Option<SocketAddr>, control: &[u8]) -> bool {
         let parts = one(payload.as_ptr().cast(), payload.len());
         // SAFETY: of `payload`.
         let parts = unsafe { Parts::new(&parts) };
-        let slot = Slot { max_bare_len: 20, ..Slot::default() };
-        may_be_bare(slot, &MARKER, &Message { parts, flags, to, control })
+        let message = Message { to, control, ..Message::plain(parts, flags) };
+        may_be_in_pair(SLOT, &MARKER, &message)
+    }
+
+    fn is_headed(slot: Slot, payload: &[u8], flags: c_int, to: Option<SocketAddr>, stream: u16) -> bool {
+        let parts = one(payload.as_ptr().cast(), payload.len());
+        // SAFETY: of `payload`.
+        let parts = unsafe { Parts::new(&parts) };
+        let headed = Some((stream, parts.as_slice()));
+        may_be_in_pair(
+            slot,
+            &MARKER,
+            &Message { to, control: b"control", headed, ..Message::plain(parts, flags) },
+        )
+    }
+
+    #[test]
+    fn messages_are_headed_on_streams_that_the_board_tells_of_and_with_head_no_longer_than_it_allows() {
+        let slot = Slot { max_bare_len: Head::LEN as u32 + 7, ..SLOT };
+        let flags = MSG_DONTWAIT | MSG_NOSIGNAL | MSG_EOR;
+        assert!(is_headed(slot, b"payload", 0, None, 0) && is_headed(slot, b"payload", flags, None, 2));
+        assert!(!is_headed(slot, b"payload", 0, None, 3) && !is_headed(slot, b"payload", 0, None, u16::MAX));
+        assert!(!is_headed(slot, b"payload.", 0, None, 0) && !is_headed(slot, b"", 0, None, 0));
+        assert!(!is_headed(slot, b"payload", 0, Some(([127, 0, 0, 1], 7).into()), 0));
+        assert!(!is_headed(slot, b"payload", libc::MSG_FIN, None, 0));
+        let none = Slot { max_bare_len: 0, streams: 0, ..slot };
+        assert!(!is_headed(none, b"payload", 0, None, 0));
+        assert!(!is_headed(Slot { streams: 0, ..slot }, b"payload", 0, None, 0));
+        assert!(!is_headed(Slot { max_bare_len: 0, ..slot }, b"payload", 0, None, 0));
+    }
+
+    /// The head is in front of it.
+    #[test]
+    fn a_payload_that_begins_like_a_token_may_be_headed() {
+        let slot = Slot { max_bare_len: 1_000, ..SLOT };
+        assert!(is_headed(slot, &MARKER, 0, None, 0));
     }
 
     #[test]

@@ -21,8 +21,8 @@ pub(crate) enum Wait {
     Room,
     /// The end of a set-up, which polls writable: what the call returns then, and which set-up, if that is to be known.
     SetUp(c_int, Option<Ticket>),
-    /// Room for a bare record, which is written: its pieces, their number, flags.
-    Bare(*const iovec, usize, c_int),
+    /// Room for a record, which is written: its pieces, their number, flags.
+    Written(*const iovec, usize, c_int),
     /// That another descriptor polls so.
     Other(c_int, i16),
 }
@@ -136,7 +136,7 @@ impl Place {
                 (if has_strayed { Ok(1) } else { outcome }, has_strayed)
             }
             Wait::Room | Wait::SetUp(..) => (self.await_room(fd), false),
-            Wait::Bare(parts, count, flags) => (write_bare(fd, parts, count, flags), false),
+            Wait::Written(parts, count, flags) => (write_record(fd, parts, count, flags), false),
             Wait::Other(other, events) => (polls(other, events, -1, || true), false),
         }
     }
@@ -163,7 +163,12 @@ fn await_record(fd: c_int, name: SocketName) -> (Result<usize, c_int>, bool) {
 }
 
 /// Writes a record with what it says in it.
-pub(crate) fn write_bare(fd: c_int, parts: *const iovec, count: usize, flags: c_int) -> Result<usize, c_int> {
+pub(crate) fn write_record(
+    fd: c_int,
+    parts: *const iovec,
+    count: usize,
+    flags: c_int,
+) -> Result<usize, c_int> {
     // SAFETY: all zeros is a valid message header.
     let mut header: msghdr = unsafe { zeroed() };
     header.msg_iov = parts.cast_mut();

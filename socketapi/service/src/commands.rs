@@ -137,7 +137,7 @@ impl Service {
             Command::Connect(peer) => socket.connect(*peer),
             Command::SetUp(ticket) => socket.set_up(*ticket),
             Command::Send(message) => {
-                socket.send_what_is_written(&mut self.buffer);
+                socket.send_what_is_written(&mut self.buffer, ids);
                 socket.check_writing()?;
                 socket.send(ids, message)
             }

@@ -7,18 +7,20 @@
 use std::os::fd::OwnedFd;
 use std::task::Context;
 
-use bytes::Bytes;
 use nix::fcntl::OFlag;
 use nix::unistd::pipe2;
+use sctp_abi::constants::{SCTP_SEND_FAILED, SCTP_SEND_FAILED_EVENT};
 use sctp_abi::{AssocIds, Errno, Style};
 use sctp_core::association::{Association, AssociationState};
 use sctp_descriptors::Reply;
+use sctp_user::stack::Notification;
 
 use crate::commands::io_errno;
 use crate::inbox::Item;
 use crate::pair::Incoming;
 use crate::pump::Progress;
 use crate::socket::{Outcome, Phase, Served};
+use crate::written::Written;
 
 /// Bytes that are taken out of the pair of a program that writes no more; there are no more than the kernel keeps in a pair, unless
 /// other threads go on writing.
@@ -92,15 +94,32 @@ impl Served {
         let mut taken = 0;
         while taken < MOST_TAKEN {
             match self.pair.read(buffer) {
-                Incoming::Record(len) => {
+                Incoming::Record(head, len) => {
                     taken += len.max(LEAST_COST);
-                    self.unsent.push_back(Bytes::copy_from_slice(buffer.get(..len).unwrap_or_default()));
+                    self.unsent.push_back(Written::new(head, len, buffer));
                 }
                 Incoming::Stray => taken += LEAST_COST,
                 Incoming::Nothing | Incoming::Shutdown | Incoming::Closed => break,
             }
         }
         true
+    }
+
+    /// Whether the program is told of messages that fail. Who goes on writing does not get to know of more than a pair holds.
+    pub(crate) fn tells_failures(&self) -> bool {
+        let events = self.settings.all_events();
+        let wants = events.contains(SCTP_SEND_FAILED) || events.contains(SCTP_SEND_FAILED_EVENT);
+        wants && !self.hung_up && self.failed < MOST_TAKEN
+    }
+
+    /// The association has ended before this message was sent. Who wants to know of such is told behind all that the stack has to tell, as
+    /// on Linux (RFC 6458, 6.1.4 and 6.1.11).
+    pub(crate) fn fail(&mut self, written: Written, ids: &mut AssocIds) {
+        let Some(id) = self.memory.associations().next().filter(|_| self.tells_failures()) else { return };
+        self.failed += written.payload.len().max(LEAST_COST);
+        self.fill(ids, usize::MAX);
+        let failure = written.into_failure(&self.settings.of(Some(id)).send);
+        self.notify(ids, id, &Notification::SendFailed(Box::new(failure)));
     }
 
     /// RFC 6458, 4.1.7: nothing more is received. What has come before can still be read.

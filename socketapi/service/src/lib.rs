@@ -9,7 +9,7 @@
 //! - `rules`: who is served, and to what; `users`: what each user holds; `control`: what can be done to a service while it runs;
 //!   `stop`: its end.
 //! - `client`: the other side of the first contact: whether the well-known service serves us.
-//! - `socket`: one socket, from its making to its end; `setup`: how its associations begin; `pump`: its bare messages, in both directions; `send` and `receive`:
+//! - `socket`: one socket, from its making to its end; `setup`: how its associations begin; `pump`: its messages in the pair, in both directions; `written`: those that programs write there; `send` and `receive`:
 //!   messages by command, with all that comes with them; `inbox`: what waits to be read; `early`: what was written bare too
 //!   early; `known`: what is remembered of associations.
 //! - `ended`: what is kept of sockets that have ended; `guests`: who may use another user's.
@@ -45,6 +45,7 @@ mod stop;
 mod turns;
 mod users;
 mod wakes;
+mod written;
 
 pub use control::Control;
 pub use guests::Identity;

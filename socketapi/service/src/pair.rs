@@ -5,7 +5,7 @@ use std::net::Shutdown;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use sctp_descriptors::{Filler, Marker, SocketName, Token};
+use sctp_descriptors::{Filler, Head, Marker, SocketName, Token};
 use sctp_user::driver::{readable_bytes, unread_by_peer};
 use socket2::{Domain, SockAddr, Socket, Type};
 
@@ -61,8 +61,8 @@ enum End {
 /// What came from the client.
 #[derive(Debug)]
 pub(crate) enum Incoming {
-    /// A record of so many bytes.
-    Record(usize),
+    /// A message of so many bytes, behind its head if it has one.
+    Record(Option<Head>, usize),
     /// A filler, or an empty record, which is no message of SCTP's.
     Stray,
     /// Nothing yet.
@@ -216,11 +216,7 @@ impl Pair {
         loop {
             match self.end.read(buffer) {
                 Ok(0) => return self.end_or_empty(),
-                Ok(len) if self.is_marked(buffer.get(..len).unwrap_or_default()) => {
-                    self.filled = false;
-                    return Incoming::Stray;
-                }
-                Ok(len) => return Incoming::Record(len),
+                Ok(len) => return self.recognize(buffer.get(..len).unwrap_or_default()),
                 Err(error) => match error.kind() {
                     ErrorKind::Interrupted => {}
                     // The records that were written before are still there.
@@ -233,6 +229,20 @@ impl Pair {
                     }
                     _ => return Incoming::Closed,
                 },
+            }
+        }
+    }
+
+    /// What a record is, that is not empty.
+    fn recognize(&mut self, record: &[u8]) -> Incoming {
+        if !self.is_marked(record) {
+            return Incoming::Record(None, record.len());
+        }
+        match Head::from_bytes(record, &self.marker) {
+            Some(head) => Incoming::Record(Some(head), record.len() - Head::LEN),
+            None => {
+                self.filled = false;
+                Incoming::Stray
             }
         }
     }

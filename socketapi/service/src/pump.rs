@@ -1,20 +1,21 @@
-//! Bare messages of one association, between the pair and the stack.
+//! Messages of one association that go through the pair, between that and the stack.
 
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use libc::MSG_EOR;
 use sctp_abi::constants::SCTP_DATA_IO_EVENT;
-use sctp_abi::control::SendInfo;
 use sctp_abi::{AssocIds, Style, errno};
 use sctp_core::association::{Association, AssociationState};
 use sctp_core::event::AssociationId;
+use sctp_core::reliability::Reliability;
 use sctp_descriptors::{MAX_RECORD_LEN, Marker, Slot};
 use sctp_user::stack::Error;
 
 use crate::inbox::Item;
 use crate::pair::{Incoming, Outgoing};
 use crate::socket::{Outcome, Phase, Served};
+use crate::written::Written;
 
 /// Records that one socket may pass in each direction before it is another's turn.
 const SHARE: usize = 64;
@@ -51,18 +52,18 @@ impl Served {
             self.pair.look_again();
         }
         // Also behind the end: what nobody sends any more must not keep a program waiting for room.
-        let outwards = self.pump_out(buffer);
+        let outwards = self.pump_out(buffer, ids);
         if matches!(outwards, Progress::Over(_)) {
             return self.over();
         }
         let inwards = match self.phase {
             _ if self.hung_up => self.drop_what_comes(),
             Phase::Ended { .. } => {
+                let has_more = matches!(outwards, Progress::Again) && self.tells_failures();
                 if self.look_ahead(ids) {
                     self.pair.offer();
-                }
-                // Who sees the end sees on the board that nothing is to be written any more.
-                if self.seat.shown().max_bare_len == 0 {
+                } else if self.seat.shown().max_bare_len == 0 && !has_more {
+                    // Who sees the end sees on the board that nothing is to be written any more, and has heard of what was.
                     self.pair.tell_end();
                 }
                 Progress::Waits
@@ -82,16 +83,16 @@ impl Served {
         }
     }
 
-    fn pump_out(&mut self, buffer: &mut [u8]) -> Progress {
+    fn pump_out(&mut self, buffer: &mut [u8], ids: &mut AssocIds) -> Progress {
         if !self.has_room() {
             return Progress::Waits;
         }
         for _ in 0..self.share() {
             self.passed += 1;
-            let payload = match self.unsent.pop_front() {
-                Some(payload) => payload,
+            let written = match self.unsent.pop_front() {
+                Some(written) => written,
                 None => match self.pair.read(buffer) {
-                    Incoming::Record(len) => Bytes::copy_from_slice(buffer.get(..len).unwrap_or_default()),
+                    Incoming::Record(head, len) => Written::new(head, len, buffer),
                     Incoming::Stray => continue,
                     Incoming::Nothing => {
                         self.shut_down_if_asked();
@@ -107,8 +108,8 @@ impl Served {
                     }
                 },
             };
-            if let Some(payload) = self.send_bare(payload) {
-                self.unsent.push_front(payload);
+            if let Some(written) = self.send_written(written, ids) {
+                self.unsent.push_front(written);
                 return Progress::Waits;
             }
         }
@@ -144,12 +145,12 @@ impl Served {
         }
     }
 
-    /// Sends what was written bare, as far as there is room: it comes before what a command says. Who goes on writing meanwhile
+    /// Sends what was written into the pair, as far as there is room: it comes before what a command says. Who goes on writing meanwhile
     /// holds up nobody: a pair does not hold more.
-    pub(crate) fn send_what_is_written(&mut self, buffer: &mut [u8]) {
+    pub(crate) fn send_what_is_written(&mut self, buffer: &mut [u8], ids: &mut AssocIds) {
         let share = self.share();
         let mut goes_on =
-            || matches!(self.phase, Phase::Open) && matches!(self.pump_out(buffer), Progress::Again);
+            || matches!(self.phase, Phase::Open) && matches!(self.pump_out(buffer, ids), Progress::Again);
         let _ = (0..MOST_WRITTEN.div_ceil(share)).all(|_| goes_on());
     }
 
@@ -157,20 +158,20 @@ impl Served {
         if self.is_contended { CONTENDED_SHARE } else { SHARE }
     }
 
-    /// Sends a message about which nothing was said. It comes back if there is no room for it.
-    fn send_bare(&mut self, payload: Bytes) -> Option<Bytes> {
+    /// Sends a message that was written into the pair. It comes back if there is no room for it.
+    fn send_written(&mut self, written: Written, ids: &mut AssocIds) -> Option<Written> {
         let association = self.socket.only_association();
-        let options = SendInfo::default().options(&self.settings.of(association).send);
+        let options = written.options(&self.settings.of(association).send);
         let mut context = Context::from_waker(&self.waker);
-        match self.socket.poll_send(&mut context, None, &options, &payload) {
+        match self.socket.poll_send(&mut context, None, &options, &written.payload) {
             Poll::Ready(Ok(())) => {}
             Poll::Ready(Err(Error::Send(error))) => {
                 tracing::debug!(%error, "a message was refused");
                 self.error = errno::of(&Error::Send(error)).0;
             }
-            // The association is ending; the other direction tells how.
-            Poll::Ready(Err(_)) => {}
-            Poll::Pending => return Some(payload),
+            // The association has ended; the other direction tells how.
+            Poll::Ready(Err(_)) => self.fail(written, ids),
+            Poll::Pending => return Some(written),
         }
         None
     }
@@ -284,28 +285,34 @@ impl Served {
             Phase::Many(many) => many.listening || !self.memory.is_empty(),
             _ => false,
         };
-        let max_bare_len = u32::try_from(self.max_bare_len()).unwrap_or(u32::MAX);
+        let (max_bare_len, streams) = self.room();
         Slot {
             socket: self.name.socket,
-            max_bare_len,
+            max_bare_len: u32::try_from(max_bare_len).unwrap_or(u32::MAX),
+            streams,
             may_wait,
             lingers: self.lingers(),
             has_error: self.error != 0,
         }
     }
 
-    fn max_bare_len(&self) -> usize {
+    /// How long messages may be that are written into the pair, and on how many streams with information.
+    fn room(&self) -> (usize, u16) {
         // Behind who waits for room nobody else writes.
         if !matches!(self.phase, Phase::Open) || self.halves.shuts_down || !self.wanted.is_empty() {
-            return 0;
+            return (0, 0);
         }
         let look = |association: &Association| {
             let config = association.config();
-            let most = config.send_buffer.min(config.max_message_size);
             // Who is shutting down takes no more messages (RFC 9260, 9.2).
-            let may = association.state() == AssociationState::Established && !config.disable_fragments;
-            if may { most } else { 0 }
+            if association.state() != AssociationState::Established || config.disable_fragments {
+                return (0, 0);
+            }
+            let most = config.send_buffer.min(config.max_message_size);
+            // What is said of time counts from the call on, and not from when there is room.
+            let may_be_headed = config.reliability == Reliability::Full;
+            (most, if may_be_headed { association.outbound_streams() } else { 0 })
         };
-        self.socket.association(None, look).unwrap_or(0)
+        self.socket.association(None, look).unwrap_or_default()
     }
 }

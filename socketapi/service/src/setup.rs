@@ -180,7 +180,7 @@ impl Served {
         }
         for _ in 0..MOST_STRAY {
             match self.pair.read(buffer) {
-                Incoming::Record(_) | Incoming::Stray => {}
+                Incoming::Record(..) | Incoming::Stray => {}
                 Incoming::Shutdown => {
                     self.halves.nothing_follows = true;
                     return Outcome::Waits;

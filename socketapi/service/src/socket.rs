@@ -23,6 +23,7 @@ use crate::known::{Known, Memory};
 use crate::options::Kept;
 use crate::pair::Pair;
 use crate::setup::Many;
+use crate::written::Written;
 
 /// As many associations wait to be accepted at most (`net.core.somaxconn`).
 const MOST_BACKLOG: usize = 4_096;
@@ -49,9 +50,11 @@ pub(crate) struct Served {
     pub(crate) waker: Waker,
     /// The pending error (`SO_ERROR`), 0 for none.
     pub(crate) error: i32,
-    /// Bare records for the stack, while the association's send buffer is full. Nothing more is read meanwhile: so it is one, and more
+    /// Messages that were written into the pair, while the association's send buffer is full. Nothing more is read meanwhile: so it is one, and more
     /// only of a program that writes no more.
-    pub(crate) unsent: VecDeque<Bytes>,
+    pub(crate) unsent: VecDeque<Written>,
+    /// Bytes of those that could not be sent any more, as far as the program is told of them.
+    pub(crate) failed: usize,
     /// Messages that were refused for want of room, by their lengths. The descriptor polls writable when one has it; bare
     /// records are not read meanwhile.
     pub(crate) wanted: Vec<(AssociationId, usize)>,
@@ -151,6 +154,7 @@ impl Served {
             waker,
             error: 0,
             unsent: VecDeque::new(),
+            failed: 0,
             wanted: Vec::new(),
             inbox: Inbox::default(),
             message_waits: false,

@@ -60,7 +60,7 @@ fn records_written_before_the_pair_opens_follow_the_filler() {
     let (mut pair, client) = pair(2, false);
     nix::unistd::write(&client, b"early").unwrap();
     pair.open();
-    assert!(matches!(pair.read(&mut [0; 8]), Incoming::Record(5)));
+    assert!(matches!(pair.read(&mut [0; 8]), Incoming::Record(None, 5)));
 }
 
 #[test]
@@ -69,7 +69,7 @@ fn a_client_that_leaves_data_unread_has_still_written_what_it_wrote() {
     assert_eq!(pair.write(b"unread"), Outgoing::Written);
     nix::unistd::write(&client, b"last words").unwrap();
     drop(client);
-    assert!(matches!(pair.read(&mut [0; 16]), Incoming::Record(10)));
+    assert!(matches!(pair.read(&mut [0; 16]), Incoming::Record(None, 10)));
     assert!(matches!(pair.read(&mut [0; 16]), Incoming::Closed));
     assert!(pair.is_reset());
 }
@@ -90,7 +90,7 @@ fn empty_records_are_no_end() {
     (0..3).for_each(|_| assert_eq!(nix::unistd::write(&client, b""), Ok(0)));
     nix::unistd::write(&client, b"more").unwrap();
     (0..3).for_each(|_| assert!(matches!(pair.read(&mut [0; 16]), Incoming::Stray)));
-    assert!(matches!(pair.read(&mut [0; 16]), Incoming::Record(4)));
+    assert!(matches!(pair.read(&mut [0; 16]), Incoming::Record(None, 4)));
     nix::unistd::write(&client, b"").unwrap();
     assert!(matches!(pair.read(&mut [0; 16]), Incoming::Stray));
     assert!(matches!(pair.read(&mut [0; 16]), Incoming::Nothing));
@@ -117,7 +117,7 @@ fn what_was_written_behind_an_empty_record_is_read_though_the_client_has_gone() 
         let mut next = || pair.read(&mut [0; 16]);
         assert!(matches!(
             [next(), next(), next(), next()],
-            [Incoming::Stray, Incoming::Record(4), Incoming::Stray, Incoming::Record(4)]
+            [Incoming::Stray, Incoming::Record(None, 4), Incoming::Stray, Incoming::Record(None, 4)]
         ));
         assert!(matches!((next(), closes), (Incoming::Closed, true) | (Incoming::Shutdown, false)));
     }
@@ -130,7 +130,7 @@ fn what_comes_after_all_was_read_is_read_when_it_is_looked_for_again() {
     nix::unistd::write(&client, b"more").unwrap();
     assert!(matches!(pair.read(&mut [0; 16]), Incoming::Nothing));
     pair.look_again();
-    assert!(matches!(pair.read(&mut [0; 16]), Incoming::Record(4)));
+    assert!(matches!(pair.read(&mut [0; 16]), Incoming::Record(None, 4)));
     assert!(matches!(pair.read(&mut [0; 16]), Incoming::Nothing));
     // A filler that is asked for is read without being told of.
     fill(&mut pair, &client);
@@ -154,11 +154,27 @@ fn what_was_written_before_a_filler_is_read_and_the_filler_passed_over() {
     fill(&mut pair, &client);
     assert_eq!(events(&client), PollFlags::empty());
     let mut buffer = [0; 64];
-    assert!(matches!(pair.read(&mut buffer), Incoming::Record(6)));
+    assert!(matches!(pair.read(&mut buffer), Incoming::Record(None, 6)));
     assert!(matches!(pair.read(&mut buffer), Incoming::Stray));
     assert!(matches!(pair.read(&mut buffer), Incoming::Nothing));
     assert_eq!(events(&client), PollFlags::POLLOUT);
     assert_ne!(pair.close(), Filler(0));
+}
+
+#[test]
+fn a_headed_record_is_told_from_a_filler_and_leaves_that_where_it_is() {
+    let (mut pair, client) = pair(15, true);
+    let head = Head { stream: 3, ppid: 46, ..Head::default() };
+    let record = [&head.to_bytes(&pair.marker)[..], b"payload"].concat();
+    let wanted = pair.close();
+    nix::unistd::write(&client, &record).unwrap();
+    let mut buffer = [0; 64];
+    let Incoming::Record(Some(read), 7) = pair.read(&mut buffer) else { panic!("it is headed") };
+    assert_eq!((read, &buffer[Head::LEN..Head::LEN + 7]), (head, &b"payload"[..]));
+    assert!(pair.is_filled() && wanted != Filler(0));
+    // Without a payload it is none.
+    nix::unistd::write(&client, &record[..Head::LEN]).unwrap();
+    assert!(matches!(pair.read(&mut buffer), Incoming::Stray));
 }
 
 /// Takes a record out, as a client does.
@@ -239,7 +255,7 @@ fn what_is_in_a_pair_is_read_when_it_is_shut_down_and_the_client_sees_a_hang_up(
     assert_eq!([6, 0], [(); 2].map(|()| nix::unistd::read(&client, &mut [0; 16]).unwrap()));
     let flags = nix::sys::socket::MsgFlags::MSG_NOSIGNAL;
     assert_eq!(nix::sys::socket::send(client.as_raw_fd(), b"behind", flags), Err(nix::errno::Errno::EPIPE));
-    assert!(matches!(pair.read(&mut [0; 16]), Incoming::Record(6)));
+    assert!(matches!(pair.read(&mut [0; 16]), Incoming::Record(None, 6)));
     assert!(matches!(pair.read(&mut [0; 16]), Incoming::Shutdown));
 }
 

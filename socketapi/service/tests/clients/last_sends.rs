@@ -12,7 +12,7 @@ use super::one::pair;
 const RECORD_LEN: usize = 60_000;
 
 /// Records in the pair that the service has no room for yet.
-fn is_held_up(handle: &Handle<'_>) -> bool {
+pub(crate) fn is_held_up(handle: &Handle<'_>) -> bool {
     !handle.events().contains(PollFlags::POLLOUT) && unread_by_peer(&handle.end).unwrap() > 0
 }
 

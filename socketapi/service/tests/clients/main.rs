@@ -4,6 +4,7 @@ mod client;
 mod ended;
 mod files;
 mod fillers;
+mod headed;
 mod last_sends;
 mod limits;
 mod listening;

@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
 
-use sctp_descriptors::{Command, Reply, Send, Style};
+use sctp_descriptors::{Command, Head, Reply, Send, Style};
 use sctp_service::{Control, Limits, Rules};
 
 use client::{Client, HERE, Handle, THERE, at, clients_under, wait_until};
@@ -112,10 +112,15 @@ fn clients_that_never_stop_writing_hold_up_nobody() {
         let (end, marker, stops) =
             (socket.end.try_clone().unwrap(), socket.name.marker(), Arc::clone(&stops));
         let filler = marker.iter().copied().chain([0; 100]).collect::<Vec<u8>>();
+        // The first stream there is, the other there is not.
+        let [headed, wrong] = [0, u16::MAX].map(|stream| {
+            let head = Head { stream, ..Head::default() };
+            [&head.to_bytes(&marker)[..], b"x"].concat()
+        });
         end.set_nonblocking(true).unwrap();
         thread::spawn(move || {
             while !stops.load(Ordering::Relaxed) {
-                for record in [&filler[..], b"", b"x"] {
+                for record in [&filler[..], b"", b"x", &headed, &wrong] {
                     // There may be no room.
                     let _ = end.send(record);
                 }

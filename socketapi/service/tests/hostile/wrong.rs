@@ -11,8 +11,8 @@ use nix::sys::socket::{
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use sctp_descriptors::{
-    ByteBuf, Command, MAX_REPLY_LEN, OptionName, Receive, Request, SHOWN, Send, SocketName, Style, Ticket,
-    Token, VERSION, pieces,
+    ByteBuf, Command, Head, MAX_REPLY_LEN, OptionName, Receive, Request, SHOWN, Send, SocketName, Style,
+    Ticket, Token, VERSION, pieces,
 };
 use socket2::Socket;
 
@@ -269,13 +269,15 @@ impl WrongClient {
         }
     }
 
-    /// A record into a pair: nothing, anything, what looks like a filler or a token.
+    /// A record into a pair: nothing, anything, what looks like a filler or a token, or has a head.
     fn writes(&mut self) {
         let Some(mut end) = peek(&self.ends, &mut self.random) else { return };
         let name = name_of(end);
         let mut record = any_bytes(&mut self.random, 60_000);
-        if let Some(name) = name.filter(|_| self.random.random()) {
-            record.splice(0..0, name.marker());
+        match (name, self.random.random_range(0..4)) {
+            (Some(name), 0) => drop(record.splice(0..0, name.marker())),
+            (Some(name), 1..3) => drop(record.splice(0..0, any_head(&mut self.random, name))),
+            _ => {}
         }
         for _ in 0..self.random.random_range(1..80) {
             // There may be no room, or no socket.
@@ -335,6 +337,26 @@ fn any_bytes(random: &mut StdRng, most: usize) -> Vec<u8> {
     let byte = random.random();
     let mut bytes = vec![byte; len];
     random.fill(&mut bytes[..len.min(40)]);
+    bytes
+}
+
+/// What headed records begin with, or as much of it as is not wrong.
+fn any_head(random: &mut StdRng, name: SocketName) -> Vec<u8> {
+    let head = Head {
+        stream: if random.random() { random.random_range(0..10) } else { random.random() },
+        unordered: random.random(),
+        sack_immediately: random.random(),
+        ppid: random.random(),
+        context: random.random(),
+    };
+    let mut bytes = head.to_bytes(&name.marker()).to_vec();
+    if random.random_ratio(1, 3) {
+        let at = random.random_range(0..bytes.len());
+        bytes[at] = random.random();
+    }
+    if random.random_ratio(1, 8) {
+        bytes.truncate(random.random_range(0..bytes.len()));
+    }
     bytes
 }
 
