@@ -126,7 +126,7 @@ CASE(next_information) {
   SEND(pair.client, NULL, "one", 0, NO_CMSG);
   SEND(pair.client, NULL, "two two", 0, CMSG(SCTP_SNDINFO, struct sctp_sndinfo, .snd_sid = 4, .snd_flags = SCTP_UNORDERED, .snd_ppid = htonl(6)));
   SEND(pair.client, NULL, "three", 0, CMSG(SCTP_SNDINFO, struct sctp_sndinfo, .snd_sid = 1));
-  await(pair.server, POLLIN);
+  await_acknowledged(pair.client);
   TAKE(pair.server);
   TAKE(pair.server);
   TAKE(pair.server);

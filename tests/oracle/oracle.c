@@ -411,6 +411,16 @@ void await_end(int fd) {
   }
 }
 
+void await_acknowledged(int fd) {
+  struct sctp_status status = {.sstat_unackdata = 1};
+  socklen_t length = sizeof status;
+  for (long end = now_ms() + PATIENCE_MS; status.sstat_unackdata != 0; usleep(5000)) {
+    if (now_ms() < end && getsockopt(fd, SOL_SCTP, SCTP_STATUS, &status, &length) == 0) continue;
+    fact("await_acknowledged", "not all is acknowledged, which spoils the case");
+    return;
+  }
+}
+
 void ready(const char *what, int fd) {
   int before = -1;
   for (int same = 0; same < 3;) {

@@ -120,6 +120,8 @@ bool await(int fd, short events);
 void settle(pid_t thread, int fd);
 /* Goes on when the association of a one-to-one socket has ended. */
 void await_end(int fd);
+/* Goes on when all that was sent has arrived, and was acknowledged. */
+void await_acknowledged(int fd);
 /* States what poll says once it says the same for a while. */
 #define READY(fd) ready(#fd, fd)
 void ready(const char *what, int fd);
