@@ -1,7 +1,8 @@
 /* Bulk data and ping-pong over plain sockets, the same over TCP and over SCTP: what benches/shim measures sctp-run with.
  * usage: stream sctp|tcp serve ADDRESS PORT                      one client after the other, until it is killed
- *        stream sctp|tcp bulk ADDRESS PORT SIZE SECONDS          prints Mbit/s of payload, when the server has all
- *        stream sctp|tcp ping-pong ADDRESS PORT SIZE COUNT       prints the median, in microseconds
+ *        stream sctp|tcp bulk ADDRESS PORT SIZE SECONDS [PPID]   prints Mbit/s of payload, when the server has all
+ *        stream sctp|tcp ping-pong ADDRESS PORT SIZE COUNT [PPID]  prints the median, in microseconds
+ * With a PPID each message of the client's is sent with that, as sctp_sendmsg does it.
  * The first byte of a message is what it is: 'd' data to be counted, 'q' to be sent back, 'e' the end, which is
  * answered by the count of bytes. Over TCP, which has no messages, ping-pong only. */
 #include <arpa/inet.h>
@@ -17,6 +18,7 @@
 #include <unistd.h>
 
 static char buffer[1 << 17];
+static uint32_t ppid;
 
 static void fail(const char *what) {
   perror(what);
@@ -66,12 +68,27 @@ static void serve(int fd, int protocol, struct sockaddr_in *address) {
   }
 }
 
+/* SCTP_SNDRCV is 1, and its structure this one. */
+static ssize_t send_one(int fd, size_t size) {
+  struct {
+    struct cmsghdr header;
+    struct {
+      uint16_t stream, ssn, flags;
+      uint32_t ppid, context, time_to_live, tsn, cumulative_tsn;
+      int32_t association;
+    } info;
+  } control = {{sizeof control, IPPROTO_SCTP, 1}, {.ppid = htonl(ppid)}};
+  struct iovec part = {buffer, size};
+  struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control};
+  return ppid == 0 ? write(fd, buffer, size) : sendmsg(fd, &message, 0);
+}
+
 static void bulk(int fd, size_t size, double seconds) {
   uint64_t sent = 0, count = 0;
   double begun = now();
   memset(buffer, 'd', size);
   for (int i = 0; i % 64 != 0 || now() - begun < seconds; i++, sent += size)
-    if (write(fd, buffer, size) != (ssize_t)size) fail("write");
+    if (send_one(fd, size) != (ssize_t)size) fail("write");
   if (write(fd, "e", 1) != 1 || read(fd, &count, sizeof count) != sizeof count) fail("the server's count");
   if (count != sent) {
     fprintf(stderr, "the server has %llu bytes of %llu\n", (unsigned long long)count, (unsigned long long)sent);
@@ -90,7 +107,7 @@ static void ping_pong(int fd, size_t size, int count) {
   for (int i = 0; i < count; i++) {
     double begun = now();
     memset(buffer, 'q', size);
-    if (write(fd, buffer, size) != (ssize_t)size) fail("write");
+    if (send_one(fd, size) != (ssize_t)size) fail("write");
     if (recv(fd, buffer, size, MSG_WAITALL) != (ssize_t)size) fail("recv");
     times[i] = now() - begun;
   }
@@ -110,7 +127,8 @@ int main(int argc, char **argv) {
   if (fd < 0) fail("socket");
   if (inet_pton(AF_INET, argv[3], &address.sin_addr) != 1) fail("inet_pton");
   if (strcmp(argv[2], "serve") == 0) serve(fd, protocol, &address);
-  if (argc != 7 || atoi(argv[5]) < 1 || (size_t)atoi(argv[5]) > sizeof buffer) return 2;
+  if (argc < 7 || argc > 8 || atoi(argv[5]) < 1 || (size_t)atoi(argv[5]) > sizeof buffer) return 2;
+  ppid = argc == 8 ? strtoul(argv[7], NULL, 0) : 0;
   if (connect(fd, (struct sockaddr *)&address, sizeof address) != 0) fail("connect");
   if (strcmp(argv[2], "bulk") == 0) {
     bulk(fd, atoi(argv[5]), atof(argv[6]));
