@@ -5,17 +5,23 @@
 
 mod compile;
 mod lab;
+mod launch;
+mod options;
 mod patience;
 mod perf;
 mod program;
+mod rsplib;
 mod tshark;
 mod usrsctp;
 
 pub use compile::Programs;
 pub use lab::{Host, Lab};
+pub use launch::{LIMIT, finish, hear, sctp_run, sctp_run_on, start, start_our_own, start_ready};
+pub use options::Options;
 pub use patience::{look_until, wait_until};
 pub use perf::{PerfServer, perf_result, run_perf_client, start_perf_client};
 pub use program::{Program, ProgramError, built, built_as, built_for_musl};
+pub use rsplib::{has_rsplib_or_skip, registrar_command, server_command, terminal_command};
 pub use tshark::{
     Capture, chunk_types, count_packets, has_judge_or_skip, packet_fields, packets_judged_malformed,
     source_ports,

@@ -27,36 +27,12 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use parking_lot::Mutex;
-use system_tests::{is_installed_or_skip, is_root_or_skip};
+use system_tests::{Options, is_installed_or_skip, is_root_or_skip};
 
 use crate::cases::Case;
 use crate::ground::{Ground, Hosts};
 use crate::peer::Stack;
 use crate::table::{Cell, Table};
-
-/// What was asked for on the command line.
-struct Options {
-    words: Vec<String>,
-    /// Words that the names of the cases must hold.
-    filter: Vec<String>,
-}
-
-impl Options {
-    fn read() -> Self {
-        let (words, filter) = std::env::args().skip(1).partition(|word| word.starts_with('-'));
-        Self { words, filter }
-    }
-
-    fn has(&self, option: &str) -> bool {
-        self.words.iter().any(|word| word == option)
-    }
-
-    /// The number in `--name=number`.
-    fn number(&self, name: &str) -> Option<u32> {
-        let text = self.words.iter().find_map(|word| word.strip_prefix(name)?.strip_prefix('='))?;
-        Some(text.parse().unwrap_or_else(|_| panic!("{name}={text}: give a number, as in {name}=3")))
-    }
-}
 
 fn main() -> ExitCode {
     let options = Options::read();
@@ -97,7 +73,7 @@ fn can_run() -> bool {
 
 /// Does all cases with one peer, each after the other. The other peer's go on meanwhile, on hosts of their own.
 fn run_all(stack: Stack, options: &Options, table: &Mutex<Table>) {
-    let selected: Vec<_> = cases::all().filter(|case| is_selected(stack, case, &options.filter)).collect();
+    let selected: Vec<_> = cases::all().filter(|case| options.select(&name(stack, case))).collect();
     if selected.is_empty() {
         return;
     }
@@ -115,11 +91,6 @@ fn run_all(stack: Stack, options: &Options, table: &Mutex<Table>) {
             table.lock().enter(stack, case, cell);
         }
     });
-}
-
-fn is_selected(stack: Stack, case: &Case, filter: &[String]) -> bool {
-    let name = name(stack, case);
-    filter.iter().all(|word| name.contains(word.as_str()))
 }
 
 fn name(stack: Stack, case: &Case) -> String {

@@ -3,24 +3,18 @@
 //! It wants addresses that are more than a loopback's, and tells its components' states over UDP.
 
 use nix::sys::signal::Signal;
-use system_tests::{Host, Lab, Program, built, is_installed_or_skip, is_root_or_skip, look_until};
-
-use crate::{LIMIT, finish, hear, sctp_run_on, start, start_ready};
+use system_tests::{
+    Host, LIMIT, Lab, Program, finish, has_rsplib_or_skip, hear, look_until, registrar_command, sctp_run_on,
+    server_command, start, start_our_own, start_ready, terminal_command,
+};
 
 /// The registrars' addresses.
 const REGISTRAR: &str = "10.98.0.1";
 const OTHER_REGISTRAR: &str = "10.98.0.2";
 
-/// Whether the programs can be run; says SKIPPED if not.
-pub(crate) fn can_run() -> bool {
-    let programs =
-        [("rspregistrar", "rsplib-registrar"), ("hsdump", "rsplib-tools"), ("rspserver", "rsplib-services")];
-    is_root_or_skip() && programs.iter().all(|(program, package)| is_installed_or_skip(program, package))
-}
-
 /// A host with an address for each program, if these can be run.
 fn host_or_skip() -> Option<Host> {
-    if !can_run() {
+    if !has_rsplib_or_skip() {
         return None;
     }
     let host = Lab::loopback();
@@ -36,17 +30,6 @@ fn registrar(host: &Host, address: &str, peer: &str, more: &[&str]) -> Program {
     start_ready(sctp_run_on(host, address), &program, "Registrar started")
 }
 
-pub(crate) fn registrar_command(address: &str, peer: &str, more: &[&str]) -> Vec<String> {
-    let mut program: Vec<_> = ["rspregistrar", "-loglevel=5", "-logcolor=off"].map(str::to_owned).into();
-    program.extend([
-        format!("-asap={address}:3863"),
-        format!("-enrp={address}:9901"),
-        format!("-peer={peer}:9901"),
-    ]);
-    program.extend(more.iter().map(|option| (*option).to_owned()));
-    program
-}
-
 /// What shows the states that registrars tell over UDP.
 pub(crate) fn monitor(host: &Host, address: &str) -> Program {
     let mut command = host.command("stdbuf");
@@ -59,14 +42,6 @@ fn server(host: &Host, address: &str, service: &str, identifier: &str, registrar
     start(sctp_run_on(host, address), &server_command(service, identifier, registrars))
 }
 
-pub(crate) fn server_command(service: &str, identifier: &str, registrars: &[&str]) -> Vec<String> {
-    let mut program: Vec<_> =
-        ["rspserver", service, "-loglevel=4", "-logcolor=off"].map(str::to_owned).into();
-    program.push(format!("-identifier={identifier}"));
-    program.extend(registrars.iter().map(|at| format!("-registrar={at}:3863")));
-    program
-}
-
 /// A line to a pool, and back from a pool element, by what a registrar says.
 pub(crate) fn echo(host: &Host, address: &str, registrar: &str, pool: &str) {
     let mut terminal = start(sctp_run_on(host, address), &terminal_command(registrar, pool));
@@ -74,10 +49,6 @@ pub(crate) fn echo(host: &Host, address: &str, registrar: &str, pool: &str) {
     std::io::Write::write_all(&mut typed, b"hello\n").expect("it reads");
     let answer = hear(&mut terminal, "from PE $");
     assert!(answer.contains("hello"), "{answer}");
-}
-
-pub(crate) fn terminal_command(registrar: &str, pool: &str) -> [String; 3] {
-    ["rspterminal".to_owned(), format!("-registrar={registrar}:3863"), format!("-poolhandle={pool}")]
 }
 
 #[test]
@@ -160,11 +131,10 @@ fn rsplib_s_tools_show_the_handlespace() {
     assert!(dump.contains("$0000ec40") && dump.contains("home=$11110001"), "{dump}");
 }
 
-/// A program of ours, over raw IP at this address.
+/// A program of ours at this address, which knows its registrars beforehand.
 fn our_own(host: &Host, address: &str, program: &str, arguments: &[&str]) -> Program {
-    let mut command = host.command(built(program).to_str().expect("a path in UTF-8"));
-    command.args(["--raw", "--local", address, "-asapannounce=off"]).args(arguments);
-    Program::start(command)
+    let arguments: Vec<_> = ["-asapannounce=off"].iter().chain(arguments).collect();
+    start_our_own(host, address, program, &arguments)
 }
 
 #[test]

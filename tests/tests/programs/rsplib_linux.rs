@@ -1,12 +1,12 @@
 //! RSPLIB's programs on a Linux kernel with SCTP, and the same ones over our stack: one system of both.
 
-use system_tests::{Host, Lab, Program, is_installed_or_skip};
+use system_tests::{
+    Host, Lab, Program, has_rsplib_or_skip, hear, is_installed_or_skip, registrar_command, sctp_run_on,
+    server_command, start, start_ready, terminal_command,
+};
 
 use crate::linux::{LINUX, Linux};
-use crate::rsplib::{
-    answering, can_run, dump, echo, element_in, monitor, registrar_command, server_command, terminal_command,
-};
-use crate::{hear, sctp_run_on, start, start_ready};
+use crate::rsplib::{answering, dump, echo, element_in, monitor};
 
 /// Our registrar's address: that of the host in multicast, by which registrars find each other.
 const OURS: &str = "10.77.0.1";
@@ -20,7 +20,7 @@ const QUICK: [&str; 4] = [
 
 /// Our host, with an address for each program, and Linux beside it, if the programs can be run.
 fn network_or_skip() -> Option<(Host, Linux)> {
-    if !can_run() || !is_installed_or_skip("/usr/bin/linux.uml", "user-mode-linux") {
+    if !has_rsplib_or_skip() || !is_installed_or_skip("/usr/bin/linux.uml", "user-mode-linux") {
         return None;
     }
     let host = Lab::switches(1, 1500);

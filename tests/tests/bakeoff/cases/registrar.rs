@@ -1,0 +1,74 @@
+//! 2.3: our registrar with RSPLIB's elements and users.
+
+use nix::sys::signal::Signal;
+use system_tests::{Program, hear};
+
+use super::policy;
+use crate::ground::{Evidence, Ground, OURS, THEIR_PROGRAMS};
+
+const FROM_ELEMENT: &str = "ip.src == 10.77.0.21 and ip.dst == 10.77.0.1";
+const TO_ELEMENT: &str = "ip.src == 10.77.0.1 and ip.dst == 10.77.0.21";
+
+fn registration() -> String {
+    format!("{FROM_ELEMENT} and asap.message_type == 1 and asap.pool_element_pe_identifier == 0xbbbb")
+}
+
+fn accepted() -> String {
+    format!("{TO_ELEMENT} and asap.message_type == 3 and asap.r_bit == 0 and asap.pe_identifier == 0xbbbb")
+}
+
+/// An element of RSPLIB's, once our registrar knows it.
+fn element(ground: &Ground, registrar: &mut Program, service: &str, more: &[&str]) -> Program {
+    let element = ground.their_element(THEIR_PROGRAMS[0], service, "0xbbbb", OURS, more);
+    hear(registrar, "0x0000bbbb registered");
+    element
+}
+
+pub(crate) fn registers(ground: &Ground) -> Evidence {
+    let mut registrar = ground.our_registrar(&[]);
+    let _element = element(ground, &mut registrar, "-echo", &[policy(1)]);
+    let round_robin = format!("{} and asap.pool_member_selection_policy_type == 1", registration());
+    ground.show(&[&round_robin, &accepted()])
+}
+
+pub(crate) fn rejects(ground: &Ground) -> Evidence {
+    let mut registrar = ground.our_registrar(&[]);
+    let _member = element(ground, &mut registrar, "-echo", &[policy(0x4000_0001)]);
+    let _element = ground.their_element(THEIR_PROGRAMS[1], "-echo", "0xcccc", OURS, &[policy(1)]);
+    hear(&mut registrar, "0x0000cccc rejected");
+    let [its, ours] = [(THEIR_PROGRAMS[1], OURS), (OURS, THEIR_PROGRAMS[1])]
+        .map(|(from, to)| format!("ip.src == {from} and ip.dst == {to}"));
+    ground.show(&[
+        &accepted(),
+        &format!("{its} and asap.message_type == 1 and asap.pool_member_selection_policy_type == 1"),
+        // RFC 5354, 3.12: Inconsistent Pooling Policy.
+        &format!("{ours} and asap.message_type == 3 and asap.r_bit == 1 and asap.cause_code == 5"),
+    ])
+}
+
+pub(crate) fn sends_keep_alives(ground: &Ground) -> Evidence {
+    let mut registrar = ground.our_registrar(&["-endpointkeepalivetransmissioninterval=300"]);
+    let _element = element(ground, &mut registrar, "-echo", &[]);
+    let keep_alive = format!("{TO_ELEMENT} and asap.message_type == 7 and asap.h_bit == 0");
+    let ack = format!("{FROM_ELEMENT} and asap.message_type == 8 and asap.pe_identifier == 0xbbbb");
+    // It is asked again after an answer only.
+    ground.await_packets(4, &keep_alive);
+    ground.show(&[&keep_alive, &ack, &keep_alive, &ack, &keep_alive])
+}
+
+pub(crate) fn removes_the_silent(ground: &Ground) -> Evidence {
+    let quick = ["-endpointkeepalivetransmissioninterval=300", "-endpointkeepalivetimeoutinterval=500"];
+    let mut registrar = ground.our_registrar(&quick);
+    let element = element(ground, &mut registrar, "-echo", &[]);
+    let ack = format!("{FROM_ELEMENT} and asap.message_type == 8");
+    let answered = ground.show(&[&registration(), &ack]);
+    element.signal(Signal::SIGSTOP);
+    hear(&mut registrar, "0x0000bbbb removed (no answer to a keep-alive)");
+    let user = ["rspterminal", &format!("-registrar={OURS}:3863")].map(str::to_owned);
+    let _user = ground.theirs(THEIR_PROGRAMS[1], &user);
+    let unknown =
+        format!("ip.dst == {} and asap.message_type == 6 and asap.cause_code == 9", THEIR_PROGRAMS[1]);
+    let keep_alive =
+        format!("frame.number > {} and {TO_ELEMENT} and asap.message_type == 7", answered.frames[1]);
+    ground.show(&[&registration(), &ack, &keep_alive, &unknown])
+}

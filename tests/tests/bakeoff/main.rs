@@ -1,0 +1,78 @@
+//! The bake-off: the items of draft-dreibholz-rserpool-score, done with RSPLIB as the peer, and the table of what was
+//! seen, `docs/bakeoff.md`.
+//!
+//! ```text
+//! tests/suite system-tests/bakeoff                        all items; the table must say the same
+//! tests/suite system-tests/bakeoff -- 2.1 elements        those in whose name, as the table has it, each word is a part
+//! tests/suite system-tests/bakeoff -- --write-table       all items, then writes the table
+//! tests/suite system-tests/bakeoff -- --jobs=8            so many at a time (4): most of the time they wait for timers
+//! ```
+//!
+//! An item passes only if its capture shows it: `target/tmp/bakeoff` keeps that of each item.
+
+mod cases;
+mod ground;
+mod items;
+mod table;
+
+use std::collections::VecDeque;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::process::ExitCode;
+use std::time::Instant;
+
+use parking_lot::Mutex;
+use system_tests::{Options, has_judge_or_skip, has_rsplib_or_skip};
+
+use crate::ground::Ground;
+use crate::items::Item;
+use crate::table::{Outcome, Table};
+
+fn main() -> ExitCode {
+    let options = Options::read();
+    if !(has_judge_or_skip() && has_rsplib_or_skip()) {
+        return ExitCode::SUCCESS;
+    }
+    let sections = items::all();
+    let all = sections.iter().flat_map(|section| &section.items);
+    let selected: VecDeque<_> = all.filter(|item| options.select(&item.name())).collect();
+    let mut table = Table::new(&sections);
+    let queue = Mutex::new(selected);
+    let outcomes = Mutex::new(Vec::new());
+    std::thread::scope(|scope| {
+        for _ in 0..options.number("--jobs").unwrap_or(4) {
+            scope.spawn(|| work(&queue, &outcomes));
+        }
+    });
+    outcomes.into_inner().into_iter().for_each(|(item, outcome)| table.enter(item, outcome));
+    if options.has("--write-table") && options.filter.is_empty() && table.failed() == 0 {
+        table.write();
+    }
+    table.check();
+    let (verdict, code) = match table.failed() {
+        0 => ("ok", ExitCode::SUCCESS),
+        _ => ("FAILED", ExitCode::FAILURE),
+    };
+    // As libtest says it: `tests/run` counts.
+    println!("test result: {verdict}. {} passed; {} failed; finished", table.passed(), table.failed());
+    code
+}
+
+/// Does items until none is left.
+fn work<'a>(queue: &Mutex<VecDeque<&'a Item>>, outcomes: &Mutex<Vec<(&'a Item, Outcome)>>) {
+    loop {
+        let Some(item) = queue.lock().pop_front() else { return };
+        let outcome = run(item);
+        outcomes.lock().push((item, outcome));
+    }
+}
+
+fn run(item: &Item) -> Outcome {
+    let Some(test) = &item.test else { return Outcome::NotDone };
+    let start = Instant::now();
+    let outcome = match catch_unwind(AssertUnwindSafe(|| test(&Ground::new(item)))) {
+        Ok(evidence) => Outcome::Passed(evidence),
+        Err(_) => Outcome::Failed,
+    };
+    println!("test {} ... {outcome} ({:.1} s)", item.name(), start.elapsed().as_secs_f64());
+    outcome
+}
