@@ -7,7 +7,7 @@ use rand::rngs::StdRng;
 
 use crate::handlespace::{Handlespace, Limits};
 use crate::policy::Policies;
-use crate::wire::{Policy, PolicyField, PoolElement};
+use crate::wire::{Policy, PolicyField, PoolElement, Protocol};
 use crate::{PeId, PoolHandle, Time};
 
 /// Pools, each with the elements of the registrar's last answer.
@@ -39,7 +39,7 @@ impl Cache {
         self.handlespace.find(handle, id).is_some()
     }
 
-    pub(super) fn get(&self, handle: &PoolHandle, id: PeId) -> Option<&PoolElement> {
+    pub(crate) fn get(&self, handle: &PoolHandle, id: PeId) -> Option<&PoolElement> {
         Some(&self.handlespace.get(self.handlespace.find(handle, id)?)?.info)
     }
 
@@ -103,5 +103,21 @@ impl Cache {
         self.handlespace.select(handle, failed.len() + 1, None, rng, &mut keys);
         let elements = keys.into_iter().filter_map(|key| self.handlespace.get(key));
         elements.map(|element| &element.info).find(|info| !failed.contains(&info.id)).cloned()
+    }
+
+    /// The same, but only elements that speak SCTP; the others are forgotten.
+    pub(crate) fn pick_sctp(
+        &mut self,
+        handle: &PoolHandle,
+        failed: &[PeId],
+        rng: &mut StdRng,
+    ) -> Option<PoolElement> {
+        loop {
+            let element = self.pick(handle, failed, rng)?;
+            if matches!(element.user_transport.protocol, Protocol::Sctp(_)) {
+                return Some(element);
+            }
+            self.remove(handle, element.id);
+        }
     }
 }

@@ -195,7 +195,7 @@ impl PoolUser {
                 };
             }
             Destination::Pool(pool_handle) if is_fresh || !job.tried.is_empty() => {
-                if let Some(element) = self.pick_sctp(pool_handle, &job.tried) {
+                if let Some(element) = self.cache.pick_sctp(pool_handle, &job.tried, &mut self.io.rng) {
                     return self.dispatch(pool_handle.clone(), element, job, now);
                 }
             }
@@ -232,17 +232,6 @@ impl PoolUser {
         }
     }
 
-    /// The next element by the policy that speaks SCTP, but none of those that have failed.
-    fn pick_sctp(&mut self, pool_handle: &PoolHandle, tried: &[PeId]) -> Option<PoolElement> {
-        loop {
-            let element = self.cache.pick(pool_handle, tried, &mut self.io.rng)?;
-            if matches!(element.user_transport.protocol, Protocol::Sctp(_)) {
-                return Some(element);
-            }
-            self.cache.remove(pool_handle, element.id);
-        }
-    }
-
     /// The pool of waiting messages is resolved, or cannot be.
     pub(super) fn sending_resolved(
         &mut self,
@@ -269,7 +258,7 @@ impl PoolUser {
     fn send_resolved(&mut self, destination: Destination, job: Job, elements: &[PoolElement], now: Time) {
         match destination {
             Destination::Pool(pool_handle) | Destination::Last(pool_handle) => {
-                match self.pick_sctp(&pool_handle, &job.tried) {
+                match self.cache.pick_sctp(&pool_handle, &job.tried, &mut self.io.rng) {
                     Some(element) => self.dispatch(pool_handle, element, job, now),
                     None if job.tried.is_empty() => self.fail_job(None, job, UndeliveredReason::NotSctp),
                     None => {

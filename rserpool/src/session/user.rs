@@ -78,6 +78,8 @@ pub(crate) struct Session {
     pool_handle: PoolHandle,
     state: State,
     element: Option<PoolElement>,
+    /// Whether another element has named it, and not the registrar.
+    is_recommended: bool,
     /// The newest cookie of whichever element served last.
     cookie: Option<Bytes>,
     /// Whom the element recommends.
@@ -117,6 +119,7 @@ impl PoolUser {
             pool_handle,
             state: State::Resting,
             element: None,
+            is_recommended: false,
             cookie: None,
             preferred: Vec::new(),
             failed: Vec::new(),
@@ -187,17 +190,12 @@ impl PoolUser {
     /// Connects to an element out of the cache, if there is one that has not failed.
     fn connect_to_next(&mut self, id: SessionId, now: Time) -> bool {
         let Some(session) = self.sessions.get_mut(&id) else { return false };
-        let element = loop {
-            if let Some(preferred) = session.next_preferred() {
-                break preferred;
-            }
-            let picked = self.cache.pick(&session.pool_handle, &session.failed, &mut self.io.rng);
-            let Some(element) = picked else { return false };
-            if matches!(element.user_transport.protocol, Protocol::Sctp(_)) {
-                break element;
-            }
-            // Sessions run over SCTP.
-            self.cache.remove(&session.pool_handle, element.id);
+        let preferred = session.next_preferred();
+        session.is_recommended = preferred.is_some();
+        let (pool_handle, failed) = (&session.pool_handle, &session.failed);
+        let Some(element) = preferred.or_else(|| self.cache.pick_sctp(pool_handle, failed, &mut self.io.rng))
+        else {
+            return false;
         };
         let transport = &element.user_transport;
         let peer = Peer { addresses: transport.addresses.to_vec(), port: transport.port };
@@ -274,15 +272,21 @@ impl PoolUser {
         let was_connected = matches!(session.state, State::Connected(_));
         let handle = session.pool_handle.clone();
         session.state = State::Resting;
-        let failed = session.element.take().map(|element| element.id);
+        let left = session.element.take();
         if session.failed.len() < MAX_FAILED {
-            session.failed.extend(failed);
+            session.failed.extend(left.as_ref().map(|element| element.id));
         }
+        let is_recommended = session.is_recommended;
         if was_connected {
             self.emit_session(id, SessionEvent::FailoverNecessary { reason });
         }
-        if let Some(pe_id) = failed.filter(|_| unreachable) {
-            self.report(handle, pe_id, now);
+        // What an element says of another's address is no reason to have the registrar remove that.
+        let is_known = |element: &PoolElement| {
+            let known = self.cache.get(&handle, element.id);
+            !is_recommended || known.is_some_and(|known| known.user_transport == element.user_transport)
+        };
+        if let Some(element) = left.filter(|element| unreachable && is_known(element)) {
+            self.report(handle, element.id, now);
         }
         self.find_element(id, now);
     }

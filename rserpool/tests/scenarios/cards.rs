@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use rserpool::session::{BusinessCard, ServiceConfig, ServiceEvent, SessionEvent};
-use rserpool::wire::{ASAP_PPID, Policy, PoolElement, Protocol};
+use rserpool::wire::{ASAP_PPID, AsapMessage, Policy, PoolElement, Protocol};
 
 use crate::sessions::{Client, is_complete};
+use crate::stranger::FORMAT;
 use crate::world::{POOL, SERVICE_PORT, World};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -73,6 +74,26 @@ fn elements_that_a_card_names_and_that_are_not_there_cost_no_more_than_an_attemp
     let tried: Vec<u8> =
         client.world.attempts.iter().map(|(_, _, to)| to.0).filter(|host| *host > 70).collect();
     assert_eq!(tried, [77, 79]);
+}
+
+#[test]
+fn an_element_cannot_have_another_one_reported() {
+    // RFC 5352, 3.5: only whom the registrar has named at this address.
+    let mut lie = card(POOL, &[11, 12, 13]);
+    lie.elements.iter_mut().for_each(|element| element.user_transport.port = 9);
+    let mut client = client(&lie);
+    client.ping();
+    let first = client.host();
+    client.world.freeze(first);
+    client.wait(SECOND, is_complete);
+    client.world.run_for(SECOND);
+    let reported = client.world.sent.iter().filter_map(|(_, _, message)| {
+        match AsapMessage::parse(&message.data, &FORMAT).map(|parsed| parsed.message) {
+            Ok(AsapMessage::EndpointUnreachable { pe_id, .. }) => Some(pe_id.0),
+            _ => None,
+        }
+    });
+    assert_eq!(reported.collect::<Vec<_>>(), [u32::from(first)]);
 }
 
 #[test]
