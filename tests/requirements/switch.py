@@ -32,6 +32,8 @@ PACKAGES = [
     ("sctp-user/tests/", "sctp-user", "--tests"),
     ("sctp-user/", "sctp-user", "--lib"),
     ("socketapi/", "socketapi", "--lib"),
+    ("rserpool/tests/", "rserpool", "--tests"),
+    ("rserpool/", "rserpool", "--lib"),
 ]
 
 

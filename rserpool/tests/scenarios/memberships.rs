@@ -393,15 +393,15 @@ fn a_registration_says_all_that_it_must_and_an_answer_ends_the_waiting() {
     let mut world = World::new();
     let registrar = (1, ASAP_PORT);
     world.add_stranger(registrar);
-    let config = World::element_config(11, &[1], Policy::least_used(7));
-    let expected = config.description();
-    world.add_element_with(11, config);
+    world.add_element(11, &[1], Policy::least_used(7));
+    let expected = description(11, |element| {
+        (element.life, element.policy) = (Life::from_millis(3000), Policy::least_used(7));
+    });
     world.run_for(SECOND / 10);
     let association = world.accepted(registrar);
     let (pool_handle, pe_id) = (POOL.into(), PeId(11));
-    let registration = AsapMessage::Registration { pool_handle, element: expected.clone() };
+    let registration = AsapMessage::Registration { pool_handle, element: expected };
     assert_eq!(world.told(registrar), std::slice::from_ref(&registration));
-    assert_eq!((expected.home, expected.asap_transport), (RegistrarId::NONE, None));
     // T2 is 400 ms; T4, a second, brings the same again.
     let (rejected, pool_handle, errors) = (false, POOL.into(), Vec::new());
     world.say(
