@@ -4,10 +4,15 @@
 //! One machine is one element of one pool. It speaks ASAP only: the sessions with pool users run over other
 //! associations, see [`ServiceSessions`](crate::session::ServiceSessions).
 
+mod resolutions;
+
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
+use resolutions::Resolutions;
+
 use crate::home::{Home, HomeEvent, HuntConfig};
+use crate::pool_user::ResolutionError;
 use crate::timers::Timers;
 use crate::transport::{AssociationId, Command, Io, Peer, TransportEvent, earliest};
 use crate::wire::{
@@ -112,6 +117,13 @@ pub enum PoolElementEvent {
     RegistrarLost,
     /// Another registrar has made itself the home (RFC 5352, 3.4).
     HomeChanged(RegistrarId),
+    /// A resolution is done, see [`PoolElement::resolve`].
+    Resolved {
+        /// The pool.
+        pool_handle: PoolHandle,
+        /// Elements, best first, or why there are none.
+        result: Result<Vec<Description>, ResolutionError>,
+    },
     /// A registrar did not understand something (ASAP_ERROR; RFC 5352, 2.2.14).
     ErrorReported(Vec<ErrorCause>),
     /// Deregistered, or gave up trying to: the element is done.
@@ -145,6 +157,8 @@ enum Timer {
     Reregister,
     /// Leaving the pool has taken long enough.
     Leave,
+    /// T1.
+    Resolution,
 }
 
 /// Associations that registrars may open to us; further ones are aborted.
@@ -161,6 +175,7 @@ pub struct PoolElement {
     timers: Timers<Timer>,
     /// Registrations since the last one that was answered.
     attempts: u32,
+    resolutions: Resolutions,
     incoming: BTreeMap<AssociationId, Peer>,
     events: VecDeque<PoolElementEvent>,
 }
@@ -178,6 +193,7 @@ impl PoolElement {
             phase: Phase::Hunting,
             timers: Timers::new(),
             attempts: 0,
+            resolutions: Resolutions::default(),
             incoming: BTreeMap::new(),
             events: VecDeque::new(),
         }
@@ -278,8 +294,9 @@ impl PoolElement {
             match timer {
                 Timer::Reregister => self.register(now),
                 Timer::Leave => self.finish(false),
+                Timer::Resolution if !self.resolution_timed_out(now) => {}
                 // RFC 5352, 3.1 and 3.2: no answer (T2, T3), so hunt for another registrar.
-                Timer::Request => {
+                Timer::Request | Timer::Resolution => {
                     self.home.fail(&mut self.io, now);
                     self.handle_home(Some(HomeEvent::Lost), now);
                 }
@@ -311,6 +328,9 @@ impl PoolElement {
     }
 
     fn handle_home(&mut self, change: Option<HomeEvent>, now: Time) {
+        if change == Some(HomeEvent::Lost) {
+            self.suspend_resolutions();
+        }
         match (change, self.phase) {
             (Some(HomeEvent::Found), Phase::Deregistering) => self.send_deregistration(now),
             (Some(HomeEvent::Found), _) => self.register(now),
@@ -325,6 +345,9 @@ impl PoolElement {
                 self.give_up_after_too_many();
             }
             (None, _) => {}
+        }
+        if change == Some(HomeEvent::Found) {
+            self.send_resolutions(now);
         }
     }
 
@@ -383,6 +406,9 @@ impl PoolElement {
                     _ => {}
                 }
             }
+            AsapMessage::HandleResolutionResponse { pool_handle, elements, errors, .. } if is_home => {
+                self.handle_resolution_response(pool_handle, elements, errors);
+            }
             AsapMessage::Error(causes) => self.emit(PoolElementEvent::ErrorReported(causes)),
             message => tracing::debug!(?message, "ignored"),
         }
@@ -428,6 +454,8 @@ impl PoolElement {
                 self.timers.set(Timer::Reregister, now + self.config.renewal_interval());
             }
         }
+        self.suspend_resolutions();
+        self.send_resolutions(now);
     }
 
     fn may_adopt(&self, association: AssociationId, now: Time) -> bool {
@@ -438,7 +466,7 @@ impl PoolElement {
     fn finish(&mut self, confirmed: bool) {
         self.phase = Phase::Done;
         self.home.close(&mut self.io);
-        for timer in [Timer::Request, Timer::Reregister, Timer::Leave] {
+        for timer in [Timer::Request, Timer::Reregister, Timer::Leave, Timer::Resolution] {
             self.timers.clear(timer);
         }
         self.emit(PoolElementEvent::Deregistered { confirmed });

@@ -252,6 +252,12 @@ impl Registration {
         self.runner.with(|engine, now| engine.machine.set_policy(policy, now));
     }
 
+    /// Asks the registrar for so many elements of a pool; [`PoolElementEvent::Resolved`] brings them. False if too many such
+    /// questions wait.
+    pub fn resolve(&self, pool_handle: PoolHandle, items: Option<u32>) -> bool {
+        self.runner.with(|engine, now| engine.machine.resolve(pool_handle, items, now))
+    }
+
     /// Tries again after a rejection, or after having given up.
     pub fn register_again(&self) {
         self.runner.with(|engine, now| engine.machine.register_again(now));
@@ -319,6 +325,11 @@ impl PoolElement {
         let server = Runner::start("pool element", stack, Server { sessions, service }, network)?;
         let registration = Registration::start(stack, &options, user_transport, Format::default())?;
         Ok(Self { registration, local, pool_handle, server: Box::new(server) })
+    }
+
+    /// Its membership in the pool.
+    pub fn registration(&self) -> &Registration {
+        &self.registration
     }
 
     /// Recommends other elements of the pool to all users, for when this one fails, in this order (RFC 5352, 3.9). Until then

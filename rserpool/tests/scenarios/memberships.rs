@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use rserpool::pool_element::PoolElementEvent;
+use rserpool::pool_user::ResolutionError;
 use rserpool::registrar::RemovalReason;
 use rserpool::transport::{AssociationId, UserMessage};
 use rserpool::wire::{
@@ -356,6 +357,60 @@ fn strangers_do_not_become_home_where_only_known_registrars_may() {
     assert!(!claim(&mut world, 66));
     assert_eq!(removals(&world), []);
     assert!(claim(&mut world, 2), "it is configured");
+}
+
+/// What an element was told of its resolutions.
+fn resolved(world: &mut World) -> Vec<Result<Vec<u32>, ResolutionError>> {
+    let events = std::mem::take(&mut world.element_events);
+    let results = events.into_iter().filter_map(|(_, event)| match event {
+        PoolElementEvent::Resolved { result, .. } => Some(result.map(|elements| world.hosts_of(&elements))),
+        _ => None,
+    });
+    results.collect()
+}
+
+#[test]
+fn an_element_resolves_over_the_association_of_its_registration() {
+    // RFC 5352, 3.3 NR3.
+    let mut world = small_world(Policy::default());
+    let attempts = world.attempts.len();
+    world.with_element(11, |element, now| {
+        assert!(element.resolve(POOL.into(), Some(u32::MAX), now));
+        assert!(element.resolve("no such pool".into(), None, now));
+        assert!(element.resolve(POOL.into(), Some(1), now));
+    });
+    world.run_for(SECOND / 10);
+    let mut results = resolved(&mut world);
+    assert_eq!(results.pop().expect("the last").expect("positive").len(), 1);
+    assert!(matches!(results.pop(), Some(Err(ResolutionError::Refused(_)))));
+    let mut all = results.pop().expect("the first").expect("positive");
+    all.sort_unstable();
+    assert_eq!((all, results.len()), (vec![11, 12, 13], 0));
+    assert_eq!(world.attempts.len(), attempts);
+    world.with_element(11, |element, now| {
+        (0..64).for_each(|_| assert!(element.resolve(POOL.into(), None, now)));
+        assert!(!element.resolve(POOL.into(), None, now), "so many may wait");
+    });
+}
+
+#[test]
+fn an_element_asks_the_next_registrar_what_the_last_has_not_answered() {
+    // RFC 5352, 3.3 and 3.7.2: T1.
+    let mut world = World::new();
+    world.add_peer_registrar(1, &[2]);
+    world.add_peer_registrar(2, &[1]);
+    world.run_for(SECOND);
+    world.add_element(11, &[1, 2], Policy::default());
+    world.run_for(SECOND);
+    let home = world.registrar(1).handlespace().homes().next().expect("a home").0 as u8;
+    world.freeze(home);
+    world.with_element(11, |element, now| assert!(element.resolve(POOL.into(), None, now)));
+    world.run_for(2 * SECOND);
+    assert_eq!(resolved(&mut world), [Ok(vec![11])]);
+    world.freeze(3 - home);
+    world.with_element(11, |element, now| assert!(element.resolve(POOL.into(), None, now)));
+    world.run_for(2 * SECOND);
+    assert_eq!(resolved(&mut world), [Err(ResolutionError::TimedOut)]);
 }
 
 #[test]
