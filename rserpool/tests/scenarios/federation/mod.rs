@@ -51,7 +51,7 @@ struct Federation {
 }
 
 impl Federation {
-    /// Registrars and elements that start at the same time.
+    /// Registrars and elements that start at the same time. With an even seed all links are equally long.
     fn new(seed: u64, registrars: Vec<u8>, elements: Vec<u8>) -> Self {
         Self::mixed(seed, registrars, elements, BTreeSet::new(), false)
     }
@@ -64,8 +64,8 @@ impl Federation {
         rsplib: BTreeSet<u8>,
         are_dependent: bool,
     ) -> Self {
-        let mut rng = StdRng::seed_from_u64(seed);
-        let world = if rng.random() { World::with_uneven_delays(seed) } else { World::new() };
+        let rng = StdRng::seed_from_u64(seed);
+        let world = if seed % 2 == 0 { World::new() } else { World::with_uneven_delays(seed) };
         let mut federation = Self {
             world,
             rng,
@@ -88,18 +88,16 @@ impl Federation {
         if self.rsplib.contains(&host) {
             self.world.add_rsplib_registrar(host, &others);
         } else {
-            self.world.add_peer_registrar(host, &others);
+            self.world.add_peer_registrar_with(host, &others, |config| config.announce_interval = None);
             self.observer.add(RegistrarId(host.into()));
         }
         self.note_reached(host);
     }
 
     fn start_element(&mut self, host: u8) {
-        let count = if self.are_dependent { 1 } else { 4 };
+        let count = if self.are_dependent { 1 } else { self.registrars.len() };
         let known: Vec<u8> = self.registrars.iter().copied().sample(&mut self.rng, count);
-        let mut config = World::element_config(host, &known, Policy::default());
-        config.hunt.use_announces = !self.are_dependent;
-        self.world.add_element_with(host, config);
+        self.world.add_element(host, &known, Policy::default());
     }
 
     fn kill_registrar(&mut self, host: u8) {
