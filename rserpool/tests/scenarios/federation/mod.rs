@@ -65,7 +65,7 @@ impl Federation {
         are_dependent: bool,
     ) -> Self {
         let rng = StdRng::seed_from_u64(seed);
-        let world = if seed % 2 == 0 { World::new() } else { World::with_uneven_delays(seed) };
+        let world = if seed.is_multiple_of(2) { World::new() } else { World::with_uneven_delays(seed) };
         let mut federation = Self {
             world,
             rng,
