@@ -23,6 +23,9 @@ use crate::socket::{Phase, Place, Served};
 /// A reply, and the descriptor that goes with it.
 type Answer = Result<(Reply, Option<OwnedFd>), Errno>;
 
+/// Names that are tried, and found to be taken, before a socket is refused.
+const MOST_NAMES_TAKEN: usize = 4;
+
 impl Service {
     /// Answers one record of a client.
     ///
@@ -269,12 +272,27 @@ impl Service {
     ) -> Result<(Place, OwnedFd), Errno> {
         let holding = self.control.hold(user)?;
         let seat = self.board(user)?.take().ok_or(Errno::ENOBUFS)?;
-        let socket = self.new_number();
-        let name = SocketName { service: self.id, socket, slot: seat.number(), style };
-        let (pair, client) = Pair::new(name, open).map_err(io_errno)?;
+        let (name, (pair, client)) = self.new_pair(seat.number(), style, open).map_err(io_errno)?;
         let identity = Identity::of(&client).map_err(io_errno)?;
-        let waker = self.wakes.waker(socket);
+        let waker = self.wakes.waker(name.socket);
         Ok((Place { user, identity, holding, name, seat, pair, waker }, client))
+    }
+
+    /// A pair with a name that nobody has taken before us.
+    fn new_pair(
+        &mut self,
+        slot: u32,
+        style: descriptors::Style,
+        open: bool,
+    ) -> io::Result<(SocketName, (Pair, OwnedFd))> {
+        let mut again = 0..MOST_NAMES_TAKEN;
+        loop {
+            let name = SocketName { service: self.id, socket: self.new_number(), slot, style };
+            match Pair::new(name, open) {
+                Err(error) if error.kind() == ErrorKind::AddrInUse && again.next().is_some() => {}
+                made => return made.map(|pair| (name, pair)),
+            }
+        }
     }
 
     fn insert(&mut self, served: Served, client: OwnedFd) -> Answer {

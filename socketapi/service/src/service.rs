@@ -45,8 +45,10 @@ const WAKES: u64 = 1;
 const LEASE: u64 = 2;
 const STOP: u64 = 3;
 pub(crate) const DEADLINE: u64 = 4;
-/// Numbers of clients and sockets begin here; none is used twice.
+/// Numbers of clients and sockets begin here; each is larger than the one before, and none is used twice in a hundred thousand million.
 const FIRST_NUMBER: u64 = 16;
+/// How much larger is up to chance, below 2 to the power of 28: more than anybody has names for.
+const STEP_SHIFT: u32 = 4;
 
 /// Why a service cannot start, or go on.
 #[derive(Debug, thiserror::Error)]
@@ -134,7 +136,7 @@ pub struct Service {
     /// When it is over at the latest, then.
     pub(crate) deadline: Option<TimerFd>,
     epoll: Epoll,
-    next_number: u64,
+    latest_number: u64,
     /// For records.
     pub(crate) buffer: Vec<u8>,
     /// For commands.
@@ -171,7 +173,7 @@ impl Service {
             is_deaf: false,
             deadline: None,
             epoll,
-            next_number: FIRST_NUMBER,
+            latest_number: FIRST_NUMBER,
             buffer: vec![0; BUFFER_LEN],
             message: vec![0; MAX_PIECE_LEN],
         })
@@ -414,9 +416,17 @@ impl Service {
         let _ = self.epoll.delete(fd);
     }
 
+    /// It is the name of a socket for all to see, and anybody may take an abstract name: so nobody can tell which one comes next.
     pub(crate) fn new_number(&mut self) -> u64 {
-        self.next_number += 1;
-        self.next_number
+        loop {
+            let step = 1 + u64::from(rand::random::<u32>() >> STEP_SHIFT);
+            let number = self.latest_number.wrapping_add(step);
+            self.latest_number = number;
+            let is_free = !self.sockets.contains_key(&number) && !self.clients.contains_key(&number);
+            if number >= FIRST_NUMBER && is_free {
+                return number;
+            }
+        }
     }
 
     /// Takes a control connection from each place where it listens.

@@ -221,8 +221,12 @@ pub(crate) fn unconnected() -> Socket {
 }
 
 pub(crate) fn connect_to(connection: &Socket, service: &str) {
-    let path = [&[0], service.as_bytes()].concat();
-    connection.connect(&SockAddr::unix(std::ffi::OsStr::from_bytes(&path)).unwrap()).unwrap();
+    connection.connect(&abstract_address(service.as_bytes())).unwrap();
+}
+
+pub(crate) fn abstract_address(name: &[u8]) -> SockAddr {
+    let path = [&[0], name].concat();
+    SockAddr::unix(std::ffi::OsStr::from_bytes(&path)).unwrap()
 }
 
 #[expect(unsafe_code, reason = "nix gives received descriptors as numbers")]

@@ -2,10 +2,13 @@
 
 use nix::poll::PollFlags;
 use sctp_abi::constants::SCTP_RECVRCVINFO;
-use sctp_descriptors::{Command, Reply, Style, service_name};
+use sctp_descriptors::{Command, Reply, SocketName, Style, service_name};
 use sctp_service::{Access, Rules};
 
-use super::client::{Client, HERE, Handle, THERE, at, clients, clients_under, is_refused, unstarted};
+use super::client::{
+    Client, HERE, Handle, THERE, abstract_address, at, clients, clients_under, is_refused, unconnected,
+    unstarted,
+};
 use super::one::pair;
 
 const NOBODY: u32 = 65_534;
@@ -160,6 +163,23 @@ fn who_has_become_another_user_may_not_do_more_by_a_connection_that_it_has_still
         // Root may use all sockets.
         assert_eq!(client.ask(socket, Command::LocalAddress).0, Reply::Show);
     });
+}
+
+/// Anybody may take an abstract name, and sees those that there are: so nobody may know which ones are to come.
+#[test]
+fn who_takes_names_that_sockets_might_have_next_keeps_nobody_from_making_some() {
+    let [client, _] = clients();
+    let latest = client.socket(Style::OneToOne).name;
+    let take = |(next, slot)| {
+        let taken = unconnected();
+        let name = SocketName { socket: latest.socket + next, slot, ..latest }.to_bytes();
+        taken.bind(&abstract_address(&name)).map(|()| taken)
+    };
+    let names = (1..=20).flat_map(|next| (0..8).map(move |slot| (next, slot)));
+    let taken: Vec<_> = names.filter_map(|name| take(name).ok()).collect();
+    assert_eq!(taken.len(), 20 * 8);
+    let made: Vec<_> = (0..4).map(|_| client.socket(Style::OneToOne)).collect();
+    assert!(made.is_sorted_by_key(|socket| socket.name.socket));
 }
 
 /// The sockets that were asked for. The service numbers them in their order. (Who closes one costs a turn.)
