@@ -124,6 +124,21 @@ CASE(an_abort_and_so_error) {
   CALL(recv(pair.server, data, sizeof data, 0));
 }
 
+/* However the error was found, nothing is left to poll for. */
+CASE(an_abort_that_is_read_at_once) {
+  struct pair pair = one_pair();
+  struct linger now = {1, 0};
+  DO(setsockopt(pair.server, SOL_SOCKET, SO_LINGER, &now, sizeof now));
+  DO(close(pair.server));
+  ssize_t length;
+  do length = recv(pair.client, data, sizeof data, MSG_DONTWAIT);
+  while (length < 0 && errno == EAGAIN);
+  FACT("the error", "%zd %s", length, length < 0 ? error_name(errno) : "none");
+  READY(pair.client);
+  CALL(recv(pair.client, data, sizeof data, MSG_DONTWAIT));
+  READY(pair.client);
+}
+
 CASE(an_abort_after_data) {
   struct pair pair = one_pair();
   struct linger now = {1, 0};

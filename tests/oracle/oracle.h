@@ -145,8 +145,8 @@ void states_message(const char *what, const struct msghdr *message, ssize_t leng
 ssize_t send_with(int fd, const struct sockaddr *to, const void *data, size_t length, int flags, ...);
 #define NO_CMSG -1
 
-/* Sends until no more can be sent, also when some room comes back as messages go on from one buffer to the next. Returns the
- * bytes; errno says why no more. */
+/* Sends until no more can be sent and the peer takes no more, also when some room comes back as messages go on from one buffer to
+ * the next. Returns the bytes. */
 size_t fill(int fd);
 
 /* Name of errno's number; of a set of MSG_ flags; of poll's events. */

@@ -285,7 +285,7 @@ fn receive(fd: c_int, name: SocketName, wanted: &Wanted<'_>, turn: Turn) -> Resu
                     return Err(Stop::Wait(Wait::Record(name, false)));
                 }
                 looks += 1;
-                match ask(fd, name, wanted, None, false)? {
+                match ask(fd, name, wanted, None, false).inspect_err(|_| take_wake_up(fd, name))? {
                     Answer::Got(got) => return Ok(got),
                     Answer::InPair if looks < MAX_LOOKS => {}
                     _ if patient => {
@@ -341,6 +341,14 @@ fn look(fd: c_int, name: SocketName, wanted: &Wanted<'_>) -> Result<Looked, Stop
 fn ending(fd: c_int, name: SocketName, wanted: &Wanted<'_>) -> Looked {
     let takes = wanted.flags & MSG_PEEK == 0;
     Looked::End(takes.then(|| record::take_token(fd, name)).flatten())
+}
+
+/// An error was told by command, and the empty record that is in the pair for it wakes nobody up: as on Linux `poll` says no more of it.
+/// Where others may wait it is theirs.
+pub(crate) fn take_wake_up(fd: c_int, name: SocketName) {
+    if !waiting::may_wait(fd, name) && matches!(record::glance(fd, name), Ok(Head::End)) {
+        record::take_token(fd, name);
+    }
 }
 
 /// What a read of a bare record brought, of which `rest` bytes were left. The whole length, if the record was read to its end,
