@@ -1,25 +1,40 @@
 //! Where an item is done: two hosts, ours and RSPLIB's, with a network between them of which everything is captured.
 
 use std::fmt;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
+use rserpool::driver::{PoolElement, PoolElementOptions, Service, ServiceSession};
+use rserpool::transport::UserMessage;
+use rserpool::wire::{ASAP_PORT, Policy};
+use rserpool::{PeId, Profile};
+use socketapi::{Stack, Transport};
 use system_tests::{
-    Capture, LIMIT, Lab, Program, count_packets, look_until, packet_fields, registrar_command, sctp_run_on,
-    server_command, start, start_our_own, start_ready,
+    Capture, Host, LIMIT, Lab, Program, count_packets, hear, look_until, packet_fields, registrar_command,
+    sctp_run_on, server_command, start, start_our_own, start_ready, terminal_command,
 };
 
 use crate::items::Item;
 
 /// Our registrar's address, by which it announces itself too.
 pub(crate) const OURS: &str = "10.77.0.1";
-/// RSPLIB's registrar.
+/// RSPLIB's registrar, and another one.
 pub(crate) const THEIRS: &str = "10.77.0.2";
+pub(crate) const THEIR_OTHER: &str = "10.77.0.3";
 /// Addresses of our other programs, and of RSPLIB's.
 pub(crate) const OUR_PROGRAMS: [&str; 4] = ["10.77.0.11", "10.77.0.12", "10.77.0.13", "10.77.0.14"];
-pub(crate) const THEIR_PROGRAMS: [&str; 4] = ["10.77.0.21", "10.77.0.22", "10.77.0.23", "10.77.0.24"];
+pub(crate) const THEIR_PROGRAMS: [&str; 5] =
+    ["10.77.0.21", "10.77.0.22", "10.77.0.23", "10.77.0.24", "10.77.0.25"];
 
 /// An address where nobody is.
 const NOBODY: &str = "10.77.0.99";
+
+/// A service that says nothing.
+struct Mute;
+
+impl Service for Mute {
+    fn on_message(&mut self, _session: &mut ServiceSession<'_>, _message: UserMessage) {}
+}
 
 /// Two hosts and a capture.
 pub(crate) struct Ground {
@@ -35,6 +50,19 @@ pub(crate) struct Evidence {
     pub(crate) capture: String,
     /// The packets.
     pub(crate) frames: Vec<u32>,
+}
+
+impl Evidence {
+    /// With what shows the rest.
+    pub(crate) fn and(mut self, more: Self) -> Self {
+        self.frames.extend(more.frames);
+        self
+    }
+
+    /// The last packet.
+    pub(crate) fn last(&self) -> u32 {
+        *self.frames.last().expect("something was shown")
+    }
 }
 
 impl fmt::Display for Evidence {
@@ -53,11 +81,35 @@ impl Ground {
         for address in OUR_PROGRAMS {
             lab.a.ip(&format!("addr add {address}/24 dev lan0"));
         }
-        for address in ["10.77.0.3"].iter().chain(&THEIR_PROGRAMS) {
+        for address in [THEIR_OTHER].iter().chain(&THEIR_PROGRAMS) {
             lab.b.ip(&format!("addr add {address}/24 dev n0"));
         }
         let capture = Capture::start(&lab.a, "lan0", &file);
         Self { lab, file, _capture: capture }
+    }
+
+    /// From now on no packet reaches the other host.
+    pub(crate) fn cut(&self) {
+        self.lab.a.unplug(0);
+    }
+
+    /// Packets pass again.
+    pub(crate) fn mend(&self) {
+        self.lab.a.plug(0);
+    }
+
+    /// An element of ours in this process, which registers at RSPLIB's registrar with a policy.
+    pub(crate) fn own_element(&self, pool: &str, id: u32, policy: Policy) -> (Stack, PoolElement) {
+        let address = OUR_PROGRAMS[0].parse().expect("an address");
+        let registrar = SocketAddr::new(THEIRS.parse().expect("an address"), ASAP_PORT);
+        let mut options = PoolElementOptions::new(pool.into(), vec![registrar.into()], Profile::Rsplib);
+        (options.id, options.policy) = (PeId(id), policy);
+        self.lab.a.inside(|| {
+            let stack = Stack::builder().transport(Transport::Raw).addresses(vec![address]);
+            let stack = stack.build().unwrap_or_else(|error| panic!("{error}"));
+            let element = PoolElement::start(&stack, options, Mute);
+            (stack, element.unwrap_or_else(|error| panic!("{error}")))
+        })
     }
 
     /// A program of ours at one of our addresses.
@@ -70,21 +122,44 @@ impl Ground {
         start(sctp_run_on(&self.lab.b, address), program)
     }
 
-    /// Our registrar alone, once it serves.
+    /// Our registrar alone.
     pub(crate) fn our_registrar(&self, more: &[&str]) -> Program {
-        let mut arguments = vec!["-identifier=0x11", "-enrp=off", "-asapannounce=off"];
+        let mut arguments = vec!["-enrp=off", "-asapannounce=off"];
         arguments.extend(more);
-        let mut registrar = self.ours(OURS, "rspregistrar", &arguments);
-        system_tests::hear(&mut registrar, "registrar 0x00000011");
+        self.start_our_registrar("0x11", &arguments)
+    }
+
+    /// Our registrar, which knows these others.
+    pub(crate) fn our_peer(&self, identifier: &str, peers: &[&str], more: &[&str]) -> Program {
+        let peers: Vec<_> = peers.iter().map(|address| format!("-peer={address}")).collect();
+        let mut arguments = vec!["-enrpannounce=off", "-asapannounce=off"];
+        arguments.extend(peers.iter().map(String::as_str));
+        arguments.extend(more);
+        self.start_our_registrar(identifier, &arguments)
+    }
+
+    /// Our registrar as the options say.
+    pub(crate) fn start_our_registrar(&self, identifier: &str, arguments: &[&str]) -> Program {
+        let identifier = format!("-identifier={identifier}");
+        let mut all = vec![identifier.as_str()];
+        all.extend(arguments);
+        let mut registrar = self.ours(OURS, "rspregistrar", &all);
+        hear(&mut registrar, "registrar 0x");
         registrar
     }
 
     /// RSPLIB's registrar alone, once it is ready for elements.
     pub(crate) fn their_registrar(&self, more: &[&str]) -> Program {
-        let mut options = vec!["-identifier=0x22", "-enrpannounce=off", "-mentordiscoverytimeout=100"];
+        self.their_peer(THEIRS, "0x22", NOBODY, more)
+    }
+
+    /// RSPLIB's registrar, which knows another one.
+    pub(crate) fn their_peer(&self, address: &str, identifier: &str, peer: &str, more: &[&str]) -> Program {
+        let identifier = format!("-identifier={identifier}");
+        let mut options = vec![identifier.as_str(), "-enrpannounce=off"];
         options.extend(more);
-        let command = registrar_command(THEIRS, NOBODY, &options);
-        start_ready(sctp_run_on(&self.lab.b, THEIRS), &command, "Registrar started")
+        let command = registrar_command(address, peer, &options);
+        start_ready(sctp_run_on(&self.lab.b, address), &command, "Registrar started")
     }
 
     /// An element of ours at RSPLIB's registrar.
@@ -110,6 +185,44 @@ impl Ground {
         self.theirs(address, &command)
     }
 
+    /// A user of RSPLIB's asks our registrar for the pool EchoPool, until the answer is as this filter says.
+    pub(crate) fn our_registrar_answers(&self, expected: &str) -> Evidence {
+        let user = THEIR_PROGRAMS[4];
+        let ask = || self.theirs(user, &terminal_command(OURS, "EchoPool"));
+        self.ask(&format!("ip.src == {OURS} and ip.dst == {user} and asap.message_type == 6"), ask, expected)
+    }
+
+    /// A program of RSPLIB's that poses as a registrar asks ours for its handlespace, until that is as this filter says.
+    pub(crate) fn our_registrar_has(&self, expected: &str) -> Evidence {
+        self.dump(OURS, &self.lab.b, THEIR_PROGRAMS[4], expected)
+    }
+
+    /// The same with RSPLIB's registrar, from our host.
+    pub(crate) fn their_registrar_has(&self, expected: &str) -> Evidence {
+        self.dump(THEIRS, &self.lab.a, OUR_PROGRAMS[3], expected)
+    }
+
+    fn dump(&self, registrar: &str, host: &Host, at: &str, expected: &str) -> Evidence {
+        let program = ["hsdump", &format!("{registrar}:9901"), "-logcolor=off"];
+        let ask = || start(sctp_run_on(host, at), &program);
+        self.ask(
+            &format!("ip.src == {registrar} and ip.dst == {at} and enrp.message_type == 3"),
+            ask,
+            expected,
+        )
+    }
+
+    /// Has a program ask until its answer is as expected.
+    fn ask(&self, answer: &str, program: impl Fn() -> Program, expected: &str) -> Evidence {
+        let seen = look_until(LIMIT, || {
+            let before = self.count(answer);
+            let _program = program();
+            self.await_packets(before + 1, answer);
+            self.frame(0, &format!("{answer} and {expected}"))
+        });
+        self.evidence(vec![seen])
+    }
+
     /// Waits until so many packets that tshark's display filter selects were captured.
     pub(crate) fn await_packets(&self, count: usize, filter: &str) {
         look_until(LIMIT, || match count_packets(&self.file, filter) {
@@ -127,6 +240,10 @@ impl Ground {
             let after = frames.last().copied().unwrap_or(0);
             frames.push(look_until(LIMIT, || self.frame(after, filter)));
         }
+        self.evidence(frames)
+    }
+
+    fn evidence(&self, frames: Vec<u32>) -> Evidence {
         let capture = self.file.file_name().unwrap_or_default().to_string_lossy().into_owned();
         Evidence { capture, frames }
     }
@@ -137,6 +254,12 @@ impl Ground {
         let number = found.first().and_then(|[numbers]| numbers.first()?.parse().ok());
         number
             .ok_or_else(|| format!("no packet with {filter} after frame {after} of {}", self.file.display()))
+    }
+
+    /// When the packets came that a display filter selects, in seconds.
+    pub(crate) fn times(&self, filter: &str) -> Vec<f64> {
+        let packets = packet_fields(&self.file, filter, ["frame.time_relative"]);
+        packets.iter().flat_map(|[times]| times).map(|time| time.parse().expect("seconds")).collect()
     }
 
     /// How many packets a display filter selects so far.

@@ -2,7 +2,7 @@
 
 use std::any::type_name;
 
-use crate::cases::{elements, registrar, users};
+use crate::cases::{audits, elements, peers, registrar, takeover, updates, users};
 use crate::ground::{Evidence, Ground};
 
 type Test = Box<dyn Fn(&Ground) -> Evidence + Sync>;
@@ -73,7 +73,8 @@ fn element_items() -> Vec<Item> {
         Item::new(2, "renews its registration").shown_by(elements::registers_again),
         Item::new(2, "deregisters").shown_by(elements::deregisters),
         Item::new(2, "answers keep-alives").shown_by(elements::answers_keep_alives),
-        Item::new(5, "answers a keep-alive with the H bit, and then registers with the new home"),
+        Item::new(5, "answers a keep-alive with the H bit, and then registers with the new home")
+            .shown_by(elements::changes_its_home),
         Item::new(5, "finds a registrar by its announces, and registers").shown_by(elements::hears_announces),
         Item::new(1, "registers with the policy least used").shown_by(elements::uses::<0x4000_0001>),
         Item::new(1, "registers with the policy weighted round robin").shown_by(elements::uses::<2>),
@@ -103,7 +104,8 @@ fn registrar_items() -> Vec<Item> {
             5,
             "registers an element without those of its addresses that do not belong to its association",
         ),
-        Item::new(5, "removes an element after three reports that it is unreachable"),
+        Item::new(5, "removes an element after three reports that it is unreachable")
+            .shown_by(registrar::believes_three_reports),
         Item::new(2, "sends keep-alives regularly").shown_by(registrar::sends_keep_alives),
         Item::new(2, "removes an element that does not answer them").shown_by(registrar::removes_the_silent),
     ]
@@ -111,39 +113,49 @@ fn registrar_items() -> Vec<Item> {
 
 fn peer_items() -> Vec<Item> {
     vec![
-        Item::new(2, "sends a Presence to a new registrar"),
-        Item::new(2, "sends Presences as often as the heartbeat cycle says"),
-        Item::new(5, "asks a new registrar for its peers, and knows them then"),
-        Item::new(2, "tells a new registrar of its peers"),
-        Item::new(5, "asks a new registrar for its handlespace, and has it then"),
-        Item::new(5, "the same with a table in several parts (M bit)"),
-        Item::new(2, "tells a new registrar its handlespace"),
-        Item::new(10, "the same with a table in several parts (M bit), each from where the one before ended"),
-        Item::new(5, "adds a registrar that tells of its presence by multicast"),
+        Item::new(2, "sends a Presence to a new registrar").shown_by(peers::sends_a_presence),
+        Item::new(2, "sends Presences as often as the heartbeat cycle says")
+            .shown_by(peers::sends_presences_regularly),
+        Item::new(5, "asks a new registrar for its peers, and knows them then")
+            .shown_by(peers::asks_for_peers),
+        Item::new(2, "tells a new registrar of its peers").shown_by(peers::tells_its_peers),
+        Item::new(5, "asks a new registrar for its handlespace, and has it then")
+            .shown_by(peers::asks_for_the_table),
+        Item::new(5, "the same with a table in several parts (M bit)")
+            .shown_by(peers::asks_for_the_rest_of_the_table),
+        Item::new(2, "tells a new registrar its handlespace").shown_by(peers::tells_the_table),
+        Item::new(10, "the same with a table in several parts (M bit), each from where the one before ended")
+            .shown_by(peers::tells_the_rest_of_the_table),
+        Item::new(5, "adds a registrar that tells of its presence by multicast")
+            .shown_by(peers::hears_presences),
     ]
 }
 
 fn update_items() -> Vec<Item> {
     vec![
-        Item::new(2, "adds an element that a Handle Update adds"),
-        Item::new(2, "changes an element that a Handle Update changes"),
-        Item::new(2, "removes an element that a Handle Update removes"),
+        Item::new(2, "adds an element that a Handle Update adds").shown_by(updates::adds),
+        Item::new(2, "changes an element that a Handle Update changes").shown_by(updates::changes),
+        Item::new(2, "removes an element that a Handle Update removes").shown_by(updates::removes),
     ]
 }
 
 fn synchronization_items() -> Vec<Item> {
     vec![
-        Item::new(5, "notices by the checksum that an element is missing, and asks for the table (W bit)"),
-        Item::new(5, "notices by the checksum that an element is no more, and asks for the table (W bit)"),
-        Item::new(10, "the same with many of both, more than a message holds (W and M bits)"),
+        Item::new(5, "notices by the checksum that an element is missing, and asks for the table (W bit)")
+            .shown_by(audits::finds_the_new),
+        Item::new(5, "notices by the checksum that an element is no more, and asks for the table (W bit)")
+            .shown_by(audits::drops_the_old),
+        Item::new(10, "the same with many of both, more than a message holds (W and M bits)")
+            .shown_by(audits::exchanges_many),
     ]
 }
 
 fn takeover_items() -> Vec<Item> {
     vec![
-        Item::new(5, "notices that a registrar is gone, and begins a takeover"),
+        Item::new(5, "notices that a registrar is gone, and begins a takeover").shown_by(takeover::begins),
         Item::new(5, "acknowledges another's takeover, and gives its own up"),
         Item::new(10, "changes the homes as another's Takeover Server says"),
-        Item::new(10, "takes over from a registrar that is gone, and tells its elements"),
+        Item::new(10, "takes over from a registrar that is gone, and tells its elements")
+            .shown_by(takeover::takes_over),
     ]
 }

@@ -4,7 +4,7 @@ use nix::sys::signal::Signal;
 use system_tests::hear;
 
 use super::policy;
-use crate::ground::{Evidence, Ground, OUR_PROGRAMS, THEIRS};
+use crate::ground::{Evidence, Ground, OUR_PROGRAMS, THEIR_OTHER, THEIRS};
 
 /// Our element's messages, and the registrar's to it.
 const FROM_ELEMENT: &str = "ip.src == 10.77.0.11 and ip.dst == 10.77.0.2";
@@ -91,4 +91,23 @@ pub(crate) fn hears_announces(ground: &Ground) -> Evidence {
     hear(&mut registrar, "Successfully registered EchoPool/$0000aaaa");
     let announce = format!("ip.src == {THEIRS} and udp and asap.message_type == 10");
     ground.show(&[&announce, &registration(), &accepted()])
+}
+
+/// RSPLIB's registrars suggest takeovers to the one whose identifier is farthest from the element's.
+pub(crate) fn changes_its_home(ground: &Ground) -> Evidence {
+    let suggest = "-supporttakeoversuggestion";
+    let mut home = ground.their_peer(THEIRS, "0x1", THEIR_OTHER, &[suggest]);
+    let _other = ground.their_peer(THEIR_OTHER, "0xf0000000", THEIRS, &[suggest]);
+    hear(&mut home, "$f0000000");
+    let _element = ground.our_element(OUR_PROGRAMS[0], "0xaaaa", &["-rereginterval=1000"]);
+    let from_other = format!("ip.src == {THEIR_OTHER} and ip.dst == {}", OUR_PROGRAMS[0]);
+    let to_other = format!("ip.src == {} and ip.dst == {THEIR_OTHER}", OUR_PROGRAMS[0]);
+    let pe = "asap.pe_identifier == 0xaaaa";
+    ground.show(&[
+        &registration(),
+        &format!("{from_other} and asap.message_type == 7 and asap.h_bit == 1"),
+        &format!("{to_other} and asap.message_type == 8 and {pe}"),
+        &format!("{to_other} and asap.message_type == 1"),
+        &format!("{from_other} and asap.message_type == 3 and asap.r_bit == 0 and {pe}"),
+    ])
 }

@@ -3,7 +3,7 @@
 use nix::sys::signal::Signal;
 use system_tests::{Program, hear};
 
-use super::policy;
+use super::{UNKNOWN_POOL, policy};
 use crate::ground::{Evidence, Ground, OURS, THEIR_PROGRAMS};
 
 const FROM_ELEMENT: &str = "ip.src == 10.77.0.21 and ip.dst == 10.77.0.1";
@@ -46,6 +46,28 @@ pub(crate) fn rejects(ground: &Ground) -> Evidence {
     ])
 }
 
+/// RSPLIB's element is gone without a word; three users of RSPLIB's find out, each for itself.
+pub(crate) fn believes_three_reports(ground: &Ground) -> Evidence {
+    let patient =
+        ["-endpointkeepalivetransmissioninterval=300000", "-endpointkeepalivetimeoutinterval=60000"];
+    let mut registrar = ground.our_registrar(&patient);
+    let element = element(ground, &mut registrar, "-pingpong", &[]);
+    element.signal(Signal::SIGSTOP);
+    let user = ["pingpongclient", &format!("-registrar={OURS}:3863"), "-interval=250"];
+    let _users = [1, 2, 3].map(|number| ground.theirs(THEIR_PROGRAMS[number], &user));
+    hear(&mut registrar, "0x0000bbbb removed (users reported it as unreachable)");
+    let report = format!("ip.dst == {OURS} and asap.message_type == 9 and asap.pe_identifier == 0xbbbb");
+    let mut evidence = ground.show(&[&report]);
+    for _ in 1..3 {
+        let next = format!("frame.number > {} and {report}", evidence.last());
+        evidence.frames.extend(ground.show(&[&next]).frames);
+    }
+    let unknown = format!("ip.src == {OURS} and asap.message_type == 6 and {UNKNOWN_POOL}");
+    let gone = ground.show(&[&unknown]);
+    assert!(gone.last() > evidence.last(), "it was removed before: {evidence}");
+    evidence.and(gone)
+}
+
 pub(crate) fn sends_keep_alives(ground: &Ground) -> Evidence {
     let mut registrar = ground.our_registrar(&["-endpointkeepalivetransmissioninterval=300"]);
     let _element = element(ground, &mut registrar, "-echo", &[]);
@@ -64,11 +86,7 @@ pub(crate) fn removes_the_silent(ground: &Ground) -> Evidence {
     let answered = ground.show(&[&registration(), &ack]);
     element.signal(Signal::SIGSTOP);
     hear(&mut registrar, "0x0000bbbb removed (no answer to a keep-alive)");
-    let user = ["rspterminal", &format!("-registrar={OURS}:3863")].map(str::to_owned);
-    let _user = ground.theirs(THEIR_PROGRAMS[1], &user);
-    let unknown =
-        format!("ip.dst == {} and asap.message_type == 6 and asap.cause_code == 9", THEIR_PROGRAMS[1]);
     let keep_alive =
         format!("frame.number > {} and {TO_ELEMENT} and asap.message_type == 7", answered.frames[1]);
-    ground.show(&[&registration(), &ack, &keep_alive, &unknown])
+    ground.show(&[&registration(), &ack, &keep_alive]).and(ground.our_registrar_answers(UNKNOWN_POOL))
 }
