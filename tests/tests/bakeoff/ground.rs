@@ -3,6 +3,7 @@
 use std::fmt;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use rserpool::driver::{PoolElement, PoolElementOptions, Service, ServiceSession};
 use rserpool::transport::UserMessage;
@@ -25,6 +26,9 @@ pub(crate) const THEIR_OTHER: &str = "10.77.0.3";
 pub(crate) const OUR_PROGRAMS: [&str; 4] = ["10.77.0.11", "10.77.0.12", "10.77.0.13", "10.77.0.14"];
 pub(crate) const THEIR_PROGRAMS: [&str; 5] =
     ["10.77.0.21", "10.77.0.22", "10.77.0.23", "10.77.0.24", "10.77.0.25"];
+
+/// Longer than anything takes that is awaited in a capture, such as the end of an association by RSPLIB's timers (40 s).
+const PATIENCE: Duration = Duration::from_secs(120);
 
 /// An address where nobody is.
 const NOBODY: &str = "10.77.0.99";
@@ -93,6 +97,11 @@ impl Ground {
         self.lab.a.unplug(0);
     }
 
+    /// From now on our multicasts do not reach the other host; its reach ours.
+    pub(crate) fn keep_our_multicasts(&self) {
+        self.lab.a.ip("link set p0 type bridge_slave mcast_flood off");
+    }
+
     /// Packets pass again.
     pub(crate) fn mend(&self) {
         self.lab.a.plug(0);
@@ -110,6 +119,11 @@ impl Ground {
             let element = PoolElement::start(&stack, options, Mute);
             (stack, element.unwrap_or_else(|error| panic!("{error}")))
         })
+    }
+
+    /// RSPLIB's host loses an address: the program there is silent, and nobody is told.
+    pub(crate) fn lose(&self, address: &str) {
+        self.lab.b.ip(&format!("addr del {address}/24 dev n0"));
     }
 
     /// A program of ours at one of our addresses.
@@ -238,7 +252,7 @@ impl Ground {
         let mut frames = Vec::new();
         for filter in filters {
             let after = frames.last().copied().unwrap_or(0);
-            frames.push(look_until(LIMIT, || self.frame(after, filter)));
+            frames.push(look_until(PATIENCE, || self.frame(after, filter)));
         }
         self.evidence(frames)
     }

@@ -57,10 +57,10 @@ fn main() -> ExitCode {
     code
 }
 
-/// Does items until none is left.
+/// Does items until none is left, the last ones first: these wait longest.
 fn work<'a>(queue: &Mutex<VecDeque<&'a Item>>, outcomes: &Mutex<Vec<(&'a Item, Outcome)>>) {
     loop {
-        let Some(item) = queue.lock().pop_front() else { return };
+        let Some(item) = queue.lock().pop_back() else { return };
         let outcome = run(item);
         outcomes.lock().push((item, outcome));
     }

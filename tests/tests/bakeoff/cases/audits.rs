@@ -102,7 +102,12 @@ pub(crate) fn exchanges_many(ground: &Ground) -> Evidence {
     let [first, last] = ["0xb3", "0xb4"].map(enrp_element);
     let seen = federation.audit(
         after,
-        &[format!("{} and {first}", part(1)), from_us(TABLE_REQUEST), format!("{} and {last}", part(0))],
+        &[
+            format!("{} and {first}", part(1)),
+            from_us(TABLE_REQUEST),
+            format!("{} and {last}", to_us(TABLE_RESPONSE)),
+            part(0),
+        ],
     );
     let [new, old] = [["0xb3", "0xb4"], ["0xb1", "0xb2"]].map(|ids| ids.map(enrp_element));
     let known = format!("{} and not {} and not {}", new.join(" and "), old[0], old[1]);

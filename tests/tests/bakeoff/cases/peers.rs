@@ -137,6 +137,8 @@ pub(crate) fn tells_the_rest_of_the_table(ground: &Ground) -> Evidence {
 
 pub(crate) fn hears_presences(ground: &Ground) -> Evidence {
     let _mentor = their_mentor(ground, &ELEMENTS[..1], &["-enrpannounce=auto"]);
+    // Else it would connect first.
+    ground.keep_our_multicasts();
     let _ours = ground.start_our_registrar("0x11", &["-asapannounce=off"]);
     let seen = ground.show(&[
         &format!("ip.src == {THEIRS} and udp and enrp.message_type == {PRESENCE}"),

@@ -46,13 +46,13 @@ pub(crate) fn rejects(ground: &Ground) -> Evidence {
     ])
 }
 
-/// RSPLIB's element is gone without a word; three users of RSPLIB's find out, each for itself.
+/// RSPLIB's element is gone without a word; three users of RSPLIB's find out, each for itself, after 40 s.
 pub(crate) fn believes_three_reports(ground: &Ground) -> Evidence {
     let patient =
         ["-endpointkeepalivetransmissioninterval=300000", "-endpointkeepalivetimeoutinterval=60000"];
     let mut registrar = ground.our_registrar(&patient);
-    let element = element(ground, &mut registrar, "-pingpong", &[]);
-    element.signal(Signal::SIGSTOP);
+    let _element = element(ground, &mut registrar, "-pingpong", &[]);
+    ground.lose(THEIR_PROGRAMS[0]);
     let user = ["pingpongclient", &format!("-registrar={OURS}:3863"), "-interval=250"];
     let _users = [1, 2, 3].map(|number| ground.theirs(THEIR_PROGRAMS[number], &user));
     hear(&mut registrar, "0x0000bbbb removed (users reported it as unreachable)");
