@@ -18,7 +18,7 @@ pub use compile::Programs;
 pub use lab::{Host, Lab};
 pub use launch::{LIMIT, finish, hear, sctp_run, sctp_run_on, start, start_our_own, start_ready};
 pub use options::Options;
-pub use patience::{look_until, wait_until};
+pub use patience::{look_every, look_until, wait_until};
 pub use perf::{PerfServer, perf_result, run_perf_client, start_perf_client};
 pub use program::{Program, ProgramError, built, built_as, built_for_musl};
 pub use rsplib::{has_rsplib_or_skip, registrar_command, server_command, terminal_command};

@@ -9,14 +9,22 @@ const PAUSE: Duration = Duration::from_millis(5);
 ///
 /// # Panics
 /// If that takes longer than `limit`, with what was missing last.
-pub fn look_until<T>(limit: Duration, mut look: impl FnMut() -> Result<T, String>) -> T {
+pub fn look_until<T>(limit: Duration, look: impl FnMut() -> Result<T, String>) -> T {
+    look_every(PAUSE, limit, look)
+}
+
+/// The same with a pause of its own, for looks that take a while.
+///
+/// # Panics
+/// As [`look_until`].
+pub fn look_every<T>(pause: Duration, limit: Duration, mut look: impl FnMut() -> Result<T, String>) -> T {
     let end = Instant::now() + limit;
     loop {
         match look() {
             Ok(found) => return found,
             Err(missing) => assert!(Instant::now() < end, "{missing}, after {limit:?}"),
         }
-        std::thread::sleep(PAUSE);
+        std::thread::sleep(pause);
     }
 }
 

@@ -11,7 +11,7 @@ use rserpool::wire::{ASAP_PORT, Policy};
 use rserpool::{PeId, Profile};
 use socketapi::{Stack, Transport};
 use system_tests::{
-    Capture, Host, LIMIT, Lab, Program, count_packets, hear, look_until, packet_fields, registrar_command,
+    Capture, Host, Lab, Program, count_packets, hear, look_every, packet_fields, registrar_command,
     sctp_run_on, server_command, start, start_our_own, start_ready, terminal_command,
 };
 
@@ -29,6 +29,9 @@ pub(crate) const THEIR_PROGRAMS: [&str; 5] =
 
 /// Longer than anything takes that is awaited in a capture, such as the end of an association by RSPLIB's timers (40 s).
 const PATIENCE: Duration = Duration::from_secs(120);
+
+/// Between two looks into a capture: one takes tshark half a second.
+const PAUSE: Duration = Duration::from_millis(500);
 
 /// An address where nobody is.
 const NOBODY: &str = "10.77.0.99";
@@ -228,10 +231,9 @@ impl Ground {
 
     /// Has a program ask until its answer is as expected.
     fn ask(&self, answer: &str, program: impl Fn() -> Program, expected: &str) -> Evidence {
-        let seen = look_until(LIMIT, || {
-            let before = self.count(answer);
+        let seen = look_every(PAUSE, PATIENCE, || {
             let _program = program();
-            self.await_packets(before + 1, answer);
+            std::thread::sleep(PAUSE);
             self.frame(0, &format!("{answer} and {expected}"))
         });
         self.evidence(vec![seen])
@@ -239,7 +241,7 @@ impl Ground {
 
     /// Waits until so many packets that tshark's display filter selects were captured.
     pub(crate) fn await_packets(&self, count: usize, filter: &str) {
-        look_until(LIMIT, || match count_packets(&self.file, filter) {
+        look_every(PAUSE, PATIENCE, || match count_packets(&self.file, filter) {
             seen if seen >= count => Ok(()),
             seen => {
                 Err(format!("{seen} instead of {count} packets with {filter} in {}", self.file.display()))
@@ -252,7 +254,7 @@ impl Ground {
         let mut frames = Vec::new();
         for filter in filters {
             let after = frames.last().copied().unwrap_or(0);
-            frames.push(look_until(PATIENCE, || self.frame(after, filter)));
+            frames.push(look_every(PAUSE, PATIENCE, || self.frame(after, filter)));
         }
         self.evidence(frames)
     }
