@@ -3,7 +3,7 @@
 use std::fmt;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rserpool::driver::{PoolElement, PoolElementOptions, Service, ServiceSession};
 use rserpool::transport::UserMessage;
@@ -32,6 +32,9 @@ const PATIENCE: Duration = Duration::from_secs(120);
 
 /// Between two looks into a capture: one takes tshark half a second.
 const PAUSE: Duration = Duration::from_millis(500);
+
+/// A program that has no answer by then is started anew.
+const ANSWER: Duration = Duration::from_secs(10);
 
 /// An address where nobody is.
 const NOBODY: &str = "10.77.0.99";
@@ -232,8 +235,13 @@ impl Ground {
     /// Has a program ask until its answer is as expected.
     fn ask(&self, answer: &str, program: impl Fn() -> Program, expected: &str) -> Evidence {
         let seen = look_every(PAUSE, PATIENCE, || {
+            let after = self.count("frame");
             let _program = program();
-            std::thread::sleep(PAUSE);
+            let is_answered = || self.count(&format!("frame.number > {after} and {answer}")) > 0;
+            let end = Instant::now() + ANSWER;
+            while !is_answered() && Instant::now() < end {
+                std::thread::sleep(PAUSE);
+            }
             self.frame(0, &format!("{answer} and {expected}"))
         });
         self.evidence(vec![seen])

@@ -16,9 +16,10 @@ network between both hosts shows it, judged by tshark's dissectors of ASAP and E
 did.
 
 Written by `tests/suite system-tests/bakeoff -- --write-table` (root), never by hand. Each run makes the captures anew, in
-`target/tmp/bakeoff`. CI fails if an item does not pass that this table says has passed, or the other way round. By the
-draft's own words such points are not for marketing.
+`target/tmp/bakeoff`. CI fails if an item does not pass that this table says has passed. By the draft's own words such points are not for marketing.
 ";
+
+const NOT_DONE: &str = "not done yet";
 
 /// What came of an item.
 pub(crate) enum Outcome {
@@ -32,7 +33,7 @@ impl fmt::Display for Outcome {
         f.write_str(match self {
             Self::Passed(_) => "passed",
             Self::Failed => "FAILED",
-            Self::NotDone => "not done yet",
+            Self::NotDone => NOT_DONE,
         })
     }
 }
@@ -67,18 +68,20 @@ impl<'a> Table<'a> {
         std::fs::write(FILE, self.text()).unwrap_or_else(|error| panic!("{FILE}: {error}"));
     }
 
-    /// Says what the table in the repository says otherwise of the items of this run.
+    /// Says what the table in the repository says otherwise of the items of this run. It may claim less than is so, until it is
+    /// written anew, but not more.
     pub(crate) fn check(&mut self) {
         let there = std::fs::read_to_string(FILE).unwrap_or_else(|error| panic!("{FILE}: {error}"));
         let here = self.text();
         let (there, here) = (results(&there), results(&here));
         for number in self.outcomes.keys() {
-            if there.get(*number) != here.get(*number) {
-                let (says, is) = (there.get(*number), here.get(*number));
-                println!(
-                    "FAILED: docs/bakeoff.md says of {number}: {says:?}; this run: {is:?}; write it anew"
-                );
-                self.differences += 1;
+            match (there.get(*number), here.get(*number)) {
+                (there, here) if there == here => {}
+                (Some(&NOT_DONE), Some(_)) => println!("docs/bakeoff.md lacks {number}: write it anew"),
+                (there, here) => {
+                    println!("FAILED: docs/bakeoff.md says of {number}: {there:?}; this run: {here:?}");
+                    self.differences += 1;
+                }
             }
         }
     }
@@ -118,14 +121,8 @@ impl<'a> Table<'a> {
     }
 }
 
-/// Of each item's number, the rest of its row without the capture.
-fn results(text: &str) -> BTreeMap<&str, Vec<&str>> {
+/// The results by the items' numbers.
+fn results(text: &str) -> BTreeMap<&str, &str> {
     let rows = text.lines().filter_map(|line| line.strip_prefix("| ")?.strip_suffix(" |"));
-    rows.filter_map(|row| {
-        let (number, rest) = row.split_once(' ')?;
-        let mut cells: Vec<_> = rest.split(" | ").collect();
-        (cells.len() == 5).then(|| cells.remove(3));
-        Some((number, cells))
-    })
-    .collect()
+    rows.filter_map(|row| Some((row.split_once(' ')?.0, row.rsplit_once(" | ")?.1))).collect()
 }
