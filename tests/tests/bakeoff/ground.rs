@@ -98,21 +98,6 @@ impl Ground {
         Self { lab, file, _capture: capture }
     }
 
-    /// From now on no packet reaches the other host.
-    pub(crate) fn cut(&self) {
-        self.lab.a.unplug(0);
-    }
-
-    /// From now on our multicasts do not reach the other host; its reach ours.
-    pub(crate) fn keep_our_multicasts(&self) {
-        self.lab.a.ip("link set p0 type bridge_slave mcast_flood off");
-    }
-
-    /// Packets pass again.
-    pub(crate) fn mend(&self) {
-        self.lab.a.plug(0);
-    }
-
     /// An element of ours in this process, which registers at RSPLIB's registrar with a policy.
     pub(crate) fn own_element(&self, pool: &str, id: u32, policy: Policy) -> (Stack, PoolElement) {
         let address = OUR_PROGRAMS[0].parse().expect("an address");
@@ -158,8 +143,7 @@ impl Ground {
         self.start_our_registrar(identifier, &arguments)
     }
 
-    /// Our registrar as the options say.
-    pub(crate) fn start_our_registrar(&self, identifier: &str, arguments: &[&str]) -> Program {
+    fn start_our_registrar(&self, identifier: &str, arguments: &[&str]) -> Program {
         let identifier = format!("-identifier={identifier}");
         let mut all = vec![identifier.as_str()];
         all.extend(arguments);
