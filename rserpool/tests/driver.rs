@@ -1,5 +1,7 @@
 //! The driver over real sockets: UDP encapsulation on loopback addresses that no other test uses.
 
+use std::net::{SocketAddr, UdpSocket};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use rserpool::driver::{
@@ -11,7 +13,7 @@ use rserpool::pool_user::{Destination, PoolUserEvent, SubscriptionState};
 use rserpool::registrar::{RegistrarConfig, RegistrarEvent};
 use rserpool::session::{CookieKey, CookieProtection, SessionEvent};
 use rserpool::transport::{Peer, UserMessage};
-use rserpool::wire::{self, ASAP_PORT, ENRP_PORT};
+use rserpool::wire::{self, ASAP_PORT, ENRP_PORT, Policy, PolicyField, PolicyType};
 use rserpool::{Profile, RegistrarId};
 use socketapi::{Bytes, Stack, Transport};
 
@@ -251,4 +253,67 @@ fn a_server_of_another_transport_is_registered_and_found() {
     let found = user.resolve("Web".into(), Some(Instant::now() + LIMIT)).expect("it is there");
     assert_eq!(found[0].user_transport, transport);
     assert!(registration.deregister(Some(Instant::now() + LIMIT)).expect("an answer"));
+}
+
+/// Where a stack listens for SCTP in UDP (RFC 6951).
+const ENCAPSULATION: u16 = 9899;
+
+/// Relays datagrams, each of which takes so long, between who sends to one address and who listens at another.
+fn relay(test: u8, [near, far, target]: [u8; 3], delay: Duration) {
+    let place = move |host, port| SocketAddr::from(([127, 79, test, host], port));
+    let bind = |host, port| {
+        let socket = UdpSocket::bind(place(host, port)).expect("an address of our own");
+        socket.set_read_timeout(Some(LIMIT)).expect("a time-out");
+        Arc::new(socket)
+    };
+    let (near, far, client) = (bind(near, ENCAPSULATION), bind(far, 0), Arc::new(Mutex::new(None)));
+    let (there, back) = ((near.clone(), far.clone(), client.clone()), (far, near, client));
+    let carry = move |from: &UdpSocket, on: &dyn Fn(&[u8], SocketAddr)| {
+        let mut buffer = [0; 65_536];
+        while let Ok((length, source)) = from.recv_from(&mut buffer) {
+            std::thread::sleep(delay);
+            on(&buffer[..length], source);
+        }
+    };
+    std::thread::spawn(move || {
+        let (from, to, client) = there;
+        carry(&from, &|data, source| {
+            *client.lock().expect("nobody panics") = Some(source);
+            to.send_to(data, place(target, ENCAPSULATION)).expect("loopback");
+        });
+    });
+    std::thread::spawn(move || {
+        let (from, to, client) = back;
+        carry(&from, &|data, _| {
+            let client = client.lock().expect("nobody panics").expect("it answers somebody");
+            to.send_to(data, client).expect("loopback");
+        });
+    });
+}
+
+#[test]
+fn a_registrar_measures_how_far_an_element_is() {
+    // Delay draft, 2.1.
+    let (at_registrar, at_element) = (stack(8, 2), stack(8, 3));
+    let mut config = RegistrarConfig::new(RegistrarId(1), PROFILE);
+    config.distance_step = Duration::from_millis(1);
+    let registrar = Registrar::start(&at_registrar, config, RegistrarOptions::new(PROFILE.sctp_settings()));
+    let registrar = registrar.expect("a registrar");
+    // At the element's address: what registers must come from where it serves.
+    relay(8, [4, 3, 2], Duration::from_millis(20));
+    let relay = Peer { addresses: vec![[127, 79, 8, 4].into()], port: ASAP_PORT };
+    let mut options = PoolElementOptions::new("Counters".into(), vec![relay], PROFILE);
+    options.policy = Policy::new(PolicyType::LeastUsedDpf);
+    let _element = PoolElement::start(&at_element, options, Counter::default()).expect("an element");
+    let distance = || {
+        registrar.inspect(|registrar| {
+            let mut elements = registrar.handlespace().pools().flat_map(|pool| pool.elements());
+            elements.next().map(|element| element.info.policy.field(PolicyField::Distance))
+        })
+    };
+    let start = Instant::now();
+    while distance().is_none_or(|distance| distance < 20) {
+        assert!(start.elapsed() < LIMIT, "the distance is {:?} ms, and must be 20 at least", distance());
+        std::thread::sleep(Duration::from_millis(10));
+    }
 }
