@@ -321,8 +321,10 @@ impl<T> Handlespace<T> {
         members.check(&info)?;
         let contribution = members.handle_checksum.with_id(info.id);
         let (home, has_room) = (info.home, self.elements < self.limits.elements);
-        let full = RegistrationError::Full { what: "elements", limit: self.limits.elements };
-        let (slot, before) = match members.register(info, has_room, data).ok_or(full)? {
+        let limit = self.limits.elements;
+        let change = members.register(info, has_room, data);
+        let full = || RegistrationError::Full { what: "elements", limit };
+        let (slot, before) = match change.ok_or_else(full)? {
             Change::Added(slot) => (slot, None),
             Change::Replaced(slot, home) => (slot, Some(home)),
         };

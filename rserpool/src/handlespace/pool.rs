@@ -171,8 +171,9 @@ impl<T> Pool<T> {
                 let slot = *entry.get() as Slot;
                 let element = self.elements.0.get_mut(slot)?;
                 self.selector.update(slot, &element.info.policy, &info.policy);
-                let before = std::mem::replace(&mut element.info, info);
-                Some(Change::Replaced(slot, before.home))
+                let home = element.info.home;
+                element.info = info;
+                Some(Change::Replaced(slot, home))
             }
             Entry::Vacant(entry) if has_room => {
                 let slot = self.elements.0.vacant_key();

@@ -2,7 +2,8 @@
 //!
 //! Elements of equal key form a doubly linked list, in the order in which they were last selected (or joined, or got
 //! their key). A tree holds the lists by key. So "the next n" is a walk from the front, and moving an element behind
-//! its equals costs two links; no policy needs sequence numbers that could wrap.
+//! its equals costs two links; no policy needs sequence numbers that could wrap. A list that has become empty stays until it is in
+//! front of all others, or until there are more empty ones than slots: loads come again, and the tree changes less often.
 
 use std::collections::BTreeMap;
 
@@ -84,7 +85,7 @@ impl Entry {
     const EMPTY: Self = Self { key: 0, selections: 0, previous: UNLISTED, next: NONE };
 }
 
-/// The ends of a list; both the same for a list of one.
+/// The ends of a list; both the same for a list of one, no head in an empty one.
 #[derive(Clone, Copy)]
 struct List {
     head: u32,
@@ -95,17 +96,31 @@ struct List {
 pub struct Sorted<K> {
     keys: K,
     lists: BTreeMap<Key, List>,
+    /// How many lists are empty.
+    empty: usize,
     entries: Vec<Entry>,
 }
 
 impl<K: SortKey> Sorted<K> {
     /// No elements; `keys` says how to sort them.
     pub fn by(keys: K) -> Self {
-        Self { keys, lists: BTreeMap::new(), entries: Vec::new() }
+        Self { keys, lists: BTreeMap::new(), empty: 0, entries: Vec::new() }
     }
 
-    fn lowest(&self) -> Option<Key> {
-        self.lists.first_key_value().map(|(key, _)| *key)
+    /// The first list that has elements; empty ones before it go.
+    fn first(&mut self) -> Option<(Key, List)> {
+        loop {
+            let first = self.lists.first_entry()?;
+            if first.get().head != NONE {
+                return Some((*first.key(), *first.get()));
+            }
+            first.remove();
+            self.empty -= 1;
+        }
+    }
+
+    fn lowest(&mut self) -> Option<Key> {
+        self.first().map(|(key, _)| key)
     }
 
     /// The element is worth `key` now: it goes behind those of the same worth, unless nothing has changed.
@@ -150,12 +165,17 @@ impl<K: SortKey> Sorted<K> {
 
     fn link(&mut self, slot: Slot, key: Option<Key>) {
         let Some(key) = key else { return };
-        let mut previous = NONE;
         let slot_number = slot as u32;
-        let list = self.lists.entry(key).and_modify(|list| {
-            previous = std::mem::replace(&mut list.tail, slot_number);
+        let list = self.lists.entry(key).or_insert_with(|| {
+            self.empty += 1;
+            List { head: NONE, tail: NONE }
         });
-        list.or_insert(List { head: slot_number, tail: slot_number });
+        let previous = if list.head == NONE { NONE } else { list.tail };
+        if previous == NONE {
+            list.head = slot_number;
+            self.empty -= 1;
+        }
+        list.tail = slot_number;
         if let Some(before) = self.entries.get_mut(previous as usize) {
             before.next = slot_number;
         }
@@ -177,10 +197,19 @@ impl<K: SortKey> Sorted<K> {
             after.previous = previous;
         }
         match (previous, next) {
-            (NONE, NONE) => drop(self.lists.remove(&key)),
+            (NONE, NONE) => self.empty_list(key),
             (NONE, head) => self.change_list(key, |list| list.head = head),
             (tail, NONE) => self.change_list(key, |list| list.tail = tail),
             _ => {}
+        }
+    }
+
+    fn empty_list(&mut self, key: Key) {
+        self.change_list(key, |list| list.head = NONE);
+        self.empty += 1;
+        if self.empty > self.entries.len() {
+            self.lists.retain(|_, list| list.head != NONE);
+            self.empty = 0;
         }
     }
 
@@ -203,7 +232,8 @@ impl<K: SortKey> Selector for Sorted<K> {
         if self.entries.len() <= slot {
             self.entries.resize(slot + 1, Entry::EMPTY);
         }
-        let selections = self.keys.first_selections(element, self.lowest());
+        let lowest = self.lowest();
+        let selections = self.keys.first_selections(element, lowest);
         self.entries[slot] = Entry { selections, ..Entry::EMPTY };
         self.link(slot, self.keys.key(element, selections));
     }
@@ -211,7 +241,8 @@ impl<K: SortKey> Selector for Sorted<K> {
     fn update(&mut self, slot: Slot, old: &wire::Policy, new: &wire::Policy) {
         let Some(entry) = self.entries.get(slot) else { return };
         let kept = self.keys.kept_selections(entry.selections, old, new);
-        let selections = kept.unwrap_or_else(|| self.keys.first_selections(new, self.lowest()));
+        let lowest = self.lowest();
+        let selections = kept.unwrap_or_else(|| self.keys.first_selections(new, lowest));
         self.entries[slot].selections = selections;
         self.put(slot, self.keys.key(new, selections));
     }
@@ -233,8 +264,8 @@ impl<K: SortKey> Selector for Sorted<K> {
         let start = picked.len();
         let wanted = start.saturating_add(count);
         // Most answers come from the first list, which is found without walking through the tree.
-        if let Some((_, list)) = self.lists.first_key_value() {
-            self.take(*list, wanted, picked);
+        if let Some((_, list)) = self.first() {
+            self.take(list, wanted, picked);
         }
         if picked.len() < wanted {
             let mut others = self.lists.values().skip(1);
