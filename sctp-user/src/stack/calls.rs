@@ -299,8 +299,9 @@ impl State {
         }
         match self.registry.links.get(&id) {
             Some(Link { end: Some(End::Lost(reason)), .. }) => Poll::Ready(Err(Error::Lost(reason.clone()))),
-            Some(Link { end: Some(End::Shutdown), .. }) | None => Poll::Ready(Err(Error::NoAssociation)),
+            // It may have ended in good order meanwhile: what came before that is to be read.
             Some(Link { up: true, .. }) => Poll::Ready(Ok(())),
+            Some(Link { end: Some(End::Shutdown), .. }) | None => Poll::Ready(Err(Error::NoAssociation)),
             Some(_) => Poll::Pending,
         }
     }

@@ -102,6 +102,21 @@ fn shutdown_delivers_what_was_sent_and_then_ends() {
 }
 
 #[test]
+fn a_set_up_has_succeeded_also_if_the_peer_has_shut_down_before_anybody_looked() {
+    Pair::each(|pair| {
+        let (listener, address) = pair.listen();
+        let client = SocketBuilder::new(&pair.client).nonblocking().connect(address).unwrap();
+        let (server, _) = listener.accept().unwrap();
+        server.send(b"last", &SendInfo::new()).unwrap();
+        server.shutdown().unwrap();
+        wait_until("the end", || client.wait_ended().is_ok());
+        client.wait_connected().unwrap();
+        assert_eq!(client.recv_message().unwrap().unwrap().len(), 4);
+        assert!(client.recv_message().unwrap().is_none());
+    });
+}
+
+#[test]
 fn an_abort_reaches_the_peer_with_its_reason() {
     Pair::each(|pair| {
         let (server, client) = pair.connected();
