@@ -98,11 +98,25 @@ impl Drop for Association {
         if std::thread::panicking() {
             let id = Some(self.stream.association());
             match self.stream.socket().association(id, |association| format!("{association:#?}")) {
-                Ok(text) => println!("our side: {text}"),
+                Ok(text) => println!("our side: {}", without_queues(&text)),
                 Err(error) => println!("our side: {error}"),
             }
         }
     }
+}
+
+/// Without the messages that wait: thousands of lines.
+fn without_queues(text: &str) -> String {
+    let mut within = None;
+    let mut is_shown = |line: &&str| {
+        let depth = line.len() - line.trim_start().len();
+        if within.is_some_and(|queue| depth > queue) {
+            return false;
+        }
+        within = line.trim_start().starts_with("queue: [").then_some(depth);
+        true
+    };
+    text.lines().filter(|line| is_shown(line)).collect::<Vec<_>>().join("\n")
 }
 
 impl Association {

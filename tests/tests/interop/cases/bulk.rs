@@ -161,7 +161,10 @@ fn a_reader_that_pauses(ground: &mut Ground<'_>) -> String {
     ground.peer.tell("read 0");
     let counts = std::thread::scope(|scope| {
         scope.spawn(|| association.send(MUCH));
-        association.await_state("the window does not close", |association| association.peer_rwnd() == 0);
+        // usrsctp calls a window that is nearly closed one of a byte.
+        association.await_state("the window does not close", |association| {
+            association.peer_rwnd() < CLOSED as usize
+        });
         // What is sent again into a closed window is a probe.
         let before = association.packets_sent();
         association.await_state("the window is not probed", |association| {
