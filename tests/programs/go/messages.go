@@ -117,11 +117,14 @@ func poll(address *sctp.SCTPAddr, messages int) {
 	file := os.NewFile(uintptr(fd), "sctp")
 	raw, err := file.SyscallConn()
 	check("poll", err)
-	waited := false
+	// Asked before each wait: the set-up may be over, and that have been told, before the first.
 	check("poll", raw.Write(func(uintptr) bool {
-		defer func() { waited = true }()
-		return waited
+		err = syscall.Connect(fd, peer)
+		return err != syscall.EALREADY
 	}))
+	if err != syscall.EISCONN {
+		log.Fatal("connect again: ", err)
+	}
 	outcome, err := syscall.GetsockoptInt(fd, syscall.SOL_SOCKET, syscall.SO_ERROR)
 	check("getsockopt", err)
 	if outcome != 0 {
