@@ -33,8 +33,8 @@ pub struct FederationOptions {
     /// How long a registrar may take to answer, milliseconds
     #[arg(long, value_name = "MS", value_parser = millis())]
     pub peermaxtimenoresponse: Option<u64>,
-    /// How long to look for a registrar to learn the pools from, milliseconds
-    #[arg(long, value_name = "MS", value_parser = millis())]
+    /// How long to look for a registrar to learn the pools from, milliseconds. (RSPLIB's usage calls it -mentorhuntinterval)
+    #[arg(long, value_name = "MS", alias = "mentorhuntinterval", value_parser = millis())]
     pub mentordiscoverytimeout: Option<u64>,
     /// How long another registrar may take for a takeover, milliseconds
     #[arg(long, value_name = "MS", value_parser = millis())]

@@ -7,6 +7,7 @@ pub mod holder;
 pub mod launch;
 pub mod limits;
 pub mod logging;
+pub mod outages;
 pub mod perf;
 pub mod pinger;
 pub mod pingpong;

@@ -21,13 +21,15 @@ pub const EXIT_CODES: &str = "\
 Exit codes: 0 ended as asked, also by SIGINT or SIGTERM; 1 failed, standard error says \
 why; 2 wrong usage.";
 
-/// Reads the command line in GNU's and in RSPLIB's spelling; tells of options in `ignored` that have no effect.
+/// Reads the command line in GNU's and in RSPLIB's spelling; tells of options in `ignored` that have no effect. Of an option
+/// that is there twice the last one counts, as with RSPLIB's programs.
 pub fn parse<C: Parser>(ignored: Ignored<'_>) -> C {
     let (arguments, taken) = rsplib::arguments(std::env::args_os(), ignored);
     for name in taken {
         eprintln!("warning: -{name} has no effect yet");
     }
-    C::parse_from(arguments)
+    let matches = C::command().args_override_self(true).get_matches_from(arguments);
+    C::from_arg_matches(&matches).unwrap_or_else(|error| error.format(&mut C::command()).exit())
 }
 
 /// Runs a program, whose signals are held back, to its end.

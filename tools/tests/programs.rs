@@ -1,50 +1,14 @@
 //! Registrar, server and clients together, as separate processes over UDP encapsulation. Each test has loopback
 //! addresses of its own.
 
-use std::io::{BufRead, BufReader, Read, Write};
-use std::process::{Child, Command, Output, Stdio};
+use std::io::Write;
+use std::process::{Command, Output, Stdio};
 
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
+use nix::sys::signal::Signal;
 
-/// A program that runs until it is told to end.
-struct Running {
-    process: Child,
-    said: BufReader<std::process::ChildStdout>,
-}
+use support::Running;
 
-impl Running {
-    fn start(program: &str, arguments: &[String]) -> Self {
-        let mut command = Command::new(program);
-        let mut process = command.args(arguments).stdout(Stdio::piped()).spawn().expect("the program starts");
-        let said = BufReader::new(process.stdout.take().expect("its output"));
-        Self { process, said }
-    }
-
-    /// Reads on until a line contains `text`.
-    fn wait_for(&mut self, text: &str) {
-        let mut line = String::new();
-        while !line.contains(text) {
-            line.clear();
-            let read = self.said.read_line(&mut line).expect("its output");
-            assert!(read > 0, "the program ended before it said {text:?}");
-        }
-    }
-
-    fn end(mut self, signal: Signal) -> (bool, String) {
-        kill(Pid::from_raw(self.process.id().cast_signed()), signal).expect("it runs");
-        let mut rest = String::new();
-        self.said.read_to_string(&mut rest).expect("its output");
-        (self.process.wait().expect("its end").success(), rest)
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
-}
+mod support;
 
 /// The network of one test: 127.78.`test`.x.
 struct Site {

@@ -13,10 +13,12 @@ use rserpool::wire::ASAP_PORT;
 use rserpool::{AddressScope, Profile, RegistrarId};
 use sctp_tools::federation::FederationOptions;
 use sctp_tools::logging::LogOptions;
+use sctp_tools::outages::OutageOptions;
 use sctp_tools::program::{self, EXIT_CODES};
 use sctp_tools::search::{self, Announce, ProfileName};
 use sctp_tools::signals::Signals;
 use sctp_tools::transport::{self, TransportOptions};
+use socketapi::Stack;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -25,8 +27,7 @@ Examples:
   rspregistrar --enrp=off                     alone: it looks for no other registrars
   rspregistrar -asap=192.0.2.1:3863 -peer=192.0.2.2 -maxbadpereports=5      as RSPLIB spells options
 
-Without effect yet, but accepted: RSPLIB's options of CSP (-cspserver, -cspinterval), of statistics files, and \
--uptime, -downtime.
+Without effect yet, but accepted: RSPLIB's options of CSP (-cspserver, -cspinterval) and of statistics files.
 ";
 
 /// A registrar of Reliable Server Pooling: pool elements register with it, pool users ask it for elements, and registrars tell
@@ -92,6 +93,8 @@ struct Cli {
     #[command(flatten)]
     federation: FederationOptions,
     #[command(flatten)]
+    outages: OutageOptions,
+    #[command(flatten)]
     transport: TransportOptions,
     #[command(flatten)]
     log: LogOptions,
@@ -103,8 +106,6 @@ const IGNORED: &[&str] = &[
     "actionlogfile",
     "scalar",
     "object",
-    "uptime",
-    "downtime",
     "disable-ipv6",
     "daemonpidfile",
     "cspserver",
@@ -178,6 +179,29 @@ fn serve(cli: &Cli, signals: &Signals) -> Result<(), Box<dyn Error>> {
     cli.log.start()?;
     let stack = cli.transport.build_stack()?;
     let config = cli.config();
+    loop {
+        let end = cli.outages.next_uptime().map(|uptime| Instant::now() + uptime);
+        if live(cli, &stack, &config, signals, end)? {
+            return Ok(());
+        }
+        let downtime = cli.outages.next_downtime();
+        if !cli.quiet {
+            program::say(format_args!("away for {:.3} s", downtime.as_secs_f64()))?;
+        }
+        if signals.wait(Some(downtime))? {
+            return Ok(());
+        }
+    }
+}
+
+/// One life of the registrar. Whether a signal ended it.
+fn live(
+    cli: &Cli,
+    stack: &Stack,
+    config: &RegistrarConfig,
+    signals: &Signals,
+    end: Option<Instant>,
+) -> Result<bool, Box<dyn Error>> {
     let options = RegistrarOptions {
         addresses: cli.asap.addresses.clone(),
         port: cli.asap.port,
@@ -188,23 +212,26 @@ fn serve(cli: &Cli, signals: &Signals) -> Result<(), Box<dyn Error>> {
         enrp_announce: cli.federation.group(),
         sctp: Profile::from(cli.profile).sctp_settings(),
     };
-    let id = config.id;
-    let registrar = Registrar::start(&stack, config, options)?;
+    let registrar = Registrar::start(stack, config.clone(), options)?;
     if !cli.quiet {
         program::say(format_args!(
-            "registrar {id} on {}, {}",
+            "registrar {} on {}, {}",
+            config.id,
             program::list(&stack.local_addresses()),
-            transport::carrier(&stack)
+            transport::carrier(stack)
         ))?;
     }
-    while !signals.have_come()? {
+    while end.is_none_or(|end| Instant::now() < end) {
+        if signals.have_come()? {
+            return Ok(true);
+        }
         match registrar.next_event(Some(Instant::now() + program::GLANCE)) {
             Ok(event) if !cli.quiet => tell(&event)?,
             Ok(_) | Err(rserpool::driver::Error::TimedOut) => {}
             Err(error) => return Err(error.into()),
         }
     }
-    Ok(())
+    Ok(false)
 }
 
 fn tell(event: &RegistrarEvent) -> io::Result<()> {
