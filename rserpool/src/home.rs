@@ -99,6 +99,7 @@ enum State {
     Home {
         association: AssociationId,
         peer: Option<Peer>,
+        since: Time,
     },
 }
 
@@ -108,6 +109,8 @@ pub(crate) struct Home {
     format: Format,
     learned: Vec<Learned>,
     state: State,
+    /// Who has said last that it is the registrar of an association.
+    named: Option<(AssociationId, RegistrarId)>,
     /// Who failed last, to be tried last.
     avoided: Vec<Peer>,
     /// T5 of the next round.
@@ -119,7 +122,8 @@ impl Home {
     pub(crate) fn new(config: HuntConfig, format: Format) -> Self {
         let (round_timeout, retry_delay) = (config.connect_timeout, config.retry_delay);
         let (learned, avoided) = (Vec::new(), Vec::new());
-        Self { config, format, learned, state: State::Idle, avoided, round_timeout, retry_delay }
+        let (state, named) = (State::Idle, None);
+        Self { config, format, learned, state, named, avoided, round_timeout, retry_delay }
     }
 
     /// The association with the home registrar, while there is one.
@@ -128,6 +132,20 @@ impl Home {
             State::Home { association, .. } => Some(association),
             _ => None,
         }
+    }
+
+    /// The home registrar, and since when it is that. Until it has said who it is, it is [`RegistrarId::NONE`].
+    pub(crate) fn registrar(&self) -> Option<(RegistrarId, Time)> {
+        let State::Home { association, peer, since } = &self.state else { return None };
+        let named = self.named.filter(|(by, _)| by == association).map(|(_, id)| id);
+        let announced = || self.learned.iter().find(|learned| Some(&learned.peer) == peer.as_ref());
+        let id = named.or_else(|| announced().map(|learned| learned.id));
+        Some((id.unwrap_or(RegistrarId::NONE), *since))
+    }
+
+    /// A registrar says who it is.
+    pub(crate) fn note_name(&mut self, association: AssociationId, id: RegistrarId) {
+        self.named = Some((association, id));
     }
 
     /// Whether a peer is at an address of a registrar that is known.
@@ -153,9 +171,9 @@ impl Home {
     }
 
     /// Takes a registrar that came to us as home (RFC 5352, 3.4 KA2.4).
-    pub(crate) fn adopt(&mut self, association: AssociationId, io: &mut Io) {
+    pub(crate) fn adopt(&mut self, association: AssociationId, io: &mut Io, now: Time) {
         self.close(io);
-        self.state = State::Home { association, peer: None };
+        self.state = State::Home { association, peer: None, since: now };
     }
 
     /// Closes every association and stops hunting.
@@ -279,7 +297,7 @@ impl Home {
         }
         let chosen = attempts.swap_remove(connected[io.rng.random_range(0..connected.len())]);
         drop_attempts(std::mem::take(attempts), io);
-        self.state = State::Home { association: chosen.association, peer: Some(chosen.peer) };
+        self.state = State::Home { association: chosen.association, peer: Some(chosen.peer), since: now };
         self.avoided.clear();
         // RFC 5352, 3.6 SH3.
         (self.round_timeout, self.retry_delay) = (self.config.connect_timeout, self.config.retry_delay);

@@ -73,6 +73,7 @@
 //! }
 //! ```
 
+pub mod csp;
 pub mod driver;
 pub mod handlespace;
 mod home;

@@ -209,6 +209,11 @@ impl PoolElement {
         matches!(self.phase, Phase::Registered | Phase::Registering { renewal: true, .. })
     }
 
+    /// Its home registrar, and since when it is that; [`RegistrarId::NONE`] until that has said who it is.
+    pub fn home(&self) -> Option<(RegistrarId, Time)> {
+        self.home.registrar()
+    }
+
     /// Changes the policy's numbers, such as the load, and tells the registrar. Changes that come faster than the
     /// registrar's answers are sent together.
     pub fn set_policy(&mut self, policy: Policy, now: Time) {
@@ -388,6 +393,7 @@ impl PoolElement {
                 let is_mine = pe_id.is_none_or(|pe_id| pe_id == self.config.id);
                 // RFC 5352, 3.4 KA1: discard what is for another pool.
                 if is_mine && pool_handle == self.config.pool_handle && self.phase != Phase::Done {
+                    self.home.note_name(association, registrar);
                     self.handle_keep_alive(association, new_home.then_some(registrar), now);
                 }
             }
@@ -442,7 +448,7 @@ impl PoolElement {
         self.send(association, &AsapMessage::EndpointKeepAliveAck { pool_handle, pe_id });
         let may_adopt = self.home.association() != Some(association) && self.may_adopt(association, now);
         let Some(registrar) = new_home.filter(|_| may_adopt) else { return };
-        self.home.adopt(association, &mut self.io);
+        self.home.adopt(association, &mut self.io, now);
         self.timers.clear(Timer::Request);
         self.emit(PoolElementEvent::HomeChanged(registrar));
         match self.phase {

@@ -35,8 +35,7 @@ pub struct SearchOptions {
 }
 
 /// Options of RSPLIB that have no use here: attempts are repeated until they succeed.
-pub const IGNORED: &[&str] =
-    &["registrarconnectmaxtrials", "registrarrequestmaxtrials", "cspserver", "cspinterval"];
+pub const IGNORED: &[&str] = &["registrarconnectmaxtrials", "registrarrequestmaxtrials"];
 
 /// A set of timers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

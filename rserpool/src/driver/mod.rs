@@ -7,7 +7,8 @@
 //! - [`Registrar`]: knows who is in which pool;
 //! - [`PoolElement`] with a [`Service`]: a server in a pool;
 //! - [`Registration`]: the membership in a pool of a server that runs by itself, over any transport;
-//! - [`PoolUser`] and [`Session`]: a client of a pool, which gets another server when its server fails.
+//! - [`PoolUser`] and [`Session`]: a client of a pool, which gets another server when its server fails;
+//! - [`Reporter`]: tells a monitor how any of them is.
 //!
 //! ```
 //! use std::time::Duration;
@@ -59,12 +60,14 @@
 //! }
 //! ```
 
+mod components;
 mod error;
 mod multicast;
 mod network;
 mod pool_element;
 mod pool_user;
 mod registrar;
+mod reporter;
 mod runner;
 
 pub use error::Error;
@@ -72,3 +75,4 @@ pub use multicast::{ANNOUNCE_GROUP, ANNOUNCE_TTL, ENRP_GROUP};
 pub use pool_element::{PoolElement, PoolElementOptions, Registration, Service, ServiceSession};
 pub use pool_user::{PoolUser, PoolUserOptions, Session, Subscription, Update};
 pub use registrar::{Registrar, RegistrarOptions};
+pub use reporter::{Component, ComponentState, Reporter, ReporterOptions};

@@ -134,6 +134,12 @@ impl Network {
         Ok((if far.is_empty() { all } else { far }, port))
     }
 
+    /// The same as socket addresses; none if they cannot be had.
+    pub(super) fn places(&self, side: Side) -> Vec<SocketAddr> {
+        let (addresses, port) = self.local(side).unwrap_or_default();
+        addresses.into_iter().map(|address| SocketAddr::new(address, port)).collect()
+    }
+
     /// What to poll: the sockets' bell first, then the multicast sockets.
     pub(super) fn descriptors(&self) -> Result<Vec<OwnedFd>, Error> {
         let copy = |fd: BorrowedFd<'_>| fd.try_clone_to_owned().map_err(Error::system("copy a descriptor"));

@@ -247,6 +247,11 @@ impl Registration {
         self.runner.wait(deadline, |engine| engine.machine.poll_event())
     }
 
+    /// Looks at its machine, and at the time.
+    pub(super) fn look<T>(&self, look: impl FnOnce(&pool_element::PoolElement, Time) -> T) -> T {
+        self.runner.with(|engine, now| look(&engine.machine, now))
+    }
+
     /// Changes the policy's numbers, such as the load.
     pub fn set_policy(&self, policy: Policy) {
         self.runner.with(|engine, now| engine.machine.set_policy(policy, now));
@@ -281,13 +286,18 @@ impl Registration {
 }
 
 /// Serves sessions: the part of an element that a service runs in.
-trait Serving: Send {
+trait Serving: Send + Sync {
     fn set_business_card(&self, card: BusinessCard);
+    fn sessions(&self) -> usize;
 }
 
 impl<S: Service> Serving for Runner<Server<S>> {
     fn set_business_card(&self, card: BusinessCard) {
         self.with(|engine, _| engine.machine.sessions.set_business_card(card));
+    }
+
+    fn sessions(&self) -> usize {
+        self.with(|engine, _| engine.machine.sessions.sessions().count())
     }
 }
 
@@ -296,6 +306,7 @@ impl<S: Service> Serving for Runner<Server<S>> {
 pub struct PoolElement {
     registration: Registration,
     local: Vec<SocketAddr>,
+    id: PeId,
     pool_handle: PoolHandle,
     // The service ends after the registration.
     server: Box<dyn Serving>,
@@ -324,7 +335,7 @@ impl PoolElement {
         let sessions = ServiceSessions::new(service_config, rand::random());
         let server = Runner::start("pool element", stack, Server { sessions, service }, network)?;
         let registration = Registration::start(stack, &options, user_transport, Format::default())?;
-        Ok(Self { registration, local, pool_handle, server: Box::new(server) })
+        Ok(Self { registration, local, id: options.id, pool_handle, server: Box::new(server) })
     }
 
     /// Its membership in the pool.
@@ -336,6 +347,16 @@ impl PoolElement {
     /// users are told of this element only, and choose by the pool's policy.
     pub fn recommend(&self, elements: Vec<wire::PoolElement>) {
         self.server.set_business_card(BusinessCard { pool_handle: self.pool_handle.clone(), elements });
+    }
+
+    /// Its identifier.
+    pub fn id(&self) -> PeId {
+        self.id
+    }
+
+    /// How many users it serves now.
+    pub fn sessions(&self) -> usize {
+        self.server.sessions()
     }
 
     /// Where it serves.

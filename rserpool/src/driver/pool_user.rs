@@ -1,7 +1,7 @@
 //! A pool user over real sockets.
 
 use std::collections::VecDeque;
-use std::net::{IpAddr, SocketAddrV4};
+use std::net::{IpAddr, SocketAddr, SocketAddrV4};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -12,6 +12,7 @@ use super::Error;
 use super::multicast::AnnounceReceiver;
 use super::network::{Binding, Network};
 use super::runner::{Machine, Runner};
+use crate::csp::{ComponentId, Group};
 use crate::pool_user::{
     self, Destination, PoolUserConfig, PoolUserEvent, RequestId, ResolutionError, SendId, SubscriptionState,
 };
@@ -131,6 +132,8 @@ impl Machine for Sorted {
 #[derive(Clone)]
 pub struct PoolUser {
     runner: Arc<Runner<Sorted>>,
+    /// Its name for monitors: random, nobody else knows pool users by name.
+    pub(super) component: ComponentId,
 }
 
 impl PoolUser {
@@ -157,7 +160,13 @@ impl PoolUser {
             updates: FxHashMap::default(),
             messages: VecDeque::new(),
         };
-        Ok(Self { runner: Arc::new(Runner::start("pool user", stack, machine, network)?) })
+        let component = ComponentId::new(Group::PoolUser, rand::random());
+        Ok(Self { runner: Arc::new(Runner::start("pool user", stack, machine, network)?), component })
+    }
+
+    /// Looks at its machine, at its addresses, and at the time.
+    pub(super) fn look<T>(&self, look: impl FnOnce(&pool_user::PoolUser, Vec<SocketAddr>, Time) -> T) -> T {
+        self.runner.with(|engine, now| look(&engine.machine.machine, engine.network.places(Side::Asap), now))
     }
 
     /// Elements of a pool, best first.

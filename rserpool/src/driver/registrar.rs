@@ -1,6 +1,6 @@
 //! A registrar over real sockets.
 
-use std::net::{IpAddr, SocketAddrV4};
+use std::net::{IpAddr, SocketAddr, SocketAddrV4};
 use std::time::Instant;
 
 use socketapi::{Stack, Time};
@@ -133,6 +133,11 @@ impl Registrar {
     /// What it has done so far.
     pub fn statistics(&self) -> RegistrarStatistics {
         self.runner.with(|engine, _| *engine.machine.statistics())
+    }
+
+    /// Looks at its machine, at where it is reached, and at the time.
+    pub(super) fn look<T>(&self, look: impl FnOnce(&registrar::Registrar, Vec<SocketAddr>, Time) -> T) -> T {
+        self.runner.with(|engine, now| look(&engine.machine, engine.network.places(Side::Asap), now))
     }
 
     /// Looks at its machine, for example at the handlespace.

@@ -255,6 +255,12 @@ impl<T> Handlespace<T> {
         self.estates.keys().copied()
     }
 
+    /// How many elements a registrar owns.
+    pub fn count_of(&self, home: RegistrarId) -> usize {
+        let pools = self.estates.get(&home).into_iter().flat_map(|estate| &estate.pools);
+        pools.filter_map(|pool| self.pools.get(*pool)).map(|pool| pool.count_of(home)).sum()
+    }
+
     /// The elements that a registrar owns.
     pub fn keys_of(&self, home: RegistrarId) -> impl Iterator<Item = ElementKey> {
         let next = move |after| self.next(Some(home), Some(after));

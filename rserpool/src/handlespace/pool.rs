@@ -109,6 +109,11 @@ impl<T> Pool<T> {
         }
     }
 
+    /// How many elements are this registrar's.
+    pub(super) fn count_of(&self, home: RegistrarId) -> usize {
+        self.owners.iter().find(|(owner, _)| *owner == home).map_or(0, |(_, slots)| slots.len())
+    }
+
     /// The element in the slot is this registrar's from now on. Whether it is its first here.
     pub(super) fn own(&mut self, home: RegistrarId, slot: Slot) -> bool {
         if let Some((_, slots)) = self.owners.iter_mut().find(|(owner, _)| *owner == home) {

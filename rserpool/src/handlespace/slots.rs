@@ -12,6 +12,10 @@ pub(super) struct SlotSet {
 }
 
 impl SlotSet {
+    pub(super) fn len(&self) -> usize {
+        self.count
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.count == 0
     }
@@ -62,7 +66,7 @@ mod tests {
                 };
             }
             prop_assert_eq!(set.next(from), simple.range(from..).next().copied());
-            prop_assert_eq!(set.is_empty(), simple.is_empty());
+            prop_assert_eq!((set.len(), set.is_empty()), (simple.len(), simple.is_empty()));
         }
     }
 }

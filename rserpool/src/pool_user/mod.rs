@@ -41,7 +41,7 @@ use crate::session::{BusinessCard, SessionEvent, SessionId};
 use crate::timers::Timers;
 use crate::transport::{AssociationId, Command, Io, TransportEvent, UserMessage, earliest};
 use crate::wire::{ASAP_PPID, ErrorCause, Format, PoolElement};
-use crate::{PoolHandle, Profile, Time};
+use crate::{PoolHandle, Profile, RegistrarId, Time};
 
 /// Settings of a pool user.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -249,11 +249,16 @@ impl PoolUser {
             || (self.subscriptions.is_active(pool_handle) && self.cache.knows(pool_handle))
     }
 
+    /// The registrar that it asks, and since when; [`RegistrarId::NONE`] unless an announce has told who it is.
+    pub fn home(&self) -> Option<(RegistrarId, Time)> {
+        self.home.registrar()
+    }
+
     /// Something happened on the network.
     pub fn handle_event(&mut self, event: TransportEvent, now: Time) {
         match event {
             TransportEvent::Connected { association, .. } => {
-                self.session_connected(association);
+                self.session_connected(association, now);
                 self.channel_connected(association, now);
                 let change = self.home.handle_connected(association, &mut self.io, now);
                 self.handle_home(change, now);

@@ -125,7 +125,7 @@ impl Registrar {
     pub fn handle_event(&mut self, event: TransportEvent, now: Time) {
         match event {
             TransportEvent::Accepted { association, side: Side::Enrp, peer } => {
-                self.add_enrp_link(association, peer, true);
+                self.add_enrp_link(association, peer, true, now);
             }
             // RFC 5353, 3.2.3: who has not learned the handlespace offers no service.
             TransportEvent::Accepted { association, .. } if !self.is_serving() => {
@@ -135,7 +135,7 @@ impl Registrar {
                 self.add_association(association, peer, true, now);
             }
             TransportEvent::Connected { association, peer } => {
-                if !self.handle_enrp_connected(association, &peer) {
+                if !self.handle_enrp_connected(association, &peer, now) {
                     self.handle_element_connected(association, now);
                 }
             }

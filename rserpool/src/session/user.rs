@@ -87,6 +87,10 @@ pub(crate) struct Session {
     /// Elements that failed since the last one that worked.
     failed: Vec<PeId>,
     was_connected: bool,
+    /// When the element was connected.
+    since: Time,
+    /// The protocol of the last message that was sent.
+    ppid: u32,
 }
 
 impl Session {
@@ -124,6 +128,8 @@ impl PoolUser {
             preferred: Vec::new(),
             failed: Vec::new(),
             was_connected: false,
+            since: now,
+            ppid: 0,
         };
         self.sessions.insert(id, session);
         self.find_element(id, now);
@@ -144,7 +150,7 @@ impl PoolUser {
 
     /// Sends data to the element that serves the session.
     pub fn send(&mut self, id: SessionId, message: UserMessage) -> Result<(), SendError> {
-        let session = self.sessions.get(&id).ok_or(SendError::UnknownSession)?;
+        let session = self.sessions.get_mut(&id).ok_or(SendError::UnknownSession)?;
         let State::Connected(association) = session.state else { return Err(SendError::NotConnected) };
         if self.io.is_full() {
             return Err(SendError::QueueFull);
@@ -153,6 +159,7 @@ impl PoolUser {
         if message.ppid == ASAP_PPID && session.has_control() {
             return Err(SendError::ReservedPpid);
         }
+        session.ppid = message.ppid;
         self.io.push(Command::Send { association, message });
         Ok(())
     }
@@ -160,6 +167,13 @@ impl PoolUser {
     /// The element that serves the session, or is being connected.
     pub fn element(&self, id: SessionId) -> Option<&PoolElement> {
         self.sessions.get(&id)?.element.as_ref()
+    }
+
+    /// The elements that serve sessions now, since when, and the payload protocol that is spoken with them.
+    pub fn serving(&self) -> impl Iterator<Item = (PeId, Time, u32)> {
+        let is_served = |session: &&Session| matches!(session.state, State::Connected(_));
+        let served = self.sessions.values().filter(is_served);
+        served.filter_map(|session| Some((session.element.as_ref()?.id, session.since, session.ppid)))
     }
 
     /// Leaves the element, because the application sees that it does not do its work. With `unreachable`, the
@@ -219,10 +233,10 @@ impl PoolUser {
         self.emit_session(id, SessionEvent::Waiting { error });
     }
 
-    pub(crate) fn session_connected(&mut self, association: AssociationId) {
+    pub(crate) fn session_connected(&mut self, association: AssociationId, now: Time) {
         let Some(&id) = self.by_association.get(&association) else { return };
         let Some(session) = self.sessions.get_mut(&id) else { return };
-        session.state = State::Connected(association);
+        (session.state, session.since) = (State::Connected(association), now);
         session.failed.clear();
         session.preferred.clear();
         self.session_timers.clear(id);

@@ -3,11 +3,13 @@
 use std::error::Error;
 use std::io;
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use clap::Parser;
 use rserpool::driver::PoolUser;
 use rserpool::session::SessionEvent;
+use sctp_tools::csp::CspOptions;
 use sctp_tools::logging::LogOptions;
 use sctp_tools::pinger::{Pinger, Reply};
 use sctp_tools::program::{self, EXIT_CODES};
@@ -49,6 +51,8 @@ struct Cli {
     #[command(flatten)]
     transport: TransportOptions,
     #[command(flatten)]
+    csp: CspOptions,
+    #[command(flatten)]
     log: LogOptions,
 }
 
@@ -60,7 +64,8 @@ fn main() -> ExitCode {
 fn ping(cli: &Cli, signals: &Signals) -> Result<(), Box<dyn Error>> {
     cli.log.start()?;
     let stack = cli.transport.build_stack()?;
-    let user = PoolUser::start(&stack, cli.search.pool_user())?;
+    let user = Arc::new(PoolUser::start(&stack, cli.search.pool_user())?);
+    let _reporter = cli.csp.report(&user)?;
     let session = user.open_session(cli.poolhandle.as_str().into());
     let Some(element) = program::await_element(&session, cli.patience, signals)? else { return Ok(()) };
     program::say(format_args!("connected to {}", element.id))?;

@@ -4,6 +4,7 @@ use std::error::Error;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use clap::Parser;
@@ -11,6 +12,7 @@ use rserpool::driver::{ANNOUNCE_TTL, Registrar, RegistrarOptions};
 use rserpool::registrar::{RegistrarConfig, RegistrarEvent};
 use rserpool::wire::ASAP_PORT;
 use rserpool::{AddressScope, Profile, RegistrarId};
+use sctp_tools::csp::CspOptions;
 use sctp_tools::federation::FederationOptions;
 use sctp_tools::logging::LogOptions;
 use sctp_tools::outages::OutageOptions;
@@ -27,7 +29,7 @@ Examples:
   rspregistrar --enrp=off                     alone: it looks for no other registrars
   rspregistrar -asap=192.0.2.1:3863 -peer=192.0.2.2 -maxbadpereports=5      as RSPLIB spells options
 
-Without effect yet, but accepted: RSPLIB's options of CSP (-cspserver, -cspinterval) and of statistics files.
+Without effect yet, but accepted: RSPLIB's options of statistics files.
 ";
 
 /// A registrar of Reliable Server Pooling: pool elements register with it, pool users ask it for elements, and registrars tell
@@ -97,6 +99,8 @@ struct Cli {
     #[command(flatten)]
     transport: TransportOptions,
     #[command(flatten)]
+    csp: CspOptions,
+    #[command(flatten)]
     log: LogOptions,
 }
 
@@ -108,8 +112,6 @@ const IGNORED: &[&str] = &[
     "object",
     "disable-ipv6",
     "daemonpidfile",
-    "cspserver",
-    "cspinterval",
 ];
 
 /// Where the ASAP side is.
@@ -212,7 +214,8 @@ fn live(
         enrp_announce: cli.federation.group(),
         sctp: Profile::from(cli.profile).sctp_settings(),
     };
-    let registrar = Registrar::start(stack, config.clone(), options)?;
+    let registrar = Arc::new(Registrar::start(stack, config.clone(), options)?);
+    let _reporter = cli.csp.report(&registrar)?;
     if !cli.quiet {
         program::say(format_args!(
             "registrar {} on {}, {}",

@@ -3,6 +3,7 @@
 use std::error::Error;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use clap::{ArgGroup, Parser};
@@ -12,6 +13,7 @@ use rserpool::pool_element::PoolElementEvent;
 use rserpool::session::{CookieKey, CookieProtection};
 use rserpool::transport::UserMessage;
 use rserpool::wire::{ErrorCause, Policy};
+use sctp_tools::csp::CspOptions;
 use sctp_tools::logging::LogOptions;
 use sctp_tools::pingpong::PingPong;
 use sctp_tools::program::{self, EXIT_CODES};
@@ -31,8 +33,7 @@ Examples:
 
 Not there yet: the services -discard, -daytime, -chargen, -fractal, -calcapp and -scripting; \
 -uptime and -downtime.
-Accepted without effect: -pppmaxthreads, -registrarconnectmaxtrials, -registrarrequestmaxtrials, \
--cspserver, -cspinterval.
+Accepted without effect: -pppmaxthreads, -registrarconnectmaxtrials, -registrarrequestmaxtrials.
 ";
 
 /// A pool element: a server in a pool, which pool users reach by the pool's handle. Ends at SIGINT or SIGTERM, and
@@ -83,6 +84,8 @@ struct Cli {
     #[command(flatten)]
     transport: TransportOptions,
     #[command(flatten)]
+    csp: CspOptions,
+    #[command(flatten)]
     log: LogOptions,
 }
 
@@ -107,7 +110,8 @@ fn main() -> ExitCode {
 fn serve(cli: &Cli, signals: &Signals) -> Result<(), Box<dyn Error>> {
     cli.log.start()?;
     let stack = cli.transport.build_stack()?;
-    let element = start(cli, &stack)?;
+    let element = Arc::new(start(cli, &stack)?);
+    let _reporter = cli.csp.report(&element)?;
     program::say(format_args!(
         "serving at {}, {}; looking for a registrar",
         program::list(element.local_addrs()),

@@ -11,6 +11,7 @@ use clap::Parser;
 use rserpool::driver::{PoolUser, Session};
 use rserpool::session::SessionEvent;
 use rserpool::transport::UserMessage;
+use sctp_tools::csp::CspOptions;
 use sctp_tools::logging::LogOptions;
 use sctp_tools::program::{self, EXIT_CODES};
 use sctp_tools::search::{self, SearchOptions};
@@ -53,6 +54,8 @@ struct Cli {
     #[command(flatten)]
     transport: TransportOptions,
     #[command(flatten)]
+    csp: CspOptions,
+    #[command(flatten)]
     log: LogOptions,
 }
 
@@ -64,7 +67,8 @@ fn main() -> ExitCode {
 fn talk(cli: &Cli, signals: &Signals) -> Result<(), Box<dyn Error>> {
     cli.log.start()?;
     let stack = cli.transport.build_stack()?;
-    let user = PoolUser::start(&stack, cli.search.pool_user())?;
+    let user = Arc::new(PoolUser::start(&stack, cli.search.pool_user())?);
+    let _reporter = cli.csp.report(&user)?;
     let session = Arc::new(user.open_session(cli.poolhandle.as_str().into()));
     let Some(element) = program::await_element(&session, cli.patience, signals)? else { return Ok(()) };
     eprintln!("connected to {}", element.id);

@@ -20,6 +20,8 @@ pub(super) struct Link {
     pub(super) registrar: Option<RegistrarId>,
     /// In milliseconds; zero until it is measured.
     distance: u32,
+    /// When it came up.
+    since: Time,
 }
 
 /// How it stands with a peer.
@@ -108,18 +110,25 @@ impl Registrar {
         self.enrp.peers.keys().copied()
     }
 
+    /// The registrars that this one has an association with, and since when.
+    pub fn linked_peers(&self) -> impl Iterator<Item = (RegistrarId, Time)> {
+        let ways = self.enrp.peers.keys().filter_map(|id| Some((*id, self.enrp.way_to(*id)?)));
+        ways.filter_map(|(id, way)| Some((id, self.enrp.links.get(&way)?.since)))
+    }
+
     pub(in crate::registrar) fn add_enrp_link(
         &mut self,
         association: AssociationId,
         peer: Peer,
         is_up: bool,
+        now: Time,
     ) {
         let nameless = self.enrp.links.values().filter(|link| link.registrar.is_none()).count();
         if nameless >= MAX_NAMELESS + self.config.enrp.peers.len() {
             self.io.push(Command::Abort { association });
             return;
         }
-        self.enrp.links.insert(association, Link { peer, is_up, registrar: None, distance: 0 });
+        self.enrp.links.insert(association, Link { peer, is_up, registrar: None, distance: 0, since: now });
     }
 
     /// Whether this was one of ours.
@@ -127,9 +136,10 @@ impl Registrar {
         &mut self,
         association: AssociationId,
         peer: &Peer,
+        now: Time,
     ) -> bool {
         let Some(link) = self.enrp.links.get_mut(&association) else { return false };
-        link.is_up = true;
+        (link.is_up, link.since) = (true, now);
         link.peer = peer.clone();
         let receiver = link.registrar.unwrap_or_default();
         self.io.push(Command::Measure { association });
@@ -221,7 +231,9 @@ impl Registrar {
 
     fn open_link(&mut self, peer: Peer, registrar: Option<RegistrarId>) -> AssociationId {
         let association = self.io.connect_from(Side::Enrp, peer.clone());
-        self.enrp.links.insert(association, Link { peer, is_up: false, registrar, distance: 0 });
+        self.enrp
+            .links
+            .insert(association, Link { peer, is_up: false, registrar, distance: 0, since: Time::ZERO });
         association
     }
 
