@@ -104,15 +104,8 @@ struct Cli {
     log: LogOptions,
 }
 
-const IGNORED: &[&str] = &[
-    "statsfile",
-    "statsinterval",
-    "actionlogfile",
-    "scalar",
-    "object",
-    "disable-ipv6",
-    "daemonpidfile",
-];
+const IGNORED: &[&str] =
+    &["statsfile", "statsinterval", "actionlogfile", "scalar", "object", "disable-ipv6", "daemonpidfile"];
 
 /// Where the ASAP side is.
 #[derive(Clone, Debug)]
