@@ -5,10 +5,13 @@
 //! long as it takes.
 //!
 //! - [`Registrar`]: knows who is in which pool;
-//! - [`PoolElement`] with a [`Service`]: a server in a pool;
+//! - [`PoolElement`] with a [`Service`]: a server in a pool, one thread for all its sessions;
+//! - [`PoolListener`] and [`AcceptedSession`]: the same for a server with a thread for each session;
 //! - [`Registration`]: the membership in a pool of a server that runs by itself, over any transport;
 //! - [`PoolUser`] and [`Session`]: a client of a pool, which gets another server when its server fails;
 //! - [`Reporter`]: tells a monitor how any of them is.
+//!
+//! [`tokio`] has the same for tasks.
 //!
 //! ```
 //! use std::time::Duration;
@@ -62,6 +65,7 @@
 
 mod components;
 mod error;
+mod listener;
 mod multicast;
 mod network;
 mod pool_element;
@@ -69,10 +73,16 @@ mod pool_user;
 mod registrar;
 mod reporter;
 mod runner;
+mod session;
+mod tasks;
+#[cfg(feature = "tokio")]
+pub mod tokio;
 
 pub use error::Error;
+pub use listener::{AcceptedSession, PoolListener};
 pub use multicast::{ANNOUNCE_GROUP, ANNOUNCE_TTL, ENRP_GROUP};
 pub use pool_element::{PoolElement, PoolElementOptions, Registration, Service, ServiceSession};
-pub use pool_user::{PoolUser, PoolUserOptions, Session, Subscription, Update};
+pub use pool_user::{PoolUser, PoolUserOptions, Subscription, Update};
 pub use registrar::{Registrar, RegistrarOptions};
 pub use reporter::{Component, ComponentState, Reporter, ReporterOptions};
+pub use session::Session;

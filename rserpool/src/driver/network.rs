@@ -150,9 +150,9 @@ impl Network {
         Ok(all)
     }
 
-    /// Whether messages wait for room in a send buffer.
-    pub(super) fn has_backlog(&self) -> bool {
-        self.links.values().any(|link| !link.backlog.is_empty())
+    /// Whether messages of an association wait for room in its send buffer.
+    pub(super) fn has_backlog(&self, association: AssociationId) -> bool {
+        self.links.get(&association).is_some_and(|link| !link.backlog.is_empty())
     }
 
     /// Does what a machine wants done, without waiting.
@@ -228,7 +228,7 @@ impl Network {
     }
 
     fn send(&mut self, name: AssociationId, message: UserMessage) {
-        let Some(link) = self.links.get_mut(&name) else { return };
+        let Some(link) = self.links.get_mut(&name) else { return self.give_back(name, message) };
         link.backlog.push_back(message);
         let is_too_slow = link.backlog.len() > MAX_BACKLOG;
         // With a backlog from before, what is acknowledged gives the sign to go on.
@@ -241,6 +241,14 @@ impl Network {
         }
     }
 
+    /// A message for an association whose loss waits to be told.
+    fn give_back(&mut self, association: AssociationId, message: UserMessage) {
+        let is_its_loss = |event: &TransportEvent| matches!(event, TransportEvent::Lost { association: of, .. } if *of == association);
+        if let Some(place) = self.events.iter().position(is_its_loss) {
+            self.events.insert(place, TransportEvent::Undelivered { association, message });
+        }
+    }
+
     /// Sends what waits, as far as there is room; then shuts down what is to be closed.
     fn flush(&mut self, name: AssociationId) {
         let Some(link) = self.links.get_mut(&name) else { return };
@@ -250,12 +258,15 @@ impl Network {
             info.unordered = message.unordered;
             match socket.send_bytes(link.id, message.data.clone(), &info) {
                 Err(SocketError::WouldBlock) => return,
-                // If the association is over, a notification says so.
                 // Too large for the socket, or no such stream: no later one could take it either.
                 Err(error) if error.kind() == io::ErrorKind::InvalidInput => {
                     tracing::warn!(%error, "message dropped");
                 }
-                Err(error) => tracing::debug!(%error, ?name, "message not sent"),
+                // The association is over, and a notification says so: what waits is then undelivered.
+                Err(error) => {
+                    tracing::debug!(%error, ?name, "message not sent");
+                    break;
+                }
                 Ok(()) => {}
             }
             link.backlog.pop_front();

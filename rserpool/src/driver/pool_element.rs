@@ -1,7 +1,8 @@
 //! A pool element over real sockets: its registration, and the service that it gives.
 
 use std::net::{IpAddr, SocketAddr, SocketAddrV4};
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 use socketapi::{AssociationConfig, Stack, Time};
@@ -9,7 +10,8 @@ use socketapi::{AssociationConfig, Stack, Time};
 use super::Error;
 use super::multicast::AnnounceReceiver;
 use super::network::{Binding, Network};
-use super::runner::{Machine, Runner};
+use super::runner::{Engine, Machine, Runner};
+use super::tasks::Tasks;
 use crate::pool_element::{self, PoolElementConfig, PoolElementEvent};
 use crate::session::{
     BusinessCard, CookieError, CookieProtection, SendError, ServiceConfig, ServiceEvent, ServiceSessions,
@@ -84,6 +86,11 @@ impl ServiceSession<'_> {
     }
 }
 
+/// Since 1970.
+pub(super) fn time_of_day() -> Duration {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
+}
+
 /// The sessions with the service behind them.
 struct Server<S> {
     sessions: ServiceSessions,
@@ -91,8 +98,10 @@ struct Server<S> {
 }
 
 impl<S: Service> Machine for Server<S> {
+    type Topic = ();
+
     fn handle_event(&mut self, event: TransportEvent, _now: Time) {
-        self.sessions.set_time(SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default());
+        self.sessions.set_time(time_of_day());
         self.sessions.handle_event(event);
     }
 
@@ -100,7 +109,7 @@ impl<S: Service> Machine for Server<S> {
         self.sessions.poll_command()
     }
 
-    fn handle_own_events(&mut self) {
+    fn handle_own_events(&mut self, _tasks: &mut Tasks<()>) {
         while let Some(event) = self.sessions.poll_event() {
             let sessions = &mut self.sessions;
             match event {
@@ -127,6 +136,12 @@ impl<S: Service> Machine for Server<S> {
 }
 
 impl Machine for pool_element::PoolElement {
+    type Topic = ();
+
+    fn handle_own_events(&mut self, tasks: &mut Tasks<()>) {
+        tasks.wake(&());
+    }
+
     fn handle_event(&mut self, event: TransportEvent, now: Time) {
         self.handle_event(event, now);
     }
@@ -166,7 +181,7 @@ pub struct PoolElementOptions {
     /// The group where announces of registrars are heard; none not to listen.
     pub announce: Option<SocketAddrV4>,
     /// When to renew the registration; none for the profile's interval.
-    pub reregistration_interval: Option<std::time::Duration>,
+    pub reregistration_interval: Option<Duration>,
     /// Timers.
     pub profile: Profile,
 }
@@ -252,6 +267,11 @@ impl Registration {
         self.runner.with(|engine, now| look(&engine.machine, now))
     }
 
+    /// As [`Registration::next_event`], for futures of one's own.
+    pub fn poll_next_event(&self, context: &mut Context<'_>) -> Poll<Result<PoolElementEvent, Error>> {
+        self.runner.poll(context, (), |engine| engine.machine.poll_event())
+    }
+
     /// Changes the policy's numbers, such as the load.
     pub fn set_policy(&self, policy: Policy) {
         self.runner.with(|engine, now| engine.machine.set_policy(policy, now));
@@ -273,20 +293,26 @@ impl Registration {
     /// # Errors
     /// [`Error::TimedOut`] at the deadline; [`Error::Socket`] when the stack has failed.
     pub fn deregister(&self, deadline: Option<Instant>) -> Result<bool, Error> {
+        self.begin_deregistration();
+        self.runner.wait(deadline, is_deregistered)
+    }
+
+    /// Begins to leave the pool: [`PoolElementEvent::Deregistered`] tells when that is done.
+    pub fn begin_deregistration(&self) {
         self.runner.with(|engine, now| engine.machine.deregister(now));
-        self.runner.wait(deadline, |engine| {
-            while let Some(event) = engine.machine.poll_event() {
-                if let PoolElementEvent::Deregistered { confirmed } = event {
-                    return Some(confirmed);
-                }
-            }
-            None
-        })
     }
 }
 
+/// Whether a registrar has confirmed it; other events are passed over.
+fn is_deregistered(engine: &mut Engine<pool_element::PoolElement>) -> Option<bool> {
+    std::iter::from_fn(|| engine.machine.poll_event()).find_map(|event| match event {
+        PoolElementEvent::Deregistered { confirmed } => Some(confirmed),
+        _ => None,
+    })
+}
+
 /// Serves sessions: the part of an element that a service runs in.
-trait Serving: Send + Sync {
+pub(super) trait Serving: Send + Sync {
     fn set_business_card(&self, card: BusinessCard);
     fn sessions(&self) -> usize;
 }
@@ -318,6 +344,19 @@ impl PoolElement {
     /// # Errors
     /// [`Error::Socket`] if the port cannot be had; [`Error::System`] if announces cannot be heard.
     pub fn start(stack: &Stack, options: PoolElementOptions, service: impl Service) -> Result<Self, Error> {
+        let (element, ()) = Self::with_server(stack, options, |sessions, network| {
+            let server = Runner::start("pool element", stack, Server { sessions, service }, network)?;
+            Ok((Box::new(server) as Box<dyn Serving>, ()))
+        })?;
+        Ok(element)
+    }
+
+    /// An element whose sessions are served by what `serve` starts.
+    pub(super) fn with_server<T>(
+        stack: &Stack,
+        options: PoolElementOptions,
+        serve: impl FnOnce(ServiceSessions, Network) -> Result<(Box<dyn Serving>, T), Error>,
+    ) -> Result<(Self, T), Error> {
         let config = options.profile.sctp_settings().association_config();
         let network = Network::open(stack, options.binding(options.port, config))?;
         let (addresses, port) = network.local(Side::Asap)?;
@@ -332,10 +371,9 @@ impl PoolElement {
             business_card: Some(BusinessCard { pool_handle: pool_handle.clone(), elements }),
             ..ServiceConfig::default()
         };
-        let sessions = ServiceSessions::new(service_config, rand::random());
-        let server = Runner::start("pool element", stack, Server { sessions, service }, network)?;
+        let (server, kept) = serve(ServiceSessions::new(service_config, rand::random()), network)?;
         let registration = Registration::start(stack, &options, user_transport, Format::default())?;
-        Ok(Self { registration, local, id: options.id, pool_handle, server: Box::new(server) })
+        Ok((Self { registration, local, id: options.id, pool_handle, server }, kept))
     }
 
     /// Its membership in the pool.

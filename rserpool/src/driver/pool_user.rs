@@ -3,7 +3,8 @@
 use std::collections::VecDeque;
 use std::net::{IpAddr, SocketAddr, SocketAddrV4};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::task::{Context, Poll};
+use std::time::Instant;
 
 use rustc_hash::FxHashMap;
 use socketapi::{Stack, Time};
@@ -11,12 +12,14 @@ use socketapi::{Stack, Time};
 use super::Error;
 use super::multicast::AnnounceReceiver;
 use super::network::{Binding, Network};
-use super::runner::{Machine, Runner};
+use super::runner::{Engine, Machine, Runner};
+use super::session::Session;
+use super::tasks::Tasks;
 use crate::csp::{ComponentId, Group};
 use crate::pool_user::{
     self, Destination, PoolUserConfig, PoolUserEvent, RequestId, ResolutionError, SendId, SubscriptionState,
 };
-use crate::session::{SendError, SessionEvent, SessionId};
+use crate::session::{SessionEvent, SessionId};
 use crate::transport::{Command, Peer, Side, TransportEvent, UserMessage};
 use crate::wire::{ErrorCause, PoolElement};
 use crate::{HuntConfig, PeId, PoolHandle, Profile};
@@ -45,26 +48,66 @@ impl PoolUserOptions {
     }
 }
 
-type Elements = Result<Vec<PoolElement>, ResolutionError>;
+pub(super) type Elements = Result<Vec<PoolElement>, ResolutionError>;
 
 /// The machine, and what it brought for each waiting call.
-struct Sorted {
-    machine: pool_user::PoolUser,
-    sessions: FxHashMap<SessionId, VecDeque<SessionEvent>>,
+pub(super) struct Sorted {
+    pub(super) machine: pool_user::PoolUser,
+    pub(super) sessions: FxHashMap<SessionId, VecDeque<SessionEvent>>,
+    /// Of resolutions that somebody waits for.
     resolved: FxHashMap<RequestId, Option<Elements>>,
     updates: FxHashMap<PoolHandle, VecDeque<Update>>,
     /// Of messages without a session.
     messages: VecDeque<PoolUserEvent>,
 }
 
+/// What a task waits for.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub(super) enum Topic {
+    Session(SessionId),
+    Resolution(RequestId),
+    Pool(PoolHandle),
+    Messages,
+}
+
 impl Sorted {
     /// An update of a pool; who does not fetch them gets the newest.
-    fn update(&mut self, pool_handle: &PoolHandle, update: Update) {
-        let Some(waiting) = self.updates.get_mut(pool_handle) else { return };
-        if waiting.len() >= MAX_UPDATES {
-            waiting.pop_front();
+    fn update(&mut self, pool_handle: PoolHandle, update: Update) -> Topic {
+        if let Some(waiting) = self.updates.get_mut(&pool_handle) {
+            if waiting.len() >= MAX_UPDATES {
+                waiting.pop_front();
+            }
+            waiting.push_back(update);
         }
-        waiting.push_back(update);
+        Topic::Pool(pool_handle)
+    }
+
+    /// Puts an event where it is waited for.
+    fn sort(&mut self, event: PoolUserEvent) -> Option<Topic> {
+        Some(match event {
+            PoolUserEvent::Session { session, event } => {
+                self.sessions.get_mut(&session)?.push_back(event);
+                Topic::Session(session)
+            }
+            PoolUserEvent::Resolved { request, result, .. } => {
+                *self.resolved.get_mut(&request)? = Some(result);
+                Topic::Resolution(request)
+            }
+            PoolUserEvent::Updated { pool_handle, elements } => {
+                self.update(pool_handle, Update::Elements(elements))
+            }
+            PoolUserEvent::Subscription { pool_handle, state } => {
+                self.update(pool_handle, Update::State(state))
+            }
+            PoolUserEvent::ErrorReported(causes) => {
+                tracing::warn!(causes = ErrorCause::list(&causes), "the registrar reports");
+                return None;
+            }
+            event => {
+                self.messages.push_back(event);
+                Topic::Messages
+            }
+        })
     }
 }
 
@@ -81,6 +124,8 @@ pub enum Update {
 }
 
 impl Machine for Sorted {
+    type Topic = Topic;
+
     fn handle_event(&mut self, event: TransportEvent, now: Time) {
         self.machine.handle_event(event, now);
     }
@@ -97,27 +142,10 @@ impl Machine for Sorted {
         self.machine.poll_command()
     }
 
-    fn handle_own_events(&mut self) {
+    fn handle_own_events(&mut self, tasks: &mut Tasks<Topic>) {
         while let Some(event) = self.machine.poll_event() {
-            match event {
-                PoolUserEvent::Session { session, event } => {
-                    if let Some(waiting) = self.sessions.get_mut(&session) {
-                        waiting.push_back(event);
-                    }
-                }
-                PoolUserEvent::Resolved { request, result, .. } => {
-                    self.resolved.insert(request, Some(result));
-                }
-                PoolUserEvent::Updated { pool_handle, elements } => {
-                    self.update(&pool_handle, Update::Elements(elements));
-                }
-                PoolUserEvent::Subscription { pool_handle, state } => {
-                    self.update(&pool_handle, Update::State(state));
-                }
-                PoolUserEvent::ErrorReported(causes) => {
-                    tracing::warn!(causes = ErrorCause::list(&causes), "the registrar reports");
-                }
-                event => self.messages.push_back(event),
+            if let Some(topic) = self.sort(event) {
+                tasks.wake(&topic);
             }
         }
     }
@@ -178,9 +206,17 @@ impl PoolUser {
         pool_handle: PoolHandle,
         deadline: Option<Instant>,
     ) -> Result<Vec<PoolElement>, Error> {
-        let request = self.runner.with(|engine, now| engine.machine.machine.resolve(pool_handle, now));
-        let waited = self.runner.wait(deadline, |engine| engine.machine.resolved.remove(&request)?);
-        Ok(waited??)
+        let question = self.ask(pool_handle);
+        Ok(self.runner.wait(deadline, |engine| question.answer(engine))??)
+    }
+
+    pub(super) fn ask(&self, pool_handle: PoolHandle) -> Question {
+        let request = self.runner.with(|engine, now| {
+            let request = engine.machine.machine.resolve(pool_handle, now);
+            engine.machine.resolved.insert(request, None);
+            request
+        });
+        Question { runner: Arc::clone(&self.runner), request }
     }
 
     /// What is known of a pool, if that is fresh: see [`PoolUserConfig::stale_cache`].
@@ -212,7 +248,7 @@ impl PoolUser {
     /// [`next_message_event`](Self::next_message_event) brings.
     ///
     /// # Errors
-    /// [`SendError::QueueFull`] in [`Error::Send`].
+    /// [`SendError::QueueFull`](crate::session::SendError::QueueFull) in [`Error::Send`].
     pub fn send_to(
         &self,
         destination: Destination,
@@ -233,6 +269,11 @@ impl PoolUser {
         self.runner.wait(deadline, |engine| engine.machine.messages.pop_front())
     }
 
+    /// As [`PoolUser::next_message_event`], for futures of one's own.
+    pub fn poll_message_event(&self, context: &mut Context<'_>) -> Poll<Result<PoolUserEvent, Error>> {
+        self.runner.poll(context, Topic::Messages, |engine| engine.machine.messages.pop_front())
+    }
+
     /// Opens a session with a pool. It finds an element by itself, and another one whenever that fails.
     pub fn open_session(&self, pool_handle: PoolHandle) -> Session {
         let id = self.runner.with(|engine, now| {
@@ -240,7 +281,29 @@ impl PoolUser {
             engine.machine.sessions.insert(id, VecDeque::new());
             id
         });
-        Session { runner: Arc::clone(&self.runner), id }
+        Session::new(Arc::clone(&self.runner), id)
+    }
+}
+
+/// A resolution that somebody waits for; dropped, its answer is only remembered.
+pub(super) struct Question {
+    runner: Arc<Runner<Sorted>>,
+    request: RequestId,
+}
+
+impl Question {
+    fn answer(&self, engine: &mut Engine<Sorted>) -> Option<Elements> {
+        engine.machine.resolved.get_mut(&self.request)?.take()
+    }
+
+    pub(super) fn poll(&self, context: &mut Context<'_>) -> Poll<Result<Elements, Error>> {
+        self.runner.poll(context, Topic::Resolution(self.request), |engine| self.answer(engine))
+    }
+}
+
+impl Drop for Question {
+    fn drop(&mut self) {
+        self.runner.with(|engine, _| engine.machine.resolved.remove(&self.request));
     }
 }
 
@@ -256,7 +319,16 @@ impl Subscription {
     /// # Errors
     /// [`Error::TimedOut`] at the deadline; [`Error::Socket`] when the stack has failed.
     pub fn next(&self, deadline: Option<Instant>) -> Result<Update, Error> {
-        self.runner.wait(deadline, |engine| engine.machine.updates.get_mut(&self.pool_handle)?.pop_front())
+        self.runner.wait(deadline, |engine| self.take(engine))
+    }
+
+    /// As [`Subscription::next`], for futures of one's own.
+    pub fn poll_next(&self, context: &mut Context<'_>) -> Poll<Result<Update, Error>> {
+        self.runner.poll(context, Topic::Pool(self.pool_handle.clone()), |engine| self.take(engine))
+    }
+
+    fn take(&self, engine: &mut Engine<Sorted>) -> Option<Update> {
+        engine.machine.updates.get_mut(&self.pool_handle)?.pop_front()
     }
 }
 
@@ -265,78 +337,6 @@ impl Drop for Subscription {
         self.runner.with(|engine, now| {
             engine.machine.updates.remove(&self.pool_handle);
             engine.machine.machine.unsubscribe(&self.pool_handle, now);
-        });
-    }
-}
-
-/// A session with a pool. One thread may send while another receives. Dropping it ends it, after everything sent is
-/// delivered.
-pub struct Session {
-    runner: Arc<Runner<Sorted>>,
-    id: SessionId,
-}
-
-impl Session {
-    /// Sends a message to the element that serves the session; waits while the send buffer is full.
-    ///
-    /// # Errors
-    /// [`SendError::NotConnected`] in [`Error::Send`] during a fail-over: receive until it is complete, then send what
-    /// was not answered.
-    pub fn send(&self, message: &UserMessage) -> Result<(), Error> {
-        self.runner.wait(None, |engine| {
-            if engine.network.has_backlog() {
-                return None;
-            }
-            match engine.machine.machine.send(self.id, message.clone()) {
-                Err(SendError::QueueFull) => None,
-                result => Some(result),
-            }
-        })??;
-        Ok(())
-    }
-
-    /// The next message, or what else happened.
-    ///
-    /// # Errors
-    /// [`Error::TimedOut`] at the deadline; [`Error::Socket`] when the stack has failed.
-    pub fn receive(&self, deadline: Option<Instant>) -> Result<SessionEvent, Error> {
-        self.runner.wait(deadline, |engine| engine.machine.sessions.get_mut(&self.id)?.pop_front())
-    }
-
-    /// Waits until the first element is connected.
-    ///
-    /// # Errors
-    /// [`Error::Resolution`] if the pool does not exist or no registrar answers; [`Error::TimedOut`].
-    pub fn wait_connected(&self, timeout: Duration) -> Result<PoolElement, Error> {
-        let deadline = Instant::now() + timeout;
-        let mut refusal = ResolutionError::TimedOut;
-        loop {
-            match self.receive(Some(deadline)) {
-                Ok(SessionEvent::Connected { element }) => return Ok(*element),
-                Ok(SessionEvent::Waiting { error: Some(error) }) => refusal = error,
-                Ok(_) => {}
-                Err(Error::TimedOut) if self.element().is_none() => return Err(refusal.into()),
-                Err(error) => return Err(error),
-            }
-        }
-    }
-
-    /// The element that serves the session, or is being connected.
-    pub fn element(&self) -> Option<PoolElement> {
-        self.runner.with(|engine, _| engine.machine.machine.element(self.id).cloned())
-    }
-
-    /// Leaves the element because it does not do its work. With `unreachable`, the registrar is told.
-    pub fn force_failover(&self, unreachable: bool) {
-        self.runner.with(|engine, now| engine.machine.machine.force_failover(self.id, unreachable, now));
-    }
-}
-
-impl Drop for Session {
-    fn drop(&mut self) {
-        self.runner.with(|engine, _| {
-            engine.machine.machine.close_session(self.id);
-            engine.machine.sessions.remove(&self.id);
         });
     }
 }

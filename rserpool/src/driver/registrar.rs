@@ -1,6 +1,7 @@
 //! A registrar over real sockets.
 
 use std::net::{IpAddr, SocketAddr, SocketAddrV4};
+use std::task::{Context, Poll};
 use std::time::Instant;
 
 use socketapi::{Stack, Time};
@@ -8,6 +9,7 @@ use socketapi::{Stack, Time};
 use super::multicast::AnnounceReceiver;
 use super::network::{Binding, Network};
 use super::runner::{Machine, Runner};
+use super::tasks::Tasks;
 use super::{ANNOUNCE_TTL, Error};
 use crate::SctpSettings;
 use crate::registrar::{self, RegistrarConfig, RegistrarEvent, RegistrarStatistics};
@@ -63,6 +65,12 @@ pub struct Registrar {
 }
 
 impl Machine for registrar::Registrar {
+    type Topic = ();
+
+    fn handle_own_events(&mut self, tasks: &mut Tasks<()>) {
+        tasks.wake(&());
+    }
+
     fn handle_event(&mut self, event: TransportEvent, now: Time) {
         self.handle_event(event, now);
     }
@@ -128,6 +136,11 @@ impl Registrar {
     /// [`Error::TimedOut`] at the deadline; [`Error::Socket`] when the stack has failed.
     pub fn next_event(&self, deadline: Option<Instant>) -> Result<RegistrarEvent, Error> {
         self.runner.wait(deadline, |engine| engine.machine.poll_event())
+    }
+
+    /// As [`Registrar::next_event`], for futures of one's own.
+    pub fn poll_next_event(&self, context: &mut Context<'_>) -> Poll<Result<RegistrarEvent, Error>> {
+        self.runner.poll(context, (), |engine| engine.machine.poll_event())
     }
 
     /// What it has done so far.

@@ -1,30 +1,35 @@
 //! The thread that keeps a machine going while its application is elsewhere.
 
+use std::hash::Hash;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use nix::poll::{PollFd, PollFlags, ppoll};
 use nix::sys::eventfd::{EfdFlags, EventFd};
 use nix::sys::time::TimeSpec;
-use parking_lot::{Condvar, Mutex};
+use parking_lot::{Condvar, Mutex, MutexGuard};
 use socketapi::{Stack, Time};
 
 use super::Error;
 use super::network::Network;
+use super::tasks::Tasks;
 use crate::transport::{Command, TransportEvent};
 
 /// What all machines of this crate can do.
 pub(super) trait Machine: Send + 'static {
+    /// What a task can wait for.
+    type Topic: Clone + Eq + Hash + Send;
     fn handle_event(&mut self, event: TransportEvent, now: Time);
     fn handle_timeout(&mut self, _now: Time) {}
     fn poll_timeout(&self) -> Option<Time> {
         None
     }
     fn poll_command(&mut self) -> Option<Command>;
-    /// Takes the machine's own events; called after everything that may cause some.
-    fn handle_own_events(&mut self) {}
+    /// Takes the machine's own events, and wakes whom they concern; called after everything that may cause some.
+    fn handle_own_events(&mut self, tasks: &mut Tasks<Self::Topic>);
     /// Whether it can take more from the network. If not, peers have to wait.
     fn has_room(&self) -> bool {
         true
@@ -37,14 +42,17 @@ const BATCH: usize = 64;
 const LONGEST_SLEEP: Duration = Duration::from_secs(3600);
 
 /// A machine and its network.
-pub(super) struct Engine<M> {
+pub(super) struct Engine<M: Machine> {
     pub(super) machine: M,
     pub(super) network: Network,
+    tasks: Tasks<M::Topic>,
+    /// Tasks that wait for room in a send buffer.
+    senders: Tasks<()>,
     failure: Option<Error>,
     is_stopped: bool,
 }
 
-struct Shared<M> {
+struct Shared<M: Machine> {
     engine: Mutex<Engine<M>>,
     /// Something happened.
     changed: Condvar,
@@ -72,7 +80,7 @@ impl<M: Machine> Engine<M> {
                 return Ok(false);
             };
             self.machine.handle_event(event, now);
-            self.machine.handle_own_events();
+            self.machine.handle_own_events(&mut self.tasks);
             self.execute_commands();
         }
         self.handle_timeout(now);
@@ -82,9 +90,20 @@ impl<M: Machine> Engine<M> {
     fn handle_timeout(&mut self, now: Time) {
         if self.machine.poll_timeout().is_some_and(|due| due <= now) {
             self.machine.handle_timeout(now);
-            self.machine.handle_own_events();
+            self.machine.handle_own_events(&mut self.tasks);
         }
         self.execute_commands();
+    }
+
+    /// What stops a call that waits.
+    fn failure<T>(&self) -> Option<Result<T, Error>> {
+        self.failure.clone().map(Err)
+    }
+
+    fn fail(&mut self, error: Error) {
+        tracing::error!(%error, "the network failed");
+        self.failure = Some(error);
+        self.tasks.wake_all();
     }
 
     fn execute_commands(&mut self) {
@@ -100,7 +119,8 @@ impl<M: Machine> Runner<M> {
             .map_err(std::io::Error::from)
             .map_err(Error::system("make an event descriptor"))?;
         let descriptors = network.descriptors()?;
-        let engine = Engine { machine, network, failure: None, is_stopped: false };
+        let (tasks, senders) = (Tasks::new(), Tasks::new());
+        let engine = Engine { machine, network, tasks, senders, failure: None, is_stopped: false };
         let shared = Arc::new(Shared {
             engine: Mutex::new(engine),
             changed: Condvar::new(),
@@ -119,9 +139,10 @@ impl<M: Machine> Runner<M> {
     pub(super) fn with<T>(&self, act: impl FnOnce(&mut Engine<M>, Time) -> T) -> T {
         let mut engine = self.shared.engine.lock();
         let result = act(&mut engine, self.shared.stack.now());
-        engine.machine.handle_own_events();
+        let Engine { machine, tasks, .. } = &mut *engine;
+        machine.handle_own_events(tasks);
         engine.execute_commands();
-        drop(engine);
+        release(engine);
         // Its deadlines may have changed, and it may have failed to connect.
         self.shared.ring();
         result
@@ -135,17 +156,8 @@ impl<M: Machine> Runner<M> {
     ) -> Result<T, Error> {
         let mut engine = self.shared.engine.lock();
         loop {
-            let had_room = engine.machine.has_room();
-            let result = attempt(&mut engine);
-            engine.execute_commands();
-            if !had_room && engine.machine.has_room() {
-                self.shared.ring();
-            }
-            if let Some(result) = result {
-                return Ok(result);
-            }
-            if let Some(failure) = &engine.failure {
-                return Err(failure.clone());
+            if let Some(result) = self.shared.attempt(&mut engine, &mut attempt) {
+                return result;
             }
             match deadline {
                 None => self.shared.changed.wait(&mut engine),
@@ -156,12 +168,70 @@ impl<M: Machine> Runner<M> {
             }
         }
     }
+
+    /// As [`Runner::wait`], for a task: it is woken when there may be something of the topic.
+    pub(super) fn poll<T>(
+        &self,
+        context: &Context<'_>,
+        topic: M::Topic,
+        attempt: impl FnMut(&mut Engine<M>) -> Option<T>,
+    ) -> Poll<Result<T, Error>> {
+        self.poll_or(attempt, |engine| engine.tasks.add(topic, context))
+    }
+
+    /// As [`Runner::poll`], for what needs room in a send buffer.
+    pub(super) fn poll_room<T>(
+        &self,
+        context: &Context<'_>,
+        attempt: impl FnMut(&mut Engine<M>) -> Option<T>,
+    ) -> Poll<Result<T, Error>> {
+        self.poll_or(attempt, |engine| engine.senders.add((), context))
+    }
+
+    fn poll_or<T>(
+        &self,
+        mut attempt: impl FnMut(&mut Engine<M>) -> Option<T>,
+        register: impl FnOnce(&mut Engine<M>),
+    ) -> Poll<Result<T, Error>> {
+        let mut engine = self.shared.engine.lock();
+        let result = self.shared.attempt(&mut engine, &mut attempt);
+        if result.is_none() {
+            register(&mut engine);
+        }
+        release(engine);
+        result.map_or(Poll::Pending, Poll::Ready)
+    }
+}
+
+/// Unlocks the machine, then wakes tasks.
+fn release<M: Machine>(mut engine: MutexGuard<'_, Engine<M>>) {
+    let mut woken = engine.tasks.take_woken();
+    woken.extend(engine.senders.take_woken());
+    drop(engine);
+    for waker in woken {
+        waker.wake();
+    }
 }
 
 impl<M: Machine> Shared<M> {
     fn ring(&self) {
         // The only failure is that the counter is full: then it rings already.
         let _ = self.bell.write(1);
+    }
+
+    /// One attempt of a call that may have to wait.
+    fn attempt<T>(
+        &self,
+        engine: &mut Engine<M>,
+        attempt: &mut impl FnMut(&mut Engine<M>) -> Option<T>,
+    ) -> Option<Result<T, Error>> {
+        let had_room = engine.machine.has_room();
+        let result = attempt(engine);
+        engine.execute_commands();
+        if !had_room && engine.machine.has_room() {
+            self.ring();
+        }
+        result.map(Ok).or_else(|| engine.failure())
     }
 
     fn run(&self, descriptors: &[OwnedFd]) {
@@ -172,17 +242,17 @@ impl<M: Machine> Shared<M> {
             }
             let outcome = engine.step(self.stack.now());
             self.changed.notify_all();
+            engine.senders.wake_all();
             let may_have_more = match outcome {
                 Ok(more) => more,
                 Err(error) => {
-                    tracing::error!(%error, "the network failed");
-                    engine.failure = Some(error);
-                    return;
+                    engine.fail(error);
+                    return release(engine);
                 }
             };
             let deadline = engine.machine.poll_timeout();
             let listens = engine.machine.has_room();
-            drop(engine);
+            release(engine);
             if may_have_more {
                 std::thread::yield_now();
             } else {
@@ -208,7 +278,9 @@ impl<M: Machine> Drop for Runner<M> {
     fn drop(&mut self) {
         self.shared.engine.lock().is_stopped = true;
         self.shared.ring();
-        if let Some(thread) = self.thread.take() {
+        // A task that it woke may have had the last handle.
+        let is_other = |thread: &JoinHandle<()>| thread.thread().id() != std::thread::current().id();
+        if let Some(thread) = self.thread.take().filter(is_other) {
             // A panic of that thread has been reported by the panic hook already.
             let _ = thread.join();
         }

@@ -281,7 +281,11 @@ impl PoolUser {
                 }
             }
             TransportEvent::Undelivered { association, message } => {
-                self.channel_undelivered(association, message);
+                if self.channels.contains(association) {
+                    self.channel_undelivered(association, message);
+                } else {
+                    self.session_undelivered(association, message);
+                }
             }
             TransportEvent::Measured { .. } => {}
             TransportEvent::Announce { source, data, .. } => {

@@ -17,7 +17,7 @@ use crate::wire::{AsapMessage, PoolElement};
 
 pub use cookie::{CookieError, CookieKey, CookieProtection, KeyTooShort};
 pub use service::{ServiceConfig, ServiceEvent, ServiceSessions};
-pub use user::{SendError, SessionEvent, SessionId};
+pub use user::{Failover, SendError, SessionEvent, SessionId};
 
 /// Who one is, and whom to turn to when one fails (RFC 5352, 3.9).
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -134,6 +134,15 @@ impl ServiceSessions {
         self.sessions.keys().copied()
     }
 
+    pub(crate) fn contains(&self, session: AssociationId) -> bool {
+        self.sessions.contains_key(&session)
+    }
+
+    /// No user is served any more that is not served now.
+    pub(crate) fn refuse_users(&mut self) {
+        self.config.max_sessions = 0;
+    }
+
     /// Something happened on the network.
     pub fn handle_event(&mut self, event: TransportEvent) {
         match event {

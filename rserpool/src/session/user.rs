@@ -1,5 +1,7 @@
 //! The user's side of a session: which element serves it, and what happens when the element fails.
 
+use std::collections::VecDeque;
+
 use bytes::Bytes;
 
 use super::BusinessCard;
@@ -12,6 +14,23 @@ use crate::{PeId, PoolHandle, Time};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SessionId(pub(crate) u64);
 
+/// Who sends again what a failed element has not got.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Failover {
+    /// The application: whatever the failed element had not answered. Nothing can be sent while no element is connected.
+    #[default]
+    ByHand,
+    /// The session: what SCTP knows not to be delivered, or does not know to be, goes to the next element, in its order and behind the
+    /// cookie; so does what is sent meanwhile.
+    ///
+    /// That is all that a session can know. What an element has acknowledged and not answered when it failed is lost unless the
+    /// element had put it into its cookie, and what it has got without being able to acknowledge it goes to two elements. So
+    /// requests should be such that asking twice does no harm, and who needs an answer to each of them waits for it no longer than
+    /// it should take, or asks again after [`SessionEvent::FailoverComplete`]. Messages of a session that is
+    /// [forced](PoolUser::force_failover) to leave its element are not sent again.
+    Transparent,
+}
+
 /// What happened in a session.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -21,7 +40,8 @@ pub enum SessionEvent {
         /// The element.
         element: Box<PoolElement>,
     },
-    /// The element failed. What it had not answered is not answered: send it again after `FailoverComplete`.
+    /// The element failed. What it had not answered is not answered: send it again after `FailoverComplete`, unless the session
+    /// [does](Failover::Transparent).
     FailoverNecessary {
         /// How its failure was noticed.
         reason: LostReason,
@@ -54,8 +74,8 @@ pub enum SendError {
     /// No element is connected: wait for `Connected` or `FailoverComplete`, then send what is not answered.
     #[error("no element is connected: wait for the fail-over to complete")]
     NotConnected,
-    /// The driver has not fetched the commands.
-    #[error("too much waits to be sent: fetch commands first")]
+    /// The driver has not fetched the commands, or too much waits for the next element.
+    #[error("too much waits to be sent: fetch commands, or wait for an element")]
     QueueFull,
     /// ASAP's payload protocol identifier is the control channel's, and no data's (RFC 5352, 5).
     #[error("payload protocol identifier 11 is the control channel's: take another one")]
@@ -91,6 +111,9 @@ pub(crate) struct Session {
     since: Time,
     /// The protocol of the last message that was sent.
     ppid: u32,
+    failover: Failover,
+    /// What waits for the next element.
+    unsent: VecDeque<UserMessage>,
 }
 
 impl Session {
@@ -100,6 +123,17 @@ impl Session {
             matches!(element.user_transport.protocol, Protocol::Sctp(_)) && !self.failed.contains(&element.id)
         };
         self.preferred.iter().filter(|_| !self.failed.is_empty()).find(is_left).cloned()
+    }
+
+    /// RFC 5352, 5: PPID 11 is the control channel's, and the next element may have one.
+    fn keep_for_next(&mut self, message: UserMessage, limit: usize) -> Result<(), SendError> {
+        match self.failover {
+            Failover::ByHand => return Err(SendError::NotConnected),
+            Failover::Transparent if message.ppid == ASAP_PPID => return Err(SendError::ReservedPpid),
+            Failover::Transparent if self.unsent.len() >= limit => return Err(SendError::QueueFull),
+            Failover::Transparent => self.unsent.push_back(message),
+        }
+        Ok(())
     }
 
     /// Whether the element that serves it has a control channel.
@@ -130,6 +164,8 @@ impl PoolUser {
             was_connected: false,
             since: now,
             ppid: 0,
+            failover: Failover::default(),
+            unsent: VecDeque::new(),
         };
         self.sessions.insert(id, session);
         self.find_element(id, now);
@@ -148,10 +184,19 @@ impl PoolUser {
         self.by_association.retain(|_, owner| *owner != id);
     }
 
-    /// Sends data to the element that serves the session.
+    /// Says who sends again what a failed element has not got, from now on.
+    pub fn set_failover(&mut self, id: SessionId, failover: Failover) {
+        if let Some(session) = self.sessions.get_mut(&id) {
+            session.failover = failover;
+        }
+    }
+
+    /// Sends data to the element that serves the session, or, if the fail-over is transparent, to the next one.
     pub fn send(&mut self, id: SessionId, message: UserMessage) -> Result<(), SendError> {
         let session = self.sessions.get_mut(&id).ok_or(SendError::UnknownSession)?;
-        let State::Connected(association) = session.state else { return Err(SendError::NotConnected) };
+        let State::Connected(association) = session.state else {
+            return session.keep_for_next(message, self.config.max_waiting_messages);
+        };
         if self.io.is_full() {
             return Err(SendError::QueueFull);
         }
@@ -162,6 +207,14 @@ impl PoolUser {
         session.ppid = message.ppid;
         self.io.push(Command::Send { association, message });
         Ok(())
+    }
+
+    /// The association with the element that serves the session.
+    pub(crate) fn association(&self, id: SessionId) -> Option<AssociationId> {
+        match self.sessions.get(&id)?.state {
+            State::Connected(association) => Some(association),
+            _ => None,
+        }
     }
 
     /// The element that serves the session, or is being connected.
@@ -253,6 +306,7 @@ impl PoolUser {
         if let Some(card) = self.config.business_card.clone().filter(|_| has_control) {
             self.io.send_asap(association, &card.into(), &self.config.format);
         }
+        self.send_unsent(id, association);
         self.emit_session(
             id,
             match is_first {
@@ -260,6 +314,25 @@ impl PoolUser {
                 false => SessionEvent::FailoverComplete { element, has_cookie },
             },
         );
+    }
+
+    fn send_unsent(&mut self, id: SessionId, association: AssociationId) {
+        let Some(session) = self.sessions.get_mut(&id) else { return };
+        for message in session.unsent.drain(..) {
+            self.io.push(Command::Send { association, message });
+        }
+    }
+
+    /// The element that is about to be lost has not got a message, or perhaps not.
+    pub(crate) fn session_undelivered(&mut self, association: AssociationId, message: UserMessage) {
+        let session = self.by_association.get(&association).and_then(|id| self.sessions.get_mut(id));
+        let Some(session) = session.filter(|session| session.failover == Failover::Transparent) else {
+            return;
+        };
+        // The control channel says its own to the next element.
+        if !session.has_control() || message.ppid != ASAP_PPID {
+            session.unsent.push_back(message);
+        }
     }
 
     pub(crate) fn session_lost(&mut self, association: AssociationId, reason: LostReason, now: Time) {

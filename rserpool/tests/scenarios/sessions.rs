@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use rserpool::pool_user::{PoolUserConfig, PoolUserEvent};
-use rserpool::session::{SendError, SessionEvent, SessionId};
+use rserpool::session::{Failover, SendError, SessionEvent, SessionId};
 use rserpool::transport::{LostReason, UserMessage};
 use rserpool::wire::{ASAP_PPID, Policy};
 
@@ -157,6 +157,40 @@ fn nothing_can_be_sent_between_failure_and_completion() {
     assert_eq!(client.send(), Err(SendError::NotConnected));
     client.wait(SECOND, is_complete);
     assert_eq!(client.send(), Ok(()));
+}
+
+#[test]
+fn a_transparent_fail_over_takes_along_what_was_not_delivered_and_what_is_sent_meanwhile() {
+    // RFC 5352, 6.5.2, for a session.
+    let mut client = Client::new();
+    let (first, session) = (client.host(), client.session);
+    client.world.with_user(21, |user, _| user.set_failover(session, Failover::Transparent));
+    client.ping();
+    (0..3).for_each(|_| client.send().expect("connected"));
+    client.world.kill(first);
+    client.wait(SECOND, |event| matches!(event, SessionEvent::FailoverNecessary { .. }));
+    (0..3).for_each(|_| client.send().expect("room"));
+    client.wait(SECOND, is_complete);
+    client.world.run_for(SECOND);
+    client.take_events();
+    let second = (client.host(), SERVICE_PORT);
+    let received = client.world.sent.iter().filter(|(_, to, message)| *to == second && message.ppid == 33);
+    let numbers: Vec<_> = received.map(|(_, _, message)| message.data[7]).collect();
+    assert_eq!(numbers, [1, 2, 3, 4, 5, 6], "each once and in order");
+    assert_eq!(client.replies, (1..=7).collect::<Vec<_>>(), "behind the cookie");
+}
+
+#[test]
+fn what_waits_for_the_next_element_is_bounded_and_no_control_message() {
+    let mut client = Client::with(|config| config.max_waiting_messages = 2, |_| {});
+    let (first, session) = (client.host(), client.session);
+    client.world.with_user(21, |user, _| user.set_failover(session, Failover::Transparent));
+    client.world.kill(first);
+    client.wait(SECOND, |event| matches!(event, SessionEvent::FailoverNecessary { .. }));
+    let control = UserMessage::new(ASAP_PPID, "?");
+    let refused = client.world.with_user(21, |user, _| user.send(session, control));
+    assert_eq!(refused, Err(SendError::ReservedPpid));
+    assert_eq!([client.send(), client.send(), client.send()], [Ok(()), Ok(()), Err(SendError::QueueFull)]);
 }
 
 #[test]

@@ -1,0 +1,282 @@
+//! An element whose sessions are accepted one by one, as connections are: for servers with a thread or a task for each.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use rustc_hash::FxHashMap;
+use socketapi::{Stack, Time};
+
+use super::Error;
+use super::pool_element::{PoolElement, PoolElementOptions, Serving, time_of_day};
+use super::runner::{Engine, Machine, Runner};
+use super::tasks::Tasks;
+use crate::session::{BusinessCard, SendError, ServiceEvent, ServiceSessions};
+use crate::timers::Timers;
+use crate::transport::{AssociationId, Command, Peer, TransportEvent, UserMessage};
+
+/// Events of one session that wait for the application; with more, peers have to wait.
+const MAX_WAITING: usize = 1000;
+
+/// For so long a session that does not fetch its events may hold the others up; then it is aborted.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// The sessions, and what they brought for each waiting call.
+struct Accepting {
+    sessions: ServiceSessions,
+    /// Of sessions that the application has, or may accept.
+    events: FxHashMap<AssociationId, VecDeque<ServiceEvent>>,
+    acceptable: BTreeMap<AssociationId, Peer>,
+    /// Sessions with no room for more events, until when that is borne.
+    full: Timers<AssociationId>,
+    now: Time,
+}
+
+/// What a task waits for.
+#[derive(Clone, PartialEq, Eq, Hash)]
+enum Topic {
+    Accept,
+    Session(AssociationId),
+}
+
+impl Accepting {
+    /// Puts an event where it is waited for.
+    fn sort(&mut self, event: ServiceEvent) -> Option<Topic> {
+        let session = match &event {
+            ServiceEvent::Started { session, peer } => {
+                self.events.insert(*session, VecDeque::new());
+                self.acceptable.insert(*session, peer.clone());
+                return Some(Topic::Accept);
+            }
+            ServiceEvent::Ended { session, .. } if self.acceptable.remove(session).is_some() => {
+                self.forget(*session);
+                return None;
+            }
+            ServiceEvent::Ended { session, .. }
+            | ServiceEvent::CookieEcho { session, .. }
+            | ServiceEvent::CookieRejected { session, .. }
+            | ServiceEvent::BusinessCard { session, .. }
+            | ServiceEvent::Data { session, .. } => *session,
+        };
+        let waiting = self.events.get_mut(&session)?;
+        waiting.push_back(event);
+        if waiting.len() >= MAX_WAITING && !self.full.is_running(session) {
+            self.full.set(session, self.now + PATIENCE);
+        }
+        Some(Topic::Session(session))
+    }
+
+    fn forget(&mut self, session: AssociationId) {
+        self.events.remove(&session);
+        self.full.clear(session);
+    }
+
+    /// The next event of a session that the application has; an error if there will be none any more.
+    fn take(&mut self, session: AssociationId) -> Option<Result<ServiceEvent, SendError>> {
+        match self.events.get_mut(&session)?.pop_front() {
+            Some(event) => {
+                self.full.clear(session);
+                Some(Ok(event))
+            }
+            None if self.sessions.contains(session) => None,
+            None => Some(Err(SendError::UnknownSession)),
+        }
+    }
+
+    /// Nobody accepts any more.
+    fn close(&mut self) {
+        self.sessions.refuse_users();
+        for (session, _) in std::mem::take(&mut self.acceptable) {
+            self.sessions.abort(session);
+            self.forget(session);
+        }
+    }
+}
+
+impl Machine for Accepting {
+    type Topic = Topic;
+
+    fn handle_event(&mut self, event: TransportEvent, now: Time) {
+        self.now = now;
+        self.sessions.set_time(time_of_day());
+        self.sessions.handle_event(event);
+    }
+
+    fn handle_timeout(&mut self, now: Time) {
+        while let Some(session) = self.full.pop_expired(now) {
+            tracing::warn!(?session, "its messages are not fetched: aborted");
+            self.sessions.abort(session);
+        }
+    }
+
+    fn poll_timeout(&self) -> Option<Time> {
+        self.full.next()
+    }
+
+    fn poll_command(&mut self) -> Option<Command> {
+        self.sessions.poll_command()
+    }
+
+    fn handle_own_events(&mut self, tasks: &mut Tasks<Topic>) {
+        while let Some(event) = self.sessions.poll_event() {
+            if let Some(topic) = self.sort(event) {
+                tasks.wake(&topic);
+            }
+        }
+    }
+
+    fn has_room(&self) -> bool {
+        self.full.next().is_none()
+    }
+}
+
+impl Serving for Arc<Runner<Accepting>> {
+    fn set_business_card(&self, card: BusinessCard) {
+        self.with(|engine, _| engine.machine.sessions.set_business_card(card));
+    }
+
+    fn sessions(&self) -> usize {
+        self.with(|engine, _| engine.machine.sessions.sessions().count())
+    }
+}
+
+/// An element at work, whose sessions wait to be accepted. Dropping it ends the element and the sessions that nobody has accepted;
+/// the others go on.
+pub struct PoolListener {
+    element: PoolElement,
+    runner: Arc<Runner<Accepting>>,
+}
+
+impl PoolListener {
+    /// Starts to listen, and to look for a registrar.
+    ///
+    /// # Errors
+    /// [`Error::Socket`] if the port cannot be had; [`Error::System`] if announces cannot be heard.
+    pub fn bind(stack: &Stack, options: PoolElementOptions) -> Result<Self, Error> {
+        let (element, runner) = PoolElement::with_server(stack, options, |sessions, network| {
+            let machine = Accepting {
+                sessions,
+                events: FxHashMap::default(),
+                acceptable: BTreeMap::new(),
+                full: Timers::new(),
+                now: stack.now(),
+            };
+            let runner = Arc::new(Runner::start("pool listener", stack, machine, network)?);
+            Ok((Box::new(Arc::clone(&runner)) as Box<dyn Serving>, runner))
+        })?;
+        Ok(Self { element, runner })
+    }
+
+    /// Its membership in the pool.
+    pub fn element(&self) -> &PoolElement {
+        &self.element
+    }
+
+    /// The next session.
+    ///
+    /// # Errors
+    /// [`Error::TimedOut`] at the deadline; [`Error::Socket`] when the stack has failed.
+    pub fn accept(&self, deadline: Option<Instant>) -> Result<(AcceptedSession, Peer), Error> {
+        self.runner.wait(deadline, |engine| self.take(engine))
+    }
+
+    /// As [`PoolListener::accept`], for futures of one's own.
+    pub fn poll_accept(&self, context: &mut Context<'_>) -> Poll<Result<(AcceptedSession, Peer), Error>> {
+        self.runner.poll(context, Topic::Accept, |engine| self.take(engine))
+    }
+
+    fn take(&self, engine: &mut Engine<Accepting>) -> Option<(AcceptedSession, Peer)> {
+        let (id, peer) = engine.machine.acceptable.pop_first()?;
+        Some((AcceptedSession { runner: Arc::clone(&self.runner), id }, peer))
+    }
+}
+
+impl Drop for PoolListener {
+    fn drop(&mut self) {
+        self.runner.with(|engine, _| engine.machine.close());
+    }
+}
+
+/// A session with a user. One thread may send while another receives. Dropping it ends it, after everything sent is delivered.
+///
+/// Fetch its events: a session that leaves 1,000 of them for 2 s is aborted, since all sessions of the element wait for it.
+pub struct AcceptedSession {
+    runner: Arc<Runner<Accepting>>,
+    id: AssociationId,
+}
+
+impl AcceptedSession {
+    /// Names the session.
+    pub fn id(&self) -> AssociationId {
+        self.id
+    }
+
+    /// The next message, or what else happened; [`ServiceEvent::Ended`] is the last. A [`ServiceEvent::CookieEcho`] comes before all
+    /// messages, and is the state to go on from; after a [`ServiceEvent::CookieRejected`], [abort](Self::abort) or begin anew.
+    ///
+    /// # Errors
+    /// [`SendError::UnknownSession`] in [`Error::Send`] after its end; [`Error::TimedOut`] at the deadline; [`Error::Socket`] when the
+    /// stack has failed.
+    pub fn receive(&self, deadline: Option<Instant>) -> Result<ServiceEvent, Error> {
+        Ok(self.runner.wait(deadline, |engine| engine.machine.take(self.id))??)
+    }
+
+    /// As [`AcceptedSession::receive`], for futures of one's own.
+    pub fn poll_receive(&self, context: &mut Context<'_>) -> Poll<Result<ServiceEvent, Error>> {
+        let topic = Topic::Session(self.id);
+        self.runner.poll(context, topic, |engine| engine.machine.take(self.id)).map(|result| Ok(result??))
+    }
+
+    /// Sends a message; waits while the send buffer is full.
+    ///
+    /// # Errors
+    /// [`SendError::UnknownSession`] after its end, [`SendError::ReservedPpid`], both in [`Error::Send`].
+    pub fn send(&self, message: &UserMessage) -> Result<(), Error> {
+        Ok(self.runner.wait(None, |engine| self.try_send(engine, message))??)
+    }
+
+    /// As [`AcceptedSession::send`], for futures of one's own.
+    pub fn poll_send(&self, context: &mut Context<'_>, message: &UserMessage) -> Poll<Result<(), Error>> {
+        let sent = self.runner.poll_room(context, |engine| self.try_send(engine, message));
+        sent.map(|result| Ok(result??))
+    }
+
+    fn try_send(
+        &self,
+        engine: &mut Engine<Accepting>,
+        message: &UserMessage,
+    ) -> Option<Result<(), SendError>> {
+        if engine.network.has_backlog(self.id) {
+            return None;
+        }
+        match engine.machine.sessions.send(self.id, message.clone()) {
+            Err(SendError::QueueFull) => None,
+            result => Some(result),
+        }
+    }
+
+    /// Gives the user the session's state, which goes to the next element if this one fails. A length that is a multiple of four
+    /// suits RSPLIB. Does not wait: send the message that goes with it after it.
+    ///
+    /// # Errors
+    /// [`SendError`] in [`Error::Send`]: `UnknownSession`, `QueueFull`, `NoControlChannel`.
+    pub fn send_cookie(&self, cookie: impl Into<Bytes>) -> Result<(), Error> {
+        Ok(self.runner.with(|engine, _| engine.machine.sessions.send_cookie(self.id, cookie.into()))?)
+    }
+
+    /// Ends the session at once; the user turns to another element.
+    pub fn abort(&self) {
+        self.runner.with(|engine, _| engine.machine.sessions.abort(self.id));
+    }
+}
+
+impl Drop for AcceptedSession {
+    fn drop(&mut self) {
+        self.runner.with(|engine, _| {
+            engine.machine.sessions.close(self.id);
+            engine.machine.forget(self.id);
+        });
+    }
+}
