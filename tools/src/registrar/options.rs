@@ -1,0 +1,175 @@
+//! What `rspregistrar` can be told.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use crate::csp::CspOptions;
+use crate::federation::FederationOptions;
+use crate::logging::LogOptions;
+use crate::outages::OutageOptions;
+use crate::program::{self, EXIT_CODES};
+use crate::search::{self, Announce, ProfileName};
+use crate::transport::TransportOptions;
+use clap::Parser;
+use rserpool::driver::{ANNOUNCE_TTL, RegistrarOptions};
+use rserpool::registrar::RegistrarConfig;
+use rserpool::wire::ASAP_PORT;
+use rserpool::{AddressScope, Profile, RegistrarId};
+
+const EXAMPLES: &str = "\
+Examples:
+  rspregistrar                                as root: raw IP, all addresses
+  rspregistrar --udp --local 127.0.0.2 --asapannounce=off
+  rspregistrar --enrp=off                     alone: it looks for no other registrars
+  rspregistrar -asap=192.0.2.1:3863 -peer=192.0.2.2 -maxbadpereports=5      as RSPLIB spells options
+
+Without effect yet, but accepted: RSPLIB's options of statistics files.
+";
+
+/// A registrar of Reliable Server Pooling: pool elements register with it, pool users ask it for elements, and registrars tell
+/// each other what they know. Where others may be found it looks for them first. Ends at SIGINT or SIGTERM.
+#[derive(Parser)]
+#[command(version, after_help = format!("{EXAMPLES}\n{EXIT_CODES}"))]
+pub(super) struct Cli {
+    /// Identifier of this registrar, decimal or 0x...; random by default
+    #[arg(long, value_name = "ID", value_parser = identifier)]
+    pub(super) identifier: Option<u32>,
+    /// Addresses and port for ASAP: auto (all addresses, port 3863) or ADDRESS:PORT,...
+    #[arg(long, value_name = "auto|A:P,...", default_value = "auto", value_parser = binding)]
+    pub(super) asap: Binding,
+    /// Announce this registrar by multicast: auto (239.0.0.50:3863), off, or a group
+    #[arg(long, value_name = "auto|off|A:P", default_value = "auto")]
+    pub(super) asapannounce: Announce,
+    /// Hops that announces may travel
+    #[arg(long, value_name = "HOPS", default_value_t = ANNOUNCE_TTL, value_parser = clap::value_parser!(u32).range(1..=255))]
+    pub(super) announcettl: u32,
+    /// Time between announces, milliseconds (100-60000)
+    #[arg(long, value_name = "MS", value_parser = clap::value_parser!(u64).range(100..=60_000))]
+    pub(super) serverannouncecycle: Option<u64>,
+    /// Time between keep-alives, milliseconds (300-300000)
+    #[arg(long, value_name = "MS", value_parser = clap::value_parser!(u64).range(300..=300_000))]
+    pub(super) endpointkeepalivetransmissioninterval: Option<u64>,
+    /// How long an element may take to answer a keep-alive, milliseconds (100-60000)
+    #[arg(long, value_name = "MS", value_parser = clap::value_parser!(u64).range(100..=60_000))]
+    pub(super) endpointkeepalivetimeoutinterval: Option<u64>,
+    /// Reports of an unreachable element that remove it
+    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..))]
+    pub(super) maxbadpereports: u32,
+    /// Distances of elements are multiples of so many milliseconds, for the policies with a distance penalty factor
+    #[arg(long, value_name = "MS", default_value_t = 50, value_parser = clap::value_parser!(u64).range(1..))]
+    pub(super) distancestep: u64,
+    /// Elements of an answer whose selection counters move; 0: as the policy wants
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub(super) maxincrement: usize,
+    /// Elements in an answer to a request that names no number (at most 128)
+    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u16).range(1..=128))]
+    pub(super) maxhresitems: u16,
+    /// Close associations without registrations and messages after so many seconds (at least 5)
+    #[arg(long, value_name = "S", default_value_t = 300, value_parser = clap::value_parser!(u64).range(5..=31_536_000))]
+    pub(super) autoclosetimeout: u64,
+    /// Handle resolutions per second and association; -1: no limit
+    #[arg(long, value_name = "1/S", default_value_t = -1, allow_hyphen_values = true)]
+    pub(super) maxhrrate: i64,
+    /// Reports of unreachable elements per second and association; -1: no limit
+    #[arg(long, value_name = "1/S", default_value_t = -1, allow_hyphen_values = true)]
+    pub(super) maxeurate: i64,
+    /// Addresses of elements that are known less far are left out. By default loopback and link-local addresses are, unless
+    /// an element has no others
+    #[arg(long, value_name = "loopback|sitelocal|global", value_parser = scope)]
+    pub(super) minaddressscope: Option<AddressScope>,
+    /// Take DCCP, UDP-Lite and opaque transports as well. RSPLIB's programs cannot parse them
+    #[arg(long)]
+    pub(super) rare_transports: bool,
+    /// Timers: those of the RFCs, those of RSPLIB, or fast ones
+    #[arg(long, value_enum, default_value_t = ProfileName::Rsplib)]
+    pub(super) profile: ProfileName,
+    /// Say nothing about registrations
+    #[arg(long)]
+    pub(super) quiet: bool,
+    #[command(flatten)]
+    pub(super) federation: FederationOptions,
+    #[command(flatten)]
+    pub(super) outages: OutageOptions,
+    #[command(flatten)]
+    pub(super) transport: TransportOptions,
+    #[command(flatten)]
+    pub(super) csp: CspOptions,
+    #[command(flatten)]
+    pub(super) log: LogOptions,
+}
+
+pub(super) const IGNORED: &[&str] =
+    &["statsfile", "statsinterval", "actionlogfile", "scalar", "object", "disable-ipv6", "daemonpidfile"];
+
+/// Where the ASAP side is.
+#[derive(Clone, Debug)]
+pub(super) struct Binding {
+    addresses: Vec<IpAddr>,
+    port: u16,
+}
+
+fn binding(text: &str) -> Result<Binding, String> {
+    if text == "auto" {
+        return Ok(Binding { addresses: Vec::new(), port: ASAP_PORT });
+    }
+    let peer = search::peer(text)?;
+    Ok(Binding { addresses: peer.addresses, port: peer.port })
+}
+
+fn scope(text: &str) -> Result<AddressScope, String> {
+    match text {
+        "loopback" => Ok(AddressScope::Loopback),
+        "sitelocal" => Ok(AddressScope::SiteLocal),
+        "global" => Ok(AddressScope::Global),
+        _ => Err("loopback, sitelocal or global is needed".into()),
+    }
+}
+
+fn identifier(text: &str) -> Result<u32, String> {
+    match program::number(text)? {
+        0 => Err("0 stands for no registrar: take another number".into()),
+        id => Ok(id),
+    }
+}
+
+impl Cli {
+    /// The machine's settings.
+    pub(super) fn config(&self) -> RegistrarConfig {
+        let id = self.identifier.unwrap_or_else(|| rand::random_range(1..=u32::MAX));
+        let mut config = RegistrarConfig::new(RegistrarId(id), Profile::from(self.profile));
+        if let Some(cycle) = self.serverannouncecycle {
+            config.announce_interval = Some(Duration::from_millis(cycle));
+        }
+        if let Some(interval) = self.endpointkeepalivetransmissioninterval {
+            config.keep_alive_interval = Duration::from_millis(interval);
+        }
+        if let Some(timeout) = self.endpointkeepalivetimeoutinterval {
+            config.keep_alive_timeout = Duration::from_millis(timeout);
+        }
+        config.max_bad_pe_reports = self.maxbadpereports;
+        config.distance_step = Duration::from_millis(self.distancestep);
+        config.increment = (self.maxincrement > 0).then_some(self.maxincrement);
+        config.default_items = self.maxhresitems.into();
+        config.autoclose = Duration::from_secs(self.autoclosetimeout);
+        config.max_resolution_rate = u32::try_from(self.maxhrrate).ok();
+        config.min_address_scope = self.minaddressscope;
+        config.format.rare_transports = self.rare_transports;
+        config.max_report_rate = u32::try_from(self.maxeurate).ok();
+        self.federation.apply(&mut config.enrp);
+        config
+    }
+
+    /// Where it is reached.
+    pub(super) fn driver_options(&self) -> RegistrarOptions {
+        RegistrarOptions {
+            addresses: self.asap.addresses.clone(),
+            port: self.asap.port,
+            announce: self.asapannounce.0,
+            announce_ttl: self.announcettl,
+            enrp_port: self.federation.port(),
+            enrp_addresses: self.federation.addresses(),
+            enrp_announce: self.federation.group(),
+            sctp: Profile::from(self.profile).sctp_settings(),
+        }
+    }
+}
