@@ -93,5 +93,6 @@ pub mod wire;
 pub use home::HuntConfig;
 pub use id::{PeId, PoolHandle, RegistrarId};
 pub use profile::{Profile, SctpSettings};
+pub use rate::{InvalidRate, Rate};
 pub use scope::AddressScope;
 pub use socketapi::Time;

@@ -14,6 +14,7 @@ pub mod pinger;
 pub mod pingpong;
 pub mod policy;
 pub mod program;
+pub mod protection;
 pub mod registrar;
 pub mod rsplib;
 pub mod search;

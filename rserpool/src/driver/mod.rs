@@ -65,6 +65,7 @@
 
 mod components;
 mod error;
+mod interfaces;
 mod listener;
 mod multicast;
 mod network;

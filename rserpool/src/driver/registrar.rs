@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use socketapi::{Stack, Time};
 
+use super::interfaces;
 use super::multicast::AnnounceReceiver;
 use super::network::{Binding, Network};
 use super::runner::{Machine, Runner};
@@ -89,7 +90,7 @@ impl Machine for registrar::Registrar {
 }
 
 impl Registrar {
-    /// Starts a registrar.
+    /// Starts a registrar. If its own networks are not configured, they are the directly connected ones of the stack's addresses.
     ///
     /// # Errors
     /// [`Error::Socket`] if the port cannot be had; [`Error::System`] if announces cannot be sent.
@@ -109,6 +110,9 @@ impl Registrar {
         }
         if let Some(port) = options.enrp_port {
             Self::open_enrp(&mut network, &mut config, &options, port)?;
+        }
+        if config.access.own_networks.is_none() {
+            config.access.own_networks = Some(interfaces::networks_of(&stack.local_addresses())?);
         }
         let machine = registrar::Registrar::new(config, rand::random(), stack.now());
         Ok(Self { runner: Runner::start("registrar", stack, machine, network)? })

@@ -12,6 +12,7 @@ mod slots;
 mod tests;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::net::IpAddr;
 
 use rand::rngs::StdRng;
 use slab::Slab;
@@ -47,12 +48,17 @@ impl ElementKey {
         Self { pool: pool as u32, slot: slot as u32 }
     }
 
-    fn pool(self) -> usize {
+    pub(crate) fn pool(self) -> usize {
         self.pool as usize
     }
 
     fn slot(self) -> Slot {
         self.slot as usize
+    }
+
+    /// Elements of one pool have consecutive numbers.
+    pub(crate) fn number(self) -> usize {
+        self.pool().wrapping_add(self.slot())
     }
 }
 
@@ -135,8 +141,14 @@ pub enum RegistrationError {
         /// The identifier.
         pe_id: PeId,
     },
+    /// The registrar's access rules do not allow it.
+    #[error("the access rules do not let {from} register here")]
+    Forbidden {
+        /// Where the element comes from.
+        from: IpAddr,
+    },
     /// A limit is reached.
-    #[error("the handlespace may not hold more than {limit} {what}")]
+    #[error("there may not be more than {limit} {what}")]
     Full {
         /// Of what there are too many.
         what: &'static str,
@@ -158,6 +170,7 @@ impl RegistrationError {
             }
             Self::InvalidValue { .. } => ErrorCause::bare(CauseCode::INVALID_VALUES),
             Self::IdInUse { .. } => ErrorCause::bare(CauseCode::NON_UNIQUE_PE_ID),
+            Self::Forbidden { .. } => ErrorCause::bare(CauseCode::SECURITY),
             Self::Full { .. } => ErrorCause::bare(CauseCode::LACK_OF_RESOURCES),
         }
     }
@@ -226,6 +239,11 @@ impl<T> Handlespace<T> {
     /// The pool of this name.
     pub fn pool(&self, handle: &PoolHandle) -> Option<&Pool<T>> {
         self.pools.get(*self.by_handle.get(handle)?)
+    }
+
+    /// The number of the pool of this name, as in the keys of its elements.
+    pub(crate) fn number_of(&self, handle: &PoolHandle) -> Option<usize> {
+        self.by_handle.get(handle).copied()
     }
 
     /// The pool that an element is in.

@@ -41,7 +41,7 @@ use crate::session::{BusinessCard, SessionEvent, SessionId};
 use crate::timers::Timers;
 use crate::transport::{AssociationId, Command, Io, TransportEvent, UserMessage, earliest};
 use crate::wire::{ASAP_PPID, ErrorCause, Format, PoolElement};
-use crate::{PoolHandle, Profile, RegistrarId, Time};
+use crate::{PoolHandle, Profile, Rate, RegistrarId, Time};
 
 /// Settings of a pool user.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -71,7 +71,7 @@ pub struct PoolUserConfig {
     /// How long a session rests when no element is to be had.
     pub retry_delay: Duration,
     /// Endpoint Unreachable reports per second; more are not sent (RFC 5352, 9.2). None: no limit.
-    pub max_report_rate: Option<u32>,
+    pub max_report_rate: Option<Rate>,
     /// For how long an element that was reported is not reported again: all associations with it tell the same.
     pub report_interval: Duration,
     /// Messages of [`send_to`](PoolUser::send_to) that may wait for an element.
@@ -102,7 +102,7 @@ impl PoolUserConfig {
             policies: Policies::default(),
             connect_timeout: profile.millis(15_000, 5000, 200),
             retry_delay: profile.millis(2000, 500, 50),
-            max_report_rate: Some(10),
+            max_report_rate: Rate::per_second(10.0),
             report_interval: profile.millis(10_000, 1000, 50),
             max_waiting_messages: 1000,
             max_channels: 256,

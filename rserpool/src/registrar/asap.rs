@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::{Member, Registrar, RegistrarEvent, RemovalReason, Timer};
+use super::{Member, Registrar, RegistrarEvent, RemovalReason, Right, Timer};
 use crate::handlespace::{ElementKey, RegistrationError};
 use crate::transport::AssociationId;
 use crate::wire::{
@@ -80,6 +80,8 @@ impl Registrar {
         mut element: PoolElement,
         now: Time,
     ) -> Result<(), RegistrationError> {
+        self.check_access(association, pool_handle)?;
+        self.check_room(association, pool_handle, element.id)?;
         self.check_values(pool_handle, &element)?;
         self.complete(association, &mut element)?;
         self.check_identity(association, pool_handle, &element)?;
@@ -93,6 +95,9 @@ impl Registrar {
         }
         let key = registered.key;
         self.attach(key, association, member);
+        if registered.is_new && self.handlespace.pool_of(key).is_some_and(|pool| pool.len() == 1) {
+            self.note_founder(association, key);
+        }
         self.expect_keep_alive(key, now);
         self.expect_renewal(key, now);
         self.announce_element(UpdateAction::Add, pool_handle, &element);
@@ -103,6 +108,21 @@ impl Registrar {
         let is_new = registered.is_new;
         self.emit(RegistrarEvent::Registered { pool_handle: pool_handle.clone(), element, is_new });
         Ok(())
+    }
+
+    /// Elements that we have gone to ourselves are those that peers have let in.
+    fn check_access(
+        &mut self,
+        association: AssociationId,
+        pool_handle: &PoolHandle,
+    ) -> Result<(), RegistrationError> {
+        if matches!(association, AssociationId::Outgoing(_))
+            || self.is_permitted(association, Right::Register, pool_handle)
+        {
+            return Ok(());
+        }
+        let from = self.associations.get(&association).map(|state| state.from);
+        Err(RegistrationError::Forbidden { from: from.unwrap_or(IpAddr::from([0, 0, 0, 0])) })
     }
 
     /// What no registration may say (RFC 5352, 3.1 rule 5).
@@ -185,6 +205,7 @@ impl Registrar {
         self.detach(key, member);
         if let Some(state) = self.associations.get_mut(&association) {
             state.elements.insert(key);
+            self.count_element(association);
         }
     }
 
@@ -233,15 +254,11 @@ impl Registrar {
         items: Option<u32>,
         now: Time,
     ) {
-        let limit = self.config.max_resolution_rate;
-        let state = self.associations.get_mut(&association);
-        let allowed = state.is_none_or(|state| state.resolutions.allows(limit, now));
-        self.statistics.rate_limited += u64::from(!allowed);
-        let elements = match allowed {
-            true => self.resolve(&pool_handle, items, self.config.increment),
-            false => Vec::new(),
+        let answer = match self.why_not_resolve(association, &pool_handle, now) {
+            Some(cause) => Err(cause),
+            None => self.resolve(&pool_handle, items, self.config.increment),
         };
-        let is_found = !elements.is_empty();
+        let is_found = answer.is_ok();
         match is_found {
             true => self.statistics.resolutions += 1,
             false => self.statistics.failed_resolutions += 1,
@@ -250,27 +267,55 @@ impl Registrar {
         if !subscribed {
             self.unsubscribe(association, &pool_handle);
         }
-        if let Some(data) = self.resolution_response(&pool_handle, elements, subscribed) {
+        if let Some(data) = self.resolution_response(&pool_handle, answer, subscribed) {
             self.io.send_data(association, data);
         }
     }
 
-    /// What subscribers are told of a pool as it is now. Nobody is selected by that.
-    pub(super) fn update_message(&mut self, pool_handle: &PoolHandle, items: Option<u32>) -> Option<Bytes> {
-        let elements = self.resolve(pool_handle, items, Some(0));
-        let subscribed = !elements.is_empty();
-        self.resolution_response(pool_handle, elements, subscribed)
+    /// Why a user is not told of a pool, even if there is one.
+    fn why_not_resolve(
+        &mut self,
+        association: AssociationId,
+        pool_handle: &PoolHandle,
+        now: Time,
+    ) -> Option<CauseCode> {
+        if !self.is_permitted(association, Right::Resolve, pool_handle) {
+            return Some(CauseCode::SECURITY);
+        }
+        if self.is_resolution_allowed(association, pool_handle, now) {
+            return None;
+        }
+        self.statistics.rate_limited += 1;
+        // As RSPLIB's registrar has it.
+        Some(CauseCode::UNKNOWN_POOL_HANDLE)
     }
 
-    /// An answer; without elements, a negative one. One that does not fit in a message is cut: the best elements are in front.
+    /// Whether the access rules let a peer do something at a pool.
+    fn is_permitted(&mut self, association: AssociationId, right: Right, pool_handle: &PoolHandle) -> bool {
+        let Some(state) = self.associations.get(&association) else { return false };
+        let is_permitted = self.config.access.allows(right, state.from, Some(pool_handle));
+        self.statistics.forbidden += u64::from(!is_permitted);
+        is_permitted
+    }
+
+    /// What subscribers are told of a pool as it is now. Nobody is selected by that.
+    pub(super) fn update_message(&mut self, pool_handle: &PoolHandle, items: Option<u32>) -> Option<Bytes> {
+        let answer = self.resolve(pool_handle, items, Some(0));
+        let subscribed = answer.is_ok();
+        self.resolution_response(pool_handle, answer, subscribed)
+    }
+
+    /// An answer. One that does not fit in a message is cut: the best elements are in front.
     fn resolution_response(
         &self,
         pool_handle: &PoolHandle,
-        elements: Vec<PoolElement>,
+        answer: Result<Vec<PoolElement>, CauseCode>,
         subscribed: bool,
     ) -> Option<Bytes> {
-        let unknown = || ErrorCause::bare(CauseCode::UNKNOWN_POOL_HANDLE);
-        let errors: Vec<ErrorCause> = elements.is_empty().then(unknown).into_iter().collect();
+        let (elements, errors) = match answer {
+            Ok(elements) => (elements, Vec::new()),
+            Err(cause) => (Vec::new(), vec![ErrorCause::bare(cause)]),
+        };
         let pool = self.handlespace.pool(pool_handle).filter(|_| errors.is_empty());
         let policy = pool.map(|pool| pool.policy());
         let pool_handle = pool_handle.clone();
@@ -291,13 +336,13 @@ impl Registrar {
         }
     }
 
-    /// Selects elements of a pool, and moves the counters of so many.
+    /// Selects elements of a pool, one at least, and moves the counters of so many.
     fn resolve(
         &mut self,
         pool_handle: &PoolHandle,
         items: Option<u32>,
         increment: Option<usize>,
-    ) -> Vec<PoolElement> {
+    ) -> Result<Vec<PoolElement>, CauseCode> {
         // asap-hropt draft, 2: 0 means the registrar's default.
         let items = match items {
             None | Some(0) => self.config.default_items,
@@ -310,7 +355,8 @@ impl Registrar {
             // The ASAP transport is for registrars.
             Some(PoolElement { asap_transport: None, ..info.clone() })
         });
-        elements.collect()
+        let elements: Vec<PoolElement> = elements.collect();
+        if elements.is_empty() { Err(CauseCode::UNKNOWN_POOL_HANDLE) } else { Ok(elements) }
     }
 
     /// RFC 5352, 3.5: ask the element at once; and the last of too many reports removes it.
@@ -321,18 +367,19 @@ impl Registrar {
         pe_id: PeId,
         now: Time,
     ) {
-        let limit = self.config.max_report_rate;
-        let state = self.associations.get_mut(&association);
-        if !state.is_none_or(|state| state.reports.allows(limit, now)) {
-            self.statistics.rate_limited += 1;
+        if !self.is_permitted(association, Right::Report, pool_handle) {
             return;
         }
-        self.statistics.unreachable_reports += 1;
         let Some(key) = self.handlespace.find(pool_handle, pe_id) else { return };
         // The home registrar decides, of which its own users tell it.
         if self.handlespace.get(key).is_none_or(|element| element.info.home != self.config.id) {
             return;
         }
+        if !self.is_report_allowed(association, key, now) {
+            self.statistics.rate_limited += 1;
+            return;
+        }
+        self.statistics.unreachable_reports += 1;
         let Some(member) = self.handlespace.data_mut(key) else { return };
         member.unreachable_reports += 1;
         if member.unreachable_reports >= self.config.max_bad_pe_reports {

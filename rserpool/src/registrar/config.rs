@@ -3,6 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use super::{Access, UserLimits};
 use crate::handlespace::{Limits, RegistrationError};
 use crate::policy::Policies;
 use crate::transport::Peer;
@@ -22,7 +23,7 @@ pub struct RegistrarConfig {
     pub policies: Policies,
     /// The distances of elements are multiples of this (delay draft, 2.1); to the millisecond.
     pub distance_step: Duration,
-    /// How many associations to keep; further ones are aborted.
+    /// How many associations to keep. For a further one, the oldest that has not said anything yet is aborted, or else itself.
     pub max_associations: usize,
     /// Addresses of elements that are not known so far are left out (`-minaddressscope` of RSPLIB). None: loopback and
     /// link-local addresses are, unless an element has no others, so that a pool on one host works.
@@ -48,10 +49,10 @@ pub struct RegistrarConfig {
     pub announce_transports: Vec<Transport>,
     /// When to close an association without registrations and messages.
     pub autoclose: Duration,
-    /// Handle resolutions per second and association; more are answered "unknown pool". None: no limit.
-    pub max_resolution_rate: Option<u32>,
-    /// Endpoint Unreachable reports per second and association; more are ignored (RFC 5352, 9.2). None: no limit.
-    pub max_report_rate: Option<u32>,
+    /// Who may do what.
+    pub access: Access,
+    /// What one user may ask.
+    pub user_limits: UserLimits,
     /// Pools to whose changes one association may be subscribed (RFC 5352, 2.2.5); 0 for no dynamic updates.
     pub max_subscriptions: usize,
     /// From a change of a pool to the updates of its subscribers, give or take half of it; changes in this time are told
@@ -135,8 +136,8 @@ impl RegistrarConfig {
             announce_interval: Some(profile.millis(1000, 1000, 250)),
             announce_transports: Vec::new(),
             autoclose: Duration::from_secs(300),
-            max_resolution_rate: None,
-            max_report_rate: None,
+            access: Access::default(),
+            user_limits: UserLimits::default(),
             max_subscriptions: 16,
             update_delay: profile.millis(1000, 500, 20),
             enrp: EnrpConfig::new(profile),
@@ -268,6 +269,10 @@ pub struct RegistrarStatistics {
     pub errors_reported: u64,
     /// Messages over a rate limit.
     pub rate_limited: u64,
+    /// Requests that the access rules do not allow.
+    pub forbidden: u64,
+    /// Associations that were aborted because of the access rules, or because there are too many.
+    pub refused_associations: u64,
     /// Presences sent to peers, and by multicast.
     pub presences: u64,
     /// Handle Updates sent.

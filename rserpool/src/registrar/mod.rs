@@ -3,26 +3,30 @@
 //!
 //! Feed it with [`TransportEvent`]s and the time, fetch [`Command`]s and [`RegistrarEvent`]s after each call.
 
+mod access;
 mod asap;
 mod config;
 mod distance;
 mod enrp;
 mod liveness;
 mod subscriptions;
+mod users;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::IpAddr;
 
+pub use access::{Access, AccessRule, AccessRuleError, IpNet, PoolPattern, Right, Source};
 pub use config::{EnrpConfig, RegistrarConfig, RegistrarEvent, RegistrarStatistics, RemovalReason};
+pub use users::UserLimits;
 
 use crate::handlespace::{ElementKey, Handlespace};
-use crate::rate::RateLimiter;
 use crate::timers::Timers;
 use crate::transport::{AssociationId, Command, Io, Peer, Side, TransportEvent};
 use crate::wire::{ASAP_PPID, ENRP_PPID, UpdateAction};
 use crate::{RegistrarId, Time};
 use enrp::{Enrp, EnrpTimer};
 use subscriptions::Subscriptions;
+use users::{UserId, Users};
 
 /// What a registrar remembers of an element.
 #[derive(Clone, Copy, Debug, Default)]
@@ -41,14 +45,18 @@ pub struct Member {
 /// What a registrar remembers of an association.
 struct Association {
     peer: Peer,
+    /// The address that it was set up from, the only one that is known to be the peer's.
+    from: IpAddr,
+    /// None if it has no limits.
+    user: Option<UserId>,
     is_up: bool,
+    /// Since when, as long as the peer has not said anything.
+    silent_since: Option<Time>,
     /// In milliseconds; zero until it is measured.
     distance: u32,
     elements: BTreeSet<ElementKey>,
     /// Pools of whose changes it is told.
     topics: BTreeSet<usize>,
-    resolutions: RateLimiter,
-    reports: RateLimiter,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -74,6 +82,9 @@ pub struct Registrar {
     associations: BTreeMap<AssociationId, Association>,
     /// Who is at an address and port.
     places: BTreeMap<(IpAddr, u16), AssociationId>,
+    /// Associations whose peers have not said anything, the oldest first.
+    silent: BTreeSet<(Time, AssociationId)>,
+    users: Users,
     enrp: Enrp,
     /// Other registrars that announce themselves, and when they were heard.
     announcers: BTreeMap<RegistrarId, Time>,
@@ -95,6 +106,8 @@ impl Registrar {
             handlespace,
             associations: BTreeMap::new(),
             places: BTreeMap::new(),
+            silent: BTreeSet::new(),
+            users: Users::default(),
             enrp: Enrp::new(),
             announcers: BTreeMap::new(),
             subscriptions: Subscriptions::default(),
@@ -125,14 +138,14 @@ impl Registrar {
     pub fn handle_event(&mut self, event: TransportEvent, now: Time) {
         match event {
             TransportEvent::Accepted { association, side: Side::Enrp, peer } => {
-                self.add_enrp_link(association, peer, true, now);
+                self.accept_enrp(association, peer, now);
             }
             // RFC 5353, 3.2.3: who has not learned the handlespace offers no service.
             TransportEvent::Accepted { association, .. } if !self.is_serving() => {
                 self.io.push(Command::Abort { association });
             }
             TransportEvent::Accepted { association, peer, .. } => {
-                self.add_association(association, peer, true, now);
+                self.accept(association, peer, now);
             }
             TransportEvent::Connected { association, peer } => {
                 if !self.handle_enrp_connected(association, &peer, now) {
@@ -141,8 +154,7 @@ impl Registrar {
             }
             TransportEvent::Message { .. } if self.io.is_full() => self.statistics.ignored_when_full += 1,
             TransportEvent::Message { association, message } if message.ppid == ASAP_PPID => {
-                self.restart_idle_timer(association, now);
-                self.handle_asap(association, &message.data, now);
+                self.handle_asap_data(association, &message.data, now);
             }
             TransportEvent::Message { association, message } if message.ppid == ENRP_PPID => {
                 self.handle_enrp(association, &message.data, now);
@@ -190,25 +202,76 @@ impl Registrar {
         self.events.pop_front()
     }
 
-    fn add_association(&mut self, association: AssociationId, peer: Peer, is_up: bool, now: Time) {
-        if self.associations.len() >= self.config.max_associations {
+    /// An element or a user has come.
+    fn accept(&mut self, association: AssociationId, peer: Peer, now: Time) {
+        let is_welcome = peer.addresses.first().is_some_and(|&from| {
+            self.config.access.admits(from) && self.user_at(from).is_none_or(|(_, has_room)| has_room)
+        });
+        if !is_welcome || !self.has_room_for_association() {
+            self.statistics.refused_associations += 1;
             self.io.push(Command::Abort { association });
             return;
         }
+        self.add_association(association, peer, true, now);
+        self.expect_word(association, now);
+    }
+
+    /// Whether there is room for one more, if need be after who is silent for the longest time has gone.
+    fn has_room_for_association(&mut self) -> bool {
+        if self.associations.len() < self.config.max_associations {
+            return true;
+        }
+        let Some(&(_, silent)) = self.silent.first() else { return false };
+        self.forget_association(silent);
+        self.statistics.refused_associations += 1;
+        self.io.push(Command::Abort { association: silent });
+        true
+    }
+
+    /// An association with a peer that has an address.
+    fn add_association(&mut self, association: AssociationId, peer: Peer, is_up: bool, now: Time) {
+        let Some(&from) = peer.addresses.first() else { return };
         for address in &peer.addresses {
             self.places.insert((address.to_canonical(), peer.port), association);
         }
+        let user = self.user_at(from).map(|(id, _)| id);
+        self.enter_user(user, now);
         let state = Association {
             peer,
+            from,
+            user,
             is_up,
+            silent_since: None,
             distance: 0,
             elements: BTreeSet::new(),
             topics: BTreeSet::new(),
-            resolutions: RateLimiter::default(),
-            reports: RateLimiter::default(),
         };
         self.associations.insert(association, state);
         self.restart_idle_timer(association, now);
+    }
+
+    /// Who has come has something to say.
+    fn expect_word(&mut self, association: AssociationId, now: Time) {
+        if let Some(state) = self.associations.get_mut(&association) {
+            state.silent_since = Some(now);
+            self.silent.insert((now, association));
+            let patience = self.config.user_limits.silence.min(self.config.autoclose);
+            self.timers.set(Timer::Idle(association), now + patience);
+        }
+    }
+
+    fn handle_asap_data(&mut self, association: AssociationId, data: &[u8], now: Time) {
+        if let Some(state) = self.associations.get_mut(&association)
+            && let Some(since) = state.silent_since.take()
+        {
+            self.silent.remove(&(since, association));
+        }
+        if self.is_message_allowed(association, data, now) {
+            self.restart_idle_timer(association, now);
+            self.handle_asap(association, data, now);
+        } else {
+            self.statistics.rate_limited += 1;
+        }
     }
 
     /// The association with who is at one of these addresses.
@@ -221,6 +284,10 @@ impl Registrar {
         self.timers.clear(Timer::Idle(association));
         self.enrp.claims.settle(association);
         let state = self.associations.remove(&association)?;
+        if let Some(since) = state.silent_since {
+            self.silent.remove(&(since, association));
+        }
+        self.leave_user(state.user, state.elements.len());
         self.unsubscribe_all(association, &state.topics);
         for address in &state.peer.addresses {
             let place = (address.to_canonical(), state.peer.port);
@@ -266,6 +333,7 @@ impl Registrar {
         };
         self.detach(key, Member::default());
         let Some(element) = self.handlespace.remove(key) else { return };
+        self.note_removal(key);
         match reason {
             RemovalReason::Deregistered => self.statistics.deregistrations += 1,
             _ => self.statistics.removals += 1,
@@ -282,6 +350,7 @@ impl Registrar {
         }
         self.detach(key, Member::default());
         self.handlespace.remove(key);
+        self.note_removal(key);
     }
 
     /// The element has nothing to do with an association of ours any more.
@@ -291,8 +360,11 @@ impl Registrar {
         }
         let Some(data) = self.handlespace.data_mut(key) else { return };
         let before = std::mem::replace(data, member).association;
-        if let Some(state) = before.and_then(|before| self.associations.get_mut(&before)) {
-            state.elements.remove(&key);
+        if let Some(before) = before
+            && let Some(state) = self.associations.get_mut(&before)
+            && state.elements.remove(&key)
+        {
+            self.discount_element(before);
         }
     }
 

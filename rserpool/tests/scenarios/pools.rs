@@ -8,7 +8,7 @@ use rserpool::pool_user::{PoolUserEvent, ResolutionError};
 use rserpool::registrar::{RegistrarEvent, RemovalReason};
 use rserpool::transport::{Peer, Side};
 use rserpool::wire::{CauseCode, Policy, PolicyType};
-use rserpool::{PeId, Time};
+use rserpool::{PeId, Rate, Time};
 
 use crate::world::{ASAP_PORT, POOL, World, address};
 
@@ -233,7 +233,7 @@ fn requests_are_pipelined_and_answered_in_order() {
 fn resolutions_and_reports_over_the_limit_are_refused() {
     // RFC 5352, 9.2.
     let mut world = World::new();
-    world.add_registrar_with(1, |config| config.max_resolution_rate = Some(5));
+    world.add_registrar_with(1, |config| config.user_limits.resolution_rate = Rate::per_second(5.0));
     world.add_element(11, &[1], Policy::default());
     world.add_user(21, &[1], |_| {});
     world.run_for(SECOND);

@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use bytes::Bytes;
-use rserpool::PeId;
 use rserpool::pool_user::{
     Destination, ElementHandle, PoolUserConfig, PoolUserEvent, ResolutionError, SendId, UndeliveredReason,
 };
 use rserpool::session::SendError;
 use rserpool::transport::{LostReason, UserMessage};
 use rserpool::wire::{ASAP_PPID, AsapMessage, CauseCode, Policy, PolicyField, PolicyType, PoolElement};
+use rserpool::{PeId, Rate};
 
 use crate::pools::{resolve, small_world};
 use crate::stranger::FORMAT;
@@ -283,7 +283,8 @@ fn a_failure_is_reported_once_however_many_sessions_notice_it() {
 #[test]
 fn only_elements_that_the_user_was_given_are_reported_and_not_too_many() {
     // RFC 5352, 3.5, 6.9.2 and 9.2.
-    let mut world = world_with(|config| (config.max_report_rate, config.items) = (Some(2), 100));
+    let mut world =
+        world_with(|config| (config.max_report_rate, config.items) = (Rate::per_second(2.0), 100));
     let report = |world: &mut World, id| {
         world.with_user(21, |user, now| user.report_unreachable(POOL.into(), PeId(id), now))
     };

@@ -8,6 +8,7 @@ use crate::federation::FederationOptions;
 use crate::logging::LogOptions;
 use crate::outages::OutageOptions;
 use crate::program::{self, EXIT_CODES};
+use crate::protection::ProtectionOptions;
 use crate::search::{self, Announce, ProfileName};
 use crate::transport::TransportOptions;
 use clap::Parser;
@@ -21,6 +22,7 @@ Examples:
   rspregistrar                                as root: raw IP, all addresses
   rspregistrar --udp --local 127.0.0.2 --asapannounce=off
   rspregistrar --enrp=off                     alone: it looks for no other registrars
+  rspregistrar --access 'allow register from 198.51.100.0/24 pool Echo*' --maxhrrate=20 --maxeurate=0.1
   rspregistrar -asap=192.0.2.1:3863 -peer=192.0.2.2 -maxbadpereports=5      as RSPLIB spells options
 
 Without effect yet, but accepted: RSPLIB's options of statistics files.
@@ -67,12 +69,6 @@ pub(super) struct Cli {
     /// Close associations without registrations and messages after so many seconds (at least 5)
     #[arg(long, value_name = "S", default_value_t = 300, value_parser = clap::value_parser!(u64).range(5..=31_536_000))]
     pub(super) autoclosetimeout: u64,
-    /// Handle resolutions per second and association; -1: no limit
-    #[arg(long, value_name = "1/S", default_value_t = -1, allow_hyphen_values = true)]
-    pub(super) maxhrrate: i64,
-    /// Reports of unreachable elements per second and association; -1: no limit
-    #[arg(long, value_name = "1/S", default_value_t = -1, allow_hyphen_values = true)]
-    pub(super) maxeurate: i64,
     /// Addresses of elements that are known less far are left out. By default loopback and link-local addresses are, unless
     /// an element has no others
     #[arg(long, value_name = "loopback|sitelocal|global", value_parser = scope)]
@@ -86,6 +82,8 @@ pub(super) struct Cli {
     /// Say nothing about registrations
     #[arg(long)]
     pub(super) quiet: bool,
+    #[command(flatten)]
+    pub(super) protection: ProtectionOptions,
     #[command(flatten)]
     pub(super) federation: FederationOptions,
     #[command(flatten)]
@@ -151,10 +149,9 @@ impl Cli {
         config.increment = (self.maxincrement > 0).then_some(self.maxincrement);
         config.default_items = self.maxhresitems.into();
         config.autoclose = Duration::from_secs(self.autoclosetimeout);
-        config.max_resolution_rate = u32::try_from(self.maxhrrate).ok();
         config.min_address_scope = self.minaddressscope;
         config.format.rare_transports = self.rare_transports;
-        config.max_report_rate = u32::try_from(self.maxeurate).ok();
+        self.protection.apply(&mut config);
         self.federation.apply(&mut config.enrp);
         config
     }

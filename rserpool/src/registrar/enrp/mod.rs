@@ -137,7 +137,7 @@ impl Registrar {
 
     /// A multicast datagram: only Presences come so.
     pub(super) fn handle_enrp_datagram(&mut self, source: SocketAddr, data: &[u8], now: Time) {
-        if !self.config.enrp.multicast {
+        if !self.config.enrp.multicast || !self.may_be_peer(source.ip()) {
             return;
         }
         let Ok(parsed) = EnrpMessage::parse(data, &self.config.format) else { return };

@@ -1,10 +1,12 @@
 //! Who the other registrars are, and whether they live (RFC 5353, 3.4).
 
+use std::net::IpAddr;
+
 use super::startup::Phase;
 use super::tables::{Download, Upload};
 use super::takeover::Takeover;
 use super::{Enrp, EnrpTimer};
-use crate::registrar::{Registrar, RegistrarEvent, Timer};
+use crate::registrar::{Registrar, RegistrarEvent, Right, Timer};
 use crate::transport::{AssociationId, Command, Peer, Side};
 use crate::wire::{EnrpBody, ServerInformation};
 use crate::{RegistrarId, Time};
@@ -116,19 +118,29 @@ impl Registrar {
         ways.filter_map(|(id, way)| Some((id, self.enrp.links.get(&way)?.since)))
     }
 
-    pub(in crate::registrar) fn add_enrp_link(
-        &mut self,
-        association: AssociationId,
-        peer: Peer,
-        is_up: bool,
-        now: Time,
-    ) {
+    /// Somebody has come who wants to be a peer.
+    pub(in crate::registrar) fn accept_enrp(&mut self, association: AssociationId, peer: Peer, now: Time) {
         let nameless = self.enrp.links.values().filter(|link| link.registrar.is_none()).count();
-        if nameless >= MAX_NAMELESS + self.config.enrp.peers.len() {
+        let is_welcome = peer.addresses.first().is_some_and(|from| self.may_be_peer(*from));
+        if !is_welcome || nameless >= MAX_NAMELESS + self.config.enrp.peers.len() {
+            self.statistics.refused_associations += 1;
             self.io.push(Command::Abort { association });
             return;
         }
-        self.enrp.links.insert(association, Link { peer, is_up, registrar: None, distance: 0, since: now });
+        self.enrp.links.insert(association, Link { peer, is_up: true, registrar: None, distance: 0, since: now });
+    }
+
+    /// Whether who comes from an address may be a registrar: the access rules say so, or it is where we, or our peers, know one.
+    pub(super) fn may_be_peer(&self, from: IpAddr) -> bool {
+        let access = &self.config.access;
+        let is_known = || {
+            let learned = self.enrp.peers.values().filter_map(|peer| peer.place.as_ref());
+            self.config.enrp.peers.iter().chain(learned).any(|place| place.has_address(from))
+        };
+        match access.rule_for(Right::Peer, from, None) {
+            Some(rule) => rule.allows,
+            None => access.allows(Right::Peer, from, None) || is_known(),
+        }
     }
 
     /// Whether this was one of ours.
