@@ -370,16 +370,17 @@ impl Registrar {
         if !self.is_permitted(association, Right::Report, pool_handle) {
             return;
         }
-        let Some(key) = self.handlespace.find(pool_handle, pe_id) else { return };
-        // The home registrar decides, of which its own users tell it.
-        if self.handlespace.get(key).is_none_or(|element| element.info.home != self.config.id) {
-            return;
-        }
-        if !self.is_report_allowed(association, key, now) {
+        let key = self.handlespace.find(pool_handle, pe_id);
+        if key.is_some_and(|key| !self.is_report_allowed(association, key, now)) {
             self.statistics.rate_limited += 1;
             return;
         }
         self.statistics.unreachable_reports += 1;
+        // The home registrar decides, of which its own users tell it.
+        let is_ours = |key: &ElementKey| {
+            self.handlespace.get(*key).is_some_and(|element| element.info.home == self.config.id)
+        };
+        let Some(key) = key.filter(is_ours) else { return };
         let Some(member) = self.handlespace.data_mut(key) else { return };
         member.unreachable_reports += 1;
         if member.unreachable_reports >= self.config.max_bad_pe_reports {
