@@ -127,7 +127,9 @@ impl Registrar {
             self.io.push(Command::Abort { association });
             return;
         }
-        self.enrp.links.insert(association, Link { peer, is_up: true, registrar: None, distance: 0, since: now });
+        self.enrp
+            .links
+            .insert(association, Link { peer, is_up: true, registrar: None, distance: 0, since: now });
     }
 
     /// Whether who comes from an address may be a registrar: the access rules say so, or it is where we, or our peers, know one.
