@@ -79,7 +79,10 @@ fn group(text: &str) -> Result<Group, String> {
 }
 
 /// As [`search::peer`]; RSPLIB lets the port be left out.
-fn peer(text: &str) -> Result<Peer, String> {
+///
+/// # Errors
+/// What is wrong with it.
+pub fn peer(text: &str) -> Result<Peer, String> {
     let with_port = |item: &str| match item.trim().parse::<IpAddr>() {
         Ok(IpAddr::V6(address)) => format!("[{address}]:{ENRP_PORT}"),
         Ok(address) => format!("{address}:{ENRP_PORT}"),

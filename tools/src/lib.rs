@@ -3,11 +3,13 @@
 pub mod csp;
 pub mod daemon;
 pub mod demo;
+pub mod dump;
 pub mod federation;
 pub mod holder;
 pub mod launch;
 pub mod limits;
 pub mod logging;
+pub mod monitor;
 pub mod outages;
 pub mod perf;
 pub mod pinger;

@@ -1,0 +1,73 @@
+//! Prints a registrar's handlespace.
+
+use std::error::Error;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::Parser;
+use rserpool::RegistrarId;
+use rserpool::transport::Peer;
+use sctp_tools::dump::{self, Json, Request, Tree};
+use sctp_tools::federation;
+use sctp_tools::logging::LogOptions;
+use sctp_tools::program::{self, EXIT_CODES};
+use sctp_tools::transport::TransportOptions;
+
+const EXAMPLES: &str = "\
+Examples:
+  hsdump 192.0.2.1:9901                       what the registrar knows
+  hsdump 192.0.2.1 --own                      only elements whose home it is
+  hsdump 127.0.0.2 --udp --local 127.0.0.5 --json | jq '.pools[].handle'
+
+It poses as another registrar. The one that is asked notices that this one is gone again, and asks its peers whether to take \
+its elements over, of which there are none.
+";
+
+/// Prints all pools and pool elements that a registrar knows, by asking it as another registrar would (ENRP).
+#[derive(Parser)]
+#[command(version, after_help = format!("{EXAMPLES}\n{EXIT_CODES}"))]
+struct Cli {
+    /// The registrar's ENRP side: ADDRESS, ADDRESS:PORT (by default 9901), or several addresses with commas between them
+    #[arg(value_name = "A[:P],...", default_value = "127.0.0.1:9901", value_parser = federation::peer)]
+    registrar: Peer,
+    /// Only the elements that the registrar itself owns
+    #[arg(long)]
+    own: bool,
+    /// Print a JSON object
+    #[arg(long)]
+    json: bool,
+    /// Identifier to pose with, decimal or 0x...; random by default
+    #[arg(long, value_name = "ID", value_parser = program::number)]
+    identifier: Option<u32>,
+    /// How long to wait for each answer, seconds
+    #[arg(long, value_name = "S", default_value = "5", value_parser = program::seconds)]
+    patience: Duration,
+    #[command(flatten)]
+    transport: TransportOptions,
+    #[command(flatten)]
+    log: LogOptions,
+}
+
+fn main() -> ExitCode {
+    let cli: Cli = program::parse(&["cspserver", "cspinterval"]);
+    match dump(&cli) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("hsdump: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn dump(cli: &Cli) -> Result<(), Box<dyn Error>> {
+    cli.log.start()?;
+    let stack = cli.transport.build_stack()?;
+    let id = RegistrarId(cli.identifier.unwrap_or_else(|| rand::random_range(1..=u32::MAX)));
+    let request = Request { id, own_only: cli.own, patience: cli.patience };
+    let dump = dump::fetch(&stack, &cli.registrar, &request)?;
+    match cli.json {
+        true => program::say(serde_json::to_string(&Json::from(&dump))?)?,
+        false => program::say(Tree(&dump))?,
+    }
+    Ok(())
+}
