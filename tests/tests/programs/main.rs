@@ -2,6 +2,7 @@
 //!
 //! Each program that is started is under a `sctp-run` of its own, so that each end has a stack of its own.
 
+mod csp;
 mod diameter;
 mod erlang;
 mod java;

@@ -13,7 +13,7 @@ const REGISTRAR: &str = "10.98.0.1";
 const OTHER_REGISTRAR: &str = "10.98.0.2";
 
 /// A host with an address for each program, if these can be run.
-fn host_or_skip() -> Option<Host> {
+pub(crate) fn host_or_skip() -> Option<Host> {
     if !has_rsplib_or_skip() {
         return None;
     }
@@ -25,7 +25,7 @@ fn host_or_skip() -> Option<Host> {
 }
 
 /// A registrar with a peer, ready for pool elements, and perhaps with more options.
-fn registrar(host: &Host, address: &str, peer: &str, more: &[&str]) -> Program {
+pub(crate) fn registrar(host: &Host, address: &str, peer: &str, more: &[&str]) -> Program {
     let program = registrar_command(address, peer, more);
     start_ready(sctp_run_on(host, address), &program, "Registrar started")
 }
@@ -38,7 +38,13 @@ pub(crate) fn monitor(host: &Host, address: &str) -> Program {
 }
 
 /// A pool element with a service and an identifier; it takes one of the registrars, whichever answers first.
-fn server(host: &Host, address: &str, service: &str, identifier: &str, registrars: &[&str]) -> Program {
+pub(crate) fn server(
+    host: &Host,
+    address: &str,
+    service: &str,
+    identifier: &str,
+    registrars: &[&str],
+) -> Program {
     start(sctp_run_on(host, address), &server_command(service, identifier, registrars))
 }
 
@@ -137,7 +143,7 @@ fn rsplib_s_tools_show_the_handlespace() {
 }
 
 /// A program of ours at this address, which knows its registrars beforehand.
-fn our_own(host: &Host, address: &str, program: &str, arguments: &[&str]) -> Program {
+pub(crate) fn our_own(host: &Host, address: &str, program: &str, arguments: &[&str]) -> Program {
     let arguments: Vec<_> = ["-asapannounce=off"].iter().chain(arguments).collect();
     start_our_own(host, address, program, &arguments)
 }
