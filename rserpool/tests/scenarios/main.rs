@@ -8,6 +8,7 @@ mod hunts;
 mod memberships;
 mod noise;
 mod pools;
+mod protection;
 mod random;
 mod registrars;
 mod rsplib;

@@ -19,7 +19,7 @@ use crate::world::{ASAP_PORT, POOL, Place, SERVICE_PORT, World, address};
 const SECOND: Duration = Duration::from_secs(1);
 
 /// An element as a stranger on `host` describes it.
-fn description(host: u8, change: impl FnOnce(&mut PoolElement)) -> PoolElement {
+pub(crate) fn description(host: u8, change: impl FnOnce(&mut PoolElement)) -> PoolElement {
     let mut element = PoolElement {
         id: PeId(host.into()),
         home: RegistrarId::NONE,
@@ -33,7 +33,7 @@ fn description(host: u8, change: impl FnOnce(&mut PoolElement)) -> PoolElement {
 }
 
 /// Registers for a stranger; the causes of a rejection.
-fn register(
+pub(crate) fn register(
     world: &mut World,
     (place, association): (Place, AssociationId),
     element: PoolElement,

@@ -355,11 +355,20 @@ impl World {
         self.after(link.delay, place, TransportEvent::Message { association, message });
     }
 
-    fn link_between(&self, a: u8, b: u8) -> Option<&Link> {
-        self.links.iter().find(|link| {
+    fn links_between(&self, a: u8, b: u8) -> impl Iterator<Item = &Link> {
+        self.links.iter().filter(move |link| {
             let hosts = link.ends.map(|(place, _)| place.0);
             hosts == [a, b] || hosts == [b, a]
         })
+    }
+
+    fn link_between(&self, a: u8, b: u8) -> Option<&Link> {
+        self.links_between(a, b).next()
+    }
+
+    /// How many associations two hosts have.
+    pub(crate) fn count_links(&self, a: u8, b: u8) -> usize {
+        self.links_between(a, b).count()
     }
 
     /// Whether two hosts have an association.
