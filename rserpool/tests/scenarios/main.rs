@@ -1,5 +1,6 @@
 //! Registrars, pool elements and pool users together, under virtual time.
 
+mod attacks;
 mod cards;
 mod cookies;
 mod distances;

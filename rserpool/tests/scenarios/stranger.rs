@@ -42,13 +42,19 @@ impl World {
 
     /// Connects a stranger, and waits until it is connected.
     pub(crate) fn connect(&mut self, place: Place, to: Place) -> AssociationId {
+        let association = self.connect_at_once(place, to);
+        self.run_for(Duration::from_millis(3));
+        association
+    }
+
+    /// Begins to connect a stranger, and lets no time pass.
+    pub(crate) fn connect_at_once(&mut self, place: Place, to: Place) -> AssociationId {
         let stranger = self.stranger(place);
         let association = AssociationId::Outgoing(stranger.associations);
         stranger.associations += 1;
         let peer = Peer { addresses: vec![address(to.0)], port: to.1 };
         stranger.commands.push_back(Command::Connect { association, side: Side::Asap, peer });
         self.drain(place);
-        self.run_for(Duration::from_millis(3));
         association
     }
 
