@@ -4,7 +4,8 @@ use std::io;
 use std::sync::Arc;
 
 use crate::pool_user::ResolutionError;
-use crate::session::SendError;
+use crate::session::{CookieError, SendError};
+use crate::transport::LostReason;
 
 /// Why a call failed.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -27,6 +28,18 @@ pub enum Error {
     /// The pool could not be resolved.
     #[error(transparent)]
     Resolution(#[from] ResolutionError),
+    /// The user's session with this element is over.
+    #[error("the session is over ({reason:?})")]
+    SessionOver {
+        /// Why.
+        reason: LostReason,
+    },
+    /// The element is about to be dropped; what the session still sends goes to the user.
+    #[error("this element is stopping")]
+    Stopping,
+    /// The user has echoed a cookie that is not to be believed: who goes on serves a user who expects a state that is not there.
+    #[error("cookie rejected: {0}")]
+    CookieRejected(CookieError),
     /// The session takes no message now.
     #[error(transparent)]
     Send(#[from] SendError),

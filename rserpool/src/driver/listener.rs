@@ -10,7 +10,9 @@ use rustc_hash::FxHashMap;
 use socketapi::{Stack, Time};
 
 use super::Error;
-use super::pool_element::{PoolElement, PoolElementOptions, Serving, time_of_day};
+use super::network::Network;
+use super::one_to_many::time_of_day;
+use super::pool_element::{PoolElement, PoolElementOptions, Serving};
 use super::runner::{Engine, Machine, Runner};
 use super::tasks::Tasks;
 use crate::session::{BusinessCard, SendError, ServiceEvent, ServiceSessions};
@@ -24,7 +26,7 @@ const MAX_WAITING: usize = 1000;
 const PATIENCE: Duration = Duration::from_secs(2);
 
 /// The sessions, and what they brought for each waiting call.
-struct Accepting {
+pub(super) struct Accepting {
     sessions: ServiceSessions,
     /// Of sessions that the application has, or may accept.
     events: FxHashMap<AssociationId, VecDeque<ServiceEvent>>,
@@ -36,7 +38,7 @@ struct Accepting {
 
 /// What a task waits for.
 #[derive(Clone, PartialEq, Eq, Hash)]
-enum Topic {
+pub(super) enum Topic {
     Accept,
     Session(AssociationId),
 }
@@ -86,7 +88,7 @@ impl Accepting {
     }
 
     /// Nobody accepts any more.
-    fn close(&mut self) {
+    pub(super) fn close(&mut self) {
         self.sessions.refuse_users();
         for (session, _) in std::mem::take(&mut self.acceptable) {
             self.sessions.abort(session);
@@ -155,15 +157,8 @@ impl PoolListener {
     /// # Errors
     /// [`Error::Socket`] if the port cannot be had; [`Error::System`] if announces cannot be heard.
     pub fn bind(stack: &Stack, options: PoolElementOptions) -> Result<Self, Error> {
-        let (element, runner) = PoolElement::with_server(stack, options, |sessions, network| {
-            let machine = Accepting {
-                sessions,
-                events: FxHashMap::default(),
-                acceptable: BTreeMap::new(),
-                full: Timers::new(),
-                now: stack.now(),
-            };
-            let runner = Arc::new(Runner::start("pool listener", stack, machine, network)?);
+        let (element, runner) = PoolElement::with_server(stack, options, |sessions, network, _| {
+            let runner = start(stack, sessions, network)?;
             Ok((Box::new(Arc::clone(&runner)) as Box<dyn Serving>, runner))
         })?;
         Ok(Self { element, runner })
@@ -179,18 +174,38 @@ impl PoolListener {
     /// # Errors
     /// [`Error::TimedOut`] at the deadline; [`Error::Socket`] when the stack has failed.
     pub fn accept(&self, deadline: Option<Instant>) -> Result<(AcceptedSession, Peer), Error> {
-        self.runner.wait(deadline, |engine| self.take(engine))
+        self.runner.wait(deadline, |engine| accept(&self.runner, engine))
     }
 
     /// As [`PoolListener::accept`], for futures of one's own.
     pub fn poll_accept(&self, context: &mut Context<'_>) -> Poll<Result<(AcceptedSession, Peer), Error>> {
-        self.runner.poll(context, Topic::Accept, |engine| self.take(engine))
+        self.runner.poll(context, Topic::Accept, |engine| accept(&self.runner, engine))
     }
+}
 
-    fn take(&self, engine: &mut Engine<Accepting>) -> Option<(AcceptedSession, Peer)> {
-        let (id, peer) = engine.machine.acceptable.pop_first()?;
-        Some((AcceptedSession { runner: Arc::clone(&self.runner), id }, peer))
-    }
+/// Keeps sessions that are to be accepted.
+pub(super) fn start(
+    stack: &Stack,
+    sessions: ServiceSessions,
+    network: Network,
+) -> Result<Arc<Runner<Accepting>>, Error> {
+    let machine = Accepting {
+        sessions,
+        events: FxHashMap::default(),
+        acceptable: BTreeMap::new(),
+        full: Timers::new(),
+        now: stack.now(),
+    };
+    Ok(Arc::new(Runner::start("pool listener", stack, machine, network)?))
+}
+
+/// The next session that nobody has accepted.
+pub(super) fn accept(
+    runner: &Arc<Runner<Accepting>>,
+    engine: &mut Engine<Accepting>,
+) -> Option<(AcceptedSession, Peer)> {
+    let (id, peer) = engine.machine.acceptable.pop_first()?;
+    Some((AcceptedSession { runner: Arc::clone(runner), id }, peer))
 }
 
 impl Drop for PoolListener {
@@ -234,7 +249,33 @@ impl AcceptedSession {
     /// # Errors
     /// [`SendError::UnknownSession`] after its end, [`SendError::ReservedPpid`], both in [`Error::Send`].
     pub fn send(&self, message: &UserMessage) -> Result<(), Error> {
-        Ok(self.runner.wait(None, |engine| self.try_send(engine, message))??)
+        self.send_unless(None, message, || false)
+    }
+
+    /// As [`AcceptedSession::receive`], but [`Error::Stopping`] instead of waiting if `stopping`; that is asked whenever anything
+    /// happens.
+    pub(super) fn receive_unless(
+        &self,
+        deadline: Option<Instant>,
+        stopping: impl Fn() -> bool,
+    ) -> Result<ServiceEvent, Error> {
+        self.runner.wait(deadline, |engine| {
+            let taken = engine.machine.take(self.id).map(|taken| taken.map_err(Error::from));
+            taken.or_else(|| stopping().then_some(Err(Error::Stopping)))
+        })?
+    }
+
+    /// As [`AcceptedSession::send`], with a deadline; as [`AcceptedSession::receive_unless`].
+    pub(super) fn send_unless(
+        &self,
+        deadline: Option<Instant>,
+        message: &UserMessage,
+        stopping: impl Fn() -> bool,
+    ) -> Result<(), Error> {
+        self.runner.wait(deadline, |engine| {
+            let sent = self.try_send(engine, message).map(|sent| sent.map_err(Error::from));
+            sent.or_else(|| stopping().then_some(Err(Error::Stopping)))
+        })?
     }
 
     /// As [`AcceptedSession::send`], for futures of one's own.

@@ -6,7 +6,9 @@
 //!
 //! - [`Registrar`]: knows who is in which pool;
 //! - [`PoolElement`] with a [`Service`]: a server in a pool, one thread for all its sessions;
-//! - [`PoolListener`] and [`AcceptedSession`]: the same for a server with a thread for each session;
+//! - [`PoolElement`] with a [`SessionService`]: a server in a pool, a thread for each session;
+//! - [`PoolListener`] and [`AcceptedSession`]: a server in a pool that accepts sessions one by one, and does with them what it
+//!   likes;
 //! - [`Registration`]: the membership in a pool of a server that runs by itself, over any transport;
 //! - [`PoolUser`] and [`Session`]: a client of a pool, which gets another server when its server fails;
 //! - [`Reporter`]: tells a monitor how any of them is.
@@ -67,8 +69,11 @@ mod components;
 mod error;
 mod interfaces;
 mod listener;
+mod load;
 mod multicast;
 mod network;
+mod one_to_many;
+mod one_to_one;
 mod pool_element;
 mod pool_user;
 mod registrar;
@@ -82,7 +87,9 @@ pub mod tokio;
 pub use error::Error;
 pub use listener::{AcceptedSession, PoolListener};
 pub use multicast::{ANNOUNCE_GROUP, ANNOUNCE_TTL, ENRP_GROUP};
-pub use pool_element::{PoolElement, PoolElementOptions, Registration, Service, ServiceSession};
+pub use one_to_many::{Service, ServiceSession, Sessions};
+pub use one_to_one::{ServerEvent, ServerSession, SessionService};
+pub use pool_element::{PoolElement, PoolElementOptions, Registration};
 pub use pool_user::{PoolUser, PoolUserOptions, Subscription, Update};
 pub use registrar::{Registrar, RegistrarOptions};
 pub use reporter::{Component, ComponentState, Reporter, ReporterOptions};

@@ -1,139 +1,25 @@
 //! A pool element over real sockets: its registration, and the service that it gives.
 
 use std::net::{IpAddr, SocketAddr, SocketAddrV4};
+use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
-use bytes::Bytes;
 use socketapi::{AssociationConfig, Stack, Time};
 
 use super::Error;
+use super::load::Load;
 use super::multicast::AnnounceReceiver;
 use super::network::{Binding, Network};
+use super::one_to_many::{self, Service};
+use super::one_to_one::{self, SessionService};
 use super::runner::{Engine, Machine, Runner};
 use super::tasks::Tasks;
 use crate::pool_element::{self, PoolElementConfig, PoolElementEvent};
-use crate::session::{
-    BusinessCard, CookieError, CookieProtection, SendError, ServiceConfig, ServiceEvent, ServiceSessions,
-};
-use crate::transport::{AssociationId, Command, LostReason, Peer, Side, TransportEvent, UserMessage};
+use crate::session::{BusinessCard, CookieProtection, ServiceConfig, ServiceSessions};
+use crate::transport::{Command, Peer, Side, TransportEvent};
 use crate::wire::{self, Format, Policy, Transport, TransportUse};
 use crate::{HuntConfig, PeId, PoolHandle, Profile};
-
-/// What an element does for its users. One value serves all sessions; it is called by one thread, and should not wait.
-pub trait Service: Send + 'static {
-    /// A user has connected.
-    fn on_start(&mut self, _session: &mut ServiceSession<'_>, _peer: &Peer) {}
-
-    /// A message has come.
-    fn on_message(&mut self, session: &mut ServiceSession<'_>, message: UserMessage);
-
-    /// The user was served by another element before: this is that element's last cookie, and comes before any
-    /// message. Unless cookies are [signed](PoolElementOptions::cookies), check it: it went through the user's hands.
-    fn on_cookie_echo(&mut self, _session: &mut ServiceSession<'_>, _cookie: Bytes) {}
-
-    /// The user has echoed a cookie that is not to be believed. By default the session is aborted, and the user tries another
-    /// element; who does not abort it goes on without the state that the user expects.
-    fn on_cookie_rejected(&mut self, session: &mut ServiceSession<'_>, error: CookieError) {
-        tracing::warn!(%error, "cookie rejected");
-        session.abort();
-    }
-
-    /// The user is itself an element of a pool, and tells whom to turn to when it fails.
-    fn on_business_card(&mut self, _session: &mut ServiceSession<'_>, _card: BusinessCard) {}
-
-    /// The session is over.
-    fn on_end(&mut self, _session: AssociationId, _reason: LostReason) {}
-}
-
-/// What a service can do with a session.
-pub struct ServiceSession<'a> {
-    sessions: &'a mut ServiceSessions,
-    id: AssociationId,
-}
-
-impl ServiceSession<'_> {
-    /// Names the session, for what the service remembers of it.
-    pub fn id(&self) -> AssociationId {
-        self.id
-    }
-
-    /// Sends a message.
-    ///
-    /// # Errors
-    /// [`SendError::UnknownSession`] if it is closed, [`SendError::QueueFull`].
-    pub fn send(&mut self, message: UserMessage) -> Result<(), SendError> {
-        self.sessions.send(self.id, message)
-    }
-
-    /// Gives the user the session's state, which goes to the next element if this one fails. A length that is a
-    /// multiple of four suits RSPLIB.
-    ///
-    /// # Errors
-    /// As [`ServiceSession::send`]; [`SendError::NoControlChannel`].
-    pub fn send_cookie(&mut self, cookie: impl Into<Bytes>) -> Result<(), SendError> {
-        self.sessions.send_cookie(self.id, cookie.into())
-    }
-
-    /// Ends the session after everything is delivered.
-    pub fn close(&mut self) {
-        self.sessions.close(self.id);
-    }
-
-    /// Ends the session at once; the user turns to another element.
-    pub fn abort(&mut self) {
-        self.sessions.abort(self.id);
-    }
-}
-
-/// Since 1970.
-pub(super) fn time_of_day() -> Duration {
-    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
-}
-
-/// The sessions with the service behind them.
-struct Server<S> {
-    sessions: ServiceSessions,
-    service: S,
-}
-
-impl<S: Service> Machine for Server<S> {
-    type Topic = ();
-
-    fn handle_event(&mut self, event: TransportEvent, _now: Time) {
-        self.sessions.set_time(time_of_day());
-        self.sessions.handle_event(event);
-    }
-
-    fn poll_command(&mut self) -> Option<Command> {
-        self.sessions.poll_command()
-    }
-
-    fn handle_own_events(&mut self, _tasks: &mut Tasks<()>) {
-        while let Some(event) = self.sessions.poll_event() {
-            let sessions = &mut self.sessions;
-            match event {
-                ServiceEvent::Started { session: id, peer } => {
-                    self.service.on_start(&mut ServiceSession { sessions, id }, &peer);
-                }
-                ServiceEvent::CookieEcho { session: id, cookie } => {
-                    self.service.on_cookie_echo(&mut ServiceSession { sessions, id }, cookie);
-                }
-                ServiceEvent::Data { session: id, message } => {
-                    self.service.on_message(&mut ServiceSession { sessions, id }, message);
-                }
-                ServiceEvent::Ended { session, reason } => self.service.on_end(session, reason),
-                ServiceEvent::CookieRejected { session: id, error } => {
-                    self.service.on_cookie_rejected(&mut ServiceSession { sessions, id }, error);
-                }
-                ServiceEvent::BusinessCard { session: id, pool_handle, elements } => {
-                    let card = BusinessCard { pool_handle, elements };
-                    self.service.on_business_card(&mut ServiceSession { sessions, id }, card);
-                }
-            }
-        }
-    }
-}
 
 impl Machine for pool_element::PoolElement {
     type Topic = ();
@@ -228,7 +114,7 @@ impl PoolElementOptions {
 /// A membership in a pool: registers a server that runs by itself, over whatever transport, and keeps it registered. A
 /// [`PoolElement`] has one. Dropping it without [`deregister`](Self::deregister) leaves it to the registrar to notice.
 pub struct Registration {
-    runner: Runner<pool_element::PoolElement>,
+    runner: Arc<Runner<pool_element::PoolElement>>,
 }
 
 impl Registration {
@@ -251,7 +137,7 @@ impl Registration {
         }
         let config = PoolElementConfig { format, ..options.config(user_transport) };
         let machine = pool_element::PoolElement::new(config, rand::random(), stack.now());
-        Ok(Self { runner: Runner::start("registration", stack, machine, network)? })
+        Ok(Self { runner: Arc::new(Runner::start("registration", stack, machine, network)?) })
     }
 
     /// What happens to the registration.
@@ -315,16 +201,8 @@ fn is_deregistered(engine: &mut Engine<pool_element::PoolElement>) -> Option<boo
 pub(super) trait Serving: Send + Sync {
     fn set_business_card(&self, card: BusinessCard);
     fn sessions(&self) -> usize;
-}
-
-impl<S: Service> Serving for Runner<Server<S>> {
-    fn set_business_card(&self, card: BusinessCard) {
-        self.with(|engine, _| engine.machine.sessions.set_business_card(card));
-    }
-
-    fn sessions(&self) -> usize {
-        self.with(|engine, _| engine.machine.sessions.sessions().count())
-    }
+    /// Lets the service say its last words.
+    fn stop(&mut self) {}
 }
 
 /// An element at work: it serves, and stays registered. Dropping it without [`deregister`](Self::deregister) leaves it
@@ -334,6 +212,7 @@ pub struct PoolElement {
     local: Vec<SocketAddr>,
     id: PeId,
     pool_handle: PoolHandle,
+    load: Arc<Load>,
     // The service ends after the registration.
     server: Box<dyn Serving>,
 }
@@ -344,9 +223,25 @@ impl PoolElement {
     /// # Errors
     /// [`Error::Socket`] if the port cannot be had; [`Error::System`] if announces cannot be heard.
     pub fn start(stack: &Stack, options: PoolElementOptions, service: impl Service) -> Result<Self, Error> {
-        let (element, ()) = Self::with_server(stack, options, |sessions, network| {
-            let server = Runner::start("pool element", stack, Server { sessions, service }, network)?;
-            Ok((Box::new(server) as Box<dyn Serving>, ()))
+        let (element, ()) = Self::with_server(stack, options, |sessions, network, load| {
+            Ok((one_to_many::start(stack, sessions, network, load, service)?, ()))
+        })?;
+        Ok(element)
+    }
+
+    /// The same for a service with a thread for each session, for at most `max_sessions` at a time; others are
+    /// [refused](SessionService::refuse).
+    ///
+    /// # Errors
+    /// As [`PoolElement::start`].
+    pub fn start_sessions(
+        stack: &Stack,
+        options: PoolElementOptions,
+        max_sessions: usize,
+        service: impl SessionService,
+    ) -> Result<Self, Error> {
+        let (element, ()) = Self::with_server(stack, options, |sessions, network, load| {
+            Ok((one_to_one::start(stack, sessions, network, load, max_sessions, service)?, ()))
         })?;
         Ok(element)
     }
@@ -355,7 +250,7 @@ impl PoolElement {
     pub(super) fn with_server<T>(
         stack: &Stack,
         options: PoolElementOptions,
-        serve: impl FnOnce(ServiceSessions, Network) -> Result<(Box<dyn Serving>, T), Error>,
+        serve: impl FnOnce(ServiceSessions, Network, &Arc<Load>) -> Result<(Box<dyn Serving>, T), Error>,
     ) -> Result<(Self, T), Error> {
         let config = options.profile.sctp_settings().association_config();
         let network = Network::open(stack, options.binding(options.port, config))?;
@@ -371,9 +266,11 @@ impl PoolElement {
             business_card: Some(BusinessCard { pool_handle: pool_handle.clone(), elements }),
             ..ServiceConfig::default()
         };
-        let (server, kept) = serve(ServiceSessions::new(service_config, rand::random()), network)?;
+        let load = Arc::new(Load::new(options.policy));
+        let (server, kept) = serve(ServiceSessions::new(service_config, rand::random()), network, &load)?;
         let registration = Registration::start(stack, &options, user_transport, Format::default())?;
-        Ok((Self { registration, local, id: options.id, pool_handle, server }, kept))
+        load.attach(Arc::downgrade(&registration.runner));
+        Ok((Self { registration, local, id: options.id, pool_handle, load, server }, kept))
     }
 
     /// Its membership in the pool.
@@ -410,9 +307,9 @@ impl PoolElement {
         self.registration.next_event(deadline)
     }
 
-    /// Changes the policy's numbers, such as the load.
+    /// Changes the policy's numbers. Its load counts unless the service reports one.
     pub fn set_policy(&self, policy: Policy) {
-        self.registration.set_policy(policy);
+        self.load.set_policy(policy);
     }
 
     /// Leaves the pool; sessions go on until the element is dropped. Whether a registrar has confirmed it.
@@ -421,5 +318,11 @@ impl PoolElement {
     /// [`Error::TimedOut`] at the deadline; [`Error::Socket`] when the stack has failed.
     pub fn deregister(&self, deadline: Option<Instant>) -> Result<bool, Error> {
         self.registration.deregister(deadline)
+    }
+}
+
+impl Drop for PoolElement {
+    fn drop(&mut self) {
+        self.server.stop();
     }
 }

@@ -1,0 +1,294 @@
+//! The server frameworks over real sockets: a thread for each session, timers, load. Addresses that no other test uses.
+
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::time::{Duration, Instant};
+
+use rserpool::driver::{
+    Error, PoolElement, PoolElementOptions, PoolUser, PoolUserOptions, Registrar, RegistrarOptions,
+    ServerEvent, ServerSession, Service, ServiceSession, Session, SessionService, Sessions,
+};
+use rserpool::registrar::RegistrarConfig;
+use rserpool::session::{CookieKey, CookieProtection, SessionEvent};
+use rserpool::transport::{AssociationId, Peer, UserMessage};
+use rserpool::wire::{ASAP_PORT, Policy, PolicyField};
+use rserpool::{PeId, Profile, RegistrarId};
+use socketapi::{Stack, Transport};
+
+const PROFILE: Profile = Profile::Fast;
+const LIMIT: Duration = Duration::from_secs(20);
+const POOL: &str = "Servers";
+
+fn soon() -> Option<Instant> {
+    Some(Instant::now() + LIMIT)
+}
+
+/// A registrar, and what users and elements need to be started.
+struct Site {
+    test: u8,
+    registrar: Registrar,
+    registrars: Vec<Peer>,
+}
+
+impl Site {
+    fn new(test: u8) -> Self {
+        let stack = Self::stack_at(test, 2);
+        let config = RegistrarConfig::new(RegistrarId(1), PROFILE);
+        let registrar = Registrar::start(&stack, config, RegistrarOptions::new(PROFILE.sctp_settings()));
+        let registrars = vec![Peer { addresses: stack.local_addresses(), port: ASAP_PORT }];
+        Self { test, registrar: registrar.expect("a registrar"), registrars }
+    }
+
+    fn stack_at(test: u8, host: u8) -> Stack {
+        let builder = Stack::builder().transport(Transport::Udp).address([127, 80, test, host]);
+        builder.linger(Duration::from_secs(2)).build().expect("a stack")
+    }
+
+    fn options(&self, id: u32) -> PoolElementOptions {
+        let mut options = PoolElementOptions::new(POOL.into(), self.registrars.clone(), PROFILE);
+        options.policy = Policy::least_used(0);
+        options.id = PeId(id);
+        options
+    }
+
+    fn element(&self, host: u8, sessions: usize, service: impl SessionService) -> PoolElement {
+        let stack = Self::stack_at(self.test, host);
+        let started = PoolElement::start_sessions(&stack, self.options(host.into()), sessions, service);
+        let element = started.expect("an element");
+        element.next_event(soon()).expect("a registration");
+        element
+    }
+
+    fn user(&self, host: u8) -> PoolUser {
+        let stack = Self::stack_at(self.test, host);
+        PoolUser::start(&stack, PoolUserOptions::new(self.registrars.clone(), PROFILE)).expect("a user")
+    }
+
+    /// The load of an element, as the registrar knows it.
+    fn load(&self, id: u32) -> Option<u32> {
+        self.registrar.inspect(|registrar| {
+            let mut elements = registrar.handlespace().pools().flat_map(|pool| pool.elements());
+            elements
+                .find(|element| element.info.id == PeId(id))
+                .map(|found| found.info.policy.field(PolicyField::Load))
+        })
+    }
+
+    fn await_load(&self, id: u32, is_it: impl Fn(u32) -> bool) {
+        let end = Instant::now() + LIMIT;
+        while !self.load(id).is_some_and(&is_it) {
+            assert!(Instant::now() < end, "the load is {:?}", self.load(id));
+            let _ = self.registrar.next_event(Some(Instant::now() + Duration::from_millis(20)));
+        }
+    }
+}
+
+fn open(user: &PoolUser) -> Session {
+    let session = user.open_session(POOL.into());
+    session.wait_connected(LIMIT).expect("a connection");
+    session
+}
+
+fn next(session: &Session) -> SessionEvent {
+    loop {
+        match session.receive(soon()).expect("an event") {
+            SessionEvent::BusinessCard(_) => {}
+            event => return event,
+        }
+    }
+}
+
+fn ask(session: &Session) -> u8 {
+    session.send(&UserMessage::new(7, "?")).expect("it is connected");
+    match next(session) {
+        SessionEvent::Data(message) => message.data[0],
+        other => panic!("a reply was expected, not {other:?}"),
+    }
+}
+
+/// Answers each message with how many the session has had, also before a fail-over. The count is given to the user when the
+/// element stops, and only then.
+struct Counter;
+
+impl SessionService for Counter {
+    fn serve(&self, session: &mut ServerSession<'_>) -> Result<(), Error> {
+        let mut count = 0;
+        session.set_load(0.5);
+        loop {
+            match session.receive(None) {
+                Ok(ServerEvent::CookieEcho(cookie)) => count = cookie[0],
+                Ok(ServerEvent::Data(_)) => {
+                    count += 1;
+                    session.send(UserMessage::new(7, vec![count]))?;
+                }
+                Ok(_) => {}
+                Err(Error::Stopping) => {
+                    session.send_cookie(vec![count, 0, 0, 0])?;
+                    return Ok(());
+                }
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    fn refuse(&self, session: &mut ServerSession<'_>) -> Result<(), Error> {
+        session.send(UserMessage::new(7, vec![255]))
+    }
+}
+
+#[test]
+fn a_session_s_thread_keeps_its_state_and_gives_it_away_when_the_element_stops() {
+    let site = Site::new(1);
+    let mut elements = [site.element(3, 4, Counter), site.element(4, 4, Counter)].map(Some);
+    let user = site.user(5);
+    let session = user.open_session(POOL.into());
+    let first = session.wait_connected(LIMIT).expect("a connection");
+    assert_eq!([ask(&session), ask(&session)], [1, 2]);
+    // It waits for the next message: the drop does not wait for that.
+    elements[first.id.0 as usize - 3] = None;
+    assert!(matches!(next(&session), SessionEvent::FailoverNecessary { .. }));
+    let SessionEvent::FailoverComplete { element, has_cookie: true } = next(&session) else {
+        panic!("a fail-over with a cookie was expected");
+    };
+    assert_ne!(element.id, first.id);
+    assert_eq!(ask(&session), 3);
+}
+
+#[test]
+fn who_comes_when_all_sessions_are_taken_is_told_and_the_load_is_the_sum_of_the_sessions() {
+    let site = Site::new(2);
+    let _element = site.element(3, 2, Counter);
+    assert_eq!(site.load(3), Some(0));
+    let user = site.user(5);
+    let sessions = [open(&user), open(&user)];
+    assert_eq!([ask(&sessions[0]), ask(&sessions[1])], [1, 1]);
+    site.await_load(3, |load| load >= u32::MAX - 1);
+    let third = open(&user);
+    assert!(matches!(next(&third), SessionEvent::Data(message) if message.data[0] == 255));
+    assert!(matches!(next(&third), SessionEvent::FailoverNecessary { .. }));
+    drop(third);
+    drop(sessions);
+    // The seats are free again once their threads have ended.
+    site.await_load(3, |load| load == 0);
+    let session = open(&user);
+    assert_eq!(ask(&session), 1);
+}
+
+/// Reads nothing of the sessions that begin with a message of this length, as long as the sender lives.
+struct Deaf(parking_lot::Mutex<Receiver<()>>);
+
+const FLOOD: usize = 10_000;
+
+impl SessionService for Deaf {
+    fn serve(&self, session: &mut ServerSession<'_>) -> Result<(), Error> {
+        loop {
+            let ServerEvent::Data(message) = session.receive(None)? else { continue };
+            if message.data.len() == FLOOD {
+                let _ = self.0.lock().recv();
+                return session.abort();
+            }
+            session.send(message)?;
+        }
+    }
+}
+
+#[test]
+fn a_user_who_floods_a_session_is_sent_away_and_the_others_go_on() {
+    let site = Site::new(3);
+    let (release, waits): (Sender<()>, _) = channel();
+    let _element = site.element(3, 2, Deaf(parking_lot::Mutex::new(waits)));
+    let (flooder, other) = (site.user(5), site.user(6));
+    let flood = open(&flooder);
+    let session = open(&other);
+    let is_sent_away = std::thread::scope(|scope| {
+        let sender = scope.spawn(|| {
+            let message = UserMessage::new(0, vec![0; FLOOD]);
+            (0..10_000).any(|_| flood.send(&message).is_err())
+        });
+        assert_eq!(ask(&session), b'?');
+        sender.join().expect("it sends")
+    });
+    assert!(is_sent_away, "10,000 messages went to a session that read one");
+    assert_eq!(ask(&session), b'?');
+    drop(release);
+}
+
+#[test]
+fn a_signed_cookie_may_be_echoed_again_as_long_as_there_is_no_newer_one() {
+    let site = Site::new(4);
+    let key = CookieKey::new(b"known to the elements of the pool").expect("long enough");
+    let start = |host: u8| {
+        let mut options = site.options(host.into());
+        options.cookies = Some(CookieProtection::new(POOL.into(), key.clone()));
+        let stack = Site::stack_at(4, host);
+        let element = PoolElement::start_sessions(&stack, options, 4, Counter).expect("an element");
+        element.next_event(soon()).expect("a registration");
+        element
+    };
+    let first = start(3);
+    let user = site.user(5);
+    let session = open(&user);
+    assert_eq!([ask(&session), ask(&session)], [1, 2]);
+    let _second = start(4);
+    drop(first);
+    assert!(matches!(next(&session), SessionEvent::FailoverNecessary { .. }));
+    assert!(matches!(next(&session), SessionEvent::FailoverComplete { has_cookie: true, .. }));
+    assert_eq!(ask(&session), 3);
+    // The element has given no newer one: the user echoes the same cookie again, and that is its right.
+    session.force_failover(false);
+    assert!(matches!(next(&session), SessionEvent::FailoverNecessary { .. }));
+    while !matches!(next(&session), SessionEvent::FailoverComplete { has_cookie: true, .. }) {}
+    assert_eq!(ask(&session), 3);
+}
+
+/// Sends each user a message whenever its time has come, and says that it is half loaded.
+#[derive(Default)]
+struct Clock {
+    users: Vec<AssociationId>,
+    due: Option<Instant>,
+    ticks: u8,
+}
+
+impl Service for Clock {
+    fn on_message(&mut self, session: &mut ServiceSession<'_>, _message: UserMessage) {
+        self.users.push(session.id());
+        self.due = Some(Instant::now() + Duration::from_millis(5));
+        session.set_load(0.5);
+    }
+
+    fn next_timeout(&self) -> Option<Instant> {
+        self.due
+    }
+
+    fn on_timeout(&mut self, sessions: &mut Sessions<'_>) {
+        self.ticks += 1;
+        for id in &self.users {
+            sessions.session(*id).send(UserMessage::new(0, vec![self.ticks])).expect("it is there");
+        }
+        self.due = (self.ticks < 3).then(|| Instant::now() + Duration::from_millis(5));
+    }
+
+    fn on_stop(&mut self, sessions: &mut Sessions<'_>) {
+        for id in &self.users {
+            sessions.session(*id).send(UserMessage::new(0, vec![99])).expect("it is there");
+        }
+    }
+}
+
+#[test]
+fn a_service_of_many_sessions_has_timers_a_load_and_last_words() {
+    let site = Site::new(5);
+    let element = PoolElement::start(&Site::stack_at(5, 3), site.options(3), Clock::default());
+    let element = element.expect("an element");
+    element.next_event(soon()).expect("a registration");
+    let user = site.user(5);
+    let session = open(&user);
+    assert_eq!(ask(&session), 1);
+    let data = || match next(&session) {
+        SessionEvent::Data(message) => message.data[0],
+        other => panic!("a tick was expected, not {other:?}"),
+    };
+    assert_eq!([data(), data()], [2, 3]);
+    site.await_load(3, |load| load == u32::MAX / 2);
+    drop(element);
+    assert_eq!(data(), 99);
+}
