@@ -20,6 +20,7 @@ pub mod protection;
 pub mod registrar;
 pub mod rsplib;
 pub mod search;
+pub mod services;
 pub mod signals;
 pub mod stat;
 pub mod supervised;

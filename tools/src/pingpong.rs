@@ -2,11 +2,9 @@
 //! carries its own count of replies. The count is the session's state: it travels in the cookie, so that another element
 //! goes on counting where the first one was.
 
-use std::collections::HashMap;
-
 use bytes::{Buf, BufMut, Bytes, BytesMut};
-use rserpool::driver::{Service, ServiceSession};
-use rserpool::transport::{AssociationId, LostReason, UserMessage};
+use rserpool::driver::{Error, ServerEvent, ServerSession, SessionService};
+use rserpool::transport::UserMessage;
 
 /// Payload protocol identifier.
 pub const PPID: u32 = 33;
@@ -94,82 +92,43 @@ fn decode_cookie(cookie: &[u8]) -> Option<u64> {
     cookie.strip_prefix(COOKIE_NAME)?.try_get_u64().ok()
 }
 
-/// What an element knows of a session.
-#[derive(Debug)]
-struct State {
-    /// The number of the next reply: this is what the cookie carries.
-    next_reply: u64,
-    /// Replies that this element gave.
-    replies: u64,
-}
-
-impl Default for State {
-    fn default() -> Self {
-        Self { next_reply: 1, replies: 0 }
-    }
-}
-
-/// The element's side.
-#[derive(Debug, Default)]
+/// The element's side: a session has a thread of its own.
+#[derive(Clone, Copy, Debug, Default)]
 pub struct PingPong {
-    sessions: HashMap<AssociationId, State>,
-    /// Break a session off after so many replies, to show fail-overs.
-    failure_after: Option<u64>,
+    /// Break a session off after so many replies, to show fail-overs; none for never.
+    pub failure_after: Option<u64>,
 }
 
-impl PingPong {
-    /// Answers for ever.
-    pub fn new() -> Self {
-        Self::default()
-    }
-
-    /// Breaks each session off after so many replies.
-    pub fn failing_after(replies: u64) -> Self {
-        Self { failure_after: Some(replies), ..Self::default() }
-    }
-
-    fn answer(&mut self, session: &mut ServiceSession<'_>, message: u64, data: Bytes) {
-        let state = self.sessions.entry(session.id()).or_default();
-        let pong = Message::Pong { message, reply: state.next_reply, data };
-        state.next_reply = state.next_reply.wrapping_add(1);
-        state.replies += 1;
-        let cookie = encode_cookie(state.next_reply);
-        let is_failing = self.failure_after.is_some_and(|limit| state.replies >= limit);
-        let sent = session.send(pong.to_user_message()).and_then(|()| session.send_cookie(cookie));
-        if let Err(error) = &sent {
-            tracing::warn!(%error, "session given up");
-        }
-        if is_failing || sent.is_err() {
-            session.abort();
-        }
-    }
-}
-
-impl Service for PingPong {
-    fn on_message(&mut self, session: &mut ServiceSession<'_>, message: UserMessage) {
-        let decoded = Message::decode(message.data).filter(|_| message.ppid == PPID);
-        match decoded {
-            Some(Message::Ping { message, data }) => self.answer(session, message, data),
-            _ => tracing::debug!("not a Ping"),
-        }
-    }
-
-    fn on_cookie_echo(&mut self, session: &mut ServiceSession<'_>, cookie: Bytes) {
-        match decode_cookie(&cookie) {
-            Some(next_reply) => {
-                tracing::info!(session = ?session.id(), next_reply, "goes on from the cookie");
-                self.sessions.entry(session.id()).or_default().next_reply = next_reply;
-            }
-            None => {
-                tracing::warn!("the cookie is not one of ours");
-                session.abort();
+impl SessionService for PingPong {
+    fn serve(&self, session: &mut ServerSession<'_>) -> Result<(), Error> {
+        let (mut next_reply, mut replies) = (1, 0);
+        while self.failure_after.is_none_or(|limit| replies < limit) {
+            match session.receive(None)? {
+                ServerEvent::CookieEcho(cookie) => match decode_cookie(&cookie) {
+                    Some(number) => {
+                        tracing::info!(peer = ?session.peer(), number, "goes on from the cookie");
+                        next_reply = number;
+                    }
+                    None => {
+                        tracing::warn!("the cookie is not one of ours");
+                        return session.abort();
+                    }
+                },
+                ServerEvent::Data(message) => {
+                    let decoded = Message::decode(message.data).filter(|_| message.ppid == PPID);
+                    let Some(Message::Ping { message, data }) = decoded else {
+                        tracing::debug!("not a Ping");
+                        continue;
+                    };
+                    let pong = Message::Pong { message, reply: next_reply, data };
+                    (next_reply, replies) = (next_reply.wrapping_add(1), replies + 1);
+                    session.send(pong.to_user_message())?;
+                    session.send_cookie(encode_cookie(next_reply))?;
+                }
+                _ => {}
             }
         }
-    }
-
-    fn on_end(&mut self, session: AssociationId, reason: LostReason) {
-        tracing::info!(?session, ?reason, "session over");
-        self.sessions.remove(&session);
+        session.abort()
     }
 }
 

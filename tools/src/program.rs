@@ -61,6 +61,8 @@ pub fn number(text: &str) -> Result<u32, String> {
 
 /// No time that a person gives is longer: a year.
 const LONGEST: f64 = 31_536_000.0;
+/// Threads are not for free.
+const MOST_SESSIONS: usize = 10_000;
 /// Longer handles make RSPLIB's programs abort.
 const LONGEST_HANDLE: usize = 32;
 
@@ -72,6 +74,17 @@ pub fn seconds(text: &str) -> Result<Duration, String> {
     match text.parse() {
         Ok(seconds) if (0.0..=LONGEST).contains(&seconds) => Ok(Duration::from_secs_f64(seconds)),
         _ => Err(format!("a number of seconds from 0 to {LONGEST} is needed")),
+    }
+}
+
+/// How many sessions, each of which takes a thread.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn sessions(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(sessions @ 1..=MOST_SESSIONS) => Ok(sessions),
+        _ => Err(format!("a number from 1 to {MOST_SESSIONS} is needed")),
     }
 }
 

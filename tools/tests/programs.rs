@@ -1,64 +1,15 @@
 //! Registrar, server and clients together, as separate processes over UDP encapsulation. Each test has loopback
 //! addresses of its own.
 
-use std::io::Write;
-use std::process::{Command, Output, Stdio};
-
 use nix::sys::signal::Signal;
 
-use support::Running;
+use support::Site;
 
 mod support;
 
-/// The network of one test: 127.78.`test`.x.
-struct Site {
-    test: u8,
-}
-
-impl Site {
-    fn arguments(&self, host: u8, more: &[&str]) -> Vec<String> {
-        let mut all = vec!["--udp".to_owned(), format!("--local=127.78.{}.{host}", self.test)];
-        all.extend(more.iter().map(|argument| (*argument).to_owned()));
-        all
-    }
-
-    fn registrar(&self) -> Running {
-        let arguments = self.arguments(2, &["-asapannounce=off", "--profile=fast"]);
-        let mut registrar = Running::start(env!("CARGO_BIN_EXE_rspregistrar"), &arguments);
-        registrar.wait_for("registrar 0x");
-        registrar
-    }
-
-    fn member_arguments(&self, host: u8, more: &[&str]) -> Vec<String> {
-        let registrar = format!("-registrar=127.78.{}.2:3863", self.test);
-        let mut all = self.arguments(host, &[&registrar, "-asapannounce=off", "--profile=fast"]);
-        all.extend(more.iter().map(|argument| (*argument).to_owned()));
-        all
-    }
-
-    fn server(&self, host: u8, more: &[&str]) -> Running {
-        let mut server = Running::start(env!("CARGO_BIN_EXE_rspserver"), &self.member_arguments(host, more));
-        server.wait_for("registered");
-        server
-    }
-
-    fn client(&self, program: &str, more: &[&str], input: impl AsRef<[u8]>) -> Output {
-        let mut command = Command::new(program);
-        command.args(self.member_arguments(9, more));
-        let mut client = command
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("the client starts");
-        client.stdin.take().expect("its input").write_all(input.as_ref()).expect("its input");
-        client.wait_with_output().expect("its end")
-    }
-}
-
 #[test]
 fn a_terminal_talks_to_an_echo_pool() {
-    let site = Site { test: 1 };
+    let site = Site { network: 78, test: 1 };
     let registrar = site.registrar();
     let server = site.server(3, &["-echo", "-policy=LeastUsed"]);
     let output = site.client(env!("CARGO_BIN_EXE_rspterminal"), &["-poolhandle=EchoPool"], "one\ntwo\n");
@@ -73,7 +24,7 @@ fn a_terminal_talks_to_an_echo_pool() {
 
 #[test]
 fn sessions_that_servers_break_off_lose_nothing() {
-    let site = Site { test: 2 };
+    let site = Site { network: 78, test: 2 };
     let _registrar = site.registrar();
     let arguments = ["-pingpong", "-poolhandle=P", "-pppfailureafter=7"];
     let _first = site.server(3, &arguments);
@@ -89,7 +40,7 @@ fn sessions_that_servers_break_off_lose_nothing() {
 
 #[test]
 fn an_unknown_pool_is_told_as_the_reason() {
-    let site = Site { test: 3 };
+    let site = Site { network: 78, test: 3 };
     let _registrar = site.registrar();
     let arguments = ["-poolhandle=Nobody", "--patience=1"];
     let output = site.client(env!("CARGO_BIN_EXE_pingpongclient"), &arguments, "");
@@ -100,7 +51,7 @@ fn an_unknown_pool_is_told_as_the_reason() {
 
 #[test]
 fn a_missing_registrar_is_told_as_the_reason() {
-    let site = Site { test: 4 };
+    let site = Site { network: 78, test: 4 };
     let output = site.client(env!("CARGO_BIN_EXE_rspterminal"), &["--patience=1"], "");
     assert_eq!(output.status.code(), Some(1));
     let errors = String::from_utf8_lossy(&output.stderr);
@@ -109,7 +60,7 @@ fn a_missing_registrar_is_told_as_the_reason() {
 
 #[test]
 fn lines_may_be_binary_and_longer_than_a_message() {
-    let site = Site { test: 5 };
+    let site = Site { network: 78, test: 5 };
     let _registrar = site.registrar();
     let _server = site.server(3, &["-echo"]);
     let mut input = vec![0xff; 100_000];

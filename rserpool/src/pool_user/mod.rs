@@ -68,8 +68,10 @@ pub struct PoolUserConfig {
     pub policies: Policies,
     /// How long connecting to an element may take.
     pub connect_timeout: Duration,
-    /// How long a session rests when no element is to be had.
+    /// How long a session rests when no element is to be had; twice as long each time, until an element has sent something.
     pub retry_delay: Duration,
+    /// What `retry_delay` grows to.
+    pub max_retry_delay: Duration,
     /// Endpoint Unreachable reports per second; more are not sent (RFC 5352, 9.2). None: no limit.
     pub max_report_rate: Option<Rate>,
     /// For how long an element that was reported is not reported again: all associations with it tell the same.
@@ -103,6 +105,7 @@ impl PoolUserConfig {
             connect_timeout: profile.millis(15_000, 5000, 200),
             retry_delay: profile.millis(2000, 500, 50),
             max_report_rate: Rate::per_second(10.0),
+            max_retry_delay: profile.millis(60_000, 10_000, 500),
             report_interval: profile.millis(10_000, 1000, 50),
             max_waiting_messages: 1000,
             max_channels: 256,

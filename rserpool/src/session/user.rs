@@ -114,6 +114,8 @@ pub(crate) struct Session {
     failover: Failover,
     /// What waits for the next element.
     unsent: VecDeque<UserMessage>,
+    /// Rests since an element has sent something.
+    rests: u32,
 }
 
 impl Session {
@@ -166,6 +168,7 @@ impl PoolUser {
             ppid: 0,
             failover: Failover::default(),
             unsent: VecDeque::new(),
+            rests: 0,
         };
         self.sessions.insert(id, session);
         self.find_element(id, now);
@@ -282,7 +285,9 @@ impl PoolUser {
         let Some(session) = self.sessions.get_mut(&id) else { return };
         session.state = State::Resting;
         session.failed.clear();
-        self.session_timers.set(id, now + self.config.retry_delay);
+        let delay = self.config.retry_delay.saturating_mul(2u32.saturating_pow(session.rests));
+        session.rests = session.rests.saturating_add(1);
+        self.session_timers.set(id, now + delay.min(self.config.max_retry_delay));
         self.emit_session(id, SessionEvent::Waiting { error });
     }
 
@@ -387,6 +392,7 @@ impl PoolUser {
         }
         let Some(session) = self.sessions.get_mut(&id) else { return };
         if !session.has_control() || message.ppid != ASAP_PPID {
+            session.rests = 0;
             return self.emit_session(id, SessionEvent::Data(message));
         }
         match self.io.read_asap(association, &message.data, &self.config.format) {

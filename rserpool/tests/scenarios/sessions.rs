@@ -220,6 +220,20 @@ fn with_all_elements_dead_a_session_waits_until_one_returns() {
 }
 
 #[test]
+fn who_finds_an_empty_pool_asks_less_and_less_often() {
+    let mut client = Client::new();
+    client.ping();
+    (11..=13).for_each(|host| client.world.kill(host));
+    client.wait(SECOND, |event| matches!(event, SessionEvent::Waiting { .. }));
+    client.events.clear();
+    client.world.run_for(10 * SECOND);
+    client.take_events();
+    let rests = client.events.iter().filter(|event| matches!(event, SessionEvent::Waiting { .. })).count();
+    // 50 ms, twice that, and so on, to 500 ms; not 200 times.
+    assert!((15..30).contains(&rests), "{rests} times");
+}
+
+#[test]
 fn registrar_and_element_may_die_together() {
     let mut client = Client::new();
     client.ping();

@@ -1,23 +1,26 @@
 //! A pool element with one of RSPLIB's services.
 
 use std::error::Error;
+use std::fmt::Display;
+use std::io;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use clap::{ArgGroup, Parser};
+use clap::{Args, Parser};
 use rserpool::PeId;
-use rserpool::driver::{PoolElement, PoolElementOptions, Service, ServiceSession};
+use rserpool::driver::{Error as DriverError, PoolElement, PoolElementOptions};
 use rserpool::pool_element::PoolElementEvent;
 use rserpool::session::{CookieKey, CookieProtection};
-use rserpool::transport::UserMessage;
 use rserpool::wire::{ErrorCause, Policy};
 use sctp_tools::csp::CspOptions;
 use sctp_tools::logging::LogOptions;
+use sctp_tools::outages::OutageOptions;
 use sctp_tools::pingpong::PingPong;
 use sctp_tools::program::{self, EXIT_CODES};
 use sctp_tools::search::SearchOptions;
+use sctp_tools::services::plain::{CharGen, Daytime, Discard, Echo};
 use sctp_tools::signals::Signals;
 use sctp_tools::transport::{self, TransportOptions};
 use sctp_tools::{policy, search};
@@ -31,24 +34,20 @@ Examples:
   rspserver --pingpong --cookie-key-file=/etc/rserpool/MyPool.key      cookies that users cannot change
   rspserver -pingpong -poolhandle=MyPool -pppfailureafter=10      as RSPLIB spells options
 
-Not there yet: the services -discard, -daytime, -chargen, -fractal, -calcapp and -scripting; \
--uptime and -downtime.
-Accepted without effect: -pppmaxthreads, -registrarconnectmaxtrials, -registrarrequestmaxtrials.
+A session of -chargen and -pingpong has a thread of its own; users that come when all are taken are sent away, and turn \
+to another element.
+
+Accepted without effect: -registrarconnectmaxtrials, -registrarrequestmaxtrials, -daemonpidfile.
 ";
 
 /// A pool element: a server in a pool, which pool users reach by the pool's handle. Ends at SIGINT or SIGTERM, and
 /// leaves its pool before.
 #[derive(Parser)]
 #[command(version, after_help = format!("{EXAMPLES}\n{EXIT_CODES}"))]
-#[command(group = ArgGroup::new("service"))]
 struct Cli {
-    /// Service: send each message back (the default)
-    #[arg(long, group = "service")]
-    echo: bool,
-    /// Service: ping-pong, whose sessions survive fail-overs by cookies
-    #[arg(long, group = "service")]
-    pingpong: bool,
-    /// Handle of the pool; by default EchoPool or PingPongPool
+    #[command(flatten)]
+    service: ServiceFlags,
+    /// Handle of the pool; by default EchoPool, DiscardPool and so on, as the service says
     #[arg(long, alias = "pool-handle", value_parser = program::pool_handle)]
     poolhandle: Option<String>,
     /// Identifier of this element, decimal or 0x...; random by default
@@ -68,9 +67,9 @@ struct Cli {
     /// End after so many seconds
     #[arg(long, value_name = "S", value_parser = program::seconds)]
     runtime: Option<Duration>,
-    /// Ping-pong: break each session off after so many replies, to show fail-overs
-    #[arg(long, value_name = "REPLIES", requires = "pingpong")]
-    pppfailureafter: Option<u64>,
+    /// Say nothing of what happens
+    #[arg(long)]
+    quiet: bool,
     /// Sign cookies, and take none that are not signed: a file that all elements of the pool have, with a key of 16 or more
     /// random bytes on a line (openssl rand -hex 32). The first signs, others are accepted too. Without, cookies are not
     /// signed, as RSPLIB's
@@ -79,6 +78,10 @@ struct Cli {
     /// Take no signed cookies that are older, seconds
     #[arg(long, value_name = "S", value_parser = program::seconds, requires = "cookie_key_file")]
     cookie_max_age: Option<Duration>,
+    #[command(flatten)]
+    session: SessionOptions,
+    #[command(flatten)]
+    outages: OutageOptions,
     #[command(flatten)]
     search: SearchOptions,
     #[command(flatten)]
@@ -89,20 +92,77 @@ struct Cli {
     log: LogOptions,
 }
 
-/// Sends each message back as it came.
-struct Echo;
+/// Which service it is.
+#[derive(Args, Clone, Copy, Debug)]
+#[group(multiple = false)]
+struct ServiceFlags {
+    /// Service: send each message back (the default)
+    #[arg(long)]
+    echo: bool,
+    /// Service: throw messages away
+    #[arg(long)]
+    discard: bool,
+    /// Service: tell the time of day
+    #[arg(long)]
+    daytime: bool,
+    /// Service: send characters as fast as the user takes them
+    #[arg(long)]
+    chargen: bool,
+    /// Service: ping-pong, whose sessions survive fail-overs by cookies
+    #[arg(long)]
+    pingpong: bool,
+}
 
-impl Service for Echo {
-    fn on_message(&mut self, session: &mut ServiceSession<'_>, message: UserMessage) {
-        if let Err(error) = session.send(message) {
-            tracing::warn!(%error, "session given up");
-            session.abort();
+/// Options of single services.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Service options")]
+struct SessionOptions {
+    /// Character generator: sessions at a time
+    #[arg(long, value_name = "SESSIONS", default_value_t = 4, value_parser = program::sessions)]
+    chargenmaxthreads: usize,
+    /// Ping-pong: sessions at a time
+    #[arg(long, value_name = "SESSIONS", default_value_t = 4, value_parser = program::sessions)]
+    pppmaxthreads: usize,
+    /// Ping-pong: break each session off after so many replies, to show fail-overs; 0 for never
+    #[arg(long, value_name = "REPLIES", default_value_t = 0)]
+    pppfailureafter: u64,
+}
+
+impl ServiceFlags {
+    /// The pool that RSPLIB has for it.
+    fn pool_handle(&self) -> &'static str {
+        match self {
+            Self { discard: true, .. } => "DiscardPool",
+            Self { daytime: true, .. } => "DaytimePool",
+            Self { chargen: true, .. } => "CharGenPool",
+            Self { pingpong: true, .. } => "PingPongPool",
+            _ => "EchoPool",
+        }
+    }
+
+    fn start(
+        &self,
+        stack: &Stack,
+        options: PoolElementOptions,
+        of: &SessionOptions,
+    ) -> Result<PoolElement, DriverError> {
+        match self {
+            Self { discard: true, .. } => PoolElement::start(stack, options, Discard),
+            Self { daytime: true, .. } => PoolElement::start(stack, options, Daytime),
+            Self { chargen: true, .. } => {
+                PoolElement::start_sessions(stack, options, of.chargenmaxthreads, CharGen)
+            }
+            Self { pingpong: true, .. } => {
+                let failure_after = Some(of.pppfailureafter).filter(|replies| *replies > 0);
+                PoolElement::start_sessions(stack, options, of.pppmaxthreads, PingPong { failure_after })
+            }
+            _ => PoolElement::start(stack, options, Echo),
         }
     }
 }
 
 fn main() -> ExitCode {
-    let ignored: Vec<_> = search::IGNORED.iter().chain(&["pppmaxthreads"]).copied().collect();
+    let ignored: Vec<_> = search::IGNORED.iter().chain(&["daemonpidfile"]).copied().collect();
     let cli: Cli = program::parse(&ignored);
     program::run("rspserver", |signals| serve(&cli, signals))
 }
@@ -110,25 +170,49 @@ fn main() -> ExitCode {
 fn serve(cli: &Cli, signals: &Signals) -> Result<(), Box<dyn Error>> {
     cli.log.start()?;
     let stack = cli.transport.build_stack()?;
-    let element = Arc::new(start(cli, &stack)?);
+    let end = cli.runtime.map(|runtime| Instant::now() + runtime);
+    loop {
+        let gone = cli.outages.next_uptime().map(|uptime| Instant::now() + uptime);
+        let until = end.into_iter().chain(gone).min();
+        if live(cli, &stack, signals, until)? || until == end {
+            return Ok(());
+        }
+        let downtime = cli.outages.next_downtime();
+        cli.say(format_args!("away for {:.3} s", downtime.as_secs_f64()))?;
+        if signals.wait(Some(downtime))? {
+            return Ok(());
+        }
+    }
+}
+
+/// One life of the element. Whether a signal ended it.
+fn live(cli: &Cli, stack: &Stack, signals: &Signals, end: Option<Instant>) -> Result<bool, Box<dyn Error>> {
+    let element = Arc::new(cli.service.start(stack, element_options(cli)?, &cli.session)?);
     let _reporter = cli.csp.report(&element)?;
-    program::say(format_args!(
+    cli.say(format_args!(
         "serving at {}, {}; looking for a registrar",
         program::list(element.local_addrs()),
-        transport::carrier(&stack)
+        transport::carrier(stack)
     ))?;
-    let end = cli.runtime.map(|runtime| Instant::now() + runtime);
-    while !signals.have_come()? && end.is_none_or(|end| Instant::now() < end) {
+    let mut is_told = false;
+    while !is_told && end.is_none_or(|end| Instant::now() < end) {
+        is_told = signals.have_come()?;
         match element.next_event(Some(Instant::now() + program::GLANCE)) {
-            Ok(event) => program::say(describe(&event))?,
-            Err(rserpool::driver::Error::TimedOut) => {}
+            Ok(event) => cli.say(describe(&event))?,
+            Err(DriverError::TimedOut) => {}
             Err(error) => return Err(error.into()),
         }
     }
     if !element.deregister(Some(Instant::now() + Duration::from_secs(5)))? {
-        program::say("no registrar confirmed the deregistration")?;
+        cli.say("no registrar confirmed the deregistration")?;
     }
-    Ok(())
+    Ok(is_told)
+}
+
+impl Cli {
+    fn say(&self, line: impl Display) -> io::Result<()> {
+        if self.quiet { Ok(()) } else { program::say(line) }
+    }
 }
 
 /// What happened to the registration, in words.
@@ -166,9 +250,8 @@ fn cookie_protection(cli: &Cli, pool_handle: &str) -> Result<Option<CookieProtec
     Ok(Some(protection))
 }
 
-fn start(cli: &Cli, stack: &Stack) -> Result<PoolElement, Box<dyn Error>> {
-    let default = if cli.pingpong { "PingPongPool" } else { "EchoPool" };
-    let handle = cli.poolhandle.as_deref().unwrap_or(default);
+fn element_options(cli: &Cli) -> Result<PoolElementOptions, Box<dyn Error>> {
+    let handle = cli.poolhandle.as_deref().unwrap_or(cli.service.pool_handle());
     let mut options =
         PoolElementOptions::new(handle.into(), cli.search.registrar.clone(), cli.search.profile());
     options.cookies = cookie_protection(cli, handle)?;
@@ -178,10 +261,5 @@ fn start(cli: &Cli, stack: &Stack) -> Result<PoolElement, Box<dyn Error>> {
     options.port = cli.port;
     options.reregistration_interval = cli.rereginterval.map(Duration::from_millis);
     options.id = cli.identifier.map_or(options.id, PeId);
-    let element = match (cli.pingpong, cli.pppfailureafter) {
-        (true, Some(replies)) => PoolElement::start(stack, options, PingPong::failing_after(replies)),
-        (true, None) => PoolElement::start(stack, options, PingPong::new()),
-        (false, _) => PoolElement::start(stack, options, Echo),
-    };
-    Ok(element?)
+    Ok(options)
 }

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use clap::Parser;
 use rserpool::driver::{PoolUser, Session};
 use rserpool::session::SessionEvent;
-use rserpool::transport::UserMessage;
+use rserpool::transport::{LostReason, UserMessage};
 use sctp_tools::csp::CspOptions;
 use sctp_tools::logging::LogOptions;
 use sctp_tools::program::{self, EXIT_CODES};
@@ -25,7 +25,7 @@ Examples:
   echo hello | rspterminal -registrar=127.0.0.2:3863 --udp --local 127.0.0.5
 
 Each line is one message, in pieces of 64 KiB if it is longer. At the end of the input, replies are \
-waited for as long as they keep coming (--linger). What happens to the session is told on standard \
+waited for as long as they keep coming (--linger), or until the element ends the session (daytime). What happens to the session is told on standard \
 error. A line that was sent to an element that then failed is lost if the element had not passed it \
 on: protocols that must not lose anything number their requests, as pingpongclient does.
 ";
@@ -86,8 +86,13 @@ fn talk(cli: &Cli, signals: &Signals) -> Result<(), Box<dyn Error>> {
     while !signals.have_come()? {
         match session.receive(Some(Instant::now() + program::GLANCE)) {
             Ok(event) => {
+                let is_end =
+                    matches!(event, SessionEvent::FailoverNecessary { reason: LostReason::Shutdown });
                 show(event)?;
                 last = Instant::now();
+                if is_end && input_is_over.load(Ordering::Acquire) {
+                    break;
+                }
             }
             Err(rserpool::driver::Error::TimedOut) => {
                 if input_is_over.load(Ordering::Acquire) && last.elapsed() >= cli.linger {

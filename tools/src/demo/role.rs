@@ -35,6 +35,8 @@ const PROFILE: Profile = Profile::Fast;
 const PROGRESS_INTERVAL: Duration = Duration::from_millis(100);
 /// How long the user waits for the last replies.
 const DRAIN_LIMIT: Duration = Duration::from_secs(5);
+/// Users of an element at a time.
+const SESSIONS: usize = 4;
 /// How long the user waits for its first element.
 const CONNECT_LIMIT: Duration = Duration::from_secs(10);
 
@@ -179,7 +181,7 @@ fn registrar(options: &RoleOptions, signals: &Signals) -> Result<(), Box<dyn Err
 fn element(options: &RoleOptions, signals: &Signals) -> Result<(), Box<dyn Error>> {
     let stack = stack(options)?;
     let settings = PoolElementOptions::new(POOL.into(), registrars(options), PROFILE);
-    let element = PoolElement::start(&stack, settings, PingPong::new())?;
+    let element = PoolElement::start_sessions(&stack, settings, SESSIONS, PingPong::default())?;
     while !signals.have_come()? {
         match element.next_event(Some(Instant::now() + GLANCE)) {
             Ok(PoolElementEvent::Registered) => say(&Saying::Ready)?,

@@ -1,8 +1,8 @@
 //! Programs under test, as processes of their own.
 #![allow(dead_code, unreachable_pub, reason = "not every test needs all of it")]
 
-use std::io::{BufRead, BufReader, Read};
-use std::process::{Child, Command, Stdio};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::process::{Child, Command, Output, Stdio};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -44,5 +44,61 @@ impl Drop for Running {
     fn drop(&mut self) {
         let _ = self.process.kill();
         let _ = self.process.wait();
+    }
+}
+
+/// The network of one test: 127.`network`.`test`.x, with a registrar at host 2.
+pub struct Site {
+    pub network: u8,
+    pub test: u8,
+}
+
+impl Site {
+    fn address(&self, host: u8) -> String {
+        format!("127.{}.{}.{host}", self.network, self.test)
+    }
+
+    pub fn arguments(&self, host: u8, more: &[&str]) -> Vec<String> {
+        let mut all = vec!["--udp".to_owned(), format!("--local={}", self.address(host))];
+        all.extend(more.iter().map(|argument| (*argument).to_owned()));
+        all
+    }
+
+    pub fn registrar(&self) -> Running {
+        let arguments = self.arguments(2, &["-asapannounce=off", "--profile=fast"]);
+        let mut registrar = Running::start(env!("CARGO_BIN_EXE_rspregistrar"), &arguments);
+        registrar.wait_for("registrar 0x");
+        registrar
+    }
+
+    pub fn member_arguments(&self, host: u8, more: &[&str]) -> Vec<String> {
+        let registrar = format!("-registrar={}:3863", self.address(2));
+        let mut all = self.arguments(host, &[&registrar, "-asapannounce=off", "--profile=fast"]);
+        all.extend(more.iter().map(|argument| (*argument).to_owned()));
+        all
+    }
+
+    pub fn server(&self, host: u8, more: &[&str]) -> Running {
+        let mut server = Running::start(env!("CARGO_BIN_EXE_rspserver"), &self.member_arguments(host, more));
+        server.wait_for("registered");
+        server
+    }
+
+    /// A program that knows the registrar.
+    pub fn start(&self, program: &str, host: u8, more: &[&str]) -> Running {
+        Running::start(program, &self.member_arguments(host, more))
+    }
+
+    pub fn client(&self, program: &str, more: &[&str], input: impl AsRef<[u8]>) -> Output {
+        let mut command = Command::new(program);
+        command.args(self.member_arguments(9, more));
+        let mut client = command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the client starts");
+        client.stdin.take().expect("its input").write_all(input.as_ref()).expect("its input");
+        client.wait_with_output().expect("its end")
     }
 }

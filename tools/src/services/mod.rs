@@ -1,0 +1,3 @@
+//! The services of RSPLIB's rspserver, and what their clients need.
+
+pub mod plain;
