@@ -8,6 +8,7 @@ pub mod federation;
 pub mod holder;
 pub mod launch;
 pub mod limits;
+pub mod load;
 pub mod logging;
 pub mod monitor;
 pub mod outages;

@@ -32,6 +32,10 @@ impl Running {
         line
     }
 
+    pub fn id(&self) -> u32 {
+        self.process.id()
+    }
+
     pub fn end(mut self, signal: Signal) -> (bool, String) {
         kill(Pid::from_raw(self.process.id().cast_signed()), signal).expect("it runs");
         let mut rest = String::new();

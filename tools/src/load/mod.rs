@@ -1,0 +1,356 @@
+//! Load on a registrar: many associations, and several requests on the way on each of them. `hrestest` and `testregistrator` are
+//! made of it.
+//!
+//! One thread does it all, and as little as it can, so that it is the registrar that is measured.
+
+mod memory;
+mod registrations;
+mod resolutions;
+
+use std::collections::VecDeque;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use clap::Args;
+use hdrhistogram::Histogram;
+use rserpool::transport::Peer;
+use rserpool::wire::{ASAP_PPID, AsapMessage, EncodeError, Format};
+use rserpool::{PeId, Profile};
+use serde::Serialize;
+use socketapi::{Patience, Poller, SctpStream, SendInfo, SocketBuilder, Stack};
+
+pub use memory::resident_bytes;
+pub use registrations::{Registrations, Rest, Stop};
+pub use resolutions::{Resolutions, Run};
+
+use crate::program;
+use crate::search;
+use crate::signals::Signals;
+
+/// How much load, and where to.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Load options")]
+pub struct LoadOptions {
+    /// The registrar, with all its addresses: ADDRESS:PORT,ADDRESS:PORT... None is looked for: load is for those who want it
+    #[arg(long, value_name = "A:P,...", value_parser = search::peer)]
+    pub registrar: Peer,
+    /// Associations with it
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..))]
+    pub associations: u16,
+    /// Requests on the way on each association
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..))]
+    pub outstanding: u16,
+    /// How long the registrar may take to be there, and to answer, seconds
+    #[arg(long, value_name = "S", default_value = "30", value_parser = program::seconds)]
+    pub patience: Duration,
+}
+
+/// Why the load ended.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum LoadError {
+    /// No association.
+    #[error("{0}: does a registrar listen there?")]
+    Socket(#[from] socketapi::Error),
+    /// The registrar has ended an association.
+    #[error("the registrar has ended association {0}")]
+    Ended(usize),
+    /// Nothing came.
+    #[error("the registrar has not answered for {0:?}")]
+    Silent(Duration),
+    /// Our own messages.
+    #[error(transparent)]
+    Encode(#[from] EncodeError),
+    /// The system's.
+    #[error(transparent)]
+    System(#[from] io::Error),
+}
+
+/// What is asked, and what is made of the answers.
+pub trait Work {
+    /// The next request on an association, if there is one now.
+    fn next(&mut self, line: &Place) -> Option<AsapMessage>;
+
+    /// The answer to the oldest request of an association that is not answered.
+    fn handle(&mut self, line: &Place, answer: AsapMessage, after: Duration);
+
+    /// Whether this is the kind of message that answers come in.
+    fn is_answer(&self, message: &AsapMessage) -> bool;
+
+    /// Whether all is done. Called after each round.
+    fn is_done(&mut self) -> bool;
+
+    /// When there are requests again, if there are none now.
+    fn next_due(&self) -> Option<Instant> {
+        None
+    }
+}
+
+/// An association's end on our side.
+#[derive(Clone, Debug)]
+pub struct Place {
+    /// Which association, from 0.
+    pub index: usize,
+    /// Our addresses.
+    pub addresses: Vec<IpAddr>,
+    /// Our port.
+    pub port: u16,
+}
+
+struct Line {
+    stream: SctpStream,
+    place: Place,
+    /// When requests were sent that are not answered.
+    sent: VecDeque<Instant>,
+    /// What had no room.
+    waiting: Option<Bytes>,
+}
+
+/// Associations with a registrar.
+pub struct Lines {
+    stack: Stack,
+    poller: Poller,
+    lines: Vec<Line>,
+    format: Format,
+    outstanding: usize,
+    patience: Duration,
+}
+
+impl Lines {
+    /// Connects. A registrar that is not there yet, or not ready, is tried again.
+    ///
+    /// # Errors
+    /// [`LoadError::Socket`] says why there is no association.
+    pub fn connect(stack: &Stack, options: &LoadOptions) -> Result<Self, LoadError> {
+        let poller = Poller::new(stack);
+        let end = Instant::now() + options.patience;
+        let mut lines = Vec::new();
+        for index in 0..options.associations.into() {
+            let line = Line::connect(stack, &options.registrar, index, end)?;
+            poller.add(line.stream.socket(), index as u64, false)?;
+            lines.push(line);
+        }
+        let (outstanding, patience) = (options.outstanding.into(), options.patience);
+        Ok(Self { stack: stack.clone(), poller, lines, format: Format::default(), outstanding, patience })
+    }
+
+    /// Works until all is done, a signal comes, or `end`. Returns how long it took.
+    ///
+    /// # Errors
+    /// See [`LoadError`].
+    pub fn run(
+        &mut self,
+        work: &mut impl Work,
+        end: Option<Instant>,
+        signals: &Signals,
+    ) -> Result<Duration, LoadError> {
+        let begin = Instant::now();
+        let (mut ready, mut last_answer, mut next_glance) = (Vec::new(), begin, begin);
+        (0..self.lines.len()).try_for_each(|index| self.ask(index, work))?;
+        while !work.is_done() && end.is_none_or(|end| Instant::now() < end) {
+            let now = Instant::now();
+            if now >= next_glance {
+                if signals.have_come()? {
+                    break;
+                }
+                next_glance = now + program::GLANCE;
+            }
+            let until = work.next_due().map_or(next_glance, |due| due.min(next_glance));
+            let until = self.stack.now() + until.saturating_duration_since(now);
+            match self.poller.wait(&mut ready, Patience::Until(until)) {
+                Err(error) if error.is_temporary() => ready.clear(),
+                result => result?,
+            }
+            for readiness in &ready {
+                self.listen(readiness.token as usize, work)?;
+            }
+            if ready.is_empty() {
+                (0..self.lines.len()).try_for_each(|index| self.ask(index, work))?;
+            } else {
+                last_answer = now;
+            }
+            let waits = self.lines.iter().any(|line| !line.sent.is_empty());
+            if waits && now.saturating_duration_since(last_answer) > self.patience {
+                return Err(LoadError::Silent(self.patience));
+            }
+        }
+        Ok(begin.elapsed())
+    }
+
+    /// Sends as many requests as may be on the way.
+    fn ask(&mut self, index: usize, work: &mut impl Work) -> Result<(), LoadError> {
+        let line = &mut self.lines[index];
+        if !line.send_waiting()? {
+            return Ok(());
+        }
+        while line.sent.len() < self.outstanding {
+            let Some(request) = work.next(&line.place) else { break };
+            let is_answered = !matches!(request, AsapMessage::EndpointUnreachable { .. });
+            line.waiting = Some(request.encode(&self.format)?);
+            if is_answered {
+                line.sent.push_back(Instant::now());
+            }
+            if !line.send_waiting()? {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes what has come, and asks again.
+    fn listen(&mut self, index: usize, work: &mut impl Work) -> Result<(), LoadError> {
+        loop {
+            let line = &mut self.lines[index];
+            let data = match line.stream.recv_message() {
+                Err(error) if error.is_temporary() => break,
+                result => result?.ok_or(LoadError::Ended(index))?.into_bytes(),
+            };
+            let Ok(parsed) = AsapMessage::parse(&data, &self.format) else { continue };
+            match parsed.message {
+                AsapMessage::EndpointKeepAlive { pool_handle, pe_id: Some(pe_id), .. } => {
+                    line.acknowledge(pool_handle, pe_id, &self.format)?;
+                }
+                message if work.is_answer(&message) => {
+                    let sent = line.sent.pop_front();
+                    work.handle(&line.place, message, sent.map(|sent| sent.elapsed()).unwrap_or_default());
+                }
+                other => tracing::debug!(?other, "ignored"),
+            }
+        }
+        self.ask(index, work)
+    }
+}
+
+impl Line {
+    fn connect(stack: &Stack, registrar: &Peer, index: usize, end: Instant) -> Result<Self, LoadError> {
+        let addresses: Vec<_> =
+            registrar.addresses.iter().map(|ip| SocketAddr::new(*ip, registrar.port)).collect();
+        let config = Profile::Rsplib.sctp_settings().association_config();
+        let stream = loop {
+            let builder = SocketBuilder::new(stack).config(config.clone());
+            match builder.connect(&addresses[..]) {
+                Err(error) if Instant::now() >= end => return Err(error.into()),
+                Err(_) => std::thread::sleep(program::GLANCE),
+                Ok(stream) => break stream,
+            }
+        };
+        stream.set_nonblocking(true);
+        let local = stream.local_addrs()?;
+        let port = local.first().map_or(0, SocketAddr::port);
+        let place = Place { index, addresses: local.iter().map(SocketAddr::ip).collect(), port };
+        Ok(Self { stream, place, sent: VecDeque::new(), waiting: None })
+    }
+
+    /// Whether nothing waits any more.
+    fn send_waiting(&mut self) -> Result<bool, LoadError> {
+        let Some(data) = self.waiting.take() else { return Ok(true) };
+        match self.stream.send_bytes(data.clone(), &SendInfo::new().ppid(ASAP_PPID)) {
+            Err(error) if error.is_temporary() => {
+                self.waiting = Some(data);
+                Ok(false)
+            }
+            result => Ok(result.map(|()| true)?),
+        }
+    }
+
+    /// A registrar that gets no acknowledgement removes the element.
+    fn acknowledge(
+        &mut self,
+        pool_handle: rserpool::PoolHandle,
+        pe_id: PeId,
+        format: &Format,
+    ) -> Result<(), LoadError> {
+        let ack = AsapMessage::EndpointKeepAliveAck { pool_handle, pe_id }.encode(format)?;
+        match self.stream.send_bytes(ack, &SendInfo::new().ppid(ASAP_PPID)) {
+            Err(error) if error.is_temporary() => tracing::warn!("no room for an acknowledgement"),
+            result => result?,
+        }
+        Ok(())
+    }
+}
+
+/// What came of it.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Summary {
+    /// Answers, good and bad.
+    pub answers: u64,
+    /// Those that were refusals.
+    pub refused: u64,
+    /// How long it took.
+    pub seconds: f64,
+    /// Answers in a second.
+    pub per_second: f64,
+    /// Time from a request to its answer, microseconds: half of them took less.
+    pub p50_us: u64,
+    /// 99 of 100.
+    pub p99_us: u64,
+    /// The longest.
+    pub max_us: u64,
+}
+
+/// Times from requests to answers.
+#[derive(Debug)]
+pub struct Times {
+    histogram: Histogram<u64>,
+    refused: u64,
+}
+
+/// Longer times are as bad.
+const LONGEST_US: u64 = 60_000_000;
+
+impl Default for Times {
+    fn default() -> Self {
+        let histogram = Histogram::new_with_bounds(1, LONGEST_US, 3).expect("these bounds are right");
+        Self { histogram, refused: 0 }
+    }
+}
+
+impl Times {
+    fn note(&mut self, after: Duration, is_refused: bool) {
+        let micros = u64::try_from(after.as_micros()).unwrap_or(LONGEST_US);
+        self.histogram.saturating_record(micros.max(1));
+        self.refused += u64::from(is_refused);
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> u64 {
+        self.histogram.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.histogram.is_empty()
+    }
+
+    /// What 99 of 100 took at most.
+    pub fn p99(&self) -> Duration {
+        Duration::from_micros(self.histogram.value_at_quantile(0.99))
+    }
+
+    /// The summary of so much time.
+    pub fn summary(&self, elapsed: Duration) -> Summary {
+        let (answers, seconds) = (self.len(), elapsed.as_secs_f64());
+        Summary {
+            answers,
+            refused: self.refused,
+            seconds,
+            per_second: answers as f64 / seconds.max(f64::MIN_POSITIVE),
+            p50_us: self.histogram.value_at_quantile(0.5),
+            p99_us: self.histogram.value_at_quantile(0.99),
+            max_us: self.histogram.max(),
+        }
+    }
+}
+
+impl std::fmt::Display for Summary {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { answers, refused, seconds, per_second, p50_us, p99_us, max_us } = self;
+        write!(
+            f,
+            "{answers} answers in {seconds:.1} s, {refused} of them refusals: {per_second:.0} per second; after {p50_us} us (p50), \
+             {p99_us} us (p99), {max_us} us at most"
+        )
+    }
+}

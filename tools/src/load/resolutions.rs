@@ -1,0 +1,134 @@
+//! Handle resolutions (RFC 5352, 3.3).
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::time::{Duration, Instant};
+
+use rserpool::wire::AsapMessage;
+use rserpool::{PeId, PoolHandle};
+
+use super::{Place, Times, Work};
+use crate::program;
+
+/// What answers a run gave.
+#[derive(Clone, Debug)]
+pub struct Run {
+    /// Which run, from 1.
+    pub number: u64,
+    /// How long it took.
+    pub after: Duration,
+    /// The elements, or why there are none.
+    pub elements: Result<Vec<PeId>, String>,
+}
+
+impl fmt::Display for Run {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let elements = match &self.elements {
+            Ok(elements) => program::list(elements),
+            Err(error) => error.clone(),
+        };
+        write!(f, "{} after {} us: {elements}", self.number, self.after.as_micros())
+    }
+}
+
+/// Asks for a pool's elements, again and again.
+pub struct Resolutions<T: FnMut(Run)> {
+    pool_handle: PoolHandle,
+    items: Option<u32>,
+    pause: Duration,
+    max_runs: Option<u64>,
+    /// How likely an element is reported as unreachable.
+    unreachable: f64,
+    reports: VecDeque<(usize, PeId)>,
+    asked: u64,
+    next: Instant,
+    times: Times,
+    tell: T,
+}
+
+impl<T: FnMut(Run)> Resolutions<T> {
+    /// Without pause and end; `tell` hears of each run.
+    pub fn new(pool_handle: PoolHandle, items: Option<u32>, tell: T) -> Self {
+        Self {
+            pool_handle,
+            items,
+            pause: Duration::ZERO,
+            max_runs: None,
+            unreachable: 0.0,
+            reports: VecDeque::new(),
+            asked: 0,
+            next: Instant::now(),
+            times: Times::default(),
+            tell,
+        }
+    }
+
+    /// With a pause between requests, and an end.
+    #[must_use]
+    pub fn paced(self, pause: Duration, max_runs: Option<u64>) -> Self {
+        Self { pause, max_runs, ..self }
+    }
+
+    /// Elements are reported as unreachable with this probability.
+    #[must_use]
+    pub fn reporting(self, unreachable: f64) -> Self {
+        Self { unreachable, ..self }
+    }
+
+    /// How long the answers took.
+    pub fn times(&self) -> &Times {
+        &self.times
+    }
+
+    fn has_more(&self) -> bool {
+        self.max_runs.is_none_or(|most| self.asked < most)
+    }
+}
+
+impl<T: FnMut(Run)> Work for Resolutions<T> {
+    fn next(&mut self, line: &Place) -> Option<AsapMessage> {
+        let pool_handle = self.pool_handle.clone();
+        if self.reports.front().is_some_and(|(of, _)| *of == line.index) {
+            let (_, pe_id) = self.reports.pop_front()?;
+            return Some(AsapMessage::EndpointUnreachable { pool_handle, pe_id });
+        }
+        if !self.has_more() {
+            return None;
+        }
+        if !self.pause.is_zero() {
+            let now = Instant::now();
+            if now < self.next {
+                return None;
+            }
+            self.next = now + self.pause;
+        }
+        self.asked += 1;
+        Some(AsapMessage::HandleResolution { subscribe: false, pool_handle, items: self.items })
+    }
+
+    fn handle(&mut self, line: &Place, answer: AsapMessage, after: Duration) {
+        let AsapMessage::HandleResolutionResponse { elements, errors, .. } = answer else { return };
+        self.times.note(after, !errors.is_empty() || elements.is_empty());
+        if self.unreachable > 0.0 {
+            let hit = elements.iter().filter(|_| rand::random_bool(self.unreachable));
+            self.reports.extend(hit.map(|element| (line.index, element.id)));
+        }
+        let elements = match errors.is_empty() {
+            true => Ok(elements.iter().map(|element| element.id).collect()),
+            false => Err(rserpool::wire::ErrorCause::list(&errors)),
+        };
+        (self.tell)(Run { number: self.times.len(), after, elements });
+    }
+
+    fn is_answer(&self, message: &AsapMessage) -> bool {
+        matches!(message, AsapMessage::HandleResolutionResponse { .. })
+    }
+
+    fn is_done(&mut self) -> bool {
+        !self.has_more() && self.times.len() >= self.asked && self.reports.is_empty()
+    }
+
+    fn next_due(&self) -> Option<Instant> {
+        (!self.pause.is_zero()).then_some(self.next)
+    }
+}
