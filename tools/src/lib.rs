@@ -1,5 +1,6 @@
 //! Programs: registrar, pool elements and users, measuring and demonstration tools.
 
+pub mod attack;
 pub mod csp;
 pub mod daemon;
 pub mod demo;
