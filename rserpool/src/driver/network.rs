@@ -17,6 +17,8 @@ use crate::transport::{AssociationId, Command, LostReason, Peer, Side, Transport
 
 /// Messages of one association that wait for room in its send buffer; with more, it is aborted.
 const MAX_BACKLOG: usize = 10_000;
+/// Their bytes: who asks for long answers, and does not read them, costs no more.
+const MAX_BACKLOG_BYTES: usize = 64 << 20;
 
 /// Where a machine's sockets are bound, and what its associations are like.
 pub(super) struct Binding {
@@ -37,6 +39,7 @@ struct Link {
     socket: usize,
     id: SocketAssociation,
     backlog: VecDeque<UserMessage>,
+    backlog_bytes: usize,
     /// The machine has forgotten it: shut it down once the backlog is sent.
     is_closing: bool,
 }
@@ -217,7 +220,8 @@ impl Network {
     }
 
     fn add_link(&mut self, name: AssociationId, socket: usize, id: SocketAssociation) {
-        self.links.insert(name, Link { socket, id, backlog: VecDeque::new(), is_closing: false });
+        self.links
+            .insert(name, Link { socket, id, backlog: VecDeque::new(), backlog_bytes: 0, is_closing: false });
         self.names.insert(id, name);
     }
 
@@ -229,8 +233,9 @@ impl Network {
 
     fn send(&mut self, name: AssociationId, message: UserMessage) {
         let Some(link) = self.links.get_mut(&name) else { return self.give_back(name, message) };
+        link.backlog_bytes += message.data.len();
         link.backlog.push_back(message);
-        let is_too_slow = link.backlog.len() > MAX_BACKLOG;
+        let is_too_slow = link.backlog.len() > MAX_BACKLOG || link.backlog_bytes > MAX_BACKLOG_BYTES;
         // With a backlog from before, what is acknowledged gives the sign to go on.
         if link.backlog.len() == 1 {
             self.flush(name);
@@ -269,6 +274,7 @@ impl Network {
                 }
                 Ok(()) => {}
             }
+            link.backlog_bytes -= message.data.len();
             link.backlog.pop_front();
         }
         if link.is_closing

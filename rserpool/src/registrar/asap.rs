@@ -12,7 +12,10 @@ use crate::wire::{
     Addresses, AsapMessage, CauseCode, EncodeError, ErrorCause, PoolElement, Protocol, Transport,
     UpdateAction,
 };
-use crate::{AddressScope, PeId, PoolHandle, Time};
+use crate::{AddressScope, PeId, PoolHandle, Rate, Time};
+
+/// Rejections that are told in a second; all are counted.
+const MAX_REJECTIONS: f64 = 100.0;
 
 impl Registrar {
     pub(super) fn handle_asap(&mut self, association: AssociationId, data: &[u8], now: Time) {
@@ -65,7 +68,10 @@ impl Registrar {
             Err(error) => {
                 self.statistics.rejections += 1;
                 let cause = error.cause();
-                self.emit(RegistrarEvent::Rejected { pool_handle: pool_handle.clone(), pe_id, error });
+                // Who is rejected again and again does not crowd out what others do.
+                if self.rejections.allows(Rate::per_second(MAX_REJECTIONS), now) {
+                    self.emit(RegistrarEvent::Rejected { pool_handle: pool_handle.clone(), pe_id, error });
+                }
                 vec![cause]
             }
         };

@@ -188,7 +188,7 @@ pub enum RegistrarEvent {
         /// Whether it was unknown before.
         is_new: bool,
     },
-    /// A registration was rejected.
+    /// A registration was rejected. Of very many in a second some are only counted.
     Rejected {
         /// The pool.
         pool_handle: PoolHandle,

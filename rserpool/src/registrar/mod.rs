@@ -20,6 +20,7 @@ pub use config::{EnrpConfig, RegistrarConfig, RegistrarEvent, RegistrarStatistic
 pub use users::UserLimits;
 
 use crate::handlespace::{ElementKey, Handlespace};
+use crate::rate::RateLimiter;
 use crate::timers::Timers;
 use crate::transport::{AssociationId, Command, Io, Peer, Side, TransportEvent};
 use crate::wire::{ASAP_PPID, ENRP_PPID, UpdateAction};
@@ -85,6 +86,8 @@ pub struct Registrar {
     /// Associations whose peers have not said anything, the oldest first.
     silent: BTreeSet<(Time, AssociationId)>,
     users: Users,
+    /// Rejections that are told.
+    rejections: RateLimiter,
     enrp: Enrp,
     /// Other registrars that announce themselves, and when they were heard.
     announcers: BTreeMap<RegistrarId, Time>,
@@ -108,6 +111,7 @@ impl Registrar {
             places: BTreeMap::new(),
             silent: BTreeSet::new(),
             users: Users::default(),
+            rejections: RateLimiter::default(),
             enrp: Enrp::new(),
             announcers: BTreeMap::new(),
             subscriptions: Subscriptions::default(),

@@ -245,7 +245,11 @@ impl<'a> Attack<'a> {
             id: PeId(self.first_id.wrapping_add(number)),
             home: RegistrarId::NONE,
             life: Life::from(Duration::from_secs(3600)),
-            user_transport: Transport::sctp(NOWHERE, self.stack.local_addresses(), TransportUse::DataOnly),
+            user_transport: Transport::sctp(
+                NOWHERE,
+                self.stack.local_addresses(),
+                TransportUse::DataAndControl,
+            ),
             policy: self.plan.policy,
             asap_transport: None,
         }
