@@ -134,6 +134,29 @@ impl Host {
         self.ip(&format!("link set p{network} master lan{network}"));
     }
 
+    /// From now on no IPv4 packet gets beyond one of its interfaces. Captures there still see what comes, and ARP passes: with a
+    /// plug pulled instead, a host would soon send nothing more to neighbours that do not answer.
+    ///
+    /// # Panics
+    /// If there is no such interface.
+    pub fn deafen(&self, interface: &str) {
+        self.tc(&format!("qdisc add dev {interface} clsact"));
+        // A BPF program of one instruction: return 2, TC_ACT_SHOT.
+        self.tc(&format!("filter add dev {interface} ingress protocol ip bpf da bytecode '1,6 0 0 2'"));
+    }
+
+    /// Packets pass again.
+    ///
+    /// # Panics
+    /// Unless [`Host::deafen`] was called.
+    pub fn undeafen(&self, interface: &str) {
+        self.tc(&format!("qdisc del dev {interface} clsact"));
+    }
+
+    fn tc(&self, arguments: &str) {
+        run(&format!("tc -n {} {arguments}", self.namespace));
+    }
+
     /// Its IPv4 address in a network.
     pub fn v4(&self, network: u8) -> String {
         format!("10.77.{network}.{}", self.number)

@@ -1,7 +1,9 @@
 //! Where an item is done: two hosts, ours and RSPLIB's, with a network between them of which everything is captured.
 
+use std::collections::BTreeSet;
 use std::fmt;
-use std::net::SocketAddr;
+use std::io::Write;
+use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -11,7 +13,7 @@ use rserpool::wire::{ASAP_PORT, Policy};
 use rserpool::{PeId, Profile};
 use socketapi::{Stack, Transport};
 use system_tests::{
-    Capture, Host, Lab, Program, count_packets, hear, look_every, packet_fields, registrar_command,
+    Capture, Host, Lab, Program, built, count_packets, hear, look_every, packet_fields, registrar_command,
     sctp_run_on, server_command, start, start_our_own, start_ready, terminal_command,
 };
 
@@ -35,6 +37,9 @@ const PAUSE: Duration = Duration::from_millis(500);
 
 /// A program that has no answer by then is started anew.
 const ANSWER: Duration = Duration::from_secs(10);
+
+/// An address that RSPLIB's host gets later.
+pub(crate) const THEIR_LATE: &str = "10.77.0.30";
 
 /// An address where nobody is.
 const NOBODY: &str = "10.77.0.99";
@@ -82,6 +87,31 @@ impl fmt::Display for Evidence {
     }
 }
 
+/// Where RSPLIB's registrar serves.
+pub(crate) fn their_asap() -> SocketAddr {
+    SocketAddr::new(THEIRS.parse().expect("an address"), ASAP_PORT)
+}
+
+/// What a registrar answers to a registrar, or who poses as one, that asks for its handlespace.
+fn table(registrar: &str, at: &str) -> String {
+    format!("ip.src == {registrar} and ip.dst == {at} and enrp.message_type == 3")
+}
+
+/// A number as tshark prints it.
+fn number(text: &str) -> u32 {
+    let number = match text.strip_prefix("0x") {
+        Some(digits) => u32::from_str_radix(digits, 16),
+        None => text.parse(),
+    };
+    number.unwrap_or_else(|_| panic!("{text} is not a number"))
+}
+
+fn stack_on(host: &Host, address: &str) -> Stack {
+    let address = address.parse::<IpAddr>().expect("an address");
+    let stack = Stack::builder().transport(Transport::Raw).addresses(vec![address]);
+    host.inside(|| stack.build()).unwrap_or_else(|error| panic!("{error}"))
+}
+
 impl Ground {
     pub(crate) fn new(item: &Item) -> Self {
         let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("bakeoff");
@@ -98,18 +128,30 @@ impl Ground {
         Self { lab, file, _capture: capture }
     }
 
+    /// From now on neither host hears the other. What they say is still captured.
+    pub(crate) fn cut(&self) {
+        self.lab.a.deafen("lan0");
+        self.lab.b.deafen("n0");
+    }
+
+    /// They hear each other again.
+    pub(crate) fn mend(&self) {
+        self.lab.a.undeafen("lan0");
+        self.lab.b.undeafen("n0");
+    }
+
     /// An element of ours in this process, which registers at RSPLIB's registrar with a policy.
     pub(crate) fn own_element(&self, pool: &str, id: u32, policy: Policy) -> (Stack, PoolElement) {
-        let address = OUR_PROGRAMS[0].parse().expect("an address");
-        let registrar = SocketAddr::new(THEIRS.parse().expect("an address"), ASAP_PORT);
-        let mut options = PoolElementOptions::new(pool.into(), vec![registrar.into()], Profile::Rsplib);
+        let mut options = PoolElementOptions::new(pool.into(), vec![their_asap().into()], Profile::Rsplib);
         (options.id, options.policy) = (PeId(id), policy);
-        self.lab.a.inside(|| {
-            let stack = Stack::builder().transport(Transport::Raw).addresses(vec![address]);
-            let stack = stack.build().unwrap_or_else(|error| panic!("{error}"));
-            let element = PoolElement::start(&stack, options, Mute);
-            (stack, element.unwrap_or_else(|error| panic!("{error}")))
-        })
+        let stack = stack_on(&self.lab.a, OUR_PROGRAMS[0]);
+        let element = self.lab.a.inside(|| PoolElement::start(&stack, options, Mute));
+        (stack, element.unwrap_or_else(|error| panic!("{error}")))
+    }
+
+    /// A stack of ours in this process, on RSPLIB's host.
+    pub(crate) fn stack_beside_theirs(&self, address: &str) -> Stack {
+        stack_on(&self.lab.b, address)
     }
 
     /// RSPLIB's host loses an address: the program there is silent, and nobody is told.
@@ -143,7 +185,8 @@ impl Ground {
         self.start_our_registrar(identifier, &arguments)
     }
 
-    fn start_our_registrar(&self, identifier: &str, arguments: &[&str]) -> Program {
+    /// Our registrar as the options say.
+    pub(crate) fn start_our_registrar(&self, identifier: &str, arguments: &[&str]) -> Program {
         let identifier = format!("-identifier={identifier}");
         let mut all = vec![identifier.as_str()];
         all.extend(arguments);
@@ -189,6 +232,22 @@ impl Ground {
         self.theirs(address, &command)
     }
 
+    /// An element of RSPLIB's at our registrar that serves at these addresses, the last of which its host did not have when its SCTP
+    /// began: its associations do not have it either.
+    pub(crate) fn their_newcomer(&self, identifier: &str, addresses: &[&str]) -> Program {
+        let places: Vec<_> = addresses.iter().map(|address| format!("{address}:5000")).collect();
+        let mut command = server_command("-echo", identifier, &[OURS]);
+        command.push(format!("-local={}", places.join(",")));
+        let mut program = self.lab.b.command(built("sctp-run").to_str().expect("a path in UTF-8"));
+        program.args(["--raw", "sh", "-c", "echo begun && read go && exec \"$@\"", "sh"]).args(command);
+        let mut program = Program::start(program);
+        hear(&mut program, "begun");
+        self.lab.b.ip(&format!("addr add {}/24 dev n0", addresses.last().expect("an address")));
+        let mut input = program.take_stdin().expect("a pipe");
+        input.write_all(b"go\n").expect("the shell reads");
+        program
+    }
+
     /// A user of RSPLIB's asks our registrar for the pool EchoPool, until the answer is as this filter says.
     pub(crate) fn our_registrar_answers(&self, expected: &str) -> Evidence {
         let user = THEIR_PROGRAMS[4];
@@ -201,6 +260,24 @@ impl Ground {
         self.dump(OURS, &self.lab.b, THEIR_PROGRAMS[4], expected)
     }
 
+    /// The same until it has these elements, and no others. Its answer may have several parts.
+    pub(crate) fn our_registrar_has_just(&self, ids: &BTreeSet<u32>) -> Evidence {
+        look_every(PAUSE, PATIENCE, || {
+            let before = format!("frame.number > {}", self.count("frame"));
+            self.our_registrar_has(&format!("{before} and enrp.m_bit == 0"));
+            let parts = format!("{before} and {}", table(OURS, THEIR_PROGRAMS[4]));
+            let parts =
+                packet_fields(&self.file, &parts, ["frame.number", "enrp.pool_element_pe_identifier"]);
+            let there: BTreeSet<_> =
+                parts.iter().flat_map(|[_, ids]| ids.iter().map(|id| number(id))).collect();
+            if there != *ids {
+                return Err(format!("our registrar has {there:x?}, not {ids:x?}"));
+            }
+            Ok(self
+                .evidence(parts.iter().flat_map(|[frames, _]| frames.iter().map(|it| number(it))).collect()))
+        })
+    }
+
     /// The same with RSPLIB's registrar, from our host.
     pub(crate) fn their_registrar_has(&self, expected: &str) -> Evidence {
         self.dump(THEIRS, &self.lab.a, OUR_PROGRAMS[3], expected)
@@ -209,11 +286,7 @@ impl Ground {
     fn dump(&self, registrar: &str, host: &Host, at: &str, expected: &str) -> Evidence {
         let program = ["hsdump", &format!("{registrar}:9901"), "-logcolor=off"];
         let ask = || start(sctp_run_on(host, at), &program);
-        self.ask(
-            &format!("ip.src == {registrar} and ip.dst == {at} and enrp.message_type == 3"),
-            ask,
-            expected,
-        )
+        self.ask(&table(registrar, at), ask, expected)
     }
 
     /// Has a program ask until its answer is as expected.
@@ -259,9 +332,8 @@ impl Ground {
     fn frame(&self, after: u32, filter: &str) -> Result<u32, String> {
         let later = format!("frame.number >= {after} and ({filter})");
         let found = packet_fields(&self.file, &later, ["frame.number"]);
-        let number = found.first().and_then(|[numbers]| numbers.first()?.parse().ok());
-        number
-            .ok_or_else(|| format!("no packet with {filter} after frame {after} of {}", self.file.display()))
+        let first = found.first().and_then(|[numbers]| Some(number(numbers.first()?)));
+        first.ok_or_else(|| format!("no packet with {filter} after frame {after} of {}", self.file.display()))
     }
 
     /// When the packets came that a display filter selects, in seconds.

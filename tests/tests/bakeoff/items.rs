@@ -2,7 +2,7 @@
 
 use std::any::type_name;
 
-use crate::cases::{elements, peers, registrar, takeover, updates, users};
+use crate::cases::{audits, elements, peers, registrar, takeover, updates, users};
 use crate::ground::{Evidence, Ground};
 
 type Test = Box<dyn Fn(&Ground) -> Evidence + Sync>;
@@ -99,11 +99,13 @@ fn registrar_items() -> Vec<Item> {
     vec![
         Item::new(2, "registers an element in a round robin pool").shown_by(registrar::registers),
         Item::new(2, "rejects a round robin element in a least used pool").shown_by(registrar::rejects),
-        Item::new(5, "rejects an element none of whose addresses belongs to its association"),
+        Item::new(5, "rejects an element none of whose addresses belongs to its association")
+            .shown_by(registrar::rejects_foreign_addresses),
         Item::new(
             5,
             "registers an element without those of its addresses that do not belong to its association",
-        ),
+        )
+        .shown_by(registrar::leaves_foreign_addresses_out),
         Item::new(5, "removes an element after three reports that it is unreachable")
             .shown_by(registrar::believes_three_reports),
         Item::new(2, "sends keep-alives regularly").shown_by(registrar::sends_keep_alives),
@@ -126,7 +128,8 @@ fn peer_items() -> Vec<Item> {
         Item::new(2, "tells a new registrar its handlespace").shown_by(peers::tells_the_table),
         Item::new(10, "the same with a table in several parts (M bit), each from where the one before ended")
             .shown_by(peers::tells_the_rest_of_the_table),
-        Item::new(5, "adds a registrar that tells of its presence by multicast"),
+        Item::new(5, "adds a registrar that tells of its presence by multicast")
+            .shown_by(peers::hears_presences),
     ]
 }
 
@@ -140,9 +143,12 @@ fn update_items() -> Vec<Item> {
 
 fn synchronization_items() -> Vec<Item> {
     vec![
-        Item::new(5, "notices by the checksum that an element is missing, and asks for the table (W bit)"),
-        Item::new(5, "notices by the checksum that an element is no more, and asks for the table (W bit)"),
-        Item::new(10, "the same with many of both, more than a message holds (W and M bits)"),
+        Item::new(5, "notices by the checksum that an element is missing, and asks for the table (W bit)")
+            .shown_by(audits::finds_the_new),
+        Item::new(5, "notices by the checksum that an element is no more, and asks for the table (W bit)")
+            .shown_by(audits::drops_the_old),
+        Item::new(10, "the same with many of both, more than a message holds (W and M bits)")
+            .shown_by(audits::exchanges_many),
     ]
 }
 

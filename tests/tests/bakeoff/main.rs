@@ -11,6 +11,7 @@
 //! An item passes only if its capture shows it: `target/tmp/bakeoff` keeps that of each item.
 
 mod cases;
+mod crowd;
 mod ground;
 mod items;
 mod table;

@@ -1,5 +1,6 @@
 //! How the items are done: a function each, which panics if something is not as it should be.
 
+pub(crate) mod audits;
 pub(crate) mod elements;
 pub(crate) mod peers;
 pub(crate) mod registrar;

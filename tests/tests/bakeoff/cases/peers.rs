@@ -134,3 +134,16 @@ pub(crate) fn tells_the_rest_of_the_table(ground: &Ground) -> Evidence {
     let seen = in_parts(ground, &to_us(TABLE_REQUEST), &from_us(TABLE_RESPONSE));
     seen.and(ground.their_registrar_has(&all_elements()))
 }
+
+/// RSPLIB's registrar tells of itself in IANA's group (RFC 5353, 6.2), to which ours listens, but does not send: else RSPLIB's would connect first.
+pub(crate) fn hears_presences(ground: &Ground) -> Evidence {
+    let _mentor = their_mentor(ground, &ELEMENTS[..1], &["-enrpannounce=224.0.1.185:9901"]);
+    let _ours = ground.start_our_registrar("0x11", &["-asapannounce=off"]);
+    let met = ground.show(&[
+        &format!("ip.src == {THEIRS} and udp and enrp.message_type == {PRESENCE}"),
+        &format!("ip.src == {OURS} and ip.dst == {THEIRS} and sctp.chunk_type == 1"),
+    ]);
+    let list = ground.show(&[&from_us(LIST_REQUEST), &to_us(LIST_RESPONSE)]);
+    let table = ground.show(&[&from_us(TABLE_REQUEST), &to_us(TABLE_RESPONSE)]);
+    met.and(list).and(table).and(ground.our_registrar_answers(&asap_element(ELEMENTS[0])))
+}

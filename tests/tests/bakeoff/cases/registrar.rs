@@ -3,8 +3,8 @@
 use nix::sys::signal::Signal;
 use system_tests::{Program, hear};
 
-use super::{UNKNOWN_POOL, policy};
-use crate::ground::{Evidence, Ground, OURS, THEIR_PROGRAMS};
+use super::{UNKNOWN_POOL, asap_element, policy};
+use crate::ground::{Evidence, Ground, OURS, THEIR_LATE, THEIR_PROGRAMS};
 
 const FROM_ELEMENT: &str = "ip.src == 10.77.0.21 and ip.dst == 10.77.0.1";
 const TO_ELEMENT: &str = "ip.src == 10.77.0.1 and ip.dst == 10.77.0.21";
@@ -44,6 +44,42 @@ pub(crate) fn rejects(ground: &Ground) -> Evidence {
         // RFC 5354, 3.12: Inconsistent Pooling Policy.
         &format!("{ours} and asap.message_type == 3 and asap.r_bit == 1 and asap.cause_code == 5"),
     ])
+}
+
+/// Where the newcomer's association is from.
+const ELSEWHERE: &str = "10.77.0.2";
+
+/// Its INIT, in which the address is not, and its registration, in which it is.
+fn newcomer() -> [String; 2] {
+    let from = format!("ip.src == {ELSEWHERE} and ip.dst == {OURS}");
+    [
+        format!("{from} and sctp.chunk_type == 1 and not sctp.parameter_ipv4_address == {THEIR_LATE}"),
+        format!("{from} and asap.message_type == 1 and asap.ipv4_address == {THEIR_LATE}"),
+    ]
+}
+
+pub(crate) fn rejects_foreign_addresses(ground: &Ground) -> Evidence {
+    let mut registrar = ground.our_registrar(&[]);
+    let _element = ground.their_newcomer("0xbbbb", &[THEIR_LATE]);
+    hear(&mut registrar, "0x0000bbbb rejected: no usable address");
+    let [init, registration] = newcomer();
+    let rejected = format!("ip.src == {OURS} and asap.message_type == 3 and asap.r_bit == 1");
+    let only = format!("{registration} and not asap.ipv4_address != {THEIR_LATE}");
+    ground.show(&[&init, &only, &rejected]).and(ground.our_registrar_answers(UNKNOWN_POOL))
+}
+
+pub(crate) fn leaves_foreign_addresses_out(ground: &Ground) -> Evidence {
+    let _registrar = ground.our_registrar(&[]);
+    let _element = ground.their_newcomer("0xbbbb", &[THEIR_PROGRAMS[0], THEIR_LATE]);
+    let [init, registration] = newcomer();
+    let both = format!("{registration} and asap.ipv4_address == {}", THEIR_PROGRAMS[0]);
+    let accepted = format!("ip.src == {OURS} and asap.message_type == 3 and asap.r_bit == 0");
+    let known = format!(
+        "{} and asap.ipv4_address == {} and not asap.ipv4_address == {THEIR_LATE}",
+        asap_element("0xbbbb"),
+        THEIR_PROGRAMS[0]
+    );
+    ground.show(&[&init, &both, &accepted]).and(ground.our_registrar_answers(&known))
 }
 
 /// RSPLIB's element is gone without a word; three users of RSPLIB's find out, each for itself, after 40 s.
