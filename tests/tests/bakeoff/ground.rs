@@ -9,9 +9,9 @@ use std::time::{Duration, Instant};
 
 use rserpool::driver::{PoolElement, PoolElementOptions, Service, ServiceSession};
 use rserpool::transport::UserMessage;
-use rserpool::wire::{ASAP_PORT, Policy};
+use rserpool::wire::{ASAP_PORT, ENRP_PORT, ENRP_PPID, Policy};
 use rserpool::{PeId, Profile};
-use socketapi::{Stack, Transport};
+use socketapi::{SctpStream, SendInfo, Stack, Transport};
 use system_tests::{
     Capture, Host, Lab, Program, built, count_packets, hear, look_every, packet_fields, registrar_command,
     sctp_run_on, server_command, start, start_our_own, start_ready, terminal_command,
@@ -36,7 +36,7 @@ const PATIENCE: Duration = Duration::from_secs(120);
 const PAUSE: Duration = Duration::from_millis(500);
 
 /// A program that has no answer by then is started anew.
-const ANSWER: Duration = Duration::from_secs(10);
+const ANSWER: Duration = Duration::from_secs(30);
 
 /// An address that RSPLIB's host gets later.
 pub(crate) const THEIR_LATE: &str = "10.77.0.30";
@@ -90,6 +90,23 @@ impl fmt::Display for Evidence {
 /// Where RSPLIB's registrar serves.
 pub(crate) fn their_asap() -> SocketAddr {
     SocketAddr::new(THEIRS.parse().expect("an address"), ASAP_PORT)
+}
+
+/// The options of a registrar of ours that knows these others.
+fn peer_options(peers: &[&str], more: &[&str]) -> Vec<String> {
+    let mut options: Vec<_> = peers.iter().map(|address| format!("-peer={address}")).collect();
+    options.extend(["-enrpannounce=off", "-asapannounce=off"].iter().chain(more).map(|it| (*it).to_owned()));
+    options
+}
+
+/// A message that RSPLIB's own library made: lines of `name | ppid | length | hex | form`.
+fn golden(name: &str) -> Vec<u8> {
+    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/vectors/asap-enrp.txt");
+    let text = std::fs::read_to_string(file).unwrap_or_else(|error| panic!("{file}: {error}"));
+    let line = text.lines().find(|line| line.split(" | ").next() == Some(name));
+    let hex = line.and_then(|line| line.split(" | ").nth(3)).unwrap_or_else(|| panic!("{file} lacks {name}"));
+    let octet = |at| u8::from_str_radix(&hex[at..at + 2], 16).expect("hexadecimal digits");
+    (0..hex.len()).step_by(2).map(octet).collect()
 }
 
 /// What a registrar answers to a registrar, or who poses as one, that asks for its handlespace.
@@ -178,21 +195,42 @@ impl Ground {
 
     /// Our registrar, which knows these others.
     pub(crate) fn our_peer(&self, identifier: &str, peers: &[&str], more: &[&str]) -> Program {
-        let peers: Vec<_> = peers.iter().map(|address| format!("-peer={address}")).collect();
-        let mut arguments = vec!["-enrpannounce=off", "-asapannounce=off"];
-        arguments.extend(peers.iter().map(String::as_str));
-        arguments.extend(more);
-        self.start_our_registrar(identifier, &arguments)
+        self.start_our_registrar(identifier, &peer_options(peers, more))
+    }
+
+    /// The same on RSPLIB's host: what it says to our registrar is captured.
+    pub(crate) fn our_peer_among_theirs(
+        &self,
+        address: &str,
+        identifier: &str,
+        peers: &[&str],
+        more: &[&str],
+    ) -> Program {
+        let mut options = peer_options(peers, more);
+        options.push(format!("-identifier={identifier}"));
+        let mut registrar = start_our_own(&self.lab.b, address, "rspregistrar", &options);
+        hear(&mut registrar, "serving");
+        registrar
     }
 
     /// Our registrar as the options say.
-    pub(crate) fn start_our_registrar(&self, identifier: &str, arguments: &[&str]) -> Program {
+    pub(crate) fn start_our_registrar(&self, identifier: &str, options: &[impl AsRef<str>]) -> Program {
         let identifier = format!("-identifier={identifier}");
         let mut all = vec![identifier.as_str()];
-        all.extend(arguments);
+        all.extend(options.iter().map(AsRef::as_ref));
         let mut registrar = self.ours(OURS, "rspregistrar", &all);
         hear(&mut registrar, "registrar 0x");
         registrar
+    }
+
+    /// Somebody on RSPLIB's host who sends our registrar a message of `tests/vectors`.
+    pub(crate) fn replay(&self, message: &str) -> SctpStream {
+        let stack = self.stack_beside_theirs(THEIR_PROGRAMS[4]);
+        let registrar = SocketAddr::new(OURS.parse().expect("an address"), ENRP_PORT);
+        let speaker = SctpStream::connect(&stack, registrar).unwrap_or_else(|error| panic!("{error}"));
+        let info = SendInfo { ppid: ENRP_PPID, ..SendInfo::default() };
+        speaker.send(&golden(message), &info).unwrap_or_else(|error| panic!("{error}"));
+        speaker
     }
 
     /// RSPLIB's registrar alone, once it is ready for elements.

@@ -155,8 +155,9 @@ fn synchronization_items() -> Vec<Item> {
 fn takeover_items() -> Vec<Item> {
     vec![
         Item::new(5, "notices that a registrar is gone, and begins a takeover").shown_by(takeover::begins),
-        Item::new(5, "acknowledges another's takeover, and gives its own up"),
-        Item::new(10, "changes the homes as another's Takeover Server says"),
+        Item::new(5, "acknowledges another's takeover, and gives its own up").shown_by(takeover::gives_up),
+        Item::new(10, "changes the homes as another's Takeover Server says")
+            .shown_by(takeover::hears_of_takeovers),
         Item::new(10, "takes over from a registrar that is gone, and tells its elements")
             .shown_by(takeover::takes_over),
     ]

@@ -3,6 +3,7 @@
 use nix::sys::signal::Signal;
 use system_tests::{Program, hear};
 
+use super::{PRESENCE, asap_element, enrp_element};
 use crate::ground::{Evidence, Ground, OURS, THEIR_OTHER, THEIR_PROGRAMS, THEIRS};
 
 /// ENRP from our registrar to RSPLIB's that stays, about the one that is gone, and the answer.
@@ -20,20 +21,27 @@ fn answer_about_the_dead(message: u8) -> String {
     )
 }
 
+/// The part of a filter that asks for an element and its home, in ASAP.
+fn home_of(id: &str, home: &str) -> String {
+    format!("{} and asap.pool_element_home_enrp_server_identifier == {home}", asap_element(id))
+}
+
 /// RFC 5353, 2.7 to 2.9.
 const INIT_TAKEOVER: u8 = 7;
 const INIT_TAKEOVER_ACK: u8 = 8;
 const TAKEOVER_SERVER: u8 = 9;
 
+/// How soon a quick one of ours takes a silent registrar over.
+const QUICK: [&str; 2] = ["-peermaxtimelastheard=4000", "-peermaxtimenoresponse=500"];
+
 /// Our registrar, a quick one, among two of RSPLIB's; then one of these dies that has an element.
 fn orphan(ground: &Ground) -> [Program; 3] {
     let theirs = ground.their_peer(THEIRS, "0x22", THEIR_OTHER, &[]);
     let other = ground.their_peer(THEIR_OTHER, "0x33", THEIRS, &[]);
-    let quick = ["-peermaxtimelastheard=4000", "-peermaxtimenoresponse=500"];
-    let mut ours = ground.our_peer("0x44", &[THEIRS, THEIR_OTHER], &quick);
+    let mut ours = ground.our_peer("0x44", &[THEIRS, THEIR_OTHER], &QUICK);
     hear(&mut ours, "serving");
     let element = ground.their_element(THEIR_PROGRAMS[0], "-echo", "0xbbbb", THEIRS, &[]);
-    ground.our_registrar_answers("asap.pool_element_pe_identifier == 0xbbbb");
+    ground.our_registrar_answers(&asap_element("0xbbbb"));
     theirs.signal(Signal::SIGKILL);
     [ours, other, element]
 }
@@ -41,6 +49,82 @@ fn orphan(ground: &Ground) -> [Program; 3] {
 pub(crate) fn begins(ground: &Ground) -> Evidence {
     let _programs = orphan(ground);
     ground.show(&[&about_the_dead(INIT_TAKEOVER), &answer_about_the_dead(INIT_TAKEOVER_ACK)])
+}
+
+/// Ours and the other one of RSPLIB's begin at the same time: RSPLIB's 10 s after the last word of the silent one, which ours hears 2 s
+/// later, and ours 8 s after that. What either says of it is on the way for 2 s. RSPLIB's with a smaller identifier insists
+/// (docs/rserpool.md: arbitration), so ours gives up. RSPLIB's sends no Takeover Server, but its table tells.
+pub(crate) fn gives_up(ground: &Ground) -> Evidence {
+    let theirs = ground.their_peer(THEIRS, "0x22", THEIR_OTHER, &[]);
+    let mut other = ground.their_peer(THEIR_OTHER, "0x33", THEIRS, &[]);
+    let mut ours = ground.our_peer(
+        "0x44",
+        &[THEIRS, THEIR_OTHER],
+        &[
+            "--impair=delay=2s",
+            "-peermaxtimelastheard=3000",
+            "-peermaxtimenoresponse=5000",
+            "-takeoverexpiryinterval=120000",
+        ],
+    );
+    hear(&mut ours, "serving");
+    hear(&mut other, "$00000044");
+    let _element = ground.their_element(THEIR_PROGRAMS[0], "-echo", "0xbbbb", THEIRS, &[]);
+    ground.our_registrar_has(&enrp_element("0xbbbb"));
+    theirs.signal(Signal::SIGSTOP);
+    let theirs_begins = ground.show(&[&answer_about_the_dead(INIT_TAKEOVER)]);
+    let ours_begins = ground.show(&[&about_the_dead(INIT_TAKEOVER), &about_the_dead(INIT_TAKEOVER_ACK)]);
+    let owned = ground.our_registrar_has(&format!(
+        "{} and enrp.pool_element_home_enrp_server_identifier == 0x33",
+        enrp_element("0xbbbb")
+    ));
+    assert_eq!(ground.count(&about_the_dead(TAKEOVER_SERVER)), 0, "ours has not given up");
+    theirs_begins.and(ours_begins).and(owned)
+}
+
+/// Where a message of RSPLIB's own making is from, to whom, and about whom (`tests/vectors`).
+const GOLDEN: [&str; 3] = ["0x1", "0x2", "0x3"];
+
+/// RSPLIB's registrars send no Takeover Server. So, beside a live one of these, first another registrar of ours takes one over that has
+/// fallen silent, and then we play what another one of RSPLIB's would have sent.
+pub(crate) fn hears_of_takeovers(ground: &Ground) -> Evidence {
+    let [speaker, own, silent] = GOLDEN;
+    let patient = ["-peermaxtimelastheard=300000", "-peermaxtimenoresponse=300000"];
+    let [first, second, other] = [THEIR_PROGRAMS[2], THEIRS, THEIR_OTHER];
+    let doomed =
+        [("0x22", first), (silent, second)].map(|(id, at)| ground.their_peer(at, id, OURS, &patient));
+    let _living = ground.their_peer(other, "0x33", OURS, &patient);
+    let mut ours = ground.our_peer(own, &[first, second, other], &patient);
+    hear(&mut ours, "serving");
+    let _elements = [("0xcccc", THEIR_PROGRAMS[1], first), ("0xbbbb", THEIR_PROGRAMS[0], second)]
+        .map(|(id, address, home)| ground.their_element(address, "-echo", id, home, &[]));
+    ground.our_registrar_has_just(&[0xbbbb, 0xcccc].into());
+
+    let heir = ground.our_peer_among_theirs(THEIR_PROGRAMS[3], "0x44", &[OURS, first], &QUICK);
+    doomed[0].signal(Signal::SIGSTOP);
+    hear(&mut ours, "registrar 0x00000022 is gone: 0x00000044 has taken 1 elements over");
+    let from_ours =
+        format!("ip.src == {} and ip.dst == {OURS} and enrp.target_servers_id == 0x22", THEIR_PROGRAMS[3]);
+    let by_ours = ground.show(&[
+        &format!("{from_ours} and enrp.message_type == {INIT_TAKEOVER}"),
+        &format!("{from_ours} and enrp.message_type == {TAKEOVER_SERVER}"),
+    ]);
+    let by_ours = by_ours.and(ground.our_registrar_answers(&home_of("0xcccc", "0x44")));
+    drop(heir);
+
+    doomed[1].signal(Signal::SIGSTOP);
+    let _speaker = ground.replay("ENRP TakeoverServer");
+    hear(&mut ours, "registrar 0x00000003 is gone: 0x00000001 has taken 1 elements over");
+    let golden = format!(
+        "ip.dst == {OURS} and enrp.message_type == {TAKEOVER_SERVER} and enrp.target_servers_id == {silent}"
+    );
+    let golden = ground.show(&[&golden]);
+    let golden = golden.and(ground.our_registrar_answers(&home_of("0xbbbb", speaker)));
+    let lives = format!(
+        "frame.number > {} and ip.src == {other} and ip.dst == {OURS} and enrp.message_type == {PRESENCE}",
+        golden.last()
+    );
+    by_ours.and(golden).and(ground.show(&[&lives]))
 }
 
 pub(crate) fn takes_over(ground: &Ground) -> Evidence {
@@ -59,9 +143,6 @@ pub(crate) fn takes_over(ground: &Ground) -> Evidence {
         &format!("{from} and asap.message_type == 8 and asap.pe_identifier == 0xbbbb"),
     ]);
     let after = format!("frame.number > {}", told.last());
-    let owned = ground.our_registrar_answers(&format!(
-        "{after} and asap.pool_element_pe_identifier == 0xbbbb and \
-         asap.pool_element_home_enrp_server_identifier == 0x44"
-    ));
+    let owned = ground.our_registrar_answers(&format!("{after} and {}", home_of("0xbbbb", "0x44")));
     taken.and(told).and(owned)
 }
