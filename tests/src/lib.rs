@@ -4,9 +4,9 @@
 //! A test that cannot run on this machine says so with [`skip`].
 
 mod compile;
+mod harness;
 mod lab;
 mod launch;
-mod options;
 mod patience;
 mod perf;
 mod program;
@@ -15,9 +15,9 @@ mod tshark;
 mod usrsctp;
 
 pub use compile::Programs;
+pub use harness::{Options, attempt, conclude};
 pub use lab::{Host, Lab};
 pub use launch::{LIMIT, finish, hear, sctp_run, sctp_run_on, start, start_our_own, start_ready};
-pub use options::Options;
 pub use patience::{look_every, look_until, wait_until};
 pub use perf::{PerfServer, perf_result, run_perf_client, start_perf_client};
 pub use program::{Program, ProgramError, built, built_as, built_for_musl};

@@ -17,16 +17,14 @@ mod items;
 mod table;
 
 use std::collections::VecDeque;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
-use std::time::Instant;
 
 use parking_lot::Mutex;
-use system_tests::{Options, has_judge_or_skip, has_rsplib_or_skip};
+use system_tests::{Options, attempt, conclude, has_judge_or_skip, has_rsplib_or_skip};
 
-use crate::ground::Ground;
+use crate::ground::{Evidence, Ground};
 use crate::items::Item;
-use crate::table::{Outcome, Table};
+use crate::table::Table;
 
 fn main() -> ExitCode {
     let options = Options::read();
@@ -49,31 +47,14 @@ fn main() -> ExitCode {
         table.write();
     }
     table.check();
-    let (verdict, code) = match table.failed() {
-        0 => ("ok", ExitCode::SUCCESS),
-        _ => ("FAILED", ExitCode::FAILURE),
-    };
-    // As libtest says it: `tests/run` counts.
-    println!("test result: {verdict}. {} passed; {} failed; finished", table.passed(), table.failed());
-    code
+    conclude(table.passed(), table.failed())
 }
 
 /// Does items until none is left, the last ones first: these wait longest.
-fn work<'a>(queue: &Mutex<VecDeque<&'a Item>>, outcomes: &Mutex<Vec<(&'a Item, Outcome)>>) {
+fn work<'a>(queue: &Mutex<VecDeque<&'a Item>>, outcomes: &Mutex<Vec<(&'a Item, Option<Evidence>)>>) {
     loop {
         let Some(item) = queue.lock().pop_back() else { return };
-        let outcome = run(item);
+        let outcome = attempt(&item.name(), || (item.test)(&Ground::new(item)));
         outcomes.lock().push((item, outcome));
     }
-}
-
-fn run(item: &Item) -> Outcome {
-    let Some(test) = &item.test else { return Outcome::NotDone };
-    let start = Instant::now();
-    let outcome = match catch_unwind(AssertUnwindSafe(|| test(&Ground::new(item)))) {
-        Ok(evidence) => Outcome::Passed(evidence),
-        Err(_) => Outcome::Failed,
-    };
-    println!("test {} ... {outcome} ({:.1} s)", item.name(), start.elapsed().as_secs_f64());
-    outcome
 }

@@ -22,12 +22,10 @@ mod peer;
 mod table;
 mod wire;
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
-use std::time::Instant;
 
 use parking_lot::Mutex;
-use system_tests::{Options, is_installed_or_skip, is_root_or_skip};
+use system_tests::{Options, attempt, conclude, is_installed_or_skip, is_root_or_skip};
 
 use crate::cases::Case;
 use crate::ground::{Ground, Hosts};
@@ -53,13 +51,7 @@ fn main() -> ExitCode {
         }
         table.check();
     }
-    let (verdict, code) = match table.failed() {
-        0 => ("ok", ExitCode::SUCCESS),
-        _ => ("FAILED", ExitCode::FAILURE),
-    };
-    // As libtest says it: `tests/run` counts.
-    println!("test result: {verdict}. {} passed; {} failed; finished", table.passed(), table.failed());
-    code
+    conclude(table.passed(), table.failed())
 }
 
 fn can_run() -> bool {
@@ -99,28 +91,21 @@ fn name(stack: Stack, case: &Case) -> String {
 
 /// Does one case. After a failure nobody knows what the peer does: it is replaced.
 fn run(case: &Case, ground: &mut Ground<'_>) -> Cell {
-    let start = Instant::now();
     // It may be there, of a case before.
     let _ = std::fs::remove_file(ground.capture());
-    let outcome = catch_unwind(AssertUnwindSafe(|| {
+    let measured = attempt(&name(ground.stack, case), || {
         let measured = (case.run)(ground);
         ground.peer.tell("close");
         measured
-    }));
-    let (verdict, cell) = match outcome {
-        Ok(measured) => ("ok", Cell::Seen(measured)),
-        Err(_) => {
+    });
+    measured.map_or_else(
+        || {
             report(ground);
             ground.restart_peer();
-            ("FAILED", Cell::Failed)
-        }
-    };
-    println!(
-        "test {} ... {verdict} ({:.2} s) {cell:?}",
-        name(ground.stack, case),
-        start.elapsed().as_secs_f64()
-    );
-    cell
+            Cell::Failed
+        },
+        Cell::Seen,
+    )
 }
 
 /// What is known of a case that failed.
