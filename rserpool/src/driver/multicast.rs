@@ -17,7 +17,7 @@ pub const ANNOUNCE_GROUP: SocketAddrV4 = SocketAddrV4::new(Ipv4Addr::new(239, 0,
 /// Where RSPLIB's registrars tell each other of their presence, and so ours.
 pub const ENRP_GROUP: SocketAddrV4 = SocketAddrV4::new(Ipv4Addr::new(239, 0, 0, 51), 9901);
 
-/// IANA's group for RSerPool (RFC 5352, 8.2): also listened to.
+/// IANA's group for RSerPool (RFC 5352, 8.4): also listened to.
 const IANA_GROUP: Ipv4Addr = Ipv4Addr::new(224, 0, 1, 185);
 
 /// Hops that an announce may travel, as RSPLIB's.

@@ -1,6 +1,7 @@
-//! Many elements at RSPLIB's registrar.
+//! Many elements at one registrar.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
 use std::ops::Range;
 use std::time::{Duration, Instant};
 
@@ -10,17 +11,22 @@ use rserpool::wire::{Format, Transport as UserTransport, TransportUse};
 use rserpool::{PeId, Profile};
 use socketapi::Stack;
 
-use crate::ground::{Ground, THEIR_PROGRAMS, their_asap};
+use crate::ground::{Ground, THEIR_PROGRAMS, asap_at};
+
+/// So many are more than a message of a table holds, and less than two do.
+pub(crate) const MANY: u32 = 32;
 
 /// Elements on RSPLIB's host, all of one stack of ours in this process. Nobody serves there: they are only registered.
 pub(crate) struct Crowd {
     stack: Stack,
+    registrar: SocketAddr,
     members: BTreeMap<u32, Registration>,
 }
 
 impl Crowd {
-    pub(crate) fn new(ground: &Ground) -> Self {
-        Self { stack: ground.stack_beside_theirs(THEIR_PROGRAMS[0]), members: BTreeMap::new() }
+    pub(crate) fn new(ground: &Ground, registrar: &str) -> Self {
+        let stack = ground.stack_beside_theirs(THEIR_PROGRAMS[0]);
+        Self { stack, registrar: asap_at(registrar), members: BTreeMap::new() }
     }
 
     /// Who is there.
@@ -39,7 +45,7 @@ impl Crowd {
     }
 
     fn register(&self, id: u32) -> Registration {
-        let registrars = vec![their_asap().into()];
+        let registrars = vec![self.registrar.into()];
         let mut options = PoolElementOptions::new("EchoPool".into(), registrars, Profile::Rsplib);
         options.id = PeId(id);
         let at = UserTransport::sctp(id as u16, self.stack.local_addresses(), TransportUse::DataAndControl);

@@ -87,9 +87,9 @@ impl fmt::Display for Evidence {
     }
 }
 
-/// Where RSPLIB's registrar serves.
-pub(crate) fn their_asap() -> SocketAddr {
-    SocketAddr::new(THEIRS.parse().expect("an address"), ASAP_PORT)
+/// Where a registrar serves.
+pub(crate) fn asap_at(registrar: &str) -> SocketAddr {
+    SocketAddr::new(registrar.parse().expect("an address"), ASAP_PORT)
 }
 
 /// The options of a registrar of ours that knows these others.
@@ -159,7 +159,7 @@ impl Ground {
 
     /// An element of ours in this process, which registers at RSPLIB's registrar with a policy.
     pub(crate) fn own_element(&self, pool: &str, id: u32, policy: Policy) -> (Stack, PoolElement) {
-        let mut options = PoolElementOptions::new(pool.into(), vec![their_asap().into()], Profile::Rsplib);
+        let mut options = PoolElementOptions::new(pool.into(), vec![asap_at(THEIRS).into()], Profile::Rsplib);
         (options.id, options.policy) = (PeId(id), policy);
         let stack = stack_on(&self.lab.a, OUR_PROGRAMS[0]);
         let element = self.lab.a.inside(|| PoolElement::start(&stack, options, Mute));
@@ -298,33 +298,42 @@ impl Ground {
         self.dump(OURS, &self.lab.b, THEIR_PROGRAMS[4], expected)
     }
 
-    /// The same until it has these elements, and no others. Its answer may have several parts.
+    /// The same until it has these elements, and no others.
     pub(crate) fn our_registrar_has_just(&self, ids: &BTreeSet<u32>) -> Evidence {
-        look_every(PAUSE, PATIENCE, || {
-            let before = format!("frame.number > {}", self.count("frame"));
-            self.our_registrar_has(&format!("{before} and enrp.m_bit == 0"));
-            let parts = format!("{before} and {}", table(OURS, THEIR_PROGRAMS[4]));
-            let parts =
-                packet_fields(&self.file, &parts, ["frame.number", "enrp.pool_element_pe_identifier"]);
-            let there: BTreeSet<_> =
-                parts.iter().flat_map(|[_, ids]| ids.iter().map(|id| number(id))).collect();
-            if there != *ids {
-                return Err(format!("our registrar has {there:x?}, not {ids:x?}"));
-            }
-            Ok(self
-                .evidence(parts.iter().flat_map(|[frames, _]| frames.iter().map(|it| number(it))).collect()))
-        })
+        self.dump_all(OURS, &self.lab.b, THEIR_PROGRAMS[4], ids)
     }
 
-    /// The same with RSPLIB's registrar, from our host.
+    /// RSPLIB's registrar is asked so, from our host.
     pub(crate) fn their_registrar_has(&self, expected: &str) -> Evidence {
         self.dump(THEIRS, &self.lab.a, OUR_PROGRAMS[3], expected)
+    }
+
+    /// The same until it has these elements, and no others.
+    pub(crate) fn their_registrar_has_just(&self, ids: &BTreeSet<u32>) -> Evidence {
+        self.dump_all(THEIRS, &self.lab.a, OUR_PROGRAMS[3], ids)
     }
 
     fn dump(&self, registrar: &str, host: &Host, at: &str, expected: &str) -> Evidence {
         let program = ["hsdump", &format!("{registrar}:9901"), "-logcolor=off"];
         let ask = || start(sctp_run_on(host, at), &program);
         self.ask(&table(registrar, at), ask, expected)
+    }
+
+    /// The answer may have several parts.
+    fn dump_all(&self, registrar: &str, host: &Host, at: &str, ids: &BTreeSet<u32>) -> Evidence {
+        look_every(PAUSE, PATIENCE, || {
+            let before = format!("frame.number > {}", self.count("frame"));
+            self.dump(registrar, host, at, &format!("{before} and enrp.m_bit == 0"));
+            let fields = ["frame.number", "enrp.pool_element_pe_identifier"];
+            let parts = packet_fields(&self.file, &format!("{before} and {}", table(registrar, at)), fields);
+            let [frames, there] =
+                [0, 1].map(|field| parts.iter().flat_map(move |part| &part[field]).map(|it| number(it)));
+            let there: BTreeSet<_> = there.collect();
+            match there == *ids {
+                true => Ok(self.evidence(frames.collect())),
+                false => Err(format!("{registrar} has {there:x?}, not {ids:x?}")),
+            }
+        })
     }
 
     /// Has a program ask until its answer is as expected.

@@ -2,7 +2,15 @@
 //!
 //! It wants addresses that are more than a loopback's, and tells its components' states over UDP.
 
+use std::net::{IpAddr, SocketAddr};
+use std::time::Instant;
+
 use nix::sys::signal::Signal;
+use rserpool::driver::{PoolUser, PoolUserOptions, Update};
+use rserpool::pool_user::SubscriptionState;
+use rserpool::wire::ASAP_PORT;
+use rserpool::{PeId, Profile};
+use socketapi::{Stack, Transport};
 use system_tests::{
     Host, LIMIT, Lab, Program, finish, has_rsplib_or_skip, hear, look_until, registrar_command, sctp_run_on,
     server_command, start, start_our_own, start_ready, terminal_command,
@@ -206,4 +214,40 @@ fn rsplib_s_client_carries_signed_cookies_between_our_elements_and_survives_thei
     // RFC 5352, 3.9: its session begins with a business card. 3.8: the other element checks the cookie; if it did not believe it, it would
     // abort the session.
     fails_over(client, &elements);
+}
+
+/// RSPLIB's registrar knows no dynamic updates: it answers, tells no more, and serves on.
+#[test]
+fn our_user_subscribes_in_vain_at_rsplib_s_registrar() {
+    let Some(host) = host_or_skip() else { return };
+    let mut registrar = registrar(&host, REGISTRAR, OTHER_REGISTRAR, &[]);
+    let _element = server(&host, "10.98.0.3", "-echo", "0x44", &[REGISTRAR]);
+    hear(&mut registrar, "Successfully registered EchoPool/$00000044");
+
+    let user = pool_user(&host, "10.98.0.4", REGISTRAR);
+    let subscription = user.subscribe("EchoPool".into());
+    // RFC 5352, 2.2.6: without the A bit no updates follow; what was asked for comes.
+    let next = || subscription.next(Some(Instant::now() + LIMIT)).expect("an answer");
+    assert!(matches!(next(), Update::State(SubscriptionState::Refused)));
+    let Update::Elements(elements) = next() else { panic!("elements were awaited") };
+    assert_eq!(elements.iter().map(|element| element.id).collect::<Vec<_>>(), [PeId(0x44)]);
+
+    let _other = server(&host, "10.98.0.5", "-echo", "0x55", &[REGISTRAR]);
+    hear(&mut registrar, "Successfully registered EchoPool/$00000055");
+    let there = user.resolve("EchoPool".into(), Some(Instant::now() + LIMIT)).expect("an answer");
+    // The answer is all that came.
+    assert!(matches!(next(), Update::Elements(elements) if elements == there && there.len() == 2));
+    let silence = subscription.next(Some(Instant::now()));
+    assert!(matches!(silence, Err(rserpool::driver::Error::TimedOut)), "{silence:?}");
+}
+
+/// A user of ours in this process that knows a registrar.
+fn pool_user(host: &Host, address: &str, registrar: &str) -> PoolUser {
+    let [address, registrar] = [address, registrar].map(|at| at.parse::<IpAddr>().expect("an address"));
+    let registrar = SocketAddr::new(registrar, ASAP_PORT);
+    host.inside(|| {
+        let stack = Stack::builder().transport(Transport::Raw).addresses([address]).build().expect("a stack");
+        PoolUser::start(&stack, PoolUserOptions::new(vec![registrar.into()], Profile::Rsplib))
+            .expect("a user")
+    })
 }

@@ -7,12 +7,9 @@ use std::ops::Range;
 
 use system_tests::{Program, hear};
 
-use super::{PRESENCE, TABLE_REQUEST, TABLE_RESPONSE, from_us, to_us};
-use crate::crowd::Crowd;
+use super::{PRESENCE, TABLE_REQUEST, TABLE_RESPONSE, from_us, in_parts, to_us};
+use crate::crowd::{Crowd, MANY};
 use crate::ground::{Evidence, Ground, OURS, THEIRS};
-
-/// More than a message holds.
-const MANY: u32 = 32;
 
 /// Both registrars, who wait for each other as long as it takes, and RSPLIB's has these elements, which both know.
 struct Federation<'a> {
@@ -27,7 +24,7 @@ impl<'a> Federation<'a> {
         let mut ours = ground.our_peer("0x11", &[THEIRS], &patient);
         let theirs = ground.their_peer(THEIRS, "0x22", OURS, &patient);
         hear(&mut ours, "registrar 0x00000022 found");
-        let mut elements = Crowd::new(ground);
+        let mut elements = Crowd::new(ground, THEIRS);
         elements.join(ids);
         ground.our_registrar_has_just(&elements.ids());
         Self { ground, _registrars: [ours, theirs], elements }
@@ -47,15 +44,10 @@ impl<'a> Federation<'a> {
     /// After that packet a checksum tells our registrar, and a table with the W bit, in so many parts, what there is.
     fn audit(&self, after: u32, parts: usize) -> Evidence {
         let presence = format!("frame.number > {after} and {} and enrp.pe_checksum", to_us(PRESENCE));
-        let mut seen = self.ground.show(&[&presence]);
-        for part in 1..=parts {
-            let more = u8::from(part < parts);
-            let next = self.ground.show(&[
-                &format!("frame.number > {} and {} and enrp.w_bit == 1", seen.last(), from_us(TABLE_REQUEST)),
-                &format!("{} and enrp.m_bit == {more}", to_us(TABLE_RESPONSE)),
-            ]);
-            seen = seen.and(next);
-        }
+        let seen = self.ground.show(&[&presence]);
+        let request =
+            format!("frame.number > {} and {} and enrp.w_bit == 1", seen.last(), from_us(TABLE_REQUEST));
+        let seen = seen.and(in_parts(self.ground, parts, &request, &to_us(TABLE_RESPONSE)));
         let own = format!("frame.number > {} and {} and enrp.pe_checksum", seen.last(), from_us(PRESENCE));
         let own = self.ground.show(&[&own]);
         seen.and(own).and(self.ground.our_registrar_has_just(&self.elements.ids()))

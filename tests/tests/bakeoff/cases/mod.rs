@@ -8,6 +8,8 @@ pub(crate) mod takeover;
 pub(crate) mod updates;
 pub(crate) mod users;
 
+use crate::ground::{Evidence, Ground};
+
 /// An ENRP message from our registrar to RSPLIB's.
 fn from_us(message: &str) -> String {
     format!("ip.src == 10.77.0.1 and ip.dst == 10.77.0.2 and sctp and enrp.message_type == {message}")
@@ -16,6 +18,21 @@ fn from_us(message: &str) -> String {
 /// The same the other way.
 fn to_us(message: &str) -> String {
     format!("ip.src == 10.77.0.2 and ip.dst == 10.77.0.1 and sctp and enrp.message_type == {message}")
+}
+
+/// A table in so many parts, each of which is asked for.
+fn in_parts(ground: &Ground, parts: usize, request: &str, response: &str) -> Evidence {
+    let part = |after: u32, more: u8| {
+        ground.show(&[
+            &format!("frame.number > {after} and {request}"),
+            &format!("{response} and enrp.m_bit == {more}"),
+        ])
+    };
+    let first = part(0, u8::from(parts > 1));
+    (2..=parts).fold(first, |seen, number| {
+        let next = part(seen.last(), u8::from(number < parts));
+        seen.and(next)
+    })
 }
 
 /// ENRP's message types (RFC 5353, 2), and ASAP's answer to who asks for a pool that is not there (RFC 5354, 3.12).

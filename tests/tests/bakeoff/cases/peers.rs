@@ -4,13 +4,12 @@ use system_tests::{Program, hear};
 
 use super::{
     LIST_REQUEST, LIST_RESPONSE, PRESENCE, TABLE_REQUEST, TABLE_RESPONSE, asap_element, enrp_element,
-    from_us, to_us,
+    from_us, in_parts, to_us,
 };
+use crate::crowd::{Crowd, MANY};
 use crate::ground::{Evidence, Ground, OURS, THEIR_OTHER, THEIR_PROGRAMS, THEIRS};
 
-/// An option of both, after which three elements do not fit into one message.
-const ONE_BY_ONE: &str = "-maxelementsperhtrequest=1";
-const ELEMENTS: [&str; 3] = ["0xb1", "0xb2", "0xb3"];
+const ELEMENT: &str = "0xb1";
 
 pub(crate) fn sends_a_presence(ground: &Ground) -> Evidence {
     let _ours = ground.our_peer("0x11", &[THEIRS], &[]);
@@ -57,87 +56,59 @@ pub(crate) fn tells_its_peers(ground: &Ground) -> Evidence {
     ground.show(&[&to_us(LIST_REQUEST), &format!("{} and {other}", from_us(LIST_RESPONSE))])
 }
 
-/// RSPLIB's registrar with some of these elements.
-fn their_mentor(ground: &Ground, elements: &[&str], more: &[&str]) -> (Program, Vec<Program>) {
+/// RSPLIB's registrar with an element.
+fn their_mentor(ground: &Ground, more: &[&str]) -> [Program; 2] {
     let mut registrar = ground.their_registrar(more);
-    let elements = elements.iter().zip(THEIR_PROGRAMS);
-    let elements = elements.map(|(id, address)| {
-        let element = ground.their_element(address, "-echo", id, THEIRS, &[]);
-        hear(&mut registrar, &format!("Successfully registered EchoPool/$000000{}", &id[2..]));
-        element
-    });
-    let elements = elements.collect();
-    (registrar, elements)
+    let element = ground.their_element(THEIR_PROGRAMS[0], "-echo", ELEMENT, THEIRS, &[]);
+    hear(&mut registrar, "Successfully registered EchoPool/$000000b1");
+    [registrar, element]
 }
 
 pub(crate) fn asks_for_the_table(ground: &Ground) -> Evidence {
-    let _mentor = their_mentor(ground, &ELEMENTS[..1], &[]);
+    let _mentor = their_mentor(ground, &[]);
     let _ours = ground.our_peer("0x11", &[THEIRS], &[]);
     let seen = ground.show(&[
         &format!("{} and enrp.w_bit == 0", from_us(TABLE_REQUEST)),
-        &format!("{} and enrp.m_bit == 0 and {}", to_us(TABLE_RESPONSE), enrp_element(ELEMENTS[0])),
+        &format!("{} and enrp.m_bit == 0 and {}", to_us(TABLE_RESPONSE), enrp_element(ELEMENT)),
     ]);
-    seen.and(ground.our_registrar_answers(&asap_element(ELEMENTS[0])))
+    seen.and(ground.our_registrar_answers(&asap_element(ELEMENT)))
 }
 
 pub(crate) fn asks_for_the_rest_of_the_table(ground: &Ground) -> Evidence {
-    let _mentor = their_mentor(ground, &ELEMENTS, &[ONE_BY_ONE]);
+    let _theirs = ground.their_registrar(&[]);
+    let mut elements = Crowd::new(ground, THEIRS);
+    elements.join(0..MANY);
     let _ours = ground.our_peer("0x11", &[THEIRS], &[]);
     let request = format!("{} and enrp.w_bit == 0", from_us(TABLE_REQUEST));
-    let seen = in_parts(ground, &request, &to_us(TABLE_RESPONSE));
-    seen.and(ground.our_registrar_has(&all_elements()))
-}
-
-/// A table of three parts.
-fn in_parts(ground: &Ground, request: &str, response: &str) -> Evidence {
-    let part = |more: u8| format!("{response} and enrp.m_bit == {more}");
-    let mut seen = ground.show(&[request, &part(1)]);
-    for more in [1, 0] {
-        let next = format!("frame.number > {} and {request}", seen.last());
-        let next = ground.show(&[&next, &part(more)]);
-        seen = seen.and(next);
-    }
-    seen
-}
-
-/// A table with each of the elements.
-fn all_elements() -> String {
-    ELEMENTS.map(enrp_element).join(" and ")
-}
-
-/// Our registrar with some of these elements, which are RSPLIB's.
-fn our_mentor(ground: &Ground, elements: &[&str], more: &[&str]) -> (Program, Vec<Program>) {
-    let mut registrar = ground.our_peer("0x11", &[], more);
-    let elements = elements.iter().zip(THEIR_PROGRAMS);
-    let elements = elements.map(|(id, address)| {
-        let element = ground.their_element(address, "-echo", id, OURS, &[]);
-        hear(&mut registrar, &format!("0x000000{} registered", &id[2..]));
-        element
-    });
-    let elements = elements.collect();
-    (registrar, elements)
+    let seen = in_parts(ground, 2, &request, &to_us(TABLE_RESPONSE));
+    seen.and(ground.our_registrar_has_just(&elements.ids()))
 }
 
 pub(crate) fn tells_the_table(ground: &Ground) -> Evidence {
-    let _mentor = our_mentor(ground, &ELEMENTS[..1], &[]);
+    let mut ours = ground.our_peer("0x11", &[], &[]);
+    let _element = ground.their_element(THEIR_PROGRAMS[0], "-echo", ELEMENT, OURS, &[]);
+    hear(&mut ours, "0x000000b1 registered");
     let _theirs = ground.their_peer(THEIRS, "0x22", OURS, &[]);
     let seen = ground.show(&[
         &to_us(TABLE_REQUEST),
-        &format!("{} and enrp.m_bit == 0 and {}", from_us(TABLE_RESPONSE), enrp_element(ELEMENTS[0])),
+        &format!("{} and enrp.m_bit == 0 and {}", from_us(TABLE_RESPONSE), enrp_element(ELEMENT)),
     ]);
-    seen.and(ground.their_registrar_has(&enrp_element(ELEMENTS[0])))
+    seen.and(ground.their_registrar_has(&enrp_element(ELEMENT)))
 }
 
 pub(crate) fn tells_the_rest_of_the_table(ground: &Ground) -> Evidence {
-    let _mentor = our_mentor(ground, &ELEMENTS, &[ONE_BY_ONE]);
+    let _ours = ground.our_peer("0x11", &[], &[]);
+    let mut elements = Crowd::new(ground, OURS);
+    elements.join(0..MANY);
     let _theirs = ground.their_peer(THEIRS, "0x22", OURS, &[]);
-    let seen = in_parts(ground, &to_us(TABLE_REQUEST), &from_us(TABLE_RESPONSE));
-    seen.and(ground.their_registrar_has(&all_elements()))
+    let seen = in_parts(ground, 2, &to_us(TABLE_REQUEST), &from_us(TABLE_RESPONSE));
+    seen.and(ground.their_registrar_has_just(&elements.ids()))
 }
 
-/// RSPLIB's registrar tells of itself in IANA's group (RFC 5353, 6.2), to which ours listens, but does not send: else RSPLIB's would connect first.
+/// RSPLIB's registrar tells of itself in IANA's group (RFC 5352, 8.4). There ours listens, but does not speak: RSPLIB's would hear it, and
+/// connect first.
 pub(crate) fn hears_presences(ground: &Ground) -> Evidence {
-    let _mentor = their_mentor(ground, &ELEMENTS[..1], &["-enrpannounce=224.0.1.185:9901"]);
+    let _mentor = their_mentor(ground, &["-enrpannounce=224.0.1.185:9901"]);
     let _ours = ground.start_our_registrar("0x11", &["-asapannounce=off"]);
     let met = ground.show(&[
         &format!("ip.src == {THEIRS} and udp and enrp.message_type == {PRESENCE}"),
@@ -145,5 +116,5 @@ pub(crate) fn hears_presences(ground: &Ground) -> Evidence {
     ]);
     let list = ground.show(&[&from_us(LIST_REQUEST), &to_us(LIST_RESPONSE)]);
     let table = ground.show(&[&from_us(TABLE_REQUEST), &to_us(TABLE_RESPONSE)]);
-    met.and(list).and(table).and(ground.our_registrar_answers(&asap_element(ELEMENTS[0])))
+    met.and(list).and(table).and(ground.our_registrar_answers(&asap_element(ELEMENT)))
 }
