@@ -31,7 +31,7 @@ impl OutageOptions {
 }
 
 /// A time of the negative exponential distribution with this mean. `chance` is below one.
-fn negative_exponential(mean: Duration, chance: f64) -> Duration {
+pub fn negative_exponential(mean: Duration, chance: f64) -> Duration {
     mean.mul_f64(-(1.0 - chance).ln())
 }
 

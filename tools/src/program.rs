@@ -1,8 +1,10 @@
 //! How the RSerPool programs begin and end.
 
+use std::convert::Infallible;
 use std::error::Error;
 use std::fmt::Display;
 use std::io::{self, Write};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
@@ -74,6 +76,36 @@ pub fn seconds(text: &str) -> Result<Duration, String> {
     match text.parse() {
         Ok(seconds) if (0.0..=LONGEST).contains(&seconds) => Ok(Duration::from_secs_f64(seconds)),
         _ => Err(format!("a number of seconds from 0 to {LONGEST} is needed")),
+    }
+}
+
+/// A number above zero, such as 1e6.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn positive(text: &str) -> Result<f64, String> {
+    match text.parse() {
+        Ok(number) if number > 0.0 && f64::is_finite(number) => Ok(number),
+        _ => Err("a number above zero is needed, such as 1000000 or 1e6".into()),
+    }
+}
+
+/// The name of a file, or none.
+///
+/// # Errors
+/// None.
+pub fn file(text: &str) -> Result<PathBuf, Infallible> {
+    Ok(text.into())
+}
+
+/// A number from 0 to 1.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn probability(text: &str) -> Result<f64, String> {
+    match text.parse() {
+        Ok(number) if (0.0..=1.0).contains(&number) => Ok(number),
+        _ => Err("a number from 0 to 1 is needed".into()),
     }
 }
 

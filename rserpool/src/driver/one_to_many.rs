@@ -39,7 +39,7 @@ pub trait Service: Send + 'static {
     fn on_business_card(&mut self, _session: &mut ServiceSession<'_>, _card: BusinessCard) {}
 
     /// The session is over.
-    fn on_end(&mut self, _session: AssociationId, _reason: LostReason) {}
+    fn on_end(&mut self, _sessions: &mut Sessions<'_>, _session: AssociationId, _reason: LostReason) {}
 
     /// When [`on_timeout`](Self::on_timeout) is to be called. Asked after each other call; `None` for not at all.
     fn next_timeout(&self) -> Option<Instant> {
@@ -175,7 +175,7 @@ impl<S: Service> Server<S> {
                 service.on_cookie_echo(&mut all.session(session), cookie)
             }
             ServiceEvent::Data { session, message } => service.on_message(&mut all.session(session), message),
-            ServiceEvent::Ended { session, reason } => service.on_end(session, reason),
+            ServiceEvent::Ended { session, reason } => service.on_end(&mut all, session, reason),
             ServiceEvent::CookieRejected { session, error } => {
                 service.on_cookie_rejected(&mut all.session(session), error);
             }

@@ -8,19 +8,18 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use clap::{Args, Parser};
+use clap::Parser;
 use rserpool::PeId;
-use rserpool::driver::{Error as DriverError, PoolElement, PoolElementOptions};
+use rserpool::driver::{Error as DriverError, PoolElementOptions};
 use rserpool::pool_element::PoolElementEvent;
 use rserpool::session::{CookieKey, CookieProtection};
 use rserpool::wire::{ErrorCause, Policy};
 use sctp_tools::csp::CspOptions;
 use sctp_tools::logging::LogOptions;
 use sctp_tools::outages::OutageOptions;
-use sctp_tools::pingpong::PingPong;
 use sctp_tools::program::{self, EXIT_CODES};
 use sctp_tools::search::SearchOptions;
-use sctp_tools::services::plain::{CharGen, Daytime, Discard, Echo};
+use sctp_tools::services::choice::{ServiceFlags, ServiceOptions, Work};
 use sctp_tools::signals::Signals;
 use sctp_tools::transport::{self, TransportOptions};
 use sctp_tools::{policy, search};
@@ -34,7 +33,7 @@ Examples:
   rspserver --pingpong --cookie-key-file=/etc/rserpool/MyPool.key      cookies that users cannot change
   rspserver -pingpong -poolhandle=MyPool -pppfailureafter=10      as RSPLIB spells options
 
-A session of -chargen and -pingpong has a thread of its own; users that come when all are taken are sent away, and turn \
+A session of -chargen, -pingpong and -fractal has a thread of its own; users that come when all are taken are sent away, and turn \
 to another element.
 
 Accepted without effect: -registrarconnectmaxtrials, -registrarrequestmaxtrials, -daemonpidfile.
@@ -79,7 +78,7 @@ struct Cli {
     #[arg(long, value_name = "S", value_parser = program::seconds, requires = "cookie_key_file")]
     cookie_max_age: Option<Duration>,
     #[command(flatten)]
-    session: SessionOptions,
+    options: ServiceOptions,
     #[command(flatten)]
     outages: OutageOptions,
     #[command(flatten)]
@@ -92,75 +91,6 @@ struct Cli {
     log: LogOptions,
 }
 
-/// Which service it is.
-#[derive(Args, Clone, Copy, Debug)]
-#[group(multiple = false)]
-struct ServiceFlags {
-    /// Service: send each message back (the default)
-    #[arg(long)]
-    echo: bool,
-    /// Service: throw messages away
-    #[arg(long)]
-    discard: bool,
-    /// Service: tell the time of day
-    #[arg(long)]
-    daytime: bool,
-    /// Service: send characters as fast as the user takes them
-    #[arg(long)]
-    chargen: bool,
-    /// Service: ping-pong, whose sessions survive fail-overs by cookies
-    #[arg(long)]
-    pingpong: bool,
-}
-
-/// Options of single services.
-#[derive(Args, Clone, Debug)]
-#[command(next_help_heading = "Service options")]
-struct SessionOptions {
-    /// Character generator: sessions at a time
-    #[arg(long, value_name = "SESSIONS", default_value_t = 4, value_parser = program::sessions)]
-    chargenmaxthreads: usize,
-    /// Ping-pong: sessions at a time
-    #[arg(long, value_name = "SESSIONS", default_value_t = 4, value_parser = program::sessions)]
-    pppmaxthreads: usize,
-    /// Ping-pong: break each session off after so many replies, to show fail-overs; 0 for never
-    #[arg(long, value_name = "REPLIES", default_value_t = 0)]
-    pppfailureafter: u64,
-}
-
-impl ServiceFlags {
-    /// The pool that RSPLIB has for it.
-    fn pool_handle(&self) -> &'static str {
-        match self {
-            Self { discard: true, .. } => "DiscardPool",
-            Self { daytime: true, .. } => "DaytimePool",
-            Self { chargen: true, .. } => "CharGenPool",
-            Self { pingpong: true, .. } => "PingPongPool",
-            _ => "EchoPool",
-        }
-    }
-
-    fn start(
-        &self,
-        stack: &Stack,
-        options: PoolElementOptions,
-        of: &SessionOptions,
-    ) -> Result<PoolElement, DriverError> {
-        match self {
-            Self { discard: true, .. } => PoolElement::start(stack, options, Discard),
-            Self { daytime: true, .. } => PoolElement::start(stack, options, Daytime),
-            Self { chargen: true, .. } => {
-                PoolElement::start_sessions(stack, options, of.chargenmaxthreads, CharGen)
-            }
-            Self { pingpong: true, .. } => {
-                let failure_after = Some(of.pppfailureafter).filter(|replies| *replies > 0);
-                PoolElement::start_sessions(stack, options, of.pppmaxthreads, PingPong { failure_after })
-            }
-            _ => PoolElement::start(stack, options, Echo),
-        }
-    }
-}
-
 fn main() -> ExitCode {
     let ignored: Vec<_> = search::IGNORED.iter().chain(&["daemonpidfile"]).copied().collect();
     let cli: Cli = program::parse(&ignored);
@@ -170,11 +100,12 @@ fn main() -> ExitCode {
 fn serve(cli: &Cli, signals: &Signals) -> Result<(), Box<dyn Error>> {
     cli.log.start()?;
     let stack = cli.transport.build_stack()?;
+    let work = cli.service.prepare(&cli.options)?;
     let end = cli.runtime.map(|runtime| Instant::now() + runtime);
     loop {
         let gone = cli.outages.next_uptime().map(|uptime| Instant::now() + uptime);
         let until = end.into_iter().chain(gone).min();
-        if live(cli, &stack, signals, until)? || until == end {
+        if live(cli, &work, &stack, signals, until)? || until == end {
             return Ok(());
         }
         let downtime = cli.outages.next_downtime();
@@ -186,8 +117,14 @@ fn serve(cli: &Cli, signals: &Signals) -> Result<(), Box<dyn Error>> {
 }
 
 /// One life of the element. Whether a signal ended it.
-fn live(cli: &Cli, stack: &Stack, signals: &Signals, end: Option<Instant>) -> Result<bool, Box<dyn Error>> {
-    let element = Arc::new(cli.service.start(stack, element_options(cli)?, &cli.session)?);
+fn live(
+    cli: &Cli,
+    work: &Work,
+    stack: &Stack,
+    signals: &Signals,
+    end: Option<Instant>,
+) -> Result<bool, Box<dyn Error>> {
+    let element = Arc::new(work.start(stack, element_options(cli)?)?);
     let _reporter = cli.csp.report(&element)?;
     cli.say(format_args!(
         "serving at {}, {}; looking for a registrar",

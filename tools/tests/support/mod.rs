@@ -36,6 +36,12 @@ impl Running {
         self.process.id()
     }
 
+    /// Waits until it ends by itself, and well.
+    pub fn wait_for_end(mut self) {
+        let status = self.process.wait().expect("its end");
+        assert!(status.success(), "{status}");
+    }
+
     pub fn end(mut self, signal: Signal) -> (bool, String) {
         kill(Pid::from_raw(self.process.id().cast_signed()), signal).expect("it runs");
         let mut rest = String::new();
