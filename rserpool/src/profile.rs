@@ -34,9 +34,9 @@ impl Profile {
             Self::Fast => (3, 3),
         };
         SctpSettings {
-            rto_initial: self.millis(1000, 2000, 60),
-            rto_min: self.millis(1000, 1000, 60),
-            rto_max: self.millis(60_000, 5000, 100),
+            rto_initial: self.millis(1000, 2000, 50),
+            rto_min: self.millis(1000, 1000, 50),
+            rto_max: self.millis(60_000, 5000, 50),
             association_max_retrans,
             path_max_retrans,
             heartbeat_interval: self.millis(30_000, 15_000, 250),
@@ -47,12 +47,12 @@ impl Profile {
 
 /// Parameters of SCTP (RFC 9260, 16) that decide how soon a silent peer is given up.
 ///
-/// In the `Fast` profile a frozen peer with data outstanding is given up after at most 60 + 3 × 100 = 360 ms: four
-/// time-outs in a row, which 1 % random loss brings about once in 10^8 messages. The peer's SACKs must not be delayed by
-/// as much as `rto_min`, so both sides need the same profile.
+/// In the `Fast` profile a silent peer with data outstanding is given up after 4 × 50 = 200 ms: four time-outs in a row, which 1 %
+/// random loss brings about once in 10^8 messages. The peer's SACKs must not be delayed by as much as `rto_min`, so both sides need
+/// the same profile; and no round trip may take as long, or a program stand still for 200 ms.
 ///
 /// A peer that freezes when it has acknowledged all requests, but answered none, is noticed only by heartbeats: after
-/// about 1.5 s. An application that cannot wait so long watches over its replies, and calls
+/// about 0.5 s. An application that cannot wait so long watches over its replies, and calls
 /// [`force_failover`](crate::pool_user::PoolUser::force_failover).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SctpSettings {

@@ -88,6 +88,28 @@ impl Lab {
         host
     }
 
+    /// A switch and hosts that are plugged into it: host `a` of [`Lab::switched`], and so many others, from number 2 on, by ports
+    /// `p2` and so on. A host is gone without a sign to the others when it is cut off ([`Host::cut_off`]).
+    ///
+    /// # Panics
+    /// As [`Lab::new`].
+    pub fn star(others: u8) -> (Host, Vec<Host>) {
+        let hub = Self::switches(1, 1500);
+        let hosts = (2..2 + others).map(|number| {
+            let host = Self::host(number);
+            run(&format!(
+                "ip link add name p{number} netns {} type veth peer name n0 netns {}",
+                hub.namespace, host.namespace
+            ));
+            host.configure(0, "n");
+            hub.join(number);
+            hub.ip(&format!("link set p{number} up"));
+            host
+        });
+        let hosts = hosts.collect();
+        (hub, hosts)
+    }
+
     /// One host alone, with nothing but its loopback, which is up.
     pub fn loopback() -> Host {
         Self::host(1)
@@ -155,6 +177,22 @@ impl Host {
 
     fn tc(&self, arguments: &str) {
         run(&format!("tc -n {} {arguments}", self.namespace));
+    }
+
+    /// Takes the plug of the host of this number out of the switch.
+    ///
+    /// # Panics
+    /// If this host is not that of [`Lab::star`].
+    pub fn cut_off(&self, number: u8) {
+        self.ip(&format!("link set p{number} nomaster"));
+    }
+
+    /// Puts it in again.
+    ///
+    /// # Panics
+    /// As [`Host::cut_off`].
+    pub fn join(&self, number: u8) {
+        self.ip(&format!("link set p{number} master lan0"));
     }
 
     /// Its IPv4 address in a network.

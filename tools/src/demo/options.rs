@@ -18,7 +18,7 @@ second element is frozen (SIGSTOP).
 Each process has a loopback address of its own: the registrar 127.0.0.2, the elements 127.0.0.3 to .5, the \
 user 127.0.0.6 (see --first-address). Over raw IP, death shows by the ABORT that the host's SCTP stacks \
 send for the dead one; over UDP, by ICMP; a frozen process by time-outs. For those the demo uses the timers \
-of --profile fast: RTO.Min 60 ms, RTO.Max 100 ms, Association.Max.Retrans 3, HB.interval 250 ms, SACK delay \
+of --profile fast: RTO.Min and RTO.Max 50 ms, Association.Max.Retrans 3, HB.interval 250 ms, SACK delay \
 10 ms; keep-alives of the registrar every 250 ms.
 
 Examples:
