@@ -47,6 +47,8 @@ pub struct RegistrarConfig {
     /// Transports in announces: at most one SCTP transport, last, with all addresses. None of them means "the source
     /// of the datagram", which is what RSPLIB sends.
     pub announce_transports: Vec<Transport>,
+    /// How long the set-up of an association may take, to another registrar or to an element that is taken over.
+    pub connect_timeout: Duration,
     /// When to close an association without registrations and messages.
     pub autoclose: Duration,
     /// Who may do what.
@@ -135,6 +137,7 @@ impl RegistrarConfig {
             max_bad_pe_reports: 3,
             announce_interval: Some(profile.millis(1000, 1000, 250)),
             announce_transports: Vec::new(),
+            connect_timeout: profile.millis(10_000, 7500, 1000),
             autoclose: Duration::from_secs(300),
             access: Access::default(),
             user_limits: UserLimits::default(),

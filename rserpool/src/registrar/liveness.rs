@@ -22,6 +22,7 @@ impl Registrar {
             Timer::KeepAliveAck(key) => self.give_up(key, now),
             Timer::Life(key) => self.expire(key),
             Timer::Idle(association) => self.close_idle(association, now),
+            Timer::SetUp(association) => self.give_up_set_up(association, now),
             Timer::Update(topic) => self.send_updates(topic, now),
             Timer::Enrp(timer) => self.handle_enrp_timer(timer, now),
         }

@@ -67,6 +67,8 @@ enum Timer {
     KeepAliveAck(ElementKey),
     Life(ElementKey),
     Idle(AssociationId),
+    /// An association that this registrar opened is to be up.
+    SetUp(AssociationId),
     /// Those who are subscribed to a pool are to be told that it has changed.
     Update(usize),
     Enrp(EnrpTimer),
@@ -152,6 +154,7 @@ impl Registrar {
                 self.accept(association, peer, now);
             }
             TransportEvent::Connected { association, peer } => {
+                self.timers.clear(Timer::SetUp(association));
                 if !self.handle_enrp_connected(association, &peer, now) {
                     self.handle_element_connected(association, now);
                 }
@@ -168,12 +171,7 @@ impl Registrar {
             TransportEvent::Measured { association, round_trip } => {
                 self.handle_measured(association, round_trip);
             }
-            TransportEvent::Lost { association, .. } => {
-                if !self.handle_enrp_lost(association, now) {
-                    self.drop_association(association, RemovalReason::AssociationLost);
-                    self.claim_more(now);
-                }
-            }
+            TransportEvent::Lost { association, .. } => self.handle_lost(association, now),
             TransportEvent::Announce { side: Side::Enrp, source, data } => {
                 self.handle_enrp_datagram(source, &data, now);
             }
@@ -278,6 +276,26 @@ impl Registrar {
         }
     }
 
+    /// Opens an association. It must be up soon, whatever the driver says of it, or not: nobody is connected to twice at once.
+    fn connect(&mut self, side: Side, peer: Peer, now: Time) -> AssociationId {
+        let association = self.io.connect_from(side, peer);
+        self.timers.set(Timer::SetUp(association), now + self.config.connect_timeout);
+        association
+    }
+
+    fn handle_lost(&mut self, association: AssociationId, now: Time) {
+        self.timers.clear(Timer::SetUp(association));
+        if !self.handle_enrp_lost(association, now) {
+            self.drop_association(association, RemovalReason::AssociationLost);
+            self.claim_more(now);
+        }
+    }
+
+    fn give_up_set_up(&mut self, association: AssociationId, now: Time) {
+        self.io.push(Command::Abort { association });
+        self.handle_lost(association, now);
+    }
+
     /// The association with who is at one of these addresses.
     fn association_with(&self, place: &Peer) -> Option<AssociationId> {
         let mut addresses = place.addresses.iter();
@@ -286,6 +304,7 @@ impl Registrar {
 
     fn forget_association(&mut self, association: AssociationId) -> Option<Association> {
         self.timers.clear(Timer::Idle(association));
+        self.timers.clear(Timer::SetUp(association));
         self.enrp.claims.settle(association);
         let state = self.associations.remove(&association)?;
         if let Some(since) = state.silent_since {

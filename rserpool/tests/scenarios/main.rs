@@ -16,6 +16,7 @@ mod rsplib;
 mod seeds;
 mod sends;
 mod sessions;
+mod silence;
 mod stranger;
 mod updates;
 mod world;

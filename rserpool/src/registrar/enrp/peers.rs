@@ -225,26 +225,26 @@ impl Registrar {
         self.show_presence();
         let peers: Vec<RegistrarId> = self.enrp.peers.keys().copied().collect();
         for id in peers {
-            self.link_to(id);
+            self.link_to(id, now);
         }
         let links = self.enrp.links.iter().filter(|(_, link)| link.is_up);
         links.for_each(|(&association, _)| self.io.push(Command::Measure { association }));
-        self.seek_known_peers();
+        self.seek_known_peers(now);
         let next = now + self.vary(self.config.enrp.heartbeat_cycle, 125);
         self.timers.set(Timer::Enrp(EnrpTimer::Heartbeat), next);
     }
 
     /// Connects to the registrars that are known beforehand, unless they are linked.
-    pub(super) fn seek_known_peers(&mut self) {
+    pub(super) fn seek_known_peers(&mut self, now: Time) {
         for peer in self.config.enrp.peers.clone() {
             if !self.enrp.is_linked(&peer) {
-                self.open_link(peer, None);
+                self.open_link(peer, None, now);
             }
         }
     }
 
-    fn open_link(&mut self, peer: Peer, registrar: Option<RegistrarId>) -> AssociationId {
-        let association = self.io.connect_from(Side::Enrp, peer.clone());
+    fn open_link(&mut self, peer: Peer, registrar: Option<RegistrarId>, now: Time) -> AssociationId {
+        let association = self.connect(Side::Enrp, peer.clone(), now);
         self.enrp
             .links
             .insert(association, Link { peer, is_up: false, registrar, distance: 0, since: Time::ZERO });
@@ -252,10 +252,10 @@ impl Registrar {
     }
 
     /// Connects to a peer whose place is known, unless that is being done.
-    pub(super) fn link_to(&mut self, id: RegistrarId) {
+    pub(super) fn link_to(&mut self, id: RegistrarId, now: Time) {
         let Some(peer) = self.enrp.peers.get(&id) else { return };
         let Some(place) = peer.place.clone().filter(|_| peer.association.is_none()) else { return };
-        let association = self.open_link(place, Some(id));
+        let association = self.open_link(place, Some(id), now);
         if let Some(peer) = self.enrp.peers.get_mut(&id) {
             peer.association = Some(association);
         }
@@ -313,7 +313,7 @@ impl Registrar {
     pub(super) fn hear_from_afar(&mut self, id: RegistrarId, place: Peer, now: Time) {
         if self.add_peer(id, Some(place), now) {
             self.note_life(id, now);
-            self.link_to(id);
+            self.link_to(id, now);
         }
     }
 
@@ -355,7 +355,7 @@ impl Registrar {
         match self.enrp.way_to(id) {
             Some(association) => self.send_presence(association, id, true),
             // Once it is up a Presence is sent.
-            None => self.link_to(id),
+            None => self.link_to(id, now),
         }
     }
 
@@ -376,6 +376,7 @@ impl Registrar {
             .collect();
         for association in gone {
             self.enrp.links.remove(&association);
+            self.timers.clear(Timer::SetUp(association));
             self.io.push(Command::Abort { association });
         }
         self.complete_takeovers(now);

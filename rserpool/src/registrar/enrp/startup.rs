@@ -152,7 +152,7 @@ impl Registrar {
         for ServerInformation { id, transport } in servers {
             let place = Peer { addresses: transport.addresses.into_vec(), port: transport.port };
             if self.add_peer(id, Some(place), now) {
-                self.link_to(id);
+                self.link_to(id, now);
             }
         }
         self.start_download(from, false, now);
