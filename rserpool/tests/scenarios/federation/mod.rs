@@ -41,6 +41,8 @@ struct Federation {
     elements: Vec<u8>,
     /// Registrars that behave as RSPLIB's.
     rsplib: BTreeSet<u8>,
+    /// Whether these doubt a peer as soon as ours do.
+    are_hasty: bool,
     /// Whether elements know one registrar only, so that they depend on another one's Keep-Alive with the H flag when it is gone.
     are_dependent: bool,
     is_parted: bool,
@@ -56,7 +58,7 @@ impl Federation {
         Self::mixed(seed, registrars, elements, BTreeSet::new(), false)
     }
 
-    /// The same, and some of the registrars behave as RSPLIB's.
+    /// The same, and some of the registrars behave as RSPLIB's: with every other two seeds, 0 and 1 among them, in haste.
     fn mixed(
         seed: u64,
         registrars: Vec<u8>,
@@ -72,6 +74,7 @@ impl Federation {
             registrars: registrars.clone(),
             elements: elements.clone(),
             rsplib,
+            are_hasty: (seed / 2).is_multiple_of(2),
             are_dependent,
             is_parted: false,
             settled: BTreeMap::new(),
@@ -86,7 +89,7 @@ impl Federation {
     fn start_registrar(&mut self, host: u8) {
         let others: Vec<u8> = self.registrars.iter().copied().filter(|other| *other != host).collect();
         if self.rsplib.contains(&host) {
-            self.world.add_rsplib_registrar(host, &others);
+            self.world.add_rsplib_registrar(host, &others, self.are_hasty);
         } else {
             self.world.add_peer_registrar_with(host, &others, |config| config.announce_interval = None);
             self.observer.add(RegistrarId(host.into()));

@@ -13,33 +13,52 @@ const TAKEOVER_EXPIRY: Duration = Duration::from_millis(500);
 /// Elements in one message.
 const PART: usize = 5;
 
+/// What its timer for a peer waits for.
 pub(super) enum Standing {
+    /// The next Presence.
     Active,
+    /// A Presence that it has asked for.
     Asked,
-    /// It was left to another registrar.
-    Inactive,
     /// Who has to agree to its takeover.
     Target(BTreeSet<RegistrarId>),
 }
 
 pub(super) struct PeerState {
-    association: AssociationId,
     place: Peer,
     standing: Standing,
     /// Since when.
     since: Time,
+    /// It has agreed to another's takeover of it.
+    is_left: bool,
     /// How far it has come with our table, whichever it wanted.
     position: Option<PeId>,
+    /// A table is being fetched. Nothing but its end ends that, not even the end of the association.
     is_downloading: bool,
+    /// It is the table of all elements.
+    is_mentor: bool,
+    has_list: bool,
 }
 
 impl PeerState {
+    fn new(place: Peer, now: Time) -> Self {
+        Self {
+            place,
+            standing: Standing::Active,
+            since: now,
+            is_left: false,
+            position: None,
+            is_downloading: false,
+            is_mentor: false,
+            has_list: false,
+        }
+    }
+
     pub(super) fn due(&self) -> Time {
         self.since
             + match self.standing {
                 Standing::Active => MAX_TIME_LAST_HEARD,
                 Standing::Asked => MAX_TIME_NO_RESPONSE,
-                Standing::Inactive | Standing::Target(_) => TAKEOVER_EXPIRY,
+                Standing::Target(_) => TAKEOVER_EXPIRY,
             }
     }
 }
@@ -54,9 +73,23 @@ impl RsplibRegistrar {
         }
     }
 
+    /// It sends to addresses. If there is no association with them there will be one; the model forgets the message meanwhile.
     fn send_to(&mut self, peer: RegistrarId, body: EnrpBody) {
-        if let Some(association) = self.peers.get(&peer).map(|peer| peer.association) {
+        let Some(place) = self.peers.get(&peer).map(|peer| peer.place.clone()) else { return };
+        if let Some(association) = self.link_with(place) {
             self.send(association, peer, body);
+        }
+    }
+
+    fn link_with(&mut self, place: Peer) -> Option<AssociationId> {
+        let mut links = self.links.iter().filter(|(_, link)| link.side == Side::Enrp && link.peer == place);
+        let known = links.clone().find(|(_, link)| link.is_up).or(links.next());
+        match known {
+            Some((association, _)) => Some(*association),
+            None => {
+                self.connect(Side::Enrp, place);
+                None
+            }
         }
     }
 
@@ -76,30 +109,20 @@ impl RsplibRegistrar {
         EnrpBody::Presence { reply_required, checksum, server: Some(server(self.id, &self.place)) }
     }
 
-    pub(super) fn send_presence(
-        &mut self,
-        association: AssociationId,
-        to: RegistrarId,
-        reply_required: bool,
-    ) {
-        self.send(association, to, self.presence(reply_required));
+    pub(super) fn greet(&mut self, association: AssociationId) {
+        self.send(association, RegistrarId::NONE, self.presence(false));
     }
 
     pub(super) fn beat(&mut self) {
         self.send_to_all(&self.presence(false));
         for place in self.known.clone() {
-            let is_linked = self.links.values().any(|link| link.side == Side::Enrp && link.peer == place);
-            if !is_linked {
-                self.connect(Side::Enrp, place);
-            }
+            self.link_with(place);
         }
     }
 
-    /// Unlike RSPLIB's, which wait until it has been silent for long, it doubts a peer at once: so it is as fast as ours, and contests
-    /// are frequent.
-    pub(super) fn lose_peer(&mut self, association: AssociationId, now: Time) {
-        for peer in self.peers.values_mut().filter(|peer| peer.association == association) {
-            peer.is_downloading = false;
+    /// The hasty ones doubt a peer when its association ends. RSPLIB's do not care for that.
+    pub(super) fn lose_peer(&mut self, link: &Link, now: Time) {
+        for peer in self.peers.values_mut().filter(|peer| self.is_hasty && peer.place == link.peer) {
             if matches!(peer.standing, Standing::Active) {
                 (peer.standing, peer.since) = (Standing::Asked, now);
             }
@@ -112,88 +135,95 @@ impl RsplibRegistrar {
         }
         let EnrpMessage { sender, body, .. } =
             EnrpMessage::parse(data, &Format::default()).expect("registrars say it").message;
-        if let EnrpBody::Presence { server: Some(server), .. } = &body {
-            self.note_peer(sender, association, server, now);
-        }
-        let Some(peer) = self.peers.get_mut(&sender) else { return };
-        peer.association = association;
-        (peer.standing, peer.since) = (Standing::Active, now);
-        self.handle_body(sender, association, body, now);
-    }
-
-    fn note_peer(&mut self, id: RegistrarId, association: AssociationId, at: &ServerInformation, now: Time) {
-        let place = Peer { addresses: at.transport.addresses.to_vec(), port: at.transport.port };
-        self.peers.entry(id).or_insert(PeerState {
-            association,
-            place,
-            standing: Standing::Active,
-            since: now,
-            position: None,
-            is_downloading: false,
-        });
-    }
-
-    fn handle_body(&mut self, from: RegistrarId, association: AssociationId, body: EnrpBody, now: Time) {
         match body {
-            EnrpBody::Presence { reply_required, checksum, .. } => {
+            EnrpBody::Presence { reply_required, checksum, server } => {
+                let server = server.expect("registrars say where they are");
+                self.note_peer(association, &server, now);
+                self.learn_or_audit(sender, association, checksum.unwrap_or_default());
                 if reply_required {
-                    self.send_presence(association, from, false);
+                    self.send(association, sender, self.presence(false));
                 }
-                self.learn_or_audit(from, checksum.unwrap_or_default());
             }
-            EnrpBody::ListRequest => self.answer_list_request(from),
-            EnrpBody::ListResponse { servers, .. } => self.handle_list(servers),
-            EnrpBody::HandleTableRequest { own_children_only } => self.send_part(from, own_children_only),
+            EnrpBody::ListRequest => self.answer_list_request(sender, association),
+            EnrpBody::ListResponse { rejected: false, servers } => self.handle_list(servers, now),
+            EnrpBody::ListResponse { .. } => {}
+            EnrpBody::HandleTableRequest { own_children_only } => {
+                self.send_part(sender, association, own_children_only);
+            }
             EnrpBody::HandleTableResponse { more, rejected, pools } => {
-                self.handle_table(from, more, rejected, pools);
+                self.handle_table(sender, association, more && !rejected, pools, now);
+                self.is_serving |= !(more || rejected) && self.mentor == Some(sender);
             }
-            EnrpBody::HandleUpdate { action: UpdateAction::Add, element, .. } => self.take_in(element),
+            EnrpBody::HandleUpdate { action: UpdateAction::Add, element, .. } => self.take_in(element, now),
             EnrpBody::HandleUpdate { action: UpdateAction::Delete, element, .. } => {
                 self.entries.remove(&element.id);
             }
-            EnrpBody::InitTakeover { target } => self.handle_init(from, target, now),
-            EnrpBody::InitTakeoverAck { target } => self.handle_agreement(from, target),
-            EnrpBody::TakeoverServer { target } => self.handle_takeover(from, target),
-            EnrpBody::Error(causes) => panic!("{from} reports {causes:?}"),
+            EnrpBody::InitTakeover { target } => self.handle_init(sender, association, target, now),
+            EnrpBody::InitTakeoverAck { target } => self.handle_agreement(sender, target, now),
+            EnrpBody::TakeoverServer { target } => self.handle_takeover(sender, target),
+            EnrpBody::Error(causes) => panic!("{sender} reports {causes:?}"),
         }
     }
 
-    fn learn_or_audit(&mut self, from: RegistrarId, checksum: u16) {
+    /// Only a Presence is a sign of life; and it stops whatever is under way against the peer.
+    fn note_peer(&mut self, association: AssociationId, at: &ServerInformation, now: Time) {
+        let place = Peer { addresses: at.transport.addresses.to_vec(), port: at.transport.port };
+        if let Some(link) = self.links.get_mut(&association) {
+            link.peer = place.clone();
+        }
+        let is_new = !self.peers.contains_key(&at.id);
+        let peer = self.peers.entry(at.id).or_insert_with(|| PeerState::new(place.clone(), now));
+        peer.place = place;
+        (peer.standing, peer.since, peer.is_left) = (Standing::Active, now, false);
+        if is_new {
+            self.send(association, at.id, self.presence(true));
+        }
+    }
+
+    fn learn_or_audit(&mut self, from: RegistrarId, association: AssociationId, checksum: u16) {
         let theirs = self.elements().filter(|element| element.home == from);
         let is_equal = checksum_of(theirs.map(|element| element.id.0)) == checksum;
         let Some(peer) = self.peers.get_mut(&from) else { return };
-        if self.mentor.is_none() && !self.is_serving {
-            peer.is_downloading = true;
+        let wants_list = !std::mem::replace(&mut peer.has_list, true);
+        let is_mentor = self.mentor.is_none() && !self.is_serving;
+        let is_wrong = !is_equal && !peer.is_downloading;
+        peer.is_mentor |= is_mentor;
+        peer.is_downloading |= is_mentor || is_wrong;
+        if is_mentor {
             self.mentor = Some(from);
-            self.send_to(from, EnrpBody::ListRequest);
-            self.send_to(from, EnrpBody::HandleTableRequest { own_children_only: false });
-        } else if self.is_serving && !is_equal && !peer.is_downloading {
-            peer.is_downloading = true;
-            for entry in self.entries.values_mut() {
-                entry.is_marked = entry.info.home == from;
+            self.send(association, from, EnrpBody::HandleTableRequest { own_children_only: false });
+        } else if is_wrong {
+            for entry in self.entries.values_mut().filter(|entry| entry.info.home == from) {
+                entry.is_marked = true;
             }
-            self.send_to(from, EnrpBody::HandleTableRequest { own_children_only: true });
+            self.send(association, from, EnrpBody::HandleTableRequest { own_children_only: true });
+        }
+        if wants_list {
+            self.send(association, from, EnrpBody::ListRequest);
         }
     }
 
-    fn answer_list_request(&mut self, from: RegistrarId) {
-        let rejected = !self.is_serving;
-        let others = self.peers.iter().filter(|(id, _)| !rejected && **id != from);
-        let servers = others.map(|(id, peer)| server(*id, &peer.place)).collect();
-        self.send_to(from, EnrpBody::ListResponse { rejected, servers });
+    fn answer_list_request(&mut self, from: RegistrarId, association: AssociationId) {
+        let servers = self.peers.iter().map(|(id, peer)| server(*id, &peer.place)).collect();
+        self.send(association, from, EnrpBody::ListResponse { rejected: false, servers });
     }
 
-    fn handle_list(&mut self, servers: Vec<ServerInformation>) {
+    fn handle_list(&mut self, servers: Vec<ServerInformation>, now: Time) {
         for ServerInformation { id, transport } in servers {
             if id != self.id && !self.peers.contains_key(&id) {
                 let place = Peer { addresses: transport.addresses.to_vec(), port: transport.port };
-                self.connect(Side::Enrp, place);
+                self.peers.insert(id, PeerState::new(place, now));
+                self.send_to(id, self.presence(false));
             }
         }
     }
 
-    fn send_part(&mut self, to: RegistrarId, own_children_only: bool) {
-        let Some(peer) = self.peers.get_mut(&to) else { return };
+    /// It answers while it learns itself, too. Only who has not shown itself is refused.
+    fn send_part(&mut self, to: RegistrarId, association: AssociationId, own_children_only: bool) {
+        let Some(peer) = self.peers.get_mut(&to) else {
+            let body = EnrpBody::HandleTableResponse { more: false, rejected: true, pools: Vec::new() };
+            return self.send(association, to, body);
+        };
         let after = peer.position.take();
         let wanted = self.entries.values().map(|entry| &entry.info).filter(|element| {
             after.is_none_or(|after| element.id > after) && (!own_children_only || element.home == self.id)
@@ -204,86 +234,101 @@ impl RsplibRegistrar {
         peer.position = elements.last().map(|last| last.id).filter(|_| more);
         let pools = vec![PoolEntry { handle: POOL.into(), elements }];
         let pools = pools.into_iter().filter(|pool| !pool.elements.is_empty()).collect();
-        let rejected = !self.is_serving;
-        self.send_to(to, EnrpBody::HandleTableResponse { more: more && !rejected, rejected, pools });
+        self.send(association, to, EnrpBody::HandleTableResponse { more, rejected: false, pools });
     }
 
-    fn handle_table(&mut self, from: RegistrarId, more: bool, rejected: bool, pools: Vec<PoolEntry>) {
-        let elements = pools.into_iter().flat_map(|pool| pool.elements);
-        elements.for_each(|element| self.take_in(element));
-        let own_children_only = self.is_serving;
-        if more {
-            return self.send_to(from, EnrpBody::HandleTableRequest { own_children_only });
-        }
-        if own_children_only && !rejected {
-            self.entries.retain(|_, entry| !entry.is_marked || entry.info.home != from);
-        }
-        if let Some(peer) = self.peers.get_mut(&from) {
-            peer.is_downloading = false;
-        }
-        self.is_serving |= self.mentor == Some(from);
-    }
-
-    /// It believes whoever says whose an element is, but for itself.
-    fn take_in(&mut self, info: PoolElement) {
-        if info.home == self.id {
+    fn handle_table(
+        &mut self,
+        from: RegistrarId,
+        association: AssociationId,
+        more: bool,
+        pools: Vec<PoolEntry>,
+        now: Time,
+    ) {
+        if !self.peers.contains_key(&from) {
             return;
         }
-        let association = self.entries.get(&info.id).and_then(|entry| entry.association);
-        let entry = Entry { info, association, due: None, is_asked: false, is_marked: false };
-        self.entries.insert(entry.info.id, entry);
+        let elements = pools.into_iter().flat_map(|pool| pool.elements);
+        elements.for_each(|element| self.take_in(element, now));
+        let Some(peer) = self.peers.get_mut(&from) else { return };
+        if more {
+            let own_children_only = !peer.is_mentor;
+            return self.send(association, from, EnrpBody::HandleTableRequest { own_children_only });
+        }
+        (peer.is_mentor, peer.is_downloading) = (false, false);
+        self.entries.retain(|_, entry| !entry.is_marked || entry.info.home != from);
+    }
+
+    /// It believes whoever says whose an element is, but for itself; and forgets the element's association.
+    fn take_in(&mut self, info: PoolElement, now: Time) {
+        if info.home != self.id {
+            let due = info.life.duration().map(|life| now + life);
+            let entry = Entry { info, association: None, due, is_asked: false, is_marked: false };
+            self.entries.insert(entry.info.id, entry);
+        }
     }
 
     pub(super) fn look_after_peers(&mut self, now: Time) {
         let due = self.peers.iter().filter(|(_, peer)| peer.due() <= now);
         let due: Vec<RegistrarId> = due.map(|(id, _)| *id).collect();
-        for id in due {
-            let others: BTreeSet<RegistrarId> =
-                self.peers.keys().copied().filter(|other| *other != id).collect();
-            let Some(peer) = self.peers.get_mut(&id) else { continue };
-            peer.since = now;
-            match peer.standing {
-                Standing::Asked => {
-                    peer.standing = Standing::Target(others);
-                    self.send_to_all(&EnrpBody::InitTakeover { target: id });
-                }
-                _ => {
-                    peer.standing = Standing::Asked;
-                    self.send_to(id, self.presence(true));
-                }
+        due.into_iter().for_each(|id| self.look_after_peer(id, now));
+    }
+
+    fn look_after_peer(&mut self, id: RegistrarId, now: Time) {
+        let others: BTreeSet<RegistrarId> = self.peers.keys().copied().filter(|other| *other != id).collect();
+        let has_elements = self.elements().any(|element| element.home == id);
+        let Some(peer) = self.peers.get_mut(&id) else { return };
+        peer.since = now;
+        match peer.standing {
+            Standing::Active => {
+                peer.standing = Standing::Asked;
+                self.send_to(id, self.presence(true));
             }
+            Standing::Asked if has_elements && !peer.is_left => {
+                peer.standing = Standing::Target(others);
+                self.send_to_all(&EnrpBody::InitTakeover { target: id });
+            }
+            // Somebody else takes it over, or has nothing to take, or not all have agreed in time: whatever becomes of its elements.
+            Standing::Asked | Standing::Target(_) => self.forget_peer(id),
         }
     }
 
-    fn handle_init(&mut self, from: RegistrarId, target: RegistrarId, now: Time) {
+    fn forget_peer(&mut self, id: RegistrarId) {
+        if let Some(peer) = self.peers.remove(&id) {
+            self.known.retain(|place| *place != peer.place);
+        }
+    }
+
+    fn handle_init(&mut self, from: RegistrarId, association: AssociationId, target: RegistrarId, now: Time) {
         if target == self.id {
             return self.send_to_all(&self.presence(false));
         }
         if let Some(peer) = self.peers.get_mut(&target) {
-            if matches!(peer.standing, Standing::Target(_)) && self.id < from {
-                return;
+            if matches!(peer.standing, Standing::Target(_)) {
+                if self.id < from {
+                    return;
+                }
+                (peer.standing, peer.since) = (Standing::Asked, now);
             }
-            (peer.standing, peer.since) = (Standing::Inactive, now);
+            peer.is_left = true;
         }
-        self.send_to(from, EnrpBody::InitTakeoverAck { target });
+        self.send(association, from, EnrpBody::InitTakeoverAck { target });
     }
 
-    fn handle_agreement(&mut self, from: RegistrarId, target: RegistrarId) {
+    fn handle_agreement(&mut self, from: RegistrarId, target: RegistrarId, now: Time) {
         let Some(peer) = self.peers.get_mut(&target) else { return };
         let Standing::Target(awaited) = &mut peer.standing else { return };
-        if awaited.remove(&from) && awaited.is_empty() {
-            self.peers.remove(&target);
+        awaited.remove(&from);
+        if awaited.is_empty() {
             self.takeovers += 1;
-            self.claim(target);
+            self.claim(target, now);
+            self.forget_peer(target);
         }
     }
 
     fn handle_takeover(&mut self, by: RegistrarId, target: RegistrarId) {
-        if target != self.id {
-            self.peers.remove(&target);
-            for entry in self.entries.values_mut().filter(|entry| entry.info.home == target) {
-                entry.info.home = by;
-            }
+        for entry in self.entries.values_mut().filter(|entry| entry.info.home == target) {
+            entry.info.home = by;
         }
     }
 }

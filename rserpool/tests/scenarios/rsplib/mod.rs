@@ -1,9 +1,15 @@
-//! A registrar that behaves as RSPLIB's does where that departs from RFC 5353, with one pool and the timers of `Profile::Fast`:
+//! A registrar that behaves as RSPLIB's (3.4.4) does among others, with one pool and the timers of `Profile::Fast`. Where that departs
+//! from RFC 5353:
 //!
-//! - The smaller identifier wins an arbitration; with nobody to agree, as among two registrars, a takeover never completes.
-//! - Its Takeover Server is not delivered: peers learn of the new homes by Handle Updates.
-//! - An element that leaves it for another home is gone, says it to all; and it believes anybody's deletions.
-//! - One position for all downloads of a peer. A table request before a Presence is not answered.
+//! - The smaller identifier wins an arbitration. With nobody to agree, as among two registrars, a takeover never completes.
+//! - A takeover to which not all have agreed in time is given up for good, as is one that was left to another; the peer is forgotten.
+//! - Its Takeover Server is not delivered: peers learn of the new homes by audits, and once the elements register again.
+//! - It believes anybody's deletions, and whoever says whose an element is.
+//! - One position for all downloads of a peer. A table request before a Presence is refused. It answers while it learns itself.
+//! - Only a Presence is a sign of life. The end of an association with a peer is none of death, and does not end a download.
+//!
+//! Where RSPLIB would wait for longer than the scenarios do, a hasty one does not: it doubts a peer as soon as its association ends, as
+//! ours do, so that many begin a takeover in the same instant.
 //!
 //! [`enrp`] is what it has to do with other registrars; here are elements.
 
@@ -25,6 +31,7 @@ const KEEP_ALIVE: Duration = Duration::from_millis(250);
 const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_millis(400);
 
 /// An association, or an attempt at one.
+#[derive(Clone)]
 struct Link {
     side: Side,
     peer: Peer,
@@ -34,8 +41,9 @@ struct Link {
 /// An element, and how it stands with it.
 struct Entry {
     info: PoolElement,
+    /// Where it has registered, or was told that this is its home now.
     association: Option<AssociationId>,
-    /// When to ask it, or to give it up.
+    /// When to ask it, or to give it up; that of another registrar only the latter.
     due: Option<Time>,
     is_asked: bool,
     /// An audit has not come across it yet.
@@ -52,6 +60,7 @@ pub(crate) struct RsplibRegistrar {
     /// When to serve without a mentor.
     alone_at: Time,
     next_beat: Time,
+    is_hasty: bool,
     links: BTreeMap<AssociationId, Link>,
     next_association: u64,
     peers: BTreeMap<RegistrarId, PeerState>,
@@ -62,7 +71,7 @@ pub(crate) struct RsplibRegistrar {
 }
 
 impl RsplibRegistrar {
-    pub(crate) fn new(id: RegistrarId, place: Peer, known: Vec<Peer>, now: Time) -> Self {
+    pub(crate) fn new(id: RegistrarId, place: Peer, known: Vec<Peer>, is_hasty: bool, now: Time) -> Self {
         Self {
             id,
             place,
@@ -71,6 +80,7 @@ impl RsplibRegistrar {
             mentor: None,
             alone_at: now + 2 * HEARTBEAT,
             next_beat: now,
+            is_hasty,
             links: BTreeMap::new(),
             next_association: 0,
             peers: BTreeMap::new(),
@@ -109,9 +119,6 @@ impl RsplibRegistrar {
 
     pub(crate) fn handle_event(&mut self, event: TransportEvent, now: Time) {
         match event {
-            TransportEvent::Accepted { association, side: Side::Asap, .. } if !self.is_serving => {
-                self.commands.push_back(Command::Abort { association });
-            }
             TransportEvent::Accepted { association, side, peer } => {
                 self.links.insert(association, Link { side, peer, is_up: true });
             }
@@ -124,8 +131,9 @@ impl RsplibRegistrar {
                 self.handle_enrp(association, &message.data, now);
             }
             TransportEvent::Lost { association, .. } => {
-                self.links.remove(&association);
-                self.lose_peer(association, now);
+                if let Some(link) = self.links.remove(&association) {
+                    self.lose_peer(&link, now);
+                }
                 self.lose_elements(association);
             }
             TransportEvent::Undelivered { .. }
@@ -138,11 +146,11 @@ impl RsplibRegistrar {
         let Some(link) = self.links.get_mut(&association) else { return };
         (link.is_up, link.peer) = (true, peer);
         if link.side == Side::Enrp {
-            return self.send_presence(association, RegistrarId::NONE, true);
+            return self.greet(association);
         }
         let here = self.entries.iter().filter(|(_, entry)| entry.association == Some(association));
         let here: Vec<PeId> = here.map(|(id, _)| *id).collect();
-        here.into_iter().for_each(|id| self.ask(id, now));
+        here.into_iter().for_each(|id| self.ask(id, true, now));
     }
 
     fn connect(&mut self, side: Side, peer: Peer) -> AssociationId {
@@ -189,65 +197,59 @@ impl RsplibRegistrar {
     }
 
     fn handle_ack(&mut self, association: AssociationId, id: PeId, now: Time) {
-        let Some(entry) = self.entries.get(&id).filter(|entry| entry.association == Some(association)) else {
-            return;
-        };
-        let was_another_s = entry.info.home != self.id;
-        let info = PoolElement { home: self.id, ..entry.info.clone() };
-        self.adopt(info.clone(), association, now);
-        if was_another_s {
-            self.announce(UpdateAction::Add, &info);
+        let own = self.id;
+        let Some(entry) = self.entries.get_mut(&id).filter(|entry| entry.info.home == own) else { return };
+        entry.association = Some(association);
+        (entry.due, entry.is_asked) = (Some(now + KEEP_ALIVE), false);
+    }
+
+    /// The time has come to ask an element, or it has not answered, or has not been heard of.
+    fn look_after(&mut self, id: PeId, now: Time) {
+        let Some(entry) = self.entries.get(&id) else { return };
+        if entry.is_asked || entry.info.home != self.id {
+            self.remove(id);
+        } else {
+            self.ask(id, false, now);
         }
     }
 
-    /// The time has come to ask an element, or it has not answered.
-    fn look_after(&mut self, id: PeId, now: Time) {
-        let Some(entry) = self.entries.get(&id) else { return };
-        match entry.association {
-            Some(association) if entry.is_asked => {
-                self.links.remove(&association);
-                self.commands.push_back(Command::Abort { association });
-                self.lose_elements(association);
-            }
-            _ => self.ask(id, now),
+    fn remove(&mut self, id: PeId) {
+        let Some(entry) = self.entries.remove(&id) else { return };
+        if entry.info.home == self.id {
+            self.announce(UpdateAction::Delete, &entry.info);
         }
     }
 
     /// The Keep-Alive; with the H flag if the element does not know that this is its home.
-    fn ask(&mut self, id: PeId, now: Time) {
+    fn ask(&mut self, id: PeId, new_home: bool, now: Time) {
         let Some(entry) = self.entries.get_mut(&id) else { return };
-        let Some(association) = entry.association else { return };
         entry.due = Some(now + KEEP_ALIVE_TIMEOUT);
         entry.is_asked = true;
-        let (new_home, registrar) = (entry.info.home != self.id, self.id);
-        let pool_handle = POOL.into();
+        let Some(association) = entry.association else { return };
+        let (registrar, pool_handle) = (self.id, POOL.into());
         let message = AsapMessage::EndpointKeepAlive { new_home, registrar, pool_handle, pe_id: Some(id) };
         self.send_asap(association, &message);
     }
 
-    /// Whoever they have left it for: they are gone, and all are told.
+    /// Whoever they have left it for: they are gone. All are told of those of which it has not heard that they are another's.
     fn lose_elements(&mut self, association: AssociationId) {
         let gone = self.entries.iter().filter(|(_, entry)| entry.association == Some(association));
         let gone: Vec<PeId> = gone.map(|(id, _)| *id).collect();
-        for id in gone {
-            if let Some(entry) = self.entries.remove(&id) {
-                self.announce(UpdateAction::Delete, &entry.info);
-            }
-        }
+        gone.into_iter().for_each(|id| self.remove(id));
     }
 
-    /// Elements of a registrar that this one has taken over are to know it.
-    fn claim(&mut self, of: RegistrarId) {
+    /// Elements of a registrar that this one has taken over are its own, and are to know it.
+    fn claim(&mut self, of: RegistrarId, now: Time) {
         let theirs = self.entries.iter().filter(|(_, entry)| entry.info.home == of);
         let theirs: Vec<PeId> = theirs.map(|(id, _)| *id).collect();
         for id in theirs {
-            let Some(asap) = self.entries.get(&id).and_then(|entry| entry.info.asap_transport.clone()) else {
-                continue;
-            };
+            let asap = self.entries.get(&id).and_then(|entry| entry.info.asap_transport.clone());
+            let asap = asap.expect("registrars say where elements are");
             let peer = Peer { addresses: asap.addresses.to_vec(), port: asap.port };
             let association = self.connect(Side::Asap, peer);
             if let Some(entry) = self.entries.get_mut(&id) {
-                entry.association = Some(association);
+                (entry.info.home, entry.association) = (self.id, Some(association));
+                (entry.due, entry.is_asked) = (Some(now + KEEP_ALIVE_TIMEOUT), true);
             }
         }
     }

@@ -236,11 +236,12 @@ impl World {
     }
 
     /// One that behaves as RSPLIB's.
-    pub(crate) fn add_rsplib_registrar(&mut self, host: u8, peers: &[u8]) {
+    pub(crate) fn add_rsplib_registrar(&mut self, host: u8, peers: &[u8], is_hasty: bool) {
         let place = |host: u8| SocketAddr::new(address(host), ENRP_PORT).into();
         let known = peers.iter().map(|peer| place(*peer)).collect();
         self.boot(host);
-        let registrar = RsplibRegistrar::new(RegistrarId(host.into()), place(host), known, self.now);
+        let registrar =
+            RsplibRegistrar::new(RegistrarId(host.into()), place(host), known, is_hasty, self.now);
         self.add((host, ASAP_PORT), Node::Rsplib(Box::new(registrar)));
     }
 
