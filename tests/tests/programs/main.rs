@@ -12,6 +12,7 @@ mod measuring;
 mod pipes;
 mod python;
 mod rsplib;
+mod rsplib_enrp;
 mod rsplib_linux;
 mod signalling;
 mod sip;
