@@ -93,6 +93,12 @@ fn tell(event: &RegistrarEvent) -> io::Result<()> {
         }
         RegistrarEvent::Serving => program::say(format_args!("serving")),
         RegistrarEvent::PeerFound(id) => program::say(format_args!("registrar {id} found")),
+        RegistrarEvent::TakeoverBegun { target } => program::say(format_args!(
+            "registrar {target} is silent: asking the others whether to take it over"
+        )),
+        RegistrarEvent::TakeoverGivenUp { target } => {
+            program::say(format_args!("registrar {target} is there again"))
+        }
         RegistrarEvent::TakenOver { target, by, elements } => {
             program::say(format_args!("registrar {target} is gone: {by} has taken {elements} elements over"))
         }
