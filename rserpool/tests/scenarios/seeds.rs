@@ -1,4 +1,4 @@
-//! Runs a scenario with many seeds: RSP_SEEDS of them, or the one that RSP_SEED names, in RSP_JOBS (1) threads.
+//! Runs a scenario with many seeds: those from RSP_FIRST (0) up to RSP_SEEDS, or the one that RSP_SEED names, in RSP_JOBS (1) threads.
 
 use std::panic::catch_unwind;
 use std::sync::Mutex;
@@ -9,7 +9,7 @@ use std::time::Instant;
 pub(crate) fn try_all(what: &str, seeds: u64, run: fn(u64)) {
     let seeds = match number("RSP_SEED") {
         Some(seed) => seed..seed + 1,
-        None => 0..number("RSP_SEEDS").unwrap_or(seeds),
+        None => number("RSP_FIRST").unwrap_or(0)..number("RSP_SEEDS").unwrap_or(seeds),
     };
     let (next, failed, started) = (AtomicU64::new(seeds.start), Mutex::new(Vec::new()), Instant::now());
     let work = || {
@@ -23,7 +23,8 @@ pub(crate) fn try_all(what: &str, seeds: u64, run: fn(u64)) {
                 failed.lock().expect("nobody panics with it").push(seed);
             }
             if (seed + 1).is_multiple_of(1000) {
-                eprintln!("{what}: {} seeds in {:.0} s", seed + 1, started.elapsed().as_secs_f64());
+                let tried = seed + 1 - seeds.start;
+                eprintln!("{what}: {tried} seeds up to {seed} in {:.0} s", started.elapsed().as_secs_f64());
             }
         }
     };
