@@ -14,6 +14,7 @@ mod python;
 mod rsplib;
 mod rsplib_enrp;
 mod rsplib_linux;
+mod rsplib_model;
 mod signalling;
 mod sip;
 

@@ -13,7 +13,7 @@ use system_tests::{
 use crate::rsplib::dump;
 
 /// The registrar that falls silent, and the two that stay: ours, and RSPLIB's.
-const VICTIM: &str = "10.77.0.3";
+const VICTIM: &str = "10.77.0.11";
 const OURS: &str = "10.77.0.12";
 const THEIRS: &str = "10.77.0.2";
 /// Pool elements that know the victim only: RSPLIB's, and ours.
@@ -46,8 +46,7 @@ enum Kind {
     Theirs,
 }
 
-/// Three registrars and two elements, and all that they say to each other. The elements and our registrar that stays are on one host, the
-/// others on another one.
+/// Three registrars and two elements, and all that they say to each other: RSPLIB's registrar that stays is on a host of its own.
 struct Scope {
     lab: Lab,
     ids: (u32, u32),
@@ -64,6 +63,7 @@ fn our_registrar(host: &Host, address: &str, id: u32, peers: [&str; 2], more: [&
     let mut arguments = vec![format!("-identifier={id:#x}"), "-enrpannounce=off".to_owned()];
     arguments.push("-asapannounce=off".to_owned());
     arguments.push("-peerheartbeatcycle=1000".to_owned());
+    arguments.push("-mentordiscoverytimeout=1000".to_owned());
     arguments.extend(peers.map(|peer| format!("-peer={peer}")));
     arguments.extend(more.map(str::to_owned));
     let mut registrar = start_our_own(host, address, "rspregistrar", &arguments);
@@ -90,18 +90,17 @@ impl Scope {
         for number in 11..=16 {
             lab.a.ip(&format!("addr add 10.77.0.{number}/24 dev lan0"));
         }
-        lab.b.ip(&format!("addr add {VICTIM}/24 dev n0"));
         let file = tempfile::NamedTempFile::new().expect("a file").into_temp_path();
         let capture = Capture::start(&lab.a, "any", &file);
-        // Whom the others learn from.
-        let first = match victim {
-            Kind::Ours => our_registrar(&lab.b, VICTIM, VICTIM_ID, [OURS, THEIRS], PATIENT),
-            Kind::Theirs => their_registrar(&lab.b, VICTIM, VICTIM_ID, [OURS, THEIRS], PATIENT),
-        };
+        // The first stack of a host gives the others their ports: that must not be the one that falls silent.
         let ours = our_registrar(&lab.a, OURS, ids.0, [VICTIM, THEIRS], our_timers);
+        let victim = match victim {
+            Kind::Ours => our_registrar(&lab.a, VICTIM, VICTIM_ID, [OURS, THEIRS], PATIENT),
+            Kind::Theirs => their_registrar(&lab.a, VICTIM, VICTIM_ID, [OURS, THEIRS], PATIENT),
+        };
         let theirs = their_registrar(&lab.b, THEIRS, ids.1, [VICTIM, OURS], their_timers);
         let elements = elements(&lab.a);
-        let scope = Self { lab, ids, victim: first, ours, theirs, _elements: elements, capture, file };
+        let scope = Self { lab, ids, victim, ours, theirs, _elements: elements, capture, file };
         for (from, to) in [(VICTIM, OURS), (VICTIM, THEIRS), (OURS, THEIRS), (THEIRS, OURS)] {
             scope.await_packet(&format!("{} and enrp.message_type == 1", between(from, to)));
         }
