@@ -72,6 +72,9 @@ pub struct SctpSettings {
     pub sack_delay: Duration,
 }
 
+/// Little beside the step in which distances are told, 50 ms.
+const SOON: Duration = Duration::from_millis(4);
+
 impl SctpSettings {
     /// The parameters for associations of a driver: these, and no delay of small messages.
     pub fn association_config(&self) -> AssociationConfig {
@@ -89,8 +92,9 @@ impl SctpSettings {
         }
     }
 
-    /// The parameters for ASAP and ENRP: SACKs at once, so that round-trip times tell distances (delay draft, 2.1).
+    /// The parameters for ASAP and ENRP: SACKs soon, so that round-trip times tell distances (delay draft, 2.1), but with an answer
+    /// if there is one.
     pub fn control_config(&self) -> AssociationConfig {
-        AssociationConfig { sack_frequency: Some(1), ..self.association_config() }
+        AssociationConfig { sack_delay: SOON, ..self.association_config() }
     }
 }

@@ -80,6 +80,7 @@ mod registrar;
 mod reporter;
 mod runner;
 mod session;
+mod sleep;
 mod tasks;
 #[cfg(feature = "tokio")]
 pub mod tokio;

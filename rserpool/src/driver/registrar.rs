@@ -87,6 +87,10 @@ impl Machine for registrar::Registrar {
     fn poll_command(&mut self) -> Option<Command> {
         self.poll_command()
     }
+
+    fn has_news(&self) -> bool {
+        self.has_event()
+    }
 }
 
 impl Registrar {

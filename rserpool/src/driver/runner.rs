@@ -1,20 +1,17 @@
 //! The thread that keeps a machine going while its application is elsewhere.
 
 use std::hash::Hash;
-use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use nix::poll::{PollFd, PollFlags, ppoll};
-use nix::sys::eventfd::{EfdFlags, EventFd};
-use nix::sys::time::TimeSpec;
 use parking_lot::{Condvar, Mutex, MutexGuard};
 use socketapi::{Stack, Time};
 
 use super::Error;
 use super::network::Network;
+use super::sleep::Sleep;
 use super::tasks::Tasks;
 use crate::transport::{Command, TransportEvent};
 
@@ -30,6 +27,10 @@ pub(super) trait Machine: Send + 'static {
     fn poll_command(&mut self) -> Option<Command>;
     /// Takes the machine's own events, and wakes whom they concern; called after everything that may cause some.
     fn handle_own_events(&mut self, tasks: &mut Tasks<Self::Topic>);
+    /// Whether a call that waits may find something new since it looked last.
+    fn has_news(&self) -> bool {
+        true
+    }
     /// Whether it can take more from the network. If not, peers have to wait.
     fn has_room(&self) -> bool {
         true
@@ -38,8 +39,6 @@ pub(super) trait Machine: Send + 'static {
 
 /// Events handled before the application gets a chance to have the lock.
 const BATCH: usize = 64;
-/// No sleep is longer, so that no clock overflows.
-const LONGEST_SLEEP: Duration = Duration::from_secs(3600);
 
 /// A machine and its network.
 pub(super) struct Engine<M: Machine> {
@@ -56,8 +55,7 @@ struct Shared<M: Machine> {
     engine: Mutex<Engine<M>>,
     /// Something happened.
     changed: Condvar,
-    /// Wakes the thread.
-    bell: EventFd,
+    sleep: Sleep,
     stack: Stack,
 }
 
@@ -115,22 +113,19 @@ impl<M: Machine> Engine<M> {
 
 impl<M: Machine> Runner<M> {
     pub(super) fn start(name: &str, stack: &Stack, machine: M, network: Network) -> Result<Self, Error> {
-        let bell = EventFd::from_flags(EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK)
-            .map_err(std::io::Error::from)
-            .map_err(Error::system("make an event descriptor"))?;
-        let descriptors = network.descriptors()?;
+        let sleep = Sleep::new(stack, network.descriptors()?)?;
         let (tasks, senders) = (Tasks::new(), Tasks::new());
         let engine = Engine { machine, network, tasks, senders, failure: None, is_stopped: false };
         let shared = Arc::new(Shared {
             engine: Mutex::new(engine),
             changed: Condvar::new(),
-            bell,
+            sleep,
             stack: stack.clone(),
         });
         let of_thread = Arc::clone(&shared);
         let thread = std::thread::Builder::new()
             .name(name.into())
-            .spawn(move || of_thread.run(&descriptors))
+            .spawn(move || of_thread.run())
             .map_err(Error::system("start a thread"))?;
         Ok(Self { shared, thread: Some(thread) })
     }
@@ -144,7 +139,7 @@ impl<M: Machine> Runner<M> {
         engine.execute_commands();
         release(engine);
         // Its deadlines may have changed, and it may have failed to connect.
-        self.shared.ring();
+        self.shared.sleep.ring();
         result
     }
 
@@ -214,11 +209,6 @@ fn release<M: Machine>(mut engine: MutexGuard<'_, Engine<M>>) {
 }
 
 impl<M: Machine> Shared<M> {
-    fn ring(&self) {
-        // The only failure is that the counter is full: then it rings already.
-        let _ = self.bell.write(1);
-    }
-
     /// One attempt of a call that may have to wait.
     fn attempt<T>(
         &self,
@@ -229,19 +219,24 @@ impl<M: Machine> Shared<M> {
         let result = attempt(engine);
         engine.execute_commands();
         if !had_room && engine.machine.has_room() {
-            self.ring();
+            self.sleep.ring();
         }
         result.map(Ok).or_else(|| engine.failure())
     }
 
-    fn run(&self, descriptors: &[OwnedFd]) {
+    fn run(&self) {
         loop {
             let mut engine = self.engine.lock();
             if engine.is_stopped {
                 return;
             }
+            // Answers to what has come together leave together.
+            let gathering = self.stack.gather();
             let outcome = engine.step(self.stack.now());
-            self.changed.notify_all();
+            drop(gathering);
+            if engine.machine.has_news() || outcome.is_err() {
+                self.changed.notify_all();
+            }
             engine.senders.wake_all();
             let may_have_more = match outcome {
                 Ok(more) => more,
@@ -256,28 +251,16 @@ impl<M: Machine> Shared<M> {
             if may_have_more {
                 std::thread::yield_now();
             } else {
-                self.sleep(if listens { descriptors } else { &[] }, deadline);
+                self.sleep.until(deadline, listens);
             }
         }
-    }
-
-    fn sleep(&self, descriptors: &[OwnedFd], deadline: Option<Time>) {
-        let left = deadline.map_or(LONGEST_SLEEP, |due| due.since(self.stack.now()));
-        let bell = std::iter::once(self.bell.as_fd());
-        let mut polled: Vec<_> = bell
-            .chain(descriptors.iter().map(AsFd::as_fd))
-            .map(|descriptor| PollFd::new(descriptor, PollFlags::POLLIN))
-            .collect();
-        // A signal only makes the loop look around once more.
-        let _ = ppoll(&mut polled, Some(TimeSpec::from_duration(left.min(LONGEST_SLEEP))), None);
-        let _ = self.bell.read();
     }
 }
 
 impl<M: Machine> Drop for Runner<M> {
     fn drop(&mut self) {
         self.shared.engine.lock().is_stopped = true;
-        self.shared.ring();
+        self.shared.sleep.ring();
         // A task that it woke may have had the last handle.
         let is_other = |thread: &JoinHandle<()>| thread.thread().id() != std::thread::current().id();
         if let Some(thread) = self.thread.take().filter(is_other) {

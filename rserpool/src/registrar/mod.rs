@@ -199,6 +199,11 @@ impl Registrar {
         self.io.poll()
     }
 
+    /// Whether there is a change of the handlespace to fetch.
+    pub fn has_event(&self) -> bool {
+        !self.events.is_empty()
+    }
+
     /// The next change of the handlespace, until there is none.
     pub fn poll_event(&mut self) -> Option<RegistrarEvent> {
         self.events.pop_front()

@@ -296,6 +296,7 @@ impl StackBuilder {
             addresses: self.addresses,
             defaults: self.defaults,
             remote_udp_port,
+            gatherings: 0,
         };
         Shared::new(state, Clock::start()).map_err(Error::system("copy the driver's descriptors"))
     }

@@ -149,6 +149,13 @@ impl Stack {
         self.shared().lead_until(other)
     }
 
+    /// Holds packets back until what this returns is dropped, so that messages which are sent meanwhile leave together: for who
+    /// answers much at once. For no longer than that takes: packets of the whole stack wait.
+    pub fn gather(&self) -> Gathering<'_> {
+        self.shared().with(|state, _| state.gatherings += 1);
+        Gathering { stack: self }
+    }
+
     /// A new, unbound socket.
     ///
     /// # Errors
@@ -180,6 +187,19 @@ impl Stack {
 
     fn shared(&self) -> &Shared {
         &self.handle.shared
+    }
+}
+
+/// Packets are held back: see [`Stack::gather`].
+#[derive(Debug)]
+#[must_use = "packets leave when it is dropped"]
+pub struct Gathering<'a> {
+    stack: &'a Stack,
+}
+
+impl Drop for Gathering<'_> {
+    fn drop(&mut self) {
+        self.stack.shared().with(|state, _| state.gatherings -= 1);
     }
 }
 

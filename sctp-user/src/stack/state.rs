@@ -116,6 +116,8 @@ pub(super) struct State {
     pub(super) addresses: Vec<IpAddr>,
     pub(super) defaults: AssociationConfig,
     pub(super) remote_udp_port: u16,
+    /// How many hold packets back.
+    pub(super) gatherings: usize,
 }
 
 impl State {
@@ -149,8 +151,10 @@ impl State {
     /// Takes all output of the core: events to their sockets, packets to the driver.
     pub(super) fn settle(&mut self, now: Time) {
         self.route_events(now);
-        self.engine.transmit(now);
-        self.route_events(now);
+        if self.gatherings == 0 {
+            self.engine.transmit(now);
+            self.route_events(now);
+        }
     }
 
     fn route_events(&mut self, now: Time) {

@@ -19,7 +19,7 @@ use rserpool::transport::Peer;
 use rserpool::wire::{ASAP_PPID, AsapMessage, EncodeError, Format};
 use rserpool::{PeId, Profile};
 use serde::Serialize;
-use socketapi::{Patience, Poller, SctpStream, SendInfo, SocketBuilder, Stack};
+use socketapi::{Patience, Poller, Readiness, SctpStream, SendInfo, SocketBuilder, Stack};
 
 pub use memory::resident_bytes;
 pub use registrations::{Registrations, Rest, Stop};
@@ -163,9 +163,7 @@ impl Lines {
                 Err(error) if error.is_temporary() => ready.clear(),
                 result => result?,
             }
-            for readiness in &ready {
-                self.listen(readiness.token as usize, work)?;
-            }
+            self.listen_to(&ready, work)?;
             if ready.is_empty() {
                 (0..self.lines.len()).try_for_each(|index| self.ask(index, work))?;
             } else {
@@ -197,6 +195,13 @@ impl Lines {
             }
         }
         Ok(())
+    }
+
+    fn listen_to(&mut self, ready: &[Readiness], work: &mut impl Work) -> Result<(), LoadError> {
+        let stack = self.stack.clone();
+        // Requests that follow answers that came together leave together.
+        let _gathering = stack.gather();
+        ready.iter().try_for_each(|readiness| self.listen(readiness.token as usize, work))
     }
 
     /// Takes what has come, and asks again.
