@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use clap::Parser;
 use rserpool::PoolHandle;
 use rserpool::wire::Policy;
-use sctp_tools::load::{Lines, LoadOptions, Registrations, Rest, Stop};
+use sctp_tools::load::{Lines, LoadOptions, Registrations, Rest, Stop, resident_bytes};
 use sctp_tools::logging::LogOptions;
 use sctp_tools::policy;
 use sctp_tools::program::{self, EXIT_CODES};
@@ -48,7 +48,10 @@ struct Cli {
     /// Stop when the processes of --memory-of hold more, GiB
     #[arg(long, value_name = "GIB", requires = "memory_of")]
     stop_memory: Option<u64>,
-    /// The registrar's processes, on this host
+    /// Stop when so many seconds are over
+    #[arg(long, value_name = "S", value_parser = program::seconds)]
+    stop_time: Option<Duration>,
+    /// The registrar's processes, on this host: what they hold in the end is told
     #[arg(long, value_name = "PID", value_delimiter = ',')]
     memory_of: Vec<u32>,
     /// Keep the elements registered for so many seconds; by default until SIGINT or SIGTERM
@@ -70,6 +73,7 @@ struct Outcome<'a> {
     #[serde(flatten)]
     summary: sctp_tools::load::Summary,
     last_p99_us: u128,
+    held_bytes: u64,
     end: Option<&'a str>,
     refusal: Option<&'a str>,
 }
@@ -83,7 +87,8 @@ fn register(cli: &Cli, signals: &Signals) -> Result<(), Box<dyn Error>> {
     cli.log.start()?;
     let stack = cli.transport.build_stack()?;
     let memory = cli.stop_memory.map(|gib| (gib << 30, cli.memory_of.clone()));
-    let stop = Stop { p99: cli.stop_p99.map(Duration::from_millis), memory };
+    let time = cli.stop_time.map(|time| Instant::now() + time);
+    let stop = Stop { p99: cli.stop_p99.map(Duration::from_millis), memory, time };
     let mut work = Registrations::new(cli.pools(), cli.policy, cli.poolelements, stop);
     let mut lines = Lines::connect(&stack, &cli.load)?;
     let elapsed = lines.run(&mut work, None, signals)?;
@@ -97,7 +102,8 @@ fn tell(cli: &Cli, work: &Registrations, elapsed: Duration) -> Result<(), Box<dy
     let (end, refusal) = (work.end(), work.refusal());
     let summary = work.times().summary(elapsed);
     if cli.json {
-        let outcome = Outcome { summary, last_p99_us: work.last_p99().as_micros(), end, refusal };
+        let held_bytes = cli.memory_of.iter().map(|process| resident_bytes(*process)).sum();
+        let outcome = Outcome { summary, last_p99_us: work.last_p99().as_micros(), held_bytes, end, refusal };
         return Ok(program::say(serde_json::to_string(&outcome)?)?);
     }
     program::say(&summary)?;

@@ -19,6 +19,8 @@ pub struct Stop {
     pub p99: Option<Duration>,
     /// These processes hold no more than so many bytes together.
     pub memory: Option<(u64, Vec<u32>)>,
+    /// It takes no longer than this.
+    pub time: Option<Instant>,
 }
 
 /// Registers many elements in turn in several pools.
@@ -98,6 +100,9 @@ impl Registrations {
             if held > *limit {
                 self.end = Some(format!("the registrar holds {held} bytes"));
             }
+        }
+        if self.stop.time.is_some_and(|end| Instant::now() >= end) {
+            self.end = Some("the time is over".into());
         }
     }
 }
