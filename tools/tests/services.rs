@@ -113,3 +113,98 @@ fn a_job_goes_on_at_another_element_from_the_cookie() {
         "{scalars}"
     );
 }
+
+/// A package whose script says so much on standard output and adds the environment to its input.
+fn package(folder: &std::path::Path, script: &str) -> String {
+    std::fs::write(folder.join("ssrun"), script).expect("room");
+    std::fs::write(folder.join("input.txt"), "work ").expect("room");
+    let archive = folder.join("work.tar.gz");
+    let mut tar = std::process::Command::new("tar");
+    tar.arg("czf").arg(&archive).args(["ssrun", "input.txt"]).current_dir(folder);
+    assert!(tar.status().expect("tar").success());
+    archive.display().to_string()
+}
+
+const SCRIPTING_CLIENT: &str = env!("CARGO_BIN_EXE_scriptingclient");
+
+#[test]
+fn a_script_runs_with_its_environment_which_is_uploaded_once() {
+    let site = Site { network: 81, test: 7 };
+    let _registrar = site.registrar();
+    let _server = site.server(3, &["-scripting", "--ssallowroot", "-ssmaxthreads=1"]);
+    let folder = tempfile::tempdir().expect("a folder");
+    let at = |name: &str| folder.path().join(name);
+    let input = format!("-input={}", package(folder.path(), "#!/bin/sh\ncat input.txt $2 >$1\n"));
+    // More than one message.
+    std::fs::write(at("environment"), "environment".repeat(10_000)).expect("room");
+    let environment = format!("-environment={}", at("environment").display());
+    for hint in ["is ready", "the environment is there already"] {
+        let output = format!("-output={}", at("output").display());
+        let output = site.client(SCRIPTING_CLIENT, &[&input, &environment, &output, "-retrydelay=100"], "");
+        let said = String::from_utf8_lossy(&output.stdout);
+        assert!(output.status.success(), "{said} {}", String::from_utf8_lossy(&output.stderr));
+        assert!(said.contains(hint), "{said}");
+        let result = std::fs::read_to_string(at("output")).expect("output");
+        assert_eq!(result, format!("work {}", "environment".repeat(10_000)));
+        std::fs::remove_file(at("output")).expect("it is there");
+    }
+}
+
+#[test]
+fn a_script_that_fails_is_tried_again_and_its_last_output_is_there() {
+    let site = Site { network: 81, test: 8 };
+    let _registrar = site.registrar();
+    let _server = site.server(3, &["-scripting", "--ssallowroot"]);
+    let folder = tempfile::tempdir().expect("a folder");
+    let input = format!("-input={}", package(folder.path(), "#!/bin/sh\necho so far >$1; exit 7\n"));
+    let output = format!("-output={}", folder.path().join("output").display());
+    let arguments = [&input, &output, "-maxretry=2", "-retrydelay=100"];
+    let ended = site.client(SCRIPTING_CLIENT, &arguments, "");
+    let said = String::from_utf8_lossy(&ended.stdout);
+    assert_eq!(ended.status.code(), Some(1), "{said}");
+    assert!(said.contains("the script ended with status 7: trial 2"), "{said}");
+    assert!(String::from_utf8_lossy(&ended.stderr).contains("ended with status 7, see "));
+    assert_eq!(std::fs::read_to_string(folder.path().join("output")).expect("output"), "so far\n");
+}
+
+#[test]
+fn a_script_is_ended_with_its_user_and_its_element_s_directory_is_gone() {
+    let site = Site { network: 81, test: 9 };
+    let _registrar = site.registrar();
+    let server = site.server(3, &["-scripting", "--ssallowroot"]);
+    let folder = tempfile::tempdir().expect("a folder");
+    let script = format!(
+        "#!/bin/sh\npwd >{0}/where.new; mv {0}/where.new {0}/where; sleep 1000\n",
+        folder.path().display()
+    );
+    let input = format!("-input={}", package(folder.path(), &script));
+    let output = format!("-output={}", folder.path().join("output").display());
+    let mut client = site.start(SCRIPTING_CLIENT, 9, &[&input, &output]);
+    client.wait_for("the script is run");
+    let wait_for = |is_so: &dyn Fn() -> bool| {
+        let end = std::time::Instant::now() + std::time::Duration::from_secs(20);
+        while !is_so() {
+            assert!(std::time::Instant::now() < end, "it is not so");
+            std::thread::sleep(std::time::Duration::from_millis(5));
+        }
+    };
+    wait_for(&|| folder.path().join("where").exists());
+    let directory = std::fs::read_to_string(folder.path().join("where")).expect("it says where it is");
+    assert!(std::path::Path::new(directory.trim()).exists());
+    let (ended_well, _) = client.end(Signal::SIGTERM);
+    assert!(ended_well);
+    wait_for(&|| !std::path::Path::new(directory.trim()).exists());
+    let (ended_well, _) = server.end(Signal::SIGTERM);
+    assert!(ended_well);
+}
+
+#[test]
+fn root_does_not_run_what_strangers_send_unless_it_is_told_to() {
+    if !nix::unistd::geteuid().is_root() {
+        return println!("SKIPPED: needs root");
+    }
+    let mut server = std::process::Command::new(env!("CARGO_BIN_EXE_rspserver"));
+    let output = server.args(["-scripting", "--udp", "--local=127.81.10.3"]).output().expect("it starts");
+    assert_eq!(output.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("--ssallowroot"));
+}

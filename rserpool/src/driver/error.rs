@@ -46,7 +46,8 @@ pub enum Error {
 }
 
 impl Error {
-    pub(super) fn system(what: &'static str) -> impl FnOnce(io::Error) -> Self {
+    /// Makes an error of the operating system's refusal to do something; for services as well.
+    pub fn system(what: &'static str) -> impl FnOnce(io::Error) -> Self {
         move |source| Self::System { what, source: Arc::new(source) }
     }
 }

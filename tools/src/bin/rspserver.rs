@@ -33,7 +33,11 @@ Examples:
   rspserver --pingpong --cookie-key-file=/etc/rserpool/MyPool.key      cookies that users cannot change
   rspserver -pingpong -poolhandle=MyPool -pppfailureafter=10      as RSPLIB spells options
 
-A session of -chargen, -pingpong and -fractal has a thread of its own; users that come when all are taken are sent away, and turn \
+-scripting runs whatever users send: as an unprivileged user, in a directory that is removed afterwards, with bounds of time and room \
+(--ssmaxruntime, --ssmaxsize); all of the script's process group is ended with it. Scripts of one server can read each other's files, and \
+processes that leave the group live on: who needs more puts the server into a container.
+
+A session of -chargen, -pingpong, -fractal and -scripting has a thread of its own; users that come when all are taken are sent away, and turn \
 to another element.
 
 Accepted without effect: -registrarconnectmaxtrials, -registrarrequestmaxtrials, -daemonpidfile.
@@ -53,9 +57,10 @@ struct Cli {
     #[arg(long, value_name = "ID", value_parser = program::number)]
     identifier: Option<u32>,
     /// Policy of the pool, with its numbers: RoundRobin, Random, LeastUsed, WeightedRoundRobin:WEIGHT,
-    /// Priority:PRIORITY, LeastUsedDegradation:SHARE...
-    #[arg(long, default_value = "RoundRobin", value_parser = policy::parse)]
-    policy: Policy,
+    /// Priority:PRIORITY, LeastUsedDegradation:SHARE... RoundRobin by default; for -scripting LeastUsedDegradation, with the share
+    /// of a session
+    #[arg(long, value_parser = policy::parse)]
+    policy: Option<Policy>,
     /// Time between renewals of the registration, milliseconds; it lives three times as long. By default as the
     /// profile says
     #[arg(long, value_name = "MS", value_parser = clap::value_parser!(u64).range(100..=1_400_000_000))]
@@ -194,7 +199,7 @@ fn element_options(cli: &Cli) -> Result<PoolElementOptions, Box<dyn Error>> {
     options.cookies = cookie_protection(cli, handle)?;
     options.hunt = cli.search.hunt();
     options.announce = cli.search.asapannounce.0;
-    options.policy = cli.policy;
+    options.policy = cli.policy.unwrap_or_else(|| cli.service.policy(&cli.options));
     options.port = cli.port;
     options.reregistration_interval = cli.rereginterval.map(Duration::from_millis);
     options.id = cli.identifier.map_or(options.id, PeId);

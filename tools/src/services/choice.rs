@@ -6,11 +6,13 @@ use std::sync::Arc;
 use clap::Args;
 use parking_lot::Mutex;
 use rserpool::driver::{Error, PoolElement, PoolElementOptions};
+use rserpool::wire::Policy;
 use socketapi::Stack;
 
 use super::calcapp::server::{CalcApp, CalcAppOptions, CalcAppRecord};
 use super::fractal::server::{FractalGenerator, FractalOptions};
 use super::plain::{CharGen, Daytime, Discard, Echo};
+use super::scripting::server::{Scripting, ScriptingOptions};
 use crate::pingpong::PingPong;
 use crate::program;
 
@@ -39,6 +41,10 @@ pub struct ServiceFlags {
     /// Service: a model of a server, with a capacity that jobs share; jobs survive fail-overs by cookies
     #[arg(long)]
     pub calcapp: bool,
+    /// Service: run scripts that users send, as the user who runs this: WHOEVER reaches the pool can do here what that user
+    /// can. See the options of -scripting for what is bounded
+    #[arg(long)]
+    pub scripting: bool,
 }
 
 /// Settings of each.
@@ -59,6 +65,9 @@ pub struct ServiceOptions {
     /// Settings of CalcApp.
     #[command(flatten)]
     pub calcapp: CalcAppOptions,
+    /// Settings of the scripting service.
+    #[command(flatten)]
+    pub scripting: ScriptingOptions,
 }
 
 /// A service, with what it keeps from one life of the element to the next.
@@ -78,6 +87,8 @@ pub enum Work {
     Fractal(FractalOptions),
     /// See [`CalcApp`].
     CalcApp(CalcAppOptions, Arc<Mutex<CalcAppRecord>>),
+    /// See [`Scripting`]; sessions at a time.
+    Scripting(usize, Scripting),
 }
 
 impl ServiceFlags {
@@ -90,8 +101,14 @@ impl ServiceFlags {
             Self { pingpong: true, .. } => "PingPongPool",
             Self { fractal: true, .. } => "FractalGeneratorPool",
             Self { calcapp: true, .. } => "CalcAppPool",
+            Self { scripting: true, .. } => "ScriptingPool",
             _ => "EchoPool",
         }
+    }
+
+    /// The policy of its pool, unless another one is asked for.
+    pub fn policy(&self, options: &ServiceOptions) -> Policy {
+        if self.scripting { options.scripting.policy() } else { Policy::default() }
     }
 
     /// Creates the files that the service writes.
@@ -110,6 +127,9 @@ impl ServiceFlags {
             Self { fractal: true, .. } => Work::Fractal(options.fractal.clone()),
             Self { calcapp: true, .. } => {
                 Work::CalcApp(options.calcapp.clone(), CalcAppRecord::create(&options.calcapp)?)
+            }
+            Self { scripting: true, .. } => {
+                Work::Scripting(options.scripting.ssmaxthreads, Scripting::new(options.scripting.clone())?)
             }
             _ => Work::Echo,
         })
@@ -137,6 +157,9 @@ impl Work {
             Self::CalcApp(of, record) => {
                 let service = CalcApp::new(of.clone(), options.id, Arc::clone(record));
                 PoolElement::start(stack, options, service)
+            }
+            Self::Scripting(sessions, service) => {
+                PoolElement::start_sessions(stack, options, *sessions, service.clone())
             }
         }
     }

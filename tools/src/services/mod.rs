@@ -4,3 +4,4 @@ pub mod calcapp;
 pub mod choice;
 pub mod fractal;
 pub mod plain;
+pub mod scripting;
