@@ -306,8 +306,12 @@ impl<S: SessionService> Reception<S> {
 
 /// Closes a session in good order, or aborts it.
 fn finish(session: ServerSession<'_>, outcome: Result<(), Error>) {
-    if let Err(error) = outcome {
-        tracing::info!(%error, peer = ?session.peer, "session given up");
-        session.session.abort();
+    match outcome {
+        Ok(()) => tracing::info!(peer = ?session.peer, "session ends"),
+        Err(error @ Error::SessionOver { .. }) => tracing::info!(%error, peer = ?session.peer),
+        Err(error) => {
+            tracing::info!(%error, peer = ?session.peer, "session given up");
+            session.session.abort();
+        }
     }
 }

@@ -15,6 +15,7 @@ mod rsplib;
 mod rsplib_enrp;
 mod rsplib_linux;
 mod rsplib_model;
+mod rsplib_services;
 mod signalling;
 mod sip;
 

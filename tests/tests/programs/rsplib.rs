@@ -17,8 +17,8 @@ use system_tests::{
 };
 
 /// The registrars' addresses.
-const REGISTRAR: &str = "10.98.0.1";
-const OTHER_REGISTRAR: &str = "10.98.0.2";
+pub(crate) const REGISTRAR: &str = "10.98.0.1";
+pub(crate) const OTHER_REGISTRAR: &str = "10.98.0.2";
 
 /// A host with an address for each program, if these can be run.
 pub(crate) fn host_or_skip() -> Option<Host> {

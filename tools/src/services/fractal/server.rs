@@ -78,6 +78,7 @@ impl SessionService for FractalGenerator {
                     if !is_complete {
                         return Ok(());
                     }
+                    tracing::info!(peer = ?session.peer(), "a picture is complete");
                 }
                 Err(reason) => {
                     tracing::warn!(peer = ?session.peer(), "{reason}");
