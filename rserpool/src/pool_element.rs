@@ -7,6 +7,7 @@
 mod resolutions;
 
 use std::collections::{BTreeMap, VecDeque};
+use std::net::IpAddr;
 use std::time::Duration;
 
 use resolutions::Resolutions;
@@ -16,7 +17,7 @@ use crate::pool_user::ResolutionError;
 use crate::timers::Timers;
 use crate::transport::{AssociationId, Command, Io, Peer, TransportEvent, earliest};
 use crate::wire::{
-    ASAP_PPID, AsapMessage, ErrorCause, Format, Life, Policy, PoolElement as Description, Transport,
+    ASAP_PPID, AsapMessage, ErrorCause, Format, Life, Policy, PoolElement as Description, Protocol, Transport,
 };
 use crate::{PeId, PoolHandle, Profile, RegistrarId, Time};
 
@@ -31,6 +32,8 @@ pub struct PoolElementConfig {
     pub policy: Policy,
     /// Where it serves.
     pub user_transport: Transport,
+    /// Whether an SCTP server's addresses are those of this host, whatever it gets and loses.
+    pub follows_host: bool,
     /// How long a registration is valid.
     pub life: Life,
     /// When to renew it (T4); sooner if its life is short: 20 s before its end, or after half of it.
@@ -68,6 +71,7 @@ impl PoolElementConfig {
             id,
             policy,
             user_transport,
+            follows_host: false,
             life: Life::from(reregistration_interval * 3),
             reregistration_interval,
             request_timeout: profile.millis(30_000, 3000, 400),
@@ -221,6 +225,21 @@ impl PoolElement {
             return;
         }
         self.config.policy = policy;
+        self.renew(now);
+    }
+
+    /// Tells the registrar where it serves now (applic-mobility draft).
+    fn move_to(&mut self, addresses: &[IpAddr], now: Time) {
+        let transport = &mut self.config.user_transport;
+        let follows = self.config.follows_host && matches!(transport.protocol, Protocol::Sctp(_));
+        if follows && !addresses.is_empty() && transport.addresses[..] != *addresses {
+            transport.addresses = addresses.into();
+            self.renew(now);
+        }
+    }
+
+    /// Registers what has changed.
+    fn renew(&mut self, now: Time) {
         match &mut self.phase {
             Phase::Registered => self.register(now),
             Phase::Suspended => self.register_again(now),
@@ -284,7 +303,10 @@ impl PoolElement {
                 }
             }
             // What is lost with its registrar is sent anew to the next (RFC 5352, 3.7.1).
-            TransportEvent::Undelivered { .. } | TransportEvent::Measured { .. } => {}
+            TransportEvent::Undelivered { .. }
+            | TransportEvent::Measured { .. }
+            | TransportEvent::PeerMoved { .. } => {}
+            TransportEvent::Moved { addresses, .. } => self.move_to(&addresses, now),
             TransportEvent::Announce { source, data, .. } => {
                 self.home.handle_announce(source, &data, &mut self.io, now);
             }

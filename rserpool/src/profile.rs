@@ -41,6 +41,7 @@ impl Profile {
             path_max_retrans,
             heartbeat_interval: self.millis(30_000, 15_000, 250),
             sack_delay: self.millis(200, 200, 10),
+            mobile: false,
         }
     }
 }
@@ -70,6 +71,11 @@ pub struct SctpSettings {
     pub heartbeat_interval: Duration,
     /// Delay of SACKs.
     pub sack_delay: Duration,
+    /// Whether associations follow the addresses that the host gets and loses, where all of them are used, and peers may change theirs
+    /// (RFC 5061): both sides have to want it. The stack has to watch the addresses:
+    /// [`watch_addresses`](socketapi::StackBuilder::watch_addresses). Off in all profiles: whoever saw an association being set up
+    /// can take it elsewhere.
+    pub mobile: bool,
 }
 
 /// Little beside the step in which distances are told, 50 ms.
@@ -78,7 +84,8 @@ const SOON: Duration = Duration::from_millis(4);
 impl SctpSettings {
     /// The parameters for associations of a driver: these, and no delay of small messages.
     pub fn association_config(&self) -> AssociationConfig {
-        AssociationConfig {
+        let mut config = AssociationConfig {
+            auto_asconf: self.mobile,
             rto_initial: self.rto_initial,
             rto_min: self.rto_min,
             rto_max: self.rto_max,
@@ -89,7 +96,10 @@ impl SctpSettings {
             // Requests and replies are small, and somebody waits for each.
             no_delay: true,
             ..AssociationConfig::default()
-        }
+        };
+        config.extensions.auth |= self.mobile;
+        config.extensions.asconf |= self.mobile;
+        config
     }
 
     /// The parameters for ASAP and ENRP: SACKs soon, so that round-trip times tell distances (delay draft, 2.1), but with an answer

@@ -195,6 +195,20 @@ pub enum TransportEvent {
         /// How long.
         round_trip: Duration,
     },
+    /// The peer has other addresses now (RFC 5061).
+    PeerMoved {
+        /// On which association.
+        association: AssociationId,
+        /// All its addresses.
+        peer: Peer,
+    },
+    /// We have other addresses now, which the peers of our associations know.
+    Moved {
+        /// Of which endpoint.
+        side: Side,
+        /// All of them.
+        addresses: Vec<IpAddr>,
+    },
     /// An association ended or could not be set up.
     Lost {
         /// Which.

@@ -8,7 +8,8 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustc_hash::FxHashMap;
 use socketapi::{
     AssociationConfig, AssociationId as SocketAssociation, Error as SocketError, Message, Notification,
-    Notifications, Patience, Poller, Received, SctpSocket, SendFailure, SendInfo, SocketBuilder, Stack,
+    Notifications, PathChange, Patience, Poller, Received, SctpSocket, SendFailure, SendInfo, SocketBuilder,
+    Stack,
 };
 
 use super::Error;
@@ -61,6 +62,8 @@ pub(super) struct Network {
     ready: Vec<usize>,
     senders: Vec<(Side, AnnounceSender)>,
     pub(super) receivers: Vec<AnnounceReceiver>,
+    /// Our addresses towards elements and users, as the machine knows them.
+    known_addresses: Vec<IpAddr>,
 }
 
 /// A socket of one of the machine's endpoints; the first of each is the one that it is known by.
@@ -83,6 +86,7 @@ impl Network {
             ready: Vec::new(),
             senders: Vec::new(),
             receivers: Vec::new(),
+            known_addresses: Vec::new(),
         };
         network.bind(binding)?;
         Ok(network)
@@ -113,12 +117,15 @@ impl Network {
         bind: &[SocketAddr],
         listen: bool,
     ) -> Result<(), SocketError> {
+        let mut notifications =
+            Notifications::ASSOCIATION | Notifications::SENDER_DRY | Notifications::SEND_FAILED;
+        if config.extensions.asconf {
+            notifications = notifications | Notifications::PATHS;
+        }
         let builder = SocketBuilder::new(&self.stack)
             .config(config.clone())
             .bind(bind)
-            .notifications(
-                Notifications::ASSOCIATION | Notifications::SENDER_DRY | Notifications::SEND_FAILED,
-            )
+            .notifications(notifications)
             .nonblocking();
         let socket = if listen { builder.one_to_many()? } else { builder.one_to_many_client()? };
         self.poller.add(socket.socket(), self.sockets.len() as u64, false)?;
@@ -352,6 +359,7 @@ impl Network {
         match notification {
             Notification::CommunicationUp { inbound: true, .. } => self.accept(socket, id),
             Notification::CommunicationUp { .. } => {
+                self.note_addresses(socket);
                 if let Some(&association) = self.names.get(&id) {
                     let peer = self.peer(socket, id);
                     self.events.push_back(TransportEvent::Connected { association, peer });
@@ -376,7 +384,29 @@ impl Network {
                     self.flush(name);
                 }
             }
+            Notification::LocalAddressChanged { .. } => self.note_addresses(socket),
+            Notification::PathChanged { change: PathChange::Added | PathChange::Removed, .. } => {
+                if let Some(&association) = self.names.get(&id) {
+                    let peer = self.peer(socket, id);
+                    self.events.push_back(TransportEvent::PeerMoved { association, peer });
+                }
+            }
             other => tracing::debug!(?other, "ignored"),
+        }
+    }
+
+    /// Tells the machine of its addresses where they have changed.
+    fn note_addresses(&mut self, socket: usize) {
+        let bound = &self.sockets[socket];
+        if !bound.config.auto_asconf || bound.side != Side::Asap {
+            return;
+        }
+        match self.local(Side::Asap) {
+            Ok((addresses, _)) if addresses != self.known_addresses => {
+                self.known_addresses.clone_from(&addresses);
+                self.events.push_back(TransportEvent::Moved { side: Side::Asap, addresses });
+            }
+            _ => {}
         }
     }
 

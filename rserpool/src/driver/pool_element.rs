@@ -19,7 +19,7 @@ use crate::pool_element::{self, PoolElementConfig, PoolElementEvent};
 use crate::session::{BusinessCard, CookieProtection, ServiceConfig, ServiceSessions};
 use crate::transport::{Command, Peer, Side, TransportEvent};
 use crate::wire::{self, Format, Policy, Transport, TransportUse};
-use crate::{HuntConfig, PeId, PoolHandle, Profile};
+use crate::{HuntConfig, PeId, PoolHandle, Profile, SctpSettings};
 
 impl Machine for pool_element::PoolElement {
     type Topic = ();
@@ -70,6 +70,8 @@ pub struct PoolElementOptions {
     pub reregistration_interval: Option<Duration>,
     /// Timers.
     pub profile: Profile,
+    /// Parameters of its associations; by default the profile's.
+    pub sctp: SctpSettings,
 }
 
 impl PoolElementOptions {
@@ -87,6 +89,7 @@ impl PoolElementOptions {
             announce: None,
             reregistration_interval: None,
             profile,
+            sctp: profile.sctp_settings(),
         }
     }
 
@@ -103,6 +106,7 @@ impl PoolElementOptions {
             self.hunt.clone(),
             self.profile,
         );
+        config.follows_host = self.sctp.mobile && self.addresses.is_empty();
         if let Some(interval) = self.reregistration_interval {
             config.reregistration_interval = interval;
             config.life = (interval * 3).into();
@@ -130,7 +134,7 @@ impl Registration {
         user_transport: Transport,
         format: Format,
     ) -> Result<Self, Error> {
-        let config = options.profile.sctp_settings().control_config();
+        let config = options.sctp.control_config();
         let mut network = Network::open(stack, options.binding(0, config))?;
         if let Some(group) = options.announce {
             network.receivers.push(AnnounceReceiver::open(Side::Asap, group)?);
@@ -252,7 +256,7 @@ impl PoolElement {
         options: PoolElementOptions,
         serve: impl FnOnce(ServiceSessions, Network, &Arc<Load>) -> Result<(Box<dyn Serving>, T), Error>,
     ) -> Result<(Self, T), Error> {
-        let config = options.profile.sctp_settings().association_config();
+        let config = options.sctp.association_config();
         let network = Network::open(stack, options.binding(options.port, config))?;
         let (addresses, port) = network.local(Side::Asap)?;
         let local = addresses.iter().map(|address| SocketAddr::new(*address, port)).collect();

@@ -22,7 +22,7 @@ use crate::pool_user::{
 use crate::session::{SessionEvent, SessionId};
 use crate::transport::{Command, Peer, Side, TransportEvent, UserMessage};
 use crate::wire::{ErrorCause, PoolElement};
-use crate::{HuntConfig, PeId, PoolHandle, Profile};
+use crate::{HuntConfig, PeId, PoolHandle, Profile, SctpSettings};
 
 /// Events of one session that wait for the application; with more, peers have to wait.
 const MAX_WAITING: usize = 1000;
@@ -36,15 +36,15 @@ pub struct PoolUserOptions {
     pub config: PoolUserConfig,
     /// The group where announces of registrars are heard; none not to listen.
     pub announce: Option<SocketAddrV4>,
-    /// Timers of associations.
-    pub profile: Profile,
+    /// Parameters of its associations.
+    pub sctp: SctpSettings,
 }
 
 impl PoolUserOptions {
     /// A user who knows these registrars, and does not listen to announces.
     pub fn new(registrars: Vec<Peer>, profile: Profile) -> Self {
         let config = PoolUserConfig::new(HuntConfig::new(registrars, profile), profile);
-        Self { addresses: Vec::new(), config, announce: None, profile }
+        Self { addresses: Vec::new(), config, announce: None, sctp: profile.sctp_settings() }
     }
 }
 
@@ -175,7 +175,7 @@ impl PoolUser {
             addresses: options.addresses,
             port: 0,
             listen: false,
-            config: options.profile.sctp_settings().association_config(),
+            config: options.sctp.association_config(),
         };
         let mut network = Network::open(stack, binding)?;
         if let Some(group) = options.announce {

@@ -290,7 +290,9 @@ impl PoolUser {
                     self.session_undelivered(association, message);
                 }
             }
-            TransportEvent::Measured { .. } => {}
+            TransportEvent::Measured { .. }
+            | TransportEvent::PeerMoved { .. }
+            | TransportEvent::Moved { .. } => {}
             TransportEvent::Announce { source, data, .. } => {
                 self.home.handle_announce(source, &data, &mut self.io, now);
             }

@@ -167,7 +167,8 @@ impl Registrar {
                 self.handle_enrp(association, &message.data, now);
             }
             TransportEvent::Message { .. } => self.statistics.bad_messages += 1,
-            TransportEvent::Undelivered { .. } => {}
+            TransportEvent::Undelivered { .. } | TransportEvent::Moved { .. } => {}
+            TransportEvent::PeerMoved { association, peer } => self.move_peer(association, peer),
             TransportEvent::Measured { association, round_trip } => {
                 self.handle_measured(association, round_trip);
             }
@@ -307,6 +308,25 @@ impl Registrar {
         addresses.find_map(|address| self.places.get(&(address.to_canonical(), place.port)).copied())
     }
 
+    /// A peer is found at other addresses from now on; its elements register anew (applic-mobility draft).
+    fn move_peer(&mut self, association: AssociationId, peer: Peer) {
+        let Some(state) = self.associations.get_mut(&association) else { return };
+        let before = std::mem::replace(&mut state.peer, peer.clone());
+        self.leave_places(association, &before);
+        for address in &peer.addresses {
+            self.places.insert((address.to_canonical(), peer.port), association);
+        }
+    }
+
+    fn leave_places(&mut self, association: AssociationId, peer: &Peer) {
+        for address in &peer.addresses {
+            let place = (address.to_canonical(), peer.port);
+            if self.places.get(&place) == Some(&association) {
+                self.places.remove(&place);
+            }
+        }
+    }
+
     fn forget_association(&mut self, association: AssociationId) -> Option<Association> {
         self.timers.clear(Timer::Idle(association));
         self.timers.clear(Timer::SetUp(association));
@@ -317,12 +337,7 @@ impl Registrar {
         }
         self.leave_user(state.user, state.elements.len());
         self.unsubscribe_all(association, &state.topics);
-        for address in &state.peer.addresses {
-            let place = (address.to_canonical(), state.peer.port);
-            if self.places.get(&place) == Some(&association) {
-                self.places.remove(&place);
-            }
-        }
+        self.leave_places(association, &state.peer);
         Some(state)
     }
 

@@ -170,6 +170,8 @@ impl ServiceSessions {
             TransportEvent::Message { .. }
             | TransportEvent::Undelivered { .. }
             | TransportEvent::Measured { .. }
+            | TransportEvent::PeerMoved { .. }
+            | TransportEvent::Moved { .. }
             | TransportEvent::Lost { .. }
             | TransportEvent::Announce { .. } => {}
         }

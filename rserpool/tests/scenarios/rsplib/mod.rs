@@ -138,6 +138,8 @@ impl RsplibRegistrar {
             }
             TransportEvent::Undelivered { .. }
             | TransportEvent::Measured { .. }
+            | TransportEvent::PeerMoved { .. }
+            | TransportEvent::Moved { .. }
             | TransportEvent::Announce { .. } => {}
         }
     }
