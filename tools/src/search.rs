@@ -7,7 +7,10 @@ use std::time::Duration;
 use clap::{Args, ValueEnum};
 use rserpool::driver::{ANNOUNCE_GROUP, PoolUserOptions};
 use rserpool::transport::Peer;
-use rserpool::{HuntConfig, Profile};
+use rserpool::{HuntConfig, Profile, SctpSettings};
+use socketapi::Stack;
+
+use crate::transport::{TransportError, TransportOptions};
 
 /// How to find a registrar.
 #[derive(Args, Clone, Debug)]
@@ -32,6 +35,10 @@ pub struct SearchOptions {
     /// Timers: those of the RFCs, those of RSPLIB, or fast ones (fail-over within half a second)
     #[arg(long, value_enum, default_value_t = ProfileName::Rsplib)]
     pub profile: ProfileName,
+    /// Follow the addresses that this host gets and loses, also in associations that are up, and let peers follow theirs (ADD-IP): over
+    /// raw IP, without --local. All programs of a pool need it
+    #[arg(long)]
+    pub mobile: bool,
 }
 
 /// Options of RSPLIB that have no use here: attempts are repeated until they succeed.
@@ -112,10 +119,24 @@ impl SearchOptions {
         hunt
     }
 
+    /// A stack that is as mobile as these options say.
+    ///
+    /// # Errors
+    /// See [`TransportOptions::build_stack`].
+    pub fn build_stack(&self, transport: &TransportOptions) -> Result<Stack, TransportError> {
+        Ok(transport.builder()?.watch_addresses(self.mobile).build()?)
+    }
+
+    /// The parameters of associations.
+    pub fn sctp(&self) -> SctpSettings {
+        SctpSettings { mobile: self.mobile, ..self.profile().sctp_settings() }
+    }
+
     /// A pool user with these options.
     pub fn pool_user(&self) -> PoolUserOptions {
         let mut options = PoolUserOptions::new(self.registrar.clone(), self.profile());
         options.config.hunt = self.hunt();
+        options.sctp = self.sctp();
         options.announce = self.asapannounce.0;
         if let Some(timeout) = self.registrarresponsetimeout {
             options.config.request_timeout = Duration::from_millis(timeout);

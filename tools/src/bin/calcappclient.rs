@@ -53,7 +53,7 @@ fn main() -> ExitCode {
 
 fn have_done(cli: &Cli, signals: &Signals) -> Result<(), Box<dyn Error>> {
     cli.log.start()?;
-    let stack = cli.transport.build_stack()?;
+    let stack = cli.search.build_stack(&cli.transport)?;
     let client = Client::new(&cli.jobs)?;
     let user = Arc::new(PoolUser::start(&stack, cli.search.pool_user())?);
     let _reporter = cli.csp.report(&user)?;

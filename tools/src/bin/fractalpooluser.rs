@@ -161,7 +161,7 @@ fn draw(cli: &Cli, signals: &Signals) -> Result<(), Box<dyn Error>> {
     if cli.here {
         return draw_here(cli, signals);
     }
-    let stack = cli.transport.build_stack()?;
+    let stack = cli.search.build_stack(&cli.transport)?;
     let user = Arc::new(PoolUser::start(&stack, cli.search.pool_user())?);
     let _reporter = cli.csp.report(&user)?;
     let order = cli.order();

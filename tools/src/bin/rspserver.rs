@@ -104,7 +104,7 @@ fn main() -> ExitCode {
 
 fn serve(cli: &Cli, signals: &Signals) -> Result<(), Box<dyn Error>> {
     cli.log.start()?;
-    let stack = cli.transport.build_stack()?;
+    let stack = cli.search.build_stack(&cli.transport)?;
     let work = cli.service.prepare(&cli.options)?;
     let end = cli.runtime.map(|runtime| Instant::now() + runtime);
     loop {
@@ -198,6 +198,7 @@ fn element_options(cli: &Cli) -> Result<PoolElementOptions, Box<dyn Error>> {
         PoolElementOptions::new(handle.into(), cli.search.registrar.clone(), cli.search.profile());
     options.cookies = cookie_protection(cli, handle)?;
     options.hunt = cli.search.hunt();
+    options.sctp = cli.search.sctp();
     options.announce = cli.search.asapannounce.0;
     options.policy = cli.policy.unwrap_or_else(|| cli.service.policy(&cli.options));
     options.port = cli.port;

@@ -66,7 +66,7 @@ fn main() -> ExitCode {
 
 fn talk(cli: &Cli, signals: &Signals) -> Result<(), Box<dyn Error>> {
     cli.log.start()?;
-    let stack = cli.transport.build_stack()?;
+    let stack = cli.search.build_stack(&cli.transport)?;
     let user = Arc::new(PoolUser::start(&stack, cli.search.pool_user())?);
     let _reporter = cli.csp.report(&user)?;
     let session = Arc::new(user.open_session(cli.poolhandle.as_str().into()));

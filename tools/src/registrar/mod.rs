@@ -25,7 +25,7 @@ pub fn main() -> ExitCode {
 
 fn serve(cli: &Cli, signals: &Signals) -> Result<(), Box<dyn Error>> {
     cli.log.start()?;
-    let stack = cli.transport.build_stack()?;
+    let stack = cli.transport.builder()?.watch_addresses(cli.mobile).build()?;
     let config = cli.config();
     loop {
         let end = cli.outages.next_uptime().map(|uptime| Instant::now() + uptime);

@@ -15,7 +15,7 @@ use clap::Parser;
 use rserpool::driver::{ANNOUNCE_TTL, RegistrarOptions};
 use rserpool::registrar::RegistrarConfig;
 use rserpool::wire::ASAP_PORT;
-use rserpool::{AddressScope, Profile, RegistrarId};
+use rserpool::{AddressScope, Profile, RegistrarId, SctpSettings};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -79,6 +79,9 @@ pub(super) struct Cli {
     /// Timers: those of the RFCs, those of RSPLIB, or fast ones
     #[arg(long, value_enum, default_value_t = ProfileName::Rsplib)]
     pub(super) profile: ProfileName,
+    /// Follow the addresses that this host gets and loses, and let elements follow theirs (ADD-IP): over raw IP, without --local
+    #[arg(long)]
+    pub(super) mobile: bool,
     /// Say nothing about registrations
     #[arg(long)]
     pub(super) quiet: bool,
@@ -166,7 +169,7 @@ impl Cli {
             enrp_port: self.federation.port(),
             enrp_addresses: self.federation.addresses(),
             enrp_announce: self.federation.group(),
-            sctp: Profile::from(self.profile).sctp_settings(),
+            sctp: SctpSettings { mobile: self.mobile, ..Profile::from(self.profile).sctp_settings() },
         }
     }
 }
