@@ -134,6 +134,8 @@ impl SessionService for PingPong {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn data() -> Bytes {
@@ -176,5 +178,17 @@ mod tests {
         let cookie = encode_cookie(258);
         assert_eq!((decode_cookie(&cookie), cookie.len() % 4), (Some(258), 0));
         assert_eq!((decode_cookie(&cookie[..12]), decode_cookie(b"")), (None, None));
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_comes_is_read_or_refused(bytes in prop::collection::vec(any::<u8>(), 0..64), kind in 0u8..4) {
+            let mut bytes = bytes;
+            if let Some(first) = bytes.first_mut() {
+                *first = kind;
+            }
+            decode_cookie(&bytes);
+            Message::decode(bytes.into());
+        }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 use std::error::Error;
+use std::ffi::OsString;
 use std::fmt::Display;
 use std::io::{self, Write};
 use std::path::PathBuf;
@@ -26,7 +27,12 @@ why; 2 wrong usage.";
 /// Reads the command line in GNU's and in RSPLIB's spelling; tells of options in `ignored` that have no effect. Of an option
 /// that is there twice the last one counts, as with RSPLIB's programs.
 pub fn parse<C: Parser>(ignored: Ignored<'_>) -> C {
-    let (arguments, taken) = rsplib::arguments(std::env::args_os(), ignored);
+    parse_these(std::env::args_os().collect(), ignored)
+}
+
+/// The same with another command line.
+pub fn parse_these<C: Parser>(arguments: Vec<OsString>, ignored: Ignored<'_>) -> C {
+    let (arguments, taken) = rsplib::arguments(arguments, ignored);
     for name in taken {
         eprintln!("warning: -{name} has no effect yet");
     }

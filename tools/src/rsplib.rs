@@ -1,6 +1,7 @@
 //! The spelling of RSPLIB's options, for programs that take the place of RSPLIB's.
 
 use std::ffi::OsString;
+use std::net::SocketAddr;
 
 /// Options of RSPLIB that a program knows but has no use for yet: without dashes, without value.
 pub type Ignored<'a> = &'a [&'a str];
@@ -31,6 +32,28 @@ pub fn arguments(
         }
     }
     (kept, taken)
+}
+
+/// RSPLIB's servers take addresses with a port, `-local=A:P,A:P`: our options have one for the addresses and one for the port.
+/// Addresses of which one has another port, or none, are left to be complained of.
+pub fn split_local(arguments: Vec<OsString>) -> Vec<OsString> {
+    arguments
+        .into_iter()
+        .flat_map(|argument| addresses_and_port(&argument).unwrap_or_else(|| vec![argument]))
+        .collect()
+}
+
+fn addresses_and_port(argument: &OsString) -> Option<Vec<OsString>> {
+    let (name, value) = argument.to_str()?.split_once('=')?;
+    if name.trim_start_matches('-') != "local" {
+        return None;
+    }
+    let addresses: Result<Vec<SocketAddr>, _> = value.split(',').map(str::parse).collect();
+    let addresses = addresses.ok()?;
+    let port = addresses.first()?.port();
+    let ips: Vec<_> = addresses.iter().map(|address| address.ip().to_string()).collect();
+    let is_common = addresses.iter().all(|address| address.port() == port);
+    is_common.then(|| vec![format!("--local={}", ips.join(",")).into(), format!("--port={port}").into()])
 }
 
 /// The name in `--name=value` or `-name=value`; single letters are GNU's short options.
@@ -67,5 +90,19 @@ mod tests {
     fn what_has_no_use_yet_is_taken_out_and_told() {
         let (kept, taken) = convert("rspregistrar -enrp=auto --peer=1.2.3.4 -quiet", &["enrp", "peer"]);
         assert_eq!((kept.as_str(), taken.as_str()), ("rspregistrar --quiet", "enrp peer"));
+    }
+
+    #[test]
+    fn addresses_with_a_port_become_addresses_and_a_port() {
+        let split = |text: &str| {
+            let split = split_local(text.split(' ').map(OsString::from).collect());
+            let split: Vec<_> = split.iter().map(|argument| argument.to_string_lossy()).collect();
+            split.join(" ")
+        };
+        assert_eq!(split("-echo -local=10.0.0.1:5000,[::1]:5000"), "-echo --local=10.0.0.1,::1 --port=5000");
+        for whole in ["-local=10.0.0.1", "--local=10.0.0.1:1,10.0.0.2:2", "-poolhandle=10.0.0.1:1", "-local"]
+        {
+            assert_eq!(split(whole), whole);
+        }
     }
 }

@@ -25,7 +25,7 @@ fn the_time_of_day_is_told_to_each_who_comes() {
 fn what_is_discarded_is_not_answered() {
     let site = Site { network: 81, test: 2 };
     let _registrar = site.registrar();
-    let server = site.server(3, &["-discard", "-loglevel=7"]);
+    let server = site.server(3, &["-discard"]);
     let output = site.client(TERMINAL, &["-poolhandle=DiscardPool", "--linger=0.1"], "nothing\n");
     assert!(output.status.success() && output.stdout.is_empty());
     let (ended_well, _) = server.end(Signal::SIGTERM);

@@ -266,7 +266,7 @@ impl<S: SessionService> Reception<S> {
             if Arc::strong_count(&seats) > self.max_sessions {
                 self.refuse(session);
             } else {
-                self.serve(scope, session, Arc::clone(&seats))?;
+                self.serve(scope, session, Arc::clone(&seats));
             }
         }
         Ok(())
@@ -291,7 +291,7 @@ impl<S: SessionService> Reception<S> {
         scope: &'scope Scope<'scope, '_>,
         mut session: ServerSession<'scope>,
         seat: Arc<()>,
-    ) -> Result<(), Error> {
+    ) {
         let serve = move || {
             tracing::info!(peer = ?session.peer, "session begins");
             let outcome = self.service.serve(&mut session);
@@ -299,8 +299,10 @@ impl<S: SessionService> Reception<S> {
             drop(seat);
         };
         let thread = std::thread::Builder::new().name("session".into());
-        thread.spawn_scoped(scope, serve).map_err(Error::system("start a thread"))?;
-        Ok(())
+        if let Err(error) = thread.spawn_scoped(scope, serve) {
+            // The session ends with what would have served it, and the user turns to another element.
+            tracing::error!(%error, "no thread for a session");
+        }
     }
 }
 

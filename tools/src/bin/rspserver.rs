@@ -22,7 +22,7 @@ use sctp_tools::search::SearchOptions;
 use sctp_tools::services::choice::{ServiceFlags, ServiceOptions, Work};
 use sctp_tools::signals::Signals;
 use sctp_tools::transport::{self, TransportOptions};
-use sctp_tools::{policy, search};
+use sctp_tools::{policy, rsplib, search};
 use socketapi::Stack;
 
 const EXAMPLES: &str = "\
@@ -98,7 +98,8 @@ struct Cli {
 
 fn main() -> ExitCode {
     let ignored: Vec<_> = search::IGNORED.iter().chain(&["daemonpidfile"]).copied().collect();
-    let cli: Cli = program::parse(&ignored);
+    let arguments = rsplib::split_local(std::env::args_os().collect());
+    let cli: Cli = program::parse_these(arguments, &ignored);
     program::run("rspserver", |signals| serve(&cli, signals))
 }
 
