@@ -296,3 +296,46 @@ impl Registrar {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn user(number: u32) -> UserId {
+        UserId::of(IpAddr::V4(number.into()))
+    }
+
+    #[test]
+    fn a_user_is_an_address_of_ipv4_or_a_network_of_ipv6() {
+        let id = |text: &str| UserId::of(text.parse().unwrap());
+        assert_eq!(id("192.0.2.1"), id("::ffff:192.0.2.1"));
+        assert_ne!(id("192.0.2.1"), id("192.0.2.2"));
+        assert_eq!(id("2001:db8:0:1::1"), id("2001:db8:0:1:ffff::9"));
+        assert_ne!(id("2001:db8:0:1::1"), id("2001:db8:0:2::1"));
+    }
+
+    #[test]
+    fn users_that_come_once_are_forgotten_and_those_with_something_left_are_not() {
+        let mut users = Users::default();
+        let rate = Rate::per_second(1.0);
+        users.enter(user(1), Time::ZERO);
+        users.enter(user(2), Time::ZERO);
+        users.found(user(2), 7);
+        users.leave(user(2), 0);
+        for number in 100..10_000 {
+            let now = Time::from_millis(u64::from(number) * 10);
+            users.enter(user(number), now);
+            let state = users.known.get_mut(&user(number)).expect("it is there");
+            assert!(
+                state.resolutions.allow(3, rate, now) && !state.resolutions.allow(3 + BUCKETS, rate, now)
+            );
+            users.leave(user(number), 0);
+        }
+        // A hundred of them come in the second in which what they did matters.
+        assert!(users.known.len() < 400, "{}", users.known.len());
+        assert!(users.known.contains_key(&user(1)) && users.known.contains_key(&user(2)));
+        users.close(7);
+        (10_000..10_400).for_each(|number| users.enter(user(number), Time::from_millis(200_000)));
+        assert!(!users.known.contains_key(&user(2)));
+    }
+}
