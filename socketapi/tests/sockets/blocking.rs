@@ -197,3 +197,24 @@ fn a_connect_gives_up_when_nobody_answers() {
     assert!(matches!(error, Error::Lost(LossReason::SetupTimedOut)), "{error}");
     assert_eq!(error.kind(), ErrorKind::TimedOut);
 }
+
+#[test]
+fn what_is_gathered_leaves_together() {
+    Pair::each(|pair| {
+        let (server, client) = pair.connected();
+        client.options().set_no_delay(true).unwrap();
+        let sent = || client.status().unwrap().stats.packets_sent;
+        let gathering = pair.client.gather();
+        let before = sent();
+        for _ in 0..20 {
+            client.send(b"answer", &SendInfo::new()).unwrap();
+        }
+        assert_eq!(sent(), before);
+        drop(gathering);
+        for _ in 0..20 {
+            assert_eq!(server.recv_message().unwrap().unwrap().len(), 6);
+        }
+        // A heartbeat or its answer may be among them.
+        assert!((before + 1..before + 10).contains(&sent()), "{} packets", sent() - before);
+    });
+}

@@ -9,6 +9,7 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use clap::Parser;
+use sctp_tools::csp::CspOptions;
 use sctp_tools::load::{Lines, LoadOptions, Resolutions, Run};
 use sctp_tools::logging::LogOptions;
 use sctp_tools::program::{self, EXIT_CODES};
@@ -56,6 +57,8 @@ struct Cli {
     #[command(flatten)]
     transport: TransportOptions,
     #[command(flatten)]
+    csp: CspOptions,
+    #[command(flatten)]
     log: LogOptions,
 }
 
@@ -67,7 +70,7 @@ fn probability(text: &str) -> Result<f64, String> {
 }
 
 fn main() -> ExitCode {
-    let cli: Cli = program::parse(&["cspserver", "cspinterval"]);
+    let cli: Cli = program::parse(&[]);
     program::run("hrestest", |signals| resolve(&cli, signals))
 }
 
@@ -88,6 +91,7 @@ fn resolve(cli: &Cli, signals: &Signals) -> Result<(), Box<dyn Error>> {
         .paced(Duration::from_millis(cli.pause), (cli.maxruns > 0).then_some(cli.maxruns))
         .reporting(cli.reportunreachableprobability);
     let mut lines = Lines::connect(&stack, &cli.load)?;
+    let _reporter = cli.csp.report(lines.watched())?;
     let end = cli.runtime.map(|runtime| Instant::now() + runtime);
     let elapsed = lines.run(&mut work, end, signals)?;
     let summary = work.times().summary(elapsed);

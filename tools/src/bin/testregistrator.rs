@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use clap::Parser;
 use rserpool::PoolHandle;
 use rserpool::wire::Policy;
+use sctp_tools::csp::CspOptions;
 use sctp_tools::load::{Lines, LoadOptions, Registrations, Rest, Stop, resident_bytes};
 use sctp_tools::logging::LogOptions;
 use sctp_tools::policy;
@@ -65,6 +66,8 @@ struct Cli {
     #[command(flatten)]
     transport: TransportOptions,
     #[command(flatten)]
+    csp: CspOptions,
+    #[command(flatten)]
     log: LogOptions,
 }
 
@@ -79,7 +82,7 @@ struct Outcome<'a> {
 }
 
 fn main() -> ExitCode {
-    let cli: Cli = program::parse(&["cspserver", "cspinterval"]);
+    let cli: Cli = program::parse(&[]);
     program::run("testregistrator", |signals| register(&cli, signals))
 }
 
@@ -91,6 +94,7 @@ fn register(cli: &Cli, signals: &Signals) -> Result<(), Box<dyn Error>> {
     let stop = Stop { p99: cli.stop_p99.map(Duration::from_millis), memory, time };
     let mut work = Registrations::new(cli.pools(), cli.policy, cli.poolelements, stop);
     let mut lines = Lines::connect(&stack, &cli.load)?;
+    let _reporter = cli.csp.report(lines.watched())?;
     let elapsed = lines.run(&mut work, None, signals)?;
     tell(cli, &work, elapsed)?;
     let until = cli.runtime.map(|runtime| Instant::now() + runtime);

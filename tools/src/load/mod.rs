@@ -6,10 +6,12 @@
 mod memory;
 mod registrations;
 mod resolutions;
+mod watched;
 
 use std::collections::VecDeque;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -24,6 +26,7 @@ use socketapi::{Patience, Poller, Readiness, SctpStream, SendInfo, SocketBuilder
 pub use memory::resident_bytes;
 pub use registrations::{Registrations, Rest, Stop};
 pub use resolutions::{Resolutions, Run};
+pub use watched::Watched;
 
 use crate::program;
 use crate::search;
@@ -82,6 +85,9 @@ pub trait Work {
     /// Whether all is done. Called after each round.
     fn is_done(&mut self) -> bool;
 
+    /// How far it is, for monitors.
+    fn describe(&self) -> String;
+
     /// When there are requests again, if there are none now.
     fn next_due(&self) -> Option<Instant> {
         None
@@ -116,6 +122,7 @@ pub struct Lines {
     format: Format,
     outstanding: usize,
     patience: Duration,
+    watched: Arc<Watched>,
 }
 
 impl Lines {
@@ -133,7 +140,22 @@ impl Lines {
             lines.push(line);
         }
         let (outstanding, patience) = (options.outstanding.into(), options.patience);
-        Ok(Self { stack: stack.clone(), poller, lines, format: Format::default(), outstanding, patience })
+        let addresses = stack.local_addresses().iter().map(|address| SocketAddr::new(*address, 0)).collect();
+        let watched = Arc::new(Watched::new(addresses, lines.len()));
+        Ok(Self {
+            stack: stack.clone(),
+            poller,
+            lines,
+            format: Format::default(),
+            outstanding,
+            patience,
+            watched,
+        })
+    }
+
+    /// What there is to tell monitors.
+    pub fn watched(&self) -> &Arc<Watched> {
+        &self.watched
     }
 
     /// Works until all is done, a signal comes, or `end`. Returns how long it took.
@@ -156,6 +178,7 @@ impl Lines {
                     break;
                 }
                 next_glance = now + program::GLANCE;
+                self.watched.say(work.describe());
             }
             let until = work.next_due().map_or(next_glance, |due| due.min(next_glance));
             let until = self.stack.now() + until.saturating_duration_since(now);

@@ -135,6 +135,10 @@ impl Work for Registrations {
         matches!(message, AsapMessage::RegistrationResponse { .. })
     }
 
+    fn describe(&self) -> String {
+        format!("{} registrations", self.times.len())
+    }
+
     fn is_done(&mut self) -> bool {
         (self.asked >= self.elements || self.end.is_some()) && self.times.len() >= self.asked
     }
@@ -155,6 +159,10 @@ impl Work for Rest {
 
     fn is_answer(&self, _message: &AsapMessage) -> bool {
         false
+    }
+
+    fn describe(&self) -> String {
+        "all are registered".into()
     }
 
     fn is_done(&mut self) -> bool {

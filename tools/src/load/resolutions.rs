@@ -128,6 +128,10 @@ impl<T: FnMut(Run)> Work for Resolutions<T> {
         !self.has_more() && self.times.len() >= self.asked && self.reports.is_empty()
     }
 
+    fn describe(&self) -> String {
+        format!("{} resolutions", self.times.len())
+    }
+
     fn next_due(&self) -> Option<Instant> {
         (!self.pause.is_zero()).then_some(self.next)
     }
