@@ -68,7 +68,8 @@ pub struct PoolUserConfig {
     pub policies: Policies,
     /// How long connecting to an element may take.
     pub connect_timeout: Duration,
-    /// How long a session rests when no element is to be had; twice as long each time, until an element has sent something.
+    /// How long a session rests when no element is to be had; twice as long each time, until an element has sent something,
+    /// or has been there for `max_retry_delay`.
     pub retry_delay: Duration,
     /// What `retry_delay` grows to.
     pub max_retry_delay: Duration,

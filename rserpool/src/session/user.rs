@@ -114,7 +114,7 @@ pub(crate) struct Session {
     failover: Failover,
     /// What waits for the next element.
     unsent: VecDeque<UserMessage>,
-    /// Rests since an element has sent something.
+    /// Rests since an element has worked.
     rests: u32,
 }
 
@@ -362,6 +362,10 @@ impl PoolUser {
     fn leave_element(&mut self, id: SessionId, reason: LostReason, unreachable: bool, now: Time) {
         let Some(session) = self.sessions.get_mut(&id) else { return };
         let was_connected = matches!(session.state, State::Connected(_));
+        // Some services never send anything: who has been there for long has worked as well.
+        if was_connected && now >= session.since + self.config.max_retry_delay {
+            session.rests = 0;
+        }
         let handle = session.pool_handle.clone();
         session.state = State::Resting;
         let left = session.element.take();

@@ -234,6 +234,24 @@ fn who_finds_an_empty_pool_asks_less_and_less_often() {
 }
 
 #[test]
+fn an_element_that_never_says_anything_has_worked_when_it_was_there_for_long() {
+    let mut client = Client::new();
+    (11..=13).for_each(|host| client.world.kill(host));
+    client.world.run_for(10 * SECOND);
+    client.world.add_element(14, &[1], Policy::default());
+    client.wait(SECOND, is_complete);
+    client.world.run_for(SECOND);
+    client.world.kill(14);
+    client.wait(SECOND, |event| matches!(event, SessionEvent::Waiting { .. }));
+    client.events.clear();
+    client.world.run_for(SECOND);
+    client.take_events();
+    let rests = client.events.iter().filter(|event| matches!(event, SessionEvent::Waiting { .. })).count();
+    // After 50 ms again, not after 500 ms.
+    assert!(rests >= 4, "{rests} times");
+}
+
+#[test]
 fn registrar_and_element_may_die_together() {
     let mut client = Client::new();
     client.ping();
