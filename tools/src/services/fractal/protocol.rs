@@ -167,7 +167,7 @@ impl Data {
 pub struct Progress {
     /// The picture.
     pub parameter: Parameter,
-    /// Column of the next point.
+    /// Column of the next point; the width at the end of a row.
     pub x: u32,
     /// Row of the next point.
     pub y: u32,
@@ -177,6 +177,11 @@ impl Progress {
     /// At the beginning.
     pub fn new(parameter: Parameter) -> Self {
         Self { parameter, x: 0, y: 0 }
+    }
+
+    /// Where the next point is: behind the end of a row the next one begins.
+    pub fn position(&self) -> (u32, u32) {
+        if self.x < self.parameter.width { (self.x, self.y) } else { (0, self.y + 1) }
     }
 
     /// The cookie, whose length is one that RSPLIB reads.
@@ -243,6 +248,8 @@ mod tests {
         let progress = Progress { parameter: PARAMETER, x: 17, y: 249 };
         let cookie = progress.to_cookie();
         assert_eq!((cookie.len(), Progress::from_cookie(&cookie)), (76, Some(progress)));
+        assert_eq!(progress.position(), (17, 249));
+        assert_eq!(Progress { x: PARAMETER.width, ..progress }.position(), (0, 250));
         for length in 0..cookie.len() {
             assert_eq!(Progress::from_cookie(&cookie[..length]), None);
         }

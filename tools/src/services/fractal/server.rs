@@ -118,7 +118,7 @@ impl<'a, 'b> Drawing<'a, 'b> {
             points: Points::new(parameter),
             progress,
             pending: Vec::with_capacity(MAX_POINTS),
-            start: (progress.x, progress.y),
+            start: progress.position(),
             last_data: now,
             last_cookie: now,
             messages: 0,
@@ -184,8 +184,7 @@ impl<'a, 'b> Drawing<'a, 'b> {
             self.messages += 1;
             self.since_cookie += 1;
         }
-        let Progress { x, y, parameter } = self.progress;
-        self.start = if x < parameter.width { (x, y) } else { (0, y + 1) };
+        self.start = self.progress.position();
         self.last_data = Instant::now();
         Ok(())
     }
