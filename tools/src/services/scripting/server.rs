@@ -1,6 +1,5 @@
 //! The element's side of the scripting service.
 
-use std::fs::File;
 use std::io::{self, Read};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -246,7 +245,7 @@ impl Job<'_, '_> {
 
     fn send_output(&mut self) -> io::Result<()> {
         // A package without output has a status that says so.
-        let Ok(mut file) = File::open(self.package.output()) else { return Ok(()) };
+        let Some(mut file) = self.package.open_output() else { return Ok(()) };
         let mut buffer = vec![0; MAX_DATA];
         loop {
             let read = file.read(&mut buffer)?;

@@ -2,11 +2,13 @@
 
 use std::fs::{self, File};
 use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
+use nix::fcntl::OFlag;
 use nix::sys::signal::{Signal, killpg};
 use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
 use nix::unistd::Pid;
@@ -153,14 +155,21 @@ impl Package {
     fn judge(&self, status: ExitStatus) -> u32 {
         let signal = || status.signal().map_or(1, |signal| 128 + signal.unsigned_abs());
         match status.code().map_or_else(signal, i32::unsigned_abs) {
-            0 if !self.output().is_file() => 1,
+            0 if self.open_output().is_none() => 1,
             code => code,
         }
     }
 
     /// What came out.
-    pub(super) fn output(&self) -> PathBuf {
+    fn output(&self) -> PathBuf {
         self.path.join(OUTPUT)
+    }
+
+    /// What came out, if it is a file: a pipe would be waited for, a link may lead anywhere.
+    pub(super) fn open_output(&self) -> Option<File> {
+        let flags = OFlag::O_NONBLOCK | OFlag::O_NOFOLLOW;
+        let file = File::options().read(true).custom_flags(flags.bits()).open(self.output()).ok()?;
+        file.metadata().is_ok_and(|metadata| metadata.is_file()).then_some(file)
     }
 
     /// Ends all processes of the group, also those that the script has left behind.
@@ -252,6 +261,14 @@ mod tests {
         package.write(false, b"no archive").expect("room");
         package.start().expect("a shell");
         assert_ne!(status(&mut package), 0);
+    }
+
+    #[test]
+    fn output_that_is_no_file_is_none() {
+        for make in ["mkfifo $1", "ln -s /dev/zero $1", "mkdir $1"] {
+            let mut package = started(&format!("#!/bin/sh\n{make}\n"), BOUNDS);
+            assert_eq!((status(&mut package), package.open_output().is_some()), (1, false), "{make}");
+        }
     }
 
     #[test]
