@@ -123,13 +123,13 @@ struct ColourOptions {
     #[arg(long, overrides_with = "nocolormarks")]
     colormarks: bool,
     /// The same colours after a fail-over
-    #[arg(long)]
+    #[arg(long, overrides_with = "colormarks")]
     nocolormarks: bool,
     /// Other colours for each session (the default)
     #[arg(long, overrides_with = "nosessions")]
     sessions: bool,
     /// The same colours for all sessions
-    #[arg(long)]
+    #[arg(long, overrides_with = "sessions")]
     nosessions: bool,
 }
 

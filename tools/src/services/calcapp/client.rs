@@ -175,6 +175,12 @@ impl<'a> Client<'a> {
         }
     }
 
+    /// When there is a job to queue; not as long as there is no room for it.
+    fn next_queued(&self) -> Instant {
+        let pause = if self.queue.len() < LONGEST_QUEUE { Duration::ZERO } else { GLANCE };
+        self.next_job.max(Instant::now() + pause)
+    }
+
     fn have_done(
         &mut self,
         mut job: Job,
@@ -185,9 +191,8 @@ impl<'a> Client<'a> {
         while !is_over(self)? {
             self.queue_jobs();
             let glance = Instant::now() + GLANCE;
-            let until =
-                wait.until().map_or(glance, |until| until.min(glance)).min(self.next_job.max(Instant::now()));
-            match session.receive(Some(until)) {
+            let until = wait.until().map_or(glance, |until| until.min(glance));
+            match session.receive(Some(until.min(self.next_queued()))) {
                 Ok(SessionEvent::Data(message)) => {
                     let Some(message) = Message::decode(&message).filter(|it| it.progress.job == job.id)
                     else {
