@@ -1,12 +1,15 @@
 //! Programs: registrar, pool elements and users, measuring and demonstration tools.
 
 pub mod attack;
+pub mod config_file;
 pub mod csp;
 pub mod daemon;
 pub mod demo;
+pub mod detach;
 pub mod dump;
 pub mod federation;
 pub mod holder;
+pub mod http;
 pub mod launch;
 pub mod limits;
 pub mod load;
@@ -22,6 +25,7 @@ pub mod protection;
 pub mod registrar;
 pub mod rsplib;
 pub mod search;
+pub mod service_manager;
 pub mod services;
 pub mod signals;
 pub mod stat;

@@ -7,6 +7,7 @@ use std::sync::Mutex;
 
 use clap::{Args, ValueEnum};
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::fmt::MakeWriter;
 
 /// What is logged, and where.
 #[derive(Args, Clone, Debug, Default)]
@@ -42,21 +43,48 @@ pub enum Switch {
     Off,
 }
 
+/// The log of this program.
+pub struct Log {
+    set: Box<dyn Fn(EnvFilter) + Send>,
+}
+
+impl Log {
+    /// Starts to log what passes the filter.
+    pub fn start<W>(writer: W, color: bool, filter: EnvFilter) -> Self
+    where
+        W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
+    {
+        let builder = tracing_subscriber::fmt().with_writer(writer).with_ansi(color);
+        let builder = builder.with_env_filter(filter).with_filter_reloading();
+        let handle = builder.reload_handle();
+        builder.init();
+        Self {
+            set: Box::new(move |filter| {
+                // Fails only when nothing is logged any more.
+                let _ = handle.reload(filter);
+            }),
+        }
+    }
+
+    /// Logs what passes this filter from now on.
+    pub fn set(&self, filter: EnvFilter) {
+        (self.set)(filter);
+    }
+}
+
 impl LogOptions {
-    /// Starts logging.
+    /// Starts logging. What is logged can be changed by what this returns.
     ///
     /// # Errors
     /// When the log file cannot be opened.
-    pub fn start(&self) -> io::Result<()> {
+    pub fn start(&self) -> io::Result<Log> {
         let file = self.file()?;
         let is_terminal = file.is_none() && io::stderr().is_terminal();
         let color = self.logcolor.map_or(is_terminal, |switch| switch == Switch::On);
-        let builder = tracing_subscriber::fmt().with_env_filter(self.filter()).with_ansi(color);
-        match file {
-            Some(file) => builder.with_writer(Mutex::new(file)).init(),
-            None => builder.with_writer(io::stderr).init(),
-        }
-        Ok(())
+        Ok(match file {
+            Some(file) => Log::start(Mutex::new(file), color, self.filter()),
+            None => Log::start(io::stderr, color, self.filter()),
+        })
     }
 
     fn file(&self) -> io::Result<Option<File>> {
@@ -72,7 +100,8 @@ impl LogOptions {
         opened.map(Some).map_err(named)
     }
 
-    fn filter(&self) -> EnvFilter {
+    /// What is to be logged.
+    pub fn filter(&self) -> EnvFilter {
         let level = match (self.logquiet, self.loglevel.max(2 + 2 * self.verbose.min(3))) {
             (true, _) => "off",
             (false, _) if self.verbose == 0 && self.loglevel < 2 => {

@@ -10,11 +10,11 @@ use crate::program::seconds;
 #[derive(Args, Clone, Copy, Debug, Default)]
 #[command(next_help_heading = "Options of failure tests")]
 pub struct OutageOptions {
-    /// Go away after so many seconds on the average (negative exponential), and come back after --downtime
-    #[arg(long, value_name = "S", value_parser = seconds, requires = "downtime")]
+    /// Go away after so many seconds on the average (negative exponential), and come back after --downtime, or at once
+    #[arg(long, value_name = "S", value_parser = seconds)]
     pub uptime: Option<Duration>,
-    /// Stay away for so many seconds on the average (negative exponential)
-    #[arg(long, value_name = "S", value_parser = seconds, requires = "uptime")]
+    /// With --uptime: stay away for so many seconds on the average (negative exponential)
+    #[arg(long, value_name = "S", value_parser = seconds)]
     pub downtime: Option<Duration>,
 }
 

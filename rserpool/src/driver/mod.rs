@@ -84,6 +84,7 @@ mod sleep;
 mod tasks;
 #[cfg(feature = "tokio")]
 pub mod tokio;
+mod watched;
 
 pub use error::Error;
 pub use listener::{AcceptedSession, PoolListener};
@@ -95,3 +96,4 @@ pub use pool_user::{PoolUser, PoolUserOptions, Subscription, Update};
 pub use registrar::{Registrar, RegistrarOptions};
 pub use reporter::{Component, ComponentState, Reporter, ReporterOptions};
 pub use session::Session;
+pub use watched::{Latencies, Observation, Observer};

@@ -2,19 +2,19 @@
 
 use std::net::{IpAddr, SocketAddr, SocketAddrV4};
 use std::task::{Context, Poll};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use socketapi::{Stack, Time};
 
 use super::interfaces;
 use super::multicast::AnnounceReceiver;
 use super::network::{Binding, Network};
-use super::runner::{Machine, Runner};
-use super::tasks::Tasks;
+use super::runner::Runner;
+use super::watched::{Latencies, Observer, Watched};
 use super::{ANNOUNCE_TTL, Error};
 use crate::SctpSettings;
 use crate::registrar::{self, RegistrarConfig, RegistrarEvent, RegistrarStatistics};
-use crate::transport::{Command, Side, TransportEvent};
+use crate::transport::Side;
 use crate::wire::{ASAP_PORT, Transport, TransportUse};
 
 /// Where a registrar is reached.
@@ -62,35 +62,7 @@ impl RegistrarOptions {
 
 /// A registrar at work. Dropping it closes its associations; elements then look for another registrar.
 pub struct Registrar {
-    runner: Runner<registrar::Registrar>,
-}
-
-impl Machine for registrar::Registrar {
-    type Topic = ();
-
-    fn handle_own_events(&mut self, tasks: &mut Tasks<()>) {
-        tasks.wake(&());
-    }
-
-    fn handle_event(&mut self, event: TransportEvent, now: Time) {
-        self.handle_event(event, now);
-    }
-
-    fn handle_timeout(&mut self, now: Time) {
-        self.handle_timeout(now);
-    }
-
-    fn poll_timeout(&self) -> Option<Time> {
-        self.poll_timeout()
-    }
-
-    fn poll_command(&mut self) -> Option<Command> {
-        self.poll_command()
-    }
-
-    fn has_news(&self) -> bool {
-        self.has_event()
-    }
+    runner: Runner<Watched>,
 }
 
 impl Registrar {
@@ -98,10 +70,19 @@ impl Registrar {
     ///
     /// # Errors
     /// [`Error::Socket`] if the port cannot be had; [`Error::System`] if announces cannot be sent.
-    pub fn start(
+    pub fn start(stack: &Stack, config: RegistrarConfig, options: RegistrarOptions) -> Result<Self, Error> {
+        Self::start_observed(stack, config, options, None)
+    }
+
+    /// The same, with somebody who is told all that it hears and says.
+    ///
+    /// # Errors
+    /// As [`Registrar::start`].
+    pub fn start_observed(
         stack: &Stack,
         mut config: RegistrarConfig,
         options: RegistrarOptions,
+        observer: Option<Observer>,
     ) -> Result<Self, Error> {
         let mut network = Network::open(stack, options.binding(Side::Asap, options.port))?;
         match options.announce {
@@ -115,11 +96,10 @@ impl Registrar {
         if let Some(port) = options.enrp_port {
             Self::open_enrp(&mut network, &mut config, &options, port)?;
         }
-        if config.access.own_networks.is_none() {
-            config.access.own_networks = Some(interfaces::networks_of(&stack.local_addresses())?);
-        }
+        find_own_networks(stack, &mut config)?;
         let machine = registrar::Registrar::new(config, rand::random(), stack.now());
-        Ok(Self { runner: Runner::start("registrar", stack, machine, network)? })
+        let watched = Watched::new(machine, stack, observer);
+        Ok(Self { runner: Runner::start("registrar", stack, watched, network)? })
     }
 
     fn open_enrp(
@@ -143,26 +123,54 @@ impl Registrar {
     /// # Errors
     /// [`Error::TimedOut`] at the deadline; [`Error::Socket`] when the stack has failed.
     pub fn next_event(&self, deadline: Option<Instant>) -> Result<RegistrarEvent, Error> {
-        self.runner.wait(deadline, |engine| engine.machine.poll_event())
+        self.runner.wait(deadline, |engine| engine.machine.machine.poll_event())
     }
 
     /// As [`Registrar::next_event`], for futures of one's own.
     pub fn poll_next_event(&self, context: &mut Context<'_>) -> Poll<Result<RegistrarEvent, Error>> {
-        self.runner.poll(context, (), |engine| engine.machine.poll_event())
+        self.runner.poll(context, (), |engine| engine.machine.machine.poll_event())
     }
 
     /// What it has done so far.
     pub fn statistics(&self) -> RegistrarStatistics {
-        self.runner.with(|engine, _| *engine.machine.statistics())
+        self.runner.with(|engine, _| *engine.machine.machine.statistics())
+    }
+
+    /// How long it took to answer registrations, from when they could be read.
+    pub fn registration_latencies(&self) -> Latencies {
+        self.runner.with(|engine, _| engine.machine.registrations)
+    }
+
+    /// Takes other settings while it runs, as far as it can: see [`registrar::Registrar::reconfigure`].
+    ///
+    /// # Errors
+    /// [`Error::System`] if its own networks are not configured, and cannot be found.
+    pub fn reconfigure(&self, mut config: RegistrarConfig) -> Result<(), Error> {
+        find_own_networks(self.runner.stack(), &mut config)?;
+        self.runner.with(|engine, _| engine.machine.machine.reconfigure(config));
+        Ok(())
+    }
+
+    /// Whether its thread is at work: it looks for something to do within this time.
+    pub fn is_alive(&self, patience: Duration) -> bool {
+        self.runner.goes_round(patience)
     }
 
     /// Looks at its machine, at where it is reached, and at the time.
     pub(super) fn look<T>(&self, look: impl FnOnce(&registrar::Registrar, Vec<SocketAddr>, Time) -> T) -> T {
-        self.runner.with(|engine, now| look(&engine.machine, engine.network.places(Side::Asap), now))
+        self.runner.with(|engine, now| look(&engine.machine.machine, engine.network.places(Side::Asap), now))
     }
 
     /// Looks at its machine, for example at the handlespace.
     pub fn inspect<T>(&self, look: impl FnOnce(&registrar::Registrar) -> T) -> T {
-        self.runner.with(|engine, _| look(&engine.machine))
+        self.runner.with(|engine, _| look(&engine.machine.machine))
     }
+}
+
+/// If its own networks are not configured, they are the directly connected ones of the stack's addresses.
+fn find_own_networks(stack: &Stack, config: &mut RegistrarConfig) -> Result<(), Error> {
+    if config.access.own_networks.is_none() {
+        config.access.own_networks = Some(interfaces::networks_of(&stack.local_addresses())?);
+    }
+    Ok(())
 }

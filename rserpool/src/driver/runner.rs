@@ -4,7 +4,7 @@ use std::hash::Hash;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::thread::JoinHandle;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex, MutexGuard};
 use socketapi::{Stack, Time};
@@ -47,6 +47,9 @@ pub(super) struct Engine<M: Machine> {
     tasks: Tasks<M::Topic>,
     /// Tasks that wait for room in a send buffer.
     senders: Tasks<()>,
+    /// How often the thread has looked for something to do, and whether anybody waits for it to do so.
+    rounds: u64,
+    is_watched: bool,
     failure: Option<Error>,
     is_stopped: bool,
 }
@@ -68,6 +71,7 @@ pub(super) struct Runner<M: Machine> {
 impl<M: Machine> Engine<M> {
     /// Handles what has come. Whether there may be more.
     fn step(&mut self, now: Time) -> Result<bool, Error> {
+        self.rounds += 1;
         self.execute_commands();
         for _ in 0..BATCH {
             if !self.machine.has_room() {
@@ -115,7 +119,16 @@ impl<M: Machine> Runner<M> {
     pub(super) fn start(name: &str, stack: &Stack, machine: M, network: Network) -> Result<Self, Error> {
         let sleep = Sleep::new(stack, network.descriptors()?)?;
         let (tasks, senders) = (Tasks::new(), Tasks::new());
-        let engine = Engine { machine, network, tasks, senders, failure: None, is_stopped: false };
+        let engine = Engine {
+            machine,
+            network,
+            tasks,
+            senders,
+            rounds: 0,
+            is_watched: false,
+            failure: None,
+            is_stopped: false,
+        };
         let shared = Arc::new(Shared {
             engine: Mutex::new(engine),
             changed: Condvar::new(),
@@ -130,6 +143,11 @@ impl<M: Machine> Runner<M> {
         Ok(Self { shared, thread: Some(thread) })
     }
 
+    /// The stack of its sockets.
+    pub(super) fn stack(&self) -> &Stack {
+        &self.shared.stack
+    }
+
     /// Does something with the machine that does not wait.
     pub(super) fn with<T>(&self, act: impl FnOnce(&mut Engine<M>, Time) -> T) -> T {
         let mut engine = self.shared.engine.lock();
@@ -141,6 +159,21 @@ impl<M: Machine> Runner<M> {
         // Its deadlines may have changed, and it may have failed to connect.
         self.shared.sleep.ring();
         result
+    }
+
+    /// Whether the thread, once it is woken, looks for something to do within this time.
+    pub(super) fn goes_round(&self, patience: Duration) -> bool {
+        let end = Instant::now() + patience;
+        let Some(mut engine) = self.shared.engine.try_lock_until(end) else { return false };
+        let before = engine.rounds;
+        engine.is_watched = true;
+        self.shared.sleep.ring();
+        while engine.rounds == before && engine.failure.is_none() {
+            if self.shared.changed.wait_until(&mut engine, end).timed_out() {
+                break;
+            }
+        }
+        engine.rounds != before && engine.failure.is_none()
     }
 
     /// Waits until `attempt` brings something; after `deadline`, [`Error::TimedOut`].
@@ -234,7 +267,8 @@ impl<M: Machine> Shared<M> {
             let gathering = self.stack.gather();
             let outcome = engine.step(self.stack.now());
             drop(gathering);
-            if engine.machine.has_news() || outcome.is_err() {
+            let is_watched = std::mem::take(&mut engine.is_watched);
+            if is_watched || engine.machine.has_news() || outcome.is_err() {
                 self.changed.notify_all();
             }
             engine.senders.wake_all();

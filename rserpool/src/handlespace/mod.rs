@@ -88,6 +88,12 @@ impl Default for Limits {
     }
 }
 
+impl Limits {
+    fn possible(self) -> Self {
+        Self { elements: self.elements.min(MAX_ELEMENTS), ..self }
+    }
+}
+
 /// However high the limit is: slots are 32 bits, of which the policies need some values.
 const MAX_ELEMENTS: usize = u32::MAX as usize - 2;
 
@@ -203,7 +209,7 @@ impl<T> Handlespace<T> {
     pub fn new(limits: Limits, rng: &mut StdRng) -> Self {
         let hash = KeyedHash::new(rng);
         Self {
-            limits: Limits { elements: limits.elements.min(MAX_ELEMENTS), ..limits },
+            limits: limits.possible(),
             policies: Policies::default(),
             pools: Slab::new(),
             by_handle: HashMap::with_hasher(hash),
@@ -221,6 +227,11 @@ impl<T> Handlespace<T> {
         self
     }
 
+    /// Takes other limits. What is there stays, even if it is more.
+    pub fn set_limits(&mut self, limits: Limits) {
+        self.limits = limits.possible();
+    }
+
     /// Number of elements in all pools.
     pub fn len(&self) -> usize {
         self.elements
@@ -232,7 +243,7 @@ impl<T> Handlespace<T> {
     }
 
     /// The pools, in no particular order.
-    pub fn pools(&self) -> impl Iterator<Item = &Pool<T>> {
+    pub fn pools(&self) -> impl ExactSizeIterator<Item = &Pool<T>> {
         self.pools.iter().map(|(_, pool)| pool)
     }
 

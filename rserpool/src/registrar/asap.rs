@@ -66,7 +66,7 @@ impl Registrar {
         let errors = match self.register(association, &pool_handle, element, now) {
             Ok(()) => Vec::new(),
             Err(error) => {
-                self.statistics.rejections += 1;
+                self.statistics.rejections.count(&error);
                 let cause = error.cause();
                 // Who is rejected again and again does not crowd out what others do.
                 if self.rejections.allows(Rate::per_second(MAX_REJECTIONS), now) {
@@ -224,6 +224,7 @@ impl Registrar {
                 self.remove_element(key, RemovalReason::Deregistered);
             } else {
                 // RFC 5352, 2.2.2: an element may deregister only itself.
+                self.statistics.refused_deregistrations += 1;
                 errors.push(ErrorCause::bare(CauseCode::SECURITY));
             }
         }

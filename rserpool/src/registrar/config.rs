@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use super::{Access, UserLimits};
+use super::{Access, Rejections, Removals, UserLimits};
 use crate::handlespace::{Limits, RegistrationError};
 use crate::policy::Policies;
 use crate::transport::Peer;
@@ -247,9 +247,11 @@ pub struct RegistrarStatistics {
     /// Renewals.
     pub reregistrations: u64,
     /// Registrations rejected.
-    pub rejections: u64,
+    pub rejections: Rejections,
     /// Deregistrations.
     pub deregistrations: u64,
+    /// Deregistrations refused: only an element itself may deregister.
+    pub refused_deregistrations: u64,
     /// Handle resolutions answered with elements.
     pub resolutions: u64,
     /// Handle resolutions answered with an error.
@@ -261,7 +263,7 @@ pub struct RegistrarStatistics {
     /// Endpoint Unreachable reports taken.
     pub unreachable_reports: u64,
     /// Elements removed without having asked for it.
-    pub removals: u64,
+    pub removals: Removals,
     /// Announces sent.
     pub announces: u64,
     /// Messages that could not be parsed, or that a registrar has no use for.
@@ -286,8 +288,14 @@ pub struct RegistrarStatistics {
     pub refused_updates: u64,
     /// Checksums of peers that differed from ours.
     pub failed_audits: u64,
+    /// Parts of handle tables that peers asked for.
+    pub table_requests: u64,
+    /// Takeovers begun, also those that were left to others then.
+    pub takeovers_begun: u64,
     /// Registrars whose elements this one has taken over.
     pub takeovers: u64,
+    /// Registrars whose elements another one has taken over.
+    pub peer_takeovers: u64,
     /// Messages ignored because the driver did not fetch commands.
     pub ignored_when_full: u64,
     /// Events forgotten because the driver did not fetch them.

@@ -9,6 +9,7 @@ mod config;
 mod distance;
 mod enrp;
 mod liveness;
+mod operation;
 mod subscriptions;
 mod users;
 
@@ -17,6 +18,8 @@ use std::net::IpAddr;
 
 pub use access::{Access, AccessRule, AccessRuleError, IpNet, PoolPattern, Right, Source};
 pub use config::{EnrpConfig, RegistrarConfig, RegistrarEvent, RegistrarStatistics, RemovalReason};
+pub use enrp::PeerCounts;
+pub use operation::{Rejections, Removals};
 pub use users::UserLimits;
 
 use crate::handlespace::{ElementKey, Handlespace};
@@ -379,7 +382,7 @@ impl Registrar {
         self.note_removal(key);
         match reason {
             RemovalReason::Deregistered => self.statistics.deregistrations += 1,
-            _ => self.statistics.removals += 1,
+            _ => self.statistics.removals.count(reason),
         }
         self.note_change(&pool_handle);
         self.announce_element(UpdateAction::Delete, &pool_handle, &element.info);

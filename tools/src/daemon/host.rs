@@ -14,6 +14,8 @@ use super::access::rules;
 use super::config::{Config, ConfigError};
 use super::privileges;
 use crate::limits::raise_descriptor_limit;
+use crate::logging::Log;
+use crate::service_manager::tell;
 use crate::signals::Signals;
 use crate::transport::{TransportOptions, carrier, explain};
 
@@ -34,9 +36,6 @@ fn host(error: impl ToString) -> StartError {
     StartError::Host(error.to_string())
 }
 
-/// Changes what is logged.
-type SetLog = Box<dyn Fn(&str) + Send>;
-
 /// Serves until SIGTERM or SIGINT comes. `read` reads the configuration, again for each SIGHUP.
 ///
 /// # Errors
@@ -47,7 +46,7 @@ pub fn run(
 ) -> Result<(), StartError> {
     let config = read()?;
     let control = Control::new(rules(&config)?).map_err(host)?;
-    let set_log = start_log(&config.log);
+    let log = Log::start(std::io::stderr, false, EnvFilter::new(&config.log));
     // Before any thread starts, so that all of them leave signals alone.
     let signals = Signals::hold_all(&[Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP]).map_err(host)?;
     raise_descriptor_limit();
@@ -60,8 +59,8 @@ pub fn run(
     let held = Arc::new(Mutex::new(Some(stack.clone())));
     let service = Service::open(stack, listener, control.clone()).map_err(host)?;
     tracing::info!(name = config.name, over, "serving");
-    notify(&[NotifyState::Ready, NotifyState::Status(&format!("serving over {over}"))]);
-    let daemon = Daemon { config, control, set_log, held: Arc::clone(&held) };
+    tell(&[NotifyState::Ready, NotifyState::Status(&format!("serving over {over}"))]);
+    let daemon = Daemon { config, control, log, held: Arc::clone(&held) };
     std::thread::Builder::new()
         .name("signals".into())
         .spawn(move || daemon.obey(&signals, read))
@@ -98,29 +97,11 @@ fn already_runs(name: &str, error: &sctp_service::ServiceError) -> StartError {
     }
 }
 
-fn start_log(level: &str) -> SetLog {
-    let builder = tracing_subscriber::fmt().with_writer(std::io::stderr).with_ansi(false);
-    let builder = builder.with_env_filter(EnvFilter::new(level)).with_filter_reloading();
-    let handle = builder.reload_handle();
-    builder.init();
-    Box::new(move |level| {
-        // Fails only when nothing is logged any more.
-        let _ = handle.reload(EnvFilter::new(level));
-    })
-}
-
-/// Nobody may listen: then nothing happens.
-fn notify(states: &[NotifyState<'_>]) {
-    if let Err(error) = sd_notify::notify(states) {
-        tracing::warn!(%error, "the service manager cannot be told");
-    }
-}
-
 /// What signals are done to.
 struct Daemon {
     config: Config,
     control: Control,
-    set_log: SetLog,
+    log: Log,
     held: Arc<Mutex<Option<Stack>>>,
 }
 
@@ -143,7 +124,7 @@ impl Daemon {
 
     fn stop(&self) {
         tracing::info!("stopping: associations are shut down");
-        notify(&[NotifyState::Stopping]);
+        tell(&[NotifyState::Stopping]);
         self.control.stop(Duration::from_millis(self.config.stop_ms));
     }
 
@@ -157,11 +138,11 @@ impl Daemon {
 
     /// Takes what can be changed while it runs: access, limits, what is logged.
     fn reload(&mut self, read: impl Fn() -> Result<Config, ConfigError>) {
-        notify(&[NotifyState::Reloading]);
+        tell(&[NotifyState::Reloading]);
         match read().and_then(|config| Ok((rules(&config)?, config))) {
             Ok((rules, config)) => {
                 self.control.set_rules(rules);
-                (self.set_log)(&config.log);
+                self.log.set(EnvFilter::new(&config.log));
                 let restart = self.config.needs_restart(&config);
                 if !restart.is_empty() {
                     tracing::warn!(keys = restart.join(", "), "what was changed there needs a restart");
@@ -174,6 +155,6 @@ impl Daemon {
             }
             Err(error) => tracing::error!(%error, "the configuration is not taken, all stays as it was"),
         }
-        notify(&[NotifyState::Ready]);
+        tell(&[NotifyState::Ready]);
     }
 }

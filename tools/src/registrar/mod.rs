@@ -1,110 +1,92 @@
 //! `rspregistrar`: a registrar as a program.
 
+mod action_log;
+mod metrics;
 mod options;
+mod process;
+mod service;
+mod statistics_file;
+mod watching;
 
-use std::error::Error;
-use std::io;
-use std::net::SocketAddr;
+use std::ffi::OsString;
 use std::process::ExitCode;
-use std::sync::Arc;
-use std::time::Instant;
 
-use rserpool::driver::Registrar;
-use rserpool::registrar::{RegistrarConfig, RegistrarEvent};
-use socketapi::Stack;
+use clap::{ArgMatches, Command, CommandFactory, FromArgMatches};
+use nix::sys::signal::Signal;
 
+use crate::config_file::{self, ConfigFileError};
 use crate::signals::Signals;
-use crate::{program, transport};
-use options::{Cli, IGNORED};
+use crate::{detach, rsplib};
+use options::Cli;
+use service::Service;
+
+/// Exit code for what the program is told wrongly.
+const WRONG: u8 = 2;
 
 /// The program.
 pub fn main() -> ExitCode {
-    let cli: Cli = program::parse(IGNORED);
-    program::run("rspregistrar", |signals| serve(&cli, signals))
-}
-
-fn serve(cli: &Cli, signals: &Signals) -> Result<(), Box<dyn Error>> {
-    cli.log.start()?;
-    let stack = cli.transport.builder()?.watch_addresses(cli.mobile).build()?;
-    let config = cli.config();
-    loop {
-        let end = cli.outages.next_uptime().map(|uptime| Instant::now() + uptime);
-        if live(cli, &stack, &config, signals, end)? {
-            return Ok(());
-        }
-        let downtime = cli.outages.next_downtime();
-        if !cli.quiet {
-            program::say(format_args!("away for {:.3} s", downtime.as_secs_f64()))?;
-        }
-        if signals.wait(Some(downtime))? {
-            return Ok(());
+    process::begin();
+    let source = Source::of_command_line();
+    match source.read() {
+        Ok(told) if told.cli.check_config => ExitCode::SUCCESS,
+        Ok(told) => run(source, told),
+        Err(ConfigFileError::CommandLine(error)) => error.exit(),
+        Err(error) => {
+            eprintln!("rspregistrar: {error}");
+            ExitCode::from(WRONG)
         }
     }
 }
 
-/// One life of the registrar. Whether a signal ended it.
-fn live(
-    cli: &Cli,
-    stack: &Stack,
-    config: &RegistrarConfig,
-    signals: &Signals,
-    end: Option<Instant>,
-) -> Result<bool, Box<dyn Error>> {
-    let registrar = Arc::new(Registrar::start(stack, config.clone(), cli.driver_options())?);
-    let _reporter = cli.csp.report(&registrar)?;
-    if !cli.quiet {
-        program::say(format_args!(
-            "registrar {} on {}, {}",
-            config.id,
-            program::list(&stack.local_addresses()),
-            transport::carrier(stack)
-        ))?;
-    }
-    while end.is_none_or(|end| Instant::now() < end) {
-        if signals.have_come()? {
-            return Ok(true);
-        }
-        match registrar.next_event(Some(Instant::now() + program::GLANCE)) {
-            Ok(event) if !cli.quiet => tell(&event)?,
-            Ok(_) | Err(rserpool::driver::Error::TimedOut) => {}
-            Err(error) => return Err(error.into()),
+fn run(source: Source, told: Told) -> ExitCode {
+    let pid_file = told.cli.daemonpidfile.clone();
+    let outcome = pid_file.map(|file| detach::start(&file)).transpose();
+    let result = match outcome {
+        Ok(Some(Some(code))) => return code,
+        Ok(_) => serve(source, told),
+        Err(error) => Err(error.into()),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("rspregistrar: {error}");
+            ExitCode::FAILURE
         }
     }
-    Ok(false)
 }
 
-fn tell(event: &RegistrarEvent) -> io::Result<()> {
-    match event {
-        RegistrarEvent::Registered { pool_handle, element, is_new: true } => {
-            let transport = &element.user_transport;
-            let addresses: Vec<_> =
-                transport.addresses.iter().map(|ip| SocketAddr::new(*ip, transport.port)).collect();
-            program::say(format_args!(
-                "{pool_handle}: {} registered at {}",
-                element.id,
-                program::list(&addresses)
-            ))
-        }
-        RegistrarEvent::Rejected { pool_handle, pe_id, error } => {
-            program::say(format_args!("{pool_handle}: {pe_id} rejected: {error}"))
-        }
-        RegistrarEvent::Removed { pool_handle, element, reason } => {
-            program::say(format_args!("{pool_handle}: {} removed ({reason})", element.id))
-        }
-        RegistrarEvent::Serving => program::say(format_args!("serving")),
-        RegistrarEvent::PeerFound(id) => program::say(format_args!("registrar {id} found")),
-        RegistrarEvent::TakeoverBegun { target } => program::say(format_args!(
-            "registrar {target} is silent: asking the others whether to take it over"
-        )),
-        RegistrarEvent::TakeoverGivenUp { target } => {
-            program::say(format_args!("registrar {target} is there again"))
-        }
-        RegistrarEvent::TakenOver { target, by, elements } => {
-            program::say(format_args!("registrar {target} is gone: {by} has taken {elements} elements over"))
-        }
-        RegistrarEvent::Synchronized { peer } => {
-            program::say(format_args!("learned anew what registrar {peer} has"))
-        }
-        _ => Ok(()),
+fn serve(source: Source, told: Told) -> Result<(), Box<dyn std::error::Error>> {
+    // Before any thread starts, so that all of them leave signals alone.
+    let signals = Signals::hold_all(&[Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP])?;
+    Service::start(source, told, signals)?.run()
+}
+
+/// Where the program is told what to do; it can be read again.
+struct Source {
+    command: Command,
+    arguments: Vec<OsString>,
+}
+
+/// What it says.
+struct Told {
+    cli: Cli,
+    matches: ArgMatches,
+}
+
+impl Source {
+    fn of_command_line() -> Self {
+        let (arguments, _) = rsplib::arguments(std::env::args_os(), &[]);
+        Self { command: Cli::command().args_override_self(true), arguments }
+    }
+
+    fn read(&self) -> Result<Told, ConfigFileError> {
+        let matches = config_file::read(&self.command, &self.arguments)?;
+        let cli = Cli::from_arg_matches(&matches)?;
+        Ok(Told { cli, matches })
+    }
+
+    /// The options that differ.
+    fn differences(&self, before: &ArgMatches, after: &ArgMatches) -> Vec<String> {
+        config_file::differences(&self.command, before, after)
     }
 }

@@ -1,17 +1,20 @@
 //! What `rspregistrar` can be told.
 
 use std::net::IpAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
+use super::watching::WatchingOptions;
 use crate::csp::CspOptions;
 use crate::federation::FederationOptions;
 use crate::logging::LogOptions;
 use crate::outages::OutageOptions;
-use crate::program::{self, EXIT_CODES};
+use crate::program;
 use crate::protection::ProtectionOptions;
 use crate::search::{self, Announce, ProfileName};
 use crate::transport::TransportOptions;
 use clap::Parser;
+use nix::ifaddrs::getifaddrs;
 use rserpool::driver::{ANNOUNCE_TTL, RegistrarOptions};
 use rserpool::registrar::RegistrarConfig;
 use rserpool::wire::ASAP_PORT;
@@ -24,14 +27,23 @@ Examples:
   rspregistrar --enrp=off                     alone: it looks for no other registrars
   rspregistrar --access 'allow register from 198.51.100.0/24 pool Echo*' --maxhrrate=20 --maxeurate=0.1
   rspregistrar -asap=192.0.2.1:3863 -peer=192.0.2.2 -maxbadpereports=5      as RSPLIB spells options
+  rspregistrar --config=/etc/rspregistrar.toml --check-config
+  rspregistrar --metrics=127.0.0.1:9464       then: curl http://127.0.0.1:9464/metrics
 
-Without effect yet, but accepted: RSPLIB's options of statistics files.
+Configuration: a file in TOML, whose keys are the names of options; what the command line says goes before. The sample \
+rspregistrar.toml explains each.
+
+Signals: SIGHUP reads the file again, changes what can be changed, and names in the log what needs a restart; a file that is \
+wrong changes nothing. SIGTERM and SIGINT end the program.
+
+Exit codes: 0 ended as asked, also by SIGINT or SIGTERM, or the configuration is good; 1 failed, standard error says why; 2 wrong \
+usage or configuration.
 ";
 
 /// A registrar of Reliable Server Pooling: pool elements register with it, pool users ask it for elements, and registrars tell
 /// each other what they know. Where others may be found it looks for them first. Ends at SIGINT or SIGTERM.
 #[derive(Parser)]
-#[command(version, after_help = format!("{EXAMPLES}\n{EXIT_CODES}"))]
+#[command(name = "rspregistrar", version, after_help = EXAMPLES)]
 pub(super) struct Cli {
     /// Identifier of this registrar, decimal or 0x...; random by default
     #[arg(long, value_name = "ID", value_parser = identifier)]
@@ -82,6 +94,18 @@ pub(super) struct Cli {
     /// Follow the addresses that this host gets and loses, and let elements follow theirs (ADD-IP): over raw IP, without --local
     #[arg(long)]
     pub(super) mobile: bool,
+    /// The file with more options
+    #[arg(short, long, value_name = "FILE")]
+    pub(super) config: Option<PathBuf>,
+    /// Say what is wrong with the command line and the file, and leave
+    #[arg(long)]
+    pub(super) check_config: bool,
+    /// Use no IPv6 addresses of this host
+    #[arg(long)]
+    pub(super) disable_ipv6: bool,
+    /// Go on in the background, once it has started, and write the process's number to this file
+    #[arg(long, value_name = "FILE")]
+    pub(super) daemonpidfile: Option<PathBuf>,
     /// Say nothing about registrations
     #[arg(long)]
     pub(super) quiet: bool,
@@ -89,6 +113,8 @@ pub(super) struct Cli {
     pub(super) protection: ProtectionOptions,
     #[command(flatten)]
     pub(super) federation: FederationOptions,
+    #[command(flatten)]
+    pub(super) watching: WatchingOptions,
     #[command(flatten)]
     pub(super) outages: OutageOptions,
     #[command(flatten)]
@@ -98,9 +124,6 @@ pub(super) struct Cli {
     #[command(flatten)]
     pub(super) log: LogOptions,
 }
-
-pub(super) const IGNORED: &[&str] =
-    &["statsfile", "statsinterval", "actionlogfile", "scalar", "object", "disable-ipv6", "daemonpidfile"];
 
 /// Where the ASAP side is.
 #[derive(Clone, Debug)]
@@ -133,11 +156,76 @@ fn identifier(text: &str) -> Result<u32, String> {
     }
 }
 
+/// Options that a running registrar takes. All others need a restart.
+pub(super) const CHANGEABLE: &[&str] = &[
+    "serverannouncecycle",
+    "endpointkeepalivetransmissioninterval",
+    "endpointkeepalivetimeoutinterval",
+    "maxbadpereports",
+    "distancestep",
+    "maxincrement",
+    "maxhresitems",
+    "autoclosetimeout",
+    "access",
+    "own-networks",
+    "maxhrrate",
+    "maxeurate",
+    "max-registration-rate",
+    "max-message-rate",
+    "max-user-associations",
+    "max-user-elements",
+    "max-association-elements",
+    "max-user-pools",
+    "max-associations",
+    "max-elements",
+    "max-pools",
+    "max-silence",
+    "exempt",
+    "minaddressscope",
+    "quiet",
+    "peer",
+    "peerheartbeatcycle",
+    "peermaxtimelastheard",
+    "peermaxtimenoresponse",
+    "mentordiscoverytimeout",
+    "takeoverexpiryinterval",
+    "maxelementsperhtrequest",
+    "supporttakeoversuggestion",
+    "uptime",
+    "downtime",
+    "loglevel",
+    "verbose",
+    "logquiet",
+];
+
 impl Cli {
+    /// The transport's options, with those of the host's addresses that may be used.
+    ///
+    /// # Errors
+    /// The system's; an address that may not be used.
+    pub(super) fn transport_options(&self) -> Result<TransportOptions, String> {
+        let mut options = self.transport.clone();
+        if self.disable_ipv6 && options.local.is_empty() && options.tun.is_empty() {
+            let interfaces =
+                getifaddrs().map_err(|error| format!("cannot list the host's addresses: {error}"))?;
+            let addresses = interfaces.filter_map(|interface| interface.address);
+            options.local =
+                addresses.filter_map(|address| Some(address.as_sockaddr_in()?.ip().into())).collect();
+        }
+        match options.local.iter().find(|address| self.disable_ipv6 && address.is_ipv6()) {
+            Some(address) => Err(format!("--local {address} is not possible with --disable-ipv6")),
+            None => Ok(options),
+        }
+    }
+
+    /// Its identifier; another one each time that it is asked for, if none is given.
+    pub(super) fn id(&self) -> RegistrarId {
+        RegistrarId(self.identifier.unwrap_or_else(|| rand::random_range(1..=u32::MAX)))
+    }
+
     /// The machine's settings.
-    pub(super) fn config(&self) -> RegistrarConfig {
-        let id = self.identifier.unwrap_or_else(|| rand::random_range(1..=u32::MAX));
-        let mut config = RegistrarConfig::new(RegistrarId(id), Profile::from(self.profile));
+    pub(super) fn config(&self, id: RegistrarId) -> RegistrarConfig {
+        let mut config = RegistrarConfig::new(id, Profile::from(self.profile));
         if let Some(cycle) = self.serverannouncecycle {
             config.announce_interval = Some(Duration::from_millis(cycle));
         }
@@ -173,3 +261,6 @@ impl Cli {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

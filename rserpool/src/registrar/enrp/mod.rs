@@ -20,6 +20,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
 use claims::Claims;
+pub use peers::PeerCounts;
 use peers::{Link, PeerRegistrar};
 use startup::Phase;
 

@@ -38,6 +38,19 @@ pub(super) enum Standing {
     Target(Takeover),
 }
 
+/// How many other registrars are of each standing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct PeerCounts {
+    /// Heard not long ago.
+    pub active: usize,
+    /// Silent, and asked whether they are there.
+    pub asked: usize,
+    /// Another registrar takes them over.
+    pub left_to_another: usize,
+    /// This registrar means to take them over.
+    pub being_taken_over: usize,
+}
+
 /// Another registrar.
 pub(super) struct PeerRegistrar {
     /// Where it is; none if only others have told of it, or of its elements.
@@ -96,6 +109,23 @@ impl Enrp {
     pub(in crate::registrar) fn set_distance(&mut self, association: AssociationId, distance: u32) -> bool {
         let link = self.links.get_mut(&association);
         link.map(|link| link.distance = distance).is_some()
+    }
+
+    pub(in crate::registrar) fn peer_counts(&self) -> PeerCounts {
+        let mut counts = PeerCounts::default();
+        for peer in self.peers.values() {
+            *match peer.standing {
+                Standing::Active => &mut counts.active,
+                Standing::Asked => &mut counts.asked,
+                Standing::LeftToAnother => &mut counts.left_to_another,
+                Standing::Target(_) => &mut counts.being_taken_over,
+            } += 1;
+        }
+        counts
+    }
+
+    pub(in crate::registrar) fn link_count(&self) -> usize {
+        self.links.len()
     }
 
     fn is_linked(&self, place: &Peer) -> bool {

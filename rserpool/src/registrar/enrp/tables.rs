@@ -151,6 +151,7 @@ impl Registrar {
 
     /// RFC 5353, 3.2.3: the next part.
     pub(super) fn answer_table_request(&mut self, from: RegistrarId, own_children_only: bool, now: Time) {
+        self.statistics.table_requests += 1;
         if !self.is_serving() {
             let body = EnrpBody::HandleTableResponse { more: false, rejected: true, pools: Vec::new() };
             self.send_to(from, body);

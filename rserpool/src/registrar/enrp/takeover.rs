@@ -30,6 +30,7 @@ impl Registrar {
         self.break_off_tables(target, now);
         let Some(peer) = self.enrp.peers.get_mut(&target) else { return };
         peer.standing = Standing::Target(Takeover::default());
+        self.statistics.takeovers_begun += 1;
         self.emit(RegistrarEvent::TakeoverBegun { target });
         self.send_to(target, EnrpBody::InitTakeover { target });
         self.ask_for_takeover(target, now);
@@ -160,6 +161,7 @@ impl Registrar {
         if target == by {
             return;
         }
+        self.statistics.peer_takeovers += 1;
         self.remove_peer(target, now);
         let elements = self.change_home(target, by).len();
         self.emit(RegistrarEvent::TakenOver { target, by, elements });

@@ -1,0 +1,242 @@
+//! The running registrar: its lives, what signals do to it, what it tells.
+
+use std::error::Error;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use clap::ArgMatches;
+use nix::sys::signal::Signal;
+use rserpool::RegistrarId;
+use rserpool::driver::{Error as DriverError, Registrar};
+use rserpool::registrar::RegistrarEvent;
+use sd_notify::NotifyState;
+use socketapi::Stack;
+
+use super::options::CHANGEABLE;
+use super::watching::Watching;
+use super::{Source, Told};
+use crate::detach::PidFile;
+use crate::limits::raise_descriptor_limit;
+use crate::logging::Log;
+use crate::program::{self, GLANCE};
+use crate::service_manager::{Watchdog, tell};
+use crate::signals::Signals;
+use crate::transport::{carrier, explain};
+
+/// How long the registrar's thread may take to show that it is alive.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// What the program is about.
+pub(super) struct Service {
+    source: Source,
+    /// What it was started with, and of that what has been changed since.
+    told: Told,
+    /// What was read last.
+    latest: ArgMatches,
+    id: RegistrarId,
+    signals: Signals,
+    log: Log,
+    stack: Stack,
+    watching: Watching,
+    watchdog: Watchdog,
+    pid_file: Option<PidFile>,
+}
+
+/// What comes next.
+#[derive(PartialEq)]
+enum Next {
+    GoOn,
+    End,
+}
+
+impl Service {
+    pub(super) fn start(source: Source, told: Told, signals: Signals) -> Result<Self, Box<dyn Error>> {
+        let cli = &told.cli;
+        let log = cli.log.start()?;
+        raise_descriptor_limit();
+        let builder = cli.transport_options()?.builder()?.watch_addresses(cli.mobile);
+        let stack = builder.build().map_err(|error| explain(&error))?;
+        let id = cli.id();
+        let watching = cli.watching.start(&cli.config(id))?;
+        let watchdog = Watchdog::of_environment();
+        let latest = told.matches.clone();
+        Ok(Self { source, told, latest, id, signals, log, stack, watching, watchdog, pid_file: None })
+    }
+
+    /// Goes on until a signal ends it: without a failure test, one life.
+    pub(super) fn run(mut self) -> Result<(), Box<dyn Error>> {
+        loop {
+            let end = self.told.cli.outages.next_uptime().map(|uptime| Instant::now() + uptime);
+            let next = self.live(end);
+            self.watching.hide();
+            if next? == Next::End || self.stay_away()? == Next::End {
+                return Ok(());
+            }
+        }
+    }
+
+    fn live(&mut self, end: Option<Instant>) -> Result<Next, Box<dyn Error>> {
+        let cli = &self.told.cli;
+        let (config, options) = (cli.config(self.id), cli.driver_options());
+        let registrar = Registrar::start_observed(&self.stack, config, options, self.watching.observer())?;
+        let registrar = Arc::new(registrar);
+        let _reporter = cli.csp.report(&registrar)?;
+        self.watching.show(&registrar);
+        self.greet()?;
+        while end.is_none_or(|end| Instant::now() < end) {
+            if self.obey(Duration::ZERO, Some(&registrar))? == Next::End {
+                return Ok(Next::End);
+            }
+            self.look_after(&registrar, end)?;
+        }
+        Ok(Next::GoOn)
+    }
+
+    /// It has started; it serves once it has learned what others know.
+    fn greet(&mut self) -> Result<(), Box<dyn Error>> {
+        let (id, over) = (self.id, carrier(&self.stack));
+        if !self.told.cli.quiet {
+            program::say(format_args!(
+                "registrar {id} on {}, {over}",
+                program::list(&self.stack.local_addresses())
+            ))?;
+        }
+        tracing::info!(%id, over, "started");
+        tell(&[NotifyState::Status("looking for other registrars")]);
+        if let (None, Some(file)) = (&self.pid_file, &self.told.cli.daemonpidfile) {
+            self.pid_file = Some(PidFile::write(file)?);
+        }
+        Ok(())
+    }
+
+    /// Waits a while for what happens to the registrar.
+    fn look_after(&mut self, registrar: &Registrar, end: Option<Instant>) -> Result<(), Box<dyn Error>> {
+        let times = [self.watching.look(registrar), end];
+        let until = times.into_iter().flatten().fold(Instant::now() + GLANCE, Instant::min);
+        match registrar.next_event(Some(until)) {
+            Ok(event) => self.hear(&event)?,
+            Err(DriverError::TimedOut) => {}
+            Err(error) => return Err(error.into()),
+        }
+        self.watchdog.look_after(|| registrar.is_alive(PATIENCE));
+        Ok(())
+    }
+
+    fn hear(&self, event: &RegistrarEvent) -> io::Result<()> {
+        self.watching.hear(event);
+        if *event == RegistrarEvent::Serving {
+            let status = format!("registrar {} serves over {}", self.id, carrier(&self.stack));
+            tell(&[NotifyState::Ready, NotifyState::Status(&status)]);
+        }
+        match describe(event) {
+            Some(text) if !self.told.cli.quiet => program::say(text),
+            _ => Ok(()),
+        }
+    }
+
+    /// In a failure test: time without a registrar.
+    fn stay_away(&mut self) -> Result<Next, Box<dyn Error>> {
+        let downtime = self.told.cli.outages.next_downtime();
+        if !self.told.cli.quiet {
+            program::say(format_args!("away for {:.3} s", downtime.as_secs_f64()))?;
+        }
+        let end = Instant::now() + downtime;
+        while let Some(left) = end.checked_duration_since(Instant::now()) {
+            // Nobody is ill here.
+            self.watchdog.look_after(|| true);
+            if self.obey(left.min(GLANCE), None)? == Next::End {
+                return Ok(Next::End);
+            }
+        }
+        Ok(Next::GoOn)
+    }
+
+    /// Does what a signal says, if one comes.
+    fn obey(&mut self, patience: Duration, registrar: Option<&Registrar>) -> io::Result<Next> {
+        match self.signals.next(Some(patience))? {
+            None => Ok(Next::GoOn),
+            Some(Signal::SIGHUP) => {
+                self.reload(registrar);
+                Ok(Next::GoOn)
+            }
+            Some(_) => {
+                tell(&[NotifyState::Stopping]);
+                Ok(Next::End)
+            }
+        }
+    }
+
+    /// Reads the configuration again, and takes what can be changed while it runs.
+    fn reload(&mut self, registrar: Option<&Registrar>) {
+        tell(&reloading());
+        match self.source.read() {
+            Ok(told) => self.take(told, registrar),
+            Err(error) => {
+                let error = error.to_string();
+                let error = error.trim_end();
+                tracing::error!(error, "the configuration is not taken, all stays as it was");
+            }
+        }
+        tell(&[NotifyState::Ready]);
+    }
+
+    fn take(&mut self, mut told: Told, registrar: Option<&Registrar>) {
+        let is_changeable = |name: &String| CHANGEABLE.contains(&name.as_str());
+        let mut taken = self.source.differences(&self.latest, &told.matches);
+        taken.retain(is_changeable);
+        let mut left = self.source.differences(&self.told.matches, &told.matches);
+        left.retain(|name| !is_changeable(name));
+        // Timers of another profile would be without its associations' parameters.
+        told.cli.profile = self.told.cli.profile;
+        let config = told.cli.config(self.id);
+        if let Some(Err(error)) = registrar.map(|registrar| registrar.reconfigure(config)) {
+            return tracing::error!(%error, "the configuration is not taken, all stays as it was");
+        }
+        self.log.set(told.cli.log.filter());
+        if !left.is_empty() {
+            tracing::warn!(options = left.join(", "), "what was changed there needs a restart");
+        }
+        tracing::info!(changed = taken.join(", "), "the configuration was read again");
+        // What needs a restart stays as it was, and is named again at the next reload.
+        self.told.cli.outages = told.cli.outages;
+        self.told.cli.quiet = told.cli.quiet;
+        self.latest = told.matches;
+    }
+}
+
+/// With the time, from which systemd tells the reload that it waits for (Type=notify-reload).
+fn reloading() -> Vec<NotifyState<'static>> {
+    let time = NotifyState::monotonic_usec_now().ok();
+    std::iter::once(NotifyState::Reloading).chain(time).collect()
+}
+
+/// What happened, in words, as far as it is of interest.
+fn describe(event: &RegistrarEvent) -> Option<String> {
+    Some(match event {
+        RegistrarEvent::Registered { pool_handle, element, is_new: true } => {
+            let transport = &element.user_transport;
+            let addresses: Vec<_> =
+                transport.addresses.iter().map(|ip| SocketAddr::new(*ip, transport.port)).collect();
+            format!("{pool_handle}: {} registered at {}", element.id, program::list(&addresses))
+        }
+        RegistrarEvent::Rejected { pool_handle, pe_id, error } => {
+            format!("{pool_handle}: {pe_id} rejected: {error}")
+        }
+        RegistrarEvent::Removed { pool_handle, element, reason } => {
+            format!("{pool_handle}: {} removed ({reason})", element.id)
+        }
+        RegistrarEvent::Serving => "serving".into(),
+        RegistrarEvent::PeerFound(id) => format!("registrar {id} found"),
+        RegistrarEvent::TakeoverBegun { target } => {
+            format!("registrar {target} is silent: asking the others whether to take it over")
+        }
+        RegistrarEvent::TakeoverGivenUp { target } => format!("registrar {target} is there again"),
+        RegistrarEvent::TakenOver { target, by, elements } => {
+            format!("registrar {target} is gone: {by} has taken {elements} elements over")
+        }
+        RegistrarEvent::Synchronized { peer } => format!("learned anew what registrar {peer} has"),
+        _ => return None,
+    })
+}
