@@ -6,8 +6,8 @@ use std::time::Duration;
 use nix::sys::signal::Signal;
 use system_tests::{
     Capture, Host, Lab, Program, count_packets, has_judge_or_skip, has_rsplib_or_skip, hear, look_every,
-    packets_judged_malformed, registrar_command, sctp_run_on, server_command, start, start_our_own,
-    start_ready,
+    packet_fields, packets_judged_malformed, registrar_command, sctp_run_on, server_command, start,
+    start_our_own, start_ready,
 };
 
 use crate::rsplib::dump;
@@ -35,7 +35,7 @@ const CALM: [&str; 2] = ["-peermaxtimelastheard=3000", "-peermaxtimenoresponse=1
 const PATIENCE: Duration = Duration::from_secs(30);
 const PAUSE: Duration = Duration::from_millis(300);
 
-/// RFC 5353, 2.7 to 2.9.
+/// ENRP's messages.
 const INIT_TAKEOVER: u8 = 7;
 const INIT_TAKEOVER_ACK: u8 = 8;
 const TAKEOVER_SERVER: u8 = 9;
@@ -101,14 +101,10 @@ impl Scope {
         let theirs = their_registrar(&lab.b, THEIRS, ids.1, [VICTIM, OURS], their_timers);
         let elements = elements(&lab.a);
         let scope = Self { lab, ids, victim, ours, theirs, _elements: elements, capture, file };
-        for (from, to) in [(VICTIM, OURS), (VICTIM, THEIRS), (OURS, THEIRS), (THEIRS, OURS)] {
-            scope.await_packet(&format!("{} and enrp.message_type == 1", between(from, to)));
-        }
-        for registrar in [OURS, THEIRS] {
-            for (_, id) in ELEMENTS {
-                let told = format!("enrp.pool_element_pe_identifier == {id}");
-                scope.await_packet(&format!("{} and {told}", between(VICTIM, registrar)));
-            }
+        let told = [(VICTIM, OURS), (VICTIM, THEIRS)];
+        scope.await_packets("enrp.message_type == 1", &[told[0], told[1], (OURS, THEIRS), (THEIRS, OURS)]);
+        for (_, id) in ELEMENTS {
+            scope.await_packets(&format!("enrp.pool_element_pe_identifier == {id}"), &told);
         }
         scope
     }
@@ -124,27 +120,33 @@ impl Scope {
         });
     }
 
-    fn count(&self, filter: &str) -> usize {
-        count_packets(&self.file, filter)
+    /// Waits for a packet that tshark's display filter selects between each of these.
+    fn await_packets(&self, filter: &str, ways: &[(&str, &str)]) {
+        look_every(PAUSE, PATIENCE, || {
+            let seen = packet_fields(&self.file, filter, ["ip.src", "ip.dst"]);
+            match ways.iter().find(|(from, to)| !seen.contains(&[*from, *to].map(|end| vec![end.to_owned()])))
+            {
+                Some((from, to)) => Err(format!("no packet from {from} to {to} with {filter}")),
+                None => Ok(()),
+            }
+        });
     }
 
-    /// Waits for a packet.
-    fn await_packet(&self, filter: &str) {
-        look_every(PAUSE, PATIENCE, || match self.count(filter) {
-            0 => Err(format!("no packet with {filter}")),
-            _ => Ok(()),
-        });
+    /// Waits for ENRP about the victim (RFC 5353, 2.7 to 2.9).
+    fn await_word(&self, from: &str, to: &str, message: u8) {
+        let target = format!("enrp.target_servers_id == {VICTIM_ID:#x}");
+        self.await_packets(&format!("enrp.message_type == {message} and {target}"), &[(from, to)]);
     }
 
     /// This registrar becomes the home of both elements, asks them, and is acknowledged (RFC 5353, 3.5.2; RFC 5352, 3.4).
     fn expect_takeover_by(&self, winner: &str) {
         let id = if winner == OURS { self.ids.0 } else { self.ids.1 };
+        let claim =
+            format!("asap.message_type == 7 and asap.h_bit == 1 and asap.server_identifier == {id:#x}");
+        self.await_packets(&claim, &ELEMENTS.map(|(element, _)| (winner, element)));
         for (element, pe_id) in ELEMENTS {
-            let claim =
-                format!("asap.message_type == 7 and asap.h_bit == 1 and asap.server_identifier == {id:#x}");
-            self.await_packet(&format!("{} and {claim}", between(winner, element)));
             let answer = format!("asap.message_type == 8 and asap.pe_identifier == {pe_id}");
-            self.await_packet(&format!("{} and {answer}", between(element, winner)));
+            self.await_packets(&answer, &[(element, winner)]);
         }
         for (registrar, visitor) in VISITORS {
             self.expect_home(registrar, visitor, id);
@@ -153,9 +155,9 @@ impl Scope {
 
     /// Nobody has found fault with anything, and the other one has not taken anything over.
     fn finish(self, loser: &str) {
-        let claims = format!("ip.src == {loser} and asap.message_type == 7 and asap.h_bit == 1");
-        assert_eq!(self.count(&claims), 0, "{claims}");
-        assert_eq!(self.count("enrp.message_type == 10"), 0, "an ENRP error");
+        let claim = format!("ip.src == {loser} and asap.message_type == 7 and asap.h_bit == 1");
+        let unwanted = format!("({claim}) or enrp.message_type == 10");
+        assert_eq!(count_packets(&self.file, &unwanted), 0, "{unwanted}");
         let (packets, wrong) = packets_judged_malformed(&self.capture.finish());
         assert!(packets > 50 && wrong.is_empty(), "{packets} packets, wrong ones: {wrong:#?}");
     }
@@ -168,16 +170,6 @@ fn elements(host: &Host) -> [Program; 2] {
     let (id, at) = (format!("-identifier={our_id}"), format!("-registrar={VICTIM}:3863"));
     let ours = start_our_own(host, our_address, "rspserver", &["-echo", "-asapannounce=off", &id, &at]);
     [theirs, ours]
-}
-
-fn between(from: &str, to: &str) -> String {
-    format!("ip.src == {from} and ip.dst == {to}")
-}
-
-/// ENRP about the victim from one registrar to another.
-fn about_victim(from: &str, to: &str, message: u8) -> String {
-    let target = format!("enrp.target_servers_id == {VICTIM_ID:#x}");
-    format!("{} and enrp.message_type == {message} and {target}", between(from, to))
 }
 
 /// Does it with each order of the identifiers, at the same time: most of it is waiting for timers.
@@ -193,8 +185,8 @@ fn rsplib_s_registrar_takes_ours_over_and_our_other_one_agrees() {
     with_each_order(|ids| {
         let scope = Scope::new(Kind::Ours, ids, PATIENT, QUICK);
         scope.victim.signal(Signal::SIGSTOP);
-        scope.await_packet(&about_victim(THEIRS, OURS, INIT_TAKEOVER));
-        scope.await_packet(&about_victim(OURS, THEIRS, INIT_TAKEOVER_ACK));
+        scope.await_word(THEIRS, OURS, INIT_TAKEOVER);
+        scope.await_word(OURS, THEIRS, INIT_TAKEOVER_ACK);
         scope.expect_takeover_by(THEIRS);
         scope.finish(OURS);
     });
@@ -205,9 +197,9 @@ fn our_registrar_takes_rsplib_s_over_and_their_other_one_agrees() {
     with_each_order(|ids| {
         let scope = Scope::new(Kind::Theirs, ids, QUICK, PATIENT);
         scope.victim.signal(Signal::SIGSTOP);
-        scope.await_packet(&about_victim(OURS, THEIRS, INIT_TAKEOVER));
-        scope.await_packet(&about_victim(THEIRS, OURS, INIT_TAKEOVER_ACK));
-        scope.await_packet(&about_victim(OURS, THEIRS, TAKEOVER_SERVER));
+        scope.await_word(OURS, THEIRS, INIT_TAKEOVER);
+        scope.await_word(THEIRS, OURS, INIT_TAKEOVER_ACK);
+        scope.await_word(OURS, THEIRS, TAKEOVER_SERVER);
         scope.expect_takeover_by(OURS);
         scope.finish(THEIRS);
     });
