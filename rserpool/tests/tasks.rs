@@ -1,5 +1,8 @@
 //! The driver for tasks, and sessions that are accepted, over real sockets.
 
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::{Context, Wake, Waker};
 use std::time::{Duration, Instant};
 
 use rserpool::driver::tokio::{AcceptedSession, PoolListener, PoolUser, Session};
@@ -214,4 +217,28 @@ fn accepted_sessions_go_on_when_nobody_accepts_any_more() {
     };
     served.send(&message).expect("the session is up");
     assert_eq!(session.recv_message(Some(Instant::now() + LIMIT)).expect("a reply").data, message.data);
+}
+
+/// A task that does nothing when it is woken.
+struct Idler;
+
+impl Wake for Idler {
+    fn wake(self: Arc<Self>) {}
+}
+
+#[test]
+fn nothing_is_left_of_tasks_that_have_given_up() {
+    let at_user = stack(29, 2);
+    // Nobody answers.
+    let registrars = vec![Peer { addresses: vec![[127, 79, 29, 3].into()], port: ASAP_PORT }];
+    let user = user(&at_user, &registrars);
+    let idler = Arc::new(Idler);
+    let waker = Waker::from(Arc::clone(&idler));
+    let mut context = Context::from_waker(&waker);
+    let (session, subscription) = (user.open_session("Nobody".into()), user.subscribe("Nothing".into()));
+    assert!(pin!(user.resolve("Nothing".into())).poll(&mut context).is_pending());
+    assert!(pin!(session.wait_connected()).poll(&mut context).is_pending());
+    assert!(pin!(subscription.next()).poll(&mut context).is_pending());
+    drop((session, subscription, waker));
+    assert_eq!(Arc::strong_count(&idler), 1);
 }

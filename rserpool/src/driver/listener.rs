@@ -1,15 +1,15 @@
 //! An element whose sessions are accepted one by one, as connections are: for servers with a thread or a task for each.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use rustc_hash::FxHashMap;
 use socketapi::{Stack, Time};
 
 use super::Error;
+use super::inbox::Inbox;
 use super::network::Network;
 use super::one_to_many::time_of_day;
 use super::pool_element::{PoolElement, PoolElementOptions, Serving};
@@ -19,9 +19,6 @@ use crate::session::{BusinessCard, SendError, ServiceEvent, ServiceSessions};
 use crate::timers::Timers;
 use crate::transport::{AssociationId, Command, Peer, TransportEvent, UserMessage};
 
-/// Events of one session that wait for the application; with more, peers have to wait.
-const MAX_WAITING: usize = 1000;
-
 /// For so long a session that does not fetch its events may hold the others up; then it is aborted.
 const PATIENCE: Duration = Duration::from_secs(2);
 
@@ -29,7 +26,7 @@ const PATIENCE: Duration = Duration::from_secs(2);
 pub(super) struct Accepting {
     sessions: ServiceSessions,
     /// Of sessions that the application has, or may accept.
-    events: FxHashMap<AssociationId, VecDeque<ServiceEvent>>,
+    events: Inbox<AssociationId, ServiceEvent>,
     acceptable: BTreeMap<AssociationId, Peer>,
     /// Sessions with no room for more events, until when that is borne.
     full: Timers<AssociationId>,
@@ -48,7 +45,7 @@ impl Accepting {
     fn sort(&mut self, event: ServiceEvent) -> Option<Topic> {
         let session = match &event {
             ServiceEvent::Started { session, peer } => {
-                self.events.insert(*session, VecDeque::new());
+                self.events.open(*session);
                 self.acceptable.insert(*session, peer.clone());
                 return Some(Topic::Accept);
             }
@@ -62,24 +59,25 @@ impl Accepting {
             | ServiceEvent::BusinessCard { session, .. }
             | ServiceEvent::Data { session, .. } => *session,
         };
-        let waiting = self.events.get_mut(&session)?;
-        waiting.push_back(event);
-        if waiting.len() >= MAX_WAITING && !self.full.is_running(session) {
+        let is_there = self.events.push(&session, event);
+        if self.events.is_full(&session) && !self.full.is_running(session) {
             self.full.set(session, self.now + PATIENCE);
         }
-        Some(Topic::Session(session))
+        is_there.then_some(Topic::Session(session))
     }
 
     fn forget(&mut self, session: AssociationId) {
-        self.events.remove(&session);
+        self.events.close(&session);
         self.full.clear(session);
     }
 
     /// The next event of a session that the application has; an error if there will be none any more.
     fn take(&mut self, session: AssociationId) -> Option<Result<ServiceEvent, SendError>> {
-        match self.events.get_mut(&session)?.pop_front() {
+        match self.events.pop(&session) {
             Some(event) => {
-                self.full.clear(session);
+                if !self.events.is_full(&session) {
+                    self.full.clear(session);
+                }
                 Some(Ok(event))
             }
             None if self.sessions.contains(session) => None,
@@ -191,7 +189,7 @@ pub(super) fn start(
 ) -> Result<Arc<Runner<Accepting>>, Error> {
     let machine = Accepting {
         sessions,
-        events: FxHashMap::default(),
+        events: Inbox::new(),
         acceptable: BTreeMap::new(),
         full: Timers::new(),
         now: stack.now(),
@@ -216,7 +214,7 @@ impl Drop for PoolListener {
 
 /// A session with a user. One thread may send while another receives. Dropping it ends it, after everything sent is delivered.
 ///
-/// Fetch its events: a session that leaves 1,000 of them for 2 s is aborted, since all sessions of the element wait for it.
+/// Fetch its events: a session that leaves 1,000 of them, or 4 MiB, for 2 s is aborted, since all sessions of the element wait for it.
 pub struct AcceptedSession {
     runner: Arc<Runner<Accepting>>,
     id: AssociationId,
@@ -318,6 +316,8 @@ impl Drop for AcceptedSession {
         self.runner.with(|engine, _| {
             engine.machine.sessions.close(self.id);
             engine.machine.forget(self.id);
+            // Nobody is left to take what a task has waited for.
+            engine.tasks.wake(&Topic::Session(self.id));
         });
     }
 }

@@ -67,6 +67,7 @@
 
 mod components;
 mod error;
+mod inbox;
 mod interfaces;
 mod listener;
 mod load;

@@ -18,8 +18,8 @@ use crate::session::{BusinessCard, ServiceEvent, ServiceSessions};
 use crate::transport::{Peer, UserMessage};
 
 /// What an element does for its users, with a thread for each session: it may wait, and compute. As long as a session lets 1,000
-/// messages wait, all sessions of the element do, and after 2 s it is aborted: who computes for long fetches what comes now and
-/// then.
+/// messages wait, or 4 MiB of them, all sessions of the element do, and after 2 s it is aborted: who computes for long fetches what
+/// comes now and then.
 ///
 /// ```
 /// use rserpool::driver::*;

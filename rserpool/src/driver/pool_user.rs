@@ -10,6 +10,7 @@ use rustc_hash::FxHashMap;
 use socketapi::{Stack, Time};
 
 use super::Error;
+use super::inbox::{Inbox, MAX_EVENTS};
 use super::multicast::AnnounceReceiver;
 use super::network::{Binding, Network};
 use super::runner::{Engine, Machine, Runner};
@@ -23,9 +24,6 @@ use crate::session::{SessionEvent, SessionId};
 use crate::transport::{Command, Peer, Side, TransportEvent, UserMessage};
 use crate::wire::{ErrorCause, PoolElement};
 use crate::{HuntConfig, PeId, PoolHandle, Profile, SctpSettings};
-
-/// Events of one session that wait for the application; with more, peers have to wait.
-const MAX_WAITING: usize = 1000;
 
 /// How a pool user finds registrars and elements.
 #[derive(Clone, Debug)]
@@ -53,7 +51,8 @@ pub(super) type Elements = Result<Vec<PoolElement>, ResolutionError>;
 /// The machine, and what it brought for each waiting call.
 pub(super) struct Sorted {
     pub(super) machine: pool_user::PoolUser,
-    pub(super) sessions: FxHashMap<SessionId, VecDeque<SessionEvent>>,
+    /// Without room in one of them, peers have to wait.
+    pub(super) sessions: Inbox<SessionId, SessionEvent>,
     /// Of resolutions that somebody waits for.
     resolved: FxHashMap<RequestId, Option<Elements>>,
     updates: FxHashMap<PoolHandle, VecDeque<Update>>,
@@ -86,8 +85,7 @@ impl Sorted {
     fn sort(&mut self, event: PoolUserEvent) -> Option<Topic> {
         Some(match event {
             PoolUserEvent::Session { session, event } => {
-                self.sessions.get_mut(&session)?.push_back(event);
-                Topic::Session(session)
+                return self.sessions.push(&session, event).then_some(Topic::Session(session));
             }
             PoolUserEvent::Resolved { request, result, .. } => {
                 *self.resolved.get_mut(&request)? = Some(result);
@@ -151,8 +149,7 @@ impl Machine for Sorted {
     }
 
     fn has_room(&self) -> bool {
-        let sessions_have = self.sessions.values().all(|waiting| waiting.len() < MAX_WAITING);
-        sessions_have && self.messages.len() < MAX_WAITING
+        self.sessions.has_room() && self.messages.len() < MAX_EVENTS
     }
 }
 
@@ -183,7 +180,7 @@ impl PoolUser {
         }
         let machine = Sorted {
             machine: pool_user::PoolUser::new(options.config, rand::random()),
-            sessions: FxHashMap::default(),
+            sessions: Inbox::new(),
             resolved: FxHashMap::default(),
             updates: FxHashMap::default(),
             messages: VecDeque::new(),
@@ -278,7 +275,7 @@ impl PoolUser {
     pub fn open_session(&self, pool_handle: PoolHandle) -> Session {
         let id = self.runner.with(|engine, now| {
             let id = engine.machine.machine.open_session(pool_handle, now);
-            engine.machine.sessions.insert(id, VecDeque::new());
+            engine.machine.sessions.open(id);
             id
         });
         Session::new(Arc::clone(&self.runner), id)
@@ -303,7 +300,11 @@ impl Question {
 
 impl Drop for Question {
     fn drop(&mut self) {
-        self.runner.with(|engine, _| engine.machine.resolved.remove(&self.request));
+        self.runner.with(|engine, _| {
+            engine.machine.resolved.remove(&self.request);
+            // Nobody is left to take what a task has waited for.
+            engine.tasks.wake(&Topic::Resolution(self.request));
+        });
     }
 }
 
@@ -337,6 +338,7 @@ impl Drop for Subscription {
         self.runner.with(|engine, now| {
             engine.machine.updates.remove(&self.pool_handle);
             engine.machine.machine.unsubscribe(&self.pool_handle, now);
+            engine.tasks.wake(&Topic::Pool(self.pool_handle.clone()));
         });
     }
 }

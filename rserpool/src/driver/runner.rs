@@ -44,7 +44,7 @@ const BATCH: usize = 64;
 pub(super) struct Engine<M: Machine> {
     pub(super) machine: M,
     pub(super) network: Network,
-    tasks: Tasks<M::Topic>,
+    pub(super) tasks: Tasks<M::Topic>,
     /// Tasks that wait for room in a send buffer.
     senders: Tasks<()>,
     /// How often the thread has looked for something to do, and whether anybody waits for it to do so.

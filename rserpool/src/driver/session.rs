@@ -70,7 +70,7 @@ impl Session {
     }
 
     fn take(&self, engine: &mut Engine<Sorted>) -> Option<SessionEvent> {
-        engine.machine.sessions.get_mut(&self.id)?.pop_front()
+        engine.machine.sessions.pop(&self.id)
     }
 
     /// The next message. Whatever else happens is passed over, fail-overs as well, so this is for a session whose fail-over is
@@ -119,7 +119,8 @@ impl Drop for Session {
     fn drop(&mut self) {
         self.runner.with(|engine, _| {
             engine.machine.machine.close_session(self.id);
-            engine.machine.sessions.remove(&self.id);
+            engine.machine.sessions.close(&self.id);
+            engine.tasks.wake(&Topic::Session(self.id));
         });
     }
 }

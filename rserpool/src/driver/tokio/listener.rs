@@ -74,7 +74,7 @@ impl PoolListener {
 /// A session with a user: [`AcceptedSession`](crate::driver::AcceptedSession) with calls that wait as tasks do. Dropping it ends it,
 /// after everything sent is delivered.
 ///
-/// Fetch its events: a session that leaves 1,000 of them for 2 s is aborted, since all sessions of the element wait for it.
+/// Fetch its events: a session that leaves 1,000 of them, or 4 MiB, for 2 s is aborted, since all sessions of the element wait for it.
 pub struct AcceptedSession {
     blocking: BlockingSession,
 }
