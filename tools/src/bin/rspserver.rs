@@ -34,13 +34,13 @@ Examples:
   rspserver -pingpong -poolhandle=MyPool -pppfailureafter=10      as RSPLIB spells options
 
 -scripting runs whatever users send: as an unprivileged user, in a directory that is removed afterwards, with bounds of time and room \
-(--ssmaxruntime, --ssmaxsize); all of the script's process group is ended with it. Scripts of one server can read each other's files, and \
+(--ssmaxruntime, --ssmaxsize), and only what is signed if --sskeyring says so; all of the script's process group is ended with it. Scripts of one server can read and change each other's files, and \
 processes that leave the group live on: who needs more puts the server into a container.
 
 A session of -chargen, -pingpong, -fractal and -scripting has a thread of its own; users that come when all are taken are sent away, and turn \
 to another element.
 
-Accepted without effect: -registrarconnectmaxtrials, -registrarrequestmaxtrials, -daemonpidfile.
+Accepted without effect: -registrarconnectmaxtrials, -registrarrequestmaxtrials, -daemonpidfile, -sstrustdb.
 ";
 
 /// A pool element: a server in a pool, which pool users reach by the pool's handle. Ends at SIGINT or SIGTERM, and
@@ -97,7 +97,7 @@ struct Cli {
 }
 
 fn main() -> ExitCode {
-    let ignored: Vec<_> = search::IGNORED.iter().chain(&["daemonpidfile"]).copied().collect();
+    let ignored: Vec<_> = search::IGNORED.iter().chain(&["daemonpidfile", "sstrustdb"]).copied().collect();
     let arguments = rsplib::split_local(std::env::args_os().collect());
     let cli: Cli = program::parse_these(arguments, &ignored);
     program::run("rspserver", |signals| serve(&cli, signals))

@@ -42,6 +42,10 @@ pub struct ScriptingOptions {
     /// KiB of environments to keep at most
     #[arg(long, value_name = "KIB", default_value_t = 131_072, value_parser = clap::value_parser!(u64).range(128..=1 << 40))]
     pub sscachemaxsize: u64,
+    /// Run only packages that a key of this GnuPG keyring has signed (gpg --sign), with environments that one has signed; others end
+    /// with status 125. It takes gpgv
+    #[arg(long, value_name = "FILE")]
+    pub sskeyring: Option<PathBuf>,
     /// Keep the directories of packages, to look what is wrong with them
     #[arg(long)]
     pub sskeeptempdirs: bool,
@@ -98,6 +102,27 @@ impl Scripting {
                 format!("no directory for environments: {error}; see --sscachedirectory"),
             )
         })?;
+        let mut options = options;
+        if let Some(keyring) = &options.sskeyring {
+            // Packages run elsewhere. Without gpgv nothing would run, and nobody would know why.
+            let named = |error: io::Error| {
+                io::Error::new(
+                    error.kind(),
+                    format!("cannot read the keyring {}: {error}", keyring.display()),
+                )
+            };
+            options.sskeyring = Some(keyring.canonicalize().map_err(named)?);
+            std::process::Command::new("gpgv")
+                .arg("--version")
+                .stdout(std::process::Stdio::null())
+                .status()
+                .map_err(|error| {
+                    io::Error::new(
+                        error.kind(),
+                        format!("--sskeyring needs gpgv, of the package gpgv: {error}"),
+                    )
+                })?;
+        }
         let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
         let info = host.trim().to_owned().into();
         Ok(Self { options, cache: Arc::new(cache), info })
@@ -146,7 +171,8 @@ impl Job<'_, '_> {
         }
         self.say(Message::Status(0))?;
         tracing::info!(peer = ?self.session.peer(), path = %self.package.path().display(), "a package is run");
-        self.package.start().map_err(Error::system("start a package"))?;
+        let keyring = self.service.options.sskeyring.as_deref();
+        self.package.start(keyring).map_err(Error::system("start a package"))?;
         let status = self.await_end()?;
         tracing::info!(peer = ?self.session.peer(), status, "a package has ended");
         self.say(Message::Status(status))?;

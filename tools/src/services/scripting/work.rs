@@ -34,11 +34,18 @@ const MOST_FILES: usize = 100_000;
 /// What the status is when a package was ended: that of timeout(1).
 const ENDED: u32 = 124;
 
-/// Unpacks the package, whatever it is compressed by, and runs the script in it. $1: 512-byte blocks of a file at most, $2: seconds of
-/// CPU time, $3: input, $4: output, $5: environment or nothing; two more arguments are RSPLIB's keyring and trust database.
+/// Looks at signatures, unpacks the package, whatever it is compressed by, and runs the script in it. $1: 512-byte blocks of a file at
+/// most, $2: seconds of CPU time, $3: input, $4: output, $5: environment or nothing, $6: keyring or nothing. The script gets the
+/// keyring too, as RSPLIB's, but no trust database.
+///
+/// gpgv takes only what is signed by a key of the keyring; `gpg --decrypt` would take messages without a signature, too.
 const RUN: &str = r#"
-ulimit -c 0 && ulimit -f "$1" && ulimit -t "$2" &&
-tar xf "$3" && chmod 700 ssrun && exec ./ssrun "$4" "$5" "" ""
+ulimit -c 0 && ulimit -f "$1" && ulimit -t "$2" || exit
+if [ -n "$6" ]; then
+  if [ -n "$5" ]; then gpgv --keyring "$6" --output verified.data "$5" && rm verified.data || exit 125; fi
+  gpgv --keyring "$6" --output verified.data "$3" && mv verified.data "$3" || exit 125
+fi
+tar xf "$3" && chmod 700 ssrun && exec ./ssrun "$4" "$5" "$6" ""
 "#;
 
 /// A directory of its own, of which nothing is left in the end.
@@ -107,13 +114,14 @@ impl Package {
     }
 
     /// Starts to run it, in a process group of its own.
-    pub(super) fn start(&mut self) -> io::Result<()> {
+    pub(super) fn start(&mut self, keyring: Option<&Path>) -> io::Result<()> {
         let log = File::create(self.path.join("ssrun.log"))?;
         let environment = if self.has_environment { ENVIRONMENT } else { "" };
         let (blocks, seconds) = (self.bounds.bytes.div_ceil(512), self.bounds.time.as_secs().max(1));
         let mut command = Command::new("/bin/sh");
         command
             .args(["-c", RUN, "ssrun", &blocks.to_string(), &seconds.to_string(), INPUT, OUTPUT, environment])
+            .arg(keyring.unwrap_or(Path::new("")))
             .current_dir(&self.path)
             .env_clear()
             .env("PATH", "/usr/local/bin:/usr/bin:/bin")
@@ -220,6 +228,22 @@ mod tests {
 
     const BOUNDS: Bounds = Bounds { bytes: 1_000_000, time: Duration::from_secs(60) };
 
+    /// What the script says when a package, or its environment, is not signed as it should be.
+    const NOT_SIGNED: u32 = 125;
+    /// A keyring, and what its key has signed: see the folder.
+    const KEYRING: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/scripting/keyring.gpg");
+    const SIGNED: &[u8] = include_bytes!("../../../tests/data/scripting/package.tar.gz.gpg");
+    const UNSIGNED: &[u8] = include_bytes!("../../../tests/data/scripting/unsigned.tar.gz.gpg");
+
+    /// A package with this input, started.
+    fn with_input(input: &[u8], keyring: Option<&Path>) -> Package {
+        let mut package = Package::new(BOUNDS, false).expect("a directory");
+        package.write(false, input).expect("room");
+        package.close();
+        package.start(keyring).expect("a shell");
+        package
+    }
+
     /// A package with this script, started.
     fn started(script: &str, bounds: Bounds) -> Package {
         let folder = tempfile::tempdir().expect("a folder");
@@ -228,7 +252,7 @@ mod tests {
         let mut package = Package::new(bounds, false).expect("a directory");
         package.write(false, &tar.stdout).expect("room");
         package.close();
-        package.start().expect("a shell");
+        package.start(None).expect("a shell");
         package
     }
 
@@ -257,10 +281,30 @@ mod tests {
     #[test]
     fn no_output_is_a_failure_and_so_is_what_is_no_package() {
         assert_eq!(status(&mut started("#!/bin/sh\n", BOUNDS)), 1);
+        assert_ne!(status(&mut with_input(b"no archive", None)), 0);
+    }
+
+    #[test]
+    fn with_a_keyring_only_packages_run_that_one_of_its_keys_has_signed() {
+        let keyring = Some(Path::new(KEYRING));
+        let mut package = with_input(SIGNED, keyring);
+        assert_eq!(status(&mut package), 0);
+        assert_eq!(fs::read_to_string(package.output()).expect("output"), "signed\n");
+        for byte in [0, SIGNED.len() / 2, SIGNED.len() - 1] {
+            let mut changed = SIGNED.to_vec();
+            changed[byte] ^= 1;
+            assert_eq!(status(&mut with_input(&changed, keyring)), NOT_SIGNED, "byte {byte}");
+        }
+        // gpg --decrypt takes this one.
+        assert_eq!(status(&mut with_input(UNSIGNED, keyring)), NOT_SIGNED);
         let mut package = Package::new(BOUNDS, false).expect("a directory");
-        package.write(false, b"no archive").expect("room");
-        package.start().expect("a shell");
-        assert_ne!(status(&mut package), 0);
+        package.write(false, SIGNED).expect("room");
+        package.close();
+        package.write(true, b"anything").expect("room");
+        package.close();
+        package.use_environment();
+        package.start(keyring).expect("a shell");
+        assert_eq!(status(&mut package), NOT_SIGNED);
     }
 
     #[test]
