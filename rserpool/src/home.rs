@@ -2,6 +2,8 @@
 //!
 //! A hunt connects to up to three registrars at once, from a random place in the list of those it knows, and picks
 //! one of those that answer. Who fails is replaced by the next; when nobody is left, the hunt rests and starts again.
+//!
+//! Names of registrars are resolved by the driver, which is asked to do it again with each round of a hunt.
 
 use std::collections::VecDeque;
 use std::net::{IpAddr, SocketAddr};
@@ -9,15 +11,17 @@ use std::time::Duration;
 
 use rand::RngExt;
 
-use crate::transport::{AssociationId, Command, Io, Peer, earliest};
+use crate::transport::{AssociationId, Command, Io, Peer, Side, Target, earliest};
 use crate::wire::{ASAP_PORT, AsapMessage, Format, Protocol, Transport};
-use crate::{AddressScope, Profile, RegistrarId, Time};
+use crate::{AddressScope, Profile, RegistrarId, RegistrarName, Time};
 
 /// Settings of the hunt for a registrar.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HuntConfig {
     /// Registrars that are known beforehand.
     pub registrars: Vec<Peer>,
+    /// Names that stand for more of them.
+    pub names: Vec<RegistrarName>,
     /// Whether to learn registrars from announces.
     pub use_announces: bool,
     /// How many registrars to learn from announces: anybody can send them (RFC 5352, 9.2).
@@ -41,6 +45,7 @@ impl HuntConfig {
     pub fn new(registrars: Vec<Peer>, profile: Profile) -> Self {
         Self {
             registrars,
+            names: Vec::new(),
             use_announces: true,
             max_learned: 64,
             announce_life: profile.millis(5000, 5000, 2000),
@@ -62,6 +67,32 @@ pub(crate) enum HomeEvent {
     Lost,
 }
 
+/// A registrar that may become the home.
+#[derive(Clone)]
+struct Candidate {
+    side: Side,
+    target: Target,
+}
+
+impl Candidate {
+    /// One that was not found by its name.
+    fn new(side: Side, peer: Peer) -> Self {
+        Self { side, target: Target { priority: 0, peer } }
+    }
+
+    fn priority(&self) -> u16 {
+        self.target.priority
+    }
+
+    fn is_same(&self, other: &Self) -> bool {
+        (self.side, &self.target.peer) == (other.side, &other.target.peer)
+    }
+
+    fn is_among<'a>(&self, others: impl IntoIterator<Item = &'a Self>) -> bool {
+        others.into_iter().any(|other| self.is_same(other))
+    }
+}
+
 /// A registrar that an announce named.
 struct Learned {
     id: RegistrarId,
@@ -77,10 +108,12 @@ const MAX_PARALLEL: usize = 3;
 const MAX_PER_SOURCE: usize = 8;
 /// Addresses of a registrar that an announce may name; more are forgotten.
 const MAX_ADDRESSES: usize = 16;
+/// Registrars that names may stand for, on each side.
+const MAX_NAMED: usize = 256;
 
 struct Attempt {
     association: AssociationId,
-    peer: Peer,
+    candidate: Candidate,
     connected: bool,
 }
 
@@ -89,7 +122,7 @@ enum State {
     Idle,
     Hunting {
         attempts: Vec<Attempt>,
-        untried: VecDeque<Peer>,
+        untried: VecDeque<Candidate>,
         round_ends: Time,
         choose_at: Option<Time>,
     },
@@ -98,7 +131,7 @@ enum State {
     },
     Home {
         association: AssociationId,
-        peer: Option<Peer>,
+        candidate: Option<Candidate>,
         since: Time,
     },
 }
@@ -108,11 +141,13 @@ pub(crate) struct Home {
     config: HuntConfig,
     format: Format,
     learned: Vec<Learned>,
+    /// What names stand for.
+    by_name: Vec<Candidate>,
     state: State,
     /// Who has said last that it is the registrar of an association.
     named: Option<(AssociationId, RegistrarId)>,
     /// Who failed last, to be tried last.
-    avoided: Vec<Peer>,
+    avoided: Vec<Candidate>,
     /// T5 of the next round.
     round_timeout: Duration,
     retry_delay: Duration,
@@ -121,9 +156,17 @@ pub(crate) struct Home {
 impl Home {
     pub(crate) fn new(config: HuntConfig, format: Format) -> Self {
         let (round_timeout, retry_delay) = (config.connect_timeout, config.retry_delay);
-        let (learned, avoided) = (Vec::new(), Vec::new());
-        let (state, named) = (State::Idle, None);
-        Self { config, format, learned, state, named, avoided, round_timeout, retry_delay }
+        Self {
+            config,
+            format,
+            learned: Vec::new(),
+            by_name: Vec::new(),
+            state: State::Idle,
+            named: None,
+            avoided: Vec::new(),
+            round_timeout,
+            retry_delay,
+        }
     }
 
     /// The association with the home registrar, while there is one.
@@ -136,9 +179,10 @@ impl Home {
 
     /// The home registrar, and since when it is that. Until it has said who it is, it is [`RegistrarId::NONE`].
     pub(crate) fn registrar(&self) -> Option<(RegistrarId, Time)> {
-        let State::Home { association, peer, since } = &self.state else { return None };
+        let State::Home { association, candidate, since } = &self.state else { return None };
         let named = self.named.filter(|(by, _)| by == association).map(|(_, id)| id);
-        let announced = || self.learned.iter().find(|learned| Some(&learned.peer) == peer.as_ref());
+        let peer = candidate.as_ref().map(|candidate| &candidate.target.peer);
+        let announced = || self.learned.iter().find(|learned| Some(&learned.peer) == peer);
         let id = named.or_else(|| announced().map(|learned| learned.id));
         Some((id.unwrap_or(RegistrarId::NONE), *since))
     }
@@ -151,7 +195,9 @@ impl Home {
     /// Whether a peer is at an address of a registrar that is known.
     pub(crate) fn knows(&self, peer: &Peer, now: Time) -> bool {
         let learned = self.learned.iter().filter(|learned| learned.expires > now);
-        let mut known = self.config.registrars.iter().chain(learned.map(|learned| &learned.peer));
+        let named = self.by_name.iter().map(|named| &named.target.peer);
+        let mut known =
+            self.config.registrars.iter().chain(named).chain(learned.map(|learned| &learned.peer));
         known.any(|registrar| registrar.addresses.iter().any(|address| peer.has_address(*address)))
     }
 
@@ -173,7 +219,7 @@ impl Home {
     /// Takes a registrar that came to us as home (RFC 5352, 3.4 KA2.4).
     pub(crate) fn adopt(&mut self, association: AssociationId, io: &mut Io, now: Time) {
         self.close(io);
-        self.state = State::Home { association, peer: None, since: now };
+        self.state = State::Home { association, candidate: None, since: now };
     }
 
     /// Closes every association and stops hunting.
@@ -185,26 +231,31 @@ impl Home {
         }
     }
 
-    /// Who to try, from a random place on; who failed last comes last.
-    fn candidates(&mut self, io: &mut Io, now: Time) -> VecDeque<Peer> {
+    /// Who to try, from a random place on; who failed last comes last, and before that who is less preferred.
+    fn candidates(&mut self, io: &mut Io, now: Time) -> VecDeque<Candidate> {
         self.learned.retain(|learned| learned.expires > now);
-        let mut peers: VecDeque<_> = self.config.registrars.iter().cloned().collect();
-        for learned in &self.learned {
-            if !peers.contains(&learned.peer) {
-                peers.push_back(learned.peer.clone());
+        let learned = self.learned.iter().map(|learned| &learned.peer);
+        let peers = self.config.registrars.iter().chain(learned).cloned();
+        let by_address = peers.map(|peer| Candidate::new(Side::Asap, peer));
+        let mut all: Vec<Candidate> = Vec::new();
+        for candidate in by_address.chain(self.by_name.iter().cloned()) {
+            if !candidate.is_among(&all) {
+                all.push(candidate);
             }
         }
-        if !peers.is_empty() {
-            peers.rotate_left(io.rng.random_range(0..peers.len()));
+        if !all.is_empty() {
+            let first = io.rng.random_range(0..all.len());
+            all.rotate_left(first);
         }
         // RFC 5352, 3.6 SH5.2: a different set, if there is one.
-        let (last, mut first): (VecDeque<_>, VecDeque<_>) =
-            peers.into_iter().partition(|peer| self.avoided.contains(peer));
-        first.extend(last);
-        first
+        all.sort_by_key(|candidate| (candidate.is_among(&self.avoided), candidate.priority()));
+        all.into()
     }
 
     fn hunt(&mut self, io: &mut Io, now: Time) {
+        if !self.config.names.is_empty() {
+            io.push(Command::Resolve { side: Side::Asap });
+        }
         let untried = self.candidates(io, now);
         let round_ends = now + self.round_timeout;
         self.state = State::Hunting { attempts: Vec::new(), untried, round_ends, choose_at: None };
@@ -214,15 +265,19 @@ impl Home {
     fn connect_more(&mut self, io: &mut Io) {
         let State::Hunting { attempts, untried, .. } = &mut self.state else { return };
         while attempts.len() < self.config.parallel_connects.clamp(1, MAX_PARALLEL) {
-            let Some(peer) = untried.pop_front() else { return };
-            let association = io.connect(peer.clone());
-            attempts.push(Attempt { association, peer, connected: false });
+            // RFC 2782: who is preferred is tried before the others.
+            let is_next = |next: &mut Candidate| {
+                attempts.iter().all(|attempt| attempt.candidate.priority() >= next.priority())
+            };
+            let Some(candidate) = untried.pop_front_if(is_next) else { return };
+            let association = io.connect_from(candidate.side, candidate.target.peer.clone());
+            attempts.push(Attempt { association, candidate, connected: false });
         }
     }
 
     fn lose(&mut self, io: &mut Io, now: Time) {
-        if let State::Home { peer, .. } = &mut self.state {
-            self.avoided = peer.take().into_iter().collect();
+        if let State::Home { candidate, .. } = &mut self.state {
+            self.avoided = candidate.take().into_iter().collect();
         }
         self.hunt(io, now);
     }
@@ -235,7 +290,7 @@ impl Home {
     }
 
     /// T5 has expired: others get a chance, and more time (RFC 5352, 3.6 SH5).
-    fn begin_next_round(&mut self, tried: Vec<Peer>, io: &mut Io, now: Time) {
+    fn begin_next_round(&mut self, tried: Vec<Candidate>, io: &mut Io, now: Time) {
         self.avoided = tried;
         self.round_timeout = self.doubled(self.round_timeout);
         self.hunt(io, now);
@@ -278,7 +333,7 @@ impl Home {
         let State::Hunting { attempts, choose_at, untried, round_ends } = &mut self.state else {
             return None;
         };
-        let connected: Vec<_> = (0..attempts.len()).filter(|&index| attempts[index].connected).collect();
+        let mut connected: Vec<_> = (0..attempts.len()).filter(|&index| attempts[index].connected).collect();
         let all_answered = connected.len() == attempts.len();
         let round_is_over = now >= *round_ends;
         if connected.is_empty() {
@@ -286,7 +341,7 @@ impl Home {
                 self.rest(now);
             } else if round_is_over {
                 let attempts = std::mem::take(attempts);
-                let tried = attempts.iter().map(|attempt| attempt.peer.clone()).collect();
+                let tried = attempts.iter().map(|attempt| attempt.candidate.clone()).collect();
                 drop_attempts(attempts, io);
                 self.begin_next_round(tried, io, now);
             }
@@ -295,9 +350,13 @@ impl Home {
         if !all_answered && choose_at.is_none_or(|at| at > now) && !round_is_over {
             return None;
         }
+        let priority = |index: usize| attempts[index].candidate.priority();
+        let best = connected.iter().map(|&index| priority(index)).min();
+        connected.retain(|&index| Some(priority(index)) == best);
         let chosen = attempts.swap_remove(connected[io.rng.random_range(0..connected.len())]);
         drop_attempts(std::mem::take(attempts), io);
-        self.state = State::Home { association: chosen.association, peer: Some(chosen.peer), since: now };
+        let (association, candidate) = (chosen.association, Some(chosen.candidate));
+        self.state = State::Home { association, candidate, since: now };
         self.avoided.clear();
         // RFC 5352, 3.6 SH3.
         (self.round_timeout, self.retry_delay) = (self.config.connect_timeout, self.config.retry_delay);
@@ -313,7 +372,7 @@ impl Home {
         let AsapMessage::ServerAnnounce { registrar, transports } = parsed.message else { return };
         for peer in announced(source, transports) {
             if self.learn(registrar, peer.clone(), source.ip(), now) {
-                self.use_learned(peer, io, now);
+                self.use_learned(Candidate::new(Side::Asap, peer), io, now);
             }
         }
     }
@@ -335,11 +394,29 @@ impl Home {
         has_room
     }
 
+    /// What the names stand for now. A home that is not among them any more stays home as long as it lives.
+    pub(crate) fn handle_resolved(&mut self, side: Side, targets: Vec<Target>, io: &mut Io, now: Time) {
+        let before = std::mem::take(&mut self.by_name);
+        let (before, of_others): (Vec<_>, _) = before.into_iter().partition(|named| named.side == side);
+        self.by_name = of_others;
+        self.by_name.extend(targets.into_iter().take(MAX_NAMED).map(|target| Candidate { side, target }));
+        let newcomers: Vec<Candidate> = self
+            .by_name
+            .iter()
+            .filter(|named| named.side == side && !named.is_among(&before))
+            .cloned()
+            .collect();
+        for newcomer in newcomers {
+            self.use_learned(newcomer, io, now);
+        }
+    }
+
     /// A hunt that knew too few tries the newcomer at once.
-    fn use_learned(&mut self, newcomer: Peer, io: &mut Io, now: Time) {
+    fn use_learned(&mut self, newcomer: Candidate, io: &mut Io, now: Time) {
         match &mut self.state {
             State::Hunting { attempts, untried, .. } => {
-                if !untried.contains(&newcomer) && !attempts.iter().any(|attempt| attempt.peer == newcomer) {
+                let under_way = attempts.iter().map(|attempt| &attempt.candidate);
+                if !newcomer.is_among(untried.iter().chain(under_way)) {
                     untried.push_back(newcomer);
                     self.connect_more(io);
                 }

@@ -53,7 +53,7 @@
 //!                 incoming.push(TransportEvent::Lost { association, reason: LostReason::Aborted });
 //!             }
 //!             Command::Send { .. } | Command::Shutdown { .. } | Command::Abort { .. } => {}
-//!             Command::Measure { .. } | Command::Announce { .. } => {}
+//!             Command::Measure { .. } | Command::Announce { .. } | Command::Resolve { .. } => {}
 //!         }
 //!     }
 //!     while let Some(event) = user.poll_event() {
@@ -78,6 +78,7 @@ pub mod driver;
 pub mod handlespace;
 mod home;
 mod id;
+mod name;
 pub mod policy;
 pub mod pool_element;
 pub mod pool_user;
@@ -92,6 +93,7 @@ pub mod wire;
 
 pub use home::HuntConfig;
 pub use id::{PeId, PoolHandle, RegistrarId};
+pub use name::{NameError, RegistrarName};
 pub use profile::{Profile, SctpSettings};
 pub use rate::{InvalidRate, Rate};
 pub use scope::AddressScope;

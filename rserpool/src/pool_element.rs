@@ -307,6 +307,9 @@ impl PoolElement {
             | TransportEvent::Measured { .. }
             | TransportEvent::PeerMoved { .. } => {}
             TransportEvent::Moved { addresses, .. } => self.move_to(&addresses, now),
+            TransportEvent::Resolved { side, targets } => {
+                self.home.handle_resolved(side, targets, &mut self.io, now);
+            }
             TransportEvent::Announce { source, data, .. } => {
                 self.home.handle_announce(source, &data, &mut self.io, now);
             }

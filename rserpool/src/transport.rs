@@ -64,6 +64,15 @@ impl From<SocketAddr> for Peer {
     }
 }
 
+/// A registrar that a DNS name stands for.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Target {
+    /// As its SRV record has it: those with the smallest number are preferred (RFC 2782). 0 without one.
+    pub priority: u16,
+    /// Where it is.
+    pub peer: Peer,
+}
+
 /// One SCTP user message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UserMessage {
@@ -117,6 +126,12 @@ pub enum Command {
     Measure {
         /// On which association.
         association: AssociationId,
+    },
+    /// Resolve the names of the registrars that this endpoint looks for, if that was not done just now; answer with
+    /// [`TransportEvent::Resolved`]. Drivers also resolve them by themselves, when an answer has become old.
+    Resolve {
+        /// For which endpoint.
+        side: Side,
     },
     /// Send a UDP datagram to the endpoint's multicast group, on every interface, from the endpoint's port.
     Announce {
@@ -208,6 +223,14 @@ pub enum TransportEvent {
         side: Side,
         /// All of them.
         addresses: Vec<IpAddr>,
+    },
+    /// The names of registrars stand for these now, in place of those that were told before. Associations with who is not
+    /// among them any more go on.
+    Resolved {
+        /// For which endpoint.
+        side: Side,
+        /// All registrars that are known by name; none if the names stand for nobody.
+        targets: Vec<Target>,
     },
     /// An association ended or could not be set up.
     Lost {

@@ -9,7 +9,8 @@ use rserpool::registrar::EnrpConfig;
 use rserpool::transport::Peer;
 use rserpool::wire::ENRP_PORT;
 
-use crate::search::{self, multicast_group};
+use crate::location::{self, Location};
+use crate::search::multicast_group;
 
 /// Other registrars.
 #[derive(Args, Clone, Debug)]
@@ -21,9 +22,11 @@ pub struct FederationOptions {
     /// Find other registrars by multicast: auto (239.0.0.51:9901), off, or a group
     #[arg(long, value_name = "auto|off|A:P", default_value = "auto", value_parser = group)]
     pub enrpannounce: Group,
-    /// A registrar, with all its addresses: ADDRESS:PORT,ADDRESS:PORT... (without PORT: 9901). Repeat it for more than one registrar
-    #[arg(long, value_name = "A[:P],...", value_parser = peer)]
-    pub peer: Vec<Peer>,
+    /// A registrar, with all its addresses: ADDRESS:PORT,ADDRESS:PORT... (without PORT: 9901); or a name, NAME[:PORT], that
+    /// stands for any number of registrars, this one maybe among them, or a service with SRV records, as
+    /// _enrp-sctp._sctp.example.com. Repeatable
+    #[arg(long, value_name = "A[:P],...|NAME", value_parser = known)]
+    pub peer: Vec<Location>,
     /// Time between Presences, milliseconds (100-300000)
     #[arg(long, value_name = "MS", value_parser = clap::value_parser!(u64).range(100..=300_000))]
     pub peerheartbeatcycle: Option<u64>,
@@ -70,7 +73,7 @@ fn place(text: &str) -> Result<Place, String> {
     match text {
         "auto" => Ok(Place::Auto),
         "off" => Ok(Place::Off),
-        other => search::peer(other).map(Place::At),
+        other => location::addresses(other).map(Place::At),
     }
 }
 
@@ -78,17 +81,26 @@ fn group(text: &str) -> Result<Group, String> {
     multicast_group(text, ENRP_GROUP).map(Group)
 }
 
-/// As [`search::peer`]; RSPLIB lets the port be left out.
-///
-/// # Errors
-/// What is wrong with it.
-pub fn peer(text: &str) -> Result<Peer, String> {
+/// RSPLIB lets the port of addresses be left out.
+fn with_ports(text: &str) -> String {
     let with_port = |item: &str| match item.trim().parse::<IpAddr>() {
         Ok(IpAddr::V6(address)) => format!("[{address}]:{ENRP_PORT}"),
         Ok(address) => format!("{address}:{ENRP_PORT}"),
         Err(_) => item.to_owned(),
     };
-    search::peer(&text.split(',').map(with_port).collect::<Vec<_>>().join(","))
+    text.split(',').map(with_port).collect::<Vec<_>>().join(",")
+}
+
+/// The addresses of a registrar, as [`location::addresses`] reads them, or without a port.
+///
+/// # Errors
+/// What is wrong, and what is needed.
+pub fn peer(text: &str) -> Result<Peer, String> {
+    location::addresses(&with_ports(text))
+}
+
+fn known(text: &str) -> Result<Location, String> {
+    Location::parse(&with_ports(text), ENRP_PORT)
 }
 
 impl FederationOptions {
@@ -117,7 +129,7 @@ impl FederationOptions {
     /// Changes what the options say.
     pub fn apply(&self, config: &mut EnrpConfig) {
         if self.enrp != Place::Off {
-            config.peers.clone_from(&self.peer);
+            (config.peers, config.names) = location::split(&self.peer);
         }
         config.max_table_entries = self.maxelementsperhtrequest.into();
         config.suggest_takeovers = self.supporttakeoversuggestion;
@@ -144,6 +156,8 @@ mod tests {
         let both = peer("192.0.2.1,192.0.2.2:9901").unwrap();
         assert_eq!((both.addresses.len(), both.port), (2, 9901));
         assert_eq!(peer("2001:db8::1").unwrap().port, ENRP_PORT);
+        assert_eq!(known("2001:db8::1"), peer("2001:db8::1").map(Location::Addresses));
+        assert!(matches!(known("nowhere"), Ok(Location::Name(_))));
         assert!(peer("192.0.2.1:1,192.0.2.2").is_err() && peer("nowhere").is_err());
     }
 }

@@ -13,6 +13,7 @@ pub mod http;
 pub mod launch;
 pub mod limits;
 pub mod load;
+pub mod location;
 pub mod logging;
 pub mod monitor;
 pub mod outages;

@@ -1,24 +1,29 @@
 //! How pool elements and users find a registrar: options that they have in common.
 
-use std::net::{SocketAddr, SocketAddrV4};
+use std::net::SocketAddrV4;
 use std::str::FromStr;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
-use rserpool::driver::{ANNOUNCE_GROUP, PoolUserOptions};
-use rserpool::transport::Peer;
+use rserpool::driver::{ANNOUNCE_GROUP, NameOptions, PoolUserOptions};
+use rserpool::wire::ASAP_PORT;
 use rserpool::{HuntConfig, Profile, SctpSettings};
 use socketapi::Stack;
 
 use crate::transport::{TransportError, TransportOptions};
 
+use crate::location::{self, DnsOptions, Location};
+
 /// How to find a registrar.
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Registrar options")]
 pub struct SearchOptions {
-    /// A registrar, with all its addresses: ADDRESS:PORT,ADDRESS:PORT... Repeat it for more than one registrar
-    #[arg(long, value_name = "A:P,...", value_parser = peer)]
-    pub registrar: Vec<Peer>,
+    /// A registrar, with all its addresses: ADDRESS:PORT,ADDRESS:PORT...; or a name, NAME[:PORT], that stands for one or more
+    /// of them, or a service with SRV records, as _asap-sctp._sctp.example.com. Repeatable
+    #[arg(long, value_name = "A:P,...|NAME", value_parser = registrar)]
+    pub registrar: Vec<Location>,
+    #[command(flatten)]
+    dns: DnsOptions,
     /// Listen to the announces of registrars: auto (239.0.0.50:3863), off, or a multicast group
     #[arg(long, value_name = "auto|off|A:P", default_value = "auto")]
     pub asapannounce: Announce,
@@ -93,21 +98,16 @@ pub fn multicast_group(text: &str, usual: SocketAddrV4) -> Result<Option<SocketA
     Ok(Some(group))
 }
 
-/// Addresses with a common port.
-pub fn peer(text: &str) -> Result<Peer, String> {
-    let parsed: Result<Vec<SocketAddr>, _> = text.split(',').map(|item| item.trim().parse()).collect();
-    let all = parsed.map_err(|_| "ADDRESS:PORT is needed, e.g. 192.0.2.1:3863 or [2001:db8::1]:3863")?;
-    let port = all.first().map_or(0, SocketAddr::port);
-    if port == 0 || all.iter().any(|address| address.port() != port) {
-        return Err("all addresses need the same port, and not port 0".into());
-    }
-    Ok(Peer { addresses: all.iter().map(SocketAddr::ip).collect(), port })
+fn registrar(text: &str) -> Result<Location, String> {
+    Location::parse(text, ASAP_PORT)
 }
 
 impl SearchOptions {
     /// The settings of the search.
     pub fn hunt(&self) -> HuntConfig {
-        let mut hunt = HuntConfig::new(self.registrar.clone(), self.profile());
+        let (registrars, names) = location::split(&self.registrar);
+        let mut hunt = HuntConfig::new(registrars, self.profile());
+        hunt.names = names;
         hunt.use_announces = self.asapannounce.0.is_some();
         let set = |setting: &mut Duration, millis: Option<u64>| {
             if let Some(millis) = millis {
@@ -134,7 +134,8 @@ impl SearchOptions {
 
     /// A pool user with these options.
     pub fn pool_user(&self) -> PoolUserOptions {
-        let mut options = PoolUserOptions::new(self.registrar.clone(), self.profile());
+        let mut options = PoolUserOptions::new(Vec::new(), self.profile());
+        options.names = self.names();
         options.config.hunt = self.hunt();
         options.sctp = self.sctp();
         options.announce = self.asapannounce.0;
@@ -142,6 +143,11 @@ impl SearchOptions {
             options.config.request_timeout = Duration::from_millis(timeout);
         }
         options
+    }
+
+    /// How names of registrars are resolved.
+    pub fn names(&self) -> NameOptions {
+        self.dns.names(self.profile())
     }
 
     /// The timers.
@@ -153,15 +159,6 @@ impl SearchOptions {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_registrar_may_have_several_addresses_of_one_port() {
-        assert_eq!(peer("192.0.2.1:3863").unwrap(), SocketAddr::from(([192, 0, 2, 1], 3863)).into());
-        assert_eq!(peer("192.0.2.1:3863, [2001:db8::1]:3863").unwrap().addresses.len(), 2);
-        for wrong in ["", "192.0.2.1", "192.0.2.1:0", "192.0.2.1:1,192.0.2.2:2"] {
-            assert!(peer(wrong).is_err(), "{wrong}");
-        }
-    }
 
     #[test]
     fn announces_are_automatic_off_or_on_a_group() {

@@ -14,6 +14,8 @@ use socketapi::{
 
 use super::Error;
 use super::multicast::{AnnounceReceiver, AnnounceSender};
+use super::names::{NameOptions, Names};
+use crate::RegistrarName;
 use crate::transport::{AssociationId, Command, LostReason, Peer, Side, TransportEvent, UserMessage};
 
 /// Messages of one association that wait for room in its send buffer; with more, it is aborted.
@@ -64,6 +66,8 @@ pub(super) struct Network {
     pub(super) receivers: Vec<AnnounceReceiver>,
     /// Our addresses towards elements and users, as the machine knows them.
     known_addresses: Vec<IpAddr>,
+    /// Names that are being resolved.
+    lookups: Vec<Names>,
 }
 
 /// A socket of one of the machine's endpoints; the first of each is the one that it is known by.
@@ -87,6 +91,7 @@ impl Network {
             senders: Vec::new(),
             receivers: Vec::new(),
             known_addresses: Vec::new(),
+            lookups: Vec::new(),
         };
         network.bind(binding)?;
         Ok(network)
@@ -108,6 +113,19 @@ impl Network {
         let reaches_any = sender.reaches_any();
         self.senders.push((side, sender));
         Ok(reaches_any)
+    }
+
+    /// Finds out what names of registrars stand for, and tells the machine each time.
+    pub(super) fn resolve(
+        &mut self,
+        side: Side,
+        names: &[RegistrarName],
+        options: &NameOptions,
+    ) -> Result<(), Error> {
+        if !names.is_empty() {
+            self.lookups.push(Names::start(side, names.to_vec(), options.clone())?);
+        }
+        Ok(())
     }
 
     fn add_socket(
@@ -150,12 +168,15 @@ impl Network {
         addresses.into_iter().map(|address| SocketAddr::new(address, port)).collect()
     }
 
-    /// What to poll: the sockets' bell first, then the multicast sockets.
+    /// What to poll: the sockets' bell first, then the multicast sockets and the answers to names.
     pub(super) fn descriptors(&self) -> Result<Vec<OwnedFd>, Error> {
         let copy = |fd: BorrowedFd<'_>| fd.try_clone_to_owned().map_err(Error::system("copy a descriptor"));
         let mut all = vec![self.poller.descriptor()?];
         for socket in self.receivers.iter().flat_map(AnnounceReceiver::sockets) {
             all.push(copy(socket.as_fd())?);
+        }
+        for names in &self.lookups {
+            all.push(copy(names.descriptor())?);
         }
         Ok(all)
     }
@@ -178,6 +199,9 @@ impl Network {
             }
             Command::Abort { association } => self.abort(association, b""),
             Command::Measure { association } => self.measure(association),
+            Command::Resolve { side } => {
+                self.lookups.iter().filter(|names| names.side() == side).for_each(Names::wish);
+            }
             Command::Announce { side, data } => {
                 let senders = self.senders.iter_mut().filter(|(of, _)| *of == side);
                 senders.for_each(|(_, sender)| sender.send(&data));
@@ -325,6 +349,7 @@ impl Network {
     fn look(&mut self) -> Result<bool, Error> {
         let announces = self.receivers.iter_mut().filter_map(AnnounceReceiver::receive);
         self.events.extend(announces);
+        self.events.extend(self.lookups.iter().filter_map(Names::receive));
         let mut ready = Vec::new();
         match self.poller.wait(&mut ready, Patience::None) {
             Err(error) if error.is_temporary() => {}

@@ -10,6 +10,7 @@ use socketapi::{AssociationConfig, Stack, Time};
 use super::Error;
 use super::load::Load;
 use super::multicast::AnnounceReceiver;
+use super::names::NameOptions;
 use super::network::{Binding, Network};
 use super::one_to_many::{self, Service};
 use super::one_to_one::{self, SessionService};
@@ -66,6 +67,8 @@ pub struct PoolElementOptions {
     pub hunt: HuntConfig,
     /// The group where announces of registrars are heard; none not to listen.
     pub announce: Option<SocketAddrV4>,
+    /// How registrars' names are resolved.
+    pub names: NameOptions,
     /// When to renew the registration; none for the profile's interval.
     pub reregistration_interval: Option<Duration>,
     /// Timers.
@@ -87,6 +90,7 @@ impl PoolElementOptions {
             cookies: None,
             hunt: HuntConfig::new(registrars, profile),
             announce: None,
+            names: NameOptions::new(profile),
             reregistration_interval: None,
             profile,
             sctp: profile.sctp_settings(),
@@ -139,6 +143,7 @@ impl Registration {
         if let Some(group) = options.announce {
             network.receivers.push(AnnounceReceiver::open(Side::Asap, group)?);
         }
+        network.resolve(Side::Asap, &options.hunt.names, &options.names)?;
         let config = PoolElementConfig { format, ..options.config(user_transport) };
         let machine = pool_element::PoolElement::new(config, rand::random(), stack.now());
         Ok(Self { runner: Arc::new(Runner::start("registration", stack, machine, network)?) })

@@ -12,6 +12,7 @@ use socketapi::{Stack, Time};
 use super::Error;
 use super::inbox::{Inbox, MAX_EVENTS};
 use super::multicast::AnnounceReceiver;
+use super::names::NameOptions;
 use super::network::{Binding, Network};
 use super::runner::{Engine, Machine, Runner};
 use super::session::Session;
@@ -34,6 +35,8 @@ pub struct PoolUserOptions {
     pub config: PoolUserConfig,
     /// The group where announces of registrars are heard; none not to listen.
     pub announce: Option<SocketAddrV4>,
+    /// How registrars' names are resolved.
+    pub names: NameOptions,
     /// Parameters of its associations.
     pub sctp: SctpSettings,
 }
@@ -42,7 +45,8 @@ impl PoolUserOptions {
     /// A user who knows these registrars, and does not listen to announces.
     pub fn new(registrars: Vec<Peer>, profile: Profile) -> Self {
         let config = PoolUserConfig::new(HuntConfig::new(registrars, profile), profile);
-        Self { addresses: Vec::new(), config, announce: None, sctp: profile.sctp_settings() }
+        let (names, sctp) = (NameOptions::new(profile), profile.sctp_settings());
+        Self { addresses: Vec::new(), config, announce: None, names, sctp }
     }
 }
 
@@ -178,6 +182,7 @@ impl PoolUser {
         if let Some(group) = options.announce {
             network.receivers.push(AnnounceReceiver::open(Side::Asap, group)?);
         }
+        network.resolve(Side::Asap, &options.config.hunt.names, &options.names)?;
         let machine = Sorted {
             machine: pool_user::PoolUser::new(options.config, rand::random()),
             sessions: Inbox::new(),

@@ -8,14 +8,15 @@ use socketapi::{Stack, Time};
 
 use super::interfaces;
 use super::multicast::AnnounceReceiver;
+use super::names::NameOptions;
 use super::network::{Binding, Network};
 use super::runner::Runner;
 use super::watched::{Latencies, Observer, Watched};
 use super::{ANNOUNCE_TTL, Error};
-use crate::SctpSettings;
 use crate::registrar::{self, RegistrarConfig, RegistrarEvent, RegistrarStatistics};
 use crate::transport::Side;
 use crate::wire::{ASAP_PORT, Transport, TransportUse};
+use crate::{Profile, SctpSettings};
 
 /// Where a registrar is reached.
 #[derive(Clone, Debug)]
@@ -34,6 +35,8 @@ pub struct RegistrarOptions {
     pub enrp_addresses: Option<Vec<IpAddr>>,
     /// The group to send Presences to, and to find other registrars in; none for no multicast.
     pub enrp_announce: Option<SocketAddrV4>,
+    /// How other registrars' names are resolved.
+    pub names: NameOptions,
     /// Parameters of its associations.
     pub sctp: SctpSettings,
 }
@@ -49,6 +52,7 @@ impl RegistrarOptions {
             enrp_port: None,
             enrp_addresses: None,
             enrp_announce: None,
+            names: NameOptions::new(Profile::Rfc),
             sctp,
         }
     }
@@ -115,6 +119,7 @@ impl Registrar {
             config.enrp.multicast = network.announce_to(Side::Enrp, group, options.announce_ttl)?;
             network.receivers.push(AnnounceReceiver::open(Side::Enrp, group)?);
         }
+        network.resolve(Side::Enrp, &config.enrp.names, &options.names)?;
         Ok(())
     }
 

@@ -294,6 +294,9 @@ impl PoolUser {
             TransportEvent::Measured { .. }
             | TransportEvent::PeerMoved { .. }
             | TransportEvent::Moved { .. } => {}
+            TransportEvent::Resolved { side, targets } => {
+                self.home.handle_resolved(side, targets, &mut self.io, now);
+            }
             TransportEvent::Announce { source, data, .. } => {
                 self.home.handle_announce(source, &data, &mut self.io, now);
             }

@@ -8,7 +8,7 @@ use crate::handlespace::{Limits, RegistrationError};
 use crate::policy::Policies;
 use crate::transport::Peer;
 use crate::wire::{Format, PoolElement, Transport};
-use crate::{AddressScope, PeId, PoolHandle, Profile, RegistrarId};
+use crate::{AddressScope, PeId, PoolHandle, Profile, RegistrarId, RegistrarName};
 
 /// Settings of a registrar.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -71,6 +71,8 @@ pub struct EnrpConfig {
     pub transport: Option<Transport>,
     /// Registrars that are known beforehand.
     pub peers: Vec<Peer>,
+    /// Names that stand for more of them; this registrar may be one.
+    pub names: Vec<RegistrarName>,
     /// Whether Presences also go by multicast, and peers are found by it.
     pub multicast: bool,
     /// How many peers to know: anybody can claim to be one.
@@ -102,6 +104,7 @@ impl EnrpConfig {
         Self {
             transport: None,
             peers: Vec::new(),
+            names: Vec::new(),
             multicast: false,
             max_peers: 256,
             heartbeat_cycle: profile.millis(30_000, 2444, 250),

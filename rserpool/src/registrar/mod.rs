@@ -175,6 +175,9 @@ impl Registrar {
             TransportEvent::Measured { association, round_trip } => {
                 self.handle_measured(association, round_trip);
             }
+            TransportEvent::Resolved { side: Side::Enrp, targets } => self.seek_named_peers(targets, now),
+            // Elements and users come by themselves.
+            TransportEvent::Resolved { .. } => {}
             TransportEvent::Lost { association, .. } => self.handle_lost(association, now),
             TransportEvent::Announce { side: Side::Enrp, source, data } => {
                 self.handle_enrp_datagram(source, &data, now);

@@ -172,6 +172,7 @@ impl ServiceSessions {
             | TransportEvent::Measured { .. }
             | TransportEvent::PeerMoved { .. }
             | TransportEvent::Moved { .. }
+            | TransportEvent::Resolved { .. }
             | TransportEvent::Lost { .. }
             | TransportEvent::Announce { .. } => {}
         }

@@ -100,6 +100,7 @@ impl Host {
                     self.ports[index].role.handle_event(event, now);
                 }
             }
+            Command::Resolve { .. } => {}
             Command::Announce { data, .. } => self.announces.push_back(data),
         }
     }

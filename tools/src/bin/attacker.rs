@@ -8,10 +8,10 @@ use clap::Parser;
 use rserpool::transport::Peer;
 use rserpool::wire::Policy;
 use sctp_tools::attack::{Attack, Kind, Plan};
+use sctp_tools::location;
 use sctp_tools::logging::LogOptions;
 use sctp_tools::policy;
 use sctp_tools::program::{self, EXIT_CODES};
-use sctp_tools::search;
 use sctp_tools::signals::Signals;
 use sctp_tools::transport::TransportOptions;
 
@@ -32,7 +32,7 @@ What helps against it: rspregistrar --help, \"Options of protection\".
 #[command(version, after_help = format!("{EXAMPLES}\n{EXIT_CODES}"))]
 struct Cli {
     /// The registrar, with all its addresses: ADDRESS:PORT,ADDRESS:PORT...
-    #[arg(long, value_name = "A:P,...", value_parser = search::peer)]
+    #[arg(long, value_name = "A:P,...", value_parser = location::addresses)]
     registrar: Peer,
     /// What to ask for
     #[arg(long = "type", value_enum, default_value_t = Kind::HandleResolution)]

@@ -195,11 +195,11 @@ fn cookie_protection(cli: &Cli, pool_handle: &str) -> Result<Option<CookieProtec
 
 fn element_options(cli: &Cli) -> Result<PoolElementOptions, Box<dyn Error>> {
     let handle = cli.poolhandle.as_deref().unwrap_or(cli.service.pool_handle());
-    let mut options =
-        PoolElementOptions::new(handle.into(), cli.search.registrar.clone(), cli.search.profile());
+    let mut options = PoolElementOptions::new(handle.into(), Vec::new(), cli.search.profile());
     options.cookies = cookie_protection(cli, handle)?;
     options.hunt = cli.search.hunt();
     options.sctp = cli.search.sctp();
+    options.names = cli.search.names();
     options.announce = cli.search.asapannounce.0;
     options.policy = cli.policy.unwrap_or_else(|| cli.service.policy(&cli.options));
     options.port = cli.port;

@@ -28,8 +28,8 @@ pub use registrations::{Registrations, Rest, Stop};
 pub use resolutions::{Resolutions, Run};
 pub use watched::Watched;
 
+use crate::location;
 use crate::program;
-use crate::search;
 use crate::signals::Signals;
 
 /// How much load, and where to.
@@ -37,7 +37,7 @@ use crate::signals::Signals;
 #[command(next_help_heading = "Load options")]
 pub struct LoadOptions {
     /// The registrar, with all its addresses: ADDRESS:PORT,ADDRESS:PORT... None is looked for: load is for those who want it
-    #[arg(long, value_name = "A:P,...", value_parser = search::peer)]
+    #[arg(long, value_name = "A:P,...", value_parser = location::addresses)]
     pub registrar: Peer,
     /// Associations with it
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..))]

@@ -7,11 +7,12 @@ use std::time::Duration;
 use super::watching::WatchingOptions;
 use crate::csp::CspOptions;
 use crate::federation::FederationOptions;
+use crate::location::{self, DnsOptions};
 use crate::logging::LogOptions;
 use crate::outages::OutageOptions;
 use crate::program;
 use crate::protection::ProtectionOptions;
-use crate::search::{self, Announce, ProfileName};
+use crate::search::{Announce, ProfileName};
 use crate::transport::TransportOptions;
 use clap::Parser;
 use nix::ifaddrs::getifaddrs;
@@ -26,6 +27,7 @@ Examples:
   rspregistrar --udp --local 127.0.0.2 --asapannounce=off
   rspregistrar --enrp=off                     alone: it looks for no other registrars
   rspregistrar --access 'allow register from 198.51.100.0/24 pool Echo*' --maxhrrate=20 --maxeurate=0.1
+  rspregistrar -peer=registrars --enrpannounce=off       all pods of a headless Kubernetes service, without multicast
   rspregistrar -asap=192.0.2.1:3863 -peer=192.0.2.2 -maxbadpereports=5      as RSPLIB spells options
   rspregistrar --config=/etc/rspregistrar.toml --check-config
   rspregistrar --metrics=127.0.0.1:9464       then: curl http://127.0.0.1:9464/metrics
@@ -114,6 +116,8 @@ pub(super) struct Cli {
     #[command(flatten)]
     pub(super) federation: FederationOptions,
     #[command(flatten)]
+    pub(super) dns: DnsOptions,
+    #[command(flatten)]
     pub(super) watching: WatchingOptions,
     #[command(flatten)]
     pub(super) outages: OutageOptions,
@@ -136,7 +140,7 @@ fn binding(text: &str) -> Result<Binding, String> {
     if text == "auto" {
         return Ok(Binding { addresses: Vec::new(), port: ASAP_PORT });
     }
-    let peer = search::peer(text)?;
+    let peer = location::addresses(text)?;
     Ok(Binding { addresses: peer.addresses, port: peer.port })
 }
 
@@ -257,6 +261,7 @@ impl Cli {
             enrp_port: self.federation.port(),
             enrp_addresses: self.federation.addresses(),
             enrp_announce: self.federation.group(),
+            names: self.dns.names(self.profile.into()),
             sctp: SctpSettings { mobile: self.mobile, ..Profile::from(self.profile).sctp_settings() },
         }
     }

@@ -3,6 +3,7 @@
 //! | file | what |
 //! | --- | --- |
 //! | [`peers`] | who the other registrars are, and whether they live (3.4) |
+//! | [`known`] | who they are said to be beforehand, by address and by name |
 //! | [`startup`] | learning peers and handlespace from a mentor (3.2) |
 //! | [`tables`] | Handle Tables, both ways, and audits (3.2.3, 3.6) |
 //! | [`updates`] | Handle Updates, both ways (3.3) |
@@ -10,6 +11,7 @@
 //! | [`claims`] | making taken-over elements change their home |
 
 mod claims;
+mod known;
 mod peers;
 mod startup;
 mod tables;
@@ -20,6 +22,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
 use claims::Claims;
+use known::Named;
 pub use peers::PeerCounts;
 use peers::{Link, PeerRegistrar};
 use startup::Phase;
@@ -34,6 +37,7 @@ pub(super) struct Enrp {
     phase: Phase,
     links: BTreeMap<AssociationId, Link>,
     peers: BTreeMap<RegistrarId, PeerRegistrar>,
+    named: Named,
     pub(super) claims: Claims,
 }
 
@@ -60,6 +64,7 @@ impl Enrp {
             phase: Phase::Serving,
             links: BTreeMap::new(),
             peers: BTreeMap::new(),
+            named: Named::default(),
             claims: Claims::default(),
         }
     }
@@ -94,6 +99,11 @@ impl Registrar {
         let causes = unrecognized.map(|tlv| ErrorCause::new(CauseCode::UNRECOGNIZED_PARAMETER, tlv));
         self.report_to_peer(association, causes.collect());
         let EnrpMessage { sender, receiver, body } = parsed.message;
+        if sender == self.config.id
+            && self.enrp.links.get(&association).is_some_and(|link| link.registrar.is_none())
+        {
+            return self.leave_ourselves(association, now);
+        }
         let is_for_us = receiver == RegistrarId::NONE || receiver == self.config.id;
         if !is_for_us || !self.hear(sender, association, now) {
             self.statistics.bad_messages += 1;

@@ -128,7 +128,7 @@ impl Enrp {
         self.links.len()
     }
 
-    fn is_linked(&self, place: &Peer) -> bool {
+    pub(super) fn is_linked(&self, place: &Peer) -> bool {
         self.links.values().any(|link| {
             link.peer.port == place.port
                 && link.peer.addresses.iter().any(|address| place.addresses.contains(address))
@@ -152,8 +152,10 @@ impl Registrar {
     pub(in crate::registrar) fn accept_enrp(&mut self, association: AssociationId, peer: Peer, now: Time) {
         let nameless = self.enrp.links.values().filter(|link| link.registrar.is_none()).count();
         let is_welcome = peer.addresses.first().is_some_and(|from| self.may_be_peer(*from));
-        if !is_welcome || nameless >= MAX_NAMELESS + self.config.enrp.peers.len() {
+        if !is_welcome || nameless >= MAX_NAMELESS + self.known_places().count() {
             self.statistics.refused_associations += 1;
+            // A name may stand for it by now.
+            self.resolve_names();
             self.io.push(Command::Abort { association });
             return;
         }
@@ -167,7 +169,7 @@ impl Registrar {
         let access = &self.config.access;
         let is_known = || {
             let learned = self.enrp.peers.values().filter_map(|peer| peer.place.as_ref());
-            self.config.enrp.peers.iter().chain(learned).any(|place| place.has_address(from))
+            self.known_places().chain(learned).any(|place| place.has_address(from))
         };
         match access.rule_for(Right::Peer, from, None) {
             Some(rule) => rule.allows,
@@ -197,6 +199,8 @@ impl Registrar {
         let Some(link) = self.enrp.links.remove(&association) else { return false };
         if let Some(id) = link.registrar {
             self.lose_way(id, association, link.is_up, now);
+            // It may be elsewhere now.
+            self.resolve_names();
         }
         self.check_startup(now);
         true
@@ -264,16 +268,12 @@ impl Registrar {
         self.timers.set(Timer::Enrp(EnrpTimer::Heartbeat), next);
     }
 
-    /// Connects to the registrars that are known beforehand, unless they are linked.
-    pub(super) fn seek_known_peers(&mut self, now: Time) {
-        for peer in self.config.enrp.peers.clone() {
-            if !self.enrp.is_linked(&peer) {
-                self.open_link(peer, None, now);
-            }
-        }
-    }
-
-    fn open_link(&mut self, peer: Peer, registrar: Option<RegistrarId>, now: Time) -> AssociationId {
+    pub(super) fn open_link(
+        &mut self,
+        peer: Peer,
+        registrar: Option<RegistrarId>,
+        now: Time,
+    ) -> AssociationId {
         let association = self.connect(Side::Enrp, peer.clone(), now);
         self.enrp
             .links

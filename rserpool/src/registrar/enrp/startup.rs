@@ -35,12 +35,13 @@ impl Registrar {
     /// RFC 5353, 3.2.2.1: alone if nobody is known, and nobody can be found.
     pub(in crate::registrar) fn begin(&mut self, now: Time) {
         let enrp = &self.config.enrp;
-        if enrp.peers.is_empty() && !enrp.multicast {
+        if enrp.peers.is_empty() && enrp.names.is_empty() && !enrp.multicast {
             return self.serve(now);
         }
         let deadline = now + enrp.mentor_discovery_timeout;
         self.enrp.phase = Phase::Starting(Startup { deadline, mentor: None, refused: BTreeSet::new() });
         self.timers.set(Timer::Enrp(EnrpTimer::Mentor), deadline);
+        self.resolve_names();
         self.beat(now);
     }
 
@@ -59,7 +60,7 @@ impl Registrar {
     /// Nobody is left to learn from, and nobody can be found.
     pub(super) fn check_startup(&mut self, now: Time) {
         let Phase::Starting(_) = self.enrp.phase else { return };
-        if self.enrp.links.is_empty() && !self.config.enrp.multicast {
+        if self.enrp.links.is_empty() && !self.config.enrp.multicast && !self.awaits_names() {
             self.serve(now);
         }
     }

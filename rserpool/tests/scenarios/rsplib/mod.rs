@@ -140,6 +140,7 @@ impl RsplibRegistrar {
             | TransportEvent::Measured { .. }
             | TransportEvent::PeerMoved { .. }
             | TransportEvent::Moved { .. }
+            | TransportEvent::Resolved { .. }
             | TransportEvent::Announce { .. } => {}
         }
     }

@@ -1,0 +1,332 @@
+//! Registrars by DNS name: a thread resolves names again and again, and passes on what they stand for.
+
+use std::net::{IpAddr, SocketAddr};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::time::{Duration, Instant};
+
+use hickory_resolver::config::{ConnectionConfig, NameServerConfig, ResolverConfig};
+use hickory_resolver::lookup::Lookup;
+use hickory_resolver::net::NetError;
+use hickory_resolver::net::runtime::TokioRuntimeProvider;
+use hickory_resolver::proto::rr::rdata::SRV;
+use hickory_resolver::proto::rr::{RData, RecordType};
+use hickory_resolver::{Resolver, TokioResolver};
+use nix::sys::eventfd::{EfdFlags, EventFd};
+
+use super::Error;
+use crate::transport::{Peer, Side, Target, TransportEvent};
+use crate::{Profile, RegistrarName};
+
+/// How names are resolved. Without `servers` as the host does: `/etc/hosts`, `/etc/resolv.conf` with its search list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NameOptions {
+    /// DNS servers; none for those of `/etc/resolv.conf`.
+    pub servers: Vec<SocketAddr>,
+    /// Answers count as good for so long at least, whatever their time to live.
+    pub min_life: Duration,
+    /// And no longer than this.
+    pub max_life: Duration,
+    /// From one resolution to the next, when a registrar is being hunted for; and after a failure, twice as long each time up
+    /// to `max_life`.
+    pub pause: Duration,
+}
+
+impl NameOptions {
+    /// The profile's settings.
+    pub fn new(profile: Profile) -> Self {
+        Self {
+            servers: Vec::new(),
+            min_life: profile.millis(5000, 5000, 1000),
+            max_life: profile.millis(300_000, 60_000, 5000),
+            pause: profile.millis(1000, 1000, 100),
+        }
+    }
+}
+
+/// How long a name may take.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// How long a server may take to answer, before it or another one is asked again.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
+/// Registrars that a name may stand for.
+const MAX_TARGETS: usize = 64;
+
+/// The names of one endpoint. Dropping it ends the thread once it has its answers.
+pub(super) struct Names {
+    side: Side,
+    wishes: Sender<()>,
+    answers: Receiver<Vec<Target>>,
+    bell: Arc<EventFd>,
+}
+
+impl Names {
+    pub(super) fn start(side: Side, names: Vec<RegistrarName>, options: NameOptions) -> Result<Self, Error> {
+        let bell = EventFd::from_flags(EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK)
+            .map_err(std::io::Error::from)
+            .map_err(Error::system("make an event descriptor"))?;
+        let bell = Arc::new(bell);
+        let (wishes, wished) = channel();
+        let (answered, answers) = channel();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        let seeker = Seeker {
+            runtime: runtime.map_err(Error::system("prepare to resolve names"))?,
+            known: names.into_iter().map(|name| (name, Known::default())).collect(),
+            options,
+            failures: 0,
+            wished,
+            answered,
+            bell: Arc::clone(&bell),
+        };
+        std::thread::Builder::new()
+            .name("names".into())
+            .spawn(move || seeker.run())
+            .map_err(Error::system("start a thread"))?;
+        Ok(Self { side, wishes, answers, bell })
+    }
+
+    pub(super) fn side(&self) -> Side {
+        self.side
+    }
+
+    /// Readable when there is an answer.
+    pub(super) fn descriptor(&self) -> BorrowedFd<'_> {
+        self.bell.as_fd()
+    }
+
+    /// Asks for a new answer soon.
+    pub(super) fn wish(&self) {
+        // The thread ends with us only.
+        let _ = self.wishes.send(());
+    }
+
+    /// The newest answer, if there is one.
+    pub(super) fn receive(&self) -> Option<TransportEvent> {
+        // Not readable if it has not rung.
+        let _ = self.bell.read();
+        let targets = self.answers.try_iter().last()?;
+        Some(TransportEvent::Resolved { side: self.side, targets })
+    }
+}
+
+/// What is known of a name.
+#[derive(Default)]
+struct Known {
+    targets: Vec<Target>,
+    is_failing: bool,
+}
+
+/// What a name stands for, and until when that counts.
+struct Answer {
+    targets: Vec<Target>,
+    valid_until: Instant,
+}
+
+/// The thread.
+struct Seeker {
+    runtime: tokio::runtime::Runtime,
+    known: Vec<(RegistrarName, Known)>,
+    options: NameOptions,
+    /// Rounds in a row in which a name could not be resolved.
+    failures: u32,
+    wished: Receiver<()>,
+    answered: Sender<Vec<Target>>,
+    bell: Arc<EventFd>,
+}
+
+impl Seeker {
+    fn run(mut self) {
+        loop {
+            let began = Instant::now();
+            let valid_until = self.resolve_all();
+            if !self.tell() {
+                return;
+            }
+            let due = match valid_until {
+                Some(until) => until.clamp(began + self.options.min_life, began + self.options.max_life),
+                None => Instant::now() + self.backoff(),
+            };
+            if !self.wait(began + self.options.pause, due) {
+                return;
+            }
+        }
+    }
+
+    fn backoff(&self) -> Duration {
+        let doubled = self.options.pause.saturating_mul(1 << self.failures.saturating_sub(1).min(16));
+        doubled.min(self.options.max_life).max(self.options.pause)
+    }
+
+    /// Waits until `due`; if somebody wishes an answer, only until `earliest`. False if nobody is interested any more.
+    fn wait(&self, earliest: Instant, mut due: Instant) -> bool {
+        loop {
+            match self.wished.recv_timeout(due.saturating_duration_since(Instant::now())) {
+                Ok(()) => due = due.min(earliest),
+                Err(RecvTimeoutError::Timeout) => return true,
+                Err(RecvTimeoutError::Disconnected) => return false,
+            }
+        }
+    }
+
+    /// Resolves all names. Until when the answers count; none if there is one that could not be had.
+    fn resolve_all(&mut self) -> Option<Instant> {
+        let mut oldest = Some(Instant::now() + self.options.max_life);
+        for (name, known) in &mut self.known {
+            let servers = &self.options.servers;
+            // The clock is the runtime's.
+            let in_time = async { tokio::time::timeout(PATIENCE, resolve(name, servers)).await };
+            match self.runtime.block_on(in_time).unwrap_or(Err(NetError::Timeout)) {
+                Ok(answer) => {
+                    known.update(name, answer.targets);
+                    oldest = oldest.map(|oldest| oldest.min(answer.valid_until));
+                }
+                Err(error) => {
+                    known.fail(name, &error);
+                    oldest = None;
+                }
+            }
+        }
+        self.failures = if oldest.is_none() { self.failures.saturating_add(1) } else { 0 };
+        oldest
+    }
+
+    /// Passes on what is known, once anything is. False if nobody is interested any more.
+    fn tell(&self) -> bool {
+        if self.known.iter().all(|(_, known)| known.is_failing && known.targets.is_empty()) {
+            return true;
+        }
+        let mut all: Vec<Target> =
+            self.known.iter().flat_map(|(_, known)| known.targets.iter().cloned()).collect();
+        all.sort();
+        all.dedup();
+        let is_heard = self.answered.send(all).is_ok();
+        // If the counter is full it rings already.
+        let _ = self.bell.write(1);
+        is_heard
+    }
+}
+
+impl Known {
+    fn update(&mut self, name: &RegistrarName, mut targets: Vec<Target>) {
+        targets.sort();
+        targets.dedup();
+        if targets.len() > MAX_TARGETS {
+            tracing::warn!(%name, count = targets.len(), "the name stands for too many registrars: {MAX_TARGETS} are used");
+            targets.truncate(MAX_TARGETS);
+        }
+        if self.is_failing || self.targets != targets {
+            let places: Vec<_> = targets.iter().map(|target| &target.peer).collect();
+            tracing::info!(%name, ?places, "resolved");
+        }
+        (self.targets, self.is_failing) = (targets, false);
+    }
+
+    /// What was known stays.
+    fn fail(&mut self, name: &RegistrarName, error: &NetError) {
+        if self.is_failing {
+            tracing::debug!(%name, %error, "still cannot resolve a registrar's name");
+        } else {
+            tracing::warn!(%name, %error, "cannot resolve a registrar's name; it will be tried again");
+        }
+        self.is_failing = true;
+    }
+}
+
+/// Anew each time, so that changes of the host's settings count, and nothing is remembered.
+fn resolver(servers: &[SocketAddr]) -> Result<TokioResolver, NetError> {
+    let host = Resolver::builder(TokioRuntimeProvider::default());
+    let mut builder = match host {
+        Ok(builder) if servers.is_empty() => builder,
+        // Without DNS there is still /etc/hosts.
+        _ => {
+            let servers = servers.iter().map(name_server).collect();
+            let config = ResolverConfig::from_name_servers(servers);
+            Resolver::builder_with_config(config, TokioRuntimeProvider::default())
+        }
+    };
+    builder.options_mut().timeout = ANSWER_TIMEOUT;
+    builder.build()
+}
+
+fn name_server(address: &SocketAddr) -> NameServerConfig {
+    let with_port = |mut connection: ConnectionConfig| {
+        connection.port = address.port();
+        connection
+    };
+    let connections = [ConnectionConfig::udp(), ConnectionConfig::tcp()].map(with_port);
+    NameServerConfig::new(address.ip(), true, connections.into())
+}
+
+async fn resolve(name: &RegistrarName, servers: &[SocketAddr]) -> Result<Answer, NetError> {
+    let resolver = resolver(servers)?;
+    match name {
+        RegistrarName::Host { name, port } => {
+            let (addresses, valid_until) = addresses(&resolver, name).await?;
+            let alone = |address| Peer { addresses: vec![address], port: *port };
+            let targets = addresses.into_iter().map(|address| Target { priority: 0, peer: alone(address) });
+            Ok(Answer { targets: targets.collect(), valid_until })
+        }
+        RegistrarName::Service { name } => resolve_service(&resolver, name).await,
+    }
+}
+
+/// RFC 2782.
+async fn resolve_service(resolver: &TokioResolver, name: &str) -> Result<Answer, NetError> {
+    let Some(lookup) = look_up(resolver, name, RecordType::SRV).await? else {
+        return Ok(Answer { targets: Vec::new(), valid_until: Instant::now() });
+    };
+    let mut answer = Answer { targets: Vec::new(), valid_until: lookup.valid_until() };
+    let services = lookup.answers().iter().filter_map(|record| match &record.data {
+        RData::SRV(service) => Some(service),
+        _ => None,
+    });
+    // A target of "." means that there is no such service.
+    for service in services.filter(|service| !service.target.is_root()).take(MAX_TARGETS) {
+        let (addresses, valid_until) = addresses(resolver, &service.target.to_string()).await?;
+        answer.valid_until = answer.valid_until.min(valid_until);
+        answer.targets.extend(target(service, addresses));
+    }
+    Ok(answer)
+}
+
+fn target(service: &SRV, addresses: Vec<IpAddr>) -> Option<Target> {
+    let peer = Peer { addresses, port: service.port };
+    let is_somewhere = !peer.addresses.is_empty() && peer.port != 0;
+    is_somewhere.then_some(Target { priority: service.priority, peer })
+}
+
+/// All addresses of a host, and until when they count. None if the servers know of none; an error if they do not say.
+async fn addresses(resolver: &TokioResolver, name: &str) -> Result<(Vec<IpAddr>, Instant), NetError> {
+    let (mut addresses, mut valid_until, mut failure) = (Vec::new(), None, None);
+    for family in [RecordType::A, RecordType::AAAA] {
+        match look_up(resolver, name, family).await {
+            Ok(Some(lookup)) => {
+                addresses.extend(lookup.answers().iter().filter_map(|record| record.data.ip_addr()));
+                let until = lookup.valid_until();
+                valid_until = Some(valid_until.map_or(until, |before: Instant| before.min(until)));
+            }
+            Ok(None) => {}
+            Err(error) => failure = Some(error),
+        }
+    }
+    match failure {
+        Some(error) if addresses.is_empty() => Err(error),
+        _ => Ok((addresses, valid_until.unwrap_or_else(Instant::now))),
+    }
+}
+
+/// None if there are no such records.
+async fn look_up(
+    resolver: &TokioResolver,
+    name: &str,
+    records: RecordType,
+) -> Result<Option<Lookup>, NetError> {
+    match resolver.lookup(name, records).await {
+        Ok(lookup) => Ok(Some(lookup)),
+        Err(error) if error.is_no_records_found() => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,126 @@
+use std::net::IpAddr;
+use std::time::{Duration, Instant};
+
+use super::*;
+
+#[path = "../../../tests/names/dns.rs"]
+mod dns;
+
+use dns::DnsServer;
+
+const LIMIT: Duration = Duration::from_secs(20);
+
+fn start(server: &DnsServer, names: &[&str]) -> Names {
+    let names = names.iter().map(|name| RegistrarName::parse(name, 3863).expect("a name")).collect();
+    let options = NameOptions {
+        servers: vec![server.address()],
+        min_life: Duration::from_millis(20),
+        max_life: Duration::from_millis(50),
+        pause: Duration::from_millis(5),
+    };
+    Names::start(Side::Asap, names, options).expect("a thread")
+}
+
+/// Waits until the names stand for these: priority, addresses, port.
+fn await_targets(names: &Names, expected: &[(u16, &[&str], u16)]) {
+    let peer = |addresses: &[&str], port| Peer {
+        addresses: addresses.iter().map(|address| address.parse().expect("an address")).collect(),
+        port,
+    };
+    let target =
+        |&(priority, addresses, port): &(u16, &[&str], u16)| Target { priority, peer: peer(addresses, port) };
+    let expected: Vec<Target> = expected.iter().map(target).collect();
+    let (start, mut last) = (Instant::now(), None);
+    loop {
+        match names.receive() {
+            Some(TransportEvent::Resolved { targets, .. }) if targets == expected => return,
+            None => std::thread::sleep(Duration::from_millis(2)),
+            other => last = other,
+        }
+        assert!(start.elapsed() < LIMIT, "{last:?} instead of {expected:?}");
+    }
+}
+
+/// Waits for so many more questions, and does something meanwhile.
+fn await_questions(server: &DnsServer, count: usize, meanwhile: impl Fn()) {
+    let (start, asked) = (Instant::now(), server.questions());
+    while server.questions() < asked + count {
+        assert!(start.elapsed() < LIMIT, "it does not ask again");
+        meanwhile();
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
+fn addresses(all: &[&str]) -> Vec<IpAddr> {
+    all.iter().map(|address| address.parse().expect("an address")).collect()
+}
+
+#[test]
+fn each_address_of_a_host_is_a_registrar() {
+    let server = DnsServer::start([127, 79, 20, 1]);
+    server.set_addresses("registrars.test.", &addresses(&["192.0.2.1", "192.0.2.2", "2001:db8::1"]));
+    let names = start(&server, &["registrars.test.:4000"]);
+    await_targets(
+        &names,
+        &[(0, &["192.0.2.1"], 4000), (0, &["192.0.2.2"], 4000), (0, &["2001:db8::1"], 4000)],
+    );
+    server.set_addresses("registrars.test.", &addresses(&["192.0.2.3"]));
+    await_targets(&names, &[(0, &["192.0.2.3"], 4000)]);
+}
+
+#[test]
+fn each_target_of_a_service_is_a_registrar_with_all_its_addresses() {
+    // RFC 2782.
+    let server = DnsServer::start([127, 79, 20, 2]);
+    server.set_addresses("a.test.", &addresses(&["192.0.2.1", "2001:db8::1"]));
+    server.set_addresses("b.test.", &addresses(&["192.0.2.2"]));
+    let service = "_asap-sctp._sctp.test.";
+    server.set_service(service, &[(20, 3863, "a.test."), (10, 4000, "b.test."), (5, 1, "missing.test.")]);
+    let names = start(&server, &[service]);
+    await_targets(&names, &[(10, &["192.0.2.2"], 4000), (20, &["192.0.2.1", "2001:db8::1"], 3863)]);
+    // There is no such service.
+    server.set_service(service, &[(0, 0, ".")]);
+    await_targets(&names, &[]);
+}
+
+#[test]
+fn what_is_known_stays_while_a_server_fails_and_goes_when_it_says_so() {
+    let server = DnsServer::start([127, 79, 20, 3]);
+    server.set_failing(true);
+    let names = start(&server, &["registrars.test.", "missing.test."]);
+    await_questions(&server, 20, || assert_eq!(names.receive(), None));
+    server.set_addresses("registrars.test.", &addresses(&["192.0.2.1"]));
+    server.set_failing(false);
+    await_targets(&names, &[(0, &["192.0.2.1"], 3863)]);
+    server.set_failing(true);
+    await_questions(&server, 20, || {
+        if let Some(TransportEvent::Resolved { targets, .. }) = names.receive() {
+            assert_eq!(targets.len(), 1);
+        }
+    });
+    server.set_addresses("registrars.test.", &[]);
+    server.set_failing(false);
+    await_targets(&names, &[]);
+}
+
+#[test]
+fn a_wish_is_granted_before_the_answer_is_old_and_many_at_once() {
+    let server = DnsServer::start([127, 79, 20, 4]);
+    server.set_addresses("registrars.test.", &addresses(&["192.0.2.1"]));
+    let names = vec![RegistrarName::parse("registrars.test.", 3863).expect("a name")];
+    let hour = Duration::from_secs(3600);
+    let options = NameOptions {
+        servers: vec![server.address()],
+        min_life: hour,
+        max_life: hour,
+        pause: Duration::from_millis(200),
+    };
+    let names = Names::start(Side::Asap, names, options).expect("a thread");
+    await_targets(&names, &[(0, &["192.0.2.1"], 3863)]);
+    let asked = server.questions();
+    server.set_addresses("registrars.test.", &addresses(&["192.0.2.2"]));
+    (0..100).for_each(|_| names.wish());
+    await_targets(&names, &[(0, &["192.0.2.2"], 3863)]);
+    // A and AAAA, once.
+    assert_eq!(server.questions(), asked + 2);
+}
