@@ -58,6 +58,22 @@ impl HuntConfig {
     }
 }
 
+/// Registrars that speak TCP, which only users may (RFC 5352, 2.1).
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct TcpHunt {
+    /// Those that are known beforehand.
+    pub registrars: Vec<SocketAddr>,
+    /// Names that stand for more of them; each address is one.
+    pub names: Vec<RegistrarName>,
+}
+
+impl TcpHunt {
+    /// Whether there are any.
+    pub fn is_empty(&self) -> bool {
+        self.registrars.is_empty() && self.names.is_empty()
+    }
+}
+
 /// What became of the link to the registrar.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum HomeEvent {
@@ -139,6 +155,7 @@ enum State {
 /// The link to the home registrar.
 pub(crate) struct Home {
     config: HuntConfig,
+    over_tcp: TcpHunt,
     format: Format,
     learned: Vec<Learned>,
     /// What names stand for.
@@ -154,10 +171,11 @@ pub(crate) struct Home {
 }
 
 impl Home {
-    pub(crate) fn new(config: HuntConfig, format: Format) -> Self {
+    pub(crate) fn new(config: HuntConfig, over_tcp: TcpHunt, format: Format) -> Self {
         let (round_timeout, retry_delay) = (config.connect_timeout, config.retry_delay);
         Self {
             config,
+            over_tcp,
             format,
             learned: Vec::new(),
             by_name: Vec::new(),
@@ -236,7 +254,10 @@ impl Home {
         self.learned.retain(|learned| learned.expires > now);
         let learned = self.learned.iter().map(|learned| &learned.peer);
         let peers = self.config.registrars.iter().chain(learned).cloned();
-        let by_address = peers.map(|peer| Candidate::new(Side::Asap, peer));
+        let over_tcp = self.over_tcp.registrars.iter().map(|address| Peer::from(*address));
+        let by_address = peers
+            .map(|peer| Candidate::new(Side::Asap, peer))
+            .chain(over_tcp.map(|peer| Candidate::new(Side::AsapTcp, peer)));
         let mut all: Vec<Candidate> = Vec::new();
         for candidate in by_address.chain(self.by_name.iter().cloned()) {
             if !candidate.is_among(&all) {
@@ -255,6 +276,9 @@ impl Home {
     fn hunt(&mut self, io: &mut Io, now: Time) {
         if !self.config.names.is_empty() {
             io.push(Command::Resolve { side: Side::Asap });
+        }
+        if !self.over_tcp.names.is_empty() {
+            io.push(Command::Resolve { side: Side::AsapTcp });
         }
         let untried = self.candidates(io, now);
         let round_ends = now + self.round_timeout;
@@ -399,7 +423,8 @@ impl Home {
         let before = std::mem::take(&mut self.by_name);
         let (before, of_others): (Vec<_>, _) = before.into_iter().partition(|named| named.side == side);
         self.by_name = of_others;
-        self.by_name.extend(targets.into_iter().take(MAX_NAMED).map(|target| Candidate { side, target }));
+        self.by_name
+            .extend(targets.into_iter().flat_map(|target| candidates_at(side, target)).take(MAX_NAMED));
         let newcomers: Vec<Candidate> = self
             .by_name
             .iter()
@@ -462,6 +487,16 @@ fn announced(source: SocketAddr, transports: Vec<Transport>) -> Vec<Peer> {
         Peer { addresses: usable.take(MAX_ADDRESSES).collect(), port: transport.port }
     });
     peers.filter(|peer| !peer.addresses.is_empty()).collect()
+}
+
+/// A target of a name: over TCP each of its addresses, since a connection has but one.
+fn candidates_at(side: Side, target: Target) -> Vec<Candidate> {
+    if side != Side::AsapTcp {
+        return vec![Candidate { side, target }];
+    }
+    let Target { priority, peer: Peer { addresses, port } } = target;
+    let at = |address| Target { priority, peer: Peer { addresses: vec![address], port } };
+    addresses.into_iter().map(|address| Candidate { side, target: at(address) }).collect()
 }
 
 fn drop_attempts(attempts: Vec<Attempt>, io: &mut Io) {

@@ -91,7 +91,7 @@ mod timers;
 pub mod transport;
 pub mod wire;
 
-pub use home::HuntConfig;
+pub use home::{HuntConfig, TcpHunt};
 pub use id::{PeId, PoolHandle, RegistrarId};
 pub use name::{NameError, RegistrarName};
 pub use profile::{Profile, SctpSettings};

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use resolutions::Resolutions;
 
-use crate::home::{Home, HomeEvent, HuntConfig};
+use crate::home::{Home, HomeEvent, HuntConfig, TcpHunt};
 use crate::pool_user::ResolutionError;
 use crate::timers::Timers;
 use crate::transport::{AssociationId, Command, Io, Peer, TransportEvent, earliest};
@@ -188,7 +188,7 @@ impl PoolElement {
     /// An element that starts to look for a registrar now.
     pub fn new(config: PoolElementConfig, seed: u64, now: Time) -> Self {
         let mut io = Io::new(seed);
-        let mut home = Home::new(config.hunt.clone(), config.format);
+        let mut home = Home::new(config.hunt.clone(), TcpHunt::default(), config.format);
         home.start(&mut io, now);
         Self {
             config,

@@ -28,11 +28,14 @@ pub enum AssociationId {
     Incoming(u64),
 }
 
-/// Which of a machine's endpoints: only registrars have both.
+/// Which of a machine's endpoints.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Side {
     /// Towards elements and users (RFC 5352).
     Asap,
+    /// Between registrars and users over TCP (RFC 5352, 2.1): its connections count as associations, its messages as [`UserMessage`]s
+    /// with the identifier of ASAP.
+    AsapTcp,
     /// Towards other registrars (RFC 5353).
     Enrp,
 }

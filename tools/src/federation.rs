@@ -100,7 +100,7 @@ pub fn peer(text: &str) -> Result<Peer, String> {
 }
 
 fn known(text: &str) -> Result<Location, String> {
-    Location::parse(&with_ports(text), ENRP_PORT)
+    Location::parse_sctp(&with_ports(text), ENRP_PORT)
 }
 
 impl FederationOptions {

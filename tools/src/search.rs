@@ -19,7 +19,8 @@ use crate::location::{self, DnsOptions, Location};
 #[command(next_help_heading = "Registrar options")]
 pub struct SearchOptions {
     /// A registrar, with all its addresses: ADDRESS:PORT,ADDRESS:PORT...; or a name, NAME[:PORT], that stands for one or more
-    /// of them, or a service with SRV records, as _asap-sctp._sctp.example.com. Repeatable
+    /// of them, or a service with SRV records, as _asap-sctp._sctp.example.com. Over TCP,
+    /// which only clients may speak: tcp:ADDRESS:PORT, tcp:NAME[:PORT], _asap-tcp._tcp.example.com. Repeatable
     #[arg(long, value_name = "A:P,...|NAME", value_parser = registrar)]
     pub registrar: Vec<Location>,
     #[command(flatten)]
@@ -136,6 +137,7 @@ impl SearchOptions {
     pub fn pool_user(&self) -> PoolUserOptions {
         let mut options = PoolUserOptions::new(Vec::new(), self.profile());
         options.names = self.names();
+        options.config.over_tcp = location::over_tcp(&self.registrar);
         options.config.hunt = self.hunt();
         options.sctp = self.sctp();
         options.announce = self.asapannounce.0;
@@ -143,6 +145,20 @@ impl SearchOptions {
             options.config.request_timeout = Duration::from_millis(timeout);
         }
         options
+    }
+
+    /// What an element may not do: RFC 5352, 2.1.
+    ///
+    /// # Errors
+    /// If it is told to find a registrar over TCP.
+    pub fn forbid_tcp(&self) -> Result<(), String> {
+        match location::are_sctp(&self.registrar) {
+            true => Ok(()),
+            false => {
+                Err("--registrar: pool elements speak SCTP with registrars, only clients may speak TCP"
+                    .into())
+            }
+        }
     }
 
     /// How names of registrars are resolved.

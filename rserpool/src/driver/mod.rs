@@ -84,6 +84,7 @@ mod runner;
 mod session;
 mod sleep;
 mod tasks;
+mod tcp;
 #[cfg(feature = "tokio")]
 pub mod tokio;
 mod watched;
@@ -99,4 +100,5 @@ pub use pool_user::{PoolUser, PoolUserOptions, Subscription, Update};
 pub use registrar::{Registrar, RegistrarOptions};
 pub use reporter::{Component, ComponentState, Reporter, ReporterOptions};
 pub use session::Session;
+pub use tcp::TcpOptions;
 pub use watched::{Latencies, Observation, Observer};

@@ -15,11 +15,14 @@ use socketapi::{
 use super::Error;
 use super::multicast::{AnnounceReceiver, AnnounceSender};
 use super::names::{NameOptions, Names};
-use crate::RegistrarName;
+use super::tcp::{TcpEndpoint, TcpOptions};
 use crate::transport::{AssociationId, Command, LostReason, Peer, Side, TransportEvent, UserMessage};
+use crate::{RegistrarName, Time};
 
 /// Messages of one association that wait for room in its send buffer; with more, it is aborted.
 const MAX_BACKLOG: usize = 10_000;
+/// After so many events TCP is looked at, though SCTP has more.
+const LOOK_EACH: u32 = 64;
 /// Their bytes: who asks for long answers, and does not read them, costs no more.
 const MAX_BACKLOG_BYTES: usize = 64 << 20;
 
@@ -68,6 +71,9 @@ pub(super) struct Network {
     known_addresses: Vec<IpAddr>,
     /// Names that are being resolved.
     lookups: Vec<Names>,
+    tcp: Option<TcpEndpoint>,
+    /// Counts what is polled: SCTP and TCP take turns.
+    turn: u32,
 }
 
 /// A socket of one of the machine's endpoints; the first of each is the one that it is known by.
@@ -92,6 +98,8 @@ impl Network {
             receivers: Vec::new(),
             known_addresses: Vec::new(),
             lookups: Vec::new(),
+            tcp: None,
+            turn: 0,
         };
         network.bind(binding)?;
         Ok(network)
@@ -126,6 +134,41 @@ impl Network {
             self.lookups.push(Names::start(side, names.to_vec(), options.clone())?);
         }
         Ok(())
+    }
+
+    /// Connects over TCP as well, from these addresses; none for what the system chooses.
+    pub(super) fn use_tcp(&mut self, addresses: Vec<IpAddr>) -> Result<(), Error> {
+        self.tcp = Some(TcpEndpoint::open(addresses, TcpOptions::default())?);
+        Ok(())
+    }
+
+    /// Takes connections over TCP as well: at `addresses`, unless the options say where.
+    pub(super) fn serve_tcp(
+        &mut self,
+        options: &TcpOptions,
+        addresses: Vec<IpAddr>,
+        port: u16,
+    ) -> Result<(), Error> {
+        let (addresses, port) = options.place.clone().unwrap_or((addresses, port));
+        let mut tcp = TcpEndpoint::open(Vec::new(), options.clone())?;
+        for address in addresses {
+            match tcp.listen(SocketAddr::new(address, port)) {
+                Err(error) if options.is_required => {
+                    return Err(Error::system("listen for pool users over TCP")(error));
+                }
+                Err(error) => {
+                    tracing::warn!(%error, %address, port, "no pool users are served over TCP here")
+                }
+                Ok(()) => {}
+            }
+        }
+        self.tcp = Some(tcp);
+        Ok(())
+    }
+
+    /// Where connections over TCP are taken.
+    pub(super) fn tcp_places(&self) -> Vec<SocketAddr> {
+        self.tcp.as_ref().map_or_else(Vec::new, TcpEndpoint::places)
     }
 
     fn add_socket(
@@ -168,7 +211,7 @@ impl Network {
         addresses.into_iter().map(|address| SocketAddr::new(address, port)).collect()
     }
 
-    /// What to poll: the sockets' bell first, then the multicast sockets and the answers to names.
+    /// What to poll: the sockets' bell first, then the multicast sockets, the answers to names, TCP.
     pub(super) fn descriptors(&self) -> Result<Vec<OwnedFd>, Error> {
         let copy = |fd: BorrowedFd<'_>| fd.try_clone_to_owned().map_err(Error::system("copy a descriptor"));
         let mut all = vec![self.poller.descriptor()?];
@@ -178,6 +221,9 @@ impl Network {
         for names in &self.lookups {
             all.push(copy(names.descriptor())?);
         }
+        if let Some(tcp) = &self.tcp {
+            all.push(copy(tcp.descriptor())?);
+        }
         Ok(all)
     }
 
@@ -186,8 +232,21 @@ impl Network {
         self.links.get(&association).is_some_and(|link| !link.backlog.is_empty())
     }
 
+    /// When to call [`handle_timeout`](Self::handle_timeout).
+    pub(super) fn poll_timeout(&self) -> Option<Time> {
+        self.tcp.as_ref()?.poll_timeout()
+    }
+
+    /// Time passed.
+    pub(super) fn handle_timeout(&mut self, now: Time) {
+        if let Some(tcp) = &mut self.tcp {
+            tcp.handle_timeout(now);
+        }
+    }
+
     /// Does what a machine wants done, without waiting.
     pub(super) fn execute(&mut self, command: Command) {
+        let Some(command) = self.execute_over_tcp(command) else { return };
         match command {
             Command::Connect { association, side, peer } => self.connect(association, side, &peer),
             Command::Send { association, message } => self.send(association, message),
@@ -207,6 +266,22 @@ impl Network {
                 senders.for_each(|(_, sender)| sender.send(&data));
             }
         }
+    }
+
+    /// Does what concerns a TCP connection; returns what does not.
+    fn execute_over_tcp(&mut self, command: Command) -> Option<Command> {
+        let Some(tcp) = &mut self.tcp else { return Some(command) };
+        let now = self.stack.now();
+        match command {
+            Command::Connect { association, side: Side::AsapTcp, peer } => tcp.connect(association, &peer),
+            Command::Send { association, message } if tcp.contains(association) => {
+                tcp.send(association, &message.data, now);
+            }
+            Command::Shutdown { association } if tcp.contains(association) => tcp.shut_down(association, now),
+            Command::Abort { association } if tcp.contains(association) => tcp.abort(association),
+            other => return Some(other),
+        }
+        None
     }
 
     fn measure(&mut self, association: AssociationId) {
@@ -330,6 +405,9 @@ impl Network {
             if let Some(event) = self.events.pop_front() {
                 return Ok(Some(event));
             }
+            if let Some(event) = self.poll_tcp() {
+                return Ok(Some(event));
+            }
             let Some(&socket) = self.ready.last() else {
                 if self.look()? {
                     continue;
@@ -345,6 +423,16 @@ impl Network {
         }
     }
 
+    /// What has come over TCP, each second time.
+    fn poll_tcp(&mut self) -> Option<TransportEvent> {
+        let tcp = self.tcp.as_mut()?;
+        self.turn = self.turn.wrapping_add(1);
+        if self.turn.is_multiple_of(LOOK_EACH) {
+            tcp.look(self.stack.now(), &mut self.next_incoming);
+        }
+        if self.turn.is_multiple_of(2) { None } else { tcp.poll(self.stack.now()) }
+    }
+
     /// Whether there is something to read.
     fn look(&mut self) -> Result<bool, Error> {
         let announces = self.receivers.iter_mut().filter_map(AnnounceReceiver::receive);
@@ -356,7 +444,9 @@ impl Network {
             result => result?,
         }
         self.ready.extend(ready.iter().map(|readiness| readiness.token as usize));
-        Ok(!self.ready.is_empty() || !self.events.is_empty())
+        let now = self.stack.now();
+        let tcp_has = self.tcp.as_mut().is_some_and(|tcp| tcp.look(now, &mut self.next_incoming));
+        Ok(tcp_has || !self.ready.is_empty() || !self.events.is_empty())
     }
 
     fn handle(&mut self, socket: usize, received: Received) {

@@ -173,16 +173,21 @@ impl PoolUser {
     pub fn start(stack: &Stack, options: PoolUserOptions) -> Result<Self, Error> {
         let binding = Binding {
             side: Side::Asap,
-            addresses: options.addresses,
+            addresses: options.addresses.clone(),
             port: 0,
             listen: false,
             config: options.sctp.association_config(),
         };
         let mut network = Network::open(stack, binding)?;
+        let addresses = options.addresses;
         if let Some(group) = options.announce {
             network.receivers.push(AnnounceReceiver::open(Side::Asap, group)?);
         }
         network.resolve(Side::Asap, &options.config.hunt.names, &options.names)?;
+        if !options.config.over_tcp.is_empty() {
+            network.use_tcp(addresses)?;
+            network.resolve(Side::AsapTcp, &options.config.over_tcp.names, &options.names)?;
+        }
         let machine = Sorted {
             machine: pool_user::PoolUser::new(options.config, rand::random()),
             sessions: Inbox::new(),

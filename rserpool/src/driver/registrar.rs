@@ -11,6 +11,7 @@ use super::multicast::AnnounceReceiver;
 use super::names::NameOptions;
 use super::network::{Binding, Network};
 use super::runner::Runner;
+use super::tcp::TcpOptions;
 use super::watched::{Latencies, Observer, Watched};
 use super::{ANNOUNCE_TTL, Error};
 use crate::registrar::{self, RegistrarConfig, RegistrarEvent, RegistrarStatistics};
@@ -35,6 +36,8 @@ pub struct RegistrarOptions {
     pub enrp_addresses: Option<Vec<IpAddr>>,
     /// The group to send Presences to, and to find other registrars in; none for no multicast.
     pub enrp_announce: Option<SocketAddrV4>,
+    /// Pool users over TCP; none for none.
+    pub tcp: Option<TcpOptions>,
     /// How other registrars' names are resolved.
     pub names: NameOptions,
     /// Parameters of its associations.
@@ -52,6 +55,7 @@ impl RegistrarOptions {
             enrp_port: None,
             enrp_addresses: None,
             enrp_announce: None,
+            tcp: Some(TcpOptions::default()),
             names: NameOptions::new(Profile::Rfc),
             sctp,
         }
@@ -100,6 +104,12 @@ impl Registrar {
         if let Some(port) = options.enrp_port {
             Self::open_enrp(&mut network, &mut config, &options, port)?;
         }
+        if let Some(tcp) = &options.tcp {
+            let all = || stack.local_addresses();
+            let addresses = if options.addresses.is_empty() { all() } else { options.addresses.clone() };
+            let (_, port) = network.local(Side::Asap)?;
+            network.serve_tcp(tcp, addresses, port)?;
+        }
         find_own_networks(stack, &mut config)?;
         let machine = registrar::Registrar::new(config, rand::random(), stack.now());
         let watched = Watched::new(machine, stack, observer);
@@ -121,6 +131,11 @@ impl Registrar {
         }
         network.resolve(Side::Enrp, &config.enrp.names, &options.names)?;
         Ok(())
+    }
+
+    /// Where pool users are served over TCP.
+    pub fn tcp_addrs(&self) -> Vec<SocketAddr> {
+        self.runner.with(|engine, _| engine.network.tcp_places())
     }
 
     /// The next change of the handlespace. Changes that nobody fetches are forgotten after a while.

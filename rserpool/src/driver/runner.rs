@@ -13,7 +13,7 @@ use super::Error;
 use super::network::Network;
 use super::sleep::Sleep;
 use super::tasks::Tasks;
-use crate::transport::{Command, TransportEvent};
+use crate::transport::{Command, TransportEvent, earliest};
 
 /// What all machines of this crate can do.
 pub(super) trait Machine: Send + 'static {
@@ -72,6 +72,7 @@ impl<M: Machine> Engine<M> {
     /// Handles what has come. Whether there may be more.
     fn step(&mut self, now: Time) -> Result<bool, Error> {
         self.rounds += 1;
+        self.network.handle_timeout(now);
         self.execute_commands();
         for _ in 0..BATCH {
             if !self.machine.has_room() {
@@ -279,7 +280,7 @@ impl<M: Machine> Shared<M> {
                     return release(engine);
                 }
             };
-            let deadline = engine.machine.poll_timeout();
+            let deadline = earliest(engine.machine.poll_timeout(), engine.network.poll_timeout());
             let listens = engine.machine.has_room();
             release(engine);
             if may_have_more {

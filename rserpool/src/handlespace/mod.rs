@@ -147,6 +147,9 @@ pub enum RegistrationError {
         /// The identifier.
         pe_id: PeId,
     },
+    /// ASAP between elements and registrars is over SCTP (RFC 5352, 2.1).
+    #[error("elements register over SCTP only")]
+    NotOverSctp,
     /// The registrar's access rules do not allow it.
     #[error("the access rules do not let {from} register here")]
     Forbidden {
@@ -176,7 +179,7 @@ impl RegistrationError {
             }
             Self::InvalidValue { .. } => ErrorCause::bare(CauseCode::INVALID_VALUES),
             Self::IdInUse { .. } => ErrorCause::bare(CauseCode::NON_UNIQUE_PE_ID),
-            Self::Forbidden { .. } => ErrorCause::bare(CauseCode::SECURITY),
+            Self::Forbidden { .. } | Self::NotOverSctp => ErrorCause::bare(CauseCode::SECURITY),
             Self::Full { .. } => ErrorCause::bare(CauseCode::LACK_OF_RESOURCES),
         }
     }

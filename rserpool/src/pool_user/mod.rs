@@ -34,7 +34,7 @@ use sending::Channels;
 use subscriptions::Subscriptions;
 
 use crate::handlespace::Limits;
-use crate::home::{Home, HuntConfig};
+use crate::home::{Home, HuntConfig, TcpHunt};
 use crate::policy::Policies;
 use crate::session::user::Session;
 use crate::session::{BusinessCard, SessionEvent, SessionId};
@@ -48,6 +48,8 @@ use crate::{PoolHandle, Profile, Rate, RegistrarId, Time};
 pub struct PoolUserConfig {
     /// How to find a registrar.
     pub hunt: HuntConfig,
+    /// Registrars to be asked over TCP. Sessions with elements are over SCTP in any case.
+    pub over_tcp: TcpHunt,
     /// The dialect on the wire.
     pub format: Format,
     /// How many elements to ask for (0x803f option). Only asked when answers are not cached, as RSPLIB does.
@@ -94,6 +96,7 @@ impl PoolUserConfig {
     pub fn new(hunt: HuntConfig, profile: Profile) -> Self {
         Self {
             hunt,
+            over_tcp: TcpHunt::default(),
             format: Format::default(),
             items: 3,
             stale_cache: Duration::ZERO,
@@ -206,7 +209,7 @@ impl PoolUser {
     pub fn new(config: PoolUserConfig, seed: u64) -> Self {
         let mut io = Io::new(seed);
         Self {
-            home: Home::new(config.hunt.clone(), config.format),
+            home: Home::new(config.hunt.clone(), config.over_tcp.clone(), config.format),
             cache: Cache::new(config.cache_limits, config.policies.clone(), config.stale_cache, &mut io.rng),
             reports: Reports::new(),
             subscriptions: Subscriptions::new(),

@@ -86,6 +86,10 @@ impl Registrar {
         mut element: PoolElement,
         now: Time,
     ) -> Result<(), RegistrationError> {
+        // RFC 5352, 2.1.
+        if self.associations.get(&association).is_some_and(|state| !state.is_sctp) {
+            return Err(RegistrationError::NotOverSctp);
+        }
         self.check_access(association, pool_handle)?;
         self.check_room(association, pool_handle, element.id)?;
         self.check_values(pool_handle, &element)?;
@@ -245,7 +249,8 @@ impl Registrar {
         let Some(element) = self.handlespace.get(key) else { return false };
         let Some(state) = self.associations.get(&association) else { return false };
         let is_there = |asap: &Transport| {
-            asap.port == state.peer.port
+            state.is_sctp
+                && asap.port == state.peer.port
                 && asap.addresses.iter().any(|address| state.peer.has_address(*address))
         };
         element.data.association == Some(association)

@@ -53,6 +53,8 @@ struct Association {
     from: IpAddr,
     /// None if it has no limits.
     user: Option<UserId>,
+    /// Elements come over SCTP only (RFC 5352, 2.1).
+    is_sctp: bool,
     is_up: bool,
     /// Since when, as long as the peer has not said anything.
     silent_since: Option<Time>,
@@ -153,8 +155,8 @@ impl Registrar {
             TransportEvent::Accepted { association, .. } if !self.is_serving() => {
                 self.io.push(Command::Abort { association });
             }
-            TransportEvent::Accepted { association, peer, .. } => {
-                self.accept(association, peer, now);
+            TransportEvent::Accepted { association, side, peer } => {
+                self.accept(association, side, peer, now);
             }
             TransportEvent::Connected { association, peer } => {
                 self.timers.clear(Timer::SetUp(association));
@@ -217,7 +219,7 @@ impl Registrar {
     }
 
     /// An element or a user has come.
-    fn accept(&mut self, association: AssociationId, peer: Peer, now: Time) {
+    fn accept(&mut self, association: AssociationId, side: Side, peer: Peer, now: Time) {
         let is_welcome = peer.addresses.first().is_some_and(|&from| {
             self.config.access.admits(from) && self.user_at(from).is_none_or(|(_, has_room)| has_room)
         });
@@ -226,7 +228,7 @@ impl Registrar {
             self.io.push(Command::Abort { association });
             return;
         }
-        self.add_association(association, peer, true, now);
+        self.add_association(association, side, peer, true, now);
         self.expect_word(association, now);
     }
 
@@ -243,9 +245,18 @@ impl Registrar {
     }
 
     /// An association with a peer that has an address.
-    fn add_association(&mut self, association: AssociationId, peer: Peer, is_up: bool, now: Time) {
+    fn add_association(
+        &mut self,
+        association: AssociationId,
+        side: Side,
+        peer: Peer,
+        is_up: bool,
+        now: Time,
+    ) {
         let Some(&from) = peer.addresses.first() else { return };
-        for address in &peer.addresses {
+        let is_sctp = side != Side::AsapTcp;
+        // Ports of TCP say nothing about who is at a port of SCTP.
+        for address in peer.addresses.iter().filter(|_| is_sctp) {
             self.places.insert((address.to_canonical(), peer.port), association);
         }
         let user = self.user_at(from).map(|(id, _)| id);
@@ -254,6 +265,7 @@ impl Registrar {
             peer,
             from,
             user,
+            is_sctp,
             is_up,
             silent_since: None,
             distance: 0,

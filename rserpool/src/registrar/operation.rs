@@ -48,7 +48,9 @@ impl Rejections {
             RegistrationError::ControlUseDiffers => &mut self.control_use_differs,
             RegistrationError::UnknownPolicy { .. } => &mut self.unknown_policy,
             RegistrationError::NoUsableAddress { .. } => &mut self.no_usable_address,
-            RegistrationError::TransportRefused { .. } => &mut self.transport_refused,
+            RegistrationError::TransportRefused { .. } | RegistrationError::NotOverSctp => {
+                &mut self.transport_refused
+            }
             RegistrationError::InvalidValue { .. } => &mut self.invalid_value,
             RegistrationError::IdInUse { .. } => &mut self.id_in_use,
             RegistrationError::Forbidden { .. } => &mut self.forbidden,
@@ -104,7 +106,8 @@ impl Registrar {
     /// Associations of one of its endpoints, with those that are being set up.
     pub fn association_count(&self, side: Side) -> usize {
         match side {
-            Side::Asap => self.associations.len(),
+            Side::Asap => self.associations.values().filter(|state| state.is_sctp).count(),
+            Side::AsapTcp => self.associations.values().filter(|state| !state.is_sctp).count(),
             Side::Enrp => self.enrp.link_count(),
         }
     }

@@ -20,6 +20,7 @@ mod enrp;
 mod error;
 mod param;
 mod policy;
+mod stream;
 mod tlv;
 
 pub use asap::AsapMessage;
@@ -30,6 +31,7 @@ pub use param::{
     Addresses, Life, ParamType, PoolElement, PoolEntry, Protocol, ServerInformation, Transport, TransportUse,
 };
 pub use policy::{Policy, PolicyField, PolicyType};
+pub use stream::{MessageStream, StreamError, to_stream};
 
 use bytes::Bytes;
 

@@ -18,5 +18,6 @@ mod sends;
 mod sessions;
 mod silence;
 mod stranger;
+mod tcp;
 mod updates;
 mod world;

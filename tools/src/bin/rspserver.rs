@@ -197,6 +197,7 @@ fn element_options(cli: &Cli) -> Result<PoolElementOptions, Box<dyn Error>> {
     let handle = cli.poolhandle.as_deref().unwrap_or(cli.service.pool_handle());
     let mut options = PoolElementOptions::new(handle.into(), Vec::new(), cli.search.profile());
     options.cookies = cookie_protection(cli, handle)?;
+    cli.search.forbid_tcp()?;
     options.hunt = cli.search.hunt();
     options.sctp = cli.search.sctp();
     options.names = cli.search.names();

@@ -110,7 +110,7 @@ impl ActionLog {
 
     fn announced(&self, side: Side) -> Action {
         let (protocol, name) = match side {
-            Side::Asap => ("MulticastASAP", "Announce"),
+            Side::Asap | Side::AsapTcp => ("MulticastASAP", "Announce"),
             Side::Enrp => ("MulticastENRP", "Presence"),
         };
         Action { direction: SAID, protocol, name, sender: self.own, ..Action::default() }

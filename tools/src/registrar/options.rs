@@ -16,7 +16,7 @@ use crate::search::{Announce, ProfileName};
 use crate::transport::TransportOptions;
 use clap::Parser;
 use nix::ifaddrs::getifaddrs;
-use rserpool::driver::{ANNOUNCE_TTL, RegistrarOptions};
+use rserpool::driver::{ANNOUNCE_TTL, RegistrarOptions, TcpOptions};
 use rserpool::registrar::RegistrarConfig;
 use rserpool::wire::ASAP_PORT;
 use rserpool::{AddressScope, Profile, RegistrarId, SctpSettings};
@@ -53,6 +53,9 @@ pub(super) struct Cli {
     /// Addresses and port for ASAP: auto (all addresses, port 3863) or ADDRESS:PORT,...
     #[arg(long, value_name = "auto|A:P,...", default_value = "auto", value_parser = binding)]
     pub(super) asap: Binding,
+    /// Serve clients over TCP as well: auto (where ASAP is, if that is possible), off, or ADDRESS:PORT,...
+    #[arg(long, value_name = "auto|off|A:P,...", default_value = "auto", value_parser = tcp)]
+    pub(super) tcp: Tcp,
     /// Announce this registrar by multicast: auto (239.0.0.50:3863), off, or a group
     #[arg(long, value_name = "auto|off|A:P", default_value = "auto")]
     pub(super) asapannounce: Announce,
@@ -142,6 +145,21 @@ fn binding(text: &str) -> Result<Binding, String> {
     }
     let peer = location::addresses(text)?;
     Ok(Binding { addresses: peer.addresses, port: peer.port })
+}
+
+/// What clients are served over TCP.
+#[derive(Clone, Debug)]
+pub(super) struct Tcp(Option<TcpOptions>);
+
+fn tcp(text: &str) -> Result<Tcp, String> {
+    Ok(Tcp(match text {
+        "off" => None,
+        "auto" => Some(TcpOptions::default()),
+        _ => {
+            let place = location::addresses(text).map(|peer| (peer.addresses, peer.port))?;
+            Some(TcpOptions { place: Some(place), is_required: true, ..TcpOptions::default() })
+        }
+    }))
 }
 
 fn scope(text: &str) -> Result<AddressScope, String> {
@@ -261,6 +279,7 @@ impl Cli {
             enrp_port: self.federation.port(),
             enrp_addresses: self.federation.addresses(),
             enrp_announce: self.federation.group(),
+            tcp: self.tcp.0.clone(),
             names: self.dns.names(self.profile.into()),
             sctp: SctpSettings { mobile: self.mobile, ..Profile::from(self.profile).sctp_settings() },
         }

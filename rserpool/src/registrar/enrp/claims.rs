@@ -73,7 +73,7 @@ impl Registrar {
 
     fn connect_to_element(&mut self, place: Peer, now: Time) -> AssociationId {
         let association = self.connect(Side::Asap, place.clone(), now);
-        self.add_association(association, place.clone(), false, now);
+        self.add_association(association, Side::Asap, place.clone(), false, now);
         self.enrp.claims.connecting.insert(place, association);
         association
     }
