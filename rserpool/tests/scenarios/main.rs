@@ -8,6 +8,7 @@ mod federation;
 mod hunts;
 mod memberships;
 mod noise;
+mod operation;
 mod pools;
 mod protection;
 mod random;

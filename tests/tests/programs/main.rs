@@ -16,6 +16,7 @@ mod rsplib_enrp;
 mod rsplib_linux;
 mod rsplib_model;
 mod rsplib_services;
+mod rsplib_statistics;
 mod signalling;
 mod sip;
 

@@ -1,0 +1,69 @@
+//! What operators do with a running registrar: count, and change its settings.
+
+use std::time::Duration;
+
+use rserpool::registrar::{PeerCounts, RegistrarConfig, Rejections, Removals};
+use rserpool::transport::Side;
+use rserpool::wire::{CauseCode, Policy};
+use rserpool::{Profile, RegistrarId};
+
+use crate::memberships::{description, register};
+use crate::pools::small_world;
+use crate::world::World;
+
+const SECOND: Duration = Duration::from_secs(1);
+
+#[test]
+fn a_registrar_takes_other_settings_while_it_runs_and_stays_who_it_is() {
+    let mut world = small_world(Policy::default());
+    let before = world.registrar(1).config().clone();
+    let mut config = RegistrarConfig::new(RegistrarId(4711), Profile::Rfc);
+    config.access = before.access.clone();
+    config.limits.elements = 2;
+    config.format.rare_transports = !before.format.rare_transports;
+    world.registrar(1).reconfigure(config.clone());
+    let now = world.registrar(1).config();
+    assert_eq!((now.id, now.format), (before.id, before.format));
+    assert_eq!(now.keep_alive_interval, config.keep_alive_interval);
+    // What is there stays, and renews its registration; there is no room for more.
+    world.run_for(60 * SECOND);
+    assert_eq!(world.registrar(1).handlespace().len(), 3);
+    let stranger = world.stranger_at_registrar(31);
+    assert_eq!(
+        register(&mut world, stranger, description(31, |_| {})),
+        Err(vec![CauseCode::LACK_OF_RESOURCES])
+    );
+    let statistics = world.registrar(1).statistics();
+    assert!(statistics.reregistrations > 0);
+    assert_eq!(statistics.rejections, Rejections { full: 1, ..Rejections::default() });
+    assert_eq!(statistics.rejections.total(), 1);
+}
+
+#[test]
+fn removals_are_counted_by_their_reason() {
+    let mut world = small_world(Policy::default());
+    world.kill(11);
+    world.run_until_done(60 * SECOND, |world| world.registrar(1).handlespace().len() == 2);
+    let removals = world.registrar(1).statistics().removals;
+    assert_eq!(removals.total(), 1);
+    let Removals { association_lost, no_keep_alive_ack, .. } = removals;
+    assert_eq!(association_lost + no_keep_alive_ack, 1);
+}
+
+#[test]
+fn peers_are_counted_by_how_it_stands_with_them() {
+    let mut world = World::new();
+    world.add_peer_registrar(1, &[2]);
+    world.add_peer_registrar(2, &[1]);
+    let active = PeerCounts { active: 1, ..PeerCounts::default() };
+    world.run_until_done(60 * SECOND, |world| world.registrar(1).peer_counts() == active);
+    assert!(world.registrar(1).association_count(Side::Enrp) >= 1);
+    assert_eq!(world.registrar(1).association_count(Side::Asap), 0);
+    world.freeze(2);
+    let asked = PeerCounts { asked: 1, ..PeerCounts::default() };
+    world.run_until_done(60 * SECOND, |world| world.registrar(1).peer_counts() == asked);
+    // It was the only peer: nobody else has to agree.
+    world.run_until_done(60 * SECOND, |world| world.registrar(1).statistics().takeovers == 1);
+    assert_eq!(world.registrar(1).statistics().takeovers_begun, 1);
+    assert_eq!(world.registrar(1).peer_counts(), PeerCounts::default());
+}
