@@ -118,3 +118,20 @@ fn who_is_not_there_is_told() {
     let errors = String::from_utf8_lossy(&output.stderr);
     assert!(errors.contains("does a registrar listen there?"), "{errors}");
 }
+
+#[test]
+fn a_pause_is_no_silence_of_the_registrar_and_the_file_is_whole() {
+    let _registrar = registrar(6, &[]);
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("runs");
+    let statistics = format!("-statsfile={}", file.display());
+    let output = run(
+        env!("CARGO_BIN_EXE_hrestest"),
+        6,
+        3,
+        &["-maxruns=2", "-pause=5000", "--patience=4", &statistics, "--json"],
+    );
+    assert_eq!(json(&output)["answers"], 2);
+    let text = std::fs::read_to_string(&file).expect("it was written");
+    assert_eq!(text.lines().count(), 2, "{text}");
+}

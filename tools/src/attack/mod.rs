@@ -194,9 +194,9 @@ impl<'a> Attack<'a> {
 
     fn socket(&mut self) -> Result<SctpSocket, SocketError> {
         let all = self.stack.local_addresses();
-        let index = self.opened % all.len().max(1);
+        let one = all.get(self.opened % all.len().max(1)).filter(|_| self.plan.spread);
         self.opened += 1;
-        let chosen = if self.plan.spread { &all[index..=index] } else { &all[..] };
+        let chosen = one.map_or(&all[..], std::slice::from_ref);
         let bind: Vec<_> = chosen.iter().map(|ip: &IpAddr| SocketAddr::new(*ip, 0)).collect();
         let builder = SocketBuilder::new(self.stack).bind(&bind[..]).no_delay(true).nonblocking();
         builder.notifications(Notifications::ASSOCIATION).one_to_many_client()

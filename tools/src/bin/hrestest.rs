@@ -44,7 +44,7 @@ struct Cli {
     #[arg(long, value_name = "S", value_parser = program::seconds)]
     runtime: Option<Duration>,
     /// How likely it is that an element which a request brought is reported as unreachable, from 0 to 1
-    #[arg(long, value_name = "P", default_value_t = 0.0, value_parser = probability)]
+    #[arg(long, value_name = "P", default_value_t = 0.0, value_parser = program::probability)]
     reportunreachableprobability: f64,
     /// Write a line for each request to this file: its number, how long it took, and the elements
     #[arg(long, value_name = "FILE")]
@@ -60,13 +60,6 @@ struct Cli {
     csp: CspOptions,
     #[command(flatten)]
     log: LogOptions,
-}
-
-fn probability(text: &str) -> Result<f64, String> {
-    text.parse()
-        .ok()
-        .filter(|share| (0.0..=1.0).contains(share))
-        .ok_or_else(|| "a number from 0 to 1 is needed".into())
 }
 
 fn main() -> ExitCode {
@@ -95,6 +88,8 @@ fn resolve(cli: &Cli, signals: &Signals) -> Result<(), Box<dyn Error>> {
     let end = cli.runtime.map(|runtime| Instant::now() + runtime);
     let elapsed = lines.run(&mut work, end, signals)?;
     let summary = work.times().summary(elapsed);
+    drop(work);
+    file.as_mut().map_or(Ok(()), BufWriter::flush)?;
     if let Some(error) = failure.take() {
         return Err(error.into());
     }

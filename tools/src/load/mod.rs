@@ -169,7 +169,7 @@ impl Lines {
         signals: &Signals,
     ) -> Result<Duration, LoadError> {
         let begin = Instant::now();
-        let (mut ready, mut last_answer, mut next_glance) = (Vec::new(), begin, begin);
+        let (mut ready, mut next_glance) = (Vec::new(), begin);
         (0..self.lines.len()).try_for_each(|index| self.ask(index, work))?;
         while !work.is_done() && end.is_none_or(|end| Instant::now() < end) {
             let now = Instant::now();
@@ -189,11 +189,9 @@ impl Lines {
             self.listen_to(&ready, work)?;
             if ready.is_empty() {
                 (0..self.lines.len()).try_for_each(|index| self.ask(index, work))?;
-            } else {
-                last_answer = now;
             }
-            let waits = self.lines.iter().any(|line| !line.sent.is_empty());
-            if waits && now.saturating_duration_since(last_answer) > self.patience {
+            let oldest = self.lines.iter().filter_map(|line| line.sent.front()).min();
+            if oldest.is_some_and(|sent| now.saturating_duration_since(*sent) > self.patience) {
                 return Err(LoadError::Silent(self.patience));
             }
         }

@@ -101,9 +101,6 @@ impl Registrations {
                 self.end = Some(format!("the registrar holds {held} bytes"));
             }
         }
-        if self.stop.time.is_some_and(|end| Instant::now() >= end) {
-            self.end = Some("the time is over".into());
-        }
     }
 }
 
@@ -140,6 +137,12 @@ impl Work for Registrations {
     }
 
     fn is_done(&mut self) -> bool {
+        if self.asked < self.elements
+            && self.end.is_none()
+            && self.stop.time.is_some_and(|end| Instant::now() >= end)
+        {
+            self.end = Some("the time is over".into());
+        }
         (self.asked >= self.elements || self.end.is_some()) && self.times.len() >= self.asked
     }
 }
