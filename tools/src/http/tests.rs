@@ -79,6 +79,24 @@ fn who_is_slow_keeps_nobody_else_from_being_served() {
 }
 
 #[test]
+fn who_sends_without_end_keeps_nobody_else_from_being_served() {
+    let server = server();
+    let mut senders = Vec::new();
+    for _ in 0..4 {
+        let mut stream = connect(&server);
+        senders.push(std::thread::spawn(move || {
+            stream.write_all(b"GET /here HTTP/1.1\r\n\r\n").unwrap();
+            while stream.write_all(&[0; 100_000]).is_ok() {}
+        }));
+    }
+    for _ in 0..20 {
+        assert!(ask(&server, b"GET /here HTTP/1.1\r\n\r\n").starts_with("HTTP/1.1 200"));
+    }
+    drop(server);
+    senders.into_iter().for_each(|sender| sender.join().unwrap());
+}
+
+#[test]
 fn a_request_in_pieces_is_put_together() {
     let server = server();
     let mut stream = connect(&server);
