@@ -69,3 +69,13 @@ fn lines_may_be_binary_and_longer_than_a_message() {
     assert!(output.status.success());
     assert!(output.stdout == input, "{} bytes came back", output.stdout.len());
 }
+
+#[test]
+fn a_server_that_no_registrar_lets_go_ends_well_all_the_same() {
+    let site = Site { network: 78, test: 6 };
+    // With the RFCs' timers it would wait for a registrar for a minute.
+    let mut server = site.start(env!("CARGO_BIN_EXE_rspserver"), 3, &["-echo", "--profile=rfc"]);
+    server.wait_for("serving at");
+    let (ended_well, said) = server.end(Signal::SIGTERM);
+    assert!(ended_well && said.contains("no registrar confirmed"), "{said}");
+}

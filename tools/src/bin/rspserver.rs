@@ -146,8 +146,10 @@ fn live(
             Err(error) => return Err(error.into()),
         }
     }
-    if !element.deregister(Some(Instant::now() + Duration::from_secs(5)))? {
-        cli.say("no registrar confirmed the deregistration")?;
+    match element.deregister(Some(Instant::now() + Duration::from_secs(5))) {
+        Ok(true) => {}
+        Ok(false) | Err(DriverError::TimedOut) => cli.say("no registrar confirmed the deregistration")?,
+        Err(error) => return Err(error.into()),
     }
     Ok(is_told)
 }
