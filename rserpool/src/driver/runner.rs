@@ -79,8 +79,8 @@ impl<M: Machine> Engine<M> {
                 break;
             }
             let Some(event) = self.network.poll_event()? else {
-                self.handle_timeout(now);
-                return Ok(false);
+                // What that has caused, such as a connection that cannot be had, is looked at next.
+                return Ok(self.handle_timeout(now));
             };
             self.machine.handle_event(event, now);
             self.machine.handle_own_events(&mut self.tasks);
@@ -90,12 +90,15 @@ impl<M: Machine> Engine<M> {
         Ok(self.machine.has_room())
     }
 
-    fn handle_timeout(&mut self, now: Time) {
-        if self.machine.poll_timeout().is_some_and(|due| due <= now) {
+    /// Whether it was time for something.
+    fn handle_timeout(&mut self, now: Time) -> bool {
+        let is_due = self.machine.poll_timeout().is_some_and(|due| due <= now);
+        if is_due {
             self.machine.handle_timeout(now);
             self.machine.handle_own_events(&mut self.tasks);
         }
         self.execute_commands();
+        is_due
     }
 
     /// What stops a call that waits.
@@ -304,3 +307,6 @@ impl<M: Machine> Drop for Runner<M> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

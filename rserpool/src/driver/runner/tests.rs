@@ -1,0 +1,54 @@
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use socketapi::Transport;
+
+use super::super::network::Binding;
+use super::*;
+use crate::Profile;
+use crate::transport::{AssociationId, Peer, Side};
+
+/// Connects to nobody when its time has come.
+struct Late {
+    due: Option<Time>,
+    commands: VecDeque<Command>,
+    has_failed: bool,
+}
+
+impl Machine for Late {
+    type Topic = ();
+
+    fn handle_event(&mut self, event: TransportEvent, _now: Time) {
+        self.has_failed |= matches!(event, TransportEvent::Lost { .. });
+    }
+
+    fn handle_timeout(&mut self, _now: Time) {
+        self.due = None;
+        let (association, peer) = (AssociationId::Outgoing(1), Peer { addresses: Vec::new(), port: 1 });
+        self.commands.push_back(Command::Connect { association, side: Side::Asap, peer });
+    }
+
+    fn poll_timeout(&self) -> Option<Time> {
+        self.due
+    }
+
+    fn poll_command(&mut self) -> Option<Command> {
+        self.commands.pop_front()
+    }
+
+    fn handle_own_events(&mut self, _tasks: &mut Tasks<()>) {}
+}
+
+#[test]
+fn what_a_time_out_has_caused_at_once_is_heard_at_once() {
+    let builder = Stack::builder().transport(Transport::Udp).address([127, 79, 30, 2]).udp_port(0);
+    let stack = builder.build().unwrap();
+    let config = Profile::Fast.sctp_settings().association_config();
+    let binding = Binding { side: Side::Asap, addresses: Vec::new(), port: 0, listen: false, config };
+    let network = Network::open(&stack, binding).unwrap();
+    let due = Some(stack.now() + Duration::from_millis(50));
+    let machine = Late { due, commands: VecDeque::new(), has_failed: false };
+    let runner = Runner::start("late", &stack, machine, network).unwrap();
+    let deadline = Some(Instant::now() + Duration::from_secs(20));
+    assert!(runner.wait(deadline, |engine| engine.machine.has_failed.then_some(())).is_ok());
+}
