@@ -13,11 +13,11 @@ use rserpool::registrar::RegistrarConfig;
 use rserpool::session::{Failover, ServiceEvent, SessionEvent};
 use rserpool::transport::{LostReason, Peer, UserMessage};
 use rserpool::wire::ASAP_PORT;
-use rserpool::{Profile, RegistrarId};
+use rserpool::{Profile, RegistrarId, SctpSettings};
 use socketapi::{Stack, Transport};
 use tokio::time::timeout;
 
-const PROFILE: Profile = Profile::Fast;
+const PROFILE: Profile = Profile::Rsplib;
 const LIMIT: Duration = Duration::from_secs(20);
 
 fn stack(test: u8, host: u8) -> Stack {
@@ -25,19 +25,26 @@ fn stack(test: u8, host: u8) -> Stack {
     builder.linger(Duration::ZERO).build().expect("a stack")
 }
 
+/// Quick, but not so quick that who does not get to run for a moment is taken for dead.
+fn calm() -> SctpSettings {
+    SctpSettings { association_max_retrans: 60, path_max_retrans: 60, ..Profile::Fast.sctp_settings() }
+}
+
 fn registrar(stack: &Stack) -> (Registrar, Vec<Peer>) {
     let config = RegistrarConfig::new(RegistrarId(1), PROFILE);
-    let registrar = Registrar::start(stack, config, RegistrarOptions::new(PROFILE.sctp_settings()));
+    let registrar = Registrar::start(stack, config, RegistrarOptions::new(calm()));
     let peer = Peer { addresses: stack.local_addresses(), port: ASAP_PORT };
     (registrar.expect("a registrar"), vec![peer])
 }
 
 fn options(registrars: &[Peer]) -> PoolElementOptions {
-    PoolElementOptions::new("Counters".into(), registrars.to_vec(), PROFILE)
+    let options = PoolElementOptions::new("Counters".into(), registrars.to_vec(), PROFILE);
+    PoolElementOptions { sctp: calm(), ..options }
 }
 
 fn user(stack: &Stack, registrars: &[Peer]) -> PoolUser {
-    PoolUser::start(stack, PoolUserOptions::new(registrars.to_vec(), PROFILE)).expect("a user")
+    let options = PoolUserOptions::new(registrars.to_vec(), PROFILE);
+    PoolUser::start(stack, PoolUserOptions { sctp: calm(), ..options }).expect("a user")
 }
 
 async fn in_time<T>(future: impl Future<Output = T>) -> T {
