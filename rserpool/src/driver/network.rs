@@ -21,10 +21,10 @@ use crate::{RegistrarName, Time};
 
 /// Messages of one association that wait for room in its send buffer; with more, it is aborted.
 const MAX_BACKLOG: usize = 10_000;
-/// After so many events TCP is looked at, though SCTP has more.
-const LOOK_EACH: u32 = 64;
 /// Their bytes: who asks for long answers, and does not read them, costs no more.
 const MAX_BACKLOG_BYTES: usize = 64 << 20;
+/// After so many events TCP is looked at, though SCTP has more.
+const LOOK_EACH: u32 = 64;
 
 /// Where a machine's sockets are bound, and what its associations are like.
 pub(super) struct Binding {
