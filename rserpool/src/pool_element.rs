@@ -298,7 +298,9 @@ impl PoolElement {
                 }
             }
             TransportEvent::Message { association, message } => {
-                if message.ppid == ASAP_PPID && !self.io.is_full() {
+                if message.ppid != ASAP_PPID {
+                    self.turn_away(association);
+                } else if !self.io.is_full() {
                     self.handle_asap(association, &message.data, now);
                 }
             }
@@ -353,6 +355,13 @@ impl PoolElement {
         if self.incoming.len() < MAX_INCOMING && self.phase != Phase::Done {
             self.incoming.insert(association, peer);
         } else {
+            self.io.push(Command::Abort { association });
+        }
+    }
+
+    /// A user that takes this port for a server's, as that of an element which was here before, is to look for another one.
+    fn turn_away(&mut self, association: AssociationId) {
+        if self.home.association() != Some(association) && self.incoming.remove(&association).is_some() {
             self.io.push(Command::Abort { association });
         }
     }
