@@ -7,7 +7,7 @@ use rserpool::session::{Failover, SendError, SessionEvent, SessionId};
 use rserpool::transport::{LostReason, UserMessage};
 use rserpool::wire::{ASAP_PPID, Policy};
 
-use crate::world::{POOL, SERVICE_PORT, World};
+use crate::world::{ASAP_PORT, POOL, SERVICE_PORT, World};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -274,4 +274,20 @@ fn a_closed_session_is_silent() {
     client.world.run_for(SECOND);
     client.take_events();
     assert_eq!(client.events, []);
+}
+
+#[test]
+fn a_user_that_takes_an_elements_asap_port_for_a_servers_is_turned_away() {
+    // It may be the port of a server that was there before: nobody would ever answer.
+    let mut world = World::new();
+    world.add_registrar(1);
+    world.add_element(11, &[1], Policy::default());
+    world.run_for(SECOND);
+    let user = (21, 4000);
+    world.add_stranger(user);
+    let association = world.connect(user, (11, ASAP_PORT));
+    assert!(!world.has_lost(user, association));
+    world.say_data(user, association, UserMessage::new(0, &b"anybody there?"[..]));
+    assert!(world.has_lost(user, association));
+    assert_eq!(world.registrar(1).handlespace().len(), 1, "the element stays what it is");
 }

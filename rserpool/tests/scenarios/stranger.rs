@@ -104,6 +104,14 @@ impl World {
         messages.collect()
     }
 
+    /// Whether a stranger has lost an association since it was asked what it was told.
+    pub(crate) fn has_lost(&mut self, place: Place, lost: AssociationId) -> bool {
+        let events = &self.stranger(place).events;
+        events
+            .iter()
+            .any(|event| matches!(event, TransportEvent::Lost { association, .. } if *association == lost))
+    }
+
     /// A stranger that is connected to the registrar on host 1.
     pub(crate) fn stranger_at_registrar(&mut self, host: u8) -> (Place, AssociationId) {
         let place = (host, ASAP_PORT);
