@@ -65,6 +65,7 @@
 //! }
 //! ```
 
+mod backlog;
 mod components;
 mod error;
 mod inbox;

@@ -13,16 +13,13 @@ use socketapi::{
 };
 
 use super::Error;
+use super::backlog::Backlogs;
 use super::multicast::{AnnounceReceiver, AnnounceSender};
 use super::names::{NameOptions, Names};
 use super::tcp::{TcpEndpoint, TcpOptions};
 use crate::transport::{AssociationId, Command, LostReason, Peer, Side, TransportEvent, UserMessage};
 use crate::{RegistrarName, Time};
 
-/// Messages of one association that wait for room in its send buffer; with more, it is aborted.
-const MAX_BACKLOG: usize = 10_000;
-/// Their bytes: who asks for long answers, and does not read them, costs no more.
-const MAX_BACKLOG_BYTES: usize = 64 << 20;
 /// After so many events TCP is looked at, though SCTP has more.
 const LOOK_EACH: u32 = 64;
 
@@ -44,8 +41,6 @@ struct Link {
     /// Index of its socket.
     socket: usize,
     id: SocketAssociation,
-    backlog: VecDeque<UserMessage>,
-    backlog_bytes: usize,
     /// The machine has forgotten it: shut it down once the backlog is sent.
     is_closing: bool,
 }
@@ -59,6 +54,7 @@ pub(super) struct Network {
     poller: Poller,
     sockets: Vec<Bound>,
     links: FxHashMap<AssociationId, Link>,
+    backlogs: Backlogs,
     names: FxHashMap<SocketAssociation, AssociationId>,
     next_incoming: u64,
     /// What happened outside of the sockets: associations that could not be begun, for example.
@@ -90,6 +86,7 @@ impl Network {
             poller: Poller::new(stack),
             sockets: Vec::new(),
             links: FxHashMap::default(),
+            backlogs: Backlogs::default(),
             names: FxHashMap::default(),
             next_incoming: 0,
             events: VecDeque::new(),
@@ -229,7 +226,7 @@ impl Network {
 
     /// Whether messages of an association wait for room in its send buffer.
     pub(super) fn has_backlog(&self, association: AssociationId) -> bool {
-        self.links.get(&association).is_some_and(|link| !link.backlog.is_empty())
+        self.backlogs.contains(association)
     }
 
     /// When to call [`handle_timeout`](Self::handle_timeout).
@@ -326,29 +323,49 @@ impl Network {
     }
 
     fn add_link(&mut self, name: AssociationId, socket: usize, id: SocketAssociation) {
-        self.links
-            .insert(name, Link { socket, id, backlog: VecDeque::new(), backlog_bytes: 0, is_closing: false });
+        self.links.insert(name, Link { socket, id, is_closing: false });
         self.names.insert(id, name);
     }
 
-    fn remove_link(&mut self, name: AssociationId) -> Option<Link> {
+    /// With what waited for room.
+    fn remove_link(&mut self, name: AssociationId) -> Option<(Link, VecDeque<UserMessage>)> {
         let link = self.links.remove(&name)?;
         self.names.remove(&link.id);
-        Some(link)
+        Some((link, self.backlogs.take(name)))
     }
 
     fn send(&mut self, name: AssociationId, message: UserMessage) {
-        let Some(link) = self.links.get_mut(&name) else { return self.give_back(name, message) };
-        link.backlog_bytes += message.data.len();
-        link.backlog.push_back(message);
-        let is_too_slow = link.backlog.len() > MAX_BACKLOG || link.backlog_bytes > MAX_BACKLOG_BYTES;
+        let Some(link) = self.links.get(&name) else { return self.give_back(name, message) };
         // With a backlog from before, what is acknowledged gives the sign to go on.
-        if link.backlog.len() == 1 {
-            self.flush(name);
-        } else if is_too_slow {
-            tracing::warn!(?name, "the peer reads too slowly: aborted");
-            self.abort(name, b"too many messages wait");
-            self.events.push_back(TransportEvent::Lost { association: name, reason: LostReason::Local });
+        if !self.backlogs.contains(name) && self.try_send(link, &message).is_ok() {
+            return;
+        }
+        self.backlogs.push(name, message);
+        if let Some(slow) = self.backlogs.excessive(name) {
+            self.give_up(slow);
+        }
+    }
+
+    /// An error if the message has to wait.
+    fn try_send(&self, link: &Link, message: &UserMessage) -> Result<(), SocketError> {
+        let mut info = SendInfo::new().stream(message.stream).ppid(message.ppid);
+        info.unordered = message.unordered;
+        match self.sockets[link.socket].socket.send_bytes(link.id, message.data.clone(), &info) {
+            // Too large for the socket, or no such stream: no later one could take it either.
+            Err(error) if error.kind() == io::ErrorKind::InvalidInput => {
+                tracing::warn!(%error, "message dropped");
+                Ok(())
+            }
+            result => result,
+        }
+    }
+
+    fn give_up(&mut self, association: AssociationId) {
+        tracing::warn!(?association, "the peer reads too slowly: aborted");
+        let is_closing = self.links.get(&association).is_some_and(|link| link.is_closing);
+        self.abort(association, b"too many messages wait");
+        if !is_closing {
+            self.events.push_back(TransportEvent::Lost { association, reason: LostReason::Local });
         }
     }
 
@@ -362,29 +379,20 @@ impl Network {
 
     /// Sends what waits, as far as there is room; then shuts down what is to be closed.
     fn flush(&mut self, name: AssociationId) {
-        let Some(link) = self.links.get_mut(&name) else { return };
-        let socket = &self.sockets[link.socket].socket;
-        while let Some(message) = link.backlog.front() {
-            let mut info = SendInfo::new().stream(message.stream).ppid(message.ppid);
-            info.unordered = message.unordered;
-            match socket.send_bytes(link.id, message.data.clone(), &info) {
+        let Some(link) = self.links.get(&name) else { return };
+        while let Some(message) = self.backlogs.first(name) {
+            match self.try_send(link, message) {
                 Err(SocketError::WouldBlock) => return,
-                // Too large for the socket, or no such stream: no later one could take it either.
-                Err(error) if error.kind() == io::ErrorKind::InvalidInput => {
-                    tracing::warn!(%error, "message dropped");
-                }
                 // The association is over, and a notification says so: what waits is then undelivered.
                 Err(error) => {
                     tracing::debug!(%error, ?name, "message not sent");
                     break;
                 }
-                Ok(()) => {}
+                Ok(()) => self.backlogs.pop(name),
             }
-            link.backlog_bytes -= message.data.len();
-            link.backlog.pop_front();
         }
         if link.is_closing
-            && let Err(error) = socket.shutdown(link.id)
+            && let Err(error) = self.sockets[link.socket].socket.shutdown(link.id)
         {
             tracing::debug!(%error, ?name, "nothing to shut down");
             self.remove_link(name);
@@ -392,7 +400,7 @@ impl Network {
     }
 
     fn abort(&mut self, name: AssociationId, reason: &[u8]) {
-        if let Some(link) = self.remove_link(name)
+        if let Some((link, _)) = self.remove_link(name)
             && let Err(error) = self.sockets[link.socket].socket.abort(link.id, reason)
         {
             tracing::debug!(%error, ?name, "nothing to abort");
@@ -536,10 +544,10 @@ impl Network {
 
     fn lose(&mut self, id: SocketAssociation, reason: LostReason) {
         let Some(&association) = self.names.get(&id) else { return };
-        let Some(link) = self.remove_link(association) else { return };
+        let Some((link, backlog)) = self.remove_link(association) else { return };
         if !link.is_closing {
             let undelivered = |message| TransportEvent::Undelivered { association, message };
-            self.events.extend(link.backlog.into_iter().map(undelivered));
+            self.events.extend(backlog.into_iter().map(undelivered));
             self.events.push_back(TransportEvent::Lost { association, reason });
         }
     }
@@ -558,3 +566,6 @@ fn is_for_others(address: &IpAddr) -> bool {
         IpAddr::V6(v6) => !v6.is_loopback() && !v6.is_unicast_link_local(),
     }
 }
+
+#[cfg(test)]
+mod tests;
