@@ -7,7 +7,7 @@ use rserpool::driver::{
     Error, PoolElement, PoolElementOptions, PoolUser, PoolUserOptions, Registrar, RegistrarOptions,
     ServerEvent, ServerSession, Service, ServiceSession, Session, SessionService, Sessions,
 };
-use rserpool::registrar::RegistrarConfig;
+use rserpool::registrar::{RegistrarConfig, RegistrarEvent, RemovalReason};
 use rserpool::session::{CookieKey, CookieProtection, SessionEvent};
 use rserpool::transport::{AssociationId, Peer, UserMessage};
 use rserpool::wire::{ASAP_PORT, Policy, PolicyField};
@@ -291,4 +291,34 @@ fn a_service_of_many_sessions_has_timers_a_load_and_last_words() {
     site.await_load(3, |load| load == u32::MAX / 2);
     drop(element);
     assert_eq!(data(), 99);
+}
+
+/// Does not survive a message.
+struct Fragile;
+
+impl Service for Fragile {
+    fn on_message(&mut self, session: &mut ServiceSession<'_>, message: UserMessage) {
+        panic!("on purpose: {} of {:?}", message.data.len(), session.id());
+    }
+}
+
+#[test]
+fn an_element_whose_service_panics_leaves_the_pool_its_users_and_its_application_hears_why() {
+    let site = Site::new(6);
+    let element = PoolElement::start(&Site::stack_at(6, 3), site.options(3), Fragile).expect("an element");
+    element.next_event(soon()).expect("a registration");
+    let user = site.user(5);
+    let (session, beside) = (open(&user), open(&user));
+    session.send(&UserMessage::new(0, "?")).expect("it is connected");
+    for users in [&session, &beside] {
+        assert!(matches!(next(users), SessionEvent::FailoverNecessary { .. }));
+    }
+    let reason =
+        std::iter::repeat_with(|| site.registrar.next_event(soon()).expect("a removal")).find_map(|event| {
+            if let RegistrarEvent::Removed { reason, .. } = event { Some(reason) } else { None }
+        });
+    assert_eq!(reason, Some(RemovalReason::Deregistered));
+    let heard = std::iter::repeat_with(|| element.next_event(soon())).find_map(Result::err);
+    assert!(matches!(heard, Some(Error::ServicePanicked)), "{heard:?}");
+    assert_eq!(element.sessions(), 0);
 }

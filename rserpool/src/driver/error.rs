@@ -34,6 +34,9 @@ pub enum Error {
         /// Why.
         reason: LostReason,
     },
+    /// The element's [`Service`](super::Service) has panicked: it serves nobody any more, and is leaving the pool.
+    #[error("the service has panicked, and its element leaves the pool: start another one")]
+    ServicePanicked,
     /// The element is about to be dropped; what the session still sends goes to the user.
     #[error("this element is stopping")]
     Stopping,

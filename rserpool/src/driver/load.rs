@@ -1,9 +1,10 @@
-//! What an element tells the registrar of its load.
+//! What an element's service tells the registration: its load, and that it is no more.
 
 use std::sync::Weak;
 
 use parking_lot::Mutex;
 
+use super::Error;
 use super::runner::Runner;
 use crate::pool_element::PoolElement;
 use crate::wire::{Policy, PolicyField};
@@ -20,6 +21,8 @@ struct State {
     policy: Policy,
     sum: u64,
     told: u32,
+    /// The service is no more.
+    has_left: bool,
     registration: Weak<Runner<PoolElement>>,
 }
 
@@ -30,13 +33,20 @@ pub(super) struct Share(u32);
 impl Load {
     pub(super) fn new(policy: Policy) -> Self {
         let told = policy.field(PolicyField::Load);
-        Self { state: Mutex::new(State { policy, sum: 0, told, registration: Weak::new() }) }
+        Self { state: Mutex::new(State { policy, sum: 0, told, has_left: false, registration: Weak::new() }) }
     }
 
     /// From now on a registration is there to be told.
     pub(super) fn attach(&self, registration: Weak<Runner<PoolElement>>) {
         let mut state = self.state.lock();
         state.registration = registration;
+        state.tell();
+    }
+
+    /// The service has panicked: the element leaves the pool, and its application hears why.
+    pub(super) fn leave(&self) {
+        let mut state = self.state.lock();
+        state.has_left = true;
         state.tell();
     }
 
@@ -67,7 +77,13 @@ impl Load {
 
 impl State {
     fn tell(&self) {
-        if let Some(runner) = self.registration.upgrade() {
+        let Some(runner) = self.registration.upgrade() else { return };
+        if self.has_left {
+            runner.with(|engine, now| {
+                engine.machine.deregister(now);
+                engine.fail(Error::ServicePanicked);
+            });
+        } else {
             runner.with(|engine, now| engine.machine.set_policy(self.policy, now));
         }
     }

@@ -1,5 +1,6 @@
 //! A server whose sessions are all served by one value and one thread.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -17,6 +18,10 @@ use crate::transport::{AssociationId, Command, LostReason, Peer, TransportEvent,
 
 /// What an element does for its users. One value serves all sessions; it is called by one thread, and should not wait. For
 /// services that do wait, or compute, see [`SessionService`](super::SessionService).
+///
+/// If one of its methods panics, it is not called again, since it may be in any state: its sessions are aborted, so that the users
+/// turn to other elements, and the element leaves the pool, which calls that wait for the registration hear as
+/// [`Error::ServicePanicked`](super::Error::ServicePanicked).
 pub trait Service: Send + 'static {
     /// A user has connected.
     fn on_start(&mut self, _session: &mut ServiceSession<'_>, _peer: &Peer) {}
@@ -135,6 +140,9 @@ struct Server<S> {
     stack: Stack,
     sessions: ServiceSessions,
     service: S,
+    /// What the service named last.
+    next_timeout: Option<Instant>,
+    has_panicked: bool,
     load: ElementLoad,
 }
 
@@ -147,11 +155,11 @@ impl<S: Service> Machine for Server<S> {
     }
 
     fn handle_timeout(&mut self, _now: Time) {
-        self.service.on_timeout(&mut Sessions { sessions: &mut self.sessions, load: &mut self.load });
+        self.call(S::on_timeout);
     }
 
     fn poll_timeout(&self) -> Option<Time> {
-        self.service.next_timeout().map(|due| self.stack.time_at(due))
+        self.next_timeout.map(|due| self.stack.time_at(due))
     }
 
     fn poll_command(&mut self) -> Option<Command> {
@@ -166,23 +174,50 @@ impl<S: Service> Machine for Server<S> {
 }
 
 impl<S: Service> Server<S> {
-    fn tell(&mut self, event: ServiceEvent) {
+    /// Calls the service, unless it has panicked before.
+    fn call(&mut self, call: impl FnOnce(&mut S, &mut Sessions<'_>)) {
+        if self.has_panicked {
+            return;
+        }
         let Self { service, sessions, load, .. } = self;
-        let mut all = Sessions { sessions, load };
-        match event {
+        let call = || {
+            call(service, &mut Sessions { sessions, load });
+            service.next_timeout()
+        };
+        // After a panic it is not used any more.
+        match catch_unwind(AssertUnwindSafe(call)) {
+            Ok(next_timeout) => self.next_timeout = next_timeout,
+            Err(_) => self.give_up(),
+        }
+    }
+
+    /// The service has panicked, which the panic hook has reported: no user is served here any more.
+    fn give_up(&mut self) {
+        tracing::error!(
+            "the service has panicked: its users are turned away, and the element leaves the pool"
+        );
+        (self.has_panicked, self.next_timeout) = (true, None);
+        self.sessions.refuse_users();
+        let all: Vec<_> = self.sessions.sessions().collect();
+        all.into_iter().for_each(|session| self.sessions.abort(session));
+        self.load.load.leave();
+    }
+
+    fn tell(&mut self, event: ServiceEvent) {
+        self.call(|service, all| match event {
             ServiceEvent::Started { session, peer } => service.on_start(&mut all.session(session), &peer),
             ServiceEvent::CookieEcho { session, cookie } => {
                 service.on_cookie_echo(&mut all.session(session), cookie)
             }
             ServiceEvent::Data { session, message } => service.on_message(&mut all.session(session), message),
-            ServiceEvent::Ended { session, reason } => service.on_end(&mut all, session, reason),
+            ServiceEvent::Ended { session, reason } => service.on_end(all, session, reason),
             ServiceEvent::CookieRejected { session, error } => {
                 service.on_cookie_rejected(&mut all.session(session), error);
             }
             ServiceEvent::BusinessCard { session, pool_handle, elements } => {
                 service.on_business_card(&mut all.session(session), BusinessCard { pool_handle, elements });
             }
-        }
+        });
     }
 }
 
@@ -200,7 +235,9 @@ pub(super) fn start(
     service: impl Service,
 ) -> Result<Box<dyn Serving>, Error> {
     let load = ElementLoad { load: Arc::clone(load), share: Share::default() };
-    let server = Server { stack: stack.clone(), sessions, service, load };
+    let next_timeout = service.next_timeout();
+    let (stack_of_time, has_panicked) = (stack.clone(), false);
+    let server = Server { stack: stack_of_time, sessions, service, next_timeout, has_panicked, load };
     Ok(Box::new(Runner::start("pool element", stack, server, network)?))
 }
 
@@ -214,9 +251,6 @@ impl<S: Service> Serving for Runner<Server<S>> {
     }
 
     fn stop(&mut self) {
-        self.with(|engine, _| {
-            let Server { service, sessions, load, .. } = &mut engine.machine;
-            service.on_stop(&mut Sessions { sessions, load });
-        });
+        self.with(|engine, _| engine.machine.call(S::on_stop));
     }
 }

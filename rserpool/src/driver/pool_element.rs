@@ -311,7 +311,7 @@ impl PoolElement {
     /// What happens to the registration.
     ///
     /// # Errors
-    /// [`Error::TimedOut`] at the deadline; [`Error::Socket`] when the stack has failed.
+    /// [`Error::TimedOut`] at the deadline; [`Error::Socket`] when the stack has failed; [`Error::ServicePanicked`].
     pub fn next_event(&self, deadline: Option<Instant>) -> Result<PoolElementEvent, Error> {
         self.registration.next_event(deadline)
     }
@@ -324,7 +324,8 @@ impl PoolElement {
     /// Leaves the pool; sessions go on until the element is dropped. Whether a registrar has confirmed it.
     ///
     /// # Errors
-    /// [`Error::TimedOut`] at the deadline; [`Error::Socket`] when the stack has failed.
+    /// [`Error::TimedOut`] at the deadline; [`Error::Socket`] when the stack has failed; [`Error::ServicePanicked`], with which
+    /// it is leaving already.
     pub fn deregister(&self, deadline: Option<Instant>) -> Result<bool, Error> {
         self.registration.deregister(deadline)
     }

@@ -106,8 +106,9 @@ impl<M: Machine> Engine<M> {
         self.failure.clone().map(Err)
     }
 
-    fn fail(&mut self, error: Error) {
-        tracing::error!(%error, "the network failed");
+    /// Calls that wait fail from now on.
+    pub(super) fn fail(&mut self, error: Error) {
+        tracing::error!(%error, "calls fail");
         self.failure = Some(error);
         self.tasks.wake_all();
     }
