@@ -181,7 +181,8 @@ pub enum TransportEvent {
         association: AssociationId,
         /// With which endpoint.
         side: Side,
-        /// The peer, with all its addresses.
+        /// The peer, with all its addresses. The first is the one that it was set up with, where the peer really is; that it is at
+        /// the others also, it only says (RFC 9260, 5.4).
         peer: Peer,
     },
     /// The association that we asked for is up.
@@ -217,7 +218,7 @@ pub enum TransportEvent {
     PeerMoved {
         /// On which association.
         association: AssociationId,
-        /// All its addresses.
+        /// All its addresses, the primary one first.
         peer: Peer,
     },
     /// We have other addresses now, which the peers of our associations know.

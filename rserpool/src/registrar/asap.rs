@@ -244,14 +244,15 @@ impl Registrar {
     }
 
     /// Whether an association is the element's own: that of its registration, or another one with the same endpoint, as its
-    /// registration has it (RFC 5352, 3.1 rule 4).
+    /// registration has it (RFC 5352, 3.1 rule 4). Only the address where the peer is for sure counts: it may claim any others.
     fn speaks_for(&self, association: AssociationId, key: ElementKey) -> bool {
         let Some(element) = self.handlespace.get(key) else { return false };
         let Some(state) = self.associations.get(&association) else { return false };
+        let certain = state.peer.addresses.first().map(IpAddr::to_canonical);
         let is_there = |asap: &Transport| {
             state.is_sctp
                 && asap.port == state.peer.port
-                && asap.addresses.iter().any(|address| state.peer.has_address(*address))
+                && asap.addresses.iter().any(|address| Some(address.to_canonical()) == certain)
         };
         element.data.association == Some(association)
             || element.info.asap_transport.as_ref().is_some_and(is_there)

@@ -256,8 +256,8 @@ impl Registrar {
         let Some(&from) = peer.addresses.first() else { return };
         let is_sctp = side != Side::AsapTcp;
         // Ports of TCP say nothing about who is at a port of SCTP.
-        for address in peer.addresses.iter().filter(|_| is_sctp) {
-            self.places.insert((address.to_canonical(), peer.port), association);
+        if is_sctp {
+            self.enter_places(association, &peer);
         }
         let user = self.user_at(from).map(|(id, _)| id);
         self.enter_user(user, now);
@@ -331,7 +331,16 @@ impl Registrar {
         let Some(state) = self.associations.get_mut(&association) else { return };
         let before = std::mem::replace(&mut state.peer, peer.clone());
         self.leave_places(association, &before);
-        for address in &peer.addresses {
+        self.enter_places(association, &peer);
+    }
+
+    /// Who has come to us is found where it is for sure: anybody may claim more addresses. Where we went to, we chose.
+    fn enter_places(&mut self, association: AssociationId, peer: &Peer) {
+        let certain = match association {
+            AssociationId::Incoming(_) => 1,
+            AssociationId::Outgoing(_) => peer.addresses.len(),
+        };
+        for address in peer.addresses.iter().take(certain) {
             self.places.insert((address.to_canonical(), peer.port), association);
         }
     }

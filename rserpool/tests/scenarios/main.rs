@@ -2,6 +2,7 @@
 
 mod attacks;
 mod cards;
+mod claimed_addresses;
 mod cookies;
 mod distances;
 mod federation;

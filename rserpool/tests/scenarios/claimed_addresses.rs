@@ -1,0 +1,76 @@
+//! Addresses that a peer only claims to have, in its INIT or by ADD-IP: they make nobody another one.
+
+use rserpool::registrar::{Registrar, RegistrarConfig};
+use rserpool::transport::{AssociationId, Peer, Side, TransportEvent, UserMessage};
+use rserpool::wire::{ASAP_PPID, AsapMessage};
+use rserpool::{PeId, Profile, RegistrarId, Time};
+
+use crate::memberships::description;
+use crate::stranger::FORMAT;
+use crate::world::{ASAP_PORT, POOL, address};
+
+const NOW: Time = Time::from_millis(1000);
+
+/// A registrar with an element on host 11, which is at host 12 as well.
+struct Scene(Registrar);
+
+impl Scene {
+    fn new() -> Self {
+        let mut scene = Self(Registrar::new(RegistrarConfig::new(RegistrarId(1), Profile::Fast), 7, NOW));
+        scene.accept(1, &[11, 12]);
+        let pool_handle = POOL.into();
+        scene.hear(1, &AsapMessage::Registration { pool_handle, element: description(11, |_| {}) });
+        assert_eq!(scene.0.handlespace().len(), 1);
+        scene
+    }
+
+    /// Somebody comes from the first of these hosts, and says that it is at the others, too.
+    fn accept(&mut self, number: u64, hosts: &[u8]) {
+        let peer = peer(hosts);
+        let association = AssociationId::Incoming(number);
+        self.0.handle_event(TransportEvent::Accepted { association, side: Side::Asap, peer }, NOW);
+    }
+
+    fn hear(&mut self, number: u64, message: &AsapMessage) {
+        let message = UserMessage::new(ASAP_PPID, message.encode(&FORMAT).expect("a message"));
+        let association = AssociationId::Incoming(number);
+        self.0.handle_event(TransportEvent::Message { association, message }, NOW);
+    }
+
+    /// Whether the element is gone after somebody has deregistered it.
+    fn is_gone_after_deregistration_by(&mut self, number: u64) -> bool {
+        self.hear(number, &AsapMessage::Deregistration { pool_handle: POOL.into(), pe_id: PeId(11) });
+        self.0.handlespace().is_empty()
+    }
+}
+
+fn peer(hosts: &[u8]) -> Peer {
+    Peer { addresses: hosts.iter().map(|host| address(*host)).collect(), port: ASAP_PORT }
+}
+
+#[test]
+fn nobody_deregisters_an_element_by_claiming_to_have_its_address() {
+    // RFC 5352, 2.2.2.
+    let mut scene = Scene::new();
+    scene.accept(2, &[66, 11, 12]);
+    assert!(!scene.is_gone_after_deregistration_by(2));
+}
+
+#[test]
+fn nobody_deregisters_an_element_by_adding_its_address() {
+    let mut scene = Scene::new();
+    scene.accept(2, &[66]);
+    scene.0.handle_event(
+        TransportEvent::PeerMoved { association: AssociationId::Incoming(2), peer: peer(&[66, 11]) },
+        NOW,
+    );
+    assert!(!scene.is_gone_after_deregistration_by(2));
+}
+
+#[test]
+fn an_element_may_come_from_any_of_the_addresses_that_it_registered_with() {
+    // RFC 5352, 3.1 rule 4.
+    let mut scene = Scene::new();
+    scene.accept(2, &[12, 11]);
+    assert!(scene.is_gone_after_deregistration_by(2));
+}
