@@ -1,5 +1,6 @@
 //! Registrars by DNS name: a thread resolves names again and again, and passes on what they stand for.
 
+use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
@@ -11,9 +12,10 @@ use hickory_resolver::lookup::Lookup;
 use hickory_resolver::net::NetError;
 use hickory_resolver::net::runtime::TokioRuntimeProvider;
 use hickory_resolver::proto::rr::rdata::SRV;
-use hickory_resolver::proto::rr::{RData, RecordType};
+use hickory_resolver::proto::rr::{Name, RData, RecordType};
 use hickory_resolver::{Resolver, TokioResolver};
 use nix::sys::eventfd::{EfdFlags, EventFd};
+use tokio::task::JoinSet;
 
 use super::Error;
 use crate::transport::{Peer, Side, Target, TransportEvent};
@@ -45,7 +47,7 @@ impl NameOptions {
     }
 }
 
-/// How long a name may take.
+/// How long a name may take, and after that each target that it leads to.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// How long a server may take to answer, before it or another one is asked again.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
@@ -113,13 +115,19 @@ impl Names {
 #[derive(Default)]
 struct Known {
     targets: Vec<Target>,
+    /// The addresses of a service's hosts, for when one of them cannot be resolved.
+    hosts: Hosts,
     is_failing: bool,
 }
+
+type Hosts = BTreeMap<Name, Vec<IpAddr>>;
 
 /// What a name stands for, and until when that counts.
 struct Answer {
     targets: Vec<Target>,
     valid_until: Instant,
+    /// Why a target of a service could not be resolved; the others are there.
+    failure: Option<NetError>,
 }
 
 /// The thread.
@@ -172,18 +180,18 @@ impl Seeker {
     fn resolve_all(&mut self) -> Option<Instant> {
         let mut oldest = Some(Instant::now() + self.options.max_life);
         for (name, known) in &mut self.known {
-            let servers = &self.options.servers;
-            // The clock is the runtime's.
-            let in_time = async { tokio::time::timeout(PATIENCE, resolve(name, servers)).await };
-            match self.runtime.block_on(in_time).unwrap_or(Err(NetError::Timeout)) {
+            let resolving = resolve(name, &self.options.servers, &mut known.hosts);
+            let failure = match self.runtime.block_on(resolving) {
                 Ok(answer) => {
-                    known.update(name, answer.targets);
+                    known.update(name, answer.targets, answer.failure.is_none());
                     oldest = oldest.map(|oldest| oldest.min(answer.valid_until));
+                    answer.failure
                 }
-                Err(error) => {
-                    known.fail(name, &error);
-                    oldest = None;
-                }
+                Err(error) => Some(error),
+            };
+            if let Some(error) = failure {
+                known.fail(name, &error);
+                oldest = None;
             }
         }
         self.failures = if oldest.is_none() { self.failures.saturating_add(1) } else { 0 };
@@ -207,18 +215,19 @@ impl Seeker {
 }
 
 impl Known {
-    fn update(&mut self, name: &RegistrarName, mut targets: Vec<Target>) {
+    fn update(&mut self, name: &RegistrarName, mut targets: Vec<Target>, is_complete: bool) {
         targets.sort();
         targets.dedup();
         if targets.len() > MAX_TARGETS {
             tracing::warn!(%name, count = targets.len(), "the name stands for too many registrars: {MAX_TARGETS} are used");
             targets.truncate(MAX_TARGETS);
         }
-        if self.is_failing || self.targets != targets {
+        if self.targets != targets || self.is_failing && is_complete {
             let places: Vec<_> = targets.iter().map(|target| &target.peer).collect();
             tracing::info!(%name, ?places, "resolved");
         }
-        (self.targets, self.is_failing) = (targets, false);
+        self.targets = targets;
+        self.is_failing &= !is_complete;
     }
 
     /// What was known stays.
@@ -257,36 +266,74 @@ fn name_server(address: &SocketAddr) -> NameServerConfig {
     NameServerConfig::new(address.ip(), true, connections.into())
 }
 
-async fn resolve(name: &RegistrarName, servers: &[SocketAddr]) -> Result<Answer, NetError> {
+async fn resolve(
+    name: &RegistrarName,
+    servers: &[SocketAddr],
+    hosts: &mut Hosts,
+) -> Result<Answer, NetError> {
     let resolver = resolver(servers)?;
     match name {
         RegistrarName::Host { name, port } => {
-            let (addresses, valid_until) = addresses(&resolver, name).await?;
+            let (addresses, valid_until) = in_time(addresses(&resolver, name)).await?;
             let alone = |address| Peer { addresses: vec![address], port: *port };
             let targets = addresses.into_iter().map(|address| Target { priority: 0, peer: alone(address) });
-            Ok(Answer { targets: targets.collect(), valid_until })
+            Ok(Answer { targets: targets.collect(), valid_until, failure: None })
         }
-        RegistrarName::Service { name } => resolve_service(&resolver, name).await,
+        RegistrarName::Service { name } => resolve_service(&resolver, name, hosts).await,
     }
 }
 
-/// RFC 2782.
-async fn resolve_service(resolver: &TokioResolver, name: &str) -> Result<Answer, NetError> {
-    let Some(lookup) = look_up(resolver, name, RecordType::SRV).await? else {
-        return Ok(Answer { targets: Vec::new(), valid_until: Instant::now() });
+async fn in_time<T>(work: impl Future<Output = Result<T, NetError>>) -> Result<T, NetError> {
+    tokio::time::timeout(PATIENCE, work).await.unwrap_or(Err(NetError::Timeout))
+}
+
+/// RFC 2782. One target that cannot be resolved keeps nobody from the others: all are looked for at once.
+async fn resolve_service(
+    resolver: &TokioResolver,
+    name: &str,
+    hosts: &mut Hosts,
+) -> Result<Answer, NetError> {
+    let Some(lookup) = in_time(look_up(resolver, name, RecordType::SRV)).await? else {
+        return Ok(Answer { targets: Vec::new(), valid_until: Instant::now(), failure: None });
     };
-    let mut answer = Answer { targets: Vec::new(), valid_until: lookup.valid_until() };
     let services = lookup.answers().iter().filter_map(|record| match &record.data {
-        RData::SRV(service) => Some(service),
+        RData::SRV(service) => Some(service.clone()),
         _ => None,
     });
     // A target of "." means that there is no such service.
-    for service in services.filter(|service| !service.target.is_root()).take(MAX_TARGETS) {
-        let (addresses, valid_until) = addresses(resolver, &service.target.to_string()).await?;
-        answer.valid_until = answer.valid_until.min(valid_until);
-        answer.targets.extend(target(service, addresses));
+    let services = services.filter(|service| !service.target.is_root()).take(MAX_TARGETS);
+    let services: Vec<SRV> = services.collect();
+    hosts.retain(|host, _| services.iter().any(|service| service.target == *host));
+    let mut searches = JoinSet::new();
+    for service in services {
+        let resolver = resolver.clone();
+        searches.spawn(async move {
+            let host = service.target.to_string();
+            (service, in_time(addresses(&resolver, &host)).await)
+        });
+    }
+    let mut answer = Answer { targets: Vec::new(), valid_until: lookup.valid_until(), failure: None };
+    while let Some(found) = searches.join_next().await {
+        // It does not panic, and nobody ends it.
+        let Ok((service, found)) = found else { continue };
+        answer.add(&service, found, hosts);
     }
     Ok(answer)
+}
+
+impl Answer {
+    /// What was known of a host stays while it cannot be resolved.
+    fn add(&mut self, service: &SRV, found: Result<(Vec<IpAddr>, Instant), NetError>, hosts: &mut Hosts) {
+        match found {
+            Ok((addresses, valid_until)) => {
+                self.valid_until = self.valid_until.min(valid_until);
+                hosts.insert(service.target.clone(), addresses);
+            }
+            Err(error) => self.failure = Some(error),
+        }
+        let addresses = hosts.get(&service.target).cloned().unwrap_or_default();
+        self.targets.extend(target(service, addresses));
+    }
 }
 
 fn target(service: &SRV, addresses: Vec<IpAddr>) -> Option<Target> {

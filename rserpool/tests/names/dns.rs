@@ -1,6 +1,6 @@
 //! A DNS server that says what a test wants, and changes its mind when the test does.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -16,6 +16,7 @@ const TIME_TO_LIVE: u32 = 1;
 struct Zone {
     records: BTreeMap<Name, Vec<RData>>,
     is_failing: bool,
+    broken: BTreeSet<Name>,
     questions: usize,
 }
 
@@ -79,6 +80,11 @@ impl DnsServer {
         self.change(|zone| zone.is_failing = is_failing);
     }
 
+    /// It cannot answer for this name only.
+    pub(crate) fn break_name(&self, host: &str) {
+        self.change(|zone| zone.broken.extend([name(host)]));
+    }
+
     /// How many questions it has had.
     pub(crate) fn questions(&self) -> usize {
         self.zone.lock().expect("nobody panics").questions
@@ -92,7 +98,7 @@ impl Zone {
         let mut answer = question.into_response();
         answer.edns = None;
         answer.metadata.response_code = match self.records.get(query.name()) {
-            _ if self.is_failing => ResponseCode::ServFail,
+            _ if self.is_failing || self.broken.contains(query.name()) => ResponseCode::ServFail,
             None => ResponseCode::NXDomain,
             Some(records) => {
                 let fitting = records.iter().filter(|record| record.record_type() == query.query_type());

@@ -155,7 +155,9 @@ fn a_service_leads_to_the_registrar_that_it_prefers_and_to_another_if_that_is_go
     let (at_first, at_second, at_element) = (site.stack(2), site.stack(3), site.stack(4));
     site.dns.set_addresses("a.test.", &[site.address(2)]);
     site.dns.set_addresses("b.test.", &[site.address(3)]);
-    site.dns.set_service("_asap-sctp._sctp.test.", &[(20, 4000, "a.test."), (10, 4001, "b.test.")]);
+    site.dns.break_name("c.test.");
+    let targets = [(20, 4000, "a.test."), (10, 4001, "b.test."), (5, 4002, "c.test.")];
+    site.dns.set_service("_asap-sctp._sctp.test.", &targets);
     let first = site.registrar(&at_first, 1, 4000, &[]);
     let second = site.registrar(&at_second, 2, 4001, &[]);
     let element = site.element(&at_element, Vec::new(), &["_asap-sctp._sctp.test"]);

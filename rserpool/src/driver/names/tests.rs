@@ -84,6 +84,24 @@ fn each_target_of_a_service_is_a_registrar_with_all_its_addresses() {
 }
 
 #[test]
+fn a_target_that_cannot_be_resolved_keeps_nobody_from_the_others_and_what_is_known_of_it_stays() {
+    let server = DnsServer::start([127, 79, 20, 5]);
+    let service = "_asap-sctp._sctp.test.";
+    server.set_addresses("a.test.", &addresses(&["192.0.2.1"]));
+    server.set_addresses("b.test.", &addresses(&["192.0.2.2"]));
+    server.break_name("never.test.");
+    server.set_service(service, &[(1, 1, "never.test."), (2, 2, "a.test."), (3, 3, "b.test.")]);
+    let names = start(&server, &[service]);
+    await_targets(&names, &[(2, &["192.0.2.1"], 2), (3, &["192.0.2.2"], 3)]);
+    server.break_name("a.test.");
+    server.set_addresses("b.test.", &addresses(&["192.0.2.4"]));
+    await_targets(&names, &[(2, &["192.0.2.1"], 2), (3, &["192.0.2.4"], 3)]);
+    // A host that is no longer named is forgotten.
+    server.set_service(service, &[(1, 1, "never.test."), (3, 3, "b.test.")]);
+    await_targets(&names, &[(3, &["192.0.2.4"], 3)]);
+}
+
+#[test]
 fn what_is_known_stays_while_a_server_fails_and_goes_when_it_says_so() {
     let server = DnsServer::start([127, 79, 20, 3]);
     server.set_failing(true);
