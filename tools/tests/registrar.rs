@@ -218,6 +218,43 @@ fn statistics_are_in_files_at_its_end() {
 }
 
 #[test]
+fn a_reload_before_it_serves_does_not_say_that_it_does_and_names_of_peers_need_a_restart() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = |name: &str| folder.path().join(name);
+    let manager = UnixDatagram::bind(path("notify")).expect("a socket");
+    manager.set_read_timeout(Some(PATIENCE)).expect("a time-out");
+    fs::write(path("r.toml"), "peer = [\"127.79.0.15\"]\n").expect("room");
+    // The other one is silent, and it is looked for longer than the test takes.
+    let _silent = UdpSocket::bind("127.79.0.15:9899").expect("an address of our own");
+    let mut command = Command::new(REGISTRAR);
+    command.args(["--udp", "--local=127.79.0.16", "-asapannounce=off", "-enrpannounce=off"]);
+    command.args(["-mentordiscoverytimeout=3600000", "-loglevel=5", "--config"]).arg(path("r.toml"));
+    command.env("NOTIFY_SOCKET", path("notify")).stdout(Stdio::null());
+    let child = command.stderr(fs::File::create(path("log")).expect("a file")).spawn();
+    let mut child = child.expect("it starts");
+    let signal = |signal| kill(Pid::from_raw(child.id().cast_signed()), signal).expect("it runs");
+    let mut said = String::new();
+    let mut hear = |text: &str| {
+        while !said.contains(text) {
+            let mut buffer = [0; 4_096];
+            let len = manager.recv(&mut buffer).expect("it says something");
+            said.push_str(&String::from_utf8_lossy(&buffer[..len]));
+        }
+    };
+    hear("STATUS=looking for other registrars");
+    let peers = "maxhresitems = 2\npeer = [\"127.79.0.15\", \"registrars.test\"]\n";
+    fs::write(path("r.toml"), peers).expect("room");
+    signal(Signal::SIGHUP);
+    let log = || fs::read_to_string(path("log")).expect("it is there");
+    await_some(|| log().contains("the configuration was read again").then_some(()), "a reload");
+    assert!(log().contains("needs a restart options=\"peer (names)\""), "{}", log());
+    signal(Signal::SIGTERM);
+    hear("STOPPING=1");
+    assert_eq!(child.wait().expect("its end").code(), Some(0));
+    assert!(!said.contains("READY=1") && !said.contains("RELOADING=1"), "{said}");
+}
+
+#[test]
 fn the_service_manager_is_told_when_it_serves_and_reloads_and_ends() {
     let folder = tempfile::tempdir().expect("a folder");
     let (socket, file) = (folder.path().join("notify"), folder.path().join("r.toml"));

@@ -1,7 +1,7 @@
 //! What operators do with a running registrar: count, and change its settings.
 
 use super::enrp::PeerCounts;
-use super::{Registrar, RegistrarConfig, RemovalReason};
+use super::{EnrpConfig, Registrar, RegistrarConfig, RemovalReason};
 use crate::handlespace::RegistrationError;
 use crate::transport::Side;
 
@@ -113,20 +113,26 @@ impl Registrar {
     }
 
     /// Takes other settings from now on. Timers that run go on as they are. What cannot change stays: the identifier, the
-    /// dialect, the policies, the multicast, and where peers and announces say that it is.
+    /// dialect, the policies, the multicast, the names of peers, and where peers and announces say that it is.
     pub fn reconfigure(&mut self, config: RegistrarConfig) {
         let before = &self.config;
         let announces = before.announce_interval.is_some();
-        let (transport, multicast) = (before.enrp.transport.clone(), before.enrp.multicast);
+        let enrp = EnrpConfig {
+            transport: before.enrp.transport.clone(),
+            multicast: before.enrp.multicast,
+            // Who resolves them was told at the start.
+            names: before.enrp.names.clone(),
+            ..config.enrp
+        };
         self.config = RegistrarConfig {
             id: before.id,
             format: before.format,
             policies: before.policies.clone(),
             announce_transports: before.announce_transports.clone(),
             announce_interval: config.announce_interval.filter(|_| announces),
+            enrp,
             ..config
         };
-        (self.config.enrp.transport, self.config.enrp.multicast) = (transport, multicast);
         self.handlespace.set_limits(self.config.limits);
     }
 }

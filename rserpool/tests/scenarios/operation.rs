@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use rserpool::registrar::{PeerCounts, RegistrarConfig, Rejections, Removals};
 use rserpool::transport::Side;
-use rserpool::wire::{CauseCode, Policy};
-use rserpool::{Profile, RegistrarId};
+use rserpool::wire::{CauseCode, ENRP_PORT, Policy};
+use rserpool::{Profile, RegistrarId, RegistrarName};
 
 use crate::memberships::{description, register};
 use crate::pools::small_world;
@@ -21,9 +21,11 @@ fn a_registrar_takes_other_settings_while_it_runs_and_stays_who_it_is() {
     config.access = before.access.clone();
     config.limits.elements = 2;
     config.format.rare_transports = !before.format.rare_transports;
+    config.enrp.names = vec![RegistrarName::parse("registrars.test", ENRP_PORT).expect("a name")];
     world.registrar(1).reconfigure(config.clone());
     let now = world.registrar(1).config();
     assert_eq!((now.id, now.format), (before.id, before.format));
+    assert_eq!(now.enrp.names, before.enrp.names);
     assert_eq!(now.keep_alive_interval, config.keep_alive_interval);
     // What is there stays, and renews its registration; there is no room for more.
     world.run_for(60 * SECOND);

@@ -41,6 +41,8 @@ pub(super) struct Service {
     stack: Stack,
     watching: Watching,
     watchdog: Watchdog,
+    /// The service manager has been told that it serves.
+    is_ready: bool,
     pid_file: Option<PidFile>,
 }
 
@@ -62,7 +64,19 @@ impl Service {
         let watching = cli.watching.start(&cli.config(id))?;
         let watchdog = Watchdog::of_environment();
         let latest = told.matches.clone();
-        Ok(Self { source, told, latest, id, signals, log, stack, watching, watchdog, pid_file: None })
+        Ok(Self {
+            source,
+            told,
+            latest,
+            id,
+            signals,
+            log,
+            stack,
+            watching,
+            watchdog,
+            is_ready: false,
+            pid_file: None,
+        })
     }
 
     /// Goes on until a signal ends it: without a failure test, one life.
@@ -124,11 +138,12 @@ impl Service {
         Ok(())
     }
 
-    fn hear(&self, event: &RegistrarEvent) -> io::Result<()> {
+    fn hear(&mut self, event: &RegistrarEvent) -> io::Result<()> {
         self.watching.hear(event);
         if *event == RegistrarEvent::Serving {
             let status = format!("registrar {} serves over {}", self.id, carrier(&self.stack));
             tell(&[NotifyState::Ready, NotifyState::Status(&status)]);
+            self.is_ready = true;
         }
         match describe(event) {
             Some(text) if !self.told.cli.quiet => program::say(text),
@@ -170,7 +185,10 @@ impl Service {
 
     /// Reads the configuration again, and takes what can be changed while it runs.
     fn reload(&mut self, registrar: Option<&Registrar>) {
-        tell(&reloading());
+        // Before it serves, ready would be said too early.
+        if self.is_ready {
+            tell(&reloading());
+        }
         match self.source.read() {
             Ok(told) => self.take(told, registrar),
             Err(error) => {
@@ -179,7 +197,9 @@ impl Service {
                 tracing::error!(error, "the configuration is not taken, all stays as it was");
             }
         }
-        tell(&[NotifyState::Ready]);
+        if self.is_ready {
+            tell(&[NotifyState::Ready]);
+        }
     }
 
     fn take(&mut self, mut told: Told, registrar: Option<&Registrar>) {
@@ -191,6 +211,9 @@ impl Service {
         // Timers of another profile would be without its associations' parameters.
         told.cli.profile = self.told.cli.profile;
         let config = told.cli.config(self.id);
+        if config.enrp.names != self.told.cli.config(self.id).enrp.names {
+            left.push("peer (names)".into());
+        }
         if let Some(Err(error)) = registrar.map(|registrar| registrar.reconfigure(config)) {
             return tracing::error!(%error, "the configuration is not taken, all stays as it was");
         }
