@@ -302,6 +302,36 @@ impl Service for Fragile {
     }
 }
 
+impl SessionService for Fragile {
+    fn serve(&self, session: &mut ServerSession<'_>) -> Result<(), Error> {
+        match session.receive(None)? {
+            ServerEvent::Data(message) if message.data == "panic" => panic!("on purpose"),
+            _ => session.send(UserMessage::new(0, vec![1])),
+        }
+    }
+
+    fn refuse(&self, _session: &mut ServerSession<'_>) -> Result<(), Error> {
+        panic!("on purpose")
+    }
+}
+
+#[test]
+fn a_panic_of_one_session_s_thread_or_of_a_refusal_costs_that_session_only() {
+    let site = Site::new(7);
+    let _element = site.element(3, 2, Fragile);
+    let user = site.user(5);
+    let (session, beside) = (open(&user), open(&user));
+    for _ in 0..2 {
+        let refused = user.open_session(POOL.into());
+        let mut events = std::iter::repeat_with(|| next(&refused));
+        let event = events.find(|event| !matches!(event, SessionEvent::Connected { .. }));
+        assert!(matches!(event, Some(SessionEvent::FailoverNecessary { .. })), "{event:?}");
+    }
+    session.send(&UserMessage::new(0, "panic")).expect("it is connected");
+    assert!(matches!(next(&session), SessionEvent::FailoverNecessary { .. }));
+    assert_eq!(ask(&beside), 1);
+}
+
 #[test]
 fn an_element_whose_service_panics_leaves_the_pool_its_users_and_its_application_hears_why() {
     let site = Site::new(6);

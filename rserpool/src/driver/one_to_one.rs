@@ -1,5 +1,6 @@
 //! A server that gives each session a thread, which may wait and compute.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{JoinHandle, Scope};
@@ -19,7 +20,7 @@ use crate::transport::{Peer, UserMessage};
 
 /// What an element does for its users, with a thread for each session: it may wait, and compute. As long as a session lets 1,000
 /// messages wait, or 4 MiB of them, all sessions of the element do, and after 2 s it is aborted: who computes for long fetches what
-/// comes now and then.
+/// comes now and then. If a method panics, its session is aborted, and the others go on.
 ///
 /// ```
 /// use rserpool::driver::*;
@@ -280,28 +281,40 @@ impl<S: SessionService> Reception<S> {
         })
     }
 
-    fn refuse(&self, mut session: ServerSession<'_>) {
+    fn refuse(&self, session: ServerSession<'_>) {
         tracing::info!(peer = ?session.peer, "refused: all sessions are taken");
-        let outcome = self.service.refuse(&mut session);
-        finish(session, outcome);
+        attend(session, |session| self.service.refuse(session));
     }
 
     fn serve<'scope>(
         &'scope self,
         scope: &'scope Scope<'scope, '_>,
-        mut session: ServerSession<'scope>,
+        session: ServerSession<'scope>,
         seat: Arc<()>,
     ) {
         let serve = move || {
             tracing::info!(peer = ?session.peer, "session begins");
-            let outcome = self.service.serve(&mut session);
-            finish(session, outcome);
+            attend(session, |session| self.service.serve(session));
             drop(seat);
         };
         let thread = std::thread::Builder::new().name("session".into());
         if let Err(error) = thread.spawn_scoped(scope, serve) {
             // The session ends with what would have served it, and the user turns to another element.
             tracing::error!(%error, "no thread for a session");
+        }
+    }
+}
+
+/// Lets the service have a session, and ends it. A panic costs this session only.
+fn attend<'a>(
+    mut session: ServerSession<'a>,
+    serve: impl FnOnce(&mut ServerSession<'a>) -> Result<(), Error>,
+) {
+    match catch_unwind(AssertUnwindSafe(|| serve(&mut session))) {
+        Ok(outcome) => finish(session, outcome),
+        Err(_) => {
+            tracing::error!(peer = ?session.peer, "the service has panicked: session given up");
+            session.session.abort();
         }
     }
 }
