@@ -70,11 +70,12 @@ fn main() -> ExitCode {
 fn resolve(cli: &Cli, signals: &Signals) -> Result<(), Box<dyn Error>> {
     cli.log.start()?;
     let stack = cli.transport.build_stack()?;
-    let mut file = cli.statsfile.as_deref().map(statistics).transpose()?;
+    let mut file = cli.statsfile.as_deref().map(Statistics::create).transpose()?;
     let failure = Cell::new(None);
     let tell = |run: Run| {
-        let outcome = write_run(file.as_mut(), &run).and_then(|()| match cli.pause > 0 && !cli.json {
-            true => program::say(&run),
+        let written = file.as_mut().map_or(Ok(()), |file| file.write(&run));
+        let outcome = written.and_then(|()| match cli.pause > 0 && !cli.json {
+            true => program::say(&run).map_err(|error| error.to_string()),
             false => Ok(()),
         });
         failure.set(failure.take().or(outcome.err()));
@@ -89,7 +90,7 @@ fn resolve(cli: &Cli, signals: &Signals) -> Result<(), Box<dyn Error>> {
     let elapsed = lines.run(&mut work, end, signals)?;
     let summary = work.times().summary(elapsed);
     drop(work);
-    file.as_mut().map_or(Ok(()), BufWriter::flush)?;
+    file.as_mut().map_or(Ok(()), Statistics::flush)?;
     if let Some(error) = failure.take() {
         return Err(error.into());
     }
@@ -100,12 +101,28 @@ fn resolve(cli: &Cli, signals: &Signals) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-fn statistics(path: &Path) -> Result<BufWriter<File>, String> {
-    let file = File::create(path).map_err(|error| format!("cannot write {}: {error}", path.display()))?;
-    Ok(BufWriter::new(file))
+/// The file of runs.
+struct Statistics<'a> {
+    path: &'a Path,
+    file: BufWriter<File>,
 }
 
-fn write_run(file: Option<&mut BufWriter<File>>, run: &Run) -> io::Result<()> {
-    let Some(file) = file else { return Ok(()) };
-    writeln!(file, "{run}")
+impl<'a> Statistics<'a> {
+    fn create(path: &'a Path) -> Result<Self, String> {
+        let file = File::create(path).map_err(unwritable(path))?;
+        Ok(Self { path, file: BufWriter::new(file) })
+    }
+
+    fn write(&mut self, run: &Run) -> Result<(), String> {
+        writeln!(self.file, "{run}").map_err(unwritable(self.path))
+    }
+
+    /// What is left in memory goes to the file.
+    fn flush(&mut self) -> Result<(), String> {
+        self.file.flush().map_err(unwritable(self.path))
+    }
+}
+
+fn unwritable(path: &Path) -> impl Fn(io::Error) -> String {
+    |error| format!("cannot write {}: {error}", path.display())
 }

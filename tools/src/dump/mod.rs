@@ -16,9 +16,9 @@ use socketapi::{SctpStream, SendInfo, Stack};
 
 pub use show::{Json, Tree};
 
-/// No handlespace has more elements; who sends more does not come to an end.
+/// No handlespace has more pools and elements; who sends more does not come to an end.
 const MAX_ELEMENTS: usize = 10_000_000;
-/// Messages in a row that bring us nothing: who sends more has nothing for us.
+/// Messages that bring us nothing, within one answer, or answers that bring us nothing new: who sends more has nothing for us.
 const MAX_VAIN: usize = 10_000;
 
 /// Why there is no handlespace.
@@ -40,7 +40,7 @@ pub enum DumpError {
     #[error("the registrar rejects the request: it may not have learned the handlespace yet; try again")]
     Rejected,
     /// It does not come to an end.
-    #[error("the registrar sends without end: {0} elements so far")]
+    #[error("the registrar sends without end: {0} pools and elements so far")]
     Endless(usize),
     /// Our own message.
     #[error(transparent)]
@@ -108,7 +108,7 @@ impl Conversation<'_> {
     }
 
     fn fetch(&self) -> Result<Dump, DumpError> {
-        let (mut dump, mut elements) = (Dump::default(), 0);
+        let (mut dump, mut total, mut vain) = (Dump::default(), 0, 0);
         loop {
             self.send(
                 dump.registrar,
@@ -117,11 +117,12 @@ impl Conversation<'_> {
             let (registrar, more, pools) = self.next_part()?;
             dump.registrar = registrar;
             dump.parts += 1;
-            elements += pools.iter().map(|pool| pool.elements.len()).sum::<usize>();
-            if elements > MAX_ELEMENTS || dump.parts > MAX_ELEMENTS {
-                return Err(DumpError::Endless(elements));
+            let new = dump.take_in(pools);
+            total += new;
+            vain += usize::from(new == 0);
+            if total > MAX_ELEMENTS || vain > MAX_VAIN {
+                return Err(DumpError::Endless(total));
             }
-            dump.take_in(pools);
             if !more {
                 return Ok(dump);
             }
@@ -153,11 +154,18 @@ impl Conversation<'_> {
 }
 
 impl Dump {
-    fn take_in(&mut self, pools: Vec<PoolEntry>) {
+    /// How many pools and elements of these were not known.
+    fn take_in(&mut self, pools: Vec<PoolEntry>) -> usize {
+        let mut new = 0;
         for PoolEntry { handle, elements } in pools {
+            let known_pools = self.pools.len();
             let pool = self.pools.entry(handle).or_default();
+            let known = pool.len();
             pool.extend(elements.into_iter().map(|element| (element.id, element)));
+            new += pool.len() - known;
+            new += self.pools.len() - known_pools;
         }
+        new
     }
 
     /// How many elements there are.

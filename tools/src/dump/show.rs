@@ -142,8 +142,9 @@ mod tests {
             handle: PoolHandle::new(b"Echo\x1b[2J"),
             elements: vec![PoolElement { id: PeId(id), ..element.clone() }],
         };
-        dump.take_in(vec![part(0xec41)]);
-        dump.take_in(vec![part(0xec40)]);
+        assert_eq!(dump.take_in(vec![part(0xec41)]), 2);
+        assert_eq!(dump.take_in(vec![part(0xec40)]), 1);
+        assert_eq!(dump.take_in(vec![part(0xec40)]), 0);
         dump
     }
 

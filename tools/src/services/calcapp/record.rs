@@ -34,24 +34,42 @@ impl Vector {
 /// Writes a scalar file; an empty name is for none.
 pub(super) fn write_scalars(path: &Path, object: &str, scalars: &[(&str, String)]) -> io::Result<()> {
     let Some(mut file) = create(path)? else { return Ok(()) };
-    writeln!(file, "run 1 \"scenario\"")?;
-    scalars.iter().try_for_each(|(name, value)| writeln!(file, "scalar \"{object}\" {name:<40} {value}"))
+    let mut text = String::from("run 1 \"scenario\"\n");
+    scalars
+        .iter()
+        .for_each(|(name, value)| text.push_str(&format!("scalar \"{object}\" {name:<40} {value}\n")));
+    file.write_all(text.as_bytes()).map_err(unwritable(path))
 }
 
 fn create(path: &Path) -> io::Result<Option<File>> {
     if path.as_os_str().is_empty() {
         return Ok(None);
     }
-    let named = |error: io::Error| {
-        io::Error::new(
-            error.kind(),
-            format!("cannot write {}: {error}; give another name, or none", path.display()),
-        )
-    };
-    File::create(path).map(Some).map_err(named)
+    File::create(path).map(Some).map_err(unwritable(path))
+}
+
+fn unwritable(path: &Path) -> impl Fn(io::Error) -> io::Error {
+    |error| {
+        let text = format!("cannot write {}: {error}; give another name, or none", path.display());
+        io::Error::new(error.kind(), text)
+    }
 }
 
 /// Seconds since 1970.
 pub(super) fn stamp() -> f64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_cannot_write_says_which_file() {
+        for path in ["/dev/full", "/"] {
+            let error =
+                write_scalars(Path::new(path), "user", &[("\"jobs\"", "1".into())]).expect_err("no room");
+            assert!(error.to_string().contains(&format!("cannot write {path}: ")), "{error}");
+        }
+    }
 }
