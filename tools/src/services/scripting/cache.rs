@@ -10,6 +10,7 @@ use sha1::{Digest, Sha1};
 use tempfile::TempDir;
 
 use super::protocol::Hash;
+use super::work::open_plain;
 
 /// The files of one directory, the one that was used last at the end.
 #[derive(Debug)]
@@ -41,7 +42,9 @@ impl Cache {
     fn find_files(&self) -> io::Result<()> {
         for entry in fs::read_dir(&self.directory)? {
             let path = entry?.path();
-            let Some((hash, size)) = hash_file(&path).ok().filter(|(hash, _)| self.path(hash) == path) else {
+            let Some((hash, size)) =
+                open_plain(&path).and_then(hash).ok().filter(|(hash, _)| self.path(hash) == path)
+            else {
                 continue;
             };
             self.entries.lock().push_back((hash, size));
@@ -60,7 +63,8 @@ impl Cache {
         let mut entries = self.entries.lock();
         let Some(index) = entries.iter().position(|(known, _)| known == hash) else { return false };
         let path = self.path(hash);
-        let is_sound = fs::copy(&path, to).is_ok() && hash_file(to).is_ok_and(|(found, _)| found == *hash);
+        let is_sound = copy_plain(&path, to, self.max_bytes).is_ok()
+            && hash_file(to).is_ok_and(|(found, _)| found == *hash);
         let entry = entries.remove(index);
         if is_sound {
             entries.extend(entry);
@@ -96,6 +100,11 @@ impl Cache {
     }
 }
 
+/// Copies what scripts may have put in place of a file, no more than so many bytes.
+fn copy_plain(from: &Path, to: &Path, max_bytes: u64) -> io::Result<u64> {
+    io::copy(&mut open_plain(from)?.take(max_bytes), &mut File::create(to)?)
+}
+
 fn remove(path: &Path) {
     if let Err(error) = fs::remove_file(path) {
         tracing::warn!(path = %path.display(), %error, "cannot be removed");
@@ -107,7 +116,11 @@ fn remove(path: &Path) {
 /// # Errors
 /// The system's.
 pub(super) fn hash_file(path: &Path) -> io::Result<(Hash, u64)> {
-    let (mut file, mut hasher, mut size) = (File::open(path)?, Sha1::new(), 0);
+    hash(File::open(path)?)
+}
+
+fn hash(mut file: File) -> io::Result<(Hash, u64)> {
+    let (mut hasher, mut size) = (Sha1::new(), 0);
     let mut buffer = vec![0; 65_536];
     loop {
         let read = file.read(&mut buffer)?;
@@ -168,6 +181,17 @@ mod tests {
         fs::write(cache.path(&small.1), "SMALL").expect("room");
         assert!(!cache.fetch(&small.1, &files.target()));
         assert!(!cache.path(&small.1).exists());
+    }
+
+    #[test]
+    fn a_pipe_in_its_place_is_not_waited_for() {
+        let (files, cache) = (Files::new(), Cache::open(None, 2, 1000).expect("a cache"));
+        let (path, hash) = files.file("one");
+        cache.store(&hash, &path).expect("room");
+        fs::remove_file(cache.path(&hash)).expect("it is there");
+        nix::unistd::mkfifo(&cache.path(&hash), nix::sys::stat::Mode::S_IRWXU).expect("a pipe");
+        assert!(!cache.fetch(&hash, &files.target()));
+        assert!(Cache::open(Some(&cache.directory), 2, 1000).is_ok());
     }
 
     #[test]

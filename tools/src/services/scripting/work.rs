@@ -176,11 +176,9 @@ impl Package {
         self.path.join(OUTPUT)
     }
 
-    /// What came out, if it is a file: a pipe would be waited for, a link may lead anywhere.
+    /// What came out, if it is a file.
     pub(super) fn open_output(&self) -> Option<File> {
-        let flags = OFlag::O_NONBLOCK | OFlag::O_NOFOLLOW;
-        let file = File::options().read(true).custom_flags(flags.bits()).open(self.output()).ok()?;
-        file.metadata().is_ok_and(|metadata| metadata.is_file()).then_some(file)
+        open_plain(&self.output()).ok()
     }
 
     /// Ends all processes of the group, also those that the script has left behind.
@@ -190,6 +188,19 @@ impl Package {
             tracing::debug!(%error, "nobody is left of the group");
         }
         process.wait().inspect_err(|error| tracing::warn!(%error, "cannot wait for the script")).ok()
+    }
+}
+
+/// Opens a file that a script may have put there: a pipe would be waited for, a link may lead anywhere.
+///
+/// # Errors
+/// The system's, also if it is no file.
+pub(super) fn open_plain(path: &Path) -> io::Result<File> {
+    let flags = OFlag::O_NONBLOCK | OFlag::O_NOFOLLOW;
+    let file = File::options().read(true).custom_flags(flags.bits()).open(path)?;
+    match file.metadata()?.is_file() {
+        true => Ok(file),
+        false => Err(io::ErrorKind::InvalidInput.into()),
     }
 }
 
