@@ -109,7 +109,7 @@ pub fn addresses(text: &str) -> Result<Peer, String> {
 /// Who resolves names.
 #[derive(Args, Clone, Debug)]
 pub struct DnsOptions {
-    /// A DNS server for the names of registrars, ADDRESS[:PORT], instead of /etc/resolv.conf. Repeatable
+    /// A DNS server for the names of registrars, ADDRESS or ADDRESS:PORT, instead of /etc/resolv.conf. Repeatable
     #[arg(long, value_name = "A[:P]", value_parser = dns_server)]
     pub dns_server: Vec<SocketAddr>,
 }

@@ -21,7 +21,7 @@ use crate::transport::{AssociationId, Command, LostReason, Peer, TransportEvent,
 ///
 /// If one of its methods panics, it is not called again, since it may be in any state: its sessions are aborted, so that the users
 /// turn to other elements, and the element leaves the pool, which calls that wait for the registration hear as
-/// [`Error::ServicePanicked`](super::Error::ServicePanicked).
+/// [`Error::ServicePanicked`].
 pub trait Service: Send + 'static {
     /// A user has connected.
     fn on_start(&mut self, _session: &mut ServiceSession<'_>, _peer: &Peer) {}
