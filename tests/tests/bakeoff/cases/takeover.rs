@@ -51,8 +51,9 @@ pub(crate) fn begins(ground: &Ground) -> Evidence {
     ground.show(&[&about_the_dead(INIT_TAKEOVER), &answer_about_the_dead(INIT_TAKEOVER_ACK)])
 }
 
-/// Ours and the other one of RSPLIB's begin at the same time: RSPLIB's 10 s after the last word of the silent one, which ours hears 2 s
-/// later, and ours 8 s after that. What either says of it is on the way for 2 s. RSPLIB's with a smaller identifier insists
+/// Ours and the other one of RSPLIB's begin at the same time: RSPLIB's 10 s after the last word of the silent one, which ours hears 1.5 s
+/// later, and ours 8.5 s after that. What either says of it is on the way for 1.5 s; longer, and a set-up would take more than the 7.5 s that
+/// ours has for it. RSPLIB's with a smaller identifier insists
 /// (docs/rserpool.md: arbitration), so ours gives up. RSPLIB's sends no Takeover Server, but its table tells.
 pub(crate) fn gives_up(ground: &Ground) -> Evidence {
     let theirs = ground.their_peer(THEIRS, "0x22", THEIR_OTHER, &[]);
@@ -61,8 +62,8 @@ pub(crate) fn gives_up(ground: &Ground) -> Evidence {
         "0x44",
         &[THEIRS, THEIR_OTHER],
         &[
-            "--impair=delay=2s",
-            "-peermaxtimelastheard=3000",
+            "--impair=delay=1500ms",
+            "-peermaxtimelastheard=3500",
             "-peermaxtimenoresponse=5000",
             "-takeoverexpiryinterval=120000",
         ],
