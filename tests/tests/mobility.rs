@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use rserpool::driver::{
@@ -18,7 +18,7 @@ use rserpool::wire::ASAP_PORT;
 use rserpool::{Profile, RegistrarId, SctpSettings};
 use socketapi::{Stack, Transport};
 use system_tests::{
-    Capture, Host, Lab, has_judge_or_skip, look_until, packet_fields, packets_judged_malformed,
+    Capture, Host, Lab, has_judge_or_skip, look_until, packet_fields, packets_judged_malformed, wait_until,
 };
 
 const PROFILE: Profile = Profile::Rsplib;
@@ -79,7 +79,7 @@ fn session(host: &Host, registrars: Vec<Peer>) -> (Stack, PoolUser, Session) {
 
 /// Sends numbers, and takes their echoes, until told to stop and all have come. How many, and the longest pause of the echoes; each came
 /// once and in order.
-fn count(session: &Session, stop: &AtomicBool) -> (u64, Duration) {
+fn count(session: &Session, stop: &AtomicBool, returned: &AtomicU64) -> (u64, Duration) {
     let (mut sent, mut echoed, mut end) = (0_u64, 0_u64, None);
     let (mut next, mut last, mut pause) = (Instant::now(), Instant::now(), Duration::ZERO);
     while end.is_none() || echoed < sent {
@@ -95,6 +95,7 @@ fn count(session: &Session, stop: &AtomicBool) -> (u64, Duration) {
             Ok(SessionEvent::Data(message)) => {
                 assert_eq!(message.data[..], echoed.to_be_bytes());
                 echoed += 1;
+                returned.store(echoed, Ordering::Relaxed);
                 pause = pause.max(last.elapsed());
                 last = Instant::now();
             }
@@ -202,10 +203,10 @@ fn both_ends_move(how: Move) {
     let (_user_stack, _user, session) = session(at_user, registrars);
     let element_places = [address(&at_element.v4(0)), address("10.77.0.103")];
     let user_places = [address(&at_user.v4(0)), address("10.77.0.102")];
-    let stop = AtomicBool::new(false);
+    let (stop, returned) = (AtomicBool::new(false), AtomicU64::new(0));
     let (sent, pause) = std::thread::scope(|scope| {
-        let counting = scope.spawn(|| count(&session, &stop));
-        std::thread::sleep(Duration::from_millis(500));
+        let counting = scope.spawn(|| count(&session, &stop, &returned));
+        wait_until(LIMIT, "messages come back", || returned.load(Ordering::Relaxed) >= 50);
         relocate(at_element, how, element_places, |places| wait_for_element_at(&registrar, places));
         relocate(at_user, how, user_places, |places| wait_for_user_at(&file, places));
         stop.store(true, Ordering::Relaxed);
@@ -213,7 +214,9 @@ fn both_ends_move(how: Move) {
     });
     println!("{how:?}: {sent} messages there and back, with a pause of {pause:.1?} at most");
     drop(session);
-    std::thread::sleep(Duration::from_secs(1));
+    // All DATA has been acknowledged once the association has been shut down (RFC 9260, 9.2).
+    let is_over = format!("sctp.chunk_type == 14 and ip.addr == {}", user_places[1]);
+    wait_until(LIMIT, "SHUTDOWN COMPLETE", || !packet_fields(&file, &is_over, ["frame.number"]).is_empty());
     judge(&capture.finish(), element_places[1], user_places[1]);
 }
 
