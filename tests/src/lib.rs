@@ -15,7 +15,7 @@ mod tshark;
 mod usrsctp;
 
 pub use compile::Programs;
-pub use harness::{Options, attempt, conclude};
+pub use harness::{Options, Run};
 pub use lab::{Host, Lab};
 pub use launch::{LIMIT, finish, hear, sctp_run, sctp_run_on, start, start_our_own, start_ready};
 pub use patience::{look_every, look_until, wait_until};

@@ -1,14 +1,6 @@
 //! The bake-off: the items of draft-dreibholz-rserpool-score, done with RSPLIB as the peer, and the table of what was
-//! seen, `docs/bakeoff.md`.
-//!
-//! ```text
-//! tests/suite system-tests/bakeoff                        all items; the table must name those that pass
-//! tests/suite system-tests/bakeoff -- 2.1 elements        those in whose name, as the table has it, each word is a part
-//! tests/suite system-tests/bakeoff -- --write-table       all items, then writes the table
-//! tests/suite system-tests/bakeoff -- --jobs=8            so many at a time (4): most of the time they wait for timers
-//! ```
-//!
-//! An item passes only if its capture shows it: `target/tmp/bakeoff` keeps that of each item.
+//! seen, `docs/bakeoff.md`. An item passes only if its capture shows it: `target/tmp/bakeoff` keeps that of each item.
+//! How it is run: [`HELP`].
 
 mod cases;
 mod crowd;
@@ -20,14 +12,22 @@ use std::collections::VecDeque;
 use std::process::ExitCode;
 
 use parking_lot::Mutex;
-use system_tests::{Options, attempt, conclude, has_judge_or_skip, has_rsplib_or_skip};
+use system_tests::{Options, Run, has_judge_or_skip, has_rsplib_or_skip};
 
 use crate::ground::{Evidence, Ground};
 use crate::items::Item;
 use crate::table::Table;
 
+const HELP: &str = "\
+tests/suite system-tests/bakeoff                        all items; the table must name those that pass
+tests/suite system-tests/bakeoff -- 2.1 elements        those in whose name, as the table has it, each word is a part
+tests/suite system-tests/bakeoff -- --write-table       all items, then writes the table, docs/bakeoff.md
+tests/suite system-tests/bakeoff -- --jobs=8            so many at a time (4): most of the time they wait for timers
+
+Exit code 0 only if all passed. The capture of each item is in target/tmp/bakeoff.";
+
 fn main() -> ExitCode {
-    let options = Options::read();
+    let Some(options) = Options::read(HELP) else { return ExitCode::SUCCESS };
     if !(has_judge_or_skip() && has_rsplib_or_skip()) {
         return ExitCode::SUCCESS;
     }
@@ -37,24 +37,29 @@ fn main() -> ExitCode {
     let mut table = Table::new(&sections);
     let queue = Mutex::new(selected);
     let outcomes = Mutex::new(Vec::new());
+    let run = Run::default();
     std::thread::scope(|scope| {
         for _ in 0..options.number("--jobs").unwrap_or(4) {
-            scope.spawn(|| work(&queue, &outcomes));
+            scope.spawn(|| work(&run, &queue, &outcomes));
         }
     });
     outcomes.into_inner().into_iter().for_each(|(item, outcome)| table.enter(item, outcome));
-    if options.has("--write-table") && options.filter.is_empty() && table.failed() == 0 {
+    if options.has("--write-table") && options.filter.is_empty() && run.is_clean() {
         table.write();
     }
-    table.check();
-    conclude(table.passed(), table.failed())
+    table.differences().into_iter().for_each(|difference| run.fail(difference));
+    run.conclude(table.passed())
 }
 
 /// Does items until none is left, the last ones first: these wait longest.
-fn work<'a>(queue: &Mutex<VecDeque<&'a Item>>, outcomes: &Mutex<Vec<(&'a Item, Option<Evidence>)>>) {
+fn work<'a>(
+    run: &Run,
+    queue: &Mutex<VecDeque<&'a Item>>,
+    outcomes: &Mutex<Vec<(&'a Item, Option<Evidence>)>>,
+) {
     loop {
         let Some(item) = queue.lock().pop_back() else { return };
-        let outcome = attempt(&item.name(), || (item.test)(&Ground::new(item)));
+        let outcome = run.attempt(&item.name(), || (item.test)(&Ground::new(item)));
         outcomes.lock().push((item, outcome));
     }
 }

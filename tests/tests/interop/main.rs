@@ -1,14 +1,5 @@
 //! Interoperability: one list of cases, done with the Linux kernel's SCTP and with usrsctp, and the table of what was
-//! seen, `docs/interop.md`.
-//!
-//! ```text
-//! cargo test -p system-tests --test interop                       all cases; the table must name the same ones
-//! cargo test -p system-tests --test interop -- usrsctp "restarts" those of whose names each word is a part
-//! cargo test -p system-tests --test interop -- --write-table      all cases, then writes the table
-//! cargo test -p system-tests --test interop -- --repeat=100 --loss=3 linux interleaving
-//!                                                                 each 100 times, each time losing other packets; where some
-//!                                                                 are lost, 3 % of them
-//! ```
+//! seen, `docs/interop.md`. How it is run: [`HELP`].
 //!
 //! Where a case fails, our side and the peer tell what they know; of associations that lost packets a capture stays.
 //!
@@ -25,33 +16,43 @@ mod wire;
 use std::process::ExitCode;
 
 use parking_lot::Mutex;
-use system_tests::{Options, attempt, conclude, is_installed_or_skip, is_root_or_skip};
+use system_tests::{Options, Run, is_installed_or_skip, is_root_or_skip};
 
 use crate::cases::Case;
 use crate::ground::{Ground, Hosts};
 use crate::peer::Stack;
 use crate::table::{Cell, Table};
 
+const HELP: &str = "\
+tests/suite system-tests/interop                        all cases; the table must name the same ones
+tests/suite system-tests/interop -- usrsctp restarts    those of whose names each word is a part
+tests/suite system-tests/interop -- --write-table       all cases, then writes the table, docs/interop.md
+tests/suite system-tests/interop -- --repeat=100 --loss=3 linux interleaving
+                                                        each 100 times, each time losing other packets; where some
+                                                        are lost, 3 % of them
+
+Exit code 0 only if all went well.";
+
 fn main() -> ExitCode {
-    let options = Options::read();
+    let Some(options) = Options::read(HELP) else { return ExitCode::SUCCESS };
     if !can_run() {
         return ExitCode::SUCCESS;
     }
-    let table = Mutex::new(Table::default());
+    let (all, table) = (Run::default(), Mutex::new(Table::default()));
     std::thread::scope(|scope| {
         for stack in Stack::ALL {
-            let (options, table) = (&options, &table);
-            scope.spawn(move || run_all(stack, options, table));
+            let (all, options, table) = (&all, &options, &table);
+            scope.spawn(move || run_all(all, stack, options, table));
         }
     });
-    let mut table = table.into_inner();
-    if options.filter.is_empty() && table.failed() == 0 {
+    let table = table.into_inner();
+    if options.filter.is_empty() && all.is_clean() {
         if options.has("--write-table") {
             table.write();
         }
-        table.check();
+        table.differences().into_iter().for_each(|difference| all.fail(difference));
     }
-    conclude(table.passed(), table.failed())
+    all.conclude(table.passed())
 }
 
 fn can_run() -> bool {
@@ -64,7 +65,7 @@ fn can_run() -> bool {
 }
 
 /// Does all cases with one peer, each after the other. The other peer's go on meanwhile, on hosts of their own.
-fn run_all(stack: Stack, options: &Options, table: &Mutex<Table>) {
+fn run_all(all: &Run, stack: Stack, options: &Options, table: &Mutex<Table>) {
     let selected: Vec<_> = cases::all().filter(|case| options.select(&name(stack, case))).collect();
     if selected.is_empty() {
         return;
@@ -77,10 +78,10 @@ fn run_all(stack: Stack, options: &Options, table: &Mutex<Table>) {
         for (time, case) in (0..times).flat_map(|time| selected.iter().map(move |case| (time, case))) {
             ground.seed[..4].copy_from_slice(&(0x0707_0707 + time).to_be_bytes());
             let cell = match case.not_done.iter().find(|(without, _)| *without == stack) {
-                Some((_, why)) => Cell::NotDone(why),
-                None => run(case, &mut ground),
+                Some((_, why)) => Some(Cell::NotDone(why)),
+                None => run(all, case, &mut ground),
             };
-            table.lock().enter(stack, case, cell);
+            cell.into_iter().for_each(|cell| table.lock().enter(stack, case, cell));
         }
     });
 }
@@ -90,22 +91,19 @@ fn name(stack: Stack, case: &Case) -> String {
 }
 
 /// Does one case. After a failure nobody knows what the peer does: it is replaced.
-fn run(case: &Case, ground: &mut Ground<'_>) -> Cell {
+fn run(all: &Run, case: &Case, ground: &mut Ground<'_>) -> Option<Cell> {
     // It may be there, of a case before.
     let _ = std::fs::remove_file(ground.capture());
-    let measured = attempt(&name(ground.stack, case), || {
+    let measured = all.attempt(&name(ground.stack, case), || {
         let measured = (case.run)(ground);
         ground.peer.tell("close");
         measured
     });
-    measured.map_or_else(
-        || {
-            report(ground);
-            ground.restart_peer();
-            Cell::Failed
-        },
-        Cell::Seen,
-    )
+    if measured.is_none() {
+        report(ground);
+        ground.restart_peer();
+    }
+    measured.map(Cell::Seen)
 }
 
 /// What is known of a case that failed.

@@ -30,8 +30,6 @@ pub(crate) enum Cell {
     Seen(String),
     /// It is not done with this peer; why.
     NotDone(&'static str),
-    /// It did not.
-    Failed,
 }
 
 impl Cell {
@@ -40,7 +38,6 @@ impl Cell {
         match self {
             Self::Seen(measured) => format!("yes: {measured}"),
             Self::NotDone(why) => (*why).to_owned(),
-            Self::Failed => "FAILED".to_owned(),
         }
     }
 }
@@ -49,7 +46,6 @@ impl Cell {
 #[derive(Default)]
 pub(crate) struct Table {
     cells: Vec<(Stack, &'static str, &'static str, Cell)>,
-    differences: usize,
 }
 
 impl Table {
@@ -61,26 +57,21 @@ impl Table {
         self.cells.iter().filter(|(.., cell)| matches!(cell, Cell::Seen(_))).count()
     }
 
-    pub(crate) fn failed(&self) -> usize {
-        self.differences + self.cells.iter().filter(|(.., cell)| matches!(cell, Cell::Failed)).count()
-    }
-
     /// Writes the table of this run.
     pub(crate) fn write(&self) {
         std::fs::write(FILE, self.text()).unwrap_or_else(|error| panic!("{FILE}: {error}"));
     }
 
-    /// Says in what the table in the repository and this run differ, except for what was measured.
-    pub(crate) fn check(&mut self) {
+    /// In what the table in the repository and this run differ, except for what was measured.
+    pub(crate) fn differences(&self) -> Vec<String> {
         let there = std::fs::read_to_string(FILE).unwrap_or_else(|error| panic!("{FILE}: {error}"));
         let (there, here) = (verdicts(&there), verdicts(&self.text()));
-        for row in there.difference(&here) {
-            println!("FAILED: docs/interop.md says what this run has not seen: {row}");
-        }
-        for row in here.difference(&there) {
-            println!("FAILED: docs/interop.md lacks: {row}; write it anew");
-        }
-        self.differences = there.symmetric_difference(&here).count();
+        let unseen = there
+            .difference(&here)
+            .map(|row| format!("docs/interop.md says what this run has not seen: {row}"));
+        let lacking =
+            here.difference(&there).map(|row| format!("docs/interop.md lacks: {row}; write it anew"));
+        unseen.chain(lacking).collect()
     }
 
     fn text(&self) -> String {
