@@ -1,4 +1,8 @@
 //! The associations of one machine over SCTP sockets: names of the machine on one side, sockets on the other.
+//!
+//! Here are the sockets, and what the machine wants done; [`events`] is what happens to it.
+
+mod events;
 
 use std::collections::VecDeque;
 use std::io;
@@ -7,9 +11,8 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustc_hash::FxHashMap;
 use socketapi::{
-    AssociationConfig, AssociationId as SocketAssociation, Error as SocketError, Message, Notification,
-    Notifications, PathChange, Patience, Poller, Received, SctpSocket, SendFailure, SendInfo, SocketBuilder,
-    Stack,
+    AssociationConfig, AssociationId as SocketAssociation, Error as SocketError, Notifications, Poller,
+    SctpSocket, SendInfo, SocketBuilder, Stack,
 };
 
 use super::Error;
@@ -19,9 +22,6 @@ use super::names::{NameOptions, Names};
 use super::tcp::{TcpEndpoint, TcpOptions};
 use crate::transport::{AssociationId, Command, LostReason, Peer, Side, TransportEvent, UserMessage};
 use crate::{RegistrarName, Time};
-
-/// After so many events TCP is looked at, though SCTP has more.
-const LOOK_EACH: u32 = 64;
 
 /// Where a machine's sockets are bound, and what its associations are like.
 pub(super) struct Binding {
@@ -59,8 +59,8 @@ pub(super) struct Network {
     next_incoming: u64,
     /// What happened outside of the sockets: associations that could not be begun, for example.
     events: VecDeque<TransportEvent>,
-    /// Sockets that may have something to read.
-    ready: Vec<usize>,
+    /// Sockets that may have something to read, each once: they take turns.
+    ready: VecDeque<usize>,
     senders: Vec<(Side, AnnounceSender)>,
     pub(super) receivers: Vec<AnnounceReceiver>,
     /// Our addresses towards elements and users, as the machine knows them.
@@ -68,7 +68,7 @@ pub(super) struct Network {
     /// Names that are being resolved.
     lookups: Vec<Names>,
     tcp: Option<TcpEndpoint>,
-    /// Counts what is polled: SCTP and TCP take turns.
+    /// Counts what is polled.
     turn: u32,
 }
 
@@ -77,6 +77,7 @@ struct Bound {
     side: Side,
     config: AssociationConfig,
     socket: SctpSocket,
+    is_ready: bool,
 }
 
 impl Network {
@@ -90,7 +91,7 @@ impl Network {
             names: FxHashMap::default(),
             next_incoming: 0,
             events: VecDeque::new(),
-            ready: Vec::new(),
+            ready: VecDeque::new(),
             senders: Vec::new(),
             receivers: Vec::new(),
             known_addresses: Vec::new(),
@@ -187,7 +188,7 @@ impl Network {
             .nonblocking();
         let socket = if listen { builder.one_to_many()? } else { builder.one_to_many_client()? };
         self.poller.add(socket.socket(), self.sockets.len() as u64, false)?;
-        self.sockets.push(Bound { side, config: config.clone(), socket });
+        self.sockets.push(Bound { side, config: config.clone(), socket, is_ready: false });
         Ok(())
     }
 
@@ -405,157 +406,6 @@ impl Network {
         {
             tracing::debug!(%error, ?name, "nothing to abort");
         }
-    }
-
-    /// The next thing that happened, without waiting.
-    pub(super) fn poll_event(&mut self) -> Result<Option<TransportEvent>, Error> {
-        loop {
-            if let Some(event) = self.events.pop_front() {
-                return Ok(Some(event));
-            }
-            if let Some(event) = self.poll_tcp() {
-                return Ok(Some(event));
-            }
-            let Some(&socket) = self.ready.last() else {
-                if self.look()? {
-                    continue;
-                }
-                return Ok(None);
-            };
-            match self.sockets[socket].socket.try_receive()? {
-                Some(received) => self.handle(socket, received),
-                None => {
-                    self.ready.pop();
-                }
-            }
-        }
-    }
-
-    /// What has come over TCP, each second time.
-    fn poll_tcp(&mut self) -> Option<TransportEvent> {
-        let tcp = self.tcp.as_mut()?;
-        self.turn = self.turn.wrapping_add(1);
-        if self.turn.is_multiple_of(LOOK_EACH) {
-            tcp.look(self.stack.now(), &mut self.next_incoming);
-        }
-        if self.turn.is_multiple_of(2) { None } else { tcp.poll(self.stack.now()) }
-    }
-
-    /// Whether there is something to read.
-    fn look(&mut self) -> Result<bool, Error> {
-        let announces = self.receivers.iter_mut().filter_map(AnnounceReceiver::receive);
-        self.events.extend(announces);
-        self.events.extend(self.lookups.iter().filter_map(Names::receive));
-        let mut ready = Vec::new();
-        match self.poller.wait(&mut ready, Patience::None) {
-            Err(error) if error.is_temporary() => {}
-            result => result?,
-        }
-        self.ready.extend(ready.iter().map(|readiness| readiness.token as usize));
-        let now = self.stack.now();
-        let tcp_has = self.tcp.as_mut().is_some_and(|tcp| tcp.look(now, &mut self.next_incoming));
-        Ok(tcp_has || !self.ready.is_empty() || !self.events.is_empty())
-    }
-
-    fn handle(&mut self, socket: usize, received: Received) {
-        match received {
-            Received::Message(message) => self.handle_message(message),
-            Received::Notification(Some(id), notification) => {
-                self.handle_notification(socket, id, notification);
-            }
-            Received::Notification(None, notification) => tracing::warn!(?notification),
-        }
-    }
-
-    fn handle_message(&mut self, message: Message) {
-        let info = message.info;
-        let Some(&association) = self.names.get(&info.association) else { return };
-        if self.links.get(&association).is_some_and(|link| link.is_closing) {
-            return;
-        }
-        let (ppid, stream, unordered) = (info.ppid, info.stream, info.unordered);
-        let message = UserMessage { ppid, stream, unordered, data: message.into_bytes() };
-        self.events.push_back(TransportEvent::Message { association, message });
-    }
-
-    fn handle_notification(&mut self, socket: usize, id: SocketAssociation, notification: Notification) {
-        match notification {
-            Notification::CommunicationUp { inbound: true, .. } => self.accept(socket, id),
-            Notification::CommunicationUp { .. } => {
-                self.note_addresses(socket);
-                if let Some(&association) = self.names.get(&id) {
-                    let peer = self.peer(socket, id);
-                    self.events.push_back(TransportEvent::Connected { association, peer });
-                }
-            }
-            Notification::SendFailed(failure) => {
-                if let Some(&association) = self.names.get(&id) {
-                    let SendFailure { ppid, stream_id: stream, unordered, payload: data, .. } = *failure;
-                    let message = UserMessage { ppid, stream, unordered, data };
-                    self.events.push_back(TransportEvent::Undelivered { association, message });
-                }
-            }
-            Notification::CommunicationLost(reason) => self.lose(id, LostReason::from(&reason)),
-            Notification::ShutdownComplete => self.lose(id, LostReason::Shutdown),
-            // The peer has forgotten all: the old association is over, and a new one has come.
-            Notification::Restarted => {
-                self.lose(id, LostReason::Aborted);
-                self.accept(socket, id);
-            }
-            Notification::SenderDry => {
-                if let Some(&name) = self.names.get(&id) {
-                    self.flush(name);
-                }
-            }
-            Notification::LocalAddressChanged { .. } => self.note_addresses(socket),
-            Notification::PathChanged { change: PathChange::Added | PathChange::Removed, .. } => {
-                if let Some(&association) = self.names.get(&id) {
-                    let peer = self.peer(socket, id);
-                    self.events.push_back(TransportEvent::PeerMoved { association, peer });
-                }
-            }
-            other => tracing::debug!(?other, "ignored"),
-        }
-    }
-
-    /// Tells the machine of its addresses where they have changed.
-    fn note_addresses(&mut self, socket: usize) {
-        let bound = &self.sockets[socket];
-        if !bound.config.auto_asconf || bound.side != Side::Asap {
-            return;
-        }
-        match self.local(Side::Asap) {
-            Ok((addresses, _)) if addresses != self.known_addresses => {
-                self.known_addresses.clone_from(&addresses);
-                self.events.push_back(TransportEvent::Moved { side: Side::Asap, addresses });
-            }
-            _ => {}
-        }
-    }
-
-    fn accept(&mut self, socket: usize, id: SocketAssociation) {
-        let association = AssociationId::Incoming(self.next_incoming);
-        self.next_incoming += 1;
-        self.add_link(association, socket, id);
-        let peer = self.peer(socket, id);
-        let side = self.sockets[socket].side;
-        self.events.push_back(TransportEvent::Accepted { association, side, peer });
-    }
-
-    fn lose(&mut self, id: SocketAssociation, reason: LostReason) {
-        let Some(&association) = self.names.get(&id) else { return };
-        let Some((link, backlog)) = self.remove_link(association) else { return };
-        if !link.is_closing {
-            let undelivered = |message| TransportEvent::Undelivered { association, message };
-            self.events.extend(backlog.into_iter().map(undelivered));
-            self.events.push_back(TransportEvent::Lost { association, reason });
-        }
-    }
-
-    fn peer(&self, socket: usize, id: SocketAssociation) -> Peer {
-        let addresses = self.sockets[socket].socket.peer_addrs(id).unwrap_or_default();
-        let port = addresses.first().map_or(0, SocketAddr::port);
-        Peer { addresses: addresses.iter().map(SocketAddr::ip).collect(), port }
     }
 }
 

@@ -1,6 +1,6 @@
 //! Handle resolutions: sent one behind the other, answered in this order, sent again to the next registrar.
 
-use super::{PoolUser, PoolUserEvent};
+use super::{MAX_EVENTS, PoolUser, PoolUserEvent};
 use crate::home::HomeEvent;
 use crate::session::SessionId;
 use crate::transport::{AssociationId, earliest};
@@ -161,7 +161,9 @@ impl PoolUser {
                 let result = if is_positive { Ok((policy, elements)) } else { Err(errors) };
                 self.handle_response(&pool_handle, subscribed, result, now);
             }
-            Some(AsapMessage::Error(causes)) => self.emit(PoolUserEvent::ErrorReported(causes)),
+            Some(AsapMessage::Error(causes)) if self.events.len() < MAX_EVENTS => {
+                self.emit(PoolUserEvent::ErrorReported(causes));
+            }
             Some(message) => tracing::debug!(?message, "ignored"),
             None => {}
         }

@@ -5,11 +5,11 @@ use std::time::Duration;
 use bytes::Bytes;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
-use rserpool::pool_user::PoolUserEvent;
+use rserpool::pool_user::{PoolUser, PoolUserConfig, PoolUserEvent};
 use rserpool::session::{CookieKey, CookieProtection, ServiceConfig, SessionEvent};
-use rserpool::transport::UserMessage;
+use rserpool::transport::{AssociationId, Peer, TransportEvent, UserMessage};
 use rserpool::wire::{ASAP_PPID, AsapMessage, CauseCode, ErrorCause, Life, Policy, PoolElement, Protocol};
-use rserpool::{PeId, PoolHandle, RegistrarId};
+use rserpool::{HuntConfig, PeId, PoolHandle, Profile, RegistrarId, Time};
 
 use crate::pools::{resolve, small_world};
 use crate::stranger::FORMAT;
@@ -120,6 +120,25 @@ fn run(seed: u64) {
     let is_reply =
         |event: &PoolUserEvent| matches!(event, PoolUserEvent::Session { event: SessionEvent::Data(_), .. });
     assert!(world.user_events.iter().any(is_reply), "{:?}", world.user_events);
+}
+
+#[test]
+fn errors_that_a_registrar_reports_without_end_do_not_heap_up() {
+    const MANY: usize = 100_100;
+    let registrar = Peer { addresses: vec![address(1)], port: ASAP_PORT };
+    let hunt = HuntConfig::new(vec![registrar.clone()], Profile::Fast);
+    let mut user = PoolUser::new(PoolUserConfig::new(hunt, Profile::Fast), 1);
+    user.resolve(POOL.into(), Time::ZERO);
+    let association = AssociationId::Outgoing(0);
+    user.handle_event(TransportEvent::Connected { association, peer: registrar }, Time::ZERO);
+    let cause = ErrorCause::new(CauseCode::UNRECOGNIZED_MESSAGE, Bytes::from_static(b"?"));
+    let data = AsapMessage::Error(vec![cause]).encode(&FORMAT).expect("a message");
+    for _ in 0..MANY {
+        let message = UserMessage::new(ASAP_PPID, data.clone());
+        user.handle_event(TransportEvent::Message { association, message }, Time::ZERO);
+    }
+    let told = std::iter::from_fn(|| user.poll_event()).count();
+    assert!(told > 0 && told < MANY, "{told}");
 }
 
 #[test]

@@ -55,3 +55,48 @@ fn of_many_peers_that_do_not_read_the_one_with_the_largest_backlog_is_aborted() 
     assert_eq!(lost, (accepted[2], LostReason::Local));
     assert_eq!(accepted.iter().filter(|association| server.has_backlog(**association)).count(), 4);
 }
+
+#[test]
+fn a_flood_at_one_socket_does_not_keep_what_comes_to_another_waiting() {
+    const FLOOD: usize = 300;
+    let (mut server, mut client) = (open(3), open(4));
+    let config = Profile::Fast.sctp_settings().association_config();
+    let binding = Binding { side: Side::Enrp, addresses: Vec::new(), port: 9901, listen: true, config };
+    server.bind(binding).unwrap();
+    let [flood, other] = [(1, Side::Asap, 3863), (2, Side::Enrp, 9901)].map(|(number, side, port)| {
+        let association = AssociationId::Outgoing(number);
+        let peer = Peer { addresses: vec![[127, 79, 32, 3].into()], port };
+        client.execute(Command::Connect { association, side: Side::Asap, peer });
+        await_event(&mut server, |event| {
+            matches!(event, TransportEvent::Accepted { side: of, .. } if of == side).then_some(())
+        });
+        await_event(&mut client, |event| matches!(event, TransportEvent::Connected { .. }).then_some(()));
+        association
+    });
+    let send = |client: &mut Network, association, count| {
+        for _ in 0..count {
+            let message = UserMessage::new(7, vec![0; 10]);
+            client.execute(Command::Send { association, message });
+        }
+    };
+    let message_of = |event| match event {
+        TransportEvent::Message { association, .. } => Some(association),
+        _ => None,
+    };
+    send(&mut client, flood, FLOOD);
+    let flooded = await_event(&mut server, message_of);
+    send(&mut client, other, 1);
+    // All of it is there once it has been acknowledged; nobody reads meanwhile.
+    let is_there = |association| {
+        let link = &client.links[&association];
+        !client.sockets[link.socket].socket.status(link.id).unwrap().has_unacknowledged
+    };
+    let end = Instant::now() + Duration::from_secs(20);
+    while !(is_there(flood) && is_there(other)) {
+        assert!(Instant::now() < end, "it is not acknowledged");
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    let before =
+        std::iter::repeat_with(|| await_event(&mut server, message_of)).take_while(|of| *of == flooded);
+    assert!(before.count() < 100, "the flood goes first");
+}
