@@ -75,6 +75,7 @@ mod tests {
         PeChecksum::of_handle(&handle.into()).with_id(PeId(id))
     }
 
+    /// RFC 5353, 3.6.2.
     #[test]
     fn the_checksums_that_rsplibs_library_computes_are_ours() {
         assert_eq!(PeChecksum::default().value(), 0xffff);
@@ -102,6 +103,7 @@ mod tests {
         assert!(PeChecksum::default().matches(0) && PeChecksum::default().matches(0xffff));
     }
 
+    /// RFC 5353, 3.6.2: after each change it is as if computed anew.
     #[test]
     fn what_is_subtracted_leaves_no_trace() {
         let mut all = element("EchoPool", 7);

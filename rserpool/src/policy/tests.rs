@@ -77,7 +77,7 @@ fn shares(picked: &[Slot]) -> BTreeMap<Slot, usize> {
 
 #[test]
 fn round_robin_advances_its_head_by_one_with_each_answer() {
-    // RFC 5356, 4.1.2.
+    // RFC 5356, 4.1.1 and 4.1.2.
     let mut selector = pool(&[Policy::default(); 4]);
     assert_eq!(answer(&mut selector, 3), [0, 1, 2]);
     assert_eq!(answer(&mut selector, 3), [1, 2, 3]);
@@ -131,10 +131,11 @@ fn priority_prefers_the_largest_number() {
 
 #[test]
 fn priority_least_used_counts_the_load_that_one_more_user_brings() {
-    // RFC 5356, 5.3.1: the RFC's own example.
+    // RFC 5356, 5.3.1: the RFC's own example; 5.3.2: in the order of the sums.
     let policy = Policy::new(PolicyType::PriorityLeastUsed).with(PolicyField::Load, 50);
     let policies = [50, 10].map(|degradation| policy.with(PolicyField::Degradation, degradation));
     assert_eq!(singles(&mut pool(&policies), 3), [1, 1, 1]);
+    assert_eq!(answer(&mut pool(&policies), 2), [1, 0]);
 }
 
 #[test]
@@ -147,7 +148,7 @@ fn a_distance_penalty_makes_a_near_element_of_more_load_win() {
 
 #[test]
 fn random_gives_every_element_the_same_chance_and_none_twice() {
-    // RFC 5356, 4.3.
+    // RFC 5356, 4.3 (4.3.2).
     let mut selector = pool(&[Policy::new(PolicyType::Random); 4]);
     for (slot, times) in shares(&singles(&mut selector, 4000)) {
         assert!((850..1150).contains(&times), "element {slot} {times} times of 4000");
@@ -300,6 +301,7 @@ proptest! {
         }
     }
 
+    /// RFC 5356, 4.3.2, 4.4.2, 5.1.2 and 5.3.2.
     #[test]
     fn every_policy_answers_with_members_only_and_none_twice(
         steps in steps(),

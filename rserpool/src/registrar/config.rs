@@ -221,7 +221,7 @@ pub enum RegistrarEvent {
         /// Whose.
         target: RegistrarId,
     },
-    /// It has come to life again, or another registrar has a better claim.
+    /// It has come to life again.
     TakeoverGivenUp {
         /// Whose.
         target: RegistrarId,

@@ -142,6 +142,7 @@ fn parse_takeover(message_type: u8, reader: &mut Reader<'_>) -> Result<EnrpBody,
     })
 }
 
+/// RFC 5353, 2.4.
 fn parse_update(
     takeover_suggested: bool,
     mut reader: Reader<'_>,

@@ -67,6 +67,7 @@ fn unknown_messages_are_reported_only_when_their_upper_bits_ask_for_it() {
 
 #[test]
 fn a_message_length_may_count_the_final_padding_or_not() {
+    // RFC 5354, 4.
     let padded = [11, 0, 0, 12, 0, 13, 0, 6, b'h', b'i', 0, 0];
     let mut unpadded = padded;
     unpadded[3] = 10;
@@ -127,6 +128,85 @@ fn a_life_is_milliseconds_or_to_the_rfcs_letter_seconds() {
     assert_eq!(life_on_the_wire(life, &seconds), (90, life));
     assert_eq!(life_on_the_wire(Life::INFINITE, &Format::default()), (u32::MAX, Life::INFINITE));
     assert_eq!(life_on_the_wire(Life::INFINITE, &seconds), (u32::MAX, Life::INFINITE));
+}
+
+#[test]
+fn an_update_that_neither_adds_nor_removes_is_refused() {
+    // RFC 5353, 2.4; what is reserved there is 0, and not looked at.
+    const ACTION: usize = 13;
+    const RESERVED: std::ops::Range<usize> = 14..16;
+    let element = PoolElement {
+        id: PeId(1),
+        home: RegistrarId(2),
+        life: Life::INFINITE,
+        user_transport: Transport::sctp(1, [IpAddr::from([10, 0, 0, 1])], TransportUse::DataOnly),
+        policy: Policy::default(),
+        asap_transport: None,
+    };
+    let (pool_handle, action) = ("Pool".into(), UpdateAction::Delete);
+    let body = EnrpBody::HandleUpdate { action, takeover_suggested: false, pool_handle, element };
+    let message = EnrpMessage { sender: RegistrarId(2), receiver: RegistrarId::NONE, body };
+    let mut bytes = message.encode(&Format::default()).unwrap().to_vec();
+    let parse = |bytes: &[u8]| EnrpMessage::parse(bytes, &Format::default());
+    assert_eq!((bytes[ACTION], &bytes[RESERVED]), (1, &[0, 0][..]));
+    bytes[RESERVED].fill(0xff);
+    assert_eq!(parse(&bytes).unwrap().message, message);
+    bytes[ACTION] = 2;
+    assert!(matches!(parse(&bytes), Err(ParseError::UnknownUpdateAction { action: 2 })));
+}
+
+#[test]
+fn parameters_and_messages_are_padded_with_zeros_that_nobody_reads() {
+    // RFC 5354, 3 and 4.
+    for length in 1..=8 {
+        let pool_handle = PoolHandle::new(vec![b'x'; length]);
+        let message = AsapMessage::HandleResolution { subscribe: false, pool_handle, items: None };
+        let mut bytes = message.encode(&Format::default()).unwrap().to_vec();
+        let (head, padding) = (4 + 4 + length, length.next_multiple_of(4) - length);
+        assert_eq!((bytes.len(), usize::from(bytes[7])), (head + padding, 4 + length));
+        assert!(bytes[head..].iter().all(|byte| *byte == 0));
+        bytes[head..].fill(0xff);
+        assert_eq!(parse(&bytes).unwrap().message, message);
+    }
+}
+
+#[test]
+fn only_sctp_serves_for_control() {
+    // RFC 5354, 3.3 (DCCP), 3.4 (SCTP: data is 0, data and control 1), 3.5 (TCP), 3.6 (UDP), 3.7 (UDP-Lite): whatever is where SCTP has its use.
+    const USE: usize = 15;
+    let sctp = |transport_use| Transport::sctp(1, [IpAddr::from([10, 0, 0, 1])], transport_use);
+    let parse_transport = |bytes: &[u8]| match parse(bytes).map(|parsed| parsed.message) {
+        Ok(AsapMessage::ServerAnnounce { transports, .. }) => Some(transports[0].clone()),
+        _ => None,
+    };
+    let encode = |transport| {
+        let message = AsapMessage::ServerAnnounce { registrar: RegistrarId(1), transports: vec![transport] };
+        message.encode(&FREE).unwrap().to_vec()
+    };
+    for protocol in [Protocol::Tcp, Protocol::Udp, Protocol::UdpLite, Protocol::Dccp { service_code: 7 }] {
+        let transport = Transport { protocol, ..sctp(TransportUse::DataOnly) };
+        let mut bytes = encode(transport.clone());
+        assert_eq!(bytes[USE], 0);
+        bytes[USE] = 1;
+        assert_eq!(parse_transport(&bytes), Some(transport.clone()));
+        assert_eq!(transport.transport_use(), TransportUse::DataOnly);
+    }
+    let mut bytes = encode(sctp(TransportUse::DataAndControl));
+    assert_eq!(bytes[USE], 1);
+    assert_eq!(parse_transport(&bytes), Some(sctp(TransportUse::DataAndControl)));
+    bytes[USE] = 2;
+    assert_eq!(parse_transport(&bytes), None);
+}
+
+#[test]
+fn an_element_has_one_user_transport() {
+    // RFC 5354, 3.10.
+    let registration = |element: &[u8]| {
+        let head = [1, 0, 0, (12 + element.len()) as u8, 0, 9, 0, 8, b'P', b'o', b'o', b'l'];
+        parse(&[&head[..], element].concat())
+    };
+    let without = registration(&[0, 10, 0, 16, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 9]);
+    assert!(matches!(without, Err(ParseError::InvalidValue { param: ParamType::POOL_ELEMENT, .. })));
 }
 
 #[test]

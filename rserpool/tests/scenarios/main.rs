@@ -3,10 +3,12 @@
 mod attacks;
 mod cards;
 mod claimed_addresses;
+mod clauses;
 mod cookies;
 mod distances;
 mod federation;
 mod hunts;
+mod lone;
 mod memberships;
 mod noise;
 mod operation;

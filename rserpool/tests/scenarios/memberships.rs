@@ -226,7 +226,7 @@ fn values_that_have_no_meaning_are_rejected() {
 
 #[test]
 fn a_pool_may_have_any_transport_where_no_rsplib_listens() {
-    // RFC 5354, 3.3 to 3.8 and 3.16.
+    // RFC 5354, 3.3, 3.5 to 3.8 and 3.16; 3.10: registrars reach it by SCTP all the same.
     let opaque = Protocol::Opaque(b"any"[..].into());
     let rare = [Protocol::UdpLite, Protocol::Dccp { service_code: 5 }, opaque];
     for protocol in rare.into_iter().chain([Protocol::Tcp, Protocol::Udp]) {
@@ -247,6 +247,8 @@ fn a_pool_may_have_any_transport_where_no_rsplib_listens() {
         let pools: Vec<_> = world.registrar(1).handlespace().pools().collect();
         let known = pools[0].elements().next().expect("an element");
         assert_eq!(known.info.user_transport, transport);
+        let asap = known.info.asap_transport.as_ref().map(|asap| &asap.protocol);
+        assert!(matches!(asap, Some(Protocol::Sctp(_))), "{asap:?}");
     }
 }
 
@@ -524,7 +526,7 @@ fn the_first_element_sets_policy_transport_and_control_channel_of_its_pool() {
 
 #[test]
 fn a_registrar_owns_who_registers_with_it_also_if_it_was_another_s_and_tells_its_peers() {
-    // RFC 5352, 1.1 and 3.1 rule 4.
+    // RFC 5352, 1.1 and 3.1 rule 4; RFC 5353, 1.1.
     let mut world = World::new();
     world.add_peer_registrar(1, &[2]);
     world.add_peer_registrar(2, &[1]);

@@ -368,6 +368,18 @@ fn the_pools_policy_counts_and_not_its_elements() {
 }
 
 #[test]
+fn of_a_pool_by_priority_the_element_with_the_highest_one_is_taken() {
+    // RFC 5356, 4.5.3.
+    let priority = |value| Policy::new(PolicyType::Priority).with(PolicyField::Priority, value);
+    let mut world = asking_world();
+    let elements = vec![element(11, priority(1)), element(12, priority(99)), element(13, priority(5))];
+    answer(&mut world, Some(priority(99)), elements);
+    let pick = |world: &mut World| world.with_user(21, |user, now| user.pick(&POOL.into(), now));
+    let picked: Vec<_> = (0..3).map(|_| pick(&mut world).expect("fresh").id.0).collect();
+    assert_eq!(picked, [12; 3]);
+}
+
+#[test]
 fn an_answer_with_neither_elements_nor_error_is_negative() {
     // RFC 5352, 2.2.6: at least one element in a positive answer.
     let mut world = asking_world();

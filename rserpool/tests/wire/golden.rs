@@ -147,6 +147,7 @@ fn enrp(name: &str) -> EnrpMessage {
 
 #[test]
 fn every_asap_and_enrp_vector_is_read_and_written_byte_by_byte() {
+    // RFC 5353, 2 to 2.10; RFC 5354, 2. A table (2.3), an update (2.4).
     let format = Format::default();
     let mut seen = 0;
     for (name, vector) in vectors() {
@@ -193,6 +194,7 @@ fn response_with(policy_parameter: &[u8]) -> Vec<u8> {
 
 #[test]
 fn every_policy_vector_is_read_and_written_byte_by_byte() {
+    // RFC 5354, 3.8.
     let format = Format::default();
     let vectors = vectors();
     let policies: Vec<_> = vectors.iter().filter(|(name, _)| name.starts_with("Policy ")).collect();

@@ -240,7 +240,7 @@ impl Cli {
         }
     }
 
-    /// Its identifier; another one each time that it is asked for, if none is given.
+    /// Its identifier; another one each time that it is asked for, if none is given (RFC 5353, 2.1 and 3.2.1).
     pub(super) fn id(&self) -> RegistrarId {
         RegistrarId(self.identifier.unwrap_or_else(|| rand::random_range(1..=u32::MAX)))
     }

@@ -6,7 +6,7 @@ use crate::wire::{EnrpBody, PoolElement, UpdateAction};
 use crate::{PoolHandle, RegistrarId, Time};
 
 impl Registrar {
-    /// Tells all peers what has become of an element that is ours, or was.
+    /// Tells all peers what has become of an element that is ours, or was. It names none of them (RFC 5353, 3.3.1 and 3.3.2).
     pub(in crate::registrar) fn announce_element(
         &mut self,
         action: UpdateAction,
@@ -22,7 +22,10 @@ impl Registrar {
                 pool_handle: pool_handle.clone(),
                 element: element.clone(),
             };
-            self.statistics.updates += u64::from(self.send_to(peer, body));
+            if let Some(association) = self.enrp.way_to(peer) {
+                self.send_on(association, RegistrarId::NONE, body);
+                self.statistics.updates += 1;
+            }
         }
     }
 

@@ -67,6 +67,7 @@ fn run(seed: u64) {
     }
 }
 
+/// RFC 5353, 3.5.1; each registrar is held to it by the observer.
 #[test]
 fn of_many_that_take_the_same_one_over_the_largest_wins() {
     crate::seeds::try_all("contests", 20, run);

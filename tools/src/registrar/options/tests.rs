@@ -1,9 +1,9 @@
 //! The sample file beside the options.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 
-use clap::{Arg, ArgMatches, CommandFactory};
+use clap::{Arg, ArgMatches, CommandFactory, Parser};
 
 use super::*;
 use crate::config_file;
@@ -52,4 +52,12 @@ fn what_the_sample_says_of_reloads_is_so() {
     let is_option = |name: &str| command.get_arguments().any(|arg| arg.get_long() == Some(name));
     let unknown: Vec<_> = CHANGEABLE.iter().filter(|name| !is_option(name)).collect();
     assert!(unknown.is_empty(), "{unknown:?}");
+}
+
+#[test]
+fn an_identifier_that_is_not_given_is_drawn_and_never_zero() {
+    // RFC 5353, 2.1 and 3.2.1.
+    let cli = Cli::try_parse_from(["rspregistrar"]).unwrap();
+    let drawn: BTreeSet<_> = (0..100).map(|_| cli.id()).collect();
+    assert!(drawn.len() > 90 && !drawn.contains(&RegistrarId::NONE), "{drawn:?}");
 }
