@@ -483,7 +483,7 @@ fn announced(source: SocketAddr, transports: Vec<Transport>) -> Vec<Peer> {
     let is_sctp =
         |transport: &Transport| matches!(transport.protocol, Protocol::Sctp(_)) && transport.port != 0;
     let peers = transports.into_iter().filter(is_sctp).map(|transport| {
-        let usable = transport.addresses.into_iter().filter(|address| AddressScope::of(*address).is_some());
+        let usable = transport.addresses.iter().copied().filter(|address| AddressScope::of(*address).is_some());
         Peer { addresses: usable.take(MAX_ADDRESSES).collect(), port: transport.port }
     });
     peers.filter(|peer| !peer.addresses.is_empty()).collect()

@@ -233,7 +233,7 @@ impl PoolElement {
         let transport = &mut self.config.user_transport;
         let follows = self.config.follows_host && matches!(transport.protocol, Protocol::Sctp(_));
         if follows && !addresses.is_empty() && transport.addresses[..] != *addresses {
-            transport.addresses = addresses.into();
+            transport.addresses = addresses.iter().copied().collect();
             self.renew(now);
         }
     }

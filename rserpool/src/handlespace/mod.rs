@@ -6,6 +6,7 @@
 
 mod checksum;
 mod keyed_hash;
+mod pieces;
 mod pool;
 mod slots;
 #[cfg(test)]

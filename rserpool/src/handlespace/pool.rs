@@ -4,10 +4,10 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 
 use rand::rngs::StdRng;
-use slab::Slab;
 
 use super::checksum::PeChecksum;
 use super::keyed_hash::KeyedHash;
+use super::pieces::Pieces;
 use super::slots::SlotSet;
 use super::{Element, RegistrationError};
 use crate::policy::{Elements, Selector, Slot};
@@ -22,12 +22,9 @@ pub(super) enum Change {
     Replaced(Slot, RegistrarId),
 }
 
-/// The elements of a pool, by slot.
-struct Members<T>(Slab<Element<T>>);
-
-impl<T> Elements for Members<T> {
+impl<T> Elements for Pieces<Element<T>> {
     fn policy(&self, slot: Slot) -> Option<&Policy> {
-        self.0.get(slot).map(|element| &element.info.policy)
+        self.get(slot).map(|element| &element.info.policy)
     }
 }
 
@@ -37,7 +34,8 @@ pub struct Pool<T> {
     policy: Policy,
     /// Of the first element, to compare with and to tell others.
     transport: Transport,
-    elements: Members<T>,
+    /// By slot.
+    elements: Pieces<Element<T>>,
     /// Slots; narrow, as there are so many.
     by_id: HashMap<PeId, u32, KeyedHash>,
     selector: Box<dyn Selector>,
@@ -57,7 +55,7 @@ impl<T> Pool<T> {
         Self {
             policy: Policy::new(first.policy.policy_type),
             transport: first.user_transport.clone(),
-            elements: Members(Slab::new()),
+            elements: Pieces::new(),
             by_id: HashMap::with_hasher(hash),
             selector,
             owners: Vec::new(),
@@ -88,24 +86,24 @@ impl<T> Pool<T> {
 
     /// Number of elements.
     pub fn len(&self) -> usize {
-        self.elements.0.len()
+        self.elements.len()
     }
 
     /// Whether the pool has no elements.
     pub fn is_empty(&self) -> bool {
-        self.elements.0.is_empty()
+        self.len() == 0
     }
 
     /// The elements, in no particular order.
     pub fn elements(&self) -> impl Iterator<Item = &Element<T>> {
-        self.elements.0.iter().map(|(_, element)| element)
+        self.elements.iter()
     }
 
     /// The first slot from `from` on that has an element, of those that `home` owns, or of all.
     pub(super) fn next(&self, home: Option<RegistrarId>, from: Slot) -> Option<Slot> {
         match home {
             Some(home) => self.owners.iter().find(|(owner, _)| *owner == home)?.1.next(from),
-            None => (from..self.elements.0.capacity()).find(|&slot| self.elements.0.contains(slot)),
+            None => (from..self.elements.end()).find(|&slot| self.elements.get(slot).is_some()),
         }
     }
 
@@ -143,11 +141,11 @@ impl<T> Pool<T> {
     }
 
     pub(super) fn get(&self, slot: Slot) -> Option<&Element<T>> {
-        self.elements.0.get(slot)
+        self.elements.get(slot)
     }
 
     pub(super) fn get_mut(&mut self, slot: Slot) -> Option<&mut Element<T>> {
-        self.elements.0.get_mut(slot)
+        self.elements.get_mut(slot)
     }
 
     /// The tests of RFC 5352, 3.1 rule 2, which re-registrations must pass as well (rule 3).
@@ -174,16 +172,16 @@ impl<T> Pool<T> {
         match self.by_id.entry(info.id) {
             Entry::Occupied(entry) => {
                 let slot = *entry.get() as Slot;
-                let element = self.elements.0.get_mut(slot)?;
+                let element = self.elements.get_mut(slot)?;
                 self.selector.update(slot, &element.info.policy, &info.policy);
                 let home = element.info.home;
                 element.info = info;
                 Some(Change::Replaced(slot, home))
             }
             Entry::Vacant(entry) if has_room => {
-                let slot = self.elements.0.vacant_key();
+                let slot = self.elements.vacant();
                 self.selector.insert(slot, &info.policy);
-                self.elements.0.insert(Element { info, data: data() });
+                self.elements.insert(Element { info, data: data() });
                 entry.insert(slot as u32);
                 Some(Change::Added(slot))
             }
@@ -192,7 +190,7 @@ impl<T> Pool<T> {
     }
 
     pub(super) fn remove(&mut self, slot: Slot) -> Option<Element<T>> {
-        let element = self.elements.0.try_remove(slot)?;
+        let element = self.elements.remove(slot)?;
         self.by_id.remove(&element.info.id);
         self.selector.remove(slot);
         Some(element)

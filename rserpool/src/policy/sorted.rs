@@ -1,13 +1,14 @@
 //! Policies that sort elements by a key and go round robin among those with equal keys.
 //!
 //! Elements of equal key form a doubly linked list, in the order in which they were last selected (or joined, or got
-//! their key). A tree holds the lists by key. So "the next n" is a walk from the front, and moving an element behind
+//! their key). A tree finds the lists by key. So "the next n" is a walk from the front, and moving an element behind
 //! its equals costs two links; no policy needs sequence numbers that could wrap. A list that has become empty stays until it is in
 //! front of all others, or until there are more empty ones than slots: loads come again, and the tree changes less often.
 
 use std::collections::BTreeMap;
 
 use rand::rngs::StdRng;
+use slab::Slab;
 
 use super::{Elements, Selector, Slot};
 use crate::wire;
@@ -66,23 +67,23 @@ impl SortKey for Turns {
     }
 }
 
-/// In place of a slot: there is none.
+/// In place of a slot or of a list: there is none.
 const NONE: u32 = u32::MAX;
-/// In place of the slot before: the element is in no list.
-const UNLISTED: u32 = u32::MAX - 1;
 
 /// An element in its list.
 #[derive(Clone, Copy)]
 struct Entry {
-    /// Which list.
-    key: Key,
     selections: u64,
+    /// Which list.
+    list: u32,
     previous: u32,
     next: u32,
 }
 
 impl Entry {
-    const EMPTY: Self = Self { key: 0, selections: 0, previous: UNLISTED, next: NONE };
+    fn unlisted(selections: u64) -> Self {
+        Self { selections, list: NONE, previous: NONE, next: NONE }
+    }
 }
 
 /// The ends of a list; both the same for a list of one, no head in an empty one.
@@ -95,7 +96,8 @@ struct List {
 /// Sorted by a key. See [`SortKey`].
 pub struct Sorted<K> {
     keys: K,
-    lists: BTreeMap<Key, List>,
+    by_key: BTreeMap<Key, u32>,
+    lists: Slab<List>,
     /// How many lists are empty.
     empty: usize,
     entries: Vec<Entry>,
@@ -104,17 +106,18 @@ pub struct Sorted<K> {
 impl<K: SortKey> Sorted<K> {
     /// No elements; `keys` says how to sort them.
     pub fn by(keys: K) -> Self {
-        Self { keys, lists: BTreeMap::new(), empty: 0, entries: Vec::new() }
+        Self { keys, by_key: BTreeMap::new(), lists: Slab::new(), empty: 0, entries: Vec::new() }
     }
 
-    /// The first list that has elements; empty ones before it go.
+    /// The first list that has elements, and its key; empty ones before it go.
     fn first(&mut self) -> Option<(Key, List)> {
         loop {
-            let first = self.lists.first_entry()?;
-            if first.get().head != NONE {
-                return Some((*first.key(), *first.get()));
+            let first = self.by_key.first_entry()?;
+            let list = *self.lists.get(*first.get() as usize)?;
+            if list.head != NONE {
+                return Some((*first.key(), list));
             }
-            first.remove();
+            self.lists.remove(first.remove() as usize);
             self.empty -= 1;
         }
     }
@@ -123,13 +126,20 @@ impl<K: SortKey> Sorted<K> {
         self.first().map(|(key, _)| key)
     }
 
+    /// The list of a key; none for no key.
+    fn list_of(&mut self, key: Option<Key>) -> u32 {
+        let Some(key) = key else { return NONE };
+        *self.by_key.entry(key).or_insert_with(|| {
+            self.empty += 1;
+            self.lists.insert(List { head: NONE, tail: NONE }) as u32
+        })
+    }
+
     /// The element is worth `key` now: it goes behind those of the same worth, unless nothing has changed.
     fn put(&mut self, slot: Slot, key: Option<Key>) {
-        let Some(entry) = self.entries.get(slot) else { return };
-        let old = (entry.previous != UNLISTED).then_some(entry.key);
-        if old != key {
-            self.unlink(slot);
-            self.link(slot, key);
+        let list = self.list_of(key);
+        if self.entries[slot].list != list {
+            self.move_to(slot, list);
         }
     }
 
@@ -138,83 +148,54 @@ impl<K: SortKey> Sorted<K> {
         let Some(entry) = self.entries.get_mut(slot) else { return };
         entry.selections = entry.selections.saturating_add(1);
         let key = self.keys.key(element, entry.selections);
-        if key == Some(entry.key) && entry.previous != UNLISTED {
-            self.move_back(slot);
-        } else {
-            self.put(slot, key);
-        }
+        let list = self.list_of(key);
+        self.move_to(slot, list);
     }
 
-    /// To the end of its list.
-    fn move_back(&mut self, slot: Slot) {
-        let Entry { key, previous, next, .. } = self.entries[slot];
-        if next == NONE {
-            return;
-        }
-        let Some(list) = self.lists.get_mut(&key) else { return };
-        let tail = std::mem::replace(&mut list.tail, slot as u32);
-        match self.entries.get_mut(previous as usize) {
-            Some(before) => before.next = next,
-            None => list.head = next,
-        }
-        self.entries[next as usize].previous = previous;
-        self.entries[tail as usize].next = slot as u32;
+    /// To the end of a list.
+    fn move_to(&mut self, slot: Slot, list: u32) {
+        self.unlink(slot);
+        self.link(slot, list);
+        self.tidy();
+    }
+
+    fn link(&mut self, slot: Slot, list: u32) {
+        let Some(ends) = self.lists.get_mut(list as usize) else { return };
         let entry = &mut self.entries[slot];
-        (entry.previous, entry.next) = (tail, NONE);
-    }
-
-    fn link(&mut self, slot: Slot, key: Option<Key>) {
-        let Some(key) = key else { return };
-        let slot_number = slot as u32;
-        let list = self.lists.entry(key).or_insert_with(|| {
-            self.empty += 1;
-            List { head: NONE, tail: NONE }
-        });
-        let previous = if list.head == NONE { NONE } else { list.tail };
-        if previous == NONE {
-            list.head = slot_number;
+        (entry.list, entry.next) = (list, NONE);
+        if ends.head == NONE {
             self.empty -= 1;
+            ends.head = slot as u32;
+            entry.previous = NONE;
+        } else {
+            entry.previous = ends.tail;
+            self.entries[ends.tail as usize].next = slot as u32;
         }
-        list.tail = slot_number;
-        if let Some(before) = self.entries.get_mut(previous as usize) {
-            before.next = slot_number;
-        }
-        let entry = &mut self.entries[slot];
-        (entry.key, entry.previous, entry.next) = (key, previous, NONE);
+        ends.tail = slot as u32;
     }
 
     fn unlink(&mut self, slot: Slot) {
-        let entry = &mut self.entries[slot];
-        let (key, previous, next) = (entry.key, entry.previous, entry.next);
-        if previous == UNLISTED {
-            return;
+        let Entry { list, previous, next, selections } = self.entries[slot];
+        let Some(ends) = self.lists.get_mut(list as usize) else { return };
+        self.entries[slot] = Entry::unlisted(selections);
+        match self.entries.get_mut(previous as usize) {
+            Some(before) => before.next = next,
+            None => ends.head = next,
         }
-        (entry.previous, entry.next) = (UNLISTED, NONE);
-        if let Some(before) = self.entries.get_mut(previous as usize) {
-            before.next = next;
+        match self.entries.get_mut(next as usize) {
+            Some(after) => after.previous = previous,
+            None => ends.tail = previous,
         }
-        if let Some(after) = self.entries.get_mut(next as usize) {
-            after.previous = previous;
-        }
-        match (previous, next) {
-            (NONE, NONE) => self.empty_list(key),
-            (NONE, head) => self.change_list(key, |list| list.head = head),
-            (tail, NONE) => self.change_list(key, |list| list.tail = tail),
-            _ => {}
-        }
+        self.empty += usize::from(ends.head == NONE);
     }
 
-    fn empty_list(&mut self, key: Key) {
-        self.change_list(key, |list| list.head = NONE);
-        self.empty += 1;
+    /// Empty lists go, once there are more of them than slots.
+    fn tidy(&mut self) {
         if self.empty > self.entries.len() {
+            self.by_key.retain(|_, list| self.lists[*list as usize].head != NONE);
             self.lists.retain(|_, list| list.head != NONE);
             self.empty = 0;
         }
-    }
-
-    fn change_list(&mut self, key: Key, change: impl FnOnce(&mut List)) {
-        self.lists.get_mut(&key).map(change);
     }
 
     /// Takes elements from the front of a list until there are `wanted`.
@@ -230,12 +211,12 @@ impl<K: SortKey> Sorted<K> {
 impl<K: SortKey> Selector for Sorted<K> {
     fn insert(&mut self, slot: Slot, element: &wire::Policy) {
         if self.entries.len() <= slot {
-            self.entries.resize(slot + 1, Entry::EMPTY);
+            self.entries.resize(slot + 1, Entry::unlisted(0));
         }
         let lowest = self.lowest();
         let selections = self.keys.first_selections(element, lowest);
-        self.entries[slot] = Entry { selections, ..Entry::EMPTY };
-        self.link(slot, self.keys.key(element, selections));
+        self.entries[slot] = Entry::unlisted(selections);
+        self.put(slot, self.keys.key(element, selections));
     }
 
     fn update(&mut self, slot: Slot, old: &wire::Policy, new: &wire::Policy) {
@@ -250,6 +231,7 @@ impl<K: SortKey> Selector for Sorted<K> {
     fn remove(&mut self, slot: Slot) {
         if slot < self.entries.len() {
             self.unlink(slot);
+            self.tidy();
         }
     }
 
@@ -268,7 +250,7 @@ impl<K: SortKey> Selector for Sorted<K> {
             self.take(list, wanted, picked);
         }
         if picked.len() < wanted {
-            let mut others = self.lists.values().skip(1);
+            let mut others = self.by_key.values().skip(1).filter_map(|&list| self.lists.get(list as usize));
             while let Some(list) = others.next().filter(|_| picked.len() < wanted) {
                 self.take(*list, wanted, picked);
             }

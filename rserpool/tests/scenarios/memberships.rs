@@ -8,7 +8,7 @@ use rserpool::pool_user::ResolutionError;
 use rserpool::registrar::RemovalReason;
 use rserpool::transport::{AssociationId, UserMessage};
 use rserpool::wire::{
-    ASAP_PPID, AsapMessage, CauseCode, Life, Policy, PoolElement, Protocol, Transport, TransportUse,
+    ASAP_PPID, Addresses, AsapMessage, CauseCode, Life, Policy, PoolElement, Protocol, Transport, TransportUse,
 };
 use rserpool::{AddressScope, PeId, RegistrarId};
 
@@ -209,7 +209,7 @@ fn values_that_have_no_meaning_are_rejected() {
     let dead = description(31, |element| element.life = Life::from_millis(0));
     let two_addresses = description(31, |element| {
         element.user_transport.protocol = Protocol::Tcp;
-        element.user_transport.addresses.push(address(32));
+        element.user_transport.addresses = vec![address(31), address(32)].into();
     });
     let opaque = description(31, |element| {
         element.user_transport = Transport {
@@ -235,7 +235,7 @@ fn a_pool_may_have_any_transport_where_no_rsplib_listens() {
         let mut config = World::element_config(11, &[1], Policy::default());
         config.format.rare_transports = true;
         if matches!(protocol, Protocol::Opaque(_)) {
-            config.user_transport.addresses.clear();
+            config.user_transport.addresses = Addresses::default();
             config.user_transport.port = 0;
         }
         config.user_transport.protocol = protocol;
@@ -260,7 +260,8 @@ fn addresses_that_are_not_the_associations_own_do_not_get_into_the_handlespace()
     let stranger = world.stranger_at_registrar(31);
     let foreign = description(31, |element| element.user_transport.addresses[0] = address(99));
     assert_eq!(register(&mut world, stranger, foreign), Err(vec![CauseCode::INVALID_VALUES]));
-    let mixed = description(31, |element| element.user_transport.addresses.push(address(99)));
+    let both = vec![address(31), address(99)];
+    let mixed = description(31, |element| element.user_transport.addresses = both.clone().into());
     assert_eq!(register(&mut world, stranger, mixed), Ok(()));
     let pools: Vec<_> = world.registrar(1).handlespace().pools().collect();
     let known = pools[0].elements().next().expect("an element");

@@ -151,7 +151,7 @@ impl Registrar {
         // From here on the download has a timer of its own, and the deadline is for who finds no mentor.
         self.timers.clear(Timer::Enrp(EnrpTimer::Mentor));
         for ServerInformation { id, transport } in servers {
-            let place = Peer { addresses: transport.addresses.into_vec(), port: transport.port };
+            let place = Peer { addresses: transport.addresses.to_vec(), port: transport.port };
             if self.add_peer(id, Some(place), now) {
                 self.link_to(id, now);
             }

@@ -1,5 +1,6 @@
 //! Parameters (RFC 5354, 3): their types, and the walk that sorts a message's parameters.
 
+mod addresses;
 mod pool_element;
 mod transport;
 
@@ -7,8 +8,9 @@ use std::fmt;
 
 use bytes::Bytes;
 
+pub use addresses::Addresses;
 pub use pool_element::{Life, PoolElement, PoolEntry, ServerInformation};
-pub use transport::{Addresses, Protocol, Transport, TransportUse};
+pub use transport::{Protocol, Transport, TransportUse};
 
 use super::tlv::{Reader, Tlv};
 use super::{ErrorCause, Format, ParseError, Policy};

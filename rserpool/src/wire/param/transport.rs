@@ -2,14 +2,9 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use smallvec::SmallVec;
-
-use super::ParamType;
+use super::{Addresses, ParamType};
 use crate::wire::ParseError;
 use crate::wire::tlv::{Reader, Tlv, Writer};
-
-/// The addresses of a transport. Most have one, and there are many transports.
-pub type Addresses = SmallVec<[IpAddr; 1]>;
 
 /// What an SCTP transport carries (RFC 5354, 3.4).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
@@ -94,7 +89,7 @@ impl Transport {
         let param = tlv.param();
         if param == ParamType::OPAQUE_TRANSPORT {
             let protocol = Protocol::Opaque(tlv.value.into());
-            return Ok(Self { protocol, port: 0, addresses: SmallVec::new() });
+            return Ok(Self { protocol, port: 0, addresses: Addresses::default() });
         }
         let mut reader = Reader::new(tlv.value);
         let port = reader.u16("port")?;
@@ -131,7 +126,7 @@ impl Transport {
             if let Protocol::Dccp { service_code } = self.protocol {
                 w.u32(service_code);
             }
-            for address in &self.addresses {
+            for address in self.addresses.iter() {
                 write_address(address, w);
             }
         });
@@ -140,23 +135,18 @@ impl Transport {
 
 /// The addresses in a transport parameter. Anything else in there is skipped.
 fn parse_addresses(mut reader: Reader<'_>) -> Result<Addresses, ParseError> {
-    let mut addresses = SmallVec::new();
-    while let Some(tlv) = reader.tlv("address")? {
-        let mut value = Reader::new(tlv.value);
-        match tlv.param() {
-            ParamType::IPV4_ADDRESS => {
-                addresses.push(Ipv4Addr::from(value.array::<4>("IPv4 address")?).into());
-            }
-            ParamType::IPV6_ADDRESS => {
-                addresses.push(Ipv6Addr::from(value.array::<16>("IPv6 address")?).into());
-            }
-            _ => continue,
-        }
-        if !value.is_empty() {
-            return Err(tlv.invalid_value());
-        }
-    }
-    Ok(addresses)
+    let items = std::iter::from_fn(|| reader.tlv("address").transpose());
+    items.filter_map(|item| item.and_then(parse_address).transpose()).collect()
+}
+
+fn parse_address(tlv: Tlv<'_>) -> Result<Option<IpAddr>, ParseError> {
+    let mut value = Reader::new(tlv.value);
+    let address = match tlv.param() {
+        ParamType::IPV4_ADDRESS => Ipv4Addr::from(value.array::<4>("IPv4 address")?).into(),
+        ParamType::IPV6_ADDRESS => Ipv6Addr::from(value.array::<16>("IPv6 address")?).into(),
+        _ => return Ok(None),
+    };
+    if value.is_empty() { Ok(Some(address)) } else { Err(tlv.invalid_value()) }
 }
 
 fn write_address(address: &IpAddr, writer: &mut Writer<'_>) {
