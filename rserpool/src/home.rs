@@ -1,7 +1,7 @@
 //! Finding a home registrar and staying with it (RFC 5352, 3.6): common to pool elements and pool users.
 //!
-//! A hunt connects to up to three registrars at once, from a random place in the list of those it knows, and picks
-//! one of those that answer. Who fails is replaced by the next; when nobody is left, the hunt rests and starts again.
+//! A hunt connects to up to three registrars at once, in random order (but see [`Target`]), and settles for the first in this order that
+//! answers in time. Who fails is replaced by the next; when nobody is left, the hunt rests and starts again.
 //!
 //! Names of registrars are resolved by the driver, which is asked to do it again with each round of a hunt.
 
@@ -10,6 +10,8 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use rand::RngExt;
+use rand::rngs::StdRng;
+use rand::seq::SliceRandom;
 
 use crate::transport::{AssociationId, Command, Io, Peer, Side, Target, earliest};
 use crate::wire::{ASAP_PORT, AsapMessage, Format, Protocol, Transport};
@@ -93,7 +95,7 @@ struct Candidate {
 impl Candidate {
     /// One that was not found by its name.
     fn new(side: Side, peer: Peer) -> Self {
-        Self { side, target: Target { priority: 0, peer } }
+        Self { side, target: Target::at(peer) }
     }
 
     fn priority(&self) -> u16 {
@@ -249,7 +251,7 @@ impl Home {
         }
     }
 
-    /// Who to try, from a random place on; who failed last comes last, and before that who is less preferred.
+    /// Who to try, in random order; who failed last comes last, and before that who is less preferred.
     fn candidates(&mut self, io: &mut Io, now: Time) -> VecDeque<Candidate> {
         self.learned.retain(|learned| learned.expires > now);
         let learned = self.learned.iter().map(|learned| &learned.peer);
@@ -264,10 +266,7 @@ impl Home {
                 all.push(candidate);
             }
         }
-        if !all.is_empty() {
-            let first = io.rng.random_range(0..all.len());
-            all.rotate_left(first);
-        }
+        shuffle_by_weight(&mut all, &mut io.rng);
         // RFC 5352, 3.6 SH5.2: a different set, if there is one.
         all.sort_by_key(|candidate| (candidate.is_among(&self.avoided), candidate.priority()));
         all.into()
@@ -357,10 +356,12 @@ impl Home {
         let State::Hunting { attempts, choose_at, untried, round_ends } = &mut self.state else {
             return None;
         };
-        let mut connected: Vec<_> = (0..attempts.len()).filter(|&index| attempts[index].connected).collect();
+        let connected: Vec<_> = (0..attempts.len()).filter(|&index| attempts[index].connected).collect();
         let all_answered = connected.len() == attempts.len();
         let round_is_over = now >= *round_ends;
-        if connected.is_empty() {
+        // The first in the order of chance; but who is preferred may have become known later.
+        let best = connected.into_iter().min_by_key(|&index| attempts[index].candidate.priority());
+        let Some(best) = best else {
             if all_answered && untried.is_empty() {
                 self.rest(now);
             } else if round_is_over {
@@ -370,14 +371,11 @@ impl Home {
                 self.begin_next_round(tried, io, now);
             }
             return None;
-        }
+        };
         if !all_answered && choose_at.is_none_or(|at| at > now) && !round_is_over {
             return None;
         }
-        let priority = |index: usize| attempts[index].candidate.priority();
-        let best = connected.iter().map(|&index| priority(index)).min();
-        connected.retain(|&index| Some(priority(index)) == best);
-        let chosen = attempts.swap_remove(connected[io.rng.random_range(0..connected.len())]);
+        let chosen = attempts.swap_remove(best);
         drop_attempts(std::mem::take(attempts), io);
         let (association, candidate) = (chosen.association, Some(chosen.candidate));
         self.state = State::Home { association, candidate, since: now };
@@ -494,9 +492,31 @@ fn candidates_at(side: Side, target: Target) -> Vec<Candidate> {
     if side != Side::AsapTcp {
         return vec![Candidate { side, target }];
     }
-    let Target { priority, peer: Peer { addresses, port } } = target;
-    let at = |address| Target { priority, peer: Peer { addresses: vec![address], port } };
-    addresses.into_iter().map(|address| Candidate { side, target: at(address) }).collect()
+    let at = |address: &IpAddr| {
+        let peer = Peer { addresses: vec![*address], port: target.peer.port };
+        Candidate { side, target: Target { peer, ..target } }
+    };
+    target.peer.addresses.iter().map(at).collect()
+}
+
+/// The order in which RFC 2782 has candidates of the same priority tried: each place goes to one of those that are left, by their
+/// weights.
+fn shuffle_by_weight(candidates: &mut [Candidate], rng: &mut StdRng) {
+    candidates.shuffle(rng);
+    // Who draws 0 is to meet those without weight.
+    candidates.sort_by_key(|candidate| candidate.target.weight > 0);
+    for place in 0..candidates.len() {
+        let rest = &mut candidates[place..];
+        let weight = |candidate: &Candidate| u64::from(candidate.target.weight);
+        let total: u64 = rest.iter().map(weight).sum();
+        let drawn = rng.random_range(0..=total);
+        let mut sum = 0;
+        let chosen = rest.iter().position(|candidate| {
+            sum += weight(candidate);
+            sum >= drawn
+        });
+        rest[..=chosen.unwrap_or(0)].rotate_right(1);
+    }
 }
 
 fn drop_attempts(attempts: Vec<Attempt>, io: &mut Io) {

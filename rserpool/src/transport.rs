@@ -72,8 +72,18 @@ impl From<SocketAddr> for Peer {
 pub struct Target {
     /// As its SRV record has it: those with the smallest number are preferred (RFC 2782). 0 without one.
     pub priority: u16,
+    /// As its SRV record has it: its share of the users, among those that are preferred as much. Who has 0 gets hardly any where others
+    /// have more, and the same as all others where nobody has. 0 without a record.
+    pub weight: u16,
     /// Where it is.
     pub peer: Peer,
+}
+
+impl Target {
+    /// A registrar without an SRV record.
+    pub fn at(peer: Peer) -> Self {
+        Self { priority: 0, weight: 0, peer }
+    }
 }
 
 /// One SCTP user message.

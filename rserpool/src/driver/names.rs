@@ -276,7 +276,7 @@ async fn resolve(
         RegistrarName::Host { name, port } => {
             let (addresses, valid_until) = in_time(addresses(&resolver, name)).await?;
             let alone = |address| Peer { addresses: vec![address], port: *port };
-            let targets = addresses.into_iter().map(|address| Target { priority: 0, peer: alone(address) });
+            let targets = addresses.into_iter().map(|address| Target::at(alone(address)));
             Ok(Answer { targets: targets.collect(), valid_until, failure: None })
         }
         RegistrarName::Service { name } => resolve_service(&resolver, name, hosts).await,
@@ -339,7 +339,7 @@ impl Answer {
 fn target(service: &SRV, addresses: Vec<IpAddr>) -> Option<Target> {
     let peer = Peer { addresses, port: service.port };
     let is_somewhere = !peer.addresses.is_empty() && peer.port != 0;
-    is_somewhere.then_some(Target { priority: service.priority, peer })
+    is_somewhere.then_some(Target { priority: service.priority, weight: service.weight, peer })
 }
 
 /// All addresses of a host, and until when they count. None if the servers know of none; an error if they do not say.

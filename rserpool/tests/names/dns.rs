@@ -67,11 +67,11 @@ impl DnsServer {
         self.change(|zone| drop(zone.records.insert(name(host), records.collect())));
     }
 
-    /// A service has these targets only: priority, port, name.
-    pub(crate) fn set_service(&self, service: &str, targets: &[(u16, u16, &str)]) {
-        let records = targets
-            .iter()
-            .map(|(priority, port, target)| RData::SRV(SRV::new(*priority, 0, *port, name(target))));
+    /// A service has these targets only: priority, weight, port, name.
+    pub(crate) fn set_service(&self, service: &str, targets: &[(u16, u16, u16, &str)]) {
+        let records = targets.iter().map(|(priority, weight, port, target)| {
+            RData::SRV(SRV::new(*priority, *weight, *port, name(target)))
+        });
         self.change(|zone| drop(zone.records.insert(name(service), records.collect())));
     }
 

@@ -156,7 +156,7 @@ fn a_service_leads_to_the_registrar_that_it_prefers_and_to_another_if_that_is_go
     site.dns.set_addresses("a.test.", &[site.address(2)]);
     site.dns.set_addresses("b.test.", &[site.address(3)]);
     site.dns.break_name("c.test.");
-    let targets = [(20, 4000, "a.test."), (10, 4001, "b.test."), (5, 4002, "c.test.")];
+    let targets = [(20, 0, 4000, "a.test."), (10, 0, 4001, "b.test."), (5, 0, 4002, "c.test.")];
     site.dns.set_service("_asap-sctp._sctp.test.", &targets);
     let first = site.registrar(&at_first, 1, 4000, &[]);
     let second = site.registrar(&at_second, 2, 4001, &[]);

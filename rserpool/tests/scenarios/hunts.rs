@@ -4,9 +4,10 @@ use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use rserpool::RegistrarId;
-use rserpool::transport::{Side, TransportEvent};
+use rserpool::pool_user::{PoolUser, PoolUserConfig};
+use rserpool::transport::{Command, Peer, Side, Target, TransportEvent};
 use rserpool::wire::{AsapMessage, Policy, Transport, TransportUse};
+use rserpool::{HuntConfig, Profile, RegistrarId, RegistrarName, Time};
 
 use crate::stranger::FORMAT;
 use crate::world::{ASAP_PORT, Place, World, address};
@@ -163,6 +164,43 @@ fn a_flood_of_announces_from_one_host_leaves_room_for_others() {
     let tried = tried(&mut world);
     assert!(tried.contains(&(41, ASAP_PORT)), "{tried:?}");
     assert!(tried.len() <= 9, "{tried:?}");
+}
+
+/// Whom a user with this seed tries first, of registrars of a service: their priorities, weights and hosts.
+fn first_tried(targets: &[(u16, u16, u8)], seed: u64) -> Peer {
+    let mut hunt = HuntConfig::new(Vec::new(), Profile::Fast);
+    hunt.names = vec![RegistrarName::parse("_asap-sctp._sctp.test", ASAP_PORT).expect("a service")];
+    let mut user = PoolUser::new(PoolUserConfig::new(hunt, Profile::Fast), seed);
+    let targets = targets.iter().map(|&(priority, weight, host)| {
+        let peer = SocketAddr::new(address(host), ASAP_PORT).into();
+        Target { priority, weight, peer }
+    });
+    let resolved = TransportEvent::Resolved { side: Side::Asap, targets: targets.collect() };
+    user.handle_event(resolved, Time::ZERO);
+    user.resolve("Pool".into(), Time::ZERO);
+    let mut commands = std::iter::from_fn(|| user.poll_command());
+    let peer = commands.find_map(|command| match command {
+        Command::Connect { peer, .. } => Some(peer),
+        _ => None,
+    });
+    peer.expect("it tries somebody")
+}
+
+#[test]
+fn the_registrars_of_a_service_share_its_users_by_their_weights() {
+    // RFC 2782.
+    let shares = |targets: &[(u16, u16, u8)]| {
+        let mut shares = [0; 4];
+        for seed in 0..4000 {
+            let IpAddr::V4(tried) = first_tried(targets, seed).addresses[0] else { panic!("IPv4 world") };
+            shares[usize::from(tried.octets()[3]) - 41] += 1;
+        }
+        shares
+    };
+    let weighted = shares(&[(1, 100, 41), (1, 0, 42), (1, 300, 43), (2, 60_000, 44)]);
+    assert!((850..1150).contains(&weighted[0]) && weighted[1] < 50 && weighted[3] == 0, "{weighted:?}");
+    let without = shares(&[(1, 0, 41), (1, 0, 42), (1, 0, 43), (1, 0, 44)]);
+    assert!(without.iter().all(|share| (850..1150).contains(share)), "{without:?}");
 }
 
 #[test]

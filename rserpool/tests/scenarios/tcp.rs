@@ -146,7 +146,7 @@ fn a_user_tries_registrars_over_sctp_and_tcp_each_as_it_is_known() {
     assert_eq!(tried(&mut user), [(Side::Asap, over_sctp), (Side::AsapTcp, over_tcp)]);
     // A connection has but one address.
     let addresses = vec![place("192.0.2.3:1").ip(), place("[2001:db8::3]:1").ip()];
-    let targets = vec![Target { priority: 0, peer: Peer { addresses, port: 9 } }];
+    let targets = vec![Target::at(Peer { addresses, port: 9 })];
     user.handle_event(TransportEvent::Resolved { side: Side::AsapTcp, targets }, Time::ZERO);
     let lost = TransportEvent::Lost {
         association: AssociationId::Outgoing(0),

@@ -21,14 +21,17 @@ fn start(server: &DnsServer, names: &[&str]) -> Names {
     Names::start(Side::Asap, names, options).expect("a thread")
 }
 
-/// Waits until the names stand for these: priority, addresses, port.
-fn await_targets(names: &Names, expected: &[(u16, &[&str], u16)]) {
+/// Waits until the names stand for these: priority, weight, addresses, port.
+fn await_targets(names: &Names, expected: &[(u16, u16, &[&str], u16)]) {
     let peer = |addresses: &[&str], port| Peer {
         addresses: addresses.iter().map(|address| address.parse().expect("an address")).collect(),
         port,
     };
-    let target =
-        |&(priority, addresses, port): &(u16, &[&str], u16)| Target { priority, peer: peer(addresses, port) };
+    let target = |&(priority, weight, addresses, port): &(u16, u16, &[&str], u16)| Target {
+        priority,
+        weight,
+        peer: peer(addresses, port),
+    };
     let expected: Vec<Target> = expected.iter().map(target).collect();
     let (start, mut last) = (Instant::now(), None);
     loop {
@@ -62,10 +65,10 @@ fn each_address_of_a_host_is_a_registrar() {
     let names = start(&server, &["registrars.test.:4000"]);
     await_targets(
         &names,
-        &[(0, &["192.0.2.1"], 4000), (0, &["192.0.2.2"], 4000), (0, &["2001:db8::1"], 4000)],
+        &[(0, 0, &["192.0.2.1"], 4000), (0, 0, &["192.0.2.2"], 4000), (0, 0, &["2001:db8::1"], 4000)],
     );
     server.set_addresses("registrars.test.", &addresses(&["192.0.2.3"]));
-    await_targets(&names, &[(0, &["192.0.2.3"], 4000)]);
+    await_targets(&names, &[(0, 0, &["192.0.2.3"], 4000)]);
 }
 
 #[test]
@@ -75,11 +78,11 @@ fn each_target_of_a_service_is_a_registrar_with_all_its_addresses() {
     server.set_addresses("a.test.", &addresses(&["192.0.2.1", "2001:db8::1"]));
     server.set_addresses("b.test.", &addresses(&["192.0.2.2"]));
     let service = "_asap-sctp._sctp.test.";
-    server.set_service(service, &[(20, 3863, "a.test."), (10, 4000, "b.test."), (5, 1, "missing.test.")]);
+    server.set_service(service, &[(20, 7, 3863, "a.test."), (10, 0, 4000, "b.test."), (5, 0, 1, "missing.test.")]);
     let names = start(&server, &[service]);
-    await_targets(&names, &[(10, &["192.0.2.2"], 4000), (20, &["192.0.2.1", "2001:db8::1"], 3863)]);
+    await_targets(&names, &[(10, 0, &["192.0.2.2"], 4000), (20, 7, &["192.0.2.1", "2001:db8::1"], 3863)]);
     // There is no such service.
-    server.set_service(service, &[(0, 0, ".")]);
+    server.set_service(service, &[(0, 0, 0, ".")]);
     await_targets(&names, &[]);
 }
 
@@ -90,15 +93,15 @@ fn a_target_that_cannot_be_resolved_keeps_nobody_from_the_others_and_what_is_kno
     server.set_addresses("a.test.", &addresses(&["192.0.2.1"]));
     server.set_addresses("b.test.", &addresses(&["192.0.2.2"]));
     server.break_name("never.test.");
-    server.set_service(service, &[(1, 1, "never.test."), (2, 2, "a.test."), (3, 3, "b.test.")]);
+    server.set_service(service, &[(1, 0, 1, "never.test."), (2, 0, 2, "a.test."), (3, 0, 3, "b.test.")]);
     let names = start(&server, &[service]);
-    await_targets(&names, &[(2, &["192.0.2.1"], 2), (3, &["192.0.2.2"], 3)]);
+    await_targets(&names, &[(2, 0, &["192.0.2.1"], 2), (3, 0, &["192.0.2.2"], 3)]);
     server.break_name("a.test.");
     server.set_addresses("b.test.", &addresses(&["192.0.2.4"]));
-    await_targets(&names, &[(2, &["192.0.2.1"], 2), (3, &["192.0.2.4"], 3)]);
+    await_targets(&names, &[(2, 0, &["192.0.2.1"], 2), (3, 0, &["192.0.2.4"], 3)]);
     // A host that is no longer named is forgotten.
-    server.set_service(service, &[(1, 1, "never.test."), (3, 3, "b.test.")]);
-    await_targets(&names, &[(3, &["192.0.2.4"], 3)]);
+    server.set_service(service, &[(1, 0, 1, "never.test."), (3, 0, 3, "b.test.")]);
+    await_targets(&names, &[(3, 0, &["192.0.2.4"], 3)]);
 }
 
 #[test]
@@ -109,7 +112,7 @@ fn what_is_known_stays_while_a_server_fails_and_goes_when_it_says_so() {
     await_questions(&server, 20, || assert_eq!(names.receive(), None));
     server.set_addresses("registrars.test.", &addresses(&["192.0.2.1"]));
     server.set_failing(false);
-    await_targets(&names, &[(0, &["192.0.2.1"], 3863)]);
+    await_targets(&names, &[(0, 0, &["192.0.2.1"], 3863)]);
     server.set_failing(true);
     await_questions(&server, 20, || {
         if let Some(TransportEvent::Resolved { targets, .. }) = names.receive() {
@@ -134,11 +137,11 @@ fn a_wish_is_granted_before_the_answer_is_old_and_many_at_once() {
         pause: Duration::from_millis(200),
     };
     let names = Names::start(Side::Asap, names, options).expect("a thread");
-    await_targets(&names, &[(0, &["192.0.2.1"], 3863)]);
+    await_targets(&names, &[(0, 0, &["192.0.2.1"], 3863)]);
     let asked = server.questions();
     server.set_addresses("registrars.test.", &addresses(&["192.0.2.2"]));
     (0..100).for_each(|_| names.wish());
-    await_targets(&names, &[(0, &["192.0.2.2"], 3863)]);
+    await_targets(&names, &[(0, 0, &["192.0.2.2"], 3863)]);
     // A and AAAA, once.
     assert_eq!(server.questions(), asked + 2);
 }
