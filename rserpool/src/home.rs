@@ -67,12 +67,14 @@ pub struct TcpHunt {
     pub registrars: Vec<SocketAddr>,
     /// Names that stand for more of them; each address is one.
     pub names: Vec<RegistrarName>,
+    /// Whether to take the TCP transports of announces as well, where announces are heard (RFC 5352, 2.2.10).
+    pub use_announces: bool,
 }
 
 impl TcpHunt {
-    /// Whether there are any.
+    /// Whether TCP is not wanted at all.
     pub fn is_empty(&self) -> bool {
-        self.registrars.is_empty() && self.names.is_empty()
+        self.registrars.is_empty() && self.names.is_empty() && !self.use_announces
     }
 }
 
@@ -114,7 +116,7 @@ impl Candidate {
 /// A registrar that an announce named.
 struct Learned {
     id: RegistrarId,
-    peer: Peer,
+    candidate: Candidate,
     /// Who said so.
     source: IpAddr,
     expires: Time,
@@ -201,8 +203,8 @@ impl Home {
     pub(crate) fn registrar(&self) -> Option<(RegistrarId, Time)> {
         let State::Home { association, candidate, since } = &self.state else { return None };
         let named = self.named.filter(|(by, _)| by == association).map(|(_, id)| id);
-        let peer = candidate.as_ref().map(|candidate| &candidate.target.peer);
-        let announced = || self.learned.iter().find(|learned| Some(&learned.peer) == peer);
+        let is_it = |learned: &&Learned| learned.candidate.is_among(candidate);
+        let announced = || self.learned.iter().find(is_it);
         let id = named.or_else(|| announced().map(|learned| learned.id));
         Some((id.unwrap_or(RegistrarId::NONE), *since))
     }
@@ -215,9 +217,8 @@ impl Home {
     /// Whether a peer is at an address of a registrar that is known.
     pub(crate) fn knows(&self, peer: &Peer, now: Time) -> bool {
         let learned = self.learned.iter().filter(|learned| learned.expires > now);
-        let named = self.by_name.iter().map(|named| &named.target.peer);
-        let mut known =
-            self.config.registrars.iter().chain(named).chain(learned.map(|learned| &learned.peer));
+        let found = learned.map(|learned| &learned.candidate).chain(&self.by_name);
+        let mut known = self.config.registrars.iter().chain(found.map(|candidate| &candidate.target.peer));
         known.any(|registrar| registrar.addresses.iter().any(|address| peer.has_address(*address)))
     }
 
@@ -254,14 +255,12 @@ impl Home {
     /// Who to try, in random order; who failed last comes last, and before that who is less preferred.
     fn candidates(&mut self, io: &mut Io, now: Time) -> VecDeque<Candidate> {
         self.learned.retain(|learned| learned.expires > now);
-        let learned = self.learned.iter().map(|learned| &learned.peer);
-        let peers = self.config.registrars.iter().chain(learned).cloned();
-        let over_tcp = self.over_tcp.registrars.iter().map(|address| Peer::from(*address));
-        let by_address = peers
-            .map(|peer| Candidate::new(Side::Asap, peer))
-            .chain(over_tcp.map(|peer| Candidate::new(Side::AsapTcp, peer)));
+        let over_sctp = self.config.registrars.iter().map(|peer| Candidate::new(Side::Asap, peer.clone()));
+        let over_tcp = self.over_tcp.registrars.iter();
+        let over_tcp = over_tcp.map(|address| Candidate::new(Side::AsapTcp, Peer::from(*address)));
+        let learned = self.learned.iter().map(|learned| &learned.candidate);
         let mut all: Vec<Candidate> = Vec::new();
-        for candidate in by_address.chain(self.by_name.iter().cloned()) {
+        for candidate in over_sctp.chain(over_tcp).chain(learned.chain(&self.by_name).cloned()) {
             if !candidate.is_among(&all) {
                 all.push(candidate);
             }
@@ -392,26 +391,27 @@ impl Home {
         }
         let Ok(parsed) = AsapMessage::parse(data, &self.format) else { return };
         let AsapMessage::ServerAnnounce { registrar, transports } = parsed.message else { return };
-        for peer in announced(source, transports) {
-            if self.learn(registrar, peer.clone(), source.ip(), now) {
-                self.use_learned(Candidate::new(Side::Asap, peer), io, now);
+        for candidate in announced(source, &transports, self.over_tcp.use_announces) {
+            if self.learn(registrar, candidate.clone(), source.ip(), now) {
+                self.use_learned(candidate, io, now);
             }
         }
     }
 
     /// Notes a registrar; whether it is new. Anybody can send announces: there is a limit for all, and one for each
     /// sender.
-    fn learn(&mut self, id: RegistrarId, peer: Peer, source: IpAddr, now: Time) -> bool {
+    fn learn(&mut self, id: RegistrarId, candidate: Candidate, source: IpAddr, now: Time) -> bool {
         let expires = now + self.config.announce_life;
         self.learned.retain(|learned| learned.expires > now);
-        if let Some(known) = self.learned.iter_mut().find(|known| known.id == id && known.peer == peer) {
+        let is_it = |known: &&mut Learned| known.id == id && known.candidate.is_same(&candidate);
+        if let Some(known) = self.learned.iter_mut().find(is_it) {
             known.expires = expires;
             return false;
         }
         let of_source = self.learned.iter().filter(|learned| learned.source == source).count();
         let has_room = self.learned.len() < self.config.max_learned && of_source < MAX_PER_SOURCE;
         if has_room {
-            self.learned.push(Learned { id, peer, source, expires });
+            self.learned.push(Learned { id, candidate, source, expires });
         }
         has_room
     }
@@ -471,23 +471,28 @@ impl Home {
 
 /// The registrars that an announce means. Without transports it is its sender: at its port, as RSPLIB has it, or at the
 /// port of IANA (RFC 5352, 3.6).
-fn announced(source: SocketAddr, transports: Vec<Transport>) -> Vec<Peer> {
+fn announced(source: SocketAddr, transports: &[Transport], takes_tcp: bool) -> Vec<Candidate> {
     if transports.is_empty() {
         let mut ports = vec![source.port(), ASAP_PORT];
         ports.retain(|port| *port != 0);
         ports.dedup();
-        return ports.into_iter().map(|port| SocketAddr::new(source.ip(), port).into()).collect();
+        let at = |port| Candidate::new(Side::Asap, SocketAddr::new(source.ip(), port).into());
+        return ports.into_iter().map(at).collect();
     }
-    let is_sctp =
-        |transport: &Transport| matches!(transport.protocol, Protocol::Sctp(_)) && transport.port != 0;
-    let peers = transports.into_iter().filter(is_sctp).map(|transport| {
+    let side = |transport: &Transport| match transport.protocol {
+        Protocol::Sctp(_) => Some(Side::Asap),
+        Protocol::Tcp if takes_tcp => Some(Side::AsapTcp),
+        _ => None,
+    };
+    let candidates = transports.iter().filter(|transport| transport.port != 0).filter_map(|transport| {
         let usable = transport.addresses.iter().copied().filter(|address| AddressScope::of(*address).is_some());
-        Peer { addresses: usable.take(MAX_ADDRESSES).collect(), port: transport.port }
+        let peer = Peer { addresses: usable.take(MAX_ADDRESSES).collect(), port: transport.port };
+        Some(candidates_at(side(transport)?, Target::at(peer)))
     });
-    peers.filter(|peer| !peer.addresses.is_empty()).collect()
+    candidates.flatten().filter(|candidate| !candidate.target.peer.addresses.is_empty()).collect()
 }
 
-/// A target of a name: over TCP each of its addresses, since a connection has but one.
+/// Over TCP each of the addresses is one, since a connection has no more.
 fn candidates_at(side: Side, target: Target) -> Vec<Candidate> {
     if side != Side::AsapTcp {
         return vec![Candidate { side, target }];

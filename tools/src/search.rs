@@ -28,6 +28,9 @@ pub struct SearchOptions {
     /// Listen to the announces of registrars: auto (239.0.0.50:3863), off, or a multicast group
     #[arg(long, value_name = "auto|off|A:P", default_value = "auto")]
     pub asapannounce: Announce,
+    /// Take the TCP transports of announces as well. Only clients may
+    #[arg(long)]
+    announced_tcp: bool,
     /// How long an announce is valid, milliseconds; by default as the profile says
     #[arg(long, value_name = "MS", value_parser = clap::value_parser!(u64).range(1..=3_600_000))]
     pub registrarannouncetimeout: Option<u64>,
@@ -138,6 +141,7 @@ impl SearchOptions {
         let mut options = PoolUserOptions::new(Vec::new(), self.profile());
         options.names = self.names();
         options.config.over_tcp = location::over_tcp(&self.registrar);
+        options.config.over_tcp.use_announces = self.announced_tcp;
         options.config.hunt = self.hunt();
         options.sctp = self.sctp();
         options.announce = self.asapannounce.0;
@@ -152,12 +156,9 @@ impl SearchOptions {
     /// # Errors
     /// If it is told to find a registrar over TCP.
     pub fn forbid_tcp(&self) -> Result<(), String> {
-        match location::are_sctp(&self.registrar) {
+        match location::are_sctp(&self.registrar) && !self.announced_tcp {
             true => Ok(()),
-            false => {
-                Err("--registrar: pool elements speak SCTP with registrars, only clients may speak TCP"
-                    .into())
-            }
+            false => Err("pool elements speak SCTP with registrars, only clients may speak TCP".into()),
         }
     }
 

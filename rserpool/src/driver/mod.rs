@@ -101,5 +101,5 @@ pub use pool_user::{PoolUser, PoolUserOptions, Subscription, Update};
 pub use registrar::{Registrar, RegistrarOptions};
 pub use reporter::{Component, ComponentState, Reporter, ReporterOptions};
 pub use session::Session;
-pub use tcp::TcpOptions;
+pub use tcp::{TcpOptions, TcpRefusals};
 pub use watched::{Latencies, Observation, Observer};

@@ -19,7 +19,7 @@ use super::Error;
 use super::backlog::Backlogs;
 use super::multicast::{AnnounceReceiver, AnnounceSender};
 use super::names::{NameOptions, Names};
-use super::tcp::{TcpEndpoint, TcpOptions};
+use super::tcp::{TcpEndpoint, TcpOptions, TcpRefusals};
 use crate::transport::{AssociationId, Command, LostReason, Peer, Side, TransportEvent, UserMessage};
 use crate::{RegistrarName, Time};
 
@@ -169,6 +169,10 @@ impl Network {
         self.tcp.as_ref().map_or_else(Vec::new, TcpEndpoint::places)
     }
 
+    pub(super) fn tcp_refusals(&self) -> TcpRefusals {
+        self.tcp.as_ref().map(TcpEndpoint::refusals).unwrap_or_default()
+    }
+
     fn add_socket(
         &mut self,
         side: Side,
@@ -198,9 +202,7 @@ impl Network {
         let first = self.sockets.iter().find(|bound| bound.side == side);
         let all = first.map_or(Ok(Vec::new()), |bound| bound.socket.local_addrs())?;
         let port = all.first().map_or(0, SocketAddr::port);
-        let all: Vec<_> = all.iter().map(SocketAddr::ip).collect();
-        let far: Vec<_> = all.iter().copied().filter(is_for_others).collect();
-        Ok((if far.is_empty() { all } else { far }, port))
+        Ok((for_others(all).iter().map(SocketAddr::ip).collect(), port))
     }
 
     /// The same as socket addresses; none if they cannot be had.
@@ -409,12 +411,14 @@ impl Network {
     }
 }
 
-/// Whether an address means the same host to others.
-fn is_for_others(address: &IpAddr) -> bool {
-    match address {
+/// Places that mean the same host to others; all if there are none.
+pub(super) fn for_others(all: Vec<SocketAddr>) -> Vec<SocketAddr> {
+    let is_far = |place: &SocketAddr| match place.ip() {
         IpAddr::V4(v4) => !v4.is_loopback() && !v4.is_link_local(),
         IpAddr::V6(v6) => !v6.is_loopback() && !v6.is_unicast_link_local(),
-    }
+    };
+    let far: Vec<_> = all.iter().copied().filter(is_far).collect();
+    if far.is_empty() { all } else { far }
 }
 
 #[cfg(test)]

@@ -9,14 +9,14 @@ use socketapi::{Stack, Time};
 use super::interfaces;
 use super::multicast::AnnounceReceiver;
 use super::names::NameOptions;
-use super::network::{Binding, Network};
+use super::network::{Binding, Network, for_others};
 use super::runner::Runner;
-use super::tcp::TcpOptions;
+use super::tcp::{TcpOptions, TcpRefusals};
 use super::watched::{Latencies, Observer, Watched};
 use super::{ANNOUNCE_TTL, Error};
 use crate::registrar::{self, RegistrarConfig, RegistrarEvent, RegistrarStatistics};
 use crate::transport::Side;
-use crate::wire::{ASAP_PORT, Transport, TransportUse};
+use crate::wire::{ASAP_PORT, Protocol, Transport, TransportUse};
 use crate::{Profile, SctpSettings};
 
 /// Where a registrar is reached.
@@ -109,6 +109,9 @@ impl Registrar {
             let addresses = if options.addresses.is_empty() { all() } else { options.addresses.clone() };
             let (_, port) = network.local(Side::Asap)?;
             network.serve_tcp(tcp, addresses, port)?;
+            if tcp.is_announced {
+                config.announce_transports = announced_transports(&network)?;
+            }
         }
         find_own_networks(stack, &mut config)?;
         let machine = registrar::Registrar::new(config, rand::random(), stack.now());
@@ -136,6 +139,11 @@ impl Registrar {
     /// Where pool users are served over TCP.
     pub fn tcp_addrs(&self) -> Vec<SocketAddr> {
         self.runner.with(|engine, _| engine.network.tcp_places())
+    }
+
+    /// Whom its TCP side has sent away so far.
+    pub fn tcp_refusals(&self) -> TcpRefusals {
+        self.runner.with(|engine, _| engine.network.tcp_refusals())
     }
 
     /// The next change of the handlespace. Changes that nobody fetches are forgotten after a while.
@@ -185,6 +193,23 @@ impl Registrar {
     pub fn inspect<T>(&self, look: impl FnOnce(&registrar::Registrar) -> T) -> T {
         self.runner.with(|engine, _| look(&engine.machine.machine))
     }
+}
+
+/// What announces tell of (RFC 5352, 2.2.10): SCTP last, since RSPLIB drops those that go on after it. None without TCP: then their
+/// source says it all.
+fn announced_transports(network: &Network) -> Result<Vec<Transport>, Error> {
+    let places = for_others(network.tcp_places());
+    if places.is_empty() {
+        return Ok(Vec::new());
+    }
+    let (addresses, port) = network.local(Side::Asap)?;
+    let at = |place: SocketAddr| Transport {
+        protocol: Protocol::Tcp,
+        port: place.port(),
+        addresses: [place.ip()].into_iter().collect(),
+    };
+    let sctp = Transport::sctp(port, addresses, TransportUse::DataOnly);
+    Ok(places.into_iter().map(at).chain([sctp]).collect())
 }
 
 /// If its own networks are not configured, they are the directly connected ones of the stack's addresses.

@@ -32,6 +32,8 @@ pub struct TcpOptions {
     pub place: Option<(Vec<IpAddr>, u16)>,
     /// Whether a registrar that cannot listen there does not start; else it goes on without TCP, and warns.
     pub is_required: bool,
+    /// Whether announces tell of it. They then have transports in them: those of TCP, and the one of SCTP.
+    pub is_announced: bool,
     /// Connections at the same time; further ones are closed at once.
     pub max_connections: usize,
     /// Connections of one address at the same time.
@@ -46,11 +48,21 @@ impl Default for TcpOptions {
         Self {
             place: None,
             is_required: false,
+            is_announced: false,
             max_connections: 4096,
             max_of_address: 256,
             patience: Duration::from_secs(30),
         }
     }
+}
+
+/// Whom the TCP side of a registrar has sent away.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct TcpRefusals {
+    /// Connections closed at once, because there were too many.
+    pub too_many: u64,
+    /// Connections ended because of a message that took too long, or an answer that was not taken.
+    pub too_slow: u64,
 }
 
 /// Longest request that a registrar takes over TCP. Pool users have nothing long to say.
@@ -87,6 +99,7 @@ pub(super) struct TcpEndpoint {
     ready: VecDeque<AssociationId>,
     deadlines: Timers<Deadline>,
     events: VecDeque<TransportEvent>,
+    refusals: TcpRefusals,
 }
 
 /// Names a connection, or a listener, to the kernel.
@@ -115,6 +128,7 @@ impl TcpEndpoint {
             ready: VecDeque::new(),
             deadlines: Timers::new(),
             events: VecDeque::new(),
+            refusals: TcpRefusals::default(),
         })
     }
 
@@ -132,6 +146,10 @@ impl TcpEndpoint {
     /// Where it listens.
     pub(super) fn places(&self) -> Vec<SocketAddr> {
         self.listeners.iter().filter_map(|listener| listener.local_addr().ok()).collect()
+    }
+
+    pub(super) fn refusals(&self) -> TcpRefusals {
+        self.refusals
     }
 
     fn watch_listener(&self, index: usize) -> io::Result<()> {
@@ -158,6 +176,7 @@ impl TcpEndpoint {
             match deadline {
                 Deadline::Message(id) | Deadline::Output(id) => {
                     tracing::debug!(?id, "the peer is too slow");
+                    self.refusals.too_slow += 1;
                     self.reset(id);
                     self.lose(id, LostReason::TimedOut);
                 }
@@ -207,6 +226,7 @@ impl TcpEndpoint {
         if self.connections.len() >= self.options.max_connections || of_address >= self.options.max_of_address
         {
             tracing::debug!(%peer, "too many TCP connections");
+            self.refusals.too_many += 1;
             return;
         }
         let id = AssociationId::Incoming(*next_incoming);
@@ -315,6 +335,7 @@ impl TcpEndpoint {
             true => self.flush(id, now),
             false => {
                 tracing::debug!(?id, "the peer reads too slowly");
+                self.refusals.too_slow += 1;
                 self.reset(id);
                 self.lose(id, LostReason::Local);
             }

@@ -10,7 +10,7 @@ use prometheus_client::encoding::{DescriptorEncoder, EncodeGaugeValue, EncodeMet
 use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::registry::{Registry, Unit};
-use rserpool::driver::{Latencies, Registrar};
+use rserpool::driver::{Latencies, Registrar, TcpRefusals};
 use rserpool::registrar::{PeerCounts, RegistrarStatistics, Rejections, Removals};
 use rserpool::transport::Side;
 
@@ -28,6 +28,8 @@ pub(super) struct Snapshot {
     checksum: u16,
     peers: PeerCounts,
     asap_associations: usize,
+    tcp_connections: usize,
+    tcp_refusals: TcpRefusals,
     enrp_associations: usize,
     statistics: RegistrarStatistics,
     registrations: Latencies,
@@ -38,6 +40,7 @@ impl Snapshot {
     /// As it is now.
     pub(super) fn take(registrar: &Registrar) -> Self {
         let registrations = registrar.registration_latencies();
+        let tcp_refusals = registrar.tcp_refusals();
         registrar.inspect(|machine| {
             let (id, handlespace) = (machine.config().id, machine.handlespace());
             Self {
@@ -49,6 +52,8 @@ impl Snapshot {
                 checksum: handlespace.checksum(id).value(),
                 peers: machine.peer_counts(),
                 asap_associations: machine.association_count(Side::Asap),
+                tcp_connections: machine.association_count(Side::AsapTcp),
+                tcp_refusals,
                 enrp_associations: machine.association_count(Side::Enrp),
                 statistics: *machine.statistics(),
                 registrations,
@@ -151,6 +156,14 @@ impl Snapshot {
                 (&[("protocol", "asap")], self.asap_associations as u64),
                 (&[("protocol", "enrp")], self.enrp_associations as u64),
             ],
+        )?;
+        to.gauge("rspregistrar_tcp_connections", "Users over TCP", self.tcp_connections as i64)?;
+        let TcpRefusals { too_many, too_slow } = self.tcp_refusals;
+        to.counters_by(
+            "rspregistrar_tcp_refusals",
+            "Connections over TCP closed by the registrar, by reason",
+            "reason",
+            &[("too_many", too_many), ("too_slow", too_slow)],
         )
     }
 

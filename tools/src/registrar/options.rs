@@ -56,6 +56,18 @@ pub(super) struct Cli {
     /// Serve clients over TCP as well: auto (where ASAP is, if that is possible), off, or ADDRESS:PORT,...
     #[arg(long, value_name = "auto|off|A:P,...", default_value = "auto", value_parser = tcp)]
     pub(super) tcp: Tcp,
+    /// Tell of TCP in announces, too. They then have transports in them
+    #[arg(long)]
+    pub(super) announce_tcp: bool,
+    /// Connections over TCP in all; further ones are closed at once
+    #[arg(long, value_name = "N", default_value_t = 4096, value_parser = clap::value_parser!(u32).range(1..))]
+    pub(super) max_tcp_connections: u32,
+    /// Connections over TCP of one address
+    #[arg(long, value_name = "N", default_value_t = 256, value_parser = clap::value_parser!(u32).range(1..))]
+    pub(super) max_address_tcp_connections: u32,
+    /// How long a message over TCP may take from its first byte to its last, and an answer until it is taken, seconds (1-3600)
+    #[arg(long, value_name = "S", default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..=3600))]
+    pub(super) tcp_patience: u64,
     /// Announce this registrar by multicast: auto (239.0.0.50:3863), off, or a group
     #[arg(long, value_name = "auto|off|A:P", default_value = "auto")]
     pub(super) asapannounce: Announce,
@@ -269,6 +281,16 @@ impl Cli {
         config
     }
 
+    fn limit_tcp(&self, tcp: TcpOptions) -> TcpOptions {
+        TcpOptions {
+            is_announced: self.announce_tcp,
+            max_connections: self.max_tcp_connections as usize,
+            max_of_address: self.max_address_tcp_connections as usize,
+            patience: Duration::from_secs(self.tcp_patience),
+            ..tcp
+        }
+    }
+
     /// Where it is reached.
     pub(super) fn driver_options(&self) -> RegistrarOptions {
         RegistrarOptions {
@@ -279,7 +301,7 @@ impl Cli {
             enrp_port: self.federation.port(),
             enrp_addresses: self.federation.addresses(),
             enrp_announce: self.federation.group(),
-            tcp: self.tcp.0.clone(),
+            tcp: self.tcp.0.clone().map(|tcp| self.limit_tcp(tcp)),
             names: self.dns.names(self.profile.into()),
             sctp: SctpSettings { mobile: self.mobile, ..Profile::from(self.profile).sctp_settings() },
         }
