@@ -2,13 +2,13 @@
 //! its own: no message is lost, there is no fail-over, and the element registers where it is now. Judged by tshark.
 
 use std::collections::HashMap;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use rserpool::driver::{
-    Error, PoolElement, PoolElementOptions, PoolUser, PoolUserOptions, Registrar, RegistrarOptions, Service,
+    Component, Error, PoolElement, PoolElementOptions, PoolUser, PoolUserOptions, Registrar, RegistrarOptions, Service,
     ServiceSession, Session,
 };
 use rserpool::registrar::RegistrarConfig;
@@ -199,7 +199,7 @@ fn both_ends_move(how: Move) {
     let capture = Capture::start(at_element, "n0", &file);
     let registrars = vec![Peer { addresses: vec![address(&hub.v4(0))], port: ASAP_PORT }];
     let (_at_registrar, registrar) = registrar(&hub);
-    let (_element_stack, _element) = element(at_element, registrars.clone());
+    let (_element_stack, element) = element(at_element, registrars.clone());
     let (_user_stack, _user, session) = session(at_user, registrars);
     let element_places = [address(&at_element.v4(0)), address("10.77.0.103")];
     let user_places = [address(&at_user.v4(0)), address("10.77.0.102")];
@@ -208,6 +208,8 @@ fn both_ends_move(how: Move) {
         let counting = scope.spawn(|| count(&session, &stop, &returned));
         wait_until(LIMIT, "messages come back", || returned.load(Ordering::Relaxed) >= 50);
         relocate(at_element, how, element_places, |places| wait_for_element_at(&registrar, places));
+        assert_eq!(element.state().addresses, element.local_addrs());
+        assert_eq!(element.local_addrs().iter().map(SocketAddr::ip).collect::<Vec<_>>(), element_places[1..]);
         relocate(at_user, how, user_places, |places| wait_for_user_at(&file, places));
         stop.store(true, Ordering::Relaxed);
         counting.join().expect("all have come back")
@@ -233,6 +235,8 @@ fn judge(file: &Path, element: IpAddr, user: IpAddr) {
     assert!(count(ASCONF_ACK) >= 2);
     let registration = format!("asap.message_type == 1 and asap.ipv4_address == {element}");
     assert!(count(&registration) > 0, "the element has registered where it is");
+    let card = format!("asap.message_type == 13 and asap.ipv4_address == {element}");
+    assert!(count(&card) > 0, "its business card says so, too");
     let data = format!("sctp.data_payload_proto_id == 0 and ip.src == {user} and ip.dst == {element}");
     assert!(count(&data) > 0, "data goes from the one new address to the other");
     hold_all_acknowledged(file);

@@ -63,7 +63,7 @@ impl Component for PoolElement {
         let (policy, associations) =
             self.registration().look(|machine, now| (machine.config().policy, home(machine.home(), now)));
         ComponentState {
-            addresses: self.local_addrs().to_vec(),
+            addresses: self.local_addrs(),
             status: count(self.sessions(), "Session"),
             workload: workload(&policy),
             associations,

@@ -218,7 +218,6 @@ pub(super) trait Serving: Send + Sync {
 /// to the registrar to notice.
 pub struct PoolElement {
     registration: Registration,
-    local: Vec<SocketAddr>,
     id: PeId,
     pool_handle: PoolHandle,
     load: Arc<Load>,
@@ -264,22 +263,22 @@ impl PoolElement {
         let config = options.sctp.association_config();
         let network = Network::open(stack, options.binding(options.port, config))?;
         let (addresses, port) = network.local(Side::Asap)?;
-        let local = addresses.iter().map(|address| SocketAddr::new(*address, port)).collect();
         let transport_use = options.transport_use;
         let user_transport = Transport::sctp(port, addresses, transport_use);
-        let (pool_handle, elements) =
-            (options.pool_handle.clone(), vec![options.config(user_transport.clone()).description()]);
+        let config = options.config(user_transport.clone());
+        let (pool_handle, elements) = (options.pool_handle.clone(), vec![config.description()]);
         let service_config = ServiceConfig {
             transport_use,
             cookies: options.cookies.clone(),
             business_card: Some(BusinessCard { pool_handle: pool_handle.clone(), elements }),
+            follows_host: config.follows_host.then_some(options.id),
             ..ServiceConfig::default()
         };
         let load = Arc::new(Load::new(options.policy));
         let (server, kept) = serve(ServiceSessions::new(service_config, rand::random()), network, &load)?;
         let registration = Registration::start(stack, &options, user_transport, Format::default())?;
         load.attach(Arc::downgrade(&registration.runner));
-        Ok((Self { registration, local, id: options.id, pool_handle, load, server }, kept))
+        Ok((Self { registration, id: options.id, pool_handle, load, server }, kept))
     }
 
     /// Its membership in the pool.
@@ -303,9 +302,12 @@ impl PoolElement {
         self.server.sessions()
     }
 
-    /// Where it serves.
-    pub fn local_addrs(&self) -> &[SocketAddr] {
-        &self.local
+    /// Where it serves, as its registration has it.
+    pub fn local_addrs(&self) -> Vec<SocketAddr> {
+        self.registration.look(|machine, _| {
+            let Transport { port, addresses, .. } = &machine.config().user_transport;
+            addresses.iter().map(|address| SocketAddr::new(*address, *port)).collect()
+        })
     }
 
     /// What happens to the registration.

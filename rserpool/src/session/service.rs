@@ -1,6 +1,7 @@
 //! The element's side of its sessions.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::net::IpAddr;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -8,9 +9,9 @@ use rand::RngExt;
 
 use super::cookie::{Progress, Taken};
 use super::{BusinessCard, CookieError, CookieProtection, SendError};
-use crate::PoolHandle;
 use crate::transport::{AssociationId, Command, Io, LostReason, Peer, TransportEvent, UserMessage};
 use crate::wire::{ASAP_PPID, AsapMessage, Format, PoolElement, TransportUse};
+use crate::{PeId, PoolHandle};
 
 /// Settings of an element's sessions.
 #[derive(Clone, Debug)]
@@ -24,6 +25,8 @@ pub struct ServiceConfig {
     pub cookies: Option<CookieProtection>,
     /// What each user is told when its session begins (RFC 5352, 3.9).
     pub business_card: Option<BusinessCard>,
+    /// The element that the card names at this host's addresses, whatever they come to be; none if it says where it stays.
+    pub follows_host: Option<PeId>,
     /// The dialect on the wire.
     pub format: Format,
 }
@@ -37,6 +40,7 @@ impl Default for ServiceConfig {
             max_sessions: 10_000,
             cookies: None,
             business_card: None,
+            follows_host: None,
             format: Format::default(),
         }
     }
@@ -167,11 +171,11 @@ impl ServiceSessions {
             {
                 self.events.push_back(ServiceEvent::Ended { session, reason });
             }
+            TransportEvent::Moved { addresses, .. } => self.move_to(&addresses),
             TransportEvent::Message { .. }
             | TransportEvent::Undelivered { .. }
             | TransportEvent::Measured { .. }
             | TransportEvent::PeerMoved { .. }
-            | TransportEvent::Moved { .. }
             | TransportEvent::Resolved { .. }
             | TransportEvent::Lost { .. }
             | TransportEvent::Announce { .. } => {}
@@ -269,6 +273,18 @@ impl ServiceSessions {
             }
         }
         self.config.business_card = Some(card);
+    }
+
+    /// The business card says where the element is now (applic-mobility draft).
+    fn move_to(&mut self, addresses: &[IpAddr]) {
+        let Some(mut card) = self.config.business_card.clone().filter(|_| !addresses.is_empty()) else { return };
+        let own = card.elements.iter_mut().find(|element| Some(element.id) == self.config.follows_host);
+        if let Some(transport) = own.map(|own| &mut own.user_transport)
+            && *transport.addresses != *addresses
+        {
+            transport.addresses = addresses.iter().copied().collect();
+            self.set_business_card(card);
+        }
     }
 
     fn send_control(&mut self, session: AssociationId, message: &AsapMessage) -> Result<(), SendError> {

@@ -2,12 +2,14 @@
 
 use std::time::Duration;
 
-use rserpool::session::{BusinessCard, ServiceConfig, ServiceEvent, SessionEvent};
+use rserpool::PeId;
+use rserpool::session::{BusinessCard, ServiceConfig, ServiceEvent, ServiceSessions, SessionEvent};
+use rserpool::transport::{AssociationId, Command, Peer, Side, TransportEvent};
 use rserpool::wire::{ASAP_PPID, AsapMessage, Policy, PoolElement, Protocol};
 
 use crate::sessions::{Client, is_complete};
 use crate::stranger::FORMAT;
-use crate::world::{POOL, SERVICE_PORT, World};
+use crate::world::{POOL, SERVICE_PORT, World, address};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -118,6 +120,39 @@ fn a_card_may_change_at_any_time() {
     client.world.kill(host);
     client.wait(SECOND, is_complete);
     assert_eq!(client.host(), last);
+}
+
+#[test]
+fn a_card_says_where_its_element_is_when_that_moves_and_nobody_else() {
+    // The applic-mobility draft.
+    let moved = |hosts: &[u8]| TransportEvent::Moved {
+        side: Side::Asap,
+        addresses: hosts.iter().map(|host| address(*host)).collect(),
+    };
+    let said = |service: &mut ServiceSessions, hosts: &[u8]| {
+        service.handle_event(moved(hosts));
+        let commands = std::iter::from_fn(|| service.poll_command());
+        let cards = commands.map(|command| match command {
+            Command::Send { message, .. } => message.data,
+            other => panic!("{other:?}"),
+        });
+        cards.collect::<Vec<_>>()
+    };
+    let mut expected = card(POOL, &[11, 12]);
+    expected.elements[0].user_transport.addresses = [address(51), address(52)].into_iter().collect();
+    let expected = AsapMessage::from(expected).encode(&FORMAT).expect("a card");
+    for (follows_host, expected) in [(Some(PeId(11)), vec![expected]), (Some(PeId(13)), vec![]), (None, vec![])] {
+        let business_card = Some(card(POOL, &[11, 12]));
+        let config = ServiceConfig { business_card, follows_host, ..ServiceConfig::default() };
+        let mut service = ServiceSessions::new(config, 1);
+        let peer = Peer { addresses: vec![address(21)], port: 1 };
+        let association = AssociationId::Incoming(1);
+        service.handle_event(TransportEvent::Accepted { association, side: Side::Asap, peer });
+        assert!(service.poll_command().is_some(), "the card that a session begins with");
+        assert_eq!(said(&mut service, &[51, 52]), expected, "{follows_host:?}");
+        // It is told once; and a host without addresses is nowhere else yet.
+        assert!(said(&mut service, &[51, 52]).is_empty() && said(&mut service, &[]).is_empty());
+    }
 }
 
 #[test]

@@ -134,7 +134,7 @@ fn live(
     let _reporter = cli.csp.report(&element)?;
     cli.say(format_args!(
         "serving at {}, {}; looking for a registrar",
-        program::list(element.local_addrs()),
+        program::list(&element.local_addrs()),
         transport::carrier(stack)
     ))?;
     let mut is_told = false;
