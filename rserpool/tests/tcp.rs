@@ -12,9 +12,9 @@ use rserpool::driver::{
 use rserpool::registrar::RegistrarConfig;
 use rserpool::session::SessionEvent;
 use rserpool::transport::{Peer, UserMessage};
-use rserpool::wire::{ASAP_PORT, AsapMessage, Format, MessageStream};
+use rserpool::wire::{ASAP_PORT, AsapMessage, Format, MessageStream, Protocol, Transport, TransportUse};
 use rserpool::{Profile, RegistrarId};
-use socketapi::{Stack, Transport};
+use socketapi::Stack;
 
 const PROFILE: Profile = Profile::Fast;
 const LIMIT: Duration = Duration::from_secs(20);
@@ -28,7 +28,7 @@ impl Service for Echo {
 }
 
 fn stack(test: u8, host: u8) -> Stack {
-    let builder = Stack::builder().transport(Transport::Udp).address([127, 79, test, host]);
+    let builder = Stack::builder().transport(socketapi::Transport::Udp).address([127, 79, test, host]);
     builder.linger(Duration::ZERO).build().expect("a stack")
 }
 
@@ -107,6 +107,18 @@ fn a_user_that_asks_over_tcp_talks_to_elements_over_sctp() {
             other => panic!("{other:?}"),
         }
     }
+}
+
+#[test]
+fn announces_may_tell_of_tcp_before_sctp() {
+    // RFC 5352, 2.2.10.
+    let site = Site::new(38, TcpOptions { is_announced: true, ..TcpOptions::default() });
+    let announced = site.registrar.inspect(|registrar| registrar.config().announce_transports.clone());
+    let sctp = Transport::sctp(ASAP_PORT, [site.address().ip()], TransportUse::DataOnly);
+    let tcp = Transport { protocol: Protocol::Tcp, ..sctp.clone() };
+    assert_eq!(announced, [tcp, sctp]);
+    let silent = Site::new(39, TcpOptions::default());
+    assert!(silent.registrar.inspect(|registrar| registrar.config().announce_transports.is_empty()));
 }
 
 #[test]

@@ -6,7 +6,9 @@ use std::net::SocketAddr;
 use rserpool::pool_user::{PoolUser, PoolUserConfig};
 use rserpool::registrar::{Registrar, RegistrarConfig};
 use rserpool::transport::{AssociationId, Command, Peer, Side, Target, TransportEvent, UserMessage};
-use rserpool::wire::{ASAP_PPID, AsapMessage, CauseCode, Format, Life, PoolElement, Transport, TransportUse};
+use rserpool::wire::{
+    ASAP_PPID, AsapMessage, CauseCode, Format, Life, PoolElement, Protocol, Transport, TransportUse,
+};
 use rserpool::{HuntConfig, PeId, Profile, Rate, RegistrarId, RegistrarName, Time};
 
 const ELEMENT: AssociationId = AssociationId::Incoming(1);
@@ -155,4 +157,29 @@ fn a_user_tries_registrars_over_sctp_and_tcp_each_as_it_is_known() {
     user.handle_event(lost, Time::ZERO);
     let both = [(Side::AsapTcp, place("192.0.2.3:9")), (Side::AsapTcp, place("[2001:db8::3]:9"))];
     assert_eq!(tried(&mut user), both);
+}
+
+#[test]
+fn the_tcp_transports_of_an_announce_are_for_users_who_want_them() {
+    // RFC 5352, 2.2.10 and 3.6.
+    let (first, second) = (place("192.0.2.2:3864"), place("[2001:db8::2]:3864"));
+    let sctp = Transport::sctp(3863, [place("192.0.2.1:0").ip()], TransportUse::DataOnly);
+    let tcp = |at: SocketAddr| Transport {
+        protocol: Protocol::Tcp,
+        ..Transport::sctp(at.port(), [at.ip()], TransportUse::DataOnly)
+    };
+    let transports = vec![tcp(first), tcp(second), sctp];
+    let announce = AsapMessage::ServerAnnounce { registrar: RegistrarId(7), transports };
+    let data = announce.encode(&Format::default()).expect("an announce");
+    let over_sctp = (Side::Asap, place("192.0.2.1:3863"));
+    let all = vec![over_sctp, (Side::AsapTcp, first), (Side::AsapTcp, second)];
+    for (use_announces, expected) in [(false, vec![over_sctp]), (true, all)] {
+        let mut config = PoolUserConfig::new(HuntConfig::new(Vec::new(), Profile::Fast), Profile::Fast);
+        config.over_tcp.use_announces = use_announces;
+        let mut user = PoolUser::new(config, 1);
+        let source = place("192.0.2.9:3863");
+        user.handle_event(TransportEvent::Announce { side: Side::Asap, source, data: data.clone() }, Time::ZERO);
+        user.resolve("Pool".into(), Time::ZERO);
+        assert_eq!(tried(&mut user), expected);
+    }
 }

@@ -105,6 +105,7 @@ fn a_message_that_has_begun_has_to_end_in_time() {
     server.pass(Duration::from_secs(2));
     assert_eq!(server.next(), lost(association, LostReason::TimedOut));
     assert!(stream.read(&mut [0]).is_err(), "it is reset");
+    assert_eq!(server.tcp.refusals(), TcpRefusals { too_many: 0, too_slow: 1 });
     // Who has begun nothing may take its time: that is the machine's affair.
     server.pass(Duration::from_secs(1000));
     assert_eq!(server.poll(), None);
@@ -194,6 +195,7 @@ fn there_is_a_limit_in_all_and_for_each_address() {
     let (_other, mut another) = (from(1), from(2));
     assert!(matches!(server.next(), TransportEvent::Accepted { .. }));
     assert!(is_closed(&mut server, &mut another), "one too many in all");
+    assert_eq!(server.tcp.refusals(), TcpRefusals { too_many: 2, too_slow: 0 });
     drop(first);
     assert!(matches!(server.next(), TransportEvent::Lost { .. }));
     server.accept();
