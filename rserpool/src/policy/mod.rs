@@ -7,7 +7,7 @@
 //! | [`Drawn`] | draw elements at random, each with a weight of its own | WRAND, RLU… |
 //! | your own | want something else | RAND, whose elements all have the same chance |
 //!
-//! All policies of RFC 5356 and of RSPLIB are there, one line each in `builtin.rs`. Registrars and users may know more: a [`Policy`]
+//! All policies of RFC 5356, of RSPLIB and of the delay draft are there, one line each in `builtin.rs`. Registrars and users may know more: a [`Policy`]
 //! is added to their [`Policies`]. Here is one that prefers the cheapest element, and that does not select elements which cost too
 //! much. The price is its one number, which each element says when it registers:
 //!
@@ -132,7 +132,7 @@ pub trait Elements {
     fn policy(&self, slot: Slot) -> Option<&wire::Policy>;
 }
 
-/// The policies that a registrar or a pool user knows: those of RFC 5356 and of RSPLIB, and what is [added](Self::with).
+/// The policies that a registrar or a pool user knows: those of `builtin.rs`, and what is [added](Self::with).
 #[derive(Clone, Default)]
 pub struct Policies {
     own: Vec<Arc<dyn Policy>>,
