@@ -485,7 +485,8 @@ fn announced(source: SocketAddr, transports: &[Transport], takes_tcp: bool) -> V
         _ => None,
     };
     let candidates = transports.iter().filter(|transport| transport.port != 0).filter_map(|transport| {
-        let usable = transport.addresses.iter().copied().filter(|address| AddressScope::of(*address).is_some());
+        let usable =
+            transport.addresses.iter().copied().filter(|address| AddressScope::of(*address).is_some());
         let peer = Peer { addresses: usable.take(MAX_ADDRESSES).collect(), port: transport.port };
         Some(candidates_at(side(transport)?, Target::at(peer)))
     });

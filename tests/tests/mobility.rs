@@ -8,8 +8,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use rserpool::driver::{
-    Component, Error, PoolElement, PoolElementOptions, PoolUser, PoolUserOptions, Registrar, RegistrarOptions, Service,
-    ServiceSession, Session,
+    Component, Error, PoolElement, PoolElementOptions, PoolUser, PoolUserOptions, Registrar,
+    RegistrarOptions, Service, ServiceSession, Session,
 };
 use rserpool::registrar::RegistrarConfig;
 use rserpool::session::SessionEvent;

@@ -108,7 +108,8 @@ fn limits_are_kept() {
     register(&mut space, "P", element(2, Policy::default())).unwrap();
     assert_eq!(full(register(&mut space, "P", element(3, Policy::default()))), "elements");
     let mut multihomed = element(1, Policy::default());
-    multihomed.user_transport.addresses = [1, 2].map(|host| IpAddr::from([10, 0, 0, host])).into_iter().collect();
+    multihomed.user_transport.addresses =
+        [1, 2].map(|host| IpAddr::from([10, 0, 0, host])).into_iter().collect();
     assert_eq!(full(register(&mut space, "P", multihomed)), "addresses of an element");
     register(&mut space, "P", element(2, Policy::default())).expect("renewal needs no room");
 }

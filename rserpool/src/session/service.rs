@@ -277,7 +277,9 @@ impl ServiceSessions {
 
     /// The business card says where the element is now (applic-mobility draft).
     fn move_to(&mut self, addresses: &[IpAddr]) {
-        let Some(mut card) = self.config.business_card.clone().filter(|_| !addresses.is_empty()) else { return };
+        let Some(mut card) = self.config.business_card.clone().filter(|_| !addresses.is_empty()) else {
+            return;
+        };
         let own = card.elements.iter_mut().find(|element| Some(element.id) == self.config.follows_host);
         if let Some(transport) = own.map(|own| &mut own.user_transport)
             && *transport.addresses != *addresses

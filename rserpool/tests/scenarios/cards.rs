@@ -141,7 +141,9 @@ fn a_card_says_where_its_element_is_when_that_moves_and_nobody_else() {
     let mut expected = card(POOL, &[11, 12]);
     expected.elements[0].user_transport.addresses = [address(51), address(52)].into_iter().collect();
     let expected = AsapMessage::from(expected).encode(&FORMAT).expect("a card");
-    for (follows_host, expected) in [(Some(PeId(11)), vec![expected]), (Some(PeId(13)), vec![]), (None, vec![])] {
+    for (follows_host, expected) in
+        [(Some(PeId(11)), vec![expected]), (Some(PeId(13)), vec![]), (None, vec![])]
+    {
         let business_card = Some(card(POOL, &[11, 12]));
         let config = ServiceConfig { business_card, follows_host, ..ServiceConfig::default() };
         let mut service = ServiceSessions::new(config, 1);

@@ -8,7 +8,8 @@ use rserpool::pool_user::ResolutionError;
 use rserpool::registrar::RemovalReason;
 use rserpool::transport::{AssociationId, UserMessage};
 use rserpool::wire::{
-    ASAP_PPID, Addresses, AsapMessage, CauseCode, Life, Policy, PoolElement, Protocol, Transport, TransportUse,
+    ASAP_PPID, Addresses, AsapMessage, CauseCode, Life, Policy, PoolElement, Protocol, Transport,
+    TransportUse,
 };
 use rserpool::{AddressScope, PeId, RegistrarId};
 

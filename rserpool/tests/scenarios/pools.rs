@@ -146,12 +146,10 @@ fn registrars_are_found_by_their_announces() {
 #[test]
 fn when_the_registrar_dies_elements_and_users_turn_to_another() {
     // RFC 5352, 3.1 and 3.6.
-    let mut world = World::new();
-    (1..=2).for_each(|host| world.add_registrar(host));
-    (11..=13).for_each(|host| world.add_element(host, &[1], Policy::default()));
-    world.add_user(21, &[1], |_| {});
-    world.run_for(SECOND);
+    let mut world = small_world(Policy::default());
     assert_eq!(resolve(&mut world).unwrap().len(), 3);
+    world.add_registrar(2);
+    world.run_for(SECOND);
     world.kill(1);
     world.run_until_done(2 * SECOND, |world| world.registrar(2).handlespace().len() == 3);
     assert_eq!(resolve(&mut world).unwrap().len(), 3);

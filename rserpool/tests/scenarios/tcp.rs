@@ -178,7 +178,10 @@ fn the_tcp_transports_of_an_announce_are_for_users_who_want_them() {
         config.over_tcp.use_announces = use_announces;
         let mut user = PoolUser::new(config, 1);
         let source = place("192.0.2.9:3863");
-        user.handle_event(TransportEvent::Announce { side: Side::Asap, source, data: data.clone() }, Time::ZERO);
+        user.handle_event(
+            TransportEvent::Announce { side: Side::Asap, source, data: data.clone() },
+            Time::ZERO,
+        );
         user.resolve("Pool".into(), Time::ZERO);
         assert_eq!(tried(&mut user), expected);
     }

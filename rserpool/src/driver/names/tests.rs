@@ -78,7 +78,10 @@ fn each_target_of_a_service_is_a_registrar_with_all_its_addresses() {
     server.set_addresses("a.test.", &addresses(&["192.0.2.1", "2001:db8::1"]));
     server.set_addresses("b.test.", &addresses(&["192.0.2.2"]));
     let service = "_asap-sctp._sctp.test.";
-    server.set_service(service, &[(20, 7, 3863, "a.test."), (10, 0, 4000, "b.test."), (5, 0, 1, "missing.test.")]);
+    server.set_service(
+        service,
+        &[(20, 7, 3863, "a.test."), (10, 0, 4000, "b.test."), (5, 0, 1, "missing.test.")],
+    );
     let names = start(&server, &[service]);
     await_targets(&names, &[(10, 0, &["192.0.2.2"], 4000), (20, 7, &["192.0.2.1", "2001:db8::1"], 3863)]);
     // There is no such service.
