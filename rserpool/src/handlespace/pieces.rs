@@ -48,7 +48,7 @@ impl<T> Pieces<T> {
         let number = self.vacant();
         self.free.pop();
         self.len += 1;
-        if number % PIECE == 0 && number / PIECE == self.pieces.len() {
+        if number == self.pieces.len() * PIECE {
             // The first one grows as it is needed, since most pools are small.
             self.pieces.push(Vec::with_capacity(if number == 0 { 0 } else { PIECE }));
         }

@@ -109,13 +109,12 @@ impl<K: SortKey> Sorted<K> {
         Self { keys, by_key: BTreeMap::new(), lists: Slab::new(), empty: 0, entries: Vec::new() }
     }
 
-    /// The first list that has elements, and its key; empty ones before it go.
-    fn first(&mut self) -> Option<(Key, List)> {
+    /// The key of the first list that has elements, and which one that is; empty ones before it go.
+    fn first(&mut self) -> Option<(Key, u32)> {
         loop {
             let first = self.by_key.first_entry()?;
-            let list = *self.lists.get(*first.get() as usize)?;
-            if list.head != NONE {
-                return Some((*first.key(), list));
+            if self.lists.get(*first.get() as usize)?.head != NONE {
+                return Some((*first.key(), *first.get()));
             }
             self.lists.remove(first.remove() as usize);
             self.empty -= 1;
@@ -139,24 +138,23 @@ impl<K: SortKey> Sorted<K> {
     fn put(&mut self, slot: Slot, key: Option<Key>) {
         let list = self.list_of(key);
         if self.entries[slot].list != list {
-            self.move_to(slot, list);
+            self.unlink(slot);
+            self.link(slot, list);
+            self.tidy();
         }
     }
 
-    /// The element had its turn.
-    fn advance(&mut self, slot: Slot, element: &wire::Policy) {
+    /// The element had its turn. Most often it stays in the first list, `front`, which need not be looked for.
+    fn advance(&mut self, slot: Slot, element: &wire::Policy, front: (Key, u32)) {
         let Some(entry) = self.entries.get_mut(slot) else { return };
         entry.selections = entry.selections.saturating_add(1);
         let key = self.keys.key(element, entry.selections);
-        let list = self.list_of(key);
-        self.move_to(slot, list);
-    }
-
-    /// To the end of a list.
-    fn move_to(&mut self, slot: Slot, list: u32) {
-        self.unlink(slot);
-        self.link(slot, list);
-        self.tidy();
+        let list = if key == Some(front.0) { front.1 } else { self.list_of(key) };
+        let is_last = self.entries[slot].next == NONE;
+        if !is_last || self.entries[slot].list != list {
+            self.unlink(slot);
+            self.link(slot, list);
+        }
     }
 
     fn link(&mut self, slot: Slot, list: u32) {
@@ -199,8 +197,8 @@ impl<K: SortKey> Sorted<K> {
     }
 
     /// Takes elements from the front of a list until there are `wanted`.
-    fn take(&self, list: List, wanted: usize, picked: &mut Vec<Slot>) {
-        let mut next = list.head;
+    fn take(&self, list: u32, wanted: usize, picked: &mut Vec<Slot>) {
+        let mut next = self.lists.get(list as usize).map_or(NONE, |list| list.head);
         while let Some(entry) = self.entries.get(next as usize).filter(|_| picked.len() < wanted) {
             picked.push(next as Slot);
             next = entry.next;
@@ -245,20 +243,20 @@ impl<K: SortKey> Selector for Sorted<K> {
     ) {
         let start = picked.len();
         let wanted = start.saturating_add(count);
-        // Most answers come from the first list, which is found without walking through the tree.
-        if let Some((_, list)) = self.first() {
-            self.take(list, wanted, picked);
-        }
+        let Some(front) = self.first() else { return };
+        self.take(front.1, wanted, picked);
+        // Most answers come from the first list, without a walk through the tree.
         if picked.len() < wanted {
-            let mut others = self.by_key.values().skip(1).filter_map(|&list| self.lists.get(list as usize));
+            let mut others = self.by_key.values().skip(1);
             while let Some(list) = others.next().filter(|_| picked.len() < wanted) {
                 self.take(*list, wanted, picked);
             }
         }
         for &slot in picked[start..].iter().take(increment) {
             if let Some(element) = elements.policy(slot) {
-                self.advance(slot, element);
+                self.advance(slot, element, front);
             }
         }
+        self.tidy();
     }
 }
