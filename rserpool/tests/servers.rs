@@ -173,6 +173,36 @@ fn who_comes_when_all_sessions_are_taken_is_told_and_the_load_is_the_sum_of_the_
     assert_eq!(ask(&session), 1);
 }
 
+/// As [`Counter`], for two sessions of each user.
+struct Shared;
+
+impl SessionService for Shared {
+    fn serve(&self, session: &mut ServerSession<'_>) -> Result<(), Error> {
+        Counter.serve(session)
+    }
+
+    fn max_sessions_of_user(&self) -> usize {
+        2
+    }
+
+    fn refuse(&self, session: &mut ServerSession<'_>) -> Result<(), Error> {
+        Counter.refuse(session)
+    }
+}
+
+#[test]
+fn one_user_leaves_sessions_to_others() {
+    let site = Site::new(8);
+    let _element = site.element(3, 3, Shared);
+    let (greedy, other) = (site.user(5), site.user(6));
+    let sessions = [open(&greedy), open(&greedy)];
+    assert_eq!([ask(&sessions[0]), ask(&sessions[1])], [1, 1]);
+    let third = open(&greedy);
+    assert!(matches!(next(&third), SessionEvent::Data(message) if message.data[0] == 255));
+    drop(third);
+    assert_eq!(ask(&open(&other)), 1);
+}
+
 /// Reads nothing of the sessions that begin with a message of this length, as long as the sender lives.
 struct Deaf(parking_lot::Mutex<Receiver<()>>);
 

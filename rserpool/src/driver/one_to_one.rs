@@ -1,5 +1,6 @@
 //! A server that gives each session a thread, which may wait and compute.
 
+use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -15,6 +16,7 @@ use super::load::{Load, Share};
 use super::network::Network;
 use super::pool_element::Serving;
 use super::runner::Runner;
+use crate::registrar::UserId;
 use crate::session::{BusinessCard, ServiceEvent, ServiceSessions};
 use crate::transport::{Peer, UserMessage};
 
@@ -69,7 +71,14 @@ pub trait SessionService: Send + Sync + 'static {
     /// Usually those of the session's calls.
     fn serve(&self, session: &mut ServerSession<'_>) -> Result<(), Error>;
 
-    /// A user has come while all sessions are taken; after this the session is closed, and the user turns to another element.
+    /// Sessions that one user may have at the same time, so that others find some; a user is who comes from one IPv4 address, or
+    /// from one /64 network of IPv6. By default there is no such limit.
+    fn max_sessions_of_user(&self) -> usize {
+        usize::MAX
+    }
+
+    /// A user has come while all sessions are taken, or as many as he may have; after this the session is closed, and the user turns
+    /// to another element.
     /// This is for a message that says so, and must not wait: others cannot come meanwhile.
     ///
     /// # Errors
@@ -261,13 +270,13 @@ impl<S: SessionService> Reception<S> {
     }
 
     fn receive_users<'scope>(&'scope self, scope: &'scope Scope<'scope, '_>) -> Result<(), Error> {
-        let seats = Arc::new(());
+        let mut seats = Seats::default();
         while let Some(accepted) = self.next_user()? {
             let session = ServerSession::new(&self.house, accepted);
-            if Arc::strong_count(&seats) > self.max_sessions {
-                self.refuse(session);
-            } else {
-                self.serve(scope, session, Arc::clone(&seats));
+            let user = session.peer.addresses.first().map(|address| UserId::of(*address));
+            match seats.take(user, self.max_sessions, self.service.max_sessions_of_user()) {
+                Some(seat) => self.serve(scope, session, seat),
+                None => self.refuse(session),
             }
         }
         Ok(())
@@ -282,7 +291,7 @@ impl<S: SessionService> Reception<S> {
     }
 
     fn refuse(&self, session: ServerSession<'_>) {
-        tracing::info!(peer = ?session.peer, "refused: all sessions are taken");
+        tracing::info!(peer = ?session.peer, "refused: all sessions are taken, or the user has enough");
         attend(session, |session| self.service.refuse(session));
     }
 
@@ -302,6 +311,21 @@ impl<S: SessionService> Reception<S> {
             // The session ends with what would have served it, and the user turns to another element.
             tracing::error!(%error, "no thread for a session");
         }
+    }
+}
+
+/// Who has how many sessions: a clone for each.
+#[derive(Default)]
+struct Seats(BTreeMap<Option<UserId>, Arc<()>>);
+
+impl Seats {
+    /// A seat for a user, unless `all` are taken, or he has `most` of them.
+    fn take(&mut self, user: Option<UserId>, all: usize, most: usize) -> Option<Arc<()>> {
+        let taken = |seats: &Arc<()>| Arc::strong_count(seats) - 1;
+        self.0.retain(|_, seats| taken(seats) > 0);
+        let is_full = self.0.values().map(taken).sum::<usize>() >= all;
+        let has_enough = self.0.get(&user).map_or(0, taken) >= most;
+        (!is_full && !has_enough).then(|| Arc::clone(self.0.entry(user).or_default()))
     }
 }
 

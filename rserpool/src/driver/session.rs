@@ -36,7 +36,15 @@ impl Session {
     /// [`SendError::NotConnected`] in [`Error::Send`] during a fail-over by hand: receive until it is complete, then send what
     /// was not answered.
     pub fn send(&self, message: &UserMessage) -> Result<(), Error> {
-        Ok(self.runner.wait(None, |engine| self.try_send(engine, message))??)
+        self.send_until(message, None)
+    }
+
+    /// As [`Session::send`], but waits until `deadline` only.
+    ///
+    /// # Errors
+    /// Also [`Error::TimedOut`] at the deadline: the message is not sent.
+    pub fn send_until(&self, message: &UserMessage, deadline: Option<Instant>) -> Result<(), Error> {
+        Ok(self.runner.wait(deadline, |engine| self.try_send(engine, message))??)
     }
 
     /// As [`Session::send`], for futures of one's own.

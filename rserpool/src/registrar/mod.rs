@@ -20,7 +20,7 @@ pub use access::{Access, AccessRule, AccessRuleError, IpNet, PoolPattern, Right,
 pub use config::{EnrpConfig, RegistrarConfig, RegistrarEvent, RegistrarStatistics, RemovalReason};
 pub use enrp::PeerCounts;
 pub use operation::{Rejections, Removals};
-pub use users::UserLimits;
+pub use users::{UserId, UserLimits};
 
 use crate::handlespace::{ElementKey, Handlespace};
 use crate::rate::RateLimiter;
@@ -30,7 +30,7 @@ use crate::wire::{ASAP_PPID, ENRP_PPID, UpdateAction};
 use crate::{RegistrarId, Time};
 use enrp::{Enrp, EnrpTimer};
 use subscriptions::Subscriptions;
-use users::{UserId, Users};
+use users::Users;
 
 /// What a registrar remembers of an element.
 #[derive(Clone, Copy, Debug, Default)]

@@ -62,13 +62,13 @@ impl Default for UserLimits {
 /// The type of an ASAP_REGISTRATION (RFC 5352, 2.2), the first byte of the message.
 const REGISTRATION: u8 = 1;
 
-/// Names a user.
+/// Names a user: an IPv4 address, or a /64 network of IPv6.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct UserId(IpAddr);
+pub struct UserId(IpAddr);
 
 impl UserId {
-    /// A host of IPv6 has all the addresses of its network.
-    fn of(address: IpAddr) -> Self {
+    /// Who comes from there. A host of IPv6 has all the addresses of its network.
+    pub fn of(address: IpAddr) -> Self {
         Self(match address.to_canonical() {
             IpAddr::V6(v6) => IpAddr::V6(Ipv6Addr::from_bits(v6.to_bits() & !u128::from(u64::MAX))),
             v4 => v4,
