@@ -219,6 +219,12 @@ pub enum AccessRuleError {
         /// What is there.
         found: String,
     },
+    /// The same again.
+    #[error("from is there twice: name all sources after one, with commas between them")]
+    Twice,
+    /// After the pattern, of which it would be a part.
+    #[error("from goes before pool, since all that follows pool is its pattern")]
+    Order,
     /// Registrars have to do with all pools.
     #[error("the right peer cannot be given for some pools only: write a rule of its own for it")]
     PeerOfPool,
@@ -233,11 +239,27 @@ impl FromStr for Source {
             "any" => Ok(Self::Any),
             "own" => Ok(Self::Own),
             _ => {
-                let network = text.parse().ok().map(|network: IpNet| network.trunc()).or_else(address);
-                network.map(Self::Network).ok_or_else(|| AccessRuleError::Source { found: text.into() })
+                let network = text.parse().ok().map(|network: IpNet| canonical(network.trunc()));
+                network
+                    .or_else(address)
+                    .map(Self::Network)
+                    .ok_or_else(|| AccessRuleError::Source { found: text.into() })
             }
         }
     }
+}
+
+/// Addresses of IPv4 come as such, whatever a network of them is written as.
+fn canonical(network: IpNet) -> IpNet {
+    let mapped = network.prefix_len().checked_sub(96).zip(match network.addr() {
+        IpAddr::V6(address) => address.to_ipv4_mapped(),
+        IpAddr::V4(_) => None,
+    });
+    mapped.and_then(|(length, address)| IpNet::new(address.into(), length).ok()).unwrap_or(network)
+}
+
+fn sources(text: &str) -> Result<Vec<Source>, AccessRuleError> {
+    text.split(',').map(Source::from_str).collect()
 }
 
 fn rights(text: &str) -> Result<BTreeSet<Right>, AccessRuleError> {
@@ -268,10 +290,15 @@ impl FromStr for AccessRule {
             sources: vec![Source::Any],
             pools: PoolPattern::default(),
         };
-        let mut rest = rest;
-        while !rest.is_empty() {
-            rest = rule.parse_clause(rest)?;
-        }
+        let rest = match next_word(rest) {
+            ("from", of) => {
+                let (names, rest) = next_word(of);
+                rule.sources = sources(names)?;
+                rest
+            }
+            _ => rest,
+        };
+        rule.parse_pool(rest)?;
         let is_all_or_nothing = names == "all" || !rule.rights.contains(&Right::Peer);
         match is_all_or_nothing || rule.pools.matches(None) {
             true => Ok(rule),
@@ -281,19 +308,21 @@ impl FromStr for AccessRule {
 }
 
 impl AccessRule {
-    /// Reads one clause; what follows it.
-    fn parse_clause<'a>(&mut self, text: &'a str) -> Result<&'a str, AccessRuleError> {
+    /// Reads what follows the sources: nothing, or the pools.
+    fn parse_pool(&mut self, text: &str) -> Result<(), AccessRuleError> {
         match next_word(text) {
-            // A pool handle may have blanks in it.
+            ("", _) => Ok(()),
+            // A pool handle may have blanks in it, but hardly a source.
+            ("pool", pattern)
+                if pattern.rsplit_once(" from ").is_some_and(|(_, of)| sources(of.trim()).is_ok()) =>
+            {
+                Err(AccessRuleError::Order)
+            }
             ("pool", pattern) if !pattern.is_empty() => {
                 self.pools = PoolPattern(pattern.into());
-                Ok("")
+                Ok(())
             }
-            ("from", rest) => {
-                let (sources, rest) = next_word(rest);
-                self.sources = sources.split(',').map(Source::from_str).collect::<Result<_, _>>()?;
-                Ok(rest)
-            }
+            ("from", _) => Err(AccessRuleError::Twice),
             (word, _) => Err(AccessRuleError::Clause { found: word.into() }),
         }
     }

@@ -83,6 +83,7 @@ fn rules_are_written_as_they_are_read() {
             "allow register from 192.0.2.0/24,::1/128 pool My Pool?",
         ),
         ("allow peer from ::ffff:10.0.0.1", "allow peer from 10.0.0.1/32 pool *"),
+        ("deny all from ::ffff:10.1.0.0/104,::/0", "deny all from 10.0.0.0/8,::/0 pool *"),
         ("deny all pool Secret", "deny all from any pool Secret"),
     ];
     for (text, normal) in forms {
@@ -104,4 +105,8 @@ fn what_is_no_rule_is_told_why() {
     assert_eq!(error("allow all to x"), AccessRuleError::Clause { found: "to".into() });
     assert_eq!(error("allow all pool"), AccessRuleError::Clause { found: "pool".into() });
     assert_eq!(error("allow peer pool Echo"), AccessRuleError::PeerOfPool);
+    // Neither is forgotten in silence.
+    assert_eq!(error("deny all from 10.0.0.1 from 10.0.0.2"), AccessRuleError::Twice);
+    assert_eq!(error("deny all pool Echo* from 10.0.0.1,own"), AccessRuleError::Order);
+    assert!("deny all pool Letters from home".parse::<AccessRule>().is_ok());
 }
