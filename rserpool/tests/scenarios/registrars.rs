@@ -251,3 +251,26 @@ fn an_element_is_only_removed_on_the_word_of_its_home() {
     assert!(element(&mut world).is_some_and(|it| it.home.0 == home));
     assert!(all_know_the_same(&mut world, &[1, 2], 4));
 }
+
+/// `hsdump` leaves so, when it has got its table.
+#[test]
+fn who_says_that_it_has_taken_itself_over_is_forgotten_at_once_if_it_has_no_elements() {
+    let leave = |world: &mut World| {
+        let farewell = EnrpBody::TakeoverServer { target: RegistrarId(2) };
+        let message = EnrpMessage { sender: RegistrarId(2), receiver: RegistrarId(0), body: farewell };
+        world.say_as(2, 1, UserMessage::new(ENRP_PPID, message.encode(&Format::default()).unwrap()));
+    };
+    let mut world = registrars(2);
+    leave(&mut world);
+    world.run_until_done(SECOND, |world| world.registrar(1).peers().count() == 0);
+    // It was a lie, and it comes again.
+    world.run_until_done(2 * SECOND, |world| world.registrar(1).peers().count() == 1);
+
+    let mut world = pool(2, 4);
+    leave(&mut world);
+    for _ in 0..100 {
+        world.run_for(SECOND / 100);
+        assert_eq!(world.registrar(1).peers().count(), 1);
+    }
+    assert!(all_know_the_same(&mut world, &[1, 2], 4) && takeovers(&world).is_empty());
+}

@@ -19,8 +19,10 @@ Examples:
   hsdump 192.0.2.1 --own                      only elements whose home it is
   hsdump 127.0.0.2 --udp --local 127.0.0.5 --json | jq '.pools[].handle'
 
-It poses as another registrar. The one that is asked notices that this one is gone again, and asks its peers whether to take \
-its elements over, of which there are none.
+It poses as another registrar, since only those get a handlespace (RFC 5353, 3.2.3), and says that it has no elements and is gone again: \
+registrars of this project forget it at once. RSPLIB's keeps it among its peers until it has been silent for some ten seconds, then asks the others whether to take \
+its elements over, of which there are none. If another registrar fails in that time, RSPLIB's waits in vain for this one to agree to its \
+takeover: look at RSPLIB's registrars when all are well, and not again and again.
 ";
 
 /// Prints all pools and pool elements that a registrar knows, by asking it as another registrar would (ENRP).
@@ -53,7 +55,7 @@ fn main() -> ExitCode {
     match dump(&cli) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("hsdump: {error}");
+            program::complain(format_args!("hsdump: {error}"));
             ExitCode::FAILURE
         }
     }

@@ -18,6 +18,8 @@ pub use show::{Json, Tree};
 
 /// No handlespace has more pools and elements; who sends more does not come to an end.
 const MAX_ELEMENTS: usize = 10_000_000;
+/// Bytes of the messages that bring them.
+const MAX_BYTES: usize = 1 << 30;
 /// Messages that bring us nothing, within one answer, or answers that bring us nothing new: who sends more has nothing for us.
 const MAX_VAIN: usize = 10_000;
 
@@ -29,7 +31,7 @@ pub enum DumpError {
     #[error("{0}: is a registrar there, and its ENRP side at this address and port?")]
     Socket(#[from] socketapi::Error),
     /// The registrar is silent.
-    #[error("the registrar has not answered within {0:?}")]
+    #[error("the registrar has not answered within {0:?}: is its ENRP side at this address and port?")]
     Silent(Duration),
     /// It has closed the association.
     #[error(
@@ -69,6 +71,14 @@ pub struct Request {
     pub patience: Duration,
 }
 
+/// A Handle Table Response.
+struct Part {
+    registrar: RegistrarId,
+    more: bool,
+    pools: Vec<PoolEntry>,
+    bytes: usize,
+}
+
 /// A conversation with a registrar.
 struct Conversation<'a> {
     stream: SctpStream,
@@ -82,20 +92,34 @@ struct Conversation<'a> {
 /// See [`DumpError`].
 pub fn fetch(stack: &Stack, place: &Peer, request: &Request) -> Result<Dump, DumpError> {
     let addresses: Vec<_> = place.addresses.iter().map(|ip| SocketAddr::new(*ip, place.port)).collect();
-    let stream = SctpStream::connect_timeout(stack, &addresses[..], request.patience)?;
+    let stream = match SctpStream::connect_timeout(stack, &addresses[..], request.patience) {
+        Err(socketapi::Error::TimedOut) => return Err(DumpError::Silent(request.patience)),
+        result => result?,
+    };
     let format = Format { long_pool_handles: true, rare_transports: true, ..Format::default() };
     let conversation = Conversation { stream, request, format };
     // RSPLIB refuses requests of who has not presented himself.
     conversation.send(RegistrarId::NONE, conversation.presence()?)?;
-    let dump = conversation.fetch()?;
-    conversation.stream.shutdown()?;
-    Ok(dump)
+    let dump = conversation.fetch();
+    conversation.leave();
+    dump
 }
 
 impl Conversation<'_> {
     fn send(&self, receiver: RegistrarId, body: EnrpBody) -> Result<(), DumpError> {
         let message = EnrpMessage { sender: self.request.id, receiver, body }.encode(&self.format)?;
         Ok(self.stream.send_bytes(message, &SendInfo::new().ppid(ENRP_PPID))?)
+    }
+
+    /// Nobody is to wait for us: by RFC 5353, 3.5.2, who hears that we are taken over, by ourselves, removes us from its peers, and has no
+    /// elements to give a new home. If that cannot be said any more, there is no association with us either.
+    fn leave(&self) {
+        let target = self.request.id;
+        let left = self.send(RegistrarId::NONE, EnrpBody::TakeoverServer { target });
+        let left = left.and_then(|()| Ok(self.stream.shutdown()?));
+        if let Err(error) = left {
+            tracing::debug!(%error, "the registrar has ended the association");
+        }
     }
 
     /// We own nothing, and are where we speak from.
@@ -108,29 +132,30 @@ impl Conversation<'_> {
     }
 
     fn fetch(&self) -> Result<Dump, DumpError> {
-        let (mut dump, mut total, mut vain) = (Dump::default(), 0, 0);
+        let (mut dump, mut total, mut bytes, mut vain) = (Dump::default(), 0, 0, 0);
         loop {
             self.send(
                 dump.registrar,
                 EnrpBody::HandleTableRequest { own_children_only: self.request.own_only },
             )?;
-            let (registrar, more, pools) = self.next_part()?;
-            dump.registrar = registrar;
+            let part = self.next_part()?;
+            dump.registrar = part.registrar;
             dump.parts += 1;
-            let new = dump.take_in(pools);
+            let new = dump.take_in(part.pools);
             total += new;
+            bytes += part.bytes;
             vain += usize::from(new == 0);
-            if total > MAX_ELEMENTS || vain > MAX_VAIN {
+            if total > MAX_ELEMENTS || bytes > MAX_BYTES || vain > MAX_VAIN {
                 return Err(DumpError::Endless(total));
             }
-            if !more {
+            if !part.more {
                 return Ok(dump);
             }
         }
     }
 
     /// The next Handle Table Response. A registrar has other things to say as well.
-    fn next_part(&self) -> Result<(RegistrarId, bool, Vec<PoolEntry>), DumpError> {
+    fn next_part(&self) -> Result<Part, DumpError> {
         let end = Instant::now() + self.request.patience;
         for _ in 0..MAX_VAIN {
             let message = match self.stream.recv_deadline(end) {
@@ -140,11 +165,14 @@ impl Conversation<'_> {
             if message.info.ppid != ENRP_PPID {
                 continue;
             }
-            let parsed = EnrpMessage::parse(&message.into_bytes(), &self.format);
+            let data = message.into_bytes();
+            let parsed = EnrpMessage::parse(&data, &self.format);
             let Ok(EnrpMessage { sender, body, .. }) = parsed.map(|parsed| parsed.message) else { continue };
             match body {
                 EnrpBody::HandleTableResponse { rejected: true, .. } => return Err(DumpError::Rejected),
-                EnrpBody::HandleTableResponse { more, pools, .. } => return Ok((sender, more, pools)),
+                EnrpBody::HandleTableResponse { more, pools, .. } => {
+                    return Ok(Part { registrar: sender, more, pools, bytes: data.len() });
+                }
                 EnrpBody::Presence { reply_required: true, .. } => self.send(sender, self.presence()?)?,
                 _ => {}
             }

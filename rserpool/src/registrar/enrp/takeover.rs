@@ -159,6 +159,11 @@ impl Registrar {
             return self.show_presence();
         }
         if target == by {
+            // So leaves who owns nothing (3.5.2: "remove the target server"); nobody waits for its word any more.
+            if self.handlespace.count_of(by) == 0 {
+                tracing::info!(id = %by, "a registrar without elements has left");
+                self.remove_peer(by, now);
+            }
             return;
         }
         self.statistics.peer_takeovers += 1;
