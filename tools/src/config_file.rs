@@ -3,7 +3,8 @@
 //! Options that may be repeated take a list; switches take `true` or `false`.
 
 use std::ffi::OsString;
-use std::io;
+use std::fs::File;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use clap::error::ErrorKind;
@@ -15,6 +16,9 @@ use toml::de::{DeTable, DeValue};
 pub const OPTION: &str = "config";
 /// The option that has it checked.
 pub const CHECK_OPTION: &str = "check_config";
+
+/// Bytes of a file at most: who names another one by mistake, such as a device, does not wait for its end.
+const LONGEST: u64 = 1 << 20;
 
 /// What is wrong with what a program is told.
 #[derive(Debug, thiserror::Error)]
@@ -85,8 +89,8 @@ struct Settings<'a> {
 
 impl<'a> Settings<'a> {
     fn read(command: &'a Command, file: &Path) -> Result<Self, ConfigFileError> {
-        let text = std::fs::read_to_string(file);
-        let text = text.map_err(|source| ConfigFileError::Read { file: file.to_owned(), source })?;
+        let text =
+            read_text(file).map_err(|source| ConfigFileError::Read { file: file.to_owned(), source })?;
         let wrong = |place: usize, what: String| {
             let before = text.get(..place).unwrap_or_default();
             ConfigFileError::File { file: file.to_owned(), line: before.matches('\n').count() + 1, what }
@@ -113,6 +117,14 @@ impl<'a> Settings<'a> {
             |arg: &Arg| is_said(arg) || command.get_arg_conflicts_with(arg).into_iter().any(is_said);
         let kept = self.settings.iter().filter(|(arg, _)| !is_overruled(arg));
         kept.flat_map(|(_, arguments)| arguments.iter().cloned()).collect()
+    }
+}
+
+fn read_text(file: &Path) -> io::Result<String> {
+    let mut text = String::new();
+    match File::open(file)?.take(LONGEST + 1).read_to_string(&mut text)? as u64 {
+        0..=LONGEST => Ok(text),
+        _ => Err(io::Error::other("it is longer than a configuration is, 1 MiB: is it one?")),
     }
 }
 
@@ -186,11 +198,12 @@ fn scalar(value: &DeValue<'_>) -> Result<String, String> {
     }
 }
 
-/// The first line of what clap says: the rest is for command lines.
+/// The first paragraph of what clap says: the rest is for command lines.
 fn message(error: &clap::Error) -> String {
     let text = error.to_string();
-    let line = text.lines().next().unwrap_or_default();
-    line.strip_prefix("error: ").unwrap_or(line).to_owned()
+    let lines: Vec<_> = text.lines().take_while(|line| !line.is_empty()).map(str::trim).collect();
+    let line = lines.join(" ");
+    line.strip_prefix("error: ").unwrap_or(&line).to_owned()
 }
 
 #[cfg(test)]

@@ -248,10 +248,32 @@ fn a_reload_before_it_serves_does_not_say_that_it_does_and_names_of_peers_need_a
     let log = || fs::read_to_string(path("log")).expect("it is there");
     await_some(|| log().contains("the configuration was read again").then_some(()), "a reload");
     assert!(log().contains("needs a restart options=\"peer (names)\""), "{}", log());
+    assert!(log().contains("was read again changed=\"maxhresitems\""), "{}", log());
     signal(Signal::SIGTERM);
     hear("STOPPING=1");
     assert_eq!(child.wait().expect("its end").code(), Some(0));
     assert!(!said.contains("READY=1") && !said.contains("RELOADING=1"), "{said}");
+}
+
+#[test]
+fn what_a_reload_has_changed_holds_in_the_next_life_of_a_failure_test() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("r.toml");
+    fs::write(&file, "uptime = 0.5\n").expect("room");
+    let mut registrar = start("127.79.0.17", &[&format!("--config={}", file.display())]);
+    registrar.wait_for("serving");
+    fs::write(&file, "uptime = 0.5\naccess = [\"deny register\"]\n").expect("room");
+    kill(Pid::from_raw(registrar.id().cast_signed()), Signal::SIGHUP).expect("it runs");
+    // It is looked for before each of them.
+    for _ in 0..2 {
+        registrar.wait_for("away for");
+    }
+    registrar.wait_for("serving");
+    let arguments = ["--udp", "--local=127.79.0.18", "-asapannounce=off", "--profile=fast", "-echo"];
+    let arguments = arguments.iter().chain(&["-registrar=127.79.0.17:3863", "-runtime=30"]);
+    let arguments: Vec<_> = arguments.map(|argument| (*argument).to_owned()).collect();
+    let mut server = Running::start(env!("CARGO_BIN_EXE_rspserver"), &arguments);
+    server.wait_for("the registrar rejects this element");
 }
 
 #[test]
@@ -335,6 +357,10 @@ fn it_goes_on_in_the_background_with_its_number_in_a_file() {
     let (code, errors) = run(&[&options[..4], &["-daemonpidfile=/nonexistent/pid"]].concat());
     assert_eq!(code, Some(1));
     assert!(errors.starts_with("rspregistrar: cannot write /nonexistent/pid"), "{errors}");
+    // What is read there never ends.
+    let (code, errors) = run(&[&options[..4], &["-daemonpidfile=/dev/full"]].concat());
+    assert_eq!(code, Some(1));
+    assert!(errors.starts_with("rspregistrar: cannot write /dev/full"), "{errors}");
 }
 
 #[test]

@@ -106,7 +106,7 @@ fn what_is_wrong_is_told_with_its_line() {
 #[test]
 fn what_does_not_go_together_is_named() {
     let error = parse("uptime = 1\n", &[]).unwrap_err();
-    assert!(error.starts_with("FILE: the following required arguments were not provided"), "{error}");
+    assert_eq!(error, "FILE: the following required arguments were not provided: --downtime <DOWNTIME>");
     let error = parse("udp = true\nraw = true\n", &[]).unwrap_err();
     assert!(error.starts_with("FILE: ") && error.contains("cannot be used with"), "{error}");
 }
@@ -116,6 +116,9 @@ fn a_file_that_is_not_there_is_named_and_a_wrong_command_line_is_its_own_error()
     let arguments = ["program", "--config=/nonexistent/x.toml"].map(OsString::from);
     let error = read(&command(), &arguments).unwrap_err().to_string();
     assert!(error.starts_with("cannot read /nonexistent/x.toml: "), "{error}");
+    let arguments = ["program", "--config=/dev/zero"].map(OsString::from);
+    let error = read(&command(), &arguments).unwrap_err().to_string();
+    assert!(error.starts_with("cannot read /dev/zero: it is longer than a configuration"), "{error}");
     let wrong = read(&command(), &["program", "--nonsense"].map(OsString::from)).unwrap_err();
     assert!(matches!(wrong, ConfigFileError::CommandLine(_)));
 }

@@ -1,7 +1,7 @@
 //! A file with a line for each message that the registrar hears or says, in the form of RSPLIB's.
 
 use std::collections::HashMap;
-use std::io::{self, Write};
+use std::io;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -13,6 +13,7 @@ use rserpool::wire::{
 };
 use rserpool::{PeId, PoolHandle, RegistrarId};
 
+use super::line_queue::LineQueue;
 use super::statistics_file::{create, now};
 
 const HEADER: &str = "AbsTime RelTime   Direction Protocol Action Reason   Flags Counter Time   PoolHandle PoolElementID   \
@@ -46,7 +47,8 @@ const SAID: &str = "Send";
 pub(super) struct ActionLog {
     begin: Instant,
     /// None once there is no room for more.
-    output: Option<Box<dyn Write + Send>>,
+    output: Option<LineQueue>,
+    /// Also of lines that were dropped because the disk is too slow: where numbers are missing, lines are.
     number: u64,
     format: Format,
     own: RegistrarId,
@@ -66,7 +68,7 @@ impl ActionLog {
         format: Format,
         keep_alive_interval: Duration,
     ) -> io::Result<Self> {
-        let output = Some(create(path, HEADER)?);
+        let output = Some(LineQueue::start(create(path, HEADER)?)?);
         let (begin, asked) = (Instant::now(), HashMap::new());
         Ok(Self { begin, output, number: 0, format, own, keep_alive_interval, asked })
     }
@@ -186,12 +188,11 @@ impl ActionLog {
     }
 
     fn write(&mut self, action: &Action) {
-        let Some(output) = &mut self.output else { return };
+        let Some(output) = &self.output else { return };
         self.number += 1;
         let relative = self.begin.elapsed().as_secs_f64();
         let line = format!("{:06}   {:.6} {relative:.6}   {}", self.number, now(), action.columns());
-        if let Err(error) = writeln!(output, "{line}") {
-            tracing::error!(%error, "no more actions are written");
+        if !output.write(line) {
             self.output = None;
         }
     }

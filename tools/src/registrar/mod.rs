@@ -1,6 +1,7 @@
 //! `rspregistrar`: a registrar as a program.
 
 mod action_log;
+mod line_queue;
 mod metrics;
 mod options;
 mod process;
@@ -15,6 +16,7 @@ use clap::{ArgMatches, Command, CommandFactory, FromArgMatches};
 use nix::sys::signal::Signal;
 
 use crate::config_file::{self, ConfigFileError};
+use crate::program::complain;
 use crate::signals::Signals;
 use crate::{detach, rsplib};
 use options::Cli;
@@ -32,7 +34,7 @@ pub fn main() -> ExitCode {
         Ok(told) => run(source, told),
         Err(ConfigFileError::CommandLine(error)) => error.exit(),
         Err(error) => {
-            eprintln!("rspregistrar: {error}");
+            complain(format_args!("rspregistrar: {error}"));
             ExitCode::from(WRONG)
         }
     }
@@ -49,7 +51,7 @@ fn run(source: Source, told: Told) -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("rspregistrar: {error}");
+            complain(format_args!("rspregistrar: {error}"));
             ExitCode::FAILURE
         }
     }

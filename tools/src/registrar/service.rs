@@ -10,7 +10,7 @@ use clap::ArgMatches;
 use nix::sys::signal::Signal;
 use rserpool::RegistrarId;
 use rserpool::driver::{Error as DriverError, Registrar};
-use rserpool::registrar::RegistrarEvent;
+use rserpool::registrar::{RegistrarConfig, RegistrarEvent};
 use sd_notify::NotifyState;
 use socketapi::Stack;
 
@@ -36,6 +36,8 @@ pub(super) struct Service {
     /// What was read last.
     latest: ArgMatches,
     id: RegistrarId,
+    /// What the next life begins with.
+    config: RegistrarConfig,
     signals: Signals,
     log: Log,
     stack: Stack,
@@ -61,7 +63,8 @@ impl Service {
         let builder = cli.transport_options()?.builder()?.watch_addresses(cli.mobile);
         let stack = builder.build().map_err(|error| explain(&error))?;
         let id = cli.id();
-        let watching = cli.watching.start(&cli.config(id))?;
+        let config = cli.config(id);
+        let watching = cli.watching.start(&config)?;
         let watchdog = Watchdog::of_environment();
         let latest = told.matches.clone();
         Ok(Self {
@@ -69,6 +72,7 @@ impl Service {
             told,
             latest,
             id,
+            config,
             signals,
             log,
             stack,
@@ -93,7 +97,7 @@ impl Service {
 
     fn live(&mut self, end: Option<Instant>) -> Result<Next, Box<dyn Error>> {
         let cli = &self.told.cli;
-        let (config, options) = (cli.config(self.id), cli.driver_options());
+        let (config, options) = (self.config.clone(), cli.driver_options());
         let registrar = Registrar::start_observed(&self.stack, config, options, self.watching.observer())?;
         let registrar = Arc::new(registrar);
         let _reporter = cli.csp.report(&registrar)?;
@@ -204,19 +208,24 @@ impl Service {
 
     fn take(&mut self, mut told: Told, registrar: Option<&Registrar>) {
         let is_changeable = |name: &String| CHANGEABLE.contains(&name.as_str());
-        let mut taken = self.source.differences(&self.latest, &told.matches);
-        taken.retain(is_changeable);
         let mut left = self.source.differences(&self.told.matches, &told.matches);
         left.retain(|name| !is_changeable(name));
         // Timers of another profile would be without its associations' parameters.
         told.cli.profile = self.told.cli.profile;
-        let config = told.cli.config(self.id);
-        if config.enrp.names != self.told.cli.config(self.id).enrp.names {
+        let mut config = told.cli.config(self.id);
+        // Also in the next life, since who resolves them was told at the start.
+        let names = std::mem::replace(&mut config.enrp.names, self.config.enrp.names.clone());
+        if names != config.enrp.names {
             left.push("peer (names)".into());
         }
-        if let Some(Err(error)) = registrar.map(|registrar| registrar.reconfigure(config)) {
+        config.format = self.config.format;
+        let is_taken = |name: &String| name != "peer" || config.enrp.peers != self.config.enrp.peers;
+        let mut taken = self.source.differences(&self.latest, &told.matches);
+        taken.retain(|name| is_changeable(name) && is_taken(name));
+        if let Some(Err(error)) = registrar.map(|registrar| registrar.reconfigure(config.clone())) {
             return tracing::error!(%error, "the configuration is not taken, all stays as it was");
         }
+        self.config = config;
         self.log.set(told.cli.log.filter());
         if !left.is_empty() {
             tracing::warn!(options = left.join(", "), "what was changed there needs a restart");

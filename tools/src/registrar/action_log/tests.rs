@@ -1,5 +1,6 @@
 //! Lines beside those of RSPLIB's registrar 3.4.4.
 
+use std::io::Write;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
@@ -31,7 +32,7 @@ fn written(act: impl FnOnce(&mut ActionLog)) -> Vec<String> {
     let output = Written::default();
     let mut log = ActionLog {
         begin: Instant::now(),
-        output: Some(Box::new(output.clone())),
+        output: Some(LineQueue::start(Box::new(output.clone())).unwrap()),
         number: 0,
         format: Format::default(),
         own: OWN,
@@ -39,6 +40,7 @@ fn written(act: impl FnOnce(&mut ActionLog)) -> Vec<String> {
         asked: HashMap::new(),
     };
     act(&mut log);
+    drop(log);
     let text = String::from_utf8(output.0.lock().clone()).unwrap();
     let lines = text.lines().enumerate().map(|(index, line)| {
         let (number, rest) = line.split_once("   ").unwrap();
