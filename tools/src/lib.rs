@@ -17,6 +17,8 @@ pub mod location;
 pub mod logging;
 pub mod monitor;
 pub mod outages;
+pub mod output;
+pub mod output_file;
 pub mod perf;
 pub mod pinger;
 pub mod pingpong;

@@ -4,7 +4,7 @@ use std::convert::Infallible;
 use std::error::Error;
 use std::ffi::OsString;
 use std::fmt::Display;
-use std::io::{self, Write};
+use std::io::{self, BufWriter, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
@@ -16,6 +16,7 @@ use rserpool::session::SessionEvent;
 use rserpool::transport::LostReason;
 use rserpool::wire::PoolElement;
 
+use crate::output::Output;
 use crate::rsplib::{self, Ignored};
 use crate::signals::Signals;
 
@@ -34,7 +35,7 @@ pub fn parse<C: Parser>(ignored: Ignored<'_>) -> C {
 pub fn parse_these<C: Parser>(arguments: Vec<OsString>, ignored: Ignored<'_>) -> C {
     let (arguments, taken) = rsplib::arguments(arguments, ignored);
     for name in taken {
-        eprintln!("warning: -{name} has no effect yet");
+        complain(format_args!("warning: -{name} has no effect yet"));
     }
     let matches = C::command().args_override_self(true).get_matches_from(arguments);
     C::from_arg_matches(&matches).unwrap_or_else(|error| error.format(&mut C::command()).exit())
@@ -46,7 +47,7 @@ pub fn run(name: &str, program: impl FnOnce(&Signals) -> Result<(), Box<dyn Erro
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("{name}: {error}");
+            complain(format_args!("{name}: {error}"));
             ExitCode::FAILURE
         }
     }
@@ -137,13 +138,27 @@ pub fn pool_handle(text: &str) -> Result<String, String> {
     }
 }
 
-/// Writes a line to standard output, whose reader may have gone.
+/// Writes a line to standard output, whose reader may have gone, or read nothing until a signal comes.
 ///
 /// # Errors
 /// The system's.
 pub fn say(line: impl Display) -> io::Result<()> {
-    let say = writeln!(io::stdout().lock(), "{line}");
-    say.map_err(|error| io::Error::new(error.kind(), format!("cannot write to standard output: {error}")))
+    let mut output = BufWriter::with_capacity(Output::PIECE, Output::new());
+    writeln!(output, "{line}")?;
+    output.flush()
+}
+
+/// Writes bytes to standard output, as [`say`] does.
+///
+/// # Errors
+/// The system's.
+pub fn pass_on(data: &[u8]) -> io::Result<()> {
+    Output::new().write_all(data)
+}
+
+/// Writes a line to standard error. If that fails there is nobody left to tell.
+pub fn complain(line: impl Display) {
+    let _ = writeln!(io::stderr(), "{line}");
 }
 
 /// Waits until an element serves the session. None if a signal came first.

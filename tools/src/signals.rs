@@ -1,6 +1,7 @@
 //! Signals that end a program in good order.
 
 use std::io;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use nix::errno::Errno;
@@ -13,10 +14,22 @@ use std::os::fd::AsFd;
 /// No sleep is longer, so that no clock overflows.
 const LONGEST_SLEEP: Duration = Duration::from_secs(3600);
 
+/// Whether SIGINT or SIGTERM is held back, and has come. It is left where it is.
+///
+/// # Errors
+/// The system's.
+pub fn are_pending() -> io::Result<bool> {
+    let set: SigSet = [Signal::SIGINT, Signal::SIGTERM].into_iter().collect();
+    let descriptor = SignalFd::with_flags(&set, SfdFlags::SFD_CLOEXEC)?;
+    let mut polled = [PollFd::new(descriptor.as_fd(), PollFlags::POLLIN)];
+    Ok(ppoll(&mut polled, Some(TimeSpec::from_duration(Duration::ZERO)), None)? > 0)
+}
+
 /// Holds back signals, to be asked for.
 #[derive(Debug)]
 pub struct Signals {
     descriptor: SignalFd,
+    has_come: AtomicBool,
 }
 
 impl Signals {
@@ -36,23 +49,26 @@ impl Signals {
         let set: SigSet = signals.iter().copied().collect();
         set.thread_block()?;
         let descriptor = SignalFd::with_flags(&set, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)?;
-        Ok(Self { descriptor })
+        Ok(Self { descriptor, has_come: AtomicBool::new(false) })
     }
 
-    /// Whether one has come.
+    /// Whether one has come so far, whoever has asked before.
     ///
     /// # Errors
     /// The system's.
     pub fn have_come(&self) -> io::Result<bool> {
-        Ok(self.take()?.is_some())
+        self.wait(Some(Duration::ZERO))
     }
 
-    /// Waits until one comes, at most for `limit`. Whether one came.
+    /// Waits until one comes, at most for `limit`. Whether one has come so far.
     ///
     /// # Errors
     /// The system's.
     pub fn wait(&self, limit: Option<Duration>) -> io::Result<bool> {
-        Ok(self.next(limit)?.is_some())
+        if !self.has_come.load(Ordering::Acquire) && self.next(limit)?.is_some() {
+            self.has_come.store(true, Ordering::Release);
+        }
+        Ok(self.has_come.load(Ordering::Acquire))
     }
 
     /// Waits until one comes, at most for `limit`, and takes it.
@@ -71,5 +87,24 @@ impl Signals {
     fn take(&self) -> io::Result<Option<Signal>> {
         let told = self.descriptor.read_signal()?;
         Ok(told.and_then(|told| Signal::try_from(told.ssi_signo as i32).ok()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use nix::sys::signal::raise;
+
+    use super::*;
+
+    #[test]
+    fn who_asks_again_hears_of_it_too() {
+        let signals = Signals::hold().expect("a descriptor");
+        assert!(!signals.have_come().expect("an answer") && !are_pending().expect("an answer"));
+        raise(Signal::SIGTERM).expect("a signal of our own");
+        assert!(are_pending().expect("an answer"), "it is left where it is");
+        for _ in 0..2 {
+            assert!(signals.have_come().expect("an answer"));
+        }
+        assert!(!are_pending().expect("an answer") && signals.wait(None).expect("an answer"));
     }
 }

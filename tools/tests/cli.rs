@@ -108,6 +108,22 @@ fn an_output_that_takes_nothing_is_an_error_and_no_panic() {
     assert!(errors.starts_with("rspserver: cannot write to standard output"), "{errors}");
 }
 
+#[test]
+fn a_picture_for_which_there_is_no_room_is_an_error_and_leaves_nothing() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let program = env!("CARGO_BIN_EXE_fractalpooluser");
+    let prefix = folder.path().join("picture-");
+    let script = format!(
+        "trap '' XFSZ; ulimit -f 1; exec {program} --here --count=1 -imagestorageprefix={}",
+        prefix.display()
+    );
+    let (code, said, errors) = run("/bin/sh", &["-c", &script]);
+    assert_eq!((code, said.as_str()), (Some(1), ""), "{errors}");
+    let beginning = format!("fractalpooluser: cannot write {}000001.png: ", prefix.display());
+    assert!(errors.starts_with(&beginning), "{errors}");
+    assert_eq!(std::fs::read_dir(folder.path()).expect("a folder").count(), 0);
+}
+
 /// A configuration of this text.
 fn configured(text: &str, arguments: &[&str]) -> (Option<i32>, String, String) {
     let file = tempfile::NamedTempFile::new().expect("a temporary file");

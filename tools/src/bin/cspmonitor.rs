@@ -26,7 +26,7 @@ fn monitor(options: &Options, signals: &Signals) -> Result<(), Box<dyn Error>> {
     if !options.json && io::stdout().is_terminal() {
         return Ok(screen::show(&mut ears, options, signals)?);
     }
-    eprintln!("listening at {}", ears.local_addr()?);
+    program::complain(format_args!("listening at {}", ears.local_addr()?));
     let tell = |id: ComponentId, change: Change, component: &Component| {
         let line = Line { id, change, component };
         match options.json {

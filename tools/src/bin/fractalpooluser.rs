@@ -1,11 +1,10 @@
 //! A user of the fractal generator.
 
 use std::error::Error;
-use std::fs::File;
-use std::io::{BufWriter, Write};
+use std::io::{self, BufWriter};
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use clap::{Args, Parser, ValueEnum};
@@ -13,6 +12,7 @@ use rserpool::PeId;
 use rserpool::driver::PoolUser;
 use sctp_tools::csp::CspOptions;
 use sctp_tools::logging::LogOptions;
+use sctp_tools::output_file::OutputFile;
 use sctp_tools::program::{self, EXIT_CODES};
 use sctp_tools::search::{self, SearchOptions};
 use sctp_tools::services::fractal::client::{self, Order};
@@ -96,7 +96,7 @@ struct PictureOptions {
     #[arg(long, value_enum, default_value_t = AlgorithmName::Mandelbrot)]
     algorithm: AlgorithmName,
     /// Exponent of mandelbrot-n
-    #[arg(long, value_name = "NUMBER", default_value_t = 2.0)]
+    #[arg(long, value_name = "NUMBER", default_value_t = 2.0, allow_hyphen_values = true, value_parser = finite)]
     n: f64,
 }
 
@@ -139,6 +139,11 @@ struct Area {
     to: (f64, f64),
 }
 
+fn finite(text: &str) -> Result<f64, String> {
+    let number = text.parse().ok().filter(|number: &f64| number.is_finite());
+    number.ok_or_else(|| "a number is needed, such as 2.5".into())
+}
+
 fn area(text: &str) -> Result<Area, String> {
     let numbers: Vec<f64> = text.split(',').filter_map(|number| number.trim().parse().ok()).collect();
     match numbers[..] {
@@ -166,13 +171,9 @@ fn draw(cli: &Cli, signals: &Signals) -> Result<(), Box<dyn Error>> {
     let _reporter = cli.csp.report(&user)?;
     let order = cli.order();
     let tiles = Tile::divide(order.parameter.width, order.parameter.height, cli.threads);
-    let is_told = AtomicBool::new(false);
-    let stop = || {
-        is_told.fetch_or(signals.have_come().unwrap_or(true), Ordering::AcqRel);
-        is_told.load(Ordering::Acquire)
-    };
+    let stop = || signals.have_come().unwrap_or(true);
     each_picture(cli, signals, || match client::compute(&user, &order, &tiles, &stop) {
-        Err(_) if is_told.load(Ordering::Acquire) => Ok(None),
+        Err(_) if stop() => Ok(None),
         Err(error) => Err(error as Box<dyn Error>),
         Ok((picture, elements)) => {
             tell(&picture, &elements)?;
@@ -196,8 +197,7 @@ fn each_picture(
     for number in 1.. {
         let Some(picture) = make()? else { return Ok(()) };
         let name = format!("{}{number:06}.png", cli.imagestorageprefix);
-        write(&picture, &name, cli.colours.colouring())
-            .map_err(|error| format!("cannot write {name}: {error}"))?;
+        write(&picture, Path::new(&name), cli.colours.colouring())?;
         program::say(&name)?;
         if cli.count.is_some_and(|count| number >= count) || signals.wait(Some(cli.interimagetime))? {
             return Ok(());
@@ -206,14 +206,14 @@ fn each_picture(
     Ok(())
 }
 
-fn write(picture: &Picture, name: &str, colouring: Colouring) -> std::io::Result<()> {
-    let mut file = BufWriter::new(File::create(name)?);
+fn write(picture: &Picture, path: &Path, colouring: Colouring) -> io::Result<()> {
+    let mut file = BufWriter::new(OutputFile::create(path)?);
     picture.write_png(&mut file, colouring)?;
-    file.flush()
+    file.into_inner().map_err(io::IntoInnerError::into_error)?.complete()
 }
 
 /// Who computed how much.
-fn tell(picture: &Picture, elements: &[PeId]) -> std::io::Result<()> {
+fn tell(picture: &Picture, elements: &[PeId]) -> io::Result<()> {
     for (number, element) in elements.iter().enumerate() {
         program::say(format_args!("{} points by {element}", picture.points_of(number as u32)))?;
     }

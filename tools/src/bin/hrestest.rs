@@ -1,6 +1,5 @@
 //! Resolves a pool's handle, again and again.
 
-use std::cell::Cell;
 use std::error::Error;
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
@@ -35,7 +34,7 @@ struct Cli {
     #[arg(long, value_name = "N", default_value_t = 0)]
     items: u32,
     /// Time between requests, milliseconds. With 0 there is none, and runs are not printed
-    #[arg(long, value_name = "MS", default_value_t = 0)]
+    #[arg(long, value_name = "MS", default_value_t = 0, value_parser = clap::value_parser!(u64).range(..=3_600_000))]
     pause: u64,
     /// End after so many requests; 0 for none
     #[arg(long, value_name = "N", default_value_t = 0)]
@@ -71,29 +70,26 @@ fn resolve(cli: &Cli, signals: &Signals) -> Result<(), Box<dyn Error>> {
     cli.log.start()?;
     let stack = cli.transport.build_stack()?;
     let mut file = cli.statsfile.as_deref().map(Statistics::create).transpose()?;
-    let failure = Cell::new(None);
     let tell = |run: Run| {
-        let written = file.as_mut().map_or(Ok(()), |file| file.write(&run));
-        let outcome = written.and_then(|()| match cli.pause > 0 && !cli.json {
+        file.as_mut().map_or(Ok(()), |file| file.write(&run))?;
+        match cli.pause > 0 && !cli.json {
             true => program::say(&run).map_err(|error| error.to_string()),
             false => Ok(()),
-        });
-        failure.set(failure.take().or(outcome.err()));
+        }
     };
     let items = (cli.items > 0).then_some(cli.items);
     let mut work = Resolutions::new(cli.poolhandle.as_str().into(), items, tell)
         .paced(Duration::from_millis(cli.pause), (cli.maxruns > 0).then_some(cli.maxruns))
         .reporting(cli.reportunreachableprobability);
-    let mut lines = Lines::connect(&stack, &cli.load)?;
+    let Some(mut lines) = Lines::connect(&stack, &cli.load, signals)? else { return Ok(()) };
     let _reporter = cli.csp.report(lines.watched())?;
     let end = cli.runtime.map(|runtime| Instant::now() + runtime);
     let elapsed = lines.run(&mut work, end, signals)?;
-    let summary = work.times().summary(elapsed);
-    drop(work);
-    file.as_mut().map_or(Ok(()), Statistics::flush)?;
-    if let Some(error) = failure.take() {
+    if let Some(error) = work.failure() {
         return Err(error.into());
     }
+    let summary = work.times().summary(elapsed);
+    file.as_mut().map_or(Ok(()), Statistics::flush)?;
     match cli.json {
         true => program::say(serde_json::to_string(&summary)?)?,
         false => program::say(summary)?,

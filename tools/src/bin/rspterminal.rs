@@ -1,10 +1,9 @@
 //! A terminal whose other end is a pool.
 
 use std::error::Error;
-use std::io::{self, BufRead, Read, Write};
+use std::io::{self, BufRead, Read};
 use std::process::ExitCode;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use clap::Parser;
@@ -71,16 +70,15 @@ fn talk(cli: &Cli, signals: &Signals) -> Result<(), Box<dyn Error>> {
     let _reporter = cli.csp.report(&user)?;
     let session = Arc::new(user.open_session(cli.poolhandle.as_str().into()));
     let Some(element) = program::await_element(&session, cli.patience, signals)? else { return Ok(()) };
-    eprintln!("connected to {}", element.id);
-    let input_is_over = Arc::new(AtomicBool::new(false));
-    let (sender, over) = (Arc::clone(&session), Arc::clone(&input_is_over));
+    program::complain(format_args!("connected to {}", element.id));
+    // What became of the input, once it is over.
+    let input = Arc::new(OnceLock::new());
+    let (sender, over) = (Arc::clone(&session), Arc::clone(&input));
     let ppid = cli.ppid;
     // It ends with the process if the input does not.
     std::thread::spawn(move || {
-        if let Err(error) = send_lines(&sender, ppid) {
-            eprintln!("rspterminal: {error}");
-        }
-        over.store(true, Ordering::Release);
+        // Nobody else sets it.
+        let _ = over.set(send_lines(&sender, ppid).map_err(|error| error.to_string()));
     });
     let mut last = Instant::now();
     while !signals.have_come()? {
@@ -90,19 +88,22 @@ fn talk(cli: &Cli, signals: &Signals) -> Result<(), Box<dyn Error>> {
                     matches!(event, SessionEvent::FailoverNecessary { reason: LostReason::Shutdown });
                 show(event)?;
                 last = Instant::now();
-                if is_end && input_is_over.load(Ordering::Acquire) {
+                if is_end && input.get().is_some() {
                     break;
                 }
             }
             Err(rserpool::driver::Error::TimedOut) => {
-                if input_is_over.load(Ordering::Acquire) && last.elapsed() >= cli.linger {
+                if input.get().is_some() && last.elapsed() >= cli.linger {
                     break;
                 }
             }
             Err(error) => return Err(error.into()),
         }
     }
-    Ok(())
+    match input.get() {
+        Some(Err(error)) => Err(error.as_str().into()),
+        _ => Ok(()),
+    }
 }
 
 fn send_lines(session: &Session, ppid: u32) -> Result<(), Box<dyn Error + Send + Sync>> {
@@ -110,7 +111,8 @@ fn send_lines(session: &Session, ppid: u32) -> Result<(), Box<dyn Error + Send +
     loop {
         // Bytes, not text: what is sent is what was read.
         let mut line = Vec::new();
-        if input.by_ref().take(LONGEST_MESSAGE).read_until(b'\n', &mut line)? == 0 {
+        let read = input.by_ref().take(LONGEST_MESSAGE).read_until(b'\n', &mut line);
+        if read.map_err(|error| format!("cannot read standard input: {error}"))? == 0 {
             return Ok(());
         }
         let message = UserMessage::new(ppid, line);
@@ -126,13 +128,9 @@ fn send_lines(session: &Session, ppid: u32) -> Result<(), Box<dyn Error + Send +
 
 fn show(event: SessionEvent) -> io::Result<()> {
     match event {
-        SessionEvent::Data(message) => {
-            let mut out = io::stdout().lock();
-            out.write_all(&message.data)?;
-            out.flush()
-        }
+        SessionEvent::Data(message) => program::pass_on(&message.data),
         other => {
-            eprintln!("{}", program::describe(&other));
+            program::complain(program::describe(&other));
             Ok(())
         }
     }

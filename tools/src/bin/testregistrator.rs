@@ -35,7 +35,7 @@ struct Cli {
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=4_000_000_000))]
     poolelements: u64,
     /// Pools, which get the elements in turn
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pools: u32,
     /// How the pools' handles begin: a number follows, if there are several
     #[arg(long, alias = "pool-handle", value_parser = program::pool_handle, default_value = "TestPool")]
@@ -47,7 +47,7 @@ struct Cli {
     #[arg(long, value_name = "MS")]
     stop_p99: Option<u64>,
     /// Stop when the processes of --memory-of hold more, GiB
-    #[arg(long, value_name = "GIB", requires = "memory_of")]
+    #[arg(long, value_name = "GIB", requires = "memory_of", value_parser = clap::value_parser!(u64).range(1..=1 << 20))]
     stop_memory: Option<u64>,
     /// Stop when so many seconds are over
     #[arg(long, value_name = "S", value_parser = program::seconds)]
@@ -89,11 +89,14 @@ fn main() -> ExitCode {
 fn register(cli: &Cli, signals: &Signals) -> Result<(), Box<dyn Error>> {
     cli.log.start()?;
     let stack = cli.transport.build_stack()?;
+    if let Some(process) = cli.memory_of.iter().find(|process| resident_bytes(**process) == 0) {
+        return Err(format!("--memory-of: there is no process {process} that holds memory").into());
+    }
     let memory = cli.stop_memory.map(|gib| (gib << 30, cli.memory_of.clone()));
     let time = cli.stop_time.map(|time| Instant::now() + time);
     let stop = Stop { p99: cli.stop_p99.map(Duration::from_millis), memory, time };
     let mut work = Registrations::new(cli.pools(), cli.policy, cli.poolelements, stop);
-    let mut lines = Lines::connect(&stack, &cli.load)?;
+    let Some(mut lines) = Lines::connect(&stack, &cli.load, signals)? else { return Ok(()) };
     let _reporter = cli.csp.report(lines.watched())?;
     let elapsed = lines.run(&mut work, None, signals)?;
     tell(cli, &work, elapsed)?;

@@ -71,6 +71,10 @@ pub enum LoadError {
     System(#[from] io::Error),
 }
 
+/// Messages of an association that are read in one go, so that who sends without end does not stop the others, nor the program
+/// from ending.
+const BATCH: usize = 1000;
+
 /// What is asked, and what is made of the answers.
 pub trait Work {
     /// The next request on an association, if there is one now.
@@ -126,23 +130,27 @@ pub struct Lines {
 }
 
 impl Lines {
-    /// Connects. A registrar that is not there yet, or not ready, is tried again.
+    /// Connects. A registrar that is not there yet, or not ready, is tried again. None if a signal came first.
     ///
     /// # Errors
     /// [`LoadError::Socket`] says why there is no association.
-    pub fn connect(stack: &Stack, options: &LoadOptions) -> Result<Self, LoadError> {
+    pub fn connect(
+        stack: &Stack,
+        options: &LoadOptions,
+        signals: &Signals,
+    ) -> Result<Option<Self>, LoadError> {
         let poller = Poller::new(stack);
         let end = Instant::now() + options.patience;
         let mut lines = Vec::new();
         for index in 0..options.associations.into() {
-            let line = Line::connect(stack, &options.registrar, index, end)?;
+            let Some(line) = Line::connect(stack, options, index, end, signals)? else { return Ok(None) };
             poller.add(line.stream.socket(), index as u64, false)?;
             lines.push(line);
         }
         let (outstanding, patience) = (options.outstanding.into(), options.patience);
         let addresses = stack.local_addresses().iter().map(|address| SocketAddr::new(*address, 0)).collect();
         let watched = Arc::new(Watched::new(addresses, lines.len()));
-        Ok(Self {
+        Ok(Some(Self {
             stack: stack.clone(),
             poller,
             lines,
@@ -150,7 +158,7 @@ impl Lines {
             outstanding,
             patience,
             watched,
-        })
+        }))
     }
 
     /// What there is to tell monitors.
@@ -227,7 +235,7 @@ impl Lines {
 
     /// Takes what has come, and asks again.
     fn listen(&mut self, index: usize, work: &mut impl Work) -> Result<(), LoadError> {
-        loop {
+        for _ in 0..BATCH {
             let line = &mut self.lines[index];
             let data = match line.stream.recv_message() {
                 Err(error) if error.is_temporary() => break,
@@ -238,10 +246,10 @@ impl Lines {
                 AsapMessage::EndpointKeepAlive { pool_handle, pe_id: Some(pe_id), .. } => {
                     line.acknowledge(pool_handle, pe_id, &self.format)?;
                 }
-                message if work.is_answer(&message) => {
-                    let sent = line.sent.pop_front();
-                    work.handle(&line.place, message, sent.map(|sent| sent.elapsed()).unwrap_or_default());
-                }
+                message if work.is_answer(&message) => match line.sent.pop_front() {
+                    Some(sent) => work.handle(&line.place, message, sent.elapsed()),
+                    None => tracing::debug!(?message, "nobody asked"),
+                },
                 other => tracing::debug!(?other, "ignored"),
             }
         }
@@ -250,23 +258,32 @@ impl Lines {
 }
 
 impl Line {
-    fn connect(stack: &Stack, registrar: &Peer, index: usize, end: Instant) -> Result<Self, LoadError> {
-        let addresses: Vec<_> =
-            registrar.addresses.iter().map(|ip| SocketAddr::new(*ip, registrar.port)).collect();
+    fn connect(
+        stack: &Stack,
+        options: &LoadOptions,
+        index: usize,
+        end: Instant,
+        signals: &Signals,
+    ) -> Result<Option<Self>, LoadError> {
+        let Peer { addresses, port } = &options.registrar;
+        let addresses: Vec<_> = addresses.iter().map(|ip| SocketAddr::new(*ip, *port)).collect();
         let config = Profile::Rsplib.sctp_settings().association_config();
         let stream = loop {
-            let builder = SocketBuilder::new(stack).config(config.clone());
-            match builder.connect(&addresses[..]) {
-                Err(error) if Instant::now() >= end => return Err(error.into()),
-                Err(_) => std::thread::sleep(program::GLANCE),
-                Ok(stream) => break stream,
+            let builder = SocketBuilder::new(stack).config(config.clone()).nonblocking();
+            let stream = builder.connect(&addresses[..])?;
+            match await_connection(&stream, end, signals)? {
+                Some(Ok(())) => break stream,
+                Some(Err(socketapi::Error::TimedOut)) => return Err(LoadError::Silent(options.patience)),
+                Some(Err(error)) if Instant::now() >= end => return Err(error.into()),
+                Some(Err(_)) => std::thread::sleep(program::GLANCE),
+                None => return Ok(None),
             }
         };
         stream.set_nonblocking(true);
         let local = stream.local_addrs()?;
         let port = local.first().map_or(0, SocketAddr::port);
         let place = Place { index, addresses: local.iter().map(SocketAddr::ip).collect(), port };
-        Ok(Self { stream, place, sent: VecDeque::new(), waiting: None })
+        Ok(Some(Self { stream, place, sent: VecDeque::new(), waiting: None }))
     }
 
     /// Whether nothing waits any more.
@@ -294,6 +311,23 @@ impl Line {
             result => result?,
         }
         Ok(())
+    }
+}
+
+/// Waits for a set-up until `end`. None if a signal came first.
+fn await_connection(
+    stream: &SctpStream,
+    end: Instant,
+    signals: &Signals,
+) -> io::Result<Option<Result<(), socketapi::Error>>> {
+    stream.set_nonblocking(false);
+    stream.set_write_timeout(Some(program::GLANCE));
+    loop {
+        match stream.wait_connected() {
+            Err(socketapi::Error::TimedOut) if signals.have_come()? => return Ok(None),
+            Err(socketapi::Error::TimedOut) if Instant::now() < end => {}
+            outcome => return Ok(Some(outcome)),
+        }
     }
 }
 

@@ -32,7 +32,7 @@ impl fmt::Display for Run {
 }
 
 /// Asks for a pool's elements, again and again.
-pub struct Resolutions<T: FnMut(Run)> {
+pub struct Resolutions<T: FnMut(Run) -> Result<(), String>> {
     pool_handle: PoolHandle,
     items: Option<u32>,
     pause: Duration,
@@ -44,10 +44,12 @@ pub struct Resolutions<T: FnMut(Run)> {
     next: Instant,
     times: Times,
     tell: T,
+    /// Why a run could not be told: it is the last one.
+    failure: Option<String>,
 }
 
-impl<T: FnMut(Run)> Resolutions<T> {
-    /// Without pause and end; `tell` hears of each run.
+impl<T: FnMut(Run) -> Result<(), String>> Resolutions<T> {
+    /// Without pause and end; `tell` hears of each run, and ends all when it fails.
     pub fn new(pool_handle: PoolHandle, items: Option<u32>, tell: T) -> Self {
         Self {
             pool_handle,
@@ -60,7 +62,13 @@ impl<T: FnMut(Run)> Resolutions<T> {
             next: Instant::now(),
             times: Times::default(),
             tell,
+            failure: None,
         }
+    }
+
+    /// Why a run could not be told.
+    pub fn failure(&self) -> Option<&str> {
+        self.failure.as_deref()
     }
 
     /// With a pause between requests, and an end.
@@ -85,7 +93,7 @@ impl<T: FnMut(Run)> Resolutions<T> {
     }
 }
 
-impl<T: FnMut(Run)> Work for Resolutions<T> {
+impl<T: FnMut(Run) -> Result<(), String>> Work for Resolutions<T> {
     fn next(&mut self, line: &Place) -> Option<AsapMessage> {
         let pool_handle = self.pool_handle.clone();
         if self.reports.front().is_some_and(|(of, _)| *of == line.index) {
@@ -117,7 +125,8 @@ impl<T: FnMut(Run)> Work for Resolutions<T> {
             true => Ok(elements.iter().map(|element| element.id).collect()),
             false => Err(rserpool::wire::ErrorCause::list(&errors)),
         };
-        (self.tell)(Run { number: self.times.len(), after, elements });
+        let told = (self.tell)(Run { number: self.times.len(), after, elements });
+        self.failure = self.failure.take().or(told.err());
     }
 
     fn is_answer(&self, message: &AsapMessage) -> bool {
@@ -125,7 +134,8 @@ impl<T: FnMut(Run)> Work for Resolutions<T> {
     }
 
     fn is_done(&mut self) -> bool {
-        !self.has_more() && self.times.len() >= self.asked && self.reports.is_empty()
+        let is_answered = !self.has_more() && self.times.len() >= self.asked && self.reports.is_empty();
+        is_answered || self.failure.is_some()
     }
 
     fn describe(&self) -> String {
