@@ -114,6 +114,18 @@ fn a_job_goes_on_at_another_element_from_the_cookie() {
     );
 }
 
+#[test]
+fn a_user_that_is_told_to_end_in_the_middle_of_a_job_does_not_begin_another() {
+    let site = Site { network: 81, test: 13 };
+    let _registrar = site.registrar();
+    let _server = site.server(3, &["-calcapp", "-capcapacity=1", "-capvector=", "-capscalar="]);
+    let arguments = ["-jobinterval=0.001", "-vector=", "-scalar="];
+    let mut client = site.start(env!("CARGO_BIN_EXE_calcappclient"), 9, &arguments);
+    client.wait_for("connected to 0x");
+    let (ended_well, said) = client.end(Signal::SIGTERM);
+    assert!(ended_well && !said.contains("connected to"), "{said}");
+}
+
 /// A package whose script says so much on standard output and adds the environment to its input.
 fn package(folder: &std::path::Path, script: &str) -> String {
     std::fs::write(folder.join("ssrun"), script).expect("room");
@@ -196,6 +208,49 @@ fn a_script_is_ended_with_its_user_and_its_element_s_directory_is_gone() {
     wait_for(&|| !std::path::Path::new(directory.trim()).exists());
     let (ended_well, _) = server.end(Signal::SIGTERM);
     assert!(ended_well);
+}
+
+#[test]
+fn output_for_which_there_is_no_room_is_an_error_and_leaves_what_was() {
+    let site = Site { network: 81, test: 11 };
+    let _registrar = site.registrar();
+    let _server = site.server(3, &["-scripting", "--ssallowroot"]);
+    let folder = tempfile::tempdir().expect("a folder");
+    let input = package(folder.path(), "#!/bin/sh\nhead -c 100000 /dev/zero >$1\n");
+    let place = folder.path().join("output");
+    std::fs::write(&place, "before").expect("room");
+    let options = [format!("-input={input}"), format!("-output={}", place.display())];
+    let mut client = std::process::Command::new("/bin/sh");
+    client.args(["-c", "trap '' XFSZ; ulimit -f 1; exec \"$0\" \"$@\"", SCRIPTING_CLIENT]);
+    let ended =
+        client.args(site.member_arguments(9, &[&options[0], &options[1]])).output().expect("it starts");
+    let errors = String::from_utf8_lossy(&ended.stderr);
+    assert_eq!(ended.status.code(), Some(1), "{errors}");
+    assert!(errors.contains(&format!("cannot write {}: ", place.display())), "{errors}");
+    assert_eq!(std::fs::read_to_string(&place).expect("it is there"), "before");
+}
+
+#[test]
+fn an_element_that_takes_nothing_of_an_upload_is_left() {
+    let site = Site { network: 81, test: 12 };
+    let _registrar = site.registrar();
+    let server = site.server(3, &["-scripting", "--ssallowroot"]);
+    let folder = tempfile::tempdir().expect("a folder");
+    let (input, output) = (folder.path().join("input"), folder.path().join("output"));
+    // More than all buffers hold.
+    let file = std::fs::File::create(&input).expect("room");
+    file.set_len(100 << 20).expect("room");
+    let options = [format!("-input={}", input.display()), format!("-output={}", output.display())];
+    let mut client = site.start(
+        SCRIPTING_CLIENT,
+        9,
+        &[&options[0], &options[1], "-transmittimeout=30", "-retrydelay=100"],
+    );
+    client.wait_for("is ready");
+    let tell = |signal| nix::sys::signal::kill(nix::unistd::Pid::from_raw(server.id().cast_signed()), signal);
+    tell(Signal::SIGSTOP).expect("it runs");
+    client.wait_for("the element takes nothing");
+    tell(Signal::SIGCONT).expect("it is there");
 }
 
 #[test]

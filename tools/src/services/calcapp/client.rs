@@ -198,7 +198,7 @@ impl<'a> Client<'a> {
                     else {
                         continue;
                     };
-                    if message.kind == Kind::Complete {
+                    if message.kind == Kind::Complete && job.accepted > 0.0 {
                         let element = session.element().map_or(PeId(0), |element| element.id);
                         return Ok(self.complete(&job, element)?);
                     }
@@ -239,8 +239,12 @@ impl<'a> Client<'a> {
                 send(session, Message::new(Kind::KeepAliveAck, job.id))?;
                 Ok(wait)
             }
-            Kind::KeepAliveAck => Ok(self.done()),
-            Kind::Request | Kind::Abort | Kind::Complete => Ok(wait),
+            // Who has not taken it says nothing by that.
+            Kind::KeepAliveAck if job.accepted > 0.0 => Ok(self.done()),
+            Kind::KeepAliveAck => Ok(wait),
+            // It has given the job up: another element goes on with it.
+            Kind::Abort => Ok(Wait::Pause(Instant::now() + REJECTED_PAUSE)),
+            Kind::Request | Kind::Complete => Ok(wait),
         }
     }
 

@@ -2,12 +2,15 @@
 
 use std::time::{Duration, Instant};
 
+use rserpool::registrar::UserId;
 use rserpool::transport::AssociationId;
 
 use super::protocol::Progress;
 
 /// No wait is longer, so that no clock overflows.
 const LONGEST: Duration = Duration::from_secs(24 * 3600);
+/// Between two cookies of a job, whatever the rules say: there is no use in more, and no end to them.
+const SHORTEST_COOKIE_PAUSE: Duration = Duration::from_millis(100);
 
 /// What an element can do, and how often it tells.
 #[derive(Clone, Copy, Debug)]
@@ -15,6 +18,10 @@ pub(super) struct Rules {
     /// Calculations per second.
     pub(super) capacity: f64,
     pub(super) max_jobs: usize,
+    /// Jobs of one user.
+    pub(super) max_user_jobs: usize,
+    /// How long a job may take.
+    pub(super) max_time: Duration,
     pub(super) keep_alive_interval: Duration,
     pub(super) keep_alive_timeout: Duration,
     pub(super) cookie_time: Duration,
@@ -32,6 +39,8 @@ pub(super) enum Due {
     KeepAlive(AssociationId, u32),
     /// The user did not answer; its job is no longer there.
     Lost(AssociationId, u32),
+    /// The job has taken too long, and is no longer there.
+    Overdue(AssociationId, Progress),
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -43,7 +52,9 @@ enum KeepAlive {
 #[derive(Clone, Debug)]
 struct Job {
     session: AssociationId,
+    user: UserId,
     id: u32,
+    end: Instant,
     size: f64,
     completed: f64,
     keep_alive: KeepAlive,
@@ -104,16 +115,25 @@ impl Jobs {
         }
     }
 
-    /// Takes a job, if there is room, and the session has none of this name.
-    pub(super) fn accept(&mut self, session: AssociationId, progress: Progress, now: Instant) -> bool {
+    /// Takes a job, if there is room, also among those of its user, and the session has none of this name.
+    pub(super) fn accept(
+        &mut self,
+        session: AssociationId,
+        user: UserId,
+        progress: Progress,
+        now: Instant,
+    ) -> bool {
         self.advance(now);
         let is_known = self.find(session, progress.job).is_some();
-        if self.jobs.len() >= self.rules.max_jobs || is_known {
+        let of_user = self.jobs.iter().filter(|job| job.user == user).count();
+        if self.jobs.len() >= self.rules.max_jobs || of_user >= self.rules.max_user_jobs || is_known {
             return false;
         }
         self.jobs.push(Job {
             session,
+            user,
             id: progress.job,
+            end: now + self.rules.max_time,
             size: progress.size as f64,
             completed: progress.completed as f64,
             keep_alive: KeepAlive::Next(now + self.rules.keep_alive_interval),
@@ -165,7 +185,8 @@ impl Jobs {
         let to_cookie = self.rules.cookie_calculations - (job.completed - job.cookie_completed);
         let done = self.updated + self.time_for(job.left());
         let cookie = (self.updated + self.time_for(to_cookie)).min(job.cookie_at + self.rules.cookie_time);
-        keep_alive.min(done).min(cookie)
+        let cookie = cookie.max(job.cookie_at + SHORTEST_COOKIE_PAUSE);
+        keep_alive.min(done).min(cookie).min(job.end)
     }
 
     /// How long a job needs for so many calculations, if nothing changes.
@@ -184,8 +205,13 @@ impl Jobs {
             return Some(Due::Complete(job.session, job.progress()));
         }
         for (index, job) in self.jobs.iter_mut().enumerate() {
+            if now >= job.end {
+                let job = self.jobs.remove(index);
+                return Some(Due::Overdue(job.session, job.progress()));
+            }
             let is_far = job.completed - job.cookie_completed >= rules.cookie_calculations;
-            if is_far || now >= job.cookie_at + rules.cookie_time {
+            let is_late = now >= job.cookie_at + rules.cookie_time;
+            if (is_far || is_late) && now >= job.cookie_at + SHORTEST_COOKIE_PAUSE {
                 (job.cookie_at, job.cookie_completed) = (now, job.completed);
                 return Some(Due::Cookie(job.session, job.progress()));
             }
@@ -216,11 +242,17 @@ mod tests {
         Rules {
             capacity: 1000.0,
             max_jobs: 2,
+            max_user_jobs: 2,
+            max_time: Duration::from_secs(1_000_000),
             keep_alive_interval: Duration::from_secs(100),
             keep_alive_timeout: Duration::from_secs(10),
             cookie_time: Duration::from_secs(1000),
             cookie_calculations: 1e9,
         }
+    }
+
+    fn user(number: u8) -> UserId {
+        UserId::of([10, 0, 0, number].into())
     }
 
     fn job(id: u32, size: u64) -> Progress {
@@ -243,8 +275,11 @@ mod tests {
     fn jobs_share_the_capacity() {
         let begin = Instant::now();
         let mut jobs = Jobs::new(rules(), begin);
-        assert!(jobs.accept(SESSION, job(1, 1000), begin) && jobs.accept(OTHER, job(1, 3000), begin));
-        assert!(!jobs.accept(OTHER, job(2, 1), begin), "two are enough");
+        assert!(
+            jobs.accept(SESSION, user(1), job(1, 1000), begin)
+                && jobs.accept(OTHER, user(2), job(1, 3000), begin)
+        );
+        assert!(!jobs.accept(OTHER, user(2), job(2, 1), begin), "two are enough");
         assert_eq!(jobs.load(), 1.0);
         let happened = run(&mut jobs, begin, 60.0);
         // The first after 2 s at half the speed; then 2000 are left to the other one.
@@ -262,7 +297,7 @@ mod tests {
         let begin = Instant::now();
         let cookies = |rules: Rules| -> Vec<_> {
             let mut jobs = Jobs::new(rules, begin);
-            assert!(jobs.accept(SESSION, Progress { completed: 500, ..job(1, 4000) }, begin));
+            assert!(jobs.accept(SESSION, user(1), Progress { completed: 500, ..job(1, 4000) }, begin));
             let happened = run(&mut jobs, begin, 60.0);
             let cookie = |(at, due)| {
                 if let Due::Cookie(_, progress) = due { Some((at, progress.completed)) } else { None }
@@ -275,10 +310,36 @@ mod tests {
     }
 
     #[test]
+    fn cookies_are_not_sent_without_pause() {
+        let begin = Instant::now();
+        let mut jobs = Jobs::new(Rules { cookie_calculations: 1e-300, ..rules() }, begin);
+        assert!(jobs.accept(SESSION, user(1), job(1, 1_000_000), begin));
+        assert_eq!(run(&mut jobs, begin, 1.0).len(), 10);
+        let mut jobs = Jobs::new(Rules { cookie_time: Duration::ZERO, ..rules() }, begin);
+        assert!(jobs.accept(SESSION, user(1), job(1, 1_000_000), begin));
+        assert_eq!(run(&mut jobs, begin, 1.0).len(), 10);
+    }
+
+    #[test]
+    fn one_user_leaves_room_to_others_and_no_job_stays_for_ever() {
+        let begin = Instant::now();
+        let (max_user_jobs, max_time) = (1, Duration::from_secs(60));
+        let mut jobs = Jobs::new(Rules { max_user_jobs, max_time, ..rules() }, begin);
+        assert!(jobs.accept(SESSION, user(1), job(1, u64::MAX), begin));
+        assert!(!jobs.accept(OTHER, user(1), job(1, 1), begin), "he has one");
+        assert!(jobs.accept(OTHER, user(2), job(1, 1000), begin));
+        let happened = run(&mut jobs, begin, 100.0);
+        // 2 s at half of the speed, 58 at all of it.
+        let [_, (60_000, Due::Overdue(SESSION, progress))] = happened[..] else { panic!("{happened:?}") };
+        assert!((58_990..=59_000).contains(&progress.completed), "{progress:?}");
+        assert!(jobs.accept(SESSION, user(1), job(2, 1), begin + max_time));
+    }
+
+    #[test]
     fn who_does_not_answer_loses_the_job() {
         let begin = Instant::now();
         let mut jobs = Jobs::new(rules(), begin);
-        assert!(jobs.accept(SESSION, job(7, u64::MAX), begin));
+        assert!(jobs.accept(SESSION, user(1), job(7, u64::MAX), begin));
         assert_eq!(run(&mut jobs, begin, 105.0), [(100_000, Due::KeepAlive(SESSION, 7))]);
         jobs.acknowledge(SESSION, 7, begin + Duration::from_secs(105));
         let happened = run(&mut jobs, begin, 300.0);
@@ -290,8 +351,8 @@ mod tests {
     fn jobs_of_no_calculations_and_of_all_there_are_do_no_harm() {
         let begin = Instant::now();
         let mut jobs = Jobs::new(rules(), begin);
-        assert!(jobs.accept(SESSION, job(1, 0), begin));
-        assert!(jobs.accept(SESSION, Progress { completed: u64::MAX, ..job(2, u64::MAX) }, begin));
+        assert!(jobs.accept(SESSION, user(1), job(1, 0), begin));
+        assert!(jobs.accept(SESSION, user(1), Progress { completed: u64::MAX, ..job(2, u64::MAX) }, begin));
         assert_eq!(run(&mut jobs, begin, 1.0).len(), 2);
         assert!(!jobs.has(SESSION, 1));
     }

@@ -1,5 +1,6 @@
 //! The element's side of CalcApp.
 
+use std::collections::HashMap;
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -10,12 +11,14 @@ use clap::Args;
 use parking_lot::Mutex;
 use rserpool::PeId;
 use rserpool::driver::{Service, ServiceSession, Sessions};
-use rserpool::transport::{AssociationId, LostReason, UserMessage};
+use rserpool::registrar::UserId;
+use rserpool::transport::{AssociationId, LostReason, Peer, UserMessage};
 
 use super::jobs::{Due, Jobs, Rules};
 use super::protocol::{Kind, Message, Progress};
 use super::record::{Vector, stamp, write_scalars};
 use crate::program;
+use crate::services::all_but_one;
 
 /// Settings of CalcApp.
 #[derive(Args, Clone, Debug)]
@@ -27,7 +30,13 @@ pub struct CalcAppOptions {
     /// Jobs at a time
     #[arg(long, value_name = "JOBS", default_value_t = 10, value_parser = program::sessions)]
     pub capmaxjobs: usize,
-    /// Give users a cookie after so many seconds
+    /// Jobs at a time of one user, who is an address; by default one less than of all, so that others find room
+    #[arg(long, value_name = "JOBS", value_parser = program::sessions)]
+    pub capmaxuserjobs: Option<usize>,
+    /// Seconds that a job may take; then its user gets a cookie, and has to look for another element
+    #[arg(long, value_name = "S", default_value = "86400", value_parser = program::seconds)]
+    pub capmaxjobtime: Duration,
+    /// Give users a cookie after so many seconds, but not more than ten in a second
     #[arg(long, value_name = "S", default_value = "5", value_parser = program::seconds)]
     pub capcookiemaxtime: Duration,
     /// Give users a cookie after so many calculations
@@ -105,6 +114,8 @@ pub struct CalcApp {
     id: PeId,
     record: Arc<Mutex<CalcAppRecord>>,
     jobs: Jobs,
+    /// Of each session.
+    users: HashMap<AssociationId, UserId>,
 }
 
 impl CalcApp {
@@ -113,16 +124,19 @@ impl CalcApp {
         let rules = Rules {
             capacity: options.capcapacity,
             max_jobs: options.capmaxjobs,
+            max_user_jobs: options.capmaxuserjobs.unwrap_or_else(|| all_but_one(options.capmaxjobs)),
+            max_time: options.capmaxjobtime,
             keep_alive_interval: Duration::from_millis(options.capkeepalivetransmissioninterval),
             keep_alive_timeout: Duration::from_millis(options.capkeepalivetimeoutinterval),
-            cookie_time: options.capcookiemaxtime.max(Duration::from_millis(100)),
+            cookie_time: options.capcookiemaxtime,
             cookie_calculations: options.capcookiemaxcalculations,
         };
-        Self { options, id, record, jobs: Jobs::new(rules, Instant::now()) }
+        Self { options, id, record, jobs: Jobs::new(rules, Instant::now()), users: HashMap::new() }
     }
 
     fn accept(&mut self, session: &mut ServiceSession<'_>, progress: Progress) {
-        let is_accepted = self.jobs.accept(session.id(), progress, Instant::now());
+        let Some(user) = self.users.get(&session.id()) else { return };
+        let is_accepted = self.jobs.accept(session.id(), *user, progress, Instant::now());
         tracing::info!(session = ?session.id(), ?progress, is_accepted, "a job");
         let mut record = self.record.lock();
         record.accepted += u64::from(is_accepted);
@@ -151,6 +165,11 @@ impl CalcApp {
             Due::KeepAlive(id, job) => {
                 self.say(&mut sessions.session(id), Message::new(Kind::KeepAlive, job));
             }
+            Due::Overdue(id, progress) => {
+                tracing::info!(session = ?id, ?progress, "the job takes too long");
+                send_cookie(&mut sessions.session(id), progress);
+                self.say(&mut sessions.session(id), Message::new(Kind::Abort, progress.job));
+            }
             Due::Lost(id, job) => tracing::info!(session = ?id, job, "the user does not answer"),
         }
     }
@@ -177,6 +196,12 @@ fn send_cookie(session: &mut ServiceSession<'_>, progress: Progress) {
 }
 
 impl Service for CalcApp {
+    fn on_start(&mut self, session: &mut ServiceSession<'_>, peer: &Peer) {
+        if let Some(address) = peer.addresses.first() {
+            self.users.insert(session.id(), UserId::of(*address));
+        }
+    }
+
     fn on_message(&mut self, session: &mut ServiceSession<'_>, message: UserMessage) {
         let Some(Message { kind, progress }) = Message::decode(&message) else {
             return tracing::debug!("not of CalcApp");
@@ -207,6 +232,7 @@ impl Service for CalcApp {
     }
 
     fn on_end(&mut self, sessions: &mut Sessions<'_>, session: AssociationId, _reason: LostReason) {
+        self.users.remove(&session);
         self.jobs.remove_session(session, Instant::now());
         sessions.set_load(self.jobs.load());
     }

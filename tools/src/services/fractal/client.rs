@@ -13,10 +13,12 @@ use rserpool::{PeId, PoolHandle};
 
 use super::picture::{Origin, Picture, Tile};
 use super::protocol::{Data, PPID, Parameter};
-use crate::program::GLANCE;
+use crate::program::{GLANCE, signal};
 
 /// A tile whose elements say that it is complete while points are missing is asked for again, so often at most.
 const MOST_REPEATS: u32 = 3;
+/// An element that has sent so many times the points of a tile is left: it does not come to an end.
+const MOST_TIMES: u64 = 4;
 
 /// What is wanted, and of whom.
 #[derive(Clone, Debug)]
@@ -96,6 +98,8 @@ struct Worker<'a> {
     origin: Origin,
     /// When the element has said something, or the session got it; none while there is none.
     heard: Option<Instant>,
+    /// Points that the element has sent.
+    points: u64,
     repeats: u32,
 }
 
@@ -104,7 +108,7 @@ type Outcome<T> = Result<T, Box<dyn Error + Send + Sync>>;
 impl<'a> Worker<'a> {
     fn new(order: &'a Order, board: &'a Board<'a>, tile: Tile, session: Session) -> Self {
         let origin = Origin { session: tile.number as u32, ..Origin::default() };
-        Self { order, board, tile, session, origin, heard: None, repeats: 0 }
+        Self { order, board, tile, session, origin, heard: None, points: 0, repeats: 0 }
     }
 
     fn run(mut self) -> Outcome<()> {
@@ -124,7 +128,10 @@ impl<'a> Worker<'a> {
                     self.origin.failovers += 1;
                     self.begin(&element, has_cookie)?;
                 }
-                Ok(SessionEvent::FailoverNecessary { .. }) => self.heard = None,
+                Ok(SessionEvent::FailoverNecessary { reason }) => {
+                    tracing::warn!(tile = self.tile.number, "the element failed: {}", signal(reason));
+                    self.heard = None;
+                }
                 Ok(SessionEvent::Waiting { error: Some(error) }) => refusal = error,
                 Ok(SessionEvent::Data(message)) if message.ppid == PPID => {
                     self.heard = Some(Instant::now());
@@ -132,20 +139,22 @@ impl<'a> Worker<'a> {
                         return Ok(());
                     }
                 }
+                // Whoever sends something else is as silent as who sends nothing.
                 Ok(_) => {}
                 Err(DriverError::TimedOut) if !has_begun && begin.elapsed() >= self.order.patience => {
                     return Err(refusal.into());
                 }
-                Err(DriverError::TimedOut) => self.watch(),
+                Err(DriverError::TimedOut) => {}
                 Err(error) => return Err(error.into()),
             }
+            self.watch();
         }
     }
 
     /// An element serves the session from now on. With a cookie it knows what to do.
     fn begin(&mut self, element: &PoolElement, has_cookie: bool) -> Outcome<()> {
         self.origin.element = self.board.number(element);
-        self.heard = Some(Instant::now());
+        (self.heard, self.points) = (Some(Instant::now()), 0);
         if has_cookie { Ok(()) } else { self.ask() }
     }
 
@@ -162,6 +171,7 @@ impl<'a> Worker<'a> {
     fn take(&mut self, data: Option<Data>) -> Outcome<bool> {
         match data {
             Some(Data::Points { x, y, points }) => {
+                self.points += points.len() as u64;
                 self.board.picture.lock().put(&self.tile, (x, y), &points, self.origin);
                 Ok(false)
             }
@@ -177,10 +187,14 @@ impl<'a> Worker<'a> {
         }
     }
 
-    /// Leaves an element that is silent.
+    /// Leaves an element that is silent, or sends without end.
     fn watch(&mut self) {
-        if self.heard.is_some_and(|heard| heard.elapsed() >= self.order.receive_timeout) {
-            tracing::warn!(tile = self.tile.number, "the element is silent");
+        let Some(heard) = self.heard else { return };
+        let is_silent = heard.elapsed() >= self.order.receive_timeout;
+        let area = u64::from(self.tile.width) * u64::from(self.tile.height);
+        if is_silent || self.points > MOST_TIMES * area {
+            let what = if is_silent { "is silent" } else { "sends points without end" };
+            tracing::warn!(tile = self.tile.number, "the element {what}");
             self.heard = None;
             self.session.force_failover(false);
         }

@@ -7,17 +7,16 @@ use std::path::{Path, PathBuf};
 
 use parking_lot::Mutex;
 use sha1::{Digest, Sha1};
-use tempfile::TempDir;
 
 use super::protocol::Hash;
-use super::work::open_plain;
+use super::work::{open_plain, remove_all};
 
 /// The files of one directory, the one that was used last at the end.
 #[derive(Debug)]
 pub(super) struct Cache {
     directory: PathBuf,
-    /// Removes the directory in the end, if it is the cache's own.
-    _own: Option<TempDir>,
+    /// The directory is the cache's own, and goes with it.
+    is_own: bool,
     max_entries: usize,
     max_bytes: u64,
     entries: Mutex<VecDeque<(Hash, u64)>>,
@@ -26,14 +25,13 @@ pub(super) struct Cache {
 impl Cache {
     /// In a directory that stays, or in one of its own.
     pub(super) fn open(directory: Option<&Path>, max_entries: usize, max_bytes: u64) -> io::Result<Self> {
-        let own = match directory {
-            Some(_) => None,
-            None => Some(tempfile::Builder::new().prefix("rspSS-EnvironmentCache-").tempdir()?),
+        let is_own = directory.is_none();
+        let directory = match directory {
+            Some(directory) => directory.to_owned(),
+            None => tempfile::Builder::new().prefix("rspSS-EnvironmentCache-").tempdir()?.keep(),
         };
-        let directory = own.as_ref().map_or_else(|| directory.unwrap_or(Path::new(".")), TempDir::path);
-        fs::create_dir_all(directory)?;
-        let directory = directory.to_owned();
-        let cache = Self { directory, _own: own, max_entries, max_bytes, entries: Mutex::default() };
+        fs::create_dir_all(&directory)?;
+        let cache = Self { directory, is_own, max_entries, max_bytes, entries: Mutex::default() };
         cache.find_files()?;
         Ok(cache)
     }
@@ -100,6 +98,17 @@ impl Cache {
     }
 }
 
+impl Drop for Cache {
+    fn drop(&mut self) {
+        if !self.is_own {
+            return;
+        }
+        if let Err(error) = remove_all(&self.directory) {
+            tracing::warn!(%error, path = %self.directory.display(), "cannot be removed");
+        }
+    }
+}
+
 /// Copies what scripts may have put in place of a file, no more than so many bytes.
 fn copy_plain(from: &Path, to: &Path, max_bytes: u64) -> io::Result<u64> {
     io::copy(&mut open_plain(from)?.take(max_bytes), &mut File::create(to)?)
@@ -134,6 +143,8 @@ fn hash(mut file: File) -> io::Result<(Hash, u64)> {
 
 #[cfg(test)]
 mod tests {
+    use tempfile::TempDir;
+
     use super::*;
 
     struct Files {
@@ -192,6 +203,20 @@ mod tests {
         nix::unistd::mkfifo(&cache.path(&hash), nix::sys::stat::Mode::S_IRWXU).expect("a pipe");
         assert!(!cache.fetch(&hash, &files.target()));
         assert!(Cache::open(Some(&cache.directory), 2, 1000).is_ok());
+    }
+
+    #[test]
+    fn nothing_is_left_of_its_own_directory_whatever_scripts_have_put_there() {
+        let (files, cache) = (Files::new(), Cache::open(None, 2, 1000).expect("a cache"));
+        let (kept, _) = files.file("kept");
+        let directory = cache.directory.clone();
+        std::os::unix::fs::symlink(files.folder.path(), directory.join("link")).expect("a link");
+        // Deeper than there are file descriptors, and than a path may be long.
+        let script = "path=$(printf 'd/%.0s' $(seq 1000)); for part in 1 2 3; do mkdir -p $path && cd -P $path || exit; done";
+        let mut shell = std::process::Command::new("bash");
+        assert!(shell.args(["-c", script]).current_dir(&directory).status().expect("a shell").success());
+        drop(cache);
+        assert!(!directory.exists() && kept.exists());
     }
 
     #[test]

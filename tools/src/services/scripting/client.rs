@@ -1,7 +1,7 @@
 //! The user's side of the scripting service: tries elements until one has done the work.
 
 use std::error::Error;
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -14,6 +14,7 @@ use rserpool::session::{SendError, SessionEvent};
 
 use super::cache::hash_file;
 use super::protocol::{Hash, MAX_DATA, Message, printable};
+use crate::output_file::OutputFile;
 use crate::program::{self, GLANCE};
 use crate::signals::Signals;
 
@@ -30,13 +31,16 @@ pub struct WorkOptions {
     /// A file for the script, which elements keep for the next time; empty for none
     #[arg(long, value_name = "FILE", default_value = "", hide_default_value = true, value_parser = program::file)]
     pub environment: PathBuf,
+    /// MiB that may come out; who sends more is not listened to
+    #[arg(long, value_name = "MIB", default_value_t = 1024, value_parser = clap::value_parser!(u64).range(1..=1 << 30))]
+    pub maxoutputsize: u64,
     /// How often the script may fail; what came out of the last failure is downloaded
     #[arg(long, value_name = "TRIALS", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..))]
     pub maxretry: u32,
     /// Pause before another element is tried, milliseconds, more or less
     #[arg(long, value_name = "MS", default_value_t = 10_000, value_parser = clap::value_parser!(u64).range(100..=3_600_000))]
     pub retrydelay: u64,
-    /// How long an element may take to answer while files are sent, milliseconds
+    /// How long an element may take to answer while files are sent, and to take a message, milliseconds
     #[arg(long, value_name = "MS", default_value_t = 59_500, value_parser = clap::value_parser!(u64).range(1..=3_600_000))]
     pub transmittimeout: u64,
     /// Ask the element whether it is there after so many milliseconds
@@ -102,7 +106,7 @@ impl<'a> Client<'a> {
         loop {
             let session = user.open_session(pool_handle.clone());
             let is_last = trial >= self.options.maxretry;
-            let attempt = Try { client: &mut self, session, output: None, is_last };
+            let attempt = Try { client: &mut self, session, output: None, received: 0, is_last };
             match attempt.run()? {
                 Outcome::Done(0) | Outcome::Stopped => return Ok(()),
                 Outcome::Done(status) => {
@@ -157,7 +161,9 @@ enum Stage {
 struct Try<'a, 'b> {
     client: &'a mut Client<'b>,
     session: Session,
-    output: Option<File>,
+    output: Option<OutputFile>,
+    /// Bytes of it.
+    received: u64,
     is_last: bool,
 }
 
@@ -166,8 +172,9 @@ type Step<T> = Result<T, Box<dyn Error>>;
 impl Try<'_, '_> {
     fn run(mut self) -> Step<Outcome> {
         let outcome = self.talk()?;
-        if !matches!(outcome, Outcome::Done(_)) && self.output.take().is_some() {
-            fs::remove_file(&self.client.options.output)?;
+        if let (Outcome::Done(_), Some(output)) = (outcome, self.output.take()) {
+            output.complete()?;
+            self.client.say(format_args!("{} is there", self.client.options.output.display()))?;
         }
         Ok(outcome)
     }
@@ -175,6 +182,7 @@ impl Try<'_, '_> {
     fn talk(&mut self) -> Step<Outcome> {
         let (mut stage, mut status) = (Stage::Ready, 0);
         let (mut heard, mut is_asked) = (None::<Instant>, false);
+        let mut told = String::new();
         loop {
             if self.client.signals.have_come()? {
                 return Ok(Outcome::Stopped);
@@ -187,14 +195,23 @@ impl Try<'_, '_> {
                 }
                 Ok(SessionEvent::Data(message)) => {
                     (heard, is_asked) = (Some(Instant::now()), false);
-                    let Some(message) = Message::decode(&message) else { return Ok(Outcome::Again) };
+                    let Some(message) = Message::decode(&message) else {
+                        self.client.say("the element says something that is not of this service")?;
+                        return Ok(Outcome::Again);
+                    };
                     match self.handle(message, &mut stage, &mut status)? {
                         Some(outcome) => return Ok(outcome),
                         None => continue,
                     }
                 }
-                Ok(_) => {}
-                Err(DriverError::TimedOut) => {}
+                Ok(event @ SessionEvent::Waiting { .. }) => {
+                    let why = program::describe(&event);
+                    if why != told {
+                        self.client.say(&why)?;
+                        told = why;
+                    }
+                }
+                Ok(_) | Err(DriverError::TimedOut) => {}
                 Err(error) => return Err(error.into()),
             }
             let Some(silence) = heard.map(|heard| heard.elapsed()) else { continue };
@@ -202,7 +219,9 @@ impl Try<'_, '_> {
                 patience if silence < patience => {}
                 _ if stage == Stage::End && !is_asked => {
                     (heard, is_asked) = (Some(Instant::now()), true);
-                    self.send(&Message::KeepAlive)?;
+                    if let Some(outcome) = self.send(&Message::KeepAlive)? {
+                        return Ok(outcome);
+                    }
                 }
                 _ => {
                     self.client.say("the element is silent")?;
@@ -234,32 +253,30 @@ impl Try<'_, '_> {
                 *stage = Stage::Beginning;
                 if let Some(hash) = self.client.environment {
                     *stage = Stage::Environment;
-                    self.send(&Message::Environment { hash, upload_needed: false })?;
+                    if let Some(outcome) = self.send(&Message::Environment { hash, upload_needed: false })? {
+                        return Ok(Some(outcome));
+                    }
                 }
-                self.upload(&self.client.options.input)?;
+                return self.upload(&self.client.options.input);
             }
             (Stage::Environment, Message::Environment { upload_needed, .. }) => {
                 *stage = Stage::Beginning;
                 if upload_needed {
-                    self.upload(&self.client.options.environment)?;
-                } else {
-                    self.client.say("the environment is there already")?;
+                    return self.upload(&self.client.options.environment);
                 }
+                self.client.say("the environment is there already")?;
             }
             (Stage::Beginning, Message::Status(0)) => {
                 self.client.say("the script is run")?;
                 *stage = Stage::End;
             }
-            (Stage::End, Message::KeepAlive) => {
-                self.send(&Message::KeepAliveAck)?;
-            }
+            (Stage::End, Message::KeepAlive) => return self.send(&Message::KeepAliveAck),
             (Stage::End, Message::Status(code)) if code != 0 && !self.is_last => {
                 return Ok(Some(Outcome::ScriptFailed(code)));
             }
             (Stage::End, Message::Status(code)) => (*stage, *status) = (Stage::Output, code),
             (Stage::Output, Message::Download(data)) if data.is_empty() => {
                 self.write(&data)?;
-                self.client.say(format_args!("{} is there", self.client.options.output.display()))?;
                 return Ok(Some(Outcome::Done(*status)));
             }
             (Stage::Output, Message::Download(data)) => self.write(&data)?,
@@ -272,36 +289,54 @@ impl Try<'_, '_> {
         Ok(None)
     }
 
-    /// An element that has failed meanwhile is noticed by what the session brings.
-    fn send(&self, message: &Message) -> Step<bool> {
-        match self.session.send(&message.to_user_message()) {
-            Ok(()) => Ok(true),
-            Err(DriverError::Send(SendError::NotConnected)) => Ok(false),
-            Err(error) => Err(error.into()),
+    /// Sends a message, for which an element has to make room in time. What becomes of the try, if it cannot be sent.
+    fn send(&self, message: &Message) -> Step<Option<Outcome>> {
+        let message = message.to_user_message();
+        let end = Instant::now() + Duration::from_millis(self.client.options.transmittimeout);
+        loop {
+            match self.session.send_until(&message, Some(end.min(Instant::now() + GLANCE))) {
+                Ok(()) => return Ok(None),
+                Err(DriverError::Send(SendError::NotConnected)) => {
+                    self.client.say("the element is gone")?;
+                    return Ok(Some(Outcome::Again));
+                }
+                Err(DriverError::TimedOut) if self.client.signals.have_come()? => {
+                    return Ok(Some(Outcome::Stopped));
+                }
+                Err(DriverError::TimedOut) if Instant::now() >= end => {
+                    self.client.say("the element takes nothing")?;
+                    return Ok(Some(Outcome::Again));
+                }
+                Err(DriverError::TimedOut) => {}
+                Err(error) => return Err(error.into()),
+            }
         }
     }
 
-    fn upload(&self, path: &Path) -> Step<()> {
-        let mut file =
-            File::open(path).map_err(|error| format!("cannot read {}: {error}", path.display()))?;
+    fn upload(&self, path: &Path) -> Step<Option<Outcome>> {
+        let unreadable = |error| format!("cannot read {}: {error}", path.display());
+        let mut file = File::open(path).map_err(unreadable)?;
         let mut buffer = vec![0; MAX_DATA];
         loop {
-            let read = file.read(&mut buffer)?;
-            let is_sent = self.send(&Message::Upload(Bytes::copy_from_slice(&buffer[..read])))?;
-            if read == 0 || !is_sent {
-                return Ok(());
+            let read = file.read(&mut buffer).map_err(unreadable)?;
+            let outcome = self.send(&Message::Upload(Bytes::copy_from_slice(&buffer[..read])))?;
+            if read == 0 || outcome.is_some() {
+                return Ok(outcome);
             }
         }
     }
 
     fn write(&mut self, data: &[u8]) -> Step<()> {
-        let path = &self.client.options.output;
-        let named = |error: io::Error| format!("cannot write {}: {error}", path.display());
+        let WorkOptions { output: path, maxoutputsize, .. } = self.client.options;
+        self.received += data.len() as u64;
+        if self.received > maxoutputsize << 20 {
+            return Err(format!("more comes out than {maxoutputsize} MiB: see --maxoutputsize").into());
+        }
         if self.output.is_none() {
-            self.output = Some(File::create(path).map_err(named)?);
+            self.output = Some(OutputFile::create(path)?);
         }
         if let Some(file) = &mut self.output {
-            file.write_all(data).map_err(named)?;
+            file.write_all(data)?;
         }
         Ok(())
     }

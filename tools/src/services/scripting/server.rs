@@ -16,6 +16,7 @@ use super::cache::{Cache, hash_file};
 use super::protocol::{Hash, MAX_DATA, Message, NotReady};
 use super::work::{Bounds, Package};
 use crate::program;
+use crate::services::all_but_one;
 
 /// Settings of the scripting service.
 #[derive(Args, Clone, Debug)]
@@ -24,7 +25,10 @@ pub struct ScriptingOptions {
     /// Packages at a time; by default one for each CPU
     #[arg(long, value_name = "SESSIONS", default_value_t = cpus(), value_parser = program::sessions)]
     pub ssmaxthreads: usize,
-    /// How long a user may send, or take, nothing of a file, milliseconds
+    /// Packages at a time of one user, who is an address; by default one less than of all, so that others find room
+    #[arg(long, value_name = "SESSIONS", value_parser = program::sessions)]
+    pub ssmaxuserthreads: Option<usize>,
+    /// How long a user may take for 16 KiB of a file, either way, milliseconds
     #[arg(long, value_name = "MS", default_value_t = 30_000, value_parser = clap::value_parser!(u64).range(1..=3_600_000))]
     pub sstransmittimeout: u64,
     /// Ask users whether they are there after so many milliseconds
@@ -52,7 +56,7 @@ pub struct ScriptingOptions {
     /// MiB that a package may have: what is uploaded, and all that it writes
     #[arg(long, value_name = "MIB", default_value_t = 1024, value_parser = clap::value_parser!(u64).range(1..=1 << 30))]
     pub ssmaxsize: u64,
-    /// Seconds that a package may run
+    /// Seconds that a package may run; as long may its way here take, and that of what comes out
     #[arg(long, value_name = "S", default_value = "86400", value_parser = program::seconds)]
     pub ssmaxruntime: Duration,
     /// Run what users send as root. Don't
@@ -65,6 +69,10 @@ fn cpus() -> usize {
 }
 
 impl ScriptingOptions {
+    fn max_of_user(&self) -> usize {
+        self.ssmaxuserthreads.unwrap_or_else(|| all_but_one(self.ssmaxthreads))
+    }
+
     /// The policy that suits it, as RSPLIB's: each session counts as its share of the load until the element tells.
     pub fn policy(&self) -> Policy {
         let share = (f64::from(u32::MAX) / self.ssmaxthreads as f64) as u32;
@@ -147,6 +155,10 @@ impl SessionService for Scripting {
         }
     }
 
+    fn max_sessions_of_user(&self) -> usize {
+        self.options.max_of_user()
+    }
+
     fn refuse(&self, session: &mut ServerSession<'_>) -> Result<(), Error> {
         session.send(Message::NotReady(NotReady::FullyLoaded, self.info.clone()).to_user_message())
     }
@@ -154,6 +166,36 @@ impl SessionService for Scripting {
 
 /// Between two looks whether the script has ended.
 const LOOK_INTERVAL: Duration = Duration::from_millis(100);
+
+/// How a file comes in. Only what comes of it counts: nobody keeps his place by other messages, or by a byte now and then.
+struct Pace {
+    patience: Duration,
+    /// When a message's worth is to be there.
+    due: Instant,
+    /// When all of it is to be there.
+    end: Instant,
+    bytes: usize,
+}
+
+impl Pace {
+    fn new(options: &ScriptingOptions, now: Instant) -> Self {
+        let (patience, end) = (Duration::from_millis(options.sstransmittimeout), now + options.ssmaxruntime);
+        Self { patience, due: end.min(now + patience), end, bytes: 0 }
+    }
+
+    /// So many bytes have come.
+    ///
+    /// # Errors
+    /// That it takes too long.
+    fn note(&mut self, bytes: usize, now: Instant) -> Result<(), Error> {
+        self.bytes += bytes;
+        if self.bytes >= MAX_DATA {
+            self.bytes = 0;
+            self.due = self.end.min(now + self.patience);
+        }
+        if now < self.due { Ok(()) } else { Err(Error::TimedOut) }
+    }
+}
 
 /// A package and its user.
 struct Job<'a, 'b> {
@@ -185,24 +227,34 @@ impl Job<'_, '_> {
     }
 
     /// The next message; none if something else has come.
-    fn receive(&mut self, patience: Duration) -> Result<Option<Message>, Error> {
-        match self.session.receive(Some(Instant::now() + patience))? {
+    fn receive(&mut self, until: Instant) -> Result<Option<Message>, Error> {
+        match self.session.receive(Some(until))? {
             ServerEvent::Data(message) => Ok(Message::decode(&message)),
             _ => Ok(None),
         }
     }
 
+    /// The next message while a file comes in.
+    fn receive_part(&mut self, pace: &mut Pace) -> Result<Option<Message>, Error> {
+        let message = self.receive(pace.due)?;
+        let bytes = if let Some(Message::Upload(data)) = &message { data.len() } else { 0 };
+        pace.note(bytes, Instant::now())?;
+        Ok(message)
+    }
+
     /// Takes the package; the environment that the user has to upload then.
     fn receive_input(&mut self) -> Result<Option<Hash>, Error> {
-        let mut needed = None;
+        let (mut needed, mut is_asked) = (None, false);
+        let mut pace = Pace::new(&self.service.options, Instant::now());
         loop {
-            match self.receive(Duration::from_millis(self.service.options.sstransmittimeout))? {
+            match self.receive_part(&mut pace)? {
                 Some(Message::Upload(data)) if data.is_empty() => {
                     self.package.close();
                     return Ok(needed);
                 }
                 Some(Message::Upload(data)) => self.write(false, &data)?,
-                Some(Message::Environment { hash, .. }) => {
+                Some(Message::Environment { hash, .. }) if !is_asked => {
+                    is_asked = true;
                     let is_there = self.service.cache.fetch(&hash, &self.package.environment());
                     if is_there {
                         self.package.use_environment();
@@ -216,8 +268,9 @@ impl Job<'_, '_> {
     }
 
     fn receive_environment(&mut self, hash: &Hash) -> Result<(), Error> {
+        let mut pace = Pace::new(&self.service.options, Instant::now());
         loop {
-            match self.receive(Duration::from_millis(self.service.options.sstransmittimeout))? {
+            match self.receive_part(&mut pace)? {
                 Some(Message::Upload(data)) if data.is_empty() => break,
                 Some(Message::Upload(data)) => self.write(true, &data)?,
                 other => tracing::debug!(?other, "not now"),
@@ -251,7 +304,7 @@ impl Job<'_, '_> {
             if let Some(status) = self.package.poll_status().map_err(Error::system("watch a package"))? {
                 return Ok(status);
             }
-            match self.receive(LOOK_INTERVAL) {
+            match self.receive(Instant::now() + LOOK_INTERVAL) {
                 Ok(Some(Message::KeepAlive)) => self.say(Message::KeepAliveAck)?,
                 Ok(Some(Message::KeepAliveAck)) => (since, is_asked) = (Instant::now(), false),
                 Ok(other) => tracing::debug!(?other, "not now"),
@@ -273,13 +326,60 @@ impl Job<'_, '_> {
         // A package without output has a status that says so.
         let Some(mut file) = self.package.open_output() else { return Ok(()) };
         let mut buffer = vec![0; MAX_DATA];
+        let end = Instant::now() + self.service.options.ssmaxruntime;
         loop {
             let read = file.read(&mut buffer)?;
             if read == 0 {
                 return Ok(());
             }
+            if Instant::now() >= end {
+                return Err(io::ErrorKind::TimedOut.into());
+            }
             let data = Bytes::copy_from_slice(&buffer[..read]);
             self.say(Message::Download(data)).map_err(io::Error::other)?;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Cli {
+        #[command(flatten)]
+        options: ScriptingOptions,
+    }
+
+    fn options(arguments: &[&str]) -> ScriptingOptions {
+        Cli::parse_from(["test"].iter().chain(arguments)).options
+    }
+
+    #[test]
+    fn only_a_message_s_worth_of_a_file_keeps_a_place() {
+        let begin = Instant::now();
+        let at = |seconds| begin + Duration::from_secs(seconds);
+        let mut pace = Pace::new(&options(&["--sstransmittimeout=10000"]), begin);
+        assert!(pace.note(0, at(9)).is_ok() && pace.note(1, at(9)).is_ok());
+        assert!(pace.note(MAX_DATA - 1, at(9)).is_ok() && pace.note(0, at(18)).is_ok());
+        assert!(matches!(pace.note(1, at(19)), Err(Error::TimedOut)));
+    }
+
+    #[test]
+    fn no_file_is_on_its_way_for_ever() {
+        let begin = Instant::now();
+        let mut pace = Pace::new(&options(&["--ssmaxruntime=60"]), begin);
+        let refused = (1..).find(|second| pace.note(MAX_DATA, begin + Duration::from_secs(*second)).is_err());
+        assert_eq!(refused, Some(60));
+    }
+
+    #[test]
+    fn one_user_leaves_a_place_to_others_unless_there_is_only_one() {
+        let most = |arguments: &[&str]| options(arguments).max_of_user();
+        assert_eq!(most(&["--ssmaxthreads=4"]), 3);
+        assert_eq!(most(&["--ssmaxthreads=1"]), 1);
+        assert_eq!(most(&["--ssmaxthreads=4", "--ssmaxuserthreads=4"]), 4);
     }
 }

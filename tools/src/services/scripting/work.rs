@@ -218,7 +218,7 @@ impl Drop for Package {
 
 /// Removes a directory, whatever scripts have made of it: without the rights to look into it, or so deep that a removal by recursion
 /// would overflow the stack.
-fn remove_all(directory: &Path) -> io::Result<()> {
+pub(super) fn remove_all(directory: &Path) -> io::Result<()> {
     let mut command = Command::new("/bin/sh");
     command.args(["-c", REMOVE, "remove"]).arg(directory).stdin(Stdio::null()).process_group(0);
     let removal = command.output()?;
