@@ -11,7 +11,7 @@ use ratatui::layout::{Constraint, Layout, Rect};
 use ratatui::style::{Color, Modifier, Style};
 use ratatui::text::{Line, Span};
 use ratatui::widgets::{Row, Table, Widget};
-use rserpool::csp::{ComponentId, Group};
+use rserpool::csp::{ComponentAssociation, ComponentId, Group};
 
 use super::Ears;
 use super::components::{Component, Components};
@@ -112,9 +112,9 @@ impl Screen<'_> {
     fn draw(&self, view: &mut View, area: Rect, buffer: &mut Buffer) {
         let [head, body] = Layout::vertical([Constraint::Length(2), Constraint::Fill(1)]).areas(area);
         view.height = usize::from(body.height);
-        let rows = self.rows(view.is_compact);
-        view.scrolled = view.scrolled.min(rows.len().saturating_sub(view.height));
-        let (count, seen) = (rows.len(), rows.into_iter().skip(view.scrolled).take(view.height));
+        let items = self.items(view.is_compact);
+        view.scrolled = view.scrolled.min(items.len().saturating_sub(view.height));
+        let seen = items.iter().skip(view.scrolled).take(view.height).map(|item| self.row(item));
         let [name, time, associations, last, load] = COLUMNS.map(Constraint::Length);
         let place = Constraint::Length(self.options.maxlocationsize);
         Table::new(seen, [name, place, time, last, associations, load, Constraint::Fill(1)])
@@ -122,7 +122,7 @@ impl Screen<'_> {
         let titles = ["", "location", "up", "heard", "assoc", "load", "status"];
         let widths = [name, place, time, last, associations, load, Constraint::Fill(1)];
         let [first, second] = Layout::vertical([Constraint::Length(1); 2]).areas(head);
-        self.headline(view, count).render(first, buffer);
+        self.headline(view, items.len()).render(first, buffer);
         Table::new([Row::new(titles).style(Modifier::REVERSED)], widths).render(second, buffer);
     }
 
@@ -150,12 +150,13 @@ impl Screen<'_> {
         spans.into()
     }
 
-    fn rows(&self, is_compact: bool) -> Vec<Row<'static>> {
-        let mut rows = Vec::new();
+    /// All rows that there are. Only those that are seen are made, since there may be hundreds of thousands.
+    fn items(&self, is_compact: bool) -> Vec<Item<'_>> {
+        let mut items = Vec::new();
         let (mut group, mut shown, mut hidden) = (None, 0, 0);
         for (id, component) in self.components.iter() {
             if group != Some(id.group()) {
-                rows.extend(hidden_row(hidden));
+                items.extend(Item::hidden(hidden));
                 (group, shown, hidden) = (Some(id.group()), 0, 0);
             }
             if shown == self.options.most(id) {
@@ -163,16 +164,32 @@ impl Screen<'_> {
                 continue;
             }
             shown += 1;
-            rows.push(self.row(id, component));
+            items.push(Item::Component(id, component));
             if !is_compact {
-                rows.extend(association_rows(component));
+                let associations = &component.report.associations;
+                items.extend(associations.iter().map(Item::Association));
+                let more = component.associations - associations.len();
+                items.extend((more > 0).then_some(Item::MoreAssociations(more)));
             }
         }
-        rows.extend(hidden_row(hidden));
-        rows
+        items.extend(Item::hidden(hidden));
+        items
     }
 
-    fn row(&self, id: ComponentId, component: &Component) -> Row<'static> {
+    fn row(&self, item: &Item<'_>) -> Row<'static> {
+        let with_place = |place: String, time: String| Row::new([String::new(), place, time]);
+        match item {
+            Item::Component(id, component) => self.component_row(*id, component),
+            Item::Association(to) => with_place(
+                format!("-> {} {}", receiver(to.receiver), protocol(to)),
+                to.duration.map(clock).unwrap_or_default(),
+            ),
+            Item::MoreAssociations(more) => with_place(format!("-> {more} more"), String::new()),
+            Item::Hidden(hidden) => with_place(format!("({hidden} more are not shown)"), String::new()),
+        }
+    }
+
+    fn component_row(&self, id: ComponentId, component: &Component) -> Row<'static> {
         let report = &component.report;
         let last = self.now.saturating_duration_since(component.heard);
         // As far as one can tell it is late.
@@ -191,20 +208,20 @@ impl Screen<'_> {
     }
 }
 
-fn hidden_row(hidden: usize) -> Option<Row<'static>> {
-    (hidden > 0).then(|| Row::new([String::new(), format!("({hidden} more are not shown)")]))
+/// What a row is of.
+enum Item<'a> {
+    Component(ComponentId, &'a Component),
+    Association(&'a ComponentAssociation),
+    /// Associations that are not kept.
+    MoreAssociations(usize),
+    /// Components that the options leave out.
+    Hidden(usize),
 }
 
-fn association_rows(component: &Component) -> impl Iterator<Item = Row<'static>> {
-    let row = |[place, time]: [String; 2]| Row::new([String::new(), place, time]);
-    let report = &component.report;
-    let of = move |association: &rserpool::csp::ComponentAssociation| {
-        let place = format!("-> {} {}", receiver(association.receiver), protocol(association));
-        row([place, association.duration.map(clock).unwrap_or_default()])
-    };
-    let more = component.associations - report.associations.len();
-    let more = (more > 0).then(|| row([format!("-> {more} more"), String::new()]));
-    report.associations.iter().map(of).chain(more)
+impl Item<'_> {
+    fn hidden(count: usize) -> Option<Self> {
+        (count > 0).then_some(Self::Hidden(count))
+    }
 }
 
 fn color(group: Group) -> Style {
