@@ -91,5 +91,6 @@ static int stack_sysctl(const char *name, unsigned value) {
   SYSCTL(cmt_on_off)
   SYSCTL(sendspace)
   SYSCTL(recvspace)
+  SYSCTL(shutdown_guard_time_default)
   return -1;
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::{Host, Program, built};
+use crate::{Host, Program, built, hear};
 
 /// A running `sctp-perf server`.
 #[derive(Debug)]
@@ -18,10 +18,10 @@ impl PerfServer {
     /// Starts a server with these words as further arguments, and waits until it listens.
     ///
     /// # Panics
-    /// If that takes longer than 10 s.
+    /// If that takes longer than [`LIMIT`](crate::LIMIT).
     pub fn start(host: &Host, arguments: &str) -> Self {
         let mut program = Program::start(perf(host, "server", arguments));
-        program.wait_for("listening", Duration::from_secs(10)).unwrap_or_else(|error| panic!("{error}"));
+        hear(&mut program, "listening");
         Self { program }
     }
 

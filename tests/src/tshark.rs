@@ -2,9 +2,8 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::Duration;
 
-use crate::{Host, Program, is_installed_or_skip, is_root_or_skip, wait_until};
+use crate::{Host, LIMIT, Program, is_installed_or_skip, is_root_or_skip, wait_until};
 
 /// Whether captures can be made and judged here; says SKIPPED if not.
 pub fn has_judge_or_skip() -> bool {
@@ -24,7 +23,7 @@ impl Capture {
     /// Captures everything on `interface` of `host` into `file`; returns once the capture runs.
     ///
     /// # Panics
-    /// If tcpdump does not start within 10 s.
+    /// If tcpdump does not start within [`LIMIT`].
     pub fn start(host: &Host, interface: &str, file: &Path) -> Self {
         Self::start_filtered(host, interface, file, "")
     }
@@ -32,32 +31,32 @@ impl Capture {
     /// The same, but captures only what `filter` (in the words of pcap-filter(7)) selects.
     ///
     /// # Panics
-    /// If tcpdump does not start within 10 s.
+    /// If tcpdump does not start within [`LIMIT`].
     pub fn start_filtered(host: &Host, interface: &str, file: &Path, filter: &str) -> Self {
         let mut command = host.command("tcpdump");
         command.args(["-i", interface, "-U", "--immediate-mode", "-B", "65536", "-w"]).arg(file).arg(filter);
         let mut program = Program::start(command);
-        program.wait_for("listening on", Duration::from_secs(10)).expect("tcpdump runs");
+        program.wait_for("listening on", LIMIT).expect("tcpdump runs");
         Self { program, file: file.to_owned() }
     }
 
     /// Waits until a packet that `filter` (tshark's display filter) selects was captured, then ends the capture.
     ///
     /// # Panics
-    /// If none comes within 20 s, or tcpdump does not end.
+    /// If none comes within [`LIMIT`], or tcpdump does not end.
     pub fn finish_after(self, filter: &str) -> PathBuf {
         let missing = format!("no packet with {filter} in {}", self.file.display());
-        wait_until(Duration::from_secs(20), &missing, || !tshark(&self.file, &["-Y", filter]).is_empty());
+        wait_until(LIMIT, &missing, || !tshark(&self.file, &["-Y", filter]).is_empty());
         self.finish()
     }
 
     /// Ends the capture and returns its file.
     ///
     /// # Panics
-    /// If tcpdump does not end within 10 s of being told.
+    /// If tcpdump does not end within [`LIMIT`] of being told.
     pub fn finish(self) -> PathBuf {
         self.program.signal(nix::sys::signal::Signal::SIGINT);
-        self.program.wait(Duration::from_secs(10)).expect("tcpdump ends");
+        self.program.wait(LIMIT).expect("tcpdump ends");
         self.file
     }
 }

@@ -3,9 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
-use std::time::Duration;
 
-use crate::{Host, Program, is_installed_or_skip, is_root_or_skip};
+use crate::{Host, Program, hear, is_installed_or_skip, is_root_or_skip};
 
 const FOLDER: &str = "/usr/lib/usrsctp";
 
@@ -26,10 +25,10 @@ pub fn start_usrsctp(host: &Host, program: &str, arguments: &[&str]) -> Program 
 /// The same, once its socket listens.
 ///
 /// # Panics
-/// If that takes longer than 10 s.
+/// If that takes longer than [`LIMIT`](crate::LIMIT).
 pub fn start_usrsctp_server(host: &Host, program: &str, arguments: &[&str]) -> Program {
     let mut server = start_usrsctp(host, program, arguments);
-    server.wait_for("usrsctp listens", Duration::from_secs(10)).unwrap_or_else(|error| panic!("{error}"));
+    hear(&mut server, "usrsctp listens");
     server
 }
 

@@ -144,14 +144,17 @@ fn element(address: &str, registrar: &str) -> Running {
 #[test]
 fn probes_and_metrics_tell_how_it_is() {
     let at = "127.79.0.6:9464";
-    // Its mentor never answers: for a while it is alive and does not serve.
-    let _silent = UdpSocket::bind("127.79.0.7:9899").expect("the port of UDP encapsulation");
-    let options = ["-peer=127.79.0.7:9901", "-mentordiscoverytimeout=2000", &format!("--metrics={at}")];
-    let mut registrar = start("127.79.0.6", &options);
-    registrar.wait_for("registrar 0x");
+    let metrics = format!("--metrics={at}");
     let ask = |path| get(at, path).expect("an answer");
+    // Its mentor never answers: it is alive and does not serve.
+    let _silent = UdpSocket::bind("127.79.0.7:9899").expect("the port of UDP encapsulation");
+    let learning = ["-peer=127.79.0.7:9901", "-mentordiscoverytimeout=3600000", &metrics];
+    let mut registrar = start("127.79.0.6", &learning);
+    registrar.wait_for("registrar 0x");
     assert!(ask("/readyz").starts_with("HTTP/1.1 503 "), "it serves already");
     assert!(ask("/healthz").starts_with("HTTP/1.1 200 "));
+    registrar.end(Signal::SIGTERM);
+    let mut registrar = start("127.79.0.6", &[&metrics]);
     registrar.wait_for("serving");
     assert!(ask("/readyz").starts_with("HTTP/1.1 200 "));
     let _element = element("127.79.0.8", "127.79.0.6");

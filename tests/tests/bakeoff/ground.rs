@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::io::Write;
 use std::net::{IpAddr, SocketAddr};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -383,8 +384,22 @@ impl Ground {
         first.ok_or_else(|| format!("no packet with {filter} after frame {after} of {}", self.file.display()))
     }
 
+    /// Waits until so many packets in a row that a display filter selects have each come so many seconds after the one before.
+    pub(crate) fn await_rhythm(&self, filter: &str, count: usize, pause: Range<f64>) {
+        look_every(PAUSE, PATIENCE, || {
+            let times = self.times(filter);
+            let pauses: Vec<_> = times.windows(2).map(|pair| pair[1] - pair[0]).collect();
+            let is_regular = |run: &[f64]| run.iter().all(|it| pause.contains(it));
+            if pauses.windows(count).any(is_regular) {
+                Ok(())
+            } else {
+                Err(format!("no {count} pauses in a row of {pause:?} s: {pauses:.3?}"))
+            }
+        });
+    }
+
     /// When the packets came that a display filter selects, in seconds.
-    pub(crate) fn times(&self, filter: &str) -> Vec<f64> {
+    fn times(&self, filter: &str) -> Vec<f64> {
         let packets = packet_fields(&self.file, filter, ["frame.time_relative"]);
         packets.iter().flat_map(|[times]| times).map(|time| time.parse().expect("seconds")).collect()
     }

@@ -150,7 +150,8 @@ impl Plan {
         self
     }
 
-    /// Failed paths are noticed in a fraction of a second.
+    /// Failed paths are noticed in a fraction of a second; but for 12 s (30 times RTO.Max) neither side gives the association up, since
+    /// either may stand still for a while.
     pub(crate) fn with_short_timers(self) -> Self {
         self.config(|config| {
             config.rto_initial = Duration::from_millis(200);
@@ -158,9 +159,16 @@ impl Plan {
             config.rto_max = Duration::from_millis(400);
             config.hb_interval = Some(Duration::from_millis(300));
             config.path_max_retrans = 2;
+            config.association_max_retrans = 30;
         })
         .peer("set rto 200 100 400")
         .peer("set path 300 2")
+        .peer("set max-retrans 30")
+    }
+
+    /// No side sends HEARTBEATs but to confirm addresses.
+    pub(crate) fn without_heartbeats(self) -> Self {
+        self.peer("set path 0 5").config(|config| config.hb_interval = None)
     }
 }
 

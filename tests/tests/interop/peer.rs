@@ -12,8 +12,9 @@ use tempfile::TempDir;
 
 use crate::ground::Hosts;
 
-/// How long the peer may take to do anything, on a loaded machine.
-pub(crate) const LIMIT: Duration = Duration::from_secs(30);
+/// How long the peer may take to do anything, on a machine that is busy or stands still for a while: whatever is awaited comes as soon
+/// as it can. Shorter only than a peer tries to set an association up with somebody who does not answer (273 s: RFC 9260, 16).
+pub(crate) const LIMIT: Duration = Duration::from_secs(90);
 
 /// The UDP encapsulation port of all.
 pub(crate) const UDP_PORT: u16 = 9899;
@@ -94,11 +95,13 @@ impl Stack {
         let input = program.take_stdin();
         program.wait_for("! ready", LIMIT).unwrap_or_else(|error| panic!("{error}"));
         let mut peer = Peer { program, input, events: VecDeque::new() };
-        if self == Self::Linux {
+        match self {
             // User-mode Linux drops packets in UDP of which it is to make several.
-            for n in 0..networks {
+            Self::Linux => (0..networks).for_each(|n| {
                 peer.tell(&format!("run ip link set vec{n} gso_max_size 1500"));
-            }
+            }),
+            // In seconds; by default five times RTO.Max, which for short timers is less than either side may stand still.
+            Self::Usrsctp => drop(peer.tell("sysctl shutdown_guard_time_default 60")),
         }
         peer
     }

@@ -160,9 +160,7 @@ pub(crate) fn our_own(host: &Host, address: &str, program: &str, arguments: &[&s
 fn our_registrar_and_rsplib_s_know_the_same_and_ours_takes_over() {
     let Some(host) = host_or_skip() else { return };
     let peer = format!("-peer={OTHER_REGISTRAR}");
-    let quick = ["-peermaxtimelastheard=1000", "-peermaxtimenoresponse=1000", "-peerheartbeatcycle=300"];
-    let arguments = ["-identifier=0x11", &peer, quick[0], quick[1], quick[2]];
-    let mut ours = our_own(&host, REGISTRAR, "rspregistrar", &arguments);
+    let mut ours = our_own(&host, REGISTRAR, "rspregistrar", &["-identifier=0x11", &peer]);
     hear(&mut ours, "serving");
     let their_options = ["-identifier=0x22", "-peerheartbeatcycle=1000"];
     let mut theirs = registrar(&host, OTHER_REGISTRAR, REGISTRAR, &their_options);

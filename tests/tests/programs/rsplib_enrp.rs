@@ -26,13 +26,13 @@ const ORDERS: [(u32, u32); 2] = [(0x22, 0x33), (0x33, 0x22)];
 
 /// Does not notice anything within a test.
 const PATIENT: [&str; 2] = ["-peermaxtimelastheard=100000", "-peermaxtimenoresponse=100000"];
-/// As soon as RSPLIB's registrar lets itself be told.
-const QUICK: [&str; 2] = ["-peermaxtimelastheard=1000", "-peermaxtimenoresponse=1000"];
-/// So that one of them may be silent for a moment, without being taken for dead itself.
-const CALM: [&str; 2] = ["-peermaxtimelastheard=3000", "-peermaxtimenoresponse=1000"];
+/// Soon, but not so soon that one that stands still for two seconds is taken for dead: heartbeats are a second apart.
+const QUICK: [&str; 2] = ["-peermaxtimelastheard=2000", "-peermaxtimenoresponse=2000"];
+/// So that both may be cut off from the time when they doubt a peer until they take it over, without being taken for dead themselves.
+const CALM: [&str; 2] = ["-peermaxtimelastheard=8000", "-peermaxtimenoresponse=4000"];
 
 /// Longer than anything takes that is awaited in a capture, and the pause between two looks.
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(120);
 const PAUSE: Duration = Duration::from_millis(300);
 
 /// ENRP's messages.
@@ -212,9 +212,8 @@ fn of_our_registrar_and_rsplib_s_that_begin_together_the_one_with_the_smaller_id
         let mut scope = Scope::new(Kind::Ours, ids, CALM, CALM);
         scope.victim.signal(Signal::SIGSTOP);
         hear(&mut scope.theirs, "not head since MaxTimeLastHeard");
-        // It begins 1 s later, as does ours. They do not hear each other until both have: for so short a while that what is lost comes again
-        // before ours loses its patience.
-        std::thread::sleep(Duration::from_millis(800));
+        // It begins 4 s later, as does ours. They do not hear each other until both have: for so short a while that what is lost comes again
+        // before ours has asked three times, which takes 7.5 s.
         scope.lab.a.unplug(0);
         hear(&mut scope.theirs, "Initiating takeover of dead peer $00000044");
         hear(&mut scope.ours, "registrar 0x00000044 is silent");

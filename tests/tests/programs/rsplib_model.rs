@@ -27,7 +27,7 @@ const LARGER: RegistrarId = RegistrarId(0x60);
 /// Peers that fall silent.
 const SILENT: RegistrarId = RegistrarId(0x98);
 const OTHER_SILENT: RegistrarId = RegistrarId(0x99);
-/// Between two Presences of the peers that stay: RSPLIB's registrar lets them be silent for a second.
+/// Between two Presences of the peers that stay: RSPLIB's registrar lets them be silent for ten times as long.
 const BEAT: Duration = Duration::from_millis(300);
 
 /// Registrars that are none, on one association.
@@ -64,7 +64,11 @@ impl Impostor {
     }
 
     fn say(&self, sender: RegistrarId, body: EnrpBody) {
-        let message = EnrpMessage { sender, receiver: ITS_OWN, body };
+        self.say_to(ITS_OWN, sender, body);
+    }
+
+    fn say_to(&self, receiver: RegistrarId, sender: RegistrarId, body: EnrpBody) {
+        let message = EnrpMessage { sender, receiver, body };
         let data = message.encode(&Format::default()).expect("a message");
         self.socket.send(self.association, &data, &SendInfo::new().ppid(ENRP_PPID)).expect("it is there");
     }
@@ -161,7 +165,9 @@ impl Impostor {
             asap_transport: Some(transport(7001, TransportUse::DataOnly)),
         };
         let (pool_handle, takeover_suggested) = (POOL.into(), false);
-        self.say(sender, EnrpBody::HandleUpdate { action, takeover_suggested, pool_handle, element });
+        let body = EnrpBody::HandleUpdate { action, takeover_suggested, pool_handle, element };
+        // RFC 5353, 3.3.1: an update is for nobody in particular.
+        self.say_to(RegistrarId::NONE, sender, body);
     }
 
     /// Waits until it means to take one over that meanwhile says only what is no sign of life.
@@ -197,8 +203,9 @@ fn scene() -> (Host, [Program; 3], Impostor) {
         "-maxelementsperhtrequest=1",
         "-enrpannounce=off",
         "-asapannounce=off",
-        "-peermaxtimelastheard=1000",
+        "-peermaxtimelastheard=3000",
         "-peermaxtimenoresponse=1000",
+        "-takeoverexpiryinterval=60000",
     ];
     let mut registrar = start(sctp_run_on(&host, REGISTRAR), &registrar_command(REGISTRAR, NOBODY, &options));
     hear(&mut registrar, "Registrar started");

@@ -22,7 +22,9 @@ impl<'a> Federation<'a> {
     fn new(ground: &'a Ground, ids: Range<u32>) -> Self {
         let patient = ["-peermaxtimelastheard=300000", "-peermaxtimenoresponse=300000"];
         let mut ours = ground.our_peer("0x11", &[THEIRS], &patient);
-        let theirs = ground.their_peer(THEIRS, "0x22", OURS, &patient);
+        // Nor does it ask the elements meanwhile.
+        let quiet = [&patient[..], &["-endpointkeepalivetransmissioninterval=300000"]].concat();
+        let theirs = ground.their_peer(THEIRS, "0x22", OURS, &quiet);
         hear(&mut ours, "registrar 0x00000022 found");
         let mut elements = Crowd::new(ground, THEIRS);
         elements.join(ids);

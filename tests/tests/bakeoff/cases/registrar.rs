@@ -91,13 +91,15 @@ pub(crate) fn believes_three_reports(ground: &Ground) -> Evidence {
     ground.lose(THEIR_PROGRAMS[0]);
     let user = ["pingpongclient", &format!("-registrar={OURS}:3863"), "-interval=250"];
     let _users = [1, 2, 3].map(|number| ground.theirs(THEIR_PROGRAMS[number], &user));
-    hear(&mut registrar, "0x0000bbbb removed (users reported it as unreachable)");
-    let report = format!("ip.dst == {OURS} and asap.message_type == 9 and asap.pe_identifier == 0xbbbb");
+    let report = format!(
+        "ip.dst == {OURS} and asap.message_type == 9 and asap.pe_identifier == 0xbbbb and not sctp.retransmission"
+    );
     let mut evidence = ground.show(&[&report]);
     for _ in 1..3 {
         let next = format!("frame.number > {} and {report}", evidence.last());
         evidence.frames.extend(ground.show(&[&next]).frames);
     }
+    hear(&mut registrar, "0x0000bbbb removed (users reported it as unreachable)");
     let unknown = format!("ip.src == {OURS} and asap.message_type == 6 and {UNKNOWN_POOL}");
     let gone = ground.show(&[&unknown]);
     assert!(gone.last() > evidence.last(), "it was removed before: {evidence}");

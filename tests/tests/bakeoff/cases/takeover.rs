@@ -31,13 +31,23 @@ const INIT_TAKEOVER: u8 = 7;
 const INIT_TAKEOVER_ACK: u8 = 8;
 const TAKEOVER_SERVER: u8 = 9;
 
-/// How soon a quick one of ours takes a silent registrar over.
+/// How soon a quick one of ours takes a silent registrar over: four heartbeats of those whose options are [`PATIENT`].
 const QUICK: [&str; 2] = ["-peermaxtimelastheard=4000", "-peermaxtimenoresponse=500"];
+/// Who takes nobody over within a test, and itself does not seem silent for long.
+const PATIENT: [&str; 3] =
+    ["-peermaxtimelastheard=300000", "-peermaxtimenoresponse=300000", "-peerheartbeatcycle=1000"];
+/// Who may be cut off from when it doubts a silent registrar until it takes that over, without being doubted itself.
+const CALM: [&str; 4] = [
+    "-peermaxtimelastheard=10000",
+    "-peermaxtimenoresponse=5000",
+    "-peerheartbeatcycle=1000",
+    "-takeoverexpiryinterval=120000",
+];
 
 /// Our registrar, a quick one, among two of RSPLIB's; then one of these dies that has an element.
 fn orphan(ground: &Ground) -> [Program; 3] {
-    let theirs = ground.their_peer(THEIRS, "0x22", THEIR_OTHER, &[]);
-    let other = ground.their_peer(THEIR_OTHER, "0x33", THEIRS, &[]);
+    let theirs = ground.their_peer(THEIRS, "0x22", THEIR_OTHER, &PATIENT);
+    let other = ground.their_peer(THEIR_OTHER, "0x33", THEIRS, &PATIENT);
     let mut ours = ground.our_peer("0x44", &[THEIRS, THEIR_OTHER], &QUICK);
     hear(&mut ours, "serving");
     let element = ground.their_element(THEIR_PROGRAMS[0], "-echo", "0xbbbb", THEIRS, &[]);
@@ -51,28 +61,30 @@ pub(crate) fn begins(ground: &Ground) -> Evidence {
     ground.show(&[&about_the_dead(INIT_TAKEOVER), &answer_about_the_dead(INIT_TAKEOVER_ACK)])
 }
 
-/// Ours and the other one of RSPLIB's begin at the same time: RSPLIB's 10 s after the last word of the silent one, which ours hears 1.5 s
-/// later, and ours 8.5 s after that. What either says of it is on the way for 1.5 s; longer, and a set-up would take more than the 7.5 s that
-/// ours has for it. RSPLIB's with a smaller identifier insists
-/// (docs/rserpool.md: arbitration), so ours gives up. RSPLIB's sends no Takeover Server, but its table tells.
+/// Ours and the other one of RSPLIB's begin at the same time: 15 s after the last word of the silent one. From when both ask that whether it
+/// is there, 5 s before, neither hears the other until both have begun; and then before ours has asked three times in vain, which takes 7.5 s.
+/// RSPLIB's with a smaller identifier insists (docs/rserpool.md: arbitration), so ours gives up. RSPLIB's sends no Takeover Server, but its
+/// table tells.
 pub(crate) fn gives_up(ground: &Ground) -> Evidence {
     let theirs = ground.their_peer(THEIRS, "0x22", THEIR_OTHER, &[]);
-    let mut other = ground.their_peer(THEIR_OTHER, "0x33", THEIRS, &[]);
-    let mut ours = ground.our_peer(
-        "0x44",
-        &[THEIRS, THEIR_OTHER],
-        &[
-            "--impair=delay=1500ms",
-            "-peermaxtimelastheard=3500",
-            "-peermaxtimenoresponse=5000",
-            "-takeoverexpiryinterval=120000",
-        ],
-    );
+    let mut other = ground.their_peer(THEIR_OTHER, "0x33", THEIRS, &CALM);
+    let mut ours = ground.our_peer("0x44", &[THEIRS, THEIR_OTHER], &CALM);
     hear(&mut ours, "serving");
-    hear(&mut other, "$00000044");
+    // It knows both, in whichever order it has met them.
+    for id in ["$00000022", "$00000044"] {
+        let met = format!("Sending Presence to new peer {id}");
+        if !other.output().contains(&met) {
+            hear(&mut other, &met);
+        }
+    }
     let _element = ground.their_element(THEIR_PROGRAMS[0], "-echo", "0xbbbb", THEIRS, &[]);
-    ground.our_registrar_has(&enrp_element("0xbbbb"));
+    ground.our_registrar_answers(&asap_element("0xbbbb"));
     theirs.signal(Signal::SIGSTOP);
+    hear(&mut other, "not head since MaxTimeLastHeard");
+    ground.cut();
+    hear(&mut other, "Initiating takeover of dead peer $00000022");
+    hear(&mut ours, "registrar 0x00000022 is silent");
+    ground.mend();
     let theirs_begins = ground.show(&[&answer_about_the_dead(INIT_TAKEOVER)]);
     let ours_begins = ground.show(&[&about_the_dead(INIT_TAKEOVER), &about_the_dead(INIT_TAKEOVER_ACK)]);
     let owned = ground.our_registrar_has(&format!(
@@ -90,12 +102,11 @@ const GOLDEN: [&str; 3] = ["0x1", "0x2", "0x3"];
 /// fallen silent, and then we play what another one of RSPLIB's would have sent.
 pub(crate) fn hears_of_takeovers(ground: &Ground) -> Evidence {
     let [speaker, own, silent] = GOLDEN;
-    let patient = ["-peermaxtimelastheard=300000", "-peermaxtimenoresponse=300000"];
     let [first, second, other] = [THEIR_PROGRAMS[2], THEIRS, THEIR_OTHER];
     let doomed =
-        [("0x22", first), (silent, second)].map(|(id, at)| ground.their_peer(at, id, OURS, &patient));
-    let _living = ground.their_peer(other, "0x33", OURS, &patient);
-    let mut ours = ground.our_peer(own, &[first, second, other], &patient);
+        [("0x22", first), (silent, second)].map(|(id, at)| ground.their_peer(at, id, OURS, &PATIENT));
+    let _living = ground.their_peer(other, "0x33", OURS, &PATIENT);
+    let mut ours = ground.our_peer(own, &[first, second, other], &PATIENT);
     hear(&mut ours, "serving");
     let _elements = [("0xcccc", THEIR_PROGRAMS[1], first), ("0xbbbb", THEIR_PROGRAMS[0], second)]
         .map(|(id, address, home)| ground.their_element(address, "-echo", id, home, &[]));

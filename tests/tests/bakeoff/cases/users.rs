@@ -58,7 +58,10 @@ pub(crate) fn hears_announces(ground: &Ground) -> Evidence {
 
 /// The element is gone without a word: if it were killed, the registrar could learn of that before our user.
 pub(crate) fn reports_the_unreachable(ground: &Ground) -> Evidence {
-    let mut registrar = ground.their_registrar(&[]);
+    // It does not find out by itself.
+    let patient =
+        ["-endpointkeepalivetransmissioninterval=300000", "-endpointkeepalivetimeoutinterval=60000"];
+    let mut registrar = ground.their_registrar(&patient);
     let _element = ground.their_element(THEIR_PROGRAMS[0], "-pingpong", "0xbbbb", THEIRS, &[]);
     hear(&mut registrar, "Successfully registered PingPongPool/$0000bbbb");
     let search = format!("-registrar={THEIRS}:3863");

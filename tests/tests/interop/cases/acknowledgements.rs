@@ -89,7 +89,7 @@ fn nr_sacks(ground: &mut Ground<'_>, in_peer: bool) -> String {
         config.extensions.nr_sack = true;
         config.path_max_retrans = 20;
     });
-    let mut plan = plan.peer("set path 0 20").peer("set max-retrans 20");
+    let mut plan = plan.peer("set path 0 20");
     if ground.stack == Stack::Usrsctp {
         plan = plan.peer(format!("set nr-sack {}", u8::from(in_peer)));
     }

@@ -41,13 +41,19 @@ fn await_change(association: &Association, text: &str, awaited: PathChange) {
     association.await_notification(is_it);
 }
 
-/// Waits until the paths are no longer probed. usrsctp forgets an address as soon as it is to be removed, and answers what
-/// is on its way there with ABORT (but see RFC 5061, 5.3 F4).
+/// Waits until the paths are no longer probed, and probes none from then on. usrsctp forgets an address as soon as it is to be removed, and
+/// answers what is on its way there with ABORT (but see RFC 5061, 5.3 F4).
 fn await_silence(association: &Association) {
     let is_probed = |path: &PathStatus| path.srtt.is_none() || path.mtu_search != MtuState::Complete;
     wait_until(LIMIT, "the paths are probed for ever", || {
         !association.stream.status().expect("it has not ended").paths.iter().any(is_probed)
     });
+    stop_heartbeats(association);
+}
+
+fn stop_heartbeats(association: &Association) {
+    let options = association.stream.options();
+    options.change_path(None, |path| path.hb_interval = None).expect("it has not ended");
 }
 
 /// The peer's addresses, as we know them.
@@ -85,6 +91,8 @@ fn the_peer_adds_to(ground: &mut Ground<'_>, plan: &Plan, address: &str) -> Stri
 fn the_peer_removes(ground: &mut Ground<'_>) -> String {
     let association = ground.associate(&plan(&["10.77.0.2", "10.77.1.2"]));
     await_silence(&association);
+    // Behind what was on the way.
+    ground.send(&association, Job::new(1, 100));
     let port = ground.peer_port();
     ground.peer.tell(&format!("remove {port} 10.77.0.2"));
     await_change(&association, "10.77.0.2", PathChange::Removed);
@@ -118,6 +126,7 @@ fn the_peer_moves(ground: &mut Ground<'_>) -> String {
         await_change(&association, "10.77.1.2", PathChange::Confirmed);
         ground.peer.tell_when_ready(&format!("peer-primary {port} 10.77.1.2"));
         await_change(&association, "10.77.1.2", PathChange::MadePrimary);
+        stop_heartbeats(&association);
         // The peer has taken in what was on the way to the old address before this.
         let count = ground.peer.counts().messages;
         ground.peer.await_messages((count + 50).min(job.count.into()));

@@ -115,7 +115,6 @@ fn keys_differ(ground: &mut Ground<'_>) -> String {
     let plan = plan(Begins::We)
         .with_short_timers()
         .peer("set path 300 20")
-        .peer("set max-retrans 20")
         .peer("set key 1 open-barley")
         .config(|config| with_key(config, b"open-sesame"))
         .config(|config| config.path_max_retrans = 20);

@@ -2,7 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use system_tests::wait_until;
+use system_tests::{Capture, packet_fields, wait_until};
+use tempfile::NamedTempFile;
 
 use super::{Case, From};
 use crate::ground::{Begins, Ground, Plan};
@@ -45,10 +46,7 @@ const ACK: u8 = 5;
 
 /// Neither side sends any by itself.
 fn quiet(begins: Begins) -> Plan {
-    Plan::new(begins).peer("set path 0 5").config(|config| {
-        config.hb_interval = None;
-        config.mtu_search = None;
-    })
+    Plan::new(begins).without_heartbeats().config(|config| config.mtu_search = None)
 }
 
 /// No stack sends such ones: they are forged on the sender's host, and the sender gets an answer to what it never asked.
@@ -90,11 +88,13 @@ fn information(size: usize) -> String {
 const INTERVAL: Duration = Duration::from_millis(200);
 
 fn on_and_off(ground: &mut Ground<'_>, from: From) -> String {
-    let mut plan = quiet(Begins::We).peer("set rto 200 100 400").config(|config| {
+    let plan = quiet(Begins::We).peer("set rto 200 100 400").config(|config| {
         config.rto_initial = Duration::from_millis(200);
         config.rto_min = Duration::from_millis(100);
     });
-    let wire = Wire::record(&mut plan);
+    let file = NamedTempFile::new().expect("a temporary file");
+    // By the kernel's clock, which tells when packets passed, not when we read them.
+    let capture = Capture::start_filtered(ground.ours, "lan0", file.path(), "ip proto 132");
     let association = ground.associate(&plan);
     ground.converse(&association, Job::new(1, 100));
     turn(ground, &association, from, Some(INTERVAL));
@@ -110,8 +110,8 @@ fn on_and_off(ground: &mut Ground<'_>, from: From) -> String {
     });
     ground.end(&association);
     let port = if from == From::Us { ground.our_port() } else { ground.peer_port() };
-    let packets = wire
-        .fields(&format!("sctp.srcport == {port} and sctp.chunk_type == {REQUEST}"), ["frame.time_relative"]);
+    let requests = format!("sctp.srcport == {port} and sctp.chunk_type == {REQUEST}");
+    let packets = packet_fields(&capture.finish(), &requests, ["frame.time_relative"]);
     let times: Vec<f64> = packets.iter().map(|[time]| time[0].parse().expect("seconds")).collect();
     let shortest = times.windows(2).map(|pair| pair[1] - pair[0]).fold(f64::INFINITY, f64::min);
     // HB.interval and half the RTO at least (8.3), which is 100 ms at least.

@@ -1,5 +1,6 @@
 //! Data on both networks at the same time.
 
+use sctp_core::path::PathState;
 use socketapi::Multipath;
 
 use super::{Case, From};
@@ -36,7 +37,7 @@ pub(super) const CASES: &[Case] = &[
 /// The peer needs to know nothing of it to receive.
 fn on_both(ground: &mut Ground<'_>, from: From, loss: u32) -> String {
     let plan = Plan::new(Begins::We).on_both_networks().with_short_timers().loss(loss);
-    let mut plan = plan.peer("set path 300 20").peer("set max-retrans 20").config(|config| {
+    let mut plan = plan.peer("set path 300 20").config(|config| {
         config.multipath = Multipath::Concurrent;
         config.path_max_retrans = 20;
     });
@@ -46,13 +47,16 @@ fn on_both(ground: &mut Ground<'_>, from: From, loss: u32) -> String {
     }
     let association = ground.associate(&plan);
     let job = Job::new(1500, 1400);
+    // Before the second path is confirmed it carries nothing.
     let port = match from {
         From::Us => {
+            association.await_state("the second path is not confirmed", |it| {
+                it.paths().iter().all(|path| path.state == PathState::Active)
+            });
             ground.send(&association, job);
             ground.our_port()
         }
         From::Peer => {
-            // Before the second path is confirmed it carries nothing.
             ground.peer.await_event("ADDR_CONFIRMED 10.77.1.1");
             ground.receive(&association, job);
             ground.peer.tell("sysctl cmt_on_off 0");

@@ -1,5 +1,6 @@
 //! Messages that are given up.
 
+use std::cell::Cell;
 use std::time::Duration;
 
 use sctp_core::reliability::Reliability;
@@ -60,7 +61,6 @@ fn plan() -> Plan {
         .with_short_timers()
         .peer("set pr 1")
         .peer("set path 0 20")
-        .peer("set max-retrans 20")
         .config(|config| config.path_max_retrans = 20)
 }
 
@@ -79,21 +79,25 @@ fn we_send_once(ground: &mut Ground<'_>, job: Job) -> String {
 fn ours_grow_old(ground: &mut Ground<'_>) -> String {
     let association = ground.associate(&plan());
     let job = Job::new(400, 1000).pace(Duration::from_millis(2));
+    let told = Cell::new(0);
     std::thread::scope(|scope| {
         scope.spawn(|| association.send(job.reliability(Reliability::Timed(LIFETIME))));
         ground.peer.await_messages(50);
         ground.ours.unplug(0);
         // What is given up first may have arrived, and only its acknowledgement not.
         let arrived = ground.peer.counts().messages;
-        let is_lost = |it: &Notification| matches!(it, Notification::SendFailed(failure) if u64::from(number(&failure.payload)) >= arrived);
-        association.await_notification(is_lost);
+        association.await_notification(|it| {
+            let Notification::SendFailed(failure) = it else { return false };
+            told.set(told.get() + 1);
+            u64::from(number(&failure.payload)) >= arrived
+        });
         ground.ours.plug(0);
     });
-    we_gave_up(ground, &association, job, 1)
+    we_gave_up(ground, &association, job, told.get())
 }
 
-/// Each message that did not come is one that we were told of: `before`, or until the end. (Not the other way round: of
-/// one that did come, the acknowledgement may be lost.)
+/// Each message that did not come is one that we were told of: so many `before`, the others until the end. (Not the other way
+/// round: of one that did come, the acknowledgement may be lost.)
 fn we_gave_up(ground: &mut Ground<'_>, association: &Association, job: Job, before: u64) -> String {
     association.send(last(job));
     ground.end(association);

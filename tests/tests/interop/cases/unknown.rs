@@ -30,10 +30,7 @@ const CHUNKS: [(&str, bool, bool); 4] = [
 /// Each in a packet with a HEARTBEAT behind it. (Linux aborts at the answer to a HEARTBEAT with less information than its own
 /// have, 18 bytes for instance.)
 fn unknown(ground: &mut Ground<'_>, from: From) -> String {
-    let mut plan = Plan::new(Begins::We).peer("set path 0 5").config(|config| {
-        config.hb_interval = None;
-        config.mtu_search = None;
-    });
+    let mut plan = Plan::new(Begins::We).without_heartbeats().config(|config| config.mtu_search = None);
     let wire = Wire::record(&mut plan);
     let association = ground.associate(&plan);
     for (chunk, ..) in CHUNKS {
