@@ -224,7 +224,7 @@ pub enum TransportEvent {
         /// How long.
         round_trip: Duration,
     },
-    /// The peer has other addresses now (RFC 5061).
+    /// The peer has other addresses now (RFC 5061), or some of those that it said it had do not answer as its own, or do again (RFC 9260, 5.4).
     PeerMoved {
         /// On which association.
         association: AssociationId,

@@ -251,6 +251,24 @@ impl SctpSocket {
         self.base.try_peek()
     }
 
+    /// Leaves the messages of one association in its receive buffer, so that its peer has to wait (RFC 9260, 6.2), and reads those
+    /// of the others. The rest of a message of which a part was read comes all the same, and so do notifications, before messages
+    /// that came earlier; but the end of the association, or its restart, ends the pause, and comes after its messages as ever.
+    ///
+    /// # Errors
+    /// [`Error::NoAssociation`].
+    pub fn pause_reading(&self, association: AssociationId) -> Result<(), Error> {
+        self.base.socket.pause_reading(association)
+    }
+
+    /// Reads the messages of an association again, if that was [paused](SctpSocket::pause_reading).
+    ///
+    /// # Errors
+    /// [`Error::NoAssociation`].
+    pub fn resume_reading(&self, association: AssociationId) -> Result<(), Error> {
+        self.base.socket.resume_reading(association)
+    }
+
     /// As [`SctpSocket::receive`], for tasks.
     pub fn poll_receive(&self, context: &mut Context<'_>) -> Poll<Result<Received, Error>> {
         let received = self.base.socket.poll_receive(context, usize::MAX);

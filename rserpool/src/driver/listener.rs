@@ -3,24 +3,20 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use bytes::Bytes;
 use socketapi::{Stack, Time};
 
 use super::Error;
 use super::inbox::Inbox;
-use super::network::Network;
+use super::network::{Flow, Network};
 use super::one_to_many::time_of_day;
 use super::pool_element::{PoolElement, PoolElementOptions, Serving};
 use super::runner::{Engine, Machine, Runner};
 use super::tasks::Tasks;
 use crate::session::{BusinessCard, SendError, ServiceEvent, ServiceSessions};
-use crate::timers::Timers;
 use crate::transport::{AssociationId, Command, Peer, TransportEvent, UserMessage};
-
-/// For so long a session that does not fetch its events may hold the others up; then it is aborted.
-const PATIENCE: Duration = Duration::from_secs(2);
 
 /// The sessions, and what they brought for each waiting call.
 pub(super) struct Accepting {
@@ -28,9 +24,6 @@ pub(super) struct Accepting {
     /// Of sessions that the application has, or may accept.
     events: Inbox<AssociationId, ServiceEvent>,
     acceptable: BTreeMap<AssociationId, Peer>,
-    /// Sessions with no room for more events, until when that is borne.
-    full: Timers<AssociationId>,
-    now: Time,
 }
 
 /// What a task waits for.
@@ -50,7 +43,7 @@ impl Accepting {
                 return Some(Topic::Accept);
             }
             ServiceEvent::Ended { session, .. } if self.acceptable.remove(session).is_some() => {
-                self.forget(*session);
+                self.events.close(*session);
                 return None;
             }
             ServiceEvent::Ended { session, .. }
@@ -59,27 +52,13 @@ impl Accepting {
             | ServiceEvent::BusinessCard { session, .. }
             | ServiceEvent::Data { session, .. } => *session,
         };
-        let is_there = self.events.push(&session, event);
-        if self.events.is_full(&session) && !self.full.is_running(session) {
-            self.full.set(session, self.now + PATIENCE);
-        }
-        is_there.then_some(Topic::Session(session))
-    }
-
-    fn forget(&mut self, session: AssociationId) {
-        self.events.close(&session);
-        self.full.clear(session);
+        self.events.push(session, event).then_some(Topic::Session(session))
     }
 
     /// The next event of a session that the application has; an error if there will be none any more.
     fn take(&mut self, session: AssociationId) -> Option<Result<ServiceEvent, SendError>> {
-        match self.events.pop(&session) {
-            Some(event) => {
-                if !self.events.is_full(&session) {
-                    self.full.clear(session);
-                }
-                Some(Ok(event))
-            }
+        match self.events.pop(session) {
+            Some(event) => Some(Ok(event)),
             None if self.sessions.contains(session) => None,
             None => Some(Err(SendError::UnknownSession)),
         }
@@ -90,7 +69,7 @@ impl Accepting {
         self.sessions.refuse_users();
         for (session, _) in std::mem::take(&mut self.acceptable) {
             self.sessions.abort(session);
-            self.forget(session);
+            self.events.close(session);
         }
     }
 }
@@ -98,21 +77,9 @@ impl Accepting {
 impl Machine for Accepting {
     type Topic = Topic;
 
-    fn handle_event(&mut self, event: TransportEvent, now: Time) {
-        self.now = now;
+    fn handle_event(&mut self, event: TransportEvent, _now: Time) {
         self.sessions.set_time(time_of_day());
         self.sessions.handle_event(event);
-    }
-
-    fn handle_timeout(&mut self, now: Time) {
-        while let Some(session) = self.full.pop_expired(now) {
-            tracing::warn!(?session, "its messages are not fetched: aborted");
-            self.sessions.abort(session);
-        }
-    }
-
-    fn poll_timeout(&self) -> Option<Time> {
-        self.full.next()
     }
 
     fn poll_command(&mut self) -> Option<Command> {
@@ -127,8 +94,8 @@ impl Machine for Accepting {
         }
     }
 
-    fn has_room(&self) -> bool {
-        self.full.next().is_none()
+    fn poll_flow(&mut self) -> Option<Flow<AssociationId>> {
+        self.events.poll_flow()
     }
 }
 
@@ -187,13 +154,7 @@ pub(super) fn start(
     sessions: ServiceSessions,
     network: Network,
 ) -> Result<Arc<Runner<Accepting>>, Error> {
-    let machine = Accepting {
-        sessions,
-        events: Inbox::new(),
-        acceptable: BTreeMap::new(),
-        full: Timers::new(),
-        now: stack.now(),
-    };
+    let machine = Accepting { sessions, events: Inbox::new(), acceptable: BTreeMap::new() };
     Ok(Arc::new(Runner::start("pool listener", stack, machine, network)?))
 }
 
@@ -214,7 +175,8 @@ impl Drop for PoolListener {
 
 /// A session with a user. One thread may send while another receives. Dropping it ends it, after everything sent is delivered.
 ///
-/// Fetch its events: a session that leaves 1,000 of them, or 4 MiB, for 2 s is aborted, since all sessions of the element wait for it.
+/// Whose events are not fetched makes its user wait, and nobody else: 256 KiB of them wait here, then the association's receive buffer
+/// fills.
 pub struct AcceptedSession {
     runner: Arc<Runner<Accepting>>,
     id: AssociationId,
@@ -315,7 +277,7 @@ impl Drop for AcceptedSession {
     fn drop(&mut self) {
         self.runner.with(|engine, _| {
             engine.machine.sessions.close(self.id);
-            engine.machine.forget(self.id);
+            engine.machine.events.close(self.id);
             // Nobody is left to take what a task has waited for.
             engine.tasks.wake(&Topic::Session(self.id));
         });

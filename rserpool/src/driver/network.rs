@@ -3,6 +3,7 @@
 //! Here are the sockets, and what the machine wants done; [`events`] is what happens to it.
 
 mod events;
+mod flow;
 
 use std::collections::VecDeque;
 use std::io;
@@ -22,6 +23,8 @@ use super::names::{NameOptions, Names};
 use super::tcp::{TcpEndpoint, TcpOptions, TcpRefusals};
 use crate::transport::{AssociationId, Command, LostReason, Peer, Side, TransportEvent, UserMessage};
 use crate::{RegistrarName, Time};
+
+pub(super) use flow::Flow;
 
 /// Where a machine's sockets are bound, and what its associations are like.
 pub(super) struct Binding {
@@ -43,6 +46,8 @@ struct Link {
     id: SocketAssociation,
     /// The machine has forgotten it: shut it down once the backlog is sent.
     is_closing: bool,
+    /// What comes of it is not read for now.
+    is_paused: bool,
 }
 
 /// Moves the messages of one machine.
@@ -180,11 +185,10 @@ impl Network {
         bind: &[SocketAddr],
         listen: bool,
     ) -> Result<(), SocketError> {
-        let mut notifications =
-            Notifications::ASSOCIATION | Notifications::SENDER_DRY | Notifications::SEND_FAILED;
-        if config.extensions.asconf {
-            notifications = notifications | Notifications::PATHS;
-        }
+        let notifications = Notifications::ASSOCIATION
+            | Notifications::PATHS
+            | Notifications::SENDER_DRY
+            | Notifications::SEND_FAILED;
         let builder = SocketBuilder::new(&self.stack)
             .config(config.clone())
             .bind(bind)
@@ -253,6 +257,7 @@ impl Network {
             Command::Shutdown { association } => {
                 if let Some(link) = self.links.get_mut(&association) {
                     link.is_closing = true;
+                    self.control(Flow::Resume(association));
                     self.flush(association);
                 }
             }
@@ -326,7 +331,7 @@ impl Network {
     }
 
     fn add_link(&mut self, name: AssociationId, socket: usize, id: SocketAssociation) {
-        self.links.insert(name, Link { socket, id, is_closing: false });
+        self.links.insert(name, Link { socket, id, is_closing: false, is_paused: false });
         self.names.insert(id, name);
     }
 

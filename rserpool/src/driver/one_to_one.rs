@@ -20,9 +20,9 @@ use crate::registrar::UserId;
 use crate::session::{BusinessCard, ServiceEvent, ServiceSessions};
 use crate::transport::{Peer, UserMessage};
 
-/// What an element does for its users, with a thread for each session: it may wait, and compute. As long as a session lets 1,000
-/// messages wait, or 4 MiB of them, all sessions of the element do, and after 2 s it is aborted: who computes for long fetches what
-/// comes now and then. If a method panics, its session is aborted, and the others go on.
+/// What an element does for its users, with a thread for each session: it may wait, and compute. Meanwhile 256 KiB of messages wait
+/// for it, and what fits into the association's receive buffer; then its user waits, and the others go on. If a method panics, its
+/// session is aborted, and the others go on.
 ///
 /// ```
 /// use rserpool::driver::*;

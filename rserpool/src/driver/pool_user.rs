@@ -10,10 +10,10 @@ use rustc_hash::FxHashMap;
 use socketapi::{Stack, Time};
 
 use super::Error;
-use super::inbox::{Inbox, MAX_EVENTS};
+use super::inbox::Inbox;
 use super::multicast::AnnounceReceiver;
 use super::names::NameOptions;
-use super::network::{Binding, Network};
+use super::network::{Binding, Flow, Network};
 use super::runner::{Engine, Machine, Runner};
 use super::session::Session;
 use super::tasks::Tasks;
@@ -22,7 +22,7 @@ use crate::pool_user::{
     self, Destination, PoolUserConfig, PoolUserEvent, RequestId, ResolutionError, SendId, SubscriptionState,
 };
 use crate::session::{SessionEvent, SessionId};
-use crate::transport::{Command, Peer, Side, TransportEvent, UserMessage};
+use crate::transport::{AssociationId, Command, Peer, Side, TransportEvent, UserMessage};
 use crate::wire::{ErrorCause, PoolElement};
 use crate::{HuntConfig, PeId, PoolHandle, Profile, SctpSettings};
 
@@ -55,7 +55,6 @@ pub(super) type Elements = Result<Vec<PoolElement>, ResolutionError>;
 /// The machine, and what it brought for each waiting call.
 pub(super) struct Sorted {
     pub(super) machine: pool_user::PoolUser,
-    /// Without room in one of them, peers have to wait.
     pub(super) sessions: Inbox<SessionId, SessionEvent>,
     /// Of resolutions that somebody waits for.
     resolved: FxHashMap<RequestId, Option<Elements>>,
@@ -89,7 +88,7 @@ impl Sorted {
     fn sort(&mut self, event: PoolUserEvent) -> Option<Topic> {
         Some(match event {
             PoolUserEvent::Session { session, event } => {
-                return self.sessions.push(&session, event).then_some(Topic::Session(session));
+                return self.sessions.push(session, event).then_some(Topic::Session(session));
             }
             PoolUserEvent::Resolved { request, result, .. } => {
                 *self.resolved.get_mut(&request)? = Some(result);
@@ -113,6 +112,8 @@ impl Sorted {
     }
 }
 
+/// Events of messages without a session that may wait for the application; with more, peers have to wait.
+const MAX_MESSAGES: usize = 1000;
 /// Updates of a pool that wait for the application; of more, the oldest are forgotten.
 const MAX_UPDATES: usize = 16;
 
@@ -152,8 +153,18 @@ impl Machine for Sorted {
         }
     }
 
+    fn poll_flow(&mut self) -> Option<Flow<AssociationId>> {
+        // Of a session without an association there is nothing to be read.
+        std::iter::from_fn(|| self.sessions.poll_flow()).find_map(|flow| {
+            Some(match flow {
+                Flow::Pause(session) => Flow::Pause(self.machine.association(session)?),
+                Flow::Resume(session) => Flow::Resume(self.machine.association(session)?),
+            })
+        })
+    }
+
     fn has_room(&self) -> bool {
-        self.sessions.has_room() && self.messages.len() < MAX_EVENTS
+        self.messages.len() < MAX_MESSAGES
     }
 }
 

@@ -10,10 +10,10 @@ use parking_lot::{Condvar, Mutex, MutexGuard};
 use socketapi::{Stack, Time};
 
 use super::Error;
-use super::network::Network;
+use super::network::{Flow, Network};
 use super::sleep::Sleep;
 use super::tasks::Tasks;
-use crate::transport::{Command, TransportEvent, earliest};
+use crate::transport::{AssociationId, Command, TransportEvent, earliest};
 
 /// What all machines of this crate can do.
 pub(super) trait Machine: Send + 'static {
@@ -31,7 +31,11 @@ pub(super) trait Machine: Send + 'static {
     fn has_news(&self) -> bool {
         true
     }
-    /// Whether it can take more from the network. If not, peers have to wait.
+    /// An association whose messages it does not want for now, or wants again.
+    fn poll_flow(&mut self) -> Option<Flow<AssociationId>> {
+        None
+    }
+    /// Whether it can take more from the network. If not, all peers have to wait.
     fn has_room(&self) -> bool {
         true
     }
@@ -116,6 +120,9 @@ impl<M: Machine> Engine<M> {
     fn execute_commands(&mut self) {
         while let Some(command) = self.machine.poll_command() {
             self.network.execute(command);
+        }
+        while let Some(flow) = self.machine.poll_flow() {
+            self.network.control(flow);
         }
     }
 }

@@ -13,7 +13,8 @@ use crate::transport::UserMessage;
 use crate::wire::PoolElement;
 
 /// A session with a pool. One thread may send while another receives. Dropping it ends it, after everything sent is
-/// delivered.
+/// delivered. Whose events are not fetched makes its element wait, and nobody else: 256 KiB of them wait here, then the association's
+/// receive buffer fills.
 pub struct Session {
     runner: Arc<Runner<Sorted>>,
     id: SessionId,
@@ -78,7 +79,7 @@ impl Session {
     }
 
     fn take(&self, engine: &mut Engine<Sorted>) -> Option<SessionEvent> {
-        engine.machine.sessions.pop(&self.id)
+        engine.machine.sessions.pop(self.id)
     }
 
     /// The next message. Whatever else happens is passed over, fail-overs as well, so this is for a session whose fail-over is
@@ -127,7 +128,7 @@ impl Drop for Session {
     fn drop(&mut self) {
         self.runner.with(|engine, _| {
             engine.machine.machine.close_session(self.id);
-            engine.machine.sessions.close(&self.id);
+            engine.machine.sessions.close(self.id);
             engine.tasks.wake(&Topic::Session(self.id));
         });
     }

@@ -90,6 +90,9 @@ pub struct EnrpConfig {
     /// How long to insist on a takeover while a peer with a smaller identifier insists on it, too, which peers that follow
     /// RFC 5353 do not.
     pub takeover_patience: Duration,
+    /// How often an element that is taken over is asked to change its home before it is removed: again when it does not answer in
+    /// `keep_alive_timeout`, or when its association is lost, or not set up, because nothing comes back. Who refuses is removed.
+    pub max_claims: u8,
     /// Elements in one Handle Table Response.
     pub max_table_entries: usize,
     /// Bytes of one Handle Table Response, unless a single element is longer.
@@ -113,6 +116,7 @@ impl EnrpConfig {
             mentor_discovery_timeout: profile.millis(5000, 5000, 500),
             takeover_expiry: profile.millis(5000, 5000, 500),
             takeover_patience: profile.millis(2500, 2500, 250),
+            max_claims: 3,
             max_table_entries: 128,
             max_table_len: 1400,
             suggest_takeovers: false,

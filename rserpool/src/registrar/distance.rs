@@ -62,7 +62,7 @@ impl Registrar {
         keys.into_iter().for_each(|key| self.move_element(key, distance));
     }
 
-    /// An element of ours is this far now. Its peers, and who asked for updates, are told.
+    /// An element of ours is this far now.
     fn move_element(&mut self, key: ElementKey, distance: u32) {
         let Some(element) = self.handlespace.get(key) else { return };
         let Some(number) = self.distance_number(&element.info.policy) else { return };
@@ -71,8 +71,13 @@ impl Registrar {
             return;
         }
         let info = PoolElement { policy, ..element.info.clone() };
+        self.change_element(key, info);
+    }
+
+    /// An element of ours has changed without having said so. Its peers, and who asked for updates, are told.
+    pub(super) fn change_element(&mut self, key: ElementKey, info: PoolElement) {
+        let Some(member) = self.handlespace.get(key).map(|element| element.data) else { return };
         let Some(handle) = self.handle_of(key) else { return };
-        let member = element.data;
         if let Err(error) = self.handlespace.register(&handle, info, || member) {
             return tracing::warn!(%error, "an element that is known does not fit");
         }

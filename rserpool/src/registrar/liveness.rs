@@ -97,8 +97,15 @@ impl Registrar {
     pub(super) fn attach_claimed(&mut self, key: ElementKey, association: AssociationId, now: Time) {
         let Some(state) = self.associations.get(&association) else { return };
         let is_up = state.is_up;
-        let round = self.handlespace.get(key).map_or(0, |element| element.data.round);
-        self.attach(key, association, Member { association: Some(association), round, ..Member::default() });
+        let Some(Member { round, claims, .. }) = self.handlespace.get(key).map(|element| element.data) else {
+            return;
+        };
+        let claims = claims.saturating_add(1);
+        self.attach(
+            key,
+            association,
+            Member { association: Some(association), round, claims, ..Member::default() },
+        );
         self.expect_renewal(key, now);
         if is_up {
             self.send_keep_alive(key, now);
@@ -133,7 +140,7 @@ impl Registrar {
         let was_another_s = element.info.home != own;
         self.statistics.keep_alive_acks += 1;
         if let Some(member) = self.handlespace.data_mut(key) {
-            member.is_confirmed = true;
+            (member.is_confirmed, member.claims) = (true, 0);
         }
         if was_another_s {
             self.handlespace.set_home(key, own);
@@ -144,8 +151,14 @@ impl Registrar {
         self.settle_contest(key);
     }
 
-    /// No ack: the element's process is gone or stuck, and so is all that it registered.
+    /// No ack: the element's process is gone or stuck, and so is all that it registered. Who is to change its home is asked again.
     fn give_up(&mut self, key: ElementKey, now: Time) {
+        if self.may_claim_again(key) {
+            if let Some(member) = self.handlespace.data_mut(key) {
+                member.claims += 1;
+            }
+            return self.send_keep_alive(key, now);
+        }
         let Some(association) = self.handlespace.get(key).and_then(|element| element.data.association) else {
             return;
         };

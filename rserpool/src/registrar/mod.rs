@@ -9,6 +9,7 @@ mod config;
 mod distance;
 mod enrp;
 mod liveness;
+mod moves;
 mod operation;
 mod subscriptions;
 mod users;
@@ -25,7 +26,7 @@ pub use users::{UserId, UserLimits};
 use crate::handlespace::{ElementKey, Handlespace};
 use crate::rate::RateLimiter;
 use crate::timers::Timers;
-use crate::transport::{AssociationId, Command, Io, Peer, Side, TransportEvent};
+use crate::transport::{AssociationId, Command, Io, LostReason, Peer, Side, TransportEvent};
 use crate::wire::{ASAP_PPID, ENRP_PPID, UpdateAction};
 use crate::{RegistrarId, Time};
 use enrp::{Enrp, EnrpTimer};
@@ -39,6 +40,8 @@ pub struct Member {
     association: Option<AssociationId>,
     /// Whether it has said so itself that this is its home, and not only we.
     is_confirmed: bool,
+    /// How often it was asked for that since it was to be this registrar's.
+    claims: u8,
     unreachable_reports: u32,
     /// The download of its home's table that brought it last.
     round: u32,
@@ -180,7 +183,7 @@ impl Registrar {
             TransportEvent::Resolved { side: Side::Enrp, targets } => self.seek_named_peers(targets, now),
             // Elements and users come by themselves.
             TransportEvent::Resolved { .. } => {}
-            TransportEvent::Lost { association, .. } => self.handle_lost(association, now),
+            TransportEvent::Lost { association, reason } => self.handle_lost(association, reason, now),
             TransportEvent::Announce { side: Side::Enrp, source, data } => {
                 self.handle_enrp_datagram(source, &data, now);
             }
@@ -307,9 +310,13 @@ impl Registrar {
         association
     }
 
-    fn handle_lost(&mut self, association: AssociationId, now: Time) {
+    fn handle_lost(&mut self, association: AssociationId, reason: LostReason, now: Time) {
         self.timers.clear(Timer::SetUp(association));
         if !self.handle_enrp_lost(association, now) {
+            // Silence says less than a refusal.
+            if reason == LostReason::TimedOut {
+                self.claim_again(association, now);
+            }
             self.drop_association(association, RemovalReason::AssociationLost);
             self.claim_more(now);
         }
@@ -317,21 +324,13 @@ impl Registrar {
 
     fn give_up_set_up(&mut self, association: AssociationId, now: Time) {
         self.io.push(Command::Abort { association });
-        self.handle_lost(association, now);
+        self.handle_lost(association, LostReason::TimedOut, now);
     }
 
     /// The association with who is at one of these addresses.
     fn association_with(&self, place: &Peer) -> Option<AssociationId> {
         let mut addresses = place.addresses.iter();
         addresses.find_map(|address| self.places.get(&(address.to_canonical(), place.port)).copied())
-    }
-
-    /// A peer is found at other addresses from now on; its elements register anew (applic-mobility draft).
-    fn move_peer(&mut self, association: AssociationId, peer: Peer) {
-        let Some(state) = self.associations.get_mut(&association) else { return };
-        let before = std::mem::replace(&mut state.peer, peer.clone());
-        self.leave_places(association, &before);
-        self.enter_places(association, &peer);
     }
 
     /// Who has come to us is found where it is for sure: anybody may claim more addresses. Where we went to, we chose.

@@ -37,6 +37,12 @@ impl Scene {
         self.0.handle_event(TransportEvent::Message { association, message }, NOW);
     }
 
+    /// The element turns out to be at these hosts.
+    fn is_found(&mut self, hosts: &[u8]) {
+        let (association, peer) = (AssociationId::Incoming(1), peer(hosts));
+        self.0.handle_event(TransportEvent::PeerMoved { association, peer }, NOW);
+    }
+
     /// Whether the element is gone after somebody has deregistered it.
     fn is_gone_after_deregistration_by(&mut self, number: u64) -> bool {
         self.hear(number, &AsapMessage::Deregistration { pool_handle: POOL.into(), pe_id: PeId(11) });
@@ -73,4 +79,32 @@ fn an_element_may_come_from_any_of_the_addresses_that_it_registered_with() {
     let mut scene = Scene::new();
     scene.accept(2, &[12, 11]);
     assert!(scene.is_gone_after_deregistration_by(2));
+}
+
+/// RFC 9260, 5.4: nobody answers there for the peer.
+#[test]
+fn users_are_sent_to_no_address_that_is_not_the_element_s() {
+    let mut scene = Scene::new();
+    let mut element = description(11, |_| {});
+    element.user_transport.addresses = [11, 12].map(address).into_iter().collect();
+    let registration = AsapMessage::Registration { pool_handle: POOL.into(), element };
+    let addresses = |scene: &Scene| {
+        let pools = scene.0.handlespace().pools();
+        let elements = pools.flat_map(|pool| pool.elements());
+        elements.flat_map(|element| element.info.user_transport.addresses.to_vec()).collect::<Vec<_>>()
+    };
+    scene.hear(1, &registration);
+    assert_eq!(addresses(&scene), [11, 12].map(address));
+    scene.is_found(&[11]);
+    assert_eq!(addresses(&scene), [address(11)]);
+    // It insists.
+    scene.hear(1, &registration);
+    assert_eq!(addresses(&scene), [address(11)]);
+    // Somebody has answered after all.
+    scene.is_found(&[11, 12]);
+    scene.hear(1, &registration);
+    assert_eq!(addresses(&scene), [11, 12].map(address));
+    // It has left both, and is about to say where it is.
+    scene.is_found(&[13]);
+    assert_eq!(addresses(&scene), [11, 12].map(address));
 }

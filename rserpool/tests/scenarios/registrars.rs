@@ -180,6 +180,77 @@ fn the_elements_of_a_registrar_that_has_gone_get_another_home() {
     }
 }
 
+/// Registrars 1 and 2, and an element of the first, which knows no other; the first has gone, and is being taken over.
+fn orphan(meanwhile: impl FnOnce(&mut World)) -> World {
+    let mut world = registrars(2);
+    world.add_element(11, &[1], Policy::default());
+    world.run_until_done(2 * SECOND, |world| known_to(world, 2) == [(11, 1)].into());
+    world.kill(1);
+    meanwhile(&mut world);
+    world.run_until_done(3 * SECOND, |world| !takeovers(world).is_empty());
+    world
+}
+
+fn is_removed(world: &World) -> bool {
+    world.registrar_events.iter().any(|(_, it)| matches!(it, RegistrarEvent::Removed { .. }))
+}
+
+/// How often the second registrar has connected to the element.
+fn claims(world: &World) -> usize {
+    world.attempts.iter().filter(|(_, from, to)| (from.0, to.0) == (2, 11)).count()
+}
+
+/// The element belongs to the second registrar soon, by its claim or since it has found there by itself, and was there all the time.
+#[track_caller]
+fn assert_claimed(world: &mut World) {
+    let is_told = |(host, it): &_| (*host, it) == (11, &PoolElementEvent::HomeChanged(RegistrarId(2)));
+    let has_come = |(host, it): &_| *host == 2 && matches!(it, RegistrarEvent::Registered { .. });
+    world.run_until_done(2 * SECOND, |world| {
+        world.element_events.iter().any(is_told) || world.registrar_events.iter().any(has_come)
+    });
+    world.set_delay(2, 11, Duration::from_millis(1));
+    world.run_for(2 * SECOND);
+    assert!(!is_removed(world));
+    assert_eq!(known_to(world, 2), [(11, 2)].into());
+}
+
+/// RFC 5353, 3.5.2.
+#[test]
+fn an_element_that_is_claimed_and_answers_late_keeps_its_place() {
+    // Longer there and back than an answer may take.
+    let mut world = orphan(|world| world.set_delay(2, 11, Duration::from_millis(300)));
+    assert_claimed(&mut world);
+}
+
+#[test]
+fn an_element_that_is_claimed_while_it_cannot_be_reached_keeps_its_place() {
+    for outage in [200, 500, 1200, 1600] {
+        let mut world = orphan(|world| world.part(&[(11, 1)]));
+        world.run_for(Duration::from_millis(outage));
+        world.heal();
+        assert_claimed(&mut world);
+    }
+}
+
+#[test]
+fn an_element_that_is_claimed_and_stops_for_a_while_keeps_its_place() {
+    let mut world = orphan(|world| world.set_delay(2, 11, Duration::from_millis(100)));
+    world.freeze(11);
+    world.run_for(Duration::from_millis(450));
+    world.thaw(11);
+    assert_claimed(&mut world);
+}
+
+#[test]
+fn an_element_that_is_claimed_and_never_answers_is_asked_three_times_and_who_refuses_once() {
+    let mut world = orphan(|world| world.part(&[(11, 1)]));
+    world.run_until_done(4 * SECOND, |world| is_removed(world));
+    assert_eq!(claims(&world), 3);
+    let mut world = orphan(|world| world.kill(11));
+    world.run_until_done(SECOND, |world| is_removed(world));
+    assert_eq!(claims(&world), 1);
+}
+
 #[test]
 fn two_registrars_that_die_together_orphan_nobody() {
     let mut world = pool(4, 12);

@@ -206,7 +206,7 @@ impl State {
 
     /// Gives an association of a one-to-many socket a socket of its own (RFC 6458, 9.2).
     pub(super) fn peel_off(&mut self, socket: SocketId, id: AssociationId) -> Result<SocketId, Error> {
-        self.check_owner(socket, id)?;
+        self.resume_reading(socket, id)?;
         self.move_to_new_socket(socket, id)
     }
 
@@ -418,11 +418,11 @@ impl State {
     /// Reads the next message of an association whose turn it is.
     fn read(&mut self, now: Time, socket: SocketId, id: AssociationId, limit: usize) -> Option<Delivery> {
         let message = self.engine.endpoint.receive(now, id);
+        if let Some(message) = &message {
+            self.registry.sockets.get_mut(&socket)?.note_read(id, message);
+        }
         let more = self.queue(socket, id);
-        let message = message?;
-        let mailbox = self.registry.sockets.get_mut(&socket)?;
-        mailbox.note_read(id, &message);
-        let delivery = mailbox.deliver(id, message, limit);
+        let delivery = self.registry.sockets.get_mut(&socket)?.deliver(id, message?, limit);
         if !more {
             self.forget_if_ended(socket, id);
         }
@@ -431,7 +431,7 @@ impl State {
     }
 
     /// Enters an association that was taken out of what waits for a socket again; whether it has more to read.
-    fn queue(&mut self, socket: SocketId, id: AssociationId) -> bool {
+    pub(super) fn queue(&mut self, socket: SocketId, id: AssociationId) -> bool {
         let registry = &mut self.registry;
         let Some(mailbox) = registry.sockets.get_mut(&socket) else { return false };
         let Some(link) = registry.links.get_mut(&id) else { return false };

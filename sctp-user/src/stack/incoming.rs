@@ -118,7 +118,8 @@ impl Incoming {
         self.notifications.iter().position(|(_, id, _)| !waits(id))
     }
 
-    fn remove(&mut self, id: AssociationId) {
+    /// An association is not in the queue any more.
+    pub(super) fn remove(&mut self, id: AssociationId) {
         match self.readable.peek() {
             Some(Reverse((_, first))) if *first == id => drop(self.readable.pop()),
             _ => self.readable.retain(|Reverse((_, of))| *of != id),
@@ -132,6 +133,11 @@ impl Incoming {
             self.in_part.push(id);
         }
         self.alone = level == FragmentInterleave::Nothing;
+    }
+
+    /// Whether a message of `id` is being read in pieces.
+    pub(super) fn is_in_part(&self, id: AssociationId) -> bool {
+        self.in_part.contains(&id)
     }
 
     /// No further pieces of a message of `id` come; whether one was being read in pieces.
@@ -181,6 +187,11 @@ impl Incoming {
             Notification::CommunicationLost(reason) if *of == id => Some(reason),
             _ => None,
         })
+    }
+
+    /// Whether it is still to be told that an association was restarted.
+    pub(super) fn tells_restart(&self, id: AssociationId) -> bool {
+        self.notifications.iter().any(|(_, of, it)| *of == id && matches!(it, Notification::Restarted))
     }
 
     /// Takes out what belongs to `id`, for a socket of its own (peel-off; RFC 6458, 9.2).

@@ -60,6 +60,8 @@ pub(super) struct Link {
     pub(super) end: Option<End>,
     /// Its messages are in [`Mailbox::incoming`].
     pub(super) queued: bool,
+    /// Its messages are left unread, see [`Socket::pause_reading`](super::Socket::pause_reading).
+    pub(super) paused: bool,
     /// What is told of it; `None`: what its socket subscribed to.
     pub(super) subscribed: Option<Notifications>,
     /// That it may be, from the meter of the socket that it began on.
@@ -83,6 +85,7 @@ impl Link {
             peer_done: false,
             end: None,
             queued: false,
+            paused: false,
             subscribed: None,
             _admission: admission,
         }

@@ -33,6 +33,7 @@ mod lead;
 mod mailbox;
 mod meter;
 mod notification;
+mod pausing;
 mod peek;
 mod poller;
 mod ports;

@@ -74,6 +74,7 @@ impl Registry {
             self.adopt(engine, id)?;
         }
         let link = self.links.get_mut(&id)?;
+        let was_paused = link.paused;
         let change = link.apply(&event);
         let ended = link.end.is_some();
         let Owner::Socket(socket) = link.owner else {
@@ -81,7 +82,8 @@ impl Registry {
             return None;
         };
         let mailbox = self.sockets.get_mut(&socket)?;
-        if matches!(event, Event::Readable) && !link.queued {
+        let is_resumed = was_paused && !link.paused;
+        if (matches!(event, Event::Readable) || is_resumed) && !link.queued {
             link.queue(engine, mailbox, id);
         }
         mailbox.apply(id, link, arrival, event);
@@ -208,9 +210,11 @@ pub(super) enum Change {
 }
 
 impl Link {
-    /// Enters what it has to read, if anything, among what waits for its socket.
+    /// Enters what it has to read, if anything, among what waits for its socket. A pause begins behind a message of which a part
+    /// was read.
     pub(super) fn queue(&mut self, engine: &Engine, mailbox: &mut Mailbox, id: AssociationId) {
-        let first = engine.endpoint.next_arrival(id);
+        let is_wanted = !self.paused || mailbox.incoming.is_in_part(id);
+        let first = engine.endpoint.next_arrival(id).filter(|_| is_wanted);
         self.queued = first.is_some();
         if let Some(arrival) = first {
             mailbox.incoming.queue(arrival, id);
@@ -218,6 +222,10 @@ impl Link {
     }
 
     fn apply(&mut self, event: &Event) -> Change {
+        // What is told of these comes behind all messages from before: they are wanted now.
+        if matches!(event, Event::CommunicationLost { .. } | Event::ShutdownComplete | Event::Restart) {
+            self.paused = false;
+        }
         match event {
             Event::CommunicationUp { .. } => self.up = true,
             Event::ShutdownReceived => self.peer_done = true,

@@ -9,6 +9,7 @@ mod notifications;
 mod one_to_many;
 mod one_to_one;
 mod partial_reliability;
+mod pausing;
 mod peek;
 mod per_association;
 mod poller;

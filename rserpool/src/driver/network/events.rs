@@ -4,7 +4,8 @@
 use std::net::SocketAddr;
 
 use socketapi::{
-    AssociationId as SocketAssociation, Message, Notification, PathChange, Patience, Received, SendFailure,
+    AssociationId as SocketAssociation, Message, Notification, PathChange, PathState, PathStatus, Patience,
+    Received, SendFailure,
 };
 
 use super::{Error, Network};
@@ -123,12 +124,11 @@ impl Network {
                 }
             }
             Notification::LocalAddressChanged { .. } => self.note_addresses(socket),
-            Notification::PathChanged { change: PathChange::Added | PathChange::Removed, .. } => {
-                if let Some(&association) = self.names.get(&id) {
-                    let peer = self.peer(socket, id);
-                    self.events.push_back(TransportEvent::PeerMoved { association, peer });
-                }
-            }
+            Notification::PathChanged {
+                change:
+                    PathChange::Added | PathChange::Removed | PathChange::Confirmed | PathChange::Unreachable,
+                ..
+            } => self.note_peer(socket, id),
             other => tracing::debug!(?other, "ignored"),
         }
     }
@@ -146,6 +146,20 @@ impl Network {
             }
             _ => {}
         }
+    }
+
+    /// Tells the machine where a peer is found.
+    fn note_peer(&mut self, socket: usize, id: SocketAssociation) {
+        let Some(&association) = self.names.get(&id) else { return };
+        let Ok(status) = self.sockets[socket].socket.status(id) else { return };
+        // It has only claimed to have these, and nobody there knows of it (RFC 9260, 5.4).
+        let is_foreign = |path: &&PathStatus| {
+            path.state == PathState::Unconfirmed && path.error_count > path.thresholds.path_max_retrans
+        };
+        let foreign: Vec<_> = status.paths.iter().filter(is_foreign).map(|path| path.address).collect();
+        let mut peer = self.peer(socket, id);
+        peer.addresses.retain(|address| !foreign.contains(address));
+        self.events.push_back(TransportEvent::PeerMoved { association, peer });
     }
 
     fn accept(&mut self, socket: usize, id: SocketAssociation) {

@@ -74,7 +74,8 @@ impl PoolListener {
 /// A session with a user: [`AcceptedSession`](crate::driver::AcceptedSession) with calls that wait as tasks do. Dropping it ends it,
 /// after everything sent is delivered.
 ///
-/// Fetch its events: a session that leaves 1,000 of them, or 4 MiB, for 2 s is aborted, since all sessions of the element wait for it.
+/// Whose events are not fetched makes its user wait, and nobody else: 256 KiB of them wait here, then the association's receive buffer
+/// fills.
 pub struct AcceptedSession {
     blocking: BlockingSession,
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::EnrpTimer;
 use crate::Time;
 use crate::handlespace::ElementKey;
-use crate::registrar::{Registrar, RemovalReason, Timer};
+use crate::registrar::{Member, Registrar, RemovalReason, Timer};
 use crate::transport::{AssociationId, Peer, Side};
 use crate::wire::Protocol;
 
@@ -19,6 +19,8 @@ const PAUSE: Duration = Duration::from_millis(100);
 #[derive(Default)]
 pub(in crate::registrar) struct Claims {
     waiting: VecDeque<ElementKey>,
+    /// Those that did not answer, whose turn comes after all others'.
+    silent: VecDeque<ElementKey>,
     /// Associations that are being set up, by where the element is: one serves all elements there.
     connecting: BTreeMap<Peer, AssociationId>,
 }
@@ -44,12 +46,43 @@ impl Registrar {
     /// Tells as many elements as may be at once.
     pub(in crate::registrar) fn claim_more(&mut self, now: Time) {
         while !self.io.is_full() && self.enrp.claims.connecting.len() < MAX_CONNECTS {
-            let Some(key) = self.enrp.claims.waiting.pop_front() else { return };
+            let Some(key) = self.next_claim() else { return };
             self.claim_one(key, now);
         }
-        if !self.enrp.claims.waiting.is_empty() {
+        if !self.enrp.claims.waiting.is_empty() || !self.enrp.claims.silent.is_empty() {
             self.timers.set(Timer::Enrp(EnrpTimer::Claims), now + PAUSE);
         }
+    }
+
+    fn next_claim(&mut self) -> Option<ElementKey> {
+        if let Some(key) = self.enrp.claims.waiting.pop_front() {
+            return Some(key);
+        }
+        // Who has found another home meanwhile may keep it.
+        let own = self.config.id;
+        let is_ours = |key: &ElementKey| self.handlespace.get(*key).is_some_and(|it| it.info.home == own);
+        std::iter::from_fn(|| self.enrp.claims.silent.pop_front()).find(is_ours)
+    }
+
+    /// Whether an element that is ours, and has not said so itself, is to be asked once more.
+    pub(in crate::registrar) fn may_claim_again(&self, key: ElementKey) -> bool {
+        self.handlespace.get(key).is_some_and(|element| {
+            let Member { is_confirmed, claims, .. } = element.data;
+            !is_confirmed && element.info.home == self.config.id && claims < self.config.enrp.max_claims
+        })
+    }
+
+    /// An association is lost since nothing came back: its elements that have not changed their home yet may be told over another.
+    pub(in crate::registrar) fn claim_again(&mut self, association: AssociationId, now: Time) {
+        let Some(state) = self.associations.get(&association) else { return };
+        let silent: Vec<ElementKey> =
+            state.elements.iter().copied().filter(|key| self.may_claim_again(*key)).collect();
+        for key in &silent {
+            let Some(member) = self.handlespace.get(*key).map(|element| element.data) else { continue };
+            self.detach(*key, Member { association: None, ..member });
+            self.expect_renewal(*key, now);
+        }
+        self.enrp.claims.silent.extend(silent);
     }
 
     fn claim_one(&mut self, key: ElementKey, now: Time) {
