@@ -1,4 +1,4 @@
-//! The policies of RFC 5356, of RSPLIB, and of the delay draft, one line each.
+//! The policies of RFC 5356 and of RSPLIB, one line each.
 //!
 //! What an element's numbers mean is in the order of [`PolicyType::fields`], the order on the wire.
 
@@ -24,7 +24,7 @@ impl Policy for Builtin {
     }
 }
 
-static POLICIES: [Builtin; 17] = [
+static POLICIES: [Builtin; 16] = [
     Builtin(PolicyType::RoundRobin, round_robin),
     Builtin(PolicyType::WeightedRoundRobin, || Box::new(Sorted::by(Turns))),
     Builtin(PolicyType::Random, || Box::new(Uniform::default())),
@@ -54,10 +54,6 @@ static POLICIES: [Builtin; 17] = [
         sorted(|element, selections| {
             degraded(element, selections) + penalty(element.number(2), element.number(3))
         })
-    }),
-    // Delay draft, 3.2: by load, then by distance; its penalty factor counts for nothing.
-    Builtin(PolicyType::LeastUsedNearest, || {
-        sorted(|element, _| Key::from(element.number(0)) << 32 | Key::from(element.number(2)))
     }),
 ];
 

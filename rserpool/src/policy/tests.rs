@@ -147,20 +147,6 @@ fn a_distance_penalty_makes_a_near_element_of_more_load_win() {
 }
 
 #[test]
-fn of_equal_load_the_nearest_wins_and_then_whose_turn_it_is() {
-    // Delay draft, 3.2. The penalty factor has no meaning there.
-    let policy = Policy::new(PolicyType::LeastUsedNearest);
-    let policies = [(5, 100, 0), (5, 50, 9), (4, 900, 9), (5, 50, 0)].map(|(load, distance, factor)| {
-        let near = policy.with(PolicyField::Distance, distance).with(PolicyField::Dpf, factor);
-        near.with(PolicyField::Load, load)
-    });
-    let mut selector = pool(&policies);
-    assert_eq!(answer(&mut selector, 4), [2, 1, 3, 0]);
-    selector.remove(2);
-    assert_eq!(singles(&mut selector, 3), [1, 3, 1]);
-}
-
-#[test]
 fn random_gives_every_element_the_same_chance_and_none_twice() {
     // RFC 5356, 4.3 (4.3.2).
     let mut selector = pool(&[Policy::new(PolicyType::Random); 4]);

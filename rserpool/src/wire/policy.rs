@@ -37,12 +37,10 @@ pub enum PolicyType {
     RandomizedPriorityLeastUsedDegradation,
     /// RSPLIB: weighted random with a distance penalty.
     WeightedRandomDpf,
-    /// RSPLIB: lowest load plus distance penalty.
+    /// RSPLIB 0xb0002002, and 0x40000010 of the delay draft: lowest load plus distance penalty.
     LeastUsedDpf,
     /// RSPLIB: LUD with a distance penalty.
     LeastUsedDegradationDpf,
-    /// What the delay draft calls LU-DPF (3): lowest load, and of those with the same load the nearest. RSPLIB does not know it.
-    LeastUsedNearest,
     /// Another policy, by its number: one of your own (see [`policy`](crate::policy)), or one that we do not know.
     Unknown(u32),
 }
@@ -69,7 +67,7 @@ use PolicyField::{Degradation, Distance, Dpf, Load, Priority, Weight};
 struct Row(PolicyType, u32, &'static str, &'static [PolicyField]);
 
 /// Every policy: number, name (that RSPLIB's options use), and body in wire order.
-const POLICIES: [Row; 17] = [
+const POLICIES: [Row; 16] = [
     Row(PolicyType::RoundRobin, 1, "RoundRobin", &[]),
     Row(PolicyType::WeightedRoundRobin, 2, "WeightedRoundRobin", &[Weight]),
     Row(PolicyType::Random, 3, "Random", &[]),
@@ -111,8 +109,10 @@ const POLICIES: [Row; 17] = [
         "LeastUsedDegradationDPF",
         &[Load, Degradation, Dpf, Distance],
     ),
-    Row(PolicyType::LeastUsedNearest, 0x4000_0010, "LeastUsedNearest", &[Load, Dpf, Distance]),
 ];
+
+/// The number that the delay draft (3.1) gives to LU-DPF. We send RSPLIB's and accept both.
+const DRAFT_LEAST_USED_DPF: u32 = 0x4000_0010;
 
 impl PolicyType {
     /// All policies that we know.
@@ -122,6 +122,9 @@ impl PolicyType {
 
     /// The policy with this number on the wire.
     pub fn from_number(number: u32) -> Self {
+        if number == DRAFT_LEAST_USED_DPF {
+            return Self::LeastUsedDpf;
+        }
         POLICIES.iter().find(|row| row.1 == number).map_or(Self::Unknown(number), |row| row.0)
     }
 

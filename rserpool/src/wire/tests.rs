@@ -96,9 +96,9 @@ fn a_message_over_64_kib_is_refused() {
 }
 
 #[test]
-fn the_lu_dpf_of_the_draft_and_that_of_rsplib_are_told_apart_by_their_numbers() {
-    assert_eq!(PolicyType::from_number(0x4000_0010), PolicyType::LeastUsedNearest);
-    assert_eq!(PolicyType::from_number(0xb000_2002), PolicyType::LeastUsedDpf);
+fn the_drafts_number_for_lu_dpf_means_rsplibs_policy() {
+    assert_eq!(PolicyType::from_number(0x4000_0010), PolicyType::LeastUsedDpf);
+    assert_eq!(PolicyType::LeastUsedDpf.number(), 0xb000_2002);
 }
 
 fn life_on_the_wire(life: Life, format: &Format) -> (u32, Life) {
