@@ -100,3 +100,49 @@ fn a_flood_at_one_socket_does_not_keep_what_comes_to_another_waiting() {
         std::iter::repeat_with(|| await_event(&mut server, message_of)).take_while(|of| *of == flooded);
     assert!(before.count() < 100, "the flood goes first");
 }
+
+/// RFC 9260, 6.2: the window is the association's.
+#[test]
+fn what_comes_of_a_paused_association_waits_with_its_peer_and_the_others_do_not() {
+    const MESSAGES: u32 = 100;
+    let (mut server, mut client) = (open(3), open(4));
+    let [slow, quick] = [1, 2].map(|number| {
+        let association = AssociationId::Outgoing(number);
+        let peer = Peer { addresses: vec![[127, 79, 32, 3].into()], port: 3863 };
+        client.execute(Command::Connect { association, side: Side::Asap, peer });
+        await_event(&mut client, |event| matches!(event, TransportEvent::Connected { .. }).then_some(()));
+        let accepted = await_event(&mut server, |event| match event {
+            TransportEvent::Accepted { association, .. } => Some(association),
+            _ => None,
+        });
+        (association, accepted)
+    });
+    let mut send = |association, number: u32, bytes: usize| {
+        let message = UserMessage::new(number, vec![0; bytes]);
+        client.execute(Command::Send { association, message });
+    };
+    let next = |server: &mut Network| {
+        await_event(server, |event| match event {
+            TransportEvent::Message { association, message } => Some((association, message.ppid)),
+            _ => None,
+        })
+    };
+    server.control(Flow::Pause(slow.1));
+    (0..MESSAGES).for_each(|number| send(slow.0, number, 64 << 10));
+    for number in 0..MESSAGES {
+        send(quick.0, number, 1);
+        assert_eq!(next(&mut server), (quick.1, number));
+    }
+    assert!(client.has_backlog(slow.0), "more was taken than buffers hold");
+    server.control(Flow::Resume(slow.1));
+    // What waits is sent when there is room.
+    let rest = std::thread::scope(|scope| {
+        let reader = scope.spawn(|| [(); MESSAGES as usize].map(|()| next(&mut server)));
+        while !reader.is_finished() {
+            client.poll_event().unwrap();
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        reader.join().unwrap()
+    });
+    assert!(rest.into_iter().eq((0..MESSAGES).map(|number| (slow.1, number))));
+}
