@@ -71,7 +71,7 @@ fn the_peer_resets_the_association(ground: &mut Ground<'_>) -> String {
     let association = ground.associate(&plan());
     ssn_from_peer(ground, &association);
     ssn_from_us(ground, &association);
-    // While data is on the way the peer is told to ask again (RFC 6525, 5.2.4), which is another case.
+    // What is on the way then is skipped (RFC 6525, 5.2.4, G2 to G4): nothing is.
     association.await_state("it is acknowledged", |association| !association.has_unacknowledged());
     ground.peer.tell("reset-association");
     ground.peer.await_event("ASSOC_RESET flags 0");
