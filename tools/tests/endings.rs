@@ -120,11 +120,11 @@ fn who_is_told_to_end_while_it_registers_elements_does_not_stay_with_them() {
     command.args(load(&site, &["-poolelements=4000000"])).stdout(Stdio::null());
     let child = command.spawn().expect("it starts");
     registrar.wait_for("TestPool: ");
-    // It says a line for each of them: nobody would read them.
-    let reader = std::thread::spawn(move || registrar.end(Signal::SIGTERM));
+    // It says a line for each of them, which somebody has to read.
+    let reader = std::thread::spawn(move || registrar.wait_for("(its association ended)"));
     tell_to_end(&child);
-    end_of(child);
-    reader.join().expect("it ends");
+    assert_eq!(end_of(child).0, Some(0));
+    reader.join().expect("they are gone");
 }
 
 #[test]
