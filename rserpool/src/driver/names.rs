@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::time::{Duration, Instant};
 
 use hickory_resolver::config::{ConnectionConfig, NameServerConfig, ResolverConfig};
@@ -12,9 +12,10 @@ use hickory_resolver::lookup::Lookup;
 use hickory_resolver::net::NetError;
 use hickory_resolver::net::runtime::TokioRuntimeProvider;
 use hickory_resolver::proto::rr::rdata::SRV;
-use hickory_resolver::proto::rr::{Name, RData, RecordType};
+use hickory_resolver::proto::rr::{RData, RecordType};
 use hickory_resolver::{Resolver, TokioResolver};
 use nix::sys::eventfd::{EfdFlags, EventFd};
+use parking_lot::Mutex;
 use tokio::task::JoinSet;
 
 use super::Error;
@@ -57,8 +58,8 @@ const MAX_TARGETS: usize = 64;
 /// The names of one endpoint. Dropping it ends the thread once it has its answers.
 pub(super) struct Names {
     side: Side,
-    wishes: Sender<()>,
-    answers: Receiver<Vec<Target>>,
+    wishes: SyncSender<()>,
+    newest: Arc<Mutex<Option<Vec<Target>>>>,
     bell: Arc<EventFd>,
 }
 
@@ -68,8 +69,8 @@ impl Names {
             .map_err(std::io::Error::from)
             .map_err(Error::system("make an event descriptor"))?;
         let bell = Arc::new(bell);
-        let (wishes, wished) = channel();
-        let (answered, answers) = channel();
+        let (wishes, wished) = sync_channel(1);
+        let newest = Arc::default();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let seeker = Seeker {
             runtime: runtime.map_err(Error::system("prepare to resolve names"))?,
@@ -77,14 +78,14 @@ impl Names {
             options,
             failures: 0,
             wished,
-            answered,
+            newest: Arc::clone(&newest),
             bell: Arc::clone(&bell),
         };
         std::thread::Builder::new()
             .name("names".into())
             .spawn(move || seeker.run())
             .map_err(Error::system("start a thread"))?;
-        Ok(Self { side, wishes, answers, bell })
+        Ok(Self { side, wishes, newest, bell })
     }
 
     pub(super) fn side(&self) -> Side {
@@ -98,15 +99,15 @@ impl Names {
 
     /// Asks for a new answer soon.
     pub(super) fn wish(&self) {
-        // The thread ends with us only.
-        let _ = self.wishes.send(());
+        // If there is no room, that is wished already; and the thread ends with us only.
+        let _ = self.wishes.try_send(());
     }
 
     /// The newest answer, if there is one.
     pub(super) fn receive(&self) -> Option<TransportEvent> {
         // Not readable if it has not rung.
         let _ = self.bell.read();
-        let targets = self.answers.try_iter().last()?;
+        let targets = self.newest.lock().take()?;
         Some(TransportEvent::Resolved { side: self.side, targets })
     }
 }
@@ -115,12 +116,12 @@ impl Names {
 #[derive(Default)]
 struct Known {
     targets: Vec<Target>,
-    /// The addresses of a service's hosts, for when one of them cannot be resolved.
+    /// The addresses of its hosts, for when one of them cannot be resolved, or not all of its addresses.
     hosts: Hosts,
     is_failing: bool,
 }
 
-type Hosts = BTreeMap<Name, Vec<IpAddr>>;
+type Hosts = BTreeMap<String, Vec<IpAddr>>;
 
 /// What a name stands for, and until when that counts.
 struct Answer {
@@ -138,7 +139,7 @@ struct Seeker {
     /// Rounds in a row in which a name could not be resolved.
     failures: u32,
     wished: Receiver<()>,
-    answered: Sender<Vec<Target>>,
+    newest: Arc<Mutex<Option<Vec<Target>>>>,
     bell: Arc<EventFd>,
 }
 
@@ -147,9 +148,7 @@ impl Seeker {
         loop {
             let began = Instant::now();
             let valid_until = self.resolve_all();
-            if !self.tell() {
-                return;
-            }
+            self.tell();
             let due = match valid_until {
                 Some(until) => until.clamp(began + self.options.min_life, began + self.options.max_life),
                 None => Instant::now() + self.backoff(),
@@ -198,19 +197,18 @@ impl Seeker {
         oldest
     }
 
-    /// Passes on what is known, once anything is. False if nobody is interested any more.
-    fn tell(&self) -> bool {
+    /// Passes on what is known, once anything is.
+    fn tell(&self) {
         if self.known.iter().all(|(_, known)| known.is_failing && known.targets.is_empty()) {
-            return true;
+            return;
         }
         let mut all: Vec<Target> =
             self.known.iter().flat_map(|(_, known)| known.targets.iter().cloned()).collect();
         all.sort();
         all.dedup();
-        let is_heard = self.answered.send(all).is_ok();
+        *self.newest.lock() = Some(all);
         // If the counter is full it rings already.
         let _ = self.bell.write(1);
-        is_heard
     }
 }
 
@@ -274,7 +272,9 @@ async fn resolve(
     let resolver = resolver(servers)?;
     match name {
         RegistrarName::Host { name, port } => {
-            let (addresses, valid_until) = in_time(addresses(&resolver, name)).await?;
+            let before = hosts.get(name).cloned().unwrap_or_default();
+            let (addresses, valid_until) = in_time(addresses(&resolver, name, &before)).await?;
+            hosts.insert(name.clone(), addresses.clone());
             let alone = |address| Peer { addresses: vec![address], port: *port };
             let targets = addresses.into_iter().map(|address| Target::at(alone(address)));
             Ok(Answer { targets: targets.collect(), valid_until, failure: None })
@@ -303,14 +303,13 @@ async fn resolve_service(
     // A target of "." means that there is no such service.
     let services = services.filter(|service| !service.target.is_root()).take(MAX_TARGETS);
     let services: Vec<SRV> = services.collect();
-    hosts.retain(|host, _| services.iter().any(|service| service.target == *host));
+    hosts.retain(|host, _| services.iter().any(|service| service.target.to_string() == *host));
     let mut searches = JoinSet::new();
     for service in services {
         let resolver = resolver.clone();
-        searches.spawn(async move {
-            let host = service.target.to_string();
-            (service, in_time(addresses(&resolver, &host)).await)
-        });
+        let host = service.target.to_string();
+        let before = hosts.get(&host).cloned().unwrap_or_default();
+        searches.spawn(async move { (service, in_time(addresses(&resolver, &host, &before)).await) });
     }
     let mut answer = Answer { targets: Vec::new(), valid_until: lookup.valid_until(), failure: None };
     while let Some(found) = searches.join_next().await {
@@ -324,14 +323,15 @@ async fn resolve_service(
 impl Answer {
     /// What was known of a host stays while it cannot be resolved.
     fn add(&mut self, service: &SRV, found: Result<(Vec<IpAddr>, Instant), NetError>, hosts: &mut Hosts) {
+        let host = service.target.to_string();
         match found {
             Ok((addresses, valid_until)) => {
                 self.valid_until = self.valid_until.min(valid_until);
-                hosts.insert(service.target.clone(), addresses);
+                hosts.insert(host.clone(), addresses);
             }
             Err(error) => self.failure = Some(error),
         }
-        let addresses = hosts.get(&service.target).cloned().unwrap_or_default();
+        let addresses = hosts.get(&host).cloned().unwrap_or_default();
         self.targets.extend(target(service, addresses));
     }
 }
@@ -342,8 +342,13 @@ fn target(service: &SRV, addresses: Vec<IpAddr>) -> Option<Target> {
     is_somewhere.then_some(Target { priority: service.priority, weight: service.weight, peer })
 }
 
-/// All addresses of a host, and until when they count. None if the servers know of none; an error if they do not say.
-async fn addresses(resolver: &TokioResolver, name: &str) -> Result<(Vec<IpAddr>, Instant), NetError> {
+/// All addresses of a host, and until when they count. None if the servers know of none; an error if they do not say. If they say
+/// nothing of one family, which some never do, those known `before` of it stay, and the answer counts for the other's time.
+async fn addresses(
+    resolver: &TokioResolver,
+    name: &str,
+    before: &[IpAddr],
+) -> Result<(Vec<IpAddr>, Instant), NetError> {
     let (mut addresses, mut valid_until, mut failure) = (Vec::new(), None, None);
     for family in [RecordType::A, RecordType::AAAA] {
         match look_up(resolver, name, family).await {
@@ -353,11 +358,15 @@ async fn addresses(resolver: &TokioResolver, name: &str) -> Result<(Vec<IpAddr>,
                 valid_until = Some(valid_until.map_or(until, |before: Instant| before.min(until)));
             }
             Ok(None) => {}
-            Err(error) => failure = Some(error),
+            Err(error) => {
+                let is_ipv4 = family == RecordType::A;
+                addresses.extend(before.iter().filter(|address| address.is_ipv4() == is_ipv4));
+                failure = Some(error);
+            }
         }
     }
     match failure {
-        Some(error) if addresses.is_empty() => Err(error),
+        Some(error) if addresses.is_empty() || valid_until.is_none() => Err(error),
         _ => Ok((addresses, valid_until.unwrap_or_else(Instant::now))),
     }
 }

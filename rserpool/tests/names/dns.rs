@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use hickory_resolver::proto::op::{Message, ResponseCode};
 use hickory_resolver::proto::rr::rdata::SRV;
-use hickory_resolver::proto::rr::{Name, RData, Record};
+use hickory_resolver::proto::rr::{Name, RData, Record, RecordType};
 
 /// How long answers count, in seconds.
 const TIME_TO_LIVE: u32 = 1;
@@ -16,7 +16,7 @@ const TIME_TO_LIVE: u32 = 1;
 struct Zone {
     records: BTreeMap<Name, Vec<RData>>,
     is_failing: bool,
-    broken: BTreeSet<Name>,
+    broken: BTreeSet<(Name, RecordType)>,
     questions: usize,
 }
 
@@ -82,7 +82,12 @@ impl DnsServer {
 
     /// It cannot answer for this name only.
     pub(crate) fn break_name(&self, host: &str) {
-        self.change(|zone| zone.broken.extend([name(host)]));
+        [RecordType::A, RecordType::AAAA].into_iter().for_each(|family| self.break_family(host, family));
+    }
+
+    /// It cannot answer for this name's addresses of one family.
+    pub(crate) fn break_family(&self, host: &str, family: RecordType) {
+        self.change(|zone| zone.broken.extend([(name(host), family)]));
     }
 
     /// How many questions it has had.
@@ -92,13 +97,17 @@ impl DnsServer {
 }
 
 impl Zone {
+    fn is_broken(&self, name: &Name, records: RecordType) -> bool {
+        self.is_failing || self.broken.contains(&(name.clone(), records))
+    }
+
     fn answer(&mut self, question: Message) -> Message {
         self.questions += 1;
         let query = question.queries[0].clone();
         let mut answer = question.into_response();
         answer.edns = None;
         answer.metadata.response_code = match self.records.get(query.name()) {
-            _ if self.is_failing || self.broken.contains(query.name()) => ResponseCode::ServFail,
+            _ if self.is_broken(query.name(), query.query_type()) => ResponseCode::ServFail,
             None => ResponseCode::NXDomain,
             Some(records) => {
                 let fitting = records.iter().filter(|record| record.record_type() == query.query_type());

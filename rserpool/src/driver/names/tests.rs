@@ -108,6 +108,17 @@ fn a_target_that_cannot_be_resolved_keeps_nobody_from_the_others_and_what_is_kno
 }
 
 #[test]
+fn what_is_known_of_a_family_stays_while_the_server_fails_for_it() {
+    let server = DnsServer::start([127, 79, 20, 6]);
+    server.set_addresses("registrars.test.", &addresses(&["192.0.2.1", "2001:db8::1"]));
+    let names = start(&server, &["registrars.test."]);
+    await_targets(&names, &[(0, 0, &["192.0.2.1"], 3863), (0, 0, &["2001:db8::1"], 3863)]);
+    server.break_family("registrars.test.", RecordType::AAAA);
+    server.set_addresses("registrars.test.", &addresses(&["192.0.2.2"]));
+    await_targets(&names, &[(0, 0, &["192.0.2.2"], 3863), (0, 0, &["2001:db8::1"], 3863)]);
+}
+
+#[test]
 fn what_is_known_stays_while_a_server_fails_and_goes_when_it_says_so() {
     let server = DnsServer::start([127, 79, 20, 3]);
     server.set_failing(true);

@@ -1,6 +1,6 @@
 //! Making elements change their home: each is sent a Keep-Alive with the H flag (RFC 5353, 3.5.2).
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 use super::EnrpTimer;
@@ -18,7 +18,8 @@ const PAUSE: Duration = Duration::from_millis(100);
 /// Elements that are to be told.
 #[derive(Default)]
 pub(in crate::registrar) struct Claims {
-    waiting: VecDeque<ElementKey>,
+    /// Each once, however many updates suggest it.
+    waiting: BTreeSet<ElementKey>,
     /// Those that did not answer, whose turn comes after all others'.
     silent: VecDeque<ElementKey>,
     /// Associations that are being set up, by where the element is: one serves all elements there.
@@ -55,7 +56,7 @@ impl Registrar {
     }
 
     fn next_claim(&mut self) -> Option<ElementKey> {
-        if let Some(key) = self.enrp.claims.waiting.pop_front() {
+        if let Some(key) = self.enrp.claims.waiting.pop_first() {
             return Some(key);
         }
         // Who has found another home meanwhile may keep it.
