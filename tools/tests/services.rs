@@ -237,14 +237,14 @@ fn an_element_that_takes_nothing_of_an_upload_is_left() {
     let server = site.server(3, &["-scripting", "--ssallowroot"]);
     let folder = tempfile::tempdir().expect("a folder");
     let (input, output) = (folder.path().join("input"), folder.path().join("output"));
-    // More than all buffers hold.
+    // More than is on its way before the element stands still.
     let file = std::fs::File::create(&input).expect("room");
-    file.set_len(100 << 20).expect("room");
+    file.set_len(900 << 20).expect("room");
     let options = [format!("-input={}", input.display()), format!("-output={}", output.display())];
     let mut client = site.start(
         SCRIPTING_CLIENT,
         9,
-        &[&options[0], &options[1], "-transmittimeout=30", "-retrydelay=100"],
+        &[&options[0], &options[1], "-transmittimeout=1000", "-retrydelay=100"],
     );
     client.wait_for("is ready");
     let tell = |signal| nix::sys::signal::kill(nix::unistd::Pid::from_raw(server.id().cast_signed()), signal);

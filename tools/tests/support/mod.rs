@@ -2,10 +2,16 @@
 #![allow(dead_code, unreachable_pub, reason = "not every test needs all of it")]
 
 use std::io::{BufRead, BufReader, Read, Write};
+use std::os::fd::AsFd;
 use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
 
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
+
+/// For a program to say something.
+const LIMIT: Duration = Duration::from_secs(120);
 
 /// A program that runs until it is told to end.
 pub struct Running {
@@ -23,13 +29,21 @@ impl Running {
 
     /// Reads on until a line contains `text`, and returns that.
     pub fn wait_for(&mut self, text: &str) -> String {
-        let mut line = String::new();
+        let (mut line, deadline) = (String::new(), Instant::now() + LIMIT);
         while !line.contains(text) {
             line.clear();
+            assert!(self.is_heard_until(deadline), "the program does not say {text:?}");
             let read = self.said.read_line(&mut line).expect("its output");
             assert!(read > 0, "the program ended before it said {text:?}");
         }
         line
+    }
+
+    fn is_heard_until(&self, deadline: Instant) -> bool {
+        let left = deadline.saturating_duration_since(Instant::now());
+        let mut output = [PollFd::new(self.said.get_ref().as_fd(), PollFlags::POLLIN)];
+        let patience = PollTimeout::try_from(left).expect("a minute");
+        !self.said.buffer().is_empty() || poll(&mut output, patience).expect("it is open") > 0
     }
 
     pub fn id(&self) -> u32 {

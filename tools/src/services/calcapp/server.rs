@@ -18,7 +18,6 @@ use super::jobs::{Due, Jobs, Rules};
 use super::protocol::{Kind, Message, Progress};
 use super::record::{Vector, stamp, write_scalars};
 use crate::program;
-use crate::services::all_but_one;
 
 /// Settings of CalcApp.
 #[derive(Args, Clone, Debug)]
@@ -30,7 +29,7 @@ pub struct CalcAppOptions {
     /// Jobs at a time
     #[arg(long, value_name = "JOBS", default_value_t = 10, value_parser = program::sessions)]
     pub capmaxjobs: usize,
-    /// Jobs at a time of one user, who is an address; by default one less than of all, so that others find room
+    /// Jobs at a time of one user, who is an address; by default all
     #[arg(long, value_name = "JOBS", value_parser = program::sessions)]
     pub capmaxuserjobs: Option<usize>,
     /// Seconds that a job may take; then its user gets a cookie, and has to look for another element
@@ -124,7 +123,7 @@ impl CalcApp {
         let rules = Rules {
             capacity: options.capcapacity,
             max_jobs: options.capmaxjobs,
-            max_user_jobs: options.capmaxuserjobs.unwrap_or_else(|| all_but_one(options.capmaxjobs)),
+            max_user_jobs: options.capmaxuserjobs.unwrap_or(options.capmaxjobs),
             max_time: options.capmaxjobtime,
             keep_alive_interval: Duration::from_millis(options.capkeepalivetransmissioninterval),
             keep_alive_timeout: Duration::from_millis(options.capkeepalivetimeoutinterval),

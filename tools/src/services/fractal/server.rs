@@ -28,6 +28,9 @@ pub struct FractalOptions {
     /// How long a user may take no message, milliseconds
     #[arg(long, value_name = "MS", default_value_t = 2500, value_parser = clap::value_parser!(u64).range(1..=3_600_000))]
     pub fgptransmittimeout: u64,
+    /// How long a user may have a place and order nothing, milliseconds
+    #[arg(long, value_name = "MS", default_value_t = 60_000, value_parser = clap::value_parser!(u64).range(1..=3_600_000))]
+    pub fgpordertimeout: u64,
     /// End each session after so many messages, to show fail-overs; 0 for never
     #[arg(long, value_name = "MESSAGES", default_value_t = 0)]
     pub fgpfailureafter: u64,
@@ -67,8 +70,17 @@ impl SessionService for FractalGenerator {
     fn serve(&self, session: &mut ServerSession<'_>) -> Result<(), Error> {
         session.send_timeout = Duration::from_millis(self.options.fgptransmittimeout);
         let share = 1.0 / self.options.fgpmaxthreads as f64;
+        let patience = Duration::from_millis(self.options.fgpordertimeout);
+        let mut deadline = Instant::now() + patience;
         loop {
-            let Some(order) = self.order(session.receive(None)?) else { continue };
+            let event = match session.receive(Some(deadline)) {
+                Err(Error::TimedOut) => {
+                    tracing::warn!(peer = ?session.peer(), "no picture is ordered");
+                    return session.abort();
+                }
+                event => event?,
+            };
+            let Some(order) = self.order(event) else { continue };
             match order {
                 Ok(progress) => {
                     tracing::info!(peer = ?session.peer(), ?progress, "a picture is wanted");
@@ -79,6 +91,7 @@ impl SessionService for FractalGenerator {
                         return Ok(());
                     }
                     tracing::info!(peer = ?session.peer(), "a picture is complete");
+                    deadline = Instant::now() + patience;
                 }
                 Err(reason) => {
                     tracing::warn!(peer = ?session.peer(), "{reason}");

@@ -194,15 +194,17 @@ impl Try<'_, '_> {
                     return Ok(Outcome::Again);
                 }
                 Ok(SessionEvent::Data(message)) => {
-                    (heard, is_asked) = (Some(Instant::now()), false);
+                    is_asked = false;
                     let Some(message) = Message::decode(&message) else {
                         self.client.say("the element says something that is not of this service")?;
                         return Ok(Outcome::Again);
                     };
-                    match self.handle(message, &mut stage, &mut status)? {
-                        Some(outcome) => return Ok(outcome),
-                        None => continue,
+                    if let Some(outcome) = self.handle(message, &mut stage, &mut status)? {
+                        return Ok(outcome);
                     }
+                    // To send what it has asked for may have taken longer than it may be silent.
+                    heard = Some(Instant::now());
+                    continue;
                 }
                 Ok(event @ SessionEvent::Waiting { .. }) => {
                     let why = program::describe(&event);

@@ -16,7 +16,6 @@ use super::cache::{Cache, hash_file};
 use super::protocol::{Hash, MAX_DATA, Message, NotReady};
 use super::work::{Bounds, Package};
 use crate::program;
-use crate::services::all_but_one;
 
 /// Settings of the scripting service.
 #[derive(Args, Clone, Debug)]
@@ -25,7 +24,7 @@ pub struct ScriptingOptions {
     /// Packages at a time; by default one for each CPU
     #[arg(long, value_name = "SESSIONS", default_value_t = cpus(), value_parser = program::sessions)]
     pub ssmaxthreads: usize,
-    /// Packages at a time of one user, who is an address; by default one less than of all, so that others find room
+    /// Packages at a time of one user, who is an address; by default all
     #[arg(long, value_name = "SESSIONS", value_parser = program::sessions)]
     pub ssmaxuserthreads: Option<usize>,
     /// How long a user may take for 16 KiB of a file, either way, milliseconds
@@ -70,7 +69,7 @@ fn cpus() -> usize {
 
 impl ScriptingOptions {
     fn max_of_user(&self) -> usize {
-        self.ssmaxuserthreads.unwrap_or_else(|| all_but_one(self.ssmaxthreads))
+        self.ssmaxuserthreads.unwrap_or(self.ssmaxthreads)
     }
 
     /// The policy that suits it, as RSPLIB's: each session counts as its share of the load until the element tells.
@@ -376,10 +375,9 @@ mod tests {
     }
 
     #[test]
-    fn one_user_leaves_a_place_to_others_unless_there_is_only_one() {
+    fn one_user_may_have_all_places_as_with_rsplib_unless_there_is_a_limit() {
         let most = |arguments: &[&str]| options(arguments).max_of_user();
-        assert_eq!(most(&["--ssmaxthreads=4"]), 3);
-        assert_eq!(most(&["--ssmaxthreads=1"]), 1);
-        assert_eq!(most(&["--ssmaxthreads=4", "--ssmaxuserthreads=4"]), 4);
+        assert_eq!(most(&["--ssmaxthreads=4"]), 4);
+        assert_eq!(most(&["--ssmaxthreads=4", "--ssmaxuserthreads=3"]), 3);
     }
 }
