@@ -260,7 +260,7 @@ impl Registrar {
         let is_sctp = side != Side::AsapTcp;
         // Ports of TCP say nothing about who is at a port of SCTP.
         if is_sctp {
-            self.enter_places(association, &peer);
+            self.enter_place(association, &peer);
         }
         let user = self.user_at(from).map(|(id, _)| id);
         self.enter_user(user, now);
@@ -327,19 +327,15 @@ impl Registrar {
         self.handle_lost(association, LostReason::TimedOut, now);
     }
 
-    /// The association with who is at one of these addresses.
+    /// The association of who has come to us from one of these addresses.
     fn association_with(&self, place: &Peer) -> Option<AssociationId> {
         let mut addresses = place.addresses.iter();
         addresses.find_map(|address| self.places.get(&(address.to_canonical(), place.port)).copied())
     }
 
-    /// Who has come to us is found where it is for sure: anybody may claim more addresses. Where we went to, we chose.
-    fn enter_places(&mut self, association: AssociationId, peer: &Peer) {
-        let certain = match association {
-            AssociationId::Incoming(_) => 1,
-            AssociationId::Outgoing(_) => peer.addresses.len(),
-        };
-        for address in peer.addresses.iter().take(certain) {
+    /// Who has come to us is found where it is for sure: anybody may claim more addresses. Where we went to, somebody has told us.
+    fn enter_place(&mut self, association: AssociationId, peer: &Peer) {
+        if let (AssociationId::Incoming(_), Some(address)) = (association, peer.addresses.first()) {
             self.places.insert((address.to_canonical(), peer.port), association);
         }
     }
@@ -356,7 +352,7 @@ impl Registrar {
     fn forget_association(&mut self, association: AssociationId) -> Option<Association> {
         self.timers.clear(Timer::Idle(association));
         self.timers.clear(Timer::SetUp(association));
-        self.enrp.claims.settle(association);
+        self.enrp.claims.forget(association);
         let state = self.associations.remove(&association)?;
         if let Some(since) = state.silent_since {
             self.silent.remove(&(since, association));

@@ -13,7 +13,7 @@ impl Registrar {
         let before = std::mem::replace(&mut state.peer, peer.clone());
         let keys: Vec<ElementKey> = state.elements.iter().copied().collect();
         self.leave_places(association, &before);
-        self.enter_places(association, &peer);
+        self.enter_place(association, &peer);
         keys.into_iter().for_each(|key| self.leave_addresses(key, &peer));
     }
 

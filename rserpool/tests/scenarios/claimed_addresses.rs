@@ -1,10 +1,11 @@
 //! Addresses that a peer only claims to have, in its INIT or by ADD-IP: they make nobody another one.
 
 use rserpool::registrar::{Registrar, RegistrarConfig};
-use rserpool::transport::{AssociationId, Peer, Side, TransportEvent, UserMessage};
-use rserpool::wire::{ASAP_PPID, AsapMessage};
+use rserpool::transport::{AssociationId, Command, Peer, Side, TransportEvent, UserMessage};
+use rserpool::wire::{ASAP_PPID, AsapMessage, EnrpBody, PoolElement, Transport, TransportUse, UpdateAction};
 use rserpool::{PeId, Profile, RegistrarId, Time};
 
+use crate::lone::{Lone, element_of};
 use crate::memberships::description;
 use crate::stranger::FORMAT;
 use crate::world::{ASAP_PORT, POOL, address};
@@ -107,4 +108,39 @@ fn users_are_sent_to_no_address_that_is_not_the_element_s() {
     // It has left both, and is about to say where it is.
     scene.is_found(&[13]);
     assert_eq!(addresses(&scene), [11, 12].map(address));
+}
+
+#[test]
+fn no_element_is_claimed_over_the_association_of_another_one_that_lists_its_address() {
+    let mut lone = Lone::start(|config| config.enrp.suggest_takeovers = true);
+    let friend = lone.befriend(2);
+    let suggest = |lone: &mut Lone, hosts: &[u8]| {
+        let addresses = hosts.iter().map(|host| address(*host));
+        let asap_transport = Some(Transport::sctp(ASAP_PORT, addresses, TransportUse::DataOnly));
+        let body = EnrpBody::HandleUpdate {
+            action: UpdateAction::Add,
+            takeover_suggested: true,
+            pool_handle: POOL.into(),
+            element: PoolElement { asap_transport, ..element_of(2, hosts[0]) },
+        };
+        lone.hear(2, friend, body);
+    };
+    let connected_to = |lone: &Lone| {
+        let begun = lone.commands.iter().rev().find_map(|(_, command)| match command {
+            Command::Connect { association, peer, .. } => Some((*association, peer.clone())),
+            _ => None,
+        });
+        begun.expect("somebody")
+    };
+    suggest(&mut lone, &[66, 11]);
+    let (association, place) = connected_to(&lone);
+    assert_eq!(place, peer(&[66, 11]));
+    lone.happen(TransportEvent::Connected { association, peer: place.clone() });
+    lone.happen(TransportEvent::PeerMoved { association, peer: place.clone() });
+    suggest(&mut lone, &[11]);
+    let (_, of_the_other) = connected_to(&lone);
+    assert_eq!(of_the_other, peer(&[11]));
+    // Who is at just these addresses, too, is told over the association that is there.
+    suggest(&mut lone, &[66, 11]);
+    assert_eq!(connected_to(&lone).1, of_the_other);
 }

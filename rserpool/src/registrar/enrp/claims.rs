@@ -22,14 +22,33 @@ pub(in crate::registrar) struct Claims {
     waiting: BTreeSet<ElementKey>,
     /// Those that did not answer, whose turn comes after all others'.
     silent: VecDeque<ElementKey>,
-    /// Associations that are being set up, by where the element is: one serves all elements there.
-    connecting: BTreeMap<Peer, AssociationId>,
+    /// Associations that are being set up.
+    connecting: BTreeSet<AssociationId>,
+    /// The associations that were set up, and that still are, by where the element was said to be: one serves all elements that are
+    /// said to be at just these addresses. Whose list holds more may have another's address in it.
+    opened: BTreeMap<Peer, AssociationId>,
+    /// Where they go to.
+    places: BTreeMap<AssociationId, Peer>,
 }
 
 impl Claims {
     /// An attempt has come to its end.
     pub(in crate::registrar) fn settle(&mut self, association: AssociationId) {
-        self.connecting.retain(|_, other| *other != association);
+        self.connecting.remove(&association);
+    }
+
+    /// An association is no more.
+    pub(in crate::registrar) fn forget(&mut self, association: AssociationId) {
+        self.settle(association);
+        if let Some(place) = self.places.remove(&association) {
+            self.opened.remove(&place);
+        }
+    }
+
+    fn open(&mut self, association: AssociationId, place: Peer) {
+        self.connecting.insert(association);
+        self.opened.insert(place.clone(), association);
+        self.places.insert(association, place);
     }
 }
 
@@ -96,8 +115,7 @@ impl Registrar {
         let Some(place) = transport.map(|it| Peer { addresses: it.addresses.to_vec(), port: it.port }) else {
             return self.remove_element(key, RemovalReason::Unreachable);
         };
-        let known =
-            self.enrp.claims.connecting.get(&place).copied().or_else(|| self.association_with(&place));
+        let known = self.enrp.claims.opened.get(&place).copied().or_else(|| self.association_with(&place));
         let association = match known {
             Some(association) => association,
             None => self.connect_to_element(place, now),
@@ -108,7 +126,7 @@ impl Registrar {
     fn connect_to_element(&mut self, place: Peer, now: Time) -> AssociationId {
         let association = self.connect(Side::Asap, place.clone(), now);
         self.add_association(association, Side::Asap, place.clone(), false, now);
-        self.enrp.claims.connecting.insert(place, association);
+        self.enrp.claims.open(association, place);
         association
     }
 }
