@@ -241,11 +241,10 @@ fn an_element_that_takes_nothing_of_an_upload_is_left() {
     let file = std::fs::File::create(&input).expect("room");
     file.set_len(900 << 20).expect("room");
     let options = [format!("-input={}", input.display()), format!("-output={}", output.display())];
-    let mut client = site.start(
-        SCRIPTING_CLIENT,
-        9,
-        &[&options[0], &options[1], "-transmittimeout=1000", "-retrydelay=100"],
-    );
+    // The fast profile would give the association up before.
+    let patience = ["--profile=rsplib", "-transmittimeout=1000", "-retrydelay=100"];
+    let options = [&options[0], &options[1], patience[0], patience[1], patience[2]];
+    let mut client = site.start(SCRIPTING_CLIENT, 9, &options);
     client.wait_for("is ready");
     let tell = |signal| nix::sys::signal::kill(nix::unistd::Pid::from_raw(server.id().cast_signed()), signal);
     tell(Signal::SIGSTOP).expect("it runs");
