@@ -29,7 +29,7 @@ impl Output {
         loop {
             let mut polled = [PollFd::new(self.0.as_fd(), PollFlags::POLLOUT)];
             match poll(&mut polled, PollTimeout::from(GLANCE)) {
-                Ok(0) if signals::are_pending()? => {
+                Ok(0) if signals::have_come()? => {
                     return Err(io::Error::other("nobody reads it, and a signal has come"));
                 }
                 Ok(0) | Err(Errno::EINTR) => {}

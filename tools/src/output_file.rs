@@ -35,6 +35,15 @@ impl OutputFile {
         Ok(Self { path, target })
     }
 
+    /// The same with a file that others read while it grows: it is written where it is.
+    ///
+    /// # Errors
+    /// When nothing can be written there.
+    pub fn create_in_place(path: &Path) -> io::Result<Self> {
+        let file = File::create(path).map_err(|error| unwritable(path, &error))?;
+        Ok(Self { path: path.to_owned(), target: Target::InPlace(file) })
+    }
+
     /// It is complete, and takes its place.
     ///
     /// # Errors

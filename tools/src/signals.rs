@@ -14,11 +14,17 @@ use std::os::fd::AsFd;
 /// No sleep is longer, so that no clock overflows.
 const LONGEST_SLEEP: Duration = Duration::from_secs(3600);
 
-/// Whether SIGINT or SIGTERM is held back, and has come. It is left where it is.
+/// Whether [`Signals`] have taken SIGINT or SIGTERM.
+static ARE_TAKEN: AtomicBool = AtomicBool::new(false);
+
+/// Whether SIGINT or SIGTERM has come: is taken, or held back, and then left where it is.
 ///
 /// # Errors
 /// The system's.
-pub fn are_pending() -> io::Result<bool> {
+pub fn have_come() -> io::Result<bool> {
+    if ARE_TAKEN.load(Ordering::Acquire) {
+        return Ok(true);
+    }
     let set: SigSet = [Signal::SIGINT, Signal::SIGTERM].into_iter().collect();
     let descriptor = SignalFd::with_flags(&set, SfdFlags::SFD_CLOEXEC)?;
     let mut polled = [PollFd::new(descriptor.as_fd(), PollFlags::POLLIN)];
@@ -86,7 +92,11 @@ impl Signals {
 
     fn take(&self) -> io::Result<Option<Signal>> {
         let told = self.descriptor.read_signal()?;
-        Ok(told.and_then(|told| Signal::try_from(told.ssi_signo as i32).ok()))
+        let signal = told.and_then(|told| Signal::try_from(told.ssi_signo as i32).ok());
+        if matches!(signal, Some(Signal::SIGINT | Signal::SIGTERM)) {
+            ARE_TAKEN.store(true, Ordering::Release);
+        }
+        Ok(signal)
     }
 }
 
@@ -99,12 +109,12 @@ mod tests {
     #[test]
     fn who_asks_again_hears_of_it_too() {
         let signals = Signals::hold().expect("a descriptor");
-        assert!(!signals.have_come().expect("an answer") && !are_pending().expect("an answer"));
+        assert!(!signals.have_come().expect("an answer") && !have_come().expect("an answer"));
         raise(Signal::SIGTERM).expect("a signal of our own");
-        assert!(are_pending().expect("an answer"), "it is left where it is");
+        assert!(have_come().expect("an answer"), "it is left where it is");
         for _ in 0..2 {
             assert!(signals.have_come().expect("an answer"));
         }
-        assert!(!are_pending().expect("an answer") && signals.wait(None).expect("an answer"));
+        assert!(have_come().expect("an answer") && signals.wait(None).expect("an answer"));
     }
 }

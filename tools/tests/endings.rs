@@ -1,7 +1,7 @@
 //! Programs end when they are told to, and when nobody listens to them; their exit codes say how. Addresses are 127.84.x.x.
 
 use std::fs::File;
-use std::io::{Read, Write};
+use std::io::{BufRead, BufReader, PipeReader, PipeWriter, Read, Write};
 use std::net::{TcpStream, UdpSocket};
 use std::os::fd::AsFd;
 use std::process::{Child, Command, Stdio};
@@ -47,15 +47,20 @@ fn tell_to_end(child: &Child) {
     kill(Pid::from_raw(child.id().cast_signed()), Signal::SIGTERM).expect("it runs");
 }
 
-#[test]
-fn a_reader_who_reads_nothing_does_not_keep_a_program_from_ending() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let (_reader, mut writer) = std::io::pipe().expect("a pipe");
+/// A pipe whose reader reads nothing.
+fn full_pipe() -> (PipeReader, PipeWriter) {
+    let (reader, writer) = std::io::pipe().expect("a pipe");
     let set = |flags| fcntl(writer.as_fd(), FcntlArg::F_SETFL(flags)).expect("flags");
     set(OFlag::O_NONBLOCK);
     while (&writer).write(&[b'x'; 4_096]).is_ok() {}
     set(OFlag::empty());
-    writer.flush().expect("nothing is done");
+    (reader, writer)
+}
+
+#[test]
+fn a_reader_who_reads_nothing_does_not_keep_a_program_from_ending() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (_reader, writer) = full_pipe();
     let mut command = Command::new(env!("CARGO_BIN_EXE_fractalpooluser"));
     command.args(["--here", "-width=1", "-height=1"]);
     command.arg(format!("-imagestorageprefix={}/", folder.path().display()));
@@ -112,19 +117,56 @@ fn load_ends_when_nobody_hears_what_comes_of_it() {
     assert!(errors.contains("hrestest: cannot write to standard output: "), "{errors}");
 }
 
-#[test]
-fn who_is_told_to_end_while_it_registers_elements_does_not_stay_with_them() {
-    let site = Site { network: 84, test: 5 };
+/// How it ends that is told to while it registers elements, which are gone then. What it says, at the end only, goes to `output`.
+fn end_of_who_registers(site: &Site, output: impl Into<Stdio>) -> (Option<i32>, String) {
     let mut registrar = site.registrar();
     let mut command = Command::new(env!("CARGO_BIN_EXE_testregistrator"));
-    command.args(load(&site, &["-poolelements=4000000"])).stdout(Stdio::null());
+    command.args(load(site, &["-poolelements=4000000"])).stdout(output).stderr(Stdio::piped());
     let child = command.spawn().expect("it starts");
     registrar.wait_for("TestPool: ");
     // It says a line for each of them, which somebody has to read.
     let reader = std::thread::spawn(move || registrar.wait_for("(its association ended)"));
     tell_to_end(&child);
-    assert_eq!(end_of(child).0, Some(0));
+    let end = end_of(child);
     reader.join().expect("they are gone");
+    end
+}
+
+#[test]
+fn who_is_told_to_end_while_it_registers_elements_does_not_stay_with_them() {
+    let (code, errors) = end_of_who_registers(&Site { network: 84, test: 5 }, Stdio::null());
+    assert_eq!(code, Some(0), "{errors}");
+}
+
+#[test]
+fn one_signal_is_enough_for_who_has_taken_it_before_it_speaks_to_nobody() {
+    let (_reader, writer) = full_pipe();
+    let (code, errors) = end_of_who_registers(&Site { network: 84, test: 8 }, writer);
+    assert_eq!(code, Some(1), "{errors}");
+    assert!(errors.contains("nobody reads it, and a signal has come"), "{errors}");
+}
+
+#[test]
+fn who_has_no_room_for_its_totals_says_so() {
+    let site = Site { network: 84, test: 9 };
+    let registrar = site.arguments(2, &["-asapannounce=off", "--profile=fast", "--scalar=/dev/full"]);
+    let server = site.member_arguments(3, &["-calcapp", "--capvector=", "--capscalar=/dev/full"]);
+    for (program, arguments, begins) in [
+        (env!("CARGO_BIN_EXE_rspregistrar"), registrar, "registrar 0x"),
+        (env!("CARGO_BIN_EXE_rspserver"), server, "serving at"),
+    ] {
+        let mut command = Command::new(program);
+        let mut child =
+            command.args(arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it starts");
+        let mut output = BufReader::new(child.stdout.take().expect("its output"));
+        let mut line = String::new();
+        output.read_line(&mut line).expect("its output");
+        assert!(line.contains(begins), "{line}");
+        tell_to_end(&child);
+        let (code, errors) = end_of(child);
+        assert_eq!(code, Some(1), "{errors}");
+        assert!(errors.contains("cannot write /dev/full: "), "{errors}");
+    }
 }
 
 #[test]

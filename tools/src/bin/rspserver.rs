@@ -107,11 +107,24 @@ fn serve(cli: &Cli, signals: &Signals) -> Result<(), Box<dyn Error>> {
     cli.log.start()?;
     let stack = cli.search.build_stack(&cli.transport)?;
     let work = cli.service.prepare(&cli.options)?;
+    let lived = live_on(cli, &work, &stack, signals);
+    let written = match &work {
+        Work::CalcApp(options, record) => record.lock().write_totals(options),
+        _ => Ok(()),
+    };
+    match (lived, written) {
+        (Err(error), Err(unwritten)) => Err(format!("{error}; {unwritten}").into()),
+        (lived, written) => lived.and(written.map_err(Into::into)),
+    }
+}
+
+/// Goes on until a signal or the time ends it: without a failure test, one life.
+fn live_on(cli: &Cli, work: &Work, stack: &Stack, signals: &Signals) -> Result<(), Box<dyn Error>> {
     let end = cli.runtime.map(|runtime| Instant::now() + runtime);
     loop {
         let gone = cli.outages.next_uptime().map(|uptime| Instant::now() + uptime);
         let until = end.into_iter().chain(gone).min();
-        if live(cli, &work, &stack, signals, until)? || until == end {
+        if live(cli, work, stack, signals, until)? || until == end {
             return Ok(());
         }
         let downtime = cli.outages.next_downtime();

@@ -14,7 +14,7 @@ use rserpool::wire::{
 use rserpool::{PeId, PoolHandle, RegistrarId};
 
 use super::line_queue::LineQueue;
-use super::statistics_file::{create, now};
+use super::statistics_file::now;
 
 const HEADER: &str = "AbsTime RelTime   Direction Protocol Action Reason   Flags Counter Time   PoolHandle PoolElementID   \
 SenderID ReceiverID TargetID   ErrorCode";
@@ -46,8 +46,7 @@ const SAID: &str = "Send";
 /// The file.
 pub(super) struct ActionLog {
     begin: Instant,
-    /// None once there is no room for more.
-    output: Option<LineQueue>,
+    output: LineQueue,
     /// Also of lines that were dropped because the disk is too slow: where numbers are missing, lines are.
     number: u64,
     format: Format,
@@ -68,9 +67,17 @@ impl ActionLog {
         format: Format,
         keep_alive_interval: Duration,
     ) -> io::Result<Self> {
-        let output = Some(LineQueue::start(create(path, HEADER)?)?);
+        let output = LineQueue::to_file(path, HEADER)?;
         let (begin, asked) = (Instant::now(), HashMap::new());
         Ok(Self { begin, output, number: 0, format, own, keep_alive_interval, asked })
+    }
+
+    /// Nothing more is written down.
+    ///
+    /// # Errors
+    /// When the file does not have all that was.
+    pub(super) fn finish(&mut self) -> io::Result<()> {
+        self.output.finish()
     }
 
     /// Writes down what the registrar hears or says.
@@ -188,13 +195,9 @@ impl ActionLog {
     }
 
     fn write(&mut self, action: &Action) {
-        let Some(output) = &self.output else { return };
         self.number += 1;
         let relative = self.begin.elapsed().as_secs_f64();
-        let line = format!("{:06}   {:.6} {relative:.6}   {}", self.number, now(), action.columns());
-        if !output.write(line) {
-            self.output = None;
-        }
+        self.output.write(format!("{:06}   {:.6} {relative:.6}   {}", self.number, now(), action.columns()));
     }
 }
 

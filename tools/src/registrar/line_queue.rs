@@ -1,69 +1,116 @@
 //! Lines that go to a file by a thread of their own: who has something to write never waits for the disk.
 
 use std::io::{self, Write};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
-use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
+
+use super::line_file::LineFile;
+use crate::output_file::OutputFile;
 
 /// Bytes that may wait for the disk. Lines for which there is no room are dropped.
 const MOST_WAITING: usize = 4 << 20;
 /// Between two warnings that lines are dropped.
 const WARNING_PAUSE: Duration = Duration::from_secs(1);
+/// How long the end waits for the disk.
+const PATIENCE: Duration = Duration::from_secs(5);
 
-/// The way to the file. Dropping it waits until all that is in it is written.
+/// The way to the file.
 pub(super) struct LineQueue {
+    path: PathBuf,
     /// None at the end only.
     lines: Option<Sender<String>>,
     counts: Arc<Counts>,
-    thread: Option<JoinHandle<()>>,
+    /// What has come of it, once nothing more is written.
+    outcome: Receiver<io::Result<()>>,
 }
 
 #[derive(Default)]
 struct Counts {
     /// Bytes.
     waiting: AtomicUsize,
+    /// Lines, since the beginning, that have got here.
+    queued: AtomicU64,
+    /// Of those, which have gone to the file.
+    written: AtomicU64,
     /// Lines, since the beginning.
     dropped: AtomicU64,
 }
 
+impl Counts {
+    fn missing(&self) -> u64 {
+        let [queued, written, dropped] =
+            [&self.queued, &self.written, &self.dropped].map(|count| count.load(Ordering::Relaxed));
+        queued - written + dropped
+    }
+}
+
 impl LineQueue {
-    /// Starts to write to `output`. What fails, and how many lines are missing, is logged.
+    /// Starts to write to a file, compressed if it is named `.bz2`, with its header first.
+    ///
+    /// # Errors
+    /// If it cannot be written, with its name, or if there is no thread for it.
+    pub(super) fn to_file(path: &Path, header: &str) -> io::Result<Self> {
+        let mut file = LineFile::new(path, OutputFile::create_in_place(path)?);
+        writeln!(file, "{header}")?;
+        Self::start(path, file, LineFile::finish)
+    }
+
+    /// Starts to write to `output`, which is at `path` and ends by `finish`. What fails, and how many lines are missing, is logged.
     ///
     /// # Errors
     /// If there is no thread for it.
-    pub(super) fn start(output: Box<dyn Write + Send>) -> io::Result<Self> {
-        let (sender, lines) = channel();
+    pub(super) fn start<W: Write + Send + 'static>(
+        path: &Path,
+        mut output: W,
+        finish: impl FnOnce(W) -> io::Result<()> + Send + 'static,
+    ) -> io::Result<Self> {
+        let ((sender, lines), (said, outcome)) = (channel(), channel());
         let counts = Arc::<Counts>::default();
         let of_thread = Arc::clone(&counts);
-        let thread = std::thread::Builder::new().name("lines".into());
-        let thread = thread.spawn(move || write_all(output, &lines, &of_thread))?;
-        Ok(Self { lines: Some(sender), counts, thread: Some(thread) })
+        std::thread::Builder::new().name("lines".into()).spawn(move || {
+            let written = write_all(&mut output, &lines, &of_thread).and_then(|()| finish(output));
+            // Who does not wait any longer has said so.
+            let _ = said.send(written);
+        })?;
+        Ok(Self { path: path.to_owned(), lines: Some(sender), counts, outcome })
     }
 
-    /// Has a line written, without waiting for it, or drops it. False once no more are written.
-    pub(super) fn write(&self, line: String) -> bool {
+    /// Has a line written, without waiting for it, or drops it.
+    pub(super) fn write(&self, line: String) {
+        let Some(lines) = &self.lines else { return };
         if self.counts.waiting.load(Ordering::Relaxed) + line.len() > MOST_WAITING {
             self.counts.dropped.fetch_add(1, Ordering::Relaxed);
-            return true;
+            return;
         }
         self.counts.waiting.fetch_add(line.len(), Ordering::Relaxed);
-        self.lines.as_ref().is_some_and(|lines| lines.send(line).is_ok())
+        self.counts.queued.fetch_add(1, Ordering::Relaxed);
+        // If it fails, the outcome says why.
+        let _ = lines.send(line);
     }
-}
 
-impl Drop for LineQueue {
-    fn drop(&mut self) {
+    /// There are no more lines. Waits until all are written, but not for long.
+    ///
+    /// # Errors
+    /// If some are not, and why.
+    pub(super) fn finish(&mut self) -> io::Result<()> {
+        self.finish_within(PATIENCE)
+    }
+
+    fn finish_within(&mut self, patience: Duration) -> io::Result<()> {
         self.lines = None;
-        if let Some(thread) = self.thread.take() {
-            // A panic of that thread has been reported by the panic hook already.
-            let _ = thread.join();
-        }
+        self.outcome.recv_timeout(patience).unwrap_or_else(|_| {
+            let (path, missing) = (self.path.display(), self.counts.missing());
+            Err(io::Error::other(format!(
+                "cannot write {path}: it does not get on, and lacks at least {missing} lines"
+            )))
+        })
     }
 }
 
-fn write_all(mut output: Box<dyn Write + Send>, lines: &Receiver<String>, counts: &Counts) {
+fn write_all(output: &mut impl Write, lines: &Receiver<String>, counts: &Counts) -> io::Result<()> {
     let (mut told, mut warned) = (0, None::<Instant>);
     let mut warn = || {
         let dropped = counts.dropped.load(Ordering::Relaxed);
@@ -74,8 +121,10 @@ fn write_all(mut output: Box<dyn Write + Send>, lines: &Receiver<String>, counts
     };
     for line in lines {
         if let Err(error) = writeln!(output, "{line}") {
-            return tracing::error!(%error, "no more lines are written");
+            tracing::error!(%error, "no more lines are written");
+            return Err(error);
         }
+        counts.written.fetch_add(1, Ordering::Relaxed);
         counts.waiting.fetch_sub(line.len(), Ordering::Relaxed);
         if warned.is_none_or(|warned| warned.elapsed() >= WARNING_PAUSE) {
             warn();
@@ -83,9 +132,7 @@ fn write_all(mut output: Box<dyn Write + Send>, lines: &Receiver<String>, counts
         }
     }
     warn();
-    if let Err(error) = output.flush() {
-        tracing::error!(%error, "the last lines are not written");
-    }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -93,6 +140,10 @@ mod tests {
     use parking_lot::{Condvar, Mutex};
 
     use super::*;
+
+    fn start(output: impl Write + Send + 'static) -> LineQueue {
+        LineQueue::start(Path::new("disk"), output, |_| Ok(())).expect("a thread")
+    }
 
     /// A disk that writes nothing until it is told to.
     #[derive(Clone, Default)]
@@ -127,15 +178,25 @@ mod tests {
     #[test]
     fn a_disk_that_stands_still_holds_nobody_up_and_takes_bounded_memory() {
         let disk = Disk::default();
-        let queue = LineQueue::start(Box::new(disk.clone())).expect("a thread");
+        let mut queue = start(disk.clone());
         let (line, count) = ("x".repeat(1 << 10), 10_000);
-        assert!((0..count).all(|_| queue.write(line.clone())));
+        (0..count).for_each(|_| queue.write(line.clone()));
         disk.go_on();
-        let counts = Arc::clone(&queue.counts);
-        drop(queue);
+        queue.finish().expect("it goes on");
+        let counts = &queue.counts;
         let dropped = counts.dropped.load(Ordering::Relaxed) as usize;
         assert_eq!((disk.lines(), dropped), (MOST_WAITING >> 10, count - (MOST_WAITING >> 10)));
         assert_eq!(counts.waiting.load(Ordering::Relaxed), 0);
+    }
+
+    #[test]
+    fn a_disk_that_stands_still_does_not_keep_the_end_away() {
+        let disk = Disk::default();
+        let mut queue = start(disk.clone());
+        (0..3).for_each(|_| queue.write("line".into()));
+        let error = queue.finish_within(Duration::ZERO).expect_err("nothing is written").to_string();
+        assert_eq!(error, "cannot write disk: it does not get on, and lacks at least 3 lines");
+        disk.go_on();
     }
 
     #[test]
@@ -150,9 +211,8 @@ mod tests {
                 Ok(())
             }
         }
-        let queue = LineQueue::start(Box::new(Full)).expect("a thread");
-        while queue.write("line".into()) {
-            std::thread::yield_now();
-        }
+        let mut queue = start(Full);
+        (0..3).for_each(|_| queue.write("line".into()));
+        assert_eq!(queue.finish().expect_err("no room").kind(), io::ErrorKind::StorageFull);
     }
 }

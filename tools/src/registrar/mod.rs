@@ -1,6 +1,7 @@
 //! `rspregistrar`: a registrar as a program.
 
 mod action_log;
+mod line_file;
 mod line_queue;
 mod metrics;
 mod options;

@@ -83,8 +83,16 @@ impl Service {
         })
     }
 
-    /// Goes on until a signal ends it: without a failure test, one life.
+    /// Goes on until a signal ends it, and then ends its files.
     pub(super) fn run(mut self) -> Result<(), Box<dyn Error>> {
+        match (self.live_on(), self.watching.finish()) {
+            (Err(error), Err(unwritten)) => Err(format!("{error}; {unwritten}").into()),
+            (lived, written) => lived.and(written.map_err(Into::into)),
+        }
+    }
+
+    /// Without a failure test, one life.
+    fn live_on(&mut self) -> Result<(), Box<dyn Error>> {
         loop {
             let end = self.told.cli.outages.next_uptime().map(|uptime| Instant::now() + uptime);
             let next = self.live(end);

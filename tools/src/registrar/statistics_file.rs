@@ -1,39 +1,21 @@
 //! Files of statistics, as RSPLIB's registrar writes them: a line for each interval, and totals and averages at the end.
 
-use std::fs::File;
-use std::io::{self, BufWriter, LineWriter, Write};
+use std::io::{self, Write};
 use std::ops::Add;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use bzip2::Compression;
-use bzip2::write::BzEncoder;
 use rserpool::registrar::{Registrar, RegistrarStatistics};
 
+use super::line_file::LineFile;
+use super::line_queue::LineQueue;
 use super::process::Usage;
+use crate::output_file::OutputFile;
 use crate::program::GLANCE;
 
 const HEADER: &str = "AbsTime RelTime Runtime UserTime SystemTime   Peers Pools PoolElements OwnedPoolElements   \
 Registrations Reregistrations Deregistrations HandleResolutions FailureReports Synchronizations HandleUpdates \
 EndpointKeepAlives";
-
-/// Creates a file, compressed if it is named `.bz2`, with its header in it.
-///
-/// # Errors
-/// The system's, with the file's name.
-pub(super) fn create(path: &Path, header: &str) -> io::Result<Box<dyn Write + Send>> {
-    let named =
-        |error: io::Error| io::Error::new(error.kind(), format!("cannot write {}: {error}", path.display()));
-    let file = File::create(path).map_err(named)?;
-    let mut output: Box<dyn Write + Send> = match path.extension() {
-        Some(extension) if extension == "bz2" => {
-            Box::new(BufWriter::new(BzEncoder::new(file, Compression::best())))
-        }
-        _ => Box::new(LineWriter::new(file)),
-    };
-    writeln!(output, "{header}").map_err(named)?;
-    Ok(output)
-}
 
 /// Seconds since 1970.
 pub(super) fn now() -> f64 {
@@ -126,8 +108,7 @@ impl Averages {
 pub(super) struct Statistics {
     begin: Instant,
     interval: Duration,
-    /// None if there is no such file, or no room for more.
-    lines: Option<Box<dyn Write + Send>>,
+    lines: Option<LineQueue>,
     number: u64,
     next: Instant,
     scalar: Option<Scalar>,
@@ -140,8 +121,30 @@ pub(super) struct Statistics {
 
 /// A file of totals.
 struct Scalar {
-    path: PathBuf,
+    file: LineFile,
     object: String,
+}
+
+impl Scalar {
+    /// It is opened now, so that it is known now that it can be, and there once it is complete.
+    fn create(path: &Path, object: &str) -> io::Result<Self> {
+        Ok(Self { file: LineFile::new(path, OutputFile::create(path)?), object: object.to_owned() })
+    }
+
+    fn write(mut self, counts: Counts, averages: &Averages) -> io::Result<()> {
+        let (file, object) = (&mut self.file, self.object);
+        writeln!(file, "run 1 \"scenario\"")?;
+        for (name, count) in NAMES.iter().zip(counts.0) {
+            let name = format!("\"Registrar Total {name}\"");
+            writeln!(file, "scalar \"{object}\" {name:<39}{count:>8}")?;
+        }
+        let names = ["Pools", "Pool Elements", "Owned Pool Elements", "Peers"];
+        for (name, average) in names.iter().zip(averages.values()) {
+            let name = format!("\"Registrar Average Number Of {name}\"");
+            writeln!(file, "scalar \"{object}\" {name:<49} {average:.6}")?;
+        }
+        self.file.finish()
+    }
 }
 
 impl Statistics {
@@ -154,12 +157,8 @@ impl Statistics {
         interval: Duration,
         scalar: Option<(&Path, &str)>,
     ) -> io::Result<Self> {
-        let lines = file.map(|path| create(path, HEADER)).transpose()?;
-        let scalar = scalar.map(|(path, object)| {
-            // So that it is known now that it can be written.
-            create(path, "run 1 \"scenario\"")?;
-            Ok::<_, io::Error>(Scalar { path: path.to_owned(), object: object.to_owned() })
-        });
+        let lines = file.map(|path| LineQueue::to_file(path, HEADER)).transpose()?;
+        let scalar = scalar.map(|(path, object)| Scalar::create(path, object));
         let begin = Instant::now();
         Ok(Self {
             begin,
@@ -200,10 +199,8 @@ impl Statistics {
         }
         self.next = now + self.interval;
         let line = self.line(sizes, now);
-        let Some(lines) = &mut self.lines else { return };
-        if let Err(error) = writeln!(lines, "{line}") {
-            tracing::error!(%error, "no more lines of statistics are written");
-            self.lines = None;
+        if let Some(lines) = &self.lines {
+            lines.write(line);
         }
     }
 
@@ -221,28 +218,14 @@ impl Statistics {
         )
     }
 
-    /// The file of totals.
-    fn write_scalar(&self) -> io::Result<()> {
-        let Some(Scalar { path, object }) = &self.scalar else { return Ok(()) };
-        let mut file = create(path, "run 1 \"scenario\"")?;
-        for (name, count) in NAMES.iter().zip((self.before + self.counts).0) {
-            let name = format!("\"Registrar Total {name}\"");
-            writeln!(file, "scalar \"{object}\" {name:<39}{count:>8}")?;
-        }
-        let names = ["Pools", "Pool Elements", "Owned Pool Elements", "Peers"];
-        for (name, average) in names.iter().zip(self.averages.values()) {
-            let name = format!("\"Registrar Average Number Of {name}\"");
-            writeln!(file, "scalar \"{object}\" {name:<49} {average:.6}")?;
-        }
-        file.flush()
-    }
-}
-
-impl Drop for Statistics {
-    fn drop(&mut self) {
-        if let Err(error) = self.write_scalar() {
-            tracing::error!(%error, "the totals are not written");
-        }
+    /// The registrar has ended: writes the totals.
+    ///
+    /// # Errors
+    /// Which files do not have all that belongs to them, and why.
+    pub(super) fn finish(self) -> Vec<io::Error> {
+        let lines = self.lines.map(|mut lines| lines.finish());
+        let scalar = self.scalar.map(|file| file.write(self.before + self.counts, &self.averages));
+        [lines, scalar].into_iter().flatten().filter_map(Result::err).collect()
     }
 }
 

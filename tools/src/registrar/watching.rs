@@ -127,6 +127,17 @@ impl Watching {
         }
     }
 
+    /// The last life is over.
+    ///
+    /// # Errors
+    /// Which files do not have all that belongs to them, and why.
+    pub(super) fn finish(self) -> Result<(), String> {
+        let mut errors = self.statistics.finish();
+        errors.extend(self.actions.and_then(|actions| actions.lock().finish().err()));
+        let errors: Vec<_> = errors.iter().map(ToString::to_string).collect();
+        if errors.is_empty() { Ok(()) } else { Err(errors.join("; ")) }
+    }
+
     /// Its life is over.
     pub(super) fn hide(&mut self) {
         if let Some(registrar) = self.shown.lock().take() {

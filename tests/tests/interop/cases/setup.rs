@@ -239,7 +239,8 @@ fn the_peer_is_refused(ground: &mut Ground<'_>) -> String {
     let capture = Capture::start_filtered(ground.ours, "lan0", file.path(), "ip proto 132");
     let _stack = ground.let_peer_connect_in_vain(&Plan::new(Begins::Peer));
     ground.peer.await_event("CANT_STR_ASSOC");
-    let file = capture.finish();
+    let file =
+        capture.finish_after(&format!("sctp.srcport == {} and sctp.chunk_type == 6", ground.our_port()));
     let [inits, aborts] = [(ground.peer_port(), 1), (ground.our_port(), 6)].map(|(port, chunk)| {
         count_packets(&file, &format!("sctp.srcport == {port} and sctp.chunk_type == {chunk}"))
     });

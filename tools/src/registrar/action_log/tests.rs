@@ -32,7 +32,7 @@ fn written(act: impl FnOnce(&mut ActionLog)) -> Vec<String> {
     let output = Written::default();
     let mut log = ActionLog {
         begin: Instant::now(),
-        output: Some(LineQueue::start(Box::new(output.clone())).unwrap()),
+        output: LineQueue::start(Path::new(""), output.clone(), |_| Ok(())).unwrap(),
         number: 0,
         format: Format::default(),
         own: OWN,
@@ -40,7 +40,7 @@ fn written(act: impl FnOnce(&mut ActionLog)) -> Vec<String> {
         asked: HashMap::new(),
     };
     act(&mut log);
-    drop(log);
+    log.finish().unwrap();
     let text = String::from_utf8(output.0.lock().clone()).unwrap();
     let lines = text.lines().enumerate().map(|(index, line)| {
         let (number, rest) = line.split_once("   ").unwrap();

@@ -1,5 +1,6 @@
 //! Files beside what RSPLIB's registrar 3.4.4 wrote.
 
+use std::fs::File;
 use std::io::Read;
 
 use bzip2::read::BzDecoder;
@@ -9,8 +10,8 @@ use super::*;
 const SIZES: Sizes = Sizes { peers: 1, pools: 2, elements: 4, own_elements: 3 };
 const COUNTS: Counts = Counts([8, 7, 1, 3, 0, 2, 5, 6]);
 
-/// What a run of ten seconds writes, in which there is something for the second half only.
-fn run(file: &Path, scalar: &Path) {
+/// What a run of ten seconds writes, in which there is something for the second half only, and what it fails to.
+fn run(file: &Path, scalar: &Path) -> Vec<String> {
     let mut statistics =
         Statistics::start(Some(file), Duration::from_secs(1), Some((scalar, "OBJ"))).unwrap();
     let at = |seconds| statistics.begin + Duration::from_secs(seconds);
@@ -21,13 +22,14 @@ fn run(file: &Path, scalar: &Path) {
     statistics.record(SIZES, COUNTS, end);
     // Not yet time for another line.
     statistics.record(SIZES, COUNTS, end);
+    statistics.finish().iter().map(ToString::to_string).collect()
 }
 
 #[test]
 fn lines_have_the_columns_of_the_header_behind_their_number() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("s.stats");
-    run(&file, &folder.path().join("x.sca"));
+    assert!(run(&file, &folder.path().join("x.sca")).is_empty());
     let text = std::fs::read_to_string(file).unwrap();
     let lines: Vec<_> = text.lines().collect();
     assert_eq!(lines.len(), 4, "{text}");
@@ -51,7 +53,7 @@ fn lines_have_the_columns_of_the_header_behind_their_number() {
 fn totals_and_averages_are_as_rsplib_has_them() {
     let folder = tempfile::tempdir().unwrap();
     let scalar = folder.path().join("x.sca");
-    run(&folder.path().join("s.stats"), &scalar);
+    assert!(run(&folder.path().join("s.stats"), &scalar).is_empty());
     let expected = "\
 run 1 \"scenario\"
 scalar \"OBJ\" \"Registrar Total Registrations\"               9
@@ -74,10 +76,21 @@ scalar \"OBJ\" \"Registrar Average Number Of Peers\"               0.500000
 fn a_file_that_is_named_so_is_compressed_to_its_end() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("s.stats.bz2");
-    run(&file, &folder.path().join("x.sca"));
+    assert!(run(&file, &folder.path().join("x.sca")).is_empty());
     let mut text = String::new();
     BzDecoder::new(File::open(file).unwrap()).read_to_string(&mut text).unwrap();
     assert!(text.starts_with("AbsTime ") && text.contains("\n000003 "), "{text}");
+}
+
+#[test]
+fn what_lacks_its_end_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("s.stats.bz2");
+    std::os::unix::fs::symlink("/dev/full", &file).unwrap();
+    let errors = run(&file, Path::new("/dev/full"));
+    let named = [format!("cannot write {}: ", file.display()), "cannot write /dev/full: ".into()];
+    assert_eq!(errors.len(), named.len(), "{errors:?}");
+    assert!(errors.iter().zip(&named).all(|(error, named)| error.starts_with(named)), "{errors:?}");
 }
 
 #[test]

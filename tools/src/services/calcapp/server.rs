@@ -89,7 +89,11 @@ impl CalcAppRecord {
         self.begin.elapsed().as_secs_f64() * capacity
     }
 
-    fn write_totals(&self, options: &CalcAppOptions) -> io::Result<()> {
+    /// Writes the totals, once the last element has stopped.
+    ///
+    /// # Errors
+    /// Which file cannot be written, and why.
+    pub fn write_totals(&self, options: &CalcAppOptions) -> io::Result<()> {
         let (capacity, uptime) = (options.capcapacity, self.begin.elapsed().as_secs_f64());
         let available = self.available(capacity);
         let scalars = [
@@ -252,10 +256,6 @@ impl Service for CalcApp {
         if rand::random_bool(self.options.capcleanshutdownprobability) {
             all.iter().for_each(|(id, progress)| send_cookie(&mut sessions.session(*id), *progress));
         }
-        let mut record = self.record.lock();
-        record.used += self.jobs.take_used();
-        if let Err(error) = record.write_totals(&self.options) {
-            tracing::warn!(%error, "no totals");
-        }
+        self.record.lock().used += self.jobs.take_used();
     }
 }
