@@ -10,7 +10,7 @@ use rserpool::driver::{self, PoolElementOptions, PoolUserOptions, Registrar, Reg
 use rserpool::pool_element::PoolElementEvent;
 use rserpool::pool_user::SubscriptionState;
 use rserpool::registrar::RegistrarConfig;
-use rserpool::session::{Failover, ServiceEvent};
+use rserpool::session::{Failover, ServiceEvent, SessionEvent};
 use rserpool::transport::{LostReason, Peer, UserMessage};
 use rserpool::wire::ASAP_PORT;
 use rserpool::{Profile, RegistrarId, SctpSettings};
@@ -214,6 +214,42 @@ fn what_was_sent_before_the_end_of_a_session_that_is_not_read_comes_before_the_e
         }
     };
     assert_eq!((end, numbers.start), (LostReason::Shutdown, 100 + MESSAGES));
+}
+
+#[test]
+fn a_session_that_is_not_read_turns_to_no_other_element_until_it_is() {
+    /// With the send buffer (1 MiB), more than waits at the session.
+    const BYTES: usize = 7 << 18;
+    const PART: usize = 1 << 16;
+    let hosts = [2, 3, 4, 5].map(|host| stack(26, host));
+    let (_registrar, registrars) = registrar(&hosts[0]);
+    let listeners = [&hosts[1], &hosts[2]].map(|host| {
+        let listener = driver::PoolListener::bind(host, options(&registrars)).expect("an element");
+        let registered = listener.element().next_event(Some(Instant::now() + LIMIT));
+        assert_eq!(registered.expect("an event"), PoolElementEvent::Registered);
+        listener
+    });
+    let user = driver::PoolUser::start(&hosts[3], PoolUserOptions::new(registrars, PROFILE)).expect("a user");
+    let session = user.open_session("Counters".into());
+    session.wait_connected(LIMIT).expect("a connection");
+    let deadline = Instant::now() + LIMIT;
+    let soon = || Some(Instant::now() + Duration::from_millis(10));
+    let (served, _) = loop {
+        assert!(Instant::now() < deadline, "nobody has the session");
+        if let Some(accepted) = listeners.iter().find_map(|listener| listener.accept(soon()).ok()) {
+            break accepted;
+        }
+    };
+    (0..BYTES / PART).for_each(|_| served.send(&UserMessage::new(7, vec![0; PART])).expect("there is room"));
+    served.abort();
+    while session.element().is_some() {
+        assert!(Instant::now() < deadline, "it goes on to fill what nobody fetches");
+        std::thread::yield_now();
+    }
+    let mut events = std::iter::repeat_with(|| session.receive(Some(deadline)).expect("an event"))
+        .skip_while(|event| matches!(event, SessionEvent::Data(_) | SessionEvent::BusinessCard(_)));
+    assert!(matches!(events.next(), Some(SessionEvent::FailoverNecessary { .. })));
+    assert!(matches!(events.next(), Some(SessionEvent::FailoverComplete { .. })));
 }
 
 #[test]

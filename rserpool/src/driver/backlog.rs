@@ -36,6 +36,11 @@ impl Backlogs {
         self.associations.contains_key(&association)
     }
 
+    /// Those of which messages wait.
+    pub(super) fn associations(&self) -> Vec<AssociationId> {
+        self.associations.keys().copied().collect()
+    }
+
     pub(super) fn push(&mut self, association: AssociationId, message: UserMessage) {
         let backlog = self.associations.entry(association).or_default();
         backlog.bytes += weight(&message);

@@ -10,7 +10,8 @@ use crate::session::{ServiceEvent, SessionEvent};
 use crate::wire::PoolElement;
 
 /// Bytes of one session that may wait, bookkeeping included, and one event more. What its peer sends beyond that stays in the
-/// association's receive buffer, and then with the peer (RFC 9260, 6.2).
+/// association's receive buffer, and then with the peer (RFC 9260, 6.2). What that buffer holds at the association's end comes all the
+/// same, but a session that is full gets no other association.
 const MAX_BYTES: usize = 256 << 10;
 
 /// What an event holds of what its peer has sent.
@@ -74,7 +75,7 @@ impl<K: Copy + Eq + Hash, E: Weight> Inbox<K, E> {
         waiting.events.push_back(event);
         if waiting.bytes >= MAX_BYTES {
             waiting.is_full = true;
-            // Each time: a session may have got another association meanwhile.
+            // Each time: a session may get an association when it is full, if it was connecting.
             self.flows.push_back(Flow::Pause(session));
         }
         true

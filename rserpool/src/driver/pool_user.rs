@@ -154,12 +154,17 @@ impl Machine for Sorted {
     }
 
     fn poll_flow(&mut self) -> Option<Flow<AssociationId>> {
+        let machine = &mut self.machine;
         // Of a session without an association there is nothing to be read.
-        std::iter::from_fn(|| self.sessions.poll_flow()).find_map(|flow| {
-            Some(match flow {
-                Flow::Pause(session) => Flow::Pause(self.machine.association(session)?),
-                Flow::Resume(session) => Flow::Resume(self.machine.association(session)?),
-            })
+        std::iter::from_fn(|| self.sessions.poll_flow()).find_map(|flow| match flow {
+            Flow::Pause(session) => {
+                machine.hold_session(session);
+                machine.association(session).map(Flow::Pause)
+            }
+            Flow::Resume(session) => {
+                machine.release_session(session);
+                machine.association(session).map(Flow::Resume)
+            }
         })
     }
 

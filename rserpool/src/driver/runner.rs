@@ -260,10 +260,12 @@ impl<M: Machine> Shared<M> {
         engine: &mut Engine<M>,
         attempt: &mut impl FnMut(&mut Engine<M>) -> Option<T>,
     ) -> Option<Result<T, Error>> {
-        let had_room = engine.machine.has_room();
+        let sleeps = |engine: &Engine<M>| (engine.machine.has_room(), engine.machine.poll_timeout());
+        let before = sleeps(engine);
         let result = attempt(engine);
         engine.execute_commands();
-        if !had_room && engine.machine.has_room() {
+        // The thread may not listen, or sleep too long.
+        if sleeps(engine) != before {
             self.sleep.ring();
         }
         result.map(Ok).or_else(|| engine.failure())

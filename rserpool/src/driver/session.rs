@@ -14,7 +14,8 @@ use crate::wire::PoolElement;
 
 /// A session with a pool. One thread may send while another receives. Dropping it ends it, after everything sent is
 /// delivered. Whose events are not fetched makes its element wait, and nobody else: 256 KiB of them wait here, then the association's
-/// receive buffer fills.
+/// receive buffer fills. If the element fails then, what is in that buffer comes as well, and the session turns to the next element once
+/// half of the 256 KiB are free again.
 pub struct Session {
     runner: Arc<Runner<Sorted>>,
     id: SessionId,

@@ -91,6 +91,8 @@ enum State {
     Connecting(AssociationId),
     Connected(AssociationId),
     Resting,
+    /// It would look for the next element, but is held.
+    Held,
 }
 
 /// One session.
@@ -116,6 +118,8 @@ pub(crate) struct Session {
     unsent: VecDeque<UserMessage>,
     /// Rests since an element has worked.
     rests: u32,
+    /// See [`PoolUser::hold_session`].
+    is_held: bool,
 }
 
 impl Session {
@@ -169,6 +173,7 @@ impl PoolUser {
             failover: Failover::default(),
             unsent: VecDeque::new(),
             rests: 0,
+            is_held: false,
         };
         self.sessions.insert(id, session);
         self.find_element(id, now);
@@ -182,7 +187,7 @@ impl PoolUser {
         match session.state {
             State::Connected(association) => self.io.push(Command::Shutdown { association }),
             State::Connecting(association) => self.io.push(Command::Abort { association }),
-            State::Resolving | State::Resting => return,
+            State::Resolving | State::Resting | State::Held => return,
         }
         self.by_association.retain(|_, owner| *owner != id);
     }
@@ -242,10 +247,32 @@ impl PoolUser {
         self.leave_element(id, LostReason::Local, unreachable, now);
     }
 
+    /// Turns to no other element until the session is [released](Self::release_session): nobody fetches what the former ones have
+    /// sent, and each could add to that as much as its association holds.
+    pub(crate) fn hold_session(&mut self, id: SessionId) {
+        if let Some(session) = self.sessions.get_mut(&id) {
+            session.is_held = true;
+        }
+    }
+
+    /// Looks for an element at the next [time-out](Self::handle_timeout), which is due at once, if that was held up.
+    pub(crate) fn release_session(&mut self, id: SessionId) {
+        let Some(session) = self.sessions.get_mut(&id) else { return };
+        session.is_held = false;
+        if session.state == State::Held {
+            session.state = State::Resting;
+            self.session_timers.set(id, Time::ZERO);
+        }
+    }
+
     /// Connects to the next element: one that is known and has not failed, else one that the registrar names.
     /// Asking for more elements than one pays here (RFC 5356, 5.1.3).
     fn find_element(&mut self, id: SessionId, now: Time) {
         let Some(session) = self.sessions.get_mut(&id) else { return };
+        if session.is_held {
+            session.state = State::Held;
+            return;
+        }
         let handle = session.pool_handle.clone();
         let may_use_cache = !session.failed.is_empty() || self.is_fresh(&handle, now);
         if may_use_cache && self.connect_to_next(id, now) {

@@ -83,6 +83,9 @@ pub enum Error {
     /// The socket has, or had, its one association.
     #[error("the socket has its association: connect another one")]
     Associated,
+    /// The call is for one-to-many sockets.
+    #[error("only one-to-many sockets pause one of their associations: do not read this one")]
+    NotOneToMany,
     /// The association is not one of this socket's, or has ended.
     #[error("the association has ended or belongs to another socket")]
     NoAssociation,
@@ -149,6 +152,7 @@ impl Error {
             | Self::NotListening
             | Self::Listening
             | Self::Associated
+            | Self::NotOneToMany
             | Self::Send(_)
             | Self::Connect(_)
             | Self::Listen(_)

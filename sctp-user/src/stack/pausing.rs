@@ -4,7 +4,7 @@ use sctp_core::event::AssociationId;
 
 use super::Socket;
 use super::error::Error;
-use super::mailbox::{Interest, SocketId};
+use super::mailbox::{Interest, SocketId, SocketKind};
 use super::registry::Change;
 use super::state::State;
 
@@ -12,10 +12,11 @@ impl Socket {
     /// Leaves the messages of an association where they are until [`Socket::resume_reading`]: they fill its receive buffer, so that
     /// its peer has to wait (RFC 9260, 6.2), and count for nothing among what this socket has to read. The rest of a message of
     /// which a part was read comes all the same, and so do notifications, before messages that came earlier; but the end of the
-    /// association, or its restart, ends the pause, and is told after its messages as ever.
+    /// association, or its restart, ends the pause, and is told after its messages as ever. Only for one-to-many sockets: any other is
+    /// simply not read.
     ///
     /// # Errors
-    /// [`Error::NoAssociation`].
+    /// [`Error::NoAssociation`], [`Error::NotOneToMany`].
     pub fn pause_reading(&self, id: AssociationId) -> Result<(), Error> {
         self.with(|state, _| state.pause_reading(self.id(), id))
     }
@@ -33,6 +34,10 @@ impl State {
     fn pause_reading(&mut self, socket: SocketId, id: AssociationId) -> Result<(), Error> {
         self.association_of(socket, Some(id))?;
         let mailbox = self.registry.sockets.get_mut(&socket).ok_or(Error::Closed)?;
+        // A SHUTDOWN would be the end of file, before the messages.
+        if mailbox.kind != SocketKind::OneToMany {
+            return Err(Error::NotOneToMany);
+        }
         let link = self.registry.links.get_mut(&id).ok_or(Error::NoAssociation)?;
         if link.end.is_some() || mailbox.incoming.tells_restart(id) {
             return Ok(());

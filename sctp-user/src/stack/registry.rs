@@ -240,7 +240,7 @@ impl Link {
 }
 
 impl Mailbox {
-    fn apply(&mut self, id: AssociationId, link: &Link, arrival: Arrival, event: Event) {
+    fn apply(&mut self, id: AssociationId, link: &mut Link, arrival: Arrival, event: Event) {
         if self.kind == SocketKind::Listener {
             self.acceptable += usize::from(matches!(event, Event::CommunicationUp { .. }));
         }
@@ -249,6 +249,11 @@ impl Mailbox {
         }
         let cuts_off = matches!(event, Event::PartialDeliveryAborted(_));
         let ended = (cuts_off || link.end.is_some()) && self.incoming.note_end(id);
+        // The rest of that message was all that the pause let pass.
+        if ended && link.paused {
+            self.incoming.remove(id);
+            link.queued = false;
+        }
         let subscribed = link.subscribed.unwrap_or(self.subscribed);
         match Notification::from_event(event).filter(|it| subscribed.wants(it)) {
             // What the rest waits for.

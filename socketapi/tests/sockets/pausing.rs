@@ -3,8 +3,8 @@
 use std::time::Instant;
 
 use socketapi::{
-    AssociationId, Error, Notification, Notifications, Patience, Poller, Received, SctpSocket, SctpStream,
-    SendInfo, SocketBuilder, Stack, Transport,
+    AssociationId, Error, Notification, Notifications, Patience, Poller, Received, Reliability, SctpSocket,
+    SctpStream, SendInfo, SocketBuilder, Stack, Transport,
 };
 
 use crate::support::{LONG, Pair, in_memory, over_udp, soon, start, wait_until};
@@ -122,6 +122,18 @@ fn its_end_comes_after_its_messages() {
     }
 }
 
+/// It would end before its messages, since a SHUTDOWN is the end of file.
+#[test]
+fn a_socket_with_one_association_cannot_leave_it_unread() {
+    let (server, client) = in_memory().connected();
+    let paused = server.socket().pause_reading(server.socket().only_association().unwrap());
+    assert!(matches!(paused, Err(Error::NotOneToMany)), "{paused:?}");
+    client.send(b"x", &SendInfo::new()).unwrap();
+    client.shutdown().unwrap();
+    assert_eq!(server.recv_deadline(soon()).unwrap().unwrap().len(), 1);
+    assert!(server.recv_deadline(soon()).unwrap().is_none());
+}
+
 /// RFC 9260, 5.2.4.2, case A: somebody with the same addresses and port knows nothing of the association.
 #[test]
 fn its_restart_comes_between_the_messages_from_before_and_those_from_then() {
@@ -185,4 +197,29 @@ fn a_message_that_is_read_in_pieces_is_read_to_its_end() {
     assert!(site.server.try_receive().unwrap().is_none());
     site.server.resume_reading(site.paused).unwrap();
     assert_eq!(piece().len(), LEN);
+}
+
+/// RFC 7496, 3.2: the sender gives the message up for another one, which is not its rest.
+#[test]
+fn a_message_that_is_read_in_pieces_may_have_no_end() {
+    let site = Site::new(&in_memory());
+    site.server.resume_reading(site.paused).unwrap();
+    site.server.subscribe(Notifications::PARTIAL_DELIVERY).unwrap();
+    let send = |len, priority| {
+        site.slow.send(&vec![7; len], &SendInfo::new().reliability(Reliability::Priority(priority)))
+    };
+    send(3 * BUFFER, 9).unwrap();
+    assert!(!site.server.recv_message().unwrap().info.end_of_record);
+    site.server.pause_reading(site.paused).unwrap();
+    let window = || site.server.status(site.paused).unwrap().local_window.unwrap();
+    wait_until("its window is closed", || window() < LEN as u32);
+    send(LEN, 1).unwrap();
+    wait_until("all has arrived", || !site.slow.status().unwrap().has_unacknowledged);
+    let next = site.server.try_receive().unwrap();
+    let is_cut_off =
+        |it: &Received| matches!(it, Received::Notification(_, Notification::PartialDeliveryAborted(_)));
+    assert!(next.as_ref().is_some_and(is_cut_off), "{next:?}");
+    assert!(site.server.try_receive().unwrap().is_none());
+    site.server.resume_reading(site.paused).unwrap();
+    assert_eq!(site.server.recv_message().unwrap().len(), LEN);
 }

@@ -73,14 +73,20 @@ impl Network {
         Ok(tcp_has || !self.ready.is_empty() || !self.events.is_empty())
     }
 
-    fn handle(&mut self, socket: usize, received: Received) {
+    pub(super) fn handle(&mut self, socket: usize, received: Received) {
         match received {
             Received::Message(message) => self.handle_message(message),
             Received::Notification(Some(id), notification) => {
                 self.handle_notification(socket, id, notification);
             }
-            Received::Notification(None, notification) => tracing::warn!(?notification),
+            Received::Notification(None, notification) => self.handle_overflow(&notification),
         }
+    }
+
+    /// Notifications were lost: any association may have room for what waits.
+    fn handle_overflow(&mut self, notification: &Notification) {
+        tracing::warn!(?notification);
+        self.backlogs.associations().into_iter().for_each(|name| self.flush(name));
     }
 
     fn handle_message(&mut self, message: Message) {

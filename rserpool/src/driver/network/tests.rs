@@ -1,7 +1,7 @@
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use socketapi::Transport;
+use socketapi::{Notification, Received, Transport};
 
 use super::*;
 use crate::Profile;
@@ -99,6 +99,39 @@ fn a_flood_at_one_socket_does_not_keep_what_comes_to_another_waiting() {
     let before =
         std::iter::repeat_with(|| await_event(&mut server, message_of)).take_while(|of| *of == flooded);
     assert!(before.count() < 100, "the flood goes first");
+}
+
+#[test]
+fn what_waits_for_room_is_sent_though_the_sign_of_room_was_lost() {
+    let (mut server, mut client) = (open(5), open(6));
+    let association = AssociationId::Outgoing(1);
+    let peer = Peer { addresses: vec![[127, 79, 32, 5].into()], port: 3863 };
+    client.execute(Command::Connect { association, side: Side::Asap, peer });
+    await_event(&mut client, |event| matches!(event, TransportEvent::Connected { .. }).then_some(()));
+    let mut sent = 0;
+    while sent == 0 || !client.has_backlog(association) {
+        let message = UserMessage::new(sent, vec![0; 64 << 10]);
+        client.execute(Command::Send { association, message });
+        sent += 1;
+    }
+    let mut received = 0;
+    let mut next = |server: &mut Network| {
+        let is_message = |event: TransportEvent| matches!(event, TransportEvent::Message { .. });
+        received += u32::from(server.poll_event().unwrap().is_some_and(is_message));
+        received
+    };
+    let end = Instant::now() + Duration::from_secs(20);
+    let link = &client.links[&association];
+    let socket = &client.sockets[link.socket].socket;
+    while socket.status(link.id).unwrap().has_unacknowledged {
+        next(&mut server);
+        assert!(Instant::now() < end, "it is not acknowledged");
+    }
+    while socket.try_receive().unwrap().is_some() {}
+    client.handle(0, Received::Notification(None, Notification::Overflow(1)));
+    while next(&mut server) < sent {
+        assert!(Instant::now() < end, "the rest does not come");
+    }
 }
 
 /// RFC 9260, 6.2: the window is the association's.
