@@ -39,16 +39,37 @@ impl Machine for Late {
     fn handle_own_events(&mut self, _tasks: &mut Tasks<()>) {}
 }
 
-#[test]
-fn what_a_time_out_has_caused_at_once_is_heard_at_once() {
-    let builder = Stack::builder().transport(Transport::Udp).address([127, 79, 30, 2]).udp_port(0);
+const LIMIT: Duration = Duration::from_secs(20);
+
+/// A machine whose time comes so late, or not by itself.
+fn late(host: u8, delay: Option<Duration>) -> Runner<Late> {
+    let builder = Stack::builder().transport(Transport::Udp).address([127, 79, 30, host]).udp_port(0);
     let stack = builder.build().unwrap();
     let config = Profile::Fast.sctp_settings().association_config();
     let binding = Binding { side: Side::Asap, addresses: Vec::new(), port: 0, listen: false, config };
     let network = Network::open(&stack, binding).unwrap();
-    let due = Some(stack.now() + Duration::from_millis(50));
+    let due = delay.map(|delay| stack.now() + delay);
     let machine = Late { due, commands: VecDeque::new(), has_failed: false };
-    let runner = Runner::start("late", &stack, machine, network).unwrap();
-    let deadline = Some(Instant::now() + Duration::from_secs(20));
+    Runner::start("late", &stack, machine, network).unwrap()
+}
+
+#[test]
+fn what_a_time_out_has_caused_at_once_is_heard_at_once() {
+    let runner = late(2, Some(Duration::from_millis(50)));
+    let deadline = Some(Instant::now() + LIMIT);
     assert!(runner.wait(deadline, |engine| engine.machine.has_failed.then_some(())).is_ok());
+}
+
+#[test]
+fn a_time_that_a_call_has_brought_forward_is_kept() {
+    let runner = late(3, None);
+    // Then it sleeps.
+    assert!(runner.goes_round(LIMIT) && runner.goes_round(LIMIT));
+    let mut due = Some(Time::ZERO);
+    let deadline = Some(Instant::now() + LIMIT);
+    let heard = runner.wait(deadline, |engine| {
+        engine.machine.due = due.take().or(engine.machine.due);
+        engine.machine.has_failed.then_some(())
+    });
+    assert!(heard.is_ok());
 }
