@@ -193,8 +193,8 @@ fn pair(test: u8) -> ([Stack; 3], Registrar, driver::PoolListener, driver::Sessi
 
 #[test]
 fn what_was_sent_before_the_end_of_a_session_that_is_not_read_comes_before_the_end() {
-    /// More than waits at the session, less than what its receive buffer takes as well.
-    const MESSAGES: u32 = 800;
+    /// A little more than waits at the session: how much the receive buffer takes depends on what it holds beside data.
+    const MESSAGES: u32 = 250;
     let (_hosts, _registrar, listener, session, served) = pair(24);
     (0..MESSAGES).for_each(|number| {
         session.send(&UserMessage::new(100 + number, vec![0; 1000])).expect("connected");

@@ -295,6 +295,15 @@ impl SctpSocket {
         self.base.socket.shutdown(Some(association))
     }
 
+    /// Ends an association in good order, for who wants no more messages of it: should the socket be closed before the association has
+    /// ended, what nobody has read is thrown away, where otherwise the association would be aborted.
+    ///
+    /// # Errors
+    /// [`Error::NoAssociation`].
+    pub fn leave(&self, association: AssociationId) -> Result<(), Error> {
+        self.base.socket.leave(association)
+    }
+
     /// Ends an association at once and tells the peer why.
     ///
     /// # Errors

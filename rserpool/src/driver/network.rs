@@ -400,7 +400,7 @@ impl Network {
             }
         }
         if link.is_closing
-            && let Err(error) = self.sockets[link.socket].socket.shutdown(link.id)
+            && let Err(error) = self.sockets[link.socket].socket.leave(link.id)
         {
             tracing::debug!(%error, ?name, "nothing to shut down");
             self.remove_link(name);

@@ -62,6 +62,8 @@ pub(super) struct Link {
     pub(super) queued: bool,
     /// Its messages are left unread, see [`Socket::pause_reading`](super::Socket::pause_reading).
     pub(super) paused: bool,
+    /// Its messages may be thrown away, see [`Socket::leave`](super::Socket::leave).
+    pub(super) is_left: bool,
     /// What is told of it; `None`: what its socket subscribed to.
     pub(super) subscribed: Option<Notifications>,
     /// That it may be, from the meter of the socket that it began on.
@@ -86,6 +88,7 @@ impl Link {
             end: None,
             queued: false,
             paused: false,
+            is_left: false,
             subscribed: None,
             _admission: admission,
         }

@@ -28,6 +28,21 @@ impl Socket {
     pub fn resume_reading(&self, id: AssociationId) -> Result<(), Error> {
         self.with(|state, _| state.resume_reading(self.id(), id))
     }
+
+    /// Ends an association in good order, for who wants no more messages of it: should the socket be closed before the association has
+    /// ended, what nobody has read is thrown away. Without this call the association would be aborted then, so that its peer learns
+    /// that data was lost, and might not get what was sent to it.
+    ///
+    /// # Errors
+    /// As [`Socket::shutdown`].
+    pub fn leave(&self, id: AssociationId) -> Result<(), Error> {
+        self.with(|state, now| {
+            state.association_of(self.id(), Some(id))?;
+            state.shutdown(now, id)?;
+            state.registry.links.get_mut(&id).ok_or(Error::NoAssociation)?.is_left = true;
+            Ok(())
+        })
+    }
 }
 
 impl State {

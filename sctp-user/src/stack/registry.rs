@@ -153,7 +153,7 @@ impl Registry {
         link.owner = Owner::Nobody;
         self.orphans += 1;
         // Data that nobody will read: the peer must learn that it was lost, as Linux tells it.
-        let loses_data = has_unread || engine.endpoint.is_readable(id);
+        let loses_data = !link.is_left && (has_unread || engine.endpoint.is_readable(id));
         let at_once = linger == Some(Duration::ZERO);
         // Nobody wants a set-up that goes on for the sake of nothing.
         let is_idle = |association: &Association| !association.has_unacknowledged();

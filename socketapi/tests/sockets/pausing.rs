@@ -223,3 +223,22 @@ fn a_message_that_is_read_in_pieces_may_have_no_end() {
     site.server.resume_reading(site.paused).unwrap();
     assert_eq!(site.server.recv_message().unwrap().len(), LEN);
 }
+
+/// RFC 9260, 9.2: what was sent arrives. Else what nobody has read is a reason to abort.
+#[test]
+fn who_leaves_an_association_is_not_held_to_read_it() {
+    let leave: fn(&SctpSocket, AssociationId) = |socket, id| socket.leave(id).unwrap();
+    let just_close: fn(&SctpSocket, AssociationId) = |_, _| {};
+    for (end, is_aborted) in [(leave, false), (just_close, true)] {
+        let site = Site::new(&in_memory());
+        let socket = site.server;
+        (0..5).for_each(|number| site.slow.send(&[7; LEN], &SendInfo::new().ppid(number)).unwrap());
+        wait_until("all have arrived", || !site.slow.status().unwrap().has_unacknowledged);
+        socket.send(site.paused, b"x", &SendInfo::new()).unwrap();
+        end(&socket, site.paused);
+        drop(socket);
+        let heard = site.slow.recv_message();
+        let told = heard.as_ref().is_ok_and(|message| message.as_ref().is_some_and(|it| it.len() == 1));
+        assert_eq!(!told || site.slow.recv_message().is_err(), is_aborted, "{heard:?}");
+    }
+}

@@ -47,7 +47,7 @@ struct Cli {
     #[arg(long, value_name = "MS")]
     stop_p99: Option<u64>,
     /// Stop when the processes of --memory-of hold more, GiB
-    #[arg(long, value_name = "GIB", requires = "memory_of", value_parser = clap::value_parser!(u64).range(1..=1 << 20))]
+    #[arg(long, value_name = "GIB", requires = "memory_of", value_parser = clap::value_parser!(u64).range(..=1 << 20))]
     stop_memory: Option<u64>,
     /// Stop when so many seconds are over
     #[arg(long, value_name = "S", value_parser = program::seconds)]

@@ -138,10 +138,10 @@ fn what_waits_for_room_is_sent_though_the_sign_of_room_was_lost() {
 #[test]
 fn what_comes_of_a_paused_association_waits_with_its_peer_and_the_others_do_not() {
     const MESSAGES: u32 = 100;
-    let (mut server, mut client) = (open(3), open(4));
+    let (mut server, mut client) = (open(7), open(8));
     let [slow, quick] = [1, 2].map(|number| {
         let association = AssociationId::Outgoing(number);
-        let peer = Peer { addresses: vec![[127, 79, 32, 3].into()], port: 3863 };
+        let peer = Peer { addresses: vec![[127, 79, 32, 7].into()], port: 3863 };
         client.execute(Command::Connect { association, side: Side::Asap, peer });
         await_event(&mut client, |event| matches!(event, TransportEvent::Connected { .. }).then_some(()));
         let accepted = await_event(&mut server, |event| match event {
