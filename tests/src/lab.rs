@@ -95,6 +95,8 @@ impl Lab {
     /// As [`Lab::new`].
     pub fn star(others: u8) -> (Host, Vec<Host>) {
         let hub = Self::switches(1, 1500);
+        // A switch that is off, for who is cut off: without any the hub would still hear what comes on that port.
+        hub.ip("link add dark type bridge");
         let hosts = (2..2 + others).map(|number| {
             let host = Self::host(number);
             run(&format!(
@@ -184,7 +186,7 @@ impl Host {
     /// # Panics
     /// If this host is not that of [`Lab::star`].
     pub fn cut_off(&self, number: u8) {
-        self.ip(&format!("link set p{number} nomaster"));
+        self.ip(&format!("link set p{number} master dark"));
     }
 
     /// Puts it in again.
