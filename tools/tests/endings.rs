@@ -5,29 +5,18 @@ use std::io::{BufRead, BufReader, PipeReader, PipeWriter, Read, Write};
 use std::net::{TcpStream, UdpSocket};
 use std::os::fd::AsFd;
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use support::{Running, Site};
+use support::{Running, Site, await_some};
 
 mod support;
 
 /// Longer than anything takes on a loaded machine.
 const PATIENCE: Duration = Duration::from_secs(60);
-
-fn await_some<T>(mut look: impl FnMut() -> Option<T>, what: &str) -> T {
-    let end = Instant::now() + PATIENCE;
-    loop {
-        if let Some(found) = look() {
-            return found;
-        }
-        assert!(Instant::now() < end, "{what}");
-        std::thread::sleep(Duration::from_millis(5));
-    }
-}
 
 /// Its exit code, and what it has said on standard error.
 fn end_of(mut child: Child) -> (Option<i32>, String) {

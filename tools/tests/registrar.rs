@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use support::Running;
+use support::{Running, await_some};
 
 mod support;
 
@@ -55,18 +55,6 @@ fn a_registrar_in_a_failure_test_goes_and_comes_back_until_it_is_told_to_end() {
     }
     let (ended_well, _) = registrar.end(Signal::SIGINT);
     assert!(ended_well);
-}
-
-/// Waits until `look` finds something.
-fn await_some<T>(mut look: impl FnMut() -> Option<T>, what: &str) -> T {
-    let end = Instant::now() + PATIENCE;
-    loop {
-        if let Some(found) = look() {
-            return found;
-        }
-        assert!(Instant::now() < end, "{what}");
-        std::thread::sleep(Duration::from_millis(20));
-    }
 }
 
 fn run(arguments: &[&str]) -> (Option<i32>, String) {

@@ -13,6 +13,18 @@ use nix::unistd::Pid;
 /// For a program to say something.
 const LIMIT: Duration = Duration::from_secs(120);
 
+/// Waits until `look` finds something.
+pub fn await_some<T>(mut look: impl FnMut() -> Option<T>, what: &str) -> T {
+    let end = Instant::now() + LIMIT;
+    loop {
+        if let Some(found) = look() {
+            return found;
+        }
+        assert!(Instant::now() < end, "{what}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
 /// A program that runs until it is told to end.
 pub struct Running {
     process: Child,
