@@ -65,7 +65,16 @@ pub(crate) unsafe fn bind(fd: c_int, local: *const sockaddr, length: socklen_t) 
 }
 
 pub(crate) fn listen(fd: c_int, backlog: c_int) -> Detour<c_int> {
-    with_socket(fd, |name| control::command(name, Command::Listen(backlog)).map(|_| 0))
+    with_socket(fd, |name| {
+        control::command(name, Command::Listen(backlog))?;
+        match (name.style, backlog) {
+            (Style::OneToMany, _) => {}
+            // It listens no more.
+            (Style::OneToOne, 0) => record::peek_onwards(fd)?,
+            (Style::OneToOne, _) => record::peek_at_the_first(fd)?,
+        }
+        Ok(0)
+    })
 }
 
 /// # Safety
@@ -277,8 +286,11 @@ pub(crate) fn with_number_left<T>(fd: c_int, act: impl FnOnce() -> Result<T, Sto
 /// Makes a descriptor that came from the service the program's; `flags` are those of `socket()`.
 pub(crate) fn adopt(fd: Option<OwnedFd>, flags: c_int) -> Result<c_int, c_int> {
     let fd = fd.ok_or(libc::EPROTO)?;
-    table::peer_name(fd.as_raw_fd()).into_iter().for_each(board::prepare);
-    record::set_peek_offset(fd.as_raw_fd(), 0)?;
+    let name = table::peer_name(fd.as_raw_fd());
+    name.into_iter().for_each(board::prepare);
+    if name.is_none_or(|name| name.style == Style::OneToOne) {
+        record::peek_onwards(fd.as_raw_fd())?;
+    }
     if flags & libc::SOCK_NONBLOCK != 0 {
         // SAFETY: plain numbers.
         unsafe { real::fcntl(fd.as_raw_fd(), libc::F_SETFL, (libc::O_RDWR | libc::O_NONBLOCK) as _) };

@@ -314,13 +314,13 @@ enum Looked {
 /// Looks into the pair, and takes what was read.
 fn look(fd: c_int, name: SocketName, wanted: &Wanted<'_>) -> Result<Looked, Stop> {
     let only_peeks = wanted.flags & MSG_PEEK != 0;
-    let offset = if only_peeks { record::peek_offset(fd)? } else { 0 };
+    let offset = if only_peeks { record::peek_offset(fd)?.max(0) } else { 0 };
     let room = wanted.parts.len();
     let mut got = match record::look(fd, name, wanted.parts)? {
         Head::Nothing => return Ok(Looked::Nothing),
         Head::End => return Ok(ending(fd, name, wanted)),
         Head::Token if only_peeks => {
-            record::set_peek_offset(fd, 0)?;
+            record::rewind(fd)?;
             return Ok(Looked::Token(None));
         }
         Head::Token => return Ok(Looked::Token(record::take_token(fd, name))),
@@ -367,7 +367,7 @@ fn read_on(fd: c_int, name: SocketName, parts: Parts<'_>, got: &mut Got) -> Resu
         let more = match record::look(fd, name, rest)? {
             Head::Bare(more) if more <= rest.len() => bare(more, rest.len(), record::take(fd)),
             Head::Bare(more) => bare(more, rest.len(), None),
-            Head::Token => return Ok(record::set_peek_offset(fd, 0)?),
+            Head::Token => return Ok(record::rewind(fd)?),
             Head::Nothing | Head::End => return Ok(()),
         };
         got.len += more.len;

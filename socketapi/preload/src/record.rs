@@ -1,10 +1,12 @@
 //! Records in the pair: what is there, looked at without taking it, and taking it.
 //!
 //! A record is a message, or a piece of one; what a short read leaves must stay. So a record is peeked at (SO_PEEK_OFF of the
-//! socket moves on by what was read), and taken out of the kernel's queue once it is read up. The next peek begins at 0 then.
+//! socket moves on by what was read), and taken out of the kernel's queue once it is read up. The next peek begins at 0 then. Where
+//! nothing but tokens comes no peek moves on.
 
-use core::ffi::{c_int, c_void};
+use core::ffi::c_int;
 use core::mem::size_of;
+use core::ptr::NonNull;
 
 use libc::{MSG_DONTWAIT, MSG_PEEK, MSG_TRUNC, msghdr};
 use sctp_descriptors::{ByteBuf, Command, Filler, MAX_RECORD_LEN, Marker, SocketName, Style, Token};
@@ -17,6 +19,9 @@ const TOKEN_LEN: usize = Token::LEN;
 
 /// So many bytes of a marker are as good as all: the service's own number, which it picked at random.
 const SURE_LEN: usize = 8;
+
+/// SO_PEEK_OFF's "off".
+const AT_THE_FIRST: c_int = -1;
 
 /// What comes next in a pair.
 #[derive(Debug, PartialEq, Eq)]
@@ -53,9 +58,16 @@ pub(crate) fn look(fd: c_int, name: SocketName, parts: Parts<'_>) -> Result<Head
         return Err(unlook(fd, rest.min(parts.len())));
     }
     // To one-to-many sockets nothing else comes; another thread may be looking at the beginning of this one.
-    let is_token = name.style == Style::OneToMany || rest == TOKEN_LEN && is_token(fd, name, parts)?;
-    if !is_token {
-        return Ok(Head::Bare(rest));
+    let is_token = match name.style {
+        Style::OneToOne if rest == TOKEN_LEN => is_token(fd, name, parts),
+        style => Ok(style == Style::OneToMany),
+    };
+    match is_token {
+        Ok(true) => {}
+        Ok(false) => return Ok(Head::Bare(rest)),
+        // Another thread or process has taken it meanwhile.
+        Err(libc::EAGAIN) => return Ok(Head::Nothing),
+        Err(errno) => return Err(errno.into()),
     }
     // The program finds in its buffer what it is given, and behind that what was there. Many count on that.
     parts.copy_in(before.get(..parts.len()).unwrap_or(&before));
@@ -85,7 +97,7 @@ fn is_token(fd: c_int, name: SocketName, parts: Parts<'_>) -> Result<bool, c_int
         return Ok(true);
     }
     // The program has not room for enough of it, so it is read again.
-    if peek_offset(fd)? != length as c_int {
+    if peek_offset(fd)?.max(0) != length as c_int {
         return Ok(false);
     }
     let is_token = peek_token(fd, name)?.is_some();
@@ -97,10 +109,10 @@ fn is_token(fd: c_int, name: SocketName, parts: Parts<'_>) -> Result<bool, c_int
 
 /// The token that comes next, if one does; it stays.
 fn peek_token(fd: c_int, name: SocketName) -> Result<Option<Token>, c_int> {
-    set_peek_offset(fd, 0)?;
+    rewind(fd)?;
     let mut whole = [0; TOKEN_LEN];
     receive(fd, &mut whole, MSG_PEEK)?;
-    set_peek_offset(fd, 0)?;
+    rewind(fd)?;
     Ok(Token::from_bytes(&whole, &name.marker()))
 }
 
@@ -113,13 +125,9 @@ pub(crate) fn take_token(fd: c_int, name: SocketName) -> Option<Token> {
 
 /// As [`look`], but everything stays as it was.
 pub(crate) fn glance(fd: c_int, name: SocketName) -> Result<Head, Stop> {
-    let offset = peek_offset(fd)?;
-    let mut start = [0_u8; TOKEN_LEN];
-    let start = one(start.as_mut_ptr().cast::<c_void>(), TOKEN_LEN);
-    // SAFETY: of `start`.
-    let head = look(fd, name, unsafe { Parts::new(&start) })?;
-    set_peek_offset(fd, offset)?;
-    Ok(head)
+    let no_room = one(NonNull::dangling().as_ptr(), 0);
+    // SAFETY: no bytes.
+    look(fd, name, unsafe { Parts::new(&no_room) })
 }
 
 /// Takes the record out that was looked at; its whole length. None if another thread or process was faster.
@@ -146,7 +154,7 @@ pub(crate) fn take_bare(fd: c_int, name: SocketName) -> Result<Vec<ByteBuf>, c_i
             Ok(Head::Bare(length)) if take(fd).is_some() => {
                 records.push(ByteBuf::from(parts.copy_out(length)));
             }
-            Ok(Head::Token) => return set_peek_offset(fd, 0).map(|()| records),
+            Ok(Head::Token) => return rewind(fd).map(|()| records),
             Ok(_) | Err(Stop::Stranger) => return Ok(records),
             Err(stop) => return Err(stop.errno()),
         }
@@ -193,6 +201,23 @@ pub(crate) fn fill(fd: c_int, name: SocketName, Filler(length): Filler) -> Resul
 pub(crate) fn nudge(fd: c_int) {
     // SAFETY: nothing is read. Without room there is an edge to come.
     unsafe { real::send(fd, core::ptr::null(), 0, MSG_DONTWAIT | libc::MSG_NOSIGNAL) };
+}
+
+/// What a socket begins with: each peek moves on by what it read, so that threads that read at once get different records.
+pub(crate) fn peek_onwards(fd: c_int) -> Result<(), c_int> {
+    set_peek_offset(fd, 0)
+}
+
+/// For sockets to which nothing but tokens comes, at which many threads and processes may wait (workers in `accept`): no peek moves
+/// anything. Else a token would be hidden from the others while one looks at it; and who puts the offset back would put back that of
+/// another's look, and hide the tokens for good.
+pub(crate) fn peek_at_the_first(fd: c_int) -> Result<(), c_int> {
+    set_peek_offset(fd, AT_THE_FIRST)
+}
+
+/// The next peek begins at the beginning again.
+pub(crate) fn rewind(fd: c_int) -> Result<(), c_int> {
+    if peek_offset(fd)? > 0 { set_peek_offset(fd, 0) } else { Ok(()) }
 }
 
 pub(crate) fn peek_offset(fd: c_int) -> Result<c_int, c_int> {

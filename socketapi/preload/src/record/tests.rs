@@ -147,3 +147,18 @@ fn the_end_is_seen_behind_all_records() {
     assert_eq!((pair.look(&mut [0; 8]), pair.take()), (Ok(Head::Bare(4)), Some(4)));
     assert_eq!(pair.look(&mut [0; 8]), Ok(Head::End));
 }
+
+/// A socket that listens: while one looks at a token the others see it, and looks of many at once leave nothing hidden.
+#[test]
+fn looks_at_once_do_not_hide_tokens_where_nothing_else_comes() {
+    let pair = Pair::new(9);
+    let fd = pair.client.as_raw_fd();
+    peek_at_the_first(fd).unwrap();
+    pair.put(&pair.token(1));
+    assert_eq!(pair.look(&mut [0; 64]), Ok(Head::Token));
+    assert_eq!((pair.look(&mut [0; 64]), glance(fd, pair.name)), (Ok(Head::Token), Ok(Head::Token)));
+    assert_eq!(peek_token(fd, pair.name), Ok(Some(Token(1))));
+    assert_eq!(take_token(fd, pair.name), Some(Token(1)));
+    assert_eq!(glance(fd, pair.name), Ok(Head::Nothing));
+    assert_eq!(peek_offset(fd), Ok(AT_THE_FIRST));
+}
