@@ -273,6 +273,12 @@ impl Association {
         self.state().takes_data() && self.receiver.as_ref().is_some_and(Receiver::sack_wanted)
     }
 
+    /// Whether a SACK may leave before the rest of a batch is taken in: not before COOKIE ACK (RFC 9260, 5.1), nor before the
+    /// response to a reset of TSNs (RFC 6525, 5.2.4), without which it speaks of TSNs that the peer never sent.
+    pub(crate) fn may_sack_early(&self) -> bool {
+        self.wants_sack() && self.outbox.next_path().is_none()
+    }
+
     /// Autoclose is due then (RFC 6458, 8.1.8).
     pub(super) fn autoclose_at(&self) -> Option<Time> {
         let idle = self.config.autoclose.filter(|_| matches!(self.state, State::Established))?;

@@ -96,7 +96,7 @@ impl Endpoint {
         let Some((slot, entry)) = slot.and_then(|slot| Some((slot, self.slots.get_mut(slot)?))) else {
             return self.receive_relocated(now, arrived);
         };
-        if entry.association.wants_sack() && self.early_sacks.has_room() {
+        if entry.association.may_sack_early() && self.early_sacks.has_room() {
             self.early_sacks.push(|buffer| entry.association.write_sack_packet(now, buffer));
         }
         self.hand_over(now, slot, arrived, Association::handle_packet);

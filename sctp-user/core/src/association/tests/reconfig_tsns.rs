@@ -1,6 +1,6 @@
 //! TSNs that are reset on both sides (RFC 6525, 5.1.4 and 5.2.4).
 
-use super::harness::{Fate, Pair, Side};
+use super::harness::{Fate, Pair, Side, chunk};
 use super::reconfig_harness::willing;
 use crate::association::AssociationState;
 use crate::error::ReconfigError;
@@ -94,6 +94,28 @@ fn an_acknowledgement_from_before_a_reset_of_tsns_is_no_violation() {
     assert_eq!(pair.read_numbered(Side::Z, z), ["x/0:0", "y/0:0", "z/0:1"]);
     assert_eq!(pair.state(Side::A, a), AssociationState::Established);
     assert!(!pair.association(Side::A, a).has_unacknowledged());
+}
+
+/// RFC 6525, 5.2.4; RFC 9260, 6.2.1: a peer that gets the SACK before the response takes it for one of TSNs that it never sent, and
+/// may end the association. So it does not leave first, even if a further packet comes in the same batch as the request.
+#[test]
+fn no_sack_overtakes_the_response_to_a_reset_of_tsns() {
+    let (mut pair, a, z) = willing();
+    pair.send_on(Side::A, a, 0, "x");
+    pair.run_secs(1);
+    pair.reset_tsns(Side::A, a).unwrap();
+    pair.drain();
+    let requests = pair.take_in_flight();
+    assert!(requests.iter().any(|hop| hop.has(ChunkType::RE_CONFIG)));
+    requests.iter().for_each(|hop| pair.deliver(hop));
+    let before = pair.hops.len();
+    let tag = pair.association(Side::Z, z).local_tag();
+    pair.forge(Side::Z, tag, &[chunk(ChunkType::HEARTBEAT, 0, &[0, 1, 0, 8, 1, 2, 3, 4])]);
+    pair.drain();
+    let first = pair.hops[before..].iter().find(|hop| hop.from == Side::Z).unwrap();
+    assert!(first.has(ChunkType::RE_CONFIG), "{:?}", pair.take_trace());
+    pair.run_secs(1);
+    assert_eq!(pair.state(Side::A, a), AssociationState::Established);
 }
 
 /// RFC 6525, 5.1.4: once in 30 seconds.
