@@ -15,6 +15,7 @@ use rserpool::transport::{LostReason, Peer, UserMessage};
 use rserpool::wire::ASAP_PORT;
 use rserpool::{Profile, RegistrarId, SctpSettings};
 use socketapi::{Stack, Transport};
+use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 const PROFILE: Profile = Profile::Rsplib;
@@ -100,6 +101,46 @@ async fn a_transparent_session_counts_on_when_its_element_is_gone() {
     let serves = |host: &&Stack| first.iter().all(|address| host.local_addresses().contains(address));
     hosts.iter().find(serves).expect("one of the two").close();
     assert_eq!([ask(&session).await, ask(&session).await], [3, 4]);
+}
+
+/// An element that serves one session; what it accepts.
+async fn acceptor(stack: &Stack, registrars: &[Peer]) -> JoinHandle<AcceptedSession> {
+    let listener = PoolListener::bind(stack, options(registrars)).expect("an element");
+    assert_eq!(in_time(listener.next_event()).await.expect("an event"), PoolElementEvent::Registered);
+    tokio::spawn(async move { listener.accept().await.expect("a session").0 })
+}
+
+/// More than notifications of another kind may wait.
+#[tokio::test]
+async fn thousands_of_messages_that_an_element_has_not_got_go_to_the_next_in_their_order() {
+    let (at_registrar, at_user) = (stack(23, 2), stack(23, 5));
+    let (_registrar, registrars) = registrar(&at_registrar);
+    let user = user(&at_user, &registrars);
+    let (at_first, at_next) = (stack(23, 3), stack(23, 4));
+    let first = acceptor(&at_first, &registrars).await;
+    let session = user.open_session("Counters".into());
+    session.set_failover(Failover::Transparent);
+    in_time(session.wait_connected()).await.expect("a connection");
+    let unread = in_time(first).await.expect("no panic");
+    let numbered = |number: u32| UserMessage::new(7, number.to_be_bytes().to_vec());
+    let mut sent = 0;
+    // Longer than what was lost is sent again: all is full then.
+    while let Ok(taken) = timeout(Duration::from_secs(3), session.send(&numbered(sent))).await {
+        taken.expect("there is an element");
+        sent += 1;
+    }
+    let next = acceptor(&at_next, &registrars).await;
+    unread.abort();
+    at_first.close();
+    let next = in_time(next).await.expect("no panic");
+    let mut numbers = Vec::new();
+    while numbers.last() != Some(&(sent - 1)) {
+        if let ServiceEvent::Data { message, .. } = in_time(next.receive()).await.expect("an event") {
+            numbers.push(u32::from_be_bytes(message.data[..].try_into().expect("a number")));
+        }
+    }
+    assert!(numbers.len() > 2_000, "{} of {sent}", numbers.len());
+    assert_eq!(numbers, (numbers[0]..sent).collect::<Vec<_>>());
 }
 
 #[tokio::test]

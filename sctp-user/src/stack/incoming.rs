@@ -1,8 +1,10 @@
 //! What waits to be read at one socket, in the order in which it came: messages, which stay with their associations in the core, where
 //! they count against a_rwnd, and notifications (RFC 6458, 6).
 
+mod notices;
+
 use std::cmp::Reverse;
-use std::collections::{BinaryHeap, VecDeque};
+use std::collections::BinaryHeap;
 
 use sctp_core::arrival::Arrival;
 use sctp_core::config::FragmentInterleave;
@@ -11,9 +13,13 @@ use sctp_core::message::Message;
 use smallvec::SmallVec;
 
 use super::notification::Notification;
+use notices::Notices;
 
 /// Notifications that wait at most; later ones are dropped and counted ([`Notification::Overflow`]).
 const MOST_NOTIFICATIONS: usize = 1_024;
+/// Bytes that messages take which were given up, and which nobody has been told of yet; later ones are dropped, and counted, too. It
+/// is some times what send buffers hold, so that who sends again what comes back loses nothing when an association ends.
+const MOST_FAILED_BYTES: usize = 16 << 20;
 /// Beyond so many, an association whose beginning nobody has been told of is not told of at all when it ends. So a reader that
 /// knows of an association hears of its end, and the queue is no longer than this and what the associations add that live.
 const MOST_CHANGES: usize = 2_048;
@@ -32,7 +38,7 @@ pub(super) enum Turn {
 pub(super) struct Incoming {
     /// Associations with messages to read, each where its first one stands.
     readable: BinaryHeap<Reverse<(Arrival, AssociationId)>>,
-    notifications: VecDeque<(Arrival, AssociationId, Notification)>,
+    notifications: Notices,
     overflow: u64,
     /// Associations of which a message is being read in pieces: nothing else of theirs comes before its end ...
     in_part: SmallVec<[AssociationId; 1]>,
@@ -148,21 +154,19 @@ impl Incoming {
     }
 
     pub(super) fn notify(&mut self, arrival: Arrival, id: AssociationId, notification: Notification) {
-        let waiting = self.notifications.len();
-        let is_change = notification.begins() || notification.ends();
-        if waiting >= MOST_CHANGES && notification.ends() && self.forget_beginning(id) {
+        let waiting = self.notifications.len() - self.notifications.failures();
+        let is_full = match &notification {
+            Notification::SendFailed(_) => self.notifications.failed_bytes() >= MOST_FAILED_BYTES,
+            change if change.begins() || change.ends() => false,
+            _ => waiting >= MOST_NOTIFICATIONS,
+        };
+        if waiting >= MOST_CHANGES && notification.ends() && self.notifications.forget_beginning(id) {
             self.overflow += 2;
-        } else if waiting >= MOST_NOTIFICATIONS && !is_change {
+        } else if is_full {
             self.overflow += 1;
         } else {
             self.notifications.push_back((arrival, id, notification));
         }
-    }
-
-    /// Takes the beginning of an association out of what is to be told; false if it has been told.
-    fn forget_beginning(&mut self, id: AssociationId) -> bool {
-        let place = self.notifications.iter().position(|(_, of, it)| *of == id && it.begins());
-        place.and_then(|place| self.notifications.remove(place)).is_some()
     }
 
     /// Puts a notification before all that waits: one that was taken, or the end of the message that the rest waits for.
@@ -178,7 +182,7 @@ impl Incoming {
 
     /// Nothing is told of an association.
     pub(super) fn withdraw(&mut self, id: AssociationId) {
-        self.notifications.retain(|(_, of, _)| *of != id);
+        self.notifications.take_those_of(id);
     }
 
     /// Why an association was lost, if that is still to be told.
@@ -196,8 +200,7 @@ impl Incoming {
 
     /// Takes out what belongs to `id`, for a socket of its own (peel-off; RFC 6458, 9.2).
     pub(super) fn split_off(&mut self, id: AssociationId) -> Self {
-        let (theirs, ours) = self.notifications.drain(..).partition(|(_, of, _)| *of == id);
-        self.notifications = ours;
+        let theirs = self.notifications.take_those_of(id);
         let (readable, ours) = self.readable.drain().partition(|Reverse((_, of))| *of == id);
         self.readable = ours;
         let is_in_part = self.note_end(id);

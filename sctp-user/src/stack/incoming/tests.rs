@@ -1,9 +1,10 @@
+use std::collections::VecDeque;
 use std::net::IpAddr;
 
 use proptest::prelude::*;
 use sctp_core::config::{AssociationConfig, EndpointConfig};
 use sctp_core::endpoint::{ConnectRequest, Endpoint};
-use sctp_core::event::AbortedDelivery;
+use sctp_core::event::{AbortedDelivery, SendFailure};
 use sctp_core::net::PathAddress;
 use sctp_core::serial::{Mid, Ssn, Tsn};
 use sctp_core::time::Time;
@@ -212,4 +213,49 @@ fn notifications_are_bounded_and_what_is_dropped_is_counted() {
     let next = reader.incoming.next(|_| None);
     assert!(matches!(next, Some(Turn::Notification(None, Notification::Overflow(5)))), "{next:?}");
     assert!(reader.incoming.is_empty());
+}
+
+fn failure(bytes: usize) -> Notification {
+    Notification::SendFailed(Box::new(SendFailure {
+        stream_id: 0,
+        ppid: 0,
+        unordered: false,
+        context: 0,
+        sent: true,
+        payload: vec![0; bytes].into(),
+    }))
+}
+
+/// Who sends again what has not arrived is to hear of all of it.
+#[test]
+fn all_that_a_send_buffer_held_is_told_of_when_an_association_ends() {
+    let (mut reader, a, b) = Reader::new();
+    (0..MOST_NOTIFICATIONS).for_each(|_| reader.notification(b));
+    let smallest = AssociationConfig::default().send_buffer / 100;
+    for _ in 0..smallest {
+        reader.incoming.notify(Arrival::default(), a, failure(1));
+    }
+    reader.notification(b);
+    let told = std::iter::from_fn(|| reader.incoming.next(|_| None));
+    let failed = told.filter(|turn| matches!(turn, Turn::Notification(_, Notification::SendFailed(_))));
+    assert_eq!(failed.count(), smallest);
+}
+
+#[test]
+fn messages_that_were_given_up_are_bounded_by_their_bytes() {
+    const BYTES: usize = 1 << 20;
+    let (mut reader, a, b) = Reader::new();
+    (0..20).for_each(|_| reader.incoming.notify(Arrival::default(), a, failure(BYTES)));
+    assert_eq!(
+        (reader.incoming.notifications.len(), reader.incoming.overflow),
+        (MOST_FAILED_BYTES / BYTES, 4)
+    );
+    // What it has beside them has its own bound, and what is told of makes room.
+    reader.notification(b);
+    assert!(reader.incoming.next(|_| None).is_some());
+    reader.incoming.notify(Arrival::default(), a, failure(BYTES));
+    assert_eq!((reader.incoming.notifications.failures(), reader.incoming.overflow), (16, 4));
+    reader.incoming.withdraw(a);
+    assert_eq!(reader.incoming.notifications.failed_bytes(), 0);
+    assert_eq!(reader.incoming.notifications.len(), 1);
 }
