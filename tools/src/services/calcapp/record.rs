@@ -1,22 +1,24 @@
 //! What elements and users of CalcApp write down: vectors and scalars, in files as RSPLIB writes them (and OMNeT++ reads them).
 
-use std::fs::File;
 use std::io::{self, Write};
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use crate::output_file::OutputFile;
+
 /// A vector file, or none.
 #[derive(Debug)]
 pub(super) struct Vector {
-    file: Option<File>,
+    file: Option<OutputFile>,
     heading: &'static str,
     lines: u64,
 }
 
 impl Vector {
-    /// Creates the file; an empty name is for none.
+    /// Creates the file, which others may read while it grows; an empty name is for none.
     pub(super) fn create(path: &Path, heading: &'static str) -> io::Result<Self> {
-        Ok(Self { file: create(path)?, heading, lines: 0 })
+        let file = named(path).map(OutputFile::create_in_place).transpose().map_err(advise)?;
+        Ok(Self { file, heading, lines: 0 })
     }
 
     /// Writes a line behind its number. A file that cannot be written is given up, and that is logged.
@@ -33,26 +35,26 @@ impl Vector {
 
 /// Writes a scalar file; an empty name is for none.
 pub(super) fn write_scalars(path: &Path, object: &str, scalars: &[(&str, String)]) -> io::Result<()> {
-    let Some(mut file) = create(path)? else { return Ok(()) };
+    let Some(path) = named(path) else { return Ok(()) };
     let mut text = String::from("run 1 \"scenario\"\n");
     scalars
         .iter()
         .for_each(|(name, value)| text.push_str(&format!("scalar \"{object}\" {name:<40} {value}\n")));
-    file.write_all(text.as_bytes()).map_err(unwritable(path))
+    write_whole(path, &text).map_err(advise)
 }
 
-fn create(path: &Path) -> io::Result<Option<File>> {
-    if path.as_os_str().is_empty() {
-        return Ok(None);
-    }
-    File::create(path).map(Some).map_err(unwritable(path))
+fn write_whole(path: &Path, text: &str) -> io::Result<()> {
+    let mut file = OutputFile::create(path)?;
+    file.write_all(text.as_bytes())?;
+    file.complete()
 }
 
-fn unwritable(path: &Path) -> impl Fn(io::Error) -> io::Error {
-    |error| {
-        let text = format!("cannot write {}: {error}; give another name, or none", path.display());
-        io::Error::new(error.kind(), text)
-    }
+fn named(path: &Path) -> Option<&Path> {
+    Some(path).filter(|path| !path.as_os_str().is_empty())
+}
+
+fn advise(error: io::Error) -> io::Error {
+    io::Error::new(error.kind(), format!("{error}; give another name, or none"))
 }
 
 /// Seconds since 1970.
