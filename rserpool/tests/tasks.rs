@@ -113,10 +113,10 @@ async fn acceptor(stack: &Stack, registrars: &[Peer]) -> JoinHandle<AcceptedSess
 /// More than notifications of another kind may wait.
 #[tokio::test]
 async fn thousands_of_messages_that_an_element_has_not_got_go_to_the_next_in_their_order() {
-    let (at_registrar, at_user) = (stack(23, 2), stack(23, 5));
+    let (at_registrar, at_user) = (stack(60, 2), stack(60, 5));
     let (_registrar, registrars) = registrar(&at_registrar);
     let user = user(&at_user, &registrars);
-    let (at_first, at_next) = (stack(23, 3), stack(23, 4));
+    let (at_first, at_next) = (stack(60, 3), stack(60, 4));
     let first = acceptor(&at_first, &registrars).await;
     let session = user.open_session("Counters".into());
     session.set_failover(Failover::Transparent);
