@@ -87,6 +87,11 @@ impl LogOptions {
         })
     }
 
+    /// Whether standard error does not get it.
+    pub fn is_to_file(&self) -> bool {
+        self.logfile.is_some() || self.logappend.is_some()
+    }
+
     fn file(&self) -> io::Result<Option<File>> {
         let opened = match (&self.logfile, &self.logappend) {
             (Some(path), _) => File::create(path),

@@ -161,6 +161,8 @@ impl Registry {
         let result = if loses_data || at_once || given_up {
             engine.endpoint.abort(now, id, Bytes::new())
         } else {
+            // Of what comes behind this the core tells only when this is read.
+            while engine.endpoint.receive(now, id).is_some() {}
             engine.endpoint.shutdown(now, id)
         };
         if link.end.is_some() || result.is_err() {
@@ -225,6 +227,8 @@ impl Link {
         // What is told of these comes behind all messages from before: they are wanted now.
         if matches!(event, Event::CommunicationLost { .. } | Event::ShutdownComplete | Event::Restart) {
             self.paused = false;
+            // What comes behind a restart is another's.
+            self.is_left &= !matches!(event, Event::Restart);
         }
         match event {
             Event::CommunicationUp { .. } => self.up = true,

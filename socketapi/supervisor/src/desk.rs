@@ -101,7 +101,15 @@ impl Desk {
         let number = socket.name.socket;
         match operation {
             Operation::Bind(address) => self.order(number, Command::Bind(*address)),
-            Operation::Listen(backlog) => self.order(number, Command::Listen(*backlog)),
+            Operation::Listen(backlog) => {
+                let step = self.order(number, Command::Listen(*backlog))?;
+                match backlog {
+                    // It listens no more.
+                    0 => socket.set_offset(0)?,
+                    _ => socket.peek_at_the_first()?,
+                }
+                Ok(step)
+            }
             Operation::Connect(address) => {
                 let command = Command::Connect(*address);
                 match self.ask_filling(socket, command)? {

@@ -12,6 +12,9 @@ use sctp_descriptors::{ByteBuf, Filler, MAX_RECORD_LEN, SocketName, Style, Token
 
 use crate::sys;
 
+/// SO_PEEK_OFF's "off": each look begins at the beginning, and moves nothing.
+const AT_THE_FIRST: i32 = -1;
+
 /// A descriptor, and the name of its peer.
 #[derive(Debug)]
 pub(crate) struct Socket {
@@ -82,7 +85,8 @@ impl Socket {
     /// read is the kernel's SO_PEEK_OFF, which all processes share that have the descriptor.
     pub(crate) fn front(&self, room: usize) -> nix::Result<Front> {
         let marker = self.name.marker();
-        let before = self.offset()?;
+        let offset = self.offset()?;
+        let before = usize::try_from(offset).unwrap_or(0);
         let mut bytes = vec![0; room.max(Token::LEN)];
         let look = MsgFlags::MSG_PEEK | MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_TRUNC;
         let left = match recv(self.fd.as_raw_fd(), &mut bytes, look) {
@@ -90,7 +94,9 @@ impl Socket {
             Err(Errno::EAGAIN) => return Ok(Front::Nothing),
             other => other?,
         };
-        self.set_offset(before)?;
+        if offset != AT_THE_FIRST {
+            self.set_offset(before)?;
+        }
         bytes.truncate(left);
         // To one-to-many sockets nothing else comes.
         let is_token = before == 0 && Token::from_bytes(&bytes, &marker).is_some();
@@ -107,8 +113,18 @@ impl Socket {
         sys::set_int_option(self.fd.as_fd(), libc::SO_PEEK_OFF, offset)
     }
 
-    fn offset(&self) -> nix::Result<usize> {
-        Ok(usize::try_from(sys::int_option(self.fd.as_fd(), libc::SO_PEEK_OFF)?).unwrap_or(0))
+    /// For sockets to which nothing but tokens comes, and that programs with other supervisors may share: no look moves anything.
+    pub(crate) fn peek_at_the_first(&self) -> nix::Result<()> {
+        sys::set_int_option(self.fd.as_fd(), libc::SO_PEEK_OFF, AT_THE_FIRST)
+    }
+
+    fn offset(&self) -> nix::Result<i32> {
+        sys::int_option(self.fd.as_fd(), libc::SO_PEEK_OFF)
+    }
+
+    /// The next look begins at the beginning again.
+    fn rewind(&self) -> nix::Result<()> {
+        if self.offset()? > 0 { self.set_offset(0) } else { Ok(()) }
     }
 
     /// Takes the first record out.
@@ -152,10 +168,10 @@ impl Socket {
 
     /// The first record, if it is a token.
     fn token(&self, flags: MsgFlags) -> nix::Result<Option<Token>> {
-        self.set_offset(0)?;
+        self.rewind()?;
         let mut record = [0; Token::LEN];
         let got = recv(self.fd.as_raw_fd(), &mut record, flags | MsgFlags::MSG_DONTWAIT);
-        self.set_offset(0)?;
+        self.rewind()?;
         match got {
             Ok(_) => Ok(Token::from_bytes(&record, &self.name.marker())),
             Err(Errno::EAGAIN) => Ok(None),

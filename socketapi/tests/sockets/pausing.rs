@@ -242,3 +242,16 @@ fn who_leaves_an_association_is_not_held_to_read_it() {
         assert_eq!(!told || site.slow.recv_message().is_err(), is_aborted, "{heard:?}");
     }
 }
+
+/// More than the buffer holds comes yet, and who has closed owes nothing: the peer can end only if its data is taken in.
+#[test]
+fn who_leaves_a_peer_that_goes_on_sending_lets_it_end() {
+    let site = Site::new(&in_memory());
+    site.fill();
+    site.slow.set_nonblocking(false);
+    site.server.leave(site.paused).unwrap();
+    drop(site.server);
+    let end = site.slow.recv_message();
+    assert!(matches!(end, Ok(None)), "{end:?}");
+    wait_until("all has been taken", || !site.slow.status().is_ok_and(|status| status.has_unacknowledged));
+}

@@ -85,10 +85,15 @@ impl Service {
 
     /// Goes on until a signal ends it, and then ends its files.
     pub(super) fn run(mut self) -> Result<(), Box<dyn Error>> {
-        match (self.live_on(), self.watching.finish()) {
+        let end = match (self.live_on(), self.watching.finish()) {
             (Err(error), Err(unwritten)) => Err(format!("{error}; {unwritten}").into()),
             (lived, written) => lived.and(written.map_err(Into::into)),
+        };
+        // A daemon has no standard error that somebody reads.
+        if let (Err(error), true) = (&end, self.told.cli.log.is_to_file()) {
+            tracing::error!(%error, "ended");
         }
+        end
     }
 
     /// Without a failure test, one life.
