@@ -84,6 +84,9 @@ enum Timer {
 
 /// Events that wait for the driver; more are forgotten and counted.
 const MAX_EVENTS: usize = 10_000;
+/// Timers that are handled before it is the turn of what has come. Where more Keep-Alives are due than can be sent, requests, and what answers
+/// the Keep-Alives, are heard all the same: at least twice as many messages of these as timers run out (`driver/runner.rs`).
+const MOST_TIMERS: usize = 32;
 
 /// See the module's documentation.
 pub struct Registrar {
@@ -192,9 +195,12 @@ impl Registrar {
         self.schedule_updates(now);
     }
 
-    /// Time passed: call it at [`poll_timeout`](Self::poll_timeout), or any time.
+    /// Time passed: call it at [`poll_timeout`](Self::poll_timeout), or any time. What more is due then is left for the next call.
     pub fn handle_timeout(&mut self, now: Time) {
-        while !self.io.is_full() {
+        for _ in 0..MOST_TIMERS {
+            if self.io.is_full() {
+                return;
+            }
             let Some(timer) = self.timers.pop_expired(now) else { return };
             self.handle_timer(timer, now);
             self.schedule_updates(now);

@@ -4,12 +4,13 @@ use std::time::Duration;
 
 use rserpool::registrar::{PeerCounts, RegistrarConfig, Rejections, Removals};
 use rserpool::transport::Side;
-use rserpool::wire::{CauseCode, ENRP_PORT, Policy};
-use rserpool::{Profile, RegistrarId, RegistrarName};
+use rserpool::wire::{AsapMessage, CauseCode, ENRP_PORT, Policy, PoolElement};
+use rserpool::{PeId, Profile, RegistrarId, RegistrarName};
 
+use crate::lone::{Lone, element_of};
 use crate::memberships::{description, register};
 use crate::pools::small_world;
-use crate::world::World;
+use crate::world::{POOL, World};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -68,4 +69,27 @@ fn peers_are_counted_by_how_it_stands_with_them() {
     world.run_until_done(60 * SECOND, |world| world.registrar(1).statistics().takeovers == 1);
     assert_eq!(world.registrar(1).statistics().takeovers_begun, 1);
     assert_eq!(world.registrar(1).peer_counts(), PeerCounts::default());
+}
+
+/// A registrar with more elements than it can ask whether they are there in time serves its users: late Keep-Alives harm nobody.
+#[test]
+fn timers_that_run_out_all_at_once_leave_turns_to_what_comes() {
+    const ELEMENTS: u32 = 1_000;
+    let mut lone = Lone::start(|config| config.keep_alive_jitter = 0);
+    for id in 1..=ELEMENTS {
+        let element = PoolElement { id: PeId(id), ..element_of(0, 60) };
+        lone.hear_asap(60, &AsapMessage::Registration { pool_handle: POOL.into(), element });
+    }
+    let due = lone.registrar.poll_timeout().expect("Keep-Alives") + SECOND;
+    let asked = |lone: &Lone| lone.registrar.statistics().keep_alives;
+    let mut rounds = 0;
+    while asked(&lone) < u64::from(ELEMENTS) {
+        let before = asked(&lone);
+        lone.registrar.handle_timeout(due);
+        lone.commands
+            .extend(std::iter::from_fn(|| lone.registrar.poll_command()).map(|command| (due, command)));
+        assert!(asked(&lone) - before <= 64, "{}", asked(&lone) - before);
+        rounds += 1;
+        assert!(rounds < ELEMENTS, "{} of {ELEMENTS} are asked", asked(&lone));
+    }
 }
