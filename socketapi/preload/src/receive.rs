@@ -313,27 +313,23 @@ enum Looked {
 
 /// Looks into the pair, and takes what was read.
 fn look(fd: c_int, name: SocketName, wanted: &Wanted<'_>) -> Result<Looked, Stop> {
-    let only_peeks = wanted.flags & MSG_PEEK != 0;
-    let offset = if only_peeks { record::peek_offset(fd)?.max(0) } else { 0 };
     let room = wanted.parts.len();
+    if wanted.flags & MSG_PEEK != 0 {
+        return Ok(match record::look_only(fd, name, wanted.parts)? {
+            (Head::Nothing, _) => Looked::Nothing,
+            (Head::End, _) => ending(fd, name, wanted),
+            (Head::Token, _) => Looked::Token(None),
+            (Head::Bare(rest), before) => Looked::Got(bare(rest, room, Some(before + rest))),
+        });
+    }
     let mut got = match record::look(fd, name, wanted.parts)? {
         Head::Nothing => return Ok(Looked::Nothing),
         Head::End => return Ok(ending(fd, name, wanted)),
-        Head::Token if only_peeks => {
-            record::rewind(fd)?;
-            return Ok(Looked::Token(None));
-        }
         Head::Token => return Ok(Looked::Token(record::take_token(fd, name))),
-        Head::Bare(rest) if only_peeks => {
-            record::set_peek_offset(fd, offset)?;
-            bare(rest, room, Some(rest + offset as usize))
-        }
         Head::Bare(rest) if rest <= room => bare(rest, room, record::take(fd)),
         Head::Bare(rest) => bare(rest, room, None),
     };
-    if !only_peeks {
-        read_on(fd, name, wanted.parts, &mut got)?;
-    }
+    read_on(fd, name, wanted.parts, &mut got)?;
     Ok(Looked::Got(got))
 }
 

@@ -97,11 +97,12 @@ fn is_token(fd: c_int, name: SocketName, parts: Parts<'_>) -> Result<bool, c_int
         return Ok(true);
     }
     // The program has not room for enough of it, so it is read again.
-    if peek_offset(fd)?.max(0) != length as c_int {
+    let offset = peek_offset(fd)?;
+    if offset != AT_THE_FIRST && offset != length as c_int {
         return Ok(false);
     }
     let is_token = peek_token(fd, name)?.is_some();
-    if !is_token {
+    if !is_token && offset != AT_THE_FIRST {
         set_peek_offset(fd, length as c_int)?;
     }
     Ok(is_token)
@@ -128,6 +129,20 @@ pub(crate) fn glance(fd: c_int, name: SocketName) -> Result<Head, Stop> {
     let no_room = one(NonNull::dangling().as_ptr(), 0);
     // SAFETY: no bytes.
     look(fd, name, unsafe { Parts::new(&no_room) })
+}
+
+/// As [`look`], for who leaves it there (MSG_PEEK); also how much of the record was read before. Where that is nothing, other threads find
+/// the record meanwhile.
+pub(crate) fn look_only(fd: c_int, name: SocketName, parts: Parts<'_>) -> Result<(Head, usize), Stop> {
+    let offset = peek_offset(fd)?;
+    if offset == 0 {
+        peek_at_the_first(fd)?;
+    }
+    let head = look(fd, name, parts);
+    if offset != AT_THE_FIRST {
+        set_peek_offset(fd, offset)?;
+    }
+    Ok((head?, usize::try_from(offset).unwrap_or(0)))
 }
 
 /// Takes the record out that was looked at; its whole length. None if another thread or process was faster.

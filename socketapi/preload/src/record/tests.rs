@@ -162,3 +162,30 @@ fn looks_at_once_do_not_hide_tokens_where_nothing_else_comes() {
     assert_eq!(glance(fd, pair.name), Ok(Head::Nothing));
     assert_eq!(peek_offset(fd), Ok(AT_THE_FIRST));
 }
+
+/// MSG_PEEK of one thread beside others that read.
+#[test]
+fn who_only_looks_leaves_the_record_and_how_much_of_it_was_read() {
+    for room in [1, 7, 20, 64] {
+        let pair = Pair::new(10);
+        let fd = pair.client.as_raw_fd();
+        let look_only = || {
+            let mut buffer = vec![0; room];
+            let parts = one(buffer.as_mut_ptr().cast(), buffer.len());
+            // SAFETY: of `buffer`.
+            let found = look_only(fd, pair.name, unsafe { Parts::new(&parts) });
+            (found, buffer)
+        };
+        pair.put(b"abcdef");
+        pair.put(&pair.token(1));
+        let (found, buffer) = look_only();
+        assert_eq!((found, buffer[0]), (Ok((Head::Bare(6), 0)), b'a'), "{room}");
+        assert_eq!(pair.look(&mut [0; 2]), Ok(Head::Bare(6)));
+        let (found, buffer) = look_only();
+        assert_eq!((found, buffer[0]), (Ok((Head::Bare(4), 2)), b'c'), "{room}");
+        assert_eq!((pair.look(&mut [0; 4]), pair.take()), (Ok(Head::Bare(4)), Some(6)));
+        assert_eq!(look_only().0, Ok((Head::Token, 0)), "{room}");
+        assert_eq!((peek_offset(fd), take_token(fd, pair.name)), (Ok(0), Some(Token(1))));
+        assert_eq!(look_only().0, Ok((Head::Nothing, 0)));
+    }
+}
