@@ -43,7 +43,8 @@ struct Cli {
     /// Policy, with its numbers
     #[arg(long, value_parser = policy::parse, default_value = "RoundRobin")]
     policy: Policy,
-    /// Stop when the p99 of 10,000 registrations in a row is longer, milliseconds
+    /// Stop when the p99 of 10,000 registrations in a row is longer, milliseconds, or when the registrar bears no more: it does not
+    /// answer, or an association with it is lost
     #[arg(long, value_name = "MS")]
     stop_p99: Option<u64>,
     /// Stop when the processes of --memory-of hold more, GiB
@@ -98,7 +99,15 @@ fn register(cli: &Cli, signals: &Signals) -> Result<(), Box<dyn Error>> {
     let mut work = Registrations::new(cli.pools(), cli.policy, cli.poolelements, stop);
     let Some(mut lines) = Lines::connect(&stack, &cli.load, signals)? else { return Ok(()) };
     let _reporter = cli.csp.report(lines.watched())?;
-    let elapsed = lines.run(&mut work, None, signals)?;
+    let start = Instant::now();
+    let elapsed = match lines.run(&mut work, None, signals) {
+        // It bears no more.
+        Err(error) if cli.is_for_limits() => {
+            work.end_by(&error);
+            return tell(cli, &work, start.elapsed());
+        }
+        elapsed => elapsed?,
+    };
     tell(cli, &work, elapsed)?;
     let until = cli.runtime.map(|runtime| Instant::now() + runtime);
     lines.run(&mut Rest { until }, None, signals)?;
@@ -121,6 +130,11 @@ fn tell(cli: &Cli, work: &Registrations, elapsed: Duration) -> Result<(), Box<dy
 }
 
 impl Cli {
+    /// Whether it is to be found out how many elements the registrar bears.
+    fn is_for_limits(&self) -> bool {
+        self.stop_p99.is_some() || self.stop_memory.is_some()
+    }
+
     fn pools(&self) -> Vec<PoolHandle> {
         match self.pools {
             1 => vec![self.poolhandle.as_str().into()],

@@ -116,6 +116,8 @@ struct Line {
     sent: VecDeque<Instant>,
     /// What had no room.
     waiting: Option<Bytes>,
+    /// Acknowledgements had no room, and that was told.
+    is_behind: bool,
 }
 
 /// Associations with a registrar.
@@ -283,7 +285,7 @@ impl Line {
         let local = stream.local_addrs()?;
         let port = local.first().map_or(0, SocketAddr::port);
         let place = Place { index, addresses: local.iter().map(SocketAddr::ip).collect(), port };
-        Ok(Some(Self { stream, place, sent: VecDeque::new(), waiting: None }))
+        Ok(Some(Self { stream, place, sent: VecDeque::new(), waiting: None, is_behind: false }))
     }
 
     /// Whether nothing waits any more.
@@ -307,7 +309,11 @@ impl Line {
     ) -> Result<(), LoadError> {
         let ack = AsapMessage::EndpointKeepAliveAck { pool_handle, pe_id }.encode(format)?;
         match self.stream.send_bytes(ack, &SendInfo::new().ppid(ASAP_PPID)) {
-            Err(error) if error.is_temporary() => tracing::warn!("no room for an acknowledgement"),
+            Err(error) if error.is_temporary() => {
+                if !std::mem::replace(&mut self.is_behind, true) {
+                    tracing::warn!("no room for an acknowledgement, and perhaps for more: they are left out");
+                }
+            }
             result => result?,
         }
         Ok(())

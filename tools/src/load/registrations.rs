@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use rserpool::wire::{AsapMessage, Life, Policy, PoolElement, Transport, TransportUse};
 use rserpool::{PeId, PoolHandle, RegistrarId};
 
-use super::{Place, Times, Work, resident_bytes};
+use super::{LoadError, Place, Times, Work, resident_bytes};
 
 /// Registrations of which the p99 is looked at together.
 const WINDOW: u64 = 10_000;
@@ -67,6 +67,11 @@ impl Registrations {
     /// Why it ended before all were registered.
     pub fn end(&self) -> Option<&str> {
         self.end.as_deref()
+    }
+
+    /// It ends here, because of this.
+    pub fn end_by(&mut self, error: &LoadError) {
+        self.end.get_or_insert_with(|| error.to_string());
     }
 
     /// Why an element was refused.
