@@ -276,7 +276,7 @@ impl Association {
     /// Whether a SACK may leave before the rest of a batch is taken in: not before COOKIE ACK (RFC 9260, 5.1), nor before the
     /// response to a reset of TSNs (RFC 6525, 5.2.4), without which it speaks of TSNs that the peer never sent.
     pub(crate) fn may_sack_early(&self) -> bool {
-        self.wants_sack() && self.outbox.next_path().is_none()
+        self.wants_sack() && self.outbox.cookie_ack.is_none() && !self.outbox.has_reply(ChunkType::RE_CONFIG)
     }
 
     /// Autoclose is due then (RFC 6458, 8.1.8).

@@ -1,7 +1,7 @@
 //! Chunks that wait for a packet, beside DATA and SACK, which are made when a packet has room.
 
 use crate::path::PathId;
-use crate::wire::chunk::RawChunk;
+use crate::wire::chunk::{ChunkType, RawChunk};
 use crate::wire::{CHUNK_HEADER_LEN, WriteChunk};
 use std::collections::VecDeque;
 
@@ -56,6 +56,11 @@ impl Outbox {
     pub(super) fn push_own(&mut self, path: PathId, chunk: &impl WriteChunk) {
         self.own.push_back(Control { path, chunk: to_raw(chunk) });
         self.own.truncate(MAX_REPLIES);
+    }
+
+    /// Whether a reply of this type waits.
+    pub(super) fn has_reply(&self, chunk_type: ChunkType) -> bool {
+        self.replies.iter().any(|control| control.chunk.chunk_type == chunk_type)
     }
 
     /// Where the next control chunk goes.
