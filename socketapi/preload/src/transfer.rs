@@ -145,7 +145,7 @@ fn await_ready(fd: c_int, events: i16, waits: bool, turn: Turn) -> Result<(), St
     if let Turn::After(Wait::Other(..), outcome) = turn {
         outcome?;
     }
-    match wait::polls(fd, events, 0) {
+    match wait::polls(fd, events, 0, || true) {
         Err(libc::EAGAIN) if waits && !wait::is_non_blocking(fd) => Err(Stop::Wait(Wait::Other(fd, events))),
         outcome => Ok(outcome.map(drop)?),
     }

@@ -5,7 +5,6 @@
 use core::ffi::c_int;
 use core::mem::{size_of, zeroed};
 use core::ptr;
-use std::time::Instant;
 
 use libc::{iovec, msghdr};
 use sctp_descriptors::{SocketName, Ticket};
@@ -37,10 +36,6 @@ pub(crate) enum Turn {
     After(Wait, Result<usize, c_int>),
 }
 
-/// Milliseconds. Of one descriptor all wait at who want room on any association of it: who is told of room may find the descriptor closed
-/// again, for another who was refused, before it has seen that it was open.
-const LOOK_AGAIN: c_int = 200;
-
 /// A call that has been woken up so often, each time in vain, takes a rest before each further time: whatever the reason is, it is not
 /// to use up a processor.
 const MOST_IN_VAIN: u32 = 64;
@@ -52,7 +47,7 @@ pub(crate) fn turns<T>(
     name: SocketName,
     mut operation: impl FnMut(c_int, Turn) -> Result<T, Stop>,
 ) -> Result<T, Stop> {
-    let mut place = Place { number, name, copy: number, since: None };
+    let mut place = Place { number, name, copy: number };
     let (mut turn, mut has_strayed, mut in_vain) = (Turn::First, false, 0);
     let end = loop {
         let wanted = match operation(place.copy, turn) {
@@ -91,8 +86,6 @@ struct Place {
     name: SocketName,
     /// As the number, until the call has to wait.
     copy: c_int,
-    /// When the call began to wait for room.
-    since: Option<Instant>,
 }
 
 impl Place {
@@ -128,7 +121,7 @@ impl Place {
     }
 
     /// Waits: a cancellation point, and nothing to drop. Also whether something else may have ended that, which the number means now.
-    fn until(&mut self, fd: c_int, wanted: Wait) -> (Result<usize, c_int>, bool) {
+    fn until(&self, fd: c_int, wanted: Wait) -> (Result<usize, c_int>, bool) {
         match wanted {
             Wait::Record(name, asked) => {
                 waiting::enter(name.socket);
@@ -142,27 +135,14 @@ impl Place {
                 let has_strayed = !is_own && fd == self.number && !self.is_number_ours();
                 (if has_strayed { Ok(1) } else { outcome }, has_strayed)
             }
-            // Nobody asks how it went.
-            Wait::SetUp(_, None) => (polls(fd, libc::POLLOUT, send_timeout(fd)), false),
-            Wait::Room | Wait::SetUp(_, Some(_)) => (self.await_room(fd), false),
+            Wait::Room | Wait::SetUp(..) => (self.await_room(fd), false),
             Wait::Written(parts, count, flags) => (write_record(fd, parts, count, flags), false),
-            Wait::Other(other, events) => (polls(other, events, -1), false),
+            Wait::Other(other, events) => (polls(other, events, -1, || true), false),
         }
     }
 
-    /// Waits until it polls writable, or it is time to ask again. SO_SNDTIMEO is the whole call's.
-    fn await_room(&mut self, fd: c_int) -> Result<usize, c_int> {
-        let limit = send_timeout(fd);
-        let waited = self.since.get_or_insert_with(Instant::now).elapsed().as_millis();
-        let left = match limit {
-            ..0 => c_int::MAX,
-            _ => limit.saturating_sub(c_int::try_from(waited).unwrap_or(c_int::MAX)).max(0),
-        };
-        match polls(fd, libc::POLLOUT, left.min(LOOK_AGAIN)) {
-            Err(libc::EAGAIN) if left > LOOK_AGAIN => Ok(0),
-            Err(libc::EINTR) if limit < 0 && all_handlers_restart() && self.is_number_ours() => Ok(0),
-            outcome => outcome,
-        }
+    fn await_room(&self, fd: c_int) -> Result<usize, c_int> {
+        polls(fd, libc::POLLOUT, send_timeout(fd), || self.is_number_ours())
     }
 }
 
@@ -200,7 +180,7 @@ pub(crate) fn write_record(
 /// Waits for room, also behind a signal: what is to be written must not be lost.
 pub(crate) fn insist_on_room(fd: c_int) -> Result<(), c_int> {
     loop {
-        match polls(fd, libc::POLLOUT, -1) {
+        match polls(fd, libc::POLLOUT, -1, || true) {
             Err(libc::EINTR) => {}
             outcome => return outcome.map(drop),
         }
@@ -208,14 +188,19 @@ pub(crate) fn insist_on_room(fd: c_int) -> Result<(), c_int> {
 }
 
 /// Waits until the descriptor polls so. The kernel's own calls go on after a signal if its handler says so (SA_RESTART), unless
-/// there is a time-out.
-pub(crate) fn polls(fd: c_int, events: i16, timeout: c_int) -> Result<usize, c_int> {
+/// there is a time-out; they begin anew then, so that what they waited at must still be there.
+pub(crate) fn polls(
+    fd: c_int,
+    events: i16,
+    timeout: c_int,
+    is_there: impl Fn() -> bool,
+) -> Result<usize, c_int> {
     loop {
         let mut wanted = libc::pollfd { fd, events, revents: 0 };
         // SAFETY: one valid entry.
         match checked(unsafe { real::poll(&raw mut wanted, 1, timeout) } as isize) {
             Ok(0) => return Err(libc::EAGAIN),
-            Err(libc::EINTR) if timeout < 0 && all_handlers_restart() => {}
+            Err(libc::EINTR) if timeout < 0 && all_handlers_restart() && is_there() => {}
             outcome => return outcome,
         }
     }
