@@ -38,7 +38,7 @@ pub struct PoolElementConfig {
     pub life: Life,
     /// When to renew it (T4); sooner if its life is short: 20 s before its end, or after half of it.
     pub reregistration_interval: Duration,
-    /// How long to wait for the registrar's answers (T2, T3).
+    /// How long to wait for the registrar's answers (T2, T3, and T1 of an element's own resolutions).
     pub request_timeout: Duration,
     /// After how many registrations without an answer, one after the other, to give up (MAX-REG-ATTEMPT): see
     /// [`PoolElementEvent::GaveUp`]. None: never, as suits a server that nobody watches.
@@ -466,6 +466,10 @@ impl PoolElement {
         if rejected {
             self.emit(PoolElementEvent::Rejected(errors));
         } else {
+            if !errors.is_empty() {
+                // RFC 5352, 2.2.3.
+                tracing::warn!(causes = ErrorCause::list(&errors), "registered, but the registrar warns");
+            }
             self.timers.set(Timer::Reregister, now + self.config.renewal_interval());
             if !renewal {
                 self.emit(PoolElementEvent::Registered);
@@ -483,6 +487,9 @@ impl PoolElement {
         let may_adopt = self.home.association() != Some(association) && self.may_adopt(association, now);
         let Some(registrar) = new_home.filter(|_| may_adopt) else { return };
         self.home.adopt(association, &mut self.io, now);
+        // It is the home's from now on: when it is given up, nobody says that it is gone.
+        self.incoming.remove(&association);
+        self.attempts = 0;
         self.timers.clear(Timer::Request);
         self.emit(PoolElementEvent::HomeChanged(registrar));
         match self.phase {
