@@ -15,7 +15,7 @@ use socketapi::LossReason;
 
 use crate::Time;
 use crate::wire::{
-    ASAP_PPID, AsapMessage, CauseCode, ENRP_PPID, EnrpMessage, ErrorCause, Format, Parsed, Transport,
+    ASAP_PPID, AsapMessage, CauseCode, ENRP_PPID, EnrpMessage, ErrorCause, Format, Parsed, Protocol, Transport,
     TransportUse,
 };
 
@@ -53,6 +53,12 @@ impl Peer {
     /// Whether this is one of its addresses.
     pub(crate) fn has_address(&self, address: IpAddr) -> bool {
         self.addresses.iter().any(|own| own.to_canonical() == address.to_canonical())
+    }
+
+    /// Who is at an SCTP transport that can be connected to; none if it is no such one.
+    pub(crate) fn of_sctp(transport: &Transport) -> Option<Self> {
+        let is_one = matches!(transport.protocol, Protocol::Sctp(_)) && transport.port != 0;
+        is_one.then(|| Self { addresses: transport.addresses.to_vec(), port: transport.port })
     }
 
     /// As other registrars are told of it.

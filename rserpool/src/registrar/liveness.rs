@@ -69,9 +69,10 @@ impl Registrar {
         self.timers.set(Timer::KeepAlive(key), now + interval);
     }
 
-    /// When the registration ends unless it is renewed.
+    /// When the registration ends unless it is renewed. Its home sees to that.
     pub(super) fn expect_renewal(&mut self, key: ElementKey, now: Time) {
-        match self.handlespace.get(key).and_then(|element| element.info.life.duration()) {
+        let own = self.handlespace.get(key).filter(|element| element.info.home == self.config.id);
+        match own.and_then(|element| element.info.life.duration()) {
             Some(life) => self.timers.set(Timer::Life(key), now + life),
             None => self.timers.clear(Timer::Life(key)),
         }
@@ -144,6 +145,7 @@ impl Registrar {
         }
         if was_another_s {
             self.handlespace.set_home(key, own);
+            self.expect_renewal(key, now);
             self.announce_key(key);
         }
         self.expect_keep_alive(key, now);

@@ -424,8 +424,9 @@ impl Registrar {
         self.note_removal(key);
     }
 
-    /// The element has nothing to do with an association of ours any more.
+    /// The element has nothing to do with an association of ours any more, nor is it to have.
     fn detach(&mut self, key: ElementKey, member: Member) {
+        self.enrp.claims.withdraw(key);
         for timer in [Timer::KeepAlive(key), Timer::KeepAliveAck(key), Timer::Life(key)] {
             self.timers.clear(timer);
         }

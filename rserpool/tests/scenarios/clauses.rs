@@ -8,7 +8,7 @@ use rserpool::registrar::RegistrarEvent;
 use rserpool::transport::{AssociationId, Command, LostReason, Side, TransportEvent};
 use rserpool::wire::{
     AsapMessage, EnrpBody, EnrpMessage, Format, Life, Policy, PolicyField, PolicyType, PoolElement,
-    PoolEntry, UpdateAction,
+    PoolEntry, Protocol, UpdateAction,
 };
 
 use crate::federation::checksum_of;
@@ -78,6 +78,34 @@ fn who_is_told_of_others_learns_all_from_one_of_them() {
     let pools = lone.registrar.handlespace().pools();
     let policies: Vec<_> = pools.map(|pool| pool.policy().policy_type).collect();
     assert_eq!(policies, [PolicyType::WeightedRoundRobin]);
+}
+
+#[test]
+fn registrars_are_sought_only_where_they_can_be() {
+    // RFC 5354, 3.11: at an SCTP transport.
+    let mut lone = Lone::start(|config| config.enrp.peers = vec![place(2)]);
+    lone.run_for(MOMENT);
+    let mentor = lone.answer(2);
+    let mut nowhere = server(2);
+    nowhere.transport.port = 0;
+    lone.hear(
+        2,
+        mentor,
+        EnrpBody::Presence { reply_required: false, checksum: None, server: Some(nowhere.clone()) },
+    );
+    let mut over_tcp = server(4);
+    over_tcp.transport.protocol = Protocol::Tcp;
+    nowhere.id = RegistrarId(5);
+    lone.hear(2, mentor, EnrpBody::ListResponse { rejected: false, servers: vec![over_tcp, nowhere] });
+    assert_eq!(lone.registrar.peers().collect::<Vec<_>>(), [RegistrarId(2)]);
+    // The mentor is where it was found, whatever it says.
+    lone.happen(TransportEvent::Lost { association: mentor, reason: LostReason::Aborted });
+    lone.run_for(MOMENT);
+    let sought = lone.commands.iter().filter_map(|(_, command)| match command {
+        Command::Connect { peer, .. } => Some(peer.clone()),
+        _ => None,
+    });
+    assert_eq!(sought.collect::<Vec<_>>(), [place(2), place(2)]);
 }
 
 #[test]

@@ -3,6 +3,7 @@
 mod attacks;
 mod cards;
 mod claimed_addresses;
+mod claims;
 mod clauses;
 mod cookies;
 mod distances;

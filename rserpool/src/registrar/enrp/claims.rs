@@ -8,7 +8,6 @@ use crate::Time;
 use crate::handlespace::ElementKey;
 use crate::registrar::{Member, Registrar, RemovalReason, Timer};
 use crate::transport::{AssociationId, Peer, Side};
-use crate::wire::Protocol;
 
 /// Set-ups to elements that are under way at once.
 const MAX_CONNECTS: usize = 64;
@@ -32,6 +31,11 @@ pub(in crate::registrar) struct Claims {
 }
 
 impl Claims {
+    /// The element has found a home, or is gone: its turn does not come any more, nor that of who gets its key.
+    pub(in crate::registrar) fn withdraw(&mut self, key: ElementKey) {
+        self.waiting.remove(&key);
+    }
+
     /// An attempt has come to its end.
     pub(in crate::registrar) fn settle(&mut self, association: AssociationId) {
         self.connecting.remove(&association);
@@ -78,7 +82,7 @@ impl Registrar {
         if let Some(key) = self.enrp.claims.waiting.pop_first() {
             return Some(key);
         }
-        // Who has found another home meanwhile may keep it.
+        // Who has found another home meanwhile may keep it, as those who waited.
         let own = self.config.id;
         let is_ours = |key: &ElementKey| self.handlespace.get(*key).is_some_and(|it| it.info.home == own);
         std::iter::from_fn(|| self.enrp.claims.silent.pop_front()).find(is_ours)
@@ -110,10 +114,12 @@ impl Registrar {
         if element.data.association.is_some() {
             return;
         }
-        let transport = element.info.asap_transport.as_ref();
-        let transport = transport.filter(|transport| matches!(transport.protocol, Protocol::Sctp(_)));
-        let Some(place) = transport.map(|it| Peer { addresses: it.addresses.to_vec(), port: it.port }) else {
-            return self.remove_element(key, RemovalReason::Unreachable);
+        let Some(place) = element.info.asap_transport.as_ref().and_then(Peer::of_sctp) else {
+            // Who is only suggested to us stays where it is.
+            if element.info.home == self.config.id {
+                self.remove_element(key, RemovalReason::Unreachable);
+            }
+            return;
         };
         let known = self.enrp.claims.opened.get(&place).copied().or_else(|| self.association_with(&place));
         let association = match known {

@@ -115,8 +115,8 @@ impl Registrar {
     fn handle_body(&mut self, sender: RegistrarId, association: AssociationId, body: EnrpBody, now: Time) {
         match body {
             EnrpBody::Presence { reply_required, checksum, server } => {
-                if let Some(server) = server {
-                    self.note_place(sender, association, server.transport.port);
+                if let Some(place) = server.and_then(|server| Peer::of_sctp(&server.transport)) {
+                    self.note_place(sender, association, place.port);
                 }
                 if reply_required {
                     self.send_presence(association, sender, false);
@@ -155,7 +155,8 @@ impl Registrar {
         let EnrpMessage { sender, body: EnrpBody::Presence { server, .. }, .. } = parsed.message else {
             return;
         };
-        let port = server.map_or(source.port(), |server| server.transport.port);
+        let place = server.and_then(|server| Peer::of_sctp(&server.transport));
+        let port = place.map_or(source.port(), |place| place.port);
         self.hear_from_afar(sender, Peer { addresses: vec![source.ip()], port }, now);
     }
 

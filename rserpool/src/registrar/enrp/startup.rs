@@ -151,8 +151,9 @@ impl Registrar {
         // From here on the download has a timer of its own, and the deadline is for who finds no mentor.
         self.timers.clear(Timer::Enrp(EnrpTimer::Mentor));
         for ServerInformation { id, transport } in servers {
-            let place = Peer { addresses: transport.addresses.to_vec(), port: transport.port };
-            if self.add_peer(id, Some(place), now) {
+            // RFC 5354, 3.11: registrars speak SCTP.
+            let place = Peer::of_sctp(&transport);
+            if place.is_some() && self.add_peer(id, place, now) {
                 self.link_to(id, now);
             }
         }
