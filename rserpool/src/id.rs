@@ -45,8 +45,8 @@ impl fmt::Display for RegistrarId {
 pub struct PoolHandle(Arc<[u8]>);
 
 impl PoolHandle {
-    /// The longest handle that the deployed reference implementation survives, in bytes. Longer ones are accepted
-    /// from peers, but sent only when [`Format::long_pool_handles`](crate::wire::Format) says so.
+    /// The longest handle that the deployed reference implementation survives, in bytes. Longer ones are understood, but elements
+    /// register with them, and peers are told of them, only when [`Format::long_pool_handles`](crate::wire::Format) says so.
     pub const MAX_INTEROPERABLE_LEN: usize = 32;
 
     /// A handle of these bytes.

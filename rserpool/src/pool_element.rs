@@ -165,7 +165,7 @@ enum Timer {
     Resolution,
 }
 
-/// Associations that registrars may open to us; further ones are aborted.
+/// Associations that registrars may open to us. The oldest makes room for a further one: who comes has something to say at once.
 const MAX_INCOMING: usize = 64;
 /// Events that wait for the driver; of more, the oldest are forgotten.
 const MAX_EVENTS: usize = 1000;
@@ -177,7 +177,7 @@ pub struct PoolElement {
     home: Home,
     phase: Phase,
     timers: Timers<Timer>,
-    /// Registrations since the last one that was answered.
+    /// Registrations since the last one that was answered, or since a registrar has made itself the home.
     attempts: u32,
     resolutions: Resolutions,
     incoming: BTreeMap<AssociationId, Peer>,
@@ -352,11 +352,15 @@ impl PoolElement {
     }
 
     fn accept(&mut self, association: AssociationId, peer: Peer) {
-        if self.incoming.len() < MAX_INCOMING && self.phase != Phase::Done {
-            self.incoming.insert(association, peer);
-        } else {
-            self.io.push(Command::Abort { association });
+        if self.phase == Phase::Done {
+            return self.io.push(Command::Abort { association });
         }
+        if self.incoming.len() == MAX_INCOMING
+            && let Some((oldest, _)) = self.incoming.pop_first()
+        {
+            self.io.push(Command::Abort { association: oldest });
+        }
+        self.incoming.insert(association, peer);
     }
 
     /// A user that takes this port for a server's, as that of an element which was here before, is to look for another one.
@@ -421,7 +425,7 @@ impl PoolElement {
         if !is_home && !self.incoming.contains_key(&association) {
             return;
         }
-        let Some(message) = self.io.read_asap(association, data, &self.config.format) else { return };
+        let Ok(message) = self.io.read_asap(association, data, &self.config.format) else { return };
         match message {
             AsapMessage::EndpointKeepAlive { new_home, registrar, pool_handle, pe_id } => {
                 let is_mine = pe_id.is_none_or(|pe_id| pe_id == self.config.id);
@@ -496,6 +500,8 @@ impl PoolElement {
             Phase::Deregistering => self.send_deregistration(now),
             // What the old home had not answered, the new one may not know.
             Phase::Registering { .. } => self.register(now),
+            // RFC 5352, 3.1: it is the application's turn all the same.
+            Phase::Suspended => {}
             _ => {
                 self.phase = Phase::Registered;
                 self.timers.set(Timer::Reregister, now + self.config.renewal_interval());

@@ -15,8 +15,8 @@ use socketapi::LossReason;
 
 use crate::Time;
 use crate::wire::{
-    ASAP_PPID, AsapMessage, CauseCode, ENRP_PPID, EnrpMessage, ErrorCause, Format, Parsed, Protocol, Transport,
-    TransportUse,
+    ASAP_PPID, AsapMessage, ENRP_PPID, EnrpMessage, ErrorCause, Format, ParseError, Parsed, Protocol,
+    Transport, TransportUse,
 };
 
 /// Names an association between a machine and its driver. A name is never used twice.
@@ -331,15 +331,15 @@ impl Io {
         association: AssociationId,
         data: &[u8],
         format: &Format,
-    ) -> Option<AsapMessage> {
+    ) -> Result<AsapMessage, ParseError> {
         let (message, causes): (_, Vec<_>) = match AsapMessage::parse(data, format) {
             Ok(Parsed { message, unrecognized }) => {
-                let cause = |tlv| ErrorCause::new(CauseCode::UNRECOGNIZED_PARAMETER, tlv);
-                (Some(message), unrecognized.into_iter().map(cause).collect())
+                (Ok(message), unrecognized.into_iter().map(ErrorCause::unrecognized_parameter).collect())
             }
             Err(error) => {
                 tracing::debug!(%error, ?association, "bad ASAP message");
-                (None, error.report().into_iter().collect())
+                let causes = error.report();
+                (Err(error), causes)
             }
         };
         if !causes.is_empty() {

@@ -129,8 +129,8 @@ pub enum RegistrationError {
         /// The element's transport.
         transport: Transport,
     },
-    /// A transport that may not be registered: see [`Format::rare_transports`](crate::wire::Format), and RFC 5354, 3.3 to
-    /// 3.7 for the number of its addresses.
+    /// A transport that may not be registered: without port, see [`Format::rare_transports`](crate::wire::Format), and RFC 5354, 3.3
+    /// to 3.7 for the number of its addresses.
     #[error("{transport:?} may not be registered here")]
     TransportRefused {
         /// The element's transport.
@@ -141,6 +141,8 @@ pub enum RegistrationError {
     InvalidValue {
         /// What.
         what: &'static str,
+        /// What the element is told: with the parameter that holds it (RFC 5354, 3.12.4).
+        cause: ErrorCause,
     },
     /// Another element of the pool has this identifier.
     #[error("{pe_id} is another element's")]
@@ -178,7 +180,7 @@ impl RegistrationError {
             Self::NoUsableAddress { transport } | Self::TransportRefused { transport } => {
                 ErrorCause::invalid_transport(transport)
             }
-            Self::InvalidValue { .. } => ErrorCause::bare(CauseCode::INVALID_VALUES),
+            Self::InvalidValue { cause, .. } => cause.clone(),
             Self::IdInUse { .. } => ErrorCause::bare(CauseCode::NON_UNIQUE_PE_ID),
             Self::Forbidden { .. } | Self::NotOverSctp => ErrorCause::bare(CauseCode::SECURITY),
             Self::Full { .. } => ErrorCause::bare(CauseCode::LACK_OF_RESOURCES),

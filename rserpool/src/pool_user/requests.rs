@@ -149,7 +149,7 @@ impl PoolUser {
 
     pub(super) fn handle_asap(&mut self, association: AssociationId, data: &[u8], now: Time) {
         match self.io.read_asap(association, data, &self.config.format) {
-            Some(AsapMessage::HandleResolutionResponse {
+            Ok(AsapMessage::HandleResolutionResponse {
                 subscribed,
                 pool_handle,
                 policy,
@@ -161,11 +161,11 @@ impl PoolUser {
                 let result = if is_positive { Ok((policy, elements)) } else { Err(errors) };
                 self.handle_response(&pool_handle, subscribed, result, now);
             }
-            Some(AsapMessage::Error(causes)) if self.events.len() < MAX_EVENTS => {
+            Ok(AsapMessage::Error(causes)) if self.events.len() < MAX_EVENTS => {
                 self.emit(PoolUserEvent::ErrorReported(causes));
             }
-            Some(message) => tracing::debug!(?message, "ignored"),
-            None => {}
+            Ok(message) => tracing::debug!(?message, "ignored"),
+            Err(_) => {}
         }
     }
 

@@ -9,8 +9,8 @@ use super::{Member, Registrar, RegistrarEvent, RemovalReason, Right, Timer};
 use crate::handlespace::{ElementKey, RegistrationError};
 use crate::transport::AssociationId;
 use crate::wire::{
-    Addresses, AsapMessage, CauseCode, EncodeError, ErrorCause, PoolElement, Protocol, Transport,
-    UpdateAction,
+    Addresses, AsapMessage, CauseCode, EncodeError, ErrorCause, Format, ParseError, PoolElement, Protocol,
+    Transport, UpdateAction,
 };
 use crate::{AddressScope, PeId, PoolHandle, Rate, Time};
 
@@ -22,9 +22,12 @@ impl Registrar {
         if !self.associations.contains_key(&association) {
             return;
         }
-        let Some(message) = self.io.read_asap(association, data, &self.config.format) else {
-            self.statistics.bad_messages += 1;
-            return;
+        let message = match self.io.read_asap(association, data, &self.config.format) {
+            Ok(message) => message,
+            Err(error) => {
+                self.statistics.bad_messages += 1;
+                return self.reject_unreadable(association, error, data, now);
+            }
         };
         match message {
             AsapMessage::Registration { pool_handle, element } => {
@@ -51,7 +54,13 @@ impl Registrar {
     }
 
     pub(super) fn send(&mut self, association: AssociationId, message: &AsapMessage) {
-        self.io.send_asap(association, message, &self.config.format);
+        let format = self.asap_format();
+        self.io.send_asap(association, message, &format);
+    }
+
+    /// Elements and users are told of the pools that they have named themselves, however long the names are.
+    fn asap_format(&self) -> Format {
+        Format { long_pool_handles: true, ..self.config.format }
     }
 
     /// RFC 5352, 3.1.
@@ -63,7 +72,30 @@ impl Registrar {
         now: Time,
     ) {
         let pe_id = element.id;
-        let errors = match self.register(association, &pool_handle, element, now) {
+        let result = self.register(association, &pool_handle, element, now);
+        self.answer_registration(association, pool_handle, pe_id, result, now);
+    }
+
+    /// RFC 5352, 3.1 rule 5: who says something that cannot be is told so, if that much can be read.
+    fn reject_unreadable(&mut self, association: AssociationId, error: ParseError, data: &[u8], now: Time) {
+        if let ParseError::InvalidValue { tlv, .. } = error
+            && let Some((pool_handle, pe_id)) = AsapMessage::registrant(data)
+        {
+            let cause = ErrorCause::new(CauseCode::INVALID_VALUES, tlv);
+            let result = Err(RegistrationError::InvalidValue { what: "a parameter", cause });
+            self.answer_registration(association, pool_handle, pe_id, result, now);
+        }
+    }
+
+    fn answer_registration(
+        &mut self,
+        association: AssociationId,
+        pool_handle: PoolHandle,
+        pe_id: PeId,
+        result: Result<(), RegistrationError>,
+        now: Time,
+    ) {
+        let errors = match result {
             Ok(()) => Vec::new(),
             Err(error) => {
                 self.statistics.rejections.count(&error);
@@ -139,14 +171,22 @@ impl Registrar {
     fn check_values(&self, pool_handle: &PoolHandle, element: &PoolElement) -> Result<(), RegistrationError> {
         let transport = &element.user_transport;
         let is_single = matches!(transport.protocol, Protocol::Sctp(_)) || transport.addresses.len() <= 1;
+        let is_nowhere = transport.port == 0 && !matches!(transport.protocol, Protocol::Opaque(_));
+        let invalid = |what, cause| Err(RegistrationError::InvalidValue { what, cause });
         if pool_handle.as_bytes().is_empty() {
-            return Err(RegistrationError::InvalidValue { what: "an empty pool handle" });
+            return invalid("an empty pool handle", ErrorCause::invalid_pool_handle(pool_handle));
+        }
+        // No other registrar could be told of it.
+        if pool_handle.as_bytes().len() > PoolHandle::MAX_INTEROPERABLE_LEN
+            && !self.config.format.long_pool_handles
+        {
+            return invalid("a long pool handle", ErrorCause::invalid_pool_handle(pool_handle));
         }
         if element.life.duration() == Some(Duration::ZERO) {
-            return Err(RegistrationError::InvalidValue { what: "a registration life of zero" });
+            return invalid("a registration life of zero", ErrorCause::invalid_element(element));
         }
         // RFC 5354, 3.3 and 3.5 to 3.7: one address.
-        if !is_single || (!self.config.format.rare_transports && transport.protocol.is_rare()) {
+        if !is_single || is_nowhere || !self.config.format.allows(&transport.protocol) {
             return Err(RegistrationError::TransportRefused { transport: transport.clone() });
         }
         if self.config.policies.get(element.policy.policy_type).is_none() {
@@ -335,7 +375,7 @@ impl Registrar {
         let mut message =
             AsapMessage::HandleResolutionResponse { subscribed, pool_handle, policy, elements, errors };
         loop {
-            match (message.encode(&self.config.format), &mut message) {
+            match (message.encode(&self.asap_format()), &mut message) {
                 (Ok(data), _) => return Some(data),
                 (
                     Err(EncodeError::TooLong { .. }),
@@ -365,8 +405,9 @@ impl Registrar {
         self.handlespace.select(pool_handle, items, increment, &mut self.io.rng, &mut keys);
         let elements = keys.into_iter().filter_map(|key| {
             let info = &self.handlespace.get(key)?.info;
-            // The ASAP transport is for registrars.
-            Some(PoolElement { asap_transport: None, ..info.clone() })
+            // A peer may have told of transports that users here cannot read of. The ASAP transport is for registrars.
+            let is_readable = self.config.format.allows(&info.user_transport.protocol);
+            is_readable.then(|| PoolElement { asap_transport: None, ..info.clone() })
         });
         let elements: Vec<PoolElement> = elements.collect();
         if elements.is_empty() { Err(CauseCode::UNKNOWN_POOL_HANDLE) } else { Ok(elements) }

@@ -7,7 +7,6 @@
 use std::time::Duration;
 
 use super::Registrar;
-use crate::PoolHandle;
 use crate::RegistrarId;
 use crate::handlespace::ElementKey;
 use crate::transport::{AssociationId, Command};
@@ -83,10 +82,6 @@ impl Registrar {
         }
         self.note_change(&handle);
         self.announce_key(key);
-    }
-
-    fn handle_of(&self, key: ElementKey) -> Option<PoolHandle> {
-        self.handlespace.pool_of(key).map(|pool| pool.handle().clone())
     }
 }
 

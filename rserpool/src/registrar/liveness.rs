@@ -80,9 +80,7 @@ impl Registrar {
 
     /// RFC 5352, 3.4. An element that has not confirmed that this is its home is told so.
     pub(super) fn send_keep_alive(&mut self, key: ElementKey, now: Time) {
-        let Some(pool_handle) = self.handlespace.pool_of(key).map(|pool| pool.handle().clone()) else {
-            return;
-        };
+        let Some(pool_handle) = self.handle_of(key) else { return };
         let Some(element) = self.handlespace.get(key) else { return };
         let Some(association) = element.data.association else { return };
         let (new_home, pe_id) = (!element.data.is_confirmed, Some(element.info.id));
@@ -171,9 +169,7 @@ impl Registrar {
 
     /// RFC 5352, 3.2: the element hears that its registration has run out.
     fn expire(&mut self, key: ElementKey) {
-        let Some(pool_handle) = self.handlespace.pool_of(key).map(|pool| pool.handle().clone()) else {
-            return;
-        };
+        let Some(pool_handle) = self.handle_of(key) else { return };
         let Some(element) = self.handlespace.get(key) else { return };
         let (association, pe_id) = (element.data.association, element.info.id);
         self.remove_element(key, RemovalReason::LifeExpired);

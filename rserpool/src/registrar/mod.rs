@@ -28,7 +28,7 @@ use crate::rate::RateLimiter;
 use crate::timers::Timers;
 use crate::transport::{AssociationId, Command, Io, LostReason, Peer, Side, TransportEvent};
 use crate::wire::{ASAP_PPID, ENRP_PPID, UpdateAction};
-use crate::{RegistrarId, Time};
+use crate::{PoolHandle, RegistrarId, Time};
 use enrp::{Enrp, EnrpTimer};
 use subscriptions::Subscriptions;
 use users::Users;
@@ -397,11 +397,14 @@ impl Registrar {
         }
     }
 
+    /// The name of an element's pool.
+    fn handle_of(&self, key: ElementKey) -> Option<PoolHandle> {
+        self.handlespace.pool_of(key).map(|pool| pool.handle().clone())
+    }
+
     /// Removes an element that is ours, and tells peers.
     fn remove_element(&mut self, key: ElementKey, reason: RemovalReason) {
-        let Some(pool_handle) = self.handlespace.pool_of(key).map(|pool| pool.handle().clone()) else {
-            return;
-        };
+        let Some(pool_handle) = self.handle_of(key) else { return };
         self.detach(key, Member::default());
         let Some(element) = self.handlespace.remove(key) else { return };
         self.note_removal(key);
@@ -416,7 +419,7 @@ impl Registrar {
 
     /// Removes an element of another registrar.
     fn forget_element(&mut self, key: ElementKey) {
-        if let Some(pool_handle) = self.handlespace.pool_of(key).map(|pool| pool.handle().clone()) {
+        if let Some(pool_handle) = self.handle_of(key) {
             self.note_change(&pool_handle);
         }
         self.detach(key, Member::default());

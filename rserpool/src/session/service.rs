@@ -228,12 +228,12 @@ impl ServiceSessions {
 
     fn handle_control(&mut self, session: AssociationId, data: &[u8]) {
         match self.io.read_asap(session, data, &self.config.format) {
-            Some(AsapMessage::CookieEcho(cookie)) => self.handle_cookie_echo(session, cookie),
-            Some(AsapMessage::BusinessCard { pool_handle, elements, .. }) => {
+            Ok(AsapMessage::CookieEcho(cookie)) => self.handle_cookie_echo(session, cookie),
+            Ok(AsapMessage::BusinessCard { pool_handle, elements, .. }) => {
                 self.events.push_back(ServiceEvent::BusinessCard { session, pool_handle, elements });
             }
-            Some(message) => tracing::debug!(?message, "ignored on the control channel"),
-            None => {}
+            Ok(message) => tracing::debug!(?message, "ignored on the control channel"),
+            Err(_) => {}
         }
     }
 

@@ -428,12 +428,12 @@ impl PoolUser {
         }
         match self.io.read_asap(association, &message.data, &self.config.format) {
             // RFC 5352, 3.8: the newest cookie replaces the older.
-            Some(AsapMessage::Cookie(cookie)) => session.cookie = Some(cookie),
-            Some(AsapMessage::BusinessCard { pool_handle, elements, .. }) => {
+            Ok(AsapMessage::Cookie(cookie)) => session.cookie = Some(cookie),
+            Ok(AsapMessage::BusinessCard { pool_handle, elements, .. }) => {
                 self.take_business_card(id, BusinessCard { pool_handle, elements }, now);
             }
-            Some(message) => tracing::debug!(?message, "ignored on the control channel"),
-            None => {}
+            Ok(message) => tracing::debug!(?message, "ignored on the control channel"),
+            Err(_) => {}
         }
     }
 

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 
 use super::param::Params;
-use super::tlv::{Writer, split_message};
+use super::tlv::{Reader, Writer, split_message};
 use super::{EncodeError, ErrorCause, Format, ParamType, ParseError, Parsed, Policy, PoolElement, Transport};
 use crate::{PeId, PoolHandle, RegistrarId};
 
@@ -136,6 +136,19 @@ impl AsapMessage {
         let mut params = Params::parse(body, format)?;
         let message = Self::from_params(message_type, flag, registrar, &mut params)?;
         Ok(Parsed { message, unrecognized: params.unrecognized })
+    }
+
+    /// Whose registration it is that cannot be read as a whole, so that it can be answered all the same.
+    pub(crate) fn registrant(bytes: &[u8]) -> Option<(PoolHandle, PeId)> {
+        let header = split_message(bytes).ok().filter(|header| header.message_type == 1)?;
+        let value_of = |wanted: ParamType| {
+            let mut body = header.body;
+            let mut params = std::iter::from_fn(|| body.tlv("parameter").ok().flatten());
+            params.find(|tlv| tlv.param() == wanted).map(|tlv| tlv.value)
+        };
+        let pool_handle = PoolHandle::new(value_of(ParamType::POOL_HANDLE)?);
+        let pe_id = Reader::new(value_of(ParamType::POOL_ELEMENT)?).u32("PE identifier").ok()?;
+        Some((pool_handle, PeId(pe_id)))
     }
 
     fn from_params(

@@ -5,7 +5,8 @@ use std::fmt;
 use bytes::Bytes;
 
 use super::tlv::{Reader, Writer};
-use super::{Format, ParamType, ParseError, Policy, Transport};
+use super::{Format, ParamType, ParseError, Policy, PoolElement, Transport};
+use crate::PoolHandle;
 
 /// The kind of an error cause.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -109,6 +110,11 @@ impl ErrorCause {
         Self::new(code, Bytes::new())
     }
 
+    /// "Unrecognized Parameter", with all of it (RFC 5354, 3.12.2).
+    pub fn unrecognized_parameter(parameter: Bytes) -> Self {
+        Self::new(CauseCode::UNRECOGNIZED_PARAMETER, parameter)
+    }
+
     /// Causes in words, for people.
     pub fn list(causes: &[Self]) -> String {
         match causes {
@@ -127,6 +133,18 @@ impl ErrorCause {
         Self::with_item(CauseCode::INCONSISTENT_TRANSPORT_TYPE, |w| pool_transport.write(w))
     }
 
+    /// "Invalid Values", with the offending pool handle (RFC 5354, 3.12.4).
+    pub fn invalid_pool_handle(handle: &PoolHandle) -> Self {
+        Self::with_item(CauseCode::INVALID_VALUES, |w| {
+            w.pool_handle(handle);
+        })
+    }
+
+    /// "Invalid Values", with the offending element (RFC 5354, 3.12.4).
+    pub fn invalid_element(element: &PoolElement) -> Self {
+        Self::with_item(CauseCode::INVALID_VALUES, |w| element.write(w))
+    }
+
     /// "Invalid Values", with the offending policy (RFC 5354, 3.12.4).
     pub fn invalid_policy(policy: &Policy) -> Self {
         Self::with_item(CauseCode::INVALID_VALUES, |w| policy.write(w))
@@ -139,7 +157,7 @@ impl ErrorCause {
 
     fn with_item(code: CauseCode, write: impl FnOnce(&mut Writer<'_>)) -> Self {
         // What the peer sent itself it understands.
-        let format = Format { rare_transports: true, ..Format::default() };
+        let format = Format { rare_transports: true, long_pool_handles: true, ..Format::default() };
         let mut writer = Writer::items(&format);
         write(&mut writer);
         // Details that do not fit in a parameter are left out: the code alone is still right.

@@ -112,9 +112,9 @@ impl EnrpMessage {
         let sender = RegistrarId(reader.u32("sender")?);
         let receiver = RegistrarId(reader.u32("receiver")?);
         let (body, unrecognized) = match message_type {
-            2 => (EnrpBody::HandleTableRequest { own_children_only: flag }, Vec::new()),
-            5 => (EnrpBody::ListRequest, Vec::new()),
-            7..=9 => (parse_takeover(message_type, &mut reader)?, Vec::new()),
+            2 => (EnrpBody::HandleTableRequest { own_children_only: flag }, parse_unused(reader, format)?),
+            5 => (EnrpBody::ListRequest, parse_unused(reader, format)?),
+            7..=9 => (parse_takeover(message_type, &mut reader)?, parse_unused(reader, format)?),
             4 => parse_update(flag, reader, format)?,
             _ => {
                 let mut params = Params::parse(reader, format)?;
@@ -131,6 +131,11 @@ impl EnrpMessage {
         self.body.write(&mut writer);
         writer.finish_message()
     }
+}
+
+/// Parameters of a message that has none. They may still say what is to be done with them (RFC 5354, 3).
+fn parse_unused(reader: Reader<'_>, format: &Format) -> Result<Vec<Bytes>, ParseError> {
+    Params::parse(reader, format).map(|params| params.unrecognized)
 }
 
 fn parse_takeover(message_type: u8, reader: &mut Reader<'_>) -> Result<EnrpBody, ParseError> {

@@ -52,23 +52,34 @@ pub enum ParseError {
     UnknownParameter {
         /// The parameter's type.
         param: ParamType,
-        /// The whole parameter.
-        tlv: Bytes,
+        /// The whole parameters that the sender must be told of: this one (01), and those before it that were to be skipped (11).
+        reported: Vec<Bytes>,
     },
 }
 
 impl ParseError {
-    /// The error cause that the sender of the message must get, if RFC 5354 (3 and 4) asks for one.
-    pub fn report(&self) -> Option<ErrorCause> {
+    /// The error causes that the sender of the message must get, if RFC 5354 (3 and 4) asks for some.
+    pub fn report(&self) -> Vec<ErrorCause> {
         match self {
             // 01 in the upper bits: stop, discard and report.
             Self::UnknownMessage { message_type, message } if message_type >> 6 == 1 => {
-                Some(ErrorCause::new(CauseCode::UNRECOGNIZED_MESSAGE, message.clone()))
+                vec![ErrorCause::new(CauseCode::UNRECOGNIZED_MESSAGE, message.clone())]
             }
-            Self::UnknownParameter { param, tlv } if param.0 >> 14 == 1 => {
-                Some(ErrorCause::new(CauseCode::UNRECOGNIZED_PARAMETER, tlv.clone()))
+            Self::UnknownParameter { reported, .. } => {
+                reported.iter().cloned().map(ErrorCause::unrecognized_parameter).collect()
             }
-            _ => None,
+            _ => Vec::new(),
+        }
+    }
+
+    /// The same, met behind parameters that were skipped and are to be reported.
+    pub(super) fn behind(self, mut skipped: Vec<Bytes>) -> Self {
+        match self {
+            Self::UnknownParameter { param, reported } => {
+                skipped.extend(reported);
+                Self::UnknownParameter { param, reported: skipped }
+            }
+            other => other,
         }
     }
 }

@@ -49,12 +49,19 @@ pub const ENRP_PORT: u16 = 9901;
 pub struct Format {
     /// The unit of a registration life.
     pub life_unit: LifeUnit,
-    /// Send pool handles of more than [`PoolHandle::MAX_INTEROPERABLE_LEN`](crate::PoolHandle) bytes: RSPLIB
-    /// aborts when it meets one, so only set this where no RSPLIB listens.
+    /// Send pool handles of more than [`PoolHandle::MAX_INTEROPERABLE_LEN`](crate::PoolHandle) bytes, and let elements register with
+    /// them: RSPLIB aborts when it meets one, so only set this where no RSPLIB listens.
     pub long_pool_handles: bool,
     /// Send, and let elements register, DCCP, UDP-Lite and opaque transports: RSPLIB cannot parse them, so only set this
     /// where no RSPLIB listens.
     pub rare_transports: bool,
+}
+
+impl Format {
+    /// Whether transports of this protocol are sent.
+    pub(crate) fn allows(&self, protocol: &Protocol) -> bool {
+        self.rare_transports || !protocol.is_rare()
+    }
 }
 
 /// The unit of a registration life on the wire. It cannot be told from the value, so it is never guessed.

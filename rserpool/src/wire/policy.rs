@@ -242,11 +242,12 @@ impl Policy {
 
     pub(super) fn parse(tlv: Tlv<'_>) -> Result<Self, ParseError> {
         let mut reader = Reader::new(tlv.value);
-        let mut policy = Self::new(PolicyType::from_number(reader.u32("policy type")?));
+        let invalid = |_| tlv.invalid_value();
+        let mut policy = Self::new(PolicyType::from_number(reader.u32("policy type").map_err(invalid)?));
         let (known, mut count) = (usize::from(policy.count), 0);
         while !reader.is_empty() || count < known {
             let number = policy.numbers.get_mut(count).ok_or_else(|| tlv.invalid_value())?;
-            *number = reader.u32("policy body")?;
+            *number = reader.u32("policy body").map_err(invalid)?;
             count += 1;
         }
         policy.count = count as u8;

@@ -43,25 +43,52 @@ fn transports_that_rsplib_cannot_parse_are_sent_only_where_that_is_allowed() {
 fn unknown_parameters_are_treated_by_their_upper_bits() {
     // RFC 5354, 3: 00 drop, 01 drop and report, 10 skip, 11 skip and report.
     let drop = parse(&resolution_with(&[0x30, 0, 0, 4])).unwrap_err();
-    assert_eq!(drop.report(), None);
+    assert_eq!(drop.report(), []);
     let drop_and_report = parse(&resolution_with(&[0x70, 0, 0, 4])).unwrap_err();
-    let cause = drop_and_report.report().expect("a report");
-    assert_eq!(cause.code, CauseCode::UNRECOGNIZED_PARAMETER);
-    assert_eq!(cause.info, [0x70, 0, 0, 4][..]);
+    let cause = |kind| ErrorCause::unrecognized_parameter(Bytes::from(vec![kind, 0, 0, 4]));
+    assert_eq!(drop_and_report.report(), [cause(0x70)]);
     assert!(parse(&resolution_with(&[0xb0, 0, 0, 4])).unwrap().unrecognized.is_empty());
     let skip_and_report = parse(&resolution_with(&[0xf0, 0, 0, 4])).unwrap();
     assert_eq!(skip_and_report.unrecognized, [Bytes::from_static(&[0xf0, 0, 0, 4])]);
+    // Each that is met before the message is dropped is treated as it says; one behind that is not looked at.
+    let several = |last| [[0xf0, 0, 0, 4], [0xb0, 0, 0, 4], [last, 0, 0, 4], [0xf1, 0, 0, 4]].concat();
+    assert_eq!(parse(&resolution_with(&several(0x70))).unwrap_err().report(), [cause(0xf0), cause(0x70)]);
+    assert_eq!(parse(&resolution_with(&several(0x30))).unwrap_err().report(), [cause(0xf0)]);
+}
+
+#[test]
+fn unknown_parameters_are_treated_so_wherever_they_are() {
+    // RFC 5354, 3: among the addresses of a transport, in a transport of an element, behind messages that have no parameters.
+    let parse_enrp = |bytes: &[u8]| EnrpMessage::parse(bytes, &Format::default()).map(|it| it.unrecognized);
+    let in_announce = |kind| {
+        let head = [10, 0, 0, 28, 0, 0, 0, 1, 0, 4, 0, 20, 0x0f, 0x17, 0, 0, kind, 0, 0, 4];
+        [&head[..], &[0, 1, 0, 8, 10, 0, 0, 1]].concat()
+    };
+    let in_request = |kind| vec![2, 1, 0, 16, 0, 0, 0, 1, 0, 0, 0, 0, kind, 0, 0, 4];
+    let in_takeover = |kind| vec![7, 0, 0, 20, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 2, kind, 0, 0, 4];
+    let places: [&dyn Fn(u8) -> Result<Vec<Bytes>, ParseError>; 3] = [
+        &|kind| parse(&in_announce(kind)).map(|parsed| parsed.unrecognized),
+        &|kind| parse_enrp(&in_request(kind)),
+        &|kind| parse_enrp(&in_takeover(kind)),
+    ];
+    for parsed in places {
+        let parameter = |kind| Bytes::from(vec![kind, 0, 0, 4]);
+        assert_eq!(parsed(0x30).unwrap_err().report(), []);
+        assert_eq!(parsed(0x70).unwrap_err().report(), [ErrorCause::unrecognized_parameter(parameter(0x70))]);
+        assert_eq!(parsed(0xb0), Ok(Vec::new()));
+        assert_eq!(parsed(0xf0), Ok(vec![parameter(0xf0)]));
+    }
 }
 
 #[test]
 fn unknown_messages_are_reported_only_when_their_upper_bits_ask_for_it() {
     // RFC 5354, 4.
     let silent = parse(&[0x20, 0, 0, 4]).unwrap_err();
-    assert_eq!(silent.report(), None);
-    let reported = parse(&[0x60, 0, 0, 4]).unwrap_err().report().expect("a report");
+    assert_eq!(silent.report(), []);
+    let reported = parse(&[0x60, 0, 0, 4]).unwrap_err().report();
     assert_eq!(
         reported,
-        ErrorCause::new(CauseCode::UNRECOGNIZED_MESSAGE, Bytes::from_static(&[0x60, 0, 0, 4]))
+        [ErrorCause::new(CauseCode::UNRECOGNIZED_MESSAGE, Bytes::from_static(&[0x60, 0, 0, 4]))]
     );
 }
 

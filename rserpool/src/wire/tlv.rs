@@ -136,11 +136,6 @@ impl<'f> Writer<'f> {
         Self { buf: Vec::new(), format, error: None }
     }
 
-    /// Bytes that have been written.
-    pub(super) fn len(&self) -> usize {
-        self.buf.len()
-    }
-
     pub(super) fn format(&self) -> &'f Format {
         self.format
     }
@@ -183,11 +178,9 @@ impl<'f> Writer<'f> {
         })
     }
 
-    /// A transport follows that RSPLIB cannot parse.
+    /// A transport follows that the peer may not be able to parse.
     pub(super) fn rare_transport(&mut self, param: ParamType) {
-        if !self.format.rare_transports {
-            self.error.get_or_insert(EncodeError::RareTransport { param });
-        }
+        self.error.get_or_insert(EncodeError::RareTransport { param });
     }
 
     fn fill_in_length(&mut self, start: usize, length: usize) {

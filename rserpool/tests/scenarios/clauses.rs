@@ -3,13 +3,13 @@
 use std::slice::from_ref;
 use std::time::Duration;
 
-use rserpool::RegistrarId;
 use rserpool::registrar::RegistrarEvent;
 use rserpool::transport::{AssociationId, Command, LostReason, Side, TransportEvent};
 use rserpool::wire::{
-    AsapMessage, EnrpBody, EnrpMessage, Format, Life, Policy, PolicyField, PolicyType, PoolElement,
-    PoolEntry, Protocol, UpdateAction,
+    AsapMessage, CauseCode, EnrpBody, EnrpMessage, ErrorCause, Format, Life, Policy, PolicyField, PolicyType,
+    PoolElement, PoolEntry, Protocol, UpdateAction,
 };
+use rserpool::{PoolHandle, RegistrarId};
 
 use crate::federation::checksum_of;
 use crate::lone::{Lone, element_of, place, presence, server};
@@ -145,6 +145,30 @@ fn a_table_is_told_part_by_part_and_from_the_start_once_it_has_been_told() {
             assert_eq!(lone.asked(association), from_ref(&part));
         }
     }
+}
+
+#[test]
+fn what_not_every_peer_can_read_is_left_out_of_a_table_and_kept_from_users() {
+    // One peer is bold enough to tell of it; another one, of RSPLIB, may be the next to ask.
+    let (mut lone, [bold, curious]) = among([2, 3]);
+    let mut over_dccp = element_of(2, 12);
+    over_dccp.user_transport.protocol = Protocol::Dccp { service_code: 7 };
+    let long = PoolHandle::new([b'x'; PoolHandle::MAX_INTEROPERABLE_LEN + 1]);
+    for (pool_handle, element) in
+        [("Rare".into(), over_dccp), (long, element_of(2, 13)), (POOL.into(), element_of(2, 11))]
+    {
+        let (action, takeover_suggested) = (UpdateAction::Add, false);
+        lone.hear(2, bold, EnrpBody::HandleUpdate { action, takeover_suggested, pool_handle, element });
+    }
+    assert_eq!(lone.elements().len(), 3);
+    lone.hear(3, curious, EnrpBody::HandleTableRequest { own_children_only: false });
+    assert_eq!(lone.asked(curious), [table(false, vec![element_of(2, 11)])]);
+    let (subscribe, pool_handle, items) = (false, "Rare".into(), None);
+    lone.hear_asap(21, &AsapMessage::HandleResolution { subscribe, pool_handle, items });
+    let Some((_, Command::Send { message, .. })) = lone.commands.last() else { panic!("an answer") };
+    let answer = AsapMessage::parse(&message.data, &Format::default()).expect("an answer").message;
+    let AsapMessage::HandleResolutionResponse { errors, .. } = answer else { panic!("{answer:?}") };
+    assert_eq!(errors, [ErrorCause::bare(CauseCode::UNKNOWN_POOL_HANDLE)]);
 }
 
 #[test]

@@ -10,6 +10,7 @@ use rserpool::wire::{
 };
 use rserpool::{Profile, RegistrarId, Time};
 
+use crate::stranger::FORMAT;
 use crate::world::{ASAP_PORT, ENRP_PORT, World, address};
 
 /// A registrar, the time, and what it wanted done.
@@ -99,7 +100,7 @@ impl Lone {
     /// The registrar of a host says something.
     pub(crate) fn hear(&mut self, host: u8, association: AssociationId, body: EnrpBody) {
         let message = EnrpMessage { sender: RegistrarId(host.into()), receiver: RegistrarId::NONE, body };
-        let data = message.encode(&Format::default()).expect("a message");
+        let data = message.encode(&FORMAT).expect("a message");
         self.happen(TransportEvent::Message { association, message: UserMessage::new(ENRP_PPID, data) });
     }
 

@@ -340,26 +340,6 @@ fn a_new_home_gets_the_registration_that_the_old_one_has_not_answered() {
 }
 
 #[test]
-fn an_element_changes_its_home_however_often_it_is_told_to() {
-    // RFC 5352, 3.4 KA2.4: more often than there may be registrars that have come to it.
-    let mut world = World::new();
-    world.add_element(11, &[], Policy::default());
-    for registrar in (4000..4100).map(RegistrarId) {
-        let place = (31, registrar.0 as u16);
-        world.add_stranger(place);
-        let association = world.connect(place, (11, ASAP_PORT));
-        let (new_home, pool_handle) = (true, POOL.into());
-        let claim = AsapMessage::EndpointKeepAlive { new_home, registrar, pool_handle, pe_id: None };
-        world.say(place, association, &claim);
-        assert_eq!(
-            world.element_events.last(),
-            Some(&(11, PoolElementEvent::HomeChanged(registrar))),
-            "of {registrar}"
-        );
-    }
-}
-
-#[test]
 fn strangers_do_not_become_home_where_only_known_registrars_may() {
     // RFC 5352, 9.1: threat 2, a malicious registrar.
     let mut world = World::new();

@@ -105,6 +105,9 @@ pub(super) struct Cli {
     /// Take DCCP, UDP-Lite and opaque transports as well. RSPLIB's programs cannot parse them
     #[arg(long)]
     pub(super) rare_transports: bool,
+    /// Take pool handles of more than 32 bytes as well. RSPLIB's programs abort when they meet one
+    #[arg(long)]
+    pub(super) long_pool_handles: bool,
     /// Timers: those of the RFCs, those of RSPLIB, or fast ones
     #[arg(long, value_enum, default_value_t = ProfileName::Rsplib)]
     pub(super) profile: ProfileName,
@@ -276,6 +279,7 @@ impl Cli {
         config.autoclose = Duration::from_secs(self.autoclosetimeout);
         config.min_address_scope = self.minaddressscope;
         config.format.rare_transports = self.rare_transports;
+        config.format.long_pool_handles = self.long_pool_handles;
         self.protection.apply(&mut config);
         self.federation.apply(&mut config.enrp);
         config

@@ -29,7 +29,7 @@ use startup::Phase;
 
 use super::Registrar;
 use crate::transport::{AssociationId, Command, Peer, Side};
-use crate::wire::{CauseCode, EnrpBody, EnrpMessage, ErrorCause};
+use crate::wire::{EnrpBody, EnrpMessage, ErrorCause};
 use crate::{RegistrarId, Time};
 
 /// What the ENRP side remembers.
@@ -92,11 +92,10 @@ impl Registrar {
             Err(error) => {
                 tracing::debug!(%error, ?association, "bad ENRP message");
                 self.statistics.bad_messages += 1;
-                return self.report_to_peer(association, error.report().into_iter().collect());
+                return self.report_to_peer(association, error.report());
             }
         };
-        let unrecognized = parsed.unrecognized.into_iter();
-        let causes = unrecognized.map(|tlv| ErrorCause::new(CauseCode::UNRECOGNIZED_PARAMETER, tlv));
+        let causes = parsed.unrecognized.into_iter().map(ErrorCause::unrecognized_parameter);
         self.report_to_peer(association, causes.collect());
         let EnrpMessage { sender, receiver, body } = parsed.message;
         if sender == self.config.id

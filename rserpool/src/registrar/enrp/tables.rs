@@ -3,14 +3,17 @@
 use super::EnrpTimer;
 use crate::handlespace::ElementKey;
 use crate::registrar::{Registrar, RegistrarEvent, Timer};
-use crate::wire::{EnrpBody, PoolEntry};
-use crate::{RegistrarId, Time};
+use crate::wire::{EnrpBody, PoolElement, PoolEntry};
+use crate::{PoolHandle, RegistrarId, Time};
 
 /// Parts of a table that are taken; a peer that sends more does not come to an end.
 const MAX_PARTS: u32 = 1_000_000;
 /// The pause between audits doubles up to so many heartbeats while they do not help: peers of ours that know elements which cannot be in
 /// one handlespace never agree.
 const MAX_PAUSE: u32 = 16;
+
+/// What fits in a message behind its header and the identifiers of two registrars.
+const LONGEST: usize = u16::MAX as usize - 12;
 
 /// A table that is being fetched from a peer.
 pub(super) struct Download {
@@ -181,13 +184,16 @@ impl Registrar {
         let home = own_children_only.then_some(self.config.id);
         let (mut pools, mut last) = (Vec::<PoolEntry>::new(), after);
         let mut room = self.config.enrp.max_table_len;
-        for count in 0..self.config.enrp.max_table_entries {
+        for _ in 0..self.config.enrp.max_table_entries {
             let Some(key) = self.handlespace.next(home, last) else { break };
             let Some(element) = self.handlespace.get(key) else { break };
             let Some(handle) = self.handlespace.pool_of(key).map(|pool| pool.handle()) else { break };
             let is_other = pools.last().is_none_or(|entry| entry.handle != *handle);
-            let len = element.info.wire_len() + if is_other { PoolEntry::handle_len(handle) } else { 0 };
-            if len > room && count > 0 {
+            let Some(len) = self.len_in_table(&element.info, is_other.then_some(handle)) else {
+                last = Some(key);
+                continue;
+            };
+            if len > room && !pools.is_empty() {
                 break;
             }
             room = room.saturating_sub(len);
@@ -200,5 +206,14 @@ impl Registrar {
             last = Some(key);
         }
         (pools, last)
+    }
+
+    /// Bytes that an element takes, and the name of its pool if that has to be said; none if they cannot be told of: what one peer may say
+    /// is not for all, see [`Format`](crate::wire::Format).
+    fn len_in_table(&self, element: &PoolElement, handle: Option<&PoolHandle>) -> Option<usize> {
+        let format = &self.config.format;
+        let of_handle = handle.map_or(Ok(0), |handle| PoolEntry::handle_len(handle, format)).ok()?;
+        let len = of_handle + element.wire_len(format).ok()?;
+        (len <= LONGEST).then_some(len)
     }
 }

@@ -160,7 +160,7 @@ impl Registrar {
 
     /// Tells all peers of an element of ours.
     pub(in crate::registrar) fn announce_key(&mut self, key: ElementKey) {
-        let Some(handle) = self.handlespace.pool_of(key).map(|pool| pool.handle().clone()) else { return };
+        let Some(handle) = self.handle_of(key) else { return };
         let Some(element) = self.handlespace.get(key).map(|element| element.info.clone()) else { return };
         self.announce_element(UpdateAction::Add, &handle, &element);
     }

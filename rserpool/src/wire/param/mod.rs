@@ -93,7 +93,10 @@ fn skip_unknown(tlv: Tlv<'_>, unrecognized: &mut Vec<Bytes>) -> Result<(), Parse
     match tlv.kind >> 14 {
         0b10 => {}
         0b11 => unrecognized.push(tlv.to_bytes()),
-        _ => return Err(ParseError::UnknownParameter { param: tlv.param(), tlv: tlv.to_bytes() }),
+        0b01 => {
+            return Err(ParseError::UnknownParameter { param: tlv.param(), reported: vec![tlv.to_bytes()] });
+        }
+        _ => return Err(ParseError::UnknownParameter { param: tlv.param(), reported: Vec::new() }),
     }
     Ok(())
 }
@@ -118,7 +121,9 @@ impl Params {
     pub(super) fn parse(mut reader: Reader<'_>, format: &Format) -> Result<Self, ParseError> {
         let mut params = Self::default();
         while let Some(tlv) = reader.tlv("parameter")? {
-            params.add(tlv, format)?;
+            if let Err(error) = params.add(tlv, format) {
+                return Err(error.behind(params.unrecognized));
+            }
         }
         Ok(params)
     }
@@ -141,7 +146,9 @@ impl Params {
             ParamType::PE_ID => self.pe_id = Some(PeId(value.u32("PE identifier")?)),
             ParamType::PE_CHECKSUM => self.checksum = Some(value.u16("PE checksum")?),
             ParamType::HANDLE_RESOLUTION_OPTION => self.items = Some(value.u32("items")?),
-            transport if transport.is_transport() => self.transports.push(Transport::parse(tlv)?),
+            transport if transport.is_transport() => {
+                self.transports.push(Transport::parse(tlv, &mut self.unrecognized)?);
+            }
             ParamType::IPV4_ADDRESS | ParamType::IPV6_ADDRESS => {}
             _ => skip_unknown(tlv, &mut self.unrecognized)?,
         }

@@ -7,7 +7,7 @@ use bytes::Bytes;
 
 use super::{ParamType, Transport, skip_unknown};
 use crate::wire::tlv::{Reader, Tlv, Writer};
-use crate::wire::{Format, LifeUnit, ParseError, Policy};
+use crate::wire::{EncodeError, Format, LifeUnit, ParseError, Policy};
 use crate::{PeId, PoolHandle, RegistrarId};
 
 /// How long a registration is valid: milliseconds, or for ever.
@@ -93,7 +93,9 @@ impl PoolElement {
         while let Some(item) = reader.tlv("pool element")? {
             match item.param() {
                 ParamType::POLICY => policy = Policy::parse(item)?,
-                transport if transport.is_transport() => transports.push(Transport::parse(item)?),
+                transport if transport.is_transport() => {
+                    transports.push(Transport::parse(item, unrecognized)?)
+                }
                 _ => skip_unknown(item, unrecognized)?,
             }
         }
@@ -102,12 +104,11 @@ impl PoolElement {
         Ok(Self { id, home, life, user_transport, policy, asap_transport: transports.next() })
     }
 
-    /// Bytes that it takes in a message.
-    pub(crate) fn wire_len(&self) -> usize {
-        let format = Format::default();
-        let mut writer = Writer::items(&format);
+    /// Bytes that it takes in a message, if it can be written.
+    pub(crate) fn wire_len(&self, format: &Format) -> Result<usize, EncodeError> {
+        let mut writer = Writer::items(format);
         self.write(&mut writer);
-        writer.len()
+        writer.finish_items().map(|bytes| bytes.len())
     }
 
     pub(in crate::wire) fn write(&self, writer: &mut Writer<'_>) {
@@ -133,12 +134,11 @@ pub struct PoolEntry {
 }
 
 impl PoolEntry {
-    /// Bytes that the name of a pool takes in a message.
-    pub(crate) fn handle_len(handle: &PoolHandle) -> usize {
-        let format = Format { long_pool_handles: true, ..Format::default() };
-        let mut writer = Writer::items(&format);
+    /// Bytes that the name of a pool takes in a message, if it can be written.
+    pub(crate) fn handle_len(handle: &PoolHandle, format: &Format) -> Result<usize, EncodeError> {
+        let mut writer = Writer::items(format);
         writer.pool_handle(handle);
-        writer.len()
+        writer.finish_items().map(|bytes| bytes.len())
     }
 
     pub(super) fn new(handle: PoolHandle) -> Self {
@@ -162,7 +162,7 @@ impl ServerInformation {
         let mut transport = None;
         while let Some(item) = reader.tlv("server information")? {
             if item.param().is_transport() {
-                transport.get_or_insert(Transport::parse(item)?);
+                transport.get_or_insert(Transport::parse(item, unrecognized)?);
             } else {
                 skip_unknown(item, unrecognized)?;
             }

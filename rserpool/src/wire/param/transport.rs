@@ -2,7 +2,9 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use super::{Addresses, ParamType};
+use bytes::Bytes;
+
+use super::{Addresses, ParamType, skip_unknown};
 use crate::wire::ParseError;
 use crate::wire::tlv::{Reader, Tlv, Writer};
 
@@ -85,7 +87,7 @@ impl Transport {
         }
     }
 
-    pub(in crate::wire) fn parse(tlv: Tlv<'_>) -> Result<Self, ParseError> {
+    pub(in crate::wire) fn parse(tlv: Tlv<'_>, unrecognized: &mut Vec<Bytes>) -> Result<Self, ParseError> {
         let param = tlv.param();
         if param == ParamType::OPAQUE_TRANSPORT {
             let protocol = Protocol::Opaque(tlv.value.into());
@@ -106,7 +108,7 @@ impl Transport {
             ParamType::DCCP_TRANSPORT => Protocol::Dccp { service_code: reader.u32("service code")? },
             _ => return Err(tlv.invalid_value()),
         };
-        let addresses = parse_addresses(reader)?;
+        let addresses = parse_addresses(reader, unrecognized)?;
         if addresses.is_empty() {
             return Err(tlv.invalid_value());
         }
@@ -114,7 +116,7 @@ impl Transport {
     }
 
     pub(in crate::wire) fn write(&self, writer: &mut Writer<'_>) {
-        if self.protocol.is_rare() {
+        if !writer.format().allows(&self.protocol) {
             writer.rare_transport(self.protocol.param());
         }
         writer.param(self.protocol.param(), |w| {
@@ -133,18 +135,18 @@ impl Transport {
     }
 }
 
-/// The addresses in a transport parameter. Anything else in there is skipped.
-fn parse_addresses(mut reader: Reader<'_>) -> Result<Addresses, ParseError> {
+/// The addresses in a transport parameter.
+fn parse_addresses(mut reader: Reader<'_>, unrecognized: &mut Vec<Bytes>) -> Result<Addresses, ParseError> {
     let items = std::iter::from_fn(|| reader.tlv("address").transpose());
-    items.filter_map(|item| item.and_then(parse_address).transpose()).collect()
+    items.filter_map(|item| item.and_then(|item| parse_address(item, unrecognized)).transpose()).collect()
 }
 
-fn parse_address(tlv: Tlv<'_>) -> Result<Option<IpAddr>, ParseError> {
+fn parse_address(tlv: Tlv<'_>, unrecognized: &mut Vec<Bytes>) -> Result<Option<IpAddr>, ParseError> {
     let mut value = Reader::new(tlv.value);
     let address = match tlv.param() {
         ParamType::IPV4_ADDRESS => Ipv4Addr::from(value.array::<4>("IPv4 address")?).into(),
         ParamType::IPV6_ADDRESS => Ipv6Addr::from(value.array::<16>("IPv6 address")?).into(),
-        _ => return Ok(None),
+        _ => return skip_unknown(tlv, unrecognized).map(|()| None),
     };
     if value.is_empty() { Ok(Some(address)) } else { Err(tlv.invalid_value()) }
 }
