@@ -131,11 +131,15 @@ fn priority_prefers_the_largest_number() {
 
 #[test]
 fn priority_least_used_counts_the_load_that_one_more_user_brings() {
-    // RFC 5356, 5.3.1: the RFC's own example; 5.3.2: in the order of the sums.
+    // RFC 5356, 5.3.1: the RFC's own example; 5.3.2: in the order of the sums, in turn among equals.
     let policy = Policy::new(PolicyType::PriorityLeastUsed).with(PolicyField::Load, 50);
     let policies = [50, 10].map(|degradation| policy.with(PolicyField::Degradation, degradation));
     assert_eq!(singles(&mut pool(&policies), 3), [1, 1, 1]);
     assert_eq!(answer(&mut pool(&policies), 2), [1, 0]);
+    let equal = [(50, 10), (40, 20)].map(|(load, degradation)| {
+        policy.with(PolicyField::Load, load).with(PolicyField::Degradation, degradation)
+    });
+    assert_eq!(singles(&mut pool(&equal), 4), [0, 1, 0, 1]);
 }
 
 #[test]

@@ -27,7 +27,8 @@ pub enum Destination {
     Pool(PoolHandle),
     /// The element of the pool that got the last message to it (ASAP_SEND_TO_LAST); if there was none, as its policy chooses.
     Last(PoolHandle),
-    /// Every element of the pool (ASAP_SEND_TO_ALL), a copy each.
+    /// Every element of the pool (ASAP_SEND_TO_ALL), a copy each: all that the registrar names in one answer, which is no more than its
+    /// [`max_items`](crate::registrar::RegistrarConfig::max_items), 128 unless it is set otherwise.
     All {
         /// The pool.
         pool_handle: PoolHandle,

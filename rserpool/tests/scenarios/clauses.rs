@@ -388,7 +388,7 @@ fn who_takes_nobody_over_agrees_and_leaves_the_target_alone() {
 
 #[test]
 fn an_audit_takes_what_the_peer_has_and_drops_what_it_has_not() {
-    // RFC 5353, 3.6.2: what is known of the peer's elements is compared by the checksum. 3.6.3: if that is another one, all are fetched (W is
+    // RFC 5353, 3.6, 3.6.1 and 3.6.2: what is known of the peer's elements is compared by the checksum. 3.6.3: if that is another one, all are fetched (W is
     // 1), those that are there are replaced (3.2.3), the others are gone.
     let (mut lone, [peer]) = among([2]);
     for host in [11, 12] {
@@ -407,4 +407,16 @@ fn an_audit_takes_what_the_peer_has_and_drops_what_it_has_not() {
     let changed = PoolElement { life: Life::from_millis(123_000), ..element_of(2, 12) };
     lone.hear(2, peer, table(false, vec![changed.clone(), element_of(2, 13)]));
     assert_eq!(lone.elements(), [changed, element_of(2, 13)]);
+}
+
+#[test]
+fn who_asks_for_a_registrars_own_elements_gets_those() {
+    // RFC 5353, 3.6.3.
+    let (mut lone, [peer]) = among([2]);
+    lone.hear(2, peer, update(UpdateAction::Add, element_of(2, 11)));
+    let element = PoolElement { home: RegistrarId::NONE, asap_transport: None, ..element_of(50, 12) };
+    lone.hear_asap(12, &AsapMessage::Registration { pool_handle: POOL.into(), element });
+    lone.said(peer);
+    lone.hear(2, peer, EnrpBody::HandleTableRequest { own_children_only: true });
+    assert_eq!(lone.asked(peer), [table(false, vec![element_of(50, 12)])]);
 }

@@ -120,7 +120,7 @@ fn takeovers(world: &World) -> Vec<(u8, u32, u32)> {
 
 #[test]
 fn a_registrar_that_starts_learns_peers_and_handlespace_from_another() {
-    // RFC 5353, 3.2.2 and 3.2.3.
+    // RFC 5353, 3.2.2.2 and 3.2.3.
     let mut world = pool(2, 5);
     world.add_peer_registrar(3, &[1]);
     world.run_until_done(SECOND, |world| world.registrar(3).is_serving());
@@ -156,7 +156,7 @@ fn what_one_registrar_learns_or_loses_all_hear_of() {
 
 #[test]
 fn the_elements_of_a_registrar_that_has_gone_get_another_home() {
-    // RFC 5353, 3.5.
+    // RFC 5353, 3.5 and 3.5.2.
     for count in 2..=4 {
         let mut world = pool(count, 12);
         world.registrar_events.clear();

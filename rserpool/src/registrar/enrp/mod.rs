@@ -159,7 +159,7 @@ impl Registrar {
         self.hear_from_afar(sender, Peer { addresses: vec![source.ip()], port }, now);
     }
 
-    /// Tells a peer what we did not understand, where RFC 5354 demands it.
+    /// Tells a peer what we did not understand, where RFC 5354 demands it (RFC 5353, 3.7).
     fn report_to_peer(&mut self, association: AssociationId, causes: Vec<ErrorCause>) {
         if !causes.is_empty() {
             self.send_on(association, RegistrarId::NONE, EnrpBody::Error(causes));

@@ -64,7 +64,7 @@ impl Registrar {
         }
     }
 
-    /// Only the home that we know of may say that an element is gone: RSPLIB also says so of elements that leave it for another home.
+    /// RFC 5353, 3.3.2. Only the home that we know of may say that an element is gone: RSPLIB also says so of elements that leave it for another home.
     fn handle_deletion(&mut self, from: RegistrarId, pool_handle: &PoolHandle, element: &PoolElement) {
         let Some(key) = self.handlespace.find(pool_handle, element.id) else { return };
         let Some(known) = self.handlespace.get(key).map(|known| known.info.clone()) else { return };
