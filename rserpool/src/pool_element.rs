@@ -17,7 +17,8 @@ use crate::pool_user::ResolutionError;
 use crate::timers::Timers;
 use crate::transport::{AssociationId, Command, Io, Peer, TransportEvent, earliest};
 use crate::wire::{
-    ASAP_PPID, AsapMessage, ErrorCause, Format, Life, Policy, PoolElement as Description, Protocol, Transport,
+    ASAP_PPID, AsapMessage, EncodeError, ErrorCause, Format, Life, Policy, PoolElement as Description,
+    Protocol, Transport,
 };
 use crate::{PeId, PoolHandle, Profile, RegistrarId, Time};
 
@@ -81,6 +82,15 @@ impl PoolElementConfig {
             hunt,
             format: Format::default(),
         }
+    }
+
+    /// Whether it can be registered.
+    ///
+    /// # Errors
+    /// [`EncodeError`]: no message can say it, or none that all peers survive.
+    pub fn check(&self) -> Result<(), EncodeError> {
+        let (pool_handle, element) = (self.pool_handle.clone(), self.description());
+        AsapMessage::Registration { pool_handle, element }.encode(&self.format).map(|_| ())
     }
 
     /// The element as the wire describes it (RFC 5352, 2.2.1 and 3.1 R2).
@@ -150,7 +160,9 @@ enum Phase {
     /// Rejected, or without any answer: waits for the application.
     Suspended,
     Deregistering,
-    Done,
+    Done {
+        confirmed: bool,
+    },
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -244,7 +256,7 @@ impl PoolElement {
             Phase::Registered => self.register(now),
             Phase::Suspended => self.register_again(now),
             Phase::Registering { again, .. } => *again = true,
-            Phase::Hunting | Phase::Deregistering | Phase::Done => {}
+            Phase::Hunting | Phase::Deregistering | Phase::Done { .. } => {}
         }
     }
 
@@ -264,7 +276,7 @@ impl PoolElement {
     /// Leaves the pool. Go on driving the machine until [`PoolElementEvent::Deregistered`].
     pub fn deregister(&mut self, now: Time) {
         match self.phase {
-            Phase::Deregistering | Phase::Done => return,
+            Phase::Deregistering | Phase::Done { .. } => return,
             Phase::Suspended if self.home.association().is_none() => return self.finish(false),
             _ => self.phase = Phase::Deregistering,
         }
@@ -272,6 +284,14 @@ impl PoolElement {
         self.timers.clear(Timer::Request);
         self.timers.set(Timer::Leave, now + self.config.deregistration_timeout);
         self.send_deregistration(now);
+    }
+
+    /// Whether a registrar has confirmed that it has left the pool; none as long as it has not left.
+    pub fn deregistered(&self) -> Option<bool> {
+        match self.phase {
+            Phase::Done { confirmed } => Some(confirmed),
+            _ => None,
+        }
     }
 
     /// RFC 5352, 3.2 D1 to D4; without a registrar, as soon as there is one again.
@@ -292,7 +312,7 @@ impl PoolElement {
             }
             TransportEvent::Lost { association, .. } => {
                 self.incoming.remove(&association);
-                if self.phase != Phase::Done {
+                if self.deregistered().is_none() {
                     let change = self.home.handle_lost(association, &mut self.io, now);
                     self.handle_home(change, now);
                 }
@@ -352,7 +372,7 @@ impl PoolElement {
     }
 
     fn accept(&mut self, association: AssociationId, peer: Peer) {
-        if self.phase == Phase::Done {
+        if self.deregistered().is_some() {
             return self.io.push(Command::Abort { association });
         }
         if self.incoming.len() == MAX_INCOMING
@@ -430,7 +450,8 @@ impl PoolElement {
             AsapMessage::EndpointKeepAlive { new_home, registrar, pool_handle, pe_id } => {
                 let is_mine = pe_id.is_none_or(|pe_id| pe_id == self.config.id);
                 // RFC 5352, 3.4 KA1: discard what is for another pool.
-                if is_mine && pool_handle == self.config.pool_handle && self.phase != Phase::Done {
+                let is_ours = is_mine && pool_handle == self.config.pool_handle;
+                if is_ours && self.deregistered().is_none() {
                     self.home.note_name(association, registrar);
                     self.handle_keep_alive(association, new_home.then_some(registrar), now);
                 }
@@ -517,7 +538,7 @@ impl PoolElement {
     }
 
     fn finish(&mut self, confirmed: bool) {
-        self.phase = Phase::Done;
+        self.phase = Phase::Done { confirmed };
         self.home.close(&mut self.io);
         for timer in [Timer::Request, Timer::Reregister, Timer::Leave, Timer::Resolution] {
             self.timers.clear(timer);

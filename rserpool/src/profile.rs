@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use socketapi::AssociationConfig;
 
+use crate::transport::UserMessage;
+
 /// Which timers to use. The `new` of each machine's configuration takes one, and every value can be changed after.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub enum Profile {
@@ -93,6 +95,8 @@ impl SctpSettings {
             path_max_retrans: self.path_max_retrans.into(),
             hb_interval: Some(self.heartbeat_interval),
             sack_delay: self.sack_delay,
+            outbound_streams: UserMessage::STREAMS,
+            max_message_size: UserMessage::MAX_LEN,
             // Requests and replies are small, and somebody waits for each.
             no_delay: true,
             ..AssociationConfig::default()

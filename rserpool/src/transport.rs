@@ -106,6 +106,11 @@ pub struct UserMessage {
 }
 
 impl UserMessage {
+    /// Bytes of the longest message. The shortest has one (RFC 9260, 3.3.1).
+    pub const MAX_LEN: usize = 1 << 20;
+    /// Streams of an association, in either direction; where a foreign peer has fewer, a message on one that is not there is dropped.
+    pub const STREAMS: u16 = 10;
+
     /// An ordered message on stream 0.
     pub fn new(ppid: u32, data: impl Into<Bytes>) -> Self {
         Self { ppid, stream: 0, unordered: false, data: data.into() }

@@ -245,7 +245,7 @@ fn a_server_of_another_transport_is_registered_and_found() {
     let options = PoolElementOptions::new("Web".into(), registrars.clone(), PROFILE);
     let addresses = at_server.local_addresses().into();
     let transport = wire::Transport { protocol: wire::Protocol::Tcp, port: 80, addresses };
-    let registration = Registration::start(&at_server, &options, transport.clone(), wire::Format::default());
+    let registration = Registration::start(&at_server, &options, transport.clone());
     let registration = registration.expect("a registration");
     let registered = registration.next_event(Some(Instant::now() + LIMIT)).expect("an event");
     assert_eq!(registered, PoolElementEvent::Registered);

@@ -36,6 +36,10 @@ impl Backlogs {
         self.associations.contains_key(&association)
     }
 
+    pub(super) fn is_empty(&self) -> bool {
+        self.associations.is_empty()
+    }
+
     /// Those of which messages wait.
     pub(super) fn associations(&self) -> Vec<AssociationId> {
         self.associations.keys().copied().collect()

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use crate::pool_user::ResolutionError;
 use crate::session::{CookieError, SendError};
 use crate::transport::LostReason;
+use crate::wire::EncodeError;
 
 /// Why a call failed.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -22,6 +23,9 @@ pub enum Error {
         /// The system's answer.
         source: Arc<io::Error>,
     },
+    /// A pool handle, or what else is to be registered, that messages cannot say, or only such that not all peers survive.
+    #[error(transparent)]
+    Format(#[from] EncodeError),
     /// The time allowed for the call is over.
     #[error("the time allowed for this call is over")]
     TimedOut,

@@ -120,7 +120,7 @@ impl PoolListener {
     /// Starts to listen, and to look for a registrar.
     ///
     /// # Errors
-    /// [`Error::Socket`] if the port cannot be had; [`Error::System`] if announces cannot be heard.
+    /// As [`PoolElement::start`].
     pub fn bind(stack: &Stack, options: PoolElementOptions) -> Result<Self, Error> {
         let (element, runner) = PoolElement::with_server(stack, options, |sessions, network, _| {
             let runner = start(stack, sessions, network)?;
@@ -207,9 +207,18 @@ impl AcceptedSession {
     /// Sends a message; waits while the send buffer is full.
     ///
     /// # Errors
-    /// [`SendError::UnknownSession`] after its end, [`SendError::ReservedPpid`], both in [`Error::Send`].
+    /// In [`Error::Send`], [`SendError::UnknownSession`] after its end, or what makes a message one that cannot be sent
+    /// ([`SendError::Empty`], `TooLong`, `NoSuchStream`, `ReservedPpid`).
     pub fn send(&self, message: &UserMessage) -> Result<(), Error> {
-        self.send_unless(None, message, || false)
+        self.send_until(message, None)
+    }
+
+    /// As [`AcceptedSession::send`], but waits until `deadline` only: a user who lives and does not read is waited for as long.
+    ///
+    /// # Errors
+    /// Also [`Error::TimedOut`] at the deadline: the message is not sent.
+    pub fn send_until(&self, message: &UserMessage, deadline: Option<Instant>) -> Result<(), Error> {
+        self.send_unless(deadline, message, || false)
     }
 
     /// As [`AcceptedSession::receive`], but [`Error::Stopping`] instead of waiting if `stopping`; that is asked whenever anything
@@ -240,7 +249,8 @@ impl AcceptedSession {
 
     /// As [`AcceptedSession::send`], for futures of one's own.
     pub fn poll_send(&self, context: &mut Context<'_>, message: &UserMessage) -> Poll<Result<(), Error>> {
-        let sent = self.runner.poll_room(context, |engine| self.try_send(engine, message));
+        let topic = Topic::Session(self.id);
+        let sent = self.runner.poll_room(context, topic, |engine| self.try_send(engine, message));
         sent.map(|result| Ok(result??))
     }
 
@@ -262,7 +272,7 @@ impl AcceptedSession {
     /// suits RSPLIB. Does not wait: send the message that goes with it after it.
     ///
     /// # Errors
-    /// [`SendError`] in [`Error::Send`]: `UnknownSession`, `QueueFull`, `NoControlChannel`.
+    /// [`SendError`] in [`Error::Send`]: `UnknownSession`, `QueueFull`, `NoControlChannel`, `CookieTooLong`.
     pub fn send_cookie(&self, cookie: impl Into<Bytes>) -> Result<(), Error> {
         Ok(self.runner.with(|engine, _| engine.machine.sessions.send_cookie(self.id, cookie.into()))?)
     }

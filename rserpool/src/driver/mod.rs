@@ -2,7 +2,10 @@
 //!
 //! The machines of this crate do no I/O. This module gives each a thread and SCTP sockets of a
 //! [`Stack`](socketapi::Stack), so that a program is a few lines. All calls take `&self`; a deadline of `None` means as
-//! long as it takes.
+//! long as it takes, and then only the end of the stack breaks a call off: give one where a thread is to do something else some time.
+//!
+//! What is dropped still sends what it was given, if peers take that within the stack's [linger](socketapi::Stack::linger); the drop
+//! waits for the part that has found no room in the send buffers yet.
 //!
 //! - [`Registrar`]: knows who is in which pool;
 //! - [`PoolElement`] with a [`Service`]: a server in a pool, one thread for all its sessions;

@@ -10,7 +10,9 @@ use std::io;
 use std::net::{IpAddr, SocketAddr, SocketAddrV4};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use rustc_hash::FxHashMap;
+use bytes::Bytes;
+use rustc_hash::{FxHashMap, FxHashSet};
+use smallvec::SmallVec;
 use socketapi::{
     AssociationConfig, AssociationId as SocketAssociation, Error as SocketError, Notifications, Poller,
     SctpSocket, SendInfo, SocketBuilder, Stack,
@@ -44,10 +46,14 @@ struct Link {
     /// Index of its socket.
     socket: usize,
     id: SocketAssociation,
+    /// With whom, where we have set it up.
+    peer: Option<Peer>,
     /// The machine has forgotten it: shut it down once the backlog is sent.
     is_closing: bool,
     /// What comes of it is not read for now.
     is_paused: bool,
+    /// The pieces of a message of which more is to come.
+    begun: SmallVec<[Bytes; 1]>,
 }
 
 /// Moves the messages of one machine.
@@ -188,7 +194,8 @@ impl Network {
         let notifications = Notifications::ASSOCIATION
             | Notifications::PATHS
             | Notifications::SENDER_DRY
-            | Notifications::SEND_FAILED;
+            | Notifications::SEND_FAILED
+            | Notifications::PARTIAL_DELIVERY;
         let builder = SocketBuilder::new(&self.stack)
             .config(config.clone())
             .bind(bind)
@@ -236,6 +243,11 @@ impl Network {
         self.backlogs.contains(association)
     }
 
+    /// Whether messages of any association do.
+    pub(super) fn has_backlogs(&self) -> bool {
+        !self.backlogs.is_empty()
+    }
+
     /// When to call [`handle_timeout`](Self::handle_timeout).
     pub(super) fn poll_timeout(&self) -> Option<Time> {
         self.tcp.as_ref()?.poll_timeout()
@@ -254,13 +266,7 @@ impl Network {
         match command {
             Command::Connect { association, side, peer } => self.connect(association, side, &peer),
             Command::Send { association, message } => self.send(association, message),
-            Command::Shutdown { association } => {
-                if let Some(link) = self.links.get_mut(&association) {
-                    link.is_closing = true;
-                    self.control(Flow::Resume(association));
-                    self.flush(association);
-                }
-            }
+            Command::Shutdown { association } => self.shut_down(association),
             Command::Abort { association } => self.abort(association, b""),
             Command::Measure { association } => self.measure(association),
             Command::Resolve { side } => {
@@ -271,6 +277,20 @@ impl Network {
                 senders.for_each(|(_, sender)| sender.send(&data));
             }
         }
+    }
+
+    fn shut_down(&mut self, association: AssociationId) {
+        if let Some(link) = self.links.get_mut(&association) {
+            link.is_closing = true;
+            self.control(Flow::Resume(association));
+            self.flush(association);
+        }
+    }
+
+    /// Shuts all associations over SCTP down.
+    pub(super) fn shut_all_down(&mut self) {
+        let all: Vec<_> = self.links.keys().copied().collect();
+        all.into_iter().for_each(|association| self.shut_down(association));
     }
 
     /// Does what concerns a TCP connection; returns what does not.
@@ -300,7 +320,7 @@ impl Network {
 
     fn connect(&mut self, name: AssociationId, side: Side, peer: &Peer) {
         match self.try_connect(side, peer) {
-            Ok((socket, id)) => self.add_link(name, socket, id),
+            Ok((socket, id)) => self.add_link(name, socket, id, Some(peer.clone())),
             Err(error) => {
                 tracing::debug!(%error, ?peer, "cannot connect");
                 self.events
@@ -311,15 +331,14 @@ impl Network {
 
     fn try_connect(&mut self, side: Side, peer: &Peer) -> Result<(usize, SocketAssociation), SocketError> {
         let addresses: Vec<_> = peer.addresses.iter().map(|ip| SocketAddr::new(*ip, peer.port)).collect();
-        let ours = || self.sockets.iter().enumerate().filter(|(_, bound)| bound.side == side);
         let mut refusal = None;
-        for (index, bound) in ours() {
-            match bound.socket.connect(&addresses[..]) {
+        for index in self.sockets_without(side, peer) {
+            match self.sockets[index].socket.connect(&addresses[..]) {
                 Err(error @ SocketError::Connect(_)) => refusal = Some(error),
                 result => return Ok((index, result?)),
             }
         }
-        let Some((_, first)) = ours().next() else {
+        let Some(first) = self.sockets.iter().find(|bound| bound.side == side) else {
             return Err(refusal.unwrap_or(SocketError::NotConnected));
         };
         let local = first.socket.local_addrs()?;
@@ -330,8 +349,18 @@ impl Network {
         Ok((index, self.sockets[index].socket.connect(&addresses[..])?))
     }
 
-    fn add_link(&mut self, name: AssociationId, socket: usize, id: SocketAssociation) {
-        self.links.insert(name, Link { socket, id, is_closing: false, is_paused: false });
+    /// An endpoint's sockets that have not been connected to this peer: to try the others as well would take the longer the more
+    /// sessions there are.
+    fn sockets_without(&self, side: Side, peer: &Peer) -> Vec<usize> {
+        let with_peer = self.links.values().filter(|link| link.peer.as_ref() == Some(peer));
+        let busy: FxHashSet<_> = with_peer.map(|link| link.socket).collect();
+        let is_free = |index: &usize| self.sockets[*index].side == side && !busy.contains(index);
+        (0..self.sockets.len()).filter(is_free).collect()
+    }
+
+    fn add_link(&mut self, name: AssociationId, socket: usize, id: SocketAssociation, peer: Option<Peer>) {
+        let begun = SmallVec::new();
+        self.links.insert(name, Link { socket, id, peer, is_closing: false, is_paused: false, begun });
         self.names.insert(id, name);
     }
 

@@ -16,8 +16,9 @@ use super::tasks::Tasks;
 use crate::session::{BusinessCard, CookieError, SendError, ServiceEvent, ServiceSessions};
 use crate::transport::{AssociationId, Command, LostReason, Peer, TransportEvent, UserMessage};
 
-/// What an element does for its users. One value serves all sessions; it is called by one thread, and should not wait. For
-/// services that do wait, or compute, see [`SessionService`](super::SessionService).
+/// What an element does for its users. One value serves all sessions; it is called by one thread, and should not wait: meanwhile nothing
+/// leaves its stack, so who waits there for the network does so in vain. For services that do wait, or compute, see
+/// [`SessionService`](super::SessionService).
 ///
 /// If one of its methods panics, it is not called again, since it may be in any state: its sessions are aborted, so that the users
 /// turn to other elements, and the element leaves the pool, which calls that wait for the registration hear as
@@ -92,7 +93,8 @@ impl ServiceSession<'_> {
     /// Sends a message.
     ///
     /// # Errors
-    /// [`SendError::UnknownSession`] if it is closed, [`SendError::QueueFull`].
+    /// [`SendError::UnknownSession`] if it is closed; [`SendError::QueueFull`] if one call has sent 4,096 messages; what makes a message
+    /// one that cannot be sent ([`SendError::Empty`], `TooLong`, `NoSuchStream`, `ReservedPpid`).
     pub fn send(&mut self, message: UserMessage) -> Result<(), SendError> {
         self.sessions.send(self.id, message)
     }
@@ -101,7 +103,7 @@ impl ServiceSession<'_> {
     /// multiple of four suits RSPLIB.
     ///
     /// # Errors
-    /// As [`ServiceSession::send`]; [`SendError::NoControlChannel`].
+    /// [`SendError`]: `UnknownSession`, `QueueFull`, `NoControlChannel`, `CookieTooLong`.
     pub fn send_cookie(&mut self, cookie: impl Into<Bytes>) -> Result<(), SendError> {
         self.sessions.send_cookie(self.id, cookie.into())
     }

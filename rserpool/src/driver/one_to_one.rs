@@ -164,8 +164,8 @@ impl<'a> ServerSession<'a> {
     /// [`Error::TimedOut`] if the user takes nothing for [`send_timeout`](Self::send_timeout); [`Error::Stopping`] instead of
     /// waiting, when the element is about to be dropped; [`Error::Send`] if the session is over, or the message may not be sent.
     pub fn send(&mut self, message: UserMessage) -> Result<(), Error> {
-        let deadline = Instant::now() + self.send_timeout;
-        self.session.send_unless(Some(deadline), &message, || self.house.is_stopping())
+        let deadline = Instant::now().checked_add(self.send_timeout);
+        self.session.send_unless(deadline, &message, || self.house.is_stopping())
     }
 
     /// Gives the user the session's state, which goes to the next element if this one fails. A length that is a

@@ -14,7 +14,7 @@ use super::names::NameOptions;
 use super::network::{Binding, Network};
 use super::one_to_many::{self, Service};
 use super::one_to_one::{self, SessionService};
-use super::runner::{Engine, Machine, Runner};
+use super::runner::{Machine, Runner};
 use super::tasks::Tasks;
 use crate::pool_element::{self, PoolElementConfig, PoolElementEvent};
 use crate::session::{BusinessCard, CookieProtection, ServiceConfig, ServiceSessions};
@@ -75,6 +75,8 @@ pub struct PoolElementOptions {
     pub profile: Profile,
     /// Parameters of its associations; by default the profile's.
     pub sctp: SctpSettings,
+    /// The dialect on the wire; by default what RSPLIB understands, so no pool handle of more than 32 bytes.
+    pub format: Format,
 }
 
 impl PoolElementOptions {
@@ -94,6 +96,7 @@ impl PoolElementOptions {
             reregistration_interval: None,
             profile,
             sctp: profile.sctp_settings(),
+            format: Format::default(),
         }
     }
 
@@ -110,10 +113,11 @@ impl PoolElementOptions {
             self.hunt.clone(),
             self.profile,
         );
+        config.format = self.format;
         config.follows_host = self.sctp.mobile && self.addresses.is_empty();
         if let Some(interval) = self.reregistration_interval {
             config.reregistration_interval = interval;
-            config.life = (interval * 3).into();
+            config.life = interval.saturating_mul(3).into();
         }
         config
     }
@@ -128,15 +132,15 @@ pub struct Registration {
 impl Registration {
     /// Starts to look for a registrar for a server at `user_transport`. Its addresses must be among those of
     /// [`PoolElementOptions::addresses`], of which the registrar is asked (RFC 5352, 2.2.1); the port and the use of the control channel
-    /// in the options count for nothing. DCCP, UDP-Lite and opaque transports are sent where [`Format`] allows them.
+    /// in the options count for nothing. DCCP, UDP-Lite and opaque transports are sent where the options' [`Format`] allows them.
     ///
     /// # Errors
-    /// [`Error::Socket`]; [`Error::System`] if announces cannot be heard.
+    /// [`Error::Format`] for a pool handle or a transport that cannot be registered; [`Error::Socket`]; [`Error::System`] if announces
+    /// cannot be heard.
     pub fn start(
         stack: &Stack,
         options: &PoolElementOptions,
         user_transport: Transport,
-        format: Format,
     ) -> Result<Self, Error> {
         let config = options.sctp.control_config();
         let mut network = Network::open(stack, options.binding(0, config))?;
@@ -144,7 +148,8 @@ impl Registration {
             network.receivers.push(AnnounceReceiver::open(Side::Asap, group)?);
         }
         network.resolve(Side::Asap, &options.hunt.names, &options.names)?;
-        let config = PoolElementConfig { format, ..options.config(user_transport) };
+        let config = options.config(user_transport);
+        config.check()?;
         let machine = pool_element::PoolElement::new(config, rand::random(), stack.now());
         Ok(Self { runner: Arc::new(Runner::start("registration", stack, machine, network)?) })
     }
@@ -189,21 +194,19 @@ impl Registration {
     /// [`Error::TimedOut`] at the deadline; [`Error::Socket`] when the stack has failed.
     pub fn deregister(&self, deadline: Option<Instant>) -> Result<bool, Error> {
         self.begin_deregistration();
-        self.runner.wait(deadline, is_deregistered)
+        self.runner.wait(deadline, |engine| engine.machine.deregistered())
     }
 
     /// Begins to leave the pool: [`PoolElementEvent::Deregistered`] tells when that is done.
     pub fn begin_deregistration(&self) {
         self.runner.with(|engine, now| engine.machine.deregister(now));
     }
-}
 
-/// Whether a registrar has confirmed it; other events are passed over.
-fn is_deregistered(engine: &mut Engine<pool_element::PoolElement>) -> Option<bool> {
-    std::iter::from_fn(|| engine.machine.poll_event()).find_map(|event| match event {
-        PoolElementEvent::Deregistered { confirmed } => Some(confirmed),
-        _ => None,
-    })
+    /// The end of what [`begin_deregistration`](Self::begin_deregistration) has begun, for futures of one's own: whether a registrar has
+    /// confirmed it.
+    pub fn poll_deregistered(&self, context: &mut Context<'_>) -> Poll<Result<bool, Error>> {
+        self.runner.poll(context, (), |engine| engine.machine.deregistered())
+    }
 }
 
 /// Serves sessions: the part of an element that a service runs in.
@@ -229,7 +232,8 @@ impl PoolElement {
     /// Starts to serve, and to look for a registrar.
     ///
     /// # Errors
-    /// [`Error::Socket`] if the port cannot be had; [`Error::System`] if announces cannot be heard.
+    /// [`Error::Format`] for a pool handle that cannot be registered; [`Error::Socket`] if the port cannot be had; [`Error::System`] if
+    /// announces cannot be heard.
     pub fn start(stack: &Stack, options: PoolElementOptions, service: impl Service) -> Result<Self, Error> {
         let (element, ()) = Self::with_server(stack, options, |sessions, network, load| {
             Ok((one_to_many::start(stack, sessions, network, load, service)?, ()))
@@ -272,11 +276,12 @@ impl PoolElement {
             cookies: options.cookies.clone(),
             business_card: Some(BusinessCard { pool_handle: pool_handle.clone(), elements }),
             follows_host: config.follows_host.then_some(options.id),
+            format: options.format,
             ..ServiceConfig::default()
         };
         let load = Arc::new(Load::new(options.policy));
         let (server, kept) = serve(ServiceSessions::new(service_config, rand::random()), network, &load)?;
-        let registration = Registration::start(stack, &options, user_transport, Format::default())?;
+        let registration = Registration::start(stack, &options, user_transport)?;
         load.attach(Arc::downgrade(&registration.runner));
         Ok((Self { registration, id: options.id, pool_handle, load, server }, kept))
     }

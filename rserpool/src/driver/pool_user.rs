@@ -1,6 +1,6 @@
 //! A pool user over real sockets.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::net::{IpAddr, SocketAddr, SocketAddrV4};
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -58,9 +58,15 @@ pub(super) struct Sorted {
     pub(super) sessions: Inbox<SessionId, SessionEvent>,
     /// Of resolutions that somebody waits for.
     resolved: FxHashMap<RequestId, Option<Elements>>,
-    updates: FxHashMap<PoolHandle, VecDeque<Update>>,
+    subscriptions: BTreeMap<u64, Updates>,
     /// Of messages without a session.
     messages: VecDeque<PoolUserEvent>,
+}
+
+/// What waits for one subscription.
+struct Updates {
+    pool_handle: PoolHandle,
+    waiting: VecDeque<Update>,
 }
 
 /// What a task waits for.
@@ -73,15 +79,31 @@ pub(super) enum Topic {
 }
 
 impl Sorted {
-    /// An update of a pool; who does not fetch them gets the newest.
-    fn update(&mut self, pool_handle: PoolHandle, update: Update) -> Topic {
-        if let Some(waiting) = self.updates.get_mut(&pool_handle) {
-            if waiting.len() >= MAX_UPDATES {
-                waiting.pop_front();
+    /// An update of a pool, for all who are subscribed; who does not fetch them gets the newest.
+    fn update(&mut self, pool_handle: PoolHandle, update: &Update) -> Topic {
+        for updates in self.subscriptions.values_mut().filter(|updates| updates.pool_handle == pool_handle) {
+            if updates.waiting.len() >= MAX_UPDATES {
+                updates.waiting.pop_front();
             }
-            waiting.push_back(update);
+            updates.waiting.push_back(update.clone());
         }
         Topic::Pool(pool_handle)
+    }
+
+    /// Another subscription; the registrar is asked anew, so that it begins with what there is.
+    fn subscribe(&mut self, pool_handle: PoolHandle, now: Time) -> u64 {
+        let id = self.subscriptions.last_key_value().map_or(0, |(last, _)| last + 1);
+        self.machine.subscribe(pool_handle.clone(), now);
+        self.subscriptions.insert(id, Updates { pool_handle, waiting: VecDeque::new() });
+        id
+    }
+
+    /// The registrar is told when it was the last one of its pool.
+    fn unsubscribe(&mut self, id: u64, now: Time) {
+        let Some(Updates { pool_handle, .. }) = self.subscriptions.remove(&id) else { return };
+        if self.subscriptions.values().all(|updates| updates.pool_handle != pool_handle) {
+            self.machine.unsubscribe(&pool_handle, now);
+        }
     }
 
     /// Puts an event where it is waited for.
@@ -95,10 +117,10 @@ impl Sorted {
                 Topic::Resolution(request)
             }
             PoolUserEvent::Updated { pool_handle, elements } => {
-                self.update(pool_handle, Update::Elements(elements))
+                self.update(pool_handle, &Update::Elements(elements))
             }
             PoolUserEvent::Subscription { pool_handle, state } => {
-                self.update(pool_handle, Update::State(state))
+                self.update(pool_handle, &Update::State(state))
             }
             PoolUserEvent::ErrorReported(causes) => {
                 tracing::warn!(causes = ErrorCause::list(&causes), "the registrar reports");
@@ -208,7 +230,7 @@ impl PoolUser {
             machine: pool_user::PoolUser::new(options.config, rand::random()),
             sessions: Inbox::new(),
             resolved: FxHashMap::default(),
-            updates: FxHashMap::default(),
+            subscriptions: BTreeMap::new(),
             messages: VecDeque::new(),
         };
         let component = ComponentId::new(Group::PoolUser, rand::random());
@@ -258,20 +280,19 @@ impl PoolUser {
         self.runner.with(|engine, now| engine.machine.machine.report_unreachable(pool_handle, pe_id, now))
     }
 
-    /// Asks the registrar to tell of each change of a pool, until the subscription is dropped. One for each pool.
+    /// Asks the registrar to tell of each change of a pool, until the subscription is dropped. Where there are several of one pool, all
+    /// hear the same.
     pub fn subscribe(&self, pool_handle: PoolHandle) -> Subscription {
-        self.runner.with(|engine, now| {
-            engine.machine.updates.insert(pool_handle.clone(), VecDeque::new());
-            engine.machine.machine.subscribe(pool_handle.clone(), now);
-        });
-        Subscription { runner: Arc::clone(&self.runner), pool_handle }
+        let id = self.runner.with(|engine, now| engine.machine.subscribe(pool_handle.clone(), now));
+        Subscription { runner: Arc::clone(&self.runner), id, pool_handle }
     }
 
     /// Sends a message to a pool without a session, see [`send_to`](pool_user::PoolUser::send_to). Who sends so fetches what
-    /// [`next_message_event`](Self::next_message_event) brings.
+    /// [`next_message_event`](Self::next_message_event) brings: when 1,000 such events wait, nothing more is read of the network, for
+    /// sessions neither.
     ///
     /// # Errors
-    /// [`SendError::QueueFull`](crate::session::SendError::QueueFull) in [`Error::Send`].
+    /// [`SendError`](crate::session::SendError) in [`Error::Send`]: `QueueFull`, `Empty`, `TooLong`, `NoSuchStream`.
     pub fn send_to(
         &self,
         destination: Destination,
@@ -337,11 +358,12 @@ impl Drop for Question {
 /// Updates of a pool. Dropping it ends them.
 pub struct Subscription {
     runner: Arc<Runner<Sorted>>,
+    id: u64,
     pool_handle: PoolHandle,
 }
 
 impl Subscription {
-    /// The next update.
+    /// The next update. After [`SubscriptionState::Ended`] there is none: subscribe again when the pool may be there.
     ///
     /// # Errors
     /// [`Error::TimedOut`] at the deadline; [`Error::Socket`] when the stack has failed.
@@ -355,15 +377,14 @@ impl Subscription {
     }
 
     fn take(&self, engine: &mut Engine<Sorted>) -> Option<Update> {
-        engine.machine.updates.get_mut(&self.pool_handle)?.pop_front()
+        engine.machine.subscriptions.get_mut(&self.id)?.waiting.pop_front()
     }
 }
 
 impl Drop for Subscription {
     fn drop(&mut self) {
         self.runner.with(|engine, now| {
-            engine.machine.updates.remove(&self.pool_handle);
-            engine.machine.machine.unsubscribe(&self.pool_handle, now);
+            engine.machine.unsubscribe(self.id, now);
             engine.tasks.wake(&Topic::Pool(self.pool_handle.clone()));
         });
     }

@@ -50,7 +50,7 @@ pub(super) struct Engine<M: Machine> {
     pub(super) network: Network,
     pub(super) tasks: Tasks<M::Topic>,
     /// Tasks that wait for room in a send buffer.
-    senders: Tasks<()>,
+    senders: Tasks<M::Topic>,
     /// How often the thread has looked for something to do, and whether anybody waits for it to do so.
     rounds: u64,
     is_watched: bool,
@@ -66,7 +66,8 @@ struct Shared<M: Machine> {
     stack: Stack,
 }
 
-/// A machine that is kept going. Dropping it ends the thread and closes the sockets.
+/// A machine that is kept going. Dropping it ends the thread and closes the sockets, after what was sent has found room in their
+/// buffers.
 pub(super) struct Runner<M: Machine> {
     shared: Arc<Shared<M>>,
     thread: Option<JoinHandle<()>>,
@@ -219,13 +220,14 @@ impl<M: Machine> Runner<M> {
         self.poll_or(attempt, |engine| engine.tasks.add(topic, context))
     }
 
-    /// As [`Runner::poll`], for what needs room in a send buffer.
+    /// As [`Runner::poll`], for what needs room in the topic's send buffer.
     pub(super) fn poll_room<T>(
         &self,
         context: &Context<'_>,
+        topic: M::Topic,
         attempt: impl FnMut(&mut Engine<M>) -> Option<T>,
     ) -> Poll<Result<T, Error>> {
-        self.poll_or(attempt, |engine| engine.senders.add((), context))
+        self.poll_or(attempt, |engine| engine.senders.add(topic, context))
     }
 
     fn poll_or<T>(
@@ -275,7 +277,7 @@ impl<M: Machine> Shared<M> {
         loop {
             let mut engine = self.engine.lock();
             if engine.is_stopped {
-                return;
+                break;
             }
             // Answers to what has come together leave together.
             let gathering = self.stack.gather();
@@ -301,6 +303,26 @@ impl<M: Machine> Shared<M> {
             } else {
                 self.sleep.until(deadline, listens);
             }
+        }
+        self.see_off();
+    }
+}
+
+impl<M: Machine> Shared<M> {
+    /// What was sent and has found no room yet goes out as well, if that takes no longer than the stack's associations may take to end.
+    fn see_off(&self) {
+        let end = self.stack.now() + self.stack.linger();
+        self.engine.lock().network.shut_all_down();
+        loop {
+            let mut engine = self.engine.lock();
+            // Nobody is left to be told what comes.
+            let mut events = std::iter::from_fn(|| engine.network.poll_event().transpose());
+            let has_failed = events.any(|event| event.is_err());
+            if has_failed || !engine.network.has_backlogs() || end <= self.stack.now() {
+                return;
+            }
+            drop(engine);
+            self.sleep.until(Some(end), true);
         }
     }
 }

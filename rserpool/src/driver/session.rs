@@ -13,7 +13,7 @@ use crate::transport::UserMessage;
 use crate::wire::PoolElement;
 
 /// A session with a pool. One thread may send while another receives. Dropping it ends it, after everything sent is
-/// delivered. Whose events are not fetched makes its element wait, and nobody else: 256 KiB of them wait here, then the association's
+/// delivered; but what waits for the next element, because the fail-over is transparent, is forgotten. Whose events are not fetched makes its element wait, and nobody else: 256 KiB of them wait here, then the association's
 /// receive buffer fills. If the element fails then, what is in that buffer comes as well, and the session turns to the next element once
 /// half of the 256 KiB are free again.
 pub struct Session {
@@ -35,8 +35,9 @@ impl Session {
     /// [transparent](Failover::Transparent), the message may wait for the next element, and the call waits if too many do.
     ///
     /// # Errors
-    /// [`SendError::NotConnected`] in [`Error::Send`] during a fail-over by hand: receive until it is complete, then send what
-    /// was not answered.
+    /// In [`Error::Send`], [`SendError::NotConnected`] during a fail-over by hand: receive until it is complete, then send what was not
+    /// answered; and what makes a message one that cannot be sent to anybody ([`SendError::Empty`], `TooLong`, `NoSuchStream`,
+    /// `ReservedPpid`).
     pub fn send(&self, message: &UserMessage) -> Result<(), Error> {
         self.send_until(message, None)
     }
@@ -51,7 +52,8 @@ impl Session {
 
     /// As [`Session::send`], for futures of one's own.
     pub fn poll_send(&self, context: &mut Context<'_>, message: &UserMessage) -> Poll<Result<(), Error>> {
-        let sent = self.runner.poll_room(context, |engine| self.try_send(engine, message));
+        let topic = Topic::Session(self.id);
+        let sent = self.runner.poll_room(context, topic, |engine| self.try_send(engine, message));
         sent.map(|result| Ok(result??))
     }
 
@@ -96,19 +98,24 @@ impl Session {
         }
     }
 
-    /// Waits until the first element is connected.
+    /// Waits until the first element is connected, and for a pool to get its first element. To be called before anything is received:
+    /// what else comes is passed over.
     ///
     /// # Errors
-    /// [`Error::Resolution`] if the pool does not exist or no registrar answers; [`Error::TimedOut`].
+    /// After `timeout`, [`Error::Resolution`] if the pool does not exist or no registrar answers, [`Error::TimedOut`] if its elements do
+    /// not; [`Error::Socket`] when the stack has failed.
     pub fn wait_connected(&self, timeout: Duration) -> Result<PoolElement, Error> {
-        let deadline = Instant::now() + timeout;
-        let mut refusal = ResolutionError::TimedOut;
+        // What is too far away for the clock never comes.
+        let deadline = Instant::now().checked_add(timeout);
+        let mut refusal = Some(ResolutionError::TimedOut);
         loop {
-            match self.receive(Some(deadline)) {
+            match self.receive(deadline) {
                 Ok(SessionEvent::Connected { element }) => return Ok(*element),
-                Ok(SessionEvent::Waiting { error: Some(error) }) => refusal = error,
+                Ok(SessionEvent::Waiting { error }) => refusal = error,
                 Ok(_) => {}
-                Err(Error::TimedOut) if self.element().is_none() => return Err(refusal.into()),
+                Err(Error::TimedOut) if self.element().is_none() => {
+                    return Err(refusal.map_or(Error::TimedOut, Error::from));
+                }
                 Err(error) => return Err(error),
             }
         }

@@ -6,8 +6,9 @@ use std::task::{Context, Waker};
 use rustc_hash::FxHashMap;
 use smallvec::SmallVec;
 
-/// Tasks that wait for one topic; with more, all look again, so that those that have gone are forgotten.
-const MAX_TASKS: usize = 32;
+/// Tasks that wait for one topic; with more, all look again, so that those that have gone are forgotten. Where so many do wait they keep
+/// each other awake: it is more than a topic has.
+const MAX_TASKS: usize = 1024;
 
 /// Who waits for what.
 pub(super) struct Tasks<T> {
@@ -43,5 +44,33 @@ impl<T: Eq + Hash> Tasks<T> {
 
     pub(super) fn take_woken(&mut self) -> Vec<Waker> {
         std::mem::take(&mut self.woken)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::task::Wake;
+
+    use super::*;
+
+    struct Idler;
+
+    impl Wake for Idler {
+        fn wake(self: Arc<Self>) {}
+    }
+
+    /// Else each of them would wake the others, again and again.
+    #[test]
+    fn hundreds_may_wait_for_one_thing_and_those_that_have_gone_are_forgotten() {
+        let mut tasks = Tasks::new();
+        let idlers: Vec<_> = (0..=MAX_TASKS).map(|_| Arc::new(Idler)).collect();
+        let add = |tasks: &mut Tasks<()>, idler: &Arc<Idler>| {
+            tasks.add((), &Context::from_waker(&Waker::from(Arc::clone(idler))));
+        };
+        idlers[..500].iter().for_each(|idler| add(&mut tasks, idler));
+        assert!(tasks.take_woken().is_empty());
+        idlers.iter().for_each(|idler| add(&mut tasks, idler));
+        assert_eq!(tasks.take_woken().len(), MAX_TASKS);
     }
 }

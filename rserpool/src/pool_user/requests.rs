@@ -4,7 +4,7 @@ use super::{MAX_EVENTS, PoolUser, PoolUserEvent};
 use crate::home::HomeEvent;
 use crate::session::SessionId;
 use crate::transport::{AssociationId, earliest};
-use crate::wire::{AsapMessage, ErrorCause, Policy, PoolElement};
+use crate::wire::{AsapMessage, EncodeError, ErrorCause, Policy, PoolElement};
 use crate::{PoolHandle, Time};
 
 /// Names a resolution; never used twice.
@@ -21,6 +21,9 @@ pub enum ResolutionError {
     /// No registrar answered in time: check the registrars' addresses, or that their announces arrive.
     #[error("no registrar answered in time: check their addresses, or that their announces arrive")]
     TimedOut,
+    /// No message can ask for this pool, or none that all peers survive.
+    #[error(transparent)]
+    Unspeakable(EncodeError),
     /// Too many resolutions wait.
     #[error("too many resolutions wait for an answer")]
     TooManyRequests,
@@ -68,7 +71,13 @@ impl PoolUser {
         self.next_request += 1;
         let expires = now + self.config.resolution_timeout;
         let (sent, subscribes, tries) = (None, false, 0);
+        let question =
+            AsapMessage::HandleResolution { subscribe: false, pool_handle: pool_handle.clone(), items };
         let request = Request { id, pool_handle, purpose, items, sent, subscribes, tries, expires };
+        if let Err(error) = question.encode(&self.config.format) {
+            self.finish(request, Err(ResolutionError::Unspeakable(error)), now);
+            return id;
+        }
         if self.requests.len() >= self.config.max_requests {
             self.finish(request, Err(ResolutionError::TooManyRequests), now);
             return id;

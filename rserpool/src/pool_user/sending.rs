@@ -157,7 +157,8 @@ impl PoolUser {
     /// message; it may then arrive twice, and is lost if the element fails later.
     ///
     /// # Errors
-    /// [`SendError::QueueFull`] if too many messages wait for elements, or for the driver.
+    /// [`SendError::QueueFull`] if too many messages wait for elements, or for the driver; what makes a message one that cannot be sent
+    /// at all ([`SendError::Empty`], `TooLong`, `NoSuchStream`).
     pub fn send_to(
         &mut self,
         destination: Destination,
@@ -165,6 +166,7 @@ impl PoolUser {
         failover: bool,
         now: Time,
     ) -> Result<SendId, SendError> {
+        SendError::check(&message)?;
         if self.io.is_full() || self.channels.waiting_messages() >= self.config.max_waiting_messages {
             return Err(SendError::QueueFull);
         }

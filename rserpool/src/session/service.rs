@@ -244,6 +244,7 @@ impl ServiceSessions {
 
     /// Sends data.
     pub fn send(&mut self, session: AssociationId, message: UserMessage) -> Result<(), SendError> {
+        SendError::check(&message)?;
         self.check(session)?;
         // RFC 5352, 5: data has no place on the control channel.
         if message.ppid == ASAP_PPID && self.has_control() {
@@ -256,12 +257,19 @@ impl ServiceSessions {
     /// Gives the user the session's state, to replace the cookie that it has (RFC 5352, 3.8). It goes signed if cookies are;
     /// if not, a length that is a multiple of four suits RSPLIB.
     pub fn send_cookie(&mut self, session: AssociationId, cookie: Bytes) -> Result<(), SendError> {
+        self.check(session)?;
+        if !self.has_control() {
+            return Err(SendError::NoControlChannel);
+        }
         let mut cookie = cookie;
         if let (Some(protection), Some(state)) = (&self.config.cookies, self.sessions.get_mut(&session)) {
             state.progress.number = state.progress.number.saturating_add(1);
             cookie = protection.sign(state.progress, self.time, &cookie);
         }
-        self.send_control(session, &AsapMessage::Cookie(cookie))
+        let length = cookie.len();
+        let message = AsapMessage::Cookie(cookie).encode(&self.config.format);
+        self.io.send_data(session, message.map_err(|_| SendError::CookieTooLong { length })?);
+        Ok(())
     }
 
     /// Tells all users, and those who come, whom to turn to when this element fails (RFC 5352, 3.9).
@@ -287,15 +295,6 @@ impl ServiceSessions {
             transport.addresses = addresses.iter().copied().collect();
             self.set_business_card(card);
         }
-    }
-
-    fn send_control(&mut self, session: AssociationId, message: &AsapMessage) -> Result<(), SendError> {
-        self.check(session)?;
-        if !self.has_control() {
-            return Err(SendError::NoControlChannel);
-        }
-        self.io.send_asap(session, message, &self.config.format);
-        Ok(())
     }
 
     fn check(&self, session: AssociationId) -> Result<(), SendError> {

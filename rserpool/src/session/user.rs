@@ -80,9 +80,42 @@ pub enum SendError {
     /// ASAP's payload protocol identifier is the control channel's, and no data's (RFC 5352, 5).
     #[error("payload protocol identifier 11 is the control channel's: take another one")]
     ReservedPpid,
+    /// SCTP has no empty messages (RFC 9260, 3.3.1).
+    #[error("SCTP has no empty messages")]
+    Empty,
+    /// No association takes it, see [`UserMessage::MAX_LEN`].
+    #[error("a message of {length} bytes is too long: at most {}", UserMessage::MAX_LEN)]
+    TooLong {
+        /// Its length, in bytes.
+        length: usize,
+    },
+    /// No association has this stream, see [`UserMessage::STREAMS`].
+    #[error("there is no stream {stream}: the last one is {}", UserMessage::STREAMS - 1)]
+    NoSuchStream {
+        /// The stream.
+        stream: u16,
+    },
+    /// It does not fit into a message of ASAP, which has 65,535 bytes at most.
+    #[error("a cookie of {length} bytes does not fit into a message of ASAP")]
+    CookieTooLong {
+        /// Its length with the signature, in bytes.
+        length: usize,
+    },
     /// The pool is registered without control channel.
     #[error("the session has no control channel: register with \"data plus control\"")]
     NoControlChannel,
+}
+
+impl SendError {
+    /// What keeps a message from being sent to anybody.
+    pub(crate) fn check(message: &UserMessage) -> Result<(), Self> {
+        match (message.data.len(), message.stream) {
+            (0, _) => Err(Self::Empty),
+            (length, _) if length > UserMessage::MAX_LEN => Err(Self::TooLong { length }),
+            (_, stream) if stream >= UserMessage::STREAMS => Err(Self::NoSuchStream { stream }),
+            _ => Ok(()),
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -201,6 +234,7 @@ impl PoolUser {
 
     /// Sends data to the element that serves the session, or, if the fail-over is transparent, to the next one.
     pub fn send(&mut self, id: SessionId, message: UserMessage) -> Result<(), SendError> {
+        SendError::check(&message)?;
         let session = self.sessions.get_mut(&id).ok_or(SendError::UnknownSession)?;
         let State::Connected(association) = session.state else {
             return session.keep_for_next(message, self.config.max_waiting_messages);

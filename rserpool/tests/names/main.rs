@@ -12,7 +12,7 @@ use rserpool::driver::{
 use rserpool::pool_element::PoolElementEvent;
 use rserpool::registrar::{RegistrarConfig, RegistrarEvent};
 use rserpool::transport::Peer;
-use rserpool::wire::{ASAP_PORT, ENRP_PORT, Format, Transport as UserTransport, TransportUse};
+use rserpool::wire::{ASAP_PORT, ENRP_PORT, Transport as UserTransport, TransportUse};
 use rserpool::{Profile, RegistrarId, RegistrarName};
 use socketapi::{Stack, Transport};
 
@@ -64,7 +64,7 @@ impl Site {
         options.hunt.names = names(known_names, ASAP_PORT);
         options.names = self.options();
         let transport = UserTransport::sctp(7, stack.local_addresses(), TransportUse::DataOnly);
-        Registration::start(stack, &options, transport, Format::default()).expect("an element")
+        Registration::start(stack, &options, transport).expect("an element")
     }
 }
 

@@ -170,6 +170,11 @@ impl Stack {
         Ok(Socket::new(self.clone(), id))
     }
 
+    /// How long associations may take to end in good order, see [`StackBuilder::linger`].
+    pub fn linger(&self) -> Duration {
+        self.handle.linger
+    }
+
     /// Ends the stack at once: all associations are aborted, all calls fail with [`Error::StackClosed`].
     pub fn close(&self) {
         self.shared().with(|state, now| {

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use rserpool::driver::{PoolElementOptions, Registration};
 use rserpool::pool_element::PoolElementEvent;
-use rserpool::wire::{Format, Transport as UserTransport, TransportUse};
+use rserpool::wire::{Transport as UserTransport, TransportUse};
 use rserpool::{PeId, Profile};
 use socketapi::Stack;
 
@@ -49,7 +49,7 @@ impl Crowd {
         let mut options = PoolElementOptions::new("EchoPool".into(), registrars, Profile::Rsplib);
         options.id = PeId(id);
         let at = UserTransport::sctp(id as u16, self.stack.local_addresses(), TransportUse::DataAndControl);
-        let started = Registration::start(&self.stack, &options, at, Format::default());
+        let started = Registration::start(&self.stack, &options, at);
         started.unwrap_or_else(|error| panic!("{error}"))
     }
 

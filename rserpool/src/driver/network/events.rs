@@ -89,12 +89,16 @@ impl Network {
         self.backlogs.associations().into_iter().for_each(|name| self.flush(name));
     }
 
-    fn handle_message(&mut self, message: Message) {
+    /// A message that all but fills the receive buffer comes in pieces, with no other of its association between them.
+    fn handle_message(&mut self, mut message: Message) {
         let info = message.info;
         let Some(&association) = self.names.get(&info.association) else { return };
-        if self.links.get(&association).is_some_and(|link| link.is_closing) {
+        let Some(link) = self.links.get_mut(&association).filter(|link| !link.is_closing) else { return };
+        link.begun.append(&mut message.pieces);
+        if !info.end_of_record {
             return;
         }
+        message.pieces = std::mem::take(&mut link.begun);
         let (ppid, stream, unordered) = (info.ppid, info.stream, info.unordered);
         let message = UserMessage { ppid, stream, unordered, data: message.into_bytes() };
         self.events.push_back(TransportEvent::Message { association, message });
@@ -115,6 +119,12 @@ impl Network {
                     let SendFailure { ppid, stream_id: stream, unordered, payload: data, .. } = *failure;
                     let message = UserMessage { ppid, stream, unordered, data };
                     self.events.push_back(TransportEvent::Undelivered { association, message });
+                }
+            }
+            // The peer has given up what it had begun to send (RFC 3758, 3.6).
+            Notification::PartialDeliveryAborted(_) => {
+                if let Some(link) = self.names.get(&id).and_then(|name| self.links.get_mut(name)) {
+                    link.begun.clear();
                 }
             }
             Notification::CommunicationLost(reason) => self.lose(id, LostReason::from(&reason)),
@@ -171,7 +181,7 @@ impl Network {
     fn accept(&mut self, socket: usize, id: SocketAssociation) {
         let association = AssociationId::Incoming(self.next_incoming);
         self.next_incoming += 1;
-        self.add_link(association, socket, id);
+        self.add_link(association, socket, id, None);
         let peer = self.peer(socket, id);
         let side = self.sockets[socket].side;
         self.events.push_back(TransportEvent::Accepted { association, side, peer });

@@ -7,9 +7,12 @@ use super::*;
 use crate::Profile;
 
 fn open(host: u8) -> Network {
+    open_with(host, Profile::Fast.sctp_settings().association_config())
+}
+
+fn open_with(host: u8, config: AssociationConfig) -> Network {
     let address = [127, 79, 32, host];
     let stack = Stack::builder().transport(Transport::Udp).address(address).linger(Duration::ZERO);
-    let config = Profile::Fast.sctp_settings().association_config();
     let binding = Binding { side: Side::Asap, addresses: Vec::new(), port: 3863, listen: true, config };
     Network::open(&stack.build().unwrap(), binding).unwrap()
 }
@@ -178,4 +181,43 @@ fn what_comes_of_a_paused_association_waits_with_its_peer_and_the_others_do_not(
         reader.join().unwrap()
     });
     assert!(rest.into_iter().eq((0..MESSAGES).map(|number| (slow.1, number))));
+}
+
+#[test]
+fn a_socket_that_has_a_session_with_a_peer_is_not_tried_for_another_one() {
+    let (mut server, mut client) = (open(9), open(10));
+    let peer = Peer { addresses: vec![[127, 79, 32, 9].into()], port: 3863 };
+    let [first, _second] = [1, 2].map(|number| {
+        let (association, peer) = (AssociationId::Outgoing(number), peer.clone());
+        client.execute(Command::Connect { association, side: Side::Asap, peer });
+        await_event(&mut server, |event| matches!(event, TransportEvent::Accepted { .. }).then_some(()));
+        association
+    });
+    let other = Peer { port: 1, ..peer.clone() };
+    assert_eq!(client.sockets_without(Side::Asap, &other), [0, 1]);
+    assert!(client.sockets_without(Side::Asap, &peer).is_empty());
+    client.execute(Command::Abort { association: first });
+    assert_eq!(client.sockets_without(Side::Asap, &peer), [0]);
+}
+
+/// RFC 9260, 6.9.
+#[test]
+fn the_pieces_in_which_a_message_is_delivered_are_put_together() {
+    let config = Profile::Fast.sctp_settings().association_config();
+    let (mut server, mut client) =
+        (open_with(11, AssociationConfig { partial_delivery_point: Some(1), ..config }), open(12));
+    let association = AssociationId::Outgoing(1);
+    let peer = Peer { addresses: vec![[127, 79, 32, 11].into()], port: 3863 };
+    client.execute(Command::Connect { association, side: Side::Asap, peer });
+    await_event(&mut client, |event| matches!(event, TransportEvent::Connected { .. }).then_some(()));
+    for number in 0..3 {
+        let data: Vec<_> = (0..UserMessage::MAX_LEN).map(|at| (at % 251) as u8).collect();
+        let sent = UserMessage::new(number, data);
+        client.execute(Command::Send { association, message: sent.clone() });
+        let message = await_event(&mut server, |event| match event {
+            TransportEvent::Message { message, .. } => Some(message),
+            _ => None,
+        });
+        assert!(message == sent, "{} bytes of {number}", message.data.len());
+    }
 }

@@ -29,7 +29,7 @@ impl PoolListener {
     /// Starts to listen, and to look for a registrar.
     ///
     /// # Errors
-    /// [`Error::Socket`] if the port cannot be had; [`Error::System`] if announces cannot be heard.
+    /// As [`PoolElement::start`].
     pub fn bind(stack: &Stack, options: PoolElementOptions) -> Result<Self, Error> {
         Blocking::bind(stack, options).map(Self::from)
     }
@@ -57,12 +57,9 @@ impl PoolListener {
     /// # Errors
     /// [`Error::Socket`] when the stack has failed.
     pub async fn deregister(&self) -> Result<bool, Error> {
-        self.element().registration().begin_deregistration();
-        loop {
-            if let PoolElementEvent::Deregistered { confirmed } = self.next_event().await? {
-                return Ok(confirmed);
-            }
-        }
+        let registration = self.element().registration();
+        registration.begin_deregistration();
+        cooperative(poll_fn(|context| registration.poll_deregistered(context))).await
     }
 
     /// Its membership in the pool, for what does not wait.
@@ -113,7 +110,8 @@ impl AcceptedSession {
     /// Sends a message; waits while the send buffer is full.
     ///
     /// # Errors
-    /// [`SendError::UnknownSession`] after its end, [`SendError::ReservedPpid`], both in [`Error::Send`].
+    /// In [`Error::Send`], [`SendError::UnknownSession`] after its end, or what makes a message one that cannot be sent
+    /// ([`SendError::Empty`], `TooLong`, `NoSuchStream`, `ReservedPpid`).
     pub async fn send(&self, message: &UserMessage) -> Result<(), Error> {
         cooperative(poll_fn(|context| self.blocking.poll_send(context, message))).await
     }
@@ -122,7 +120,7 @@ impl AcceptedSession {
     /// suits RSPLIB. Does not wait: send the message that goes with it after it.
     ///
     /// # Errors
-    /// [`SendError`] in [`Error::Send`]: `UnknownSession`, `QueueFull`, `NoControlChannel`.
+    /// [`SendError`] in [`Error::Send`]: `UnknownSession`, `QueueFull`, `NoControlChannel`, `CookieTooLong`.
     pub fn send_cookie(&self, cookie: impl Into<Bytes>) -> Result<(), Error> {
         self.blocking.send_cookie(cookie)
     }

@@ -48,7 +48,8 @@ impl PoolUser {
         self.blocking.open_session(pool_handle).into()
     }
 
-    /// Asks the registrar to tell of each change of a pool, until the subscription is dropped. One for each pool.
+    /// Asks the registrar to tell of each change of a pool, until the subscription is dropped. Where there are several of one pool, all
+    /// hear the same.
     pub fn subscribe(&self, pool_handle: PoolHandle) -> Subscription {
         Subscription { blocking: self.blocking.subscribe(pool_handle) }
     }
@@ -74,7 +75,8 @@ pub struct Subscription {
 }
 
 impl Subscription {
-    /// The next update.
+    /// The next update. After [`SubscriptionState::Ended`](crate::pool_user::SubscriptionState::Ended) there is none: subscribe again
+    /// when the pool may be there.
     ///
     /// # Errors
     /// [`Error::Socket`] when the stack has failed.

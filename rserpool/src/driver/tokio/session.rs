@@ -27,7 +27,8 @@ impl Session {
         self.blocking.set_failover(failover);
     }
 
-    /// Waits until the first element is connected.
+    /// Waits until the first element is connected. To be called before anything is received: what else comes is passed over. Unlike the
+    /// blocking call, which has a deadline, it does not wait for a pool to get its first element.
     ///
     /// # Errors
     /// [`Error::Resolution`] if the pool does not exist or no registrar answers: the session keeps trying, and so may the caller.
@@ -45,8 +46,7 @@ impl Session {
     /// [transparent](Failover::Transparent), while too much waits for the next element.
     ///
     /// # Errors
-    /// [`SendError::NotConnected`](crate::session::SendError::NotConnected) in [`Error::Send`] during a fail-over by hand: receive
-    /// until it is complete, then send what was not answered.
+    /// As [`Session::send`](Blocking::send).
     pub async fn send(&self, message: &UserMessage) -> Result<(), Error> {
         cooperative(poll_fn(|context| self.blocking.poll_send(context, message))).await
     }
