@@ -31,9 +31,10 @@ pub enum NameError {
         /// Which.
         address: IpAddr,
     },
-    /// RFC 1035, 2.3.4.
+    /// RFC 1035, 2.3.4; and RFC 1123, 2.1: what ends in a number is an address, perhaps a wrong one.
     #[error(
-        "{name:?} is not a DNS name: labels of 1 to 63 letters, digits, - and _, 253 in all, with dots between them"
+        "{name:?} is neither an address nor a DNS name: labels of 1 to 63 letters, digits, - and _, 253 in all, with dots between \
+         them, the last one no number"
     )]
     BadName {
         /// What was said.
@@ -114,7 +115,9 @@ fn check_name(name: &str) -> Result<(), NameError> {
     let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
     let is_label = |label: &str| (1..=MAX_LABEL).contains(&label.len()) && label.bytes().all(is_allowed);
     let without_root = name.strip_suffix('.').unwrap_or(name);
-    match without_root.len() <= MAX_NAME && without_root.split('.').all(is_label) {
+    let ends_in_number =
+        without_root.rsplit('.').next().is_some_and(|last| last.bytes().all(|byte| byte.is_ascii_digit()));
+    match without_root.len() <= MAX_NAME && without_root.split('.').all(is_label) && !ends_in_number {
         true => Ok(()),
         false => Err(NameError::BadName { name: name.to_owned() }),
     }
@@ -169,6 +172,10 @@ mod tests {
         assert!(RegistrarName::parse(&"a.".repeat(127), 1).is_ok());
         for wrong in ["", ".", "a..b", ".a", "a b", "ä.example", &long_label, &long_name] {
             assert!(matches!(RegistrarName::parse(wrong, 1), Err(NameError::BadName { .. })), "{wrong:?}");
+        }
+        // RFC 1123, 2.1: addresses with a slip of the pen.
+        for wrong in ["192.0.2.300", "192.0.2.1.5:3863", "10.1", "a.7."] {
+            assert!(matches!(RegistrarName::parse(wrong, 1), Err(NameError::BadName { .. })), "{wrong}");
         }
         for address in ["192.0.2.1", "[2001:db8::1]", "::1"] {
             assert!(

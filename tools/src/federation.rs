@@ -16,13 +16,13 @@ use crate::search::multicast_group;
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Options of other registrars (ENRP)")]
 pub struct FederationOptions {
-    /// Addresses and port for other registrars: auto (those of ASAP, port 9901), off, or ADDRESS:PORT,...
-    #[arg(long, value_name = "auto|off|A:P,...", default_value = "auto", value_parser = place)]
+    /// Addresses and port for other registrars: auto (those of ASAP, port 9901), off, or ADDRESS[:PORT],...
+    #[arg(long, value_name = "auto|off|A[:P],...", default_value = "auto", value_parser = place)]
     pub enrp: Place,
     /// Find other registrars by multicast: auto (239.0.0.51:9901), off, or a group
-    #[arg(long, value_name = "auto|off|A:P", default_value = "auto", value_parser = group)]
+    #[arg(long, value_name = "auto|off|A[:P]", alias = "enrpmulticast", default_value = "auto", value_parser = group)]
     pub enrpannounce: Group,
-    /// A registrar, with all its addresses: ADDRESS:PORT,ADDRESS:PORT... (without PORT: 9901); or a name, NAME or NAME:PORT, that
+    /// A registrar, with all its addresses: ADDRESS[:PORT],... (without PORT: 9901); or a name, NAME or NAME:PORT, that
     /// stands for any number of registrars, this one maybe among them, or a service with SRV records, as
     /// _enrp-sctp._sctp.example.com. Repeatable
     #[arg(long, value_name = "A[:P],...|NAME", value_parser = known)]
@@ -73,7 +73,7 @@ fn place(text: &str) -> Result<Place, String> {
     match text {
         "auto" => Ok(Place::Auto),
         "off" => Ok(Place::Off),
-        other => location::addresses(other).map(Place::At),
+        other => peer(other).map(Place::At),
     }
 }
 
@@ -81,26 +81,16 @@ fn group(text: &str) -> Result<Group, String> {
     multicast_group(text, ENRP_GROUP).map(Group)
 }
 
-/// RSPLIB lets the port of addresses be left out.
-fn with_ports(text: &str) -> String {
-    let with_port = |item: &str| match item.trim().parse::<IpAddr>() {
-        Ok(IpAddr::V6(address)) => format!("[{address}]:{ENRP_PORT}"),
-        Ok(address) => format!("{address}:{ENRP_PORT}"),
-        Err(_) => item.to_owned(),
-    };
-    text.split(',').map(with_port).collect::<Vec<_>>().join(",")
-}
-
-/// The addresses of a registrar, as [`location::addresses`] reads them, or without a port.
+/// The addresses of a registrar's ENRP side.
 ///
 /// # Errors
 /// What is wrong, and what is needed.
 pub fn peer(text: &str) -> Result<Peer, String> {
-    location::addresses(&with_ports(text))
+    location::addresses(text, ENRP_PORT)
 }
 
 fn known(text: &str) -> Result<Location, String> {
-    Location::parse_sctp(&with_ports(text), ENRP_PORT)
+    Location::parse_sctp(text, ENRP_PORT)
 }
 
 impl FederationOptions {
@@ -158,6 +148,6 @@ mod tests {
         assert_eq!(peer("2001:db8::1").unwrap().port, ENRP_PORT);
         assert_eq!(known("2001:db8::1"), peer("2001:db8::1").map(Location::Addresses));
         assert!(matches!(known("nowhere"), Ok(Location::Name(_))));
-        assert!(peer("192.0.2.1:1,192.0.2.2").is_err() && peer("nowhere").is_err());
+        assert!(peer("192.0.2.1:1,192.0.2.2:2").is_err() && peer("nowhere").is_err());
     }
 }

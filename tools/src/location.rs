@@ -5,6 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use clap::Args;
 use rserpool::driver::NameOptions;
 use rserpool::transport::Peer;
+use rserpool::wire::ASAP_PORT;
 use rserpool::{Profile, RegistrarName, TcpHunt};
 
 /// One registrar by its addresses, or all that a name stands for.
@@ -21,15 +22,15 @@ pub enum Location {
 }
 
 impl Location {
-    /// Reads `ADDRESS:PORT,...`, `NAME[:PORT]` or `_SERVICE._sctp.DOMAIN`; and `tcp:ADDRESS:PORT`, `tcp:NAME[:PORT]` or
+    /// Reads `ADDRESS[:PORT],...`, `NAME[:PORT]` or `_SERVICE._sctp.DOMAIN`; and `tcp:ADDRESS[:PORT]`, `tcp:NAME[:PORT]` or
     /// `_SERVICE._tcp.DOMAIN`.
     ///
     /// # Errors
     /// What is wrong, and what is needed.
     pub fn parse(text: &str, usual_port: u16) -> Result<Self, String> {
         let (text, is_tcp) = text.strip_prefix("tcp:").map_or((text, false), |rest| (rest, true));
-        if text.split(',').any(is_address) {
-            let peer = addresses(text)?;
+        if text.split(',').any(|item| address(item).is_some()) {
+            let peer = addresses(text, usual_port)?;
             return match peer.addresses[..] {
                 _ if !is_tcp => Ok(Self::Addresses(peer)),
                 [address] => Ok(Self::Tcp(SocketAddr::new(address, peer.port))),
@@ -56,9 +57,14 @@ impl Location {
     }
 }
 
-fn is_address(text: &str) -> bool {
+/// `ADDRESS:PORT`, `ADDRESS` or `[ADDRESS]`.
+fn address(text: &str) -> Option<(IpAddr, Option<u16>)> {
     let text = text.trim();
-    text.parse::<SocketAddr>().is_ok() || text.trim_matches(['[', ']']).parse::<IpAddr>().is_ok()
+    if let Ok(address) = text.parse::<SocketAddr>() {
+        return Some((address.ip(), Some(address.port())));
+    }
+    let bare = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(text);
+    bare.parse().ok().map(|ip| (ip, None))
 }
 
 /// Where registrars are that speak TCP.
@@ -92,18 +98,38 @@ pub fn split<'a>(all: impl IntoIterator<Item = &'a Location>) -> (Vec<Peer>, Vec
     (peers, names)
 }
 
-/// Addresses with a common port.
+/// Addresses with a common port; the usual one, if none says another.
 ///
 /// # Errors
 /// What is wrong, and what is needed.
-pub fn addresses(text: &str) -> Result<Peer, String> {
-    let parsed: Result<Vec<SocketAddr>, _> = text.split(',').map(|item| item.trim().parse()).collect();
-    let all = parsed.map_err(|_| "ADDRESS:PORT is needed, e.g. 192.0.2.1:3863 or [2001:db8::1]:3863")?;
-    let port = all.first().map_or(0, SocketAddr::port);
-    if port == 0 || all.iter().any(|address| address.port() != port) {
-        return Err("all addresses need the same port, and not port 0".into());
+pub fn addresses(text: &str, usual_port: u16) -> Result<Peer, String> {
+    match with_common_port(text)? {
+        (_, Some(0)) => Err("port 0 is nowhere: 1 to 65535 is needed".into()),
+        (addresses, port) => Ok(Peer { addresses, port: port.unwrap_or(usual_port) }),
     }
-    Ok(Peer { addresses: all.iter().map(SocketAddr::ip).collect(), port })
+}
+
+/// The addresses of a registrar's ASAP side.
+///
+/// # Errors
+/// What is wrong, and what is needed.
+pub fn registrar(text: &str) -> Result<Peer, String> {
+    addresses(text, ASAP_PORT)
+}
+
+/// Addresses, and the port that they have if any of them says one: RSPLIB's programs want it behind the first one only.
+///
+/// # Errors
+/// What is wrong, and what is needed.
+pub fn with_common_port(text: &str) -> Result<(Vec<IpAddr>, Option<u16>), String> {
+    let all: Option<Vec<_>> = text.split(',').map(address).collect();
+    let all = all.ok_or("ADDRESS:PORT is needed, e.g. 192.0.2.1:3863 or [2001:db8::1]:3863")?;
+    let mut ports = all.iter().filter_map(|(_, port)| *port);
+    let port = ports.next();
+    match ports.all(|other| Some(other) == port) {
+        true => Ok((all.into_iter().map(|(address, _)| address).collect(), port)),
+        false => Err("all addresses need the same port".into()),
+    }
 }
 
 /// Who resolves names.
@@ -132,10 +158,21 @@ mod tests {
 
     #[test]
     fn a_registrar_may_have_several_addresses_of_one_port() {
-        assert_eq!(addresses("192.0.2.1:3863").unwrap(), SocketAddr::from(([192, 0, 2, 1], 3863)).into());
-        assert_eq!(addresses("192.0.2.1:3863, [2001:db8::1]:3863").unwrap().addresses.len(), 2);
-        for wrong in ["", "192.0.2.1", "192.0.2.1:0", "192.0.2.1:1,192.0.2.2:2"] {
-            assert!(addresses(wrong).is_err(), "{wrong}");
+        let one = addresses("192.0.2.1:3863", 1).unwrap();
+        assert_eq!(one, SocketAddr::from(([192, 0, 2, 1], 3863)).into());
+        assert_eq!(addresses("192.0.2.1:3863, [2001:db8::1]:3863", 1).unwrap().addresses.len(), 2);
+        for wrong in ["", "192.0.2.1:0", "192.0.2.1:1,192.0.2.2:2", "[192.0.2.1", "[2001:db8::1]:", "a"] {
+            assert!(addresses(wrong, 1).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_port_is_said_once_or_is_the_usual_one() {
+        // As in the manual of RSPLIB's registrar.
+        let rsplib = addresses("1.2.3.4:9900,[2000::1:2:3],9.8.7.6", 9901).unwrap();
+        assert_eq!((rsplib.addresses.len(), rsplib.port), (3, 9900));
+        for usual in ["192.0.2.1", "2001:db8::1", "[2001:db8::1]", "192.0.2.1,192.0.2.2:9901"] {
+            assert_eq!(addresses(usual, 9901).unwrap().port, 9901, "{usual}");
         }
     }
 
@@ -146,7 +183,8 @@ mod tests {
         assert_eq!(Location::parse("registrars.example:4000", 3863), host("registrars.example", 4000));
         assert!(matches!(Location::parse("_asap._sctp.example", 3863), Ok(Location::Name(_))));
         assert!(matches!(Location::parse("[2001:db8::1]:3863", 3863), Ok(Location::Addresses(_))));
-        for wrong in ["192.0.2.1", "[2001:db8::1]", "a,b", "192.0.2.1:1,a", ""] {
+        assert!(matches!(Location::parse("192.0.2.1", 3863), Ok(Location::Addresses(at)) if at.port == 3863));
+        for wrong in ["192.0.2.1:0", "a,b", "192.0.2.1:1,a", ""] {
             assert!(Location::parse(wrong, 3863).is_err(), "{wrong}");
         }
     }

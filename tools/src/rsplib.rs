@@ -1,7 +1,8 @@
 //! The spelling of RSPLIB's options, for programs that take the place of RSPLIB's.
 
 use std::ffi::OsString;
-use std::net::SocketAddr;
+
+use crate::location;
 
 /// Options of RSPLIB that a program knows but has no use for yet: without dashes, without value.
 pub type Ignored<'a> = &'a [&'a str];
@@ -34,8 +35,8 @@ pub fn arguments(
     (kept, taken)
 }
 
-/// RSPLIB's servers take addresses with a port, `-local=A:P,A:P`: our options have one for the addresses and one for the port.
-/// Addresses of which one has another port, or none, are left to be complained of.
+/// RSPLIB's servers take addresses with a port, `-local=A:P,A`: our options have one for the addresses and one for the port.
+/// Addresses of which one has another port are left to be complained of.
 pub fn split_local(arguments: Vec<OsString>) -> Vec<OsString> {
     arguments
         .into_iter()
@@ -48,24 +49,24 @@ fn addresses_and_port(argument: &OsString) -> Option<Vec<OsString>> {
     if name.trim_start_matches('-') != "local" {
         return None;
     }
-    let addresses: Result<Vec<SocketAddr>, _> = value.split(',').map(str::parse).collect();
-    let addresses = addresses.ok()?;
-    let port = addresses.first()?.port();
-    let ips: Vec<_> = addresses.iter().map(|address| address.ip().to_string()).collect();
-    let is_common = addresses.iter().all(|address| address.port() == port);
-    is_common.then(|| vec![format!("--local={}", ips.join(",")).into(), format!("--port={port}").into()])
+    let (addresses, port) = location::with_common_port(value).ok()?;
+    let local = addresses.iter().map(ToString::to_string).collect::<Vec<_>>().join(",");
+    Some(vec![format!("--local={local}").into(), format!("--port={}", port?).into()])
 }
 
-/// The name in `--name=value` or `-name=value`; single letters are GNU's short options.
+/// The name in `--name=value` or `-name=value`; single letters are GNU's short options. The value, such as a file's name, may be
+/// any bytes.
 fn option_name(argument: &OsString) -> Option<&str> {
-    let text = argument.to_str()?;
-    let name = text.strip_prefix("--").or_else(|| text.strip_prefix('-'))?;
-    let name = name.split_once('=').map_or(name, |(name, _)| name);
+    let bytes = argument.as_encoded_bytes();
+    let bytes = bytes.strip_prefix(b"--").or_else(|| bytes.strip_prefix(b"-"))?;
+    let name = str::from_utf8(bytes.split(|byte| *byte == b'=').next()?).ok()?;
     (name.len() > 1 && name.starts_with(|first: char| first.is_ascii_alphabetic())).then_some(name)
 }
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::ffi::OsStringExt;
+
     use super::*;
 
     fn convert(text: &str, ignored: Ignored<'_>) -> (String, String) {
@@ -87,6 +88,12 @@ mod tests {
     }
 
     #[test]
+    fn values_may_be_any_bytes() {
+        let value = OsString::from_vec(b"-logfile=\xff".into());
+        assert_eq!(arguments([value], &[]).0, [OsString::from_vec(b"--logfile=\xff".into())]);
+    }
+
+    #[test]
     fn what_has_no_use_yet_is_taken_out_and_told() {
         let (kept, taken) = convert("rspregistrar -enrp=auto --peer=1.2.3.4 -quiet", &["enrp", "peer"]);
         assert_eq!((kept.as_str(), taken.as_str()), ("rspregistrar --quiet", "enrp peer"));
@@ -100,6 +107,7 @@ mod tests {
             split.join(" ")
         };
         assert_eq!(split("-echo -local=10.0.0.1:5000,[::1]:5000"), "-echo --local=10.0.0.1,::1 --port=5000");
+        assert_eq!(split("-local=10.0.0.1:0,10.0.0.2"), "--local=10.0.0.1,10.0.0.2 --port=0");
         for whole in ["-local=10.0.0.1", "--local=10.0.0.1:1,10.0.0.2:2", "-poolhandle=10.0.0.1:1", "-local"]
         {
             assert_eq!(split(whole), whole);

@@ -69,7 +69,7 @@ fn unknown_options_and_values_out_of_range_are_wrong_usage_in_both_spellings() {
         (PROGRAMS[0], ["-identifier=0"]),
         (PROGRAMS[1], ["-policy=Best"]),
         (PROGRAMS[1], ["-nosuchservice"]),
-        (PROGRAMS[2], ["-registrar=192.0.2.1"]),
+        (PROGRAMS[2], ["-registrar=192.0.2.1:0"]),
         (PROGRAMS[3], ["-interval=0"]),
         (PROGRAMS[1], ["-runtime=nan"]),
         (PROGRAMS[1], ["-poolhandle="]),

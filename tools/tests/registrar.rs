@@ -104,8 +104,12 @@ fn every_option_of_rsplib_s_registrar_is_taken() {
         -mentordiscoverytimeout=5000 -mentorhuntinterval=5000 -takeoverexpiryinterval=5000 -maxelementsperhtrequest=128 \
         -supporttakeoversuggestion -statsfile=/tmp/x -statsinterval=1000 -actionlogfile=/tmp/x -scalar=/tmp/x -object=X -uptime=5 -downtime=1 \
         -announcettl=30 -cspserver=192.0.2.1:2960 -cspinterval=250 -loglevel=5 -logfile=/tmp/x -logcolor=off -logquiet";
-    let options: Vec<_> = options.split_whitespace().chain(["--check-config"]).collect();
-    assert_eq!(run(&options), (Some(0), String::new()));
+    // The others have the values of its manual's examples, or are older names.
+    let more = "-enrp=1.2.3.4:9901,[2000::1:2:3],9.8.7.6 -asap=1.2.3.4:3863,9.8.7.6 -enrpmulticast=239.0.0.1:9901 -peer=192.0.2.1";
+    for options in [options, more] {
+        let options: Vec<_> = options.split_whitespace().chain(["--check-config"]).collect();
+        assert_eq!(run(&options), (Some(0), String::new()));
+    }
 }
 
 /// A page of a registrar's, whole.

@@ -31,8 +31,8 @@ What helps against it: rspregistrar --help, \"Options of protection\".
 #[derive(Parser)]
 #[command(version, after_help = format!("{EXAMPLES}\n{EXIT_CODES}"))]
 struct Cli {
-    /// The registrar, with all its addresses: ADDRESS:PORT,ADDRESS:PORT...
-    #[arg(long, value_name = "A:P,...", value_parser = location::addresses)]
+    /// The registrar, with all its addresses: ADDRESS[:PORT],...
+    #[arg(long, value_name = "A[:P],...", value_parser = location::registrar)]
     registrar: Peer,
     /// What to ask for
     #[arg(long = "type", value_enum, default_value_t = Kind::HandleResolution)]

@@ -36,8 +36,8 @@ use crate::signals::Signals;
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Load options")]
 pub struct LoadOptions {
-    /// The registrar, with all its addresses: ADDRESS:PORT,ADDRESS:PORT... None is looked for: load is for those who want it
-    #[arg(long, value_name = "A:P,...", value_parser = location::addresses)]
+    /// The registrar, with all its addresses: ADDRESS[:PORT],... None is looked for: load is for those who want it
+    #[arg(long, value_name = "A[:P],...", value_parser = location::registrar)]
     pub registrar: Peer,
     /// Associations with it
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..))]

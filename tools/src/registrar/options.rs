@@ -50,11 +50,11 @@ pub(super) struct Cli {
     /// Identifier of this registrar, decimal or 0x...; random by default
     #[arg(long, value_name = "ID", value_parser = identifier)]
     pub(super) identifier: Option<u32>,
-    /// Addresses and port for ASAP: auto (all addresses, port 3863) or ADDRESS:PORT,...
-    #[arg(long, value_name = "auto|A:P,...", default_value = "auto", value_parser = binding)]
+    /// Addresses and port for ASAP: auto (all addresses, port 3863) or ADDRESS[:PORT],...
+    #[arg(long, value_name = "auto|A[:P],...", default_value = "auto", value_parser = binding)]
     pub(super) asap: Binding,
-    /// Serve clients over TCP as well: auto (where ASAP is, if that is possible), off, or ADDRESS:PORT,...
-    #[arg(long, value_name = "auto|off|A:P,...", default_value = "auto", value_parser = tcp)]
+    /// Serve clients over TCP as well: auto (where ASAP is, if that is possible), off, or ADDRESS[:PORT],...
+    #[arg(long, value_name = "auto|off|A[:P],...", default_value = "auto", value_parser = tcp)]
     pub(super) tcp: Tcp,
     /// Tell of TCP in announces, too. They then have transports in them
     #[arg(long)]
@@ -158,7 +158,7 @@ fn binding(text: &str) -> Result<Binding, String> {
     if text == "auto" {
         return Ok(Binding { addresses: Vec::new(), port: ASAP_PORT });
     }
-    let peer = location::addresses(text)?;
+    let peer = location::addresses(text, ASAP_PORT)?;
     Ok(Binding { addresses: peer.addresses, port: peer.port })
 }
 
@@ -171,7 +171,7 @@ fn tcp(text: &str) -> Result<Tcp, String> {
         "off" => None,
         "auto" => Some(TcpOptions::default()),
         _ => {
-            let place = location::addresses(text).map(|peer| (peer.addresses, peer.port))?;
+            let place = location::addresses(text, ASAP_PORT).map(|peer| (peer.addresses, peer.port))?;
             Some(TcpOptions { place: Some(place), is_required: true, ..TcpOptions::default() })
         }
     }))
