@@ -106,6 +106,25 @@ fn load_ends_when_nobody_hears_what_comes_of_it() {
     assert!(errors.contains("hrestest: cannot write to standard output: "), "{errors}");
 }
 
+#[test]
+fn what_was_measured_until_the_registrar_ended_is_told() {
+    let site = Site { network: 84, test: 10 };
+    let registrar = site.registrar();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_hrestest"));
+    command.args(load(&site, &["-pause=1"])).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().expect("it starts");
+    let mut output = BufReader::new(child.stdout.take().expect("its output"));
+    let mut said = String::new();
+    output.read_line(&mut said).expect("a run");
+    // It says a line for each answer, which somebody has to read.
+    let reader = std::thread::spawn(move || output.read_to_string(&mut said).map(|_| said));
+    registrar.end(Signal::SIGTERM);
+    let said = reader.join().expect("no panic").expect("its output");
+    let (code, errors) = end_of(child);
+    assert_eq!(code, Some(1), "{errors}");
+    assert!(said.lines().last().is_some_and(|line| line.contains(" answers in ")), "{said}");
+}
+
 /// How it ends that is told to while it registers elements, which are gone then. What it says, at the end only, goes to `output`.
 fn end_of_who_registers(site: &Site, output: impl Into<Stdio>) -> (Option<i32>, String) {
     let mut registrar = site.registrar();

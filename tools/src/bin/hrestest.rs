@@ -84,17 +84,20 @@ fn resolve(cli: &Cli, signals: &Signals) -> Result<(), Box<dyn Error>> {
     let Some(mut lines) = Lines::connect(&stack, &cli.load, signals)? else { return Ok(()) };
     let _reporter = cli.csp.report(lines.watched())?;
     let end = cli.runtime.map(|runtime| Instant::now() + runtime);
-    let elapsed = lines.run(&mut work, end, signals)?;
+    let begin = Instant::now();
+    let ran = lines.run(&mut work, end, signals);
+    let summary = work.times().summary(begin.elapsed());
     if let Some(error) = work.failure() {
         return Err(error.into());
     }
-    let summary = work.times().summary(elapsed);
-    file.as_mut().map_or(Ok(()), Statistics::flush)?;
+    let written = file.as_mut().map_or(Ok(()), Statistics::flush);
+    // However it has ended, what was measured until then is told.
     match cli.json {
         true => program::say(serde_json::to_string(&summary)?)?,
         false => program::say(summary)?,
     }
-    Ok(())
+    ran?;
+    Ok(written?)
 }
 
 /// The file of runs.

@@ -321,7 +321,7 @@ impl<'a> Client<'a> {
         ))
     }
 
-    fn write_totals(&self) -> Result<(), Box<dyn Error>> {
+    fn write_totals(&mut self) -> Result<(), Box<dyn Error>> {
         let Totals { queued, started, completed, queuing, startup, processing, .. } = &self.totals;
         let handling = queuing + startup + processing;
         let speed = |time: f64| format!("{:.0}", ratio(completed.1, time));
@@ -346,7 +346,8 @@ impl<'a> Client<'a> {
             ("\"CalcAppPU Total CalcAppKeepAlives\"", self.totals.keep_alives.to_string()),
             ("\"CalcAppPU Total CalcAppKeepAliveAcks\"", self.totals.keep_alive_acks.to_string()),
         ];
-        Ok(write_scalars(&self.options.scalar, &self.options.object, &scalars)?)
+        let written = write_scalars(&self.options.scalar, &self.options.object, &scalars);
+        Ok(self.vector.finish().and(written)?)
     }
 }
 

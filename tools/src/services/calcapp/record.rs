@@ -12,24 +12,35 @@ pub(super) struct Vector {
     file: Option<OutputFile>,
     heading: &'static str,
     lines: u64,
+    /// Why nothing more is written.
+    failure: Option<io::Error>,
 }
 
 impl Vector {
     /// Creates the file, which others may read while it grows; an empty name is for none.
     pub(super) fn create(path: &Path, heading: &'static str) -> io::Result<Self> {
         let file = named(path).map(OutputFile::create_in_place).transpose().map_err(advise)?;
-        Ok(Self { file, heading, lines: 0 })
+        Ok(Self { file, heading, lines: 0, failure: None })
     }
 
-    /// Writes a line behind its number. A file that cannot be written is given up, and that is logged.
+    /// Writes a line behind its number. A file that cannot be written is given up: that is logged, and an error in the end.
     pub(super) fn write(&mut self, line: impl std::fmt::Display) {
         let Some(file) = &mut self.file else { return };
         let heading = if self.lines == 0 { self.heading } else { "" };
         self.lines += 1;
         if let Err(error) = writeln!(file, "{heading}{:06} {line}", self.lines) {
-            tracing::warn!(%error, "no more vectors are written");
-            self.file = None;
+            tracing::error!(%error, "no more vectors are written");
+            (self.file, self.failure) = (None, Some(error));
         }
+    }
+
+    /// There are no more lines.
+    ///
+    /// # Errors
+    /// Why some are missing.
+    pub(super) fn finish(&mut self) -> io::Result<()> {
+        self.file = None;
+        self.failure.take().map_or(Ok(()), Err).map_err(advise)
     }
 }
 
@@ -65,6 +76,18 @@ pub(super) fn stamp() -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_vector_without_all_its_lines_is_an_error_in_the_end() {
+        let write = |path: &str| {
+            let mut vector = Vector::create(Path::new(path), "Heading\n").expect("it can be opened");
+            (0..2).for_each(|line| vector.write(line));
+            vector.finish()
+        };
+        assert!(write("/dev/null").is_ok() && write("").is_ok());
+        let error = write("/dev/full").expect_err("no room").to_string();
+        assert!(error.starts_with("cannot write /dev/full: "), "{error}");
+    }
 
     #[test]
     fn who_cannot_write_says_which_file() {

@@ -92,8 +92,8 @@ impl CalcAppRecord {
     /// Writes the totals, once the last element has stopped.
     ///
     /// # Errors
-    /// Which file cannot be written, and why.
-    pub fn write_totals(&self, options: &CalcAppOptions) -> io::Result<()> {
+    /// Which file lacks what belongs to it, and why.
+    pub fn write_totals(&mut self, options: &CalcAppOptions) -> io::Result<()> {
         let (capacity, uptime) = (options.capcapacity, self.begin.elapsed().as_secs_f64());
         let available = self.available(capacity);
         let scalars = [
@@ -106,7 +106,8 @@ impl CalcAppRecord {
             ("\"CalcAppPE Total Jobs Rejected\"", self.rejected.to_string()),
             ("\"CalcAppPE Utilization\"", format!("{:.6}", self.used / available)),
         ];
-        write_scalars(&options.capscalar, &options.capobject, &scalars)
+        let written = write_scalars(&options.capscalar, &options.capobject, &scalars);
+        self.vector.finish().and(written)
     }
 }
 
