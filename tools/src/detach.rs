@@ -75,7 +75,9 @@ impl PidFile {
 
 impl Drop for PidFile {
     fn drop(&mut self) {
-        // Somebody else may have removed it.
-        let _ = std::fs::remove_file(&self.0);
+        // Somebody else may have removed it, or have it now.
+        if has_line(&self.0, &line(std::process::id())) {
+            let _ = std::fs::remove_file(&self.0);
+        }
     }
 }

@@ -10,7 +10,7 @@ use crate::program::seconds;
 #[derive(Args, Clone, Copy, Debug, Default)]
 #[command(next_help_heading = "Options of failure tests")]
 pub struct OutageOptions {
-    /// Go away after so many seconds on the average (negative exponential), and come back after --downtime, or at once
+    /// Go away after so many seconds on the average (negative exponential), and come back after --downtime, or at once; 0: stay
     #[arg(long, value_name = "S", value_parser = seconds)]
     pub uptime: Option<Duration>,
     /// With --uptime: stay away for so many seconds on the average (negative exponential)
@@ -21,7 +21,7 @@ pub struct OutageOptions {
 impl OutageOptions {
     /// How long the program is there this time; none without end.
     pub fn next_uptime(&self) -> Option<Duration> {
-        self.uptime.map(|mean| negative_exponential(mean, rand::random()))
+        self.uptime.filter(|mean| !mean.is_zero()).map(|mean| negative_exponential(mean, rand::random()))
     }
 
     /// How long it stays away then.
@@ -52,5 +52,7 @@ mod tests {
     #[test]
     fn without_the_options_a_program_stays() {
         assert_eq!(OutageOptions::default().next_uptime(), None);
+        let stays = OutageOptions { uptime: Some(Duration::ZERO), downtime: None };
+        assert_eq!(stays.next_uptime(), None);
     }
 }

@@ -31,7 +31,7 @@ Examples:
 A session survives its element: the next one goes on from the last cookie. Points that are missing at the end are asked for \
 again.
 
-Accepted without effect: -sendtimeout, -configdir, -caption, -registrarconnectmaxtrials, -registrarrequestmaxtrials.
+Accepted without effect: -sendtimeout, -configdir, -caption, -identifier, -registrarconnectmaxtrials, -registrarrequestmaxtrials.
 ";
 
 /// Has pictures computed by a pool, and writes them as PNG. Ends at SIGINT or SIGTERM.

@@ -40,7 +40,7 @@ processes that leave the group live on: who needs more puts the server into a co
 A session of -chargen, -pingpong, -fractal and -scripting has a thread of its own; users that come when all are taken are sent away, and turn \
 to another element.
 
-Accepted without effect: -registrarconnectmaxtrials, -registrarrequestmaxtrials, -daemonpidfile, -sstrustdb.
+Accepted without effect: -registrarconnectmaxtrials, -registrarrequestmaxtrials, -daemonpidfile, -sstrustdb, -ssverbose.
 ";
 
 /// A pool element: a server in a pool, which pool users reach by the pool's handle. Ends at SIGINT or SIGTERM, and
@@ -97,7 +97,8 @@ struct Cli {
 }
 
 fn main() -> ExitCode {
-    let ignored: Vec<_> = search::IGNORED.iter().chain(&["daemonpidfile", "sstrustdb"]).copied().collect();
+    let ignored: Vec<_> =
+        search::IGNORED.iter().chain(&["daemonpidfile", "sstrustdb", "ssverbose"]).copied().collect();
     let arguments = rsplib::split_local(std::env::args_os().collect());
     let cli: Cli = program::parse_these(arguments, &ignored);
     program::run("rspserver", |signals| serve(&cli, signals))

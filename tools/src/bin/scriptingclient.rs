@@ -53,7 +53,7 @@ fn main() -> ExitCode {
 fn have_run(cli: &Cli, signals: &Signals) -> Result<(), Box<dyn Error>> {
     cli.log.start()?;
     let client = Client::new(&cli.work, signals)?;
-    let stack = cli.transport.build_stack()?;
+    let stack = cli.search.build_stack(&cli.transport)?;
     let user = Arc::new(PoolUser::start(&stack, cli.search.pool_user())?);
     let _reporter = cli.csp.report(&user)?;
     client.run(&user, &cli.poolhandle.as_str().into())
