@@ -16,13 +16,13 @@ use crate::search::multicast_group;
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Options of other registrars (ENRP)")]
 pub struct FederationOptions {
-    /// Addresses and port for other registrars: auto (those of ASAP, port 9901), off, or ADDRESS[:PORT],...
+    /// Addresses and port for other registrars: auto (those of ASAP, port 9901), off, or ADDRESS:PORT,ADDRESS...
     #[arg(long, value_name = "auto|off|A[:P],...", default_value = "auto", value_parser = place)]
     pub enrp: Place,
     /// Find other registrars by multicast: auto (239.0.0.51:9901), off, or a group
     #[arg(long, value_name = "auto|off|A[:P]", alias = "enrpmulticast", default_value = "auto", value_parser = group)]
     pub enrpannounce: Group,
-    /// A registrar, with all its addresses: ADDRESS[:PORT],... (without PORT: 9901); or a name, NAME or NAME:PORT, that
+    /// A registrar, with all its addresses: ADDRESS:PORT,ADDRESS... (without PORT: 9901); or a name, NAME or NAME:PORT, that
     /// stands for any number of registrars, this one maybe among them, or a service with SRV records, as
     /// _enrp-sctp._sctp.example.com. Repeatable
     #[arg(long, value_name = "A[:P],...|NAME", value_parser = known)]

@@ -18,9 +18,9 @@ use crate::location::{self, DnsOptions, Location};
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Registrar options")]
 pub struct SearchOptions {
-    /// A registrar, with all its addresses: ADDRESS[:PORT],... (without PORT: 3863); or a name, NAME or NAME:PORT, that stands for one or more
+    /// A registrar, with all its addresses: ADDRESS:PORT,ADDRESS... (without PORT: 3863); or a name, NAME or NAME:PORT, that stands for one or more
     /// of them, or a service with SRV records, as _asap-sctp._sctp.example.com. Over TCP,
-    /// which only clients may speak: tcp:ADDRESS[:PORT], tcp:NAME[:PORT], _asap-tcp._tcp.example.com. Repeatable
+    /// which only clients may speak: tcp:ADDRESS, tcp:ADDRESS:PORT, tcp:NAME, tcp:NAME:PORT, _asap-tcp._tcp.example.com. Repeatable
     #[arg(long, value_name = "A[:P],...|NAME", value_parser = registrar)]
     pub registrar: Vec<Location>,
     #[command(flatten)]

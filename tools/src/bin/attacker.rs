@@ -31,7 +31,7 @@ What helps against it: rspregistrar --help, \"Options of protection\".
 #[derive(Parser)]
 #[command(version, after_help = format!("{EXAMPLES}\n{EXIT_CODES}"))]
 struct Cli {
-    /// The registrar, with all its addresses: ADDRESS[:PORT],...
+    /// The registrar, with all its addresses: ADDRESS:PORT,ADDRESS...
     #[arg(long, value_name = "A[:P],...", value_parser = location::registrar)]
     registrar: Peer,
     /// What to ask for

@@ -36,7 +36,7 @@ use crate::signals::Signals;
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Load options")]
 pub struct LoadOptions {
-    /// The registrar, with all its addresses: ADDRESS[:PORT],... None is looked for: load is for those who want it
+    /// The registrar, with all its addresses: ADDRESS:PORT,ADDRESS... None is looked for: load is for those who want it
     #[arg(long, value_name = "A[:P],...", value_parser = location::registrar)]
     pub registrar: Peer,
     /// Associations with it
