@@ -13,6 +13,9 @@ const MAX_BYTES: usize = 64 << 20;
 /// Those of all associations. Who has many of them costs no more than this: the one with the most is aborted.
 const MAX_TOTAL: usize = 256 << 20;
 
+/// With so many bytes of an association it is better not to listen to it, until half of them are gone.
+const MANY_BYTES: usize = 256 << 10;
+
 /// What waits, of each association apart; of those without anything, nothing is kept.
 #[derive(Default)]
 pub(super) struct Backlogs {
@@ -38,6 +41,20 @@ impl Backlogs {
 
     pub(super) fn is_empty(&self) -> bool {
         self.associations.is_empty()
+    }
+
+    /// Whether so much waits that its peer should say nothing that causes more.
+    pub(super) fn is_long(&self, association: AssociationId) -> bool {
+        self.bytes_of(association) > MANY_BYTES
+    }
+
+    /// Whether that is over.
+    pub(super) fn is_short(&self, association: AssociationId) -> bool {
+        self.bytes_of(association) <= MANY_BYTES / 2
+    }
+
+    fn bytes_of(&self, association: AssociationId) -> usize {
+        self.associations.get(&association).map_or(0, |backlog| backlog.bytes)
     }
 
     /// Those of which messages wait.

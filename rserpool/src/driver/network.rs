@@ -79,6 +79,8 @@ pub(super) struct Network {
     /// Names that are being resolved.
     lookups: Vec<Names>,
     tcp: Option<TcpEndpoint>,
+    /// Whether peers that do not read what is sent to them are not read either.
+    awaits_readers: bool,
     /// Counts what is polled.
     turn: u32,
 }
@@ -108,6 +110,7 @@ impl Network {
             known_addresses: Vec::new(),
             lookups: Vec::new(),
             tcp: None,
+            awaits_readers: false,
             turn: 0,
         };
         network.bind(binding)?;
@@ -121,6 +124,12 @@ impl Network {
         let addresses = if addresses.is_empty() { vec![any] } else { addresses };
         let bind: Vec<_> = addresses.into_iter().map(|ip| SocketAddr::new(ip, port)).collect();
         Ok(self.add_socket(side, &config, &bind, listen)?)
+    }
+
+    /// From now on peers that do not read what is sent to them are not read either: who answers all that comes has never so much for one of
+    /// them that it would have to be aborted.
+    pub(super) fn await_readers(&mut self) {
+        self.awaits_readers = true;
     }
 
     /// Sends announces of an endpoint to a group, from its addresses and port. Whether any of its interfaces knows multicast.
@@ -378,6 +387,9 @@ impl Network {
             return;
         }
         self.backlogs.push(name, message);
+        if self.awaits_readers && self.backlogs.is_long(name) {
+            self.control(Flow::Pause(name));
+        }
         if let Some(slow) = self.backlogs.excessive(name) {
             self.give_up(slow);
         }
@@ -414,8 +426,16 @@ impl Network {
         }
     }
 
-    /// Sends what waits, as far as there is room; then shuts down what is to be closed.
+    /// Sends what waits, as far as there is room, and listens again to who has read enough.
     fn flush(&mut self, name: AssociationId) {
+        self.send_backlog(name);
+        if self.awaits_readers && self.backlogs.is_short(name) {
+            self.control(Flow::Resume(name));
+        }
+    }
+
+    /// Sends what waits, as far as there is room; then shuts down what is to be closed.
+    fn send_backlog(&mut self, name: AssociationId) {
         let Some(link) = self.links.get(&name) else { return };
         while let Some(message) = self.backlogs.first(name) {
             match self.try_send(link, message) {

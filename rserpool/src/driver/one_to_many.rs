@@ -20,6 +20,9 @@ use crate::transport::{AssociationId, Command, LostReason, Peer, TransportEvent,
 /// leaves its stack, so who waits there for the network does so in vain. For services that do wait, or compute, see
 /// [`SessionService`](super::SessionService).
 ///
+/// A user who does not read what is sent to him is not read either, once 256 KiB wait for him; what is sent to him without being asked for
+/// has other bounds, at which the session is aborted.
+///
 /// If one of its methods panics, it is not called again, since it may be in any state: its sessions are aborted, so that the users
 /// turn to other elements, and the element leaves the pool, which calls that wait for the registration hear as
 /// [`Error::ServicePanicked`].
@@ -232,10 +235,11 @@ pub(super) fn time_of_day() -> Duration {
 pub(super) fn start(
     stack: &Stack,
     sessions: ServiceSessions,
-    network: Network,
+    mut network: Network,
     load: &Arc<Load>,
     service: impl Service,
 ) -> Result<Box<dyn Serving>, Error> {
+    network.await_readers();
     let load = ElementLoad { load: Arc::clone(load), share: Share::default() };
     let next_timeout = service.next_timeout();
     let (stack_of_time, has_panicked) = (stack.clone(), false);

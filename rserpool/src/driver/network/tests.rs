@@ -60,6 +60,50 @@ fn of_many_peers_that_do_not_read_the_one_with_the_largest_backlog_is_aborted() 
 }
 
 #[test]
+fn who_does_not_read_what_he_asks_for_is_not_read_until_he_does() {
+    let (mut server, mut client) = (open(9), open(10));
+    server.await_readers();
+    let association = AssociationId::Outgoing(0);
+    let peer = Peer { addresses: vec![[127, 79, 32, 9].into()], port: 3863 };
+    client.execute(Command::Connect { association, side: Side::Asap, peer });
+    await_event(&mut client, |event| matches!(event, TransportEvent::Connected { .. }).then_some(()));
+    let end = Instant::now() + Duration::from_secs(60);
+    let (mut sent, mut read) = (0, 0);
+    // Each message comes back, as from an echo service. What the client does with its own is its affair.
+    let mut go_on = |server: &mut Network, client: &mut Network, asks: bool| {
+        assert!(Instant::now() < end, "{read} of {sent} have come back");
+        while asks && !client.has_backlog(association) {
+            let message = UserMessage::new(0, Bytes::from(vec![0; 1000]));
+            client.execute(Command::Send { association, message });
+            sent += 1;
+        }
+        while let Some(event) = server.poll_event().unwrap() {
+            match event {
+                TransportEvent::Message { association, message } => {
+                    server.execute(Command::Send { association, message });
+                }
+                other => assert!(matches!(other, TransportEvent::Accepted { .. }), "{other:?}"),
+            }
+        }
+        while let Some(event) = client.poll_event().unwrap() {
+            read += u32::from(matches!(event, TransportEvent::Message { .. }));
+        }
+        std::thread::sleep(Duration::from_millis(1));
+        (sent, read)
+    };
+    client.control(Flow::Pause(association));
+    while !server.links.values().any(|link| link.is_paused) {
+        go_on(&mut server, &mut client, true);
+    }
+    client.control(Flow::Resume(association));
+    let mut counts = (1, 0);
+    while counts.0 != counts.1 {
+        counts = go_on(&mut server, &mut client, false);
+    }
+    assert!(server.links.values().all(|link| !link.is_paused));
+}
+
+#[test]
 fn a_flood_at_one_socket_does_not_keep_what_comes_to_another_waiting() {
     const FLOOD: usize = 300;
     let (mut server, mut client) = (open(3), open(4));
