@@ -519,8 +519,8 @@ impl PoolElement {
         self.emit(PoolElementEvent::HomeChanged(registrar));
         match self.phase {
             Phase::Deregistering => self.send_deregistration(now),
-            // What the old home had not answered, the new one may not know.
-            Phase::Registering { .. } => self.register(now),
+            // What the old home has not answered, or what has changed since it was lost, the new one may not know.
+            Phase::Registering { .. } | Phase::Hunting => self.register(now),
             // RFC 5352, 3.1: it is the application's turn all the same.
             Phase::Suspended => {}
             _ => {

@@ -34,6 +34,13 @@ impl PoolElement {
         if self.resolutions.waiting.len() >= MAX_WAITING {
             return false;
         }
+        let question =
+            AsapMessage::HandleResolution { subscribe: false, pool_handle: pool_handle.clone(), items };
+        if let Err(error) = question.encode(&self.config.format) {
+            let result = Err(ResolutionError::Unspeakable(error));
+            self.emit(PoolElementEvent::Resolved { pool_handle, result });
+            return true;
+        }
         let expires = now + self.config.request_timeout * PATIENCE;
         self.resolutions.waiting.push_back(Resolution { pool_handle, items, sent: None, expires });
         self.send_resolutions(now);

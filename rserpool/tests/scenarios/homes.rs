@@ -31,6 +31,37 @@ fn an_element_changes_its_home_however_often_it_is_told_to() {
 }
 
 #[test]
+fn who_makes_itself_the_home_hears_what_has_changed_since_the_last_one_was_lost() {
+    // RFC 5352, 3.4 KA2.4: the new home knows what the old one has told it.
+    let mut world = World::new();
+    let (old_home, new_home) = ((1, ASAP_PORT), (2, ASAP_PORT));
+    world.add_stranger(old_home);
+    world.add_stranger(new_home);
+    world.add_element(11, &[1], Policy::least_used(1));
+    world.run_for(SECOND / 10);
+    let association = world.accepted(old_home);
+    let (rejected, pool_handle, pe_id, errors) = (false, POOL.into(), PeId(11), Vec::new());
+    world.say(
+        old_home,
+        association,
+        &AsapMessage::RegistrationResponse { rejected, pool_handle, pe_id, errors },
+    );
+    world.kill(1);
+    world.run_for(SECOND / 10);
+    world.with_element(11, |element, now| element.set_policy(Policy::least_used(2), now));
+    let association = world.connect(new_home, (11, ASAP_PORT));
+    let (is_home, registrar, pool_handle) = (true, RegistrarId(2), POOL.into());
+    let claim = AsapMessage::EndpointKeepAlive { new_home: is_home, registrar, pool_handle, pe_id: None };
+    world.say(new_home, association, &claim);
+    let told = world.told(new_home);
+    let [AsapMessage::EndpointKeepAliveAck { .. }, AsapMessage::Registration { element, .. }] = &told[..]
+    else {
+        panic!("{told:?}")
+    };
+    assert_eq!(element.policy, Policy::least_used(2));
+}
+
+#[test]
 fn a_rejected_element_does_not_register_with_who_makes_itself_its_home() {
     // RFC 5352, 3.1: not before the error is corrected.
     let mut world = World::new();

@@ -11,7 +11,7 @@ use rserpool::wire::{
     ASAP_PPID, Addresses, AsapMessage, CauseCode, Life, Policy, PoolElement, Protocol, Transport,
     TransportUse,
 };
-use rserpool::{AddressScope, PeId, RegistrarId};
+use rserpool::{AddressScope, PeId, PoolHandle, RegistrarId};
 
 use crate::pools::{removals, resolve, small_world};
 use crate::stranger::FORMAT;
@@ -391,6 +391,9 @@ fn an_element_resolves_over_the_association_of_its_registration() {
     all.sort_unstable();
     assert_eq!((all, results.len()), (vec![11, 12, 13], 0));
     assert_eq!(world.attempts.len(), attempts);
+    let long = PoolHandle::new([b'x'; PoolHandle::MAX_INTEROPERABLE_LEN + 1]);
+    world.with_element(11, |element, now| assert!(element.resolve(long, None, now)));
+    assert!(matches!(resolved(&mut world)[..], [Err(ResolutionError::Unspeakable(_))]));
     world.with_element(11, |element, now| {
         (0..64).for_each(|_| assert!(element.resolve(POOL.into(), None, now)));
         assert!(!element.resolve(POOL.into(), None, now), "so many may wait");
