@@ -319,7 +319,7 @@ impl Home {
     }
 
     fn doubled(&self, timeout: Duration) -> Duration {
-        (timeout * 2).min(self.config.max_retry_delay.max(timeout))
+        timeout.saturating_mul(2).min(self.config.max_retry_delay.max(timeout))
     }
 
     pub(crate) fn handle_connected(

@@ -221,3 +221,41 @@ fn all_that_was_sent_arrives_though_its_sender_is_dropped() {
         assert_eq!(reader.join().expect("no panic"), (0..sent).collect::<Vec<_>>());
     });
 }
+
+#[test]
+fn times_may_be_longer_than_any_clock_goes() {
+    let site = Site::new(106);
+    let _element = site.element(3);
+    let patient = |registrars: Vec<Peer>, host| {
+        let mut options = PoolUserOptions::new(registrars, PROFILE);
+        options.config.hunt.retry_delay = Duration::MAX;
+        options.config.hunt.connect_timeout = Duration::MAX;
+        options.config.resolution_timeout = Duration::from_millis(100);
+        options.sctp.rto_max = Duration::MAX;
+        PoolUser::start(&site.stack(host), options).expect("a user")
+    };
+    // RTO.Max counts when an association is shut down (RFC 9260, 9.2).
+    let user = patient(site.registrars.clone(), 4);
+    let session = user.open_session(POOL.into());
+    session.wait_connected(LIMIT).expect("a connection");
+    drop(session);
+    assert_eq!(user.resolve(POOL.into(), soon()).expect("an answer").len(), 1);
+    // Nobody is there, and it rests before it tries again.
+    let nobody = vec![Peer { addresses: vec![[127, 83, 106, 9].into()], port: ASAP_PORT }];
+    let answer = patient(nobody, 5).resolve(POOL.into(), soon());
+    assert!(matches!(answer, Err(Error::Resolution(ResolutionError::TimedOut))), "{answer:?}");
+}
+
+#[test]
+fn nothing_is_sent_over_a_stack_that_is_closed() {
+    let site = Site::new(107);
+    let _element = site.element(3);
+    let at_user = site.stack(4);
+    let options = PoolUserOptions::new(site.registrars.clone(), PROFILE);
+    let user = PoolUser::start(&at_user, PoolUserOptions { sctp: calm(), ..options }).expect("a user");
+    let session = user.open_session(POOL.into());
+    session.wait_connected(LIMIT).expect("a connection");
+    at_user.close();
+    while session.receive(soon()).is_ok() {}
+    assert!(matches!(session.send(&of_length(1)), Err(Error::Socket(_))));
+}

@@ -26,6 +26,9 @@ pub enum Error {
     /// A pool handle, or what else is to be registered, that messages cannot say, or only such that not all peers survive.
     #[error(transparent)]
     Format(#[from] EncodeError),
+    /// The driver's thread has panicked, which is a defect: the panic hook has reported it.
+    #[error("the driver's thread has panicked: a defect, please report it")]
+    Panicked,
     /// The time allowed for the call is over.
     #[error("the time allowed for this call is over")]
     TimedOut,

@@ -259,7 +259,8 @@ impl AcceptedSession {
         engine: &mut Engine<Accepting>,
         message: &UserMessage,
     ) -> Option<Result<(), SendError>> {
-        if engine.network.has_backlog(self.id) {
+        // Where all has failed nothing leaves any more; the call tells why.
+        if engine.has_failed() || engine.network.has_backlog(self.id) {
             return None;
         }
         match engine.machine.sessions.send(self.id, message.clone()) {

@@ -1,6 +1,7 @@
 //! The thread that keeps a machine going while its application is elsewhere.
 
 use std::hash::Hash;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::thread::JoinHandle;
@@ -106,6 +107,11 @@ impl<M: Machine> Engine<M> {
         is_due
     }
 
+    /// Whether calls that wait fail.
+    pub(super) fn has_failed(&self) -> bool {
+        self.failure.is_some()
+    }
+
     /// What stops a call that waits.
     fn failure<T>(&self) -> Option<Result<T, Error>> {
         self.failure.clone().map(Err)
@@ -116,6 +122,7 @@ impl<M: Machine> Engine<M> {
         tracing::error!(%error, "calls fail");
         self.failure = Some(error);
         self.tasks.wake_all();
+        self.senders.wake_all();
     }
 
     fn execute_commands(&mut self) {
@@ -151,7 +158,7 @@ impl<M: Machine> Runner<M> {
         let of_thread = Arc::clone(&shared);
         let thread = std::thread::Builder::new()
             .name(name.into())
-            .spawn(move || of_thread.run())
+            .spawn(move || of_thread.run_or_fail())
             .map_err(Error::system("start a thread"))?;
         Ok(Self { shared, thread: Some(thread) })
     }
@@ -271,6 +278,17 @@ impl<M: Machine> Shared<M> {
             self.sleep.ring();
         }
         result.map(Ok).or_else(|| engine.failure())
+    }
+
+    /// Nobody waits for a thread that has panicked.
+    fn run_or_fail(&self) {
+        if let Err(panic) = catch_unwind(AssertUnwindSafe(|| self.run())) {
+            let mut engine = self.engine.lock();
+            engine.fail(Error::Panicked);
+            self.changed.notify_all();
+            release(engine);
+            resume_unwind(panic);
+        }
     }
 
     fn run(&self) {

@@ -58,6 +58,10 @@ impl Session {
     }
 
     fn try_send(&self, engine: &mut Engine<Sorted>, message: &UserMessage) -> Option<Result<(), SendError>> {
+        // Nothing leaves any more; the call tells why.
+        if engine.has_failed() {
+            return None;
+        }
         let machine = &mut engine.machine.machine;
         if machine.association(self.id).is_some_and(|association| engine.network.has_backlog(association)) {
             return None;

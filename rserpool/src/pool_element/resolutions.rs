@@ -41,7 +41,7 @@ impl PoolElement {
             self.emit(PoolElementEvent::Resolved { pool_handle, result });
             return true;
         }
-        let expires = now + self.config.request_timeout * PATIENCE;
+        let expires = now + self.config.request_timeout.saturating_mul(PATIENCE);
         self.resolutions.waiting.push_back(Resolution { pool_handle, items, sent: None, expires });
         self.send_resolutions(now);
         true

@@ -33,7 +33,8 @@ impl Registrar {
         let Some(interval) = self.config.announce_interval else { return };
         let Ok(parsed) = AsapMessage::parse(data, &self.config.format) else { return };
         let AsapMessage::ServerAnnounce { registrar, .. } = parsed.message else { return };
-        self.announcers.retain(|_, heard| now - *heard < interval * 2 * (MAX_ANNOUNCERS as u32 + 1));
+        let life = interval.saturating_mul(2 * (MAX_ANNOUNCERS as u32 + 1));
+        self.announcers.retain(|_, heard| now - *heard < life);
         let is_known = self.announcers.contains_key(&registrar);
         if registrar != self.config.id && (is_known || self.announcers.len() < MAX_ANNOUNCERS) {
             self.announcers.insert(registrar, now);

@@ -13,6 +13,7 @@ struct Late {
     due: Option<Time>,
     commands: VecDeque<Command>,
     has_failed: bool,
+    panics: bool,
 }
 
 impl Machine for Late {
@@ -23,6 +24,7 @@ impl Machine for Late {
     }
 
     fn handle_timeout(&mut self, _now: Time) {
+        assert!(!self.panics, "on purpose");
         self.due = None;
         let (association, peer) = (AssociationId::Outgoing(1), Peer { addresses: Vec::new(), port: 1 });
         self.commands.push_back(Command::Connect { association, side: Side::Asap, peer });
@@ -49,7 +51,7 @@ fn late(host: u8, delay: Option<Duration>) -> Runner<Late> {
     let binding = Binding { side: Side::Asap, addresses: Vec::new(), port: 0, listen: false, config };
     let network = Network::open(&stack, binding).unwrap();
     let due = delay.map(|delay| stack.now() + delay);
-    let machine = Late { due, commands: VecDeque::new(), has_failed: false };
+    let machine = Late { due, commands: VecDeque::new(), has_failed: false, panics: false };
     Runner::start("late", &stack, machine, network).unwrap()
 }
 
@@ -72,4 +74,16 @@ fn a_time_that_a_call_has_brought_forward_is_kept() {
         engine.machine.has_failed.then_some(())
     });
     assert!(heard.is_ok());
+}
+
+#[test]
+fn nobody_waits_for_a_thread_that_has_panicked() {
+    let runner = late(4, None);
+    let mut due = Some(Time::ZERO);
+    let heard = runner.wait(Some(Instant::now() + LIMIT), |engine| {
+        engine.machine.panics = true;
+        engine.machine.due = due.take().or(engine.machine.due);
+        None::<()>
+    });
+    assert!(matches!(heard, Err(Error::Panicked)), "{heard:?}");
 }

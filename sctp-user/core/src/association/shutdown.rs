@@ -90,8 +90,10 @@ impl Association {
     /// T2, and T5 if it is not running.
     /// RFC 9260, 9.2.
     fn new_ending(&self, now: Time, path: PathId) -> Ending {
-        let guard =
-            self.state.ending().map_or(now + self.config.rto_max * GUARD_FACTOR, |ending| ending.guard);
+        let guard = self
+            .state
+            .ending()
+            .map_or(now + self.config.rto_max.saturating_mul(GUARD_FACTOR), |ending| ending.guard);
         Ending { t2: now + rto(&self.paths, path), guard, attempts: 0, path, due: true }
     }
 
@@ -114,7 +116,7 @@ impl Association {
         }
         match self.state() {
             AssociationState::Established if self.config.awaits_last_sends => {
-                let until = cx.now + self.config.rto_max * GUARD_FACTOR;
+                let until = cx.now + self.config.rto_max.saturating_mul(GUARD_FACTOR);
                 self.set_state(State::ShutdownReceived(LastSends::AwaitedUntil(until)));
                 self.events.push_back(Event::ShutdownReceived);
             }
