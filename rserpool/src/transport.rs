@@ -178,8 +178,16 @@ pub enum LostReason {
     TimedOut,
     /// The network said that the peer cannot be reached (ICMP).
     Unreachable,
-    /// This side gave it up.
+    /// This side gave it up, or could not even try.
     Local,
+}
+
+impl LostReason {
+    /// Whether nobody can be reached there (RFC 5352, 3.5): who says good-bye can be, and what this side does, or cannot do for want
+    /// of an address of that family, says nothing of the other.
+    pub(crate) fn is_of_peer(self) -> bool {
+        !matches!(self, Self::Shutdown | Self::Local)
+    }
 }
 
 impl From<&LossReason> for LostReason {

@@ -332,8 +332,7 @@ impl Network {
             Ok((socket, id)) => self.add_link(name, socket, id, Some(peer.clone())),
             Err(error) => {
                 tracing::debug!(%error, ?peer, "cannot connect");
-                self.events
-                    .push_back(TransportEvent::Lost { association: name, reason: LostReason::Unreachable });
+                self.events.push_back(TransportEvent::Lost { association: name, reason: LostReason::Local });
             }
         }
     }

@@ -371,7 +371,7 @@ impl PoolUser {
         let Some(channel) = self.channels.by_association.remove(&association) else { return };
         let Channel { handle, queue, .. } = channel;
         self.channels.by_element.remove(&handle);
-        if reason != LostReason::Shutdown {
+        if reason.is_of_peer() {
             self.report(handle.pool_handle.clone(), handle.pe_id, now);
         }
         for mut job in queue {

@@ -403,8 +403,7 @@ impl PoolUser {
 
     pub(crate) fn session_lost(&mut self, association: AssociationId, reason: LostReason, now: Time) {
         if let Some(id) = self.by_association.remove(&association) {
-            // An element that says good-bye is not unreachable.
-            self.leave_element(id, reason, reason != LostReason::Shutdown, now);
+            self.leave_element(id, reason, reason.is_of_peer(), now);
         }
     }
 

@@ -8,7 +8,7 @@ use rserpool::pool_user::{
     Destination, ElementHandle, PoolUserConfig, PoolUserEvent, ResolutionError, SendId, UndeliveredReason,
 };
 use rserpool::session::SendError;
-use rserpool::transport::{LostReason, UserMessage};
+use rserpool::transport::{AssociationId, LostReason, TransportEvent, UserMessage};
 use rserpool::wire::{ASAP_PPID, AsapMessage, CauseCode, Policy, PolicyField, PolicyType, PoolElement};
 use rserpool::{PeId, Rate};
 
@@ -279,6 +279,30 @@ fn a_failure_is_reported_once_however_many_sessions_notice_it() {
     world.kill(11);
     world.run_for(Duration::from_millis(40));
     assert_eq!(reports(&world), 1);
+}
+
+#[test]
+fn only_what_says_that_the_element_is_unreachable_is_reported() {
+    // RFC 5352, 3.5. A user with IPv6 only must not have elements with IPv4 only removed.
+    for (reason, expected) in
+        [(LostReason::Local, 0), (LostReason::Shutdown, 0), (LostReason::Unreachable, 1)]
+    {
+        let mut world = World::new();
+        world.add_registrar(1);
+        world.add_element(11, &[1], Policy::default());
+        world.add_user(21, &[1], |_| {});
+        world.run_for(SECOND);
+        world.with_user(21, |user, now| user.open_session(POOL.into(), now));
+        world.run_for(SOON);
+        world.with_user(21, |user, now| {
+            // The registrar's and the element's.
+            for association in (0..2).map(AssociationId::Outgoing) {
+                user.handle_event(TransportEvent::Lost { association, reason }, now);
+            }
+        });
+        world.run_for(SECOND);
+        assert_eq!(reports(&world), expected, "{reason:?}");
+    }
 }
 
 #[test]

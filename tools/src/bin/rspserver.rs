@@ -68,7 +68,7 @@ struct Cli {
     /// SCTP port of the service, 0 for any
     #[arg(long, default_value_t = 0)]
     port: u16,
-    /// End after so many seconds
+    /// End after so many seconds; 0: go on
     #[arg(long, value_name = "S", value_parser = program::seconds)]
     runtime: Option<Duration>,
     /// Say nothing of what happens
@@ -121,7 +121,7 @@ fn serve(cli: &Cli, signals: &Signals) -> Result<(), Box<dyn Error>> {
 
 /// Goes on until a signal or the time ends it: without a failure test, one life.
 fn live_on(cli: &Cli, work: &Work, stack: &Stack, signals: &Signals) -> Result<(), Box<dyn Error>> {
-    let end = cli.runtime.map(|runtime| Instant::now() + runtime);
+    let end = cli.runtime.filter(|runtime| !runtime.is_zero()).map(|runtime| Instant::now() + runtime);
     loop {
         let gone = cli.outages.next_uptime().map(|uptime| Instant::now() + uptime);
         let until = end.into_iter().chain(gone).min();

@@ -61,10 +61,10 @@ fn of_many_peers_that_do_not_read_the_one_with_the_largest_backlog_is_aborted() 
 
 #[test]
 fn who_does_not_read_what_he_asks_for_is_not_read_until_he_does() {
-    let (mut server, mut client) = (open(9), open(10));
+    let (mut server, mut client) = (open(13), open(14));
     server.await_readers();
     let association = AssociationId::Outgoing(0);
-    let peer = Peer { addresses: vec![[127, 79, 32, 9].into()], port: 3863 };
+    let peer = Peer { addresses: vec![[127, 79, 32, 13].into()], port: 3863 };
     client.execute(Command::Connect { association, side: Side::Asap, peer });
     await_event(&mut client, |event| matches!(event, TransportEvent::Connected { .. }).then_some(()));
     let end = Instant::now() + Duration::from_secs(60);
@@ -101,6 +101,16 @@ fn who_does_not_read_what_he_asks_for_is_not_read_until_he_does() {
         counts = go_on(&mut server, &mut client, false);
     }
     assert!(server.links.values().all(|link| !link.is_paused));
+}
+
+#[test]
+fn who_has_no_address_of_the_peer_s_family_has_not_lost_him() {
+    let mut network = open(15);
+    let association = AssociationId::Outgoing(0);
+    let peer = Peer { addresses: vec!["2001:db8::1".parse().unwrap()], port: 3863 };
+    network.execute(Command::Connect { association, side: Side::Asap, peer });
+    let lost = TransportEvent::Lost { association, reason: LostReason::Local };
+    assert_eq!(network.poll_event().unwrap(), Some(lost));
 }
 
 #[test]

@@ -34,7 +34,7 @@ pub struct JobOptions {
     /// Leave an element that has not answered after so many milliseconds
     #[arg(long, value_name = "MS", default_value_t = 5000, value_parser = clap::value_parser!(u64).range(100..=3_600_000))]
     pub keepalivetimeoutinterval: u64,
-    /// End after so many seconds
+    /// End after so many seconds; 0: go on
     #[arg(long, value_name = "S", default_value = "86400", value_parser = program::seconds)]
     pub runtime: Duration,
     /// End after so many jobs
@@ -141,16 +141,17 @@ impl<'a> Client<'a> {
         pool_handle: &PoolHandle,
         signals: &Signals,
     ) -> Result<(), Box<dyn Error>> {
-        let end = Instant::now() + self.options.runtime;
+        let runtime = Some(self.options.runtime).filter(|runtime| !runtime.is_zero());
+        let end = runtime.map(|runtime| Instant::now() + runtime);
         let is_over = |client: &Self| -> io::Result<bool> {
             let is_enough = client.options.count.is_some_and(|count| client.totals.completed.0 >= count);
-            Ok(is_enough || Instant::now() >= end || signals.have_come()?)
+            Ok(is_enough || end.is_some_and(|end| Instant::now() >= end) || signals.have_come()?)
         };
         while !is_over(&self)? {
             self.queue_jobs();
             let Some(mut job) = self.queue.pop_front() else {
-                let wait = self.next_job.min(end).saturating_duration_since(Instant::now());
-                std::thread::sleep(wait.min(GLANCE));
+                let until = end.map_or(self.next_job, |end| self.next_job.min(end));
+                std::thread::sleep(until.saturating_duration_since(Instant::now()).min(GLANCE));
                 continue;
             };
             job.started = stamp();
