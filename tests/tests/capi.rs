@@ -173,6 +173,13 @@ fn workers_that_were_forked_before_the_first_socket_use_the_one_that_they_are_gi
     assert_eq!(finish(started), "done\n");
 }
 
+#[test]
+fn who_waits_for_room_gets_it_though_another_is_refused_all_the_time() {
+    let Some(library) = Library::install() else { return };
+    let started = library.start(Run::Alone, &library.test_program("room"), "127.0.61.10", &["127.0.61.10"]);
+    assert_eq!(finish(started), "done\n");
+}
+
 fn echo(run: Run, server_at: &str, clients_at: [&str; 2]) {
     let Some(library) = Library::install() else { return };
     let program = library.test_program("echo");

@@ -5,6 +5,7 @@
 use core::ffi::c_int;
 use core::mem::{size_of, zeroed};
 use core::ptr;
+use std::time::Instant;
 
 use libc::{iovec, msghdr};
 use sctp_descriptors::{SocketName, Ticket};
@@ -36,6 +37,10 @@ pub(crate) enum Turn {
     After(Wait, Result<usize, c_int>),
 }
 
+/// Milliseconds. All who want room on any association of a socket wait at one descriptor: who is told of room may find it closed
+/// again, for another who was refused, before it has seen that it was open.
+const LOOK_AGAIN: c_int = 200;
+
 /// A call that has been woken up so often, each time in vain, takes a rest before each further time: whatever the reason is, it is not
 /// to use up a processor.
 const MOST_IN_VAIN: u32 = 64;
@@ -47,7 +52,7 @@ pub(crate) fn turns<T>(
     name: SocketName,
     mut operation: impl FnMut(c_int, Turn) -> Result<T, Stop>,
 ) -> Result<T, Stop> {
-    let mut place = Place { number, name, copy: number };
+    let mut place = Place { number, name, copy: number, since: None };
     let (mut turn, mut has_strayed, mut in_vain) = (Turn::First, false, 0);
     let end = loop {
         let wanted = match operation(place.copy, turn) {
@@ -86,6 +91,8 @@ struct Place {
     name: SocketName,
     /// As the number, until the call has to wait.
     copy: c_int,
+    /// When the call began to wait for room.
+    since: Option<Instant>,
 }
 
 impl Place {
@@ -121,7 +128,7 @@ impl Place {
     }
 
     /// Waits: a cancellation point, and nothing to drop. Also whether something else may have ended that, which the number means now.
-    fn until(&self, fd: c_int, wanted: Wait) -> (Result<usize, c_int>, bool) {
+    fn until(&mut self, fd: c_int, wanted: Wait) -> (Result<usize, c_int>, bool) {
         match wanted {
             Wait::Record(name, asked) => {
                 waiting::enter(name.socket);
@@ -135,14 +142,26 @@ impl Place {
                 let has_strayed = !is_own && fd == self.number && !self.is_number_ours();
                 (if has_strayed { Ok(1) } else { outcome }, has_strayed)
             }
-            Wait::Room | Wait::SetUp(..) => (self.await_room(fd), false),
+            Wait::Room => (self.await_room(fd), false),
+            Wait::SetUp(..) => (polls(fd, libc::POLLOUT, send_timeout(fd), || self.is_number_ours()), false),
             Wait::Written(parts, count, flags) => (write_record(fd, parts, count, flags), false),
             Wait::Other(other, events) => (polls(other, events, -1, || true), false),
         }
     }
 
-    fn await_room(&self, fd: c_int) -> Result<usize, c_int> {
-        polls(fd, libc::POLLOUT, send_timeout(fd), || self.is_number_ours())
+    /// Waits until it polls writable, or it is time to ask again. SO_SNDTIMEO is the whole call's.
+    fn await_room(&mut self, fd: c_int) -> Result<usize, c_int> {
+        let limit = send_timeout(fd);
+        let waited = self.since.get_or_insert_with(Instant::now).elapsed().as_millis();
+        let left = match limit {
+            ..0 => c_int::MAX,
+            _ => limit.saturating_sub(c_int::try_from(waited).unwrap_or(c_int::MAX)).max(0),
+        };
+        match polls(fd, libc::POLLOUT, left.min(LOOK_AGAIN), || true) {
+            Err(libc::EAGAIN) if left > LOOK_AGAIN => Ok(0),
+            Err(libc::EINTR) if limit < 0 && all_handlers_restart() && self.is_number_ours() => Ok(0),
+            outcome => outcome,
+        }
     }
 }
 

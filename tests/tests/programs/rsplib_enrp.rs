@@ -74,7 +74,10 @@ fn our_registrar(host: &Host, address: &str, id: u32, peers: [&str; 2], more: [&
 /// One of RSPLIB's.
 fn their_registrar(host: &Host, address: &str, id: u32, peers: [&str; 2], more: [&str; 2]) -> Program {
     let (id, other) = (format!("-identifier={id:#x}"), format!("-peer={}:9901", peers[1]));
-    let options = [&id, &other, "-enrpannounce=off", "-asapannounce=off", "-peerheartbeatcycle=1000"];
+    // It gives a takeover up that is not agreed to in 5 s: ours may have begun 2 s later, and agrees when its own patience ends.
+    let patience = "-takeoverexpiryinterval=20000";
+    let options =
+        [&id, &other, "-enrpannounce=off", "-asapannounce=off", "-peerheartbeatcycle=1000", patience];
     let options = [&options[..], &more].concat();
     start_ready(
         sctp_run_on(host, address),
