@@ -171,12 +171,12 @@ pub fn await_element(
     signals: &Signals,
 ) -> Result<Option<PoolElement>, Box<dyn Error>> {
     let end = Instant::now() + patience;
-    let mut refusal = ResolutionError::TimedOut;
+    let mut refusal = describe_waiting(Some(&ResolutionError::TimedOut));
     while !signals.have_come()? {
         let now = Instant::now();
         match session.receive(Some(end.min(now + GLANCE))) {
             Ok(SessionEvent::Connected { element }) => return Ok(Some(*element)),
-            Ok(SessionEvent::Waiting { error: Some(error) }) => refusal = error,
+            Ok(SessionEvent::Waiting { error }) => refusal = describe_waiting(error.as_ref()),
             Err(DriverError::TimedOut) if now >= end => {
                 return Err(match session.element() {
                     Some(element) => {
@@ -190,6 +190,17 @@ pub fn await_element(
         }
     }
     Ok(None)
+}
+
+/// Why a session has no element.
+pub fn describe_waiting(error: Option<&ResolutionError>) -> String {
+    error.map_or_else(
+        || {
+            "all known elements have failed: do they run, with addresses that can be reached from here?"
+                .into()
+        },
+        ToString::to_string,
+    )
 }
 
 /// Items with commas between them.
@@ -209,8 +220,7 @@ pub fn describe(event: &SessionEvent) -> String {
         SessionEvent::FailoverComplete { element, .. } => {
             format!("another element starts anew: {}", element.id)
         }
-        SessionEvent::Waiting { error: Some(error) } => format!("waiting: {error}"),
-        SessionEvent::Waiting { error: None } => "waiting: all known elements have failed".into(),
+        SessionEvent::Waiting { error } => format!("waiting: {}", describe_waiting(error.as_ref())),
         SessionEvent::BusinessCard(card) => {
             let elements: Vec<_> = card.elements.iter().map(|element| element.id).collect();
             format!("its business card: pool {}, {}", card.pool_handle, list(&elements))

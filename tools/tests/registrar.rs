@@ -33,6 +33,17 @@ fn of_an_option_that_is_there_twice_the_last_counts() {
     registrar.wait_for("registrar 0x00000022 on 127.79.0.2");
 }
 
+#[test]
+fn two_registrars_with_one_identifier_are_told_of() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let log = folder.path().join("log");
+    // Who is connected to hears the other's identifier first.
+    let _second = start("127.79.0.21", &["-identifier=7", &format!("-logfile={}", log.display())]);
+    let _first = start("127.79.0.20", &["-identifier=7", "-peer=127.79.0.21"]);
+    let told = || fs::read_to_string(&log).is_ok_and(|log| log.contains("has this registrar's identifier"));
+    await_some(|| told().then_some(()), "a warning");
+}
+
 /// RSPLIB rounds it up to a second, and waits five.
 #[test]
 fn a_registrar_without_a_mentor_waits_no_longer_than_it_is_told() {

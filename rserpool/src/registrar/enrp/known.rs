@@ -12,6 +12,8 @@ const MAX_NAMED: usize = 256;
 pub(super) struct Named {
     peers: Vec<Peer>,
     are_resolved: bool,
+    /// Who answered was this registrar, by its identifier: that has been logged.
+    has_met_ourselves: bool,
 }
 
 impl Registrar {
@@ -60,7 +62,10 @@ impl Registrar {
 
     /// Who answers is this registrar, at an address that it does not know as its own.
     pub(super) fn leave_ourselves(&mut self, association: AssociationId, now: Time) {
-        tracing::debug!(?association, "a registrar has this one's identifier");
+        if !std::mem::replace(&mut self.enrp.named.has_met_ourselves, true) {
+            let id = self.config.id;
+            tracing::warn!(%id, "a peer has this registrar's identifier: it is this one itself, or one of both needs another identifier");
+        }
         self.enrp.links.remove(&association);
         self.io.push(Command::Abort { association });
         self.check_startup(now);

@@ -13,7 +13,7 @@ use rserpool::{PeId, PoolHandle};
 
 use super::picture::{Origin, Picture, Tile};
 use super::protocol::{Data, PPID, Parameter};
-use crate::program::{GLANCE, signal};
+use crate::program::{GLANCE, describe_waiting, signal};
 
 /// A tile whose elements say that it is complete while points are missing is asked for again, so often at most.
 const MOST_REPEATS: u32 = 3;
@@ -113,7 +113,7 @@ impl<'a> Worker<'a> {
 
     fn run(mut self) -> Outcome<()> {
         let begin = Instant::now();
-        let mut refusal = ResolutionError::TimedOut;
+        let mut refusal = describe_waiting(Some(&ResolutionError::TimedOut));
         let mut has_begun = false;
         loop {
             if (self.board.stop)() || self.board.is_given_up.load(Ordering::Acquire) {
@@ -132,7 +132,7 @@ impl<'a> Worker<'a> {
                     tracing::warn!(tile = self.tile.number, "the element failed: {}", signal(reason));
                     self.heard = None;
                 }
-                Ok(SessionEvent::Waiting { error: Some(error) }) => refusal = error,
+                Ok(SessionEvent::Waiting { error }) => refusal = describe_waiting(error.as_ref()),
                 Ok(SessionEvent::Data(message)) if message.ppid == PPID => {
                     self.heard = Some(Instant::now());
                     if self.take(Data::decode(message.data))? {
