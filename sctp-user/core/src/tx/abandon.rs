@@ -47,11 +47,16 @@ impl Sender {
         self.outstanding.overdue_marked(now).or_else(partial)
     }
 
-    /// Gives up messages whose lifetime was over before anything of them was sent (RFC 9260, 11.1.5).
+    /// Gives up messages whose lifetime was over before anything of them was sent (RFC 9260, 11.1.5). What comes behind them
+    /// may not fit the peer's window, though they did.
     /// RFC 3758, 4.1.
     pub(super) fn abandon_expired(&mut self, now: Time) {
+        let failures = self.failures.len();
         while let Some(message) = self.queue.pop_expired(now) {
             self.abandon_unsent(message);
+        }
+        if self.failures.len() > failures {
+            self.review_window(now);
         }
     }
 

@@ -72,6 +72,20 @@ fn a_message_past_its_lifetime_is_not_sent_at_all_and_takes_no_tsn() {
 }
 
 #[test]
+fn what_does_not_fit_the_window_behind_a_message_past_its_lifetime_is_probed() {
+    // RFC 9260, 6.1 A
+    let mut t = sent(&[Reliability::Full]);
+    t.enqueue_with(SOON, 10);
+    t.enqueue(FULL);
+    t.sack_window(1, 20);
+    t.wait(500);
+    assert_eq!(t.sender.deadline(), Some(t.now), "the short one fits");
+    assert!(t.send().is_empty());
+    assert_eq!(t.take_failures(), [(10, false)]);
+    assert_eq!(t.sender.deadline(), Some(t.now + Duration::from_secs(1)));
+}
+
+#[test]
 fn the_rest_of_a_message_past_its_lifetime_is_not_sent() {
     // RFC 3758, 4.1 TR4 and 3.5 A3. The peer may have all that was sent: one more TSN says that something is missing.
     let mut t = Harness::partial(1, &config());
