@@ -5,7 +5,7 @@
 //! long as it takes, and then only the end of the stack breaks a call off: give one where a thread is to do something else some time.
 //!
 //! What is dropped still sends what it was given, if peers take that within the stack's [linger](socketapi::Stack::linger); the drop
-//! waits for the part that has found no room in the send buffers yet.
+//! waits for the part that has found no room in the send buffers yet. So a [`Service`], or a task, drops nothing of a stack in a call that must not wait.
 //!
 //! - [`Registrar`]: knows who is in which pool;
 //! - [`PoolElement`] with a [`Service`]: a server in a pool, one thread for all its sessions;

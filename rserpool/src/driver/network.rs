@@ -10,9 +10,8 @@ use std::io;
 use std::net::{IpAddr, SocketAddr, SocketAddrV4};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use bytes::Bytes;
+use bytes::BytesMut;
 use rustc_hash::{FxHashMap, FxHashSet};
-use smallvec::SmallVec;
 use socketapi::{
     AssociationConfig, AssociationId as SocketAssociation, Error as SocketError, Notifications, Poller,
     SctpSocket, SendInfo, SocketBuilder, Stack,
@@ -52,8 +51,8 @@ struct Link {
     is_closing: bool,
     /// What comes of it is not read for now.
     is_paused: bool,
-    /// The pieces of a message of which more is to come.
-    begun: SmallVec<[Bytes; 1]>,
+    /// A message of which more is to come.
+    begun: BytesMut,
 }
 
 /// Moves the messages of one machine.
@@ -296,8 +295,13 @@ impl Network {
         }
     }
 
-    /// Shuts all associations over SCTP down.
+    /// Shuts all associations over SCTP down, and takes no more.
     pub(super) fn shut_all_down(&mut self) {
+        for bound in &self.sockets {
+            if let Err(error) = bound.socket.stop_listening() {
+                tracing::debug!(%error, "a stack that has failed takes nobody anyway");
+            }
+        }
         let all: Vec<_> = self.links.keys().copied().collect();
         all.into_iter().for_each(|association| self.shut_down(association));
     }
@@ -367,7 +371,7 @@ impl Network {
     }
 
     fn add_link(&mut self, name: AssociationId, socket: usize, id: SocketAssociation, peer: Option<Peer>) {
-        let begun = SmallVec::new();
+        let begun = BytesMut::new();
         self.links.insert(name, Link { socket, id, peer, is_closing: false, is_paused: false, begun });
         self.names.insert(id, name);
     }

@@ -333,9 +333,7 @@ impl<M: Machine> Shared<M> {
         self.engine.lock().network.shut_all_down();
         loop {
             let mut engine = self.engine.lock();
-            // Nobody is left to be told what comes.
-            let mut events = std::iter::from_fn(|| engine.network.poll_event().transpose());
-            let has_failed = events.any(|event| event.is_err());
+            let has_failed = discard_events(&mut engine.network).is_err();
             if has_failed || !engine.network.has_backlogs() || end <= self.stack.now() {
                 return;
             }
@@ -343,6 +341,16 @@ impl<M: Machine> Shared<M> {
             self.sleep.until(Some(end), true);
         }
     }
+}
+
+/// Nobody is left to be told what comes, or to serve who came in the last moment.
+fn discard_events(network: &mut Network) -> Result<(), Error> {
+    while let Some(event) = network.poll_event()? {
+        if let TransportEvent::Accepted { association, .. } = event {
+            network.execute(Command::Abort { association });
+        }
+    }
+    Ok(())
 }
 
 impl<M: Machine> Drop for Runner<M> {

@@ -33,6 +33,7 @@ impl Session {
 
     /// Sends a message to the element that serves the session; waits while the send buffer is full. If the fail-over is
     /// [transparent](Failover::Transparent), the message may wait for the next element, and the call waits if too many do.
+    /// An element that answers reads no more of who does not read its answers: receive meanwhile, or give a deadline.
     ///
     /// # Errors
     /// In [`Error::Send`], [`SendError::NotConnected`] during a fail-over by hand: receive until it is complete, then send what was not

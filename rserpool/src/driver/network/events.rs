@@ -1,6 +1,7 @@
 //! What happens to a machine: messages, notifications, announces, answers to names. Sockets that have something take turns, and who has
 //! nothing yet is looked for all the time, so that no flood at one of them keeps what comes from elsewhere waiting.
 
+use std::mem;
 use std::net::SocketAddr;
 
 use socketapi::{
@@ -89,18 +90,21 @@ impl Network {
         self.backlogs.associations().into_iter().for_each(|name| self.flush(name));
     }
 
-    /// A message that all but fills the receive buffer comes in pieces, with no other of its association between them.
-    fn handle_message(&mut self, mut message: Message) {
+    /// A message that all but fills the receive buffer comes in pieces, with no other of its association between them. They are copied,
+    /// since a short piece may hold a long packet; the stack takes no message longer than [`UserMessage::MAX_LEN`].
+    fn handle_message(&mut self, message: Message) {
         let info = message.info;
         let Some(&association) = self.names.get(&info.association) else { return };
         let Some(link) = self.links.get_mut(&association).filter(|link| !link.is_closing) else { return };
-        link.begun.append(&mut message.pieces);
-        if !info.end_of_record {
-            return;
+        let mut data = message.into_bytes();
+        if !info.end_of_record || !link.begun.is_empty() {
+            link.begun.extend_from_slice(&data);
+            if !info.end_of_record {
+                return;
+            }
+            data = mem::take(&mut link.begun).freeze();
         }
-        message.pieces = std::mem::take(&mut link.begun);
-        let (ppid, stream, unordered) = (info.ppid, info.stream, info.unordered);
-        let message = UserMessage { ppid, stream, unordered, data: message.into_bytes() };
+        let message = UserMessage { ppid: info.ppid, stream: info.stream, unordered: info.unordered, data };
         self.events.push_back(TransportEvent::Message { association, message });
     }
 

@@ -1,7 +1,7 @@
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use socketapi::{Notification, Received, Transport};
+use socketapi::{Notification, Received, SctpStream, Transport};
 
 use super::*;
 use crate::Profile;
@@ -274,4 +274,35 @@ fn the_pieces_in_which_a_message_is_delivered_are_put_together() {
         });
         assert!(message == sent, "{} bytes of {number}", message.data.len());
     }
+}
+
+#[test]
+fn who_sends_a_message_that_is_too_long_is_aborted() {
+    let config = Profile::Fast.sctp_settings().association_config();
+    let mut server = open_with(15, AssociationConfig { partial_delivery_point: Some(1), ..config });
+    let stack = Stack::builder().transport(Transport::Udp).address([127, 79, 32, 16]).linger(Duration::ZERO);
+    let client = SctpStream::connect(&stack.build().unwrap(), "127.79.32.15:3863").unwrap();
+    client.options().change(|config| config.max_message_size = 2 * UserMessage::MAX_LEN).unwrap();
+    client.send(&vec![0; UserMessage::MAX_LEN + 1], &SendInfo::new()).unwrap();
+    let reason = await_event(&mut server, |event| match event {
+        TransportEvent::Message { message, .. } => panic!("{} bytes", message.data.len()),
+        TransportEvent::Lost { reason, .. } => Some(reason),
+        _ => None,
+    });
+    assert_eq!(reason, LostReason::Local);
+}
+
+#[test]
+fn who_comes_when_all_is_shut_down_is_refused() {
+    let (mut server, mut client) = (open(17), open(18));
+    server.shut_all_down();
+    let association = AssociationId::Outgoing(0);
+    let peer = Peer { addresses: vec![[127, 79, 32, 17].into()], port: 3863 };
+    client.execute(Command::Connect { association, side: Side::Asap, peer });
+    let is_up = await_event(&mut client, |event| match event {
+        TransportEvent::Connected { .. } => Some(true),
+        TransportEvent::Lost { .. } => Some(false),
+        _ => None,
+    });
+    assert!(!is_up);
 }
