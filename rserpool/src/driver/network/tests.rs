@@ -268,6 +268,13 @@ fn the_pieces_in_which_a_message_is_delivered_are_put_together() {
         let data: Vec<_> = (0..UserMessage::MAX_LEN).map(|at| (at % 251) as u8).collect();
         let sent = UserMessage::new(number, data);
         client.execute(Command::Send { association, message: sent.clone() });
+        // It may wait until all of the one before is acknowledged.
+        let end = Instant::now() + Duration::from_secs(20);
+        while client.has_backlog(association) {
+            assert!(Instant::now() < end, "{number} does not leave");
+            client.poll_event().unwrap();
+            std::thread::sleep(Duration::from_millis(1));
+        }
         let message = await_event(&mut server, |event| match event {
             TransportEvent::Message { message, .. } => Some(message),
             _ => None,
