@@ -1,21 +1,25 @@
 //! Status reports to a monitor (CSP): options that the RSerPool programs have in common.
 
 use std::error::Error;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{SocketAddr, ToSocketAddrs};
+use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
+use rserpool::RegistrarName;
 use rserpool::csp::CSP_PORT;
 use rserpool::driver::{Component, Reporter, ReporterOptions};
+
+use crate::location::{self, Location};
 
 /// Where to send status reports.
 #[derive(Args, Clone, Debug, Default)]
 #[command(next_help_heading = "Status report options (CSP)")]
 pub struct CspOptions {
     /// Report this program's state to a monitor, such as cspmonitor; by default to that in the environment's CSP_SERVER, if any
-    #[arg(long, value_name = "A[:P]", value_parser = monitor)]
-    pub cspserver: Option<SocketAddr>,
+    #[arg(long, value_name = "A[:P]|NAME[:P]")]
+    pub cspserver: Option<Monitor>,
     /// Time between reports, milliseconds, at least 250, or 0 for none; by default the environment's CSP_INTERVAL, or 1000
     #[arg(long, value_name = "MS", value_parser = interval)]
     pub cspinterval: Option<Duration>,
@@ -28,15 +32,45 @@ const SHORTEST_INTERVAL: u32 = 250;
 /// What a report can tell, which is in microseconds.
 const LONGEST_INTERVAL: u32 = u32::MAX / 1000;
 
+/// Where reports go.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Monitor {
+    /// There.
+    Address(SocketAddr),
+    /// To the host of this name, which is looked up when reports begin, and to this port.
+    Name(String, u16),
+}
+
+impl FromStr for Monitor {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match Location::parse(text, CSP_PORT) {
+            Ok(Location::Name(RegistrarName::Host { name, port })) => Ok(Self::Name(name, port)),
+            _ => address(text).map(Self::Address),
+        }
+    }
+}
+
+impl Monitor {
+    fn look_up(&self) -> Result<SocketAddr, String> {
+        let (name, port) = match self {
+            Self::Address(address) => return Ok(*address),
+            Self::Name(name, port) => (name.as_str(), *port),
+        };
+        let found = (name, port).to_socket_addrs();
+        let mut found = found.map_err(|error| format!("the monitor {name} is not found: {error}"))?;
+        found.next().ok_or_else(|| format!("the monitor {name} has no address"))
+    }
+}
+
 /// An address, of which the port may be left out.
 ///
 /// # Errors
 /// What is wrong with it.
-pub fn monitor(text: &str) -> Result<SocketAddr, String> {
-    let without_port = || text.parse::<IpAddr>().map(|ip| SocketAddr::new(ip, CSP_PORT));
-    text.parse()
-        .or_else(|_| without_port())
-        .map_err(|_| format!("ADDRESS or ADDRESS:PORT is needed, e.g. 192.0.2.1:{CSP_PORT}"))
+pub fn address(text: &str) -> Result<SocketAddr, String> {
+    let found = location::address(text).map(|(ip, port)| SocketAddr::new(ip, port.unwrap_or(CSP_PORT)));
+    found.ok_or_else(|| format!("ADDRESS or ADDRESS:PORT is needed, e.g. 192.0.2.1:{CSP_PORT}"))
 }
 
 fn interval(text: &str) -> Result<Duration, String> {
@@ -71,12 +105,16 @@ impl CspOptions {
         &self,
         environment: impl Fn(&str) -> Option<String>,
     ) -> Result<Option<ReporterOptions>, String> {
-        let Some(monitor) = or_environment(self.cspserver, "CSP_SERVER", &environment, monitor)? else {
+        let Some(monitor) = or_environment(self.cspserver.clone(), "CSP_SERVER", &environment, str::parse)?
+        else {
             return Ok(None);
         };
         let interval = or_environment(self.cspinterval, "CSP_INTERVAL", &environment, interval)?;
         let interval = interval.unwrap_or(USUAL_INTERVAL);
-        Ok((!interval.is_zero()).then_some(ReporterOptions { monitor, interval }))
+        if interval.is_zero() {
+            return Ok(None);
+        }
+        Ok(Some(ReporterOptions { monitor: monitor.look_up()?, interval }))
     }
 }
 
@@ -85,7 +123,7 @@ mod tests {
     use super::*;
 
     fn options(cspserver: Option<&str>, environment: &[(&str, &str)]) -> Result<String, String> {
-        let options = CspOptions { cspserver: cspserver.map(|at| monitor(at).unwrap()), cspinterval: None };
+        let options = CspOptions { cspserver: cspserver.map(|at| at.parse().unwrap()), cspinterval: None };
         let look =
             |name: &str| environment.iter().find(|(of, _)| *of == name).map(|(_, to)| (*to).to_owned());
         let found = options.options(look)?;
@@ -105,10 +143,22 @@ mod tests {
 
     #[test]
     fn what_is_wrong_in_the_environment_is_told() {
-        let error = options(None, &[("CSP_SERVER", "nowhere")]).unwrap_err();
-        assert!(error.starts_with("the environment's CSP_SERVER=nowhere: ADDRESS"), "{error}");
+        let error = options(None, &[("CSP_SERVER", "192.0.2.1,192.0.2.2")]).unwrap_err();
+        assert!(error.starts_with("the environment's CSP_SERVER=192.0.2.1,192.0.2.2: ADDRESS"), "{error}");
         for wrong in ["249", "-1", "x", "4294968"] {
             assert!(options(Some("192.0.2.1"), &[("CSP_INTERVAL", wrong)]).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_monitor_may_have_a_name() {
+        let found = options(Some("localhost:7"), &[]).unwrap();
+        assert!(["127.0.0.1:7 1s", "[::1]:7 1s"].contains(&&found[..]), "{found}");
+        assert_eq!("monitor.example".parse(), Ok(Monitor::Name("monitor.example".into(), CSP_PORT)));
+        let error = options(Some("nobody.invalid"), &[]).unwrap_err();
+        assert!(error.starts_with("the monitor nobody.invalid is not found: "), "{error}");
+        for wrong in ["", "tcp:a", "_csp._sctp.example", "a:0", "192.0.2.1,192.0.2.2"] {
+            assert!(wrong.parse::<Monitor>().is_err(), "{wrong}");
         }
     }
 }

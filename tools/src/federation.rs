@@ -1,6 +1,6 @@
 //! How registrars find each other, and how patient they are: options of `rspregistrar`.
 
-use std::net::{IpAddr, SocketAddrV4};
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use clap::Args;
@@ -63,7 +63,7 @@ pub enum Place {
 
 /// A multicast group, or none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Group(pub Option<SocketAddrV4>);
+pub struct Group(pub Option<SocketAddr>);
 
 fn millis() -> clap::builder::RangedU64ValueParser<u64> {
     clap::value_parser!(u64).range(100..=3_600_000)
@@ -112,7 +112,7 @@ impl FederationOptions {
     }
 
     /// The group to find others in.
-    pub fn group(&self) -> Option<SocketAddrV4> {
+    pub fn group(&self) -> Option<SocketAddr> {
         self.enrpannounce.0.filter(|_| self.enrp != Place::Off)
     }
 

@@ -58,7 +58,7 @@ impl Location {
 }
 
 /// `ADDRESS:PORT`, `ADDRESS` or `[ADDRESS]`.
-fn address(text: &str) -> Option<(IpAddr, Option<u16>)> {
+pub(crate) fn address(text: &str) -> Option<(IpAddr, Option<u16>)> {
     let text = text.trim();
     if let Ok(address) = text.parse::<SocketAddr>() {
         return Some((address.ip(), Some(address.port())));

@@ -1,6 +1,6 @@
 //! How pool elements and users find a registrar: options that they have in common.
 
-use std::net::SocketAddrV4;
+use std::net::SocketAddr;
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -25,7 +25,7 @@ pub struct SearchOptions {
     pub registrar: Vec<Location>,
     #[command(flatten)]
     dns: DnsOptions,
-    /// Listen to the announces of registrars: auto (239.0.0.50:3863), off, or a multicast group
+    /// Listen to the announces of registrars: auto (239.0.0.50:3863), off, or a multicast group of IPv4 or IPv6
     #[arg(long, value_name = "auto|off|A:P", default_value = "auto")]
     pub asapannounce: Announce,
     /// Take the TCP transports of announces as well. Only clients may
@@ -76,7 +76,7 @@ impl From<ProfileName> for Profile {
 
 /// Whether announces are used, and where.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Announce(pub Option<SocketAddrV4>);
+pub struct Announce(pub Option<SocketAddr>);
 
 impl FromStr for Announce {
     type Err = String;
@@ -87,19 +87,23 @@ impl FromStr for Announce {
 }
 
 /// `auto` for the usual group, `off` for none, or a group, of which the port may be left out.
-pub fn multicast_group(text: &str, usual: SocketAddrV4) -> Result<Option<SocketAddrV4>, String> {
-    let with_port = match text {
+pub fn multicast_group(text: &str, usual: SocketAddr) -> Result<Option<SocketAddr>, String> {
+    match text {
         "auto" => return Ok(Some(usual)),
         "off" => return Ok(None),
-        other if other.contains(':') => other.into(),
-        other => format!("{other}:{}", usual.port()),
-    };
-    let group: SocketAddrV4 =
-        with_port.parse().map_err(|_| "auto, off, or ADDRESS:PORT of an IPv4 group is needed")?;
-    if !group.ip().is_multicast() {
-        return Err(format!("{} is not a multicast address (224.0.0.0 to 239.255.255.255)", group.ip()));
+        _ => {}
     }
-    Ok(Some(group))
+    let (group, port) =
+        location::address(text).ok_or("auto, off, or ADDRESS:PORT of a multicast group is needed")?;
+    if !group.is_multicast() {
+        return Err(format!(
+            "{group} is not a multicast address (224.0.0.0 to 239.255.255.255, or ff00::/8)"
+        ));
+    }
+    match port.unwrap_or(usual.port()) {
+        0 => Err("port 0 is nowhere: 1 to 65535 is needed".into()),
+        port => Ok(Some(SocketAddr::new(group, port))),
+    }
 }
 
 fn registrar(text: &str) -> Result<Location, String> {

@@ -7,7 +7,7 @@ mod flow;
 
 use std::collections::VecDeque;
 use std::io;
-use std::net::{IpAddr, SocketAddr, SocketAddrV4};
+use std::net::{IpAddr, SocketAddr};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use bytes::BytesMut;
@@ -132,7 +132,7 @@ impl Network {
     }
 
     /// Sends announces of an endpoint to a group, from its addresses and port. Whether any of its interfaces knows multicast.
-    pub(super) fn announce_to(&mut self, side: Side, group: SocketAddrV4, ttl: u32) -> Result<bool, Error> {
+    pub(super) fn announce_to(&mut self, side: Side, group: SocketAddr, ttl: u32) -> Result<bool, Error> {
         let (addresses, port) = self.local(side)?;
         let sender = AnnounceSender::open(group, ttl, &addresses, port)?;
         let reaches_any = sender.reaches_any();

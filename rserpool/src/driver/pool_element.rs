@@ -1,6 +1,6 @@
 //! A pool element over real sockets: its registration, and the service that it gives.
 
-use std::net::{IpAddr, SocketAddr, SocketAddrV4};
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
@@ -66,7 +66,7 @@ pub struct PoolElementOptions {
     /// How to find a registrar.
     pub hunt: HuntConfig,
     /// The group where announces of registrars are heard; none not to listen.
-    pub announce: Option<SocketAddrV4>,
+    pub announce: Option<SocketAddr>,
     /// How registrars' names are resolved.
     pub names: NameOptions,
     /// When to renew the registration; none for the profile's interval.

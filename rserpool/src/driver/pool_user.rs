@@ -1,7 +1,7 @@
 //! A pool user over real sockets.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::net::{IpAddr, SocketAddr, SocketAddrV4};
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Instant;
@@ -34,7 +34,7 @@ pub struct PoolUserOptions {
     /// How to resolve pools.
     pub config: PoolUserConfig,
     /// The group where announces of registrars are heard; none not to listen.
-    pub announce: Option<SocketAddrV4>,
+    pub announce: Option<SocketAddr>,
     /// How registrars' names are resolved.
     pub names: NameOptions,
     /// Parameters of its associations.

@@ -1,6 +1,6 @@
 //! A registrar over real sockets.
 
-use std::net::{IpAddr, SocketAddr, SocketAddrV4};
+use std::net::{IpAddr, SocketAddr};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
@@ -27,7 +27,7 @@ pub struct RegistrarOptions {
     /// Its ASAP port.
     pub port: u16,
     /// The group to send announces to; none for no announces.
-    pub announce: Option<SocketAddrV4>,
+    pub announce: Option<SocketAddr>,
     /// Hops that announces may travel.
     pub announce_ttl: u32,
     /// Its ENRP port, if it is to get along with other registrars.
@@ -35,7 +35,7 @@ pub struct RegistrarOptions {
     /// The addresses of its ENRP side, where they are not ASAP's.
     pub enrp_addresses: Option<Vec<IpAddr>>,
     /// The group to send Presences to, and to find other registrars in; none for no multicast.
-    pub enrp_announce: Option<SocketAddrV4>,
+    pub enrp_announce: Option<SocketAddr>,
     /// Pool users over TCP; none for none.
     pub tcp: Option<TcpOptions>,
     /// How other registrars' names are resolved.

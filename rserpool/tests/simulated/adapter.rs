@@ -301,7 +301,7 @@ impl Node for SimHost {
         let port = ANNOUNCE_GROUP.port();
         Some(Datagram {
             source: self.address,
-            destination: IpAddr::V4(*ANNOUNCE_GROUP.ip()),
+            destination: ANNOUNCE_GROUP.ip(),
             protocol: Protocol::Udp { source_port: port, destination_port: port },
             ecn: Ecn::NotCapable,
             fragment_to: None,

@@ -75,7 +75,7 @@ impl World {
             let node = world.host(number, 0);
             let host = world.network.add_host(&format!("host {number}"), node);
             let interface = world.network.attach(host, LAN, address(number), world.link());
-            world.network.join(interface, IpAddr::V4(*ANNOUNCE_GROUP.ip()));
+            world.network.join(interface, ANNOUNCE_GROUP.ip());
             world.places.insert(number, Place { host, interface, starts: 1, router: None });
         }
         elements.for_each(|number| world.add_router(number));

@@ -11,6 +11,7 @@ mod lksctp_tools;
 mod measuring;
 mod pipes;
 mod python;
+mod rserpool_linux;
 mod rsplib;
 mod rsplib_enrp;
 mod rsplib_linux;

@@ -25,7 +25,7 @@ Reports are not authenticated: anybody can send some in anybody's name. Listen w
 #[command(version, after_help = format!("{EXAMPLES}\n{EXIT_CODES}"))]
 pub struct Options {
     /// Where to listen
-    #[arg(long, value_name = "A[:P]", default_value = "[::]:2960", value_parser = crate::csp::monitor)]
+    #[arg(long, value_name = "A[:P]", default_value = "[::]:2960", value_parser = crate::csp::address)]
     pub localaddress: SocketAddr,
     /// Time between updates of the screen, milliseconds
     #[arg(long, value_name = "MS", default_value_t = 1000, value_parser = clap::value_parser!(u64).range(50..=3_600_000))]

@@ -68,7 +68,7 @@ pub(super) struct Cli {
     /// How long a message over TCP may take from its first byte to its last, and an answer until it is taken, seconds (1-3600)
     #[arg(long, value_name = "S", default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..=3600))]
     pub(super) tcp_patience: u64,
-    /// Announce this registrar by multicast: auto (239.0.0.50:3863), off, or a group
+    /// Announce this registrar by multicast: auto (239.0.0.50:3863), off, or a group of IPv4 or IPv6
     #[arg(long, value_name = "auto|off|A:P", default_value = "auto")]
     pub(super) asapannounce: Announce,
     /// Hops that announces may travel
