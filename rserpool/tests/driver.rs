@@ -15,7 +15,7 @@ use rserpool::session::{CookieKey, CookieProtection, SessionEvent};
 use rserpool::transport::{Peer, UserMessage};
 use rserpool::wire::{self, ASAP_PORT, ENRP_PORT, Policy, PolicyField, PolicyType};
 use rserpool::{Profile, RegistrarId};
-use socketapi::{Bytes, Stack, Transport};
+use socketapi::{Bytes, SctpListener, Stack, Transport};
 
 const PROFILE: Profile = Profile::Fast;
 const LIMIT: Duration = Duration::from_secs(20);
@@ -303,7 +303,7 @@ fn a_registrar_measures_how_far_an_element_is() {
     relay(8, [4, 3, 2], Duration::from_millis(20));
     let relay = Peer { addresses: vec![[127, 79, 8, 4].into()], port: ASAP_PORT };
     let mut options = PoolElementOptions::new("Counters".into(), vec![relay], PROFILE);
-    options.policy = Policy::new(PolicyType::LeastUsedDpf);
+    options.config.policy = Policy::new(PolicyType::LeastUsedDpf);
     let _element = PoolElement::start(&at_element, options, Counter::default()).expect("an element");
     let distance = || {
         registrar.inspect(|registrar| {
@@ -316,4 +316,19 @@ fn a_registrar_measures_how_far_an_element_is() {
         assert!(start.elapsed() < LIMIT, "the distance is {:?} ms, and must be 20 at least", distance());
         std::thread::sleep(Duration::from_millis(10));
     }
+}
+
+#[test]
+fn an_element_is_as_patient_as_it_is_told() {
+    // RFC 5352, 3.1 and 7.3: MAX-REG-ATTEMPT.
+    let (at_registrar, at_element) = (stack(9, 2), stack(9, 3));
+    let at = SocketAddr::new(at_registrar.local_addresses()[0], ASAP_PORT);
+    let _answers_nobody = SctpListener::bind(&at_registrar, at).expect("a listener");
+    let mut options = PoolElementOptions::new("Counters".into(), vec![at.into()], PROFILE);
+    options.config.max_registration_attempts = Some(2);
+    let element = PoolElement::start(&at_element, options, Counter::default()).expect("an element");
+    let next = || element.next_event(Some(Instant::now() + LIMIT)).expect("an event");
+    let events = [next(), next(), next()];
+    let lost = PoolElementEvent::RegistrarLost;
+    assert_eq!(events, [lost.clone(), lost, PoolElementEvent::GaveUp { attempts: 2 }]);
 }

@@ -51,8 +51,8 @@ impl Site {
 
     fn options(&self, id: u32) -> PoolElementOptions {
         let mut options = PoolElementOptions::new(POOL.into(), self.registrars.clone(), self.profile);
-        options.policy = Policy::least_used(0);
-        options.id = PeId(id);
+        options.config.policy = Policy::least_used(0);
+        options.config.id = PeId(id);
         options
     }
 

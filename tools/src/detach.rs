@@ -17,12 +17,17 @@ const VARIABLE: &str = "SCTP_TOOLS_DETACHED";
 /// How often to look whether it has started.
 const PAUSE: Duration = Duration::from_millis(10);
 
+/// Whether this program was started anew, to go on in the background.
+pub fn is_begun() -> bool {
+    std::env::var_os(VARIABLE).is_some()
+}
+
 /// Starts this program anew in the background, unless this is it already. Returns what to end with, or nothing for who goes on.
 ///
 /// # Errors
 /// The system's.
 pub fn start(file: &Path) -> io::Result<Option<ExitCode>> {
-    if std::env::var_os(VARIABLE).is_some() {
+    if is_begun() {
         return Ok(None);
     }
     let mut command = Command::new(std::env::current_exe()?);

@@ -1,11 +1,13 @@
 //! Programs: registrar, pool elements and users, measuring and demonstration tools.
 
+pub mod at_least;
 pub mod attack;
 pub mod config_file;
 pub mod csp;
 pub mod daemon;
 pub mod demo;
 pub mod detach;
+pub mod dialect;
 pub mod dump;
 pub mod federation;
 pub mod holder;
@@ -23,6 +25,8 @@ pub mod perf;
 pub mod pinger;
 pub mod pingpong;
 pub mod policy;
+pub mod pool_element;
+pub mod pool_user;
 pub mod program;
 pub mod protection;
 pub mod registrar;

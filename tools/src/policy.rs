@@ -14,9 +14,16 @@ pub fn parse(text: &str) -> Result<Policy, String> {
     let wanted = |field: &&PolicyField| !matches!(field, PolicyField::Load | PolicyField::Distance);
     let fields: Vec<_> = kind.fields().iter().filter(wanted).collect();
     for field in &fields {
-        let missing =
-            || format!("{name} needs {} number(s) after its name, separated by colons", fields.len());
-        policy = policy.with(**field, number(**field, parts.next().ok_or_else(missing)?)?);
+        let text = match (parts.next(), kind) {
+            (Some(text), _) => text,
+            // RSPLIB has no number for it: one more user adds nothing to the load.
+            (None, PolicyType::RandomizedPriorityLeastUsed) => "0",
+            (None, _) => {
+                let needed = fields.len();
+                return Err(format!("{name} needs {needed} number(s) after its name, separated by colons"));
+            }
+        };
+        policy = policy.with(**field, number(**field, text)?);
     }
     match parts.next() {
         Some(extra) => Err(format!("`{extra}` is one number too many for {name}")),
@@ -52,6 +59,8 @@ mod tests {
         assert_eq!(parse("WeightedRoundRobin:7").unwrap().numbers(), [7]);
         assert_eq!(parse("PriorityLeastUsed:1").unwrap().numbers(), [0, u32::MAX]);
         assert_eq!(parse("WeightedRandomDPF:3:0.5").unwrap().numbers(), [3, u32::MAX / 2, 0]);
+        assert_eq!(parse("RandomizedPriorityLeastUsed").unwrap().numbers(), [0, 0]);
+        assert_eq!(parse("RandomizedPriorityLeastUsed:1").unwrap().numbers(), [0, u32::MAX]);
     }
 
     #[test]

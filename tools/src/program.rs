@@ -5,7 +5,7 @@ use std::error::Error;
 use std::ffi::OsString;
 use std::fmt::Display;
 use std::io::{self, BufWriter, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
@@ -16,6 +16,8 @@ use rserpool::session::SessionEvent;
 use rserpool::transport::LostReason;
 use rserpool::wire::PoolElement;
 
+use crate::at_least::{AtLeast, at_least};
+use crate::detach;
 use crate::output::Output;
 use crate::rsplib::{self, Ignored};
 use crate::signals::Signals;
@@ -24,6 +26,32 @@ use crate::signals::Signals;
 pub const EXIT_CODES: &str = "\
 Exit codes: 0 ended as asked, also by SIGINT or SIGTERM; 1 failed, standard error says \
 why; 2 wrong usage.";
+
+/// For the help texts of clients that can be told how much is to be done.
+pub const CLIENT_EXIT_CODES: &str = "\
+Exit codes: 0 done, or ended by SIGINT or SIGTERM where no end was asked for; 1 failed, standard error says why; 2 wrong usage; \
+130 ended by SIGINT or SIGTERM before all was done that was asked for.";
+
+/// What ends a program with an exit code of its own.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Failure {
+    /// It was told what cannot be.
+    #[error("{0}")]
+    WrongUsage(String),
+    /// A signal came before it had done what it was asked for.
+    #[error("a signal has ended it before it was done")]
+    Interrupted,
+}
+
+impl Failure {
+    fn code(&self) -> u8 {
+        match self {
+            Self::WrongUsage(_) => 2,
+            Self::Interrupted => 130,
+        }
+    }
+}
 
 /// Reads the command line in GNU's and in RSPLIB's spelling; tells of options in `ignored` that have no effect. Of an option
 /// that is there twice the last one counts, as with RSPLIB's programs.
@@ -35,7 +63,7 @@ pub fn parse<C: Parser>(ignored: Ignored<'_>) -> C {
 pub fn parse_these<C: Parser>(arguments: Vec<OsString>, ignored: Ignored<'_>) -> C {
     let (arguments, taken) = rsplib::arguments(arguments, ignored);
     for name in taken {
-        complain(format_args!("warning: -{name} has no effect yet"));
+        warn(format_args!("-{name} has no effect"));
     }
     let matches = C::command().args_override_self(true).get_matches_from(arguments);
     C::from_arg_matches(&matches).unwrap_or_else(|error| error.format(&mut C::command()).exit())
@@ -43,14 +71,24 @@ pub fn parse_these<C: Parser>(arguments: Vec<OsString>, ignored: Ignored<'_>) ->
 
 /// Runs a program, whose signals are held back, to its end.
 pub fn run(name: &str, program: impl FnOnce(&Signals) -> Result<(), Box<dyn Error>>) -> ExitCode {
-    let result = Signals::hold().map_err(Into::into).and_then(|signals| program(&signals));
-    match result {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            complain(format_args!("{name}: {error}"));
-            ExitCode::FAILURE
-        }
-    }
+    run_detached(name, None, program)
+}
+
+/// The same in the background, if there is a file for the process's number: it has to [write](detach::PidFile::write) that once it has
+/// started.
+pub fn run_detached(
+    name: &str,
+    pid_file: Option<&Path>,
+    program: impl FnOnce(&Signals) -> Result<(), Box<dyn Error>>,
+) -> ExitCode {
+    let result = match pid_file.map(detach::start).transpose() {
+        Ok(Some(Some(code))) => return code,
+        Ok(_) => Signals::hold().map_err(Into::into).and_then(|signals| program(&signals)),
+        Err(error) => Err(error.into()),
+    };
+    let Err(error) = result else { return ExitCode::SUCCESS };
+    complain(format_args!("{name}: {error}"));
+    error.downcast_ref().map_or(ExitCode::FAILURE, |failure: &Failure| ExitCode::from(failure.code()))
 }
 
 /// How long a program waits for something before it looks for signals.
@@ -86,14 +124,14 @@ pub fn seconds(text: &str) -> Result<Duration, String> {
     }
 }
 
-/// A number above zero, such as 1e6.
+/// A number, zero or above, such as 1e6.
 ///
 /// # Errors
 /// What is wrong with it.
-pub fn positive(text: &str) -> Result<f64, String> {
+pub fn not_negative(text: &str) -> Result<f64, String> {
     match text.parse() {
-        Ok(number) if number > 0.0 && f64::is_finite(number) => Ok(number),
-        _ => Err("a number above zero is needed, such as 1000000 or 1e6".into()),
+        Ok(number) if number >= 0.0 && f64::is_finite(number) => Ok(number),
+        _ => Err("a number from zero on is needed, such as 1000000 or 1e6".into()),
     }
 }
 
@@ -125,6 +163,11 @@ pub fn sessions(text: &str) -> Result<usize, String> {
         Ok(sessions @ 1..=MOST_SESSIONS) => Ok(sessions),
         _ => Err(format!("a number from 1 to {MOST_SESSIONS} is needed")),
     }
+}
+
+/// The same, where RSPLIB's programs take 0 for 1.
+pub fn sessions_at_least_one() -> AtLeast<usize> {
+    at_least(1..=MOST_SESSIONS)
 }
 
 /// A pool handle.
@@ -159,6 +202,13 @@ pub fn pass_on(data: &[u8]) -> io::Result<()> {
 /// Writes a line to standard error. If that fails there is nobody left to tell.
 pub fn complain(line: impl Display) {
     let _ = writeln!(io::stderr(), "{line}");
+}
+
+/// Writes a warning to standard error, once: not again where the program [goes on in the background](detach).
+pub fn warn(line: impl Display) {
+    if !detach::is_begun() {
+        complain(format_args!("warning: {line}"));
+    }
 }
 
 /// Waits until an element serves the session. None if a signal came first.

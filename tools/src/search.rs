@@ -5,7 +5,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
-use rserpool::driver::{ANNOUNCE_GROUP, NameOptions, PoolUserOptions};
+use rserpool::driver::{ANNOUNCE_GROUP, NameOptions};
 use rserpool::wire::ASAP_PORT;
 use rserpool::{HuntConfig, Profile, SctpSettings};
 use socketapi::Stack;
@@ -28,19 +28,31 @@ pub struct SearchOptions {
     /// Listen to the announces of registrars: auto (239.0.0.50:3863), off, or a multicast group of IPv4 or IPv6
     #[arg(long, value_name = "auto|off|A:P", default_value = "auto")]
     pub asapannounce: Announce,
-    /// Take the TCP transports of announces as well. Only clients may
-    #[arg(long)]
-    announced_tcp: bool,
     /// How long an announce is valid, milliseconds; by default as the profile says
     #[arg(long, value_name = "MS", value_parser = clap::value_parser!(u64).range(1..=3_600_000))]
     pub registrarannouncetimeout: Option<u64>,
     /// How long to wait for connections to registrars, milliseconds; by default as the profile says
     #[arg(long, value_name = "MS", value_parser = clap::value_parser!(u64).range(1..=3_600_000))]
     pub registrarconnecttimeout: Option<u64>,
-    /// How long to wait for a registrar's answer, milliseconds; by default as the profile says
-    #[arg(long, value_name = "MS", alias = "registrarrequesttimeout",
-        value_parser = clap::value_parser!(u64).range(1..=3_600_000))]
-    pub registrarresponsetimeout: Option<u64>,
+    /// How long to wait for a registrar's answer, milliseconds; by default as --registrarrequesttimeout says, or the profile
+    #[arg(long, value_name = "MS", value_parser = clap::value_parser!(u64).range(1..=3_600_000))]
+    registrarresponsetimeout: Option<u64>,
+    /// The same, if --registrarresponsetimeout is not there: requests leave at once, so that only answers take time
+    #[arg(long, value_name = "MS", value_parser = clap::value_parser!(u64).range(1..=3_600_000))]
+    registrarrequesttimeout: Option<u64>,
+    /// How often to send a request that no registrar answers; by default again and again, or as the profile says. A server pauses then until
+    /// its registration is due again
+    #[arg(long, value_name = "TRIALS", value_parser = clap::value_parser!(u32).range(1..))]
+    pub registrarrequestmaxtrials: Option<u32>,
+    /// How long to wait for a second registrar to choose from once the first is connected, milliseconds; by default as the profile says
+    #[arg(long, value_name = "MS", value_parser = clap::value_parser!(u64).range(0..=3_600_000))]
+    hunt_choice_delay: Option<u64>,
+    /// Pause when no registrar is to be had, milliseconds; twice as long each time. By default as the profile says
+    #[arg(long, value_name = "MS", value_parser = clap::value_parser!(u64).range(1..=3_600_000))]
+    hunt_retry_delay: Option<u64>,
+    /// What --hunt-retry-delay and --registrarconnecttimeout grow to, milliseconds; by default as the profile says
+    #[arg(long, value_name = "MS", value_parser = clap::value_parser!(u64).range(1..=3_600_000))]
+    max_hunt_retry_delay: Option<u64>,
     /// Timers: those of the RFCs, those of RSPLIB, or fast ones (fail-over within half a second)
     #[arg(long, value_enum, default_value_t = ProfileName::Rsplib)]
     pub profile: ProfileName,
@@ -50,8 +62,8 @@ pub struct SearchOptions {
     pub mobile: bool,
 }
 
-/// Options of RSPLIB that have no use here: attempts are repeated until they succeed.
-pub const IGNORED: &[&str] = &["registrarconnectmaxtrials", "registrarrequestmaxtrials"];
+/// An option of RSPLIB that has no use here: a registrar is sought as long as one is needed (RFC 5352, 3.6).
+pub const IGNORED: &[&str] = &["registrarconnectmaxtrials"];
 
 /// A set of timers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -106,6 +118,13 @@ pub fn multicast_group(text: &str, usual: SocketAddr) -> Result<Option<SocketAdd
     }
 }
 
+/// Milliseconds that an option says, if it is there.
+pub(crate) fn set(setting: &mut Duration, millis: Option<u64>) {
+    if let Some(millis) = millis {
+        *setting = Duration::from_millis(millis);
+    }
+}
+
 fn registrar(text: &str) -> Result<Location, String> {
     Location::parse(text, ASAP_PORT)
 }
@@ -117,14 +136,17 @@ impl SearchOptions {
         let mut hunt = HuntConfig::new(registrars, self.profile());
         hunt.names = names;
         hunt.use_announces = self.asapannounce.0.is_some();
-        let set = |setting: &mut Duration, millis: Option<u64>| {
-            if let Some(millis) = millis {
-                *setting = Duration::from_millis(millis);
-            }
-        };
         set(&mut hunt.announce_life, self.registrarannouncetimeout);
         set(&mut hunt.connect_timeout, self.registrarconnecttimeout);
+        set(&mut hunt.choice_delay, self.hunt_choice_delay);
+        set(&mut hunt.retry_delay, self.hunt_retry_delay);
+        set(&mut hunt.max_retry_delay, self.max_hunt_retry_delay);
         hunt
+    }
+
+    /// How long to wait for a registrar's answer, milliseconds.
+    pub(crate) fn request_timeout(&self) -> Option<u64> {
+        self.registrarresponsetimeout.or(self.registrarrequesttimeout)
     }
 
     /// A stack that is as mobile as these options say.
@@ -140,32 +162,6 @@ impl SearchOptions {
         SctpSettings { mobile: self.mobile, ..self.profile().sctp_settings() }
     }
 
-    /// A pool user with these options.
-    pub fn pool_user(&self) -> PoolUserOptions {
-        let mut options = PoolUserOptions::new(Vec::new(), self.profile());
-        options.names = self.names();
-        options.config.over_tcp = location::over_tcp(&self.registrar);
-        options.config.over_tcp.use_announces = self.announced_tcp;
-        options.config.hunt = self.hunt();
-        options.sctp = self.sctp();
-        options.announce = self.asapannounce.0;
-        if let Some(timeout) = self.registrarresponsetimeout {
-            options.config.request_timeout = Duration::from_millis(timeout);
-        }
-        options
-    }
-
-    /// What an element may not do: RFC 5352, 2.1.
-    ///
-    /// # Errors
-    /// If it is told to find a registrar over TCP.
-    pub fn forbid_tcp(&self) -> Result<(), String> {
-        match location::are_sctp(&self.registrar) && !self.announced_tcp {
-            true => Ok(()),
-            false => Err("pool elements speak SCTP with registrars, only clients may speak TCP".into()),
-        }
-    }
-
     /// How names of registrars are resolved.
     pub fn names(&self) -> NameOptions {
         self.dns.names(self.profile())
@@ -179,7 +175,32 @@ impl SearchOptions {
 
 #[cfg(test)]
 mod tests {
+    use clap::Parser;
+
     use super::*;
+
+    #[derive(Parser)]
+    struct Cli {
+        #[command(flatten)]
+        search: SearchOptions,
+    }
+
+    #[test]
+    fn every_timer_of_the_hunt_can_be_set() {
+        let cli = Cli::parse_from([
+            "program",
+            "--registrarannouncetimeout=1",
+            "--registrarconnecttimeout=2",
+            "--hunt-choice-delay=3",
+            "--hunt-retry-delay=4",
+            "--max-hunt-retry-delay=5",
+        ]);
+        let hunt = cli.search.hunt();
+        let HuntConfig { announce_life, connect_timeout, choice_delay, retry_delay, max_retry_delay, .. } =
+            hunt;
+        let timers = [announce_life, connect_timeout, choice_delay, retry_delay, max_retry_delay];
+        assert_eq!(timers.map(|timer| timer.as_millis()), [1, 2, 3, 4, 5]);
+    }
 
     #[test]
     fn announces_are_automatic_off_or_on_a_group() {

@@ -69,9 +69,9 @@ impl Site {
     fn start_element(self, host: u8) -> PoolElement {
         let load = if IDLE.contains(&host) { 10 } else { 90 };
         let mut options = PoolElementOptions::new(POOL.into(), self.registrars(), PROFILE);
-        options.id = PeId(host.into());
-        options.reregistration_interval = Some(Duration::from_secs(1));
-        options.policy = Policy::new(PolicyType::LeastUsedDegradation)
+        options.config.id = PeId(host.into());
+        options.config.renew_every(Duration::from_secs(1));
+        options.config.policy = Policy::new(PolicyType::LeastUsedDegradation)
             .with(PolicyField::Load, percent(load))
             .with(PolicyField::Degradation, percent(2));
         let element = PoolElement::start(&self.stack(host), options, Idler).expect("an element");

@@ -87,7 +87,37 @@ fn unknown_options_and_values_out_of_range_are_wrong_usage_in_both_spellings() {
 fn options_without_effect_are_named_and_do_not_stop_the_program() {
     let (code, _, errors) = run(PROGRAMS[1], &["-registrarconnectmaxtrials=1", "--version"]);
     assert_eq!(code, Some(0));
-    assert!(errors.contains("warning: -registrarconnectmaxtrials has no effect yet"), "{errors}");
+    assert!(errors.contains("warning: -registrarconnectmaxtrials has no effect"), "{errors}");
+}
+
+#[test]
+fn values_that_rsplib_raises_are_raised_with_a_warning() {
+    let [server, calcapp, scripting] =
+        [PROGRAMS[1], env!("CARGO_BIN_EXE_calcappclient"), env!("CARGO_BIN_EXE_scriptingclient")];
+    for (program, option, taken) in [
+        (server, "rereginterval=0", "10"),
+        (server, "capmaxjobs=0", "1"),
+        (server, "capcapacity=0", "1"),
+        (server, "capcookiemaxcalculations=0.5", "1"),
+        (server, "capkeepalivetransmissioninterval=99", "100"),
+        (server, "capkeepalivetimeoutinterval=0", "100"),
+        (server, "fgpcookiemaxtime=1", "100"),
+        (server, "fgpdatamaxtime=1", "100"),
+        (server, "fgpcookiemaxpackets=0", "1"),
+        (server, "fgptransmittimeout=0", "1"),
+        (server, "ssmaxthreads=0", "1"),
+        (server, "sscachemaxentries=0", "1"),
+        (server, "sscachemaxsize=1", "128"),
+        (calcapp, "keepalivetransmissioninterval=1", "100"),
+        (calcapp, "keepalivetimeoutinterval=1", "100"),
+        (scripting, "maxretry=0", "1"),
+        (scripting, "retrydelay=10", "100"),
+    ] {
+        let (code, _, errors) = run(program, &[&format!("-{option}"), "--version"]);
+        assert_eq!(code, Some(0), "{errors}");
+        assert_eq!(errors, format!("warning: --{option} is too little: {taken} is taken\n"));
+    }
+    assert_eq!(run(calcapp, &["-jobsize=0", "--version"]).0, Some(0));
 }
 
 #[test]

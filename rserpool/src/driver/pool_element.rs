@@ -3,7 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use socketapi::{AssociationConfig, Stack, Time};
 
@@ -19,7 +19,7 @@ use super::tasks::Tasks;
 use crate::pool_element::{self, PoolElementConfig, PoolElementEvent};
 use crate::session::{BusinessCard, CookieProtection, ServiceConfig, ServiceSessions};
 use crate::transport::{Command, Peer, Side, TransportEvent};
-use crate::wire::{self, Format, Policy, Transport, TransportUse};
+use crate::wire::{self, Policy, Transport, TransportUse};
 use crate::{HuntConfig, PeId, PoolHandle, Profile, SctpSettings};
 
 impl Machine for pool_element::PoolElement {
@@ -49,12 +49,10 @@ impl Machine for pool_element::PoolElement {
 /// What an element is, and how it finds its registrar.
 #[derive(Clone, Debug)]
 pub struct PoolElementOptions {
-    /// The pool to join.
-    pub pool_handle: PoolHandle,
-    /// Its identifier; random by default, as it should be.
-    pub id: PeId,
-    /// How it is selected; round robin by default.
-    pub policy: Policy,
+    /// The element, and its timers: an identifier that is random, as it should be, round robin, and all else as the profile says. Where
+    /// it serves, [`user_transport`](PoolElementConfig::user_transport), and whether it
+    /// [follows its host](PoolElementConfig::follows_host) are for the driver to say.
+    pub config: PoolElementConfig,
     /// Where it serves; none for all addresses of the stack.
     pub addresses: Vec<IpAddr>,
     /// The port where it serves, 0 for any.
@@ -63,40 +61,35 @@ pub struct PoolElementOptions {
     pub transport_use: TransportUse,
     /// How cookies are signed, and other elements' checked: all elements of the pool need the same. None: they are not signed.
     pub cookies: Option<CookieProtection>,
-    /// How to find a registrar.
-    pub hunt: HuntConfig,
     /// The group where announces of registrars are heard; none not to listen.
     pub announce: Option<SocketAddr>,
     /// How registrars' names are resolved.
     pub names: NameOptions,
-    /// When to renew the registration; none for the profile's interval.
-    pub reregistration_interval: Option<Duration>,
-    /// Timers.
-    pub profile: Profile,
     /// Parameters of its associations; by default the profile's.
     pub sctp: SctpSettings,
-    /// The dialect on the wire; by default what RSPLIB understands, so no pool handle of more than 32 bytes.
-    pub format: Format,
 }
 
 impl PoolElementOptions {
     /// An element that knows these registrars, and does not listen to announces.
     pub fn new(pool_handle: PoolHandle, registrars: Vec<Peer>, profile: Profile) -> Self {
-        Self {
+        let transport_use = TransportUse::DataAndControl;
+        let config = PoolElementConfig::new(
             pool_handle,
-            id: PeId(rand::random_range(1..=u32::MAX)),
-            policy: Policy::default(),
+            PeId(rand::random_range(1..=u32::MAX)),
+            Policy::default(),
+            Transport::sctp(0, [], transport_use),
+            HuntConfig::new(registrars, profile),
+            profile,
+        );
+        Self {
+            config,
             addresses: Vec::new(),
             port: 0,
-            transport_use: TransportUse::DataAndControl,
+            transport_use,
             cookies: None,
-            hunt: HuntConfig::new(registrars, profile),
             announce: None,
             names: NameOptions::new(profile),
-            reregistration_interval: None,
-            profile,
             sctp: profile.sctp_settings(),
-            format: Format::default(),
         }
     }
 
@@ -105,21 +98,8 @@ impl PoolElementOptions {
     }
 
     fn config(&self, user_transport: Transport) -> PoolElementConfig {
-        let mut config = PoolElementConfig::new(
-            self.pool_handle.clone(),
-            self.id,
-            self.policy,
-            user_transport,
-            self.hunt.clone(),
-            self.profile,
-        );
-        config.format = self.format;
-        config.follows_host = self.sctp.mobile && self.addresses.is_empty();
-        if let Some(interval) = self.reregistration_interval {
-            config.reregistration_interval = interval;
-            config.life = interval.saturating_mul(3).into();
-        }
-        config
+        let follows_host = self.sctp.mobile && self.addresses.is_empty();
+        PoolElementConfig { user_transport, follows_host, ..self.config.clone() }
     }
 }
 
@@ -132,7 +112,8 @@ pub struct Registration {
 impl Registration {
     /// Starts to look for a registrar for a server at `user_transport`. Its addresses must be among those of
     /// [`PoolElementOptions::addresses`], of which the registrar is asked (RFC 5352, 2.2.1); the port and the use of the control channel
-    /// in the options count for nothing. DCCP, UDP-Lite and opaque transports are sent where the options' [`Format`] allows them.
+    /// in the options count for nothing. DCCP, UDP-Lite and opaque transports are sent where the configuration's
+    /// [`Format`](wire::Format) allows them.
     ///
     /// # Errors
     /// [`Error::Format`] for a pool handle or a transport that cannot be registered; [`Error::Socket`]; [`Error::System`] if announces
@@ -147,7 +128,7 @@ impl Registration {
         if let Some(group) = options.announce {
             network.receivers.push(AnnounceReceiver::open(Side::Asap, group)?);
         }
-        network.resolve(Side::Asap, &options.hunt.names, &options.names)?;
+        network.resolve(Side::Asap, &options.config.hunt.names, &options.names)?;
         let config = options.config(user_transport);
         config.check()?;
         let machine = pool_element::PoolElement::new(config, rand::random(), stack.now());
@@ -270,20 +251,21 @@ impl PoolElement {
         let transport_use = options.transport_use;
         let user_transport = Transport::sctp(port, addresses, transport_use);
         let config = options.config(user_transport.clone());
-        let (pool_handle, elements) = (options.pool_handle.clone(), vec![config.description()]);
+        let (id, pool_handle) = (config.id, config.pool_handle.clone());
+        let elements = vec![config.description()];
         let service_config = ServiceConfig {
             transport_use,
             cookies: options.cookies.clone(),
             business_card: Some(BusinessCard { pool_handle: pool_handle.clone(), elements }),
-            follows_host: config.follows_host.then_some(options.id),
-            format: options.format,
+            follows_host: config.follows_host.then_some(id),
+            format: config.format,
             ..ServiceConfig::default()
         };
-        let load = Arc::new(Load::new(options.policy));
+        let load = Arc::new(Load::new(config.policy));
         let (server, kept) = serve(ServiceSessions::new(service_config, rand::random()), network, &load)?;
         let registration = Registration::start(stack, &options, user_transport)?;
         load.attach(Arc::downgrade(&registration.runner));
-        Ok((Self { registration, id: options.id, pool_handle, load, server }, kept))
+        Ok((Self { registration, id, pool_handle, load, server }, kept))
     }
 
     /// Its membership in the pool.

@@ -61,7 +61,7 @@ impl Site {
 
     fn element(&self, stack: &Stack, registrars: Vec<Peer>, known_names: &[&str]) -> Registration {
         let mut options = PoolElementOptions::new("Pool".into(), registrars, PROFILE);
-        options.hunt.names = names(known_names, ASAP_PORT);
+        options.config.hunt.names = names(known_names, ASAP_PORT);
         options.names = self.options();
         let transport = UserTransport::sctp(7, stack.local_addresses(), TransportUse::DataOnly);
         Registration::start(stack, &options, transport).expect("an element")

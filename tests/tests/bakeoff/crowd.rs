@@ -47,7 +47,7 @@ impl Crowd {
     fn register(&self, id: u32) -> Registration {
         let registrars = vec![self.registrar.into()];
         let mut options = PoolElementOptions::new("EchoPool".into(), registrars, Profile::Rsplib);
-        options.id = PeId(id);
+        options.config.id = PeId(id);
         let at = UserTransport::sctp(id as u16, self.stack.local_addresses(), TransportUse::DataAndControl);
         let started = Registration::start(&self.stack, &options, at);
         started.unwrap_or_else(|error| panic!("{error}"))

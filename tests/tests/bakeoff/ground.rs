@@ -161,7 +161,7 @@ impl Ground {
     /// An element of ours in this process, which registers at RSPLIB's registrar with a policy.
     pub(crate) fn own_element(&self, pool: &str, id: u32, policy: Policy) -> (Stack, PoolElement) {
         let mut options = PoolElementOptions::new(pool.into(), vec![asap_at(THEIRS).into()], Profile::Rsplib);
-        (options.id, options.policy) = (PeId(id), policy);
+        (options.config.id, options.config.policy) = (PeId(id), policy);
         let stack = stack_on(&self.lab.a, OUR_PROGRAMS[0]);
         let element = self.lab.a.inside(|| PoolElement::start(&stack, options, Mute));
         (stack, element.unwrap_or_else(|error| panic!("{error}")))

@@ -11,10 +11,12 @@ use clap::{Args, Parser, ValueEnum};
 use rserpool::PeId;
 use rserpool::driver::PoolUser;
 use sctp_tools::csp::CspOptions;
+use sctp_tools::dialect;
 use sctp_tools::logging::LogOptions;
 use sctp_tools::output_file::OutputFile;
-use sctp_tools::program::{self, EXIT_CODES};
-use sctp_tools::search::{self, SearchOptions};
+use sctp_tools::pool_user::UserOptions;
+use sctp_tools::program::{self, CLIENT_EXIT_CODES, Failure};
+use sctp_tools::search;
 use sctp_tools::services::fractal::client::{self, Order};
 use sctp_tools::services::fractal::picture::{Colouring, Picture, Tile};
 use sctp_tools::services::fractal::protocol::{Algorithm, MAX_ITERATIONS, MAX_SIZE, Parameter};
@@ -24,22 +26,23 @@ use sctp_tools::transport::TransportOptions;
 const EXAMPLES: &str = "\
 Examples:
   fractalpooluser                             a picture every 5 s: fractal-000001.png, fractal-000002.png and so on
-  fractalpooluser --count=1 -threads=9 -width=1200 -height=800 --colour-by-element
-  fractalpooluser --count=1 --area=-0.5,-0.8,0.2,-0.2 --iterations=500 -nosessions -nocolormarks
+  fractalpooluser --count=1 -threads=9 -width=1200 -height=800      four or more elements, as many colours
+  fractalpooluser --count=1 --area=-0.5,-0.8,0.2,-0.2 --iterations=500 -nosessions -nocolormarks      iterations, and nothing else
   fractalpooluser --count=1 --here            computes the picture without a pool, to compare
 
 A session survives its element: the next one goes on from the last cookie. Points that are missing at the end are asked for \
 again.
 
-Accepted without effect: -sendtimeout, -configdir, -caption, -identifier, -registrarconnectmaxtrials, -registrarrequestmaxtrials.
+Accepted without effect: -sendtimeout, -configdir, -caption, -identifier, -registrarconnectmaxtrials (a registrar is sought as long as \
+one is needed).
 ";
 
 /// Has pictures computed by a pool, and writes them as PNG. Ends at SIGINT or SIGTERM.
 #[derive(Parser)]
-#[command(version, after_help = format!("{EXAMPLES}\n{EXIT_CODES}"))]
+#[command(version, after_help = format!("{EXAMPLES}\n{CLIENT_EXIT_CODES}"))]
 struct Cli {
     /// Handle of the pool
-    #[arg(long, alias = "pool-handle", value_parser = program::pool_handle, default_value = "FractalGeneratorPool")]
+    #[arg(long, alias = "pool-handle", value_parser = dialect::pool_handle, default_value = "FractalGeneratorPool")]
     poolhandle: String,
     #[command(flatten)]
     picture: PictureOptions,
@@ -67,7 +70,7 @@ struct Cli {
     #[command(flatten)]
     colours: ColourOptions,
     #[command(flatten)]
-    search: SearchOptions,
+    user: UserOptions,
     #[command(flatten)]
     transport: TransportOptions,
     #[command(flatten)]
@@ -116,16 +119,19 @@ enum AlgorithmName {
 #[derive(Args)]
 #[command(next_help_heading = "Colour options")]
 struct ColourOptions {
-    /// Show who computed what: a colour for each element
-    #[arg(long, alias = "color-by-element")]
+    /// Show who computed what: a colour for each element, darker with more iterations (the default)
+    #[arg(long, alias = "color-by-element", overrides_with = "colour_by_iterations")]
     colour_by_element: bool,
-    /// Other colours after each fail-over (the default)
+    /// Colours for iterations, as RSPLIB's client has them; so does each of the following options
+    #[arg(long, alias = "color-by-iterations", overrides_with = "colour_by_element")]
+    colour_by_iterations: bool,
+    /// Other colours after each fail-over (the default for iterations)
     #[arg(long, overrides_with = "nocolormarks")]
     colormarks: bool,
     /// The same colours after a fail-over
     #[arg(long, overrides_with = "colormarks")]
     nocolormarks: bool,
-    /// Other colours for each session (the default)
+    /// Other colours for each session (the default for iterations)
     #[arg(long, overrides_with = "nosessions")]
     sessions: bool,
     /// The same colours for all sessions
@@ -166,10 +172,10 @@ fn draw(cli: &Cli, signals: &Signals) -> Result<(), Box<dyn Error>> {
     if cli.here {
         return draw_here(cli, signals);
     }
-    let stack = cli.search.build_stack(&cli.transport)?;
-    let user = Arc::new(PoolUser::start(&stack, cli.search.pool_user())?);
+    let stack = cli.user.search.build_stack(&cli.transport)?;
+    let user = Arc::new(PoolUser::start(&stack, cli.user.pool_user())?);
     let _reporter = cli.csp.report(&user)?;
-    let order = cli.order();
+    let order = cli.order()?;
     let tiles = Tile::divide(order.parameter.width, order.parameter.height, cli.threads);
     let stop = || signals.have_come().unwrap_or(true);
     each_picture(cli, signals, || match client::compute(&user, &order, &tiles, &stop) {
@@ -183,7 +189,7 @@ fn draw(cli: &Cli, signals: &Signals) -> Result<(), Box<dyn Error>> {
 }
 
 fn draw_here(cli: &Cli, signals: &Signals) -> Result<(), Box<dyn Error>> {
-    let parameter = cli.order().parameter;
+    let parameter = cli.order()?.parameter;
     let tiles = Tile::divide(parameter.width, parameter.height, cli.threads);
     each_picture(cli, signals, || Ok(Some(Picture::compute(&parameter, &tiles))))
 }
@@ -195,12 +201,12 @@ fn each_picture(
     make: impl Fn() -> Result<Option<Picture>, Box<dyn Error>>,
 ) -> Result<(), Box<dyn Error>> {
     for number in 1.. {
-        let Some(picture) = make()? else { return Ok(()) };
+        let Some(picture) = make()? else { return cli.end_after(number - 1) };
         let name = format!("{}{number:06}.png", cli.imagestorageprefix);
         write(&picture, Path::new(&name), cli.colours.colouring())?;
         program::say(&name)?;
         if cli.count.is_some_and(|count| number >= count) || signals.wait(Some(cli.interimagetime))? {
-            return Ok(());
+            return cli.end_after(number);
         }
     }
     Ok(())
@@ -221,30 +227,60 @@ fn tell(picture: &Picture, elements: &[PeId]) -> io::Result<()> {
 }
 
 impl Cli {
-    fn order(&self) -> Order {
+    /// How it ends after so many pictures.
+    fn end_after(&self, pictures: u64) -> Result<(), Box<dyn Error>> {
+        if self.count.is_some_and(|count| pictures < count) {
+            Err(Failure::Interrupted.into())
+        } else {
+            Ok(())
+        }
+    }
+
+    fn order(&self) -> Result<Order, Failure> {
         let PictureOptions { width, height, area, iterations, n, .. } = self.picture;
         let algorithm = match self.picture.algorithm {
             AlgorithmName::Mandelbrot => Algorithm::Mandelbrot,
             AlgorithmName::MandelbrotN => Algorithm::MandelbrotN,
         };
         let Area { from, to } = area;
-        Order {
-            pool_handle: self.poolhandle.as_str().into(),
+        Ok(Order {
+            pool_handle: self.user.pool_handle(&self.poolhandle)?,
             parameter: Parameter { width, height, max_iterations: iterations, algorithm, from, to, n },
             receive_timeout: Duration::from_millis(self.recvtimeout),
             patience: self.patience,
-        }
+        })
     }
 }
 
 impl ColourOptions {
     fn colouring(&self) -> Colouring {
-        match self.colour_by_element {
-            true => Colouring::Elements,
-            false => Colouring::Iterations {
-                by_session: self.sessions || !self.nosessions,
-                by_failover: self.colormarks || !self.nocolormarks,
-            },
+        let marks = [self.colormarks, self.nocolormarks, self.sessions, self.nosessions];
+        if self.colour_by_element || !(self.colour_by_iterations || marks.contains(&true)) {
+            return Colouring::Elements;
         }
+        Colouring::Iterations { by_session: !self.nosessions, by_failover: !self.nocolormarks }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn colouring(arguments: &[&str]) -> Colouring {
+        let cli = Cli::try_parse_from(["fractalpooluser"].iter().chain(arguments)).expect("good options");
+        cli.colours.colouring()
+    }
+
+    #[test]
+    fn colours_say_who_computed_what_unless_iterations_are_asked_for() {
+        assert_eq!(
+            [colouring(&[]), colouring(&["--colour-by-element", "--nosessions"])],
+            [Colouring::Elements; 2]
+        );
+        let by_iterations = |by_session, by_failover| Colouring::Iterations { by_session, by_failover };
+        assert_eq!(colouring(&["--colour-by-iterations"]), by_iterations(true, true));
+        assert_eq!(colouring(&["--colormarks"]), by_iterations(true, true));
+        assert_eq!(colouring(&["--nosessions", "--nocolormarks"]), by_iterations(false, false));
+        assert_eq!(colouring(&["--nosessions", "--sessions"]), by_iterations(true, true));
     }
 }

@@ -10,10 +10,12 @@ use clap::Parser;
 use rserpool::driver::PoolUser;
 use rserpool::session::SessionEvent;
 use sctp_tools::csp::CspOptions;
+use sctp_tools::dialect;
 use sctp_tools::logging::LogOptions;
 use sctp_tools::pinger::{Pinger, Reply};
-use sctp_tools::program::{self, EXIT_CODES};
-use sctp_tools::search::{self, SearchOptions};
+use sctp_tools::pool_user::UserOptions;
+use sctp_tools::program::{self, CLIENT_EXIT_CODES, Failure};
+use sctp_tools::search;
 use sctp_tools::signals::Signals;
 use sctp_tools::transport::TransportOptions;
 
@@ -29,10 +31,10 @@ Requests that an element had not answered when it failed are sent again to the n
 /// Sends numbered Pings to a pool, and reports gaps in the numbers of the replies. Ends at SIGINT or SIGTERM, with a
 /// summary.
 #[derive(Parser)]
-#[command(version, after_help = format!("{EXAMPLES}\n{EXIT_CODES}"))]
+#[command(version, after_help = format!("{EXAMPLES}\n{CLIENT_EXIT_CODES}"))]
 struct Cli {
     /// Handle of the pool
-    #[arg(long, alias = "pool-handle", value_parser = program::pool_handle, default_value = "PingPongPool")]
+    #[arg(long, alias = "pool-handle", value_parser = dialect::pool_handle, default_value = "PingPongPool")]
     poolhandle: String,
     /// Time between Pings, milliseconds
     #[arg(long, value_name = "MS", default_value_t = 500, value_parser = clap::value_parser!(u64).range(1..))]
@@ -47,7 +49,7 @@ struct Cli {
     #[arg(long, value_name = "S", default_value = "30", value_parser = program::seconds)]
     patience: Duration,
     #[command(flatten)]
-    search: SearchOptions,
+    user: UserOptions,
     #[command(flatten)]
     transport: TransportOptions,
     #[command(flatten)]
@@ -63,11 +65,13 @@ fn main() -> ExitCode {
 
 fn ping(cli: &Cli, signals: &Signals) -> Result<(), Box<dyn Error>> {
     cli.log.start()?;
-    let stack = cli.search.build_stack(&cli.transport)?;
-    let user = Arc::new(PoolUser::start(&stack, cli.search.pool_user())?);
+    let stack = cli.user.search.build_stack(&cli.transport)?;
+    let user = Arc::new(PoolUser::start(&stack, cli.user.pool_user())?);
     let _reporter = cli.csp.report(&user)?;
-    let session = user.open_session(cli.poolhandle.as_str().into());
-    let Some(element) = program::await_element(&session, cli.patience, signals)? else { return Ok(()) };
+    let session = user.open_session(cli.user.pool_handle(&cli.poolhandle)?);
+    let Some(element) = program::await_element(&session, cli.patience, signals)? else {
+        return cli.end_after(0);
+    };
     program::say(format_args!("connected to {}", element.id))?;
     let mut pinger = Pinger::new(Duration::from_millis(cli.interval), cli.outstanding.into());
     while !signals.have_come()? && cli.count.is_none_or(|count| pinger.counts.replies < count) {
@@ -87,7 +91,19 @@ fn ping(cli: &Cli, signals: &Signals) -> Result<(), Box<dyn Error>> {
             Err(error) => return Err(error.into()),
         }
     }
-    Ok(program::say(pinger.counts)?)
+    program::say(pinger.counts)?;
+    cli.end_after(pinger.counts.replies)
+}
+
+impl Cli {
+    /// How it ends after so many replies.
+    fn end_after(&self, replies: u64) -> Result<(), Box<dyn Error>> {
+        if self.count.is_some_and(|count| replies < count) {
+            Err(Failure::Interrupted.into())
+        } else {
+            Ok(())
+        }
+    }
 }
 
 fn tell(reply: &Reply) -> io::Result<()> {

@@ -9,20 +9,20 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use clap::Parser;
-use rserpool::PeId;
-use rserpool::driver::{Error as DriverError, PoolElementOptions};
+use rserpool::driver::{Error as DriverError, PoolElement, PoolElementOptions};
 use rserpool::pool_element::PoolElementEvent;
 use rserpool::session::{CookieKey, CookieProtection};
-use rserpool::wire::{ErrorCause, Policy};
+use rserpool::wire::ErrorCause;
 use sctp_tools::csp::CspOptions;
+use sctp_tools::detach::PidFile;
 use sctp_tools::logging::LogOptions;
 use sctp_tools::outages::OutageOptions;
+use sctp_tools::pool_element::ElementOptions;
 use sctp_tools::program::{self, EXIT_CODES};
-use sctp_tools::search::SearchOptions;
 use sctp_tools::services::choice::{ServiceFlags, ServiceOptions, Work};
 use sctp_tools::signals::Signals;
 use sctp_tools::transport::{self, TransportOptions};
-use sctp_tools::{policy, rsplib, search};
+use sctp_tools::{dialect, rsplib, search};
 use socketapi::Stack;
 
 const EXAMPLES: &str = "\
@@ -31,6 +31,7 @@ Examples:
   rspserver --pingpong --registrar=192.0.2.1:3863 --policy=WeightedRoundRobin:2
   rspserver --echo --udp --local 127.0.0.3 --registrar=127.0.0.2:3863 --asapannounce=off
   rspserver --pingpong --cookie-key-file=/etc/rserpool/MyPool.key      cookies that users cannot change
+  rspserver --calcapp --unsigned-cookies      where all users are trusted, or elements of RSPLIB's are in the pool
   rspserver -pingpong -poolhandle=MyPool -pppfailureafter=10      as RSPLIB spells options
 
 -scripting runs whatever users send: as an unprivileged user, in a directory that is removed afterwards, with bounds of time and room \
@@ -40,8 +41,11 @@ processes that leave the group live on: who needs more puts the server into a co
 A session of -chargen, -pingpong, -fractal and -scripting has a thread of its own; users that come when all are taken are sent away, and turn \
 to another element.
 
-Accepted without effect: -registrarconnectmaxtrials, -registrarrequestmaxtrials, -daemonpidfile, -sstrustdb, -ssverbose.
+Accepted without effect: -registrarconnectmaxtrials (a registrar is sought until there is one), -sstrustdb, -ssverbose.
 ";
+
+/// A year, in milliseconds.
+const LONGEST_RUNTIME: u64 = 31_536_000_000;
 
 /// A pool element: a server in a pool, which pool users reach by the pool's handle. Ends at SIGINT or SIGTERM, and
 /// leaves its pool before.
@@ -51,43 +55,37 @@ struct Cli {
     #[command(flatten)]
     service: ServiceFlags,
     /// Handle of the pool; by default EchoPool, DiscardPool and so on, as the service says
-    #[arg(long, alias = "pool-handle", value_parser = program::pool_handle)]
+    #[arg(long, alias = "pool-handle", value_parser = dialect::pool_handle)]
     poolhandle: Option<String>,
-    /// Identifier of this element, decimal or 0x...; random by default
-    #[arg(long, value_name = "ID", value_parser = program::number)]
-    identifier: Option<u32>,
-    /// Policy of the pool, with its numbers: RoundRobin, Random, LeastUsed, WeightedRoundRobin:WEIGHT,
-    /// Priority:PRIORITY, LeastUsedDegradation:SHARE... RoundRobin by default; for -scripting LeastUsedDegradation, with the share
-    /// of a session
-    #[arg(long, value_parser = policy::parse)]
-    policy: Option<Policy>,
-    /// Time between renewals of the registration, milliseconds; it lives three times as long. By default as the
-    /// profile says
-    #[arg(long, value_name = "MS", value_parser = clap::value_parser!(u64).range(100..=1_400_000_000))]
-    rereginterval: Option<u64>,
     /// SCTP port of the service, 0 for any
     #[arg(long, default_value_t = 0)]
     port: u16,
-    /// End after so many seconds; 0: go on
-    #[arg(long, value_name = "S", value_parser = program::seconds)]
-    runtime: Option<Duration>,
+    /// End after so many milliseconds; 0: go on
+    #[arg(long, value_name = "MS", default_value_t = 0, value_parser = clap::value_parser!(u64).range(..=LONGEST_RUNTIME))]
+    runtime: u64,
+    /// Go on in the background, once it has started, and write the process's number to this file
+    #[arg(long, value_name = "FILE")]
+    daemonpidfile: Option<PathBuf>,
     /// Say nothing of what happens
     #[arg(long)]
     quiet: bool,
     /// Sign cookies, and take none that are not signed: a file that all elements of the pool have, with a key of 16 or more
     /// random bytes on a line (openssl rand -hex 32). The first signs, others are accepted too. Without, cookies are not
-    /// signed, as RSPLIB's
+    /// signed, as RSPLIB's: there is no key that elements of several hosts have by themselves
     #[arg(long, value_name = "FILE")]
     cookie_key_file: Option<PathBuf>,
+    /// Cookies are not to be signed: say nothing of it
+    #[arg(long, conflicts_with = "cookie_key_file")]
+    unsigned_cookies: bool,
     /// Take no signed cookies that are older, seconds
     #[arg(long, value_name = "S", value_parser = program::seconds, requires = "cookie_key_file")]
     cookie_max_age: Option<Duration>,
     #[command(flatten)]
+    element: ElementOptions,
+    #[command(flatten)]
     options: ServiceOptions,
     #[command(flatten)]
     outages: OutageOptions,
-    #[command(flatten)]
-    search: SearchOptions,
     #[command(flatten)]
     transport: TransportOptions,
     #[command(flatten)]
@@ -97,17 +95,21 @@ struct Cli {
 }
 
 fn main() -> ExitCode {
-    let ignored: Vec<_> =
-        search::IGNORED.iter().chain(&["daemonpidfile", "sstrustdb", "ssverbose"]).copied().collect();
+    let ignored: Vec<_> = search::IGNORED.iter().chain(&["sstrustdb", "ssverbose"]).copied().collect();
     let arguments = rsplib::split_local(std::env::args_os().collect());
     let cli: Cli = program::parse_these(arguments, &ignored);
-    program::run("rspserver", |signals| serve(&cli, signals))
+    program::run_detached("rspserver", cli.daemonpidfile.as_deref(), |signals| serve(&cli, signals))
 }
 
 fn serve(cli: &Cli, signals: &Signals) -> Result<(), Box<dyn Error>> {
     cli.log.start()?;
-    let stack = cli.search.build_stack(&cli.transport)?;
+    let stack = cli.element.search.build_stack(&cli.transport)?;
     let work = cli.service.prepare(&cli.options)?;
+    if work.gives_cookies() && cli.cookie_key_file.is_none() && !cli.unsigned_cookies {
+        program::warn(
+            "cookies are not signed, so users can change them: see --cookie-key-file, or say --unsigned-cookies",
+        );
+    }
     let lived = live_on(cli, &work, &stack, signals);
     let written = match &work {
         Work::CalcApp(options, record) => record.lock().write_totals(options),
@@ -121,11 +123,12 @@ fn serve(cli: &Cli, signals: &Signals) -> Result<(), Box<dyn Error>> {
 
 /// Goes on until a signal or the time ends it: without a failure test, one life.
 fn live_on(cli: &Cli, work: &Work, stack: &Stack, signals: &Signals) -> Result<(), Box<dyn Error>> {
-    let end = cli.runtime.filter(|runtime| !runtime.is_zero()).map(|runtime| Instant::now() + runtime);
+    let end = (cli.runtime > 0).then(|| Instant::now() + Duration::from_millis(cli.runtime));
+    let mut pid_file = None;
     loop {
         let gone = cli.outages.next_uptime().map(|uptime| Instant::now() + uptime);
         let until = end.into_iter().chain(gone).min();
-        if live(cli, work, stack, signals, until)? || until == end {
+        if live(cli, work, stack, signals, until, &mut pid_file)? || until == end {
             return Ok(());
         }
         let downtime = cli.outages.next_downtime();
@@ -143,27 +146,53 @@ fn live(
     stack: &Stack,
     signals: &Signals,
     end: Option<Instant>,
+    pid_file: &mut Option<PidFile>,
 ) -> Result<bool, Box<dyn Error>> {
-    let element = Arc::new(work.start(stack, element_options(cli)?)?);
+    let options = element_options(cli)?;
+    let pause = options.config.reregistration_interval;
+    let element = Arc::new(work.start(stack, options)?);
     let _reporter = cli.csp.report(&element)?;
     cli.say(format_args!(
         "serving at {}, {}; looking for a registrar",
         program::list(&element.local_addrs()),
         transport::carrier(stack)
     ))?;
-    let mut is_told = false;
+    if let (None, Some(file)) = (&pid_file, &cli.daemonpidfile) {
+        *pid_file = Some(PidFile::write(file)?);
+    }
+    let is_told = watch(cli, &element, pause, signals, end)?;
+    // It gives up by itself.
+    if !element.deregister(None)? {
+        cli.say("no registrar confirmed the deregistration")?;
+    }
+    Ok(is_told)
+}
+
+/// Tells what happens to the registration until the end, or a signal; who has given up tries again after a pause. Whether a signal has come.
+fn watch(
+    cli: &Cli,
+    element: &PoolElement,
+    pause: Duration,
+    signals: &Signals,
+    end: Option<Instant>,
+) -> Result<bool, Box<dyn Error>> {
+    let (mut is_told, mut next_try) = (false, None);
     while !is_told && end.is_none_or(|end| Instant::now() < end) {
         is_told = signals.have_come()?;
         match element.next_event(Some(Instant::now() + program::GLANCE)) {
-            Ok(event) => cli.say(describe(&event))?,
+            Ok(event) => {
+                if let PoolElementEvent::GaveUp { .. } = event {
+                    next_try = Some(Instant::now() + pause);
+                }
+                cli.say(describe(&event))?;
+            }
             Err(DriverError::TimedOut) => {}
             Err(error) => return Err(error.into()),
         }
-    }
-    match element.deregister(Some(Instant::now() + Duration::from_secs(5))) {
-        Ok(true) => {}
-        Ok(false) | Err(DriverError::TimedOut) => cli.say("no registrar confirmed the deregistration")?,
-        Err(error) => return Err(error.into()),
+        if next_try.is_some_and(|due| due <= Instant::now()) {
+            next_try = None;
+            element.registration().register_again();
+        }
     }
     Ok(is_told)
 }
@@ -211,16 +240,8 @@ fn cookie_protection(cli: &Cli, pool_handle: &str) -> Result<Option<CookieProtec
 
 fn element_options(cli: &Cli) -> Result<PoolElementOptions, Box<dyn Error>> {
     let handle = cli.poolhandle.as_deref().unwrap_or(cli.service.pool_handle());
-    let mut options = PoolElementOptions::new(handle.into(), Vec::new(), cli.search.profile());
+    let mut options = cli.element.pool_element(handle, cli.service.policy(&cli.options))?;
     options.cookies = cookie_protection(cli, handle)?;
-    cli.search.forbid_tcp()?;
-    options.hunt = cli.search.hunt();
-    options.sctp = cli.search.sctp();
-    options.names = cli.search.names();
-    options.announce = cli.search.asapannounce.0;
-    options.policy = cli.policy.unwrap_or_else(|| cli.service.policy(&cli.options));
     options.port = cli.port;
-    options.reregistration_interval = cli.rereginterval.map(Duration::from_millis);
-    options.id = cli.identifier.map_or(options.id, PeId);
     Ok(options)
 }

@@ -11,9 +11,11 @@ use rserpool::driver::{PoolUser, Session};
 use rserpool::session::SessionEvent;
 use rserpool::transport::{LostReason, UserMessage};
 use sctp_tools::csp::CspOptions;
+use sctp_tools::dialect;
 use sctp_tools::logging::LogOptions;
+use sctp_tools::pool_user::UserOptions;
 use sctp_tools::program::{self, EXIT_CODES};
-use sctp_tools::search::{self, SearchOptions};
+use sctp_tools::search;
 use sctp_tools::signals::Signals;
 use sctp_tools::transport::TransportOptions;
 
@@ -37,7 +39,7 @@ const LONGEST_MESSAGE: u64 = 65_536;
 #[command(version, after_help = format!("{EXAMPLES}\n{EXIT_CODES}"))]
 struct Cli {
     /// Handle of the pool
-    #[arg(long, alias = "pool-handle", value_parser = program::pool_handle, default_value = "EchoPool")]
+    #[arg(long, alias = "pool-handle", value_parser = dialect::pool_handle, default_value = "EchoPool")]
     poolhandle: String,
     /// Payload protocol identifier of the messages
     #[arg(long, default_value_t = 0)]
@@ -49,7 +51,7 @@ struct Cli {
     #[arg(long, value_name = "S", default_value = "1", value_parser = program::seconds)]
     linger: Duration,
     #[command(flatten)]
-    search: SearchOptions,
+    user: UserOptions,
     #[command(flatten)]
     transport: TransportOptions,
     #[command(flatten)]
@@ -65,10 +67,10 @@ fn main() -> ExitCode {
 
 fn talk(cli: &Cli, signals: &Signals) -> Result<(), Box<dyn Error>> {
     cli.log.start()?;
-    let stack = cli.search.build_stack(&cli.transport)?;
-    let user = Arc::new(PoolUser::start(&stack, cli.search.pool_user())?);
+    let stack = cli.user.search.build_stack(&cli.transport)?;
+    let user = Arc::new(PoolUser::start(&stack, cli.user.pool_user())?);
     let _reporter = cli.csp.report(&user)?;
-    let session = Arc::new(user.open_session(cli.poolhandle.as_str().into()));
+    let session = Arc::new(user.open_session(cli.user.pool_handle(&cli.poolhandle)?));
     let Some(element) = program::await_element(&session, cli.patience, signals)? else { return Ok(()) };
     program::complain(format_args!("connected to {}", element.id));
     // What became of the input, once it is over.

@@ -7,9 +7,11 @@ use std::sync::Arc;
 use clap::Parser;
 use rserpool::driver::PoolUser;
 use sctp_tools::csp::CspOptions;
+use sctp_tools::dialect;
 use sctp_tools::logging::LogOptions;
-use sctp_tools::program::{self, EXIT_CODES};
-use sctp_tools::search::{self, SearchOptions};
+use sctp_tools::pool_user::UserOptions;
+use sctp_tools::program::{self, CLIENT_EXIT_CODES};
+use sctp_tools::search;
 use sctp_tools::services::scripting::client::{Client, WorkOptions};
 use sctp_tools::signals::Signals;
 use sctp_tools::transport::TransportOptions;
@@ -23,20 +25,20 @@ Examples:
 The script ssrun is called with the names of its output file and of the environment (or nothing), in a directory of its own with what \
 was in the package. Another element is tried if one fails, or the script does (-maxretry).
 
-Accepted without effect: -registrarconnectmaxtrials, -registrarrequestmaxtrials.
+Accepted without effect: -registrarconnectmaxtrials (a registrar is sought as long as one is needed).
 ";
 
 /// Has a script run by a pool. Ends when the output is there, or at SIGINT or SIGTERM.
 #[derive(Parser)]
-#[command(version, after_help = format!("{EXAMPLES}\n{EXIT_CODES}"))]
+#[command(version, after_help = format!("{EXAMPLES}\n{CLIENT_EXIT_CODES}"))]
 struct Cli {
     /// Handle of the pool
-    #[arg(long, alias = "pool-handle", value_parser = program::pool_handle, default_value = "ScriptingPool")]
+    #[arg(long, alias = "pool-handle", value_parser = dialect::pool_handle, default_value = "ScriptingPool")]
     poolhandle: String,
     #[command(flatten)]
     work: WorkOptions,
     #[command(flatten)]
-    search: SearchOptions,
+    user: UserOptions,
     #[command(flatten)]
     transport: TransportOptions,
     #[command(flatten)]
@@ -53,8 +55,8 @@ fn main() -> ExitCode {
 fn have_run(cli: &Cli, signals: &Signals) -> Result<(), Box<dyn Error>> {
     cli.log.start()?;
     let client = Client::new(&cli.work, signals)?;
-    let stack = cli.search.build_stack(&cli.transport)?;
-    let user = Arc::new(PoolUser::start(&stack, cli.search.pool_user())?);
+    let stack = cli.user.search.build_stack(&cli.transport)?;
+    let user = Arc::new(PoolUser::start(&stack, cli.user.pool_user())?);
     let _reporter = cli.csp.report(&user)?;
-    client.run(&user, &cli.poolhandle.as_str().into())
+    client.run(&user, &cli.user.pool_handle(&cli.poolhandle)?)
 }

@@ -137,6 +137,11 @@ impl ServiceFlags {
 }
 
 impl Work {
+    /// Whether users carry its state from element to element.
+    pub fn gives_cookies(&self) -> bool {
+        matches!(self, Self::PingPong(..) | Self::Fractal(_) | Self::CalcApp(..))
+    }
+
     /// Starts an element that gives the service.
     ///
     /// # Errors
@@ -155,7 +160,7 @@ impl Work {
                 PoolElement::start_sessions(stack, options, of.fgpmaxthreads, service)
             }
             Self::CalcApp(of, record) => {
-                let service = CalcApp::new(of.clone(), options.id, Arc::clone(record));
+                let service = CalcApp::new(of.clone(), options.config.id, Arc::clone(record));
                 PoolElement::start(stack, options, service)
             }
             Self::Scripting(sessions, service) => {

@@ -14,8 +14,9 @@ use rserpool::{PeId, PoolHandle};
 
 use super::protocol::{Kind, Message, Progress};
 use super::record::{Vector, stamp, write_scalars};
+use crate::at_least::at_least;
 use crate::outages::negative_exponential;
-use crate::program::{self, GLANCE};
+use crate::program::{self, Failure, GLANCE};
 use crate::signals::Signals;
 
 /// What jobs there are, and what is written down.
@@ -25,14 +26,14 @@ pub struct JobOptions {
     /// Seconds from job to job on the average (negative exponential)
     #[arg(long, value_name = "S", default_value = "15", value_parser = program::seconds)]
     pub jobinterval: Duration,
-    /// Calculations of a job on the average (negative exponential)
-    #[arg(long, value_name = "CALCULATIONS", default_value_t = 5e6, value_parser = program::positive)]
+    /// Calculations of a job on the average (negative exponential); 0 for jobs that are done at once
+    #[arg(long, value_name = "CALCULATIONS", default_value_t = 5e6, value_parser = program::not_negative)]
     pub jobsize: f64,
-    /// Ask the element whether it is there after so many milliseconds
-    #[arg(long, value_name = "MS", default_value_t = 5000, value_parser = clap::value_parser!(u64).range(100..=3_600_000))]
+    /// Ask the element whether it is there after so many milliseconds, at least 100
+    #[arg(long, value_name = "MS", default_value_t = 5000, value_parser = at_least(100..=3_600_000_u64))]
     pub keepalivetransmissioninterval: u64,
-    /// Leave an element that has not answered after so many milliseconds
-    #[arg(long, value_name = "MS", default_value_t = 5000, value_parser = clap::value_parser!(u64).range(100..=3_600_000))]
+    /// Leave an element that has not answered after so many milliseconds, at least 100
+    #[arg(long, value_name = "MS", default_value_t = 5000, value_parser = at_least(100..=3_600_000_u64))]
     pub keepalivetimeoutinterval: u64,
     /// End after so many seconds; 0: go on
     #[arg(long, value_name = "S", default_value = "86400", value_parser = program::seconds)]
@@ -134,7 +135,7 @@ impl<'a> Client<'a> {
     /// Has jobs done until the end, and writes the totals.
     ///
     /// # Errors
-    /// When the stack has failed, or the totals cannot be written.
+    /// When the stack has failed, the totals cannot be written, or a signal has come before all jobs were done that were asked for.
     pub fn run(
         mut self,
         user: &PoolUser,
@@ -159,7 +160,9 @@ impl<'a> Client<'a> {
             let session = user.open_session(pool_handle.clone());
             self.have_done(job, &session, &is_over)?;
         }
-        self.write_totals()
+        self.write_totals()?;
+        let is_short = self.options.count.is_some_and(|count| self.totals.completed.0 < count);
+        if is_short && signals.have_come()? { Err(Failure::Interrupted.into()) } else { Ok(()) }
     }
 
     /// Queues the jobs whose time has come.

@@ -14,8 +14,9 @@ use rserpool::session::{SendError, SessionEvent};
 
 use super::cache::hash_file;
 use super::protocol::{Hash, MAX_DATA, Message, printable};
+use crate::at_least::at_least;
 use crate::output_file::OutputFile;
-use crate::program::{self, GLANCE};
+use crate::program::{self, Failure, GLANCE};
 use crate::signals::Signals;
 
 /// What is to be done.
@@ -35,10 +36,10 @@ pub struct WorkOptions {
     #[arg(long, value_name = "MIB", default_value_t = 1024, value_parser = clap::value_parser!(u64).range(1..=1 << 30))]
     pub maxoutputsize: u64,
     /// How often the script may fail; what came out of the last failure is downloaded
-    #[arg(long, value_name = "TRIALS", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "TRIALS", default_value_t = 3, value_parser = at_least(1..=u32::MAX))]
     pub maxretry: u32,
-    /// Pause before another element is tried, milliseconds, more or less
-    #[arg(long, value_name = "MS", default_value_t = 10_000, value_parser = clap::value_parser!(u64).range(100..=3_600_000))]
+    /// Pause before another element is tried, milliseconds, more or less; at least 100
+    #[arg(long, value_name = "MS", default_value_t = 10_000, value_parser = at_least(100..=3_600_000_u64))]
     pub retrydelay: u64,
     /// How long an element may take to answer while files are sent, and to take a message, milliseconds
     #[arg(long, value_name = "MS", default_value_t = 59_500, value_parser = clap::value_parser!(u64).range(1..=3_600_000))]
@@ -100,7 +101,7 @@ impl<'a> Client<'a> {
     /// Tries elements until one has done the work.
     ///
     /// # Errors
-    /// That the script has failed too often, or the files cannot be read or written.
+    /// That the script has failed too often, the files cannot be read or written, or a signal has come before.
     pub fn run(mut self, user: &PoolUser, pool_handle: &PoolHandle) -> Result<(), Box<dyn Error>> {
         let mut trial = 1;
         loop {
@@ -108,7 +109,8 @@ impl<'a> Client<'a> {
             let is_last = trial >= self.options.maxretry;
             let attempt = Try { client: &mut self, session, output: None, received: 0, is_last };
             match attempt.run()? {
-                Outcome::Done(0) | Outcome::Stopped => return Ok(()),
+                Outcome::Done(0) => return Ok(()),
+                Outcome::Stopped => return Err(Failure::Interrupted.into()),
                 Outcome::Done(status) => {
                     let output = self.options.output.display();
                     return Err(format!("the script ended with status {status}, see {output}").into());
@@ -120,7 +122,7 @@ impl<'a> Client<'a> {
                 Outcome::Again => {}
             }
             if self.signals.wait(Some(spread(self.options.retrydelay)))? {
-                return Ok(());
+                return Err(Failure::Interrupted.into());
             }
         }
     }
