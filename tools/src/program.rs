@@ -204,7 +204,7 @@ pub fn complain(line: impl Display) {
     let _ = writeln!(io::stderr(), "{line}");
 }
 
-/// Writes a warning to standard error, once: not again where the program [goes on in the background](detach).
+/// Writes a warning of the command line to standard error: not again where it is read anew [in the background](detach).
 pub fn warn(line: impl Display) {
     if !detach::is_begun() {
         complain(format_args!("warning: {line}"));

@@ -106,8 +106,8 @@ fn serve(cli: &Cli, signals: &Signals) -> Result<(), Box<dyn Error>> {
     let stack = cli.element.search.build_stack(&cli.transport)?;
     let work = cli.service.prepare(&cli.options)?;
     if work.gives_cookies() && cli.cookie_key_file.is_none() && !cli.unsigned_cookies {
-        program::warn(
-            "cookies are not signed, so users can change them: see --cookie-key-file, or say --unsigned-cookies",
+        program::complain(
+            "warning: cookies are not signed, so users can change them: see --cookie-key-file, or say --unsigned-cookies",
         );
     }
     let lived = live_on(cli, &work, &stack, signals);
