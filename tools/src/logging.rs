@@ -15,7 +15,7 @@ use tracing_subscriber::fmt::MakeWriter;
 pub struct LogOptions {
     /// How much to log: 0 nothing, 1 errors, 2-3 warnings, 4-5 information, 6-7 details, 8-9 everything. The
     /// environment variable RUST_LOG goes further, e.g. RUST_LOG=rserpool=trace
-    #[arg(long, value_name = "0-9", default_value_t = 2, value_parser = clap::value_parser!(u8).range(0..=9))]
+    #[arg(long, value_name = "0-9", default_value_t = 2)]
     pub loglevel: u8,
     /// Log more: -v information, -vv details, -vvv everything
     #[arg(short, long, action = clap::ArgAction::Count)]

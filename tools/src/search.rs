@@ -98,11 +98,12 @@ impl FromStr for Announce {
     }
 }
 
-/// `auto` for the usual group, `off` for none, or a group, of which the port may be left out.
+/// `auto` for the usual group, `off` for none, or a group, of which the port may be left out. As with RSPLIB's programs, `none` is
+/// `off`, and capitals do not matter.
 pub fn multicast_group(text: &str, usual: SocketAddr) -> Result<Option<SocketAddr>, String> {
-    match text {
+    match text.to_ascii_lowercase().as_str() {
         "auto" => return Ok(Some(usual)),
-        "off" => return Ok(None),
+        "off" | "none" => return Ok(None),
         _ => {}
     }
     let (group, port) =
@@ -205,7 +206,9 @@ mod tests {
     #[test]
     fn announces_are_automatic_off_or_on_a_group() {
         assert_eq!("auto".parse(), Ok(Announce(Some(ANNOUNCE_GROUP))));
-        assert_eq!("off".parse(), Ok(Announce(None)));
+        for off in ["off", "OFF", "none", "None"] {
+            assert_eq!(off.parse(), Ok(Announce(None)), "{off}");
+        }
         assert_eq!("239.1.2.3".parse(), Ok(Announce(Some("239.1.2.3:3863".parse().unwrap()))));
         assert!("10.0.0.1:3863".parse::<Announce>().is_err());
     }
