@@ -2,7 +2,7 @@
 //!
 //! Options that may be repeated take a list; switches take `true` or `false`.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
@@ -80,6 +80,53 @@ pub fn differences(command: &Command, one: &ArgMatches, other: &ArgMatches) -> V
     let settable = command.get_arguments().filter(|arg| may_be_in_file(arg));
     let differing = settable.filter(|arg| values(one, arg) != values(other, arg));
     differing.filter_map(Arg::get_long).map(str::to_owned).collect()
+}
+
+/// What holds when only some options change, by their long names: these are as in `after`, all others as in `before`.
+///
+/// # Errors
+/// If they do not go together.
+pub fn take_over(
+    command: &Command,
+    before: &ArgMatches,
+    after: &ArgMatches,
+    may_change: impl Fn(&str) -> bool,
+) -> Result<ArgMatches, String> {
+    let options = command.get_arguments().filter_map(|arg| Some((arg.get_long()?, arg)));
+    let written =
+        options.flat_map(|(name, arg)| written(if may_change(name) { after } else { before }, name, arg));
+    let all = std::iter::once(command.get_name().into()).chain(written);
+    command.clone().try_get_matches_from(all).map_err(|error| message(&error))
+}
+
+/// An option's values as arguments; none if nobody has said it.
+fn written(matches: &ArgMatches, name: &str, arg: &Arg) -> Vec<OsString> {
+    let id = arg.get_id().as_str();
+    if matches.value_source(id) != Some(ValueSource::CommandLine) {
+        return Vec::new();
+    }
+    let with = |value: &OsStr| {
+        let mut argument = OsString::from(format!("--{name}="));
+        argument.push(value);
+        argument
+    };
+    match arg.get_action() {
+        ArgAction::SetTrue => vec![format!("--{name}").into()],
+        ArgAction::Count => vec![format!("--{name}").into(); matches.get_count(id).into()],
+        _ => matches.get_raw(id).into_iter().flatten().map(with).collect(),
+    }
+}
+
+/// Whether a file can be read more than once, and without waiting for who writes it: not a pipe.
+///
+/// # Errors
+/// If it cannot.
+pub fn check_readable_again(file: &Path) -> Result<(), ConfigFileError> {
+    let is_one = std::fs::metadata(file).and_then(|metadata| match metadata.is_file() {
+        true => Ok(()),
+        false => Err(io::Error::other("it is no file, and so may be read at the start only")),
+    });
+    is_one.map_err(|source| ConfigFileError::Read { file: file.to_owned(), source })
 }
 
 /// What a file says: options, and the arguments that they are.

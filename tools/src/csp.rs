@@ -101,20 +101,33 @@ impl CspOptions {
         Ok(Some(Reporter::start(options, Arc::clone(component))?))
     }
 
+    /// Whether what these options, and the environment, say has a meaning; nobody is looked up.
+    ///
+    /// # Errors
+    /// What has none.
+    pub fn check(&self) -> Result<(), String> {
+        self.wanted(|name| std::env::var(name).ok()).map(|_| ())
+    }
+
     fn options(
         &self,
         environment: impl Fn(&str) -> Option<String>,
     ) -> Result<Option<ReporterOptions>, String> {
+        let Some((monitor, interval)) = self.wanted(environment)? else { return Ok(None) };
+        Ok(Some(ReporterOptions { monitor: monitor.look_up()?, interval }))
+    }
+
+    fn wanted(
+        &self,
+        environment: impl Fn(&str) -> Option<String>,
+    ) -> Result<Option<(Monitor, Duration)>, String> {
         let Some(monitor) = or_environment(self.cspserver.clone(), "CSP_SERVER", &environment, str::parse)?
         else {
             return Ok(None);
         };
         let interval = or_environment(self.cspinterval, "CSP_INTERVAL", &environment, interval)?;
         let interval = interval.unwrap_or(USUAL_INTERVAL);
-        if interval.is_zero() {
-            return Ok(None);
-        }
-        Ok(Some(ReporterOptions { monitor: monitor.look_up()?, interval }))
+        Ok((!interval.is_zero()).then_some((monitor, interval)))
     }
 }
 

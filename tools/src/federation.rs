@@ -42,6 +42,18 @@ pub struct FederationOptions {
     /// How long another registrar may take for a takeover, milliseconds
     #[arg(long, value_name = "MS", value_parser = millis())]
     pub takeoverexpiryinterval: Option<u64>,
+    /// How long to insist on a takeover while a registrar with a smaller identifier insists on it, too, as RSPLIB's do, milliseconds
+    #[arg(long, value_name = "MS", value_parser = millis())]
+    takeover_patience: Option<u64>,
+    /// How often an element that is taken over is asked to change its home before it is removed (1-255)
+    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u8).range(1..))]
+    max_claims: u8,
+    /// Registrars to know (1-10000): anybody who may be a registrar can claim to be many
+    #[arg(long, value_name = "N", default_value_t = 256, value_parser = clap::value_parser!(u16).range(1..=10_000))]
+    max_peers: u16,
+    /// Bytes in one message of a handle table (100-60000), unless a single element is longer
+    #[arg(long, value_name = "BYTES", default_value_t = 1400, value_parser = clap::value_parser!(u16).range(100..=60_000))]
+    max_table_bytes: u16,
     /// Elements in one message of a handle table (1-1024)
     #[arg(long, value_name = "N", default_value_t = 128, value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub maxelementsperhtrequest: u16,
@@ -122,6 +134,9 @@ impl FederationOptions {
             (config.peers, config.names) = location::split(&self.peer);
         }
         config.max_table_entries = self.maxelementsperhtrequest.into();
+        config.max_table_len = self.max_table_bytes.into();
+        config.max_claims = self.max_claims;
+        config.max_peers = self.max_peers.into();
         config.suggest_takeovers = self.supporttakeoversuggestion;
         for (setting, millis) in [
             (&mut config.heartbeat_cycle, self.peerheartbeatcycle),
@@ -129,6 +144,7 @@ impl FederationOptions {
             (&mut config.max_time_no_response, self.peermaxtimenoresponse),
             (&mut config.mentor_discovery_timeout, self.mentordiscoverytimeout),
             (&mut config.takeover_expiry, self.takeoverexpiryinterval),
+            (&mut config.takeover_patience, self.takeover_patience),
         ] {
             if let Some(millis) = millis {
                 *setting = Duration::from_millis(millis);

@@ -80,6 +80,11 @@ impl ActionLog {
         self.output.finish()
     }
 
+    /// What is said to be the time between Keep-Alives from now on.
+    pub(super) fn set_keep_alive_interval(&mut self, interval: Duration) {
+        self.keep_alive_interval = interval;
+    }
+
     /// Writes down what the registrar hears or says.
     pub(super) fn observe(&mut self, observation: Observation<'_>) {
         let action = match observation {

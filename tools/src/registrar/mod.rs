@@ -1,6 +1,7 @@
 //! `rspregistrar`: a registrar as a program.
 
 mod action_log;
+mod check;
 mod line_file;
 mod line_queue;
 mod metrics;
@@ -8,6 +9,7 @@ mod options;
 mod process;
 mod service;
 mod statistics_file;
+mod timers;
 mod watching;
 
 use std::ffi::OsString;
@@ -20,7 +22,7 @@ use crate::config_file::{self, ConfigFileError};
 use crate::program::complain;
 use crate::signals::Signals;
 use crate::{detach, rsplib};
-use options::Cli;
+use options::{CHANGEABLE, Cli};
 use service::Service;
 
 /// Exit code for what the program is told wrongly.
@@ -33,7 +35,7 @@ pub fn main() -> ExitCode {
     match source.read() {
         Ok(told) if told.cli.check_config => ExitCode::SUCCESS,
         Ok(told) => run(source, told),
-        Err(ConfigFileError::CommandLine(error)) => error.exit(),
+        Err(SourceError::Options(ConfigFileError::CommandLine(error))) => error.exit(),
         Err(error) => {
             complain(format_args!("rspregistrar: {error}"));
             ExitCode::from(WRONG)
@@ -70,10 +72,27 @@ struct Source {
     arguments: Vec<OsString>,
 }
 
+/// Why it is not known what to do.
+#[derive(Debug, thiserror::Error)]
+enum SourceError {
+    /// An option, or the file.
+    #[error(transparent)]
+    Options(#[from] ConfigFileError),
+    /// Options that do not go together.
+    #[error("{0}")]
+    Together(String),
+}
+
 /// What it says.
 struct Told {
     cli: Cli,
     matches: ArgMatches,
+}
+
+impl Told {
+    fn new(matches: ArgMatches) -> Result<Self, ConfigFileError> {
+        Ok(Self { cli: Cli::from_arg_matches(&matches)?, matches })
+    }
 }
 
 impl Source {
@@ -82,10 +101,26 @@ impl Source {
         Self { command: Cli::command().args_override_self(true), arguments }
     }
 
-    fn read(&self) -> Result<Told, ConfigFileError> {
-        let matches = config_file::read(&self.command, &self.arguments)?;
-        let cli = Cli::from_arg_matches(&matches)?;
-        Ok(Told { cli, matches })
+    /// What it says now, if a registrar can be started so.
+    fn read(&self) -> Result<Told, SourceError> {
+        let told = Told::new(config_file::read(&self.command, &self.arguments)?)?;
+        told.cli.check().map_err(SourceError::Together)?;
+        Ok(told)
+    }
+
+    /// The same for a registrar that runs.
+    fn read_again(&self, running: &Told) -> Result<Told, SourceError> {
+        if let Some(file) = &running.cli.config {
+            config_file::check_readable_again(file)?;
+        }
+        self.read()
+    }
+
+    /// What a running registrar goes on with: of what is wanted only what it takes.
+    fn take_over(&self, running: &Told, wanted: &Told) -> Result<Told, SourceError> {
+        let is_changeable = |name: &str| CHANGEABLE.contains(&name);
+        let matches = config_file::take_over(&self.command, &running.matches, &wanted.matches, is_changeable);
+        Ok(Told::new(matches.map_err(SourceError::Together)?)?)
     }
 
     /// The options that differ.

@@ -4,6 +4,7 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::timers::TimerOptions;
 use super::watching::WatchingOptions;
 use crate::csp::CspOptions;
 use crate::federation::FederationOptions;
@@ -18,7 +19,7 @@ use clap::Parser;
 use nix::ifaddrs::getifaddrs;
 use rserpool::driver::{ANNOUNCE_TTL, RegistrarOptions, TcpOptions};
 use rserpool::registrar::RegistrarConfig;
-use rserpool::wire::ASAP_PORT;
+use rserpool::wire::{ASAP_PORT, LifeUnit};
 use rserpool::{AddressScope, Profile, RegistrarId, SctpSettings};
 
 const EXAMPLES: &str = "\
@@ -47,8 +48,8 @@ usage or configuration.
 #[derive(Parser)]
 #[command(name = "rspregistrar", version, after_help = EXAMPLES)]
 pub(super) struct Cli {
-    /// Identifier of this registrar, decimal or 0x...; random by default
-    #[arg(long, value_name = "ID", value_parser = identifier)]
+    /// Identifier of this registrar, decimal or 0x...; random by default, and for 0, which stands for no registrar
+    #[arg(long, value_name = "ID", value_parser = program::number)]
     pub(super) identifier: Option<u32>,
     /// Addresses and port for ASAP: auto (all addresses, port 3863) or ADDRESS:PORT,ADDRESS...
     #[arg(long, value_name = "auto|A[:P],...", default_value = "auto", value_parser = binding)]
@@ -74,15 +75,6 @@ pub(super) struct Cli {
     /// Hops that announces may travel
     #[arg(long, value_name = "HOPS", default_value_t = ANNOUNCE_TTL, value_parser = clap::value_parser!(u32).range(1..=255))]
     pub(super) announcettl: u32,
-    /// Time between announces, milliseconds (100-60000)
-    #[arg(long, value_name = "MS", value_parser = clap::value_parser!(u64).range(100..=60_000))]
-    pub(super) serverannouncecycle: Option<u64>,
-    /// Time between keep-alives, milliseconds (300-300000)
-    #[arg(long, value_name = "MS", value_parser = clap::value_parser!(u64).range(300..=300_000))]
-    pub(super) endpointkeepalivetransmissioninterval: Option<u64>,
-    /// How long an element may take to answer a keep-alive, milliseconds (100-60000)
-    #[arg(long, value_name = "MS", value_parser = clap::value_parser!(u64).range(100..=60_000))]
-    pub(super) endpointkeepalivetimeoutinterval: Option<u64>,
     /// Reports of an unreachable element that remove it
     #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..))]
     pub(super) maxbadpereports: u32,
@@ -92,12 +84,15 @@ pub(super) struct Cli {
     /// Elements of an answer whose selection counters move; 0: as the policy wants
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub(super) maxincrement: usize,
-    /// Elements in an answer to a request that names no number (at most 128)
+    /// Elements in an answer to a request that names no number (1-128)
     #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u16).range(1..=128))]
     pub(super) maxhresitems: u16,
-    /// Close associations without registrations and messages after so many seconds (at least 5)
-    #[arg(long, value_name = "S", default_value_t = 300, value_parser = clap::value_parser!(u64).range(5..=31_536_000))]
-    pub(super) autoclosetimeout: u64,
+    /// Elements in any answer (1-128)
+    #[arg(long, value_name = "N", default_value_t = 128, value_parser = clap::value_parser!(u16).range(1..=128))]
+    max_answer_items: u16,
+    /// Pools to whose changes one association may be subscribed (0-10000); 0: nobody is told of changes
+    #[arg(long, value_name = "N", default_value_t = 16, value_parser = clap::value_parser!(u16).range(0..=10_000))]
+    max_subscriptions: u16,
     /// Addresses of elements that are known less far are left out. By default loopback and link-local addresses are, unless
     /// an element has no others
     #[arg(long, value_name = "loopback|sitelocal|global", value_parser = scope)]
@@ -108,6 +103,10 @@ pub(super) struct Cli {
     /// Take pool handles of more than 32 bytes as well. RSPLIB's programs abort when they meet one
     #[arg(long)]
     pub(super) long_pool_handles: bool,
+    /// Lives of registrations are in seconds, to the letter of RFC 5354, 3.10. RSPLIB's programs, and all of ours that are not told the
+    /// same, say and read milliseconds
+    #[arg(long)]
+    life_in_seconds: bool,
     /// Timers: those of the RFCs, those of RSPLIB, or fast ones
     #[arg(long, value_enum, default_value_t = ProfileName::Rsplib)]
     pub(super) profile: ProfileName,
@@ -130,7 +129,9 @@ pub(super) struct Cli {
     #[arg(long)]
     pub(super) quiet: bool,
     #[command(flatten)]
-    pub(super) protection: ProtectionOptions,
+    timers: TimerOptions,
+    #[command(flatten)]
+    protection: ProtectionOptions,
     #[command(flatten)]
     pub(super) federation: FederationOptions,
     #[command(flatten)]
@@ -150,8 +151,8 @@ pub(super) struct Cli {
 /// Where the ASAP side is.
 #[derive(Clone, Debug)]
 pub(super) struct Binding {
-    addresses: Vec<IpAddr>,
-    port: u16,
+    pub(super) addresses: Vec<IpAddr>,
+    pub(super) port: u16,
 }
 
 fn binding(text: &str) -> Result<Binding, String> {
@@ -186,22 +187,20 @@ fn scope(text: &str) -> Result<AddressScope, String> {
     }
 }
 
-fn identifier(text: &str) -> Result<u32, String> {
-    match program::number(text)? {
-        0 => Err("0 stands for no registrar: take another number".into()),
-        id => Ok(id),
-    }
-}
-
 /// Options that a running registrar takes. All others need a restart.
 pub(super) const CHANGEABLE: &[&str] = &[
     "serverannouncecycle",
     "endpointkeepalivetransmissioninterval",
+    "keep-alive-jitter",
     "endpointkeepalivetimeoutinterval",
+    "connect-timeout",
+    "update-delay",
     "maxbadpereports",
     "distancestep",
     "maxincrement",
     "maxhresitems",
+    "max-answer-items",
+    "max-subscriptions",
     "autoclosetimeout",
     "access",
     "own-networks",
@@ -226,6 +225,10 @@ pub(super) const CHANGEABLE: &[&str] = &[
     "peermaxtimenoresponse",
     "mentordiscoverytimeout",
     "takeoverexpiryinterval",
+    "takeover-patience",
+    "max-claims",
+    "max-peers",
+    "max-table-bytes",
     "maxelementsperhtrequest",
     "supporttakeoversuggestion",
     "uptime",
@@ -249,37 +252,36 @@ impl Cli {
             options.local =
                 addresses.filter_map(|address| Some(address.as_sockaddr_in()?.ip().into())).collect();
         }
-        match options.local.iter().find(|address| self.disable_ipv6 && address.is_ipv6()) {
-            Some(address) => Err(format!("--local {address} is not possible with --disable-ipv6")),
+        let of_tun = options.tun.iter().map(|address| ("tun", address.address()));
+        let mut named = options.local.iter().map(|address| ("local", *address)).chain(of_tun);
+        match named.find(|(_, address)| self.disable_ipv6 && address.is_ipv6()) {
+            Some((option, address)) => Err(format!("--{option} {address} is not possible with --disable-ipv6")),
             None => Ok(options),
         }
     }
 
     /// Its identifier; another one each time that it is asked for, if none is given (RFC 5353, 2.1 and 3.2.1).
     pub(super) fn id(&self) -> RegistrarId {
-        RegistrarId(self.identifier.unwrap_or_else(|| rand::random_range(1..=u32::MAX)))
+        let given = self.identifier.filter(|id| *id != 0);
+        RegistrarId(given.unwrap_or_else(|| rand::random_range(1..=u32::MAX)))
     }
 
     /// The machine's settings.
     pub(super) fn config(&self, id: RegistrarId) -> RegistrarConfig {
         let mut config = RegistrarConfig::new(id, Profile::from(self.profile));
-        if let Some(cycle) = self.serverannouncecycle {
-            config.announce_interval = Some(Duration::from_millis(cycle));
-        }
-        if let Some(interval) = self.endpointkeepalivetransmissioninterval {
-            config.keep_alive_interval = Duration::from_millis(interval);
-        }
-        if let Some(timeout) = self.endpointkeepalivetimeoutinterval {
-            config.keep_alive_timeout = Duration::from_millis(timeout);
-        }
         config.max_bad_pe_reports = self.maxbadpereports;
         config.distance_step = Duration::from_millis(self.distancestep);
         config.increment = (self.maxincrement > 0).then_some(self.maxincrement);
         config.default_items = self.maxhresitems.into();
-        config.autoclose = Duration::from_secs(self.autoclosetimeout);
+        config.max_items = self.max_answer_items.into();
+        config.max_subscriptions = self.max_subscriptions.into();
         config.min_address_scope = self.minaddressscope;
         config.format.rare_transports = self.rare_transports;
         config.format.long_pool_handles = self.long_pool_handles;
+        if self.life_in_seconds {
+            config.format.life_unit = LifeUnit::Seconds;
+        }
+        self.timers.apply(&mut config);
         self.protection.apply(&mut config);
         self.federation.apply(&mut config.enrp);
         config

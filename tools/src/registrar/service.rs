@@ -6,7 +6,6 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use clap::ArgMatches;
 use nix::sys::signal::Signal;
 use rserpool::RegistrarId;
 use rserpool::driver::{Error as DriverError, Registrar};
@@ -33,8 +32,6 @@ pub(super) struct Service {
     source: Source,
     /// What it was started with, and of that what has been changed since.
     told: Told,
-    /// What was read last.
-    latest: ArgMatches,
     id: RegistrarId,
     /// What the next life begins with.
     config: RegistrarConfig,
@@ -66,11 +63,9 @@ impl Service {
         let config = cli.config(id);
         let watching = cli.watching.start(&config)?;
         let watchdog = Watchdog::of_environment();
-        let latest = told.matches.clone();
         Ok(Self {
             source,
             told,
-            latest,
             id,
             config,
             signals,
@@ -206,49 +201,50 @@ impl Service {
         if self.is_ready {
             tell(&reloading());
         }
-        match self.source.read() {
-            Ok(told) => self.take(told, registrar),
-            Err(error) => {
-                let error = error.to_string();
-                let error = error.trim_end();
-                tracing::error!(error, "the configuration is not taken, all stays as it was");
-            }
+        match self.source.read_again(&self.told) {
+            Ok(wanted) => self.take(wanted, registrar),
+            Err(error) => keep(&error),
         }
         if self.is_ready {
             tell(&[NotifyState::Ready]);
         }
     }
 
-    fn take(&mut self, mut told: Told, registrar: Option<&Registrar>) {
+    /// What needs a restart stays as it was, whatever else depends on it, and is named again at the next reload.
+    fn take(&mut self, wanted: Told, registrar: Option<&Registrar>) {
+        let told = match self.source.take_over(&self.told, &wanted) {
+            Ok(told) => told,
+            Err(error) => return keep(&error),
+        };
+        let differences = self.source.differences(&self.told.matches, &wanted.matches);
         let is_changeable = |name: &String| CHANGEABLE.contains(&name.as_str());
-        let mut left = self.source.differences(&self.told.matches, &told.matches);
-        left.retain(|name| !is_changeable(name));
-        // Timers of another profile would be without its associations' parameters.
-        told.cli.profile = self.told.cli.profile;
+        let (mut taken, mut left): (Vec<_>, Vec<_>) = differences.into_iter().partition(is_changeable);
         let mut config = told.cli.config(self.id);
         // Also in the next life, since who resolves them was told at the start.
         let names = std::mem::replace(&mut config.enrp.names, self.config.enrp.names.clone());
         if names != config.enrp.names {
             left.push("peer (names)".into());
         }
-        config.format = self.config.format;
-        let is_taken = |name: &String| name != "peer" || config.enrp.peers != self.config.enrp.peers;
-        let mut taken = self.source.differences(&self.latest, &told.matches);
-        taken.retain(|name| is_changeable(name) && is_taken(name));
+        taken.retain(|name| name != "peer" || config.enrp.peers != self.config.enrp.peers);
         if let Some(Err(error)) = registrar.map(|registrar| registrar.reconfigure(config.clone())) {
-            return tracing::error!(%error, "the configuration is not taken, all stays as it was");
+            return keep(&error);
         }
+        self.watching.reconfigure(&config);
         self.config = config;
         self.log.set(told.cli.log.filter());
         if !left.is_empty() {
             tracing::warn!(options = left.join(", "), "what was changed there needs a restart");
         }
         tracing::info!(changed = taken.join(", "), "the configuration was read again");
-        // What needs a restart stays as it was, and is named again at the next reload.
-        self.told.cli.outages = told.cli.outages;
-        self.told.cli.quiet = told.cli.quiet;
-        self.latest = told.matches;
+        self.told = told;
     }
+}
+
+/// A configuration cannot be taken.
+fn keep(error: &dyn Error) {
+    let error = error.to_string();
+    let error = error.trim_end();
+    tracing::error!(error, "the configuration is not taken, all stays as it was");
 }
 
 /// With the time, from which systemd tells the reload that it waits for (Type=notify-reload).

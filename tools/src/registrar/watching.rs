@@ -105,6 +105,13 @@ impl Watching {
         Some(Box::new(move |observation| actions.lock().observe(observation)))
     }
 
+    /// The registrar has other settings now.
+    pub(super) fn reconfigure(&self, config: &RegistrarConfig) {
+        if let Some(actions) = &self.actions {
+            actions.lock().set_keep_alive_interval(config.keep_alive_interval);
+        }
+    }
+
     /// A registrar begins its life.
     pub(super) fn show(&self, registrar: &Arc<Registrar>) {
         *self.shown.lock() = Some(Arc::clone(registrar));
