@@ -20,16 +20,16 @@ pub struct ProtectionOptions {
     /// The registrar's own networks, instead of those that its addresses are directly connected to: ADDRESS[/LENGTH],...
     #[arg(long, value_name = "NETWORK,...", value_delimiter = ',', value_parser = network)]
     pub own_networks: Vec<IpNet>,
-    /// Handle resolutions of one pool per second and user; -1: no limit
+    /// Handle resolutions of one pool per second and user; 0 or -1: no limit
     #[arg(long, value_name = "1/S", default_value = "-1", allow_hyphen_values = true, value_parser = limit)]
     pub maxhrrate: Limit,
-    /// Reports per second that one element is unreachable, of one user; -1: no limit
+    /// Reports per second that one element is unreachable, of one user; 0 or -1: no limit
     #[arg(long, value_name = "1/S", default_value = "-1", allow_hyphen_values = true, value_parser = limit)]
     pub maxeurate: Limit,
-    /// Registrations and renewals per second and user; -1: no limit
+    /// Registrations and renewals per second and user; 0 or -1: no limit
     #[arg(long, value_name = "1/S", default_value = "-1", allow_hyphen_values = true, value_parser = limit)]
     pub max_registration_rate: Limit,
-    /// Messages of any kind per second and user; -1: no limit
+    /// Messages of any kind per second and user; 0 or -1: no limit
     #[arg(long, value_name = "1/S", default_value = "-1", allow_hyphen_values = true, value_parser = limit)]
     pub max_message_rate: Limit,
     /// Associations of one user
@@ -67,7 +67,8 @@ pub struct Limit(pub Option<Rate>);
 
 fn limit(text: &str) -> Result<Limit, String> {
     match text.parse::<f64>() {
-        Ok(number) if number < 0.0 => Ok(Limit(None)),
+        // RSPLIB's registrar takes 0 so, too.
+        Ok(number) if number <= 0.0 => Ok(Limit(None)),
         _ => {
             text.parse().map(|rate| Limit(Some(rate))).map_err(|error| format!("{error}, or -1 for no limit"))
         }
@@ -126,7 +127,9 @@ mod tests {
     #[test]
     fn without_options_it_is_as_the_library_has_it() {
         assert_eq!(config(&[]).unwrap(), RegistrarConfig::new(RegistrarId(1), Profile::Rsplib));
-        assert_eq!(config(&["--maxhrrate=-1"]).unwrap().user_limits, UserLimits::default());
+        for none in ["--maxhrrate=-1", "--maxhrrate=0", "--maxeurate=0.0"] {
+            assert_eq!(config(&[none]).unwrap().user_limits, UserLimits::default(), "{none}");
+        }
     }
 
     #[test]
@@ -151,9 +154,9 @@ mod tests {
 
     #[test]
     fn what_makes_no_sense_is_told() {
-        for wrong in
-            ["--access=allow fly", "--own-networks=own", "--maxhrrate=0", "--maxeurate=x", "--exempt=any"]
-        {
+        let wrong =
+            ["--access=allow fly", "--own-networks=own", "--maxhrrate=2e9", "--maxeurate=x", "--exempt=any"];
+        for wrong in wrong {
             assert!(config(&[wrong]).is_err(), "{wrong}");
         }
     }

@@ -7,6 +7,34 @@ use crate::location;
 /// Options of RSPLIB that a program knows but has no use for yet: without dashes, without value.
 pub type Ignored<'a> = &'a [&'a str];
 
+/// What RSPLIB's programs take to the nearest number that they can use: options without dashes, each with the least and the greatest.
+pub type Clamped<'a> = &'a [(&'a str, i64, i64)];
+
+/// In RSPLIB's spelling numbers that are out of range are taken to the nearest end, as RSPLIB's programs do: who swaps them has scripts
+/// that say so. In words, beside, what was changed. In GNU's spelling they are left to be refused.
+pub fn clamp(arguments: Vec<OsString>, ranges: Clamped<'_>) -> (Vec<OsString>, Vec<String>) {
+    let (mut changes, mut options_are_over) = (Vec::new(), false);
+    let nearest = |argument: OsString| {
+        options_are_over |= argument == "--";
+        let Some((name, said, taken)) = out_of_range(&argument, ranges).filter(|_| !options_are_over) else {
+            return argument;
+        };
+        changes.push(format!("-{name}={said} is taken as {taken}"));
+        format!("-{name}={taken}").into()
+    };
+    let arguments = arguments.into_iter().map(nearest).collect();
+    (arguments, changes)
+}
+
+/// An option's name, what it says, and the nearest number that it may say.
+fn out_of_range<'a>(argument: &OsString, ranges: Clamped<'a>) -> Option<(&'a str, i64, i64)> {
+    let (name, value) = argument.to_str()?.strip_prefix('-')?.split_once('=')?;
+    let &(name, least, greatest) = ranges.iter().find(|(option, ..)| *option == name)?;
+    let said: i64 = value.parse().ok()?;
+    let taken = said.clamp(least, greatest);
+    (taken != said).then_some((name, said, taken))
+}
+
 /// Command line arguments in GNU's form: `-poolhandle=X` becomes `--poolhandle=X`. Options in `ignored` are taken out,
 /// and returned beside.
 pub fn arguments(
@@ -97,6 +125,22 @@ mod tests {
     fn what_has_no_use_yet_is_taken_out_and_told() {
         let (kept, taken) = convert("rspregistrar -enrp=auto --peer=1.2.3.4 -quiet", &["enrp", "peer"]);
         assert_eq!((kept.as_str(), taken.as_str()), ("rspregistrar --quiet", "enrp peer"));
+    }
+
+    #[test]
+    fn numbers_out_of_range_are_taken_to_the_nearest_in_rsplib_s_spelling() {
+        let ranges = [("items", 1, 128)];
+        let clamped = |text: &str| {
+            let (arguments, changes) = clamp(text.split(' ').map(OsString::from).collect(), &ranges);
+            let arguments: Vec<_> = arguments.iter().map(|argument| argument.to_string_lossy()).collect();
+            (arguments.join(" "), changes.join("; "))
+        };
+        let (arguments, changes) = clamped("-items=500 -items=-1 -items=128 -other=500");
+        assert_eq!(arguments, "-items=128 -items=1 -items=128 -other=500");
+        assert_eq!(changes, "-items=500 is taken as 128; -items=-1 is taken as 1");
+        for left in ["--items=500 -items=x -items", "-- -items=500"] {
+            assert_eq!(clamped(left), (left.to_owned(), String::new()));
+        }
     }
 
     #[test]

@@ -18,7 +18,8 @@ impl Cli {
         for (option, addresses) in
             [("asap", &self.asap.addresses[..]), ("enrp", enrp.as_deref().unwrap_or_default())]
         {
-            let foreign = addresses.iter().find(|address| own.as_ref().is_some_and(|own| !own.contains(address)));
+            let foreign =
+                addresses.iter().find(|address| own.as_ref().is_some_and(|own| !own.contains(address)));
             if let Some(address) = foreign {
                 return Err(format!("--{option}: {address} is none of this program's addresses, {OWN}"));
             }

@@ -22,7 +22,7 @@ use crate::config_file::{self, ConfigFileError};
 use crate::program::complain;
 use crate::signals::Signals;
 use crate::{detach, rsplib};
-use options::{CHANGEABLE, Cli};
+use options::{CHANGEABLE, CLAMPED, Cli};
 use service::Service;
 
 /// Exit code for what the program is told wrongly.
@@ -96,8 +96,14 @@ impl Told {
 }
 
 impl Source {
+    /// In GNU's and in RSPLIB's spelling; tells of what is taken otherwise than it is said.
     fn of_command_line() -> Self {
-        let (arguments, _) = rsplib::arguments(std::env::args_os(), &[]);
+        let (arguments, changes) = rsplib::clamp(std::env::args_os().collect(), CLAMPED);
+        // Who goes on in the background has told of it before.
+        for change in changes.iter().filter(|_| !detach::is_begun()) {
+            complain(format_args!("rspregistrar: warning: {change}, the nearest that is possible"));
+        }
+        let (arguments, _) = rsplib::arguments(arguments, &[]);
         Self { command: Cli::command().args_override_self(true), arguments }
     }
 

@@ -13,6 +13,7 @@ use crate::logging::LogOptions;
 use crate::outages::OutageOptions;
 use crate::program;
 use crate::protection::ProtectionOptions;
+use crate::rsplib;
 use crate::search::{Announce, ProfileName};
 use crate::transport::TransportOptions;
 use clap::Parser;
@@ -238,6 +239,26 @@ pub(super) const CHANGEABLE: &[&str] = &[
     "logquiet",
 ];
 
+/// In RSPLIB's spelling numbers out of range are taken to the nearest: the ends of what these options take.
+pub(super) const CLAMPED: rsplib::Clamped<'_> = &[
+    ("announcettl", 1, 255),
+    ("autoclosetimeout", 5, 31_536_000),
+    ("distancestep", 1, i64::MAX),
+    ("endpointkeepalivetimeoutinterval", 100, 60_000),
+    ("endpointkeepalivetransmissioninterval", 300, 300_000),
+    ("maxbadpereports", 1, u32::MAX as i64),
+    ("maxelementsperhtrequest", 1, 1024),
+    ("maxhresitems", 1, 128),
+    ("mentordiscoverytimeout", 100, 3_600_000),
+    ("mentorhuntinterval", 100, 3_600_000),
+    ("peerheartbeatcycle", 100, 300_000),
+    ("peermaxtimelastheard", 100, 3_600_000),
+    ("peermaxtimenoresponse", 100, 3_600_000),
+    ("serverannouncecycle", 100, 60_000),
+    ("statsinterval", 10, 36_000_000),
+    ("takeoverexpiryinterval", 100, 3_600_000),
+];
+
 impl Cli {
     /// The transport's options, with those of the host's addresses that may be used.
     ///
@@ -255,7 +276,9 @@ impl Cli {
         let of_tun = options.tun.iter().map(|address| ("tun", address.address()));
         let mut named = options.local.iter().map(|address| ("local", *address)).chain(of_tun);
         match named.find(|(_, address)| self.disable_ipv6 && address.is_ipv6()) {
-            Some((option, address)) => Err(format!("--{option} {address} is not possible with --disable-ipv6")),
+            Some((option, address)) => {
+                Err(format!("--{option} {address} is not possible with --disable-ipv6"))
+            }
             None => Ok(options),
         }
     }
