@@ -50,6 +50,9 @@ pub struct ProtectionOptions {
     /// Elements in all
     #[arg(long, value_name = "N", default_value_t = 1_000_000)]
     pub max_elements: usize,
+    /// Addresses of one element (1-1000); with more it is rejected
+    #[arg(long, value_name = "N", default_value_t = 32, value_parser = clap::value_parser!(u16).range(1..=1000))]
+    pub max_element_addresses: u16,
     /// Pools in all
     #[arg(long, value_name = "N", default_value_t = 10_000)]
     pub max_pools: usize,
@@ -69,9 +72,10 @@ fn limit(text: &str) -> Result<Limit, String> {
     match text.parse::<f64>() {
         // RSPLIB's registrar takes 0 so, too.
         Ok(number) if number <= 0.0 => Ok(Limit(None)),
-        _ => {
-            text.parse().map(|rate| Limit(Some(rate))).map_err(|error| format!("{error}, or -1 for no limit"))
-        }
+        _ => text
+            .parse()
+            .map(|rate| Limit(Some(rate)))
+            .map_err(|error| format!("{error}, or 0 or -1 for no limit")),
     }
 }
 
@@ -89,6 +93,7 @@ impl ProtectionOptions {
         config.access.own_networks = (!self.own_networks.is_empty()).then(|| self.own_networks.clone());
         config.max_associations = self.max_associations;
         (config.limits.elements, config.limits.pools) = (self.max_elements, self.max_pools);
+        config.limits.addresses = self.max_element_addresses.into();
         let limits = &mut config.user_limits;
         limits.associations = self.max_user_associations;
         limits.elements = self.max_user_elements;

@@ -1,4 +1,4 @@
-//! `rspregistrar` as its operators see it. Addresses are 127.79.x.x.
+//! `rspregistrar` as its operators see it. Addresses are 127.79.x.x and 127.83.x.x.
 
 use std::fs;
 use std::io::{Read, Write};
@@ -91,12 +91,37 @@ fn a_configuration_is_checked_without_a_start_and_what_is_wrong_is_told_with_its
         ("maxhresitems = 5\nmaxhritems = 5\n", "FILE, line 2: unknown key `maxhritems`"),
         ("maxhresitems = 129\n", "FILE, line 1: invalid value '129'"),
         ("[limits]\n", "FILE, line 1: unknown key `limits`"),
-        ("identifier = 0\n", "FILE, line 1: invalid value '0'"),
+        ("asap = \"192.0.2.1:0\"\n", "FILE, line 1: invalid value '192.0.2.1:0'"),
         ("udp = true\nraw = true\n", "FILE: "),
     ] {
         let (code, errors) = check(text, &[]);
         assert_eq!(code, Some(2), "{text}: {errors}");
         assert!(errors.starts_with(&format!("rspregistrar: {expected}")), "{text}: {errors}");
+    }
+    // What is good by itself, and does not go together: the start says the same.
+    for (text, expected) in [
+        ("disable-ipv6 = true\nlocal = [\"::1\"]\n", "--local ::1 is not possible with --disable-ipv6"),
+        (
+            "local = [\"127.83.0.2\"]\nasap = \"127.83.0.3\"\n",
+            "--asap: 127.83.0.3 is none of this program's addresses",
+        ),
+        ("local = [\"127.83.0.2\"]\nasap = \"127.83.0.2:9901\"\n", "--asap and --enrp need different ports"),
+    ] {
+        let checked = check(text, &[]);
+        assert_eq!(checked.0, Some(2), "{text}: {checked:?}");
+        assert!(checked.1.starts_with(&format!("rspregistrar: {expected}")), "{text}: {checked:?}");
+        assert_eq!(run(&["--config", file.to_str().expect("a path in UTF-8")]), checked);
+    }
+    for (variable, value) in [("CSP_SERVER", "192.0.2.1,192.0.2.2"), ("CSP_INTERVAL", "soon")] {
+        let mut command = Command::new(REGISTRAR);
+        command.env("CSP_SERVER", "192.0.2.1").env(variable, value);
+        let output = command.args(["--check-config"]).output().expect("it starts");
+        let errors = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{errors}");
+        assert!(
+            errors.starts_with(&format!("rspregistrar: the environment's {variable}={value}")),
+            "{errors}"
+        );
     }
     // The command line goes before, also in RSPLIB's spelling.
     assert_eq!(check("raw = true\n", &["-udp=9899"]).0, Some(0));
@@ -117,10 +142,25 @@ fn every_option_of_rsplib_s_registrar_is_taken() {
         -announcettl=30 -cspserver=192.0.2.1:2960 -cspinterval=250 -loglevel=5 -logfile=/tmp/x -logcolor=off -logquiet";
     // The others have the values of its manual's examples, or are older names.
     let more = "-enrp=1.2.3.4:9901,[2000::1:2:3],9.8.7.6 -asap=1.2.3.4:3863,9.8.7.6 -enrpmulticast=239.0.0.1:9901 -peer=192.0.2.1";
-    for options in [options, more] {
+    for options in [
+        options,
+        more,
+        "-asapannounce=none -enrpannounce=OFF -identifier=0 -maxhrrate=0 -maxeurate=0 -loglevel=12",
+    ] {
         let options: Vec<_> = options.split_whitespace().chain(["--check-config"]).collect();
         assert_eq!(run(&options), (Some(0), String::new()));
     }
+}
+
+#[test]
+fn what_rsplib_s_registrar_clamps_is_clamped_and_told_in_its_spelling_only() {
+    let (code, errors) =
+        run(&["-maxhresitems=500", "-distancestep=0", "-maxbadpereports=3", "--check-config"]);
+    let warning = |change: &str| format!("rspregistrar: warning: {change}, the nearest that is possible\n");
+    let expected =
+        ["-maxhresitems=500 is taken as 128", "-distancestep=0 is taken as 1"].map(warning).concat();
+    assert_eq!((code, errors), (Some(0), expected));
+    assert_eq!(run(&["--maxhresitems=500", "--check-config"]).0, Some(2));
 }
 
 /// A page of a registrar's, whole.
@@ -262,6 +302,50 @@ fn a_reload_before_it_serves_does_not_say_that_it_does_and_names_of_peers_need_a
 }
 
 #[test]
+fn a_reload_from_what_is_no_file_holds_nobody_up() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (file, pipe, log) =
+        (folder.path().join("r.toml"), folder.path().join("pipe"), folder.path().join("log"));
+    fs::write(&file, "maxhresitems = 2\n").expect("room");
+    let options = [format!("--config={}", file.display()), format!("-logfile={}", log.display())];
+    let mut registrar = start("127.83.0.6", &[&options[0], &options[1]]);
+    registrar.wait_for("serving");
+    // Nobody ever writes to it.
+    nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRWXU).expect("a pipe");
+    fs::rename(&pipe, &file).expect("in its place");
+    kill(Pid::from_raw(registrar.id().cast_signed()), Signal::SIGHUP).expect("it runs");
+    let told = || fs::read_to_string(&log).is_ok_and(|log| log.contains("it is no file"));
+    await_some(|| told().then_some(()), "it says so");
+    let (ended_well, said) = registrar.end(Signal::SIGTERM);
+    assert!(ended_well, "{said}");
+}
+
+#[test]
+fn a_registrar_whose_standard_output_nobody_reads_goes_on() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = |name: &str| folder.path().join(name);
+    fs::write(path("r.toml"), "loglevel = 5\n").expect("room");
+    let option = |option: &str, name: &str| format!("{option}={}", path(name).display());
+    let options =
+        [option("--config", "r.toml"), option("-logfile", "log"), option("-actionlogfile", "actions")];
+    let options: Vec<_> = options.iter().map(String::as_str).collect();
+    let mut registrar = start("127.83.0.4", &options);
+    registrar.wait_for("serving");
+    // More lines than a pipe takes.
+    let load =
+        ["--udp", "--local=127.83.0.5", "-registrar=127.83.0.4:3863", "-poolelements=2000", "--runtime=0"];
+    let load = Command::new(env!("CARGO_BIN_EXE_testregistrator")).args(load).output().expect("it starts");
+    assert!(load.status.success(), "{load:?}");
+    let read = |name: &str| fs::read_to_string(path(name)).expect("it is there");
+    let all_are_gone = || read("actions").matches("\"Disconnect\"").count() == 2000;
+    await_some(|| all_are_gone().then_some(()), "it goes on to say that elements are gone");
+    kill(Pid::from_raw(registrar.id().cast_signed()), Signal::SIGHUP).expect("it runs");
+    await_some(|| read("log").contains("was read again").then_some(()), "it reads its configuration again");
+    let (ended_well, said) = registrar.end(Signal::SIGTERM);
+    assert!(ended_well && said.matches(" registered at ").count() == 2000, "{said}");
+}
+
+#[test]
 fn what_a_reload_has_changed_holds_in_the_next_life_of_a_failure_test() {
     let folder = tempfile::tempdir().expect("a folder");
     let file = folder.path().join("r.toml");
@@ -377,6 +461,6 @@ fn without_ipv6_it_is_at_addresses_of_ipv4_only() {
     let line = registrar.wait_for("registrar 0x");
     assert!(line.contains("127.0.0.1") && !line.contains("::"), "{line}");
     let (code, errors) = run(&["--udp=0", "--local=::1", "-disable-ipv6"]);
-    assert_eq!(code, Some(1));
+    assert_eq!(code, Some(2));
     assert!(errors.contains("--local ::1 is not possible with --disable-ipv6"), "{errors}");
 }

@@ -430,6 +430,11 @@ impl Registrar {
     /// The element has nothing to do with an association of ours any more, nor is it to have.
     fn detach(&mut self, key: ElementKey, member: Member) {
         self.enrp.claims.withdraw(key);
+        self.release(key, member);
+    }
+
+    /// The same of one that may be claimed later.
+    fn release(&mut self, key: ElementKey, member: Member) {
         for timer in [Timer::KeepAlive(key), Timer::KeepAliveAck(key), Timer::Life(key)] {
             self.timers.clear(timer);
         }

@@ -5,9 +5,10 @@ use std::time::Duration;
 use rserpool::RegistrarId;
 use rserpool::registrar::{RegistrarEvent, RemovalReason};
 use rserpool::transport::{AssociationId, Command, LostReason, Peer, Side, TransportEvent, UserMessage};
-use rserpool::wire::{ASAP_PPID, AsapMessage, EnrpBody, Life, PoolElement, UpdateAction};
+use rserpool::wire::{ASAP_PPID, AsapMessage, EnrpBody, Life, PoolElement, PoolEntry, UpdateAction};
 
-use crate::lone::{Lone, element_of};
+use crate::federation::checksum_of;
+use crate::lone::{Lone, element_of, server};
 use crate::stranger::FORMAT;
 use crate::world::{ASAP_PORT, POOL, address};
 
@@ -55,6 +56,31 @@ fn who_has_found_another_home_or_has_gone_before_its_turn_is_not_claimed() {
     }
     let hosts: Vec<u8> = set_ups(&lone).into_iter().map(|(_, host)| host).collect();
     assert_eq!(hosts, (60..=128).collect::<Vec<_>>());
+}
+
+#[test]
+fn who_waits_for_its_turn_does_not_lose_it_when_its_home_s_table_is_fetched() {
+    let (mut lone, [giver, _]) = scene();
+    for host in 60..=130 {
+        lone.hear(2, giver, suggestion(element_of(2, host)));
+    }
+    let begun = set_ups(&lone);
+    assert_eq!(begun.len(), 64, "the others wait");
+    // Of one the home says meanwhile that nobody is to take it over.
+    lone.hear(2, giver, update(UpdateAction::Add, false, element_of(2, 130)));
+    // An audit fails: the table is fetched.
+    lone.said(giver);
+    let checksum = Some(checksum_of(std::iter::empty()));
+    lone.hear(2, giver, EnrpBody::Presence { reply_required: false, checksum, server: Some(server(2)) });
+    assert_eq!(lone.asked(giver), [EnrpBody::HandleTableRequest { own_children_only: true }]);
+    let elements = (124..=130).map(|host| element_of(2, host)).collect();
+    let pools = vec![PoolEntry { handle: POOL.into(), elements }];
+    lone.hear(2, giver, EnrpBody::HandleTableResponse { more: false, rejected: false, pools });
+    for (association, _) in begun {
+        lone.happen(TransportEvent::Lost { association, reason: LostReason::Aborted });
+    }
+    let hosts: Vec<u8> = set_ups(&lone).into_iter().map(|(_, host)| host).skip(64).collect();
+    assert_eq!(hosts, (124..=129).collect::<Vec<_>>());
 }
 
 #[test]

@@ -1,4 +1,5 @@
-//! Lines that go to a file by a thread of their own: who has something to write never waits for the disk.
+//! Lines that go to a file, or to standard output, by a thread of their own: who has something to write waits neither for the disk
+//! nor for who reads.
 
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -58,6 +59,14 @@ impl LineQueue {
         Self::start(path, file, LineFile::finish)
     }
 
+    /// Starts to write to standard output, or to what that is meanwhile.
+    ///
+    /// # Errors
+    /// If there is no thread for it.
+    pub(super) fn to_standard_output() -> io::Result<Self> {
+        Self::start(Path::new("to standard output"), StandardOutput, |_| Ok(()))
+    }
+
     /// Starts to write to `output`, which is at `path` and ends by `finish`. What fails, and how many lines are missing, is logged.
     ///
     /// # Errors
@@ -69,9 +78,9 @@ impl LineQueue {
     ) -> io::Result<Self> {
         let ((sender, lines), (said, outcome)) = (channel(), channel());
         let counts = Arc::<Counts>::default();
-        let of_thread = Arc::clone(&counts);
+        let (of_thread, place) = (Arc::clone(&counts), path.to_owned());
         std::thread::Builder::new().name("lines".into()).spawn(move || {
-            let written = write_all(&mut output, &lines, &of_thread).and_then(|()| finish(output));
+            let written = write_all(&place, &mut output, &lines, &of_thread).and_then(|()| finish(output));
             // Who does not wait any longer has said so.
             let _ = said.send(written);
         })?;
@@ -110,12 +119,34 @@ impl LineQueue {
     }
 }
 
-fn write_all(output: &mut impl Write, lines: &Receiver<String>, counts: &Counts) -> io::Result<()> {
+/// Nobody else is kept from it meanwhile.
+struct StandardOutput;
+
+impl Write for StandardOutput {
+    fn write(&mut self, data: &[u8]) -> io::Result<usize> {
+        let named = |error: io::Error| {
+            io::Error::new(error.kind(), format!("cannot write to standard output: {error}"))
+        };
+        io::stdout().write(data).map_err(named)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        io::stdout().flush()
+    }
+}
+
+fn write_all(
+    path: &Path,
+    output: &mut impl Write,
+    lines: &Receiver<String>,
+    counts: &Counts,
+) -> io::Result<()> {
     let (mut told, mut warned) = (0, None::<Instant>);
     let mut warn = || {
         let dropped = counts.dropped.load(Ordering::Relaxed);
         if dropped > told {
-            tracing::warn!(lines = dropped - told, "the disk is too slow: lines are missing in the file");
+            let lines = dropped - told;
+            tracing::warn!(lines, to = %path.display(), "the disk, or who reads, is too slow: lines are missing");
             told = dropped;
         }
     };

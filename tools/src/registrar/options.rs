@@ -160,8 +160,12 @@ fn binding(text: &str) -> Result<Binding, String> {
     if text == "auto" {
         return Ok(Binding { addresses: Vec::new(), port: ASAP_PORT });
     }
-    let peer = location::addresses(text, ASAP_PORT)?;
-    Ok(Binding { addresses: peer.addresses, port: peer.port })
+    match location::with_common_port(text)? {
+        (_, Some(0)) => {
+            Err("elements and users have to know the port: 1 to 65535 is needed, 3863 is usual".into())
+        }
+        (addresses, port) => Ok(Binding { addresses, port: port.unwrap_or(ASAP_PORT) }),
+    }
 }
 
 /// What clients are served over TCP.
@@ -215,6 +219,7 @@ pub(super) const CHANGEABLE: &[&str] = &[
     "max-user-pools",
     "max-associations",
     "max-elements",
+    "max-element-addresses",
     "max-pools",
     "max-silence",
     "exempt",

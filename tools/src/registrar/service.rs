@@ -1,6 +1,7 @@
 //! The running registrar: its lives, what signals do to it, what it tells.
 
 use std::error::Error;
+use std::fmt::Display;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -10,9 +11,11 @@ use nix::sys::signal::Signal;
 use rserpool::RegistrarId;
 use rserpool::driver::{Error as DriverError, Registrar};
 use rserpool::registrar::{RegistrarConfig, RegistrarEvent};
+use sctp_user::driver::{LeaseError, OpenError};
 use sd_notify::NotifyState;
-use socketapi::Stack;
+use socketapi::{Error as SocketError, Stack};
 
+use super::line_queue::LineQueue;
 use super::options::CHANGEABLE;
 use super::watching::Watching;
 use super::{Source, Told};
@@ -39,6 +42,8 @@ pub(super) struct Service {
     log: Log,
     stack: Stack,
     watching: Watching,
+    /// Where lines for standard output wait, from the second one on.
+    lines: Option<LineQueue>,
     watchdog: Watchdog,
     /// The service manager has been told that it serves.
     is_ready: bool,
@@ -72,6 +77,7 @@ impl Service {
             log,
             stack,
             watching,
+            lines: None,
             watchdog,
             is_ready: false,
             pid_file: None,
@@ -80,10 +86,12 @@ impl Service {
 
     /// Goes on until a signal ends it, and then ends its files.
     pub(super) fn run(mut self) -> Result<(), Box<dyn Error>> {
-        let end = match (self.live_on(), self.watching.finish()) {
-            (Err(error), Err(unwritten)) => Err(format!("{error}; {unwritten}").into()),
-            (lived, written) => lived.and(written.map_err(Into::into)),
-        };
+        let lived = self.live_on();
+        let said =
+            self.lines.take().map_or(Ok(()), |mut lines| lines.finish().map_err(|error| error.to_string()));
+        let errors = [lived.map_err(|error| error.to_string()), self.watching.finish(), said];
+        let errors: Vec<_> = errors.into_iter().filter_map(Result::err).collect();
+        let end = if errors.is_empty() { Ok(()) } else { Err(errors.join("; ").into()) };
         // A daemon has no standard error that somebody reads.
         if let (Err(error), true) = (&end, self.told.cli.log.is_to_file()) {
             tracing::error!(%error, "ended");
@@ -106,7 +114,8 @@ impl Service {
     fn live(&mut self, end: Option<Instant>) -> Result<Next, Box<dyn Error>> {
         let cli = &self.told.cli;
         let (config, options) = (self.config.clone(), cli.driver_options());
-        let registrar = Registrar::start_observed(&self.stack, config, options, self.watching.observer())?;
+        let registrar = Registrar::start_observed(&self.stack, config, options, self.watching.observer());
+        let registrar = registrar.map_err(|error| explain_port(&error).unwrap_or_else(|| error.into()))?;
         let registrar = Arc::new(registrar);
         let _reporter = cli.csp.report(&registrar)?;
         self.watching.show(&registrar);
@@ -122,14 +131,14 @@ impl Service {
 
     /// It has started; it serves once it has learned what others know.
     fn greet(&mut self) -> Result<(), Box<dyn Error>> {
-        let (id, over) = (self.id, carrier(&self.stack));
-        if !self.told.cli.quiet {
-            program::say(format_args!(
-                "registrar {id} on {}, {over}",
-                program::list(&self.stack.local_addresses())
-            ))?;
-        }
+        let (id, over) = (self.id, reach(&self.stack));
+        self.say(format_args!("registrar {id} on {}, {over}", program::list(&self.stack.local_addresses())))?;
         tracing::info!(%id, over, "started");
+        if self.stack.why_not_raw().is_some() {
+            tracing::warn!(
+                "who speaks plain SCTP does not reach this registrar; if that is meant, say so: --udp"
+            );
+        }
         tell(&[NotifyState::Status("looking for other registrars")]);
         if let (None, Some(file)) = (&self.pid_file, &self.told.cli.daemonpidfile) {
             self.pid_file = Some(PidFile::write(file)?);
@@ -153,22 +162,34 @@ impl Service {
     fn hear(&mut self, event: &RegistrarEvent) -> io::Result<()> {
         self.watching.hear(event);
         if *event == RegistrarEvent::Serving {
-            let status = format!("registrar {} serves over {}", self.id, carrier(&self.stack));
+            let status = format!("registrar {} serves over {}", self.id, reach(&self.stack));
             tell(&[NotifyState::Ready, NotifyState::Status(&status)]);
             self.is_ready = true;
         }
         match describe(event) {
-            Some(text) if !self.told.cli.quiet => program::say(text),
-            _ => Ok(()),
+            Some(text) => self.say(text),
+            None => Ok(()),
         }
+    }
+
+    /// Says a line on standard output. Its reader may be slow, or read nothing: only the first line is waited for, since who goes on in
+    /// the background has another standard output then.
+    fn say(&mut self, line: impl Display) -> io::Result<()> {
+        match &self.lines {
+            _ if self.told.cli.quiet => {}
+            Some(lines) => lines.write(line.to_string()),
+            None => {
+                program::say(line)?;
+                self.lines = Some(LineQueue::to_standard_output()?);
+            }
+        }
+        Ok(())
     }
 
     /// In a failure test: time without a registrar.
     fn stay_away(&mut self) -> Result<Next, Box<dyn Error>> {
         let downtime = self.told.cli.outages.next_downtime();
-        if !self.told.cli.quiet {
-            program::say(format_args!("away for {:.3} s", downtime.as_secs_f64()))?;
-        }
+        self.say(format_args!("away for {:.3} s", downtime.as_secs_f64()))?;
         let end = Instant::now() + downtime;
         while let Some(left) = end.checked_duration_since(Instant::now()) {
             // Nobody is ill here.
@@ -251,6 +272,30 @@ fn keep(error: &dyn Error) {
 fn reloading() -> Vec<NotifyState<'static>> {
     let time = NotifyState::monotonic_usec_now().ok();
     std::iter::once(NotifyState::Reloading).chain(time).collect()
+}
+
+/// What carries its packets, and whom it does not reach by that.
+fn reach(stack: &Stack) -> String {
+    let why_not = match stack.why_not_raw() {
+        Some(OpenError::KernelHasSctp) => ", and NOT over plain SCTP: this host's kernel has its own",
+        Some(_) => ", and NOT over plain SCTP: that needs CAP_NET_RAW",
+        None => "",
+    };
+    format!("{}{why_not}", carrier(stack))
+}
+
+/// What to do about a port that somebody else has.
+fn explain_port(error: &DriverError) -> Option<Box<dyn Error>> {
+    let DriverError::Socket(SocketError::Lease(lease)) = error else { return None };
+    let LeaseError::Taken { port, pid } = **lease else { return None };
+    Some(
+        format!(
+            "SCTP port {port} is taken by process {pid}, maybe another registrar: give this one another port \
+             (-asap=ADDRESS:PORT; -enrp=ADDRESS:PORT for the other registrars), or an address that the other one does not use \
+             (--local=ADDRESS, of both)"
+        )
+        .into(),
+    )
 }
 
 /// What happened, in words, as far as it is of interest.

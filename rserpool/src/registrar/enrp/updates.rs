@@ -55,9 +55,12 @@ impl Registrar {
                 // Only a home tells of an element.
                 element.home = from;
                 self.add_distance(from, &mut element);
-                let key = self.take_in(&pool_handle, element, now);
-                if let Some(key) = key.filter(|_| takeover_suggested && self.config.enrp.suggest_takeovers) {
+                let Some(key) = self.take_in(&pool_handle, element, now) else { return };
+                if takeover_suggested && self.config.enrp.suggest_takeovers {
                     self.claim(key, now);
+                } else {
+                    // Its home suggests it to nobody, or to another one, now.
+                    self.enrp.claims.withdraw(key);
                 }
             }
             UpdateAction::Delete => self.handle_deletion(from, &pool_handle, &element),
@@ -94,17 +97,21 @@ impl Registrar {
         if home == self.config.id || !self.add_peer(home, None, now) {
             return None;
         }
-        if let Some(key) = self.handlespace.find(pool_handle, element.id)
-            && self.contest(key, home, now)
-        {
+        let known = self.handlespace.find(pool_handle, element.id);
+        if known.is_some_and(|key| self.contest(key, home, now)) {
             return None;
         }
+        let stays = known.and_then(|key| self.handlespace.get(key)).is_some_and(|it| it.info.home == home);
         let is_news = self.is_news(pool_handle, &element);
         let round = self.enrp.peers.get(&home).map_or(0, |peer| peer.round);
         let member = Member { round, ..Member::default() };
         match self.handlespace.register(pool_handle, element, || member) {
             Ok(registered) => {
-                self.detach(registered.key, member);
+                // Whose home is the same waits for its turn to be claimed as before: tables do not tell what was suggested.
+                if !stays {
+                    self.enrp.claims.withdraw(registered.key);
+                }
+                self.release(registered.key, member);
                 if is_news {
                     self.note_change(pool_handle);
                 }

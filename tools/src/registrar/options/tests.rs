@@ -132,6 +132,7 @@ fn every_timer_and_limit_can_be_set() {
         "max-associations=31",
         "max-elements=32",
         "max-pools=33",
+        "max-element-addresses=34",
     ];
     let options = options.map(|option| format!("--{option}"));
     let cli = Cli::try_parse_from(["rspregistrar".to_owned()].iter().chain(&options)).unwrap();
@@ -156,7 +157,7 @@ fn every_timer_and_limit_can_be_set() {
         suggest_takeovers: false,
     };
     let expected = RegistrarConfig {
-        limits: Limits { elements: 32, pools: 33, ..Limits::default() },
+        limits: Limits { elements: 32, pools: 33, addresses: 34 },
         distance_step: millis(12),
         max_associations: 31,
         default_items: 7,
