@@ -61,7 +61,9 @@ fn what_the_sample_says_of_reloads_is_so() {
 /// Another value of an option than its default, or than what its profile says.
 fn other(name: &str, sample: &str) -> String {
     match (sample.parse::<i64>(), sample.trim_matches('"')) {
-        // Rates have no number by default.
+        // The most that it may be.
+        (Ok(128), _) => "127".into(),
+        // Rates have none by default, for -1 and for 0.
         (Ok(number), _) => (number + 6).to_string(),
         (_, "false") => "true".into(),
         (_, "auto") => r#""239.1.2.3""#.into(),
@@ -225,8 +227,8 @@ fn what_cannot_start_anywhere_is_told() {
         (&["--local=127.0.0.1", "--enrp=127.0.0.2:9901"], "--enrp: 127.0.0.2 is none of "),
         (&["--tun=10.9.0.2/24", "--asap=10.9.0.1"], "--asap: 10.9.0.1 is none of "),
         (&["--disable-ipv6", "--asap=::1"], "--asap: ::1 is none of "),
-        (&["--local=0.0.0.0"], "--local: 0.0.0.0 "),
-        (&["--local=fe80::1"], "--local: fe80::1 "),
+        (&["--local=0.0.0.0"], "--local: the wildcard 0.0.0.0 "),
+        (&["--local=fe80::1"], "--local: "),
         (&["--asap=192.0.2.1:9901"], "--asap and --enrp need different ports, both have 9901"),
     ] {
         let told = check(wrong).expect_err("it cannot start");
