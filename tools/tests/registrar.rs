@@ -156,7 +156,7 @@ fn every_option_of_rsplib_s_registrar_is_taken() {
 fn what_rsplib_s_registrar_clamps_is_clamped_and_told_in_its_spelling_only() {
     let (code, errors) =
         run(&["-maxhresitems=500", "-distancestep=0", "-maxbadpereports=3", "--check-config"]);
-    let warning = |change: &str| format!("rspregistrar: warning: {change}, the nearest that is possible\n");
+    let warning = |change: &str| format!("warning: {change}, the nearest that is possible\n");
     let expected =
         ["-maxhresitems=500 is taken as 128", "-distancestep=0 is taken as 1"].map(warning).concat();
     assert_eq!((code, errors), (Some(0), expected));

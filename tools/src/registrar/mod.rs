@@ -19,7 +19,7 @@ use clap::{ArgMatches, Command, CommandFactory, FromArgMatches};
 use nix::sys::signal::Signal;
 
 use crate::config_file::{self, ConfigFileError};
-use crate::program::complain;
+use crate::program::{self, complain};
 use crate::signals::Signals;
 use crate::{detach, rsplib};
 use options::{CHANGEABLE, CLAMPED, Cli};
@@ -99,9 +99,8 @@ impl Source {
     /// In GNU's and in RSPLIB's spelling; tells of what is taken otherwise than it is said.
     fn of_command_line() -> Self {
         let (arguments, changes) = rsplib::clamp(std::env::args_os().collect(), CLAMPED);
-        // Who goes on in the background has told of it before.
-        for change in changes.iter().filter(|_| !detach::is_begun()) {
-            complain(format_args!("rspregistrar: warning: {change}, the nearest that is possible"));
+        for change in changes {
+            program::warn(format_args!("{change}, the nearest that is possible"));
         }
         let (arguments, _) = rsplib::arguments(arguments, &[]);
         Self { command: Cli::command().args_override_self(true), arguments }
