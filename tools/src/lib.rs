@@ -31,6 +31,7 @@ pub mod program;
 pub mod protection;
 pub mod registrar;
 pub mod rsplib;
+pub mod sctp_timers;
 pub mod search;
 pub mod service_manager;
 pub mod services;

@@ -10,6 +10,7 @@ use rserpool::wire::ASAP_PORT;
 use rserpool::{HuntConfig, Profile, SctpSettings};
 use socketapi::Stack;
 
+use crate::sctp_timers::SctpTimers;
 use crate::transport::{TransportError, TransportOptions};
 
 use crate::location::{self, DnsOptions, Location};
@@ -60,6 +61,8 @@ pub struct SearchOptions {
     /// raw IP, without --local. All programs of a pool need it
     #[arg(long)]
     pub mobile: bool,
+    #[command(flatten)]
+    sctp_timers: SctpTimers,
 }
 
 /// An option of RSPLIB that has no use here: a registrar is sought as long as one is needed (RFC 5352, 3.6).
@@ -160,7 +163,9 @@ impl SearchOptions {
 
     /// The parameters of associations.
     pub fn sctp(&self) -> SctpSettings {
-        SctpSettings { mobile: self.mobile, ..self.profile().sctp_settings() }
+        let mut settings = SctpSettings { mobile: self.mobile, ..self.profile().sctp_settings() };
+        self.sctp_timers.apply(&mut settings);
+        settings
     }
 
     /// How names of registrars are resolved.
@@ -195,12 +200,14 @@ mod tests {
             "--hunt-choice-delay=3",
             "--hunt-retry-delay=4",
             "--max-hunt-retry-delay=5",
+            "--rto-min=6",
         ]);
         let hunt = cli.search.hunt();
         let HuntConfig { announce_life, connect_timeout, choice_delay, retry_delay, max_retry_delay, .. } =
             hunt;
         let timers = [announce_life, connect_timeout, choice_delay, retry_delay, max_retry_delay];
         assert_eq!(timers.map(|timer| timer.as_millis()), [1, 2, 3, 4, 5]);
+        assert_eq!(cli.search.sctp().rto_min, Duration::from_millis(6), "and those of SCTP");
     }
 
     #[test]
