@@ -40,19 +40,25 @@ static void serve(int listener) {
   CHECK(close(fd) == 0);
 }
 
-/* A worker that becomes nobody accepts, and has sockets of its own. */
-static int worker(int listener) {
+/* A worker that becomes nobody accepts, says so, and has sockets of its own. */
+static int worker(int listener, int served) {
   CHECK(setgid(NOBODY) == 0 && setuid(NOBODY) == 0);
   serve(listener);
+  CHECK(write(served, "", 1) == 1);
   client();
   return failures != 0;
 }
 
 static int with_worker(int listener) {
-  int status = -1;
+  int status = -1, served[2];
+  char byte;
+  CHECK(pipe(served) == 0);
   pid_t child = fork();
-  if (child == 0) return worker(listener);
+  if (child == 0) return worker(listener, served[1]);
+  CHECK(close(served[1]) == 0);
   client();
+  /* Else this one might take its own connection, and the worker none. */
+  CHECK(read(served[0], &byte, 1) == 1);
   serve(listener);
   CHECK(waitpid(child, &status, 0) == child && status == 0);
   if (failures == 0) printf("went on\n");

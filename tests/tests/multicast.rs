@@ -39,9 +39,10 @@ impl Groups {
             format!("-identifier={identifier:#x}"),
             format!("-asapannounce={}", self.asap),
             format!("-enrpannounce={}", self.enrp),
+            "-mentordiscoverytimeout=1000".to_owned(),
         ];
         let mut registrar = start_our_own(host, &self.address(host), "rspregistrar", &options);
-        hear(&mut registrar, "registrar 0x");
+        hear(&mut registrar, "serving");
         registrar
     }
 

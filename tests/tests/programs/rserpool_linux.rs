@@ -6,7 +6,7 @@ use std::path::Path;
 
 use rserpool::wire::ENRP_PORT;
 use system_tests::{
-    Capture, Host, Lab, Program, count_packets, has_judge_or_skip, has_rsplib_or_skip, hear,
+    Capture, Host, Lab, Program, count_packets, finish, has_judge_or_skip, has_rsplib_or_skip, hear,
     is_installed_or_skip, packets_judged_malformed, registrar_command, server_command, start_our_own,
     terminal_command,
 };
@@ -35,6 +35,14 @@ impl Whose {
         self.address(OUR_REGISTRAR)
     }
 
+    /// Of its element.
+    fn id(self) -> &'static str {
+        match self {
+            Ours => "0xaaaa",
+            Rsplib => "0xbbbb",
+        }
+    }
+
     fn address(self, ours: &'static str) -> &'static str {
         match self {
             Ours => ours,
@@ -46,7 +54,7 @@ impl Whose {
 /// A program that runs: one of ours here, one of RSPLIB's, by its name, on Linux.
 enum Running {
     Here(Program),
-    There(&'static str),
+    There(String),
 }
 
 /// Our host, with an address for each program, and Linux beside it.
@@ -88,20 +96,20 @@ impl Network {
                 let more = [&QUICK[..], &["-mentordiscoverytimeout=1000", &id]].concat();
                 self.linux.start("registrar", "", &registrar_command(LINUX, peer, &more));
                 self.linux.hear("registrar", "The registrar is ready");
-                Running::There("registrar")
+                Running::There("registrar".into())
             }
         }
     }
 
     /// An element of the echo service that takes one of the registrars, whichever answers first.
-    fn start_element(&mut self, whose: Whose, id: &str, pool: &str, registrars: &[&str]) -> Running {
-        let mut command = server_command("-echo", id, registrars);
+    fn start_element(&mut self, whose: Whose, pool: &str, registrars: &[&str]) -> Running {
+        let mut command = server_command("-echo", whose.id(), registrars);
         command.extend([format!("-poolhandle={pool}"), "-asapannounce=off".into()]);
         match whose {
             Ours => Running::Here(start_our_own(&self.host, OUR_ELEMENT, &command[0], &command[1..])),
             Rsplib => {
-                self.linux.start("server", "", &command);
-                Running::There("server")
+                self.linux.start(pool, "", &command);
+                Running::There(pool.to_owned())
             }
         }
     }
@@ -123,6 +131,9 @@ impl Network {
                 let mut typed = terminal.take_stdin().expect("its standard input");
                 typed.write_all(b"hello\n").expect("it reads");
                 hear(&mut terminal, "hello");
+                // Linux would wait for who ends without a word.
+                drop(typed);
+                finish(terminal);
             }
             Rsplib => {
                 self.linux.start("terminal", "hello", &command);
@@ -131,22 +142,6 @@ impl Network {
                 self.linux.kill("terminal");
             }
         }
-    }
-
-    fn kill(&mut self, program: Running) {
-        if let Running::There(name) = program {
-            self.linux.kill(name);
-        }
-    }
-
-    /// A registrar, an element that registers there, and a user who finds it.
-    fn pair(&mut self, registrar: Whose, element: Whose, user: Whose) {
-        let mut running = self.start_registrar(registrar, "0x11", NOBODY);
-        let serving = self.start_element(element, "0xaaaa", "EchoPool", &[registrar.registrar()]);
-        self.hear(&mut running, "registered");
-        self.talk(user, registrar.registrar(), "EchoPool");
-        self.kill(serving);
-        self.kill(running);
     }
 }
 
@@ -166,42 +161,52 @@ fn is_well_formed(file: &Path) {
 fn every_pairing_of_ours_and_rsplib_s_on_linux() {
     let Some(mut network) = Network::or_skip() else { return };
     let directory = tempfile::tempdir().expect("a directory");
-    let both = [Ours, Rsplib];
-    let all = both.iter().flat_map(|a| both.iter().flat_map(|b| both.iter().map(|c| (*a, *b, *c))));
-    for (registrar, element, user) in all.filter(|(a, b, c)| a != b || b != c) {
-        println!("registrar: {registrar:?}, element: {element:?}, user: {user:?}");
-        let capture = network.capture(&directory.path().join("pairing.pcap"));
-        network.pair(registrar, element, user);
-        let file = capture.finish();
-        is_well_formed(&file);
-        let at = (registrar.registrar(), element.address(OUR_ELEMENT), user.address(OUR_USER));
-        // What one host says to itself is not in the network.
-        if registrar != element {
-            shows(&file, at.1, at.0, "asap.message_type == 1 and asap.pe_identifier == 0xaaaa");
-            shows(&file, at.0, at.1, "asap.message_type == 3 and asap.r_bit == 0");
+    let capture = network.capture(&directory.path().join("pairings.pcap"));
+    let mut running = Vec::new();
+    for registrar in [Ours, Rsplib] {
+        let mut server = network.start_registrar(registrar, "0x11", NOBODY);
+        for element in [Ours, Rsplib] {
+            let pool = format!("{element:?}At{registrar:?}");
+            running.push(network.start_element(element, &pool, &[registrar.registrar()]));
+            network.hear(&mut server, "registered");
+            for user in [Ours, Rsplib] {
+                network.talk(user, registrar.registrar(), &pool);
+            }
         }
-        if registrar != user {
-            shows(&file, at.2, at.0, "asap.message_type == 5");
-            shows(&file, at.0, at.2, "asap.message_type == 6 and asap.pool_element_pe_identifier == 0xaaaa");
+        running.push(server);
+    }
+    let file = capture.finish();
+    is_well_formed(&file);
+    // What one host says to itself is not in the network.
+    for (a, b) in [(Ours, Rsplib), (Rsplib, Ours)] {
+        let (registrar, id) = (a.registrar(), b.id());
+        let (element, user) = (b.address(OUR_ELEMENT), b.address(OUR_USER));
+        let registers = format!("asap.message_type == 1 and asap.pool_element_pe_identifier == {id}");
+        shows(&file, element, registrar, &registers);
+        let accepts = format!("asap.message_type == 3 and asap.r_bit == 0 and asap.pe_identifier == {id}");
+        shows(&file, registrar, element, &accepts);
+        shows(&file, user, registrar, "asap.message_type == 5");
+        for id in [Ours.id(), Rsplib.id()] {
+            let answers = format!("asap.message_type == 6 and asap.pool_element_pe_identifier == {id}");
+            shows(&file, registrar, user, &answers);
         }
-        if element != user {
-            shows(&file, at.2, at.1, "frame contains \"hello\"");
-            shows(&file, at.1, at.2, "frame contains \"hello\"");
-        }
+        let user = a.address(OUR_USER);
+        shows(&file, user, element, "frame contains \"hello\"");
+        shows(&file, element, user, "frame contains \"hello\"");
     }
 }
 
-/// A registrar of either, and an element of either that knows both. Users of either find both elements at either registrar; and when one
-/// registrar is gone, at the other; and when it is back, and the other one gone, too.
+/// A registrar of either, and an element of either at the other's. Users of either find both elements at either registrar; and when one
+/// registrar is gone, at the other, which has taken its element over; and when it is back, and the other one gone, too.
 fn one_operation_scope(our_id: &str, their_id: &str) {
     let Some(mut network) = Network::or_skip() else { return };
     let directory = tempfile::tempdir().expect("a directory");
     let capture = network.capture(&directory.path().join("scope.pcap"));
     let mut ours = network.start_registrar(Ours, our_id, LINUX);
-    let mut theirs = network.start_registrar(Rsplib, their_id, OUR_REGISTRAR);
+    network.start_registrar(Rsplib, their_id, OUR_REGISTRAR);
     network.hear(&mut ours, "found");
-    let _element = network.start_element(Ours, "0xaaaa", "Here", &[LINUX, OUR_REGISTRAR]);
-    let _other = network.start_element(Rsplib, "0xbbbb", "There", &[OUR_REGISTRAR, LINUX]);
+    let _element = network.start_element(Ours, "Here", &[LINUX]);
+    let _other = network.start_element(Rsplib, "There", &[OUR_REGISTRAR]);
     let find_all = |network: &mut Network, registrar: &str| {
         for user in [Ours, Rsplib] {
             for pool in ["Here", "There"] {
@@ -212,11 +217,11 @@ fn one_operation_scope(our_id: &str, their_id: &str) {
     find_all(&mut network, LINUX);
     find_all(&mut network, OUR_REGISTRAR);
 
-    network.kill(theirs);
+    network.linux.kill("registrar");
     network.hear(&mut ours, "is gone");
     find_all(&mut network, OUR_REGISTRAR);
 
-    theirs = network.start_registrar(Rsplib, their_id, OUR_REGISTRAR);
+    let mut theirs = network.start_registrar(Rsplib, their_id, OUR_REGISTRAR);
     find_all(&mut network, LINUX);
     drop(ours);
     network.hear(&mut theirs, "Takeover");
