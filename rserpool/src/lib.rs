@@ -74,6 +74,7 @@
 //! ```
 
 pub mod csp;
+#[cfg(feature = "driver")]
 pub mod driver;
 pub mod handlespace;
 mod home;
@@ -97,4 +98,4 @@ pub use name::{NameError, RegistrarName};
 pub use profile::{Profile, SctpSettings};
 pub use rate::{InvalidRate, Rate};
 pub use scope::AddressScope;
-pub use socketapi::Time;
+pub use sctp_core::time::Time;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use socketapi::AssociationConfig;
+use sctp_core::config::AssociationConfig;
 
 use crate::transport::UserMessage;
 

@@ -11,7 +11,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use rand::SeedableRng;
 use rand::rngs::StdRng;
-use socketapi::LossReason;
+use sctp_core::event::LossReason;
 
 use crate::Time;
 use crate::wire::{

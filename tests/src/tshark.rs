@@ -104,6 +104,8 @@ fn tshark(file: &Path, arguments: &[&str]) -> Vec<String> {
     command.arg("-r").arg(file).args(["-o", "sctp.checksum:CRC 32c", "-d", "udp.port==9899,sctp"]);
     let output = command.args(arguments).output().expect("tshark runs");
     let complaint = String::from_utf8_lossy(&output.stderr);
-    assert!(!complaint.contains("not a valid"), "tshark: {complaint}");
+    // A capture that goes on may end in the middle of a packet.
+    let is_read = output.status.success() || complaint.contains("cut short");
+    assert!(is_read, "tshark {arguments:?}: {}: {complaint}", output.status);
     String::from_utf8_lossy(&output.stdout).lines().map(str::to_owned).collect()
 }

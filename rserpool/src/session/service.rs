@@ -138,12 +138,13 @@ impl ServiceSessions {
         self.sessions.keys().copied()
     }
 
-    pub(crate) fn contains(&self, session: AssociationId) -> bool {
+    /// Whether this session is up.
+    pub fn contains(&self, session: AssociationId) -> bool {
         self.sessions.contains_key(&session)
     }
 
     /// No user is served any more that is not served now.
-    pub(crate) fn refuse_users(&mut self) {
+    pub fn refuse_users(&mut self) {
         self.config.max_sessions = 0;
     }
 

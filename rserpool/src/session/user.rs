@@ -252,7 +252,7 @@ impl PoolUser {
     }
 
     /// The association with the element that serves the session.
-    pub(crate) fn association(&self, id: SessionId) -> Option<AssociationId> {
+    pub fn association(&self, id: SessionId) -> Option<AssociationId> {
         match self.sessions.get(&id)?.state {
             State::Connected(association) => Some(association),
             _ => None,
@@ -283,14 +283,14 @@ impl PoolUser {
 
     /// Turns to no other element until the session is [released](Self::release_session): nobody fetches what the former ones have
     /// sent, and each could add to that as much as its association holds.
-    pub(crate) fn hold_session(&mut self, id: SessionId) {
+    pub fn hold_session(&mut self, id: SessionId) {
         if let Some(session) = self.sessions.get_mut(&id) {
             session.is_held = true;
         }
     }
 
     /// Looks for an element at the next [time-out](Self::handle_timeout), which is due at once, if that was held up.
-    pub(crate) fn release_session(&mut self, id: SessionId) {
+    pub fn release_session(&mut self, id: SessionId) {
         let Some(session) = self.sessions.get_mut(&id) else { return };
         session.is_held = false;
         if session.state == State::Held {

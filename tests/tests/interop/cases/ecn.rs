@@ -59,6 +59,7 @@ fn marked(ground: &mut Ground<'_>, from: From) -> String {
     plan.marks = 5;
     let wire = Wire::record(&mut plan);
     let association = ground.associate(&plan);
+    assert!(association.extensions().ecn);
     let job = Job::new(1000, 1400);
     let (sender, receiver) = match from {
         From::Us => (ground.our_port(), ground.peer_port()),
@@ -70,6 +71,12 @@ fn marked(ground: &mut Ground<'_>, from: From) -> String {
     };
     ground.end(&association);
     let (echoes, reductions) = (wire.count_chunks(receiver, ECNE), wire.count_chunks(sender, CWR));
-    assert!(echoes > 0 && reductions > 0, "{echoes} ECNE, {reductions} CWR");
+    let sent = |ecn| wire.count(&format!("ip.dsfield.ecn == {ecn} and sctp.srcport == {sender}"));
+    assert!(
+        echoes > 0 && reductions > 0,
+        "{echoes} ECNE, {reductions} CWR; {} packets are capable of ECN, {} marked",
+        sent(2),
+        sent(3)
+    );
     format!("complete and in order, {echoes} ECNE, {reductions} CWR")
 }
