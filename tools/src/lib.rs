@@ -1,6 +1,5 @@
 //! Programs: registrar, pool elements and users, measuring and demonstration tools.
 
-pub mod at_least;
 pub mod attack;
 pub mod config_file;
 pub mod csp;

@@ -16,10 +16,9 @@ use rserpool::session::SessionEvent;
 use rserpool::transport::LostReason;
 use rserpool::wire::PoolElement;
 
-use crate::at_least::{AtLeast, at_least};
 use crate::detach;
 use crate::output::Output;
-use crate::rsplib::{self, Ignored};
+use crate::rsplib::{self, Clamped, Ignored};
 use crate::signals::Signals;
 
 /// Exit codes, for the help texts.
@@ -67,6 +66,16 @@ pub fn parse_these<C: Parser>(arguments: Vec<OsString>, ignored: Ignored<'_>) ->
     }
     let matches = C::command().args_override_self(true).get_matches_from(arguments);
     C::from_arg_matches(&matches).unwrap_or_else(|error| error.format(&mut C::command()).exit())
+}
+
+/// The command line, in which numbers out of these ranges are taken to the nearest that is possible, if they are in RSPLIB's spelling; tells
+/// of it.
+pub fn clamped_arguments(ranges: Clamped<'_>) -> Vec<OsString> {
+    let (arguments, changes) = rsplib::clamp(std::env::args_os().collect(), ranges);
+    for change in changes {
+        warn(format_args!("{change}, the nearest that is possible"));
+    }
+    arguments
 }
 
 /// Runs a program, whose signals are held back, to its end.
@@ -124,6 +133,17 @@ pub fn seconds(text: &str) -> Result<Duration, String> {
     }
 }
 
+/// A number above zero, such as 1e6.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn positive(text: &str) -> Result<f64, String> {
+    not_negative(text)
+        .ok()
+        .filter(|number| *number > 0.0)
+        .ok_or_else(|| "a number above zero is needed, such as 1000000 or 1e6".into())
+}
+
 /// A number, zero or above, such as 1e6.
 ///
 /// # Errors
@@ -163,11 +183,6 @@ pub fn sessions(text: &str) -> Result<usize, String> {
         Ok(sessions @ 1..=MOST_SESSIONS) => Ok(sessions),
         _ => Err(format!("a number from 1 to {MOST_SESSIONS} is needed")),
     }
-}
-
-/// The same, where RSPLIB's programs take 0 for 1.
-pub fn sessions_at_least_one() -> AtLeast<usize> {
-    at_least(1..=MOST_SESSIONS)
 }
 
 /// A pool handle.

@@ -91,18 +91,18 @@ fn options_without_effect_are_named_and_do_not_stop_the_program() {
 }
 
 #[test]
-fn values_that_rsplib_raises_are_raised_with_a_warning() {
+fn values_that_rsplib_raises_are_raised_in_its_spelling_and_refused_otherwise() {
     let [server, calcapp, scripting] =
         [PROGRAMS[1], env!("CARGO_BIN_EXE_calcappclient"), env!("CARGO_BIN_EXE_scriptingclient")];
     for (program, option, taken) in [
         (server, "rereginterval=0", "10"),
         (server, "capmaxjobs=0", "1"),
         (server, "capcapacity=0", "1"),
-        (server, "capcookiemaxcalculations=0.5", "1"),
+        (server, "capcookiemaxcalculations=0", "1"),
         (server, "capkeepalivetransmissioninterval=99", "100"),
         (server, "capkeepalivetimeoutinterval=0", "100"),
-        (server, "fgpcookiemaxtime=1", "100"),
-        (server, "fgpdatamaxtime=1", "100"),
+        (server, "fgpcookiemaxtime=0", "100"),
+        (server, "fgpdatamaxtime=0", "100"),
         (server, "fgpcookiemaxpackets=0", "1"),
         (server, "fgptransmittimeout=0", "1"),
         (server, "ssmaxthreads=0", "1"),
@@ -115,7 +115,9 @@ fn values_that_rsplib_raises_are_raised_with_a_warning() {
     ] {
         let (code, _, errors) = run(program, &[&format!("-{option}"), "--version"]);
         assert_eq!(code, Some(0), "{errors}");
-        assert_eq!(errors, format!("warning: --{option} is too little: {taken} is taken\n"));
+        let warning = format!("warning: -{option} is taken as {taken}, the nearest that is possible\n");
+        assert_eq!(errors, warning);
+        assert_eq!(run(program, &[&format!("--{option}"), "--version"]).0, Some(2), "{option}");
     }
     assert_eq!(run(calcapp, &["-jobsize=0", "--version"]).0, Some(0));
 }

@@ -158,6 +158,16 @@ fn pool_handles_may_be_long_where_all_are_told_so() {
 }
 
 #[test]
+fn lives_are_in_seconds_for_who_is_told_so() {
+    let site = Site { network: 81, test: 108 };
+    let mut registrar = site.registrar();
+    // So many seconds, which the registrar takes for milliseconds.
+    let _server =
+        site.server(3, &["-echo", "-rereginterval=5000", "--registration-life=15000", "--life-in-seconds"]);
+    registrar.wait_for("(its registration was not renewed)");
+}
+
+#[test]
 fn elements_do_not_look_for_registrars_over_tcp() {
     let site = Site { network: 81, test: 107 };
     let (code, errors) = run(SERVER, &site.member_arguments(3, &["-registrar=tcp:127.81.107.2"]));

@@ -13,6 +13,7 @@ use sctp_tools::dialect;
 use sctp_tools::logging::LogOptions;
 use sctp_tools::pool_user::UserOptions;
 use sctp_tools::program::{self, CLIENT_EXIT_CODES};
+use sctp_tools::rsplib::Clamped;
 use sctp_tools::search;
 use sctp_tools::services::calcapp::client::{Client, JobOptions};
 use sctp_tools::signals::Signals;
@@ -29,6 +30,10 @@ is offered to another element after a second.
 
 Accepted without effect: -registrarconnectmaxtrials (a registrar is sought as long as one is needed).
 ";
+
+/// What RSPLIB's calcappclient takes to the nearest number that it can use.
+const CLAMPED: Clamped<'_> =
+    &[("keepalivetimeoutinterval", 100, 3_600_000), ("keepalivetransmissioninterval", 100, 3_600_000)];
 
 /// Has jobs done by a pool, one after the other, and writes down how long each took. Ends at SIGINT or SIGTERM.
 #[derive(Parser)]
@@ -53,7 +58,7 @@ struct Cli {
 }
 
 fn main() -> ExitCode {
-    let cli: Cli = program::parse(search::IGNORED);
+    let cli: Cli = program::parse_these(program::clamped_arguments(CLAMPED), search::IGNORED);
     program::run_detached("calcappclient", cli.daemonpidfile.as_deref(), |signals| have_done(&cli, signals))
 }
 

@@ -47,6 +47,23 @@ Accepted without effect: -registrarconnectmaxtrials (a registrar is sought until
 /// A year, in milliseconds.
 const LONGEST_RUNTIME: u64 = 31_536_000_000;
 
+/// What RSPLIB's rspserver takes to the nearest number that it can use.
+const CLAMPED: rsplib::Clamped<'_> = &[
+    ("rereginterval", 10, 1_400_000_000),
+    ("capcapacity", 1, i64::MAX),
+    ("capcookiemaxcalculations", 1, i64::MAX),
+    ("capkeepalivetimeoutinterval", 100, 3_600_000),
+    ("capkeepalivetransmissioninterval", 100, 3_600_000),
+    ("capmaxjobs", 1, 10_000),
+    ("fgpcookiemaxpackets", 1, u32::MAX as i64),
+    ("fgpcookiemaxtime", 100, 3_600_000),
+    ("fgpdatamaxtime", 100, 3_600_000),
+    ("fgptransmittimeout", 1, 3_600_000),
+    ("sscachemaxentries", 1, 10_000),
+    ("sscachemaxsize", 128, 1 << 40),
+    ("ssmaxthreads", 1, 10_000),
+];
+
 /// A pool element: a server in a pool, which pool users reach by the pool's handle. Ends at SIGINT or SIGTERM, and
 /// leaves its pool before.
 #[derive(Parser)]
@@ -96,7 +113,7 @@ struct Cli {
 
 fn main() -> ExitCode {
     let ignored: Vec<_> = search::IGNORED.iter().chain(&["sstrustdb", "ssverbose"]).copied().collect();
-    let arguments = rsplib::split_local(std::env::args_os().collect());
+    let arguments = rsplib::split_local(program::clamped_arguments(CLAMPED));
     let cli: Cli = program::parse_these(arguments, &ignored);
     program::run_detached("rspserver", cli.daemonpidfile.as_deref(), |signals| serve(&cli, signals))
 }

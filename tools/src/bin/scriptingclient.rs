@@ -11,6 +11,7 @@ use sctp_tools::dialect;
 use sctp_tools::logging::LogOptions;
 use sctp_tools::pool_user::UserOptions;
 use sctp_tools::program::{self, CLIENT_EXIT_CODES};
+use sctp_tools::rsplib::Clamped;
 use sctp_tools::search;
 use sctp_tools::services::scripting::client::{Client, WorkOptions};
 use sctp_tools::signals::Signals;
@@ -27,6 +28,9 @@ was in the package. Another element is tried if one fails, or the script does (-
 
 Accepted without effect: -registrarconnectmaxtrials (a registrar is sought as long as one is needed).
 ";
+
+/// What RSPLIB's scriptingclient takes to the nearest number that it can use.
+const CLAMPED: Clamped<'_> = &[("maxretry", 1, u32::MAX as i64), ("retrydelay", 100, 3_600_000)];
 
 /// Has a script run by a pool. Ends when the output is there, or at SIGINT or SIGTERM.
 #[derive(Parser)]
@@ -48,7 +52,7 @@ struct Cli {
 }
 
 fn main() -> ExitCode {
-    let cli: Cli = program::parse(search::IGNORED);
+    let cli: Cli = program::parse_these(program::clamped_arguments(CLAMPED), search::IGNORED);
     program::run("scriptingclient", |signals| have_run(&cli, signals))
 }
 

@@ -98,11 +98,7 @@ impl Told {
 impl Source {
     /// In GNU's and in RSPLIB's spelling; tells of what is taken otherwise than it is said.
     fn of_command_line() -> Self {
-        let (arguments, changes) = rsplib::clamp(std::env::args_os().collect(), CLAMPED);
-        for change in changes {
-            program::warn(format_args!("{change}, the nearest that is possible"));
-        }
-        let (arguments, _) = rsplib::arguments(arguments, &[]);
+        let (arguments, _) = rsplib::arguments(program::clamped_arguments(CLAMPED), &[]);
         Self { command: Cli::command().args_override_self(true), arguments }
     }
 

@@ -14,7 +14,6 @@ use rserpool::{PeId, PoolHandle};
 
 use super::protocol::{Kind, Message, Progress};
 use super::record::{Vector, stamp, write_scalars};
-use crate::at_least::at_least;
 use crate::outages::negative_exponential;
 use crate::program::{self, Failure, GLANCE};
 use crate::signals::Signals;
@@ -30,10 +29,10 @@ pub struct JobOptions {
     #[arg(long, value_name = "CALCULATIONS", default_value_t = 5e6, value_parser = program::not_negative)]
     pub jobsize: f64,
     /// Ask the element whether it is there after so many milliseconds, at least 100
-    #[arg(long, value_name = "MS", default_value_t = 5000, value_parser = at_least(100..=3_600_000_u64))]
+    #[arg(long, value_name = "MS", default_value_t = 5000, value_parser = clap::value_parser!(u64).range(100..=3_600_000))]
     pub keepalivetransmissioninterval: u64,
     /// Leave an element that has not answered after so many milliseconds, at least 100
-    #[arg(long, value_name = "MS", default_value_t = 5000, value_parser = at_least(100..=3_600_000_u64))]
+    #[arg(long, value_name = "MS", default_value_t = 5000, value_parser = clap::value_parser!(u64).range(100..=3_600_000))]
     pub keepalivetimeoutinterval: u64,
     /// End after so many seconds; 0: go on
     #[arg(long, value_name = "S", default_value = "86400", value_parser = program::seconds)]

@@ -17,7 +17,6 @@ use rserpool::transport::{AssociationId, LostReason, Peer, UserMessage};
 use super::jobs::{Due, Jobs, Rules};
 use super::protocol::{Kind, Message, Progress};
 use super::record::{Vector, stamp, write_scalars};
-use crate::at_least::at_least;
 use crate::program;
 
 /// Settings of CalcApp.
@@ -25,10 +24,10 @@ use crate::program;
 #[command(next_help_heading = "Options of -calcapp")]
 pub struct CalcAppOptions {
     /// Calculations per second, which all jobs share
-    #[arg(long, value_name = "CALCULATIONS/S", default_value_t = 1e6, value_parser = at_least(1.0..=1e18))]
+    #[arg(long, value_name = "CALCULATIONS/S", default_value_t = 1e6, value_parser = program::positive)]
     pub capcapacity: f64,
     /// Jobs at a time
-    #[arg(long, value_name = "JOBS", default_value_t = 10, value_parser = program::sessions_at_least_one())]
+    #[arg(long, value_name = "JOBS", default_value_t = 10, value_parser = program::sessions)]
     pub capmaxjobs: usize,
     /// Jobs at a time of one user, who is an address; by default all
     #[arg(long, value_name = "JOBS", value_parser = program::sessions)]
@@ -40,13 +39,13 @@ pub struct CalcAppOptions {
     #[arg(long, value_name = "S", default_value = "5", value_parser = program::seconds)]
     pub capcookiemaxtime: Duration,
     /// Give users a cookie after so many calculations
-    #[arg(long, value_name = "CALCULATIONS", default_value_t = 5e6, value_parser = at_least(1.0..=1e18))]
+    #[arg(long, value_name = "CALCULATIONS", default_value_t = 5e6, value_parser = program::positive)]
     pub capcookiemaxcalculations: f64,
     /// Ask users whether they are there after so many milliseconds, at least 100
-    #[arg(long, value_name = "MS", default_value_t = 2500, value_parser = at_least(100..=3_600_000_u64))]
+    #[arg(long, value_name = "MS", default_value_t = 2500, value_parser = clap::value_parser!(u64).range(100..=3_600_000))]
     pub capkeepalivetransmissioninterval: u64,
     /// Forget jobs of users that have not answered after so many milliseconds, at least 100
-    #[arg(long, value_name = "MS", default_value_t = 2500, value_parser = at_least(100..=3_600_000_u64))]
+    #[arg(long, value_name = "MS", default_value_t = 2500, value_parser = clap::value_parser!(u64).range(100..=3_600_000))]
     pub capkeepalivetimeoutinterval: u64,
     /// Give users a cookie at the end with this probability, 0 to 1
     #[arg(long, value_name = "PROBABILITY", default_value_t = 1.0, value_parser = program::probability)]

@@ -7,7 +7,6 @@ use rserpool::driver::{Error, ServerEvent, ServerSession, SessionService};
 
 use super::points::Points;
 use super::protocol::{Algorithm, Data, MAX_POINTS, PPID, Parameter, Progress};
-use crate::at_least::at_least;
 use crate::program;
 
 /// Settings of the fractal generator.
@@ -17,17 +16,17 @@ pub struct FractalOptions {
     /// Sessions at a time
     #[arg(long, value_name = "SESSIONS", default_value_t = 4, value_parser = program::sessions)]
     pub fgpmaxthreads: usize,
-    /// Give the user a cookie after so many milliseconds, at least 100
-    #[arg(long, value_name = "MS", default_value_t = 1000, value_parser = at_least(100..=3_600_000_u64))]
+    /// Give the user a cookie after so many milliseconds
+    #[arg(long, value_name = "MS", default_value_t = 1000, value_parser = clap::value_parser!(u64).range(1..=3_600_000))]
     pub fgpcookiemaxtime: u64,
     /// Give the user a cookie after so many messages
-    #[arg(long, value_name = "MESSAGES", default_value_t = 10, value_parser = at_least(1..=u32::MAX))]
+    #[arg(long, value_name = "MESSAGES", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..))]
     pub fgpcookiemaxpackets: u32,
-    /// Send what there is of a message after so many milliseconds, at least 100
-    #[arg(long, value_name = "MS", default_value_t = 1000, value_parser = at_least(100..=3_600_000_u64))]
+    /// Send what there is of a message after so many milliseconds
+    #[arg(long, value_name = "MS", default_value_t = 1000, value_parser = clap::value_parser!(u64).range(1..=3_600_000))]
     pub fgpdatamaxtime: u64,
     /// How long a user may take no message, milliseconds
-    #[arg(long, value_name = "MS", default_value_t = 2500, value_parser = at_least(1..=3_600_000_u64))]
+    #[arg(long, value_name = "MS", default_value_t = 2500, value_parser = clap::value_parser!(u64).range(1..=3_600_000))]
     pub fgptransmittimeout: u64,
     /// How long a user may have a place and order nothing, milliseconds
     #[arg(long, value_name = "MS", default_value_t = 60_000, value_parser = clap::value_parser!(u64).range(1..=3_600_000))]

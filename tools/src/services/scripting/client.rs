@@ -14,7 +14,6 @@ use rserpool::session::{SendError, SessionEvent};
 
 use super::cache::hash_file;
 use super::protocol::{Hash, MAX_DATA, Message, printable};
-use crate::at_least::at_least;
 use crate::output_file::OutputFile;
 use crate::program::{self, Failure, GLANCE};
 use crate::signals::Signals;
@@ -36,10 +35,10 @@ pub struct WorkOptions {
     #[arg(long, value_name = "MIB", default_value_t = 1024, value_parser = clap::value_parser!(u64).range(1..=1 << 30))]
     pub maxoutputsize: u64,
     /// How often the script may fail; what came out of the last failure is downloaded
-    #[arg(long, value_name = "TRIALS", default_value_t = 3, value_parser = at_least(1..=u32::MAX))]
+    #[arg(long, value_name = "TRIALS", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..))]
     pub maxretry: u32,
     /// Pause before another element is tried, milliseconds, more or less; at least 100
-    #[arg(long, value_name = "MS", default_value_t = 10_000, value_parser = at_least(100..=3_600_000_u64))]
+    #[arg(long, value_name = "MS", default_value_t = 10_000, value_parser = clap::value_parser!(u64).range(100..=3_600_000))]
     pub retrydelay: u64,
     /// How long an element may take to answer while files are sent, and to take a message, milliseconds
     #[arg(long, value_name = "MS", default_value_t = 59_500, value_parser = clap::value_parser!(u64).range(1..=3_600_000))]

@@ -15,7 +15,6 @@ use rserpool::wire::{Policy, PolicyField, PolicyType};
 use super::cache::{Cache, hash_file};
 use super::protocol::{Hash, MAX_DATA, Message, NotReady};
 use super::work::{Bounds, Package};
-use crate::at_least::at_least;
 use crate::program;
 
 /// Settings of the scripting service.
@@ -23,7 +22,7 @@ use crate::program;
 #[command(next_help_heading = "Options of -scripting")]
 pub struct ScriptingOptions {
     /// Packages at a time; by default one for each CPU
-    #[arg(long, value_name = "SESSIONS", default_value_t = cpus(), value_parser = program::sessions_at_least_one())]
+    #[arg(long, value_name = "SESSIONS", default_value_t = cpus(), value_parser = program::sessions)]
     pub ssmaxthreads: usize,
     /// Packages at a time of one user, who is an address; by default all
     #[arg(long, value_name = "SESSIONS", value_parser = program::sessions)]
@@ -41,10 +40,10 @@ pub struct ScriptingOptions {
     #[arg(long, value_name = "DIRECTORY")]
     pub sscachedirectory: Option<PathBuf>,
     /// Environments to keep at most
-    #[arg(long, value_name = "ENVIRONMENTS", default_value_t = 16, value_parser = program::sessions_at_least_one())]
+    #[arg(long, value_name = "ENVIRONMENTS", default_value_t = 16, value_parser = program::sessions)]
     pub sscachemaxentries: usize,
     /// KiB of environments to keep at most, at least 128
-    #[arg(long, value_name = "KIB", default_value_t = 131_072, value_parser = at_least(128..=1_u64 << 40))]
+    #[arg(long, value_name = "KIB", default_value_t = 131_072, value_parser = clap::value_parser!(u64).range(128..=1 << 40))]
     pub sscachemaxsize: u64,
     /// Run only packages that a key of this GnuPG keyring has signed (gpg --sign), with environments that one has signed; others end
     /// with status 125. It takes gpgv
