@@ -63,10 +63,10 @@ fn a_set_up_test_cannot_be_limited_by_bytes() {
 #[test]
 fn unknown_options_and_values_out_of_range_are_wrong_usage_in_both_spellings() {
     for (program, arguments) in [
-        (PROGRAMS[0], ["-serverannouncecycle=5"]),
+        (PROGRAMS[0], ["-serverannouncecycle=x"]),
         (PROGRAMS[0], ["--serverannouncecycle=5"]),
         (PROGRAMS[0], ["-nosuchoption"]),
-        (PROGRAMS[0], ["-identifier=0"]),
+        (PROGRAMS[0], ["-identifier=x"]),
         (PROGRAMS[1], ["-policy=Best"]),
         (PROGRAMS[1], ["-nosuchservice"]),
         (PROGRAMS[2], ["-registrar=192.0.2.1:0"]),
