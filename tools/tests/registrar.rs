@@ -302,6 +302,24 @@ fn a_reload_before_it_serves_does_not_say_that_it_does_and_names_of_peers_need_a
 }
 
 #[test]
+fn a_reload_that_would_end_its_life_with_others_leaves_it_its_peers() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (file, log) = (folder.path().join("r.toml"), folder.path().join("log"));
+    let peer = "peer = [\"127.83.0.8\"]\nloglevel = 5\n";
+    fs::write(&file, peer).expect("room");
+    let options = [format!("--config={}", file.display()), format!("-logfile={}", log.display())];
+    let mut registrar = start("127.83.0.7", &[&options[0], &options[1]]);
+    registrar.wait_for("serving");
+    fs::write(&file, format!("{peer}enrp = \"off\"\n")).expect("room");
+    kill(Pid::from_raw(registrar.id().cast_signed()), Signal::SIGHUP).expect("it runs");
+    let told = || fs::read_to_string(&log).is_ok_and(|log| log.contains("needs a restart options=\"enrp\""));
+    await_some(|| told().then_some(()), "it says so");
+    // Who knows nobody is sought by who knows it.
+    let _peer = start("127.83.0.8", &["-identifier=7"]);
+    registrar.wait_for("registrar 0x00000007 found");
+}
+
+#[test]
 fn a_reload_from_what_is_no_file_holds_nobody_up() {
     let folder = tempfile::tempdir().expect("a folder");
     let (file, pipe, log) =
