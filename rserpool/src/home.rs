@@ -199,6 +199,12 @@ impl Home {
         }
     }
 
+    /// Where the home registrar is; none if it came to us.
+    pub(crate) fn place(&self) -> Option<&Peer> {
+        let State::Home { candidate, .. } = &self.state else { return None };
+        candidate.as_ref().map(|candidate| &candidate.target.peer)
+    }
+
     /// The home registrar, and since when it is that. Until it has said who it is, it is [`RegistrarId::NONE`].
     pub(crate) fn registrar(&self) -> Option<(RegistrarId, Time)> {
         let State::Home { association, candidate, since } = &self.state else { return None };

@@ -60,6 +60,13 @@ impl Groups {
         talk(start_our_own(host, &self.address(host), "rspterminal", &options));
     }
 
+    /// So does a program of ours that asks the registrar itself.
+    fn our_load_finds_a_registrar(&self, host: &Host) {
+        let options = [format!("-asapannounce={}", self.asap), "-maxruns=1".into()];
+        let output = finish(start_our_own(host, &self.address(host), "hrestest", &options));
+        assert!(output.contains("1 answers in"), "{output}");
+    }
+
     /// A program of RSPLIB's.
     fn theirs(&self, host: &Host, program: &[&str]) -> Program {
         let group = format!("-asapannounce={}", self.asap);
@@ -82,6 +89,7 @@ impl Groups {
         let _registrars = [self.our_registrar(&hub, 0x11), self.our_registrar(&others[0], 0x22)];
         let _element = self.our_element(&others[1]);
         self.our_user_talks(&others[2]);
+        self.our_load_finds_a_registrar(&others[2]);
         for registrar in [&hub, &others[0]] {
             self.knows_the_element(registrar, &others[2]);
         }

@@ -1,15 +1,15 @@
 //! Status reports to a monitor (CSP): options that the RSerPool programs have in common.
 
 use std::error::Error;
-use std::net::{SocketAddr, ToSocketAddrs};
+use std::net::{Ipv4Addr, SocketAddr};
 use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
-use rserpool::RegistrarName;
 use rserpool::csp::CSP_PORT;
-use rserpool::driver::{Component, Reporter, ReporterOptions};
+use rserpool::driver::{Component, NameOptions, Reporter, ReporterOptions};
+use rserpool::{Profile, RegistrarName};
 
 use crate::location::{self, Location};
 
@@ -17,10 +17,12 @@ use crate::location::{self, Location};
 #[derive(Args, Clone, Debug, Default)]
 #[command(next_help_heading = "Status report options (CSP)")]
 pub struct CspOptions {
-    /// Report this program's state to a monitor, such as cspmonitor; by default to that in the environment's CSP_SERVER, if any
+    /// Report this program's state to a monitor, such as cspmonitor; by default to that in the environment's CSP_SERVER, if any; with
+    /// --cspinterval alone to 127.0.0.1
     #[arg(long, value_name = "A[:P]|NAME[:P]")]
     pub cspserver: Option<Monitor>,
-    /// Time between reports, milliseconds, at least 250, or 0 for none; by default the environment's CSP_INTERVAL, or 1000
+    /// Time between reports, milliseconds, or 0 for none; what is shorter than 250 is taken for 250. By default the environment's
+    /// CSP_INTERVAL, or 1000
     #[arg(long, value_name = "MS", value_parser = interval)]
     pub cspinterval: Option<Duration>,
 }
@@ -28,55 +30,54 @@ pub struct CspOptions {
 /// When nothing is said: RSPLIB's monitor shows what it has every second.
 const USUAL_INTERVAL: Duration = Duration::from_secs(1);
 /// More reports are of no use to anybody.
-const SHORTEST_INTERVAL: u32 = 250;
+const SHORTEST_INTERVAL: Duration = Duration::from_millis(250);
 /// What a report can tell, which is in microseconds.
 const LONGEST_INTERVAL: u32 = u32::MAX / 1000;
 
-/// Where reports go.
+/// Where a monitor is: at an address, or at the first one of a host's name.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Monitor {
-    /// There.
-    Address(SocketAddr),
-    /// To the host of this name, which is looked up when reports begin, and to this port.
-    Name(String, u16),
-}
+pub struct Monitor(Location);
 
 impl FromStr for Monitor {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
         match Location::parse(text, CSP_PORT) {
-            Ok(Location::Name(RegistrarName::Host { name, port })) => Ok(Self::Name(name, port)),
-            _ => address(text).map(Self::Address),
+            Ok(location @ Location::Name(RegistrarName::Host { .. })) => Ok(Self(location)),
+            _ => address(text).map(Into::into),
         }
     }
 }
 
+impl From<SocketAddr> for Monitor {
+    fn from(address: SocketAddr) -> Self {
+        Self(Location::Addresses(address.into()))
+    }
+}
+
 impl Monitor {
-    fn look_up(&self) -> Result<SocketAddr, String> {
-        let (name, port) = match self {
-            Self::Address(address) => return Ok(*address),
-            Self::Name(name, port) => (name.as_str(), *port),
-        };
-        let found = (name, port).to_socket_addrs();
-        let mut found = found.map_err(|error| format!("the monitor {name} is not found: {error}"))?;
-        found.next().ok_or_else(|| format!("the monitor {name} has no address"))
+    /// Its address now.
+    ///
+    /// # Errors
+    /// When its name is not found.
+    pub fn look_up(&self) -> Result<SocketAddr, String> {
+        let found = self.0.look_up(&NameOptions::new(Profile::Rsplib));
+        let found = found.map_err(|error| format!("a monitor: {error}"))?;
+        let addresses = found.iter().flat_map(|peer| peer.addresses.iter().map(|ip| (*ip, peer.port)));
+        addresses.map(Into::into).next().ok_or_else(|| "a monitor has no address".into())
     }
 }
 
 /// An address, of which the port may be left out.
-///
-/// # Errors
-/// What is wrong with it.
-pub fn address(text: &str) -> Result<SocketAddr, String> {
+fn address(text: &str) -> Result<SocketAddr, String> {
     let found = location::address(text).map(|(ip, port)| SocketAddr::new(ip, port.unwrap_or(CSP_PORT)));
     found.ok_or_else(|| format!("ADDRESS or ADDRESS:PORT is needed, e.g. 192.0.2.1:{CSP_PORT}"))
 }
 
 fn interval(text: &str) -> Result<Duration, String> {
     match text.parse() {
-        Ok(millis @ (0 | SHORTEST_INTERVAL..=LONGEST_INTERVAL)) => Ok(Duration::from_millis(millis.into())),
-        _ => Err(format!("0, or {SHORTEST_INTERVAL} to {LONGEST_INTERVAL}, is needed")),
+        Ok(millis @ 0..=LONGEST_INTERVAL) => Ok(Duration::from_millis(millis.into())),
+        _ => Err(format!("0 to {LONGEST_INTERVAL} is needed")),
     }
 }
 
@@ -121,13 +122,20 @@ impl CspOptions {
         &self,
         environment: impl Fn(&str) -> Option<String>,
     ) -> Result<Option<(Monitor, Duration)>, String> {
-        let Some(monitor) = or_environment(self.cspserver.clone(), "CSP_SERVER", &environment, str::parse)?
-        else {
+        let monitor = or_environment(self.cspserver.clone(), "CSP_SERVER", &environment, str::parse)?;
+        // As with RSPLIB's programs, but not by the environment's interval.
+        let here = || self.cspinterval.map(|_| SocketAddr::from((Ipv4Addr::LOCALHOST, CSP_PORT)).into());
+        let Some(monitor) = monitor.or_else(here) else { return Ok(None) };
+        let wanted = or_environment(self.cspinterval, "CSP_INTERVAL", &environment, interval)?;
+        let wanted = wanted.unwrap_or(USUAL_INTERVAL);
+        if wanted.is_zero() {
             return Ok(None);
-        };
-        let interval = or_environment(self.cspinterval, "CSP_INTERVAL", &environment, interval)?;
-        let interval = interval.unwrap_or(USUAL_INTERVAL);
-        Ok((!interval.is_zero()).then_some((monitor, interval)))
+        }
+        let interval = wanted.max(SHORTEST_INTERVAL);
+        if interval != wanted {
+            tracing::warn!("status reports each {wanted:?} are too many: there is one each {interval:?}");
+        }
+        Ok(Some((monitor, interval)))
     }
 }
 
@@ -136,7 +144,16 @@ mod tests {
     use super::*;
 
     fn options(cspserver: Option<&str>, environment: &[(&str, &str)]) -> Result<String, String> {
-        let options = CspOptions { cspserver: cspserver.map(|at| at.parse().unwrap()), cspinterval: None };
+        options_with(cspserver, None, environment)
+    }
+
+    fn options_with(
+        cspserver: Option<&str>,
+        cspinterval: Option<&str>,
+        environment: &[(&str, &str)],
+    ) -> Result<String, String> {
+        let cspserver = cspserver.map(|at| at.parse().unwrap());
+        let options = CspOptions { cspserver, cspinterval: cspinterval.map(|at| interval(at).unwrap()) };
         let look =
             |name: &str| environment.iter().find(|(of, _)| *of == name).map(|(_, to)| (*to).to_owned());
         let found = options.options(look)?;
@@ -158,18 +175,34 @@ mod tests {
     fn what_is_wrong_in_the_environment_is_told() {
         let error = options(None, &[("CSP_SERVER", "192.0.2.1,192.0.2.2")]).unwrap_err();
         assert!(error.starts_with("the environment's CSP_SERVER=192.0.2.1,192.0.2.2: ADDRESS"), "{error}");
-        for wrong in ["249", "-1", "x", "4294968"] {
+        for wrong in ["-1", "x", "4294968"] {
             assert!(options(Some("192.0.2.1"), &[("CSP_INTERVAL", wrong)]).is_err(), "{wrong}");
         }
+    }
+
+    #[test]
+    fn too_many_reports_are_fewer() {
+        let environment = [("CSP_INTERVAL", "100")];
+        assert_eq!(options(Some("192.0.2.1"), &environment).unwrap(), "192.0.2.1:2960 250ms");
+        assert_eq!(options_with(Some("192.0.2.1"), Some("1"), &[]).unwrap(), "192.0.2.1:2960 250ms");
+    }
+
+    #[test]
+    fn an_interval_alone_means_a_monitor_here() {
+        assert_eq!(options_with(None, Some("500"), &[]).unwrap(), "127.0.0.1:2960 500ms");
+        assert_eq!(options_with(None, Some("0"), &[]).unwrap(), "none");
+        let server = [("CSP_SERVER", "192.0.2.1")];
+        assert_eq!(options_with(None, Some("500"), &server).unwrap(), "192.0.2.1:2960 500ms");
     }
 
     #[test]
     fn a_monitor_may_have_a_name() {
         let found = options(Some("localhost:7"), &[]).unwrap();
         assert!(["127.0.0.1:7 1s", "[::1]:7 1s"].contains(&&found[..]), "{found}");
-        assert_eq!("monitor.example".parse(), Ok(Monitor::Name("monitor.example".into(), CSP_PORT)));
+        let with_port = "monitor.example:2960".parse::<Monitor>();
+        assert_eq!("monitor.example".parse(), with_port);
         let error = options(Some("nobody.invalid"), &[]).unwrap_err();
-        assert!(error.starts_with("the monitor nobody.invalid is not found: "), "{error}");
+        assert!(error.starts_with("a monitor: cannot find nobody.invalid:2960: "), "{error}");
         for wrong in ["", "tcp:a", "_csp._sctp.example", "a:0", "192.0.2.1,192.0.2.2"] {
             assert!(wrong.parse::<Monitor>().is_err(), "{wrong}");
         }

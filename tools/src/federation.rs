@@ -101,7 +101,11 @@ pub fn peer(text: &str) -> Result<Peer, String> {
     location::addresses(text, ENRP_PORT)
 }
 
-fn known(text: &str) -> Result<Location, String> {
+/// Where another registrar's ENRP side is, perhaps by name.
+///
+/// # Errors
+/// What is wrong, and what is needed.
+pub fn known(text: &str) -> Result<Location, String> {
     Location::parse_sctp(text, ENRP_PORT)
 }
 

@@ -38,3 +38,4 @@ pub mod signals;
 pub mod stat;
 pub mod supervised;
 pub mod transport;
+pub mod watched;

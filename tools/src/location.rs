@@ -3,7 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 
 use clap::Args;
-use rserpool::driver::NameOptions;
+use rserpool::driver::{Error as DriverError, NameOptions};
 use rserpool::transport::Peer;
 use rserpool::wire::ASAP_PORT;
 use rserpool::{Profile, RegistrarName, TcpHunt};
@@ -49,6 +49,18 @@ impl Location {
         match Self::parse(text, usual_port)? {
             Self::Tcp(_) | Self::TcpName(_) => Err("only pool users may speak TCP (RFC 5352, 2.1)".into()),
             location => Ok(location),
+        }
+    }
+
+    /// Where it is now, for who asks one registrar, once: any of these will do.
+    ///
+    /// # Errors
+    /// When a name is not found.
+    pub fn look_up(&self, names: &NameOptions) -> Result<Vec<Peer>, DriverError> {
+        match self {
+            Self::Addresses(peer) => Ok(vec![peer.clone()]),
+            Self::Tcp(address) => Ok(vec![(*address).into()]),
+            Self::Name(name) | Self::TcpName(name) => names.resolve(name),
         }
     }
 

@@ -20,11 +20,11 @@ pub struct LogOptions {
     /// Log more: -v information, -vv details, -vvv everything
     #[arg(short, long, action = clap::ArgAction::Count)]
     pub verbose: u8,
-    /// Log to this file instead of standard error
-    #[arg(long, value_name = "FILE", conflicts_with = "logappend")]
+    /// Log to this file instead of standard error; of this and --logappend the last one counts
+    #[arg(long, value_name = "FILE", overrides_with = "logappend")]
     pub logfile: Option<PathBuf>,
     /// Append the log to this file
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", overrides_with = "logfile")]
     pub logappend: Option<PathBuf>,
     /// Log nothing
     #[arg(long)]
@@ -38,8 +38,10 @@ pub struct LogOptions {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Switch {
     /// Yes.
+    #[value(alias = "yes")]
     On,
     /// No.
+    #[value(alias = "no")]
     Off,
 }
 
@@ -118,5 +120,38 @@ impl LogOptions {
             (false, _) => "trace",
         };
         EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Cli {
+        #[command(flatten)]
+        log: LogOptions,
+    }
+
+    fn options(arguments: &[&str]) -> LogOptions {
+        Cli::try_parse_from(["program"].iter().chain(arguments)).unwrap().log
+    }
+
+    #[test]
+    fn of_two_files_the_last_one_counts() {
+        // As with RSPLIB's programs.
+        let log = options(&["--logfile=a", "--logappend=b"]);
+        assert_eq!((log.logfile, log.logappend), (None, Some("b".into())));
+        let log = options(&["--logappend=b", "--logfile=a"]);
+        assert_eq!((log.logfile, log.logappend), (Some("a".into()), None));
+    }
+
+    #[test]
+    fn colours_are_switched_by_on_and_yes() {
+        assert_eq!(options(&["--logcolor=yes"]).logcolor, Some(Switch::On));
+        assert_eq!(options(&["--logcolor=on"]).logcolor, Some(Switch::On));
+        assert_eq!(options(&["--logcolor=off"]).logcolor, Some(Switch::Off));
     }
 }

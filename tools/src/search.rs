@@ -1,19 +1,23 @@
 //! How pool elements and users find a registrar: options that they have in common.
 
+use std::io;
 use std::net::SocketAddr;
 use std::str::FromStr;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use clap::{Args, ValueEnum};
-use rserpool::driver::{ANNOUNCE_GROUP, NameOptions};
+use rserpool::driver::{ANNOUNCE_GROUP, Error as DriverError, NameOptions, PoolUser, PoolUserOptions};
+use rserpool::pool_user::ResolutionError;
+use rserpool::transport::Peer;
 use rserpool::wire::ASAP_PORT;
 use rserpool::{HuntConfig, Profile, SctpSettings};
 use socketapi::Stack;
 
-use crate::sctp_timers::SctpTimers;
-use crate::transport::{TransportError, TransportOptions};
-
 use crate::location::{self, DnsOptions, Location};
+use crate::program::GLANCE;
+use crate::sctp_timers::SctpTimers;
+use crate::signals::Signals;
+use crate::transport::{TransportError, TransportOptions};
 
 /// How to find a registrar.
 #[derive(Args, Clone, Debug)]
@@ -87,6 +91,24 @@ impl From<ProfileName> for Profile {
             ProfileName::Fast => Self::Fast,
         }
     }
+}
+
+/// Why there is no registrar to put load on.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SearchError {
+    /// Load goes over SCTP.
+    #[error("this program speaks SCTP only with registrars")]
+    OverTcp,
+    /// None in time.
+    #[error("{}", ResolutionError::TimedOut)]
+    NotFound,
+    /// The search.
+    #[error(transparent)]
+    Driver(#[from] DriverError),
+    /// Signals.
+    #[error(transparent)]
+    System(#[from] io::Error),
 }
 
 /// Whether announces are used, and where.
@@ -166,6 +188,39 @@ impl SearchOptions {
         let mut settings = SctpSettings { mobile: self.mobile, ..self.profile().sctp_settings() };
         self.sctp_timers.apply(&mut settings);
         settings
+    }
+
+    /// Where one registrar is, for who puts load on it: the one that is named, or else one that is found as users find theirs. None if
+    /// a signal came first. Once a registrar is named, announces of others count for nothing.
+    ///
+    /// # Errors
+    /// See [`SearchError`].
+    pub fn find(
+        &self,
+        stack: &Stack,
+        patience: Duration,
+        signals: &Signals,
+    ) -> Result<Option<Peer>, SearchError> {
+        if !location::are_sctp(&self.registrar) {
+            return Err(SearchError::OverTcp);
+        }
+        if let [Location::Addresses(peer)] = &self.registrar[..] {
+            return Ok(Some(peer.clone()));
+        }
+        let mut options = PoolUserOptions::new(Vec::new(), self.profile());
+        (options.names, options.sctp, options.config.hunt) = (self.names(), self.sctp(), self.hunt());
+        options.announce = self.asapannounce.0.filter(|_| self.registrar.is_empty());
+        let user = PoolUser::start(stack, options)?;
+        let end = Instant::now() + patience;
+        while !signals.have_come()? {
+            let now = Instant::now();
+            match user.find_registrar(Some(end.min(now + GLANCE))) {
+                Err(DriverError::TimedOut) if now >= end => return Err(SearchError::NotFound),
+                Err(DriverError::TimedOut) => {}
+                found => return Ok(Some(found?)),
+            }
+        }
+        Ok(None)
     }
 
     /// How names of registrars are resolved.

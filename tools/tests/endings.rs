@@ -131,7 +131,7 @@ fn end_of_who_registers(site: &Site, output: impl Into<Stdio>) -> (Option<i32>, 
     let mut command = Command::new(env!("CARGO_BIN_EXE_testregistrator"));
     command.args(load(site, &["-poolelements=4000000"])).stdout(output).stderr(Stdio::piped());
     let child = command.spawn().expect("it starts");
-    registrar.wait_for("TestPool: ");
+    registrar.wait_for("TestPool-0001: ");
     // It says a line for each of them, which somebody has to read.
     let reader = std::thread::spawn(move || registrar.wait_for("(its association ended)"));
     tell_to_end(&child);

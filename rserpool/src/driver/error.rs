@@ -3,6 +3,7 @@
 use std::io;
 use std::sync::Arc;
 
+use crate::RegistrarName;
 use crate::pool_user::ResolutionError;
 use crate::session::{CookieError, SendError};
 use crate::transport::LostReason;
@@ -32,6 +33,14 @@ pub enum Error {
     /// The time allowed for the call is over.
     #[error("the time allowed for this call is over")]
     TimedOut,
+    /// A DNS name could not be resolved, or stands for nobody.
+    #[error("cannot find {name}: {reason}")]
+    Name {
+        /// Which.
+        name: RegistrarName,
+        /// What the resolver says.
+        reason: String,
+    },
     /// The pool could not be resolved.
     #[error(transparent)]
     Resolution(#[from] ResolutionError),

@@ -46,6 +46,24 @@ impl NameOptions {
             pause: profile.millis(1000, 1000, 100),
         }
     }
+
+    /// What a name stands for now, for who asks once: all that may be asked instead of each other, best first (RFC 2782), at least one.
+    /// Waits for the servers, 20 s at most.
+    ///
+    /// # Errors
+    /// [`Error::Name`]; [`Error::System`].
+    pub fn resolve(&self, name: &RegistrarName) -> Result<Vec<Peer>, Error> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        let runtime = runtime.map_err(Error::system("prepare to resolve names"))?;
+        let failed = |reason: String| Error::Name { name: name.clone(), reason };
+        let answer = runtime.block_on(resolve(name, &self.servers, &mut Hosts::new()));
+        let mut targets = answer.map_err(|error| failed(error.to_string()))?.targets;
+        targets.sort();
+        match targets.is_empty() {
+            false => Ok(targets.into_iter().map(|target| target.peer).collect()),
+            true => Err(failed("there is no such name, or nobody has it".into())),
+        }
+    }
 }
 
 /// How long a name may take, and after that each target that it leads to.

@@ -242,6 +242,15 @@ impl PoolUser {
         self.runner.with(|engine, now| look(&engine.machine.machine, engine.network.places(Side::Asap), now))
     }
 
+    /// Waits until there is a registrar to ask: where it is.
+    ///
+    /// # Errors
+    /// [`Error::TimedOut`] at the deadline; [`Error::Socket`] when the stack has failed.
+    pub fn find_registrar(&self, deadline: Option<Instant>) -> Result<Peer, Error> {
+        self.runner.with(|engine, now| engine.machine.machine.find_registrar(now));
+        self.runner.wait(deadline, |engine| engine.machine.machine.registrar().cloned())
+    }
+
     /// Elements of a pool, best first.
     ///
     /// # Errors

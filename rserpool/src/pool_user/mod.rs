@@ -39,7 +39,7 @@ use crate::policy::Policies;
 use crate::session::user::Session;
 use crate::session::{BusinessCard, SessionEvent, SessionId};
 use crate::timers::Timers;
-use crate::transport::{AssociationId, Command, Io, TransportEvent, UserMessage, earliest};
+use crate::transport::{AssociationId, Command, Io, Peer, TransportEvent, UserMessage, earliest};
 use crate::wire::{ASAP_PPID, ErrorCause, Format, PoolElement};
 use crate::{PoolHandle, Profile, Rate, RegistrarId, Time};
 
@@ -254,6 +254,16 @@ impl PoolUser {
     pub(crate) fn is_fresh(&self, pool_handle: &PoolHandle, now: Time) -> bool {
         self.cache.is_fresh(pool_handle, now)
             || (self.subscriptions.is_active(pool_handle) && self.cache.knows(pool_handle))
+    }
+
+    /// Looks for a registrar, before there is anything to ask; [`registrar`](Self::registrar) says where it is once it is found.
+    pub fn find_registrar(&mut self, now: Time) {
+        self.home.start(&mut self.io, now);
+    }
+
+    /// Where the registrar is that it asks.
+    pub fn registrar(&self) -> Option<&Peer> {
+        self.home.place()
     }
 
     /// The registrar that it asks, and since when; [`RegistrarId::NONE`] unless an announce has told who it is.

@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 
 use dns::DnsServer;
 use rserpool::driver::{
-    NameOptions, PoolElementOptions, PoolUser, PoolUserOptions, Registrar, RegistrarOptions, Registration,
+    Error, NameOptions, PoolElementOptions, PoolUser, PoolUserOptions, Registrar, RegistrarOptions,
+    Registration,
 };
 use rserpool::pool_element::PoolElementEvent;
 use rserpool::registrar::{RegistrarConfig, RegistrarEvent};
@@ -111,6 +112,22 @@ fn an_element_moves_to_the_registrar_that_the_name_stands_for_now() {
     at_first.close();
     await_registration(&element);
     assert_eq!(elements(&second), 1);
+}
+
+#[test]
+fn a_user_is_told_where_the_registrar_is_that_it_found() {
+    let site = Site::new(25);
+    let (at_registrar, at_user) = (site.stack(2), site.stack(3));
+    site.name(&[2]);
+    let mut options = PoolUserOptions::new(Vec::new(), PROFILE);
+    options.config.hunt.names = names(&["registrars.test"], ASAP_PORT);
+    options.names = site.options();
+    let user = PoolUser::start(&at_user, options).expect("a user");
+    let in_vain = user.find_registrar(Some(Instant::now()));
+    assert!(matches!(in_vain, Err(Error::TimedOut)), "{in_vain:?}");
+    let _registrar = site.registrar(&at_registrar, 1, ASAP_PORT, &[]);
+    let found = user.find_registrar(Some(Instant::now() + LIMIT)).expect("a registrar");
+    assert_eq!(found, Peer { addresses: vec![site.address(2)], port: ASAP_PORT });
 }
 
 #[test]

@@ -18,6 +18,7 @@ use socketapi::{
 };
 
 use crate::signals::Signals;
+use crate::watched::Watched;
 pub use tally::Tally;
 
 /// Messages in a row before answers are looked at.
@@ -26,8 +27,8 @@ const BATCH: u64 = 64;
 const GLANCE: Duration = Duration::from_millis(100);
 /// Between two looks at which elements there are to be reported.
 const REFRESH: Duration = Duration::from_secs(1);
-/// Where elements that are not there are said to be.
-const NOWHERE: u16 = 9;
+/// Where elements that are not there are usually said to be.
+pub const NOWHERE: u16 = 9;
 
 /// What to ask for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -63,8 +64,14 @@ pub struct Plan {
     pub pools: u32,
     /// How many different elements to register; none for a new one each time.
     pub identities: Option<u32>,
+    /// The identifier of the first of them.
+    pub identifier: u32,
+    /// Where they are said to be.
+    pub port: u16,
     /// How many elements to ask for.
     pub items: u32,
+    /// How likely an element that a resolution brings is reported as unreachable.
+    pub reported: f64,
     /// The policy of false elements.
     pub policy: Policy,
     /// When to end.
@@ -109,17 +116,19 @@ pub struct Attack<'a> {
     /// The elements that are to be reported.
     targets: Vec<PeId>,
     refreshed: Option<Instant>,
-    first_id: u32,
+    /// When monitors were told of the attack.
+    told: Option<Instant>,
     opened: usize,
     /// Attempts so far.
     begun: u64,
     tally: Tally,
     format: Format,
+    watched: &'a Watched,
 }
 
 impl<'a> Attack<'a> {
-    /// One that begins with [`run`](Self::run).
-    pub fn new(stack: &'a Stack, plan: &'a Plan) -> Self {
+    /// One that begins with [`run`](Self::run); how far it is `watched` is told.
+    pub fn new(stack: &'a Stack, plan: &'a Plan, watched: &'a Watched) -> Self {
         Self {
             plan,
             stack,
@@ -127,11 +136,12 @@ impl<'a> Attack<'a> {
             lines: Vec::new(),
             targets: Vec::new(),
             refreshed: None,
-            first_id: rand::random(),
+            told: None,
             opened: 0,
             begun: 0,
             tally: Tally::new(plan.kind),
             format: Format { long_pool_handles: true, rare_transports: true, ..Format::default() },
+            watched,
         }
     }
 
@@ -150,11 +160,20 @@ impl<'a> Attack<'a> {
                 self.begun += 1;
             }
             self.tally.duration = start.elapsed();
+            self.tell_monitors();
             let is_behind = due > self.begun;
             let pause = Duration::from_secs_f64(1.0 / self.plan.rate).min(GLANCE);
             self.listen(if is_behind { Patience::None } else { Patience::Until(self.stack.now() + pause) })?;
         }
         Ok(self.tally)
+    }
+
+    fn tell_monitors(&mut self) {
+        if self.told.is_none_or(|at| at.elapsed() >= GLANCE) {
+            self.told = Some(Instant::now());
+            let up = self.lines.iter().filter(|line| line.state == LineState::Up).count();
+            self.watched.say(self.tally.in_short(), up);
+        }
     }
 
     fn strike(&mut self) -> Result<(), AttackError> {
@@ -242,11 +261,11 @@ impl<'a> Attack<'a> {
     fn false_element(&self) -> PoolElement {
         let number = self.plan.identities.map_or(self.begun as u32, |count| self.begun as u32 % count);
         PoolElement {
-            id: PeId(self.first_id.wrapping_add(number)),
+            id: PeId(self.plan.identifier.wrapping_add(number)),
             home: RegistrarId::NONE,
             life: Life::from(Duration::from_secs(3600)),
             user_transport: Transport::sctp(
-                NOWHERE,
+                self.plan.port,
                 self.stack.local_addresses(),
                 TransportUse::DataAndControl,
             ),
@@ -337,8 +356,14 @@ impl<'a> Attack<'a> {
             AsapMessage::HandleResolutionResponse { elements, .. } if self.plan.kind == Kind::Report => {
                 self.targets = elements.iter().map(|element| element.id).collect();
             }
-            AsapMessage::HandleResolutionResponse { elements, errors, .. } => {
+            AsapMessage::HandleResolutionResponse { pool_handle, elements, errors, .. } => {
                 self.tally.note_answer(!elements.is_empty(), &errors);
+                for element in elements.iter().filter(|_| rand::random_bool(self.plan.reported)) {
+                    let (pool_handle, pe_id) = (pool_handle.clone(), element.id);
+                    let is_said =
+                        self.say(index, &AsapMessage::EndpointUnreachable { pool_handle, pe_id })?;
+                    self.tally.reported += u64::from(is_said);
+                }
             }
             _ => {}
         }

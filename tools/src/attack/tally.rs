@@ -20,6 +20,8 @@ pub struct Tally {
     pub granted: u64,
     /// Requests that were refused, by the registrar's reason.
     pub denied: BTreeMap<String, u64>,
+    /// Elements that resolutions brought and that were reported as unreachable.
+    pub reported: u64,
     /// Associations that were begun.
     pub opened: u64,
     /// Associations that came up.
@@ -40,6 +42,7 @@ impl Tally {
             held_back: 0,
             granted: 0,
             denied: BTreeMap::new(),
+            reported: 0,
             opened: 0,
             up: 0,
             refused: 0,
@@ -54,17 +57,27 @@ impl Tally {
             false => *self.denied.entry(ErrorCause::list(errors)).or_default() += 1,
         }
     }
+
+    /// What it has done so far.
+    pub(super) fn in_short(&self) -> String {
+        let (what, count) = self.strikes();
+        format!("{count} {what}")
+    }
+
+    fn strikes(&self) -> (&'static str, u64) {
+        match self.kind {
+            Kind::Registration => ("registrations", self.sent),
+            Kind::HandleResolution => ("handle resolutions", self.sent),
+            Kind::Report => ("reports of unreachable elements", self.sent),
+            Kind::Association => ("associations", self.opened),
+        }
+    }
 }
 
 impl fmt::Display for Tally {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let seconds = self.duration.as_secs_f64();
-        let (what, count) = match self.kind {
-            Kind::Registration => ("registrations", self.sent),
-            Kind::HandleResolution => ("handle resolutions", self.sent),
-            Kind::Report => ("reports of unreachable elements", self.sent),
-            Kind::Association => ("associations", self.opened),
-        };
+        let (what, count) = self.strikes();
         let rate = if seconds > 0.0 { count as f64 / seconds } else { 0.0 };
         write!(f, "{count} {what} in {seconds:.1} s: {rate:.1} per second; {} held back", self.held_back)?;
         write!(
@@ -78,7 +91,11 @@ impl fmt::Display for Tally {
         write!(f, "\nanswers: {} granted", self.granted)?;
         self.denied.iter().try_for_each(|(reason, count)| write!(f, ", {count} refused ({reason})"))?;
         let denied: u64 = self.denied.values().sum();
-        write!(f, ", {} not answered", self.sent.saturating_sub(self.granted + denied))
+        write!(f, ", {} not answered", self.sent.saturating_sub(self.granted + denied))?;
+        match self.reported {
+            0 => Ok(()),
+            reported => write!(f, "; {reported} elements reported as unreachable"),
+        }
     }
 }
 

@@ -14,13 +14,13 @@ use sctp_tools::program;
 use sctp_tools::signals::Signals;
 
 fn main() -> ExitCode {
-    let options: Options = program::parse(&[]);
+    let options: Options = program::parse(&["cspserver", "cspinterval"]);
     program::run("cspmonitor", |signals| monitor(&options, signals))
 }
 
 fn monitor(options: &Options, signals: &Signals) -> Result<(), Box<dyn Error>> {
     options.log.start()?;
-    let at = options.localaddress;
+    let at = options.localaddress.look_up()?;
     let mut ears = Ears::open(at, Duration::from_millis(options.purgeinterval))
         .map_err(|error| format!("cannot listen at {at} (UDP): {error}"))?;
     if !options.json && io::stdout().is_terminal() {

@@ -5,13 +5,17 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Parser;
-use rserpool::RegistrarId;
-use rserpool::transport::Peer;
-use sctp_tools::dump::{self, Json, Request, Tree};
+use rserpool::wire::ENRP_PPID;
+use rserpool::{Profile, RegistrarId};
+use sctp_tools::csp::CspOptions;
+use sctp_tools::dump::{self, Dump, DumpError, Json, Request, Tree};
 use sctp_tools::federation;
+use sctp_tools::location::{DnsOptions, Location};
 use sctp_tools::logging::LogOptions;
 use sctp_tools::program::{self, EXIT_CODES};
 use sctp_tools::transport::TransportOptions;
+use sctp_tools::watched::Watched;
+use socketapi::Stack;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -29,9 +33,12 @@ takeover: look at RSPLIB's registrars when all are well, and not again and again
 #[derive(Parser)]
 #[command(version, after_help = format!("{EXAMPLES}\n{EXIT_CODES}"))]
 struct Cli {
-    /// The registrar's ENRP side: ADDRESS, ADDRESS:PORT (by default 9901), or several addresses with commas between them
-    #[arg(value_name = "A[:P],...", default_value = "127.0.0.1:9901", value_parser = federation::peer)]
-    registrar: Peer,
+    /// The registrar's ENRP side: ADDRESS, ADDRESS:PORT (by default 9901), or several addresses with commas between them; or a name, NAME
+    /// or NAME:PORT, or a service with SRV records, of which the first registrar that answers is asked
+    #[arg(value_name = "A[:P],...|NAME", default_value = "127.0.0.1:9901", value_parser = federation::known)]
+    registrar: Location,
+    #[command(flatten)]
+    dns: DnsOptions,
     /// Only the elements that the registrar itself owns
     #[arg(long)]
     own: bool,
@@ -47,11 +54,13 @@ struct Cli {
     #[command(flatten)]
     transport: TransportOptions,
     #[command(flatten)]
+    csp: CspOptions,
+    #[command(flatten)]
     log: LogOptions,
 }
 
 fn main() -> ExitCode {
-    let cli: Cli = program::parse(&["cspserver", "cspinterval"]);
+    let cli: Cli = program::parse(&[]);
     match dump(&cli) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -66,10 +75,25 @@ fn dump(cli: &Cli) -> Result<(), Box<dyn Error>> {
     let stack = cli.transport.build_stack()?;
     let id = RegistrarId(cli.identifier.unwrap_or_else(|| rand::random_range(1..=u32::MAX)));
     let request = Request { id, own_only: cli.own, patience: cli.patience };
-    let dump = dump::fetch(&stack, &cli.registrar, &request)?;
+    let dump = fetch(cli, &stack, &request)?;
     match cli.json {
         true => program::say(serde_json::to_string(&Json::from(&dump))?)?,
         false => program::say(Tree(&dump))?,
     }
     Ok(())
+}
+
+/// Of several registrars with one name the first that can be asked will do.
+fn fetch(cli: &Cli, stack: &Stack, request: &Request) -> Result<Dump, Box<dyn Error>> {
+    let watched = Watched::new(stack, ENRP_PPID);
+    watched.say("fetches a handlespace", 1);
+    let _reporter = cli.csp.report(&watched)?;
+    let mut failure = None;
+    for registrar in cli.registrar.look_up(&cli.dns.names(Profile::Rsplib))? {
+        match dump::fetch(stack, &registrar, request) {
+            Err(error @ (DumpError::Socket(_) | DumpError::Silent(_))) => failure = Some(error),
+            result => return Ok(result?),
+        }
+    }
+    Err(failure.map_or_else(|| "the name stands for nobody".into(), Into::into))
 }

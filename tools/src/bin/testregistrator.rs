@@ -6,14 +6,15 @@ use std::time::{Duration, Instant};
 
 use clap::Parser;
 use rserpool::PoolHandle;
-use rserpool::wire::Policy;
+use rserpool::wire::{ASAP_PPID, Policy, PolicyField};
 use sctp_tools::csp::CspOptions;
-use sctp_tools::load::{Lines, LoadOptions, Registrations, Rest, Stop, resident_bytes};
+use sctp_tools::load::{self, Lines, LoadOptions, Registrations, Rest, Stop, resident_bytes};
 use sctp_tools::logging::LogOptions;
 use sctp_tools::policy;
 use sctp_tools::program::{self, EXIT_CODES};
 use sctp_tools::signals::Signals;
 use sctp_tools::transport::TransportOptions;
+use sctp_tools::watched::Watched;
 use serde::Serialize;
 
 const EXAMPLES: &str = "\
@@ -23,7 +24,11 @@ Examples:
   testregistrator -registrar=192.0.2.1:3863 -poolelements=100000000 -pools=1000 --stop-p99=100 --stop-memory=8 \
 --memory-of=$(pidof rspregistrar) --runtime=0
 
-Elements are gone when this program is: a registrar notices by the end of their associations.
+For more than 20,000 elements of an association, 200,000 of an address or 1,000,000 in all our registrar has to be told, for example
+  rspregistrar --exempt=192.0.2.9 --max-elements=100000000      where 192.0.2.9 is the address of this program
+
+It has failed when the registrar refuses an element, unless --stop-p99 or --stop-memory asks how many it bears. Elements are gone when this program is: a \
+registrar notices by the end of their associations.
 ";
 
 /// Registers pool elements with a registrar, as many as wanted or as it bears, tells how long that takes, and acknowledges
@@ -32,17 +37,29 @@ Elements are gone when this program is: a registrar notices by the end of their 
 #[command(version, after_help = format!("{EXAMPLES}\n{EXIT_CODES}"))]
 struct Cli {
     /// Pool elements altogether
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=4_000_000_000))]
+    #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=4_000_000_000))]
     poolelements: u64,
     /// Pools, which get the elements in turn
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pools: u32,
-    /// How the pools' handles begin: a number follows, if there are several
-    #[arg(long, alias = "pool-handle", value_parser = program::pool_handle, default_value = "TestPool")]
-    poolhandle: String,
-    /// Policy, with its numbers
-    #[arg(long, value_parser = policy::parse, default_value = "RoundRobin")]
+    /// Handle of the pool; of several pools, how the handles begin: X-0001, X-0002... By default TestPool-0001, TestPool-0002...
+    #[arg(long, value_name = "X", alias = "pool-handle", value_parser = program::pool_handle)]
+    poolhandle: Option<String>,
+    /// Policy, by its name or its abbreviation (rr, wrr, rand, lu, lud...), with its numbers: without, weights are 1 and all others 0
+    #[arg(long, value_name = "NAME[:NUMBER...]", value_parser = policy::parse_or_usual, default_value = "RoundRobin")]
     policy: Policy,
+    /// Load of the elements, from 0 to 1, if their policy has it
+    #[arg(long = "load", value_name = "SHARE", value_parser = policy::share)]
+    load_share: Option<u32>,
+    /// Load degradation of the elements, from 0 to 1, if their policy has it
+    #[arg(long, value_name = "SHARE", value_parser = policy::share)]
+    loaddeg: Option<u32>,
+    /// Weight of the elements, if their policy has it
+    #[arg(long, value_name = "N", value_parser = program::number)]
+    weight: Option<u32>,
+    /// Time between registrations, milliseconds
+    #[arg(long, value_name = "MS", default_value_t = 0, value_parser = clap::value_parser!(u64).range(..=3_600_000))]
+    pause: u64,
     /// Stop when the p99 of 10,000 registrations in a row is longer, milliseconds, or when the registrar bears no more: it does not
     /// answer, or an association with it is lost
     #[arg(long, value_name = "MS")]
@@ -83,22 +100,24 @@ struct Outcome<'a> {
 }
 
 fn main() -> ExitCode {
-    let cli: Cli = program::parse(&[]);
+    let cli: Cli = program::parse(&load::ignored(&["fastbreak", "noderegistration"]));
     program::run("testregistrator", |signals| register(&cli, signals))
 }
 
 fn register(cli: &Cli, signals: &Signals) -> Result<(), Box<dyn Error>> {
     cli.log.start()?;
-    let stack = cli.transport.build_stack()?;
+    let stack = cli.load.search.build_stack(&cli.transport)?;
     if let Some(process) = cli.memory_of.iter().find(|process| resident_bytes(**process) == 0) {
         return Err(format!("--memory-of: there is no process {process} that holds memory").into());
     }
     let memory = cli.stop_memory.map(|gib| (gib << 30, cli.memory_of.clone()));
     let time = cli.stop_time.map(|time| Instant::now() + time);
     let stop = Stop { p99: cli.stop_p99.map(Duration::from_millis), memory, time };
-    let mut work = Registrations::new(cli.pools(), cli.policy, cli.poolelements, stop);
-    let Some(mut lines) = Lines::connect(&stack, &cli.load, signals)? else { return Ok(()) };
-    let _reporter = cli.csp.report(lines.watched())?;
+    let mut work = Registrations::new(cli.pools(), cli.policy(), cli.poolelements, stop)
+        .paced(Duration::from_millis(cli.pause));
+    let watched = Watched::new(&stack, ASAP_PPID);
+    let _reporter = cli.csp.report(&watched)?;
+    let Some(mut lines) = Lines::connect(&stack, &cli.load, &watched, signals)? else { return Ok(()) };
     let start = Instant::now();
     let elapsed = match lines.run(&mut work, None, signals) {
         // It bears no more.
@@ -109,6 +128,9 @@ fn register(cli: &Cli, signals: &Signals) -> Result<(), Box<dyn Error>> {
         elapsed => elapsed?,
     };
     tell(cli, &work, elapsed)?;
+    if let Some(why) = work.refusal().filter(|_| !cli.is_for_limits()) {
+        return Err(format!("the registrar refuses an element: {why}").into());
+    }
     let until = cli.runtime.map(|runtime| Instant::now() + runtime);
     lines.run(&mut Rest { until }, None, signals)?;
     Ok(())
@@ -136,11 +158,21 @@ impl Cli {
     }
 
     fn pools(&self) -> Vec<PoolHandle> {
-        match self.pools {
-            1 => vec![self.poolhandle.as_str().into()],
-            many => {
-                (1..=many).map(|number| PoolHandle::from(&*format!("{}-{number}", self.poolhandle))).collect()
-            }
-        }
+        let begin = match (&self.poolhandle, self.pools) {
+            (Some(handle), 1) => return vec![handle.as_str().into()],
+            (handle, _) => handle.as_deref().unwrap_or("TestPool"),
+        };
+        (1..=self.pools).map(|number| PoolHandle::from(&*format!("{begin}-{number:04}"))).collect()
+    }
+
+    fn policy(&self) -> Policy {
+        let numbers = [
+            (PolicyField::Load, self.load_share),
+            (PolicyField::Degradation, self.loaddeg),
+            (PolicyField::Weight, self.weight),
+        ];
+        numbers
+            .into_iter()
+            .fold(self.policy, |policy, (field, number)| policy::with_number(policy, field, number))
     }
 }

@@ -3,10 +3,11 @@
 //!
 //! One thread does it all, and as little as it can, so that it is the registrar that is measured.
 
+mod intervals;
 mod memory;
+mod pace;
 mod registrations;
 mod resolutions;
-mod watched;
 
 use std::collections::VecDeque;
 use std::io;
@@ -19,41 +20,50 @@ use clap::Args;
 use hdrhistogram::Histogram;
 use rserpool::transport::Peer;
 use rserpool::wire::{ASAP_PPID, AsapMessage, EncodeError, Format};
-use rserpool::{PeId, Profile};
+use rserpool::{PeId, SctpSettings};
 use serde::Serialize;
 use socketapi::{Patience, Poller, Readiness, SctpStream, SendInfo, SocketBuilder, Stack};
 
+pub use intervals::Intervals;
 pub use memory::resident_bytes;
 pub use registrations::{Registrations, Rest, Stop};
 pub use resolutions::{Resolutions, Run};
-pub use watched::Watched;
 
-use crate::location;
 use crate::program;
+use crate::search::{self, SearchError, SearchOptions};
 use crate::signals::Signals;
+use crate::watched::Watched;
 
 /// How much load, and where to.
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Load options")]
 pub struct LoadOptions {
-    /// The registrar, with all its addresses: ADDRESS:PORT,ADDRESS... None is looked for: load is for those who want it
-    #[arg(long, value_name = "A[:P],...", value_parser = location::registrar)]
-    pub registrar: Peer,
     /// Associations with it
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..))]
     pub associations: u16,
     /// Requests on the way on each association
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..))]
     pub outstanding: u16,
-    /// How long the registrar may take to be there, and to answer, seconds
+    /// How long the registrar may take to be there, and to answer (see --registrarresponsetimeout, too), seconds
     #[arg(long, value_name = "S", default_value = "30", value_parser = program::seconds)]
     pub patience: Duration,
+    /// Where to.
+    #[command(flatten)]
+    pub search: SearchOptions,
+}
+
+/// Options of RSPLIB that have no use for load: see [`search::IGNORED`]; addresses are chosen by `--local`.
+pub fn ignored(more: &[&'static str]) -> Vec<&'static str> {
+    search::IGNORED.iter().chain(&["disable-ipv6"]).chain(more).copied().collect()
 }
 
 /// Why the load ended.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum LoadError {
+    /// No registrar.
+    #[error(transparent)]
+    Search(#[from] SearchError),
     /// No association.
     #[error("{0}: does a registrar listen there?")]
     Socket(#[from] socketapi::Error),
@@ -109,6 +119,13 @@ pub struct Place {
     pub port: u16,
 }
 
+/// Where to connect to, and how.
+struct Target {
+    registrar: Peer,
+    sctp: SctpSettings,
+    patience: Duration,
+}
+
 struct Line {
     stream: SctpStream,
     place: Place,
@@ -132,26 +149,35 @@ pub struct Lines {
 }
 
 impl Lines {
-    /// Connects. A registrar that is not there yet, or not ready, is tried again. None if a signal came first.
+    /// Connects. A registrar that is not there yet, or not ready, is tried again. None if a signal came first. How it is, and what is done
+    /// then, `watched` is told.
     ///
     /// # Errors
-    /// [`LoadError::Socket`] says why there is no association.
+    /// [`LoadError::Search`] or [`LoadError::Socket`] says why there is no association.
     pub fn connect(
         stack: &Stack,
         options: &LoadOptions,
+        watched: &Arc<Watched>,
         signals: &Signals,
     ) -> Result<Option<Self>, LoadError> {
+        watched.say("looks for a registrar", 0);
+        let found = options.search.find(stack, options.patience, signals)?;
+        let Some(registrar) = found else { return Ok(None) };
+        let target = Target { registrar, sctp: options.search.sctp(), patience: options.patience };
         let poller = Poller::new(stack);
         let end = Instant::now() + options.patience;
         let mut lines = Vec::new();
         for index in 0..options.associations.into() {
-            let Some(line) = Line::connect(stack, options, index, end, signals)? else { return Ok(None) };
+            let Some(line) = Line::connect(stack, &target, index, end, signals)? else { return Ok(None) };
             poller.add(line.stream.socket(), index as u64, false)?;
             lines.push(line);
+            watched.say("connects", lines.len());
         }
-        let (outstanding, patience) = (options.outstanding.into(), options.patience);
-        let addresses = stack.local_addresses().iter().map(|address| SocketAddr::new(*address, 0)).collect();
-        let watched = Arc::new(Watched::new(addresses, lines.len()));
+        let outstanding = options.outstanding.into();
+        // SCTP does not lose what is asked: instead of asking again we wait for so much longer.
+        let trials = options.search.registrarrequestmaxtrials.unwrap_or(1);
+        let answer = options.search.request_timeout().map(|millis| Duration::from_millis(millis) * trials);
+        let patience = answer.unwrap_or(options.patience);
         Ok(Some(Self {
             stack: stack.clone(),
             poller,
@@ -159,13 +185,8 @@ impl Lines {
             format: Format::default(),
             outstanding,
             patience,
-            watched,
+            watched: Arc::clone(watched),
         }))
-    }
-
-    /// What there is to tell monitors.
-    pub fn watched(&self) -> &Arc<Watched> {
-        &self.watched
     }
 
     /// Works until all is done, a signal comes, or `end`. Returns how long it took.
@@ -188,7 +209,7 @@ impl Lines {
                     break;
                 }
                 next_glance = now + program::GLANCE;
-                self.watched.say(work.describe());
+                self.watched.say(work.describe(), self.lines.len());
             }
             let until = work.next_due().map_or(next_glance, |due| due.min(next_glance));
             let until = self.stack.now() + until.saturating_duration_since(now);
@@ -262,20 +283,20 @@ impl Lines {
 impl Line {
     fn connect(
         stack: &Stack,
-        options: &LoadOptions,
+        target: &Target,
         index: usize,
         end: Instant,
         signals: &Signals,
     ) -> Result<Option<Self>, LoadError> {
-        let Peer { addresses, port } = &options.registrar;
+        let Peer { addresses, port } = &target.registrar;
         let addresses: Vec<_> = addresses.iter().map(|ip| SocketAddr::new(*ip, *port)).collect();
-        let config = Profile::Rsplib.sctp_settings().association_config();
+        let config = target.sctp.association_config();
         let stream = loop {
             let builder = SocketBuilder::new(stack).config(config.clone()).nonblocking();
             let stream = builder.connect(&addresses[..])?;
             match await_connection(&stream, end, signals)? {
                 Some(Ok(())) => break stream,
-                Some(Err(socketapi::Error::TimedOut)) => return Err(LoadError::Silent(options.patience)),
+                Some(Err(socketapi::Error::TimedOut)) => return Err(LoadError::Silent(target.patience)),
                 Some(Err(error)) if Instant::now() >= end => return Err(error.into()),
                 Some(Err(_)) => std::thread::sleep(program::GLANCE),
                 None => return Ok(None),

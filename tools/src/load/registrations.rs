@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use rserpool::wire::{AsapMessage, Life, Policy, PoolElement, Transport, TransportUse};
 use rserpool::{PeId, PoolHandle, RegistrarId};
 
+use super::pace::Pace;
 use super::{LoadError, Place, Times, Work, resident_bytes};
 
 /// Registrations of which the p99 is looked at together.
@@ -28,6 +29,7 @@ pub struct Registrations {
     pools: Vec<PoolHandle>,
     policy: Policy,
     elements: u64,
+    pace: Pace,
     stop: Stop,
     asked: u64,
     times: Times,
@@ -38,12 +40,13 @@ pub struct Registrations {
 }
 
 impl Registrations {
-    /// So many elements altogether.
+    /// So many elements altogether, without pauses.
     pub fn new(pools: Vec<PoolHandle>, policy: Policy, elements: u64, stop: Stop) -> Self {
         Self {
             pools,
             policy,
             elements,
+            pace: Pace::new(Duration::ZERO),
             stop,
             asked: 0,
             times: Times::default(),
@@ -52,6 +55,12 @@ impl Registrations {
             refusal: None,
             last_p99: Duration::ZERO,
         }
+    }
+
+    /// With a pause between registrations.
+    #[must_use]
+    pub fn paced(self, pause: Duration) -> Self {
+        Self { pace: Pace::new(pause), ..self }
     }
 
     /// How long the answers took.
@@ -111,7 +120,7 @@ impl Registrations {
 
 impl Work for Registrations {
     fn next(&mut self, line: &Place) -> Option<AsapMessage> {
-        if self.asked >= self.elements || self.end.is_some() {
+        if self.asked >= self.elements || self.end.is_some() || !self.pace.allows(Instant::now()) {
             return None;
         }
         let pool_handle = self.pools[self.asked as usize % self.pools.len()].clone();
@@ -139,6 +148,10 @@ impl Work for Registrations {
 
     fn describe(&self) -> String {
         format!("{} registrations", self.times.len())
+    }
+
+    fn next_due(&self) -> Option<Instant> {
+        self.pace.next_due()
     }
 
     fn is_done(&mut self) -> bool {

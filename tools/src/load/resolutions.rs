@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use rserpool::wire::AsapMessage;
 use rserpool::{PeId, PoolHandle};
 
+use super::pace::Pace;
 use super::{Place, Times, Work};
 use crate::program;
 
@@ -31,18 +32,26 @@ impl fmt::Display for Run {
     }
 }
 
+impl Run {
+    /// Whether it brought an element.
+    pub fn is_success(&self) -> bool {
+        self.elements.as_ref().is_ok_and(|elements| !elements.is_empty())
+    }
+}
+
 /// Asks for a pool's elements, again and again.
 pub struct Resolutions<T: FnMut(Run) -> Result<(), String>> {
     pool_handle: PoolHandle,
     items: Option<u32>,
-    pause: Duration,
+    pace: Pace,
     max_runs: Option<u64>,
     /// How likely an element is reported as unreachable.
     unreachable: f64,
     reports: VecDeque<(usize, PeId)>,
     asked: u64,
-    next: Instant,
     times: Times,
+    /// Why the last run that brought no element did not.
+    refusal: Option<String>,
     tell: T,
     /// Why a run could not be told: it is the last one.
     failure: Option<String>,
@@ -54,15 +63,24 @@ impl<T: FnMut(Run) -> Result<(), String>> Resolutions<T> {
         Self {
             pool_handle,
             items,
-            pause: Duration::ZERO,
+            pace: Pace::new(Duration::ZERO),
             max_runs: None,
             unreachable: 0.0,
             reports: VecDeque::new(),
             asked: 0,
-            next: Instant::now(),
             times: Times::default(),
+            refusal: None,
             tell,
             failure: None,
+        }
+    }
+
+    /// Why none of the runs brought an element, if that is so.
+    pub fn refusal(&self) -> Option<&str> {
+        match self.times.len() {
+            0 => Some("the registrar has not answered"),
+            answers if answers > self.times.refused => None,
+            _ => self.refusal.as_deref(),
         }
     }
 
@@ -74,7 +92,7 @@ impl<T: FnMut(Run) -> Result<(), String>> Resolutions<T> {
     /// With a pause between requests, and an end.
     #[must_use]
     pub fn paced(self, pause: Duration, max_runs: Option<u64>) -> Self {
-        Self { pause, max_runs, ..self }
+        Self { pace: Pace::new(pause), max_runs, ..self }
     }
 
     /// Elements are reported as unreachable with this probability.
@@ -100,15 +118,8 @@ impl<T: FnMut(Run) -> Result<(), String>> Work for Resolutions<T> {
             let (_, pe_id) = self.reports.pop_front()?;
             return Some(AsapMessage::EndpointUnreachable { pool_handle, pe_id });
         }
-        if !self.has_more() {
+        if !self.has_more() || !self.pace.allows(Instant::now()) {
             return None;
-        }
-        if !self.pause.is_zero() {
-            let now = Instant::now();
-            if now < self.next {
-                return None;
-            }
-            self.next = now + self.pause;
         }
         self.asked += 1;
         Some(AsapMessage::HandleResolution { subscribe: false, pool_handle, items: self.items })
@@ -116,7 +127,6 @@ impl<T: FnMut(Run) -> Result<(), String>> Work for Resolutions<T> {
 
     fn handle(&mut self, line: &Place, answer: AsapMessage, after: Duration) {
         let AsapMessage::HandleResolutionResponse { elements, errors, .. } = answer else { return };
-        self.times.note(after, !errors.is_empty() || elements.is_empty());
         if self.unreachable > 0.0 {
             let hit = elements.iter().filter(|_| rand::random_bool(self.unreachable));
             self.reports.extend(hit.map(|element| (line.index, element.id)));
@@ -125,7 +135,12 @@ impl<T: FnMut(Run) -> Result<(), String>> Work for Resolutions<T> {
             true => Ok(elements.iter().map(|element| element.id).collect()),
             false => Err(rserpool::wire::ErrorCause::list(&errors)),
         };
-        let told = (self.tell)(Run { number: self.times.len(), after, elements });
+        let run = Run { number: self.times.len() + 1, after, elements };
+        self.times.note(after, !run.is_success());
+        if !run.is_success() {
+            self.refusal = Some(run.elements.clone().err().unwrap_or_else(|| "the pool is empty".into()));
+        }
+        let told = (self.tell)(run);
         self.failure = self.failure.take().or(told.err());
     }
 
@@ -143,6 +158,6 @@ impl<T: FnMut(Run) -> Result<(), String>> Work for Resolutions<T> {
     }
 
     fn next_due(&self) -> Option<Instant> {
-        (!self.pause.is_zero()).then_some(self.next)
+        self.pace.next_due()
     }
 }

@@ -1,10 +1,9 @@
 //! Options of `cspmonitor`.
 
-use std::net::SocketAddr;
-
 use clap::Parser;
 use rserpool::csp::{ComponentId, Group};
 
+use crate::csp::Monitor;
 use crate::logging::LogOptions;
 use crate::program::EXIT_CODES;
 
@@ -24,9 +23,9 @@ Reports are not authenticated: anybody can send some in anybody's name. Listen w
 #[derive(Clone, Debug, Parser)]
 #[command(version, after_help = format!("{EXAMPLES}\n{EXIT_CODES}"))]
 pub struct Options {
-    /// Where to listen
-    #[arg(long, value_name = "A[:P]", default_value = "[::]:2960", value_parser = crate::csp::address)]
-    pub localaddress: SocketAddr,
+    /// Where to listen: an address of this host, or its name
+    #[arg(long, value_name = "A[:P]|NAME[:P]", default_value = "[::]:2960")]
+    pub localaddress: Monitor,
     /// Time between updates of the screen, milliseconds
     #[arg(long, value_name = "MS", default_value_t = 1000, value_parser = clap::value_parser!(u64).range(50..=3_600_000))]
     pub updateinterval: u64,

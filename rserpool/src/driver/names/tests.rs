@@ -90,6 +90,28 @@ fn each_target_of_a_service_is_a_registrar_with_all_its_addresses() {
 }
 
 #[test]
+fn who_asks_once_gets_all_that_a_name_stands_for_best_first() {
+    let server = DnsServer::start([127, 79, 20, 7]);
+    let options = NameOptions { servers: vec![server.address()], ..NameOptions::new(Profile::Fast) };
+    let resolve = |name: &str| {
+        let found = options.resolve(&RegistrarName::parse(name, 9901).expect("a name"));
+        found.map_err(|error| error.to_string())
+    };
+    let at = |address: &str, port| Peer { addresses: addresses(&[address]), port };
+    server.set_addresses("registrars.test.", &addresses(&["192.0.2.1", "192.0.2.2"]));
+    assert_eq!(resolve("registrars.test."), Ok(vec![at("192.0.2.1", 9901), at("192.0.2.2", 9901)]));
+    server.set_addresses("a.test.", &addresses(&["192.0.2.1"]));
+    server.set_addresses("b.test.", &addresses(&["192.0.2.2"]));
+    let service = "_enrp-sctp._sctp.test.";
+    server.set_service(service, &[(2, 0, 7, "a.test."), (1, 0, 8, "b.test.")]);
+    assert_eq!(resolve(service), Ok(vec![at("192.0.2.2", 8), at("192.0.2.1", 7)]));
+    let error = resolve("missing.test.").expect_err("nobody has it");
+    assert!(error.starts_with("cannot find missing.test.:9901: there is no such name"), "{error}");
+    server.set_failing(true);
+    assert!(resolve("registrars.test.").is_err());
+}
+
+#[test]
 fn a_target_that_cannot_be_resolved_keeps_nobody_from_the_others_and_what_is_known_of_it_stays() {
     let server = DnsServer::start([127, 79, 20, 5]);
     let service = "_asap-sctp._sctp.test.";
