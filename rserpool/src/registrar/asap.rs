@@ -397,10 +397,11 @@ impl Registrar {
         increment: Option<usize>,
     ) -> Result<Vec<PoolElement>, CauseCode> {
         // asap-hropt draft, 2: 0 means the registrar's default.
-        let items = match items {
+        let wanted = match items {
             None | Some(0) => self.config.default_items,
-            Some(items) => usize::try_from(items).unwrap_or(usize::MAX).min(self.config.max_items),
+            Some(items) => usize::try_from(items).unwrap_or(usize::MAX),
         };
+        let items = wanted.min(self.config.max_items);
         let mut keys = Vec::new();
         self.handlespace.select(pool_handle, items, increment, &mut self.io.rng, &mut keys);
         let elements = keys.into_iter().filter_map(|key| {

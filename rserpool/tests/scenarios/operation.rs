@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use rserpool::registrar::{PeerCounts, RegistrarConfig, Rejections, Removals};
-use rserpool::transport::Side;
-use rserpool::wire::{AsapMessage, CauseCode, ENRP_PORT, Policy, PoolElement};
+use rserpool::transport::{Command, Side};
+use rserpool::wire::{AsapMessage, CauseCode, ENRP_PORT, Format, Policy, PoolElement};
 use rserpool::{PeId, Profile, RegistrarId, RegistrarName};
 
 use crate::lone::{Lone, element_of};
@@ -40,6 +40,28 @@ fn a_registrar_takes_other_settings_while_it_runs_and_stays_who_it_is() {
     assert!(statistics.reregistrations > 0);
     assert_eq!(statistics.rejections, Rejections { full: 1, ..Rejections::default() });
     assert_eq!(statistics.rejections.total(), 1);
+}
+
+#[test]
+fn no_answer_has_more_elements_than_may_be_in_any() {
+    let mut lone = Lone::start(|config| (config.default_items, config.max_items) = (3, 2));
+    for id in 1..=4 {
+        let element = PoolElement { id: PeId(id), ..element_of(0, 60) };
+        lone.hear_asap(60, &AsapMessage::Registration { pool_handle: POOL.into(), element });
+    }
+    for items in [None, Some(0), Some(4), Some(u32::MAX)] {
+        let before = lone.commands.len();
+        let (pool_handle, subscribe) = (POOL.into(), false);
+        lone.hear_asap(61, &AsapMessage::HandleResolution { subscribe, pool_handle, items });
+        let answers = lone.commands[before..].iter().filter_map(|(_, command)| {
+            let Command::Send { message, .. } = command else { return None };
+            match AsapMessage::parse(&message.data, &Format::default()).expect("ASAP").message {
+                AsapMessage::HandleResolutionResponse { elements, .. } => Some(elements.len()),
+                _ => None,
+            }
+        });
+        assert_eq!(answers.collect::<Vec<_>>(), [2], "{items:?}");
+    }
 }
 
 #[test]
