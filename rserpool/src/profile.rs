@@ -109,6 +109,20 @@ impl SctpSettings {
     /// The parameters for ASAP and ENRP: SACKs soon, so that round-trip times tell distances (delay draft, 2.1), but with an answer
     /// if there is one.
     pub fn control_config(&self) -> AssociationConfig {
-        AssociationConfig { sack_delay: SOON, ..self.association_config() }
+        AssociationConfig { sack_delay: self.sack_delay.min(SOON), ..self.association_config() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn control_messages_are_acknowledged_soon_and_sooner_if_it_is_wanted() {
+        let delay = |sack_delay| {
+            SctpSettings { sack_delay, ..Profile::Rfc.sctp_settings() }.control_config().sack_delay
+        };
+        assert_eq!(delay(Duration::from_millis(200)), SOON);
+        assert_eq!(delay(Duration::ZERO), Duration::ZERO);
     }
 }

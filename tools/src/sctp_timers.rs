@@ -1,4 +1,4 @@
-//! How soon SCTP gives a silent peer up: options that pool elements and users have in common.
+//! How soon SCTP gives a silent peer up: options that registrars, pool elements and users have in common.
 
 use clap::Args;
 use rserpool::SctpSettings;
@@ -27,7 +27,8 @@ pub struct SctpTimers {
     /// HB.interval, milliseconds: how often to ask a peer that is silent whether it is there
     #[arg(long, value_name = "MS", value_parser = clap::value_parser!(u64).range(1..=3_600_000))]
     heartbeat_interval: Option<u64>,
-    /// How long an acknowledgement may wait for another message, milliseconds (0-500)
+    /// How long an acknowledgement may wait for another message, milliseconds (0-500); no longer than 4 ms of what elements and registrars
+    /// tell each other
     #[arg(long, value_name = "MS", value_parser = clap::value_parser!(u64).range(0..=500))]
     sack_delay: Option<u64>,
 }

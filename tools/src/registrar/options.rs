@@ -14,6 +14,7 @@ use crate::outages::OutageOptions;
 use crate::program;
 use crate::protection::ProtectionOptions;
 use crate::rsplib;
+use crate::sctp_timers::SctpTimers;
 use crate::search::{Announce, ProfileName};
 use crate::transport::TransportOptions;
 use clap::Parser;
@@ -143,6 +144,8 @@ pub(super) struct Cli {
     pub(super) outages: OutageOptions,
     #[command(flatten)]
     pub(super) transport: TransportOptions,
+    #[command(flatten)]
+    sctp_timers: SctpTimers,
     #[command(flatten)]
     pub(super) csp: CspOptions,
     #[command(flatten)]
@@ -325,6 +328,14 @@ impl Cli {
         }
     }
 
+    /// The parameters of associations.
+    fn sctp(&self) -> SctpSettings {
+        let mut settings =
+            SctpSettings { mobile: self.mobile, ..Profile::from(self.profile).sctp_settings() };
+        self.sctp_timers.apply(&mut settings);
+        settings
+    }
+
     /// Where it is reached.
     pub(super) fn driver_options(&self) -> RegistrarOptions {
         RegistrarOptions {
@@ -337,7 +348,7 @@ impl Cli {
             enrp_announce: self.federation.group(),
             tcp: self.tcp.0.clone().map(|tcp| self.limit_tcp(tcp)),
             names: self.dns.names(self.profile.into()),
-            sctp: SctpSettings { mobile: self.mobile, ..Profile::from(self.profile).sctp_settings() },
+            sctp: self.sctp(),
         }
     }
 }
