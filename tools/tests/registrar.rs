@@ -378,7 +378,7 @@ fn what_a_reload_has_changed_holds_in_the_next_life_of_a_failure_test() {
     }
     registrar.wait_for("serving");
     let arguments = ["--udp", "--local=127.79.0.18", "-asapannounce=off", "--profile=fast", "-echo"];
-    let arguments = arguments.iter().chain(&["-registrar=127.79.0.17:3863", "-runtime=30"]);
+    let arguments = arguments.iter().chain(&["-registrar=127.79.0.17:3863", "-runtime=30000"]);
     let arguments: Vec<_> = arguments.map(|argument| (*argument).to_owned()).collect();
     let mut server = Running::start(env!("CARGO_BIN_EXE_rspserver"), &arguments);
     server.wait_for("the registrar rejects this element");
