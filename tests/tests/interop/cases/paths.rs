@@ -30,7 +30,10 @@ struct Seen {
 pub(super) const CASES: &[Case] = &[
     Case::new(PATHS, "we send, the primary path fails and returns", |ground| {
         let plan = plain(Begins::We);
-        report(&we_send(ground, &plan, PathChange::Unreachable))
+        report(
+            &we_send(ground, &plan, stream_of(PLAIN), PathChange::Unreachable)
+                .unwrap_or_else(|miss| panic!("{miss}")),
+        )
     }),
     Case::new(PATHS, "the peer sends, its primary path fails and returns", |ground| {
         report(&the_peer_sends(ground, &plain(Begins::Peer)))
@@ -75,10 +78,14 @@ fn fast(begins: Begins) -> Plan {
         .peer("set potentially-failed 0")
 }
 
-/// 12 Mbit/s for longer than a failure takes.
-fn stream_of_messages() -> Job {
-    Job::new(3000, 1440).pace(Duration::from_millis(1))
+/// 12 Mbit/s for so many seconds.
+fn stream_of(seconds: u32) -> Job {
+    Job::new(1000 * seconds, 1440).pace(Duration::from_millis(1))
 }
+
+/// Longer than a path takes to be seen to fail, and than it takes to be inactive.
+const FAST: u32 = 3;
+const PLAIN: u32 = 6;
 
 /// Sets an association up, and waits until both sides know that the second path works too: until then they send nothing
 /// there, neither data nor SACKs (RFC 9260, 5.4). We ask at once. Of the addresses that we list, a peer knows it at first
@@ -93,33 +100,37 @@ fn associate(ground: &mut Ground<'_>, plan: &Plan) -> Association {
     association
 }
 
-fn we_send(ground: &mut Ground<'_>, plan: &Plan, failure: PathChange) -> Seen {
+fn we_send(ground: &mut Ground<'_>, plan: &Plan, job: Job, failure: PathChange) -> Result<Seen, String> {
     let association = associate(ground, plan);
-    let seen = fail_and_return(ground, &association, failure);
+    let seen = fail_and_return(ground, &association, job, failure);
     ground.end(&association);
     seen
 }
 
-/// While we send, the first network fails until we say so and data goes on without it, and returns.
-fn fail_and_return(ground: &mut Ground<'_>, association: &Association, failure: PathChange) -> Seen {
-    let job = stream_of_messages();
-    let rto = std::thread::scope(|scope| {
+/// While we send, the first network fails until we say so and data goes on without it, and returns. Or all was sent before that was so.
+fn fail_and_return(
+    ground: &mut Ground<'_>,
+    association: &Association,
+    job: Job,
+    failure: PathChange,
+) -> Result<Seen, String> {
+    let (rto, goes_on) = std::thread::scope(|scope| {
         scope.spawn(|| association.send(job));
         ground.peer.await_messages(200);
         let rto = our_rto(association);
         ground.ours.unplug(0);
         association.await_notification(|it| is_change(it, failure));
-        let count = ground.peer.counts().messages;
-        ground.peer.await_messages(count + 100);
+        let (more, all) = (ground.peer.counts().messages + 100, job.count.into());
+        ground.peer.await_messages(more.min(all));
         ground.ours.plug(0);
         association.await_notification(|it| {
             matches!(it, Notification::PathChanged { change: PathChange::Available(_), .. })
         });
-        rto
+        (rto, more <= all)
     });
     let counts = ground.peer.await_messages(job.count.into());
     counts.assert_complete(job.count.into(), job.bytes());
-    Seen { counts, rto }
+    if goes_on { Ok(Seen { counts, rto }) } else { Err("the network failed when all was sent".into()) }
 }
 
 fn our_rto(association: &Association) -> Duration {
@@ -129,7 +140,7 @@ fn our_rto(association: &Association) -> Duration {
 
 fn the_peer_sends(ground: &mut Ground<'_>, plan: &Plan) -> Seen {
     let association = associate(ground, plan);
-    let job = stream_of_messages();
+    let job = stream_of(FAST);
     ground.peer.tell(&format!("{} tell=200", job.command()));
     let (counts, rto) = std::thread::scope(|scope| {
         let receiver = scope.spawn(|| association.receive(job.count.into()));
@@ -147,7 +158,7 @@ fn the_peer_sends(ground: &mut Ground<'_>, plan: &Plan) -> Seen {
 }
 
 fn we_send_quickly(ground: &mut Ground<'_>, plan: &Plan) -> String {
-    quick(ground, |ground| Ok(we_send(ground, plan, PathChange::PotentiallyFailed)))
+    quick(ground, |ground| we_send(ground, plan, stream_of(FAST), PathChange::PotentiallyFailed))
 }
 
 fn the_peer_sends_quickly(ground: &mut Ground<'_>, plan: &Plan) -> String {
@@ -159,11 +170,11 @@ fn we_switch(ground: &mut Ground<'_>) -> String {
     let plan = fast(Begins::We).config(|config| config.primary_switchover_max_retrans = Some(0));
     quick(ground, |ground| {
         let association = associate(ground, &plan);
-        let seen = fail_and_return(ground, &association, PathChange::MadePrimary);
+        let seen = fail_and_return(ground, &association, stream_of(FAST), PathChange::MadePrimary);
         let primary = association.stream.status().expect("it has not ended").primary;
         ground.end(&association);
         if primary == Some("10.77.1.2".parse().expect("an address")) {
-            Ok(seen)
+            seen
         } else {
             Err(format!("the primary path is {primary:?}"))
         }
