@@ -121,24 +121,14 @@ mod tests {
             "--max-element-retry-delay=6",
             "--report-interval=7",
         ]);
-        let PoolUserConfig {
-            request_timeout,
-            resolution_timeout,
-            stale_cache,
-            connect_timeout,
-            retry_delay,
-            max_retry_delay,
-            report_interval,
-            ..
-        } = config;
         let timers = [
-            request_timeout,
-            resolution_timeout,
-            stale_cache,
-            connect_timeout,
-            retry_delay,
-            max_retry_delay,
-            report_interval,
+            config.request_timeout,
+            config.resolution_timeout,
+            config.stale_cache,
+            config.connect_timeout,
+            config.retry_delay,
+            config.max_retry_delay,
+            config.report_interval,
         ];
         assert_eq!(timers.map(|timer| timer.as_millis()), [1, 2, 3, 4, 5, 6, 7]);
         assert_eq!(config.max_request_retransmits, Some(2));
