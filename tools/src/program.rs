@@ -90,9 +90,18 @@ pub fn run_detached(
     pid_file: Option<&Path>,
     program: impl FnOnce(&Signals) -> Result<(), Box<dyn Error>>,
 ) -> ExitCode {
+    run_by_itself(name, pid_file, || program(&Signals::hold()?))
+}
+
+/// The same of a program that holds its signals back by itself.
+pub fn run_by_itself(
+    name: &str,
+    pid_file: Option<&Path>,
+    program: impl FnOnce() -> Result<(), Box<dyn Error>>,
+) -> ExitCode {
     let result = match pid_file.map(detach::start).transpose() {
         Ok(Some(Some(code))) => return code,
-        Ok(_) => Signals::hold().map_err(Into::into).and_then(|signals| program(&signals)),
+        Ok(_) => program(),
         Err(error) => Err(error.into()),
     };
     let Err(error) = result else { return ExitCode::SUCCESS };

@@ -31,8 +31,9 @@ pub(crate) struct Ground<'a> {
     pub(crate) ours: &'a Host,
     theirs: Option<&'a Host>,
     port: u16,
-    /// Packets get lost.
-    lossy: bool,
+    /// What the peer sends may come when we know nothing of the association any more, because packets get lost or overtake each
+    /// other.
+    may_be_reflected: bool,
     /// What is lost follows from it.
     pub(crate) seed: [u8; 32],
     /// Where packets are lost, so many percent of them, whatever the case says.
@@ -208,7 +209,7 @@ impl<'a> Ground<'a> {
     pub(crate) fn new(stack: Stack, hosts: &'a Hosts) -> Self {
         let (ours, theirs) = (&hosts.ours, hosts.theirs.as_ref());
         let peer = stack.start(ours, theirs, NETWORKS);
-        Self { peer, stack, ours, theirs, port: 20_000, lossy: false, seed: [7; 32], loss: None }
+        Self { peer, stack, ours, theirs, port: 20_000, may_be_reflected: false, seed: [7; 32], loss: None }
     }
 
     /// The packets of the last association of which some were lost.
@@ -286,7 +287,7 @@ impl<'a> Ground<'a> {
     /// Opens the peer's socket, at ports that no association had before.
     fn open(&mut self, plan: &Plan) {
         self.port += 2;
-        self.lossy = plan.loss > 0;
+        self.may_be_reflected = plan.loss > 0 || plan.ours.len() > 1;
         let open = if plan.may_get_ipv6 { "open6" } else { "open" };
         self.peer.tell(&format!("{open} {} {}", self.peer_port(), words(&plan.theirs)));
         for command in &plan.peer_settings {
@@ -402,8 +403,10 @@ impl<'a> Ground<'a> {
     pub(crate) fn end(&mut self, association: &Association) {
         association.shut_down();
         // If SHUTDOWN COMPLETE is lost, we know nothing of what the peer sends next: a SHUTDOWN ACK is answered by SHUTDOWN
-        // COMPLETE, but a HEARTBEAT by ABORT with the T bit (RFC 9260, 8.4).
-        let ends: &[_] = if self.lossy { &["SHUTDOWN_COMP", REFLECTED_ABORT] } else { &["SHUTDOWN_COMP"] };
+        // COMPLETE, but a HEARTBEAT by ABORT with the T bit (RFC 9260, 8.4). That may also overtake a SHUTDOWN COMPLETE on another
+        // network.
+        let reflected: &[_] = &["SHUTDOWN_COMP", REFLECTED_ABORT];
+        let ends = if self.may_be_reflected { reflected } else { &reflected[..1] };
         self.peer.await_one_of(ends);
         association.stack.close();
     }

@@ -20,8 +20,8 @@ use nix::sys::signal::Signal;
 
 use crate::config_file::{self, ConfigFileError};
 use crate::program::{self, complain};
+use crate::rsplib;
 use crate::signals::Signals;
-use crate::{detach, rsplib};
 use options::{CHANGEABLE, CLAMPED, Cli};
 use service::Service;
 
@@ -45,25 +45,11 @@ pub fn main() -> ExitCode {
 
 fn run(source: Source, told: Told) -> ExitCode {
     let pid_file = told.cli.daemonpidfile.clone();
-    let outcome = pid_file.map(|file| detach::start(&file)).transpose();
-    let result = match outcome {
-        Ok(Some(Some(code))) => return code,
-        Ok(_) => serve(source, told),
-        Err(error) => Err(error.into()),
-    };
-    match result {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            complain(format_args!("rspregistrar: {error}"));
-            ExitCode::FAILURE
-        }
-    }
-}
-
-fn serve(source: Source, told: Told) -> Result<(), Box<dyn std::error::Error>> {
-    // Before any thread starts, so that all of them leave signals alone.
-    let signals = Signals::hold_all(&[Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP])?;
-    Service::start(source, told, signals)?.run()
+    program::run_by_itself("rspregistrar", pid_file.as_deref(), || {
+        // Before any thread starts, so that all of them leave signals alone.
+        let signals = Signals::hold_all(&[Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP])?;
+        Service::start(source, told, signals)?.run()
+    })
 }
 
 /// Where the program is told what to do; it can be read again.

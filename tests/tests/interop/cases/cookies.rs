@@ -45,7 +45,8 @@ const PRESERVATIVE: u16 = 9;
 fn late(ground: &mut Ground<'_>, begins: Begins, cookies: usize) -> String {
     let life = LIFE.as_millis();
     let plan = Plan::new(begins).with_short_timers().peer(format!("set cookie-life {life}"));
-    let mut plan = plan.peer("set attempts 30 400").config(|config| config.max_init_retransmits = 30);
+    // Of each cookie five or six are sent, and up to five cookies go stale, by less each time: the delay ends with a retransmission.
+    let mut plan = plan.peer("set attempts 100 400").config(|config| config.max_init_retransmits = 100);
     plan.valid_cookie_life = LIFE;
     plan.late_cookies = Some(Late { cookies, hold: HOLD });
     let wire = Wire::record(&mut plan);

@@ -290,8 +290,7 @@ fn lists_all_addresses(ground: &mut Ground<'_>, plan: &Plan) -> String {
     assert!(theirs.contains("10.77.0.1") && theirs.contains("fd77:1::1"), "{theirs}");
     let status = association.stream.status().expect("it has not ended");
     assert_eq!(status.paths.len(), 2, "{status:?}");
-    // It asks the address that it was only told of whether it is there. If we know of nothing any more when that comes, our answer
-    // is ABORT (RFC 9260, 8.4), which may overtake the end of the association on the other network.
+    // It asks the address that it was only told of whether it is there.
     if plan.begins == Begins::We {
         ground.peer.await_events(plan.ours[1..].iter().map(|address| format!("ADDR_CONFIRMED {address}")));
     }
