@@ -3,7 +3,7 @@
 use rserpool::wire::{Policy, PolicyField, PolicyType};
 
 /// The abbreviations of RSPLIB's test programs.
-const SHORT_NAMES: [(&str, PolicyType); 12] = [
+const SHORT_NAMES: [(&str, PolicyType); 13] = [
     ("rr", PolicyType::RoundRobin),
     ("wrr", PolicyType::WeightedRoundRobin),
     ("rand", PolicyType::Random),
@@ -16,6 +16,7 @@ const SHORT_NAMES: [(&str, PolicyType); 12] = [
     ("rlu", PolicyType::RandomizedLeastUsed),
     ("rlud", PolicyType::RandomizedLeastUsedDegradation),
     ("rplu", PolicyType::RandomizedPriorityLeastUsed),
+    ("rplud", PolicyType::RandomizedPriorityLeastUsedDegradation),
 ];
 
 /// Reads `Name:number:number`. Loads, degradations and delay factors are shares, from 0 to 1; weights and priorities
@@ -29,12 +30,14 @@ pub fn parse_or_usual(text: &str) -> Result<Policy, String> {
     read(text, |field| Some(u32::from(field == PolicyField::Weight)))
 }
 
-/// A share, such as a load, as policies have it.
+/// A share, such as a load, as policies have it: a number, or a fraction such as 1/3.
 ///
 /// # Errors
 /// What is wrong with it.
 pub fn share(text: &str) -> Result<u32, String> {
-    match text.parse::<f64>() {
+    let (number, of) = text.split_once('/').unwrap_or((text, "1"));
+    let share = number.parse::<f64>().and_then(|number| Ok(number / of.parse::<f64>()?));
+    match share {
         Ok(share) if (0.0..=1.0).contains(&share) => Ok((share * f64::from(u32::MAX)) as u32),
         _ => Err(format!("`{text}` is not a number from 0 to 1")),
     }
@@ -116,6 +119,8 @@ mod tests {
     #[test]
     fn numbers_are_replaced_where_the_policy_has_them() {
         let half = share("0.5").unwrap();
+        assert_eq!((share("1/2"), share("7/4294967295")), (Ok(half), Ok(7)));
+        assert!(share("1/0").is_err() && share("2/1").is_err() && share("1/").is_err());
         let loaded = |policy| with_number(policy, PolicyField::Load, Some(half));
         assert_eq!(loaded(parse("lu").unwrap()), Policy::least_used(half));
         assert_eq!(loaded(parse("rr").unwrap()), parse("rr").unwrap());

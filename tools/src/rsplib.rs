@@ -63,6 +63,18 @@ pub fn arguments(
     (kept, taken)
 }
 
+/// In RSPLIB's spelling these shares are whole numbers, parts of 2^32-1: the same as fractions. Others are left as they are.
+pub fn shares(arguments: Vec<OsString>, names: &[&str]) -> Vec<OsString> {
+    let share = |argument: OsString| as_fraction(&argument, names).map_or(argument, Into::into);
+    arguments.into_iter().map(share).collect()
+}
+
+fn as_fraction(argument: &OsString, names: &[&str]) -> Option<String> {
+    let (name, value) = argument.to_str()?.strip_prefix('-')?.split_once('=')?;
+    let parts: u64 = value.parse().ok()?;
+    names.contains(&name).then(|| format!("-{name}={}/{}", parts.min(u32::MAX.into()), u32::MAX))
+}
+
 /// RSPLIB's servers take addresses with a port, `-local=A:P,A`: our options have one for the addresses and one for the port.
 /// Addresses of which one has another port are left to be complained of.
 pub fn split_local(arguments: Vec<OsString>) -> Vec<OsString> {
@@ -141,6 +153,16 @@ mod tests {
         for left in ["--items=500 -items=x -items", "-- -items=500"] {
             assert_eq!(clamped(left), (left.to_owned(), String::new()));
         }
+    }
+
+    #[test]
+    fn whole_shares_in_rsplib_s_spelling_are_parts() {
+        let said = ["-load=1", "-load=4294967296", "-load=0.5", "--load=1", "-other=1"].map(OsString::from);
+        let shares = shares(said.to_vec(), &["load"]);
+        assert_eq!(
+            shares,
+            ["-load=1/4294967295", "-load=4294967295/4294967295", "-load=0.5", "--load=1", "-other=1"]
+        );
     }
 
     #[test]

@@ -11,7 +11,7 @@ use rserpool::pool_user::ResolutionError;
 use rserpool::transport::Peer;
 use rserpool::wire::ASAP_PORT;
 use rserpool::{HuntConfig, Profile, SctpSettings};
-use socketapi::Stack;
+use socketapi::{Stack, StackBuilder};
 
 use crate::location::{self, DnsOptions, Location};
 use crate::program::GLANCE;
@@ -180,7 +180,15 @@ impl SearchOptions {
     /// # Errors
     /// See [`TransportOptions::build_stack`].
     pub fn build_stack(&self, transport: &TransportOptions) -> Result<Stack, TransportError> {
-        Ok(transport.builder()?.watch_addresses(self.mobile).build()?)
+        Ok(self.builder(transport)?.build()?)
+    }
+
+    /// The same, not built yet.
+    ///
+    /// # Errors
+    /// See [`TransportOptions::builder`].
+    pub fn builder(&self, transport: &TransportOptions) -> Result<StackBuilder, TransportError> {
+        Ok(transport.builder()?.watch_addresses(self.mobile))
     }
 
     /// The parameters of associations.

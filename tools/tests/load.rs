@@ -70,7 +70,6 @@ fn elements_stay_registered_while_they_are_resolved() {
     ];
     let summary = json(&run(program, 1, 4, &arguments));
     assert!(summary["answers"].as_u64() > Some(100) && summary["refused"] == 0, "{summary}");
-    assert!(summary["p50_us"].as_u64() <= summary["p99_us"].as_u64());
 
     let folder = tempfile::tempdir().expect("a folder");
     let file = folder.path().join("statistics");
@@ -82,8 +81,8 @@ fn elements_stay_registered_while_they_are_resolved() {
     assert_eq!(said.lines().filter(|line| line.matches("0x").count() == 30).count(), 2, "{said}");
     let (header, lines) = file.split_once('\n').expect("a header");
     assert_eq!(header, "AbsTime RelTime Success Failure");
-    let successes = lines.lines().filter_map(|line| line.split(' ').nth(3)?.parse::<u64>().ok()).sum::<u64>();
-    assert_eq!(successes, 2, "{file}");
+    let totals = lines.lines().last().and_then(|line| line.split_once("   ")?.1.split_once("   "));
+    assert_eq!(totals.map(|(_, totals)| totals), Some("60 0"), "{file}");
 
     let (ended_well, _) = elements.end(Signal::SIGTERM);
     assert!(ended_well);
@@ -211,6 +210,9 @@ fn every_option_of_rsplib_s_test_programs_is_taken() {
         let (code, errors) = failure(&output);
         // There is nobody, which is another thing than wrong usage.
         assert_eq!(code, Some(1), "{program}: {errors}");
+        let reasons =
+            ["does a registrar listen there?", "the registrar has not answered", "is a registrar there?"];
+        assert!(reasons.iter().any(|reason| errors.contains(reason)), "{program}: {errors}");
     }
 }
 

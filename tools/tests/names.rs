@@ -36,9 +36,9 @@ fn who_asks_one_registrar_finds_it_by_name() {
     let said = run(&dns, env!("CARGO_BIN_EXE_hrestest"), &arguments);
     assert_eq!(said.matches("0x").count(), 3, "{said}");
     let said =
-        run(&dns, env!("CARGO_BIN_EXE_attacker"), &[name, "--profile=fast", "--rate=10", "--duration=1"]);
+        run(&dns, env!("CARGO_BIN_EXE_attacker"), &[name, "--profile=fast", "--rate=10", "--duration=3"]);
     assert!(said.contains("1 of 1 came up"), "{said}");
-    let said = run(&dns, env!("CARGO_BIN_EXE_hsdump"), &["registrars.test", "--patience=0.5"]);
+    let said = run(&dns, env!("CARGO_BIN_EXE_hsdump"), &["registrars.test", "--patience=2"]);
     assert!(said.contains("TestPool-0001: 3 elements"), "{said}");
 }
 

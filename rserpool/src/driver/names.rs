@@ -1,5 +1,6 @@
 //! Registrars by DNS name: a thread resolves names again and again, and passes on what they stand for.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::os::fd::{AsFd, BorrowedFd};
@@ -47,7 +48,8 @@ impl NameOptions {
         }
     }
 
-    /// What a name stands for now, for who asks once: all that may be asked instead of each other, best first (RFC 2782), at least one.
+    /// What a name stands for now, for who asks once: all that may be asked instead of each other, those of the lowest priority and of these
+    /// the greatest weight first (RFC 2782), at least one.
     /// Waits for the servers, 20 s at most.
     ///
     /// # Errors
@@ -58,7 +60,8 @@ impl NameOptions {
         let failed = |reason: String| Error::Name { name: name.clone(), reason };
         let answer = runtime.block_on(resolve(name, &self.servers, &mut Hosts::new()));
         let mut targets = answer.map_err(|error| failed(error.to_string()))?.targets;
-        targets.sort();
+        // Others than these are in the server's order.
+        targets.sort_by_key(|target| (target.priority, Reverse(target.weight)));
         match targets.is_empty() {
             false => Ok(targets.into_iter().map(|target| target.peer).collect()),
             true => Err(failed("there is no such name, or nobody has it".into())),

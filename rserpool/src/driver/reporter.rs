@@ -117,10 +117,10 @@ impl Sender {
         loop {
             let mut state = component.state();
             let mut said = shared.said.lock();
+            state.status = said.status.clone().unwrap_or(state.status);
+            state.workload = said.workload.or(state.workload);
+            self.send(&self.report(sender, state));
             if !said.is_over {
-                state.status = said.status.clone().unwrap_or(state.status);
-                state.workload = said.workload.or(state.workload);
-                self.send(&self.report(sender, state));
                 shared.changed.wait_for(&mut said, self.options.interval);
             }
             if said.is_over {

@@ -11,7 +11,7 @@ use rserpool::transport::Peer;
 use rserpool::wire::{
     ASAP_PPID, AsapMessage, EncodeError, Format, Life, Policy, PoolElement, Transport, TransportUse,
 };
-use rserpool::{PeId, PoolHandle, RegistrarId};
+use rserpool::{PeId, PoolHandle, RegistrarId, SctpSettings};
 use socketapi::{
     AssociationId, Error as SocketError, Notification, Notifications, Patience, Poller, Received, SctpSocket,
     SendInfo, SocketBuilder, Stack,
@@ -52,6 +52,8 @@ pub struct Plan {
     pub kind: Kind,
     /// Whom.
     pub registrar: Peer,
+    /// The parameters of associations.
+    pub sctp: SctpSettings,
     /// Messages, or associations, per second.
     pub rate: f64,
     /// How many associations to have at a time.
@@ -151,8 +153,19 @@ impl<'a> Attack<'a> {
     /// See [`AttackError`].
     pub fn run(mut self, signals: &Signals) -> Result<Tally, AttackError> {
         let start = Instant::now();
-        while !signals.have_come()? && self.plan.duration.is_none_or(|duration| start.elapsed() < duration) {
-            let due = (start.elapsed().as_secs_f64() * self.plan.rate) as u64;
+        let is_over = || self.plan.duration.is_some_and(|duration| start.elapsed() >= duration);
+        self.open_first()?;
+        // All of them may be refused, or take longer than what follows.
+        while !signals.have_come()? && !is_over() && self.count(LineState::Up) == 0 {
+            if self.count(LineState::Connecting) == 0 {
+                break;
+            }
+            self.listen(Patience::Until(self.stack.now() + GLANCE))?;
+        }
+        let begin = Instant::now();
+        while !signals.have_come()? && !is_over() {
+            // The first one at once.
+            let due = (begin.elapsed().as_secs_f64() * self.plan.rate) as u64 + 1;
             // What could not be kept up with for a second is left out.
             self.begun = self.begun.max(due.saturating_sub(self.plan.rate.ceil() as u64));
             for _ in 0..due.saturating_sub(self.begun).min(BATCH) {
@@ -171,8 +184,19 @@ impl<'a> Attack<'a> {
     fn tell_monitors(&mut self) {
         if self.told.is_none_or(|at| at.elapsed() >= GLANCE) {
             self.told = Some(Instant::now());
-            let up = self.lines.iter().filter(|line| line.state == LineState::Up).count();
-            self.watched.say(self.tally.in_short(), up);
+            self.watched.say(self.tally.in_short(), self.count(LineState::Up));
+        }
+    }
+
+    fn count(&self, state: LineState) -> usize {
+        self.lines.iter().filter(|line| line.state == state).count()
+    }
+
+    /// All associations, unless it is those that are the attack.
+    fn open_first(&mut self) -> Result<(), AttackError> {
+        match self.plan.kind {
+            Kind::Association => Ok(()),
+            _ => (0..self.plan.associations).try_for_each(|index| self.open(index)),
         }
     }
 
@@ -217,7 +241,9 @@ impl<'a> Attack<'a> {
         self.opened += 1;
         let chosen = one.map_or(&all[..], std::slice::from_ref);
         let bind: Vec<_> = chosen.iter().map(|ip: &IpAddr| SocketAddr::new(*ip, 0)).collect();
-        let builder = SocketBuilder::new(self.stack).bind(&bind[..]).no_delay(true).nonblocking();
+        let config = self.plan.sctp.association_config();
+        let builder =
+            SocketBuilder::new(self.stack).config(config).bind(&bind[..]).no_delay(true).nonblocking();
         builder.notifications(Notifications::ASSOCIATION).one_to_many_client()
     }
 

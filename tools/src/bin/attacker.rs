@@ -57,7 +57,7 @@ struct Cli {
     /// Pools; with more than one, a number follows the handle
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
     pools: u32,
-    /// Different elements that are registered, again and again; a new one each time by default
+    /// Different elements that are registered, again and again; by default a new one each time, or if --identifier names one, that
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     identities: Option<u32>,
     /// Identifier of the first element that is registered, decimal or 0x...; those of others follow. Random by default
@@ -113,12 +113,13 @@ impl Cli {
         Plan {
             kind: self.kind,
             registrar,
+            sctp: self.search.sctp(),
             rate: self.rate.unwrap_or(1.0 / self.interval),
             associations: self.associations.into(),
             spread: self.spread,
             pool_handle: self.poolhandle.clone(),
             pools: self.pools,
-            identities: self.identities,
+            identities: self.identities.or(self.identifier.map(|_| 1)),
             identifier: self.identifier.unwrap_or_else(rand::random),
             port: self.port,
             items: self.items,
@@ -137,7 +138,7 @@ fn main() -> ExitCode {
 
 fn attack(cli: &Cli, signals: &Signals) -> Result<(), Box<dyn Error>> {
     cli.log.start()?;
-    let stack = cli.transport.builder()?.linger(Duration::ZERO).build()?;
+    let stack = cli.search.builder(&cli.transport)?.linger(Duration::ZERO).build()?;
     let watched = Watched::new(&stack, ASAP_PPID);
     let _reporter = cli.csp.report(&watched)?;
     watched.say("looks for the registrar", 0);
@@ -166,6 +167,13 @@ mod tests {
         assert!((plan(&["--interval=0.01"]).rate - 100.0).abs() < 1e-6);
         assert!((plan(&["--rate=30"]).rate - 30.0).abs() < 1e-6);
         assert!(interval("0").is_err() && interval("3601").is_err() && interval("x").is_err());
+    }
+
+    #[test]
+    fn an_element_that_is_named_is_registered_again_and_again() {
+        let (named, unnamed) = (plan(&["--identifier=0xabc", "--port=4711"]), plan(&["--rto-min=77"]));
+        assert_eq!((named.identifier, named.identities, named.port), (0xabc, Some(1), 4711));
+        assert_eq!((unnamed.identities, unnamed.sctp.rto_min), (None, Duration::from_millis(77)));
     }
 
     #[test]

@@ -54,8 +54,8 @@ struct Cli {
     /// Print the summary only
     #[arg(long, overrides_with = "printresults")]
     quiet: bool,
-    /// Write a line for each interval to this file: its number, seconds since 1970 and since the start at its end, requests that brought
-    /// elements, and requests that did not
+    /// Write lines to this file, as RSPLIB does, with the first answer, the first one of each interval after that, and in the end: its number,
+    /// seconds since 1970 and since the start, elements that were brought until then, and requests that brought none
     #[arg(long, value_name = "FILE")]
     statsfile: Option<PathBuf>,
     /// Length of these intervals, milliseconds
@@ -75,19 +75,21 @@ struct Cli {
 }
 
 fn main() -> ExitCode {
-    let cli: Cli = program::parse(&load::ignored(&[]));
+    let arguments = program::clamped_arguments(&[("statsinterval", 10, 3_600_000)]);
+    let cli: Cli = program::parse_these(arguments, &load::ignored(&[]));
     program::run("hrestest", |signals| resolve(&cli, signals))
 }
 
 fn resolve(cli: &Cli, signals: &Signals) -> Result<(), Box<dyn Error>> {
     cli.log.start()?;
     let stack = cli.load.search.build_stack(&cli.transport)?;
-    let interval = Duration::from_millis(cli.statsinterval);
-    let create = |path| Statistics::create(path, interval);
-    let mut file = cli.statsfile.as_deref().map(create).transpose()?;
+    let create = |path| File::create(path).map(|file| (path, file)).map_err(unwritable(path));
+    let file = cli.statsfile.as_deref().map(create).transpose()?;
     let watched = Watched::new(&stack, ASAP_PPID);
     let _reporter = cli.csp.report(&watched)?;
     let Some(mut lines) = Lines::connect(&stack, &cli.load, &watched, signals)? else { return Ok(()) };
+    let interval = Duration::from_millis(cli.statsinterval);
+    let mut file = file.map(|(path, file)| Statistics::begin(path, file, interval)).transpose()?;
     let tell = |run: Run| {
         file.as_mut().map_or(Ok(()), |file| file.note(&run))?;
         match cli.prints_runs() {
@@ -134,14 +136,13 @@ struct Statistics<'a> {
 }
 
 impl<'a> Statistics<'a> {
-    fn create(path: &'a Path, interval: Duration) -> Result<Self, String> {
-        let file = File::create(path).map_err(unwritable(path))?;
+    fn begin(path: &'a Path, file: File, interval: Duration) -> Result<Self, String> {
         let intervals = Intervals::begin(BufWriter::new(file), interval, Instant::now());
         Ok(Self { path, intervals: intervals.map_err(unwritable(path))? })
     }
 
     fn note(&mut self, run: &Run) -> Result<(), String> {
-        self.intervals.note(run.is_success(), Instant::now()).map_err(unwritable(self.path))
+        self.intervals.note(run.brought(), Instant::now()).map_err(unwritable(self.path))
     }
 
     fn finish(mut self) -> Result<(), String> {

@@ -12,7 +12,7 @@ use sctp_tools::dump::{self, Dump, DumpError, Json, Request, Tree};
 use sctp_tools::federation;
 use sctp_tools::location::{DnsOptions, Location};
 use sctp_tools::logging::LogOptions;
-use sctp_tools::program::{self, EXIT_CODES};
+use sctp_tools::program;
 use sctp_tools::transport::TransportOptions;
 use sctp_tools::watched::Watched;
 use socketapi::Stack;
@@ -27,11 +27,13 @@ It poses as another registrar, since only those get a handlespace (RFC 5353, 3.2
 registrars of this project forget it at once. RSPLIB's keeps it among its peers until it has been silent for some ten seconds, then asks the others whether to take \
 its elements over, of which there are none. If another registrar fails in that time, RSPLIB's waits in vain for this one to agree to its \
 takeover: look at RSPLIB's registrars when all are well, and not again and again.
+
+Exit codes: 0 all is printed; 1 failed, standard error says why; 2 wrong usage.
 ";
 
 /// Prints all pools and pool elements that a registrar knows, by asking it as another registrar would (ENRP).
 #[derive(Parser)]
-#[command(version, after_help = format!("{EXAMPLES}\n{EXIT_CODES}"))]
+#[command(version, after_help = EXAMPLES)]
 struct Cli {
     /// The registrar's ENRP side: ADDRESS, ADDRESS:PORT (by default 9901), or several addresses with commas between them; or a name, NAME
     /// or NAME:PORT, or a service with SRV records, of which the first registrar that answers is asked

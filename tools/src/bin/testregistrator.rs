@@ -8,10 +8,11 @@ use clap::Parser;
 use rserpool::PoolHandle;
 use rserpool::wire::{ASAP_PPID, Policy, PolicyField};
 use sctp_tools::csp::CspOptions;
-use sctp_tools::load::{self, Lines, LoadOptions, Registrations, Rest, Stop, resident_bytes};
+use sctp_tools::load::{self, Lines, LoadError, LoadOptions, Registrations, Rest, Stop, resident_bytes};
 use sctp_tools::logging::LogOptions;
 use sctp_tools::policy;
-use sctp_tools::program::{self, EXIT_CODES};
+use sctp_tools::program::{self, EXIT_CODES, Failure};
+use sctp_tools::rsplib::{self, Clamped};
 use sctp_tools::signals::Signals;
 use sctp_tools::transport::TransportOptions;
 use sctp_tools::watched::Watched;
@@ -48,10 +49,10 @@ struct Cli {
     /// Policy, by its name or its abbreviation (rr, wrr, rand, lu, lud...), with its numbers: without, weights are 1 and all others 0
     #[arg(long, value_name = "NAME[:NUMBER...]", value_parser = policy::parse_or_usual, default_value = "RoundRobin")]
     policy: Policy,
-    /// Load of the elements, from 0 to 1, if their policy has it
+    /// Load of the elements, from 0 to 1, if their policy has it. In RSPLIB's spelling a whole number is parts of 2^32-1: -load=2147483648
     #[arg(long = "load", value_name = "SHARE", value_parser = policy::share)]
     load_share: Option<u32>,
-    /// Load degradation of the elements, from 0 to 1, if their policy has it
+    /// Load degradation of the elements, if their policy has it: as --load
     #[arg(long, value_name = "SHARE", value_parser = policy::share)]
     loaddeg: Option<u32>,
     /// Weight of the elements, if their policy has it
@@ -89,6 +90,10 @@ struct Cli {
     log: LogOptions,
 }
 
+/// As RSPLIB's program takes them.
+const CLAMPED: Clamped<'_> =
+    &[("poolelements", 1, 4_000_000_000), ("pools", 1, 1_000_000), ("weight", 1, 0xffff_ffff)];
+
 #[derive(Serialize)]
 struct Outcome<'a> {
     #[serde(flatten)]
@@ -100,7 +105,8 @@ struct Outcome<'a> {
 }
 
 fn main() -> ExitCode {
-    let cli: Cli = program::parse(&load::ignored(&["fastbreak", "noderegistration"]));
+    let arguments = rsplib::shares(program::clamped_arguments(CLAMPED), &["load", "loaddeg"]);
+    let cli: Cli = program::parse_these(arguments, &load::ignored(&["fastbreak", "noderegistration"]));
     program::run("testregistrator", |signals| register(&cli, signals))
 }
 
@@ -113,7 +119,7 @@ fn register(cli: &Cli, signals: &Signals) -> Result<(), Box<dyn Error>> {
     let memory = cli.stop_memory.map(|gib| (gib << 30, cli.memory_of.clone()));
     let time = cli.stop_time.map(|time| Instant::now() + time);
     let stop = Stop { p99: cli.stop_p99.map(Duration::from_millis), memory, time };
-    let mut work = Registrations::new(cli.pools(), cli.policy(), cli.poolelements, stop)
+    let mut work = Registrations::new(cli.pools()?, cli.policy(), cli.poolelements, stop)
         .paced(Duration::from_millis(cli.pause));
     let watched = Watched::new(&stack, ASAP_PPID);
     let _reporter = cli.csp.report(&watched)?;
@@ -121,7 +127,9 @@ fn register(cli: &Cli, signals: &Signals) -> Result<(), Box<dyn Error>> {
     let start = Instant::now();
     let elapsed = match lines.run(&mut work, None, signals) {
         // It bears no more.
-        Err(error) if cli.is_for_limits() => {
+        Err(error @ (LoadError::Ended(_) | LoadError::Silent(_) | LoadError::Socket(_)))
+            if cli.is_for_limits() =>
+        {
             work.end_by(&error);
             return tell(cli, &work, start.elapsed());
         }
@@ -157,12 +165,18 @@ impl Cli {
         self.stop_p99.is_some() || self.stop_memory.is_some()
     }
 
-    fn pools(&self) -> Vec<PoolHandle> {
+    /// Handles of the pools.
+    ///
+    /// # Errors
+    /// [`Failure::WrongUsage`] if the last one, which is the longest, is longer than peers bear.
+    fn pools(&self) -> Result<Vec<PoolHandle>, Failure> {
         let begin = match (&self.poolhandle, self.pools) {
-            (Some(handle), 1) => return vec![handle.as_str().into()],
+            (Some(handle), 1) => return Ok(vec![handle.as_str().into()]),
             (handle, _) => handle.as_deref().unwrap_or("TestPool"),
         };
-        (1..=self.pools).map(|number| PoolHandle::from(&*format!("{begin}-{number:04}"))).collect()
+        let handle = |number: u32| format!("{begin}-{number:04}");
+        program::pool_handle(&handle(self.pools)).map_err(Failure::WrongUsage)?;
+        Ok((1..=self.pools).map(|number| handle(number).as_str().into()).collect())
     }
 
     fn policy(&self) -> Policy {

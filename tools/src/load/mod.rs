@@ -144,6 +144,8 @@ pub struct Lines {
     lines: Vec<Line>,
     format: Format,
     outstanding: usize,
+    /// Who is asked first, when all are: one after the other, since a pace may allow one request only.
+    first: usize,
     patience: Duration,
     watched: Arc<Watched>,
 }
@@ -161,11 +163,11 @@ impl Lines {
         signals: &Signals,
     ) -> Result<Option<Self>, LoadError> {
         watched.say("looks for a registrar", 0);
+        let end = Instant::now() + options.patience;
         let found = options.search.find(stack, options.patience, signals)?;
         let Some(registrar) = found else { return Ok(None) };
         let target = Target { registrar, sctp: options.search.sctp(), patience: options.patience };
         let poller = Poller::new(stack);
-        let end = Instant::now() + options.patience;
         let mut lines = Vec::new();
         for index in 0..options.associations.into() {
             let Some(line) = Line::connect(stack, &target, index, end, signals)? else { return Ok(None) };
@@ -184,6 +186,7 @@ impl Lines {
             lines,
             format: Format::default(),
             outstanding,
+            first: 0,
             patience,
             watched: Arc::clone(watched),
         }))
@@ -201,7 +204,7 @@ impl Lines {
     ) -> Result<Duration, LoadError> {
         let begin = Instant::now();
         let (mut ready, mut next_glance) = (Vec::new(), begin);
-        (0..self.lines.len()).try_for_each(|index| self.ask(index, work))?;
+        self.ask_all(work)?;
         while !work.is_done() && end.is_none_or(|end| Instant::now() < end) {
             let now = Instant::now();
             if now >= next_glance {
@@ -219,7 +222,7 @@ impl Lines {
             }
             self.listen_to(&ready, work)?;
             if ready.is_empty() {
-                (0..self.lines.len()).try_for_each(|index| self.ask(index, work))?;
+                self.ask_all(work)?;
             }
             let oldest = self.lines.iter().filter_map(|line| line.sent.front()).min();
             if oldest.is_some_and(|sent| now.saturating_duration_since(*sent) > self.patience) {
@@ -227,6 +230,12 @@ impl Lines {
             }
         }
         Ok(begin.elapsed())
+    }
+
+    fn ask_all(&mut self, work: &mut impl Work) -> Result<(), LoadError> {
+        let (first, count) = (self.first, self.lines.len());
+        self.first = (first + 1) % count.max(1);
+        (first..first + count).try_for_each(|index| self.ask(index % count, work))
     }
 
     /// Sends as many requests as may be on the way.
@@ -298,8 +307,8 @@ impl Line {
                 Some(Ok(())) => break stream,
                 Some(Err(socketapi::Error::TimedOut)) => return Err(LoadError::Silent(target.patience)),
                 Some(Err(error)) if Instant::now() >= end => return Err(error.into()),
-                Some(Err(_)) => std::thread::sleep(program::GLANCE),
-                None => return Ok(None),
+                Some(Err(_)) if !signals.have_come()? => std::thread::sleep(program::GLANCE),
+                Some(Err(_)) | None => return Ok(None),
             }
         };
         stream.set_nonblocking(true);

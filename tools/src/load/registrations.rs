@@ -151,7 +151,8 @@ impl Work for Registrations {
     }
 
     fn next_due(&self) -> Option<Instant> {
-        self.pace.next_due()
+        let is_over = self.asked >= self.elements || self.end.is_some();
+        self.pace.next_due().filter(|_| !is_over)
     }
 
     fn is_done(&mut self) -> bool {
@@ -183,7 +184,7 @@ impl Work for Rest {
     }
 
     fn describe(&self) -> String {
-        "all are registered".into()
+        "keeps what is registered".into()
     }
 
     fn is_done(&mut self) -> bool {

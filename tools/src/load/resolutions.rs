@@ -35,7 +35,12 @@ impl fmt::Display for Run {
 impl Run {
     /// Whether it brought an element.
     pub fn is_success(&self) -> bool {
-        self.elements.as_ref().is_ok_and(|elements| !elements.is_empty())
+        self.brought() > 0
+    }
+
+    /// How many elements it brought.
+    pub fn brought(&self) -> usize {
+        self.elements.as_ref().map_or(0, Vec::len)
     }
 }
 
@@ -158,6 +163,6 @@ impl<T: FnMut(Run) -> Result<(), String>> Work for Resolutions<T> {
     }
 
     fn next_due(&self) -> Option<Instant> {
-        self.pace.next_due()
+        self.pace.next_due().filter(|_| self.has_more())
     }
 }

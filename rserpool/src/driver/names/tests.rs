@@ -98,12 +98,15 @@ fn who_asks_once_gets_all_that_a_name_stands_for_best_first() {
         found.map_err(|error| error.to_string())
     };
     let at = |address: &str, port| Peer { addresses: addresses(&[address]), port };
-    server.set_addresses("registrars.test.", &addresses(&["192.0.2.1", "192.0.2.2"]));
-    assert_eq!(resolve("registrars.test."), Ok(vec![at("192.0.2.1", 9901), at("192.0.2.2", 9901)]));
+    server.set_addresses("registrars.test.", &addresses(&["192.0.2.2", "192.0.2.1"]));
+    assert_eq!(resolve("registrars.test."), Ok(vec![at("192.0.2.2", 9901), at("192.0.2.1", 9901)]));
     server.set_addresses("a.test.", &addresses(&["192.0.2.1"]));
     server.set_addresses("b.test.", &addresses(&["192.0.2.2"]));
     let service = "_enrp-sctp._sctp.test.";
     server.set_service(service, &[(2, 0, 7, "a.test."), (1, 0, 8, "b.test.")]);
+    assert_eq!(resolve(service), Ok(vec![at("192.0.2.2", 8), at("192.0.2.1", 7)]));
+    let service = "_enrp-sctp._sctp.other.test.";
+    server.set_service(service, &[(1, 0, 7, "a.test."), (1, 100, 8, "b.test.")]);
     assert_eq!(resolve(service), Ok(vec![at("192.0.2.2", 8), at("192.0.2.1", 7)]));
     let error = resolve("missing.test.").expect_err("nobody has it");
     assert!(error.starts_with("cannot find missing.test.:9901: there is no such name"), "{error}");
