@@ -98,14 +98,44 @@ pub fn packet_fields<const N: usize>(file: &Path, filter: &str, fields: [&str; N
     tshark(file, &arguments).iter().map(packet).collect()
 }
 
+/// What tshark takes everything for that comes from a port, or goes to one, that the system may choose as well. Nobody here speaks them.
+const OF_EPHEMERAL_PORTS: [&str; 9] =
+    ["e1ap", "e2ap", "f1ap", "m2ap", "m3ap", "ngap", "s1ap", "x2ap", "xnap"];
+
 /// What tshark prints. A capture that still grows may end amid a packet, so its exit code does not count.
 fn tshark(file: &Path, arguments: &[&str]) -> Vec<String> {
     let mut command = Command::new("tshark");
     command.arg("-r").arg(file).args(["-o", "sctp.checksum:CRC 32c", "-d", "udp.port==9899,sctp"]);
+    command.args(OF_EPHEMERAL_PORTS.iter().flat_map(|protocol| ["--disable-protocol", protocol]));
     let output = command.args(arguments).output().expect("tshark runs");
     let complaint = String::from_utf8_lossy(&output.stderr);
     // A capture that goes on may end in the middle of a packet.
     let is_read = output.status.success() || complaint.contains("cut short");
     assert!(is_read, "tshark {arguments:?}: {}: {complaint}", output.status);
     String::from_utf8_lossy(&output.stdout).lines().map(str::to_owned).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+    use std::process::Stdio;
+
+    use super::*;
+
+    #[test]
+    fn a_message_is_not_judged_by_a_port_that_was_chosen_at_random() {
+        if !is_installed_or_skip("text2pcap", "tshark") {
+            return;
+        }
+        let file = tempfile::NamedTempFile::new().expect("a temporary file");
+        // Port 36412 is S1AP's, which `hello` is not.
+        let mut writer = Command::new("text2pcap");
+        writer.args(["-q", "-S", "36412,40000,0", "-"]).arg(file.path()).stdin(Stdio::piped());
+        let mut writer = writer.spawn().expect("text2pcap runs");
+        let mut input = writer.stdin.take().expect("a pipe");
+        input.write_all(b"0000 68 65 6c 6c 6f\n").expect("it reads");
+        drop(input);
+        assert!(writer.wait().expect("it ends").success());
+        assert_eq!(packets_judged_malformed(file.path()), (1, Vec::new()));
+    }
 }
